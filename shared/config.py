@@ -1,0 +1,79 @@
+"""Settings of every process: from the environment (`QUINTET_*`), then a `.env` file, then these defaults."""
+
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Agent = Literal["coordinator", "customer", "product", "recommendation", "feedback"]
+AGENTS: tuple[Agent, ...] = ("coordinator", "customer", "product", "recommendation", "feedback")
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Each field is the environment variable `QUINTET_` plus its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="QUINTET_", env_file=".env", extra="ignore")
+
+    database_url: str = Field(
+        "sqlite:///quintet.db", description="`sqlite:///file.db` or `postgresql://user@host/name`."
+    )
+    bind_host: str = Field("127.0.0.1", description="Address every server binds to; `0.0.0.0` in containers.")
+
+    coordinator_address: str = Field("127.0.0.1:50050", description="gRPC target of the coordinator.")
+    customer_address: str = Field("127.0.0.1:50051", description="gRPC target of the customer agent.")
+    product_address: str = Field("127.0.0.1:50052", description="gRPC target of the product agent.")
+    recommendation_address: str = Field("127.0.0.1:50053", description="gRPC target of the recommendation agent.")
+    feedback_address: str = Field("127.0.0.1:50054", description="gRPC target of the feedback agent.")
+
+    coordinator_port: int = Field(
+        50050, ge=0, le=65535, description="Port the coordinator listens on; 0 takes a free one."
+    )
+    customer_port: int = Field(50051, ge=0, le=65535, description="Port the customer agent listens on.")
+    product_port: int = Field(50052, ge=0, le=65535, description="Port the product agent listens on.")
+    recommendation_port: int = Field(50053, ge=0, le=65535, description="Port the recommendation agent listens on.")
+    feedback_port: int = Field(50054, ge=0, le=65535, description="Port the feedback agent listens on.")
+
+    coordinator_metrics_port: int = Field(
+        9090, ge=0, le=65535, description="Prometheus port of the coordinator; 0 is off."
+    )
+    customer_metrics_port: int = Field(9091, ge=0, le=65535, description="Prometheus port of the customer agent.")
+    product_metrics_port: int = Field(9092, ge=0, le=65535, description="Prometheus port of the product agent.")
+    recommendation_metrics_port: int = Field(
+        9093, ge=0, le=65535, description="Prometheus port of the recommendation agent."
+    )
+    feedback_metrics_port: int = Field(9094, ge=0, le=65535, description="Prometheus port of the feedback agent.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severity that is logged."
+    )
+    log_format: Literal["json", "console"] = Field("json", description="JSON lines, or coloured text for people.")
+
+    drain_seconds: float = Field(10.0, ge=0, description="Seconds a server gives calls in progress when it stops.")
+    agent_timeout_seconds: float = Field(2.0, gt=0, description="Seconds the coordinator waits for another agent.")
+    apply_timeout_seconds: float = Field(
+        1.0, gt=0, description="Seconds RecordEvent waits for the agents to apply the event; they catch up later."
+    )
+    train_threads: int = Field(2, ge=1, le=64, description="Threads that training may use.")
+    attribution_click_days: float = Field(
+        7.0, gt=0, description="Days after a click in which a purchase is credited to it."
+    )
+    attribution_view_days: float = Field(
+        1.0, gt=0, description="Days after an impression in which a purchase counts as view-through."
+    )
+    browsing_retention_days: int = Field(90, ge=1, description="Days that product views are kept.")
+    refresh_catalog_hours: float = Field(1.0, ge=0, description="Hours between catalogue refreshes; 0 is never.")
+    optimize_hours: float = Field(24.0, ge=0, description="Hours between optimisations of the weights; 0 is never.")
+    train_hours: float = Field(168.0, ge=0, description="Hours between trainings; 0 is never.")
+    maintenance_hours: float = Field(24.0, ge=0, description="Hours between database maintenance runs; 0 is never.")
+
+    def address(self, agent: Agent) -> str:
+        """Return the gRPC target at which `agent` is called."""
+        return str(getattr(self, f"{agent}_address"))
+
+    def port(self, agent: Agent) -> int:
+        """Return the port `agent` listens on."""
+        return int(getattr(self, f"{agent}_port"))
+
+    def metrics_port(self, agent: Agent) -> int:
+        """Return the Prometheus port of `agent`; 0 means none."""
+        return int(getattr(self, f"{agent}_metrics_port"))

@@ -1,0 +1,137 @@
+"""Connections to the shared database: one pool per process, short write transactions, the same on both databases."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from shared.errors import FailedPrecondition, InvalidArgument, Unavailable
+
+BUSY_TIMEOUT_SECONDS = 15.0
+POOL_SIZE = 16
+
+
+class Database:
+    """The shared database.
+
+    Parameters
+    ----------
+    url : str
+        SQLAlchemy URL: `sqlite:///file.db` or `postgresql://user@host/name`.
+
+    Raises
+    ------
+    InvalidArgument
+        If the URL is of neither database.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = _create_engine(url)
+        self.dialect = self.engine.dialect.name
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection with one consistent view of the data. Raises Unavailable when it is out of reach."""
+        with _translated(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give a connection in a write transaction: committed at the end, rolled back on any error.
+
+        On SQLite the transaction takes the write lock at once, so that it never fails half-way for a lock.
+        Raises Unavailable when the database is out of reach or locked for longer than 15 seconds.
+        """
+        with (
+            _translated(),
+            self.engine.connect().execution_options(quintet_write=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections. Safe to repeat."""
+        self.engine.dispose()
+
+
+def insert_into(connection: Connection, table: Table) -> Any:
+    """Return an INSERT that knows `on_conflict_do_update` and `on_conflict_do_nothing`, for either database."""
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def next_count(connection: Connection, name: str) -> int:
+    """Count the counter `name` up and return it. Other transactions wait, so counts are committed in their order."""
+    from shared.db.schema import counters
+
+    statement = insert_into(connection, counters).values(name=name, value=1)
+    counted = statement.on_conflict_do_update(
+        index_elements=[counters.c.name], set_={"value": counters.c.value + 1}
+    ).returning(counters.c.value)
+    return int(connection.execute(counted).scalar_one())
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the driver's "cannot reach" and "locked" into Unavailable; anything else stays a bug."""
+    try:
+        yield
+    except OperationalError as error:
+        if "no such table" in str(error.orig):
+            raise FailedPrecondition("the database has no schema yet: run `quintet migrate`") from error
+        raise Unavailable(f"the database is not available: {error.orig}") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Unavailable(f"the connection to the database was lost: {error.orig}") from error
+        raise
+
+
+def _create_engine(url: str) -> Engine:
+    parsed = make_url(url)
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return _sqlite_engine(url)
+    if backend == "postgresql":
+        return create_engine(
+            parsed.set(drivername="postgresql+psycopg"), pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True
+        )
+    raise InvalidArgument.of("database_url", url, "must start with sqlite:// or postgresql://")
+
+
+def _sqlite_engine(url: str) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
+        connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            "cache_size=-65536",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # The driver's own implicit BEGIN is off: it would start transactions as readers and fail on the upgrade.
+        write = connection.get_execution_options().get("quintet_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def ping(database: Database) -> None:
+    """Raise Unavailable unless the database answers."""
+    with database.read() as connection:
+        connection.execute(text("SELECT 1"))

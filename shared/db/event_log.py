@@ -1,0 +1,127 @@
+"""The event log: every event once, in the order it was accepted, and how far each agent has applied it.
+
+Events are appended by the coordinator before they are acknowledged. Agents project them in order; the projection and
+its cursor move in one transaction, so that each event takes effect exactly once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, func, select, text
+
+from shared.db.engine import insert_into
+from shared.db.schema import event_cursors, event_log
+
+APPEND_LOCK = 0x5175_6576  # any number that nobody else uses as an advisory lock
+MAX_PARAMETERS = 500
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An event to append. `payload` is the serialised message; `kind` its field in `Event.detail`, or `feedback`."""
+
+    event_id: str
+    customer_key: int | None
+    kind: str
+    occurred_at: datetime
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class LoggedEvent:
+    """An event of the log under its number."""
+
+    sequence: int
+    event_id: str
+    customer_key: int | None
+    kind: str
+    occurred_at: datetime
+    payload: bytes
+
+
+def append(connection: Connection, events: Sequence[NewEvent]) -> dict[str, int]:
+    """Append the events that are new and return their numbers by event id; ids that are missing were recorded before.
+
+    Of events with one id in `events`, the first is taken.
+    """
+    if connection.dialect.name == "postgresql":
+        # Numbers must become visible in their order, or a reader could step over one that commits late.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": APPEND_LOCK})
+    known = known_ids(connection, [event.event_id for event in events])
+    now = datetime.now(UTC)
+    fresh = {event.event_id: event for event in reversed(events) if event.event_id not in known}
+    ordered = [event for event in events if fresh.get(event.event_id) is event]
+    if not ordered:
+        return {}
+    connection.execute(event_log.insert(), [_row(event, now) for event in ordered])
+    return _numbers(connection, [event.event_id for event in ordered])
+
+
+def known_ids(connection: Connection, event_ids: Sequence[str]) -> set[str]:
+    """Return those of `event_ids` that are in the log."""
+    return set(_numbers(connection, event_ids))
+
+
+def read_after(connection: Connection, sequence: int, limit: int) -> list[LoggedEvent]:
+    """Return up to `limit` events with numbers above `sequence`, in order; `[]` at the end of the log."""
+    columns = event_log.c
+    rows = connection.execute(
+        select(
+            columns.sequence, columns.event_id, columns.customer_id, columns.kind, columns.occurred_at, columns.payload
+        )
+        .where(columns.sequence > sequence)
+        .order_by(columns.sequence)
+        .limit(limit)
+    )
+    return [LoggedEvent(*row) for row in rows]
+
+
+def last_sequence(connection: Connection) -> int:
+    """Return the number of the last event; 0 for an empty log."""
+    return int(connection.execute(select(func.coalesce(func.max(event_log.c.sequence), 0))).scalar_one())
+
+
+def cursor(connection: Connection, consumer: str) -> int:
+    """Return the number of the last event that `consumer` applied; 0 for none."""
+    found = connection.execute(select(event_cursors.c.sequence).where(event_cursors.c.consumer == consumer)).scalar()
+    return int(found or 0)
+
+
+def lock_cursor(connection: Connection, consumer: str) -> int:
+    """Return the cursor of `consumer` and keep other replicas from moving it until the transaction ends."""
+    first = insert_into(connection, event_cursors).values(consumer=consumer, sequence=0, updated_at=datetime.now(UTC))
+    connection.execute(first.on_conflict_do_nothing())
+    locked = select(event_cursors.c.sequence).where(event_cursors.c.consumer == consumer).with_for_update()
+    return int(connection.execute(locked).scalar_one())
+
+
+def move_cursor(connection: Connection, consumer: str, sequence: int) -> None:
+    """Say that `consumer` has applied all events up to `sequence`."""
+    connection.execute(
+        event_cursors.update()
+        .where(event_cursors.c.consumer == consumer)
+        .values(sequence=sequence, updated_at=datetime.now(UTC))
+    )
+
+
+def _row(event: NewEvent, now: datetime) -> dict[str, object]:
+    return {
+        "event_id": event.event_id,
+        "customer_id": event.customer_key,
+        "kind": event.kind,
+        "occurred_at": event.occurred_at,
+        "received_at": now,
+        "payload": event.payload,
+    }
+
+
+def _numbers(connection: Connection, event_ids: Sequence[str]) -> dict[str, int]:
+    numbers: dict[str, int] = {}
+    for start in range(0, len(event_ids), MAX_PARAMETERS):
+        some = list(event_ids[start : start + MAX_PARAMETERS])
+        rows = connection.execute(
+            select(event_log.c.event_id, event_log.c.sequence).where(event_log.c.event_id.in_(some))
+        )
+        numbers.update((row.event_id, row.sequence) for row in rows)
+    return numbers

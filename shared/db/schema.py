@@ -1,0 +1,377 @@
+"""The schema, one for SQLite and PostgreSQL. Each table names the agent that writes it; everyone may read.
+
+Keys are integers; the platform's own ids are `external_id`. Moments are `UtcTime`; amounts of money are integers in
+minor units beside their currency.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
+
+from shared.db.types import Json, Key, UtcTime
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# --- customer agent -----------------------------------------------------------------------------------------------
+
+customers = Table(
+    "customers",
+    metadata,
+    Column("customer_id", Key, primary_key=True),
+    Column("external_id", String(128), unique=True, comment="the platform's id; null for visitors"),
+    Column("name", String(200)),
+    Column("email", String(320), unique=True),
+    Column("demographics", Json, nullable=False, default=dict, comment="age, age_group, gender, region, attributes"),
+    Column("registration_date", UtcTime, nullable=False),
+    Column("last_active", UtcTime),
+    sqlite_autoincrement=True,
+)
+
+visitors = Table(
+    "visitors",
+    metadata,
+    Column("visitor_id", String(128), primary_key=True, comment="the platform's id of a browser"),
+    Column("customer_id", Key, ForeignKey("customers.customer_id"), nullable=False, index=True),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_id", Key, primary_key=True),
+    Column("customer_id", Key, ForeignKey("customers.customer_id"), nullable=False),
+    Column("external_id", String(128), comment="the platform's session; null where derived from 30 minutes of silence"),
+    Column("started_at", UtcTime, nullable=False),
+    Column("last_event_at", UtcTime, nullable=False),
+    Column("event_count", Integer, nullable=False, default=0),
+    UniqueConstraint("customer_id", "external_id"),
+    Index("ix_sessions_customer_time", "customer_id", "last_event_at"),
+    Index("ix_sessions_started_at", "started_at"),
+    sqlite_autoincrement=True,
+)
+
+browsing_history = Table(
+    "browsing_history",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("customer_id", Key, ForeignKey("customers.customer_id"), nullable=False),
+    Column("product_id", Key, ForeignKey("products.product_id"), nullable=False),
+    Column("session_id", Key, ForeignKey("sessions.session_id"), nullable=False, index=True),
+    Column("view_time", UtcTime, nullable=False),
+    Column("duration_seconds", Float, nullable=False, default=0.0),
+    Column("page_actions", Json, nullable=False, default=dict, comment="scrolls, clicks"),
+    Index("ix_browsing_customer_time", "customer_id", "view_time"),
+    Index("ix_browsing_product_time", "product_id", "view_time"),
+    Index("ix_browsing_view_time", "view_time"),
+)
+
+page_events = Table(
+    "page_events",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("customer_id", Key, ForeignKey("customers.customer_id"), nullable=False),
+    Column("session_id", Key, ForeignKey("sessions.session_id"), nullable=False, index=True),
+    Column(
+        "kind", String(40), nullable=False, comment="home_view, category_view, search, cart_view, page_view, custom"
+    ),
+    Column("value", String(500), nullable=False, default="", comment="category, search text, page type or custom name"),
+    Column("details", Json, nullable=False, default=dict),
+    Column("occurred_at", UtcTime, nullable=False),
+    Index("ix_page_events_customer_time", "customer_id", "occurred_at"),
+)
+
+cart_items = Table(
+    "cart_items",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("customer_id", Key, ForeignKey("customers.customer_id"), nullable=False),
+    Column("product_id", Key, ForeignKey("products.product_id"), nullable=False),
+    Column("session_id", Key, ForeignKey("sessions.session_id"), nullable=False, index=True),
+    Column("quantity", Float, nullable=False, comment="units added at once"),
+    Column("removed_quantity", Float, nullable=False, default=0.0),
+    Column("purchased_quantity", Float, nullable=False, default=0.0),
+    Column("purchased", Boolean, nullable=False, default=False, server_default=false()),
+    Column("open", Boolean, nullable=False, default=True, comment="whether any of it is in the cart still"),
+    Column("added_timestamp", UtcTime, nullable=False),
+    Index("ix_cart_customer_time", "customer_id", "added_timestamp"),
+    Index("ix_cart_product_time", "product_id", "added_timestamp"),
+    Index("ix_cart_open", "customer_id", sqlite_where=text("open"), postgresql_where=text("open")),
+)
+
+purchases = Table(
+    "purchases",
+    metadata,
+    Column("purchase_id", Key, primary_key=True),
+    Column("external_id", String(128), nullable=False, unique=True),
+    Column("customer_id", Key, ForeignKey("customers.customer_id"), nullable=False),
+    Column("session_id", Key, ForeignKey("sessions.session_id"), nullable=False, index=True),
+    Column("timestamp", UtcTime, nullable=False),
+    Column("total_amount", BigInteger, nullable=False, comment="minor units"),
+    Column("refunded_amount", BigInteger, nullable=False, default=0, comment="minor units"),
+    Column("currency", String(3), nullable=False),
+    Index("ix_purchases_customer_time", "customer_id", "timestamp"),
+    Index("ix_purchases_timestamp", "timestamp"),
+    sqlite_autoincrement=True,
+)
+
+purchase_items = Table(
+    "purchase_items",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("purchase_id", Key, ForeignKey("purchases.purchase_id"), nullable=False, index=True),
+    Column("product_id", Key, ForeignKey("products.product_id"), nullable=False, index=True),
+    Column("quantity", Float, nullable=False),
+    Column("amount", BigInteger, nullable=False, comment="minor units, the whole line"),
+    Column("refunded_quantity", Float, nullable=False, default=0.0),
+    Column("refunded_amount", BigInteger, nullable=False, default=0, comment="minor units"),
+)
+
+customer_embeddings = Table(
+    "customer_embeddings",
+    metadata,
+    Column("customer_id", Key, ForeignKey("customers.customer_id"), primary_key=True, autoincrement=False),
+    Column("embedding", LargeBinary, nullable=False, comment="float32, little endian, in the space of the products"),
+    Column("space_version", String(64), nullable=False),
+    Column("last_updated", UtcTime, nullable=False),
+)
+
+customer_segments = Table(
+    "customer_segments",
+    metadata,
+    Column("segment_id", Key, primary_key=True),
+    Column("segment_name", String(100), nullable=False, unique=True),
+    Column("kind", String(20), nullable=False, comment="rfm or learned"),
+    Column("segment_criteria", Json, nullable=False, default=dict),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+customer_segment_memberships = Table(
+    "customer_segment_memberships",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("customer_id", Key, ForeignKey("customers.customer_id"), nullable=False),
+    Column("segment_id", Key, ForeignKey("customer_segments.segment_id"), nullable=False, index=True),
+    Column("confidence_score", Float, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    UniqueConstraint("customer_id", "segment_id"),
+    CheckConstraint("confidence_score BETWEEN 0 AND 1", name="confidence"),
+)
+
+# --- product agent ------------------------------------------------------------------------------------------------
+
+products = Table(
+    "products",
+    metadata,
+    Column("product_id", Key, primary_key=True),
+    Column("external_id", String(128), nullable=False, unique=True),
+    Column("name", String(500), nullable=False),
+    Column("description", Text, nullable=False, default=""),
+    Column("category", String(200), nullable=False, default="", index=True),
+    Column("subcategory", String(200), nullable=False, default=""),
+    Column("brand", String(200), nullable=False, default=""),
+    Column("price", BigInteger, comment="minor units; null when unknown"),
+    Column("currency", String(3)),
+    Column("attributes", Json, nullable=False, default=dict),
+    Column("tags", Json, nullable=False, default=list),
+    Column("image_urls", Json, nullable=False, default=list),
+    Column("average_rating", Float),
+    Column("inventory_status", String(20), nullable=False, default="IN_STOCK"),
+    Column("available_at", UtcTime, nullable=False, comment="when it entered the assortment"),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("change_sequence", BigInteger, nullable=False, index=True, comment="counts changes of the catalogue up"),
+    CheckConstraint("price IS NULL OR price >= 0", name="price"),
+    sqlite_autoincrement=True,
+)
+
+product_embeddings = Table(
+    "product_embeddings",
+    metadata,
+    Column("product_id", Key, ForeignKey("products.product_id"), primary_key=True, autoincrement=False),
+    Column("embedding", LargeBinary, nullable=False, comment="float32, little endian"),
+    Column("space_version", String(64), nullable=False),
+    Column("last_updated", UtcTime, nullable=False),
+)
+
+product_relations = Table(
+    "product_relations",
+    metadata,
+    Column("product_id", Key, ForeignKey("products.product_id"), primary_key=True, autoincrement=False),
+    Column("relation", String(20), primary_key=True, comment="similar or complementary"),
+    Column("related_ids", LargeBinary, nullable=False, comment="product keys as int64, little endian, strongest first"),
+    Column("scores", LargeBinary, nullable=False, comment="float32, little endian, 0 to 1"),
+    Column("last_updated", UtcTime, nullable=False),
+)
+
+# --- recommendation agent (outcome columns: feedback agent) -------------------------------------------------------
+
+recommendations = Table(
+    "recommendations",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("request_id", String(64), nullable=False, comment="one answer"),
+    Column("customer_id", Key, ForeignKey("customers.customer_id"), comment="null for a visitor nobody knows yet"),
+    Column("product_id", Key, ForeignKey("products.product_id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("algorithm", String(64), nullable=False),
+    Column("contributions", Json, nullable=False, default=dict),
+    Column("reason", Json, nullable=False, default=dict),
+    Column("page_type", String(20), nullable=False),
+    Column("strategy", String(40), nullable=False, default=""),
+    Column("model_version", String(64), nullable=False, default=""),
+    Column("generated_at", UtcTime, nullable=False),
+    Column("was_shown", Boolean, nullable=False, default=False, server_default=false()),
+    Column("was_clicked", Boolean, nullable=False, default=False, server_default=false()),
+    Column("was_added_to_cart", Boolean, nullable=False, default=False, server_default=false()),
+    Column("was_purchased", Boolean, nullable=False, default=False, server_default=false()),
+    Column("was_dismissed", Boolean, nullable=False, default=False, server_default=false()),
+    Column("shown_at", UtcTime),
+    Column("clicked_at", UtcTime),
+    Index("ix_recommendations_customer_product", "customer_id", "product_id", "generated_at"),
+    Index("ix_recommendations_generated", "generated_at"),
+    Index("ix_recommendations_product_generated", "product_id", "generated_at"),
+    sqlite_autoincrement=True,
+)
+
+model_versions = Table(
+    "model_versions",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("kind", String(40), nullable=False, comment="recommender, embedding_space or segments"),
+    Column("version", String(64), nullable=False),
+    Column("checksum", String(64), nullable=False, comment="SHA-256 of the artefact, hexadecimal"),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("metadata", Json, nullable=False, default=dict),
+    Column("created_at", UtcTime, nullable=False),
+    Column("active", Boolean, nullable=False, default=False, server_default=false()),
+    UniqueConstraint("kind", "version"),
+    Index(
+        "ix_model_versions_active", "kind", unique=True, sqlite_where=text("active"), postgresql_where=text("active")
+    ),
+)
+
+model_chunks = Table(
+    "model_chunks",
+    metadata,
+    Column("model_version_id", Key, ForeignKey("model_versions.id", ondelete="CASCADE"), primary_key=True),
+    Column("chunk", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+# --- feedback agent -----------------------------------------------------------------------------------------------
+
+recommendation_outcomes = Table(
+    "recommendation_outcomes",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("recommendation_id", Key, ForeignKey("recommendations.id"), nullable=False),
+    Column("kind", String(20), nullable=False, comment="shown, click, add_to_cart, dismiss, purchase, view_through"),
+    Column("occurred_at", UtcTime, nullable=False),
+    Column("event_sequence", BigInteger, nullable=False, comment="number of the event in the log"),
+    Column("purchase_id", String(128), comment="the platform's id, for purchase and view_through"),
+    Column("touched_at", UtcTime, comment="the click or impression that takes the credit"),
+    Column("amount", BigInteger, comment="minor units credited, refunds taken off"),
+    Column("currency", String(3)),
+    Index("ix_outcomes_recommendation", "recommendation_id", "kind"),
+    Index("ix_outcomes_time", "occurred_at"),
+    Index("ix_outcomes_purchase", "purchase_id"),
+)
+
+algorithm_weights = Table(
+    "algorithm_weights",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False, comment="counts up; the highest is in force"),
+    Column("algorithm", String(64), primary_key=True),
+    Column("weight", Float, nullable=False),
+    Column("rationale", Text, nullable=False, default=""),
+    Column("created_at", UtcTime, nullable=False),
+    CheckConstraint("weight >= 0", name="weight"),
+)
+
+# --- coordinator --------------------------------------------------------------------------------------------------
+
+event_log = Table(
+    "event_log",
+    metadata,
+    Column("sequence", Key, primary_key=True),
+    Column("event_id", String(128), nullable=False, unique=True),
+    Column("customer_id", Key, ForeignKey("customers.customer_id"), index=True),
+    Column("kind", String(40), nullable=False, comment="field of Event.detail, or feedback"),
+    Column("occurred_at", UtcTime, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("payload", LargeBinary, nullable=False, comment="quintet.type.v1.Event, or Feedback, serialised"),
+    sqlite_autoincrement=True,
+)
+
+job_runs = Table(
+    "job_runs",
+    metadata,
+    Column("job_id", String(64), primary_key=True),
+    Column("kind", String(40), nullable=False),
+    Column("state", String(20), nullable=False, comment="RUNNING, SUCCEEDED or FAILED"),
+    Column("stage", String(200), nullable=False, default=""),
+    Column("progress", Float, nullable=False, default=0.0),
+    Column("started_at", UtcTime, nullable=False),
+    Column("heartbeat_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("error", Text, nullable=False, default=""),
+    Column("result", Json, nullable=False, default=dict),
+    Index("ix_job_runs_kind_started", "kind", "started_at"),
+)
+
+erasure_receipts = Table(
+    "erasure_receipts",
+    metadata,
+    Column("receipt_id", String(64), primary_key=True),
+    Column("erased_at", UtcTime, nullable=False),
+    Column("rows", Json, nullable=False, comment="rows by table; names nobody"),
+)
+
+# --- bookkeeping --------------------------------------------------------------------------------------------------
+
+event_cursors = Table(
+    "event_cursors",
+    metadata,
+    Column("consumer", String(40), primary_key=True, comment="the agent whose projection this is"),
+    Column("sequence", BigInteger, nullable=False, comment="last event applied"),
+    Column("updated_at", UtcTime, nullable=False),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+import_checkpoints = Table(
+    "import_checkpoints",
+    metadata,
+    Column("source", String(64), primary_key=True, comment="fingerprint of file, kind and mapping"),
+    Column("rows_done", BigInteger, nullable=False),
+    Column("rows_rejected", BigInteger, nullable=False, default=0),
+    Column("finished", Boolean, nullable=False, default=False, server_default=false()),
+    Column("updated_at", UtcTime, nullable=False),
+)

@@ -1,0 +1,184 @@
+"""Is an event well formed? Each rule names the field and the value it objects to.
+
+The event is the contract's own message, `quintet.type.v1.Event`: what is checked here is what is stored and projected.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from quintet.type.v1.event_pb2 import Event, PageType
+from quintet.type.v1.money_pb2 import Money
+
+from shared.errors import InvalidArgument
+
+MAX_ID = 128
+MAX_QUANTITY = 1_000_000.0
+MAX_DURATION_SECONDS = 86_400.0
+MAX_ATTRIBUTES = 100
+MAX_FUTURE = timedelta(hours=24)
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def check_event(event: Event, field: str = "event") -> None:
+    """Raise InvalidArgument when `event` breaks a rule of the contract; `field` is its path in the request."""
+    check_id(event.event_id, f"{field}.event_id", required=False)
+    _check_who(event, field)
+    check_id(event.session_id, f"{field}.session_id", required=False)
+    check_id(event.recommendation_id, f"{field}.recommendation_id", required=False)
+    if event.HasField("event_time"):
+        check_time(event.event_time, f"{field}.event_time")
+    if len(event.attributes) > MAX_ATTRIBUTES:
+        raise InvalidArgument.of(f"{field}.attributes", len(event.attributes), f"at most {MAX_ATTRIBUTES} entries")
+    kind = event.WhichOneof("detail")
+    if kind is None:
+        raise InvalidArgument.of(f"{field}.detail", None, "one kind of event is required")
+    check_detail = _DETAILS.get(kind)
+    if check_detail is not None:
+        check_detail(getattr(event, kind), f"{field}.{kind}")
+
+
+def check_id(value: str, field: str, *, required: bool = True) -> None:
+    """Raise InvalidArgument unless `value` is an id: 1 to 128 characters, none of them a control character."""
+    if not value and required:
+        raise InvalidArgument.of(field, value, "is required")
+    check_text(value, field, MAX_ID)
+    if _CONTROL.search(value):
+        raise InvalidArgument.of(field, value, "must not contain control characters")
+
+
+def check_text(value: str, field: str, longest: int, *, required: bool = False) -> None:
+    """Raise InvalidArgument when a text is missing though required, or longer than `longest` characters."""
+    if required and not value.strip():
+        raise InvalidArgument.of(field, value, "is required")
+    if len(value) > longest:
+        raise InvalidArgument.of(field, value, f"must be at most {longest} characters, is {len(value)}")
+    if "\x00" in value:
+        raise InvalidArgument.of(field, value, "must not contain the character NUL")
+
+
+def check_time(value: Timestamp, field: str) -> None:
+    """Raise InvalidArgument unless the time is valid, after 1970 and at most 24 hours ahead."""
+    try:
+        moment = value.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidArgument.of(field, value.seconds, "is not a time between the years 1 and 9999") from error
+    if value.seconds < 0:
+        raise InvalidArgument.of(field, moment.isoformat(), "must be after 1970")
+    if moment > datetime.now(UTC) + MAX_FUTURE:
+        raise InvalidArgument.of(field, moment.isoformat(), "must be at most 24 hours in the future")
+
+
+def check_money(value: Money, field: str) -> None:
+    """Raise InvalidArgument unless the amount has a currency and is not negative."""
+    if not _CURRENCY.fullmatch(value.currency_code):
+        raise InvalidArgument.of(f"{field}.currency_code", value.currency_code, "must be three capital letters")
+    if value.amount_minor < 0:
+        raise InvalidArgument.of(f"{field}.amount_minor", value.amount_minor, "must not be negative")
+
+
+def check_count(values: Any, field: str, most: int, *, least: int = 0) -> None:
+    """Raise InvalidArgument unless a list has `least` to `most` entries."""
+    if not least <= len(values) <= most:
+        raise InvalidArgument.of(field, len(values), f"must have {least} to {most} entries")
+
+
+def check_number(value: float, field: str, low: float, high: float, *, above: bool = False) -> None:
+    """Raise InvalidArgument unless `low` <= value <= `high` (with `above`: low < value). NaN and infinities fail."""
+    if not low <= value <= high or (above and value == low):
+        raise InvalidArgument.of(
+            field, value, f"must be {'above' if above else 'at least'} {low:g} and at most {high:g}"
+        )
+
+
+def _check_who(event: Event, field: str) -> None:
+    if not event.customer_id and not event.visitor_id:
+        raise InvalidArgument.of(f"{field}.customer_id", "", "is required unless visitor_id is set")
+    check_id(event.customer_id, f"{field}.customer_id", required=False)
+    check_id(event.visitor_id, f"{field}.visitor_id", required=False)
+
+
+def _check_page_view(view: Any, field: str) -> None:
+    if view.page_type == PageType.PAGE_TYPE_UNSPECIFIED or view.page_type not in PageType.values():
+        raise InvalidArgument.of(f"{field}.page_type", view.page_type, "must be one of the page types")
+    is_product = view.page_type == PageType.PAGE_TYPE_PRODUCT
+    is_category = view.page_type == PageType.PAGE_TYPE_CATEGORY
+    if view.product_id and not is_product:
+        raise InvalidArgument.of(f"{field}.product_id", view.product_id, "belongs to product pages only")
+    if view.category and not is_category:
+        raise InvalidArgument.of(f"{field}.category", view.category, "belongs to category pages only")
+    check_id(view.product_id, f"{field}.product_id", required=is_product)
+    check_text(view.category, f"{field}.category", 200, required=is_category)
+
+
+def _check_search(search: Any, field: str) -> None:
+    check_text(search.query, f"{field}.query", 500, required=True)
+    check_text(search.filter, f"{field}.filter", 1000)
+    check_count(search.product_ids, f"{field}.product_ids", 200)
+    for index, product_id in enumerate(search.product_ids):
+        check_id(product_id, f"{field}.product_ids[{index}]")
+
+
+def _check_product_view(view: Any, field: str) -> None:
+    check_id(view.product_id, f"{field}.product_id")
+    check_number(view.duration_seconds, f"{field}.duration_seconds", 0, MAX_DURATION_SECONDS)
+    check_number(view.scrolls, f"{field}.scrolls", 0, float("inf"))
+    check_number(view.clicks, f"{field}.clicks", 0, float("inf"))
+
+
+def _check_quantities(items: Iterable[Any], field: str) -> None:
+    for index, item in enumerate(items):
+        check_id(item.product_id, f"{field}[{index}].product_id")
+        # proto3 cannot tell 0 from unset: 0 means the default of one unit
+        check_number(item.quantity, f"{field}[{index}].quantity", 0, MAX_QUANTITY)
+
+
+def _check_items(detail: Any, field: str) -> None:
+    check_count(detail.items, f"{field}.items", 200, least=1)
+    _check_quantities(detail.items, f"{field}.items")
+
+
+def _check_purchase(purchase: Any, field: str) -> None:
+    check_id(purchase.purchase_id, f"{field}.purchase_id")
+    check_count(purchase.items, f"{field}.items", 1000, least=1)
+    _check_quantities(purchase.items, f"{field}.items")
+    amounts = [
+        (line.amount, f"{field}.items[{i}].amount") for i, line in enumerate(purchase.items) if line.HasField("amount")
+    ]
+    if purchase.HasField("total"):
+        amounts.append((purchase.total, f"{field}.total"))
+    for amount, path in amounts:
+        check_money(amount, path)
+        if amount.currency_code != amounts[0][0].currency_code:
+            raise InvalidArgument.of(f"{path}.currency_code", amount.currency_code, "an order has one currency")
+
+
+def _check_refund(refund: Any, field: str) -> None:
+    check_id(refund.purchase_id, f"{field}.purchase_id")
+    check_count(refund.items, f"{field}.items", 1000)
+    _check_quantities(refund.items, f"{field}.items")
+    if refund.HasField("amount"):
+        check_money(refund.amount, f"{field}.amount")
+
+
+def _check_impression(impression: Any, field: str) -> None:
+    check_count(impression.recommendation_ids, f"{field}.recommendation_ids", 200, least=1)
+    for index, recommendation_id in enumerate(impression.recommendation_ids):
+        check_id(recommendation_id, f"{field}.recommendation_ids[{index}]")
+
+
+_DETAILS: dict[str, Callable[[Any, str], None]] = {
+    "page_view": _check_page_view,
+    "category_view": lambda view, field: check_text(view.category, f"{field}.category", 200, required=True),
+    "search": _check_search,
+    "product_view": _check_product_view,
+    "add_to_cart": _check_items,
+    "remove_from_cart": _check_items,
+    "purchase": _check_purchase,
+    "refund": _check_refund,
+    "impression": _check_impression,
+    "custom": lambda custom, field: check_text(custom.name, f"{field}.name", 100, required=True),
+}

@@ -1,0 +1,88 @@
+"""How every agent serves: health, reflection, metrics, and a stop that loses no call."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import structlog
+import uvloop
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from shared.config import Agent, Settings
+from shared.rpc.interceptor import EdgeInterceptor
+from shared.telemetry import configure_logging, serve_metrics
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Service:
+    """A servicer, the generated function that registers it, and its full name."""
+
+    servicer: Any
+    register: Callable[[Any, grpc.aio.Server], None]
+    full_name: str
+
+
+class AgentServer:
+    """A gRPC server with health and reflection; `port` is the one it is bound to, once started."""
+
+    def __init__(self, agent: Agent, settings: Settings, services: Sequence[Service]) -> None:
+        self._agent = agent
+        self._settings = settings
+        self._health = health.aio.HealthServicer()
+        self._names = [service.full_name for service in services]
+        self._server = grpc.aio.server(
+            interceptors=[EdgeInterceptor(agent)],
+            options=[
+                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+                ("grpc.so_reuseport", 0),  # a second server on the port is a mistake to be told, not a second backend
+            ],
+        )
+        for service in services:
+            service.register(service.servicer, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection((*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        self.port = 0
+
+    async def start(self) -> int:
+        """Bind, serve, turn the health to SERVING, and return the port. Raises RuntimeError when the port is taken."""
+        self.port = self._server.add_insecure_port(f"{self._settings.bind_host}:{self._settings.port(self._agent)}")
+        await self._server.start()
+        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        log.info("serving", port=self.port)
+        return self.port
+
+    async def stop(self) -> None:
+        """Turn the health to NOT_SERVING, let calls in progress end, close. Safe to repeat."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(self._settings.drain_seconds)
+        log.info("stopped")
+
+    async def _set_health(self, state: Any) -> None:
+        for name in ("", *self._names):
+            await self._health.set(name, state)
+
+
+async def serve_until_stopped(server: AgentServer) -> None:
+    """Serve until SIGTERM or SIGINT, then stop gracefully."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await server.start()
+    await stop.wait()
+    await server.stop()
+
+
+def run(agent: Agent, main: Callable[[Settings], Any]) -> None:
+    """Run an agent's `main(settings)` as this process: settings, logs and metrics first."""
+    settings = Settings()
+    configure_logging(settings, agent)
+    serve_metrics(settings.metrics_port(agent), settings.bind_host)
+    uvloop.run(main(settings))

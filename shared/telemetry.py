@@ -1,0 +1,65 @@
+"""Logs and metrics, alike in every process.
+
+One JSON line per call at the edge: ids and counts, never personal data. The request id travels from the first server
+to all others in the metadata key `x-request-id`.
+"""
+
+import logging
+import sys
+from contextvars import ContextVar
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from shared.config import Settings
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+
+RPC_SECONDS = Histogram(
+    "quintet_rpc_seconds",
+    "Seconds a call took, by method and status code.",
+    ["agent", "method", "code"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+RPC_IN_PROGRESS = Gauge("quintet_rpc_in_progress", "Calls in progress.", ["agent"])
+FALLBACKS = Counter(
+    "quintet_fallbacks_total", "Answers that fell back to something simpler, by reason.", ["agent", "reason"]
+)
+EVENTS = Counter("quintet_events_total", "Events received, by kind and outcome.", ["kind", "outcome"])
+EVENTS_BEHIND = Gauge("quintet_events_behind", "Events recorded but not yet applied.", ["agent"])
+BACKGROUND_ERRORS = Counter("quintet_background_errors_total", "Errors in background work, by task.", ["agent", "task"])
+
+
+def configure_logging(settings: Settings, agent: str) -> None:
+    """Set up structured logs on standard error with the agent's name on each line."""
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    if settings.log_format == "console":
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _add_request_id,
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(agent=agent)
+
+
+def serve_metrics(port: int, host: str) -> None:
+    """Serve Prometheus metrics at `http://host:port/metrics` from a thread; a port of 0 serves none."""
+    if port:
+        start_http_server(port, addr=host)
+
+
+def _add_request_id(
+    _logger: structlog.typing.WrappedLogger, _method: str, entry: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    if request_id.get():
+        entry["request_id"] = request_id.get()
+    return entry

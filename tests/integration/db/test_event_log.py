@@ -1,0 +1,63 @@
+"""The event log keeps every event once and in order, on both databases."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from shared.db import event_log
+from shared.db.engine import Database, next_count
+from shared.db.event_log import NewEvent
+from shared.db.migrate import current_revision, migrate, newest_revision
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def new_event(event_id: str) -> NewEvent:
+    return NewEvent(event_id, None, "home_view", NOON, event_id.encode())
+
+
+def test_events_are_read_back_in_the_order_they_were_appended(database: Database) -> None:
+    with database.write() as connection:
+        numbers = event_log.append(connection, [new_event("b"), new_event("a")])
+    with database.read() as connection:
+        logged = event_log.read_after(connection, 0, limit=10)
+        assert event_log.read_after(connection, numbers["b"], limit=10) == logged[1:]
+        assert event_log.last_sequence(connection) == numbers["a"]
+    assert [(event.event_id, event.payload, event.occurred_at) for event in logged] == [
+        ("b", b"b", NOON),
+        ("a", b"a", NOON),
+    ]
+
+
+def test_a_repeated_event_is_left_out_within_and_across_calls(database: Database) -> None:
+    with database.write() as connection:
+        assert list(event_log.append(connection, [new_event("a"), new_event("a"), new_event("b")])) == ["a", "b"]
+        assert event_log.append(connection, [new_event("b"), new_event("a")]) == {}
+    with database.read() as connection:
+        assert len(event_log.read_after(connection, 0, limit=10)) == 2
+
+
+def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
+    with pytest.raises(RuntimeError), database.write() as connection:
+        event_log.append(connection, [new_event("a")])
+        raise RuntimeError
+    with database.read() as connection:
+        assert event_log.last_sequence(connection) == 0
+
+
+def test_the_cursor_starts_at_zero_and_moves(database: Database) -> None:
+    with database.write() as connection:
+        assert event_log.lock_cursor(connection, "customer") == 0
+        event_log.move_cursor(connection, "customer", 7)
+    with database.read() as connection:
+        assert event_log.cursor(connection, "customer") == 7
+        assert event_log.cursor(connection, "feedback") == 0
+
+
+def test_counters_count_up_apart(database: Database) -> None:
+    with database.write() as connection:
+        assert [next_count(connection, "x"), next_count(connection, "x"), next_count(connection, "y")] == [1, 2, 1]
+
+
+def test_migrating_twice_changes_nothing(database: Database) -> None:
+    assert migrate(database) == newest_revision() == current_revision(database)
