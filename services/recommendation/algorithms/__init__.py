@@ -1,0 +1,1 @@
+"""Recommendation algorithms, one a file. They know neither gRPC nor SQL."""
