@@ -1,0 +1,21 @@
+"""Names for the arrays that algorithms take and give."""
+
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+AnyArray: TypeAlias = NDArray[Any]
+Rows: TypeAlias = NDArray[np.int32]
+Longs: TypeAlias = NDArray[np.int64]
+FloatArray: TypeAlias = NDArray[np.float32]
+Mask: TypeAlias = NDArray[np.bool_]
+Csr: TypeAlias = "sp.csr_array[Any, tuple[int, int]]"
+
+
+def as_csr(matrix: Any) -> Csr:
+    """Return a sparse or dense matrix as a float32 CSR array without duplicate entries, its columns ascending."""
+    rows = sp.csr_array(matrix, dtype=np.float32)
+    rows.sum_duplicates()
+    return cast("Csr", rows)

@@ -1,0 +1,176 @@
+"""What every recommendation algorithm shares: its training data, the shopper it scores, its reasons, its interface.
+
+Products and customers are rows: integers from 0, given out by the caller, who keeps the map to the platform's ids.
+Nothing here knows of databases or servers: arrays and sparse matrices in, arrays out.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import scipy.sparse as sp
+
+from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray
+from services.recommendation.algorithms.interactions import Interactions, Kind
+from services.recommendation.algorithms.shopper import Shopper
+
+__all__ = ["Algorithm", "Interactions", "Kind", "NotFittedError", "Reason", "ReasonKind", "Shopper"]
+
+
+class NotFittedError(RuntimeError):
+    """The algorithm was asked before it was fitted or loaded."""
+
+
+class ReasonKind(StrEnum):
+    """Kinds of reasons; the same words as the contract's `ReasonKind`, in lower case."""
+
+    BECAUSE_YOU_VIEWED = "because_you_viewed"
+    BECAUSE_YOU_BOUGHT = "because_you_bought"
+    BOUGHT_TOGETHER = "bought_together"
+    SIMILAR_TO = "similar_to"
+    OFTEN_NEXT = "often_next"
+    POPULAR_IN_GROUP = "popular_in_group"
+    POPULAR = "popular"
+    TRENDING = "trending"
+    NEW_ARRIVAL = "new_arrival"
+    BUY_AGAIN = "buy_again"
+    FITS_YOUR_TASTE = "fits_your_taste"
+    MATCHES_SEARCH = "matches_search"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a product is recommended.
+
+    `products` are the rows it came from, strongest first, at most three. `group` is the name and code of the
+    shopper's group, such as `("region", 4)`, for `POPULAR_IN_GROUP`.
+    """
+
+    kind: ReasonKind
+    products: tuple[int, ...] = ()
+    group: tuple[str, int] | None = None
+
+
+@dataclass(eq=False)
+class Algorithm(ABC):
+    """One way to score products for a shopper.
+
+    A subclass is a dataclass whose fields are its configuration, names its learned arrays in `learned`, and writes
+    `_fit`, `_score` and `_reason`. Learned arrays are numpy arrays or CSR matrices; `state` and `load` follow from
+    that.
+    """
+
+    name: ClassVar[str]
+    """Name in weights, logs and the contract."""
+
+    learned: ClassVar[tuple[str, ...]] = ()
+    """Attributes that `fit` sets, each an ndarray or a CSR matrix."""
+
+    def __post_init__(self) -> None:
+        self._n_products: int | None = None
+
+    @property
+    def n_products(self) -> int:
+        """Number of products known at training; scores have this length.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit` or `load`.
+        """
+        if self._n_products is None:
+            raise NotFittedError(f"{self.name} is not fitted: call fit() or load() first")
+        return self._n_products
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The configuration as JSON-able values, enough to make the same algorithm again."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def fit(self, data: Interactions) -> Self:
+        """Learn from `data`, replacing what was learned before, and return the algorithm itself."""
+        self._fit(data)
+        self._n_products = data.n_products
+        return self
+
+    def score(self, shopper: Shopper) -> FloatArray:
+        """Score every product for one shopper.
+
+        Returns
+        -------
+        ndarray of shape (n_products,), float32
+            0 where the algorithm has no opinion, else positive: higher is better. Finite. Comparable within one call
+            of one algorithm only. Nothing is masked.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit` or `load`.
+        ValueError
+            If a row of the shopper is negative or not below `n_products`; `Shopper.within` leaves such rows out.
+        """
+        shopper.require_within(self.n_products)
+        return self._score(shopper)
+
+    def explain(self, shopper: Shopper, product: int) -> Reason | None:
+        """Return why `product` (a row) got its score, or None where the algorithm has no opinion.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit` or `load`.
+        ValueError
+            If `product` or a row of the shopper is out of range.
+        """
+        shopper.require_within(self.n_products)
+        if not 0 <= product < self.n_products:
+            raise ValueError(f"product: must be a row from 0 to {self.n_products - 1}, got {product}")
+        return self._reason(shopper, product)
+
+    def state(self) -> dict[str, AnyArray]:
+        """Return what was learned as plain arrays (a CSR matrix becomes its three arrays and its shape)."""
+        arrays: dict[str, AnyArray] = {"n_products": np.asarray(self.n_products, dtype=np.int64)}
+        for attribute in self.learned:
+            arrays |= _packed(attribute, getattr(self, attribute))
+        return arrays
+
+    @classmethod
+    def load(cls, state: Mapping[str, AnyArray], params: Mapping[str, Any] | None = None) -> Self:
+        """Return the algorithm that `state` and `params` were taken from.
+
+        Raises
+        ------
+        KeyError
+            If an array is missing.
+        """
+        algorithm = cls(**(params or {}))
+        for attribute in cls.learned:
+            setattr(algorithm, attribute, _unpacked(attribute, state))
+        algorithm._n_products = int(state["n_products"])
+        return algorithm
+
+    @abstractmethod
+    def _fit(self, data: Interactions) -> None: ...
+
+    @abstractmethod
+    def _score(self, shopper: Shopper) -> FloatArray: ...
+
+    @abstractmethod
+    def _reason(self, shopper: Shopper, product: int) -> Reason | None: ...
+
+
+def _packed(name: str, value: AnyArray | Csr) -> dict[str, AnyArray]:
+    if isinstance(value, np.ndarray):
+        return {name: value}
+    parts = {"data": value.data, "indices": value.indices, "indptr": value.indptr, "shape": np.asarray(value.shape)}
+    return {f"{name}.{part}": array for part, array in parts.items()}
+
+
+def _unpacked(name: str, state: Mapping[str, AnyArray]) -> AnyArray | Csr:
+    if name in state:
+        return state[name]
+    data, indices, indptr, shape = (state[f"{name}.{part}"] for part in ("data", "indices", "indptr", "shape"))
+    return sp.csr_array((data, indices, indptr), shape=(int(shape[0]), int(shape[1])))

@@ -1,0 +1,173 @@
+"""Training data: all interactions as parallel arrays, and what is known of customers and products."""
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Self, TypeVar
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+
+from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Mask, Rows, as_csr
+
+T = TypeVar("T", bound=np.generic)
+
+DAY = 86_400
+"""Seconds in a day."""
+
+
+class Kind(IntEnum):
+    """What a customer did with a product."""
+
+    VIEW = 0
+    CART = 1
+    PURCHASE = 2
+
+
+EVENT_WEIGHTS: FloatArray = np.array([1.0, 3.0, 5.0], dtype=np.float32)
+"""How much an event says about taste, by `Kind`: view 1, cart 3, purchase 5."""
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """All there is to learn from.
+
+    Parameters
+    ----------
+    customers, products : ndarray of shape (n_events,), int32
+        Rows of customer and product.
+    kinds : ndarray of shape (n_events,), int8
+        `Kind` of each event.
+    quantities : ndarray of shape (n_events,), float32
+        Units bought or put into the cart; 1 for a view.
+    times : ndarray of shape (n_events,), int64
+        Unix seconds.
+    baskets : ndarray of shape (n_events,), int32
+        Events of one purchase or one session share a number.
+    n_customers, n_products : int
+        Counts of rows; every row in the arrays is below them.
+    now : int
+        The moment of training in Unix seconds; ages are counted from it.
+    groups : dict of str to ndarray of shape (n_customers,), int32
+        Codes of customer groups, such as `region` and `age`; -1 where unknown.
+    embeddings : ndarray of shape (n_products, d), float32
+        Product embeddings; a row of zeros means none.
+    added : ndarray of shape (n_products,), int64
+        When each product entered the catalogue, in Unix seconds.
+    similar, complementary : csr_array of shape (n_products, n_products), float32
+        Related products, row to column, as the product agent found them; may be empty.
+    category : ndarray of shape (n_products,), int32
+        Code of each product's category; -1 where unknown.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ or a row is out of range; the message names the array.
+    """
+
+    customers: Rows
+    products: Rows
+    kinds: NDArray[np.int8]
+    quantities: FloatArray
+    times: Longs
+    baskets: Rows
+    n_customers: int
+    n_products: int
+    now: int
+    groups: dict[str, Rows]
+    embeddings: FloatArray
+    added: Longs
+    similar: Csr
+    complementary: Csr
+    category: Rows
+
+    def __post_init__(self) -> None:
+        for name in ("products", "kinds", "quantities", "times", "baskets"):
+            _require_length(name, getattr(self, name), len(self.customers))
+        for name in ("embeddings", "added", "category"):
+            _require_length(name, getattr(self, name), self.n_products)
+        for name, codes in self.groups.items():
+            _require_length(f"groups[{name!r}]", codes, self.n_customers)
+        for name in ("similar", "complementary"):
+            _require_square(name, getattr(self, name), self.n_products)
+        require_rows("customers", self.customers, self.n_customers)
+        require_rows("products", self.products, self.n_products)
+        require_rows("kinds", self.kinds, len(Kind))
+
+    @classmethod
+    def of(
+        cls,
+        customers: ArrayLike = (),
+        products: ArrayLike = (),
+        *,
+        n_customers: int,
+        n_products: int,
+        now: int,
+        kinds: ArrayLike = Kind.PURCHASE,
+        quantities: ArrayLike = 1.0,
+        times: ArrayLike | None = None,
+        baskets: ArrayLike | None = None,
+        groups: dict[str, ArrayLike] | None = None,
+        embeddings: ArrayLike | None = None,
+        added: ArrayLike = 0,
+        similar: Csr | None = None,
+        complementary: Csr | None = None,
+        category: ArrayLike = -1,
+    ) -> Self:
+        """Return interactions from what is given; the rest gets neutral values (one basket a customer, time `now`)."""
+        rows = np.asarray(customers, dtype=np.int32)
+        empty = as_csr(sp.csr_array((n_products, n_products), dtype=np.float32))
+        return cls(
+            customers=rows,
+            products=np.asarray(products, dtype=np.int32),
+            kinds=_filled(kinds, len(rows), np.int8),
+            quantities=_filled(quantities, len(rows), np.float32),
+            times=_filled(now if times is None else times, len(rows), np.int64),
+            baskets=rows.copy() if baskets is None else np.asarray(baskets, dtype=np.int32),
+            n_customers=n_customers,
+            n_products=n_products,
+            now=now,
+            groups={name: np.asarray(codes, dtype=np.int32) for name, codes in (groups or {}).items()},
+            embeddings=np.asarray(np.zeros((n_products, 0)) if embeddings is None else embeddings, np.float32),
+            added=_filled(added, n_products, np.int64),
+            similar=empty if similar is None else similar,
+            complementary=empty if complementary is None else complementary,
+            category=_filled(category, n_products, np.int32),
+        )
+
+    def where(self, mask: Mask) -> Self:
+        """Return the events that `mask` (shape (n_events,)) selects, in a world otherwise the same."""
+        names = ("customers", "products", "kinds", "quantities", "times", "baskets")
+        return replace(self, **{name: getattr(self, name)[mask] for name in names})
+
+    def weights(self, half_life_days: float) -> FloatArray:
+        """Return each event's weight, shape (n_events,): 1, 3 or 5 by kind, halved every `half_life_days`."""
+        return EVENT_WEIGHTS[self.kinds] * decay(self.now - self.times, half_life_days)
+
+
+def decay(ages: Longs, half_life_days: float) -> FloatArray:
+    """Return 0.5 ** (age / half-life) for `ages` in seconds; an age below 0 (a clock ahead) counts as 0."""
+    exponent = np.maximum(ages, 0) * np.float64(-1.0 / (half_life_days * DAY))
+    return np.exp2(exponent).astype(np.float32)
+
+
+def require_rows(name: str, rows: NDArray[np.integer], n: int) -> None:
+    """Raise ValueError naming the array if a row is negative or not below `n`."""
+    if rows.size and (int(rows.min()) < 0 or int(rows.max()) >= n):
+        worst = int(rows.min()) if int(rows.min()) < 0 else int(rows.max())
+        raise ValueError(f"{name}: rows must be from 0 to {n - 1}, got {worst}")
+
+
+def _require_length(name: str, array: NDArray[np.generic], n: int) -> None:
+    if len(array) != n:
+        raise ValueError(f"{name}: must have length {n}, got {len(array)}")
+
+
+def _require_square(name: str, matrix: Csr, n: int) -> None:
+    if matrix.shape != (n, n):
+        raise ValueError(f"{name}: must have shape ({n}, {n}), got {matrix.shape}")
+
+
+def _filled(value: ArrayLike, n: int, dtype: type[T]) -> NDArray[T]:
+    array = np.asarray(value, dtype=dtype)
+    return array if array.ndim else np.full(n, array, dtype=dtype)

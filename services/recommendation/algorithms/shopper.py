@@ -1,0 +1,142 @@
+"""What is known of a shopper at the moment of asking."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
+from services.recommendation.algorithms.interactions import EVENT_WEIGHTS, Kind, decay
+
+TASTE_HALF_LIFE_DAYS = 90.0
+"""Default half-life of what an event says about taste."""
+
+
+def _rows() -> Rows:
+    return np.empty(0, np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class Shopper:
+    """A shopper's history and present; nothing of it needs to have been there at training.
+
+    Parameters
+    ----------
+    now : int
+        The moment of asking in Unix seconds.
+    products, kinds, quantities, times, baskets : ndarray of shape (n_events,)
+        The history, oldest first; types and meanings as in `Interactions`.
+    session : ndarray of shape (n_session,), int32
+        Products met in this session, oldest first. They may be in the history as well.
+    current : int or None
+        The product in view.
+    cart : ndarray of shape (n_cart,), int32
+        Products in the cart, or just bought on the page after a purchase.
+    groups : dict of str to int
+        Codes of the shopper's groups; absent or -1 where unknown.
+    """
+
+    now: int
+    products: Rows = field(default_factory=_rows)
+    kinds: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
+    quantities: FloatArray = field(default_factory=lambda: np.empty(0, np.float32))
+    times: Longs = field(default_factory=lambda: np.empty(0, np.int64))
+    baskets: Rows = field(default_factory=_rows)
+    session: Rows = field(default_factory=_rows)
+    current: int | None = None
+    cart: Rows = field(default_factory=_rows)
+    groups: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def bought(self) -> Rows:
+        """Rows of the products ever bought, ascending, each once."""
+        return np.unique(self.products[self.kinds == Kind.PURCHASE])
+
+    @cached_property
+    def present(self) -> Rows:
+        """Rows of this session with the product in view last, oldest first, each when last met."""
+        return last_occurrences(
+            self.session if self.current is None else np.append(self.session, np.int32(self.current))
+        )
+
+    @cached_property
+    def last_basket(self) -> Rows:
+        """Rows of the latest purchase in the history, each once."""
+        purchases = self.kinds == Kind.PURCHASE
+        if not purchases.any():
+            return _rows()
+        latest = self.baskets[purchases][-1]
+        return last_occurrences(self.products[purchases & (self.baskets == latest)])
+
+    @cached_property
+    def trail(self) -> Rows:
+        """Rows of everything met, oldest first, this session and the product in view last; each when last met."""
+        return last_occurrences(np.concatenate([self.products, self.present]))
+
+    def weights(self, half_life_days: float = TASTE_HALF_LIFE_DAYS) -> tuple[Rows, FloatArray]:
+        """Return how much each product met says about the shopper's taste now.
+
+        Parameters
+        ----------
+        half_life_days : float
+            Time after which an event counts half.
+
+        Returns
+        -------
+        rows : ndarray of shape (n,), int32
+            Products of the history, session, cart and view, ascending, each once.
+        weights : ndarray of shape (n,), float32
+            Sum over events of 1 (view), 3 (cart) or 5 (purchase), halved every half-life. Products of this session
+            and the product in view count as one more view now, those in the cart as put there now.
+        """
+        if half_life_days not in self._weights:
+            self._weights[half_life_days] = self._summed_weights(half_life_days)
+        return self._weights[half_life_days]
+
+    def within(self, n_products: int) -> Self:
+        """Return the shopper without products whose row is not below `n_products`: those a model does not know yet."""
+        known = self.products < n_products
+        names = ("products", "kinds", "quantities", "times", "baskets")
+        return replace(
+            self,
+            **{name: getattr(self, name)[known] for name in names},
+            session=self.session[self.session < n_products],
+            cart=self.cart[self.cart < n_products],
+            current=self.current if self.current is not None and self.current < n_products else None,
+        )
+
+    def require_within(self, n_products: int) -> None:
+        """Raise ValueError if any product row is negative or not below `n_products`."""
+        low, high = self._row_range
+        if low < 0 or high >= n_products:
+            worst = low if low < 0 else high
+            raise ValueError(f"shopper: product rows must be from 0 to {n_products - 1}, got {worst}")
+
+    @cached_property
+    def _row_range(self) -> tuple[int, int]:
+        rows = self._all_rows
+        return (int(rows.min()), int(rows.max())) if rows.size else (0, -1)
+
+    @cached_property
+    def _all_rows(self) -> Rows:
+        return np.concatenate([self.products, self.present, self.cart])
+
+    @cached_property
+    def _weights(self) -> dict[float, tuple[Rows, FloatArray]]:
+        return {}
+
+    def _summed_weights(self, half_life_days: float) -> tuple[Rows, FloatArray]:
+        past = EVENT_WEIGHTS[self.kinds] * decay(self.now - self.times, half_life_days)
+        view, cart = EVENT_WEIGHTS[Kind.VIEW], EVENT_WEIGHTS[Kind.CART]
+        present = np.concatenate([np.full(len(self.present), view), np.full(len(self.cart), cart)])
+        rows, inverse = np.unique(self._all_rows, return_inverse=True)
+        summed = np.bincount(inverse, np.concatenate([past, present]), len(rows))
+        return rows, summed.astype(np.float32)
+
+
+def last_occurrences(rows: Rows) -> Rows:
+    """Return `rows` with only the last occurrence of each value kept, order otherwise unchanged."""
+    _, first = np.unique(rows[::-1], return_index=True)
+    return rows[np.sort(len(rows) - 1 - first)]
