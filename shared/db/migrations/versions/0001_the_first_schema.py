@@ -86,7 +86,7 @@ def upgrade() -> None:
         sa.Column("source", sa.String(length=64), nullable=False, comment="fingerprint of file, kind and mapping"),
         sa.Column("rows_done", sa.BigInteger(), nullable=False),
         sa.Column("rows_rejected", sa.BigInteger(), nullable=False),
-        sa.Column("finished", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("finished", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("source", name=op.f("pk_import_checkpoints")),
     )
@@ -120,7 +120,7 @@ def upgrade() -> None:
             "metadata", sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"), nullable=False
         ),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("active", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("active", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_model_versions")),
         sa.UniqueConstraint("kind", "version", name=op.f("uq_model_versions_kind_version")),
     )
@@ -293,11 +293,11 @@ def upgrade() -> None:
         sa.Column("strategy", sa.String(length=40), nullable=False),
         sa.Column("model_version", sa.String(length=64), nullable=False),
         sa.Column("generated_at", sa.BigInteger(), nullable=False),
-        sa.Column("was_shown", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.Column("was_clicked", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.Column("was_added_to_cart", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.Column("was_purchased", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.Column("was_dismissed", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("was_shown", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("was_clicked", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("was_added_to_cart", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("was_purchased", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("was_dismissed", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("shown_at", sa.BigInteger(), nullable=True),
         sa.Column("clicked_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -382,7 +382,7 @@ def upgrade() -> None:
         sa.Column("quantity", sa.Float(), nullable=False, comment="units added at once"),
         sa.Column("removed_quantity", sa.Float(), nullable=False),
         sa.Column("purchased_quantity", sa.Float(), nullable=False),
-        sa.Column("purchased", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("purchased", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("open", sa.Boolean(), nullable=False, comment="whether any of it is in the cart still"),
         sa.Column("added_timestamp", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["customer_id"], ["customers.customer_id"], name=op.f("fk_cart_items_customer_id")),

@@ -1,0 +1,121 @@
+"""Long work in a child process: the child says its progress in JSON lines, the agent relays them.
+
+Child, run as `python -m services.x.job`:
+
+    {"stage": "ease: solving", "progress": 0.4}
+    {"progress": 1.0, "result": {"version": "20260101T120000Z"}}
+
+or, when it fails, `{"error": "..."}` and exit code 1.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from shared.config import Settings
+from shared.errors import FailedPrecondition, QuintetError
+from shared.telemetry import configure_logging
+
+LONGEST_LINE = 1024 * 1024
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is: `fraction` from 0 to 1; `result` only at the end."""
+
+    stage: str
+    fraction: float
+    result: dict[str, Any] | None = None
+
+
+@dataclass
+class ProgressReporter:
+    """The child's side: prints progress on standard output."""
+
+    write: Callable[[str], Any] = field(default=lambda line: print(line, flush=True))
+
+    def report(self, stage: str, fraction: float) -> None:
+        """Say what is being done now and how far the whole job is, 0 to 1."""
+        self.write(json.dumps({"stage": stage, "progress": round(min(max(fraction, 0.0), 1.0), 4)}))
+
+    def done(self, result: dict[str, Any]) -> None:
+        """Say that the job succeeded and what came of it."""
+        self.write(json.dumps({"stage": "done", "progress": 1.0, "result": result}))
+
+    def failed(self, error: Exception) -> None:
+        """Say that the job failed and why."""
+        self.write(json.dumps({"error": f"{type(error).__name__}: {error}"}))
+
+
+def job_main(agent: str, work: Callable[[Settings, ProgressReporter], dict[str, Any]]) -> int:
+    """Run `work(settings, reporter)` as this child process and return its exit code."""
+    settings = Settings()
+    configure_logging(settings, agent)
+    reporter = ProgressReporter()
+    try:
+        reporter.done(work(settings, reporter))
+    except Exception as error:
+        log.exception("job failed")
+        reporter.failed(error)
+        return 1
+    return 0
+
+
+async def run_job(module: str, settings: Settings, *arguments: str) -> AsyncIterator[Progress]:
+    """Run `python -m module` as a child and yield its progress; the last one has the result.
+
+    The child is killed when the iteration is given up. Raises FailedPrecondition with the child's words when it fails
+    for a reason it knows, QuintetError when it dies without one.
+    """
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        module,
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        env=_environment(settings),
+        limit=LONGEST_LINE,
+    )
+    assert child.stdout is not None  # noqa: S101 - for the type checker: it is piped
+    finished = False
+    try:
+        async for line in child.stdout:
+            progress = _parse(line)
+            finished = finished or progress.result is not None
+            yield progress
+        code = await child.wait()
+        if code or not finished:
+            raise QuintetError(f"{module} ended with exit code {code} before it was done")
+    finally:
+        with suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()
+
+
+def _parse(line: bytes) -> Progress:
+    said = json.loads(line)
+    if "error" in said:
+        raise FailedPrecondition(said["error"])
+    return Progress(said.get("stage", ""), float(said["progress"]), said.get("result"))
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    threads = str(settings.train_threads)
+    return {
+        **os.environ,
+        "QUINTET_DATABASE_URL": settings.database_url,
+        "QUINTET_LOG_FORMAT": settings.log_format,
+        "QUINTET_LOG_LEVEL": settings.log_level,
+        "QUINTET_TRAIN_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "OMP_NUM_THREADS": threads,
+    }
