@@ -1,0 +1,28 @@
+#!/bin/sh
+# Make the Go stubs of the contract in gen/ (not committed). Needs Go and a Python with grpcio-tools, which brings protoc;
+# the plugins are pinned in go.mod. PYTHON names the interpreter; default is the checkout's own environment.
+set -eu
+cd "$(dirname "$0")"
+
+protos=../../../protos
+venv=../../../.venv/bin/python
+python=${PYTHON:-$([ -x "$venv" ] && echo "$venv" || echo python3)}
+module=$(go list -m)
+
+go build -o .build/bin/ google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
+
+# The contract names no Go packages, so each file is told its own: quintet/type/v1 becomes package typev1 in gen/.
+set --
+for file in "$protos"/quintet/type/v1/*.proto "$protos"/quintet/coordinator/v1/*.proto; do
+    name=${file#"$protos"/}
+    folder=$(dirname "$name")
+    package=$(basename "$(dirname "$folder")")$(basename "$folder")
+    set -- "$@" "$name" "--go_opt=M$name=$module/gen/$folder;$package" "--go-grpc_opt=M$name=$module/gen/$folder;$package"
+done
+
+rm -rf gen
+mkdir gen
+"$python" -m grpc_tools.protoc --proto_path="$protos" \
+    --plugin=.build/bin/protoc-gen-go --go_out=gen --go_opt=paths=source_relative \
+    --plugin=.build/bin/protoc-gen-go-grpc --go-grpc_out=gen --go-grpc_opt=paths=source_relative \
+    "$@"
