@@ -29,8 +29,8 @@ class Shopper:
 class FakeCoordinator(pb_grpc.CoordinatorServiceServicer):
     """Answers the calls of the shopper's journey.
 
-    `faults` names what it does wrong: `shows_purchased` recommends what was bought, `never_changes` always returns one
-    list, `forgets_event_ids` records a repeated event again, `hides_field` names no field of a bad request,
+    `faults` names what it does wrong: `shows_purchased` recommends what was bought, `never_changes` has one list
+    for every page, `forgets_event_ids` records a repeated event again, `hides_field` names no field of a bad request,
     `keeps_customer` answers for an erased customer, `stumbles` is UNAVAILABLE at the first try of every event.
     """
 
@@ -50,7 +50,8 @@ class FakeCoordinator(pb_grpc.CoordinatorServiceServicer):
         self, request: pb.GetRecommendationsRequest, context: grpc.ServicerContext
     ) -> pb.GetRecommendationsResponse:
         require_deadline(context)
-        return pb.GetRecommendationsResponse(list=self._list(request.customer_id, request.limit))
+        names = CATALOGUE[10:] if "never_changes" in self.faults else self._picks(request.customer_id)
+        return pb.GetRecommendationsResponse(list=listed(names, request.limit))
 
     def RecordEvent(self, request: pb.RecordEventRequest, context: grpc.ServicerContext) -> pb.RecordEventResponse:
         require_deadline(context)
@@ -68,7 +69,7 @@ class FakeCoordinator(pb_grpc.CoordinatorServiceServicer):
         shopper.purchases.extend(line.product_id for line in event.purchase.items)
         answer = pb.RecordEventResponse(event_id=event.event_id, duplicate=duplicate, session_id="s-1")
         if request.HasField("recommend"):
-            answer.recommendations.CopyFrom(self._list(event.customer_id, request.recommend.limit))
+            answer.recommendations.CopyFrom(listed(self._picks(event.customer_id), request.recommend.limit))
         return answer
 
     def RecordFeedback(
@@ -116,16 +117,20 @@ class FakeCoordinator(pb_grpc.CoordinatorServiceServicer):
             receipt_id="r-1", erased=[customer_pb2.TableRows(table="customers", rows=1)], models_note="Nothing."
         )
 
-    def _list(self, customer_id: str, limit: int) -> recommendation_pb2.RecommendationList:
+    def _picks(self, customer_id: str) -> list[str]:
         """Return the catalogue, turned by one product an action, without what was bought."""
         shopper = self.shoppers[customer_id]
-        bought = [] if "shows_purchased" in self.faults else shopper.purchases
-        turn = 0 if "never_changes" in self.faults else len(shopper.views) + len(shopper.purchases)
-        names = [name for name in CATALOGUE[turn:] + CATALOGUE[:turn] if name not in bought]
+        turn = len(shopper.views) + len(shopper.purchases)
+        turned = CATALOGUE[turn:] + CATALOGUE[:turn]
         if "shows_purchased" in self.faults:
-            names = shopper.purchases + names
-        picks = [recommendation(name, place) for place, name in enumerate(names[:limit], start=1)]
-        return recommendation_pb2.RecommendationList(recommendations=picks, model_version="m-1", strategy="hybrid")
+            return shopper.purchases + turned
+        return [name for name in turned if name not in shopper.purchases]
+
+
+def listed(names: list[str], limit: int) -> recommendation_pb2.RecommendationList:
+    """Return the first `limit` products as recommendations."""
+    items = [recommendation(name, place) for place, name in enumerate(names[:limit], start=1)]
+    return recommendation_pb2.RecommendationList(recommendations=items, model_version="m-1", strategy="hybrid")
 
 
 def title(name: str) -> str:
@@ -173,7 +178,8 @@ def refuse(context: grpc.ServicerContext, field_name: str) -> NoReturn:
 def start(faults: frozenset[str] = frozenset()) -> tuple[grpc.Server, str]:
     """Start a fake coordinator on a free port and return it with its address."""
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
-    pb_grpc.add_CoordinatorServiceServicer_to_server(FakeCoordinator(faults), server)
+    coordinator = FakeCoordinator(faults)  # type: ignore[abstract]  # what the journey does not call is UNIMPLEMENTED
+    pb_grpc.add_CoordinatorServiceServicer_to_server(coordinator, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     return server, f"127.0.0.1:{port}"

@@ -6,6 +6,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { card, money, rounded } from './card.js';
 import { call, connect, fieldViolations, statusName } from './connection.js';
 import { Report } from './report.js';
 
@@ -248,28 +249,6 @@ class Journey {
     check(error, 'an error, got an answer');
     return error;
   }
-}
-
-/** Return what a product card on a page needs. */
-function card(item) {
-  return {
-    recommendation_id: item.recommendation_id,
-    product_id: item.product_id,
-    product_name: item.product_name,
-    price: item.price ? money(item.price) : '',
-    algorithm: item.algorithm,
-    score: rounded(item.score),
-    reason: item.reason?.text ?? '',
-  };
-}
-
-/** Return an amount for people. Two decimals suit most currencies; a shop that sells in JPY or KWD asks ISO 4217. */
-function money({ amount_minor, currency_code }) {
-  return `${(amount_minor / 100).toFixed(2)} ${currency_code}`;
-}
-
-function rounded(value) {
-  return Number(value.toFixed(3));
 }
 
 /** Take the steps in order; return 1 at the first that fails. */

@@ -1,0 +1,201 @@
+"""The example clients: the same journey, step by step and field by field, in every language."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e import fake_coordinator
+
+CLIENTS = Path(__file__).resolve().parents[2] / "examples" / "clients"
+LONGEST_RUN_SECONDS = 5.0
+
+ANSWER = ["strategy", "fallbacks", "recommendations"]
+STEPS = {
+    "register_customer": ["customer_id", "region", "age"],
+    "home": ANSWER,
+    "view_1": ["product_id", "product_name", *ANSWER],
+    "view_2_click": ["product_id", "product_name", *ANSWER],
+    "view_3": ["product_id", "product_name", *ANSWER],
+    "search": ["query", *ANSWER],
+    "add_to_cart": ["product_id", *ANSWER],
+    "purchase": ["purchase_id", "product_id", "amount"],
+    "post_purchase": ANSWER,
+    "home_after_purchase": ANSWER,
+    "feedback_shown": ["recommendation_id", "product_name"],
+    "feedback_click": ["recommendation_id", "product_name"],
+    "duplicate_event": ["event_id", "duplicate"],
+    "bad_request": ["status", "violations"],
+    "profile": ["views", "purchases", "categories", "segments"],
+    "similar_products": ["product_id", "similar"],
+    "delete_customer": ["receipt_id", "erased", "models_note"],
+    "profile_gone": ["status"],
+}
+FAULTS = {
+    "shows_purchased": ("post_purchase", "purchased product p-1 not recommended"),
+    "never_changes": ("home_after_purchase", "other recommendations than before"),
+    "forgets_event_ids": ("duplicate_event", "duplicate of the first"),
+    "hides_field": ("bad_request", "event.product_view.duration_seconds"),
+    "keeps_customer": ("profile_gone", "expected an error"),
+}
+StartCoordinator = Callable[..., str]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "python",
+        pytest.param("node", marks=pytest.mark.toolchain),
+        pytest.param("go", marks=pytest.mark.toolchain),
+    ],
+)
+def client(request: pytest.FixtureRequest) -> list[str]:
+    """The command that runs the client of one language, built."""
+    builders = {"python": python_client, "node": node_client, "go": go_client}
+    return builders[request.param]()
+
+
+@pytest.fixture
+def start_coordinator() -> Iterator[StartCoordinator]:
+    """Start a fake coordinator with the named faults and return its address."""
+    servers = []
+
+    def start(*faults: str) -> str:
+        server, address = fake_coordinator.start(frozenset(faults))
+        servers.append(server)
+        return address
+
+    yield start
+    for server in servers:
+        server.stop(None).wait()
+
+
+def test_every_client_plays_the_same_journey(client: list[str], start_coordinator: StartCoordinator) -> None:
+    begin = time.monotonic()
+    done, steps = play(client, start_coordinator(), "--region", "store 31862", "--age", "27")
+    seconds = time.monotonic() - begin
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {step.pop("step"): [name for name in step if name != "ok"] for step in steps} == STEPS
+    assert all(step["ok"] is True for step in steps)
+    assert (steps[0]["region"], steps[0]["age"]) == ("store 31862", 27)
+    assert seconds < LONGEST_RUN_SECONDS
+
+
+def test_facts_are_the_same_in_every_language(client: list[str], start_coordinator: StartCoordinator) -> None:
+    done, lines = play(client, start_coordinator())
+    assert done.returncode == 0
+    steps = {line["step"]: line for line in lines}
+    violation = {"field": "event.product_view.duration_seconds", "description": "must not be negative, got -1.0"}
+    first = {
+        "recommendation_id": "r-p-0",
+        "product_id": "p-0",
+        "product_name": "Roasted coffee p-0",
+        "price": "3.99 USD",
+        "algorithm": "popularity",
+        "score": 1,
+        "reason": "Popular with other shoppers",
+    }
+    assert steps["home"]["recommendations"][0] == first
+    assert [steps[name]["product_id"] for name in ("view_1", "view_2_click", "view_3")] == ["p-0", "p-1", "p-2"]
+    assert (steps["search"]["query"], steps["purchase"]["amount"]) == ("Roasted", "3.99 USD")
+    assert steps["duplicate_event"]["duplicate"] == [False, True]
+    assert (steps["bad_request"]["status"], steps["bad_request"]["violations"]) == ("INVALID_ARGUMENT", [violation])
+    assert (steps["profile"]["views"], steps["profile"]["purchases"]) == (["p-2", "p-1", "p-0"], ["p-1"])
+    assert steps["profile"]["categories"] == [{"category": "Coffee", "share": 0.75}]
+    assert steps["profile"]["segments"] == [{"segment": "new_customers", "confidence": 0.9}]
+    assert steps["delete_customer"]["erased"] == [{"table": "customers", "rows": 1}]
+    assert steps["profile_gone"]["status"] == "NOT_FOUND"
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_client_names_the_check_that_failed(client: list[str], fault: str, start_coordinator: StartCoordinator) -> None:
+    step, message = FAULTS[fault]
+    done, steps = play(client, start_coordinator(fault))
+    assert done.returncode == 1
+    assert all(each["ok"] for each in steps[:-1])
+    assert (steps[-1]["step"], steps[-1]["ok"]) == (step, False)
+    assert message in steps[-1]["error"]
+
+
+def test_events_are_sent_again_while_the_coordinator_is_unavailable(
+    client: list[str], start_coordinator: StartCoordinator
+) -> None:
+    done, steps = play(client, start_coordinator("stumbles"))
+    assert (done.returncode, [step["step"] for step in steps]) == (0, list(STEPS))
+
+
+def test_nobody_listening_is_said(client: list[str]) -> None:
+    with socket.socket() as closed:  # bound but not listening: refuses connections and keeps the port from others
+        closed.bind(("127.0.0.1", 0))
+        done, steps = play(client, f"127.0.0.1:{closed.getsockname()[1]}")
+    assert (done.returncode, len(steps), steps[0]["step"]) == (1, 1, "register_customer")
+    assert steps[0]["error"].startswith("UNAVAILABLE: ")
+
+
+def test_people_get_lines_and_tables(client: list[str], start_coordinator: StartCoordinator) -> None:
+    done = run(client, environment={"QUINTET_COORDINATOR_ADDRESS": start_coordinator()})
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == list(STEPS)
+    assert (
+        "    Roasted coffee p-1                3.99 USD     popularity        0.5     Popular with other" in done.stdout
+    )
+    assert "segments=new_customers 0.9" in done.stdout
+
+
+def play(client: list[str], address: str, *options: str) -> tuple[subprocess.CompletedProcess[str], list[Any]]:
+    """Run the journey against `address` and return the process and its JSON lines."""
+    done = run([*client, "--address", address, "--json", *options])
+    return done, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def run(command: list[str], environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env=own | (environment or {})
+    )
+
+
+def python_client() -> list[str]:
+    return [sys.executable, str(CLIENTS / "python" / "journey.py")]
+
+
+def node_client() -> list[str]:
+    require("node", "npm")
+    folder = CLIENTS / "node"
+    installed = folder / "node_modules" / ".package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < (folder / "package-lock.json").stat().st_mtime:
+        build(["npm", "ci", "--ignore-scripts"], folder)
+    return ["node", str(folder / "journey.js")]
+
+
+def go_client() -> list[str]:
+    require("go")
+    folder = CLIENTS / "go"
+    build(["go", "generate"], folder)
+    build(["go", "build", "-o", ".build/journey", "."], folder)
+    return [str(folder / ".build" / "journey")]
+
+
+def require(*tools: str) -> None:
+    """Skip where a tool is missing; in CI, fail."""
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        message = f"not installed: {', '.join(missing)}"
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+
+
+def build(command: list[str], folder: Path) -> None:
+    environment = os.environ | {"PYTHON": sys.executable}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
