@@ -58,16 +58,12 @@ class Reason:
 class Algorithm(ABC):
     """One way to score products for a shopper.
 
-    A subclass is a dataclass whose fields are its configuration, names its learned arrays in `learned`, and writes
-    `_fit`, `_score` and `_reason`. Learned arrays are numpy arrays or CSR matrices; `state` and `load` follow from
-    that.
+    A subclass is a dataclass: its fields are its configuration, except those with `field(init=False)`, which are
+    what `fit` learns, each an ndarray or a CSR matrix. It writes `_fit`, `_score` and `_reason`; the rest follows.
     """
 
     name: ClassVar[str]
     """Name in weights, logs and the contract."""
-
-    learned: ClassVar[tuple[str, ...]] = ()
-    """Attributes that `fit` sets, each an ndarray or a CSR matrix."""
 
     def __post_init__(self) -> None:
         self._n_products: int | None = None
@@ -88,7 +84,7 @@ class Algorithm(ABC):
     @property
     def params(self) -> dict[str, Any]:
         """The configuration as JSON-able values, enough to make the same algorithm again."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.init}
 
     def fit(self, data: Interactions) -> Self:
         """Learn from `data`, replacing what was learned before, and return the algorithm itself."""
@@ -133,7 +129,7 @@ class Algorithm(ABC):
     def state(self) -> dict[str, AnyArray]:
         """Return what was learned as plain arrays (a CSR matrix becomes its three arrays and its shape)."""
         arrays: dict[str, AnyArray] = {"n_products": np.asarray(self.n_products, dtype=np.int64)}
-        for attribute in self.learned:
+        for attribute in self._learned():
             arrays |= _packed(attribute, getattr(self, attribute))
         return arrays
 
@@ -147,10 +143,14 @@ class Algorithm(ABC):
             If an array is missing.
         """
         algorithm = cls(**(params or {}))
-        for attribute in cls.learned:
+        for attribute in cls._learned():
             setattr(algorithm, attribute, _unpacked(attribute, state))
         algorithm._n_products = int(state["n_products"])
         return algorithm
+
+    @classmethod
+    def _learned(cls) -> list[str]:
+        return [field.name for field in fields(cls) if not field.init]
 
     @abstractmethod
     def _fit(self, data: Interactions) -> None: ...

@@ -1,14 +1,17 @@
 """What is known of a shopper at the moment of asking."""
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Self
+from typing import Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
 from services.recommendation.algorithms.interactions import EVENT_WEIGHTS, Kind, decay
+
+T = TypeVar("T")
 
 TASTE_HALF_LIFE_DAYS = 90.0
 """Default half-life of what an event says about taste."""
@@ -91,9 +94,13 @@ class Shopper:
             Sum over events of 1 (view), 3 (cart) or 5 (purchase), halved every half-life. Products of this session
             and the product in view count as one more view now, those in the cart as put there now.
         """
-        if half_life_days not in self._weights:
-            self._weights[half_life_days] = self._summed_weights(half_life_days)
-        return self._weights[half_life_days]
+        return self.memo(("weights", half_life_days), lambda: self._summed_weights(half_life_days))
+
+    def memo(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` gave for `key` the first time: algorithms score and then explain the same shopper."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        return cast("T", self._memory[key])
 
     def within(self, n_products: int) -> Self:
         """Return the shopper without products whose row is not below `n_products`: those a model does not know yet."""
@@ -124,7 +131,7 @@ class Shopper:
         return np.concatenate([self.products, self.present, self.cart])
 
     @cached_property
-    def _weights(self) -> dict[float, tuple[Rows, FloatArray]]:
+    def _memory(self) -> dict[Hashable, object]:
         return {}
 
     def _summed_weights(self, half_life_days: float) -> tuple[Rows, FloatArray]:

@@ -1,0 +1,103 @@
+"""Content: products like those the shopper met, in the space of the product embeddings."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from services.recommendation.algorithms.arrays import FloatArray, Rows
+from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, ReasonKind, Shopper
+from services.recommendation.algorithms.checks import require_positive
+from services.recommendation.algorithms.item_to_item import taste
+from services.recommendation.algorithms.reasons import strongest
+
+
+@dataclass(eq=False)
+class Content(Algorithm):
+    """Cosine between the shopper's profile and each product; the profile is a weighted sum of product embeddings.
+
+    Shopper and products live in one space, so a product added a moment ago is scored like any other as soon as it has
+    an embedding: pass the live embeddings to `score_with`.
+
+    Source (Rocchio profiles): Pazzani & Billsus, "Content-based recommendation systems", The Adaptive Web 2007,
+    doi:10.1007/978-3-540-72079-9_10
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not positive.
+    """
+
+    name: ClassVar[str] = "content"
+
+    half_life_days: float = 30.0
+    """Time after which an event counts half, in days."""
+    max_history: int = 200
+    """Products of a shopper that count, the strongest."""
+    present_boost: float = 3.0
+    """How many times more a product of this session counts."""
+
+    embeddings: FloatArray = field(init=False, repr=False)
+    """Learned: ndarray of shape (n_products, d), float32: unit rows, or zeros for none."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(half_life_days=self.half_life_days, max_history=self.max_history)
+        require_positive(present_boost=self.present_boost)
+
+    def score_with(self, embeddings: FloatArray, shopper: Shopper) -> FloatArray:
+        """Score a live catalogue.
+
+        Parameters
+        ----------
+        embeddings : ndarray of shape (n, d), float32
+            Unit rows as `unit_rows` gives them, or zeros for none; may hold products that came after training.
+
+        Returns
+        -------
+        ndarray of shape (n,), float32
+            The cosine where it is positive, else 0.
+        """
+        shopper.require_within(len(embeddings))
+        profile = self._parts(embeddings, shopper)[1].sum(axis=0)
+        length = float(np.linalg.norm(profile))
+        if length == 0.0:
+            return np.zeros(len(embeddings), dtype=np.float32)
+        cosines: FloatArray = embeddings @ (profile / np.float32(length))
+        return np.maximum(cosines, 0.0)
+
+    def _fit(self, data: Interactions) -> None:
+        self.embeddings = unit_rows(data.embeddings)
+
+    def _score(self, shopper: Shopper) -> FloatArray:
+        return self.score_with(self.embeddings, shopper)
+
+    def _reason(self, shopper: Shopper, product: int) -> Reason | None:
+        return self.explain_with(self.embeddings, shopper, product)
+
+    def explain_with(self, embeddings: FloatArray, shopper: Shopper, product: int) -> Reason | None:
+        """Return the reason under live `embeddings`: like the product in view, or fitting the shopper's taste."""
+        rows, parts = self._parts(embeddings, shopper)
+        gains = parts @ embeddings[product]
+        if gains.sum() <= 0.0:
+            return None
+        sources = strongest(rows, gains)
+        kind = ReasonKind.SIMILAR_TO if sources[0] == shopper.current else ReasonKind.FITS_YOUR_TASTE
+        return Reason(kind, sources)
+
+    def _parts(self, embeddings: FloatArray, shopper: Shopper) -> tuple[Rows, FloatArray]:
+        """Return rows and weighted embeddings of the shopper's products."""
+        return shopper.memo((self, "parts", id(embeddings)), lambda: self._weighted(embeddings, shopper))
+
+    def _weighted(self, embeddings: FloatArray, shopper: Shopper) -> tuple[Rows, FloatArray]:
+        rows, weights = taste(shopper, self.half_life_days, self.max_history)
+        boost = np.where(np.isin(rows, shopper.present), self.present_boost, 1.0)
+        return rows, embeddings[rows] * (weights * boost).astype(np.float32)[:, None]
+
+
+def unit_rows(embeddings: FloatArray) -> FloatArray:
+    """Return `embeddings` as float32 with rows of length 1; zero and non-finite rows become zero."""
+    clean = np.where(np.isfinite(embeddings).all(axis=1, keepdims=True), embeddings, 0.0).astype(np.float32)
+    lengths = np.linalg.norm(clean, axis=1, keepdims=True)
+    unit: FloatArray = np.divide(clean, lengths, out=np.zeros_like(clean), where=lengths > 0)
+    return unit

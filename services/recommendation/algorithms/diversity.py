@@ -1,0 +1,62 @@
+"""Diversity: re-ranking so that a list does not show the same thing ten times."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.recommendation.algorithms.arrays import FloatArray, Longs
+from services.recommendation.algorithms.checks import require_fraction
+from services.recommendation.algorithms.content import unit_rows
+
+TINY = float(np.finfo(np.float32).tiny)
+
+
+def rerank(relevance: FloatArray, embeddings: FloatArray, limit: int, trade_off: float = 0.7) -> Longs:
+    """Order candidates by maximal marginal relevance (MMR), greedily.
+
+    Each next is the one with the largest trade_off · relevance − (1 − trade_off) · largest cosine to those chosen.
+    Relevance is scaled so that the best candidate has 1.
+
+    Source: Carbonell & Goldstein, "The use of MMR, diversity-based reranking for reordering documents and producing
+    summaries", SIGIR 1998, doi:10.1145/290941.291025
+
+    Parameters
+    ----------
+    relevance : ndarray of shape (n,), float32
+        Scores of the candidates, not negative; meant for n up to some hundreds (memory grows with its square).
+    embeddings : ndarray of shape (n, d), float32
+        Embeddings of the candidates; a row of zeros is like nothing.
+    limit : int
+        How many to choose.
+    trade_off : float
+        1 orders by relevance alone, 0 by difference alone.
+
+    Returns
+    -------
+    ndarray of shape (min(n, limit),), int64
+        Positions among the candidates, best first; equals in the order given.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, `limit` is negative or `trade_off` is not within 0 and 1.
+    """
+    require_fraction(trade_off=trade_off)
+    if len(relevance) != len(embeddings) or limit < 0:
+        raise ValueError(f"relevance, embeddings, limit: got {len(relevance)}, {len(embeddings)}, {limit}")
+    unit = unit_rows(embeddings)
+    cosines = (1.0 - trade_off) * (unit @ unit.T)
+    best = max(float(relevance.max(initial=0.0)), TINY)
+    return _greedy(trade_off * (relevance / best).astype(np.float64), cosines, min(limit, len(relevance)))
+
+
+def _greedy(gain: NDArray[np.float64], penalties: FloatArray, limit: int) -> Longs:
+    chosen = np.empty(limit, dtype=np.int64)
+    worst = np.full(len(gain), -np.inf)
+    margin = gain
+    for place in range(limit):
+        best = int(np.argmax(margin))
+        chosen[place] = best
+        worst = np.maximum(worst, penalties[best])
+        gain[best] = -np.inf
+        margin = gain - worst
+    return chosen

@@ -1,0 +1,52 @@
+"""The common half of algorithms that score by rows of an item-to-item matrix: no state per customer."""
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from services.recommendation.algorithms.arrays import Csr, FloatArray, Rows
+from services.recommendation.algorithms.base import Algorithm, Reason, Shopper
+from services.recommendation.algorithms.reasons import from_sources, strongest
+from services.recommendation.algorithms.sparse import Contributions, combine, confidence
+
+Evidence = tuple[Rows, FloatArray]
+
+
+@dataclass(eq=False)
+class ItemToItem(Algorithm):
+    """Scores a shopper as the weighted sum of the neighbours of the products they met.
+
+    The cost of a score follows the shopper's rows only, so a fresh click changes the next answer at once.
+    """
+
+    neighbours: Csr = field(init=False, repr=False)
+    """Learned: csr_array of shape (n_products, n_products), float32, source to target."""
+
+    @abstractmethod
+    def _evidence(self, shopper: Shopper) -> Evidence:
+        """Return the source rows, each once, and their weights."""
+
+    def _score(self, shopper: Shopper) -> FloatArray:
+        return np.maximum(self._contributions(shopper).dense(), 0.0)
+
+    def _reason(self, shopper: Shopper, product: int) -> Reason | None:
+        sources, values = self._contributions(shopper).to(product)
+        if values.sum() <= 0.0:
+            return None
+        return self._reason_from(shopper, strongest(sources, values))
+
+    def _reason_from(self, shopper: Shopper, sources: tuple[int, ...]) -> Reason:
+        return from_sources(shopper, sources)
+
+    def _contributions(self, shopper: Shopper) -> Contributions:
+        return shopper.memo((self, "contributions"), lambda: combine(self.neighbours, *self._evidence(shopper)))
+
+
+def taste(shopper: Shopper, half_life_days: float, max_history: int) -> Evidence:
+    """Return the shopper's products with their confidence, at most the `max_history` strongest."""
+    rows, weights = shopper.weights(half_life_days)
+    if len(rows) > max_history:
+        kept = np.sort(np.argsort(-weights, kind="stable")[:max_history])
+        rows, weights = rows[kept], weights[kept]
+    return rows, confidence(weights)

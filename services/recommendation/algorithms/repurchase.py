@@ -1,0 +1,120 @@
+"""Repurchase: what this shopper buys again and again, and is about to run out of."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
+from services.recommendation.algorithms.base import Algorithm, Interactions, Kind, Reason, ReasonKind, Shopper
+from services.recommendation.algorithms.checks import require_fraction, require_positive
+from services.recommendation.algorithms.interactions import DAY, decay
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(eq=False)
+class Repurchase(Algorithm):
+    """Time-decayed personal frequency, times how due the product is, times how often anybody buys it again.
+
+    frequency = Σ over purchases of 0.5^(age / half-life). A product is due when the time since the last purchase
+    reaches the shopper's own interval for it, drawn to the product's median where they bought it few times:
+    due = 1 − rhythm · 0.5^(3 · elapsed / interval). The repeat rate is drawn to that of all products.
+
+    Source: Bhagat, Muralidharan, Lobzhanidze & Vishwanath, "Buy it again: modeling repeat purchase recommendations",
+    KDD 2018, doi:10.1145/3219819.3219891
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range.
+    """
+
+    name: ClassVar[str] = "repurchase"
+
+    half_life_days: float = 90.0
+    """Time after which a purchase counts half, in days."""
+    rhythm: float = 0.5
+    """How much a product bought a moment ago is held back, 0 (not at all) to 1 (wholly)."""
+    prior: float = 5.0
+    """Purchases' worth of the wider estimate mixed into each product's interval and repeat rate."""
+
+    interval_days: FloatArray = field(init=False, repr=False)
+    """Learned: ndarray of shape (n_products,), float32: median days between purchases by one customer, shrunk."""
+    repeat_rate: FloatArray = field(init=False, repr=False)
+    """Learned: ndarray of shape (n_products,), float32: share of buyers who bought again, shrunk."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(half_life_days=self.half_life_days, prior=self.prior)
+        require_fraction(rhythm=self.rhythm)
+
+    def _fit(self, data: Interactions) -> None:
+        products, gaps, buyers, repeaters = _gaps(data)
+        self.interval_days = _shrunk_medians(products, gaps, data.n_products, self.prior)
+        overall = repeaters.sum() / max(buyers.sum(), 1)
+        self.repeat_rate = ((repeaters + self.prior * overall) / (buyers + self.prior)).astype(np.float32)
+
+    def _score(self, shopper: Shopper) -> FloatArray:
+        scores = np.zeros(self.n_products, dtype=np.float32)
+        rows, times = _purchases(shopper)
+        if not len(rows):
+            return scores
+        products, first, counts = np.unique(rows, return_index=True, return_counts=True)
+        frequency = np.add.reduceat(decay(shopper.now - times, self.half_life_days), first)
+        due = self._due(products, times[first], times[first + counts - 1], counts, shopper.now)
+        scores[products] = np.maximum(frequency * due * self.repeat_rate[products], np.finfo(np.float32).tiny)
+        return scores
+
+    def _due(self, products: Rows, first: Longs, last: Longs, counts: Longs, now: int) -> FloatArray:
+        """Return how due each product is, 1 − rhythm just bought to 1 long ago, shape (n,), float32."""
+        span = (last - first) / DAY
+        interval = np.maximum((span + self.interval_days[products]) / counts, 0.5)
+        elapsed = np.maximum(now - last, 0) / DAY
+        due: FloatArray = (1.0 - self.rhythm * np.exp2(-3.0 * elapsed / interval)).astype(np.float32)
+        return due
+
+    def _reason(self, shopper: Shopper, product: int) -> Reason | None:
+        return Reason(ReasonKind.BUY_AGAIN, (product,)) if product in shopper.bought else None
+
+
+def _purchases(shopper: Shopper) -> tuple[Rows, Longs]:
+    """Return product and time of the shopper's purchases, one a product and basket, by product and time."""
+    bought = shopper.kinds == Kind.PURCHASE
+    rows, times, baskets = shopper.products[bought], shopper.times[bought], shopper.baskets[bought]
+    order = np.lexsort((baskets, times, rows))
+    rows, times, baskets = rows[order], times[order], baskets[order]
+    once = np.ones(len(rows), dtype=bool)
+    once[1:] = (rows[1:] != rows[:-1]) | (baskets[1:] != baskets[:-1])
+    return rows[once], times[once]
+
+
+def _gaps(data: Interactions) -> tuple[Rows, Floats, Floats, Floats]:
+    """Return product and days of each gap between purchase days of one customer; buyers and repeaters a product."""
+    bought = data.kinds == Kind.PURCHASE
+    days = data.times[bought] // DAY
+    visits = np.unique(np.stack([data.customers[bought], data.products[bought], days]), axis=1)
+    again = (visits[0, 1:] == visits[0, :-1]) & (visits[1, 1:] == visits[1, :-1])
+    begins = np.concatenate([[True], ~again])[: visits.shape[1]]
+    second = again & begins[:-1]
+    buyers, repeaters = (
+        np.bincount(rows, minlength=data.n_products).astype(np.float64)
+        for rows in (visits[1, begins], visits[1, 1:][second])
+    )
+    products, gaps = visits[1, 1:][again].astype(np.int32), np.diff(visits[2])[again]
+    return products, gaps.astype(np.float64), buyers, repeaters
+
+
+def _shrunk_medians(products: Rows, gaps: Floats, n_products: int, prior: float) -> FloatArray:
+    """Return the median gap of each product, drawn in logarithms to that of all products; 30 days without any."""
+    overall = float(np.median(gaps)) if len(gaps) else 30.0
+    order = np.lexsort((gaps, products))
+    counts = np.bincount(products, minlength=n_products)
+    ends = np.cumsum(counts)
+    medians = np.full(n_products, overall)
+    seen = counts > 0
+    medians[seen] = gaps[order][(ends - (counts + 1) // 2)[seen]]
+    logarithm = (counts * np.log(medians) + prior * np.log(overall)) / (counts + prior)
+    shrunk: FloatArray = np.exp(logarithm).astype(np.float32)
+    return shrunk

@@ -1,0 +1,126 @@
+"""Session neighbours: what came up in the sessions most like this one."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+
+from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Rows, as_csr
+from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, Shopper
+from services.recommendation.algorithms.checks import require_positive
+from services.recommendation.algorithms.reasons import from_sources, strongest
+from services.recommendation.algorithms.shopper import last_occurrences
+from services.recommendation.algorithms.sparse import combine, ranges
+
+Neighbours = tuple[Rows, FloatArray]
+
+
+@dataclass(eq=False)
+class SessionKnn(Algorithm):
+    """Vector multiplication session-based k-nearest neighbours (VS-kNN) on an inverted index of recent sessions.
+
+    Products of the running session weigh more the later they came; the `neighbours` most similar of the sampled
+    recent sessions vote for their products, more if they share a late product, rare products more (IDF).
+    Without a running session the cart or else the latest purchase stands in.
+
+    Source: Ludewig & Jannach, "Evaluation of session-based recommendation algorithms", UMAUI 2018,
+    doi:10.1007/s11257-018-9209-6
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not positive.
+    """
+
+    name: ClassVar[str] = "session_knn"
+
+    neighbours: int = 200
+    """Sessions that vote."""
+    sample: int = 1000
+    """Sessions looked at for each product of the running session, the most recent."""
+    max_session: int = 20
+    """Products of the running session that count, the latest."""
+    max_sessions: int = 500_000
+    """Sessions kept, the most recent."""
+    idf_weight: float = 0.2
+    """How much rare products gain: votes are multiplied by 1 + idf_weight · log(sessions / sessions with it)."""
+
+    sessions: Csr = field(init=False, repr=False)
+    """Learned: csr_array of shape (n_sessions, n_products), float32: 1 + idf_weight · IDF; oldest session first."""
+    index: Csr = field(init=False, repr=False)
+    """Learned: csr_array of shape (n_products, n_sessions), float32: ones; latest `sample` sessions of a product."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(neighbours=self.neighbours, sample=self.sample, max_session=self.max_session)
+        require_positive(max_sessions=self.max_sessions)
+
+    def _fit(self, data: Interactions) -> None:
+        contents = _sessions(data, self.max_sessions)
+        counts = np.bincount(contents.indices, minlength=data.n_products)
+        idf = np.log(max(contents.shape[0], 1) / np.maximum(counts, 1)).astype(np.float32)
+        self.index = _latest(as_csr(contents.T), self.sample)
+        contents.data = 1.0 + np.float32(self.idf_weight) * idf[contents.indices]
+        self.sessions = contents
+
+    def _score(self, shopper: Shopper) -> FloatArray:
+        return combine(self.sessions, *self._nearest(shopper)).dense()
+
+    def _reason(self, shopper: Shopper, product: int) -> Reason | None:
+        near, votes = self._nearest(shopper)
+        with_product, _ = combine(self.sessions, near, votes).to(product)
+        if not len(with_product):
+            return None
+        running = _running(shopper, self.max_session)
+        shared = combine(self.index, running, np.ones(len(running), dtype=np.float32))
+        agrees = np.isin(shared.columns, with_product)
+        source = np.repeat(np.arange(len(running)), shared.lengths)[agrees]
+        votes = np.bincount(source, minlength=len(running)).astype(np.float32)
+        return from_sources(shopper, strongest(running, votes))
+
+    def _nearest(self, shopper: Shopper) -> Neighbours:
+        """Return the rows of the nearest sessions and their votes."""
+        return shopper.memo((self, "nearest"), lambda: self._search(_running(shopper, self.max_session)))
+
+    def _search(self, running: Rows) -> Neighbours:
+        places = np.arange(1, len(running) + 1, dtype=np.float32)
+        found = combine(self.index, running, places / np.float32(max(len(running), 1)))
+        rows, inverse = np.unique(found.columns, return_inverse=True)
+        similarity = np.bincount(inverse, found.values, len(rows))
+        latest = np.zeros(len(rows))
+        np.maximum.at(latest, inverse, np.repeat(places, found.lengths))
+        # ascending rows are older sessions first, so the reversed stable order prefers recent ones among equals
+        best = np.argsort(similarity, kind="stable")[::-1][: self.neighbours]
+        nearness = 1.0 - 0.1 * np.minimum(len(running) - latest[best], 9.0)
+        return rows[best], (similarity[best] * nearness).astype(np.float32)
+
+
+def _running(shopper: Shopper, max_session: int) -> Rows:
+    rows = last_occurrences(np.concatenate([shopper.cart, shopper.present]))
+    return (rows if len(rows) else shopper.last_basket)[-max_session:]
+
+
+def _sessions(data: Interactions, max_sessions: int) -> Csr:
+    """Return the contents of the latest sessions by time of their last event, oldest first, ones."""
+    keys, number = np.unique(data.baskets, return_inverse=True)
+    ended = np.full(len(keys), np.iinfo(np.int64).min)
+    np.maximum.at(ended, number, data.times)
+    order = np.argsort(ended, kind="stable")[-max_sessions:]
+    place = np.full(len(keys), -1)
+    place[order] = np.arange(len(order))
+    kept = place[number] >= 0
+    ones = np.ones(int(kept.sum()), dtype=np.float32)
+    at = (place[number][kept], data.products[kept])
+    contents = as_csr(sp.coo_array((ones, at), shape=(len(order), data.n_products)))
+    contents.data[:] = 1.0
+    return contents
+
+
+def _latest(index: Csr, sample: int) -> Csr:
+    """Return the inverted index with only the last `sample` entries of each row: the most recent sessions."""
+    lengths: Longs = np.diff(index.indptr).astype(np.int64)
+    kept = np.minimum(lengths, sample)
+    flat = ranges(index.indptr[1:].astype(np.int64) - kept, kept)
+    indptr = np.concatenate([[0], np.cumsum(kept)])
+    return as_csr(sp.csr_array((index.data[flat], index.indices[flat], indptr), shape=index.shape))

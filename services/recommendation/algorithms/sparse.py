@@ -1,0 +1,126 @@
+"""Sparse helpers that the item-to-item algorithms share."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Longs, Rows, as_csr
+from services.recommendation.algorithms.interactions import Interactions
+
+BLOCK_ROWS = 2048
+"""Rows of a large product computed at a time: bounds the memory before truncation."""
+
+
+def preferences(data: Interactions, half_life_days: float) -> Csr:
+    """Return the preference of each customer for each product met.
+
+    Returns
+    -------
+    csr_array of shape (n_customers, n_products), float32
+        `confidence` of the summed, time-decayed event weights.
+    """
+    weights = data.weights(half_life_days)
+    matrix = as_csr(sp.coo_array((weights, (data.customers, data.products)), shape=(data.n_customers, data.n_products)))
+    matrix.data = confidence(matrix.data)
+    return matrix
+
+
+def confidence(weights: FloatArray) -> FloatArray:
+    """Return log(1 + weight): the tenth event with a product says less than the first."""
+    return np.log1p(weights)
+
+
+def combine(matrix: Csr, rows: Rows, weights: FloatArray) -> "Contributions":
+    """Take the given rows of `matrix`, each times its weight, without touching the other rows.
+
+    Parameters
+    ----------
+    matrix : csr_array of shape (n, m), float32
+    rows : ndarray of shape (k,), int32
+    weights : ndarray of shape (k,), float32
+    """
+    starts = matrix.indptr[rows].astype(np.int64)
+    lengths = matrix.indptr[rows + 1] - starts
+    flat = ranges(starts, lengths)
+    values = matrix.data[flat] * np.repeat(weights, lengths)
+    return Contributions(rows, lengths, matrix.indices[flat], values, matrix.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Contributions:
+    """Weighted entries of chosen rows: which source row gave how much to which column."""
+
+    sources: Rows
+    lengths: Longs
+    columns: Rows
+    values: FloatArray
+    n_columns: int
+
+    def dense(self) -> FloatArray:
+        """Return the sum per column, shape (n_columns,), float32."""
+        return np.bincount(self.columns, self.values, self.n_columns).astype(np.float32)
+
+    def to(self, column: int) -> tuple[Rows, FloatArray]:
+        """Return the sources of one column and what each gave."""
+        at = np.flatnonzero(self.columns == column)
+        source = np.searchsorted(np.cumsum(self.lengths), at, side="right")
+        return self.sources[source], self.values[at]
+
+
+def top_k_product(left: Csr, right: Csr, k: int, *, drop_diagonal: bool = False) -> Csr:
+    """Return `left @ right` with only the `k` largest entries of each row, computed block by block.
+
+    Parameters
+    ----------
+    left : csr_array of shape (n, u), float32
+    right : csr_array of shape (u, m), float32
+    k : int
+        Entries kept in a row.
+    drop_diagonal : bool
+        Leave out the entry of a row with itself.
+    """
+    blocks = []
+    for start in range(0, left.shape[0], BLOCK_ROWS):
+        block = as_csr(left[start : start + BLOCK_ROWS] @ right)
+        if drop_diagonal:
+            own = np.repeat(np.arange(start, start + block.shape[0]), np.diff(block.indptr))
+            block.data[block.indices == own] = 0.0
+        blocks.append(top_k_rows(block, k))
+    return as_csr(sp.vstack([*blocks, as_csr((0, right.shape[1]))], format="csr"))
+
+
+def top_k_rows(matrix: Csr, k: int) -> Csr:
+    """Return `matrix` with only the `k` entries of largest magnitude in each row, zeros left out; ties by column."""
+    magnitude = np.abs(matrix.data)
+    keep = magnitude > 0
+    for row in np.flatnonzero(np.diff(matrix.indptr) > k):
+        begin, end = matrix.indptr[row], matrix.indptr[row + 1]
+        order = np.argpartition(-magnitude[begin:end], k - 1)
+        keep[begin + order[k:]] = False
+    return kept_entries(matrix, keep)
+
+
+def kept_entries(matrix: Csr, keep: AnyArray) -> Csr:
+    """Return `matrix` with only the stored entries that `keep` (shape (nnz,), bool) selects."""
+    kept_before = np.concatenate([[0], np.cumsum(keep)])
+    parts = (matrix.data[keep], matrix.indices[keep], kept_before[matrix.indptr])
+    return as_csr(sp.csr_array(parts, shape=matrix.shape))
+
+
+def scaled(matrix: Csr, rows: FloatArray | None = None, columns: FloatArray | None = None) -> Csr:
+    """Return a copy of `matrix` with its rows and columns multiplied by the given factors."""
+    data = matrix.data.copy()
+    if rows is not None:
+        data *= np.repeat(rows, np.diff(matrix.indptr))
+    if columns is not None:
+        data *= columns[matrix.indices]
+    return as_csr(sp.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape))
+
+
+def ranges(starts: Longs, lengths: Longs) -> Longs:
+    """Return the concatenated ranges start, …, start + length - 1."""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    flat: Longs = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
+    return flat

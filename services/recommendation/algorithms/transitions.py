@@ -1,0 +1,119 @@
+"""Transitions: what follows what, within sessions and from one basket to the next."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+
+from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Mask, Rows, as_csr
+from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper
+from services.recommendation.algorithms.checks import require_fraction, require_positive
+from services.recommendation.algorithms.item_to_item import Evidence, ItemToItem
+from services.recommendation.algorithms.related import faded
+from services.recommendation.algorithms.sparse import scaled, top_k_product, top_k_rows
+
+
+@dataclass(eq=False)
+class Transitions(ItemToItem):
+    """First-order item-to-item Markov model with distance decay, over steps in a session and over baskets in a row.
+
+    A pair d steps apart in a session counts 1/d; products of consecutive baskets of a customer count
+    `basket_weight` spread over both baskets. Rows are divided by outgoing^`source_power`, columns by
+    popularity^`target_power`. A shopper scores from the latest products, the one in view most.
+
+    Sources: Rendle, Freudenthaler & Schmidt-Thieme, "Factorizing personalized Markov chains for next-basket
+    recommendation", WWW 2010, doi:10.1145/1772690.1772773 (the unfactored chain); distance decay: Ludewig & Jannach,
+    "Evaluation of session-based recommendation algorithms" (SR), UMUAI 2018, doi:10.1007/s11257-018-9209-6
+    """
+
+    name: ClassVar[str] = "transitions"
+
+    window: int = 8
+    """Longest distance within a session, in steps."""
+    basket_weight: float = 1.0
+    """Weight of one product leading to the next basket against one adjacent step in a session."""
+    top_k: int = 100
+    """Followers kept for each product."""
+    source_power: float = 0.5
+    """Exponent of the outgoing mass that a row is divided by, 0 to 1."""
+    target_power: float = 0.4
+    """Exponent of the popularity that a column is divided by, 0 to 1; larger leans towards rare products."""
+    fade: float = 0.8
+    """Weight of each earlier product of the shopper against the next, 0 to 1."""
+    last: int = 20
+    """Products of the shopper that count, the latest."""
+    max_basket: int = 100
+    """Products of one basket that count in basket-to-basket steps, the first."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(window=self.window, top_k=self.top_k, last=self.last, max_basket=self.max_basket)
+        require_fraction(source_power=self.source_power, target_power=self.target_power, fade=self.fade)
+
+    def _fit(self, data: Interactions) -> None:
+        order = np.lexsort((data.times, data.baskets))
+        steps = session_steps(data, order, self.window)
+        follow = top_k_rows(steps, 4 * self.top_k) + self.basket_weight * self._basket_steps(data)
+        out = np.asarray(follow.sum(axis=1)).ravel()
+        popularity = np.bincount(data.products, minlength=data.n_products)
+        rows, columns = (
+            (np.maximum(mass, 1e-6) ** -power * (mass > 0)).astype(np.float32)
+            for mass, power in ((out, self.source_power), (popularity, self.target_power))
+        )
+        self.neighbours = top_k_rows(scaled(as_csr(follow), rows, columns), self.top_k)
+
+    def _basket_steps(self, data: Interactions) -> Csr:
+        """Return the mass from each product to those of the customer's next basket, shape (n_products, n_products)."""
+        baskets, before, after = consecutive_baskets(data, self.max_basket)
+        sizes = np.maximum(np.diff(baskets.indptr), 1).astype(np.float32)
+        spread = scaled(baskets, rows=1.0 / sizes)
+        return top_k_product(as_csr(baskets[before].T), as_csr(spread[after]), 4 * self.top_k, drop_diagonal=True)
+
+    def _evidence(self, shopper: Shopper) -> Evidence:
+        return faded(shopper.trail, self.fade, self.last)
+
+    def _reason_from(self, shopper: Shopper, sources: tuple[int, ...]) -> Reason:
+        return Reason(ReasonKind.OFTEN_NEXT, sources)
+
+
+def session_steps(data: Interactions, order: Longs, window: int) -> Csr:
+    """Return the sum of 1/distance over pairs in the same session, earlier to later, shape (n_products, n_products).
+
+    Events of the same second have no order (the lines of one purchase): they count half in each direction.
+    """
+    products, times, baskets = data.products[order], data.times[order], data.baskets[order]
+    total = as_csr((data.n_products, data.n_products))
+    for distance in range(1, min(window, max(len(order) - 1, 0)) + 1):
+        source, target = products[:-distance], products[distance:]
+        pair = (baskets[:-distance] == baskets[distance:]) & (source != target)
+        together = pair & (times[:-distance] == times[distance:])
+        weight = np.where(together, 0.5 / distance, 1.0 / distance).astype(np.float32)
+        total = total + _counted(source, target, weight, pair, data.n_products)
+        total = total + _counted(target, source, weight, together, data.n_products)
+    return as_csr(total)
+
+
+def consecutive_baskets(data: Interactions, max_basket: int) -> tuple[Csr, Longs, Longs]:
+    """Return the basket contents and the pairs of baskets that follow each other for a customer.
+
+    Returns
+    -------
+    baskets : csr_array of shape (n_baskets, n_products), float32
+        1 for each product of a basket; baskets ordered by customer and time.
+    before, after : ndarray of shape (n_pairs,), int64
+        Rows of `baskets`.
+    """
+    _, first, number = np.unique(data.baskets, return_index=True, return_inverse=True)
+    rank = np.lexsort((data.times[first], data.customers[first]))
+    place = np.empty_like(rank)
+    place[rank] = np.arange(len(rank))
+    ones = np.ones(len(number), dtype=np.float32)
+    contents = as_csr(sp.coo_array((ones, (place[number], data.products)), shape=(len(rank), data.n_products)))
+    contents.data[:] = 1.0
+    before = np.flatnonzero(np.diff(data.customers[first][rank]) == 0)
+    return top_k_rows(contents, max_basket), before, before + 1
+
+
+def _counted(source: Rows, target: Rows, weight: FloatArray, mask: Mask, n: int) -> Csr:
+    return as_csr(sp.coo_array((weight[mask], (source[mask], target[mask])), shape=(n, n)))

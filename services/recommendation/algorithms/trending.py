@@ -1,0 +1,65 @@
+"""Trending: what sells more than usual at the moment."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from services.recommendation.algorithms.arrays import FloatArray, Mask
+from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, ReasonKind, Shopper
+from services.recommendation.algorithms.checks import require_positive
+from services.recommendation.algorithms.interactions import DAY
+
+
+@dataclass(eq=False)
+class Trending(Algorithm):
+    """Recent rate against the base rate, in shrunk standard deviations: (recent − expected) / √(expected + prior).
+
+    Expected is what the product would have by its share of the base period, had interest in everything grown alike.
+    Counted are customers a day, so that one busy customer is no trend. Products at or below expectation get 0.
+
+    Source of the shrinkage (a gamma prior on Poisson rates): DuMouchel, "Bayesian data mining in large frequency
+    tables", The American Statistician 1999, doi:10.1080/00031305.1999.10474456
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not positive.
+    """
+
+    name: ClassVar[str] = "trending"
+
+    recent_days: float = 7.0
+    """Length of the recent period, in days, ending at training."""
+    base_days: float = 56.0
+    """Length of the base period before it, in days."""
+    prior: float = 5.0
+    """Added to the expected count; larger asks for more evidence of rare products."""
+
+    trend: FloatArray = field(init=False, repr=False)
+    """Learned: ndarray of shape (n_products,), float32: the score of everybody."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(recent_days=self.recent_days, base_days=self.base_days, prior=self.prior)
+
+    def _fit(self, data: Interactions) -> None:
+        age = (data.now - data.times) / DAY
+        recent = _daily_customers(data, age < self.recent_days)
+        base = _daily_customers(data, (age >= self.recent_days) & (age < self.recent_days + self.base_days))
+        expected = base * (recent.sum() / max(base.sum(), 1.0))
+        surplus = (recent - expected) / np.sqrt(expected + self.prior)
+        self.trend = np.maximum(surplus, 0.0).astype(np.float32)
+
+    def _score(self, shopper: Shopper) -> FloatArray:
+        return self.trend.copy()
+
+    def _reason(self, shopper: Shopper, product: int) -> Reason | None:
+        return Reason(ReasonKind.TRENDING) if self.trend[product] > 0 else None
+
+
+def _daily_customers(data: Interactions, mask: Mask) -> FloatArray:
+    """Return for each product the number of pairs of a customer and a day, shape (n_products,), float64."""
+    days = data.times[mask] // DAY
+    pairs = np.unique(np.stack([data.products[mask], data.customers[mask], days]), axis=1)
+    return np.bincount(pairs[0], minlength=data.n_products).astype(np.float64)
