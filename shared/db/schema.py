@@ -252,6 +252,13 @@ recommendations = Table(
     Index("ix_recommendations_customer_product", "customer_id", "product_id", "generated_at"),
     Index("ix_recommendations_generated", "generated_at"),
     Index("ix_recommendations_product_generated", "product_id", "generated_at"),
+    Index(
+        "ix_recommendations_dismissed",
+        "customer_id",
+        "product_id",
+        sqlite_where=text("was_dismissed"),
+        postgresql_where=text("was_dismissed"),
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -287,7 +294,7 @@ recommendation_outcomes = Table(
     metadata,
     Column("id", Key, primary_key=True),
     Column("recommendation_id", Key, ForeignKey("recommendations.id"), nullable=False),
-    Column("kind", String(20), nullable=False, comment="shown, click, add_to_cart, dismiss, purchase, view_through"),
+    Column("kind", String(20), nullable=False, comment="shown, click, add_to_cart, dismiss, purchase, view_through, refunded"),
     Column("occurred_at", UtcTime, nullable=False),
     Column("event_sequence", BigInteger, nullable=False, comment="number of the event in the log"),
     Column("purchase_id", String(128), comment="the platform's id, for purchase and view_through"),

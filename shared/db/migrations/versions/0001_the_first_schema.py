@@ -311,6 +311,13 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_recommendations_customer_product", ["customer_id", "product_id", "generated_at"], unique=False
         )
+        batch_op.create_index(
+            "ix_recommendations_dismissed",
+            ["customer_id", "product_id"],
+            unique=False,
+            sqlite_where=sa.text("was_dismissed"),
+            postgresql_where=sa.text("was_dismissed"),
+        )
         batch_op.create_index("ix_recommendations_generated", ["generated_at"], unique=False)
         batch_op.create_index("ix_recommendations_product_generated", ["product_id", "generated_at"], unique=False)
 
@@ -457,7 +464,7 @@ def upgrade() -> None:
             "kind",
             sa.String(length=20),
             nullable=False,
-            comment="shown, click, add_to_cart, dismiss, purchase, view_through",
+            comment="shown, click, add_to_cart, dismiss, purchase, view_through, refunded",
         ),
         sa.Column("occurred_at", sa.BigInteger(), nullable=False),
         sa.Column("event_sequence", sa.BigInteger(), nullable=False, comment="number of the event in the log"),
@@ -549,6 +556,11 @@ def downgrade() -> None:
     with op.batch_alter_table("recommendations", schema=None) as batch_op:
         batch_op.drop_index("ix_recommendations_product_generated")
         batch_op.drop_index("ix_recommendations_generated")
+        batch_op.drop_index(
+            "ix_recommendations_dismissed",
+            sqlite_where=sa.text("was_dismissed"),
+            postgresql_where=sa.text("was_dismissed"),
+        )
         batch_op.drop_index("ix_recommendations_customer_product")
 
     op.drop_table("recommendations")

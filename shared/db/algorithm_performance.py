@@ -1,0 +1,103 @@
+"""How each algorithm's recommendations did: counts and revenue over a period, from the log and the outcomes.
+
+A recommendation counts in the period it was made in (`generated_at`), and with it all that came of it, whenever that
+was: so every rate is a fraction of the very recommendations it speaks of, and none exceeds 1.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, Integer, case, func, select
+
+from shared.db.schema import recommendation_outcomes, recommendations
+
+
+@dataclass(frozen=True)
+class AlgorithmCounts:
+    """Recommendations of one algorithm: how many were made and met in each way, and revenue in minor units.
+
+    Attributes
+    ----------
+    generated, shown, clicked, added_to_cart : int
+        Recommendations, each counted once however often it was shown or clicked.
+    purchased : int
+        Recommendations with a purchase credited to a click and not refunded in full.
+    purchased_after_view : int
+        Recommendations with a purchase credited to an impression; apart from `purchased`.
+    revenue : dict of str to int
+        By currency, of purchases credited to clicks, refunds taken off.
+    """
+
+    algorithm: str
+    generated: int = 0
+    shown: int = 0
+    clicked: int = 0
+    added_to_cart: int = 0
+    purchased: int = 0
+    purchased_after_view: int = 0
+    revenue: dict[str, int] = field(default_factory=dict)
+
+
+def algorithm_performance(connection: Connection, start: datetime, end: datetime) -> list[AlgorithmCounts]:
+    """Return one entry per algorithm that recommended from `start` (inclusive) to `end` (exclusive), by name."""
+    after_view = _purchased_after_view(connection, start, end)
+    revenue = _revenue(connection, start, end)
+    return [
+        replace(
+            counts,
+            purchased_after_view=after_view.get(counts.algorithm, 0),
+            revenue=revenue.get(counts.algorithm, {}),
+        )
+        for counts in _counts(connection, start, end)
+    ]
+
+
+def _counts(connection: Connection, start: datetime, end: datetime) -> list[AlgorithmCounts]:
+    columns = recommendations.c
+    query = (
+        select(
+            columns.algorithm,
+            func.count(),
+            _how_many(columns.was_shown),
+            _how_many(columns.was_clicked),
+            _how_many(columns.was_added_to_cart),
+            _how_many(columns.was_purchased),
+        )
+        .where(columns.generated_at >= start, columns.generated_at < end)
+        .group_by(columns.algorithm)
+        .order_by(columns.algorithm)
+    )
+    return [AlgorithmCounts(*row) for row in connection.execute(query)]
+
+
+def _purchased_after_view(connection: Connection, start: datetime, end: datetime) -> dict[str, int]:
+    columns = recommendations.c
+    query = (
+        select(columns.algorithm, func.count(columns.id.distinct()))
+        .join(recommendation_outcomes, recommendation_outcomes.c.recommendation_id == columns.id)
+        .where(columns.generated_at >= start, columns.generated_at < end, columns.was_shown)
+        .where(recommendation_outcomes.c.kind == "view_through")
+        .group_by(columns.algorithm)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _revenue(connection: Connection, start: datetime, end: datetime) -> dict[str, dict[str, int]]:
+    columns = recommendations.c
+    outcomes = recommendation_outcomes.c
+    query = (
+        select(columns.algorithm, outcomes.currency, func.sum(outcomes.amount))
+        .join(recommendation_outcomes, outcomes.recommendation_id == columns.id)
+        .where(columns.generated_at >= start, columns.generated_at < end, columns.was_purchased)
+        .where(outcomes.kind == "purchase", outcomes.currency.is_not(None))
+        .group_by(columns.algorithm, outcomes.currency)
+        .order_by(columns.algorithm, outcomes.currency)
+    )
+    revenue: dict[str, dict[str, int]] = {}
+    for algorithm, currency, amount in connection.execute(query):
+        revenue.setdefault(algorithm, {})[currency] = int(amount)
+    return revenue
+
+
+def _how_many(flag: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.sum(case((flag, 1), else_=0), type_=Integer)

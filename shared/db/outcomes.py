@@ -1,0 +1,139 @@
+"""What came of recommendations, one row for each touch, response and credited purchase; written by the feedback agent.
+
+Kinds: `shown`, `click`, `add_to_cart`, `dismiss`; `purchase` and `view_through` for credited purchase lines, whose
+amount shrinks with refunds; `refunded` for a credit that a refund took away in full.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from shared.db.schema import event_log, products, purchases, recommendation_outcomes, recommendations
+
+MAX_PARAMETERS = 500
+CREDIT_KINDS = ("purchase", "view_through")
+
+
+@dataclass(frozen=True)
+class NewOutcome:
+    """An outcome to store; the last four are for credited purchases: amounts are minor units of `currency`."""
+
+    recommendation_id: int
+    kind: str
+    occurred_at: datetime
+    event_sequence: int
+    purchase_id: str | None = None
+    touched_at: datetime | None = None
+    amount: int | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True)
+class StoredCredit:
+    """A purchase line credited to a recommendation; `amount` is what is left of it after refunds."""
+
+    outcome_id: int
+    recommendation_id: int
+    product_id: str
+    algorithm: str
+    kind: str
+    purchase_id: str
+    event_sequence: int
+    touched_at: datetime
+    amount: int | None
+    currency: str | None
+
+
+def add_outcomes(connection: Connection, rows: Sequence[NewOutcome]) -> None:
+    """Store outcomes."""
+    if rows:
+        connection.execute(recommendation_outcomes.insert(), [_row(row) for row in rows])
+
+
+def credits_of(connection: Connection, purchase_ids: Iterable[str]) -> list[StoredCredit]:
+    """Return the credits that purchases (the platform's ids) have left, in the order they were given."""
+    outcomes = recommendation_outcomes.c
+    query = (
+        select(
+            outcomes.id,
+            outcomes.recommendation_id,
+            products.c.external_id,
+            recommendations.c.algorithm,
+            outcomes.kind,
+            outcomes.purchase_id,
+            outcomes.event_sequence,
+            outcomes.touched_at,
+            outcomes.amount,
+            outcomes.currency,
+        )
+        .join(recommendations, recommendations.c.id == outcomes.recommendation_id)
+        .join(products, products.c.product_id == recommendations.c.product_id)
+        .where(outcomes.kind.in_(CREDIT_KINDS))
+        .order_by(outcomes.id)
+    )
+    ordered = sorted(set(purchase_ids))
+    return [
+        StoredCredit(*tuple(row))
+        for start in range(0, len(ordered), MAX_PARAMETERS)
+        for row in connection.execute(query.where(outcomes.purchase_id.in_(ordered[start : start + MAX_PARAMETERS])))
+    ]
+
+
+def change_credits(connection: Connection, changed: Sequence[StoredCredit]) -> None:
+    """Store the kind and amount of credits that refunds changed."""
+    statement = (
+        update(recommendation_outcomes)
+        .where(recommendation_outcomes.c.id == bindparam("of"))
+        .values(kind=bindparam("new_kind"), amount=bindparam("new_amount"))
+    )
+    rows = [{"of": credit.outcome_id, "new_kind": credit.kind, "new_amount": credit.amount} for credit in changed]
+    if rows:
+        connection.execute(statement, rows)
+
+
+def purchased_among(connection: Connection, recommendation_ids: Iterable[int]) -> set[int]:
+    """Return those of the recommendations that a purchase is credited to, refunded ones left out."""
+    outcomes = recommendation_outcomes.c
+    ordered = sorted(set(recommendation_ids))
+    found: set[int] = set()
+    for start in range(0, len(ordered), MAX_PARAMETERS):
+        some = ordered[start : start + MAX_PARAMETERS]
+        query = select(outcomes.recommendation_id).where(
+            outcomes.recommendation_id.in_(some), outcomes.kind == "purchase"
+        )
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def purchase_payloads(connection: Connection, sequences: Iterable[int]) -> dict[int, bytes]:
+    """Return the recorded events of these numbers, serialised; missing where a customer was erased."""
+    ordered = sorted(set(sequences))
+    found: dict[int, bytes] = {}
+    for start in range(0, len(ordered), MAX_PARAMETERS):
+        some = ordered[start : start + MAX_PARAMETERS]
+        query = select(event_log.c.sequence, event_log.c.payload).where(event_log.c.sequence.in_(some))
+        found.update({row.sequence: row.payload for row in connection.execute(query)})
+    return found
+
+
+def purchase_exists(connection: Connection, purchase_id: str) -> bool:
+    """Say whether a purchase (the platform's id) is known, by the customer's history or by a credit for it."""
+    bought = select(purchases.c.purchase_id).where(purchases.c.external_id == purchase_id).limit(1)
+    outcomes = recommendation_outcomes.c
+    credited = select(outcomes.id).where(outcomes.purchase_id == purchase_id).limit(1)
+    return connection.execute(bought).first() is not None or connection.execute(credited).first() is not None
+
+
+def _row(row: NewOutcome) -> dict[str, object]:
+    return {
+        "recommendation_id": row.recommendation_id,
+        "kind": row.kind,
+        "occurred_at": row.occurred_at,
+        "event_sequence": row.event_sequence,
+        "purchase_id": row.purchase_id,
+        "touched_at": row.touched_at,
+        "amount": row.amount,
+        "currency": row.currency,
+    }

@@ -1,0 +1,225 @@
+"""The log of recommendations: what was recommended to whom, and how it was met.
+
+The recommendation agent appends rows; the feedback agent marks them. A mark is never wrong twice: marking again
+changes nothing but the time of the latest touch.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, case, literal_column, or_, select, update
+
+from shared.db.schema import products, recommendation_outcomes, recommendations
+
+MAX_PARAMETERS = 500
+FEW_PRODUCTS = 50  # up to here a look-up by product is cheaper than all recommendations of the customer
+
+
+@dataclass(frozen=True)
+class NewRecommendation:
+    """A recommendation to log. Keys are those of the tables; `reason` and `contributions` are kept as JSON."""
+
+    request_id: str
+    customer_key: int | None
+    product_key: int
+    position: int
+    score: float
+    algorithm: str
+    page_type: str
+    generated_at: datetime
+    contributions: Mapping[str, float] = field(default_factory=dict)
+    reason: Mapping[str, Any] = field(default_factory=dict)
+    strategy: str = ""
+    model_version: str = ""
+
+
+@dataclass(frozen=True)
+class LoggedRecommendation:
+    """A recommendation of the log, with its product's id on the platform and present price in minor units."""
+
+    recommendation_id: int
+    customer_key: int | None
+    product_key: int
+    product_id: str
+    price: int | None
+    currency: str | None
+    algorithm: str
+    generated_at: datetime
+    was_shown: bool
+    was_clicked: bool
+    was_added_to_cart: bool
+    was_purchased: bool
+    was_dismissed: bool
+    shown_at: datetime | None
+    clicked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Touch:
+    """A moment at which a customer saw (`kind` is `shown`) or clicked (`click`) a recommendation.
+
+    `product_id` is the platform's id; `sequence` the number of the event in the log.
+    """
+
+    recommendation_id: int
+    customer_key: int
+    product_id: str
+    kind: str
+    at: datetime
+    sequence: int
+
+
+def log_recommendations(connection: Connection, rows: Sequence[NewRecommendation]) -> list[int]:
+    """Append recommendations and return their ids, in the order of `rows`."""
+    if not rows:
+        return []
+    columns = recommendations.c
+    insert = recommendations.insert().returning(columns.id, sort_by_parameter_order=True)
+    return list(connection.execute(insert, [_row(row) for row in rows]).scalars())
+
+
+def read_recommendations(connection: Connection, ids: Iterable[int]) -> dict[int, LoggedRecommendation]:
+    """Return recommendations by id; unknown ids are missing."""
+    columns = recommendations.c
+    found: dict[int, LoggedRecommendation] = {}
+    query = select(
+        columns.id,
+        columns.customer_id,
+        columns.product_id,
+        products.c.external_id,
+        products.c.price,
+        products.c.currency,
+        columns.algorithm,
+        columns.generated_at,
+        columns.was_shown,
+        columns.was_clicked,
+        columns.was_added_to_cart,
+        columns.was_purchased,
+        columns.was_dismissed,
+        columns.shown_at,
+        columns.clicked_at,
+    ).join(products, products.c.product_id == columns.product_id)
+    for some in _chunks(ids):
+        for row in connection.execute(query.where(columns.id.in_(some))):
+            found[row.id] = LoggedRecommendation(*tuple(row))
+    return found
+
+
+def mark_shown(connection: Connection, moments: Mapping[int, datetime]) -> None:
+    """Say that recommendations were on screen; `shown_at` keeps the latest moment."""
+    _mark_times(connection, moments, "shown_at", was_shown=True)
+
+
+def mark_clicked(connection: Connection, moments: Mapping[int, datetime]) -> None:
+    """Say that recommendations were clicked, so also shown; `clicked_at` keeps the latest moment."""
+    _mark_times(connection, moments, "clicked_at", was_shown=True, was_clicked=True)
+
+
+def mark_added_to_cart(connection: Connection, ids: Iterable[int]) -> None:
+    """Say that the recommended products were put into the cart through the recommendations."""
+    _mark(connection, ids, was_added_to_cart=True)
+
+
+def mark_dismissed(connection: Connection, ids: Iterable[int]) -> None:
+    """Say that the shopper does not want the products; they must have been shown."""
+    _mark(connection, ids, was_dismissed=True, was_shown=True)
+
+
+def mark_purchased(connection: Connection, ids: Iterable[int], *, purchased: bool = True) -> None:
+    """Say that purchases are credited to the recommendations, or (after a refund) no longer are."""
+    _mark(connection, ids, was_purchased=purchased)
+
+
+def assign_customers(connection: Connection, customers: Mapping[int, int]) -> None:
+    """Say whose recommendations they are, by id, where nobody knew when they were made; others stay as they are."""
+    columns = recommendations.c
+    statement = (
+        update(recommendations)
+        .where(columns.id == bindparam("of"), columns.customer_id.is_(None))
+        .values(customer_id=bindparam("customer"))
+    )
+    if customers:
+        connection.execute(statement, [{"of": key, "customer": customer} for key, customer in customers.items()])
+
+
+def move_recommendations(connection: Connection, from_customer: int, to_customer: int) -> int:
+    """Give all recommendations of a visitor to the customer they turned out to be, and return how many there were."""
+    moved = connection.execute(
+        update(recommendations).where(recommendations.c.customer_id == from_customer).values(customer_id=to_customer)
+    )
+    return moved.rowcount
+
+
+def recent_touches(
+    connection: Connection, customer_keys: Iterable[int], since: datetime, product_ids: Sequence[str] = ()
+) -> list[Touch]:
+    """Return what customers saw and clicked since `since` (inclusive), oldest first.
+
+    `product_ids` narrows it to these products when there are few; the answer may hold others.
+    """
+    columns = recommendations.c
+    outcomes = recommendation_outcomes.c
+    query = (
+        select(
+            columns.id,
+            columns.customer_id,
+            products.c.external_id,
+            outcomes.kind,
+            outcomes.occurred_at,
+            outcomes.event_sequence,
+        )
+        .join(products, products.c.product_id == columns.product_id)
+        .join(recommendation_outcomes, outcomes.recommendation_id == columns.id)
+        .where(
+            or_(columns.shown_at >= since, columns.clicked_at >= since),
+            outcomes.kind.in_(("shown", "click")),
+            outcomes.occurred_at >= since,
+        )
+        .order_by(outcomes.occurred_at, outcomes.event_sequence, columns.id)
+    )
+    if 0 < len(product_ids) <= FEW_PRODUCTS:
+        few = select(products.c.product_id).where(products.c.external_id.in_(product_ids))
+        query = query.where(columns.product_id.in_(few))
+    return [
+        Touch(*row)
+        for some in _chunks(customer_keys)
+        for row in connection.execute(query.where(columns.customer_id.in_(some)))
+    ]
+
+
+def dismissed_products(connection: Connection, customer_key: int) -> set[int]:
+    """Return the keys of the products a customer said no to; they are never recommended to them again."""
+    columns = recommendations.c
+    # Bare, not `= 1`: SQLite takes the partial index only for the very words it was made with.
+    dismissed: ColumnElement[bool] = literal_column("was_dismissed")
+    query = select(columns.product_id).where(columns.customer_id == customer_key, dismissed).distinct()
+    return set(connection.execute(query).scalars())
+
+
+def _row(row: NewRecommendation) -> dict[str, Any]:
+    values = asdict(row)
+    values["customer_id"] = values.pop("customer_key")
+    values["product_id"] = values.pop("product_key")
+    return values
+
+
+def _mark(connection: Connection, ids: Iterable[int], **flags: bool) -> None:
+    for some in _chunks(ids):
+        connection.execute(update(recommendations).where(recommendations.c.id.in_(some)).values(flags))
+
+
+def _mark_times(connection: Connection, moments: Mapping[int, datetime], name: str, **flags: bool) -> None:
+    column = recommendations.c[name]
+    moment = bindparam("moment", type_=column.type)
+    latest = case((or_(column.is_(None), column < moment), moment), else_=column)
+    statement = update(recommendations).where(recommendations.c.id == bindparam("of")).values({name: latest, **flags})
+    if moments:
+        connection.execute(statement, [{"of": key, "moment": at} for key, at in sorted(moments.items())])
+
+
+def _chunks(keys: Iterable[int]) -> Iterator[list[int]]:
+    ordered = sorted(set(keys))
+    for start in range(0, len(ordered), MAX_PARAMETERS):
+        yield ordered[start : start + MAX_PARAMETERS]
