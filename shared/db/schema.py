@@ -378,7 +378,10 @@ import_checkpoints = Table(
     metadata,
     Column("source", String(64), primary_key=True, comment="fingerprint of file, kind and mapping"),
     Column("rows_done", BigInteger, nullable=False),
+    Column("rows_imported", BigInteger, nullable=False, default=0),
+    Column("rows_duplicate", BigInteger, nullable=False, default=0),
     Column("rows_rejected", BigInteger, nullable=False, default=0),
+    Column("shift_weeks", Integer, nullable=False, default=0, comment="weeks added to all times of the file"),
     Column("finished", Boolean, nullable=False, default=False, server_default=false()),
     Column("updated_at", UtcTime, nullable=False),
 )
