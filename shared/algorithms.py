@@ -40,7 +40,6 @@ KNOWN_ALGORITHMS: tuple[KnownAlgorithm, ...] = (
     KnownAlgorithm("similar", Family.RELATED, 0.0),
     KnownAlgorithm("complementary", Family.RELATED, 0.0),
     KnownAlgorithm("popular", Family.POPULARITY, 0.0),
-    KnownAlgorithm("popular_in_group", Family.POPULARITY, 0.0),
     KnownAlgorithm("trending", Family.POPULARITY, 0.0),
     KnownAlgorithm("new_arrivals", Family.POPULARITY, 0.0),
 )

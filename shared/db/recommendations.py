@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, case, literal_colum
 from shared.db.schema import products, recommendation_outcomes, recommendations
 
 MAX_PARAMETERS = 500
+LONGEST_ID = 18  # digits that surely fit the key
 FEW_PRODUCTS = 50  # up to here a look-up by product is cheaper than all recommendations of the customer
 
 
@@ -69,6 +70,12 @@ class Touch:
     kind: str
     at: datetime
     sequence: int
+
+
+def recommendation_key(recommendation_id: str) -> int | None:
+    """Return the key behind a recommendation's id in the contract; None for what is no id of ours."""
+    ours = recommendation_id.isascii() and recommendation_id.isdigit() and len(recommendation_id) <= LONGEST_ID
+    return int(recommendation_id) if ours else None
 
 
 def log_recommendations(connection: Connection, rows: Sequence[NewRecommendation]) -> list[int]:

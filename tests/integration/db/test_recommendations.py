@@ -21,6 +21,7 @@ from shared.db.recommendations import (
     move_recommendations,
     read_recommendations,
     recent_touches,
+    recommendation_key,
 )
 from tests.integration.feedback.world import ANN, BOB, NOON, marks, open_shop, recommend
 
@@ -146,3 +147,10 @@ def test_dismissed_products_are_found_by_their_index(sqlite_database: Database) 
     with sqlite_database.read() as connection:
         plan = connection.execute(text(f"EXPLAIN QUERY PLAN {query}")).all()
     assert any("ix_recommendations_dismissed" in row.detail for row in plan)
+
+
+@pytest.mark.parametrize(
+    ("text_id", "key"), [("12", 12), ("", None), ("-1", None), ("abc", None), ("٣", None), ("9" * 19, None)]
+)
+def test_only_our_own_ids_have_a_key(text_id: str, key: int | None) -> None:
+    assert recommendation_key(text_id) == key

@@ -1,0 +1,131 @@
+"""A consumer applies the log in order and each event once: after errors, with replicas, and past a poison event."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from shared.db import event_log
+from shared.db.engine import Connection, Database, next_count
+from shared.db.event_log import LoggedEvent, NewEvent
+from shared.db.log_consumer import Applied, LogConsumer
+from shared.db.schema import counters
+from shared.errors import Unavailable
+from shared.events.catch_up import CatchUp
+from shared.telemetry import BACKGROUND_ERRORS, EVENTS_BEHIND
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def count_each(connection: Connection, events: Sequence[LoggedEvent]) -> None:
+    for event in events:
+        next_count(connection, event.event_id)
+        if event.payload == b"poison":
+            raise RuntimeError("a bug")
+
+
+def fill(database: Database, *payloads: bytes) -> int:
+    events = [NewEvent(f"e{n}", None, "home_view", NOON, payload) for n, payload in enumerate(payloads)]
+    with database.write() as connection:
+        return max(event_log.append(connection, events).values())
+
+
+def counted(database: Database) -> dict[str, int]:
+    with database.read() as connection:
+        return {row.name: row.value for row in connection.execute(select(counters))}
+
+
+def skipped(name: str) -> float:
+    return BACKGROUND_ERRORS.labels(name, "apply_event")._value.get()
+
+
+def test_everything_is_applied_once(database: Database) -> None:
+    last = fill(database, *[b""] * 7)
+    consumer = LogConsumer(database, "customer", count_each, batch=3)
+    assert consumer.apply() == Applied(last, 7)
+    assert consumer.apply() == Applied(last, 0)
+    assert counted(database) == {f"e{n}": 1 for n in range(7)}
+    assert EVENTS_BEHIND.labels("customer")._value.get() == 0
+
+
+def test_applying_up_to_a_number_stops_after_the_batch_that_holds_it(database: Database) -> None:
+    last = fill(database, *[b""] * 7)
+    consumer = LogConsumer(database, "customer", count_each, batch=2)
+    assert consumer.apply(last - 4) == Applied(last - 3, 4)
+    assert consumer.apply(last - 5) == Applied(last - 3, 0)
+    assert consumer.apply(last + 100) == Applied(last, 3)
+
+
+def test_a_batch_at_a_time_says_whether_there_is_more(database: Database) -> None:
+    fill(database, *[b""] * 5)
+    consumer = LogConsumer(database, "customer", count_each, batch=2)
+    assert [consumer.apply_batch() for _ in range(4)] == [True, True, False, False]
+    assert len(counted(database)) == 5
+
+
+def test_a_poison_event_is_stepped_over_and_counted_and_leaves_nothing(database: Database) -> None:
+    last = fill(database, b"", b"", b"poison", b"", b"poison")
+    consumer = LogConsumer(database, "poisoned", count_each, batch=4)
+    before = skipped("poisoned")
+    assert consumer.apply() == Applied(last, 5)
+    assert counted(database) == {"e0": 1, "e1": 1, "e3": 1}
+    assert skipped("poisoned") - before == 2
+
+
+def test_an_unreachable_database_skips_nothing(sqlite_database: Database) -> None:
+    fill(sqlite_database, b"", b"")
+
+    def unreachable(_connection: Connection, _events: Sequence[LoggedEvent]) -> None:
+        raise OperationalError("SELECT 1", {}, Exception("database is locked"))
+
+    def buggy_then_unreachable(connection: Connection, events: Sequence[LoggedEvent]) -> None:
+        if len(events) > 1:
+            raise RuntimeError
+        unreachable(connection, events)
+
+    for project in (unreachable, buggy_then_unreachable):
+        with pytest.raises(Unavailable):
+            LogConsumer(sqlite_database, "customer", project).apply()
+    with sqlite_database.read() as connection:
+        assert event_log.cursor(connection, "customer") == 0
+
+
+def test_replicas_share_the_work_without_doubling(database: Database) -> None:
+    fill(database, *[b""] * 60)
+    replicas = [LogConsumer(database, "customer", count_each, batch=4) for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        events = sum(applied.events for applied in pool.map(lambda replica: replica.apply(), replicas))
+    assert events == 60
+    assert set(counted(database).values()) == {1}
+    assert len(counted(database)) == 60
+
+
+async def test_catching_up_goes_on_after_an_error_and_stops_cleanly() -> None:
+    enough = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    calls: list[int] = []
+
+    def step() -> bool:
+        calls.append(len(calls))
+        if len(calls) == 2:
+            raise RuntimeError("the database is away")
+        if len(calls) == 4:
+            loop.call_soon_threadsafe(enough.set)
+        return len(calls) == 1
+
+    errors = BACKGROUND_ERRORS.labels("tested", "catch_up")
+    before = errors._value.get()
+    catch_up = CatchUp("tested", step, pause_seconds=0.001)
+    catch_up.start()
+    await asyncio.wait_for(enough.wait(), 5)
+    await catch_up.stop()
+    await catch_up.stop()
+    done = len(calls)
+    assert done >= 4
+    assert errors._value.get() - before == 1
+    await asyncio.sleep(0)
+    assert len(calls) == done
