@@ -6,12 +6,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from shared.errors import FailedPrecondition, InvalidArgument, Unavailable
 
+__all__ = ["Connection", "Database", "StaleReference", "insert_into", "next_count", "ping"]
+
 BUSY_TIMEOUT_SECONDS = 15.0
 POOL_SIZE = 16
+
+
+class StaleReference(Exception):
+    """A row that the transaction refers to was deleted meanwhile; look it up anew and try again."""
 
 
 class Database:
@@ -76,9 +82,13 @@ def next_count(connection: Connection, name: str) -> int:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Turn the driver's "cannot reach" and "locked" into Unavailable; anything else stays a bug."""
+    """Turn the driver's "cannot reach" and "locked" into Unavailable, a lost reference into StaleReference."""
     try:
         yield
+    except IntegrityError as error:
+        if "foreign key" in str(error.orig).lower():
+            raise StaleReference(str(error.orig)) from error
+        raise
     except OperationalError as error:
         if "no such table" in str(error.orig):
             raise FailedPrecondition("the database has no schema yet: run `quintet migrate`") from error

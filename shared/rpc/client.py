@@ -30,22 +30,24 @@ SERVICE_CONFIG = {
 }
 
 
+def channel_options() -> list[tuple[str, str | int]]:
+    """Return the options of every channel: balancing, retries, quick reconnection, message size."""
+    return [
+        ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 1000),
+        ("grpc.dns_min_time_between_resolutions_ms", 1000),
+        ("grpc.keepalive_time_ms", 20_000),
+        ("grpc.keepalive_timeout_ms", 5_000),
+    ]
+
+
 def open_channel(target: str) -> grpc.aio.Channel:
     """Return a channel to `target`; a DNS name with several addresses is balanced round-robin and looked up anew."""
-    return grpc.aio.insecure_channel(
-        target,
-        options=[
-            ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 1000),
-            ("grpc.dns_min_time_between_resolutions_ms", 1000),
-            ("grpc.keepalive_time_ms", 20_000),
-            ("grpc.keepalive_timeout_ms", 5_000),
-        ],
-    )
+    return grpc.aio.insecure_channel(target, options=channel_options())
 
 
 async def call(method: Any, request: Any, timeout_seconds: float) -> Any:

@@ -1,9 +1,10 @@
 """Errors across the wire: QuintetError to `google.rpc.Status` with details, and back."""
 
+from typing import Any
+
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
-from grpc import StatusCode
-from grpc.aio import AioRpcError
+from grpc import RpcError, StatusCode
 
 from shared.errors import (
     AlreadyExists,
@@ -47,13 +48,13 @@ def to_status(error: QuintetError) -> status_pb2.Status:
     return status
 
 
-def from_rpc_error(error: AioRpcError) -> QuintetError:
-    """Return the error that a called agent raised; an unknown status becomes a plain QuintetError."""
+def from_rpc_error(error: RpcError | Any) -> QuintetError:
+    """Return the error behind a failed call; an unknown status becomes a plain QuintetError."""
     kind = _BY_CODE.get(error.code(), QuintetError)
     return kind(error.details() or error.code().name, _violations(error))
 
 
-def _violations(error: AioRpcError) -> tuple[FieldViolation, ...]:
+def _violations(error: Any) -> tuple[FieldViolation, ...]:
     for key, value in error.trailing_metadata() or ():
         if key == DETAILS_KEY:
             return _unpack(status_pb2.Status.FromString(value if isinstance(value, bytes) else value.encode()))

@@ -1,0 +1,73 @@
+"""`quintet train`: catalogue, models and customers, in that order."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.type.v1.job_pb2 import Job, JobState
+
+from cli.client import TIMEOUT_SECONDS, coordinator
+from cli.output import fail, out, print_json, reported
+from cli.progress import Show, shown_progress
+from shared.config import Settings
+from shared.jobs import run_job
+
+# The job modules of the agents that own what is learned; each step builds on the one before.
+STEPS = (
+    ("catalogue", "services.product.refresh", 0.0, 0.35),
+    ("models", "services.recommendation.train", 0.35, 0.85),
+    ("customers", "services.customer.refresh", 0.85, 1.0),
+)
+
+
+def train(
+    address: Annotated[str, typer.Option(help="Have this coordinator do it, instead of processes here.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Embed the catalogue, train all models, recompute the customers. Running agents take over at once.
+
+    Example: `quintet train` (here, on the database) or `quintet train --address 127.0.0.1:50050` (by the agents)
+    """
+    started = time.monotonic()
+    with reported(), shown_progress("training") as show:
+        result = _remote(address, show) if address else asyncio.run(train_here(Settings(), show))
+    result["seconds"] = round(time.monotonic() - started, 1)
+    if as_json:
+        print_json(result)
+    else:
+        out.print(
+            f"trained in {result['seconds']} s: {json.dumps(result, default=str)}", highlight=False, soft_wrap=True
+        )
+
+
+async def train_here(settings: Settings, show: Show) -> dict[str, Any]:
+    """Run the three jobs as child processes and return their results by step."""
+    result: dict[str, Any] = {}
+    for name, module, low, high in STEPS:
+        async for progress in run_job(module, settings):
+            show(f"{name}: {progress.stage}", low + (high - low) * progress.fraction)
+            if progress.result is not None:
+                result[name] = progress.result
+    return result
+
+
+def _remote(address: str, show: Show) -> dict[str, Any]:
+    return run_remote(
+        address, lambda stub: stub.TrainModels(pb.TrainModelsRequest(), timeout=TIMEOUT_SECONDS).job, show
+    )
+
+
+def run_remote(address: str, start: Callable[[Any], Job], show: Show) -> dict[str, Any]:
+    """Start a job at a coordinator, show its progress, and return its result. Ends the command when the job fails."""
+    with coordinator(address) as stub:
+        job = start(stub)
+        for answer in stub.WatchJob(pb.WatchJobRequest(job_id=job.job_id)):
+            job = answer.job
+            show(job.stage, job.progress)
+    if job.state != JobState.JOB_STATE_SUCCEEDED:
+        fail(f"{job.kind} failed: {job.error}")
+    return dict(json.loads(job.result_json)) if job.result_json else {}

@@ -1,0 +1,27 @@
+"""The operator's command line: `quintet COMMAND`."""
+
+import typer
+
+from cli.commands.event import event
+from cli.commands.export import export
+from cli.commands.migrate import migrate
+from cli.commands.optimize import optimize
+from cli.commands.recommend import recommend
+from cli.commands.status import status
+from cli.commands.train import train
+from cli.commands.up import up
+
+app = typer.Typer(
+    help="Quintet: recommendations that follow each customer's behaviour. Settings come from QUINTET_* variables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="markdown",
+)
+
+for command in (up, status, recommend, event, train, optimize, export, migrate):
+    app.command()(command)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,54 @@
+"""Progress of long work: a bar for people, a JSON line for programs, a plain line now and then for logs."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from cli.output import err
+
+QUIET_EVERY_SECONDS = 5.0
+
+
+class Show(Protocol):
+    """Shows how far something is: a word on what is being done and a fraction from 0 to 1."""
+
+    def __call__(self, stage: str, fraction: float) -> None: ...
+
+
+@contextmanager
+def shown_progress(title: str) -> Iterator[Show]:
+    """Give a function that shows progress on standard error, as fits a terminal or a log."""
+    if not sys.stderr.isatty():
+        yield _Plain(title)
+        return
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[stage]}"),
+    )
+    with Progress(*columns, console=err) as progress:
+        task = progress.add_task(title, total=1.0, stage="")
+        yield lambda stage, fraction: progress.update(task, completed=fraction, stage=stage)
+
+
+class _Plain:
+    """A line when the stage changes or some seconds went by, and one at the end."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._said_at = 0.0
+
+    def __call__(self, stage: str, fraction: float) -> None:
+        now = time.monotonic()
+        if fraction < 1.0 and now - self._said_at < QUIET_EVERY_SECONDS:
+            return
+        self._said_at = now
+        sys.stderr.write(f"{self._title}: {fraction:4.0%} {stage}\n")
+        sys.stderr.flush()

@@ -1,0 +1,149 @@
+"""Run the five agents as five processes: ready in order, restarted when they die, stopped cleanly, logs by agent."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from shared.config import AGENTS, Agent, Settings
+from shared.errors import Unavailable
+
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 10.0
+STEADY_AFTER_SECONDS = 30.0
+READY_TIMEOUT_SECONDS = 60.0
+LONGEST_LINE = 1024 * 1024
+_PR_SET_PDEATHSIG = 1
+
+Say = Callable[[Agent, str], None]
+"""Takes a line an agent, or the supervisor about it, has to say."""
+
+
+@dataclass
+class _Child:
+    agent: Agent
+    process: asyncio.subprocess.Process | None = None
+    restarts: int = 0
+    keeper: asyncio.Task[None] | None = field(default=None)
+
+
+class Supervisor:
+    """Keeps the agents running. `say` gets every line they log."""
+
+    def __init__(self, settings: Settings, say: Say) -> None:
+        self._settings = settings
+        self._say = say
+        self._children = {agent: _Child(agent) for agent in AGENTS}
+        self._stopping = asyncio.Event()
+
+    @property
+    def restarts(self) -> dict[Agent, int]:
+        """How often each agent was restarted."""
+        return {agent: child.restarts for agent, child in self._children.items()}
+
+    def pid(self, agent: Agent) -> int | None:
+        """Return the process id of an agent, or None while it is down."""
+        process = self._children[agent].process
+        return process.pid if process is not None and process.returncode is None else None
+
+    async def start(self) -> None:
+        """Start all agents and wait until each is ready. Raises Unavailable when one does not become so in a minute."""
+        for child in self._children.values():
+            child.keeper = asyncio.create_task(self._keep(child))
+        try:
+            await asyncio.gather(*(self.wait_ready(agent) for agent in AGENTS))
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Ask all agents to stop, the coordinator first, and kill those that do not. Safe to repeat."""
+        self._stopping.set()
+        for agent in AGENTS:
+            await self._end(self._children[agent])
+        keepers = [child.keeper for child in self._children.values() if child.keeper is not None]
+        for keeper in keepers:
+            keeper.cancel()
+        await asyncio.gather(*keepers, return_exceptions=True)
+
+    async def wait_ready(self, agent: Agent, timeout_seconds: float = READY_TIMEOUT_SECONDS) -> None:
+        """Wait until an agent's health is SERVING. Raises Unavailable when it is not in time."""
+        until = time.monotonic() + timeout_seconds
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{self._settings.port(agent)}") as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            while time.monotonic() < until:
+                with contextlib.suppress(grpc.aio.AioRpcError):
+                    answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=1.0)  # type: ignore[attr-defined]
+                    if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                        return
+                await asyncio.sleep(0.05)
+        raise Unavailable(f"{agent} is not ready after {timeout_seconds:.0f} seconds: see what it logged above")
+
+    async def _keep(self, child: _Child) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            code = await self._run_once(child)
+            if self._stopping.is_set():
+                return
+            if time.monotonic() - started > STEADY_AFTER_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
+            child.restarts += 1
+            self._say(child.agent, f"ended with {_ending(code)}, starting again in {pause:.1f} s")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def _run_once(self, child: _Child) -> int:
+        child.process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            f"services.{child.agent}.server",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=self._environment(),
+            limit=LONGEST_LINE,
+            start_new_session=True,  # Ctrl-C is for the supervisor, which then stops the agents in order
+            preexec_fn=_die_with_parent,
+        )
+        assert child.process.stdout is not None  # noqa: S101 - for the type checker: it is piped
+        async for line in child.process.stdout:
+            self._say(child.agent, line.decode(errors="replace").rstrip())
+        return await child.process.wait()
+
+    async def _end(self, child: _Child) -> None:
+        process = child.process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            async with asyncio.timeout(self._settings.drain_seconds + 5):
+                await process.wait()
+        except TimeoutError:
+            self._say(child.agent, "does not stop: killed")
+            process.kill()
+            await process.wait()
+
+    def _environment(self) -> dict[str, str]:
+        settings = {f"QUINTET_{name.upper()}": str(value) for name, value in self._settings.model_dump().items()}
+        # One request at a time scores in each thread: more BLAS threads only fight over the cores.
+        return {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **settings}
+
+
+def _die_with_parent() -> None:
+    """Have Linux end the agent when the supervisor is killed, so that no orphan keeps its port."""
+    if platform.system() == "Linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _ending(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

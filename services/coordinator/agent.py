@@ -1,0 +1,160 @@
+"""The coordinator: records what happens, drives the other agents, answers with what they know."""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from quintet.customer.v1 import customer_service_pb2 as customer_pb
+from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
+from quintet.type.v1.event_pb2 import Event
+from quintet.type.v1.recommendation_pb2 import RecommendationList
+
+from services.coordinator import work
+from services.coordinator.agents import FOLLOWED, Agents
+from services.coordinator.fallback import BestSellers
+from services.coordinator.followers import Follower, reach_all
+from services.coordinator.inbox import Inbox, Outcome
+from services.coordinator.intake import Submission
+from services.coordinator.jobs import Jobs
+from services.coordinator.journal import Journal
+from services.coordinator.schedule import Plan, Schedule
+from shared.config import Agent, Settings
+from shared.db import event_log, maintenance, models, sessions
+from shared.db.engine import Database
+from shared.db.job_runs import JobRun
+from shared.errors import Unavailable
+from shared.telemetry import FALLBACKS
+
+
+@dataclass(frozen=True)
+class AgentState:
+    """How one agent is: whether it serves, and how far it has applied the event log."""
+
+    agent: Agent
+    address: str
+    serving: bool
+    applied: int
+    behind: int
+
+
+@dataclass(frozen=True)
+class SystemState:
+    """How the whole is: the agents, the last event's number, the model in use, rows of the main tables."""
+
+    agents: list[AgentState]
+    last_sequence: int
+    model_version: str
+    rows: dict[str, int]
+
+
+class Coordinator:
+    """Orchestrates the agents. `start` before use, `stop` after."""
+
+    def __init__(self, settings: Settings, database: Database, agents: Agents) -> None:
+        self.agents = agents
+        self._settings = settings
+        self._database = database
+        self._inbox = Inbox(Journal(database).commit)
+        self._followers = [Follower("customer", agents.apply_customer), Follower("feedback", agents.apply_feedback)]
+        self._best_sellers = BestSellers(database)
+        self.jobs = Jobs(database)
+        self._schedule = Schedule(database, self._plans(settings))
+
+    async def start(self) -> None:
+        """Begin to record, to keep the agents up with the log, and to look at the clock."""
+        self._inbox.start()
+        last = await asyncio.to_thread(self._last_sequence)
+        for follower in self._followers:
+            follower.start()
+            follower.want(last)
+        self._schedule.start()
+
+    async def stop(self) -> None:
+        """Stop all that `start` began; what is recorded stays recorded."""
+        await self._schedule.stop()
+        await self.jobs.stop()
+        await self._inbox.stop()
+        for follower in self._followers:
+            await follower.stop()
+        await self.agents.close()
+
+    async def record(self, submissions: Sequence[Submission]) -> list[Outcome]:
+        """Make submissions durable and have the agents follow, without waiting for them."""
+        outcomes = await self._inbox.record(submissions)
+        newest = max((outcome.sequence for outcome in outcomes), default=0)
+        for follower in self._followers:
+            follower.want(newest)
+        return outcomes
+
+    async def applied(self, outcomes: Sequence[Outcome]) -> list[str]:
+        """Wait a little for the agents to apply what was recorded; return those that have not."""
+        newest = max((outcome.sequence for outcome in outcomes), default=0)
+        return await reach_all(self._followers, newest, self._settings.apply_timeout_seconds) if newest else []
+
+    async def session_of(self, event: Event) -> str:
+        """Return the session of an event: the platform's own, or the one derived when it was applied."""
+        if event.session_id:
+            return event.session_id
+        return await asyncio.to_thread(self._derived_session, event)
+
+    async def recommend(self, request: recommendation_pb.RecommendRequest) -> RecommendationList:
+        """Return recommendations; best-sellers, and a word of it, when the recommendation agent does not answer."""
+        try:
+            answer = await self.agents.call(self.agents.recommendation.Recommend, request)
+        except Unavailable:
+            FALLBACKS.labels("coordinator", "recommendation_agent_unavailable").inc()
+            return await asyncio.to_thread(self._best_sellers.answer, request)
+        return answer.list  # type: ignore[no-any-return]
+
+    async def erase_customer(self, customer_id: str) -> tuple[str, datetime, customer_pb.EraseCustomerResponse]:
+        """Erase a customer; return the receipt's id, the time and the rows by table. Raises NotFound."""
+        request = customer_pb.EraseCustomerRequest(customer_id=customer_id)
+        erased = await self.agents.call(self.agents.customer.EraseCustomer, request, work.OPTIMIZE_TIMEOUT_SECONDS)
+        return uuid.uuid4().hex, datetime.now(UTC), erased
+
+    async def start_job(self, kind: str) -> JobRun:
+        """Start a job of one of the kinds in `work`. Raises Conflict while one of the kind runs."""
+        bodies = {
+            work.TRAIN: lambda: work.train_models(self.agents),
+            work.REFRESH: lambda: work.refresh_catalog(self.agents),
+            work.OPTIMIZE: lambda: work.optimize_algorithms(self.agents),
+            work.MAINTAIN: lambda: work.maintain(self._database, self._settings.browsing_retention_days),
+        }
+        return await self.jobs.start(kind, bodies[kind])
+
+    async def state(self) -> SystemState:
+        """Return how the system is."""
+        serving = await asyncio.gather(*(self.agents.serving(name) for name in FOLLOWED))
+        return await asyncio.to_thread(self._state, dict(zip(FOLLOWED, serving, strict=True)))
+
+    def _state(self, serving: dict[Agent, bool]) -> SystemState:
+        with self._database.read() as connection:
+            last = event_log.last_sequence(connection)
+            cursors = {name: event_log.cursor(connection, name) for name in FOLLOWED}
+            version = models.active_version(connection, "recommender")
+        followed = {follower.agent for follower in self._followers}
+        states = [AgentState("coordinator", self._settings.coordinator_address, True, 0, 0)]
+        for name in FOLLOWED:
+            behind = max(0, last - cursors[name]) if name in followed else 0
+            states.append(AgentState(name, self._settings.address(name), serving[name], cursors[name], behind))
+        return SystemState(states, last, version or "", maintenance.row_counts(self._database))
+
+    def _derived_session(self, event: Event) -> str:
+        with self._database.read() as connection:
+            return sessions.latest_session_id(connection, event.customer_id, event.visitor_id)
+
+    def _last_sequence(self) -> int:
+        with self._database.read() as connection:
+            return event_log.last_sequence(connection)
+
+    def _plans(self, settings: Settings) -> list[Plan]:
+        hours = {
+            work.REFRESH: settings.refresh_catalog_hours,
+            work.OPTIMIZE: settings.optimize_hours,
+            work.TRAIN: settings.train_hours,
+            work.MAINTAIN: settings.maintenance_hours,
+        }
+        return [Plan(kind, timedelta(hours=every), partial(self.start_job, kind)) for kind, every in hours.items()]

@@ -1,0 +1,119 @@
+"""Messages of the coordinator's API from and to plain values."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
+from quintet.type.v1.customer_pb2 import TableRows
+from quintet.type.v1.event_pb2 import Event
+from quintet.type.v1.job_pb2 import Job, JobState
+
+from services.coordinator.agent import SystemState
+from services.coordinator.context import context_of
+from services.coordinator.inbox import Outcome
+from services.coordinator.uploads import Rejected, Tally
+from shared.db.job_runs import JobRun
+
+
+def to_timestamp(moment: datetime) -> Timestamp:
+    """Return an aware datetime as a message."""
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
+
+
+def to_job(run: JobRun) -> Job:
+    """Return a job run as a message."""
+    job = Job(
+        job_id=run.job_id,
+        kind=run.kind,
+        state=JobState.Value(f"JOB_STATE_{run.state}"),
+        stage=run.stage,
+        progress=run.progress,
+        start_time=to_timestamp(run.started_at),
+        error=run.error,
+        result_json=json.dumps(run.result) if run.result else "",
+    )
+    if run.ended_at is not None:
+        job.end_time.CopyFrom(to_timestamp(run.ended_at))
+    return job
+
+
+def to_rejection(rejected: Rejected) -> pb.Rejection:
+    """Return a rejection as a message."""
+    error = rejected.error
+    return pb.Rejection(
+        index=rejected.index, id=rejected.id, field=rejected.field, message=error.message, code=error.code.name
+    )
+
+
+def to_customers_imported(tally: Tally) -> pb.ImportCustomersResponse:
+    """Return what became of a stream of customers."""
+    return pb.ImportCustomersResponse(
+        created=tally.created,
+        updated=tally.updated,
+        rejected=tally.rejected,
+        rejections=map(to_rejection, tally.rejections),
+    )
+
+
+def to_products_imported(tally: Tally) -> pb.ImportProductsResponse:
+    """Return what became of a stream of products."""
+    return pb.ImportProductsResponse(
+        created=tally.created,
+        updated=tally.updated,
+        rejected=tally.rejected,
+        rejections=map(to_rejection, tally.rejections),
+    )
+
+
+def to_rejections(outcomes: Iterable[tuple[int, Outcome]]) -> list[Rejected]:
+    """Return the refused ones of recorded submissions, with their places in the request."""
+    return [
+        Rejected(index, outcome.event_id, outcome.error) for index, outcome in outcomes if outcome.error is not None
+    ]
+
+
+def to_recommend_request(request: pb.GetRecommendationsRequest) -> recommendation_pb.RecommendRequest:
+    """Return a request for recommendations as the recommendation agent takes it."""
+    return recommendation_pb.RecommendRequest(
+        customer_id=request.customer_id,
+        visitor_id=request.visitor_id,
+        context=request.context,
+        limit=request.limit,
+        filter=request.filter,
+    )
+
+
+def to_recommend_after(event: Event, options: pb.RecommendationOptions) -> recommendation_pb.RecommendRequest:
+    """Return the request for the recommendations that answer an event; its own context unless one is given."""
+    context = options.context if options.HasField("context") else context_of(event)
+    return recommendation_pb.RecommendRequest(
+        customer_id=event.customer_id,
+        visitor_id="" if event.customer_id else event.visitor_id,
+        context=context,
+        limit=options.limit,
+        filter=options.filter,
+    )
+
+
+def to_status(state: SystemState) -> pb.GetStatusResponse:
+    """Return the state of the system as a message."""
+    return pb.GetStatusResponse(
+        agents=[
+            pb.AgentStatus(
+                agent=each.agent,
+                address=each.address,
+                serving=each.serving,
+                applied_sequence=each.applied,
+                behind=each.behind,
+            )
+            for each in state.agents
+        ],
+        last_sequence=state.last_sequence,
+        model_version=state.model_version,
+        tables=[TableRows(table=name, rows=rows) for name, rows in state.rows.items()],
+    )

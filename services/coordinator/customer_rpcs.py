@@ -1,0 +1,100 @@
+"""The RPCs about customers."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.customer.v1 import customer_service_pb2 as customer_pb
+from quintet.type.v1.customer_pb2 import Customer
+
+from services.coordinator import convert
+from services.coordinator.agent import Coordinator
+from services.coordinator.intake import require_distinct
+from services.coordinator.uploads import Upload
+from shared.errors import QuintetError
+from shared.events.check import check_count
+
+MOST_CUSTOMERS = 1_000
+MODELS_NOTE = (
+    "Trained models hold co-occurrence statistics of products and no per-customer data; the next training leaves the "
+    "erased behaviour out of them."
+)
+
+
+class CustomerRpcs:
+    """Register, update, profile, erase, export."""
+
+    _agent: Coordinator
+
+    async def RegisterCustomer(self, request: pb.RegisterCustomerRequest, context: Any) -> pb.RegisterCustomerResponse:
+        await self._upsert_customers([request.customer], "customer", create_only=True)
+        profile = await self._profile(request.customer.customer_id)
+        return pb.RegisterCustomerResponse(customer=profile.customer)
+
+    async def UpsertCustomer(self, request: pb.UpsertCustomerRequest, context: Any) -> pb.UpsertCustomerResponse:
+        answer = await self._upsert_customers([request.customer], "customer")
+        return pb.UpsertCustomerResponse(created=answer.created == 1)
+
+    async def BatchUpsertCustomers(
+        self, request: pb.BatchUpsertCustomersRequest, context: Any
+    ) -> pb.BatchUpsertCustomersResponse:
+        check_count(request.customers, "customers", MOST_CUSTOMERS, least=1)
+        require_distinct([each.customer_id for each in request.customers], "customers")
+        answer = await self._upsert_customers(request.customers)
+        return pb.BatchUpsertCustomersResponse(created=answer.created, updated=answer.updated)
+
+    async def ImportCustomers(
+        self, request_iterator: AsyncIterator[pb.ImportCustomersRequest], context: Any
+    ) -> pb.ImportCustomersResponse:
+        async def send(portion: Sequence[Customer]) -> tuple[int, int]:
+            answer = await self._upsert_customers(portion)
+            return answer.created, answer.updated
+
+        upload = Upload(send, lambda customer: customer.customer_id, "customers")
+        tally = await upload.run(each.customer async for each in request_iterator)
+        return convert.to_customers_imported(tally)
+
+    async def GetCustomerProfile(
+        self, request: pb.GetCustomerProfileRequest, context: Any
+    ) -> pb.GetCustomerProfileResponse:
+        return pb.GetCustomerProfileResponse(profile=await self._profile(request.customer_id))
+
+    async def DeleteCustomer(self, request: pb.DeleteCustomerRequest, context: Any) -> pb.DeleteCustomerResponse:
+        receipt_id, moment, erased = await self._agent.erase_customer(request.customer_id)
+        return pb.DeleteCustomerResponse(
+            receipt_id=receipt_id,
+            erase_time=convert.to_timestamp(moment),
+            erased=erased.erased,
+            models_note=MODELS_NOTE,
+        )
+
+    async def ExportCustomer(
+        self, request: pb.ExportCustomerRequest, context: Any
+    ) -> AsyncIterator[pb.ExportCustomerResponse]:
+        agents = self._agent.agents
+        wanted = customer_pb.ExportCustomerRequest(customer_id=request.customer_id)
+        async for row in agents.stream(agents.customer.ExportCustomer, wanted):
+            yield pb.ExportCustomerResponse(table=row.table, row_json=row.row_json)
+
+    async def _profile(self, customer_id: str) -> Any:
+        agents = self._agent.agents
+        wanted = customer_pb.GetProfileRequest(customer_id=customer_id)
+        return (await agents.call(agents.customer.GetProfile, wanted)).profile
+
+    async def _upsert_customers(
+        self, customers: Sequence[Customer], field: str = "", *, create_only: bool = False
+    ) -> customer_pb.UpsertCustomersResponse:
+        agents = self._agent.agents
+        wanted = customer_pb.UpsertCustomersRequest(customers=customers, create_only=create_only)
+        try:
+            return await agents.call(agents.customer.UpsertCustomers, wanted)  # type: ignore[no-any-return]
+        except QuintetError as error:
+            raise renamed(error, "customers[0]", field) from error
+
+
+def renamed(error: QuintetError, inner: str, outer: str) -> QuintetError:
+    """Return the error of an agent with the field as the platform's request names it; unchanged without `outer`."""
+    if not outer or not error.violations:
+        return error
+    violations = tuple(type(each)(each.field.replace(inner, outer, 1), each.description) for each in error.violations)
+    return type(error)(error.message.replace(inner, outer, 1), violations)

@@ -1,0 +1,125 @@
+"""The RPCs that record what happens and answer with recommendations."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.product.v1 import product_service_pb2 as product_pb
+
+from services.coordinator import convert
+from services.coordinator.agent import Coordinator
+from services.coordinator.inbox import Outcome
+from services.coordinator.intake import Submission, submit_event, submit_feedback
+from services.coordinator.uploads import MOST_REJECTIONS, Rejected, portions
+from shared.errors import InvalidArgument
+from shared.events.check import check_count, check_id, check_number
+
+MOST_EVENTS = 1_000
+MOST_LIMIT = 2**31 - 1
+
+
+class EventRpcs:
+    """Events, feedback, recommendations, related products."""
+
+    _agent: Coordinator
+
+    async def RecordEvent(self, request: pb.RecordEventRequest, context: Any) -> pb.RecordEventResponse:
+        submission = submit_event(request.event)
+        if request.HasField("recommend"):
+            check_number(request.recommend.limit, "recommend.limit", 0, MOST_LIMIT)
+        if request.validate_only:
+            return pb.RecordEventResponse(event_id=submission.event_id)
+        outcome = _accepted((await self._agent.record([submission]))[0])
+        pending = await self._agent.applied([outcome])
+        response = pb.RecordEventResponse(
+            event_id=outcome.event_id, duplicate=outcome.duplicate, pending_agents=pending
+        )
+        if "customer" not in pending:
+            response.session_id = await self._agent.session_of(request.event)
+        if request.HasField("recommend"):
+            wanted = convert.to_recommend_after(request.event, request.recommend)
+            response.recommendations.CopyFrom(await self._agent.recommend(wanted))
+        return response
+
+    async def BatchRecordEvents(
+        self, request: pb.BatchRecordEventsRequest, context: Any
+    ) -> pb.BatchRecordEventsResponse:
+        check_count(request.events, "events", MOST_EVENTS, least=1)
+        good, rejections = _sorted_out(request.events, 0)
+        outcomes = await self._agent.record([submission for _, submission in good])
+        rejections += convert.to_rejections(zip((index for index, _ in good), outcomes, strict=True))
+        return pb.BatchRecordEventsResponse(
+            recorded=_recorded(outcomes),
+            duplicates=_duplicates(outcomes),
+            rejections=[convert.to_rejection(each) for each in sorted(rejections, key=lambda each: each.index)],
+            pending_agents=await self._agent.applied(outcomes),
+        )
+
+    async def ImportEvents(
+        self, request_iterator: AsyncIterator[pb.ImportEventsRequest], context: Any
+    ) -> pb.ImportEventsResponse:
+        response = pb.ImportEventsResponse()
+        start = 0
+        async for portion in portions(request_iterator):
+            good, rejections = _sorted_out([each.event for each in portion], start)
+            outcomes = await self._agent.record([submission for _, submission in good])
+            rejections += convert.to_rejections(zip((index for index, _ in good), outcomes, strict=True))
+            response.recorded += _recorded(outcomes)
+            response.duplicates += _duplicates(outcomes)
+            response.rejected += len(rejections)
+            room = MOST_REJECTIONS - len(response.rejections)
+            response.rejections.extend(convert.to_rejection(each) for each in rejections[:room])
+            start += len(portion)
+        return response
+
+    async def RecordFeedback(self, request: pb.RecordFeedbackRequest, context: Any) -> pb.RecordFeedbackResponse:
+        outcome = _accepted((await self._agent.record([submit_feedback(request.feedback)]))[0])
+        pending = await self._agent.applied([outcome])
+        return pb.RecordFeedbackResponse(
+            feedback_id=outcome.event_id, duplicate=outcome.duplicate, pending_agents=pending
+        )
+
+    async def GetRecommendations(
+        self, request: pb.GetRecommendationsRequest, context: Any
+    ) -> pb.GetRecommendationsResponse:
+        check_number(request.limit, "limit", 0, MOST_LIMIT)
+        if not request.visitor_id:
+            check_id(request.customer_id, "customer_id")
+        answer = await self._agent.recommend(convert.to_recommend_request(request))
+        return pb.GetRecommendationsResponse(list=answer)
+
+    async def GetSimilarProducts(
+        self, request: pb.GetSimilarProductsRequest, context: Any
+    ) -> pb.GetSimilarProductsResponse:
+        wanted = product_pb.GetRelatedProductsRequest(
+            product_id=request.product_id, relation=request.relation, limit=request.limit
+        )
+        agents = self._agent.agents
+        answer = await agents.call(agents.product.GetRelatedProducts, wanted)
+        return pb.GetSimilarProductsResponse(related=answer.related)
+
+
+def _sorted_out(events: Any, start: int) -> tuple[list[tuple[int, Submission]], list[Rejected]]:
+    """Return the well-formed events with their places, and the others with what is wrong."""
+    good: list[tuple[int, Submission]] = []
+    bad: list[Rejected] = []
+    for index, event in enumerate(events, start):
+        try:
+            good.append((index, submit_event(event, f"events[{index}]")))
+        except InvalidArgument as error:
+            bad.append(Rejected(index, event.event_id, error))
+    return good, bad
+
+
+def _accepted(outcome: Outcome) -> Outcome:
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome
+
+
+def _recorded(outcomes: list[Outcome]) -> int:
+    return sum(outcome.error is None and not outcome.duplicate for outcome in outcomes)
+
+
+def _duplicates(outcomes: list[Outcome]) -> int:
+    return sum(outcome.duplicate for outcome in outcomes)

@@ -1,0 +1,88 @@
+"""From what a platform sends to what the event log keeps: checked, completed, its references resolved."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from quintet.type.v1.event_pb2 import Event
+from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType
+
+from shared.errors import InvalidArgument
+from shared.events.check import check_event, check_id, check_time
+from shared.events.references import named_products, named_recommendations
+
+FEEDBACK = "feedback"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A checked event or feedback on its way into the log, and everything it refers to with the field that names it."""
+
+    event_id: str
+    kind: str
+    occurred_at: datetime
+    payload: bytes
+    customer_id: str = ""
+    visitor_id: str = ""
+    customer_field: str = ""
+    products: tuple[tuple[str, str], ...] = ()
+    recommendations: tuple[tuple[str, str], ...] = ()
+    refunded: tuple[str, str] | None = None
+
+
+def submit_event(event: Event, field: str = "event") -> Submission:
+    """Check an event and complete it with an id and a time. Raises InvalidArgument naming the field under `field`."""
+    check_event(event, field)
+    complete = Event()
+    complete.CopyFrom(event)
+    complete.event_id = complete.event_id or uuid.uuid4().hex
+    if not complete.HasField("event_time"):
+        complete.event_time.FromDatetime(datetime.now(UTC))
+    kind = complete.WhichOneof("detail")
+    assert kind is not None  # noqa: S101 - for the type checker: checked above
+    is_refund = kind == "refund"
+    return Submission(
+        event_id=complete.event_id,
+        kind=kind,
+        occurred_at=complete.event_time.ToDatetime(tzinfo=UTC),
+        payload=complete.SerializeToString(),
+        customer_id=complete.customer_id,
+        visitor_id=complete.visitor_id,
+        customer_field=f"{field}.customer_id",
+        products=tuple(named_products(complete, field)),
+        recommendations=tuple(named_recommendations(complete, field)),
+        refunded=(complete.refund.purchase_id, f"{field}.refund.purchase_id") if is_refund else None,
+    )
+
+
+def submit_feedback(feedback: Feedback, field: str = "feedback") -> Submission:
+    """Check a feedback and complete it with an id and a time. Raises InvalidArgument naming the field under `field`."""
+    check_id(feedback.feedback_id, f"{field}.feedback_id", required=False)
+    check_id(feedback.recommendation_id, f"{field}.recommendation_id")
+    known = feedback.interaction_type in InteractionType.values()
+    if not known or feedback.interaction_type == InteractionType.INTERACTION_TYPE_UNSPECIFIED:
+        raise InvalidArgument.of(f"{field}.interaction_type", feedback.interaction_type, "must be one of the types")
+    if feedback.HasField("interaction_time"):
+        check_time(feedback.interaction_time, f"{field}.interaction_time")
+    complete = Feedback()
+    complete.CopyFrom(feedback)
+    complete.feedback_id = complete.feedback_id or uuid.uuid4().hex
+    if not complete.HasField("interaction_time"):
+        complete.interaction_time.FromDatetime(datetime.now(UTC))
+    return Submission(
+        event_id=complete.feedback_id,
+        kind=FEEDBACK,
+        occurred_at=complete.interaction_time.ToDatetime(tzinfo=UTC),
+        payload=complete.SerializeToString(),
+        recommendations=((complete.recommendation_id, f"{field}.recommendation_id"),),
+    )
+
+
+def require_distinct(ids: Sequence[str], field: str) -> None:
+    """Raise InvalidArgument when an id occurs twice in a list."""
+    seen: set[str] = set()
+    for index, each in enumerate(ids):
+        if each in seen:
+            raise InvalidArgument.of(f"{field}[{index}]", each, "occurs twice in the request")
+        seen.add(each)

@@ -1,0 +1,145 @@
+"""Write submissions into the event log: repeated ones once, ones that refer to nothing not at all."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from quintet.type.v1.event_pb2 import Event
+
+from services.coordinator.inbox import Outcome
+from services.coordinator.intake import Submission
+from shared.db import customers, event_log, interactions, products, recommendations
+from shared.db.engine import Connection, Database, StaleReference
+from shared.db.event_log import NewEvent
+from shared.errors import NotFound, QuintetError
+from shared.telemetry import EVENTS
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What exists of all that a batch refers to."""
+
+    events: set[str]
+    customers: dict[str, int]
+    products: dict[str, int]
+    recommendations: set[str]
+    purchases: set[str]
+
+
+class Journal:
+    """The durable end of the inbox: `commit` is one short write transaction for a whole batch."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def commit(self, submissions: Sequence[Submission]) -> list[Outcome]:
+        """Append what is new and refers to things that exist; return what became of each submission, in order."""
+        try:
+            outcomes = self._commit(submissions)
+        except StaleReference:
+            # Something was erased between the look-up and the write: find out which, one by one.
+            outcomes = [self._commit_alone(submission) for submission in submissions]
+        for submission, outcome in zip(submissions, outcomes, strict=True):
+            EVENTS.labels(submission.kind, _word(outcome)).inc()
+        return outcomes
+
+    def _commit(self, submissions: Sequence[Submission]) -> list[Outcome]:
+        with self._database.read() as connection:
+            known = _look_up(connection, submissions)
+        refusals = {index: error for index, each in enumerate(submissions) if (error := _refusal(each, known))}
+        accepted = [each for index, each in enumerate(submissions) if index not in refusals]
+        numbers = self._append([each for each in accepted if each.event_id not in known.events], known)
+        taken: set[str] = set()
+        outcomes = []
+        for index, each in enumerate(submissions):
+            if index in refusals:
+                outcomes.append(Outcome(each.event_id, error=refusals[index]))
+                continue
+            fresh = each.event_id in numbers and each.event_id not in taken
+            taken.add(each.event_id)
+            outcomes.append(Outcome(each.event_id, numbers.get(each.event_id, 0), duplicate=not fresh))
+        return outcomes
+
+    def _append(self, submissions: Sequence[Submission], known: _Known) -> dict[str, int]:
+        if not submissions:
+            return {}
+        with self._database.write() as connection:
+            anonymous = {each.visitor_id for each in submissions if each.visitor_id and not each.customer_id}
+            visitors = customers.resolve_visitors(connection, sorted(anonymous))
+            return event_log.append(connection, [_new_event(each, known.customers, visitors) for each in submissions])
+
+    def _commit_alone(self, submission: Submission) -> Outcome:
+        try:
+            return self._commit([submission])[0]
+        except StaleReference:
+            missing = NotFound.of("customer", submission.customer_id, submission.customer_field)
+            return Outcome(submission.event_id, error=missing)
+
+
+def _look_up(connection: Connection, submissions: Sequence[Submission]) -> _Known:
+    refunded = {each.refunded[0] for each in submissions if each.refunded}
+    return _Known(
+        events=event_log.known_ids(connection, [each.event_id for each in submissions]),
+        customers=customers.resolve_customers(connection, _distinct(each.customer_id for each in submissions)),
+        products=products.product_keys(connection, _distinct(id_ for each in submissions for id_, _ in each.products)),
+        recommendations=_recommendations(
+            connection, _distinct(id_ for each in submissions for id_, _ in each.recommendations)
+        ),
+        purchases=_purchases(connection, refunded) if refunded else set(),
+    )
+
+
+def _recommendations(connection: Connection, wanted: Sequence[str]) -> set[str]:
+    """Return those of the ids that are recommendations of ours; ours are decimal numbers of at most 18 digits."""
+    numbers = [int(each) for each in wanted if each.isascii() and each.isdigit() and len(each) <= 18]
+    return {str(each) for each in recommendations.read_recommendations(connection, numbers)}
+
+
+def _purchases(connection: Connection, wanted: set[str]) -> set[str]:
+    """Return those of the purchases that exist, also those that are in the log and not projected yet."""
+    found = interactions.known_purchases(connection, sorted(wanted))
+    if found == wanted:
+        return found
+    position = event_log.cursor(connection, "customer")
+    while batch := event_log.read_after(connection, position, limit=500):
+        found |= {Event.FromString(each.payload).purchase.purchase_id for each in batch if each.kind == "purchase"}
+        position = batch[-1].sequence
+    return found & wanted
+
+
+def _refusal(submission: Submission, known: _Known) -> QuintetError | None:
+    """Return why a submission cannot be accepted, or None. A repeated one is never refused: it was accepted before."""
+    if submission.event_id in known.events:
+        return None
+    if submission.customer_id and submission.customer_id not in known.customers:
+        return NotFound.of("customer", submission.customer_id, submission.customer_field)
+    missing = _first_missing(submission.products, known.products.__contains__)
+    if missing:
+        return NotFound.of("product", *missing)
+    missing = _first_missing(submission.recommendations, known.recommendations.__contains__)
+    if missing:
+        return NotFound.of("recommendation", *missing)
+    if submission.refunded and submission.refunded[0] not in known.purchases:
+        return NotFound.of("purchase", *submission.refunded)
+    return None
+
+
+def _first_missing(named: Iterable[tuple[str, str]], exists: Callable[[str], bool]) -> tuple[str, str] | None:
+    return next(((name, field) for name, field in named if not exists(name)), None)
+
+
+def _new_event(submission: Submission, known: dict[str, int], visitors: dict[str, int]) -> NewEvent:
+    key = known.get(submission.customer_id) if submission.customer_id else visitors.get(submission.visitor_id)
+    return NewEvent(submission.event_id, key, submission.kind, submission.occurred_at, submission.payload)
+
+
+def _distinct(ids: Iterable[str]) -> list[str]:
+    return sorted({each for each in ids if each})
+
+
+def _word(outcome: Outcome) -> str:
+    if outcome.error is not None:
+        return "rejected"
+    return "duplicate" if outcome.duplicate else "recorded"

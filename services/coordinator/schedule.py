@@ -1,0 +1,79 @@
+"""What the coordinator does by the clock: refresh the catalogue, optimise, train, keep the database in shape."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from shared.db import job_runs
+from shared.db.engine import Database
+from shared.errors import Conflict
+from shared.telemetry import BACKGROUND_ERRORS
+
+LOOK_EVERY_SECONDS = 30.0
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A job of `kind` is due `every` after its last start; never where `every` is zero."""
+
+    kind: str
+    every: timedelta
+    start: Callable[[], Awaitable[object]]
+
+
+class Schedule:
+    """Starts jobs when they are due. The job rows are the memory, so a restart neither skips nor repeats one."""
+
+    def __init__(
+        self, database: Database, plans: Sequence[Plan], look_every_seconds: float = LOOK_EVERY_SECONDS
+    ) -> None:
+        self._database = database
+        self._plans = [plan for plan in plans if plan.every > timedelta(0)]
+        self._look_every_seconds = look_every_seconds
+        self._since = datetime.now(UTC)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look at the clock."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Stop. Safe to repeat."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def look(self) -> list[str]:
+        """Start what is due now and return the kinds that were started."""
+        return [
+            plan.kind
+            for plan in self._plans
+            if await asyncio.to_thread(self._is_due, plan) and await self._try_start(plan)
+        ]
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._look_every_seconds)
+            await self.look()
+
+    def _is_due(self, plan: Plan) -> bool:
+        """A job that never ran is due one period after the coordinator started: first start-up stays quiet."""
+        with self._database.read() as connection:
+            last = job_runs.latest(connection, plan.kind)
+        return datetime.now(UTC) >= (last.started_at if last else self._since) + plan.every
+
+    async def _try_start(self, plan: Plan) -> bool:
+        try:
+            await plan.start()
+        except Conflict:
+            return False  # another replica was faster
+        except Exception:
+            log.exception("scheduled job did not start", kind=plan.kind)
+            BACKGROUND_ERRORS.labels("coordinator", "schedule").inc()
+            return False
+        return True

@@ -1,0 +1,103 @@
+"""Streams of customers, products and events: taken in portions, good ones kept, bad ones said one by one."""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from shared.errors import AlreadyExists, InvalidArgument, QuintetError
+
+PORTION = 500
+MOST_REJECTIONS = 1_000
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """One thing that was not accepted: its place, its id and why."""
+
+    index: int
+    id: str
+    error: QuintetError
+
+    @property
+    def field(self) -> str:
+        """Path of the field at fault; empty when it is not a field's."""
+        return self.error.violations[0].field if self.error.violations else ""
+
+
+@dataclass
+class Tally:
+    """What became of a stream so far. Only the first 1,000 rejections are kept; all are counted."""
+
+    created: int = 0
+    updated: int = 0
+    rejected: int = 0
+    rejections: list[Rejected] = field(default_factory=list)
+
+    def reject(self, index: int, name: str, error: QuintetError) -> None:
+        """Count a rejection."""
+        self.rejected += 1
+        if len(self.rejections) < MOST_REJECTIONS:
+            self.rejections.append(Rejected(index, name, error))
+
+
+async def portions(items: AsyncIterator[T], size: int = PORTION) -> AsyncIterator[list[T]]:
+    """Yield what comes in lists of at most `size`."""
+    portion: list[T] = []
+    async for item in items:
+        portion.append(item)
+        if len(portion) == size:
+            yield portion
+            portion = []
+    if portion:
+        yield portion
+
+
+@dataclass
+class Upload(Generic[T]):
+    """Upserts portions that the owner takes all or none; leaves out what it objects to and tries the rest again.
+
+    `send` upserts a list and returns (created, updated); `name` gives an item's id; `items_field` is the list's field
+    in the owner's request, by which its errors name the item at fault.
+    """
+
+    send: Callable[[Sequence[T]], Awaitable[tuple[int, int]]]
+    name: Callable[[T], str]
+    items_field: str
+
+    async def run(self, items: AsyncIterator[T]) -> Tally:
+        """Upload a stream and return what became of it. Raises what is nobody's fault, such as Unavailable."""
+        tally, start = Tally(), 0
+        async for portion in portions(items):
+            await self._upload(portion, start, tally)
+            start += len(portion)
+        return tally
+
+    async def _upload(self, portion: list[T], start: int, tally: Tally) -> None:
+        left = self._without_repeats(portion, start, tally)
+        while left:
+            try:
+                created, updated = await self.send([item for _, item in left])
+            except (InvalidArgument, AlreadyExists) as error:
+                fault = self._fault(error, len(left))
+                index, item = left.pop(fault)
+                tally.reject(index, self.name(item), error)
+            else:
+                tally.created += created
+                tally.updated += updated
+                return
+
+    def _without_repeats(self, portion: list[T], start: int, tally: Tally) -> list[tuple[int, T]]:
+        """The owner takes each id once a call: of repeated ones in a portion, the last is sent."""
+        last = {self.name(item): index for index, item in enumerate(portion)}
+        tally.updated += len(portion) - len(last)
+        return [(start + index, item) for index, item in enumerate(portion) if last[self.name(item)] == index]
+
+    def _fault(self, error: QuintetError, count: int) -> int:
+        """Return which item the owner objects to. Raises the error where it does not say."""
+        for violation in error.violations:
+            match = re.match(rf"{self.items_field}\[(\d+)\]", violation.field)
+            if match and int(match.group(1)) < count:
+                return int(match.group(1))
+        raise error
