@@ -1,0 +1,157 @@
+"""How products do: what the recorded events say about one product or the best-selling ones over a period.
+
+Periods include their start and exclude their end.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import CompoundSelect, Connection, Select, func, literal, select, union_all
+
+from shared.db.products import BUYABLE
+from shared.db.schema import browsing_history, cart_items, products, purchase_items, purchases, recommendations
+
+
+@dataclass(frozen=True)
+class ProductPerformance:
+    """One product over a period. `units_sold` and `revenue` (minor units by currency) have refunds taken off.
+
+    `recommendations_shown` counts recommendations whose display, or click where no display was reported, lies in the
+    period; `recommendations_clicked` those of them that were clicked, whenever that was.
+    """
+
+    views: int = 0
+    cart_additions: int = 0
+    purchases: int = 0
+    units_sold: float = 0.0
+    revenue: dict[str, int] = field(default_factory=dict)
+    recommendations_shown: int = 0
+    recommendations_clicked: int = 0
+
+    @property
+    def conversion_rate(self) -> float:
+        """Purchases per view; 0 without views."""
+        return self.purchases / self.views if self.views else 0.0
+
+    @property
+    def recommendation_ctr(self) -> float:
+        """Clicks per recommendation shown, 0 to 1; 0 when never shown."""
+        return self.recommendations_clicked / self.recommendations_shown if self.recommendations_shown else 0.0
+
+
+class PopularProduct(NamedTuple):
+    """A product that can be bought, with its purchase lines and views in a period."""
+
+    key: int
+    category: str
+    purchases: int
+    views: int
+
+
+def performance(connection: Connection, key: int, start: datetime, end: datetime) -> ProductPerformance:
+    """Return how a product did from `start` to `end`; zeros when nothing was recorded."""
+    sales = _sales(connection, key, start, end)
+    shown, clicked = _recommended(connection, key, start, end)
+    return ProductPerformance(
+        views=_count(connection, browsing_history, "view_time", key, start, end),
+        cart_additions=_count(connection, cart_items, "added_timestamp", key, start, end),
+        purchases=sum(row.lines for row in sales),
+        units_sold=float(sum(row.units for row in sales)),
+        revenue={row.currency: int(row.revenue) for row in sales},
+        recommendations_shown=shown,
+        recommendations_clicked=clicked,
+    )
+
+
+def popular_products(
+    connection: Connection, start: datetime, end: datetime, limit: int, category: str = ""
+) -> list[PopularProduct]:
+    """Return the products bought most often from `start` to `end`, then viewed most, then in the order of their keys.
+
+    Only products that can be bought and were bought or viewed; `category` empty means all.
+    """
+    ranked = _popularity(start, end, category).subquery()
+    order = (ranked.c.purchases.desc(), ranked.c.views.desc(), ranked.c.key)
+    return [PopularProduct._make(row) for row in connection.execute(select(ranked).order_by(*order).limit(limit))]
+
+
+def popular_by_category(
+    connection: Connection, start: datetime, end: datetime, limit: int
+) -> dict[str, list[PopularProduct]]:
+    """Return, as `popular_products` does, the first `limit` of each category that has any."""
+    counted = _popularity(start, end, "").subquery()
+    order = (counted.c.purchases.desc(), counted.c.views.desc(), counted.c.key)
+    place = func.row_number().over(partition_by=counted.c.category, order_by=order).label("place")
+    ranked = select(counted, place).subquery()
+    rows = connection.execute(
+        select(ranked.c.key, ranked.c.category, ranked.c.purchases, ranked.c.views)
+        .where(ranked.c.place <= limit)
+        .order_by(ranked.c.category, ranked.c.place)
+    )
+    best: dict[str, list[PopularProduct]] = {}
+    for row in rows:
+        best.setdefault(row.category, []).append(PopularProduct._make(row))
+    return best
+
+
+def _count(connection: Connection, table: Any, moment: str, key: int, start: datetime, end: datetime) -> int:
+    rows = select(func.count()).where(table.c.product_id == key, table.c[moment] >= start, table.c[moment] < end)
+    return int(connection.execute(rows).scalar_one())
+
+
+def _sales(connection: Connection, key: int, start: datetime, end: datetime) -> list[Any]:
+    lines = purchase_items.c
+    sales = (
+        select(
+            purchases.c.currency,
+            func.count().label("lines"),
+            func.sum(lines.quantity - lines.refunded_quantity).label("units"),
+            func.sum(lines.amount - lines.refunded_amount).label("revenue"),
+        )
+        .join_from(purchase_items, purchases, purchases.c.purchase_id == lines.purchase_id)
+        .where(lines.product_id == key, purchases.c.timestamp >= start, purchases.c.timestamp < end)
+        .group_by(purchases.c.currency)
+        .order_by(purchases.c.currency)
+    )
+    return list(connection.execute(sales))
+
+
+def _recommended(connection: Connection, key: int, start: datetime, end: datetime) -> tuple[int, int]:
+    columns = recommendations.c
+    # A click without a reported display was displayed all the same.
+    seen_at = func.coalesce(columns.shown_at, columns.clicked_at)
+    seen = select(func.count(), func.count().filter(columns.was_clicked)).where(
+        columns.product_id == key, columns.was_shown | columns.was_clicked, seen_at >= start, seen_at < end
+    )
+    shown, clicked = connection.execute(seen).one()
+    return int(shown), int(clicked)
+
+
+def _popularity(start: datetime, end: datetime, category: str) -> Select[Any]:
+    happened = _happened(start, end).subquery()
+    popularity = (
+        select(
+            products.c.product_id.label("key"),
+            products.c.category,
+            func.sum(happened.c.purchase).label("purchases"),
+            func.sum(happened.c.view).label("views"),
+        )
+        .join_from(happened, products, products.c.product_id == happened.c.product_id)
+        .where(products.c.inventory_status.in_(BUYABLE))
+        .group_by(products.c.product_id, products.c.category)
+    )
+    return popularity.where(products.c.category == category) if category else popularity
+
+
+def _happened(start: datetime, end: datetime) -> CompoundSelect[Any]:
+    """Return one row per purchase line and per view of the period."""
+    bought = (
+        select(purchase_items.c.product_id, literal(1).label("purchase"), literal(0).label("view"))
+        .join(purchases, purchases.c.purchase_id == purchase_items.c.purchase_id)
+        .where(purchases.c.timestamp >= start, purchases.c.timestamp < end)
+    )
+    viewed = select(browsing_history.c.product_id, literal(0), literal(1)).where(
+        browsing_history.c.view_time >= start, browsing_history.c.view_time < end
+    )
+    return union_all(bought, viewed)

@@ -1,0 +1,103 @@
+"""Each number of a product's performance comes from the rows that say it, and from none outside the period."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.db import product_performance, products
+from shared.db.engine import Connection, Database
+from shared.db.product_performance import PopularProduct, ProductPerformance
+from shared.db.products import NewProduct
+from tests.integration.product.events import record_cart, record_purchase, record_recommendation, record_view
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+END = START + timedelta(days=30)
+INSIDE = START + timedelta(days=1)
+OUTSIDE = (START - timedelta(microseconds=1), END)
+
+
+@pytest.fixture
+def connection(database: Database) -> Iterator[Connection]:
+    with database.write() as connection:
+        yield connection
+
+
+def add(connection: Connection, external_id: str, category: str = "", status: str = "IN_STOCK") -> int:
+    new = NewProduct(external_id=external_id, name=external_id, category=category, inventory_status=status)
+    return products.upsert_products(connection, [new]).keys[external_id]
+
+
+def performance(connection: Connection, key: int) -> ProductPerformance:
+    return product_performance.performance(connection, key, START, END)
+
+
+def test_without_rows_everything_is_zero(connection: Connection) -> None:
+    result = performance(connection, add(connection, "a"))
+    assert result == ProductPerformance()
+    assert (result.conversion_rate, result.recommendation_ctr) == (0.0, 0.0)
+
+
+def test_every_kind_of_row_counts_within_the_period_only(connection: Connection) -> None:
+    a, b = add(connection, "a"), add(connection, "b")
+    for moment in (START, INSIDE, *OUTSIDE):
+        record_view(connection, a, moment)
+        record_cart(connection, a, moment)
+        record_purchase(connection, moment, {a: {}, b: {"amount": 7}})
+        record_recommendation(connection, a, START, was_shown=True, shown_at=moment)
+    result = performance(connection, a)
+    assert result == ProductPerformance(2, 2, 2, 2.0, {"USD": 200}, 2, 0)
+    assert result.conversion_rate == 1.0
+
+
+def test_refunds_are_taken_off_and_currencies_kept_apart(connection: Connection) -> None:
+    a = add(connection, "a")
+    refunded = {"quantity": 3.0, "amount": 900, "refunded_quantity": 1.0, "refunded_amount": 300}
+    record_purchase(connection, INSIDE, {a: refunded}, currency="EUR")
+    record_purchase(connection, INSIDE, {a: {"quantity": 0.5, "amount": 50}})
+    result = performance(connection, a)
+    assert (result.purchases, result.units_sold, result.revenue) == (2, 2.5, {"EUR": 600, "USD": 50})
+    assert result.conversion_rate == 0.0
+
+
+def test_a_click_counts_with_the_display_it_belongs_to(connection: Connection) -> None:
+    a = add(connection, "a")
+    record_recommendation(connection, a, INSIDE)
+    record_recommendation(connection, a, INSIDE, was_shown=True, shown_at=INSIDE)
+    record_recommendation(connection, a, INSIDE, was_shown=True, shown_at=INSIDE, was_clicked=True, clicked_at=END)
+    record_recommendation(connection, a, INSIDE, was_clicked=True, clicked_at=INSIDE)
+    record_recommendation(
+        connection, a, INSIDE, was_shown=True, shown_at=OUTSIDE[0], was_clicked=True, clicked_at=START
+    )
+    result = performance(connection, a)
+    assert (result.recommendations_shown, result.recommendations_clicked) == (3, 2)
+    assert result.recommendation_ctr == pytest.approx(2 / 3)
+
+
+def test_popular_products_are_bought_most_then_viewed_most(connection: Connection) -> None:
+    a, b, c, d = (add(connection, name, "x") for name in "abcd")
+    gone = add(connection, "gone", "x", status="OUT_OF_STOCK")
+    record_purchase(connection, INSIDE, {b: {"quantity": 9.0}, gone: {}})
+    record_purchase(connection, INSIDE, {c: {}})
+    record_purchase(connection, INSIDE, {c: {}})
+    record_purchase(connection, END, {a: {}})
+    for key in (d, a, a):
+        record_view(connection, key, INSIDE)
+    popular = product_performance.popular_products(connection, START, END, 10)
+    assert popular == [
+        PopularProduct(c, "x", 2, 0),
+        PopularProduct(b, "x", 1, 0),
+        PopularProduct(a, "x", 0, 2),
+        PopularProduct(d, "x", 0, 1),
+    ]
+    assert product_performance.popular_products(connection, START, END, 1) == popular[:1]
+
+
+def test_popularity_is_told_by_category(connection: Connection) -> None:
+    a, b, c = add(connection, "a", "Tea"), add(connection, "b", "Tea"), add(connection, "c", "Coffee")
+    for key in (b, c, a, b):
+        record_view(connection, key, INSIDE)
+    tea, coffee = [PopularProduct(b, "Tea", 0, 2), PopularProduct(a, "Tea", 0, 1)], [PopularProduct(c, "Coffee", 0, 1)]
+    assert product_performance.popular_products(connection, START, END, 5, category="Tea") == tea
+    assert product_performance.popular_by_category(connection, START, END, 1) == {"Coffee": coffee, "Tea": tea[:1]}
+    assert product_performance.popular_by_category(connection, END, END, 1) == {}
