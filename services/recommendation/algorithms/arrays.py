@@ -1,6 +1,6 @@
 """Names for the arrays that algorithms take and give."""
 
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,7 +11,10 @@ Rows: TypeAlias = NDArray[np.int32]
 Longs: TypeAlias = NDArray[np.int64]
 FloatArray: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.bool_]
-Csr: TypeAlias = "sp.csr_array[Any, tuple[int, int]]"
+if TYPE_CHECKING:
+    Csr: TypeAlias = sp.csr_array[Any, tuple[int, int]]
+else:
+    Csr = sp.csr_array
 
 
 def as_csr(matrix: Any) -> Csr:

@@ -8,6 +8,13 @@ def require_positive(**values: float) -> None:
             raise ValueError(f"{name}: must be positive, got {value}")
 
 
+def require_not_negative(**values: float) -> None:
+    """Raise ValueError naming the first value that is below 0."""
+    for name, value in values.items():
+        if not value >= 0:
+            raise ValueError(f"{name}: must not be negative, got {value}")
+
+
 def require_fraction(**values: float) -> None:
     """Raise ValueError naming the first value that is not within 0 and 1."""
     for name, value in values.items():

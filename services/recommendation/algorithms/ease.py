@@ -38,7 +38,7 @@ class Ease(ItemToItem):
 
     name: ClassVar[str] = "ease"
 
-    l2: float = 300.0
+    l2: float = 1000.0
     """Ridge weight, in squared confidence units; larger leans towards popular products."""
     max_products: int = 6000
     """Most popular products modelled; time grows with its cube, memory with its square (24 bytes each)."""

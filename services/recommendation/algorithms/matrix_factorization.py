@@ -43,11 +43,11 @@ class MatrixFactorization(Algorithm):
 
     embedding_size: int = 64
     """Dimensions of the taste space; lowered where the data has fewer."""
-    damping: float = 0.3
-    """Exponent by which popular products are scaled down, 0 (PureSVD) to 1."""
+    damping: float = 0.0
+    """Exponent by which popular products are scaled down, 0 (plain PureSVD) to 1."""
     min_customers: int = 3
     """Products with fewer customers get no factors: they would be noise."""
-    half_life_days: float = 120.0
+    half_life_days: float = 60.0
     """Time after which an event counts half, in days."""
     max_history: int = 1000
     """Products of a shopper that count, the strongest."""

@@ -38,7 +38,7 @@ class Popular(Algorithm):
     """Groups to draw on, the widest first; several names are taken together."""
     prior: float = 2000.0
     """Mass of the level above that a group is mixed with, in units of confidence."""
-    half_life_days: float = 60.0
+    half_life_days: float = 30.0
     """Time after which an event counts half, in days."""
 
     overall: FloatArray = field(init=False, repr=False)

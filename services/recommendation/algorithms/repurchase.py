@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(eq=False)
 class Repurchase(Algorithm):
-    """Time-decayed personal frequency, times how due the product is, times how often anybody buys it again.
+    """Time-decayed personal frequency, times how due the product is, times √ of how often it is bought again.
 
     frequency = Σ over purchases of 0.5^(age / half-life). A product is due when the time since the last purchase
     reaches the shopper's own interval for it, drawn to the product's median where they bought it few times:
@@ -33,9 +33,9 @@ class Repurchase(Algorithm):
 
     name: ClassVar[str] = "repurchase"
 
-    half_life_days: float = 90.0
+    half_life_days: float = 60.0
     """Time after which a purchase counts half, in days."""
-    rhythm: float = 0.5
+    rhythm: float = 0.1
     """How much a product bought a moment ago is held back, 0 (not at all) to 1 (wholly)."""
     prior: float = 5.0
     """Purchases' worth of the wider estimate mixed into each product's interval and repeat rate."""
@@ -53,7 +53,7 @@ class Repurchase(Algorithm):
     def _fit(self, data: Interactions) -> None:
         products, gaps, buyers, repeaters = _gaps(data)
         self.interval_days = _shrunk_medians(products, gaps, data.n_products, self.prior)
-        overall = repeaters.sum() / max(buyers.sum(), 1)
+        overall = (repeaters.sum() + 1.0) / (buyers.sum() + 2.0)
         self.repeat_rate = ((repeaters + self.prior * overall) / (buyers + self.prior)).astype(np.float32)
 
     def _score(self, shopper: Shopper) -> FloatArray:
@@ -64,7 +64,7 @@ class Repurchase(Algorithm):
         products, first, counts = np.unique(rows, return_index=True, return_counts=True)
         frequency = np.add.reduceat(decay(shopper.now - times, self.half_life_days), first)
         due = self._due(products, times[first], times[first + counts - 1], counts, shopper.now)
-        scores[products] = np.maximum(frequency * due * self.repeat_rate[products], np.finfo(np.float32).tiny)
+        scores[products] = np.maximum(frequency * due * np.sqrt(self.repeat_rate[products]), np.finfo(np.float32).tiny)
         return scores
 
     def _due(self, products: Rows, first: Longs, last: Longs, counts: Longs, now: int) -> FloatArray:

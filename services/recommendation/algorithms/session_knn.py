@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Rows, as_csr
 from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, Shopper
-from services.recommendation.algorithms.checks import require_positive
+from services.recommendation.algorithms.checks import require_not_negative, require_positive
 from services.recommendation.algorithms.reasons import from_sources, strongest
 from services.recommendation.algorithms.shopper import last_occurrences
 from services.recommendation.algorithms.sparse import combine, ranges
@@ -35,7 +35,7 @@ class SessionKnn(Algorithm):
 
     name: ClassVar[str] = "session_knn"
 
-    neighbours: int = 200
+    neighbours: int = 500
     """Sessions that vote."""
     sample: int = 1000
     """Sessions looked at for each product of the running session, the most recent."""
@@ -43,7 +43,7 @@ class SessionKnn(Algorithm):
     """Products of the running session that count, the latest."""
     max_sessions: int = 500_000
     """Sessions kept, the most recent."""
-    idf_weight: float = 0.2
+    idf_weight: float = 0.1
     """How much rare products gain: votes are multiplied by 1 + idf_weight · log(sessions / sessions with it)."""
 
     sessions: Csr = field(init=False, repr=False)
@@ -55,6 +55,7 @@ class SessionKnn(Algorithm):
         super().__post_init__()
         require_positive(neighbours=self.neighbours, sample=self.sample, max_session=self.max_session)
         require_positive(max_sessions=self.max_sessions)
+        require_not_negative(idf_weight=self.idf_weight)
 
     def _fit(self, data: Interactions) -> None:
         contents = _sessions(data, self.max_sessions)

@@ -76,7 +76,17 @@ class Shopper:
     @cached_property
     def trail(self) -> Rows:
         """Rows of everything met, oldest first, this session and the product in view last; each when last met."""
-        return last_occurrences(np.concatenate([self.products, self.present]))
+        return self._steps[0]
+
+    @cached_property
+    def trail_ages(self) -> FloatArray:
+        """Steps from each row of `trail` to its end, shape (n_trail,), float32.
+
+        Events of the same second, such as the lines of one purchase, are one step; each product of this session is one.
+        """
+        steps = self._steps[1]
+        ages: FloatArray = (steps[-1:].max(initial=0) - steps).astype(np.float32)
+        return ages
 
     def weights(self, half_life_days: float = TASTE_HALF_LIFE_DAYS) -> tuple[Rows, FloatArray]:
         """Return how much each product met says about the shopper's taste now.
@@ -131,6 +141,15 @@ class Shopper:
         return np.concatenate([self.products, self.present, self.cart])
 
     @cached_property
+    def _steps(self) -> tuple[Rows, Longs]:
+        """Return the rows of `trail` and the number of the step at which each was last met."""
+        rows = np.concatenate([self.products, self.present])
+        clock = np.concatenate([self.times, self.now + 1 + np.arange(len(self.present))])
+        steps = np.cumsum(np.diff(clock, prepend=clock[:1]) != 0)
+        kept = last_positions(rows)
+        return rows[kept], steps[kept]
+
+    @cached_property
     def _memory(self) -> dict[Hashable, object]:
         return {}
 
@@ -145,5 +164,10 @@ class Shopper:
 
 def last_occurrences(rows: Rows) -> Rows:
     """Return `rows` with only the last occurrence of each value kept, order otherwise unchanged."""
+    return rows[last_positions(rows)]
+
+
+def last_positions(rows: Rows) -> Longs:
+    """Return the positions, ascending, at which each value of `rows` occurs last."""
     _, first = np.unique(rows[::-1], return_index=True)
-    return rows[np.sort(len(rows) - 1 - first)]
+    return np.sort(len(rows) - 1 - first)

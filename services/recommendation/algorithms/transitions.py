@@ -8,9 +8,8 @@ import scipy.sparse as sp
 
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Mask, Rows, as_csr
 from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper
-from services.recommendation.algorithms.checks import require_fraction, require_positive
+from services.recommendation.algorithms.checks import require_fraction, require_not_negative, require_positive
 from services.recommendation.algorithms.item_to_item import Evidence, ItemToItem
-from services.recommendation.algorithms.related import faded
 from services.recommendation.algorithms.sparse import scaled, top_k_product, top_k_rows
 
 
@@ -31,17 +30,17 @@ class Transitions(ItemToItem):
 
     window: int = 8
     """Longest distance within a session, in steps."""
-    basket_weight: float = 1.0
+    basket_weight: float = 0.3
     """Weight of one product leading to the next basket against one adjacent step in a session."""
     top_k: int = 100
     """Followers kept for each product."""
     source_power: float = 0.5
     """Exponent of the outgoing mass that a row is divided by, 0 to 1."""
-    target_power: float = 0.4
+    target_power: float = 0.2
     """Exponent of the popularity that a column is divided by, 0 to 1; larger leans towards rare products."""
-    fade: float = 0.8
-    """Weight of each earlier product of the shopper against the next, 0 to 1."""
-    last: int = 20
+    fade: float = 0.9
+    """Weight of each earlier step of the shopper against the next, 0 to 1; a purchase of many lines is one step."""
+    last: int = 100
     """Products of the shopper that count, the latest."""
     max_basket: int = 100
     """Products of one basket that count in basket-to-basket steps, the first."""
@@ -49,6 +48,7 @@ class Transitions(ItemToItem):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive(window=self.window, top_k=self.top_k, last=self.last, max_basket=self.max_basket)
+        require_not_negative(basket_weight=self.basket_weight)
         require_fraction(source_power=self.source_power, target_power=self.target_power, fade=self.fade)
 
     def _fit(self, data: Interactions) -> None:
@@ -71,7 +71,7 @@ class Transitions(ItemToItem):
         return top_k_product(as_csr(baskets[before].T), as_csr(spread[after]), 4 * self.top_k, drop_diagonal=True)
 
     def _evidence(self, shopper: Shopper) -> Evidence:
-        return faded(shopper.trail, self.fade, self.last)
+        return shopper.trail[-self.last :], np.float32(self.fade) ** shopper.trail_ages[-self.last :]
 
     def _reason_from(self, shopper: Shopper, sources: tuple[int, ...]) -> Reason:
         return Reason(ReasonKind.OFTEN_NEXT, sources)
