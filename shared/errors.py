@@ -11,7 +11,7 @@ QuintetError
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import grpc
 
@@ -43,6 +43,13 @@ class QuintetError(Exception):
         super().__init__(message)
         self.message = message
         self.violations = violations
+
+    def renamed(self, inner: str, outer: str) -> Self:
+        """Return the error with the field as another request names it: `products[0].price` as `product.price`."""
+        violations = tuple(
+            FieldViolation(each.field.replace(inner, outer, 1), each.description) for each in self.violations
+        )
+        return type(self)(self.message.replace(inner, outer, 1), violations)
 
 
 class InvalidArgument(QuintetError):

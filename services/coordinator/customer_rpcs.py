@@ -89,12 +89,4 @@ class CustomerRpcs:
         try:
             return await agents.call(agents.customer.UpsertCustomers, wanted)  # type: ignore[no-any-return]
         except QuintetError as error:
-            raise renamed(error, "customers[0]", field) from error
-
-
-def renamed(error: QuintetError, inner: str, outer: str) -> QuintetError:
-    """Return the error of an agent with the field as the platform's request names it; unchanged without `outer`."""
-    if not outer or not error.violations:
-        return error
-    violations = tuple(type(each)(each.field.replace(inner, outer, 1), each.description) for each in error.violations)
-    return type(error)(error.message.replace(inner, outer, 1), violations)
+            raise (error.renamed("customers[0]", field) if field else error) from error

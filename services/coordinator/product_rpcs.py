@@ -9,7 +9,6 @@ from quintet.type.v1.product_pb2 import Product
 
 from services.coordinator import convert
 from services.coordinator.agent import Coordinator
-from services.coordinator.customer_rpcs import renamed
 from services.coordinator.intake import require_distinct
 from services.coordinator.uploads import Upload
 from shared.errors import QuintetError
@@ -80,4 +79,4 @@ class ProductRpcs:
         try:
             return await agents.call(agents.product.UpsertProducts, wanted)  # type: ignore[no-any-return]
         except QuintetError as error:
-            raise renamed(error, "products[0]", field) from error
+            raise (error.renamed("products[0]", field) if field else error) from error

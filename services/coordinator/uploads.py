@@ -82,7 +82,7 @@ class Upload(Generic[T]):
             except (InvalidArgument, AlreadyExists) as error:
                 fault = self._fault(error, len(left))
                 index, item = left.pop(fault)
-                tally.reject(index, self.name(item), error)
+                tally.reject(index, self.name(item), error.renamed(f"{self.items_field}[{fault}].", ""))
             else:
                 tally.created += created
                 tally.updated += updated

@@ -1,0 +1,105 @@
+"""The five agents as real processes on free ports, for tests that need the whole."""
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import grpc
+from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
+
+from cli.supervisor import Supervisor
+from shared.config import AGENTS, Agent, Settings
+from shared.rpc.client import channel_options
+
+T = TypeVar("T")
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def cluster_settings(database_url: str, **overrides: Any) -> Settings:
+    """Return settings for agents on free ports that work on `database_url`."""
+    values: dict[str, Any] = {"database_url": database_url, "drain_seconds": 2.0}
+    for agent, port in zip(AGENTS, free_ports(len(AGENTS)), strict=True):
+        values |= {f"{agent}_port": port, f"{agent}_address": f"127.0.0.1:{port}", f"{agent}_metrics_port": 0}
+    return Settings(**(values | overrides))
+
+
+class Cluster:
+    """Running agents. `log` has every line they said."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.log: list[str] = []
+        self._supervisor = Supervisor(settings, lambda agent, line: self.log.append(f"{agent}: {line}"))
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="cluster", daemon=True)
+
+    @property
+    def address(self) -> str:
+        """Address of the coordinator."""
+        return self.settings.coordinator_address
+
+    def start(self) -> None:
+        """Start all agents and wait until they are ready."""
+        self._thread.start()
+        self._run(self._supervisor.start())
+
+    def kill(self, agent: Agent) -> None:
+        """Kill an agent with SIGKILL; the supervisor starts it again."""
+        pid = self._supervisor.pid(agent)
+        assert pid is not None, f"{agent} is not running"
+        os.kill(pid, signal.SIGKILL)
+
+    def wait_ready(self, agent: Agent) -> None:
+        """Wait until an agent serves."""
+        self._run(self._supervisor.wait_ready(agent))
+
+    def restarts(self, agent: Agent) -> int:
+        """How often an agent was restarted."""
+        return self._supervisor.restarts[agent]
+
+    def stop(self) -> None:
+        """Stop all agents."""
+        self._run(self._supervisor.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=30)
+        self._loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=120)
+
+
+@contextmanager
+def running_cluster(database_url: str, **overrides: Any) -> Iterator[Cluster]:
+    """Give running agents; on an error show what they logged."""
+    cluster = Cluster(cluster_settings(database_url, **overrides))
+    try:
+        cluster.start()
+        yield cluster
+    except BaseException:
+        print("\n".join(cluster.log[-200:]))
+        raise
+    finally:
+        cluster.stop()
+
+
+@contextmanager
+def coordinator_stub(address: str) -> Iterator[pb_grpc.CoordinatorServiceStub]:
+    """Give a stub of the coordinator."""
+    with grpc.insecure_channel(address, options=channel_options()) as channel:
+        yield pb_grpc.CoordinatorServiceStub(channel)
