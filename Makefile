@@ -1,0 +1,64 @@
+# The verbs of the project, the same for people and CI. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+export OPENBLAS_NUM_THREADS ?= 1
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help demo test check contract setup protos lock containers clean
+.DEFAULT_GOAL := help
+
+help: ## list the verbs
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/.demo ## real data, training, five agents, one shopper's journey
+	$(BIN)/quintet demo
+
+test: setup ## the whole test suite with branch coverage
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+check: setup contract ## lint, types, import rules, contract
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+contract: setup ## lint the protos, look for breaking changes and stale stubs
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code
+	$(BIN)/buf breaking --against protos/released.binpb
+	$(BIN)/python scripts/generate_stubs.py --check
+
+containers: setup ## take the compose file up for real, run the journey, kill, scale, and take it down
+	deploy/compose-test.sh
+
+setup: $(VENV)/.dev ## make the environment for development
+
+protos: setup ## generate the Python stubs
+	$(BIN)/python scripts/generate_stubs.py
+
+lock: setup ## pin all dependencies anew
+	scripts/lock.sh
+
+clean: ## remove the environment and what the demo made
+	rm -rf $(VENV) .demo .build .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/.base: requirements/build.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Quintet needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes -r requirements/build.lock
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.base requirements/demo.lock pyproject.toml
+	$(PIP) install --require-hashes -r requirements/demo.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base requirements/dev.lock pyproject.toml
+	$(PIP) install --require-hashes -r requirements/dev.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Pins all dependencies with their hashes for every supported Python and platform.
+set -eu
+cd "$(dirname "$0")/.."
+lock() {
+    name=$1
+    shift
+    .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+        --no-emit-index-url --no-emit-find-links "$@" --output-file "requirements/$name.lock"
+}
+printf "editables>=0.5\nhatchling>=1.27\n" | lock build -
+lock runtime pyproject.toml
+lock demo --extra demo pyproject.toml
+lock dev --extra dev --extra demo pyproject.toml
