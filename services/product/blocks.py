@@ -23,7 +23,7 @@ MAX_Z = 3.0
 
 def _idf(document_frequency: NDArray[np.int64], n: int) -> FloatArray:
     """Smoothed inverse document frequency: 1 for what every product has, more for what is rarer."""
-    return (np.log((1.0 + n) / (1.0 + document_frequency)) + 1.0).astype(np.float32)
+    return np.asarray(np.log((1.0 + n) / (1.0 + document_frequency)) + 1.0, dtype=np.float32)
 
 
 def _counter(**options: Any) -> CountVectorizer:
@@ -55,7 +55,7 @@ class TextBlock:
     def transform(self, texts: Sequence[str]) -> Csr:
         """Return the rows, shape (n, terms), float32."""
         if not self.terms:
-            return sp.csr_matrix((len(texts), 0), dtype=np.float32)
+            return sp.csr_matrix(np.zeros((len(texts), 0), dtype=np.float32))
         rows = sp.csr_matrix(self._counter.transform(texts))
         rows.data = (1.0 + np.log(rows.data)) * self.idf[rows.indices]
         squares = np.bincount(_row_of_entry(rows), weights=rows.data.astype(np.float64) ** 2, minlength=len(texts))
@@ -122,6 +122,6 @@ class NumericBlock:
         """Return the rows, shape (n, 1), float32, each in [-1, 1]."""
         filled = np.where(np.isfinite(values), values, self.mean)
         if self.deviation <= 1e-9 * max(1.0, abs(self.mean)):
-            return sp.csr_matrix((len(values), 1), dtype=np.float32)
+            return sp.csr_matrix(np.zeros((len(values), 1), dtype=np.float32))
         z = np.clip((filled - self.mean) / self.deviation, -MAX_Z, MAX_Z) / MAX_Z
         return sp.csr_matrix(z[:, None], dtype=np.float32)

@@ -167,4 +167,5 @@ def _components(features: Csr, dimensions: int, seed: int) -> FloatArray:
 def _normalised(vectors: NDArray[np.float64]) -> FloatArray:
     """Scale rows to length 1; rows that are zero up to rounding become exactly zero."""
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 1e-6).astype(np.float32)
+    unit = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 1e-6)
+    return np.asarray(unit, dtype=np.float32)

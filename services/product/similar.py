@@ -1,13 +1,13 @@
 """Substitutes: for each product the most similar others, by cosine of their embeddings."""
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from services.product.blocks import Csr, FloatArray
+from services.product.top import Entries, best_per_row, stacked
 
-GROUP = 64
-"""Columns whose maximum is taken together when looking for a row's best."""
+GROUPED = 64
+"""Number of columns whose maximum is taken together when looking for a row's best."""
 
 
 def similar_products(
@@ -21,8 +21,8 @@ def similar_products(
 ) -> Csr:
     """Return for each product its `k` best substitutes, exactly, in blocks of rows.
 
-    The score is the cosine, plus a bonus if both are of one category; only products with a positive cosine or a
-    shared category qualify. Memory beyond the result is about `block` · n · 5 bytes.
+    The score is (cosine + bonus if both are of one category) / (1 + bonus), so at most 1; only positive scores count.
+    Memory beyond the result is about `block` · n · 4 bytes.
 
     Parameters
     ----------
@@ -55,13 +55,10 @@ def similar_products(
     _check(n, codes, eligible, k, block, same_category_bonus)
     order = np.argsort(codes, kind="stable")
     known = np.any(embeddings != 0, axis=1)
-    columns = order[known[order] & (True if eligible is None else eligible[order])]
     rows = order[known[order]]
-    found = [
-        _best_of_block(embeddings, codes, rows[start : start + block], columns, k, np.float32(same_category_bonus))
-        for start in range(0, len(rows), block)
-    ]
-    return _stacked(found, n)
+    columns = rows if eligible is None else rows[eligible[rows]]
+    search = _Search(embeddings, codes, columns, k, same_category_bonus, block)
+    return stacked([search.best(rows[start : start + block]) for start in range(0, len(rows), block)], n)
 
 
 def _check(
@@ -78,64 +75,57 @@ def _check(
         raise ValueError(f"same_category_bonus: must not be negative, got {bonus}")
 
 
-def _best_of_block(
-    embeddings: FloatArray,
-    codes: NDArray[np.int32],
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
-    k: int,
-    bonus: np.float32,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], FloatArray]:
-    """Return row, column and score of the best substitutes of `rows`; both `rows` and `columns` are in code order."""
-    width = -(-len(columns) // GROUP) * GROUP
-    scores = np.zeros((len(rows), width), dtype=np.float32)
-    np.matmul(embeddings[rows], embeddings[columns].T, out=scores[:, : len(columns)])
-    _add_bonus(scores, codes[rows], codes[columns], bonus)
-    _forbid_itself(scores, rows, columns)
-    row, column = _candidates(scores, k)
-    return _k_best(rows[row], columns[column], scores[row, column], k)
+class _Search:
+    """Scores blocks of rows against all columns in one buffer: a new one per block would cost more than the product."""
 
+    def __init__(
+        self,
+        embeddings: FloatArray,
+        codes: NDArray[np.int32],
+        columns: NDArray[np.int64],
+        k: int,
+        bonus: float,
+        block: int,
+    ) -> None:
+        width = max(-(-len(columns) // GROUPED), 1) * GROUPED
+        self._embeddings, self._codes, self._columns, self._k = embeddings, codes, columns, k
+        self._bonus = np.float32(bonus / (1.0 + bonus))
+        self._targets = np.zeros((embeddings.shape[1], width), dtype=np.float32)
+        self._targets[:, : len(columns)] = embeddings[columns].T / np.float32(1.0 + bonus)
+        self._buffer = np.empty((block, width), dtype=np.float32)
+        self._place = np.full(len(embeddings), -1)
+        self._place[columns] = np.arange(len(columns))
 
-def _add_bonus(
-    scores: FloatArray, row_codes: NDArray[np.int32], column_codes: NDArray[np.int32], bonus: np.float32
-) -> None:
-    """Add the bonus where codes agree. Codes are sorted, so each code is one rectangle of `scores`."""
-    for code in np.unique(row_codes[row_codes >= 0]):
-        top, bottom = np.searchsorted(row_codes, [code, code + 1])
-        left, right = np.searchsorted(column_codes, [code, code + 1])
-        scores[top:bottom, left:right] += bonus
+    def best(self, rows: NDArray[np.int64]) -> Entries:
+        """Return the best substitutes of `rows`, which like the columns are in the order of their codes."""
+        scores = np.matmul(self._embeddings[rows], self._targets, out=self._buffer[: len(rows)])
+        self._add_bonus(scores, rows)
+        itself = np.flatnonzero(self._place[rows] >= 0)
+        scores[itself, self._place[rows[itself]]] = 0.0
+        row, column = _candidates(scores, self._k)
+        found = Entries(rows[row], self._columns[column], np.minimum(scores[row, column], np.float32(1.0)))
+        return best_per_row(found, self._k)
 
-
-def _forbid_itself(scores: FloatArray, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> None:
-    by_product = np.argsort(columns)
-    place = np.searchsorted(columns, rows, sorter=by_product)
-    place = by_product[np.minimum(place, len(columns) - 1)] if len(columns) else place
-    present = np.flatnonzero(columns[place] == rows) if len(columns) else np.empty(0, dtype=np.int64)
-    scores[present, place[present]] = 0.0
+    def _add_bonus(self, scores: FloatArray, rows: NDArray[np.int64]) -> None:
+        """Add the bonus where codes agree. Codes are sorted, so each code is one rectangle of `scores`."""
+        row_codes, column_codes = self._codes[rows], self._codes[self._columns]
+        for code in np.unique(row_codes[row_codes >= 0]):
+            top, bottom = np.searchsorted(row_codes, [code, code + 1])
+            left, right = np.searchsorted(column_codes, [code, code + 1])
+            scores[top:bottom, left:right] += self._bonus
 
 
 def _candidates(scores: FloatArray, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return places of positive scores that include each row's `k` best.
 
-    The k-th largest of the maxima of groups is a lower bound of the k-th largest score, so one pass of maxima replaces a
-    selection over the whole row.
+    The k-th largest of the maxima of groups of columns is a lower bound of the k-th largest score, so one pass of
+    maxima replaces a selection over the whole row. A group is a comb of columns, for maxima of whole vectors at a time.
     """
-    maxima = scores.reshape(len(scores), -1, GROUP).max(axis=2)
-    bound = np.zeros(len(scores), dtype=np.float32)
+    groups = scores.reshape(len(scores), GROUPED, -1)
+    maxima = groups.max(axis=1, initial=0.0)
+    bound = np.full(len(scores), np.finfo(np.float32).tiny)
     if maxima.shape[1] > k:
-        bound = np.maximum(np.partition(maxima, -k, axis=1)[:, -k], 0.0)
-    row, group = np.nonzero((maxima >= bound[:, None]) & (maxima > 0.0))
-    inside = scores.reshape(len(scores), -1, GROUP)[row, group]
-    entry, offset = np.nonzero((inside >= bound[row][:, None]) & (inside > 0.0))
-    return row[entry], group[entry] * GROUP + offset
-
-
-def _k_best(
-    rows: NDArray[np.int64], columns: NDArray[np.int64], scores: FloatArray, k: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], FloatArray]:
-    order = np.lexsort((columns, -scores, rows))
-    rows, columns, scores = rows[order], columns[order], scores[order]
-    starts = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]]) if len(rows) else rows
-    rank = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
-    kept = rank < k
-    return rows[kept], columns[kept], scores[kept]
+        bound = np.maximum(np.partition(maxima, -k, axis=1)[:, -k], bound)
+    row, group = np.nonzero(maxima >= bound[:, None])
+    entry, member = np.nonzero(groups[row, :, group] >= bound[row][:, None])
+    return row[entry], member * maxima.shape[1] + group[entry]
