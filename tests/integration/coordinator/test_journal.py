@@ -1,0 +1,127 @@
+"""The journal keeps what is new and refers to things that exist, on both databases."""
+
+from datetime import UTC, datetime
+
+import pytest
+from quintet.type.v1.event_pb2 import Event, HomeView, Impression, ProductView, Purchase, PurchaseLine, Refund
+from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType
+
+from services.coordinator.inbox import Outcome
+from services.coordinator.intake import submit_event, submit_feedback
+from services.coordinator.journal import Journal
+from shared.db import customers, event_log, products
+from shared.db.engine import Database, StaleReference
+from shared.db.recommendations import NewRecommendation, log_recommendations
+from tests.support.shop import add_customers, add_products
+
+
+@pytest.fixture
+def journal(database: Database) -> Journal:
+    add_customers(database, "ann", "bob")
+    add_products(database, "tea", "cup")
+    return Journal(database)
+
+
+def home(event_id: str, customer: str = "ann") -> Event:
+    return Event(event_id=event_id, customer_id=customer, home_view=HomeView())
+
+
+def commit(journal: Journal, *events: Event) -> list[Outcome]:
+    return journal.commit([submit_event(event) for event in events])
+
+
+def logged(database: Database) -> list[event_log.LoggedEvent]:
+    with database.read() as connection:
+        return event_log.read_after(connection, 0, limit=1000)
+
+
+def test_new_events_are_appended_in_order_with_their_customers(journal: Journal, database: Database) -> None:
+    outcomes = commit(journal, home("1"), home("2", "bob"))
+    assert [(each.event_id, each.duplicate, each.error) for each in outcomes] == [
+        ("1", False, None),
+        ("2", False, None),
+    ]
+    with database.read() as connection:
+        keys = customers.resolve_customers(connection, ["ann", "bob"])
+    assert [(each.event_id, each.customer_key) for each in logged(database)] == [("1", keys["ann"]), ("2", keys["bob"])]
+    assert [each.sequence for each in outcomes] == [each.sequence for each in logged(database)]
+
+
+def test_a_repeated_event_is_a_duplicate_within_and_across_batches(journal: Journal, database: Database) -> None:
+    assert [each.duplicate for each in commit(journal, home("1"), home("1"), home("2"))] == [False, True, False]
+    assert [each.duplicate for each in commit(journal, home("2"), home("3"))] == [True, False]
+    assert [each.event_id for each in logged(database)] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("event", "field"),
+    [
+        (home("x", "nobody"), "event.customer_id"),
+        (Event(customer_id="ann", product_view=ProductView(product_id="no")), "event.product_view.product_id"),
+        (
+            Event(customer_id="ann", purchase=Purchase(purchase_id="o", items=[PurchaseLine(product_id="no")])),
+            "event.purchase.items[0].product_id",
+        ),
+        (Event(customer_id="ann", recommendation_id="5", home_view=HomeView()), "event.recommendation_id"),
+        (Event(customer_id="ann", recommendation_id="x", home_view=HomeView()), "event.recommendation_id"),
+        (
+            Event(customer_id="ann", impression=Impression(recommendation_ids=["9" * 30])),
+            "event.impression.recommendation_ids[0]",
+        ),
+        (Event(customer_id="ann", refund=Refund(purchase_id="no")), "event.refund.purchase_id"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_unknown_reference_is_refused_and_the_rest_of_the_batch_is_kept(
+    journal: Journal, database: Database, event: Event, field: str
+) -> None:
+    refused, kept = commit(journal, event, home("good"))
+    assert refused.error is not None
+    assert refused.error.code.name == "NOT_FOUND"
+    assert [violation.field for violation in refused.error.violations] == [field]
+    assert kept.error is None
+    assert [each.event_id for each in logged(database)] == ["good"]
+
+
+def test_a_visitor_becomes_known_with_the_first_event(journal: Journal, database: Database) -> None:
+    visitor = Event(visitor_id="cookie", home_view=HomeView())
+    first, second = commit(journal, visitor), commit(journal, visitor)
+    assert not first[0].duplicate
+    assert not second[0].duplicate
+    keys = {each.customer_key for each in logged(database)}
+    assert len(keys) == 1
+    assert None not in keys
+
+
+def test_a_refund_of_a_purchase_that_is_not_projected_yet_is_accepted(journal: Journal) -> None:
+    purchase = Event(customer_id="ann", purchase=Purchase(purchase_id="o", items=[PurchaseLine(product_id="tea")]))
+    commit(journal, purchase)
+    assert commit(journal, Event(customer_id="ann", refund=Refund(purchase_id="o")))[0].error is None
+
+
+def test_feedback_on_a_known_recommendation_is_appended(journal: Journal, database: Database) -> None:
+    with database.write() as connection:
+        customer = customers.resolve_customers(connection, ["ann"])["ann"]
+        product = products.product_keys(connection, ["tea"])["tea"]
+        row = NewRecommendation("r", customer, product, 1, 0.5, "popular", "HOME", datetime.now(UTC))
+        [known] = log_recommendations(connection, [row])
+    click = Feedback(recommendation_id=str(known), interaction_type=InteractionType.INTERACTION_TYPE_CLICK)
+    [outcome] = journal.commit([submit_feedback(click)])
+    assert outcome.error is None
+    assert [each.kind for each in logged(database)] == ["feedback"]
+
+
+def test_an_erasure_between_look_up_and_write_refuses_only_what_it_hit(
+    journal: Journal, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = event_log.append
+    failures = iter([StaleReference("foreign key")])
+
+    def append_after_erasure(*arguments: object) -> dict[str, int]:
+        for error in failures:
+            raise error
+        return append(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(event_log, "append", append_after_erasure)
+    assert [each.error for each in commit(journal, home("1"), home("2"))] == [None, None]
+    assert [each.event_id for each in logged(database)] == ["1", "2"]
