@@ -1,0 +1,136 @@
+"""What a customer likes, in terms people can check: categories, brands, prices, rhythm and times."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.customer.embedding import DEFAULT_WEIGHTS, EventWeights
+from services.customer.events import DAY, Events
+from services.customer.interests import Catalogue, Labels, Share, population_shares, shares
+from services.customer.rhythm import DueProduct, Rhythm, rhythm
+
+__all__ = [
+    "Catalogue",
+    "DueProduct",
+    "Labels",
+    "Preferences",
+    "PriceBand",
+    "Rhythm",
+    "Share",
+    "Timing",
+    "population_shares",
+    "preferences",
+    "price_band",
+    "timing",
+]
+
+FloatArray = NDArray[np.float64]
+
+HOUR = 3_600
+DAYPARTS = ("night", "morning", "afternoon", "evening")
+"""Parts of the day, six hours each, from midnight."""
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+EPOCH_WEEKDAY = 3
+"""1 January 1970 was a Thursday."""
+
+
+@dataclass(frozen=True)
+class PriceBand:
+    """Prices paid for one unit, in minor units: percentiles over purchased lines, each line once."""
+
+    p10: int
+    p50: int
+    p90: int
+    events: int
+    """Number of purchased lines this rests on."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When a customer is active. Counts hours with any event, so that a basket of fifty lines does not count fifty times."""
+
+    time_of_day: dict[str, float]
+    """Share of the active hours in each part of the day, keys as in `DAYPARTS`; empty without events."""
+    weekday: dict[str, float]
+    """Share of the active hours on each day, keys as in `WEEKDAYS`; empty without events."""
+    hours: int
+    """Number of active hours the shares rest on."""
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """The preferences of one customer; parts without evidence are empty or None."""
+
+    categories: tuple[Share, ...]
+    brands: tuple[Share, ...]
+    price_band: PriceBand | None
+    rhythm: Rhythm
+    timing: Timing
+    events: int
+    """Number of events all this rests on."""
+
+
+def preferences(
+    events: Events,
+    catalogue: Catalogue,
+    now: int,
+    *,
+    category_population: FloatArray | None = None,
+    brand_population: FloatArray | None = None,
+    top: int = 10,
+    utc_offset_seconds: int = 0,
+    weights: EventWeights = DEFAULT_WEIGHTS,
+) -> Preferences:
+    """Return the preferences of one customer.
+
+    Parameters
+    ----------
+    events
+        The customer's events in any order.
+    catalogue
+        Categories and brands of the product rows.
+    now
+        Unix seconds, UTC: decides which repurchases are due.
+    category_population, brand_population
+        Shape (names,), float64: everybody's shares, from `population_shares`. None: no lift.
+    top
+        Most categories and brands.
+    utc_offset_seconds
+        Added to the times before hours and weekdays are read.
+    weights
+        How much each kind of event counts.
+    """
+    return Preferences(
+        categories=shares(events, catalogue.categories, category_population, top, weights),
+        brands=shares(events, catalogue.brands, brand_population, top, weights),
+        price_band=price_band(events),
+        rhythm=rhythm(events, now, utc_offset_seconds),
+        timing=timing(events, utc_offset_seconds),
+        events=len(events),
+    )
+
+
+def price_band(events: Events) -> PriceBand | None:
+    """Return the band of unit prices paid, or None without a purchased line that has both an amount and a quantity."""
+    bought = events.purchases
+    paid = bought.select((bought.quantities > 0) & (bought.amounts > 0))
+    if not len(paid):
+        return None
+    low, middle, high = np.percentile(paid.amounts / paid.quantities, [10, 50, 90])
+    return PriceBand(round(low), round(middle), round(high), len(paid))
+
+
+def timing(events: Events, utc_offset_seconds: int = 0) -> Timing:
+    """Return when the customer is active."""
+    hours = np.unique((events.times + utc_offset_seconds) // HOUR)
+    dayparts = (hours % 24) // 6
+    weekdays = (hours * HOUR // DAY + EPOCH_WEEKDAY) % 7
+    return Timing(_histogram(dayparts, DAYPARTS), _histogram(weekdays, WEEKDAYS), len(hours))
+
+
+def _histogram(codes: NDArray[np.int64], names: tuple[str, ...]) -> dict[str, float]:
+    if not len(codes):
+        return {}
+    counts = np.bincount(codes, minlength=len(names))
+    return {name: float(count / len(codes)) for name, count in zip(names, counts, strict=True)}

@@ -1,0 +1,102 @@
+"""How often a customer buys, and which products are due to be bought again."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.customer.events import DAY, Events
+
+MIN_PURCHASES = 3
+"""Days with a purchase of a product before its interval means anything."""
+LAPSED_AFTER = 3.0
+"""Intervals without a purchase after which the customer is taken to have given the product up."""
+
+
+@dataclass(frozen=True)
+class DueProduct:
+    """A product that this customer buys again and again, and whose next purchase is due."""
+
+    product: int
+    """Row of the product."""
+    interval_days: float
+    """Median days between the days it was bought."""
+    last_bought: int
+    """Unix seconds."""
+    due: int
+    """Unix seconds: last purchase plus interval."""
+    purchases: int
+    """Number of days it was bought, which the interval rests on."""
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """How regularly a customer buys."""
+
+    interval_days: float | None
+    """Median days between days with a purchase; None with fewer than two such days."""
+    purchase_days: int
+    """Number of days with a purchase, which the interval rests on."""
+    due: tuple[DueProduct, ...]
+    """Most overdue first, measured in the product's own intervals."""
+
+
+def rhythm(events: Events, now: int, utc_offset_seconds: int = 0, horizon_days: float = 0.0, top: int = 20) -> Rhythm:
+    """Return the rhythm of one customer's purchases.
+
+    A product is due when its next purchase is expected before `now` plus the horizon, and it has not lapsed: three
+    intervals have not passed since the last one.
+
+    Parameters
+    ----------
+    events
+        The customer's events in any order; only purchases count.
+    now
+        Unix seconds, UTC. Later purchases are left out.
+    utc_offset_seconds
+        Added to the times before they are cut into days.
+    horizon_days
+        How far ahead of `now` a purchase may be expected.
+    top
+        Most products in `due`.
+    """
+    bought = events.purchases
+    bought = bought.select(bought.times <= now)
+    days = np.unique(_day(bought.times, utc_offset_seconds))
+    interval = float(np.median(np.diff(days))) if len(days) > 1 else None
+    products = [
+        due
+        for product in _repeated(bought)
+        if (due := _due(bought.select(bought.products == product), utc_offset_seconds)) is not None
+        and _is_due(due, now, horizon_days)
+    ]
+    products.sort(key=lambda due: (-_overdue(due, now), due.product))
+    return Rhythm(interval, len(days), tuple(products[:top]))
+
+
+def _day(times: NDArray[np.int64], utc_offset_seconds: int) -> NDArray[np.int64]:
+    return (times + utc_offset_seconds) // DAY
+
+
+def _repeated(bought: Events) -> list[int]:
+    """Return products with enough lines to be worth a closer look."""
+    products, lines = np.unique(bought.products[bought.products >= 0], return_counts=True)
+    return [int(product) for product in products[lines >= MIN_PURCHASES]]
+
+
+def _due(lines: Events, utc_offset_seconds: int) -> DueProduct | None:
+    """Return when the one product of `lines` is due, or None when it was bought on too few days."""
+    days = np.unique(_day(lines.times, utc_offset_seconds))
+    if len(days) < MIN_PURCHASES:
+        return None
+    interval, last = float(np.median(np.diff(days))), int(lines.times.max())
+    return DueProduct(int(lines.products[0]), interval, last, last + round(interval * DAY), len(days))
+
+
+def _overdue(due: DueProduct, now: int) -> float:
+    """Return the intervals that have passed since the product was due, negative before."""
+    return (now - due.due) / (due.interval_days * DAY)
+
+
+def _is_due(due: DueProduct, now: int, horizon_days: float) -> bool:
+    return due.due <= now + horizon_days * DAY and _overdue(due, now) <= LAPSED_AFTER - 1.0
