@@ -10,9 +10,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from shared.db.batches import batches
 from shared.db.schema import event_log, products, purchases, recommendation_outcomes, recommendations
 
-MAX_PARAMETERS = 500
 CREDIT_KINDS = ("purchase", "view_through")
 
 
@@ -73,11 +73,10 @@ def credits_of(connection: Connection, purchase_ids: Iterable[str]) -> list[Stor
         .where(outcomes.kind.in_(CREDIT_KINDS))
         .order_by(outcomes.id)
     )
-    ordered = sorted(set(purchase_ids))
     return [
         StoredCredit(*tuple(row))
-        for start in range(0, len(ordered), MAX_PARAMETERS)
-        for row in connection.execute(query.where(outcomes.purchase_id.in_(ordered[start : start + MAX_PARAMETERS])))
+        for some in batches(sorted(set(purchase_ids)))
+        for row in connection.execute(query.where(outcomes.purchase_id.in_(some)))
     ]
 
 
@@ -96,10 +95,8 @@ def change_credits(connection: Connection, changed: Sequence[StoredCredit]) -> N
 def purchased_among(connection: Connection, recommendation_ids: Iterable[int]) -> set[int]:
     """Return those of the recommendations that a purchase is credited to, refunded ones left out."""
     outcomes = recommendation_outcomes.c
-    ordered = sorted(set(recommendation_ids))
     found: set[int] = set()
-    for start in range(0, len(ordered), MAX_PARAMETERS):
-        some = ordered[start : start + MAX_PARAMETERS]
+    for some in batches(sorted(set(recommendation_ids))):
         query = select(outcomes.recommendation_id).where(
             outcomes.recommendation_id.in_(some), outcomes.kind == "purchase"
         )
@@ -109,10 +106,8 @@ def purchased_among(connection: Connection, recommendation_ids: Iterable[int]) -
 
 def purchase_payloads(connection: Connection, sequences: Iterable[int]) -> dict[int, bytes]:
     """Return the recorded events of these numbers, serialised; missing where a customer was erased."""
-    ordered = sorted(set(sequences))
     found: dict[int, bytes] = {}
-    for start in range(0, len(ordered), MAX_PARAMETERS):
-        some = ordered[start : start + MAX_PARAMETERS]
+    for some in batches(sorted(set(sequences))):
         query = select(event_log.c.sequence, event_log.c.payload).where(event_log.c.sequence.in_(some))
         found.update({row.sequence: row.payload for row in connection.execute(query)})
     return found

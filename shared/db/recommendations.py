@@ -4,16 +4,16 @@ The recommendation agent appends rows; the feedback agent marks them. A mark is 
 changes nothing but the time of the latest touch.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, literal_column, or_, select, update
 
+from shared.db.batches import batches
 from shared.db.schema import products, recommendation_outcomes, recommendations
 
-MAX_PARAMETERS = 500
 LONGEST_ID = 18  # digits that surely fit the key
 FEW_PRODUCTS = 50  # up to here a look-up by product is cheaper than all recommendations of the customer
 
@@ -108,7 +108,7 @@ def read_recommendations(connection: Connection, ids: Iterable[int]) -> dict[int
         columns.shown_at,
         columns.clicked_at,
     ).join(products, products.c.product_id == columns.product_id)
-    for some in _chunks(ids):
+    for some in batches(sorted(set(ids))):
         for row in connection.execute(query.where(columns.id.in_(some))):
             found[row.id] = LoggedRecommendation(*tuple(row))
     return found
@@ -191,7 +191,7 @@ def recent_touches(
         query = query.where(columns.product_id.in_(few))
     return [
         Touch(*row)
-        for some in _chunks(customer_keys)
+        for some in batches(sorted(set(customer_keys)))
         for row in connection.execute(query.where(columns.customer_id.in_(some)))
     ]
 
@@ -213,7 +213,7 @@ def _row(row: NewRecommendation) -> dict[str, Any]:
 
 
 def _mark(connection: Connection, ids: Iterable[int], **flags: bool) -> None:
-    for some in _chunks(ids):
+    for some in batches(sorted(set(ids))):
         connection.execute(update(recommendations).where(recommendations.c.id.in_(some)).values(flags))
 
 
@@ -224,9 +224,3 @@ def _mark_times(connection: Connection, moments: Mapping[int, datetime], name: s
     statement = update(recommendations).where(recommendations.c.id == bindparam("of")).values({name: latest, **flags})
     if moments:
         connection.execute(statement, [{"of": key, "moment": at} for key, at in sorted(moments.items())])
-
-
-def _chunks(keys: Iterable[int]) -> Iterator[list[int]]:
-    ordered = sorted(set(keys))
-    for start in range(0, len(ordered), MAX_PARAMETERS):
-        yield ordered[start : start + MAX_PARAMETERS]

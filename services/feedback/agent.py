@@ -1,0 +1,111 @@
+"""The feedback agent: follows the response to recommendations, credits purchases, sets the weights of the hybrid."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from services.feedback import metrics, weights
+from services.feedback.attribution import Windows
+from services.feedback.metrics import Performance
+from services.feedback.projection import project
+from shared.db import outcomes
+from shared.db import weights as stored_weights
+from shared.db.algorithm_performance import algorithm_performance
+from shared.db.engine import Database
+from shared.db.log_consumer import Applied, LogConsumer
+from shared.db.outcomes import StoredCredit
+from shared.db.weights import Weights
+from shared.errors import InvalidArgument, NotFound
+
+CONSUMER = "feedback"
+PERIOD_DAYS = 30
+
+
+class FeedbackAgent:
+    """Decides what responses mean. Plain Python: no gRPC, no SQL.
+
+    Parameters
+    ----------
+    database : Database
+        The shared database.
+    windows : Windows
+        For how long clicks and impressions take credit.
+    now : callable
+        The clock.
+    """
+
+    def __init__(
+        self, database: Database, windows: Windows, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._database = database
+        self._now = now
+        self._consumer = LogConsumer(
+            database, CONSUMER, lambda connection, events: project(connection, events, windows)
+        )
+
+    def apply_events(self, up_to: int = 0) -> Applied:
+        """Apply the event log at least up to the number `up_to`; 0 means all there is. Safe to repeat."""
+        return self._consumer.apply(up_to)
+
+    def apply_batch(self) -> bool:
+        """Apply one batch of the event log and return whether there is more."""
+        return self._consumer.apply_batch()
+
+    def performance(self, start: datetime | None = None, end: datetime | None = None) -> list[Performance]:
+        """Return how each algorithm did, by name; by default in the 30 days before the end, which is now.
+
+        Raises
+        ------
+        InvalidArgument
+            If the period ends before it starts.
+        """
+        end = end or self._now()
+        start = start or end - timedelta(days=PERIOD_DAYS)
+        if end < start:
+            raise InvalidArgument.of("end_time", end.isoformat(), f"must not be before start_time {start.isoformat()}")
+        with self._database.read() as connection:
+            return [metrics.performance(counts) for counts in algorithm_performance(connection, start, end)]
+
+    def attribution(self, purchase_id: str) -> list[StoredCredit]:
+        """Return the credits of a purchase; `[]` when no recommendation led to it, or all of it was refunded.
+
+        Raises
+        ------
+        NotFound
+            For an unknown purchase.
+        """
+        with self._database.read() as connection:
+            if not outcomes.purchase_exists(connection, purchase_id):
+                raise NotFound.of("purchase", purchase_id, "purchase_id")
+            return outcomes.credits_of(connection, [purchase_id])
+
+    def weights(self) -> Weights:
+        """Return the weights in force."""
+        with self._database.read() as connection:
+            return stored_weights.current_weights(connection)
+
+    def set_weights(self, given: Mapping[str, float]) -> Weights:
+        """Put weights in force, relative to one another; algorithms that are not named are switched off.
+
+        Raises
+        ------
+        InvalidArgument
+            If they add up to 0.
+        """
+        if not sum(given.values()) > 0:
+            raise InvalidArgument.of("weights", sum(given.values()), "must not add up to 0")
+        return self._store(weights.normalised(given), "Set by the operator.")
+
+    def learn_weights(self) -> Weights:
+        """Compute weights from the last 30 days and put them in force; unchanged ones make no new version."""
+        now = self._now()
+        with self._database.read() as connection:
+            current = stored_weights.current_weights(connection)
+            measured = algorithm_performance(connection, now - timedelta(days=PERIOD_DAYS), now)
+        learned = weights.learn(current.weights, measured, PERIOD_DAYS)
+        if learned.weights == current.weights:
+            return Weights(current.version, current.weights, learned.rationale, current.updated_at)
+        return self._store(learned.weights, learned.rationale)
+
+    def _store(self, new: Mapping[str, float], rationale: str) -> Weights:
+        with self._database.write() as connection:
+            return stored_weights.set_weights(connection, new, rationale, self._now())

@@ -1,0 +1,108 @@
+"""Messages of the feedback service to plain values and back."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from quintet.feedback.v1 import feedback_service_pb2 as pb
+from quintet.type.v1.money_pb2 import Money
+from quintet.type.v1.recommendation_pb2 import AlgorithmPerformance, AlgorithmWeight
+
+from services.feedback.attribution import PURCHASE
+from services.feedback.metrics import Performance
+from shared.algorithms import ALGORITHM_NAMES
+from shared.db.outcomes import StoredCredit
+from shared.errors import InvalidArgument
+from shared.events.check import check_id, check_number
+
+MOST_WEIGHT = 1e6
+
+
+def to_sequence(request: pb.ApplyEventsRequest) -> int:
+    """Return the number to apply events up to. Raises InvalidArgument when it is negative."""
+    if request.up_to_sequence < 0:
+        raise InvalidArgument.of("up_to_sequence", request.up_to_sequence, "must not be negative")
+    return int(request.up_to_sequence)
+
+
+def to_period(request: pb.GetAlgorithmPerformanceRequest) -> tuple[datetime | None, datetime | None]:
+    """Return start and end; None where not given. Raises InvalidArgument for a time that is none."""
+    start = _to_moment(request.start_time, "start_time") if request.HasField("start_time") else None
+    end = _to_moment(request.end_time, "end_time") if request.HasField("end_time") else None
+    return start, end
+
+
+def to_purchase_id(request: pb.GetAttributionRequest) -> str:
+    """Return the purchase asked for. Raises InvalidArgument when it is no id."""
+    check_id(request.purchase_id, "purchase_id")
+    return str(request.purchase_id)
+
+
+def to_weights(request: pb.UpdateWeightsRequest) -> dict[str, float]:
+    """Return weights by algorithm.
+
+    Raises InvalidArgument for an algorithm that is unknown or named twice, and a weight that is negative or no number.
+    """
+    weights: dict[str, float] = {}
+    for index, each in enumerate(request.weights):
+        field = f"weights[{index}]"
+        if each.algorithm not in ALGORITHM_NAMES:
+            known = ", ".join(sorted(ALGORITHM_NAMES))
+            raise InvalidArgument.of(f"{field}.algorithm", each.algorithm, f"must be one of {known}")
+        if each.algorithm in weights:
+            raise InvalidArgument.of(f"{field}.algorithm", each.algorithm, "must be named once")
+        check_number(each.weight, f"{field}.weight", 0, MOST_WEIGHT)
+        weights[each.algorithm] = each.weight
+    return weights
+
+
+def from_performance(performance: Performance) -> AlgorithmPerformance:
+    """Return an algorithm's performance as a message."""
+    counts = performance.counts
+    return AlgorithmPerformance(
+        algorithm=counts.algorithm,
+        generated=counts.generated,
+        shown=counts.shown,
+        clicked=counts.clicked,
+        added_to_cart=counts.added_to_cart,
+        purchased=counts.purchased,
+        purchased_after_view=counts.purchased_after_view,
+        click_through_rate=performance.click_through_rate,
+        add_to_cart_rate=performance.add_to_cart_rate,
+        conversion_rate=performance.conversion_rate,
+        revenue=[Money(currency_code=code, amount_minor=amount) for code, amount in counts.revenue.items()],
+        click_through_rate_low=performance.click_through_low,
+        click_through_rate_high=performance.click_through_high,
+    )
+
+
+def from_credit(credit: StoredCredit) -> pb.Credit:
+    """Return a credit as a message."""
+    clicked = credit.kind == PURCHASE
+    return pb.Credit(
+        recommendation_id=str(credit.recommendation_id),
+        product_id=credit.product_id,
+        kind=pb.CreditKind.CREDIT_KIND_CLICK if clicked else pb.CreditKind.CREDIT_KIND_VIEW_THROUGH,
+        algorithm=credit.algorithm,
+        touch_time=from_moment(credit.touched_at),
+    )
+
+
+def from_weights(weights: Mapping[str, float]) -> list[AlgorithmWeight]:
+    """Return weights as messages, largest first."""
+    ordered = sorted(weights.items(), key=lambda item: (-item[1], item[0]))
+    return [AlgorithmWeight(algorithm=name, weight=weight) for name, weight in ordered]
+
+
+def from_moment(moment: datetime) -> Timestamp:
+    """Return a moment as a message."""
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
+
+
+def _to_moment(stamp: Timestamp, field: str) -> datetime:
+    try:
+        return stamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidArgument.of(field, stamp.seconds, "is not a time between the years 1 and 9999") from error

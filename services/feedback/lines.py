@@ -1,0 +1,114 @@
+"""What was bought and given back, in exact amounts of money: plain arithmetic on the contract's own messages."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+
+from quintet.type.v1.event_pb2 import Purchase, PurchaseLine, Refund
+
+Price = tuple[int | None, str | None]
+"""Price of a unit in minor units and its currency; None where unknown."""
+
+UNKNOWN_PRICE: Price = (None, None)
+
+
+@dataclass(frozen=True)
+class Bought:
+    """All of one product in a purchase. `amount` is in minor units of `currency`; None when no price is known."""
+
+    quantity: Fraction
+    amount: int | None
+    currency: str | None
+
+
+@dataclass(frozen=True)
+class GivenBack:
+    """What a refund takes off one product: minor units, and whether every unit bought came back."""
+
+    amount: int
+    every_unit: bool
+
+
+def units(quantity: float) -> Fraction:
+    """Return a quantity as an exact number; 0 stands for the default of one."""
+    return Fraction(quantity) if quantity else Fraction(1)
+
+
+def bought(purchase: Purchase, product_id: str, price: Price) -> Bought:
+    """Return what a purchase holds of one product, over all its lines.
+
+    A line without an amount counts with `price`, the product's present one, times the quantity, as long as that is in
+    the currency of the order.
+    """
+    lines = [line for line in purchase.items if line.product_id == product_id]
+    quantity = sum((units(line.quantity) for line in lines), Fraction(0))
+    order_currency = _currency(purchase)
+    if all(line.HasField("amount") for line in lines):
+        return Bought(quantity, sum(line.amount.amount_minor for line in lines), order_currency)
+    unit_price, price_currency = price
+    if unit_price is None or order_currency not in (None, price_currency):
+        return Bought(quantity, None, None)
+    return Bought(quantity, sum(_amount(line, unit_price) for line in lines), price_currency)
+
+
+def product_ids(purchase: Purchase) -> tuple[str, ...]:
+    """Return the products of a purchase, each once, in their order."""
+    return tuple(dict.fromkeys(line.product_id for line in purchase.items))
+
+
+def given_back(order: Mapping[str, Bought], refund: Refund) -> dict[str, GivenBack]:
+    """Return what a refund takes off each product of an order.
+
+    Parameters
+    ----------
+    order : mapping of product id to Bought
+        The whole order.
+    refund : Refund
+        Names products and units, or none for all of the order. Its amount, where given in the currency of the order,
+        is spread over what came back in proportion to what was paid for it; otherwise what was paid for it is taken.
+
+    Returns
+    -------
+    dict of product id to GivenBack
+        Amounts are rounded up to whole minor units, so that returning an order bit by bit leaves nothing behind.
+    """
+    back = _units_back(order, refund)
+    paid = {each: _share(order[each], count) for each, count in back.items()}
+    scale = _scale(refund, sum(paid.values(), Fraction(0)), _currencies(order.values()))
+    return {each: GivenBack(ceil(paid[each] * scale), count >= order[each].quantity) for each, count in back.items()}
+
+
+def _currency(purchase: Purchase) -> str | None:
+    given = [line.amount.currency_code for line in purchase.items if line.HasField("amount")]
+    if purchase.HasField("total"):
+        given.append(purchase.total.currency_code)
+    return given[0] if given else None
+
+
+def _amount(line: PurchaseLine, unit_price: int) -> int:
+    return int(line.amount.amount_minor) if line.HasField("amount") else round(unit_price * units(line.quantity))
+
+
+def _units_back(order: Mapping[str, Bought], refund: Refund) -> dict[str, Fraction]:
+    if not refund.items:
+        return {product_id: each.quantity for product_id, each in order.items()}
+    back: dict[str, Fraction] = {}
+    for item in refund.items:
+        if item.product_id in order:
+            total = back.get(item.product_id, Fraction(0)) + units(item.quantity)
+            back[item.product_id] = min(total, order[item.product_id].quantity)
+    return back
+
+
+def _share(line: Bought, count: Fraction) -> Fraction:
+    return Fraction(line.amount or 0) * count / line.quantity
+
+
+def _scale(refund: Refund, paid: Fraction, currencies: set[str]) -> Fraction:
+    usable = refund.HasField("amount") and paid > 0 and currencies == {refund.amount.currency_code}
+    return Fraction(refund.amount.amount_minor) / paid if usable else Fraction(1)
+
+
+def _currencies(lines: Iterable[Bought]) -> set[str]:
+    return {line.currency for line in lines if line.currency is not None}

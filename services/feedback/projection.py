@@ -1,0 +1,163 @@
+"""The feedback agent's projection of the event log: from events to the marks and outcomes of recommendations.
+
+Events are applied in the order of the log; moments are compared by the time the events carry. A batch of events that
+have to do with no recommendation, as when history is imported, costs one look-up.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from services.feedback import attribution, lines, refunds
+from services.feedback.attribution import Windows
+from services.feedback.responses import Known, Pending
+from services.feedback.signals import Signal, read_signal
+from shared.db import outcomes, recommendations
+from shared.db.engine import Connection
+from shared.db.event_log import LoggedEvent
+from shared.db.outcomes import NewOutcome
+from shared.db.recommendations import LoggedRecommendation, Touch
+from shared.telemetry import EVENTS
+
+
+def project(connection: Connection, events: Sequence[LoggedEvent], windows: Windows) -> None:
+    """Apply events, in their order, to the outcomes of recommendations."""
+    signals = [signal for event in events if (signal := read_signal(event)) is not None]
+    if signals:
+        _Projection(connection, signals, windows).run()
+
+
+class _Projection:
+    """One batch: look up what it needs, apply event by event in memory, write."""
+
+    def __init__(self, connection: Connection, signals: Sequence[Signal], windows: Windows) -> None:
+        self._connection = connection
+        self._signals = signals
+        self._windows = windows
+        self._known = _look_up(connection, signals, windows)
+        self._pending = Pending()
+        self._credited = _credited_before(connection, signals, self._known)
+
+    def run(self) -> None:
+        for signal in self._signals:
+            self._apply(signal)
+        self._pending.write(self._connection)
+
+    def _apply(self, signal: Signal) -> None:
+        for key in signal.shown:
+            self._touch("shown", key, signal)
+        clicked = None if signal.clicked is None else self._touch("click", signal.clicked, signal)
+        if signal.carted is not None:
+            self._cart(signal.carted, signal)
+        if signal.dismissed is not None:
+            self._dismiss(signal.dismissed, signal)
+        for product_id in signal.cart_products:
+            self._credit_cart(product_id, clicked, signal)
+        self._credit_purchase(signal)
+        self._take_refund(signal)
+
+    def _touch(self, kind: str, key: int, signal: Signal) -> LoggedRecommendation | None:
+        found = self._owned(key, signal)
+        if found is None:
+            return None
+        self._pending.touch(kind, key, signal.at)
+        self._pending.outcomes.append(NewOutcome(key, kind, signal.at, signal.sequence))
+        if found.customer_key is not None:
+            touch = Touch(key, found.customer_key, found.product_id, kind, signal.at, signal.sequence)
+            self._known.remember([touch])
+        return found
+
+    def _owned(self, key: int, signal: Signal) -> LoggedRecommendation | None:
+        """Return a recommendation; one made for nobody known becomes that of the customer who responds to it."""
+        found = self._known.recommendations.get(key)
+        if found is None:
+            EVENTS.labels(signal.kind, "unknown_recommendation").inc()
+        elif found.customer_key is None and signal.customer_key is not None:
+            self._pending.owners[key] = signal.customer_key
+            found = self._known.recommendations[key] = replace(found, customer_key=signal.customer_key)
+        return found
+
+    def _cart(self, key: int, signal: Signal) -> None:
+        if key in self._known.recommendations:
+            self._pending.carted.add(key)
+            self._pending.outcomes.append(NewOutcome(key, "add_to_cart", signal.at, signal.sequence))
+
+    def _dismiss(self, key: int, signal: Signal) -> None:
+        if self._owned(key, signal) is not None:
+            self._pending.dismissed.add(key)
+            self._pending.outcomes.append(NewOutcome(key, "dismiss", signal.at, signal.sequence))
+
+    def _credit_cart(self, product_id: str, clicked: LoggedRecommendation | None, signal: Signal) -> None:
+        if clicked is not None and clicked.product_id == product_id:
+            self._cart(clicked.recommendation_id, signal)
+            return
+        click = attribution.last_click(self._touches(signal, product_id), signal.at, self._windows.click)
+        if click is not None:
+            self._cart(click.recommendation_id, signal)
+
+    def _credit_purchase(self, signal: Signal) -> None:
+        purchase = signal.purchase
+        # Without touches, the rule in imported history, the lines are not even looked at.
+        if purchase is None or not self._known.touches or purchase.purchase_id in self._credited:
+            return
+        for product_id in lines.product_ids(purchase):
+            credit = attribution.credit(self._touches(signal, product_id), signal.at, self._windows)
+            if credit is not None:
+                self._credit_line(credit, product_id, signal)
+
+    def _credit_line(self, credit: attribution.Credit, product_id: str, signal: Signal) -> None:
+        assert signal.purchase is not None  # noqa: S101 - for the type checker: the caller has looked
+        touch = credit.touch
+        found = self._known.recommendations[touch.recommendation_id]
+        line = lines.bought(signal.purchase, product_id, (found.price, found.currency))
+        self._pending.outcomes.append(
+            NewOutcome(
+                touch.recommendation_id,
+                credit.kind,
+                signal.at,
+                signal.sequence,
+                signal.purchase.purchase_id,
+                touch.at,
+                line.amount,
+                line.currency,
+            )
+        )
+        self._credited.add(signal.purchase.purchase_id)
+        if credit.kind == attribution.PURCHASE:
+            self._pending.purchased.add(touch.recommendation_id)
+
+    def _take_refund(self, signal: Signal) -> None:
+        if signal.refund is not None and signal.refund.purchase_id in self._credited:
+            self._pending.write(self._connection)  # the purchase may be of this very batch
+            refunds.take_off(self._connection, signal.refund)
+
+    def _touches(self, signal: Signal, product_id: str) -> Sequence[Touch]:
+        if signal.customer_key is None:
+            return ()
+        return self._known.touches.get((signal.customer_key, product_id), ())
+
+
+def _look_up(connection: Connection, signals: Sequence[Signal], windows: Windows) -> Known:
+    known = Known()
+    seeking = [signal for signal in signals if signal.needs_touches]
+    if seeking:
+        customers = {signal.customer_key for signal in seeking if signal.customer_key is not None}
+        since = min(signal.at for signal in seeking) - windows.longest
+        known.remember(recommendations.recent_touches(connection, customers, since, _few_products(seeking)))
+    keys = {key for signal in signals for key in signal.named}
+    keys.update(touch.recommendation_id for touches in known.touches.values() for touch in touches)
+    known.recommendations = recommendations.read_recommendations(connection, keys) if keys else {}
+    return known
+
+
+def _few_products(signals: Sequence[Signal]) -> Sequence[str]:
+    """Return the products in question when the batch is so small that it pays to look for them."""
+    few = len(signals) <= 2
+    return tuple({product_id for signal in signals for product_id in signal.products}) if few else ()
+
+
+def _credited_before(connection: Connection, signals: Iterable[Signal], known: Known) -> set[str]:
+    """Return the purchases of the batch that have credits already: those refunded, or (once more) bought."""
+    wanted = {signal.refund.purchase_id for signal in signals if signal.refund is not None}
+    if known.touches:
+        wanted |= {signal.purchase.purchase_id for signal in signals if signal.purchase is not None}
+    return {each.purchase_id for each in outcomes.credits_of(connection, wanted)}

@@ -1,0 +1,58 @@
+"""Responses to recommendations, gathered over a batch of events and written in a few statements."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.db import outcomes, recommendations
+from shared.db.engine import Connection
+from shared.db.outcomes import NewOutcome
+from shared.db.recommendations import LoggedRecommendation, Touch
+
+
+@dataclass
+class Known:
+    """What is known before an event: the recommendations that matter and the touches of each customer and product.
+
+    Touches of the batch itself are added as they happen, so that it makes no difference where a batch ends.
+    """
+
+    recommendations: dict[int, LoggedRecommendation] = field(default_factory=dict)
+    touches: defaultdict[tuple[int, str], list[Touch]] = field(default_factory=lambda: defaultdict(list))
+
+    def remember(self, touches: Iterable[Touch]) -> None:
+        """Add touches."""
+        for touch in touches:
+            self.touches[touch.customer_key, touch.product_id].append(touch)
+
+
+@dataclass
+class Pending:
+    """What is to be written."""
+
+    shown: dict[int, datetime] = field(default_factory=dict)
+    clicked: dict[int, datetime] = field(default_factory=dict)
+    carted: set[int] = field(default_factory=set)
+    dismissed: set[int] = field(default_factory=set)
+    purchased: set[int] = field(default_factory=set)
+    owners: dict[int, int] = field(default_factory=dict)
+    outcomes: list[NewOutcome] = field(default_factory=list)
+
+    def touch(self, kind: str, key: int, at: datetime) -> None:
+        """Note that a recommendation was `shown` or clicked (`click`); the latest moment of each is kept."""
+        moments = self.shown if kind == "shown" else self.clicked
+        moments[key] = max(at, moments.get(key, at))
+
+    def write(self, connection: Connection) -> None:
+        """Write it all and forget it."""
+        recommendations.assign_customers(connection, self.owners)
+        recommendations.mark_shown(connection, self.shown)
+        recommendations.mark_clicked(connection, self.clicked)
+        recommendations.mark_added_to_cart(connection, self.carted)
+        recommendations.mark_dismissed(connection, self.dismissed)
+        recommendations.mark_purchased(connection, self.purchased)
+        outcomes.add_outcomes(connection, self.outcomes)
+        for gathered in (self.shown, self.clicked, self.carted, self.dismissed, self.purchased, self.owners):
+            gathered.clear()
+        self.outcomes.clear()

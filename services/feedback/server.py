@@ -1,0 +1,47 @@
+"""Process entry of the feedback agent: `python -m services.feedback.server`."""
+
+from datetime import timedelta
+
+from quintet.feedback.v1 import feedback_service_pb2_grpc as pb_grpc
+
+from services.feedback.agent import FeedbackAgent
+from services.feedback.attribution import Windows
+from services.feedback.servicer import FeedbackServicer
+from shared.config import Settings
+from shared.db.engine import Database
+from shared.db.migrate import require_current
+from shared.events.catch_up import CatchUp
+from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
+
+SERVICE = "quintet.feedback.v1.FeedbackService"
+
+
+def make_agent(settings: Settings, database: Database) -> FeedbackAgent:
+    """Return the agent as configured."""
+    click = timedelta(days=settings.attribution_click_days)
+    view = timedelta(days=settings.attribution_view_days)
+    return FeedbackAgent(database, Windows(click, view))
+
+
+def build(settings: Settings, agent: FeedbackAgent) -> AgentServer:
+    """Return the server of `agent`."""
+    service = Service(FeedbackServicer(agent), pb_grpc.add_FeedbackServiceServicer_to_server, SERVICE)
+    return AgentServer("feedback", settings, [service])
+
+
+async def main(settings: Settings) -> None:
+    """Serve until stopped."""
+    database = Database(settings.database_url)
+    require_current(database)
+    agent = make_agent(settings, database)
+    catch_up = CatchUp("feedback", agent.apply_batch)
+    catch_up.start()
+    try:
+        await serve_until_stopped(build(settings, agent))
+    finally:
+        await catch_up.stop()
+        database.close()
+
+
+if __name__ == "__main__":
+    run("feedback", main)

@@ -1,0 +1,46 @@
+"""The feedback service as gRPC: translate, delegate, translate."""
+
+import asyncio
+from typing import Any
+
+from quintet.feedback.v1 import feedback_service_pb2 as pb
+from quintet.feedback.v1 import feedback_service_pb2_grpc as pb_grpc
+
+from services.feedback import convert
+from services.feedback.agent import FeedbackAgent
+
+
+class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
+    """Answers the calls of `quintet.feedback.v1.FeedbackService`."""
+
+    def __init__(self, agent: FeedbackAgent) -> None:
+        self._agent = agent
+
+    async def ApplyEvents(self, request: pb.ApplyEventsRequest, context: Any) -> pb.ApplyEventsResponse:
+        applied = await asyncio.to_thread(self._agent.apply_events, convert.to_sequence(request))
+        return pb.ApplyEventsResponse(applied_sequence=applied.sequence, applied=applied.events)
+
+    async def GetAlgorithmPerformance(
+        self, request: pb.GetAlgorithmPerformanceRequest, context: Any
+    ) -> pb.GetAlgorithmPerformanceResponse:
+        found = await asyncio.to_thread(self._agent.performance, *convert.to_period(request))
+        return pb.GetAlgorithmPerformanceResponse(algorithms=[convert.from_performance(each) for each in found])
+
+    async def GetAttribution(self, request: pb.GetAttributionRequest, context: Any) -> pb.GetAttributionResponse:
+        found = await asyncio.to_thread(self._agent.attribution, convert.to_purchase_id(request))
+        return pb.GetAttributionResponse(credits=[convert.from_credit(each) for each in found])
+
+    async def GetWeights(self, request: pb.GetWeightsRequest, context: Any) -> pb.GetWeightsResponse:
+        found = await asyncio.to_thread(self._agent.weights)
+        update_time = None if found.updated_at is None else convert.from_moment(found.updated_at)
+        return pb.GetWeightsResponse(weights=convert.from_weights(found.weights), update_time=update_time)
+
+    async def UpdateWeights(self, request: pb.UpdateWeightsRequest, context: Any) -> pb.UpdateWeightsResponse:
+        given = convert.to_weights(request)
+        if request.weights:
+            now_in_force = await asyncio.to_thread(self._agent.set_weights, given)
+        else:
+            now_in_force = await asyncio.to_thread(self._agent.learn_weights)
+        return pb.UpdateWeightsResponse(
+            weights=convert.from_weights(now_in_force.weights), rationale=now_in_force.rationale
+        )

@@ -1,0 +1,93 @@
+"""What an event of the log says about recommendations: most say nothing, and are told apart cheaply."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from quintet.type.v1.event_pb2 import Event, Purchase, Refund
+from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType
+
+from shared.db.event_log import LoggedEvent
+from shared.db.recommendations import recommendation_key
+
+FEEDBACK = "feedback"
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What one event says. Recommendations are keys; `cart_products` are the platform's ids.
+
+    `carted` and `dismissed` are set by feedback on the recommendation itself, `cart_products` by an `add_to_cart`
+    event. What is carted or dismissed was on screen; what is carted was acted on, so it counts as clicked.
+    """
+
+    sequence: int
+    kind: str
+    at: datetime
+    customer_key: int | None
+    shown: tuple[int, ...] = ()
+    clicked: int | None = None
+    carted: int | None = None
+    dismissed: int | None = None
+    cart_products: tuple[str, ...] = ()
+    purchase: Purchase | None = None
+    refund: Refund | None = None
+
+    @property
+    def named(self) -> tuple[int, ...]:
+        """All recommendations that the event names."""
+        return (*self.shown, *(key for key in (self.clicked, self.dismissed) if key is not None))
+
+    @property
+    def needs_touches(self) -> bool:
+        """Whether earlier clicks and impressions of the customer decide what the event means."""
+        return self.customer_key is not None and (self.purchase is not None or bool(self.cart_products))
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """The products that an earlier recommendation may be credited with."""
+        bought = tuple(line.product_id for line in self.purchase.items) if self.purchase is not None else ()
+        return self.cart_products + bought
+
+
+def read_signal(logged: LoggedEvent) -> Signal | None:
+    """Return what an event says about recommendations; None when that is nothing."""
+    if logged.kind == FEEDBACK:
+        return _of_feedback(logged)
+    event = Event.FromString(logged.payload)
+    if not event.recommendation_id and logged.kind not in ("add_to_cart", "purchase", "refund", "impression"):
+        return None
+    return Signal(
+        sequence=logged.sequence,
+        kind=logged.kind,
+        at=logged.occurred_at,
+        customer_key=logged.customer_key,
+        shown=_keys(event) if logged.kind == "impression" else (),
+        clicked=recommendation_key(event.recommendation_id),
+        cart_products=tuple(dict.fromkeys(item.product_id for item in event.add_to_cart.items)),
+        purchase=event.purchase if logged.kind == "purchase" else None,
+        refund=event.refund if logged.kind == "refund" else None,
+    )
+
+
+def _of_feedback(logged: LoggedEvent) -> Signal | None:
+    feedback = Feedback.FromString(logged.payload)
+    key = recommendation_key(feedback.recommendation_id)
+    if key is None:
+        return None
+    response = feedback.interaction_type
+    carted = response == InteractionType.INTERACTION_TYPE_ADD_TO_CART
+    return Signal(
+        sequence=logged.sequence,
+        kind=logged.kind,
+        at=logged.occurred_at,
+        customer_key=logged.customer_key,
+        shown=(key,) if response == InteractionType.INTERACTION_TYPE_SHOWN else (),
+        clicked=key if carted or response == InteractionType.INTERACTION_TYPE_CLICK else None,
+        carted=key if carted else None,
+        dismissed=key if response == InteractionType.INTERACTION_TYPE_DISMISS else None,
+    )
+
+
+def _keys(event: Event) -> tuple[int, ...]:
+    keys = (recommendation_key(each) for each in event.impression.recommendation_ids)
+    return tuple(dict.fromkeys(key for key in keys if key is not None))
