@@ -1,4 +1,4 @@
-"""Jobs run one of a kind at a time, keep their row up to date, and can be watched; the schedule starts them when due."""
+"""Jobs run one of a kind at a time, keep their row up to date and can be watched; the schedule starts them."""
 
 import asyncio
 from collections.abc import AsyncIterator
