@@ -17,25 +17,29 @@ class Fused:
     ----------
     names : tuple of str
         Algorithms that took part.
-    parts : ndarray of shape (n_algorithms, n_products), float32
-        What each gave to each product.
+    rows : ndarray of shape (n_candidates,), int64
+        Products that any of them proposes, ascending.
+    parts : ndarray of shape (n_algorithms, n_candidates), float32
+        What each gave to each of these.
     scores : ndarray of shape (n_products,), float32
         Sum of the parts, 0 to 1; 0 where nobody has an opinion or the product is not allowed.
     """
 
     names: tuple[str, ...]
+    rows: Longs
     parts: FloatArray
     scores: FloatArray
 
     def top(self, n: int) -> Rows:
         """Return the rows of the best `n` products with a score above 0, best first; equals by row."""
-        rows = np.flatnonzero(self.scores >= _threshold(self.scores, n))
-        return rows[np.argsort(-self.scores[rows], kind="stable")][:n].astype(np.int32)
+        return self.rows[np.argsort(-self.scores[self.rows], kind="stable")[:n]].astype(np.int32)
 
     def contributions(self, product: int) -> dict[str, float]:
         """Return what each algorithm gave to `product`, largest first, without those that gave nothing."""
-        parts = {name: float(part) for name, part in zip(self.names, self.parts[:, product], strict=True) if part > 0}
-        return dict(sorted(parts.items(), key=lambda item: (-item[1], item[0])))
+        column = np.flatnonzero(self.rows == product)
+        parts = zip(self.names, self.parts[:, column].sum(axis=1), strict=True)
+        given = {name: float(part) for name, part in parts if part > 0}
+        return dict(sorted(given.items(), key=lambda item: (-item[1], item[0])))
 
     def dominant(self, product: int) -> str | None:
         """Return the algorithm that gave most to `product`; None if nobody has an opinion of it."""
@@ -80,29 +84,38 @@ def fuse(
     require_positive(k=k, depth=depth)
     n_products = _common_length(scores)
     names = tuple(sorted(name for name in scores if _weight(weights, name) > 0))
-    parts = np.zeros((len(names), n_products), dtype=np.float32)
     total = sum(weights[name] for name in names)
-    for part, name in zip(parts, names, strict=True):
-        rows, ranks = ranked(scores[name], allowed, depth)
-        part[rows] = weights[name] / total * (k + 1.0) / (k + ranks)
-    return Fused(names, parts, np.minimum(parts.sum(axis=0), 1.0))
+    proposals = [ranked(scores[name], allowed, depth) for name in names]
+    rows, slots = _union([rows for rows, _ in proposals], n_products)
+    parts = np.zeros((len(names), len(rows)), dtype=np.float32)
+    for part, name, (own, ranks) in zip(parts, names, proposals, strict=True):
+        part[slots[own]] = weights[name] / total * (k + 1.0) / (k + ranks)
+    fused = np.zeros(n_products, dtype=np.float32)
+    fused[rows] = np.minimum(parts.sum(axis=0), 1.0)
+    return Fused(names, rows, parts, fused)
 
 
 def ranked(scores: FloatArray, allowed: Mask | None, depth: int) -> tuple[Longs, Longs]:
     """Return the rows within the first `depth` ranks and their ranks from 1; equal scores share the better rank."""
-    masked = scores if allowed is None else np.where(allowed, scores, np.float32(0.0))
-    rows = np.flatnonzero(masked >= _threshold(masked, depth))
-    ascending = np.sort(masked[rows])
-    better = len(rows) - np.searchsorted(ascending, masked[rows], side="right")
+    proposed = scores > 0 if allowed is None else (scores > 0) & allowed
+    rows = np.flatnonzero(proposed)
+    values = scores[rows]
+    if len(values) > depth:
+        kept = values >= np.partition(values, len(values) - depth)[len(values) - depth]
+        rows, values = rows[kept], values[kept]
+    better = len(values) - np.searchsorted(np.sort(values), values, side="right")
     return rows, better + 1
 
 
-def _threshold(scores: FloatArray, n: int) -> float:
-    """Return the `n`-th largest score, or the smallest positive number if fewer are above 0."""
-    positive = scores[scores > 0]
-    if len(positive) <= n:
-        return float(np.nextafter(np.float32(0.0), np.float32(1.0)))
-    return float(np.partition(positive, len(positive) - n)[len(positive) - n])
+def _union(proposals: list[Longs], n_products: int) -> tuple[Longs, Longs]:
+    """Return the rows in any proposal, ascending, and for each product its place among them."""
+    proposed = np.zeros(n_products, dtype=bool)
+    for rows in proposals:
+        proposed[rows] = True
+    union = np.flatnonzero(proposed)
+    slots = np.zeros(n_products, dtype=np.int64)
+    slots[union] = np.arange(len(union))
+    return union, slots
 
 
 def _common_length(scores: Mapping[str, FloatArray]) -> int:

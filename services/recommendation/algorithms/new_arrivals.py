@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
+from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask, Rows
 from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, ReasonKind, Shopper
 from services.recommendation.algorithms.checks import require_positive
 from services.recommendation.algorithms.interactions import DAY, decay
@@ -46,8 +46,12 @@ class NewArrivals(Algorithm):
     def score_with(self, added: Longs, category: Rows, shopper: Shopper) -> FloatArray:
         """Score a live catalogue: `added` and `category` as in `Interactions`, of any number of products."""
         shopper.require_within(len(added))
-        fit = (1.0 + _affinity(category, shopper)) / 2.0
-        return (_freshness(added, shopper.now, self) * fit).astype(np.float32)
+        scores = np.zeros(len(added), dtype=np.float32)
+        arrived = np.flatnonzero(_arrived(added, shopper.now, self.window_days))
+        if len(arrived):
+            fit = (1.0 + _affinity(category, shopper)[category[arrived] + 1]) / 2.0
+            scores[arrived] = decay(shopper.now - added[arrived], self.half_life_days) * fit
+        return scores
 
     def _fit(self, data: Interactions) -> None:
         self.added = data.added.astype(np.int64)
@@ -57,19 +61,20 @@ class NewArrivals(Algorithm):
         return self.score_with(self.added, self.category, shopper)
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
-        return Reason(ReasonKind.NEW_ARRIVAL) if _freshness(self.added, shopper.now, self)[product] > 0 else None
+        arrived = _arrived(self.added, shopper.now, self.window_days)[product]
+        return Reason(ReasonKind.NEW_ARRIVAL) if arrived else None
 
 
-def _freshness(added: Longs, now: int, config: NewArrivals) -> FloatArray:
-    age = now - added
-    arrived = (age < config.window_days * DAY) & (added >= added.min(initial=now) + DAY)
-    return np.where(arrived, decay(age, config.half_life_days), np.float32(0.0))
+def _arrived(added: Longs, now: int, window_days: float) -> Mask:
+    """Return which products are new: within the window, and not of the opening assortment."""
+    mask: Mask = added >= max(now - int(window_days * DAY), int(added.min(initial=now)) + DAY)
+    return mask
 
 
 def _affinity(category: Rows, shopper: Shopper) -> FloatArray:
-    """Return the share of the shopper's taste that lies in each product's category, shape (n_products,), 0 to 1."""
+    """Return the share of the shopper's taste that lies in each category, 0 to 1, at category code + 1."""
     rows, weights = shopper.weights()
     codes = category[rows] + 1
     mass = np.bincount(codes, weights, int(category.max(initial=-1)) + 2).astype(np.float32)
     mass[0] = 0.0
-    return (mass / max(float(mass.sum()), 1e-12))[category + 1].astype(np.float32)
+    return mass / np.float32(max(float(mass.sum()), 1e-12))

@@ -59,6 +59,8 @@ class Contributions:
 
     def dense(self) -> FloatArray:
         """Return the sum per column, shape (n_columns,), float32."""
+        if not len(self.columns):
+            return np.zeros(self.n_columns, dtype=np.float32)
         return np.bincount(self.columns, self.values, self.n_columns).astype(np.float32)
 
     def to(self, column: int) -> tuple[Rows, FloatArray]:

@@ -32,7 +32,7 @@ class Transitions(ItemToItem):
     """Longest distance within a session, in steps."""
     basket_weight: float = 0.3
     """Weight of one product leading to the next basket against one adjacent step in a session."""
-    top_k: int = 100
+    top_k: int = 60
     """Followers kept for each product."""
     source_power: float = 0.5
     """Exponent of the outgoing mass that a row is divided by, 0 to 1."""

@@ -1,0 +1,106 @@
+import hashlib
+import io
+import json
+
+import grpc
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.recommendation import artifact
+from services.recommendation.algorithms.popular import Popular
+from services.recommendation.algorithms.repurchase import Repurchase
+from services.recommendation.artifact import MAGIC, ArtifactError
+from services.recommendation.model import Model, train
+from tests.contract.algorithms.worlds import shop, shopper_of
+
+SMALL = artifact.dump(train(shop(), [Popular(), Repurchase()]))
+
+
+def sealed(arrays: dict[str, np.ndarray]) -> bytes:
+    """An artefact with a right checksum around any arrays."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    body = buffer.getvalue()
+    return MAGIC + hashlib.sha256(body).digest() + body
+
+
+def sealed_manifest(**manifest: object) -> bytes:
+    return sealed({"manifest": np.frombuffer(json.dumps(manifest).encode(), np.uint8)})
+
+
+def test_a_model_comes_back_as_it_was():
+    data = shop()
+    model = train(data)
+    restored = artifact.load(artifact.dump(model))
+    assert restored.metadata == model.metadata
+    for customer in range(0, 40, 7):
+        shopper = shopper_of(data, customer)
+        for name, scores in model.scores(shopper).items():
+            np.testing.assert_array_equal(restored.algorithms[name].score(shopper), scores)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10_000), st.integers(1, 8), st.integers(1, 8), st.integers(0, 30))
+def test_any_world_comes_back(seed, n_customers, n_products, n_events):
+    data = shop(seed, n_customers=n_customers, n_products=n_products, n_events=n_events)
+    model = train(data, [Popular(), Repurchase()])
+    restored = artifact.load(artifact.dump(model))
+    for name, scores in model.scores(shopper_of(data, 0)).items():
+        np.testing.assert_array_equal(restored.scores(shopper_of(data, 0))[name], scores)
+
+
+def test_the_same_model_gives_the_same_bytes():
+    model = artifact.load(SMALL)
+    assert artifact.dump(model) == SMALL
+    assert artifact.checksum(SMALL) == hashlib.sha256(SMALL).hexdigest()
+
+
+def test_a_model_without_algorithms_comes_back():
+    assert artifact.load(artifact.dump(Model({}, 3, 5))).n_products == 3
+
+
+@given(st.integers(0, len(SMALL) - 1), st.integers(1, 255))
+def test_any_damaged_byte_is_found(at, change):
+    damaged = bytearray(SMALL)
+    damaged[at] ^= change
+    with pytest.raises(ArtifactError):
+        artifact.load(bytes(damaged))
+
+
+@given(st.integers(0, len(SMALL) - 1))
+def test_a_cut_artefact_is_refused(length):
+    with pytest.raises(ArtifactError):
+        artifact.load(SMALL[:length])
+
+
+@given(st.binary(max_size=200))
+def test_foreign_bytes_are_refused(data):
+    with pytest.raises(ArtifactError, match="not a model of Quintet"):
+        artifact.load(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (sealed_manifest(format=2), "format 2 is not known, this Quintet reads up to 1"),
+        (sealed_manifest(format="x"), "no readable manifest"),
+        (sealed_manifest(), "no readable manifest"),
+        (sealed({"other": np.zeros(1)}), "no readable manifest"),
+        (sealed({"manifest": np.array([None])}), "not a NumPy archive"),
+        (MAGIC + hashlib.sha256(b"x").digest() + b"x", "not a NumPy archive"),
+        (sealed_manifest(format=1, algorithms={"magic": {}}), "do not fit together"),
+        (sealed_manifest(format=1, algorithms={"popular": {}}), "do not fit together"),
+        (sealed_manifest(format=1, algorithms={"popular": {"colour": 1}}), "do not fit together"),
+        (sealed_manifest(format=1, algorithms=[]), "do not fit together"),
+        (sealed_manifest(format=1, algorithms={}), "do not fit together"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_reason(data, message):
+    with pytest.raises(ArtifactError, match=message):
+        artifact.load(data)
+
+
+def test_the_error_is_data_loss():
+    assert ArtifactError("x").code is grpc.StatusCode.DATA_LOSS

@@ -1,0 +1,113 @@
+"""EASE, item neighbourhoods and the factorisation against slow, obvious twins."""
+
+import numpy as np
+
+from services.recommendation.algorithms import ease
+from services.recommendation.algorithms.base import ReasonKind, Shopper
+from services.recommendation.algorithms.ease import Ease, gram, most_popular
+from services.recommendation.algorithms.item_knn import ItemKnn, bm25
+from services.recommendation.algorithms.item_to_item import taste
+from services.recommendation.algorithms.matrix_factorization import MatrixFactorization
+from services.recommendation.algorithms.sparse import confidence, preferences
+from tests.contract.algorithms.worlds import NOW, browsing, buyer, checkerboard, shop, shopper_of
+
+
+def test_ease_solves_the_ridge_problem_of_each_product():
+    "column j of B is the ridge regression of product j on all the others"
+    data = shop()
+    x = preferences(data, 120.0).toarray().astype(np.float64)
+    weights = Ease(l2=7.0, top_k=30).fit(data).neighbours.toarray()
+    for j in (0, 11, 29):
+        others = np.arange(30) != j
+        a = x[:, others]
+        solved = np.linalg.solve(a.T @ a + 7.0 * np.eye(29), a.T @ x[:, j])
+        np.testing.assert_allclose(weights[others, j], solved, atol=1e-4)
+        assert weights[j, j] == 0.0
+
+
+def test_ease_keeps_the_strongest_sources_of_each_target():
+    full = Ease(top_k=30).fit(shop()).neighbours.toarray()
+    cut = Ease(top_k=4).fit(shop()).neighbours.toarray()
+    assert (np.count_nonzero(cut, axis=0) == 4).all()
+    for j in range(30):
+        np.testing.assert_array_equal(np.sort(np.abs(cut[:, j]))[-4:], np.sort(np.abs(full[:, j]))[-4:])
+
+
+def test_ease_models_only_the_most_popular():
+    data = shop()
+    popular = set(most_popular(preferences(data, 120.0), 10).tolist())
+    weights = Ease(max_products=10).fit(data).neighbours
+    assert len(popular) == 10
+    assert set(weights.indices.tolist()) == popular
+
+
+def test_dense_and_sparse_gram_agree(monkeypatch):
+    x = preferences(shop(), 120.0)
+    monkeypatch.setattr(ease, "BATCH_CUSTOMERS", 7)
+    monkeypatch.setattr(ease, "DENSE_GAIN", 1e-9)
+    by_sparse = gram(x)
+    monkeypatch.setattr(ease, "DENSE_GAIN", 1e9)
+    np.testing.assert_allclose(gram(x), by_sparse, rtol=1e-5)
+
+
+def test_item_knn_is_the_shrunk_cosine_of_weighted_preferences():
+    data = shop()
+    knn = ItemKnn(top_k=30, shrink=3.0)
+    x = bm25(preferences(data, knn.half_life_days), knn.k1, knn.b).toarray()
+    norms = np.sqrt((x**2).sum(axis=0) + 3.0)
+    cosine = x.T @ x / norms / norms[:, None]
+    np.fill_diagonal(cosine, 0.0)
+    np.testing.assert_allclose(knn.fit(data).neighbours.toarray(), cosine, rtol=1e-4, atol=1e-6)
+
+
+def test_bm25_counts_a_long_history_less():
+    weighted = bm25(preferences(checkerboard(6).where(np.arange(12) < 3), 120.0), 1.2, 1.0)
+    assert weighted.data.max() <= 2.2
+    long, short = weighted[[0]].data, weighted[[1]].data
+    assert long.max() < short.max()
+
+
+def test_reason_names_what_was_bought_viewed_or_in_the_cart():
+    knn = ItemKnn().fit(checkerboard(10))
+    bought = knn.explain(buyer((2, 3), (4, 1)), 6)
+    assert bought is not None
+    assert bought.kind is ReasonKind.BECAUSE_YOU_BOUGHT
+    assert set(bought.products) == {2, 4}
+    assert knn.explain(browsing(2), 6).kind is ReasonKind.BECAUSE_YOU_VIEWED
+    assert knn.explain(browsing(cart=(2,)), 6).kind is ReasonKind.BOUGHT_TOGETHER
+    assert knn.explain(browsing(2), 5) is None
+
+
+def test_taste_keeps_the_strongest_products():
+    rows, values = taste(buyer((1, 90), (2, 50), (3, 1)), 10.0, 2)
+    assert rows.tolist() == [2, 3]
+    np.testing.assert_allclose(values, confidence(np.float32([5 * 2**-5, 5 * 2**-0.1])), rtol=1e-5)
+
+
+def test_factors_are_orthonormal_and_few():
+    model = MatrixFactorization(embedding_size=5).fit(shop())
+    np.testing.assert_allclose(model.factors.T @ model.factors, np.eye(5), atol=1e-4)
+
+
+def test_fold_in_projects_on_the_taste_space():
+    data = shop()
+    model = MatrixFactorization(embedding_size=5, damping=0.4, min_customers=1).fit(data)
+    shopper = shopper_of(data, 1)
+    x = np.zeros(30, np.float32)
+    rows, values = taste(shopper, model.half_life_days, model.max_history)
+    x[rows] = values * model.scale[rows]
+    expected = np.maximum(x @ model.factors @ model.factors.T, 0.0)
+    np.testing.assert_allclose(model.score(shopper), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_rare_products_get_no_factors():
+    model = MatrixFactorization(min_customers=9).fit(checkerboard(20).where(checkerboard(20).products != 3))
+    assert model.slots[3] == -1
+    assert model.score(browsing(1, 3))[3] == 0.0
+    assert model.explain(browsing(1), 3) is None
+
+
+def test_a_shopper_known_by_rare_products_only_gets_nothing():
+    model = MatrixFactorization(min_customers=9).fit(checkerboard(20).where(checkerboard(20).products != 3))
+    assert not model.score(browsing(3)).any()
+    assert not model.score(Shopper(now=NOW)).any()
