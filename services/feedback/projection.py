@@ -5,7 +5,6 @@ have to do with no recommendation, as when history is imported, costs one look-u
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from services.feedback import attribution, lines, refunds
 from services.feedback.attribution import Windows
@@ -61,9 +60,7 @@ class _Projection:
             return None
         self._pending.touch(kind, key, signal.at)
         self._pending.outcomes.append(NewOutcome(key, kind, signal.at, signal.sequence))
-        if found.customer_key is not None:
-            touch = Touch(key, found.customer_key, found.product_id, kind, signal.at, signal.sequence)
-            self._known.remember([touch])
+        self._known.remember([Touch(key, found.customer_key, found.product_id, kind, signal.at, signal.sequence)])
         return found
 
     def _owned(self, key: int, signal: Signal) -> LoggedRecommendation | None:
@@ -73,7 +70,7 @@ class _Projection:
             EVENTS.labels(signal.kind, "unknown_recommendation").inc()
         elif found.customer_key is None and signal.customer_key is not None:
             self._pending.owners[key] = signal.customer_key
-            found = self._known.recommendations[key] = replace(found, customer_key=signal.customer_key)
+            return self._known.adopt(key, signal.customer_key)
         return found
 
     def _cart(self, key: int, signal: Signal) -> None:
@@ -145,7 +142,9 @@ def _look_up(connection: Connection, signals: Sequence[Signal], windows: Windows
         known.remember(recommendations.recent_touches(connection, customers, since, _few_products(seeking)))
     keys = {key for signal in signals for key in signal.named}
     keys.update(touch.recommendation_id for touches in known.touches.values() for touch in touches)
-    known.recommendations = recommendations.read_recommendations(connection, keys) if keys else {}
+    known.recommendations = recommendations.read_recommendations(connection, keys)
+    nobodys = {key for key, found in known.recommendations.items() if found.customer_key is None and found.was_shown}
+    known.remember(recommendations.touches_of(connection, nobodys))
     return known
 
 

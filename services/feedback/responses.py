@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.db import outcomes, recommendations
@@ -15,16 +15,28 @@ from shared.db.recommendations import LoggedRecommendation, Touch
 class Known:
     """What is known before an event: the recommendations that matter and the touches of each customer and product.
 
-    Touches of the batch itself are added as they happen, so that it makes no difference where a batch ends.
+    Touches of the batch itself are added as they happen, so that it makes no difference where a batch ends. Touches by
+    nobody known are kept by recommendation, until it turns out who it was.
     """
 
     recommendations: dict[int, LoggedRecommendation] = field(default_factory=dict)
     touches: defaultdict[tuple[int, str], list[Touch]] = field(default_factory=lambda: defaultdict(list))
+    nobodys: defaultdict[int, list[Touch]] = field(default_factory=lambda: defaultdict(list))
 
     def remember(self, touches: Iterable[Touch]) -> None:
         """Add touches."""
         for touch in touches:
-            self.touches[touch.customer_key, touch.product_id].append(touch)
+            if touch.customer_key is None:
+                self.nobodys[touch.recommendation_id].append(touch)
+            else:
+                self.touches[touch.customer_key, touch.product_id].append(touch)
+
+    def adopt(self, key: int, customer_key: int) -> LoggedRecommendation:
+        """Make a recommendation for nobody known, and its touches, a customer's, and return it."""
+        adopted = replace(self.recommendations[key], customer_key=customer_key)
+        self.recommendations[key] = adopted
+        self.remember(replace(touch, customer_key=customer_key) for touch in self.nobodys.pop(key, []))
+        return adopted
 
 
 @dataclass

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, literal_column, or_, select, update
 
 from shared.db.batches import batches
 from shared.db.schema import products, recommendation_outcomes, recommendations
@@ -61,11 +61,12 @@ class LoggedRecommendation:
 class Touch:
     """A moment at which a customer saw (`kind` is `shown`) or clicked (`click`) a recommendation.
 
-    `product_id` is the platform's id; `sequence` the number of the event in the log.
+    `customer_key` is None for a visitor nobody knows, `product_id` the platform's id, and `sequence` the number of the
+    event in the log.
     """
 
     recommendation_id: int
-    customer_key: int
+    customer_key: int | None
     product_id: str
     kind: str
     at: datetime
@@ -167,24 +168,8 @@ def recent_touches(
     `product_ids` narrows it to these products when there are few; the answer may hold others.
     """
     columns = recommendations.c
-    outcomes = recommendation_outcomes.c
-    query = (
-        select(
-            columns.id,
-            columns.customer_id,
-            products.c.external_id,
-            outcomes.kind,
-            outcomes.occurred_at,
-            outcomes.event_sequence,
-        )
-        .join(products, products.c.product_id == columns.product_id)
-        .join(recommendation_outcomes, outcomes.recommendation_id == columns.id)
-        .where(
-            or_(columns.shown_at >= since, columns.clicked_at >= since),
-            outcomes.kind.in_(("shown", "click")),
-            outcomes.occurred_at >= since,
-        )
-        .order_by(outcomes.occurred_at, outcomes.event_sequence, columns.id)
+    query = _touches().where(
+        or_(columns.shown_at >= since, columns.clicked_at >= since), recommendation_outcomes.c.occurred_at >= since
     )
     if 0 < len(product_ids) <= FEW_PRODUCTS:
         few = select(products.c.product_id).where(products.c.external_id.in_(product_ids))
@@ -196,6 +181,16 @@ def recent_touches(
     ]
 
 
+def touches_of(connection: Connection, ids: Iterable[int]) -> list[Touch]:
+    """Return when recommendations were seen and clicked, whoever it was, oldest first."""
+    query = _touches()
+    return [
+        Touch(*row)
+        for some in batches(sorted(set(ids)))
+        for row in connection.execute(query.where(recommendations.c.id.in_(some)))
+    ]
+
+
 def dismissed_products(connection: Connection, customer_key: int) -> set[int]:
     """Return the keys of the products a customer said no to; they are never recommended to them again."""
     columns = recommendations.c
@@ -203,6 +198,25 @@ def dismissed_products(connection: Connection, customer_key: int) -> set[int]:
     dismissed: ColumnElement[bool] = literal_column("was_dismissed")
     query = select(columns.product_id).where(columns.customer_id == customer_key, dismissed).distinct()
     return set(connection.execute(query).scalars())
+
+
+def _touches() -> Select[Any]:
+    columns = recommendations.c
+    outcomes = recommendation_outcomes.c
+    return (
+        select(
+            columns.id,
+            columns.customer_id,
+            products.c.external_id,
+            outcomes.kind,
+            outcomes.occurred_at,
+            outcomes.event_sequence,
+        )
+        .join(products, products.c.product_id == columns.product_id)
+        .join(recommendation_outcomes, outcomes.recommendation_id == columns.id)
+        .where(outcomes.kind.in_(("shown", "click")))
+        .order_by(outcomes.occurred_at, outcomes.event_sequence, columns.id)
+    )
 
 
 def _row(row: NewRecommendation) -> dict[str, Any]:

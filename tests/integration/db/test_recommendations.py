@@ -22,6 +22,7 @@ from shared.db.recommendations import (
     read_recommendations,
     recent_touches,
     recommendation_key,
+    touches_of,
 )
 from tests.integration.feedback.world import ANN, BOB, NOON, marks, open_shop, recommend
 
@@ -132,6 +133,22 @@ def test_recent_touches_can_be_narrowed_to_products(connection: Connection) -> N
     add_outcomes(connection, [NewOutcome(key, "click", NOON, 1) for key in keys])
     mark_clicked(connection, dict.fromkeys(keys, NOON))
     assert [touch.product_id for touch in recent_touches(connection, [ANN], NOON, ["p2"])] == ["p2"]
+
+
+def test_the_touches_of_a_recommendation_are_those_of_anybody(connection: Connection) -> None:
+    nobodys, other = recommend(connection, 1, None), recommend(connection, 2)
+    rows = [
+        (nobodys, "click", NOON),
+        (nobodys, "shown", NOON - HOUR),
+        (nobodys, "dismiss", NOON),
+        (other, "shown", NOON),
+    ]
+    add_outcomes(connection, [NewOutcome(key, kind, at, 1) for key, kind, at in rows])
+    touches = touches_of(connection, [nobodys])
+    assert [(touch.customer_key, touch.kind, touch.at) for touch in touches] == [
+        (None, "shown", NOON - HOUR),
+        (None, "click", NOON),
+    ]
 
 
 def test_dismissed_products_are_the_customers_own(connection: Connection) -> None:

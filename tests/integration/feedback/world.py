@@ -3,8 +3,25 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from quintet.type.v1.event_pb2 import (
+    Event,
+    Impression,
+    ProductQuantity,
+    ProductView,
+    Purchase,
+    PurchaseLine,
+    Refund,
+)
+from quintet.type.v1.money_pb2 import Money
+from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType
 from sqlalchemy import Connection, select
 
+from services.feedback.attribution import Windows
+from services.feedback.projection import project
+from shared.db import event_log
+from shared.db.engine import Database
+from shared.db.event_log import NewEvent
+from shared.db.log_consumer import LogConsumer
 from shared.db.recommendations import NewRecommendation, log_recommendations
 from shared.db.schema import customers, products, recommendation_outcomes, recommendations
 
@@ -43,3 +60,59 @@ def marks(connection: Connection, recommendation: int) -> set[str]:
     columns = [recommendations.c[f"was_{name}"] for name in names]
     row = connection.execute(select(*columns).where(recommendations.c.id == recommendation)).one()
     return {name for name, flag in zip(names, row, strict=True) if flag}
+
+
+class Log:
+    """Writes events into the log of a database, and applies them."""
+
+    def __init__(self, database: Database, batch: int = 500, windows: Windows | None = None) -> None:
+        self.database = database
+        self._consumer = LogConsumer(
+            database, "feedback", lambda c, events: project(c, events, windows or Windows()), batch
+        )
+        self._count = 0
+
+    def add(self, at: datetime, customer: int | None = ANN, recommendation: int | None = None, **detail: Any) -> None:
+        """Append an event with one detail, such as `product_view=ProductView(...)`, of a customer's key."""
+        event = Event(recommendation_id="" if recommendation is None else str(recommendation), **detail)
+        self._append(str(event.WhichOneof("detail")), at, customer, event.SerializeToString())
+
+    def respond(self, at: datetime, recommendation: int | str, response: str, customer: int | None = None) -> None:
+        """Append feedback such as `CLICK`."""
+        kind = InteractionType.Value(f"INTERACTION_TYPE_{response}")
+        feedback = Feedback(recommendation_id=str(recommendation), interaction_type=kind)
+        self._append("feedback", at, customer, feedback.SerializeToString())
+
+    def see(self, at: datetime, *recommendations: int, customer: int | None = ANN) -> None:
+        """Append an impression."""
+        self.add(at, customer, impression=Impression(recommendation_ids=[str(each) for each in recommendations]))
+
+    def click(self, at: datetime, recommendation: int, product: str = "p1", customer: int | None = ANN) -> None:
+        """Append a product view that a recommendation led to."""
+        self.add(at, customer, recommendation, product_view=ProductView(product_id=product))
+
+    def buy(self, at: datetime, order: str, *lines: PurchaseLine, customer: int = ANN) -> None:
+        """Append a purchase; of one `p1` for 1.00 EUR when no lines are given."""
+        items = lines or (line("p1", 100),)
+        self.add(at, customer, purchase=Purchase(purchase_id=order, items=items))
+
+    def refund(self, at: datetime, order: str, amount: int | None = None, **units: float) -> None:
+        """Append a refund of some products or, without any, of the whole order."""
+        items = [ProductQuantity(product_id=name, quantity=quantity) for name, quantity in units.items()]
+        money = None if amount is None else Money(currency_code="EUR", amount_minor=amount)
+        self.add(at, refund=Refund(purchase_id=order, items=items, amount=money))
+
+    def apply(self) -> None:
+        """Apply all that is new."""
+        self._consumer.apply()
+
+    def _append(self, kind: str, at: datetime, customer: int | None, payload: bytes) -> None:
+        self._count += 1
+        with self.database.write() as connection:
+            event_log.append(connection, [NewEvent(f"e{self._count}", customer, kind, at, payload)])
+
+
+def line(product: str, amount: int | None = None, quantity: float = 1) -> PurchaseLine:
+    """Return a line of an order; amounts are in cents of a Euro."""
+    money = None if amount is None else Money(currency_code="EUR", amount_minor=amount)
+    return PurchaseLine(product_id=product, quantity=quantity, amount=money)
