@@ -1,0 +1,222 @@
+"""The recommendation agent: decides what to show a shopper and why, and keeps the models that it decides with."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from services.recommendation import ranking
+from services.recommendation.context import Situation, read_situation
+from services.recommendation.explain import explained
+from services.recommendation.keeper import KIND, Keeper, Serving
+from services.recommendation.logbook import Logbook
+from services.recommendation.ranking import Ranked
+from services.recommendation.request import Answer, Explanation, Filters, Pick, Price, Query
+from services.recommendation.rules import allowed_rows, permits
+from services.recommendation.selection import Plan, choose
+from services.recommendation.weights import LatestWeights
+from shared.config import Settings
+from shared.db import models, products
+from shared.db.engine import Database, StaleReference
+from shared.db.models import ModelVersion
+from shared.db.products import Product
+from shared.db.recommendations import NewRecommendation
+from shared.errors import Conflict, QuintetError, Unavailable
+from shared.jobs import Progress, run_job
+from shared.telemetry import FALLBACKS
+
+TRAINING = "services.recommendation.train"
+SPARE = 10
+"""Candidates beyond the limit, for those that went out of stock a moment ago."""
+COLD_START = "cold_start"
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A product chosen, as it is now."""
+
+    row: int
+    product: Product
+    score: float
+    contributions: dict[str, float]
+    explanation: Explanation
+
+    @property
+    def algorithm(self) -> str:
+        return next(iter(self.contributions), "popular")
+
+
+class RecommendationAgent:
+    """Answers from models in memory and the history in the database. `start` before use, `stop` after."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+        self._keeper = Keeper(database)
+        self._logbook = Logbook(database)
+        self._weights = LatestWeights()
+        self._training = False
+
+    def start(self) -> None:
+        """Load the active model and begin to follow changes."""
+        self._keeper.start()
+        self._logbook.start()
+
+    def stop(self) -> None:
+        """Write what still waits and end what `start` began. Safe to repeat."""
+        self._logbook.stop()
+        self._keeper.stop()
+
+    def recommend(self, query: Query) -> Answer:
+        """Return recommendations, each logged.
+
+        Raises
+        ------
+        NotFound
+            If the customer, or a product that the context names, is not known.
+        Unavailable
+            If the database is out of reach.
+        """
+        try:
+            return self._answer(query)
+        except StaleReference:
+            # The customer was erased, or the visitor became a customer, since we looked: look again.
+            log.info("the shopper changed during the call")
+        try:
+            return self._answer(query)
+        except StaleReference as error:
+            raise Unavailable("the shopper changes while being answered; try again") from error
+
+    def versions(self) -> list[ModelVersion]:
+        """Return the model versions, newest first."""
+        with self._database.read() as connection:
+            return models.list_versions(connection, KIND)
+
+    def activate(self, version: str) -> ModelVersion:
+        """Put a model version in force, here at once and in other replicas within a second.
+
+        The version before stays in force when the new one cannot be loaded. Raises NotFound for an unknown version,
+        DataLoss for a damaged one.
+        """
+        with self._database.read() as connection:
+            before = models.active_version(connection, KIND)
+        activated = models.activate(self._database, KIND, version)
+        try:
+            self._keeper.reload()
+        except QuintetError:
+            if before is not None and before != version:
+                models.activate(self._database, KIND, before)
+            raise
+        return activated
+
+    async def train(self) -> AsyncIterator[Progress]:
+        """Train in a child process, use the new model at once, and yield the progress.
+
+        Raises Conflict while another training runs, FailedPrecondition when there is nothing to learn from.
+        """
+        if self._training:
+            raise Conflict("a training is under way already")
+        self._training = True
+        try:
+            async for progress in run_job(TRAINING, self._settings):
+                if progress.result is not None:
+                    await asyncio.to_thread(self._keeper.reload)
+                yield progress
+        finally:
+            self._training = False
+
+    def _answer(self, query: Query) -> Answer:
+        with self._database.read() as connection:
+            serving = self._keeper.serving(connection)
+            situation = read_situation(connection, query, serving)
+            weights = self._weights.read(connection)
+        plan = choose(query.context.page, weights, situation.evidence)
+        ranked = _ranked(serving, situation, plan, query.filters)
+        rows = ranking.shortlist(ranked, serving.catalogue, plan.purpose, query.limit, SPARE)
+        chosen = self._chosen(rows.tolist(), serving, situation, ranked, query)
+        strategy = plan.strategy if serving.bundle else COLD_START
+        now = datetime.now(UTC)
+        ids = self._logbook.append(_log_rows(chosen, situation, query, strategy, serving.version, now))
+        picks = tuple(_pick(each, number) for each, number in zip(chosen, ids, strict=True))
+        return Answer(picks, serving.version, strategy, self._fallbacks(serving, ranked), now)
+
+    def _chosen(
+        self, rows: Sequence[int], serving: Serving, situation: Situation, ranked: Ranked, query: Query
+    ) -> list[_Chosen]:
+        """Read the candidates as they are now and keep the first that may still be shown."""
+        keys = {int(serving.catalogue.keys[row]): row for row in rows}
+        with self._database.read() as connection:
+            fresh = products.get_products_by_key(connection, keys)
+        shown = [key for key in keys if key in fresh and permits(fresh[key], query.filters)][: query.limit]
+        return [_explained(keys[key], fresh[key], serving, situation, ranked) for key in shown]
+
+    def _fallbacks(self, serving: Serving, ranked: Ranked) -> tuple[str, ...]:
+        taken = [] if serving.bundle else ["no_model"]
+        if self._keeper.broken not in ("", serving.version):
+            taken.append("model_load_failed")
+        taken += [f"algorithm_failed:{name}" for name in ranked.failed]
+        for reason in taken:
+            FALLBACKS.labels("recommendation", reason).inc()
+        return tuple(taken)
+
+
+def _ranked(serving: Serving, situation: Situation, plan: Plan, filters: Filters) -> Ranked:
+    allowed = allowed_rows(serving.catalogue, filters, situation.excluded(plan.purpose.bought))
+    if plan.purpose.bought:
+        never = allowed.copy()
+        never[situation.bought] = False
+        allowed &= ~never
+    return ranking.rank(serving.scorers, plan.weights, situation.views, allowed)
+
+
+def _explained(row: int, product: Product, serving: Serving, situation: Situation, ranked: Ranked) -> _Chosen:
+    reason = ranking.explain(ranked, serving.scorers, situation.views, row)
+    explanation = explained(reason, serving.catalogue, serving.groups, situation.views.search)
+    return _Chosen(row, product, float(ranked.fused.scores[row]), ranked.fused.contributions(row), explanation)
+
+
+def _log_rows(
+    chosen: Sequence[_Chosen], situation: Situation, query: Query, strategy: str, version: str, now: datetime
+) -> list[NewRecommendation]:
+    request_id = uuid.uuid4().hex
+    return [
+        NewRecommendation(
+            request_id=request_id,
+            customer_key=situation.person.key,
+            product_key=each.product.key,
+            position=position,
+            score=each.score,
+            algorithm=each.algorithm,
+            page_type=query.context.page.value,
+            generated_at=now,
+            contributions=each.contributions,
+            reason={
+                "kind": each.explanation.kind,
+                "product_ids": list(each.explanation.product_ids),
+                "group": each.explanation.group,
+            },
+            strategy=strategy,
+            model_version=version,
+        )
+        for position, each in enumerate(chosen, start=1)
+    ]
+
+
+def _pick(chosen: _Chosen, recommendation_id: int) -> Pick:
+    product = chosen.product
+    return Pick(
+        recommendation_id=recommendation_id,
+        product_id=product.external_id,
+        product_name=product.name,
+        category=product.category,
+        price=None if product.price is None else Price(product.price, product.currency or ""),
+        image_url=product.image_urls[0] if product.image_urls else "",
+        score=chosen.score,
+        algorithm=chosen.algorithm,
+        explanation=chosen.explanation,
+        contributions=chosen.contributions,
+    )

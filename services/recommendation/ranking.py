@@ -1,0 +1,118 @@
+"""Ranking: scores of the chosen algorithms, fused, spread over different things.
+
+An algorithm that fails is left out: the answer is made without it and says so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import structlog
+
+from services.recommendation.algorithms.arrays import FloatArray, Mask, Rows
+from services.recommendation.algorithms.base import Reason
+from services.recommendation.algorithms.diversity import rerank
+from services.recommendation.algorithms.fusion import Fused, fuse
+from services.recommendation.catalogue import Catalogue
+from services.recommendation.scorers import Scorer, Views
+from services.recommendation.selection import SEARCH, Purpose
+from shared.telemetry import FALLBACKS
+
+SMALLEST_POOL = 60
+POOL_PER_PLACE = 4
+MATCHING = 0.5
+"""Share of a search from which a product matches it."""
+LAST_RESORT = {"popular": 1.0}
+"""Weights when every algorithm failed."""
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """Scores fused over the allowed products, what the algorithms said, and who failed."""
+
+    fused: Fused
+    scores: Mapping[str, FloatArray]
+    failed: tuple[str, ...]
+
+
+def score_all(
+    scorers: Mapping[str, Scorer], weights: Mapping[str, float], views: Views
+) -> tuple[dict[str, FloatArray], tuple[str, ...]]:
+    """Return the scores of the algorithms that are there and have a weight, and the names of those that failed."""
+    scores: dict[str, FloatArray] = {}
+    failed: list[str] = []
+    for name in weights.keys() & scorers.keys():
+        try:
+            scores[name] = _finite(scorers[name].score(views))
+        except Exception:
+            log.exception("algorithm failed", algorithm=name)
+            failed.append(name)
+    return scores, tuple(sorted(failed))
+
+
+def rank(scorers: Mapping[str, Scorer], weights: Mapping[str, float], views: Views, allowed: Mask) -> Ranked:
+    """Score, leave out who fails, and fuse over the allowed products; popular ones when all fail."""
+    scores, failed = score_all(scorers, weights, views)
+    if not scores:
+        scores, weights = score_all(scorers, LAST_RESORT, views)[0], LAST_RESORT
+        failed = (*failed, "all")
+    if not scores:
+        scores = {"popular": np.ones(len(allowed), np.float32)}
+    return Ranked(fuse(scores, weights, allowed=allowed), scores, failed)
+
+
+def shortlist(ranked: Ranked, catalogue: Catalogue, purpose: Purpose, limit: int, spare: int) -> Rows:
+    """Return up to `limit + spare` rows, best first, different from each other as the page's purpose says.
+
+    What matches a search comes before all that does not.
+    """
+    pool = max(SMALLEST_POOL, POOL_PER_PLACE * (limit + spare))
+    matching = ranked.scores[SEARCH] >= MATCHING if SEARCH in ranked.scores else None
+    if matching is None or not matching.any():
+        candidates = _diverse(ranked.fused, catalogue, purpose, pool)
+    else:
+        tiers = (matching, ~matching)
+        parts = [replace(ranked.fused, scores=ranked.fused.scores * tier) for tier in tiers]
+        candidates = np.concatenate([_diverse(part, catalogue, purpose, pool) for part in parts])
+    return _spread(candidates, catalogue, purpose.category_share, limit)[: limit + spare]
+
+
+def explain(ranked: Ranked, scorers: Mapping[str, Scorer], views: Views, row: int) -> Reason | None:
+    """Return the reason of the algorithm that gave most, of the next where it has none; None where nobody has one."""
+    for name in ranked.fused.contributions(row):
+        try:
+            reason = scorers[name].explain(views, row)
+        except Exception:
+            log.exception("explanation failed", algorithm=name)
+            FALLBACKS.labels("recommendation", f"explanation_failed:{name}").inc()
+            continue
+        if reason is not None:
+            return reason
+    return None
+
+
+def _finite(scores: FloatArray) -> FloatArray:
+    if not np.isfinite(scores.sum()):
+        raise ValueError("scores are not finite")
+    return scores
+
+
+def _diverse(fused: Fused, catalogue: Catalogue, purpose: Purpose, pool: int) -> Rows:
+    rows = fused.top(pool)
+    if purpose.trade_off == 1.0:
+        return rows
+    order = rerank(fused.scores[rows], catalogue.embeddings[rows], len(rows), purpose.trade_off)
+    return rows[order]
+
+
+def _spread(rows: Rows, catalogue: Catalogue, share: float, limit: int) -> Rows:
+    """Move what exceeds a category's share of the list behind the others."""
+    most = max(2, int(np.ceil(share * limit)))
+    counts: dict[int, int] = {}
+    within: list[int] = []
+    beyond: list[int] = []
+    for row, category in zip(rows.tolist(), catalogue.category[rows].tolist(), strict=True):
+        counts[category] = counts.get(category, 0) + 1
+        (within if category < 0 or counts[category] <= most else beyond).append(row)
+    return np.array(within + beyond, dtype=np.int32)

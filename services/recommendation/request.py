@@ -1,0 +1,102 @@
+"""What is asked of the recommendation agent and what it answers, as plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+DEFAULT_LIMIT = 10
+MAX_LIMIT = 100
+
+
+class Page(StrEnum):
+    """Kinds of pages, named as in the contract."""
+
+    HOME = "HOME"
+    PRODUCT = "PRODUCT"
+    CATEGORY = "CATEGORY"
+    CART = "CART"
+    SEARCH = "SEARCH"
+    POST_PURCHASE = "POST_PURCHASE"
+    BUY_AGAIN = "BUY_AGAIN"
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where and why recommendations are asked for; ids are the platform's. Empty means: what the events left."""
+
+    page: Page = Page.HOME
+    product_id: str = ""
+    category: str = ""
+    cart_product_ids: tuple[str, ...] = ()
+    purchased_product_ids: tuple[str, ...] = ()
+    search_query: str = ""
+    session_id: str = ""
+
+
+@dataclass(frozen=True)
+class Price:
+    """An amount in minor units of a currency."""
+
+    amount: int
+    currency: str
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which products may be shown; all conditions hold at once. Empty `categories` and `page_category` mean all."""
+
+    categories: frozenset[str] = frozenset()
+    page_category: str = ""
+    min_price: Price | None = None
+    max_price: Price | None = None
+    exclude_product_ids: frozenset[str] = frozenset()
+    in_stock_only: bool = False
+
+
+@dataclass(frozen=True)
+class Query:
+    """One call: who asks, where, how many, and which products may be shown."""
+
+    customer_id: str = ""
+    visitor_id: str = ""
+    context: Context = Context()
+    limit: int = DEFAULT_LIMIT
+    filters: Filters = Filters()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a product is recommended: kind in lower case, the platform's ids of its sources, group, sentence."""
+
+    kind: str
+    product_ids: tuple[str, ...] = ()
+    group: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One recommended product as it is now. `contributions` are largest first and add up to `score`."""
+
+    recommendation_id: int
+    product_id: str
+    product_name: str
+    category: str
+    price: Price | None
+    image_url: str
+    score: float
+    algorithm: str
+    explanation: Explanation
+    contributions: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Picks, best first, and how they came about. `model_version` is empty before the first training."""
+
+    picks: tuple[Pick, ...]
+    model_version: str
+    strategy: str
+    fallbacks: tuple[str, ...]
+    generated_at: datetime

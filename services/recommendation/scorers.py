@@ -1,0 +1,204 @@
+"""Scorers: the algorithms as they answer now, over the live catalogue.
+
+A trained algorithm knows the products of its training; products that came later get no score from it. What needs no
+training (content, new arrivals, search words) looks at the live catalogue, so a product added a moment ago is scored.
+"""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from services.recommendation.algorithms.arrays import FloatArray
+from services.recommendation.algorithms.base import Algorithm, Reason, ReasonKind, Shopper
+from services.recommendation.algorithms.content import Content
+from services.recommendation.algorithms.new_arrivals import NewArrivals
+from services.recommendation.algorithms.repurchase import Repurchase
+from services.recommendation.catalogue import Catalogue
+from services.recommendation.model import Model
+from services.recommendation.selection import SEARCH
+
+TINY = np.finfo(np.float32).tiny
+UNKNOWN_INTERVAL_DAYS = 30.0
+UNKNOWN_REPEAT_RATE = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """One shopper as different algorithms must see them.
+
+    Parameters
+    ----------
+    whole : Shopper
+        With all products of the catalogue; `now` is the moment from which taste fades.
+    trained : int
+        Products known to the model.
+    clock : int
+        The moment of asking in Unix seconds.
+    search : str
+        What is searched for; empty for nothing.
+    """
+
+    whole: Shopper
+    trained: int
+    clock: int
+    search: str = ""
+
+    @cached_property
+    def known(self) -> Shopper:
+        """Without products that the model does not know."""
+        return self.whole.within(self.trained)
+
+    @cached_property
+    def ungrouped(self) -> Shopper:
+        """Anybody: no history, no groups."""
+        return Shopper(self.whole.now)
+
+    @cached_property
+    def punctual(self) -> Shopper:
+        """With `now` the moment of asking."""
+        return replace(self.whole, now=self.clock)
+
+
+class Scorer(Protocol):
+    """An algorithm over the live catalogue."""
+
+    def score(self, views: Views) -> FloatArray:
+        """Return scores of shape (n_products,), as `Algorithm.score` gives them."""
+        ...
+
+    def explain(self, views: Views, row: int) -> Reason | None:
+        """Return why a product got its score; None without an opinion."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """An algorithm as it was trained."""
+
+    algorithm: Algorithm
+    n: int
+
+    def score(self, views: Views) -> FloatArray:
+        return padded(self.algorithm.score(self._view(views)), self.n)
+
+    def explain(self, views: Views, row: int) -> Reason | None:
+        return self.algorithm.explain(self._view(views), row) if row < self.algorithm.n_products else None
+
+    def _view(self, views: Views) -> Shopper:
+        return views.known
+
+
+class Ungrouped(Trained):
+    """Popularity with everybody; what nobody met comes last, so that a list can always be filled."""
+
+    def score(self, views: Views) -> FloatArray:
+        return np.maximum(super().score(views), TINY)
+
+    def _view(self, views: Views) -> Shopper:
+        return views.ungrouped
+
+
+class Grouped(Trained):
+    """Popularity in the shopper's groups; no opinion on somebody of no known group."""
+
+    def score(self, views: Views) -> FloatArray:
+        return super().score(views) if views.whole.groups else np.zeros(self.n, np.float32)
+
+    def explain(self, views: Views, row: int) -> Reason | None:
+        return super().explain(views, row) if views.whole.groups else None
+
+
+@dataclass(frozen=True, eq=False)
+class LiveContent:
+    """Likeness to what the shopper likes, in the embeddings of now."""
+
+    catalogue: Catalogue
+    algorithm: Content = field(default_factory=Content)
+
+    def score(self, views: Views) -> FloatArray:
+        return self.algorithm.score_with(self.catalogue.embeddings, views.whole)
+
+    def explain(self, views: Views, row: int) -> Reason | None:
+        return self.algorithm.explain_with(self.catalogue.embeddings, views.whole, row)
+
+
+@dataclass(frozen=True, eq=False)
+class LiveArrivals:
+    """What is new now."""
+
+    catalogue: Catalogue
+    algorithm: NewArrivals = field(default_factory=NewArrivals)
+
+    def score(self, views: Views) -> FloatArray:
+        return self.algorithm.score_with(self.catalogue.added, self.catalogue.category, views.punctual)
+
+    def explain(self, views: Views, row: int) -> Reason | None:
+        return Reason(ReasonKind.NEW_ARRIVAL)
+
+
+class LiveRepurchase(Trained):
+    """What is bought again and due now, products bought since the training included."""
+
+    def _view(self, views: Views) -> Shopper:
+        return views.punctual
+
+
+@dataclass(frozen=True, eq=False)
+class SearchMatches:
+    """Products with the words that were searched for."""
+
+    catalogue: Catalogue
+
+    def score(self, views: Views) -> FloatArray:
+        return self.catalogue.index.scores(views.search)
+
+    def explain(self, views: Views, row: int) -> Reason | None:
+        return Reason(ReasonKind.MATCHES_SEARCH)
+
+
+@dataclass(frozen=True, eq=False)
+class BestSellers:
+    """Popularity counted in the live data, for the time before the first training; `Ungrouped` in its place then."""
+
+    shares: FloatArray
+
+    def score(self, views: Views) -> FloatArray:
+        return np.maximum(self.shares, TINY)
+
+    def explain(self, views: Views, row: int) -> Reason | None:
+        return Reason(ReasonKind.POPULAR) if self.shares[row] > 0 else None
+
+
+def scorers_of(catalogue: Catalogue, model: Model | None, best_sellers: FloatArray) -> dict[str, Scorer]:
+    """Return the scorers that are there: with a model all of its algorithms, else what works on live data."""
+    n = len(catalogue)
+    trained = dict(model.algorithms) if model else {}
+    scorers: dict[str, Scorer] = {name: Trained(algorithm, n) for name, algorithm in trained.items()}
+    content, arrivals, popular = (trained.get(name) for name in ("content", "new_arrivals", "popular"))
+    scorers["content"] = LiveContent(catalogue, content if isinstance(content, Content) else Content())
+    scorers["new_arrivals"] = LiveArrivals(catalogue, arrivals if isinstance(arrivals, NewArrivals) else NewArrivals())
+    scorers["repurchase"] = LiveRepurchase(_extended(trained.get("repurchase"), n), n)
+    scorers[SEARCH] = SearchMatches(catalogue)
+    scorers["popular"] = BestSellers(best_sellers)
+    if popular is not None:
+        scorers["popular"] = Ungrouped(popular, n)
+        scorers["popular_in_group"] = Grouped(popular, n)
+    return scorers
+
+
+def _extended(repurchase: Algorithm | None, n: int) -> Repurchase:
+    """Return repurchase over `n` products: those that came after training repeat like the median product."""
+    learned = repurchase if isinstance(repurchase, Repurchase) else None
+    state = {"n_products": np.asarray(n)}
+    for name, unknown in (("interval_days", UNKNOWN_INTERVAL_DAYS), ("repeat_rate", UNKNOWN_REPEAT_RATE)):
+        values: FloatArray = getattr(learned, name) if learned else np.empty(0, np.float32)
+        usual = float(np.median(values)) if len(values) else unknown
+        state[name] = np.concatenate([values, np.full(n - len(values), usual, np.float32)])
+    return Repurchase.load(state, learned.params if learned else None)
+
+
+def padded(scores: FloatArray, n: int) -> FloatArray:
+    """Return `scores` with zeros for the products that came after training, shape (n,)."""
+    return scores if len(scores) == n else np.concatenate([scores, np.zeros(n - len(scores), np.float32)])

@@ -1,0 +1,135 @@
+"""Selection: which algorithms answer on which page, and how much each counts.
+
+An algorithm's weight on a page is `emphasis · (weight in the database) + base`. The database's weights are learned from
+response; `base` gives a page the algorithms that are its purpose, such as complements in the cart. For somebody
+nobody knows yet the weights of the page move, with the evidence, from what the group likes to what this person likes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from services.recommendation.request import Page
+
+SEARCH = "search"
+"""Name of the algorithm that matches words; it is no trained one."""
+
+EVIDENCE_HALF = 4.0
+"""Evidence at which person and group count alike: in views; a cart addition counts 3, a purchase 5."""
+ANCHOR_EVIDENCE = 30.0
+"""Evidence of a page that is about something itself: a product in view, a cart, an order, a search."""
+COLD_BELOW = 0.5
+"""Share of the personal weights below which the strategy is called a cold start."""
+FILL = 0.01
+"""Share of the weights that fills a list up when nobody has an opinion."""
+
+COLD: Mapping[str, float] = {"popular_in_group": 0.6, "popular": 0.1, "trending": 0.15, "new_arrivals": 0.15}
+"""What somebody nobody knows yet gets."""
+FILLERS: Mapping[str, float] = {"popular_in_group": 0.5, "popular": 0.5}
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a page is for.
+
+    Parameters
+    ----------
+    strategy : str
+        Its name in answers.
+    base, emphasis : mapping of str to float
+        Weights as said above; an algorithm that is not named has base 0 and emphasis 1.
+    trade_off : float
+        Diversity: 1 orders by relevance alone, lower asks for more difference.
+    category_share : float
+        Largest share of a list that one category may take while others have candidates.
+    bought : bool
+        Show products already bought, and only those.
+    """
+
+    strategy: str
+    base: Mapping[str, float] = field(default_factory=dict)
+    emphasis: Mapping[str, float] = field(default_factory=dict)
+    trade_off: float = 0.85
+    category_share: float = 1.0
+    bought: bool = False
+
+
+PURPOSES: Mapping[Page, Purpose] = {
+    Page.HOME: Purpose(
+        "hybrid",
+        base={"new_arrivals": 0.03, "trending": 0.03, "popular_in_group": 0.04},
+        trade_off=0.8,
+        category_share=0.5,
+    ),
+    Page.PRODUCT: Purpose(
+        "related",
+        base={"similar": 0.5, "complementary": 0.3},
+        emphasis={"transitions": 3.0, "session_knn": 2.0, "matrix_factorization": 0.5, "ease": 0.5},
+    ),
+    Page.CATEGORY: Purpose("category", base={"popular_in_group": 0.05, "new_arrivals": 0.05}),
+    Page.CART: Purpose(
+        "complementary",
+        base={"complementary": 1.0},
+        emphasis={"session_knn": 2.0, "transitions": 1.5, "content": 0.25},
+    ),
+    Page.SEARCH: Purpose("search", base={SEARCH: 1.0}, trade_off=0.95),
+    Page.POST_PURCHASE: Purpose(
+        "post_purchase",
+        base={"complementary": 0.8},
+        emphasis={"session_knn": 2.0, "transitions": 2.0, "content": 0.5},
+    ),
+    Page.BUY_AGAIN: Purpose("buy_again", base={"repurchase": 1.0}, trade_off=1.0, bought=True),
+}
+
+ANCHORED = frozenset({Page.PRODUCT, Page.CART, Page.SEARCH, Page.POST_PURCHASE})
+"""Pages that are about something themselves."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one answer is made: the page's purpose, the strategy's name in the answer, weights by algorithm."""
+
+    purpose: Purpose
+    strategy: str
+    weights: Mapping[str, float]
+
+
+def choose(page: Page, weights: Mapping[str, float], evidence: float) -> Plan:
+    """Choose algorithms and their weights.
+
+    Parameters
+    ----------
+    page : Page
+        The page.
+    weights : mapping of str to float
+        The weights in the database.
+    evidence : float
+        How much is known of the shopper, in views.
+    """
+    purpose = PURPOSES[page]
+    if purpose.bought:
+        return Plan(purpose, purpose.strategy, dict(purpose.base))
+    seen = max(evidence, ANCHOR_EVIDENCE) if page in ANCHORED else evidence
+    share = seen / (seen + EVIDENCE_HALF)
+    personal = _normalised(_of_page(purpose, weights))
+    blended = _mixed((personal, share), (COLD, 1.0 - share), (FILLERS, FILL))
+    return Plan(purpose, purpose.strategy if share >= COLD_BELOW else "cold_start", blended)
+
+
+def _of_page(purpose: Purpose, weights: Mapping[str, float]) -> dict[str, float]:
+    names = {*weights, *purpose.base} - {"repurchase"}
+    return {
+        name: purpose.emphasis.get(name, 1.0) * weights.get(name, 0.0) + purpose.base.get(name, 0.0) for name in names
+    }
+
+
+def _normalised(weights: Mapping[str, float]) -> dict[str, float]:
+    total = sum(weights.values())
+    return {name: weight / total for name, weight in weights.items()} if total else {}
+
+
+def _mixed(*parts: tuple[Mapping[str, float], float]) -> dict[str, float]:
+    mixed: dict[str, float] = {}
+    for weights, share in parts:
+        for name, weight in weights.items():
+            mixed[name] = mixed.get(name, 0.0) + share * weight
+    return {name: weight for name, weight in sorted(mixed.items()) if weight > 0}

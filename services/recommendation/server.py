@@ -1,0 +1,37 @@
+"""Process entry of the recommendation agent: `python -m services.recommendation.server`."""
+
+import asyncio
+
+from quintet.recommendation.v1 import recommendation_service_pb2_grpc as pb_grpc
+
+from services.recommendation.agent import RecommendationAgent
+from services.recommendation.servicer import RecommendationServicer
+from shared.config import Settings
+from shared.db.engine import Database
+from shared.db.migrate import require_current
+from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
+
+SERVICE = "quintet.recommendation.v1.RecommendationService"
+
+
+def build(settings: Settings, agent: RecommendationAgent) -> AgentServer:
+    """Return the server of `agent`."""
+    service = Service(RecommendationServicer(agent), pb_grpc.add_RecommendationServiceServicer_to_server, SERVICE)
+    return AgentServer("recommendation", settings, [service])
+
+
+async def main(settings: Settings) -> None:
+    """Serve until stopped."""
+    database = Database(settings.database_url)
+    require_current(database)
+    agent = RecommendationAgent(settings, database)
+    await asyncio.to_thread(agent.start)
+    try:
+        await serve_until_stopped(build(settings, agent))
+    finally:
+        await asyncio.to_thread(agent.stop)
+        database.close()
+
+
+if __name__ == "__main__":
+    run("recommendation", main)

@@ -1,0 +1,44 @@
+"""gRPC to the agent and back: convert, delegate, convert."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from quintet.recommendation.v1 import recommendation_service_pb2 as pb
+from quintet.recommendation.v1 import recommendation_service_pb2_grpc as pb_grpc
+
+from services.recommendation import convert
+from services.recommendation.agent import RecommendationAgent
+from shared.events.check import check_id
+
+
+class RecommendationServicer(pb_grpc.RecommendationServiceServicer):
+    """The contract's RecommendationService."""
+
+    def __init__(self, agent: RecommendationAgent) -> None:
+        self._agent = agent
+
+    async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:
+        """Return recommendations."""
+        answer = await asyncio.to_thread(self._agent.recommend, convert.to_query(request))
+        return convert.to_response(answer)
+
+    async def TrainModels(self, request: pb.TrainModelsRequest, context: Any) -> AsyncIterator[pb.TrainModelsResponse]:
+        """Train and stream the progress."""
+        async for progress in self._agent.train():
+            yield convert.to_progress(progress)
+
+    async def ListModelVersions(
+        self, request: pb.ListModelVersionsRequest, context: Any
+    ) -> pb.ListModelVersionsResponse:
+        """Return the model versions."""
+        versions = await asyncio.to_thread(self._agent.versions)
+        return pb.ListModelVersionsResponse(versions=[convert.to_version(version) for version in versions])
+
+    async def ActivateModelVersion(
+        self, request: pb.ActivateModelVersionRequest, context: Any
+    ) -> pb.ActivateModelVersionResponse:
+        """Put a version in force."""
+        check_id(request.version, "version")
+        version = await asyncio.to_thread(self._agent.activate, request.version)
+        return pb.ActivateModelVersionResponse(version=convert.to_version(version))

@@ -1,0 +1,105 @@
+"""Training, as a process of its own: `python -m services.recommendation.train`.
+
+Reads everything, measures on the last days whether the hybrid beats best-sellers, trains on all data, checks the
+result, and stores it as the new active version.
+"""
+
+import resource
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from services.recommendation.algorithms.base import Shopper
+from services.recommendation.bundle import Bundle, dump
+from services.recommendation.evaluation import evaluate, shopper_of
+from services.recommendation.learning import Lesson, prepare
+from services.recommendation.model import Model, train
+from shared.config import Settings
+from shared.db import models
+from shared.db.engine import Database
+from shared.db.models import ModelVersion
+from shared.db.training_data import read_training_data
+from shared.errors import FailedPrecondition, QuintetError
+from shared.jobs import ProgressReporter, job_main
+
+KIND = "recommender"
+KEPT_VERSIONS = 3
+CHECKED_SHOPPERS = 20
+EVALUATION = (0.15, 0.45)
+TRAINING = (0.45, 0.9)
+"""Shares of the whole progress."""
+
+
+class SelfCheckFailed(QuintetError):
+    """The trained model gives answers that cannot be right; the version before stays in use."""
+
+    reason = "MODEL_SELF_CHECK"
+
+
+def work(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
+    """Train and return the version and the facts of the training.
+
+    Raises FailedPrecondition when there is no product to learn about.
+    """
+    database = Database(settings.database_url)
+    try:
+        return run(database, reporter, settings.train_threads)
+    finally:
+        database.close()
+
+
+def run(database: Database, reporter: ProgressReporter, threads: int) -> dict[str, Any]:
+    """Train on the data of `database`, store the new version there and return what came of it."""
+    started = time.perf_counter()
+    reporter.report("reading", 0.0)
+    lesson = prepare(read_training_data(database))
+    if not len(lesson.product_keys):
+        raise FailedPrecondition("there is nothing to train on yet: add products first")
+    read_seconds = time.perf_counter() - started
+    quality = evaluate(lesson.interactions, _stages(reporter, "evaluating", *EVALUATION), threads=threads)
+    model = train(lesson.interactions, None, _stages(reporter, "training", *TRAINING), threads=threads)
+    reporter.report("checking", TRAINING[1])
+    check(model, lesson)
+    reporter.report("storing", 0.95)
+    facts = model.metadata | {
+        "evaluation": quality,
+        "read_seconds": round(read_seconds, 2),
+        "seconds": round(time.perf_counter() - started, 2),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+    stored = _store(database, Bundle(model, lesson.product_keys, lesson.groups), facts)
+    return {"version": stored.version, "size_bytes": stored.size_bytes, "checksum": stored.checksum, **facts}
+
+
+def check(model: Model, lesson: Lesson) -> None:
+    """Raise SelfCheckFailed when scores are not finite, or nobody gets a list."""
+    data = lesson.interactions
+    everything = np.ones(len(data.customers), dtype=bool)
+    some = np.unique(data.customers)[:CHECKED_SHOPPERS].tolist()
+    shoppers = [shopper_of(data, everything, customer, data.now) for customer in some]
+    scored = [model.scores(shopper) for shopper in (Shopper(data.now), *shoppers)]
+    for scores in scored:
+        bad = [name for name, values in scores.items() if not np.isfinite(values).all()]
+        if bad:
+            raise SelfCheckFailed(f"the trained model has scores that are not finite: {', '.join(bad)}")
+    if some and not any(values.any() for scores in scored for values in scores.values()):
+        raise SelfCheckFailed("the trained model recommends nothing to anybody")
+
+
+def _stages(reporter: ProgressReporter, verb: str, begin: float, end: float) -> Callable[[str, int, int], None]:
+    return lambda stage, done, total: reporter.report(f"{verb}: {stage}", begin + (end - begin) * done / max(total, 1))
+
+
+def _store(database: Database, bundle: Bundle, facts: dict[str, Any]) -> ModelVersion:
+    version = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    stored = models.save_model(database, KIND, version, dump(bundle), facts)
+    models.prune(database, KIND, KEPT_VERSIONS)
+    return stored
+
+
+if __name__ == "__main__":
+    raise SystemExit(job_main("recommendation", work))

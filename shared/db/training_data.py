@@ -1,0 +1,66 @@
+"""Everything that models learn from, in one consistent view and as arrays."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.db import customers, interactions, models, product_embeddings, products, relations
+from shared.db.customers import Groups
+from shared.db.engine import Database
+from shared.db.interactions import Interactions
+from shared.db.product_embeddings import EmbeddingMatrix
+from shared.db.relations import RelationTable
+
+SPACE = "embedding_space"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """The shop at one moment. Customers and products are keys.
+
+    Attributes
+    ----------
+    interactions : Interactions
+        Of everybody, by customer and then oldest first.
+    product_keys : ndarray of shape (n_products,), int64
+        The whole catalogue, ascending.
+    categories : list of str
+        Category of each product; empty where unknown.
+    added : ndarray of shape (n_products,), int64
+        When each product entered the assortment, in Unix seconds.
+    embeddings : EmbeddingMatrix
+        In the active space; empty without one.
+    similar, complementary : RelationTable
+        Related products.
+    groups : dict of int to Groups
+        Groups of the customers that have interactions, by key.
+    """
+
+    interactions: Interactions
+    product_keys: NDArray[np.int64]
+    categories: list[str]
+    added: NDArray[np.int64]
+    embeddings: EmbeddingMatrix
+    similar: RelationTable
+    complementary: RelationTable
+    groups: dict[int, Groups]
+
+
+def read_training_data(database: Database) -> TrainingData:
+    """Return everything that models learn from."""
+    with database.read() as connection:
+        found = interactions.all_interactions(connection)
+        catalogue = sorted(products.catalogue_since(connection, 0))
+        space = models.active_version(connection, SPACE)
+        active = set(found.customers.tolist())
+        return TrainingData(
+            interactions=found,
+            product_keys=np.array([entry.key for entry in catalogue], dtype=np.int64),
+            categories=[entry.category for entry in catalogue],
+            added=np.array([int(entry.available_at.timestamp()) for entry in catalogue], dtype=np.int64),
+            embeddings=product_embeddings.all_embeddings(connection, space or ""),
+            similar=relations.all_relations(connection, relations.SIMILAR),
+            complementary=relations.all_relations(connection, relations.COMPLEMENTARY),
+            groups={each.customer_key: each for each in customers.groups(connection) if each.customer_key in active},
+        )
