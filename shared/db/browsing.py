@@ -1,0 +1,67 @@
+"""Views of products and of other pages, as rows."""
+
+from collections.abc import Callable
+from typing import Any
+
+from quintet.type.v1.event_pb2 import Event, PageType
+
+from shared.db.acts import Act
+
+LONGEST_VALUE = 500
+
+
+def viewed_product(event: Event, kind: str) -> str:
+    """Return the product whose page was shown (the platform's id); empty when the event is no product view."""
+    return str(getattr(event, kind).product_id) if kind in ("product_view", "page_view") else ""
+
+
+def view_row(act: Act, product_key: int) -> dict[str, Any]:
+    """Return the row of `browsing_history` for a product view, or for a page view of a product's page."""
+    view = act.event.product_view
+    actions = {"scrolls": view.scrolls, "clicks": view.clicks} if act.kind == "product_view" else {}
+    return {
+        "customer_id": act.customer_key,
+        "product_id": product_key,
+        "session_id": act.session_key,
+        "view_time": act.at,
+        "duration_seconds": view.duration_seconds,
+        "page_actions": actions,
+    }
+
+
+def page_row(act: Act) -> dict[str, Any] | None:
+    """Return the row of `page_events`; None for events that are not about a page, or about a product's."""
+    describe = _PAGES.get(act.kind)
+    if describe is None or viewed_product(act.event, act.kind):
+        return None
+    value, details = describe(act.event)
+    attributes = dict(act.event.attributes)
+    return {
+        "customer_id": act.customer_key,
+        "session_id": act.session_key,
+        "kind": act.kind,
+        "value": value[:LONGEST_VALUE],
+        "details": details | ({"attributes": attributes} if attributes else {}),
+        "occurred_at": act.at,
+    }
+
+
+def _page_view(event: Event) -> tuple[str, dict[str, Any]]:
+    page = PageType.Name(event.page_view.page_type).removeprefix("PAGE_TYPE_").lower()
+    category = event.page_view.category
+    return page, {"category": category} if category else {}
+
+
+def _search(event: Event) -> tuple[str, dict[str, Any]]:
+    search = event.search
+    return search.query, {"filter": search.filter, "product_ids": list(search.product_ids)}
+
+
+_PAGES: dict[str, Callable[[Event], tuple[str, dict[str, Any]]]] = {
+    "home_view": lambda _: ("", {}),
+    "page_view": _page_view,
+    "category_view": lambda event: (event.category_view.category, {}),
+    "search": _search,
+    "cart_view": lambda _: ("", {}),
+    "custom": lambda event: (event.custom.name, {}),
+}

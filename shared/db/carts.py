@@ -1,0 +1,130 @@
+"""Carts: one row for each time a product was put in; what is taken out or bought is counted on the rows.
+
+Taking out undoes the latest addition first. A purchase buys the oldest units first, and only as many as were bought:
+the rest of the cart stays open. Both follow the order of the event log, not the times the events claim.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, literal_column, select
+
+from shared.db.chunks import distinct_chunks
+from shared.db.schema import cart_items
+
+NOTHING = 1e-9
+"""Units below this are none: quantities may be fractions, and their sums are rounded."""
+
+
+@dataclass(eq=False)
+class CartRow:
+    """A row of `cart_items`; `key` is None until it is stored."""
+
+    key: int | None
+    customer_key: int
+    product_key: int
+    session_key: int
+    added_at: datetime
+    quantity: float
+    removed: float = 0.0
+    purchased: float = 0.0
+    changed: bool = False
+
+    @property
+    def left(self) -> float:
+        """Units in the cart still."""
+        return self.quantity - self.removed - self.purchased
+
+
+class Carts:
+    """The open carts of some customers: loaded once, changed in memory, stored at the end."""
+
+    def __init__(self, connection: Connection, customer_keys: Collection[int]) -> None:
+        self._connection = connection
+        self._rows: dict[tuple[int, int], list[CartRow]] = defaultdict(list)
+        self._owners: set[int] = set()
+        for row in open_rows(connection, customer_keys):
+            self.add(row)
+
+    def add(self, row: CartRow) -> None:
+        """Put units into the cart."""
+        self._rows[row.customer_key, row.product_key].append(row)
+        self._owners.add(row.customer_key)
+
+    def has_any(self, customer_key: int) -> bool:
+        """Say whether the customer had anything in the cart."""
+        return customer_key in self._owners
+
+    def remove(self, customer_key: int, product_key: int, quantity: float) -> None:
+        """Take units out, the latest first; more than there are empties the product's rows."""
+        for row in reversed(self._rows.get((customer_key, product_key), [])):
+            taken = min(row.left, quantity)
+            if taken > NOTHING:
+                row.removed += taken
+                row.changed = True
+                quantity -= taken
+
+    def buy(self, customer_key: int, product_key: int, quantity: float) -> None:
+        """Mark units as bought, the oldest first; what was not in the cart was bought without it."""
+        for row in self._rows.get((customer_key, product_key), []):
+            taken = min(row.left, quantity)
+            if taken > NOTHING:
+                row.purchased += taken
+                row.changed = True
+                quantity -= taken
+
+    def save(self) -> None:
+        """Store what was added and changed."""
+        rows = [row for rows in self._rows.values() for row in rows]
+        fresh = [_inserted(row) for row in rows if row.key is None]
+        changed = [{"of": row.key, **_counted(row)} for row in rows if row.key is not None and row.changed]
+        if fresh:
+            self._connection.execute(cart_items.insert(), fresh)
+        if changed:
+            self._connection.execute(cart_items.update().where(cart_items.c.id == bindparam("of")), changed)
+
+
+def open_rows(connection: Connection, customer_keys: Collection[int]) -> Iterable[CartRow]:
+    """Yield the rows of customers' open carts, in the order they were added."""
+    columns = cart_items.c
+    query = select(
+        columns.id,
+        columns.customer_id,
+        columns.product_id,
+        columns.session_id,
+        columns.added_timestamp,
+        columns.quantity,
+        columns.removed_quantity,
+        columns.purchased_quantity,
+    ).where(is_open())
+    for some in distinct_chunks(customer_keys):
+        rows = connection.execute(query.where(columns.customer_id.in_(some)).order_by(columns.id))
+        yield from (CartRow(*row) for row in rows)
+
+
+def is_open() -> Any:
+    """Return the condition that a row is in the cart still, in the very word that the partial index was made with."""
+    return literal_column("open")
+
+
+def _inserted(row: CartRow) -> dict[str, Any]:
+    return {
+        "customer_id": row.customer_key,
+        "product_id": row.product_key,
+        "session_id": row.session_key,
+        "added_timestamp": row.added_at,
+        "quantity": row.quantity,
+        **_counted(row),
+    }
+
+
+def _counted(row: CartRow) -> dict[str, Any]:
+    return {
+        "removed_quantity": row.removed,
+        "purchased_quantity": row.purchased,
+        "purchased": row.purchased > NOTHING,
+        "open": row.left > NOTHING,
+    }

@@ -1,0 +1,250 @@
+"""What customers did with products, as arrays: one customer at request time, or everybody for training.
+
+A purchase line that was given back in full is no interaction; putting into the cart is one, even if taken out again.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    CompoundSelect,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    literal,
+    select,
+    type_coerce,
+    union_all,
+)
+
+from shared.db.carts import is_open
+from shared.db.chunks import distinct_chunks
+from shared.db.orders import known_orders
+from shared.db.schema import browsing_history, cart_items, purchase_items, purchases, sessions
+
+Longs: TypeAlias = NDArray[np.int64]
+
+MICROSECONDS = 1_000_000
+ROWS_AT_ONCE = 50_000
+GIVEN_BACK = 1e-9
+
+
+class Kind(IntEnum):
+    """What a customer did with a product."""
+
+    VIEW = 0
+    CART = 1
+    PURCHASE = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """Interactions with products, as parallel arrays.
+
+    Attributes
+    ----------
+    customers : ndarray of shape (n,), int64
+        Keys of customers.
+    products : ndarray of shape (n,), int64
+        Keys of products.
+    kinds : ndarray of shape (n,), int8
+        `Kind` of each.
+    quantities : ndarray of shape (n,), float32
+        Units put into the cart, or bought less given back; 1 for a view.
+    amounts : ndarray of shape (n,), int64
+        Minor units paid for a purchase line, refunds taken off; 0 otherwise.
+    times : ndarray of shape (n,), int64
+        Unix seconds.
+    sessions : ndarray of shape (n,), int64
+        Keys of sessions.
+    purchases : ndarray of shape (n,), int64
+        Keys of purchases; 0 for views and carts.
+    """
+
+    customers: Longs
+    products: Longs
+    kinds: NDArray[np.int8]
+    quantities: NDArray[np.float32]
+    amounts: Longs
+    times: Longs
+    sessions: Longs
+    purchases: Longs
+
+    def __len__(self) -> int:
+        return len(self.products)
+
+    @property
+    def baskets(self) -> Longs:
+        """Numbers that lines of one purchase share, and otherwise what happened in one session; shape (n,), int64."""
+        return np.where(self.purchases > 0, self.purchases, -self.sessions)
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """What one customer did lately, and where they are.
+
+    Attributes
+    ----------
+    interactions : Interactions
+        Oldest first.
+    cart : ndarray of shape (n_cart,), int64
+        Keys of the products in the cart now, in the order they were first put in.
+    latest_session : int
+        Key of the session with the latest event of any kind; 0 without any.
+    """
+
+    interactions: Interactions
+    cart: Longs
+    latest_session: int
+
+    def met_in(self, session_key: int) -> Longs:
+        """Return the keys of the products met in a session, oldest first; may repeat."""
+        return self.interactions.products[self.interactions.sessions == session_key]
+
+    @property
+    def session(self) -> Longs:
+        """Keys of the products met in the latest session, oldest first; empty when it met none."""
+        return self.met_in(self.latest_session)
+
+    @property
+    def last_purchase(self) -> Longs:
+        """Keys of the products of the latest purchase; empty without one."""
+        bought = self.interactions.purchases
+        latest = bought[bought > 0][-1:]
+        return self.interactions.products[np.isin(bought, latest)]
+
+
+def recent_history(connection: Connection, customer_key: int, limit: int = 500) -> History:
+    """Return the customer's latest `limit` interactions, open cart and latest session; all empty for an unknown key.
+
+    Made for the request path: three indexed queries, under 2 ms for 500 interactions.
+    """
+    columns = _columns(connection.execute(_LATEST, {"customer": customer_key, "most": limit}).fetchall())
+    cart = connection.execute(_CART, {"customer": customer_key}).scalars()
+    session = connection.execute(_LATEST_SESSION, {"customer": customer_key}).scalar()
+    order = np.lexsort((columns[-1], columns[2], columns[5]))[-limit:]
+    return History(_interactions(columns, order), np.fromiter(dict.fromkeys(cart), np.int64), int(session or 0))
+
+
+def find_session(connection: Connection, customer_key: int, external_id: str) -> int | None:
+    """Return the key of a session by the platform's id; None when it is not the customer's, or not known yet."""
+    query = select(sessions.c.session_id).where(
+        sessions.c.customer_id == customer_key, sessions.c.external_id == external_id
+    )
+    return connection.execute(query).scalar_one_or_none()
+
+
+def all_interactions(connection: Connection) -> Interactions:
+    """Return every interaction of everybody, by customer and then oldest first."""
+    return _in_order([piece for query, _ in _KINDS for piece in _pieces(connection, query)])
+
+
+def interactions_of(connection: Connection, customer_keys: Collection[int]) -> Interactions:
+    """Return every interaction of some customers, by customer and then oldest first."""
+    return _in_order(
+        [
+            piece
+            for some in distinct_chunks(customer_keys)
+            for query, owner in _KINDS
+            for piece in _pieces(connection, query.where(owner.in_(some)))
+        ]
+    )
+
+
+def known_purchases(connection: Connection, external_ids: Collection[str]) -> set[str]:
+    """Return those of the platform's purchase ids that are projected."""
+    return known_orders(connection, external_ids)
+
+
+def _views() -> Select[Any]:
+    row = browsing_history.c
+    nothing = literal(0)
+    return select(
+        row.customer_id, row.product_id, literal(int(Kind.VIEW)), literal(1.0), nothing, _raw(row.view_time),
+        row.session_id, nothing, row.id,
+    )  # fmt: skip
+
+
+def _carts() -> Select[Any]:
+    row = cart_items.c
+    nothing = literal(0)
+    return select(
+        row.customer_id, row.product_id, literal(int(Kind.CART)), row.quantity, nothing, _raw(row.added_timestamp),
+        row.session_id, nothing, row.id,
+    )  # fmt: skip
+
+
+def _lines() -> Select[Any]:
+    order, line = purchases.c, purchase_items.c
+    return (
+        select(
+            order.customer_id, line.product_id, literal(int(Kind.PURCHASE)), line.quantity - line.refunded_quantity,
+            line.amount - line.refunded_amount, _raw(order.timestamp), order.session_id, order.purchase_id, line.id,
+        )
+        .join(purchase_items, line.purchase_id == order.purchase_id)
+        .where(line.refunded_quantity < line.quantity - GIVEN_BACK)
+    )  # fmt: skip
+
+
+def _raw(column: Column[Any]) -> Any:
+    """Read a moment as it is stored, in microseconds: a million of them become no datetimes."""
+    return type_coerce(column, BigInteger).label("at")
+
+
+_KINDS = (
+    (_views(), browsing_history.c.customer_id),
+    (_carts(), cart_items.c.customer_id),
+    (_lines(), purchases.c.customer_id),
+)
+_TIMES = (browsing_history.c.view_time, cart_items.c.added_timestamp, purchases.c.timestamp)
+_ROWS = (browsing_history.c.id, cart_items.c.id, purchase_items.c.id)
+
+
+def _latest() -> CompoundSelect[Any]:
+    customer, most = bindparam("customer", type_=BigInteger), bindparam("most", type_=BigInteger)
+    kinds = (
+        query.where(owner == customer).order_by(time.desc(), row.desc()).limit(most)
+        for (query, owner), time, row in zip(_KINDS, _TIMES, _ROWS, strict=True)
+    )
+    return union_all(*(select(kind.subquery()) for kind in kinds))
+
+
+_LATEST = _latest()
+_CART = (select(cart_items.c.product_id).where(cart_items.c.customer_id == bindparam("customer"), is_open())).order_by(
+    cart_items.c.id
+)
+_LATEST_SESSION = (
+    select(sessions.c.session_id)
+    .where(sessions.c.customer_id == bindparam("customer"))
+    .order_by(sessions.c.last_event_at.desc(), sessions.c.session_id.desc())
+    .limit(1)
+)
+
+_TYPES = (np.int64, np.int64, np.int8, np.float32, np.int64, np.int64, np.int64, np.int64, np.int64)
+
+
+def _pieces(connection: Connection, query: Select[Any]) -> Iterator[list[NDArray[Any]]]:
+    result = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
+    return (_columns(rows) for rows in result.partitions())
+
+
+def _columns(rows: Sequence[Row[Any]]) -> list[NDArray[Any]]:
+    columns = zip(*rows, strict=True) if rows else ((),) * len(_TYPES)
+    return [np.fromiter(column, dtype, len(rows)) for column, dtype in zip(columns, _TYPES, strict=True)]
+
+
+def _in_order(pieces: Sequence[list[NDArray[Any]]]) -> Interactions:
+    columns = [np.concatenate(column) for column in zip(_columns([]), *pieces, strict=True)]
+    return _interactions(columns, np.lexsort((columns[-1], columns[2], columns[5], columns[0])))
+
+
+def _interactions(columns: Sequence[NDArray[Any]], order: NDArray[np.int64]) -> Interactions:
+    customers, products, kinds, quantities, amounts, micros, visits, orders = (each[order] for each in columns[:-1])
+    return Interactions(customers, products, kinds, quantities, amounts, micros // MICROSECONDS, visits, orders)

@@ -1,0 +1,117 @@
+"""Purchases: orders and their lines.
+
+Amounts are minor units in the order's currency: the currency of the amounts given, else of the first product with a
+price, else `USD`. A line without an amount costs the product's present price times the quantity, rounded half up; 0
+when the price is unknown or in another currency. An order without a total costs the sum of its lines.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from quintet.type.v1.event_pb2 import Purchase
+from sqlalchemy import Connection, select
+
+from shared.db.acts import Act
+from shared.db.chunks import distinct_chunks
+from shared.db.refunds import round_half_up
+from shared.db.schema import products, purchase_items, purchases
+
+DEFAULT_CURRENCY = "USD"
+
+
+@dataclass(frozen=True)
+class Priced:
+    """A product as an order needs it; price in minor units, None when unknown."""
+
+    key: int
+    price: int | None
+    currency: str | None
+
+
+Catalogue = Mapping[str, Priced]
+"""Products by the platform's ids."""
+
+
+def read_catalogue(connection: Connection, external_ids: Collection[str]) -> Catalogue:
+    """Return products by the platform's ids; unknown ids are missing."""
+    columns = products.c
+    query = select(columns.external_id, columns.product_id, columns.price, columns.currency)
+    return {
+        external_id: Priced(key, price, currency)
+        for some in distinct_chunks(external_ids)
+        for external_id, key, price, currency in connection.execute(query.where(columns.external_id.in_(some)))
+    }
+
+
+def known_orders(connection: Connection, external_ids: Collection[str]) -> set[str]:
+    """Return those of the platform's purchase ids that are recorded."""
+    column = purchases.c.external_id
+    return {
+        external_id
+        for some in distinct_chunks(external_ids)
+        for external_id in connection.execute(select(column).where(column.in_(some))).scalars()
+    }
+
+
+def add_orders(connection: Connection, acts: Sequence[Act], catalogue: Catalogue) -> int:
+    """Store purchases, each new, with their lines; return how many lines were left out for an unknown product."""
+    if not acts:
+        return 0
+    orders, lines = zip(*(_order(act, catalogue) for act in acts), strict=True)
+    insert = purchases.insert().returning(purchases.c.purchase_id, sort_by_parameter_order=True)
+    keys = connection.execute(insert, list(orders)).scalars()
+    rows = [
+        {
+            "purchase_id": key,
+            "product_id": product_key,
+            "quantity": quantity,
+            "amount": amount,
+            "refunded_quantity": 0.0,
+            "refunded_amount": 0,
+        }
+        for key, some in zip(keys, lines, strict=True)
+        for product_key, quantity, amount in some
+    ]
+    if rows:
+        connection.execute(purchase_items.insert(), rows)
+    return sum(len(act.event.purchase.items) for act in acts) - len(rows)
+
+
+def _order(act: Act, catalogue: Catalogue) -> tuple[dict[str, Any], list[tuple[int, float, int]]]:
+    purchase = act.event.purchase
+    currency = _currency(purchase, catalogue)
+    lines = [
+        (product.key, line.quantity or 1.0, _amount(line, product, currency))
+        for line in purchase.items
+        if (product := catalogue.get(line.product_id)) is not None
+    ]
+    given = purchase.total.amount_minor if purchase.HasField("total") else None
+    row = {
+        "external_id": purchase.purchase_id,
+        "customer_id": act.customer_key,
+        "session_id": act.session_key,
+        "timestamp": act.at,
+        "total_amount": sum(amount for _, _, amount in lines) if given is None else given,
+        "currency": currency,
+    }
+    return row, lines
+
+
+def _currency(purchase: Purchase, catalogue: Catalogue) -> str:
+    if purchase.HasField("total"):
+        return purchase.total.currency_code
+    given = next((line.amount.currency_code for line in purchase.items if line.HasField("amount")), None)
+    if given is not None:
+        return given
+    priced = (catalogue[line.product_id] for line in purchase.items if line.product_id in catalogue)
+    return next((product.currency for product in priced if product.currency), DEFAULT_CURRENCY)
+
+
+def _amount(line: Any, product: Priced, currency: str) -> int:
+    if line.HasField("amount"):
+        return int(line.amount.amount_minor)
+    if product.price is None or product.currency != currency:
+        return 0
+    return round_half_up(product.price * Decimal(str(line.quantity or 1.0)))

@@ -1,0 +1,188 @@
+"""From recorded events to what customers did: views, pages, carts, purchases, refunds, sessions.
+
+A batch is projected at once: everything it refers to is read first, its effects are worked out in memory in the order
+of the log, and written table by table. Nothing here moves the cursor; the caller does, in the same transaction.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, func
+
+from shared.db import sessions
+from shared.db.acts import Act, Recorded, decode, identify
+from shared.db.browsing import page_row, view_row, viewed_product
+from shared.db.carts import CartRow, Carts
+from shared.db.orders import Catalogue, add_orders, known_orders, read_catalogue
+from shared.db.refunds import read_orders, save_orders
+from shared.db.schema import browsing_history, customers, page_events
+from shared.events.references import named_products
+
+__all__ = ["Projected", "Recorded", "decode", "project"]
+
+WITHOUT_VISIT = ("refund",)
+"""Kinds that are not something the shopper does in the shop: they neither make a session nor a customer active."""
+
+
+@dataclass(frozen=True)
+class Projected:
+    """What became of a batch.
+
+    `touched` are the customers whose interactions with products changed; `merged` the customer by each visitor's key
+    that was given up. `skipped` counts what had no effect, by reason: `unknown_customer` and `duplicate_purchase`
+    (events), `unknown_purchase` (refunds), `unknown_product` (lines), `refund_currency` (amounts).
+    """
+
+    touched: frozenset[int]
+    merged: dict[int, int]
+    skipped: dict[str, int]
+
+
+def project(connection: Connection, recorded: Sequence[Recorded]) -> Projected:
+    """Write the effects of events, which follow each other in the log and are not projected yet."""
+    skipped: Counter[str] = Counter()
+    acts, merged = identify(connection, recorded, skipped)
+    batch = _Batch(connection, _with_sessions(connection, _without_repeated(connection, acts, skipped)), skipped)
+    batch.write()
+    return Projected(frozenset(batch.touched | set(merged.values())), merged, dict(+skipped))
+
+
+class _Batch:
+    def __init__(self, connection: Connection, acts: Sequence[Act], skipped: Counter[str]) -> None:
+        self._connection = connection
+        self._acts = acts
+        self._skipped = skipped
+        self._catalogue = _catalogue(connection, acts)
+        self.touched: set[int] = set()
+
+    def write(self) -> None:
+        self._write_views()
+        self._write_carts()
+        self._write_orders()
+        self._write_refunds()
+        _move_last_active(self._connection, self._acts)
+
+    def _of(self, *kinds: str) -> list[Act]:
+        return [act for act in self._acts if act.kind in kinds]
+
+    def _product(self, external_id: str) -> int | None:
+        product = self._catalogue.get(external_id)
+        if product is None:
+            self._skipped["unknown_product"] += 1
+            return None
+        return product.key
+
+    def _write_views(self) -> None:
+        views = []
+        for act in self._acts:
+            external_id = viewed_product(act.event, act.kind)
+            product_key = self._product(external_id) if external_id else None
+            if product_key is not None:
+                views.append(view_row(act, product_key))
+                self.touched.add(act.customer_key)
+        pages = [row for act in self._acts if (row := page_row(act)) is not None]
+        for table, rows in ((browsing_history, views), (page_events, pages)):
+            if rows:
+                self._connection.execute(table.insert(), rows)
+
+    def _write_carts(self) -> None:
+        changes = self._of("add_to_cart", "remove_from_cart", "purchase")
+        carts = Carts(self._connection, {act.customer_key for act in changes})
+        for act in changes:
+            if act.kind == "purchase":
+                self._buy(carts, act)
+            else:
+                self._change(carts, act)
+        carts.save()
+
+    def _change(self, carts: Carts, act: Act) -> None:
+        for item in getattr(act.event, act.kind).items:
+            product_key, quantity = self._product(item.product_id), item.quantity or 1.0
+            if product_key is None:
+                continue
+            self.touched.add(act.customer_key)
+            if act.kind == "add_to_cart":
+                carts.add(CartRow(None, act.customer_key, product_key, act.session_key, act.at, quantity))
+            else:
+                carts.remove(act.customer_key, product_key, quantity)
+
+    def _buy(self, carts: Carts, act: Act) -> None:
+        if not carts.has_any(act.customer_key):
+            return
+        for line in act.event.purchase.items:
+            product = self._catalogue.get(line.product_id)
+            if product is not None:
+                carts.buy(act.customer_key, product.key, line.quantity or 1.0)
+
+    def _write_orders(self) -> None:
+        purchases = self._of("purchase")
+        lost = add_orders(self._connection, purchases, self._catalogue)
+        self._skipped["unknown_product"] += lost
+        self.touched.update(act.customer_key for act in purchases)
+
+    def _write_refunds(self) -> None:
+        refunds = self._of("refund")
+        orders = read_orders(self._connection, {act.event.refund.purchase_id for act in refunds})
+        for act in refunds:
+            order = orders.get(act.event.refund.purchase_id)
+            if order is None:
+                self._skipped["unknown_purchase"] += 1
+                continue
+            order.give_back(self._given_back(act), self._paid_back(act, order.currency))
+            self.touched.add(order.customer_key)
+        save_orders(self._connection, orders.values())
+
+    def _given_back(self, act: Act) -> list[tuple[int, float]] | None:
+        if not act.event.refund.items:
+            return None
+        items = [(self._product(item.product_id), item.quantity or 1.0) for item in act.event.refund.items]
+        return [(key, quantity) for key, quantity in items if key is not None]
+
+    def _paid_back(self, act: Act, currency: str) -> int | None:
+        if not act.event.refund.HasField("amount"):
+            return None
+        if act.event.refund.amount.currency_code != currency:
+            self._skipped["refund_currency"] += 1
+            return None
+        return int(act.event.refund.amount.amount_minor)
+
+
+def _catalogue(connection: Connection, acts: Sequence[Act]) -> Catalogue:
+    return read_catalogue(connection, {name for act in acts for name, _ in named_products(act.event)})
+
+
+def _without_repeated(connection: Connection, acts: Sequence[Act], skipped: Counter[str]) -> list[Act]:
+    """Leave out purchases that are recorded already, under another event id."""
+    seen = known_orders(connection, {act.event.purchase.purchase_id for act in acts if act.kind == "purchase"})
+    kept = []
+    for act in acts:
+        if act.kind == "purchase":
+            if act.event.purchase.purchase_id in seen:
+                skipped["duplicate_purchase"] += 1
+                continue
+            seen.add(act.event.purchase.purchase_id)
+        kept.append(act)
+    return kept
+
+
+def _with_sessions(connection: Connection, acts: Sequence[Act]) -> list[Act]:
+    visiting = [act for act in acts if act.kind not in WITHOUT_VISIT]
+    visits = [sessions.Visit(act.customer_key, act.at, act.event.session_id) for act in visiting]
+    keys = iter(sessions.assign(connection, visits))
+    return [act if act.kind in WITHOUT_VISIT else replace(act, session_key=next(keys)) for act in acts]
+
+
+def _move_last_active(connection: Connection, acts: Sequence[Act]) -> None:
+    """Move `last_active` forward to the latest event of each customer."""
+    latest: dict[int, datetime] = {}
+    for act in acts:
+        if act.kind not in WITHOUT_VISIT:
+            latest[act.customer_key] = max(act.at, latest.get(act.customer_key, act.at))
+    column = customers.c.last_active
+    at = bindparam("at", type_=column.type)
+    statement = customers.update().where(customers.c.customer_id == bindparam("of"), func.coalesce(column, at) <= at)
+    rows = [{"of": key, "at": at, "last_active": at} for key, at in sorted(latest.items())]
+    if rows:
+        connection.execute(statement, rows)
