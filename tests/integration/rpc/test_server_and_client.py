@@ -1,0 +1,190 @@
+"""What every server and client does alike, over real gRPC on a free port."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from quintet.product.v1 import product_service_pb2 as pb
+from quintet.product.v1 import product_service_pb2_grpc as pb_grpc
+from quintet.type.v1.job_pb2 import JobProgress
+
+from shared.config import Settings
+from shared.errors import (
+    AlreadyExists,
+    Conflict,
+    DataLoss,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    QuintetError,
+    Unavailable,
+)
+from shared.rpc.client import call, open_channel, stream
+from shared.rpc.interceptor import deadline
+from shared.rpc.server import AgentServer, Service
+from shared.rpc.status import DETAILS_KEY
+from shared.telemetry import request_id
+
+NAME = "quintet.product.v1.ProductService"
+ERRORS = {
+    "invalid": InvalidArgument.of("product_id", "invalid", "must be valid"),
+    "missing": NotFound.of("product", "missing", "product_id"),
+    "exists": AlreadyExists.of("product", "exists"),
+    "conflict": Conflict("busy"),
+    "precondition": FailedPrecondition("not yet"),
+    "unavailable": Unavailable("try later"),
+    "loss": DataLoss("checksum"),
+    "internal": QuintetError("odd"),
+}
+
+
+class Servicer(pb_grpc.ProductServiceServicer):
+    """Answers by the product id: with an error of that name, the request id, or the time left."""
+
+    def __init__(self) -> None:
+        self.release = asyncio.Event()
+
+    async def GetProduct(self, request: pb.GetProductRequest, context: Any) -> pb.GetProductResponse:
+        if request.product_id in ERRORS:
+            raise ERRORS[request.product_id]
+        if request.product_id == "bug":
+            raise ZeroDivisionError
+        if request.product_id == "abort":
+            await context.abort(grpc.StatusCode.OUT_OF_RANGE, "as it says")
+        if request.product_id == "wait":
+            await self.release.wait()
+        response = pb.GetProductResponse()
+        response.product.product_id = request_id.get()
+        response.product.average_rating = (deadline.get() or 0.0) - time.monotonic()
+        return response
+
+    async def RefreshCatalog(
+        self, request: pb.RefreshCatalogRequest, context: Any
+    ) -> AsyncIterator[pb.RefreshCatalogResponse]:
+        yield pb.RefreshCatalogResponse(progress=JobProgress(stage="half", progress=0.5))
+        raise Conflict("busy")
+
+
+@pytest.fixture
+async def servicer() -> Servicer:
+    return Servicer()
+
+
+@pytest.fixture
+async def server(servicer: Servicer) -> AsyncIterator[AgentServer]:
+    settings = Settings(product_port=0, drain_seconds=5)
+    service = Service(servicer, pb_grpc.add_ProductServiceServicer_to_server, NAME)
+    server = AgentServer("product", settings, [service])
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def channel(server: AgentServer) -> AsyncIterator[grpc.aio.Channel]:
+    channel = open_channel(f"127.0.0.1:{server.port}")
+    yield channel
+    await channel.close()
+
+
+@pytest.fixture
+def stub(channel: grpc.aio.Channel) -> Any:
+    return pb_grpc.ProductServiceStub(channel)
+
+
+@pytest.mark.parametrize("name", ERRORS)
+async def test_an_error_arrives_as_it_was_raised(stub: Any, name: str) -> None:
+    with pytest.raises(type(ERRORS[name])) as caught:
+        await call(stub.GetProduct, pb.GetProductRequest(product_id=name), 5)
+    assert caught.value.message == ERRORS[name].message
+    assert caught.value.violations == ERRORS[name].violations
+
+
+async def test_an_error_carries_rich_details_for_any_client(stub: Any) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.GetProduct(pb.GetProductRequest(product_id="unavailable"))
+    details = dict(caught.value.trailing_metadata() or ())[DETAILS_KEY]
+    status = status_pb2.Status.FromString(details)  # type: ignore[arg-type]
+    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+    assert status.details[0].Unpack(info)
+    assert status.details[1].Unpack(retry)
+    assert (info.reason, info.domain) == ("UNAVAILABLE", "quintet")
+    assert retry.retry_delay.ToMilliseconds() == 1000
+
+
+async def test_a_bug_is_internal_and_tells_nothing_but_where_to_look(stub: Any) -> None:
+    with pytest.raises(QuintetError, match="see the log of product for request") as caught:
+        await call(stub.GetProduct, pb.GetProductRequest(product_id="bug"), 5)
+    assert "ZeroDivision" not in caught.value.message
+
+
+async def test_an_abort_of_the_servicer_passes_through(stub: Any) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.GetProduct(pb.GetProductRequest(product_id="abort"))
+    assert caught.value.code() is grpc.StatusCode.OUT_OF_RANGE
+
+
+async def test_the_request_id_travels_and_is_made_where_there_is_none(stub: Any) -> None:
+    made = await call(stub.GetProduct, pb.GetProductRequest(), 5)
+    assert len(made.product.product_id) == 32
+    token = request_id.set("order-7")
+    given = await call(stub.GetProduct, pb.GetProductRequest(), 5)
+    request_id.reset(token)
+    assert given.product.product_id == "order-7"
+
+
+async def test_the_callers_deadline_is_handed_down_and_bounds_the_call(stub: Any, servicer: Servicer) -> None:
+    token = deadline.set(time.monotonic() + 3)
+    answer = await call(stub.GetProduct, pb.GetProductRequest(), 100)
+    assert 0 < answer.product.average_rating <= 3
+    deadline.set(time.monotonic() + 0.05)
+    with pytest.raises(Unavailable):
+        await call(stub.GetProduct, pb.GetProductRequest(product_id="wait"), 100)
+    deadline.reset(token)
+    servicer.release.set()
+
+
+async def test_a_stream_gives_what_there_is_and_then_the_error(stub: Any) -> None:
+    answers = stream(stub.RefreshCatalog, pb.RefreshCatalogRequest())
+    assert (await anext(answers)).progress.stage == "half"
+    with pytest.raises(Conflict, match="busy"):
+        await anext(answers)
+
+
+async def test_nobody_there_is_unavailable() -> None:
+    channel = open_channel("127.0.0.1:1")
+    with pytest.raises(Unavailable):
+        await call(pb_grpc.ProductServiceStub(channel).GetProduct, pb.GetProductRequest(), 2)
+    await channel.close()
+
+
+async def test_health_and_reflection_answer(server: AgentServer, channel: grpc.aio.Channel) -> None:
+    health = health_pb2_grpc.HealthStub(channel)
+    for service in ("", NAME):
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=service))  # type: ignore[attr-defined]
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    reflection = reflection_pb2_grpc.ServerReflectionStub(channel)
+    requests = [reflection_pb2.ServerReflectionRequest(list_services="")]
+    async for answer in reflection.ServerReflectionInfo(iter(requests)):  # type: ignore[attr-defined]
+        assert NAME in {service.name for service in answer.list_services_response.service}
+
+
+async def test_a_stop_lets_calls_in_progress_end(server: AgentServer, stub: Any, servicer: Servicer) -> None:
+    waiting = asyncio.ensure_future(call(stub.GetProduct, pb.GetProductRequest(product_id="wait"), 10))
+    await call(stub.GetProduct, pb.GetProductRequest(), 5)
+    stopping = asyncio.create_task(server.stop())
+    await asyncio.sleep(0)
+    servicer.release.set()
+    assert await waiting
+    await stopping
+
+
+async def test_a_taken_port_is_an_error(server: AgentServer) -> None:
+    with pytest.raises(RuntimeError):
+        await AgentServer("product", Settings(product_port=server.port), []).start()

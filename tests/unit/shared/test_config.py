@@ -1,0 +1,35 @@
+"""Settings come from the environment, and the docs tell all of them."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from shared.config import AGENTS, Settings
+
+DOCS = Path(__file__).parents[3] / "docs" / "configuration.md"
+
+
+def test_the_ports_of_the_agents_are_the_documented_ones() -> None:
+    settings = Settings(_env_file=None)
+    assert [settings.port(agent) for agent in AGENTS] == [50050, 50051, 50052, 50053, 50054]
+    assert [settings.metrics_port(agent) for agent in AGENTS] == [9090, 9091, 9092, 9093, 9094]
+    assert settings.address("feedback") == "127.0.0.1:50054"
+
+
+def test_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUINTET_CUSTOMER_ADDRESS", "dns:///customer:1")
+    assert Settings().address("customer") == "dns:///customer:1"
+
+
+def test_a_bad_value_names_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUINTET_CUSTOMER_PORT", "seven")
+    with pytest.raises(ValidationError, match="customer_port"):
+        Settings()
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented(name: str) -> None:
+    field = Settings.model_fields[name]
+    assert field.description
+    assert f"| `QUINTET_{name.upper()}` | `{field.default}` | {field.description} |" in DOCS.read_text()

@@ -1,0 +1,68 @@
+"""A job's child says its progress in lines; the parent relays them and tells a failure from a death."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.config import Settings
+from shared.errors import FailedPrecondition, QuintetError
+from shared.jobs import ProgressReporter, job_main, run_job
+
+CHILD = """
+import sys
+from shared.jobs import job_main
+
+def work(settings, reporter):
+    reporter.report("half way", 0.5)
+    if "fail" in sys.argv:
+        raise ValueError("no data")
+    if "die" in sys.argv:
+        sys.exit(3)
+    return {"threads": settings.train_threads, "url": settings.database_url}
+
+if __name__ == "__main__":
+    sys.exit(job_main("product", work))
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "some_job.py").write_text(CHILD)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return "some_job"
+
+
+async def test_progress_and_result_are_relayed(module: str) -> None:
+    settings = Settings(train_threads=1, database_url="sqlite:///x.db")
+    said = [(each.stage, each.fraction, each.result) async for each in run_job(module, settings)]
+    assert said == [("half way", 0.5, None), ("done", 1.0, {"threads": 1, "url": "sqlite:///x.db"})]
+
+
+async def test_a_failure_comes_with_its_words(module: str) -> None:
+    with pytest.raises(FailedPrecondition, match="ValueError: no data"):
+        async for _ in run_job(module, Settings(), "fail"):
+            pass
+
+
+async def test_a_death_without_words_is_an_error(module: str) -> None:
+    with pytest.raises(QuintetError, match="exit code 3"):
+        async for _ in run_job(module, Settings(), "die"):
+            pass
+
+
+def test_the_child_reports_in_json_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["job"])
+    assert job_main("product", lambda settings, reporter: {"n": 1}) == 0
+
+    def broken(settings: Settings, reporter: ProgressReporter) -> dict[str, int]:
+        reporter.report("far", 7.0)
+        raise KeyError("x")
+
+    assert job_main("product", broken) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        '{"stage": "done", "progress": 1.0, "result": {"n": 1}}',
+        '{"stage": "far", "progress": 1.0}',
+        '{"error": "KeyError: \'x\'"}',
+    ]
