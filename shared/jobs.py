@@ -12,7 +12,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,7 +69,7 @@ def job_main(agent: str, work: Callable[[Settings, ProgressReporter], dict[str, 
     return 0
 
 
-async def run_job(module: str, settings: Settings, *arguments: str) -> AsyncIterator[Progress]:
+async def run_job(module: str, settings: Settings, *arguments: str) -> AsyncGenerator[Progress, None]:
     """Run `python -m module` as a child and yield its progress; the last one has the result.
 
     The child is killed when the iteration is given up. Raises FailedPrecondition with the child's words when it fails

@@ -102,6 +102,12 @@ def store_embeddings(
     connection.execute(statement.on_conflict_do_update(index_elements=["product_id"], set_=replaced), rows)
 
 
+def drop_embeddings(connection: Connection, keys: Iterable[int]) -> None:
+    """Delete the embeddings of products; keys without one are fine."""
+    for some in batches(keys):
+        connection.execute(product_embeddings.delete().where(product_embeddings.c.product_id.in_(some)))
+
+
 def read_embedding(connection: Connection, key: int, space_version: str) -> NDArray[np.float32] | None:
     """Return a product's embedding, shape (dimensions,); None if it has none in this version."""
     found = read_embeddings(connection, [key], space_version)

@@ -130,6 +130,18 @@ def touch_products(connection: Connection, keys: Iterable[int]) -> None:
         connection.execute(products.update().where(products.c.product_id.in_(some)).values(change_sequence=change))
 
 
+def lock_changes(connection: Connection, keys: Iterable[int]) -> dict[int, int]:
+    """Return the change that each product is at, and keep others from changing the catalogue in this transaction."""
+    next_count(connection, CHANGES)
+    changes: dict[int, int] = {}
+    for some in batches(keys):
+        found = connection.execute(
+            select(products.c.product_id, products.c.change_sequence).where(products.c.product_id.in_(some))
+        )
+        changes.update((row.product_id, row.change_sequence) for row in found)
+    return changes
+
+
 def product_keys(connection: Connection, external_ids: Iterable[str]) -> dict[str, int]:
     """Return the keys of products by the platform's id; unknown ids are left out."""
     keys: dict[str, int] = {}

@@ -7,11 +7,11 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from shared.db.batches import batches
 from shared.db.engine import insert_into
-from shared.db.schema import product_relations, purchase_items, purchases
+from shared.db.schema import counters, product_relations, purchase_items, purchases
 
 Relation = Literal["similar", "complementary"]
 SIMILAR: Relation = "similar"
@@ -127,11 +127,16 @@ def all_relations(connection: Connection, relation: Relation) -> RelationTable:
     )
 
 
-def relations_updated_at(connection: Connection, relation: Relation) -> datetime | None:
-    """Return when a relation was last computed; None if never."""
-    columns = product_relations.c
-    newest = select(func.max(columns.last_updated)).where(columns.relation == relation)
-    return connection.execute(newest).scalar_one_or_none()
+def computed_through(connection: Connection, relation: Relation) -> int:
+    """Return the change of the catalogue (`shared.db.products`) that a relation was last computed on; 0 for none."""
+    through = select(counters.c.value).where(counters.c.name == _mark(relation))
+    return int(connection.execute(through).scalar() or 0)
+
+
+def mark_computed(connection: Connection, relation: Relation, change_sequence: int) -> None:
+    """Say that the stored relation is computed on the catalogue as of `change_sequence`."""
+    statement = insert_into(connection, counters).values(name=_mark(relation), value=change_sequence)
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": change_sequence}))
 
 
 def basket_lines(connection: Connection, since: datetime | None = None) -> BasketLines:
@@ -144,6 +149,10 @@ def basket_lines(connection: Connection, since: datetime | None = None) -> Baske
     rows = connection.execute(lines, execution_options={"yield_per": 50_000})
     flat = np.fromiter(_flattened(rows), dtype=np.int64).reshape(-1, 2)
     return BasketLines(flat[:, 0].copy(), flat[:, 1].copy())
+
+
+def _mark(relation: Relation) -> str:
+    return f"relations.{relation}"
 
 
 def _flattened(rows: Iterable[Any]) -> Iterator[int]:

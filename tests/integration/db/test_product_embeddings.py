@@ -59,6 +59,12 @@ def test_a_newer_embedding_replaces_the_older_version(connection: Connection, ke
     assert product_embeddings.keys_to_embed(connection, "v1") == keys[:1]
 
 
+def test_a_dropped_embedding_is_missing(connection: Connection, keys: list[int]) -> None:
+    product_embeddings.drop_embeddings(connection, [keys[1], keys[3], 10**9])
+    product_embeddings.drop_embeddings(connection, [])
+    assert product_embeddings.keys_to_embed(connection, "v1") == [keys[1], keys[3]]
+
+
 def test_embeddings_of_changed_products_are_found(connection: Connection, keys: list[int]) -> None:
     seen = products.newest_change(connection)
     assert len(product_embeddings.embeddings_changed_since(connection, 0, "v1")) == 4

@@ -205,3 +205,12 @@ def test_a_touched_product_counts_as_changed_but_stays_as_it_is(database: Databa
         assert products.last_update(connection) == updated
         assert updated is not None
         assert datetime.now(UTC) - updated < timedelta(minutes=1)
+
+
+def test_the_change_of_each_product_is_told(database: Database) -> None:
+    first, second = upsert(database, plain("a")), upsert(database, plain("b"))
+    a, b = first.keys["a"], second.keys["b"]
+    with database.write() as connection:
+        changes = products.lock_changes(connection, [a, b, 10**9])
+        assert changes.keys() == {a, b}
+        assert changes[a] < changes[b] == products.newest_change(connection)

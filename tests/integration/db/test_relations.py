@@ -77,15 +77,14 @@ def test_a_relation_never_computed_is_an_empty_table(connection: Connection) -> 
     table = relations.all_relations(connection, SIMILAR)
     assert (len(table.keys), table.starts.tolist(), len(table.related)) == (0, [0], 0)
     assert table.of(1) is None
-    assert relations.relations_updated_at(connection, SIMILAR) is None
+    assert relations.computed_through(connection, SIMILAR) == 0
 
 
-def test_the_time_of_the_last_computation_is_known(connection: Connection, keys: list[int]) -> None:
-    before = datetime.now(UTC)
-    relations.store_relations(connection, SIMILAR, [(keys[0], related())])
-    updated = relations.relations_updated_at(connection, SIMILAR)
-    assert updated is not None
-    assert before <= updated <= datetime.now(UTC)
+def test_what_each_relation_was_computed_on_is_known(connection: Connection) -> None:
+    for change in (7, 9):
+        relations.mark_computed(connection, SIMILAR, change)
+        assert relations.computed_through(connection, SIMILAR) == change
+    assert relations.computed_through(connection, COMPLEMENTARY) == 0
 
 
 def test_basket_lines_leave_out_what_was_refunded_entirely(connection: Connection, keys: list[int]) -> None:

@@ -1,0 +1,190 @@
+"""The product agent: keeps the catalogue, embeds what changes, knows what is related and how products do."""
+
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.product.live import SAME_CATEGORY_BONUS, LiveEmbeddings, unit_scores
+from services.product.paging import key_of_token, page_token
+from services.product.spaces import SpaceCache, active_version, features_of
+from shared.config import Settings
+from shared.db import product_embeddings, product_performance, products, relations
+from shared.db.engine import Connection, Database
+from shared.db.product_performance import ProductPerformance
+from shared.db.products import NewProduct, Product, Upserted
+from shared.db.relations import SIMILAR, Relation
+from shared.errors import Conflict, InvalidArgument, NotFound, Unavailable
+from shared.jobs import Progress, run_job
+
+REFRESH_JOB = "services.product.refresh"
+DEFAULT_PERIOD = timedelta(days=30)
+ATTEMPTS = 3
+OVER_READ = 50
+"""How many more of the nearest products are read than asked for, since some cannot be bought."""
+
+
+@dataclass(frozen=True)
+class PageQuery:
+    """Which page of the catalogue; empty filters take everything."""
+
+    size: int
+    token: str = ""
+    category: str = ""
+    name_contains: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Products, and the token of the next page; empty on the last."""
+
+    products: list[Product]
+    next_token: str
+
+
+@dataclass(frozen=True)
+class RelatedProduct:
+    """A product related to another and the strength of it, 0 to 1."""
+
+    product: Product
+    score: float
+
+
+class ProductAgent:
+    """Decides for the product service. Safe to call from several threads."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+        self._spaces = SpaceCache(database)
+        self._live = LiveEmbeddings()
+        self._refreshing = False
+
+    def upsert(self, new: Sequence[NewProduct]) -> Upserted:
+        """Add or update products with distinct ids, all or none, and embed each that changed.
+
+        An update replaces the whole product, but for inventory status and availability that are not given: these keep
+        what is stored. Before the first refresh there is no space to embed in; the refresh embeds all then.
+
+        Raises
+        ------
+        Unavailable
+            If refreshes keep changing the embedding space meanwhile.
+        """
+        for _ in range(ATTEMPTS):
+            upserted = self._upsert_in_current_space(new)
+            if upserted is not None:
+                return upserted
+        raise Unavailable("the embedding space is being changed, try again")
+
+    def get(self, product_id: str) -> Product:
+        """Return a product. Raises NotFound for an unknown one."""
+        with self._database.read() as connection:
+            return _known(connection, product_id)
+
+    def page(self, query: PageQuery) -> Page:
+        """Return a page of the catalogue in a stable order. Raises InvalidArgument for a bad token."""
+        filters = (query.category, query.name_contains)
+        after_key = key_of_token(query.token, *filters)
+        with self._database.read() as connection:
+            found = products.list_products(
+                connection,
+                after_key=after_key,
+                limit=query.size + 1,
+                category=query.category,
+                name_contains=query.name_contains,
+            )
+        page, more = found[: query.size], len(found) > query.size
+        return Page(page, page_token(page[-1].key, *filters) if more else "")
+
+    def related(self, product_id: str, relation: Relation, limit: int) -> list[RelatedProduct]:
+        """Return products related to a product that can be bought, strongest first. Raises NotFound.
+
+        Relations come from the last refresh. Where it left fewer similar ones than asked for, or did not know the
+        product yet, the embeddings as they are now fill up.
+        """
+        with self._database.read() as connection:
+            product = _known(connection, product_id)
+            stored = relations.read_relation(connection, relation, product.key)
+            found = _buyable(connection, stored.keys, stored.scores) if stored else []
+            if relation == SIMILAR and len(found) < limit:
+                known = {product.key, *(each.product.key for each in found)}
+                found += self._nearest(connection, product, limit, known)
+        return sorted(found, key=lambda each: (-each.score, each.product.key))[:limit]
+
+    def performance(self, product_id: str, start: datetime | None, end: datetime | None) -> ProductPerformance:
+        """Return how a product did from `start` (default 30 days before the end) to `end` (default now).
+
+        Raises NotFound, or InvalidArgument for a period that does not end after its start.
+        """
+        until = end or datetime.now(UTC)
+        since = start or until - DEFAULT_PERIOD
+        if until <= since:
+            raise InvalidArgument.of("end_time", until.isoformat(), f"must be after start_time {since.isoformat()}")
+        with self._database.read() as connection:
+            product = _known(connection, product_id)
+            return product_performance.performance(connection, product.key, since, until)
+
+    async def refresh(self) -> AsyncGenerator[Progress, None]:
+        """Refresh the catalogue in a child process and yield its progress. Raises Conflict while another runs."""
+        if self._refreshing:
+            raise Conflict("the catalogue is being refreshed already")
+        self._refreshing = True
+        try:
+            async with aclosing(run_job(REFRESH_JOB, self._settings)) as steps:
+                async for progress in steps:
+                    yield progress
+        finally:
+            self._refreshing = False
+
+    def _upsert_in_current_space(self, new: Sequence[NewProduct]) -> Upserted | None:
+        """Return None, with nothing written, when another space became active meanwhile."""
+        active = self._spaces.current()
+        vectors = active.space.transform([features_of(each) for each in new]) if active.space else None
+        with self._database.write() as connection:
+            if active_version(connection) != active.version:
+                return None
+            upserted = products.upsert_products(connection, new)
+            if vectors is None or active.version is None:
+                # A refresh under way may have stored one of what the product was before.
+                product_embeddings.drop_embeddings(connection, upserted.changed)
+            else:
+                row = {upserted.keys[each.external_id]: number for number, each in enumerate(new)}
+                chosen = vectors[[row[key] for key in upserted.changed]]
+                product_embeddings.store_embeddings(connection, active.version, upserted.changed, chosen)
+            return upserted
+
+    def _nearest(
+        self, connection: Connection, product: Product, limit: int, exclude: Iterable[int]
+    ) -> list[RelatedProduct]:
+        matrix = self._live.current(connection)
+        row = None if matrix is None else matrix.row_of(product.key)
+        if matrix is None or row is None:
+            return []
+        keys, cosines = matrix.nearest(matrix.vectors[row], limit + OVER_READ, exclude)
+        found = _buyable(connection, keys, cosines)
+        bonus = [SAME_CATEGORY_BONUS if _same_category(each.product, product) else 0.0 for each in found]
+        scores = unit_scores(np.array([each.score for each in found]) + np.array(bonus))
+        scored = zip(found, scores.tolist(), strict=True)
+        return [RelatedProduct(each.product, score) for each, score in scored if score > 0]
+
+
+def _known(connection: Connection, product_id: str) -> Product:
+    product = products.get_product(connection, product_id)
+    if product is None:
+        raise NotFound.of("product", product_id, "product_id")
+    return product
+
+
+def _buyable(connection: Connection, keys: NDArray[np.int64], scores: NDArray[np.float32]) -> list[RelatedProduct]:
+    """Return those of the products that can be bought, in the order given."""
+    found = products.get_products_by_key(connection, keys.tolist())
+    pairs = zip(keys.tolist(), scores.tolist(), strict=True)
+    return [RelatedProduct(found[key], score) for key, score in pairs if key in found and found[key].buyable]
+
+
+def _same_category(one: Product, other: Product) -> bool:
+    return bool(one.category) and one.category == other.category

@@ -1,0 +1,224 @@
+"""Messages of the contract to what the agent takes, checked field by field, and back."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from quintet.product.v1 import product_service_pb2 as pb
+from quintet.type.v1 import job_pb2, product_pb2
+from quintet.type.v1.money_pb2 import Money
+
+from services.product.agent import Page, PageQuery, RelatedProduct
+from shared.db.product_performance import ProductPerformance
+from shared.db.products import NewProduct, Product
+from shared.db.relations import COMPLEMENTARY, SIMILAR, Relation
+from shared.errors import InvalidArgument
+from shared.events.check import check_count, check_id, check_money, check_number, check_text, check_time
+from shared.jobs import Progress
+
+MOST_PRODUCTS = 1_000
+MOST_RELATED = 100
+STATUS_PREFIX = "INVENTORY_STATUS_"
+LONGEST_ATTRIBUTE_NAME = 200
+LONGEST_ATTRIBUTE = 20_000
+
+_TEXTS = {"description": 20_000, "category": 200, "subcategory": 200, "brand": 200}
+_RELATIONS: dict[int, Relation] = {
+    product_pb2.PRODUCT_RELATION_UNSPECIFIED: SIMILAR,
+    product_pb2.PRODUCT_RELATION_SIMILAR: SIMILAR,
+    product_pb2.PRODUCT_RELATION_COMPLEMENTARY: COMPLEMENTARY,
+}
+_RELATION_VALUES = {
+    SIMILAR: product_pb2.PRODUCT_RELATION_SIMILAR,
+    COMPLEMENTARY: product_pb2.PRODUCT_RELATION_COMPLEMENTARY,
+}
+
+
+def new_products(messages: Sequence[product_pb2.Product], field: str = "products") -> list[NewProduct]:
+    """Return products to upsert. Raises InvalidArgument naming the first field that breaks a rule of the contract."""
+    check_count(messages, field, MOST_PRODUCTS, least=1)
+    found: dict[str, NewProduct] = {}
+    for index, message in enumerate(messages):
+        product = new_product(message, f"{field}[{index}]")
+        if product.external_id in found:
+            raise InvalidArgument.of(f"{field}[{index}].product_id", product.external_id, "must be given once only")
+        found[product.external_id] = product
+    return list(found.values())
+
+
+def new_product(message: product_pb2.Product, field: str) -> NewProduct:
+    """Return one product to upsert, or raise InvalidArgument; `field` is its path in the request."""
+    check_id(message.product_id, f"{field}.product_id")
+    check_text(message.name, f"{field}.name", 500, required=True)
+    for name, longest in _TEXTS.items():
+        check_text(getattr(message, name), f"{field}.{name}", longest)
+    _check_lists(message, field)
+    _check_numbers(message, field)
+    return NewProduct(
+        external_id=message.product_id,
+        name=message.name,
+        description=message.description,
+        category=message.category,
+        subcategory=message.subcategory,
+        brand=message.brand,
+        price=message.price.amount_minor if message.HasField("price") else None,
+        currency=message.price.currency_code if message.HasField("price") else None,
+        attributes=dict(message.attributes),
+        tags=tuple(message.tags),
+        image_urls=tuple(message.image_urls),
+        average_rating=message.average_rating if message.HasField("average_rating") else None,
+        inventory_status=_status(message.inventory_status, f"{field}.inventory_status"),
+        available_at=_moment(message.available_time) if message.HasField("available_time") else None,
+    )
+
+
+def to_product(product: Product) -> product_pb2.Product:
+    """Return a stored product as the contract's message."""
+    message = product_pb2.Product(
+        product_id=product.external_id,
+        name=product.name,
+        description=product.description,
+        category=product.category,
+        subcategory=product.subcategory,
+        brand=product.brand,
+        tags=product.tags,
+        image_urls=product.image_urls,
+        attributes=product.attributes,
+        average_rating=product.average_rating,
+        inventory_status=product_pb2.InventoryStatus.Value(f"{STATUS_PREFIX}{product.inventory_status}"),
+        available_time=_timestamp(product.available_at),
+        update_time=_timestamp(product.updated_at),
+    )
+    if product.price is not None:
+        message.price.CopyFrom(Money(currency_code=product.currency or "", amount_minor=product.price))
+    return message
+
+
+def page_query(request: pb.ListProductsRequest) -> PageQuery:
+    """Return what page is asked for."""
+    check_text(request.category, "category", 200)
+    check_text(request.name_contains, "name_contains", 200)
+    size = _bounded(request.page_size, "page_size", default=100, most=MOST_PRODUCTS)
+    return PageQuery(size, request.page_token, request.category, request.name_contains)
+
+
+def to_page(page: Page) -> pb.ListProductsResponse:
+    """Return a page of products."""
+    return pb.ListProductsResponse(products=map(to_product, page.products), next_page_token=page.next_token)
+
+
+def product_id(value: str) -> str:
+    """Return the id of a request for one product, checked."""
+    check_id(value, "product_id")
+    return value
+
+
+def relation(request: pb.GetRelatedProductsRequest) -> Relation:
+    """Return which relation is asked for."""
+    if request.relation not in _RELATIONS:
+        raise InvalidArgument.of("relation", request.relation, "must be one of the product relations")
+    return _RELATIONS[request.relation]
+
+
+def related_limit(request: pb.GetRelatedProductsRequest) -> int:
+    """Return how many related products are asked for."""
+    return _bounded(request.limit, "limit", default=10, most=MOST_RELATED)
+
+
+def to_related(related: Iterable[RelatedProduct], kind: Relation) -> pb.GetRelatedProductsResponse:
+    """Return related products."""
+    value = _RELATION_VALUES[kind]
+    messages = (
+        product_pb2.RelatedProduct(product=to_product(each.product), relation=value, score=each.score)
+        for each in related
+    )
+    return pb.GetRelatedProductsResponse(related=messages)
+
+
+def period(request: pb.GetProductPerformanceRequest) -> tuple[datetime | None, datetime | None]:
+    """Return start and end of the period asked for; None where it is left open."""
+    start, end = (
+        _checked_moment(getattr(request, name), name) if request.HasField(name) else None
+        for name in ("start_time", "end_time")
+    )
+    return start, end
+
+
+def to_performance(name: str, performance: ProductPerformance) -> pb.GetProductPerformanceResponse:
+    """Return the performance of the product `name`."""
+    revenue = (
+        Money(currency_code=currency, amount_minor=amount) for currency, amount in sorted(performance.revenue.items())
+    )
+    return pb.GetProductPerformanceResponse(
+        performance=product_pb2.ProductPerformance(
+            product_id=name,
+            views=performance.views,
+            cart_additions=performance.cart_additions,
+            purchases=performance.purchases,
+            units_sold=performance.units_sold,
+            revenue=revenue,
+            conversion_rate=performance.conversion_rate,
+            recommendations_shown=performance.recommendations_shown,
+            recommendations_clicked=performance.recommendations_clicked,
+            recommendation_ctr=performance.recommendation_ctr,
+        )
+    )
+
+
+def to_progress(progress: Progress) -> pb.RefreshCatalogResponse:
+    """Return the progress of a job."""
+    result = "" if progress.result is None else json.dumps(progress.result)
+    return pb.RefreshCatalogResponse(
+        progress=job_pb2.JobProgress(stage=progress.stage, progress=progress.fraction, result_json=result)
+    )
+
+
+def _check_lists(message: product_pb2.Product, field: str) -> None:
+    for name, most, longest in (("tags", 100, 100), ("image_urls", 50, 2_000)):
+        values = getattr(message, name)
+        check_count(values, f"{field}.{name}", most)
+        for index, value in enumerate(values):
+            check_text(value, f"{field}.{name}[{index}]", longest)
+    check_count(message.attributes, f"{field}.attributes", 200)
+    for name, value in message.attributes.items():
+        check_text(name, f"{field}.attributes", LONGEST_ATTRIBUTE_NAME)
+        check_text(value, f"{field}.attributes[{name}]", LONGEST_ATTRIBUTE)
+
+
+def _check_numbers(message: product_pb2.Product, field: str) -> None:
+    if message.HasField("price"):
+        check_money(message.price, f"{field}.price")
+    if message.HasField("average_rating"):
+        check_number(message.average_rating, f"{field}.average_rating", 0, 5)
+    if message.HasField("available_time"):
+        check_time(message.available_time, f"{field}.available_time")
+
+
+def _status(value: int, field: str) -> str | None:
+    if value == product_pb2.INVENTORY_STATUS_UNSPECIFIED:
+        return None
+    if value not in product_pb2.InventoryStatus.values():
+        raise InvalidArgument.of(field, value, "must be one of the inventory statuses")
+    return product_pb2.InventoryStatus.Name(product_pb2.InventoryStatus.ValueType(value)).removeprefix(STATUS_PREFIX)
+
+
+def _bounded(value: int, field: str, *, default: int, most: int) -> int:
+    if value < 0:
+        raise InvalidArgument.of(field, value, "must not be negative")
+    return min(value or default, most)
+
+
+def _checked_moment(value: Timestamp, field: str) -> datetime:
+    check_time(value, field)
+    return _moment(value)
+
+
+def _moment(value: Timestamp) -> datetime:
+    return value.ToDatetime(tzinfo=UTC)
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromDatetime(moment)
+    return timestamp

@@ -1,0 +1,49 @@
+"""Page tokens: where the next page starts, bound to the filters of the list, so that a token fits its list only."""
+
+import base64
+import binascii
+import struct
+import zlib
+
+from shared.errors import InvalidArgument
+
+_LAYOUT = struct.Struct(">QII")  # last key, checksum of the filters, checksum of both
+
+
+def page_token(after_key: int, *filters: str) -> str:
+    """Return the token of the page after `after_key`."""
+    filtered = _checksum(*filters)
+    packed = _LAYOUT.pack(after_key, filtered, _checksum(str(after_key), str(filtered)))
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def key_of_token(token: str, *filters: str) -> int:
+    """Return the key after which the page starts; 0 for an empty token.
+
+    Raises InvalidArgument naming `page_token` for anything but a token of a list with the same filters.
+    """
+    if not token:
+        return 0
+    after_key, filtered, check = _unpacked(token)
+    if check != _checksum(str(after_key), str(filtered)):
+        raise _not_a_token(token)
+    if filtered != _checksum(*filters):
+        raise InvalidArgument.of("page_token", token, "belongs to a list with other filters")
+    return after_key
+
+
+def _unpacked(token: str) -> tuple[int, int, int]:
+    try:
+        packed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        after_key, filtered, check = _LAYOUT.unpack(packed)
+    except (binascii.Error, ValueError, struct.error) as error:
+        raise _not_a_token(token) from error
+    return after_key, filtered, check
+
+
+def _not_a_token(token: str) -> InvalidArgument:
+    return InvalidArgument.of("page_token", token, "must be the next_page_token of the page before")
+
+
+def _checksum(*texts: str) -> int:
+    return zlib.crc32("\x00".join(texts).encode())

@@ -1,0 +1,84 @@
+"""What is related to what, over the whole catalogue: from embeddings and baskets to tables of relations."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.product.blocks import Csr
+from services.product.complementary import complementary_products
+from services.product.live import SAME_CATEGORY_BONUS, unit_scores
+from services.product.similar import similar_products
+from shared.db.product_embeddings import EmbeddingMatrix
+from shared.db.products import DISCONTINUED, Product
+from shared.db.relations import BasketLines, Related, RelationTable
+
+KEPT = 20
+"""Related products that are kept of each relation; some of them may turn out not to be for sale when asked."""
+
+
+def similar(products: Sequence[Product], embeddings: EmbeddingMatrix) -> RelationTable:
+    """Return each product's substitutes; `products` in the order of their keys. None without an embedding."""
+    keys = _keys(products)
+    places = _places(keys, embeddings.keys)
+    vectors = np.zeros((len(keys), embeddings.vectors.shape[1]), dtype=np.float32)
+    vectors[places[places >= 0]] = embeddings.vectors[places >= 0]
+    found = similar_products(
+        vectors,
+        _codes([product.category for product in products]),
+        KEPT,
+        same_category_bonus=SAME_CATEGORY_BONUS,
+        eligible=_eligible(products),
+    )
+    return _table(keys, found, unit_scores(found.data))
+
+
+def complementary(products: Sequence[Product], lines: BasketLines) -> RelationTable:
+    """Return what is bought together with each product; `products` in the order of their keys."""
+    keys = _keys(products)
+    baskets = np.unique(lines.purchases, return_inverse=True)[1].astype(np.int32)
+    found = complementary_products(
+        baskets,
+        _places(keys, lines.products).astype(np.int32),
+        len(keys),
+        KEPT,
+        subcategory=_codes([product.subcategory for product in products]),
+        eligible=_eligible(products),
+    )
+    return _table(keys, found, found.data)
+
+
+def changed_rows(stored: RelationTable, computed: RelationTable) -> list[tuple[int, Related]]:
+    """Return the rows of `computed` that `stored` has not, or has otherwise."""
+    rows = ((key, computed.of(key), stored.of(key)) for key in computed.keys.tolist())
+    return [(key, new) for key, new, old in rows if new is not None and (old is None or not _same(old, new))]
+
+
+def _same(one: Related, other: Related) -> bool:
+    return np.array_equal(one.keys, other.keys) and np.array_equal(one.scores, other.scores)
+
+
+def _table(keys: NDArray[np.int64], found: Csr, scores: NDArray[np.float32]) -> RelationTable:
+    return RelationTable(keys, found.indptr.astype(np.int64), keys[found.indices], scores.astype(np.float32))
+
+
+def _keys(products: Sequence[Product]) -> NDArray[np.int64]:
+    return np.fromiter((product.key for product in products), dtype=np.int64, count=len(products))
+
+
+def _places(keys: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the place of each wanted key in `keys`, which are ascending; -1 for one that is not there."""
+    places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[places] == wanted, places, -1)
+
+
+def _codes(labels: Sequence[str]) -> NDArray[np.int32]:
+    """Return a number for each label, -1 for an empty one."""
+    codes = np.unique(np.array(labels, dtype=object), return_inverse=True)[1].astype(np.int32)
+    codes[[not label for label in labels]] = -1
+    return codes
+
+
+def _eligible(products: Sequence[Product]) -> NDArray[np.bool_]:
+    # What is out of stock may be back before the next refresh; who asks leaves it out until then.
+    return np.array([product.inventory_status != DISCONTINUED for product in products], dtype=np.bool_)

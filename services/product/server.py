@@ -1,0 +1,32 @@
+"""Process entry of the product agent: `python -m services.product.server`."""
+
+from quintet.product.v1 import product_service_pb2_grpc as pb_grpc
+
+from services.product.agent import ProductAgent
+from services.product.servicer import ProductServicer
+from shared.config import Settings
+from shared.db.engine import Database
+from shared.db.migrate import require_current
+from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
+
+SERVICE = "quintet.product.v1.ProductService"
+
+
+def build(settings: Settings, agent: ProductAgent) -> AgentServer:
+    """Return the server of `agent`."""
+    service = Service(ProductServicer(agent), pb_grpc.add_ProductServiceServicer_to_server, SERVICE)
+    return AgentServer("product", settings, [service])
+
+
+async def main(settings: Settings) -> None:
+    """Serve until stopped."""
+    database = Database(settings.database_url)
+    try:
+        require_current(database)
+        await serve_until_stopped(build(settings, ProductAgent(settings, database)))
+    finally:
+        database.close()
+
+
+if __name__ == "__main__":
+    run("product", main)
