@@ -6,7 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from services.customer.events import DAY, Events, Kind
+from services.customer.clock import DAY
+from services.customer.events import Events, Kind
 
 FloatArray = NDArray[np.float32]
 
@@ -35,7 +36,7 @@ def event_weights(events: Events, weights: EventWeights = DEFAULT_WEIGHTS) -> ND
     base = np.array([weights.view, weights.cart, weights.purchase])[events.kinds]
     dwell = np.maximum(np.nan_to_num(events.dwell_seconds), 0.0)
     extra = (weights.long_view - weights.view) * -np.expm1(-dwell / weights.dwell_scale_seconds)
-    return np.where(events.kinds == Kind.VIEW, base + extra, base)
+    return np.asarray(np.where(events.kinds == Kind.VIEW, base + extra, base), dtype=np.float64)
 
 
 def decayed_weights(events: Events, newest: NDArray[np.int64], weights: EventWeights) -> NDArray[np.float64]:
@@ -45,7 +46,7 @@ def decayed_weights(events: Events, newest: NDArray[np.int64], weights: EventWei
     away for a year has the same taste as on the last day, and no weight underflows because of the absence.
     """
     age = (newest - events.times) / (weights.half_life_days * DAY)
-    return event_weights(events, weights) * np.exp2(-age)
+    return np.asarray(event_weights(events, weights) * np.exp2(-age), dtype=np.float64)
 
 
 def customer_vector(events: Events, product_vectors: FloatArray, weights: EventWeights = DEFAULT_WEIGHTS) -> FloatArray:
@@ -67,7 +68,8 @@ def customer_vector(events: Events, product_vectors: FloatArray, weights: EventW
     if not len(events):
         return np.zeros(product_vectors.shape[1], dtype=np.float32)
     weight = decayed_weights(events, np.broadcast_to(events.times.max(), len(events)), weights)
-    return _normalised(weight[None, :] @ product_vectors[events.products].astype(np.float64))[0]
+    total = weight[None, :] @ product_vectors[events.products].astype(np.float64)
+    return np.asarray(_normalised(total)[0], dtype=np.float32)
 
 
 def customer_vectors(

@@ -6,9 +6,6 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-DAY = 86_400
-"""Seconds of a day."""
-
 
 class Kind(IntEnum):
     """What a customer did with a product."""

@@ -72,9 +72,9 @@ def shares(
     weight = decayed_weights(events, np.broadcast_to(events.times.max(), len(events)), weights)
     found, place, counts = np.unique(codes, return_inverse=True, return_counts=True)
     part = np.bincount(place, weights=weight) / weight.sum()
-    order = sorted(range(len(found)), key=lambda i: (-part[i], labels.names[found[i]]))[:top]
+    order = sorted(range(len(found)), key=lambda i: (-part[i], labels.names[int(found[i])]))[:top]
     lifts = _lifts(part, found, population)
-    return tuple(Share(labels.names[found[i]], float(part[i]), lifts[i], int(counts[i])) for i in order)
+    return tuple(Share(labels.names[int(found[i])], float(part[i]), lifts[i], int(counts[i])) for i in order)
 
 
 def _lifts(part: FloatArray, codes: NDArray[np.int32], population: FloatArray | None) -> list[float | None]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from services.customer.clock import DAYPARTS, HOUR, WEEKDAYS, daypart, hour, weekday
 from services.customer.embedding import DEFAULT_WEIGHTS, EventWeights
-from services.customer.events import DAY, Events
+from services.customer.events import Events
 from services.customer.interests import Catalogue, Labels, Share, population_shares, shares
 from services.customer.rhythm import DueProduct, Rhythm, rhythm
 
@@ -27,13 +28,6 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 
-HOUR = 3_600
-DAYPARTS = ("night", "morning", "afternoon", "evening")
-"""Parts of the day, six hours each, from midnight."""
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-EPOCH_WEEKDAY = 3
-"""1 January 1970 was a Thursday."""
-
 
 @dataclass(frozen=True)
 class PriceBand:
@@ -48,7 +42,7 @@ class PriceBand:
 
 @dataclass(frozen=True)
 class Timing:
-    """When a customer is active. Counts hours with any event, so that a basket of fifty lines does not count fifty times."""
+    """When a customer is active. Counts hours with any event, so a basket of fifty lines does not count fifty times."""
 
     time_of_day: dict[str, float]
     """Share of the active hours in each part of the day, keys as in `DAYPARTS`; empty without events."""
@@ -123,10 +117,8 @@ def price_band(events: Events) -> PriceBand | None:
 
 def timing(events: Events, utc_offset_seconds: int = 0) -> Timing:
     """Return when the customer is active."""
-    hours = np.unique((events.times + utc_offset_seconds) // HOUR)
-    dayparts = (hours % 24) // 6
-    weekdays = (hours * HOUR // DAY + EPOCH_WEEKDAY) % 7
-    return Timing(_histogram(dayparts, DAYPARTS), _histogram(weekdays, WEEKDAYS), len(hours))
+    hours = np.unique(hour(events.times, utc_offset_seconds)) * HOUR
+    return Timing(_histogram(daypart(hours), DAYPARTS), _histogram(weekday(hours), WEEKDAYS), len(hours))
 
 
 def _histogram(codes: NDArray[np.int64], names: tuple[str, ...]) -> dict[str, float]:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from services.customer.events import DAY, Events
+from services.customer.clock import DAY, day
+from services.customer.events import Events
 
 MIN_PURCHASES = 3
 """Days with a purchase of a product before its interval means anything."""
@@ -62,7 +62,7 @@ def rhythm(events: Events, now: int, utc_offset_seconds: int = 0, horizon_days: 
     """
     bought = events.purchases
     bought = bought.select(bought.times <= now)
-    days = np.unique(_day(bought.times, utc_offset_seconds))
+    days = np.unique(day(bought.times, utc_offset_seconds))
     interval = float(np.median(np.diff(days))) if len(days) > 1 else None
     products = [
         due
@@ -74,10 +74,6 @@ def rhythm(events: Events, now: int, utc_offset_seconds: int = 0, horizon_days: 
     return Rhythm(interval, len(days), tuple(products[:top]))
 
 
-def _day(times: NDArray[np.int64], utc_offset_seconds: int) -> NDArray[np.int64]:
-    return (times + utc_offset_seconds) // DAY
-
-
 def _repeated(bought: Events) -> list[int]:
     """Return products with enough lines to be worth a closer look."""
     products, lines = np.unique(bought.products[bought.products >= 0], return_counts=True)
@@ -86,7 +82,7 @@ def _repeated(bought: Events) -> list[int]:
 
 def _due(lines: Events, utc_offset_seconds: int) -> DueProduct | None:
     """Return when the one product of `lines` is due, or None when it was bought on too few days."""
-    days = np.unique(_day(lines.times, utc_offset_seconds))
+    days = np.unique(day(lines.times, utc_offset_seconds))
     if len(days) < MIN_PURCHASES:
         return None
     interval, last = float(np.median(np.diff(days))), int(lines.times.max())

@@ -1,0 +1,146 @@
+"""Detects that a customer's behaviour changed lately, and says what changed.
+
+The last weeks are compared with the customer's own earlier baseline, aspect by aspect, by permutation tests.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.customer.aspects import ASPECTS, AspectTest, content_tests, frequency_test, weekly_counts
+from services.customer.baskets import baskets_of
+from services.customer.clock import WEEK
+from services.customer.events import Events
+from services.customer.interests import Labels
+from services.customer.permutation import choices, holm
+
+__all__ = ["ASPECTS", "AspectTest", "ChangeReport", "ChangeSettings", "detect_changes"]
+
+MAX_PERMUTATIONS = 20_000
+
+
+@dataclass(frozen=True)
+class ChangeSettings:
+    """What is compared with what, and how strictly."""
+
+    alpha: float = 0.01
+    """False-alarm rate: the chance that a check of one customer names any change when order means nothing."""
+    recent_days: int = 56
+    """Length of the recent window, cut to whole weeks."""
+    baseline_days: int = 364
+    """Longest baseline before the recent window, cut to whole weeks."""
+    min_recent: int = 4
+    """Fewest recent baskets for tests of their contents."""
+    min_baseline: int = 8
+    """Fewest earlier baskets for any test, and fewest earlier weeks for the test of frequency."""
+    permutations: int = 1999
+    """Random orders. More are drawn where a small `alpha` asks for it, up to 20,000."""
+    seed: int = 0
+    utc_offset_seconds: int = 0
+    """Added to the times before the part of the day is read."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises
+        ------
+        ValueError
+            If a setting is out of range.
+        """
+        if not 0 < self.alpha <= 0.5:
+            raise ValueError(f"alpha: must be above 0 and at most 0.5, got {self.alpha}")
+        for name, least in (("recent_days", 7), ("baseline_days", 7), ("min_recent", 1), ("min_baseline", 2)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: must be at least {least}, got {getattr(self, name)}")
+
+    @property
+    def recent_weeks(self) -> int:
+        """Whole weeks of the recent window."""
+        return self.recent_days // 7
+
+    @property
+    def baseline_weeks(self) -> int:
+        """Whole weeks of the longest baseline."""
+        return self.baseline_days // 7
+
+    @property
+    def draws(self) -> int:
+        """Permutations with which the strictest corrected test can still be significant, within bounds."""
+        needed = math.ceil(2 * len(ASPECTS) / self.alpha) - 1
+        return max(self.permutations, min(needed, MAX_PERMUTATIONS))
+
+
+@dataclass(frozen=True)
+class ChangeReport:
+    """What was tested and what changed."""
+
+    alpha: float
+    tests: tuple[AspectTest, ...]
+    """All aspects with enough data, most significant first; empty for a customer with a short history."""
+    recent_baskets: int
+    baseline_baskets: int
+
+    @property
+    def changes(self) -> tuple[AspectTest, ...]:
+        """The significant ones, most significant first."""
+        return tuple(test for test in self.tests if test.p_value <= self.alpha)
+
+
+DEFAULT_SETTINGS = ChangeSettings()
+
+
+def detect_changes(
+    events: Events, categories: Labels, now: int, settings: ChangeSettings = DEFAULT_SETTINGS
+) -> ChangeReport:
+    """Compare one customer's recent purchases with the earlier ones.
+
+    The contents and times of day of baskets are tested by permuting baskets, the frequency by permuting weeks. So on
+    histories whose order means nothing, the chance that anything is named is at most `alpha`. Seasons and trends
+    of real histories are real changes, though perhaps not of this customer alone.
+
+    Parameters
+    ----------
+    events
+        The customer's events in any order; only purchases count.
+    categories
+        Category of each product row.
+    now
+        Unix seconds, UTC: end of the recent window. Later events are left out.
+    settings
+        Windows, false-alarm rate and seed.
+    """
+    everything = baskets_of(events, categories, now)
+    start = now - settings.recent_weeks * WEEK
+    baskets = everything.since(start - settings.baseline_weeks * WEEK + 1)
+    recent = len(baskets.since(start + 1))
+    baseline = len(baskets) - recent
+    if baseline < settings.min_baseline:
+        return ChangeReport(settings.alpha, (), recent, baseline)
+    rng = np.random.default_rng(settings.seed)
+    tests = _frequency(everything.times, now, settings, rng)
+    if recent >= settings.min_recent:
+        chosen = choices(len(baskets), recent, settings.draws, rng)
+        tests += content_tests(baskets, categories, chosen, settings.utc_offset_seconds)
+    return ChangeReport(settings.alpha, _corrected(tests), recent, baseline)
+
+
+def _frequency(
+    times: NDArray[np.int64], now: int, settings: ChangeSettings, rng: np.random.Generator
+) -> list[AspectTest]:
+    """Return the test of frequency, or nothing for too few weeks.
+
+    The part week of the very first purchase is left out: it holds a purchase by definition.
+    """
+    weeks = min(int(now - times[0]) // WEEK, settings.recent_weeks + settings.baseline_weeks)
+    if weeks - settings.recent_weeks < settings.min_baseline:
+        return []
+    chosen = choices(weeks, settings.recent_weeks, settings.draws, rng)
+    return [frequency_test(weekly_counts(times, now, weeks), chosen)]
+
+
+def _corrected(tests: list[AspectTest]) -> tuple[AspectTest, ...]:
+    corrected = holm([test.raw_p_value for test in tests])
+    tests = [replace(test, p_value=p) for test, p in zip(tests, corrected, strict=True)]
+    return tuple(sorted(tests, key=lambda test: (test.raw_p_value, test.aspect)))

@@ -1,0 +1,106 @@
+"""Recency, frequency and monetary value: what they are, and each customer's place in the population."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.customer.clock import DAY
+from services.customer.events import Events, Kind
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+AXES = ("recency", "frequency", "monetary")
+SCORES = 5
+MAX_SAMPLE = 1001
+
+
+@dataclass(frozen=True, eq=False)
+class RfmValues:
+    """Recency, frequency and monetary value of n customers; customers without a purchase have a frequency of 0."""
+
+    recency_days: FloatArray
+    """Days since the last purchase; NaN without one."""
+    frequency: FloatArray
+    """Number of purchases (baskets)."""
+    monetary: FloatArray
+    """Sum paid, in minor units."""
+
+    @property
+    def active(self) -> NDArray[np.bool_]:
+        """Customers with a purchase, shape (n,)."""
+        return self.frequency > 0
+
+    def axes(self) -> dict[str, FloatArray]:
+        """Return each axis so that more is better: recency is negated days."""
+        return {"recency": -self.recency_days, "frequency": self.frequency, "monetary": self.monetary}
+
+
+def rfm_values(customers: NDArray[np.int32], events: Events, n_customers: int, now: int) -> RfmValues:
+    """Return the values of all customers at the time `now`; later events are left out.
+
+    Parameters
+    ----------
+    customers
+        Shape (n,), int32: the row of each event's customer, from 0 to n_customers − 1.
+    now
+        Unix seconds, UTC.
+    """
+    bought = (events.kinds == Kind.PURCHASE) & (events.times <= now)
+    customers, lines = customers[bought], events.select(bought)
+    last = np.full(n_customers, np.iinfo(np.int64).min)
+    np.maximum.at(last, customers, lines.times)
+    frequency = _baskets(customers, lines, n_customers)
+    recency = np.where(frequency > 0, (now - last.astype(np.float64)) / DAY, np.nan)
+    monetary = np.bincount(customers, weights=lines.amounts.astype(np.float64), minlength=n_customers)
+    return RfmValues(recency, frequency, np.asarray(monetary, dtype=np.float64))
+
+
+def _baskets(customers: NDArray[np.int32], lines: Events, n_customers: int) -> FloatArray:
+    """Return the number of different baskets of each customer."""
+    _, basket = np.unique(lines.baskets, return_inverse=True)
+    pairs = np.unique(basket.astype(np.int64) * n_customers + customers)
+    return np.bincount(pairs % n_customers, minlength=n_customers).astype(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """One axis of a population, frozen: a sorted sample of it, from which scores 1 to 5 and percentiles are read.
+
+    A population of up to 1,001 customers is its own sample, a larger one gives evenly spaced quantiles.
+    """
+
+    sample: FloatArray
+    """Shape (m,), float64, ascending; more is better."""
+
+    @classmethod
+    def fit(cls, values: FloatArray) -> "Scale":
+        """Freeze the scale of `values`, at least one."""
+        size = min(len(values), MAX_SAMPLE)
+        return cls(np.quantile(values, np.linspace(0.0, 1.0, size), method="closest_observation"))
+
+    @property
+    def thresholds(self) -> FloatArray:
+        """Largest value of scores 1 to 4, shape (4,)."""
+        steps = np.linspace(0.0, 1.0, SCORES + 1)[1:-1]
+        return np.asarray(np.quantile(self.sample, steps, method="inverted_cdf"), dtype=np.float64)
+
+    def score(self, values: FloatArray) -> IntArray:
+        """Return the score of each value: 1 + the number of thresholds below it. Ties share a score."""
+        return 1 + np.searchsorted(self.thresholds, values, side="left")
+
+    def percentile(self, values: FloatArray) -> FloatArray:
+        """Return the share of the population below each value, counting half of those equal to it, in [0, 1]."""
+        below = np.searchsorted(self.sample, values, side="left")
+        upto = np.searchsorted(self.sample, values, side="right")
+        return np.asarray((below + upto) / (2.0 * len(self.sample)), dtype=np.float64)
+
+    def score_chances(self, values: FloatArray, margin: float) -> FloatArray:
+        """Return the chance of each score if the percentile were off by up to ± `margin`, uniformly, shape (n, 5)."""
+        edges = np.searchsorted(self.sample, self.thresholds, side="right") / len(self.sample)
+        edges = np.concatenate([[-np.inf], edges, [np.inf]])
+        position = self.percentile(values)[:, None]
+        low = np.maximum(edges[:-1], position - margin)
+        high = np.minimum(edges[1:], position + margin)
+        return np.asarray(np.maximum(high - low, 0.0) / (2.0 * margin), dtype=np.float64)
