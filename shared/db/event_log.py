@@ -63,6 +63,16 @@ def known_ids(connection: Connection, event_ids: Sequence[str]) -> set[str]:
     return set(_numbers(connection, event_ids))
 
 
+def payloads(connection: Connection, event_ids: Sequence[str]) -> dict[str, bytes]:
+    """Return what was recorded under event ids; unknown ids are missing."""
+    found: dict[str, bytes] = {}
+    for start in range(0, len(event_ids), MAX_PARAMETERS):
+        some = list(event_ids[start : start + MAX_PARAMETERS])
+        query = select(event_log.c.event_id, event_log.c.payload).where(event_log.c.event_id.in_(some))
+        found.update((row.event_id, row.payload) for row in connection.execute(query))
+    return found
+
+
 def read_after(connection: Connection, sequence: int, limit: int) -> list[LoggedEvent]:
     """Return up to `limit` events with numbers above `sequence`, in order; `[]` at the end of the log."""
     columns = event_log.c

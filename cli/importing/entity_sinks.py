@@ -1,0 +1,134 @@
+"""Customers and products into the database: whole rows, each id once a batch, the last row of an id counts."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from cli.importing.batch import RowBatch
+from cli.importing.convert import Options, Reject, rejected
+from cli.importing.customers import CustomerConverter
+from cli.importing.mapping import ColumnMapping
+from cli.importing.products import ProductConverter
+from cli.importing.sinks import Prepared, Written
+from shared.db import customers, products
+from shared.db.customers import Customer, NewCustomer
+from shared.db.engine import Connection
+from shared.db.products import NewProduct
+from shared.errors import AlreadyExists, InvalidArgument
+
+Existing = Literal["update", "keep"]
+
+
+class Entity(Protocol):
+    """Something with an id of the platform's."""
+
+    @property
+    def external_id(self) -> str: ...
+
+
+E = TypeVar("E", bound=Entity)
+Row = tuple[int, E]
+"""Place in the batch and what it says."""
+
+
+class _EntitySink(Generic[E]):
+    def __init__(self, convert: Callable[[Mapping[str, Sequence[Any]], int], E], existing: Existing) -> None:
+        self._convert = convert
+        self._existing = existing
+
+    def batches(self, batches: Iterable[RowBatch], mapping: ColumnMapping) -> Iterator[RowBatch]:
+        """Return the batches as they are."""
+        yield from batches
+
+    def prepare(self, batch: RowBatch, columns: Mapping[str, Sequence[Any]]) -> Prepared[Row[E]]:
+        """Convert rows."""
+        prepared: Prepared[Row[E]] = Prepared(batch, [])
+        for index in range(len(batch)):
+            try:
+                if index in batch.faults:
+                    raise InvalidArgument(f"the row {batch.faults[index].reason}")
+                prepared.ready.append((index, self._convert(columns, index)))
+            except InvalidArgument as error:
+                prepared.rejects.append(rejected(batch, index, error.message))
+            except UnicodeError:
+                prepared.rejects.append(rejected(batch, index, "the row is not UTF-8 text"))
+        return prepared
+
+    def write(self, connection: Connection, prepared: Prepared[Row[E]]) -> Written:
+        """Add what is new and, unless it is to be kept, update what is known."""
+        distinct: dict[str, Row[E]] = {}
+        for index, each in prepared.ready:
+            if self._existing == "update" or each.external_id not in distinct:
+                distinct[each.external_id] = (index, each)
+        rows = list(distinct.values())
+        if self._existing == "keep":
+            known = self._known(connection, list(distinct))
+            rows = [row for row in rows if row[1].external_id not in known]
+        written = self._store(connection, prepared.batch, rows)
+        written.duplicates = len(prepared.ready) - written.imported - len(written.rejects)
+        return written
+
+    def forget(self) -> None:
+        """Nothing is remembered."""
+
+    def settle(self) -> None:
+        """Nothing is derived."""
+
+    def _known(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, int]:
+        raise NotImplementedError
+
+    def _store(self, connection: Connection, batch: RowBatch, rows: list[Row[E]]) -> Written:
+        raise NotImplementedError
+
+
+class CustomerSink(_EntitySink[NewCustomer]):
+    """Customers: what a row leaves empty stays as it is."""
+
+    def __init__(self, options: Options, existing: Existing) -> None:
+        super().__init__(CustomerConverter(options).convert, existing)
+
+    def _known(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, int]:
+        return customers.resolve_customers(connection, ids)
+
+    def _store(self, connection: Connection, batch: RowBatch, rows: list[Row[NewCustomer]]) -> Written:
+        stored = customers.read_many(connection, [each.external_id for _, each in rows])
+        rows = [row for row in rows if not _says_nothing_new(row[1], stored.get(row[1].external_id))]
+        rejects: list[Reject] = []
+        while rows:
+            try:
+                customers.upsert(connection, [each for _, each in rows])
+                break
+            except AlreadyExists as error:
+                # It looks before it writes, so the others can go in without the one it names.
+                place = int(error.violations[0].field.partition("[")[2].partition("]")[0])
+                index, _ = rows.pop(place)
+                rejects.append(rejected(batch, index, f"email: {error.message}"))
+        return Written(imported=len(rows), rejects=rejects)
+
+
+class ProductSink(_EntitySink[NewProduct]):
+    """Products: a row replaces the whole product, but for an empty inventory status or time of availability."""
+
+    def __init__(self, options: Options, existing: Existing) -> None:
+        super().__init__(ProductConverter(options).convert, existing)
+
+    def _known(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, int]:
+        return products.product_keys(connection, ids)
+
+    def _store(self, connection: Connection, batch: RowBatch, rows: list[Row[NewProduct]]) -> Written:
+        if not rows:
+            return Written()
+        return Written(imported=len(products.upsert_products(connection, [each for _, each in rows]).changed))
+
+
+def _says_nothing_new(given: NewCustomer, stored: Customer | None) -> bool:
+    if stored is None:
+        return False
+    known = stored.demographics
+    attributes = known.get("attributes", {})
+    return (
+        given.name in ("", stored.name)
+        and given.email in ("", stored.email)
+        and given.registered_at in (None, stored.registered_at)
+        and all(known.get(name) == value for name, value in given.demographics.items() if name != "attributes")
+        and all(attributes.get(name) == value for name, value in given.demographics.get("attributes", {}).items())
+    )

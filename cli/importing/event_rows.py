@@ -1,0 +1,225 @@
+"""One row of an events file as an event of the contract."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import repeat
+from typing import Any, NamedTuple
+
+from quintet.type.v1.event_pb2 import Event, PageType
+
+from cli.importing import event_types, values
+from cli.importing.convert import Options, value_of
+from shared.errors import InvalidArgument
+from shared.events.check import MAX_QUANTITY, check_id
+
+
+class EventRow(NamedTuple):
+    """The columns of an events file, with values as the file has them."""
+
+    event_type: Any = None
+    customer_id: Any = None
+    visitor_id: Any = None
+    timestamp: Any = None
+    session_id: Any = None
+    event_id: Any = None
+    product_id: Any = None
+    quantity: Any = None
+    price: Any = None
+    amount: Any = None
+    currency: Any = None
+    order_id: Any = None
+    items: Any = None
+    duration_seconds: Any = None
+    query: Any = None
+    category: Any = None
+    page_type: Any = None
+
+
+class Goods(NamedTuple):
+    """A product, how much of it, and for how much money, where the row says."""
+
+    product_id: str
+    quantity: float
+    amount: int | None
+    currency: str
+
+
+def event_rows(columns: Mapping[str, Sequence[Any]], size: int) -> Iterator[EventRow]:
+    """Yield `size` rows from values by column name; columns that are not there give None."""
+    given = [columns.get(name) or repeat(None, size) for name in EventRow._fields]
+    return map(EventRow._make, zip(*given, strict=True))
+
+
+class EventBuilder:
+    """Builds the event of one row; knows nothing of other rows. Raises InvalidArgument for what it cannot use."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._micros = values.time_parser(options.zone)
+        self._fill: dict[str, Callable[[Event, EventRow], None]] = {
+            event_types.PRODUCT_VIEW: self._product_view,
+            event_types.ADD: lambda event, row: self._quantities(event.add_to_cart.items, row),
+            event_types.REMOVE: lambda event, row: self._quantities(event.remove_from_cart.items, row),
+            event_types.PURCHASE: self._purchase,
+            event_types.REFUND: self._refund,
+            event_types.SEARCH: self._search,
+            event_types.CATEGORY_VIEW: self._category_view,
+            event_types.HOME_VIEW: lambda event, row: event.home_view.SetInParent(),
+            event_types.CART_VIEW: lambda event, row: event.cart_view.SetInParent(),
+            event_types.PAGE_VIEW: self._page_view,
+        }
+
+    def build(self, kind: str, row: EventRow) -> tuple[Event, int]:
+        """Return the event, without its time, and its time in microseconds since 1970."""
+        event = Event(
+            event_id=_id("event_id", row.event_id),
+            customer_id=_id("customer_id", row.customer_id),
+            visitor_id=_id("visitor_id", row.visitor_id),
+            session_id=_id("session_id", row.session_id),
+        )
+        if not event.customer_id and not event.visitor_id:
+            event.visitor_id = self._guest(row)
+        micros = value_of("timestamp", self._micros, row.timestamp)
+        if micros is None:
+            raise InvalidArgument.of("timestamp", row.timestamp, "is required")
+        if kind.startswith(event_types.CUSTOM):
+            event.custom.name = kind.removeprefix(event_types.CUSTOM)
+        else:
+            self._fill[kind](event, row)
+        return event, micros
+
+    def goods(self, row: EventRow) -> Goods:
+        """Return the product, quantity and amount of a row."""
+        product_id = _id("product_id", row.product_id)
+        if not product_id:
+            raise InvalidArgument.of("product_id", row.product_id, "is required")
+        currency = self.currency(row)
+        quantity = value_of("quantity", values.number, row.quantity)
+        amount = value_of("amount", values.minor_units, row.amount, currency)
+        if amount is None:
+            amount = value_of("price", values.line_amount, row.price, row.quantity, currency)
+        return Goods(product_id, 1.0 if quantity is None else quantity, amount, currency)
+
+    def bought(self, row: EventRow) -> Goods:
+        """Return the goods of a purchase's line. Quantities are above 0, amounts not negative."""
+        goods = self.goods(row)
+        if not 0 < goods.quantity <= MAX_QUANTITY:
+            raise InvalidArgument.of("quantity", row.quantity, f"must be above 0 and at most {MAX_QUANTITY:,.0f}")
+        if goods.amount is not None and goods.amount < 0:
+            name = "price" if row.amount is None else "amount"
+            raise InvalidArgument.of(name, getattr(row, name), "must not be negative")
+        return goods
+
+    def currency(self, row: EventRow) -> str:
+        """Return the currency of a row's amounts."""
+        return value_of("currency", values.text, row.currency) or self._options.currency
+
+    def returned(self, row: EventRow) -> bool:
+        """Return whether a purchase row gives goods back, that is, has a negative quantity and these are wanted."""
+        if self._options.negative_quantity != "refund":
+            return False
+        quantity = value_of("quantity", values.number, row.quantity)
+        return quantity is not None and quantity < 0
+
+    def _guest(self, row: EventRow) -> str:
+        order_id = value_of("order_id", values.text, row.order_id)
+        if self._options.guests == "reject" or not order_id:
+            raise InvalidArgument.of("customer_id", row.customer_id, "is required unless visitor_id is set")
+        return _id("order_id", f"guest:{order_id}")
+
+    def _purchase(self, event: Event, row: EventRow) -> None:
+        event.purchase.purchase_id = _id("order_id", row.order_id)
+        for each in self._nested(row):
+            add_line(event, self.bought(each))
+        if not event.purchase.items:
+            add_line(event, self.bought(row))
+
+    def _refund(self, event: Event, row: EventRow) -> None:
+        refund = event.refund
+        refund.purchase_id = _id("order_id", row.order_id)
+        for each in self._nested(row):
+            goods = self.goods(each)
+            refund.items.add(product_id=goods.product_id, quantity=abs(goods.quantity))
+        if row.product_id is not None and not refund.items:
+            goods = self.goods(row)
+            refund.items.add(product_id=goods.product_id, quantity=abs(goods.quantity))
+        currency = self.currency(row)
+        amount = value_of("amount", values.minor_units, row.amount, currency)
+        if amount is None:
+            amount = value_of("price", values.line_amount, row.price, row.quantity, currency)
+        if amount is not None:
+            refund.amount.currency_code, refund.amount.amount_minor = currency, abs(amount)
+
+    def _quantities(self, items: Any, row: EventRow) -> None:
+        for each in self._nested(row) or [row]:
+            goods = self.bought(each)
+            items.add(product_id=goods.product_id, quantity=goods.quantity)
+
+    def _product_view(self, event: Event, row: EventRow) -> None:
+        event.product_view.product_id = _id("product_id", row.product_id)
+        seconds = value_of("duration_seconds", values.number, row.duration_seconds)
+        event.product_view.duration_seconds = seconds or 0.0
+
+    def _search(self, event: Event, row: EventRow) -> None:
+        event.search.query = value_of("query", values.text, row.query)
+
+    def _category_view(self, event: Event, row: EventRow) -> None:
+        event.category_view.category = value_of("category", values.text, row.category)
+
+    def _page_view(self, event: Event, row: EventRow) -> None:
+        """A page without a type is what the row names: a product, a category, a search, or the start page."""
+        page_type = value_of("page_type", values.text, row.page_type)
+        if page_type:
+            event.page_view.page_type = _page_type(page_type)
+            event.page_view.product_id = _id("product_id", row.product_id)
+            event.page_view.category = value_of("category", values.text, row.category)
+        elif row.product_id is not None:
+            self._product_view(event, row)
+        elif row.category is not None:
+            self._category_view(event, row)
+        elif row.query is not None:
+            self._search(event, row)
+        else:
+            event.home_view.SetInParent()
+
+    def _nested(self, row: EventRow) -> list[EventRow]:
+        """Return the row's `items` as rows of their own; `[]` when it has none."""
+        if row.items is None:
+            return []
+        found = value_of("items", values.objects, row.items)
+        return [
+            EventRow(
+                product_id=each.get("product_id"),
+                quantity=each.get("quantity"),
+                price=each.get("price"),
+                amount=each.get("amount"),
+                currency=each.get("currency", row.currency),
+            )
+            for each in found
+        ]
+
+
+def add_line(event: Event, goods: Goods) -> None:
+    """Add a line to a purchase. Raises InvalidArgument when it is in another currency than the lines before."""
+    lines = event.purchase.items
+    if goods.amount is None:
+        lines.add(product_id=goods.product_id, quantity=goods.quantity)
+        return
+    if lines and lines[0].amount.currency_code not in ("", goods.currency):
+        raise InvalidArgument.of("currency", goods.currency, f"the order is in {lines[0].amount.currency_code}")
+    amount = lines.add(product_id=goods.product_id, quantity=goods.quantity).amount
+    amount.currency_code, amount.amount_minor = goods.currency, goods.amount
+
+
+def _id(name: str, value: Any) -> str:
+    found = value_of(name, values.text, value)
+    if not found.isalnum() or len(found) > 64:  # most ids are plain, and need no closer look
+        check_id(found, name, required=False)
+    return found
+
+
+def _page_type(name: str) -> PageType.ValueType:
+    plain = name.upper().replace("-", "_").replace(" ", "_").removeprefix("PAGE_TYPE_").removesuffix("_PAGE")
+    if f"PAGE_TYPE_{plain}" not in PageType.keys():  # noqa: SIM118 - not a dict
+        names = ", ".join(each.removeprefix("PAGE_TYPE_").lower() for each in PageType.keys()[1:])
+        raise InvalidArgument.of("page_type", name, f"must be one of {names}")
+    return PageType.Value(f"PAGE_TYPE_{plain}")

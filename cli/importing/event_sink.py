@@ -1,0 +1,169 @@
+"""Events into the event log, and from there into the tables, just as the agents do it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from quintet.type.v1.event_pb2 import Event
+
+from cli.importing.batch import RowBatch
+from cli.importing.convert import Options, Reject, rejected
+from cli.importing.events import Draft, EventConverter
+from cli.importing.known import KnownKeys
+from cli.importing.mapping import ColumnMapping
+from cli.importing.orders import renamed, whole_orders
+from cli.importing.references import product_ids, refuse_unknown
+from cli.importing.refunds import match_refunds
+from cli.importing.sinks import Prepared, Written
+from shared.db import customers, event_log, orders, products, refundable
+from shared.db.engine import Connection, Database
+from shared.db.event_log import LoggedEvent, NewEvent
+from shared.db.log_consumer import LogConsumer
+from shared.db.projection import decode, project
+from shared.db.types import from_micros
+from shared.errors import InvalidArgument, NotFound
+
+PROJECTOR = "customer"
+"""The agent whose tables events are projected into; its cursor keeps the two from doing it twice."""
+
+
+class EventSink:
+    """Appends events to the log and projects them.
+
+    Parameters
+    ----------
+    database : Database
+        Where to.
+    options : Options
+        How values are understood.
+    create_customers : bool
+        Whether customers nobody registered are added instead of refused.
+    dry_run : bool
+        Whether nothing will be written: then the orders of refunds are not looked for, they may be in the same file.
+    """
+
+    def __init__(
+        self, database: Database, options: Options, *, create_customers: bool = False, dry_run: bool = False
+    ) -> None:
+        self._database = database
+        self._create_customers = create_customers
+        self._dry_run = dry_run
+        self._converter = EventConverter(options)
+        self._customers = KnownKeys(customers.resolve_customers)
+        self._products = KnownKeys(products.product_keys)
+        self._consumer = LogConsumer(database, PROJECTOR, _project)
+
+    def batches(self, batches: Iterable[RowBatch], mapping: ColumnMapping) -> Iterator[RowBatch]:
+        """Cut the rows where an order ends."""
+        return whole_orders(batches, lambda batch: renamed(batch, mapping.resolve(batch.columns)).get("order_id", ()))
+
+    def prepare(self, batch: RowBatch, columns: Mapping[str, Sequence[Any]]) -> Prepared[Draft]:
+        """Convert rows and refuse those that refer to what does not exist."""
+        converted = self._converter.convert(batch, columns)
+        drafts = converted.drafts
+        with self._database.read() as connection:
+            named = {draft.event.customer_id for draft in drafts}
+            known = named if self._create_customers else self._customers.of(connection, named).keys()
+            drafts, unknown = refuse_unknown(
+                batch, drafts, known, self._products.of(connection, product_ids(drafts)).keys()
+            )
+            drafts, unfounded = (drafts, []) if self._dry_run else self._with_orders(connection, batch, drafts)
+        return Prepared(batch, drafts, [*converted.rejects, *unknown, *unfounded])
+
+    def write(self, connection: Connection, prepared: Prepared[Draft]) -> Written:
+        """Append what is new; an order that is recorded with other lines already is refused."""
+        drafts = [draft for draft in prepared.ready if not self._dry_run or not draft.unmatched]
+        keys = self._customer_keys(connection, drafts)
+        known = orders.known_orders(connection, {each.event.purchase.purchase_id for each in drafts} - {""})
+        fresh = [draft for draft in drafts if draft.event.purchase.purchase_id not in known]
+        numbers = event_log.append(connection, [_new_event(draft, keys) for draft in fresh])
+        written = Written(imported=sum(len(draft.rows) for draft in prepared.ready if draft.unmatched))
+        repeated = []
+        for draft in drafts:
+            if numbers.pop(draft.event.event_id, None) is None:
+                repeated.append(draft)
+            else:
+                written.imported += len(draft.rows)
+        written.rejects = _conflicts(connection, prepared.batch, repeated)
+        written.duplicates = sum(len(draft.rows) for draft in repeated) - len(written.rejects)
+        return written
+
+    def forget(self) -> None:
+        """Look up anew which customers and products exist."""
+        self._customers.forget()
+        self._products.forget()
+
+    def settle(self) -> None:
+        """Project what is in the log and was not projected yet."""
+        self._consumer.apply()
+
+    def _with_orders(
+        self, connection: Connection, batch: RowBatch, drafts: Sequence[Draft]
+    ) -> tuple[list[Draft], list[Reject]]:
+        """Find the orders that are refunded, and refuse refunds of orders that do not exist."""
+        recorded = event_log.known_ids(connection, [draft.event.event_id for draft in drafts if draft.unmatched])
+        for draft in drafts:
+            draft.unmatched = draft.unmatched and draft.event.event_id not in recorded
+        matched, rejects = match_refunds(batch, drafts, lambda pairs: refundable.lots(connection, pairs))
+        refunded = {draft.event.refund.purchase_id for draft in matched} - {""}
+        known = {draft.event.purchase.purchase_id for draft in matched}
+        known |= orders.known_orders(connection, refunded - known)
+        kept = []
+        for draft in matched:
+            order_id = draft.event.refund.purchase_id
+            if order_id and order_id not in known:
+                reason = f"order_id: {NotFound.of('purchase', order_id).message}"
+                rejects.extend(rejected(batch, index, reason) for index in draft.rows)
+            else:
+                kept.append(draft)
+        return kept, rejects
+
+    def _customer_keys(self, connection: Connection, drafts: Sequence[Draft]) -> dict[str, int]:
+        """Return the keys of customers by id and of visitors by `visitor:` and id; adds the unknown ones."""
+        seen: dict[str, datetime] = {}
+        for draft in drafts:
+            at = _at(draft.event)
+            seen[draft.event.customer_id] = min(at, seen.get(draft.event.customer_id, at))
+        seen.pop("", None)
+        keys = self._customers.of(connection, seen)
+        unknown = [customers.NewCustomer(each, registered_at=seen[each]) for each in seen if each not in keys]
+        if unknown:
+            customers.upsert(connection, unknown)
+            keys = customers.resolve_customers(connection, list(seen))
+        anonymous = {draft.event.visitor_id for draft in drafts if not draft.event.customer_id}
+        found = customers.resolve_visitors(connection, sorted(anonymous))
+        return keys | {f"visitor:{each}": key for each, key in found.items()}
+
+
+def _project(connection: Connection, logged: Sequence[LoggedEvent]) -> None:
+    project(connection, decode(logged))
+
+
+def _new_event(draft: Draft, keys: Mapping[str, int]) -> NewEvent:
+    event = draft.event
+    kind = event.WhichOneof("detail")
+    assert kind is not None  # noqa: S101 - for the type checker: checked on conversion
+    key = keys[event.customer_id or f"visitor:{event.visitor_id}"]
+    return NewEvent(event.event_id, key, kind, _at(event), event.SerializeToString())
+
+
+def _conflicts(connection: Connection, batch: RowBatch, repeated: Sequence[Draft]) -> list[Reject]:
+    """Return the rows of orders that are recorded with other lines: they would be lost without a word."""
+    bought = [draft for draft in repeated if draft.by_line]
+    recorded = event_log.payloads(connection, [draft.event.event_id for draft in bought])
+    rejects: list[Reject] = []
+    for draft in bought:
+        payload = recorded.get(draft.event.event_id)
+        if payload is not None and _lines(Event.FromString(payload)) != _lines(draft.event):
+            problem = "is recorded with other lines already; the rows of an order must be adjacent"
+            reason = InvalidArgument.of("order_id", draft.event.purchase.purchase_id, problem).message
+            rejects.extend(rejected(batch, index, reason) for index in draft.rows)
+    return rejects
+
+
+def _lines(event: Event) -> list[tuple[str, float, int]]:
+    return [(line.product_id, line.quantity, line.amount.amount_minor) for line in event.purchase.items]
+
+
+def _at(event: Event) -> datetime:
+    return from_micros(event.event_time.seconds * 1_000_000 + event.event_time.nanos // 1_000)

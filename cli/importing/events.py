@@ -1,0 +1,183 @@
+"""From batches of rows to events: rows of one order become one purchase, every event gets an id and a time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from quintet.type.v1.event_pb2 import Event
+
+from cli.importing import event_types, values
+from cli.importing.batch import RowBatch
+from cli.importing.convert import Options, Reject, attributes_of, rejected, set_time, value_of
+from cli.importing.event_rows import EventBuilder, EventRow, add_line, event_rows
+from shared.errors import InvalidArgument
+from shared.events.check import MAX_ID, check_event
+
+MOST_LINES = 1_000
+"""Lines of a purchase, as the contract has it; longer orders become several purchases."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """An event on its way into the log.
+
+    Attributes
+    ----------
+    event : Event
+        The event.
+    micros : int
+        When it happened, as the file says, in microseconds since 1970.
+    rows : list of int
+        The rows of the batch it was made of.
+    by_line : bool
+        Whether each row is one line of the purchase, in the same order; then lines can be refused one by one.
+    unmatched : bool
+        Whether it is a refund whose order is still to be found from customer and product.
+    """
+
+    event: Event
+    micros: int
+    rows: list[int]
+    by_line: bool = False
+    unmatched: bool = False
+
+
+@dataclass
+class Converted:
+    """The events and the rejected rows of a batch."""
+
+    drafts: list[Draft] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+@dataclass
+class _Order:
+    """The order whose rows are being read: how many there were, and the purchases made of them."""
+
+    order_id: str = ""
+    rows: int = 0
+    purchases: list[Draft] = field(default_factory=list)
+
+    def open(self) -> Draft | None:
+        """Return the purchase that takes the next line, or None when one must be begun."""
+        if not self.order_id or not self.purchases or len(self.purchases[-1].rows) >= MOST_LINES:
+            return None
+        return self.purchases[-1]
+
+
+class EventConverter:
+    """Turns batches of rows into events. All rows of an order must come in one batch, see `whole_orders`."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._types = event_types.EventTypes(options.event_types)
+        self._builder = EventBuilder(options)
+
+    def convert(self, batch: RowBatch, columns: Mapping[str, Sequence[Any]]) -> Converted:
+        """Return the events of a batch and its rejected rows.
+
+        Parameters
+        ----------
+        batch : RowBatch
+            The rows.
+        columns : mapping of str to sequence
+            Their values under our column names.
+        """
+        found = Converted()
+        order = _Order()
+        attributes = {name: column for name, column in columns.items() if name.startswith("attributes.")}
+        for index, row in enumerate(event_rows(columns, len(batch))):
+            try:
+                if index in batch.faults:
+                    raise InvalidArgument(f"the row {batch.faults[index].reason}")
+                order = self._order_of(row, order)
+                draft = self._take(row, index, order)
+                if draft is not None:
+                    draft.event.attributes.update(attributes_of(attributes, "attributes.", index))
+                    found.drafts.append(draft)
+            except InvalidArgument as error:
+                found.rejects.append(rejected(batch, index, error.message))
+            except UnicodeError:
+                found.rejects.append(rejected(batch, index, "the row is not UTF-8 text"))
+        found.drafts = [draft for draft in found.drafts if self._finish(draft, batch, found.rejects)]
+        return found
+
+    def _order_of(self, row: EventRow, order: _Order) -> _Order:
+        order_id = value_of("order_id", values.text, row.order_id)
+        if order_id != order.order_id:
+            order = _Order(order_id)
+        order.rows += 1
+        return order
+
+    def _take(self, row: EventRow, index: int, order: _Order) -> Draft | None:
+        """Return the event that begins with a row; None when the row is another line of the order."""
+        kind = self._types.of(value_of("event_type", values.text, row.event_type))
+        if kind != event_types.PURCHASE:
+            event, micros = self._builder.build(kind, row)
+            return Draft(event, micros, [index])
+        if self._builder.returned(row):
+            return self._refund(row, index, order)
+        open_purchase = order.open() if row.items is None else None
+        if open_purchase is None:
+            return self._purchase(row, index, order)
+        self._add_line(open_purchase, row, index)
+        return None
+
+    def _purchase(self, row: EventRow, index: int, order: _Order) -> Draft:
+        event, micros = self._builder.build(event_types.PURCHASE, row)
+        draft = Draft(event, micros, [index], by_line=row.items is None)
+        if order.order_id and draft.by_line:
+            order.purchases.append(draft)
+            if len(order.purchases) > 1:
+                event.purchase.purchase_id = f"{order.order_id}#{len(order.purchases)}"
+        return draft
+
+    def _refund(self, row: EventRow, index: int, order: _Order) -> Draft:
+        event, micros = self._builder.build(event_types.REFUND, row)
+        event.refund.purchase_id = ""
+        if not event.event_id and order.order_id:
+            event.event_id = short_id(f"refund:{order.order_id}:{order.rows}")
+        return Draft(event, micros, [index], unmatched=True)
+
+    def _add_line(self, draft: Draft, row: EventRow, index: int) -> None:
+        customer_id = value_of("customer_id", values.text, row.customer_id)
+        if customer_id != draft.event.customer_id:
+            problem = f"the order's first row has the customer {draft.event.customer_id!r}"
+            raise InvalidArgument.of("customer_id", customer_id, problem)
+        add_line(draft.event, self._builder.bought(row))
+        draft.rows.append(index)
+
+    def _finish(self, draft: Draft, batch: RowBatch, rejects: list[Reject]) -> bool:
+        """Give the event its id and time and check it; when it breaks a rule, reject its rows and return False."""
+        event = draft.event
+        set_time(event.event_time, draft.micros)
+        if not event.event_id:
+            event.event_id = derived_id(event)
+        if event.WhichOneof("detail") == event_types.PURCHASE and not event.purchase.purchase_id:
+            event.purchase.purchase_id = event.event_id
+        event.event_time.seconds += self._options.shift_seconds
+        if draft.unmatched:
+            return True
+        try:
+            check_event(event)
+        except InvalidArgument as error:
+            rejects.extend(rejected(batch, index, error.message) for index in draft.rows)
+            return False
+        return True
+
+
+def derived_id(event: Event) -> str:
+    """Return the id of an event without one, the same whenever it is imported: from the order, else the content."""
+    if event.purchase.purchase_id:
+        return short_id(f"order:{event.purchase.purchase_id}")
+    return f"row:{_digest(event.SerializeToString(deterministic=True))}"
+
+
+def short_id(wanted: str) -> str:
+    """Return `wanted`, or a digest of it where it is longer than ids may be."""
+    return wanted if len(wanted) <= MAX_ID else f"long:{_digest(wanted.encode())}"
+
+
+def _digest(content: bytes) -> str:
+    return blake2b(content, digest_size=16).hexdigest()

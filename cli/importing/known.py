@@ -1,0 +1,32 @@
+"""Which ids exist: looked up once and remembered, within bounds."""
+
+from collections.abc import Callable, Collection, Iterable
+
+from shared.db.engine import Connection
+
+MOST_REMEMBERED = 500_000
+
+LookUp = Callable[[Connection, Collection[str]], dict[str, int]]
+
+
+class KnownKeys:
+    """Keys by the platform's ids. Remembers what it found, never what it did not find."""
+
+    def __init__(self, look_up: LookUp) -> None:
+        self._look_up = look_up
+        self._keys: dict[str, int] = {}
+
+    def of(self, connection: Connection, ids: Iterable[str]) -> dict[str, int]:
+        """Return the keys of those of `ids` that exist."""
+        wanted = {each for each in ids if each}
+        missing = wanted - self._keys.keys()
+        if missing:
+            if len(self._keys) > MOST_REMEMBERED:
+                self._keys.clear()
+                missing = wanted
+            self._keys.update(self._look_up(connection, sorted(missing)))
+        return {each: self._keys[each] for each in wanted if each in self._keys}
+
+    def forget(self) -> None:
+        """Look everything up anew from now on."""
+        self._keys.clear()

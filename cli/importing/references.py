@@ -1,0 +1,62 @@
+"""Refuse events that name customers or products which do not exist; of orders only the lines concerned."""
+
+from collections.abc import Container, Sequence
+
+from cli.importing.batch import RowBatch
+from cli.importing.convert import Reject, rejected
+from cli.importing.events import Draft
+from shared.errors import NotFound
+from shared.events.references import named_products
+
+
+def refuse_unknown(
+    batch: RowBatch, drafts: Sequence[Draft], customers: Container[str], products: Container[str]
+) -> tuple[list[Draft], list[Reject]]:
+    """Return the events that refer to what exists, and the rows of the others."""
+    kept: list[Draft] = []
+    rejects: list[Reject] = []
+    for draft in drafts:
+        customer_id = draft.event.customer_id
+        if customer_id and customer_id not in customers:
+            reason = f"customer_id: {NotFound.of('customer', customer_id).message}"
+            rejects.extend(rejected(batch, index, reason) for index in draft.rows)
+        elif draft.by_line:
+            rejects.extend(_drop_lines(batch, draft, products))
+            if draft.rows:
+                kept.append(draft)
+        elif missing := _first_missing(draft, products):
+            rejects.extend(rejected(batch, index, _no_product(missing)) for index in draft.rows)
+        else:
+            kept.append(draft)
+    return kept, rejects
+
+
+def product_ids(drafts: Sequence[Draft]) -> set[str]:
+    """Return the products that events name."""
+    return {product_id for draft in drafts for product_id in _named(draft)}
+
+
+def _named(draft: Draft) -> list[str]:
+    if draft.by_line:
+        return [line.product_id for line in draft.event.purchase.items]
+    return [product_id for product_id, _ in named_products(draft.event)]
+
+
+def _drop_lines(batch: RowBatch, draft: Draft, products: Container[str]) -> list[Reject]:
+    """Take lines with unknown products out of an order."""
+    rejects = []
+    for place in range(len(draft.rows) - 1, -1, -1):
+        product_id = draft.event.purchase.items[place].product_id
+        if product_id not in products:
+            rejects.append(rejected(batch, draft.rows[place], _no_product(product_id)))
+            del draft.event.purchase.items[place]
+            del draft.rows[place]
+    return rejects
+
+
+def _first_missing(draft: Draft, products: Container[str]) -> str:
+    return next((product_id for product_id in _named(draft) if product_id not in products), "")
+
+
+def _no_product(product_id: str) -> str:
+    return f"product_id: {NotFound.of('product', product_id).message}"

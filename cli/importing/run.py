@@ -1,0 +1,180 @@
+"""Import one file: read, convert, write, and remember how far it is, batch by batch."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cli.importing.batch import RowBatch
+from cli.importing.errors import ImportAborted
+from cli.importing.mapping import ColumnMapping
+from cli.importing.orders import renamed
+from cli.importing.readers import open_reader
+from cli.importing.rejects import RejectsFile
+from cli.importing.sinks import Prepared, Sink, Written
+from shared.db import import_checkpoints
+from shared.db.engine import Database, StaleReference
+from shared.db.import_checkpoints import ImportCheckpoint
+
+TRIES = 3
+
+Show = Callable[[str, float], None]
+
+
+@dataclass
+class Summary:
+    """What became of a file, counted in rows. With a resumed import, all counts are from the file's beginning."""
+
+    file: str
+    read: int = 0
+    imported: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    seconds: float = 0.0
+    resumed_at: int = 0
+    shift_weeks: int = 0
+    rejects_file: str = ""
+    ignored_columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file to import: where it is, what it is known as, and how to go about it."""
+
+    path: Path
+    source: str
+    mapping: ColumnMapping
+    rejects: Path
+    checkpoint: ImportCheckpoint
+    strict: bool = False
+    dry_run: bool = False
+    required: tuple[str, ...] = ()
+
+
+class _RolledBack(Exception):
+    """Ends a transaction whose effects are not wanted."""
+
+
+class FileImport:
+    """The import of one file. Each batch, its checkpoint and its rejected rows become durable together."""
+
+    def __init__(self, database: Database, sink: Sink[Any], job: Job, show: Show) -> None:
+        self._database = database
+        self._sink = sink
+        self._job = job
+        self._show = show
+        self._checkpoint = job.checkpoint
+        self._ignored: dict[str, None] = {}
+
+    def run(self) -> Summary:
+        """Import and return what became of the rows. Raises ImportAborted when it cannot go on."""
+        started = time.monotonic()
+        job = self._job
+        if not job.dry_run:
+            self._sink.settle()
+        with (
+            closing(open_reader(job.path)) as reader,
+            closing(RejectsFile(job.rejects, self._checkpoint.rows_rejected)) as rejects,
+        ):
+            rows = _without_first(self._checked(reader.batches()), self._checkpoint.rows_done)
+            for batch in self._sink.batches(rows, job.mapping):
+                self._import(batch, rejects)
+                self._show(self._stage(started), reader.fraction())
+        self._finish()
+        return self._summary(time.monotonic() - started)
+
+    def _checked(self, batches: Iterable[RowBatch]) -> Iterator[RowBatch]:
+        """Yield the batches; the columns of the first must be those the kind needs."""
+        mapping = self._job.mapping
+        for number, batch in enumerate(batches):
+            if number == 0:
+                mapping.require(batch.columns, self._job.required)
+            self._ignored.update(dict.fromkeys(mapping.ignored(batch.columns)))
+            yield batch
+
+    def _import(self, batch: RowBatch, rejects: RejectsFile) -> None:
+        columns = renamed(batch, self._job.mapping.resolve(batch.columns))
+        for attempt in range(TRIES):
+            prepared = self._sink.prepare(batch, columns)
+            try:
+                self._write(prepared, rejects)
+                break
+            except StaleReference:
+                if attempt == TRIES - 1:
+                    raise
+                self._sink.forget()
+        if not self._job.dry_run:
+            self._sink.settle()
+
+    def _write(self, prepared: Prepared[Any], rejects: RejectsFile) -> None:
+        self._stop_if_strict(prepared)
+        try:
+            with self._database.write() as connection:
+                written = self._sink.write(connection, prepared)
+                prepared.rejects.extend(written.rejects)
+                self._stop_if_strict(prepared)
+                checkpoint = self._after(prepared, written)
+                if self._job.dry_run:
+                    raise _RolledBack
+                rejects.add(prepared.rejects)
+                import_checkpoints.save(connection, self._job.source, checkpoint)
+        except _RolledBack:
+            rejects.add(prepared.rejects)
+        self._checkpoint = checkpoint
+
+    def _after(self, prepared: Prepared[Any], written: Written) -> ImportCheckpoint:
+        before = self._checkpoint
+        return replace(
+            before,
+            rows_done=before.rows_done + len(prepared.batch),
+            rows_imported=before.rows_imported + written.imported,
+            rows_duplicate=before.rows_duplicate + written.duplicates,
+            rows_rejected=before.rows_rejected + len(prepared.rejects),
+        )
+
+    def _stop_if_strict(self, prepared: Prepared[Any]) -> None:
+        if self._job.strict and prepared.rejects:
+            first = min(prepared.rejects, key=lambda reject: reject.line)
+            raise ImportAborted(
+                f"{self._job.path}, line {first.line}: {first.reason} "
+                f"(--strict: stopped; the {self._checkpoint.rows_done:,} rows up to the last checkpoint are imported)"
+            )
+
+    def _finish(self) -> None:
+        if not self._job.dry_run:
+            with self._database.write() as connection:
+                import_checkpoints.save(connection, self._job.source, replace(self._checkpoint, finished=True))
+            self._sink.settle()
+
+    def _stage(self, started: float) -> str:
+        done = self._checkpoint.rows_done - self._job.checkpoint.rows_done
+        rate = done / max(time.monotonic() - started, 1e-9)
+        rejected = f", {self._checkpoint.rows_rejected:,} rejected" if self._checkpoint.rows_rejected else ""
+        return f"{self._checkpoint.rows_done:,} rows, {rate:,.0f} rows/s{rejected}"
+
+    def _summary(self, seconds: float) -> Summary:
+        done = self._checkpoint
+        return Summary(
+            file=str(self._job.path),
+            read=done.rows_done,
+            imported=done.rows_imported,
+            duplicates=done.rows_duplicate,
+            rejected=done.rows_rejected,
+            seconds=round(seconds, 3),
+            resumed_at=self._job.checkpoint.rows_done,
+            shift_weeks=done.shift_weeks,
+            rejects_file=str(self._job.rejects) if done.rows_rejected else "",
+            ignored_columns=tuple(self._ignored),
+        )
+
+
+def _without_first(batches: Iterator[RowBatch], rows: int) -> Iterator[RowBatch]:
+    """Yield batches without the first `rows` rows, which are imported already."""
+    for batch in batches:
+        if rows >= len(batch):
+            rows -= len(batch)
+            continue
+        yield batch.part(rows, len(batch)) if rows else batch
+        rows = 0
