@@ -51,7 +51,7 @@ def fuse(
     weights: Mapping[str, float],
     *,
     allowed: Mask | None = None,
-    k: float = 20.0,
+    k: float = 10.0,
     depth: int = 1000,
 ) -> Fused:
     """Fuse by weighted reciprocal rank: Σ weight · (k + 1) / (k + rank) / Σ weight.

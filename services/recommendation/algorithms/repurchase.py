@@ -33,7 +33,7 @@ class Repurchase(Algorithm):
 
     name: ClassVar[str] = "repurchase"
 
-    half_life_days: float = 60.0
+    half_life_days: float = 90.0
     """Time after which a purchase counts half, in days."""
     rhythm: float = 0.1
     """How much a product bought a moment ago is held back, 0 (not at all) to 1 (wholly)."""
