@@ -138,8 +138,9 @@ def _look_up(connection: Connection, signals: Sequence[Signal], windows: Windows
     seeking = [signal for signal in signals if signal.needs_touches]
     if seeking:
         customers = {signal.customer_key for signal in seeking if signal.customer_key is not None}
-        since = min(signal.at for signal in seeking) - windows.longest
-        known.remember(recommendations.recent_touches(connection, customers, since, _few_products(seeking)))
+        moments = [signal.at for signal in seeking]
+        since, until = min(moments) - windows.longest, max(moments)
+        known.remember(recommendations.recent_touches(connection, customers, since, until, _few_products(seeking)))
     keys = {key for signal in signals for key in signal.named}
     keys.update(touch.recommendation_id for touches in known.touches.values() for touch in touches)
     known.recommendations = recommendations.read_recommendations(connection, keys)

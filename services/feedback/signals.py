@@ -1,7 +1,7 @@
 """What an event of the log says about recommendations: most say nothing, and are told apart cheaply."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from quintet.type.v1.event_pb2 import Event, Purchase, Refund
 from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType
@@ -12,8 +12,7 @@ from shared.db.recommendations import recommendation_key
 FEEDBACK = "feedback"
 
 
-@dataclass(frozen=True)
-class Signal:
+class Signal(NamedTuple):
     """What one event says. Recommendations are keys; `cart_products` are the platform's ids.
 
     `carted` and `dismissed` are set by feedback on the recommendation itself, `cart_products` by an `add_to_cart`
@@ -35,7 +34,8 @@ class Signal:
     @property
     def named(self) -> tuple[int, ...]:
         """All recommendations that the event names."""
-        return (*self.shown, *(key for key in (self.clicked, self.dismissed) if key is not None))
+        one = self.clicked if self.clicked is not None else self.dismissed
+        return self.shown if one is None else (*self.shown, one)
 
     @property
     def needs_touches(self) -> bool:
@@ -63,7 +63,7 @@ def read_signal(logged: LoggedEvent) -> Signal | None:
         customer_key=logged.customer_key,
         shown=_keys(event) if logged.kind == "impression" else (),
         clicked=recommendation_key(event.recommendation_id),
-        cart_products=tuple(dict.fromkeys(item.product_id for item in event.add_to_cart.items)),
+        cart_products=_carted(event) if logged.kind == "add_to_cart" else (),
         purchase=event.purchase if logged.kind == "purchase" else None,
         refund=event.refund if logged.kind == "refund" else None,
     )
@@ -86,6 +86,10 @@ def _of_feedback(logged: LoggedEvent) -> Signal | None:
         carted=key if carted else None,
         dismissed=key if response == InteractionType.INTERACTION_TYPE_DISMISS else None,
     )
+
+
+def _carted(event: Event) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(item.product_id for item in event.add_to_cart.items))
 
 
 def _keys(event: Event) -> tuple[int, ...]:

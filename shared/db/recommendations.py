@@ -5,7 +5,7 @@ changes nothing but the time of the latest touch.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -161,15 +161,22 @@ def move_recommendations(connection: Connection, from_customer: int, to_customer
 
 
 def recent_touches(
-    connection: Connection, customer_keys: Iterable[int], since: datetime, product_ids: Sequence[str] = ()
+    connection: Connection,
+    customer_keys: Iterable[int],
+    since: datetime,
+    until: datetime,
+    product_ids: Sequence[str] = (),
 ) -> list[Touch]:
-    """Return what customers saw and clicked since `since` (inclusive), oldest first.
+    """Return what customers saw and clicked from `since` to `until` (both inclusive), oldest first.
 
     `product_ids` narrows it to these products when there are few; the answer may hold others.
     """
+    if not _any_outcome(connection, since, until):
+        return []
     columns = recommendations.c
     query = _touches().where(
-        or_(columns.shown_at >= since, columns.clicked_at >= since), recommendation_outcomes.c.occurred_at >= since
+        or_(columns.shown_at >= since, columns.clicked_at >= since),
+        recommendation_outcomes.c.occurred_at.between(since, until),
     )
     if 0 < len(product_ids) <= FEW_PRODUCTS:
         few = select(products.c.product_id).where(products.c.external_id.in_(product_ids))
@@ -200,6 +207,13 @@ def dismissed_products(connection: Connection, customer_key: int) -> set[int]:
     return set(connection.execute(query).scalars())
 
 
+def _any_outcome(connection: Connection, since: datetime, until: datetime) -> bool:
+    """Say whether anything came of any recommendation in a period: no, and fast, when old history is imported."""
+    outcomes = recommendation_outcomes.c
+    query = select(outcomes.id).where(outcomes.occurred_at.between(since, until)).limit(1)
+    return connection.execute(query).first() is not None
+
+
 def _touches() -> Select[Any]:
     columns = recommendations.c
     outcomes = recommendation_outcomes.c
@@ -220,10 +234,20 @@ def _touches() -> Select[Any]:
 
 
 def _row(row: NewRecommendation) -> dict[str, Any]:
-    values = asdict(row)
-    values["customer_id"] = values.pop("customer_key")
-    values["product_id"] = values.pop("product_key")
-    return values
+    return {
+        "request_id": row.request_id,
+        "customer_id": row.customer_key,
+        "product_id": row.product_key,
+        "position": row.position,
+        "score": row.score,
+        "algorithm": row.algorithm,
+        "contributions": row.contributions,
+        "reason": row.reason,
+        "page_type": row.page_type,
+        "strategy": row.strategy,
+        "model_version": row.model_version,
+        "generated_at": row.generated_at,
+    }
 
 
 def _mark(connection: Connection, ids: Iterable[int], **flags: bool) -> None:

@@ -121,18 +121,20 @@ def test_recent_touches_are_those_of_the_customers_in_the_window_oldest_first(co
     )
     mark_clicked(connection, {mine: NOON, bobs: NOON, old: NOON - 30 * HOUR})
     mark_shown(connection, {mine: NOON - HOUR})
-    touches = recent_touches(connection, [ANN], NOON - HOUR)
+    touches = recent_touches(connection, [ANN], NOON - HOUR, NOON)
     found = [(touch.recommendation_id, touch.product_id, touch.kind, touch.sequence) for touch in touches]
     assert found == [(mine, "p1", "shown", 11), (mine, "p1", "click", 12)]
-    assert {touch.customer_key for touch in recent_touches(connection, [ANN, BOB], NOON)} == {ANN, BOB}
-    assert recent_touches(connection, [], NOON) == []
+    assert {touch.customer_key for touch in recent_touches(connection, [ANN, BOB], NOON, NOON)} == {ANN, BOB}
+    assert [touch.kind for touch in recent_touches(connection, [ANN], NOON - HOUR, NOON - HOUR)] == ["shown"]
+    assert recent_touches(connection, [], NOON, NOON) == []
+    assert recent_touches(connection, [ANN], NOON + HOUR, NOON + 2 * HOUR) == []
 
 
 def test_recent_touches_can_be_narrowed_to_products(connection: Connection) -> None:
     keys = [recommend(connection, n) for n in (1, 2)]
     add_outcomes(connection, [NewOutcome(key, "click", NOON, 1) for key in keys])
     mark_clicked(connection, dict.fromkeys(keys, NOON))
-    assert [touch.product_id for touch in recent_touches(connection, [ANN], NOON, ["p2"])] == ["p2"]
+    assert [touch.product_id for touch in recent_touches(connection, [ANN], NOON, NOON, ["p2"])] == ["p2"]
 
 
 def test_the_touches_of_a_recommendation_are_those_of_anybody(connection: Connection) -> None:

@@ -1,0 +1,254 @@
+"""The feedback service over gRPC, from messages to messages, and the process that serves it."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+import pytest
+import pytest_asyncio
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from quintet.feedback.v1 import feedback_service_pb2 as pb
+from quintet.feedback.v1 import feedback_service_pb2_grpc as pb_grpc
+from quintet.type.v1.recommendation_pb2 import AlgorithmWeight
+
+from services.feedback.server import build, main, make_agent
+from shared.algorithms import DEFAULT_WEIGHTS
+from shared.config import Settings
+from shared.db import event_log
+from shared.db.engine import Database
+from shared.db.recommendations import NewRecommendation, log_recommendations, mark_clicked, mark_shown
+from shared.errors import FailedPrecondition
+from tests.integration.feedback.world import ANN, NOON, Log, line, open_shop, recommend
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@pytest_asyncio.fixture
+async def stub(sqlite_database: Database) -> AsyncIterator[pb_grpc.FeedbackServiceStub]:
+    """A stub of a server in this process, on a shop with two customers and five products."""
+    with sqlite_database.write() as connection:
+        open_shop(connection)
+    settings = Settings(_env_file=None, database_url=sqlite_database.url, feedback_port=0, drain_seconds=0)
+    server = build(settings, make_agent(settings, sqlite_database))
+    port = await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield pb_grpc.FeedbackServiceStub(channel)
+    await server.stop()
+
+
+def stamp(moment: datetime) -> Timestamp:
+    message = Timestamp()
+    message.FromDatetime(moment)
+    return message
+
+
+def field_at_fault(error: grpc.aio.AioRpcError) -> str:
+    status = rpc_status.from_call(error)
+    assert status is not None
+    request = error_details_pb2.BadRequest()
+    assert any(detail.Unpack(request) for detail in status.details)
+    return str(request.field_violations[0].field)
+
+
+def weights_of(answer: pb.GetWeightsResponse | pb.UpdateWeightsResponse) -> dict[str, float]:
+    return {each.algorithm: each.weight for each in answer.weights}
+
+
+def weigh(**weights: float) -> pb.UpdateWeightsRequest:
+    return pb.UpdateWeightsRequest(weights=[AlgorithmWeight(algorithm=k, weight=v) for k, v in weights.items()])
+
+
+async def test_applying_events_says_how_far_it_got(
+    stub: pb_grpc.FeedbackServiceStub, sqlite_database: Database
+) -> None:
+    log = Log(sqlite_database)
+    for _ in range(3):
+        log.buy(NOON, "o-1")
+    first = await stub.ApplyEvents(pb.ApplyEventsRequest())
+    again = await stub.ApplyEvents(pb.ApplyEventsRequest(up_to_sequence=first.applied_sequence))
+    assert (first.applied, again.applied) == (3, 0)
+    assert again.applied_sequence == first.applied_sequence
+
+
+async def test_the_credits_of_a_purchase(stub: pb_grpc.FeedbackServiceStub, sqlite_database: Database) -> None:
+    with sqlite_database.write() as connection:
+        clicked, seen = recommend(connection, 1), recommend(connection, 2, algorithm="content")
+    log = Log(sqlite_database)
+    log.see(NOON, seen)
+    log.click(NOON + HOUR, clicked)
+    log.buy(NOON + 2 * HOUR, "o-1", line("p1"), line("p2"), line("p3"))
+    await stub.ApplyEvents(pb.ApplyEventsRequest())
+    answer = await stub.GetAttribution(pb.GetAttributionRequest(purchase_id="o-1"))
+    assert list(answer.credits) == [
+        pb.Credit(
+            recommendation_id=str(clicked),
+            product_id="p1",
+            kind=pb.CREDIT_KIND_CLICK,
+            algorithm="ease",
+            touch_time=stamp(NOON + HOUR),
+        ),
+        pb.Credit(
+            recommendation_id=str(seen),
+            product_id="p2",
+            kind=pb.CREDIT_KIND_VIEW_THROUGH,
+            algorithm="content",
+            touch_time=stamp(NOON),
+        ),
+    ]
+
+
+async def test_an_unknown_purchase_is_not_found(stub: pb_grpc.FeedbackServiceStub) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.GetAttribution(pb.GetAttributionRequest(purchase_id="o-9"))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert "'o-9'" in str(caught.value.details())
+
+
+async def test_the_performance_of_a_period(stub: pb_grpc.FeedbackServiceStub, sqlite_database: Database) -> None:
+    with sqlite_database.write() as connection:
+        keys = [recommend(connection, 1) for _ in range(4)]
+        recommend(connection, 1, at=NOON + DAY)
+    log = Log(sqlite_database)
+    log.see(NOON, *keys)
+    log.click(NOON + HOUR, keys[0])
+    log.respond(NOON + HOUR, keys[0], "ADD_TO_CART")
+    log.buy(NOON + 2 * HOUR, "o-1", line("p1", 1234))
+    await stub.ApplyEvents(pb.ApplyEventsRequest())
+    period = pb.GetAlgorithmPerformanceRequest(start_time=stamp(NOON), end_time=stamp(NOON + DAY))
+    (ease,) = (await stub.GetAlgorithmPerformance(period)).algorithms
+    counted = (ease.algorithm, ease.generated, ease.shown, ease.clicked, ease.added_to_cart, ease.purchased)
+    assert counted == ("ease", 4, 4, 1, 1, 1)
+    assert ease.purchased_after_view == 0
+    assert (ease.click_through_rate, ease.add_to_cart_rate, ease.conversion_rate) == (0.25, 0.25, 0.25)
+    assert 0 < ease.click_through_rate_low < 0.25 < ease.click_through_rate_high < 1
+    assert [(money.currency_code, money.amount_minor) for money in ease.revenue] == [("EUR", 1234)]
+
+
+async def test_the_period_is_the_last_30_days_by_default(
+    stub: pb_grpc.FeedbackServiceStub, sqlite_database: Database
+) -> None:
+    now = datetime.now(UTC)
+    with sqlite_database.write() as connection:
+        for days in (1, 29, 31):
+            recommend(connection, 1, at=now - days * DAY)
+    (recent,) = (await stub.GetAlgorithmPerformance(pb.GetAlgorithmPerformanceRequest())).algorithms
+    up_to_a_week_ago = pb.GetAlgorithmPerformanceRequest(end_time=stamp(now - 7 * DAY))
+    (earlier,) = (await stub.GetAlgorithmPerformance(up_to_a_week_ago)).algorithms
+    assert (recent.generated, earlier.generated) == (2, 2)
+
+
+async def test_weights_start_at_the_defaults(stub: pb_grpc.FeedbackServiceStub) -> None:
+    answer = await stub.GetWeights(pb.GetWeightsRequest())
+    assert weights_of(answer) == DEFAULT_WEIGHTS
+    assert [each.weight for each in answer.weights] == sorted(DEFAULT_WEIGHTS.values(), reverse=True)
+    assert not answer.HasField("update_time")
+
+
+async def test_given_weights_are_in_force_at_once_relative_to_one_another(stub: pb_grpc.FeedbackServiceStub) -> None:
+    updated = await stub.UpdateWeights(weigh(ease=1, content=3))
+    answer = await stub.GetWeights(pb.GetWeightsRequest())
+    assert weights_of(answer) == weights_of(updated) == {"content": 0.75, "ease": 0.25}
+    assert answer.HasField("update_time")
+    assert updated.rationale == "Set by the operator."
+
+
+async def test_without_evidence_the_weights_stay_and_it_is_said(stub: pb_grpc.FeedbackServiceStub) -> None:
+    updated = await stub.UpdateWeights(pb.UpdateWeightsRequest())
+    answer = await stub.GetWeights(pb.GetWeightsRequest())
+    assert weights_of(updated) == DEFAULT_WEIGHTS
+    assert updated.rationale.startswith("Unchanged: only 0 recommendations were shown")
+    assert not answer.HasField("update_time")
+
+
+async def test_weights_follow_the_measured_performance(
+    stub: pb_grpc.FeedbackServiceStub, sqlite_database: Database
+) -> None:
+    yesterday = datetime.now(UTC) - DAY
+    rows = [
+        NewRecommendation("r", ANN, 1, n, 0.5, algorithm, "home", yesterday)
+        for algorithm in ("ease", "content")
+        for n in range(1000)
+    ]
+    with sqlite_database.write() as connection:
+        keys = log_recommendations(connection, rows)
+        mark_shown(connection, dict.fromkeys(keys, yesterday))
+        mark_clicked(connection, dict.fromkeys(keys[:200], yesterday))
+    updated = await stub.UpdateWeights(pb.UpdateWeightsRequest())
+    weights = weights_of(await stub.GetWeights(pb.GetWeightsRequest()))
+    assert weights == weights_of(updated)
+    assert weights["ease"] > DEFAULT_WEIGHTS["ease"]
+    assert weights["content"] < DEFAULT_WEIGHTS["content"]
+    assert "ease 0.200 to" in updated.rationale
+
+
+@pytest.mark.parametrize(
+    ("method", "request_message", "field"),
+    [
+        ("ApplyEvents", pb.ApplyEventsRequest(up_to_sequence=-1), "up_to_sequence"),
+        ("GetAttribution", pb.GetAttributionRequest(), "purchase_id"),
+        (
+            "GetAlgorithmPerformance",
+            pb.GetAlgorithmPerformanceRequest(start_time=stamp(NOON + HOUR), end_time=stamp(NOON)),
+            "end_time",
+        ),
+        (
+            "GetAlgorithmPerformance",
+            pb.GetAlgorithmPerformanceRequest(start_time=Timestamp(seconds=10**12)),
+            "start_time",
+        ),
+        ("UpdateWeights", weigh(ease=1, content=1, magic=1), "weights[2].algorithm"),
+        ("UpdateWeights", weigh(ease=1, content=-0.5), "weights[1].weight"),
+        ("UpdateWeights", weigh(ease=float("nan")), "weights[0].weight"),
+        ("UpdateWeights", weigh(ease=float("inf")), "weights[0].weight"),
+        ("UpdateWeights", weigh(ease=0, content=0), "weights"),
+        (
+            "UpdateWeights",
+            pb.UpdateWeightsRequest(weights=[AlgorithmWeight(algorithm="ease", weight=1)] * 2),
+            "weights[1].algorithm",
+        ),
+    ],
+)
+async def test_a_bad_request_names_its_field_and_changes_nothing(
+    stub: pb_grpc.FeedbackServiceStub, method: str, request_message: object, field: str
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await getattr(stub, method)(request_message)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert field_at_fault(caught.value) == field
+    assert weights_of(await stub.GetWeights(pb.GetWeightsRequest())) == DEFAULT_WEIGHTS
+
+
+async def test_the_process_catches_up_by_itself_and_stops_on_sigterm(sqlite_database: Database) -> None:
+    with sqlite_database.write() as connection:
+        open_shop(connection)
+    Log(sqlite_database).buy(NOON, "o-1")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = Settings(_env_file=None, database_url=sqlite_database.url, feedback_port=port, drain_seconds=0)
+    process = asyncio.create_task(main(settings))
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = pb_grpc.FeedbackServiceStub(channel)
+        await stub.GetWeights(pb.GetWeightsRequest(), wait_for_ready=True, timeout=10)
+        async with asyncio.timeout(10):
+            while not _applied(sqlite_database):
+                await asyncio.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(process, 10)
+
+
+async def test_a_database_without_schema_is_refused_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(FailedPrecondition, match="quintet migrate"):
+        await main(Settings(_env_file=None, database_url=f"sqlite:///{tmp_path / 'empty.db'}"))
+
+
+def _applied(database: Database) -> int:
+    with database.read() as connection:
+        return event_log.cursor(connection, "feedback")
