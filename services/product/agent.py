@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from services.product.live import SAME_CATEGORY_BONUS, LiveEmbeddings, unit_scores
+from services.product.live import LiveEmbeddings, similarities
 from services.product.paging import key_of_token, page_token
 from services.product.spaces import SpaceCache, active_version, features_of
 from shared.config import Settings
@@ -166,8 +166,8 @@ class ProductAgent:
             return []
         keys, cosines = matrix.nearest(matrix.vectors[row], limit + OVER_READ, exclude)
         found = _buyable(connection, keys, cosines)
-        bonus = [SAME_CATEGORY_BONUS if _same_category(each.product, product) else 0.0 for each in found]
-        scores = unit_scores(np.array([each.score for each in found]) + np.array(bonus))
+        same = np.array([_same_category(each.product, product) for each in found], dtype=np.bool_)
+        scores = similarities(np.array([each.score for each in found]), same)
         scored = zip(found, scores.tolist(), strict=True)
         return [RelatedProduct(each.product, score) for each, score in scored if score > 0]
 

@@ -14,9 +14,10 @@ SAME_CATEGORY_BONUS = 0.1
 """Added to the cosine of two products of one category; see `services.product.similar`."""
 
 
-def unit_scores(scores: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return cosines with their bonus, at most 1 + SAME_CATEGORY_BONUS, as strengths from 0 to 1."""
-    return np.asarray(np.clip(scores / (1.0 + SAME_CATEGORY_BONUS), 0.0, 1.0), dtype=np.float32)
+def similarities(cosines: NDArray[np.floating], same_category: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the strengths of similarities, 0 to 1, as `services.product.similar` scores them."""
+    strengths = (cosines + SAME_CATEGORY_BONUS * same_category) / (1.0 + SAME_CATEGORY_BONUS)
+    return np.asarray(np.clip(strengths, 0.0, 1.0), dtype=np.float32)
 
 
 class LiveEmbeddings:

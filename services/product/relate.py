@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from services.product.blocks import Csr
 from services.product.complementary import complementary_products
-from services.product.live import SAME_CATEGORY_BONUS, unit_scores
+from services.product.live import SAME_CATEGORY_BONUS
 from services.product.similar import similar_products
 from shared.db.product_embeddings import EmbeddingMatrix
 from shared.db.products import DISCONTINUED, Product
@@ -30,7 +30,7 @@ def similar(products: Sequence[Product], embeddings: EmbeddingMatrix) -> Relatio
         same_category_bonus=SAME_CATEGORY_BONUS,
         eligible=_eligible(products),
     )
-    return _table(keys, found, unit_scores(found.data))
+    return _table(keys, found)
 
 
 def complementary(products: Sequence[Product], lines: BasketLines) -> RelationTable:
@@ -45,7 +45,7 @@ def complementary(products: Sequence[Product], lines: BasketLines) -> RelationTa
         subcategory=_codes([product.subcategory for product in products]),
         eligible=_eligible(products),
     )
-    return _table(keys, found, found.data)
+    return _table(keys, found)
 
 
 def changed_rows(stored: RelationTable, computed: RelationTable) -> list[tuple[int, Related]]:
@@ -58,8 +58,9 @@ def _same(one: Related, other: Related) -> bool:
     return np.array_equal(one.keys, other.keys) and np.array_equal(one.scores, other.scores)
 
 
-def _table(keys: NDArray[np.int64], found: Csr, scores: NDArray[np.float32]) -> RelationTable:
-    return RelationTable(keys, found.indptr.astype(np.int64), keys[found.indices], scores.astype(np.float32))
+def _table(keys: NDArray[np.int64], found: Csr) -> RelationTable:
+    scores = np.clip(found.data, 0.0, 1.0).astype(np.float32)  # rounding may lead a little beyond
+    return RelationTable(keys, found.indptr.astype(np.int64), keys[found.indices], scores)
 
 
 def _keys(products: Sequence[Product]) -> NDArray[np.int64]:
