@@ -1,8 +1,10 @@
 """How often a customer buys, and which products are due to be bought again."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.customer.clock import DAY, day
 from services.customer.events import Events
@@ -64,29 +66,29 @@ def rhythm(events: Events, now: int, utc_offset_seconds: int = 0, horizon_days: 
     bought = bought.select(bought.times <= now)
     days = np.unique(day(bought.times, utc_offset_seconds))
     interval = float(np.median(np.diff(days))) if len(days) > 1 else None
-    products = [
-        due
-        for product in _repeated(bought)
-        if (due := _due(bought.select(bought.products == product), utc_offset_seconds)) is not None
-        and _is_due(due, now, horizon_days)
-    ]
+    candidates = (_due(product, times, utc_offset_seconds) for product, times in _repeated(bought))
+    products = [due for due in candidates if due is not None and _is_due(due, now, horizon_days)]
     products.sort(key=lambda due: (-_overdue(due, now), due.product))
     return Rhythm(interval, len(days), tuple(products[:top]))
 
 
-def _repeated(bought: Events) -> list[int]:
-    """Return products with enough lines to be worth a closer look."""
-    products, lines = np.unique(bought.products[bought.products >= 0], return_counts=True)
-    return [int(product) for product in products[lines >= MIN_PURCHASES]]
+def _repeated(bought: Events) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Yield each product with enough lines to be worth a closer look, and the times of its lines, ascending."""
+    order = np.lexsort((bought.times, bought.products))
+    products, starts, lines = np.unique(bought.products[order], return_index=True, return_counts=True)
+    for i in np.flatnonzero((products >= 0) & (lines >= MIN_PURCHASES)):
+        yield int(products[i]), bought.times[order[starts[i] : starts[i] + lines[i]]]
 
 
-def _due(lines: Events, utc_offset_seconds: int) -> DueProduct | None:
-    """Return when the one product of `lines` is due, or None when it was bought on too few days."""
-    days = np.unique(day(lines.times, utc_offset_seconds))
-    if len(days) < MIN_PURCHASES:
+def _due(product: int, times: NDArray[np.int64], utc_offset_seconds: int) -> DueProduct | None:
+    """Return when a product bought at `times` (ascending) is due, or None when it was bought on too few days."""
+    days = day(times, utc_offset_seconds)
+    gaps = np.diff(days)
+    gaps = gaps[gaps > 0]
+    if len(gaps) < MIN_PURCHASES - 1:
         return None
-    interval, last = float(np.median(np.diff(days))), int(lines.times.max())
-    return DueProduct(int(lines.products[0]), interval, last, last + round(interval * DAY), len(days))
+    interval, last = float(np.median(gaps)), int(times[-1])
+    return DueProduct(product, interval, last, last + round(interval * DAY), len(gaps) + 1)
 
 
 def _overdue(due: DueProduct, now: int) -> float:
