@@ -2,7 +2,7 @@
 
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,10 +21,10 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 @pytest.fixture
-def log(database: Database) -> Log:
-    with database.write() as connection:
+def log(sqlite_database: Database) -> Log:
+    with sqlite_database.write() as connection:
         open_shop(connection)
-    return Log(database)
+    return Log(sqlite_database)
 
 
 def made(log: Log, product: int = 1, customer: int | None = ANN, algorithm: str = "ease") -> int:
@@ -214,11 +214,11 @@ def test_a_click_recorded_after_its_purchase_comes_too_late(log: Log) -> None:
     assert marks_of(log, key) == {"shown", "clicked"}
 
 
-def test_the_windows_can_be_set(database: Database) -> None:
-    with database.write() as connection:
+def test_the_windows_can_be_set(sqlite_database: Database) -> None:
+    with sqlite_database.write() as connection:
         open_shop(connection)
         clicked, seen = recommend(connection, 1), recommend(connection, 2)
-    log = Log(database, windows=Windows(click=timedelta(hours=2), view=timedelta(hours=3)))
+    log = Log(sqlite_database, windows=Windows(click=timedelta(hours=2), view=timedelta(hours=3)))
     log.click(NOON, clicked)
     log.see(NOON, seen)
     log.buy(NOON + 2 * HOUR + MINUTE, "o-1", line("p1", 1), line("p2", 2))
@@ -305,7 +305,7 @@ def test_a_refund_of_what_nobody_recommended_changes_nothing(log: Log) -> None:
 
 def test_a_broken_payload_is_stepped_over_and_the_rest_applied(log: Log) -> None:
     key = made(log)
-    log._append("product_view", NOON, ANN, b"\xff\xff\xff")
+    log.append("product_view", NOON, ANN, b"\xff\xff\xff")
     log.click(NOON, key)
     before = BACKGROUND_ERRORS.labels("feedback", "apply_event")._value.get()
     log.apply()
@@ -343,22 +343,46 @@ def random_life(log: Log, seed: int) -> None:
                 log.refund(at, f"o-{chance.randint(0, number)}", **{products[0]: 1})
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_where_a_batch_ends_makes_no_difference(migrated_file: Path, tmp_path: Path, seed: int) -> None:
-    results = []
-    for batch in (1, 7, 500):
-        path = tmp_path / f"{batch}.db"
+Told = tuple[list[tuple[int, str, int | None]], list[set[str]], list[AlgorithmCounts]]
+
+
+def told_of(database: Database, batch: int, seed: int) -> Told:
+    """Return all that a random life leaves behind: outcomes, marks, and the performance of the algorithms."""
+    log = Log(database, batch)
+    random_life(log, seed)
+    log.apply()
+    with database.read() as connection:
+        counts = algorithm_performance(connection, NOON, NOON + DAY)
+        return outcome_rows(connection), [marks(connection, key) for key in range(1, 21)], counts
+
+
+@pytest.fixture
+def fresh(migrated_file: Path, tmp_path: Path) -> Iterator[Callable[[], Database]]:
+    """Makes fresh SQLite databases."""
+    made: list[Database] = []
+
+    def make() -> Database:
+        path = tmp_path / f"fresh-{len(made)}.db"
         shutil.copy(migrated_file, path)
-        database = Database(f"sqlite:///{path}")
-        log = Log(database, batch)
-        random_life(log, seed)
-        log.apply()
-        with database.read() as connection:
-            counts = algorithm_performance(connection, NOON, NOON + DAY)
-            results.append((outcome_rows(connection), [marks(connection, key) for key in range(1, 21)], counts))
+        made.append(Database(f"sqlite:///{path}"))
+        return made[-1]
+
+    yield make
+    for database in made:
         database.close()
-    assert results[0] == results[1] == results[2]
-    for each in results[0][2]:
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_where_a_batch_ends_makes_no_difference(fresh: Callable[[], Database], seed: int) -> None:
+    outcomes, flags, counts = told_of(fresh(), 1, seed)
+    for batch in (7, 500):
+        assert told_of(fresh(), batch, seed) == (outcomes, flags, counts)
+    for each in counts:
         assert each.generated >= each.shown >= each.clicked >= max(each.added_to_cart, each.purchased)
         assert all(amount >= 0 for amount in each.revenue.values())
-    assert {kind for _, kind, _ in results[0][0]} >= {"shown", "click", "purchase", "view_through"}
+    assert {kind for _, kind, _ in outcomes} >= {"shown", "click", "purchase", "view_through"}
+
+
+@pytest.mark.postgres
+def test_both_databases_tell_the_same(postgres_database: Database, fresh: Callable[[], Database]) -> None:
+    assert told_of(postgres_database, 50, 4) == told_of(fresh(), 50, 4)

@@ -71,6 +71,7 @@ async def test_applying_events_says_how_far_it_got(
     log = Log(sqlite_database)
     for _ in range(3):
         log.buy(NOON, "o-1")
+    log.record()
     first = await stub.ApplyEvents(pb.ApplyEventsRequest())
     again = await stub.ApplyEvents(pb.ApplyEventsRequest(up_to_sequence=first.applied_sequence))
     assert (first.applied, again.applied) == (3, 0)
@@ -84,6 +85,7 @@ async def test_the_credits_of_a_purchase(stub: pb_grpc.FeedbackServiceStub, sqli
     log.see(NOON, seen)
     log.click(NOON + HOUR, clicked)
     log.buy(NOON + 2 * HOUR, "o-1", line("p1"), line("p2"), line("p3"))
+    log.record()
     await stub.ApplyEvents(pb.ApplyEventsRequest())
     answer = await stub.GetAttribution(pb.GetAttributionRequest(purchase_id="o-1"))
     assert list(answer.credits) == [
@@ -120,6 +122,7 @@ async def test_the_performance_of_a_period(stub: pb_grpc.FeedbackServiceStub, sq
     log.click(NOON + HOUR, keys[0])
     log.respond(NOON + HOUR, keys[0], "ADD_TO_CART")
     log.buy(NOON + 2 * HOUR, "o-1", line("p1", 1234))
+    log.record()
     await stub.ApplyEvents(pb.ApplyEventsRequest())
     period = pb.GetAlgorithmPerformanceRequest(start_time=stamp(NOON), end_time=stamp(NOON + DAY))
     (ease,) = (await stub.GetAlgorithmPerformance(period)).algorithms
@@ -228,7 +231,9 @@ async def test_a_bad_request_names_its_field_and_changes_nothing(
 async def test_the_process_catches_up_by_itself_and_stops_on_sigterm(sqlite_database: Database) -> None:
     with sqlite_database.write() as connection:
         open_shop(connection)
-    Log(sqlite_database).buy(NOON, "o-1")
+    log = Log(sqlite_database)
+    log.buy(NOON, "o-1")
+    log.record()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

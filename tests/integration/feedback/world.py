@@ -63,7 +63,7 @@ def marks(connection: Connection, recommendation: int) -> set[str]:
 
 
 class Log:
-    """Writes events into the log of a database, and applies them."""
+    """Gathers events, records them in the log of a database and applies them."""
 
     def __init__(self, database: Database, batch: int = 500, windows: Windows | None = None) -> None:
         self.database = database
@@ -71,17 +71,18 @@ class Log:
             database, "feedback", lambda c, events: project(c, events, windows or Windows()), batch
         )
         self._count = 0
+        self._new: list[NewEvent] = []
 
     def add(self, at: datetime, customer: int | None = ANN, recommendation: int | None = None, **detail: Any) -> None:
         """Append an event with one detail, such as `product_view=ProductView(...)`, of a customer's key."""
         event = Event(recommendation_id="" if recommendation is None else str(recommendation), **detail)
-        self._append(str(event.WhichOneof("detail")), at, customer, event.SerializeToString())
+        self.append(str(event.WhichOneof("detail")), at, customer, event.SerializeToString())
 
     def respond(self, at: datetime, recommendation: int | str, response: str, customer: int | None = None) -> None:
         """Append feedback such as `CLICK`."""
         kind = InteractionType.Value(f"INTERACTION_TYPE_{response}")
         feedback = Feedback(recommendation_id=str(recommendation), interaction_type=kind)
-        self._append("feedback", at, customer, feedback.SerializeToString())
+        self.append("feedback", at, customer, feedback.SerializeToString())
 
     def see(self, at: datetime, *recommendations: int, customer: int | None = ANN) -> None:
         """Append an impression."""
@@ -102,14 +103,21 @@ class Log:
         money = None if amount is None else Money(currency_code="EUR", amount_minor=amount)
         self.add(at, refund=Refund(purchase_id=order, items=items, amount=money))
 
-    def apply(self) -> None:
-        """Apply all that is new."""
-        self._consumer.apply()
-
-    def _append(self, kind: str, at: datetime, customer: int | None, payload: bytes) -> None:
+    def append(self, kind: str, at: datetime, customer: int | None, payload: bytes) -> None:
+        """Append any payload."""
         self._count += 1
+        self._new.append(NewEvent(f"e{self._count}", customer, kind, at, payload))
+
+    def record(self) -> None:
+        """Record what was gathered."""
         with self.database.write() as connection:
-            event_log.append(connection, [NewEvent(f"e{self._count}", customer, kind, at, payload)])
+            event_log.append(connection, self._new)
+        self._new = []
+
+    def apply(self) -> None:
+        """Record what was gathered and apply all that is new."""
+        self.record()
+        self._consumer.apply()
 
 
 def line(product: str, amount: int | None = None, quantity: float = 1) -> PurchaseLine:
