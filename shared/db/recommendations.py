@@ -152,14 +152,6 @@ def assign_customers(connection: Connection, customers: Mapping[int, int]) -> No
         connection.execute(statement, [{"of": key, "customer": customer} for key, customer in customers.items()])
 
 
-def move_recommendations(connection: Connection, from_customer: int, to_customer: int) -> int:
-    """Give all recommendations of a visitor to the customer they turned out to be, and return how many there were."""
-    moved = connection.execute(
-        update(recommendations).where(recommendations.c.customer_id == from_customer).values(customer_id=to_customer)
-    )
-    return moved.rowcount
-
-
 def recent_touches(
     connection: Connection,
     customer_keys: Iterable[int],

@@ -18,7 +18,6 @@ from shared.db.recommendations import (
     mark_dismissed,
     mark_purchased,
     mark_shown,
-    move_recommendations,
     read_recommendations,
     recent_touches,
     recommendation_key,
@@ -95,15 +94,6 @@ def test_a_recommendation_for_nobody_becomes_a_customers_once(connection: Connec
     assign_customers(connection, {free: BOB, taken: BOB})
     read = read_recommendations(connection, [free, taken])
     assert (read[free].customer_key, read[taken].customer_key) == (BOB, ANN)
-
-
-def test_a_visitors_recommendations_move_to_the_customer(connection: Connection) -> None:
-    keys = [recommend(connection, n, BOB) for n in (1, 2)]
-    other = recommend(connection, 1, None)
-    assert move_recommendations(connection, BOB, ANN) == 2
-    read = read_recommendations(connection, [*keys, other])
-    assert [read[key].customer_key for key in keys] == [ANN, ANN]
-    assert read[other].customer_key is None
 
 
 def test_recent_touches_are_those_of_the_customers_in_the_window_oldest_first(connection: Connection) -> None:
