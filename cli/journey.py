@@ -1,7 +1,7 @@
 """One shopper's journey through the coordinator's public API, printed step by step, with what must hold checked.
 
-A new customer of a known region and age: first recommendations, three product views, a search, a cart, a purchase, a click
-on a recommendation. After each step the recommendations are shown with what changed; at the end the profile.
+A new customer of a known region and age: first recommendations, three product views, a search, a cart, a purchase, a
+click on a recommendation. After each step the recommendations are shown with what changed; at the end the profile.
 """
 
 import uuid

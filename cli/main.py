@@ -2,8 +2,10 @@
 
 import typer
 
+from cli.commands.demo import demo
 from cli.commands.event import event
 from cli.commands.export import export
+from cli.commands.import_ import import_command
 from cli.commands.migrate import migrate
 from cli.commands.optimize import optimize
 from cli.commands.recommend import recommend
@@ -19,7 +21,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-for command in (up, status, recommend, event, train, optimize, export, migrate):
+app.command("import")(import_command)
+for command in (train, up, status, recommend, event, optimize, export, migrate, demo):
     app.command()(command)
 
 

@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from shared.config import AGENTS, Agent, Settings
-from shared.errors import Unavailable
+from shared.errors import FailedPrecondition, Unavailable
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
@@ -56,7 +57,13 @@ class Supervisor:
         return process.pid if process is not None and process.returncode is None else None
 
     async def start(self) -> None:
-        """Start all agents and wait until each is ready. Raises Unavailable when one does not become so in a minute."""
+        """Start all agents and wait until each is ready.
+
+        Raises FailedPrecondition when somebody listens on a port of theirs already, Unavailable when one is not ready
+        within a minute.
+        """
+        for agent in AGENTS:
+            _require_free(agent, self._settings)
         for child in self._children.values():
             child.keeper = asyncio.create_task(self._keep(child))
         try:
@@ -137,6 +144,17 @@ class Supervisor:
         settings = {f"QUINTET_{name.upper()}": str(value) for name, value in self._settings.model_dump().items()}
         # One request at a time scores in each thread: more BLAS threads only fight over the cores.
         return {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **settings}
+
+
+def _require_free(agent: Agent, settings: Settings) -> None:
+    port = settings.port(agent)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.bind_host, port))
+        except OSError as error:
+            variable = f"QUINTET_{agent.upper()}_PORT"
+            raise FailedPrecondition(f"port {port} of the {agent} agent is taken ({variable}): {error}") from error
 
 
 def _die_with_parent() -> None:
