@@ -37,7 +37,7 @@ def complementary_products(
 
     With n_ab baskets holding both products and e = n_a n_b / N expected if they were independent, b scores for a
 
-        (log2(m / (e + ½)) − 3.3 m^−½ − 2 m^−3/2) / log2((N + ½) / m) · √(n_ab / n_a)   where m = n_ab + ½
+        (log2(m / (e + ½)) − 3.3 m^−½ − 2 m^−3/2) / log2((N + 1) / m) · √(n_ab / n_a)   where m = n_ab + ½
 
     The numerator is the lower end of the 95 % interval of the shrunk lift (the information component), so a pair seen
     once or twice does not win; dividing by its largest possible value, as in normalised pointwise mutual information,
@@ -143,5 +143,5 @@ def _scores(
     observed = together + 0.5
     expected = first * (second / max(n_baskets, 1)) + 0.5
     lower = np.log2(observed / expected) - 3.3 * observed**-0.5 - 2.0 * observed**-1.5
-    largest = np.log2((n_baskets + 0.5) / observed)
+    largest = np.log2((n_baskets + 1) / observed)
     return np.asarray(lower / largest * np.sqrt(together / first), dtype=np.float64)
