@@ -143,6 +143,8 @@ def _look_up(connection: Connection, signals: Sequence[Signal], windows: Windows
         known.remember(recommendations.recent_touches(connection, customers, since, until, _few_products(seeking)))
     keys = {key for signal in signals for key in signal.named}
     keys.update(touch.recommendation_id for touches in known.touches.values() for touch in touches)
+    if not keys:
+        return known
     known.recommendations = recommendations.read_recommendations(connection, keys)
     nobodys = {key for key, found in known.recommendations.items() if found.customer_key is None and found.was_shown}
     known.remember(recommendations.touches_of(connection, nobodys))
@@ -160,4 +162,4 @@ def _credited_before(connection: Connection, signals: Iterable[Signal], known: K
     wanted = {signal.refund.purchase_id for signal in signals if signal.refund is not None}
     if known.touches:
         wanted |= {signal.purchase.purchase_id for signal in signals if signal.purchase is not None}
-    return {each.purchase_id for each in outcomes.credits_of(connection, wanted)}
+    return {each.purchase_id for each in outcomes.credits_of(connection, wanted)} if wanted else set()

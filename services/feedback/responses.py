@@ -58,6 +58,8 @@ class Pending:
 
     def write(self, connection: Connection) -> None:
         """Write it all and forget it."""
+        if not self.outcomes:
+            return  # every mark comes with an outcome
         recommendations.assign_customers(connection, self.owners)
         recommendations.mark_shown(connection, self.shown)
         recommendations.mark_clicked(connection, self.clicked)
