@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e import fake_coordinator
+from shared.db.engine import Database
+from shared.db.migrate import migrate
+from tests.e2e import fake_coordinator, small_shop
+from tests.support.cluster import coordinator_stub, running_cluster
 
 CLIENTS = Path(__file__).resolve().parents[2] / "examples" / "clients"
 LONGEST_RUN_SECONDS = 5.0
@@ -76,6 +79,29 @@ def start_coordinator() -> Iterator[StartCoordinator]:
     yield start
     for server in servers:
         server.stop(None).wait()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a coordinator of five running agents, with a trained small shop."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('shop') / 'quintet.db'}"
+    database = Database(url)
+    migrate(database)
+    database.close()
+    with running_cluster(url) as cluster:
+        with coordinator_stub(cluster.address) as stub:
+            small_shop.fill(stub)
+        yield cluster.address
+
+
+def test_the_journey_holds_against_the_real_agents(client: list[str], shop: str) -> None:
+    begin = time.monotonic()
+    done, steps = play(client, shop)
+    seconds = time.monotonic() - begin
+    assert (done.returncode, done.stderr) == (0, ""), steps[-1]
+    assert [step["step"] for step in steps] == list(STEPS)
+    assert {fallback for step in steps for fallback in step.get("fallbacks", [])} == set()
+    assert seconds < LONGEST_RUN_SECONDS
 
 
 def test_every_client_plays_the_same_journey(client: list[str], start_coordinator: StartCoordinator) -> None:
