@@ -8,6 +8,7 @@ writes a new version, the products it has got to are missing from the old one; t
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,18 +56,25 @@ class EmbeddingMatrix:
         vector
             Shape (dimensions,), float32.
         limit
-            Most keys to return.
+            Most keys to return, at least 1.
         exclude
             Keys to leave out.
         """
         if not len(self):
             return self.keys, np.empty(0, dtype=np.float32)
-        lengths = np.linalg.norm(self.vectors, axis=1) * np.linalg.norm(vector)
+        lengths = self._lengths * np.linalg.norm(vector)
         dots = self.vectors @ vector
         cosines = np.divide(dots, lengths, out=np.zeros_like(dots), where=lengths > 0)
         allowed = np.flatnonzero(~np.isin(self.keys, np.fromiter(exclude, dtype=np.int64)))
+        if limit < len(allowed):
+            bound = np.partition(cosines[allowed], -limit)[-limit]
+            allowed = allowed[cosines[allowed] >= bound]
         best = allowed[np.argsort(-cosines[allowed], kind="stable")[:limit]]
         return self.keys[best], cosines[best]
+
+    @cached_property
+    def _lengths(self) -> NDArray[np.float32]:
+        return np.asarray(np.linalg.norm(self.vectors, axis=1), dtype=np.float32)
 
     def updated(self, newer: "EmbeddingMatrix") -> "EmbeddingMatrix":
         """Return these embeddings with those of `newer` added or replaced."""

@@ -134,8 +134,8 @@ def _popularity(start: datetime, end: datetime, category: str) -> Select[Any]:
         select(
             products.c.product_id.label("key"),
             products.c.category,
-            func.sum(happened.c.purchase).label("purchases"),
-            func.sum(happened.c.view).label("views"),
+            func.sum(happened.c.purchases).label("purchases"),
+            func.sum(happened.c.views).label("views"),
         )
         .join_from(happened, products, products.c.product_id == happened.c.product_id)
         .where(products.c.inventory_status.in_(BUYABLE))
@@ -145,13 +145,16 @@ def _popularity(start: datetime, end: datetime, category: str) -> Select[Any]:
 
 
 def _happened(start: datetime, end: datetime) -> CompoundSelect[Any]:
-    """Return one row per purchase line and per view of the period."""
+    """Return the purchase lines of the period by product, then the views; each product at most once in either."""
     bought = (
-        select(purchase_items.c.product_id, literal(1).label("purchase"), literal(0).label("view"))
+        select(purchase_items.c.product_id, func.count().label("purchases"), literal(0).label("views"))
         .join(purchases, purchases.c.purchase_id == purchase_items.c.purchase_id)
         .where(purchases.c.timestamp >= start, purchases.c.timestamp < end)
+        .group_by(purchase_items.c.product_id)
     )
-    viewed = select(browsing_history.c.product_id, literal(0), literal(1)).where(
-        browsing_history.c.view_time >= start, browsing_history.c.view_time < end
+    viewed = (
+        select(browsing_history.c.product_id, literal(0), func.count())
+        .where(browsing_history.c.view_time >= start, browsing_history.c.view_time < end)
+        .group_by(browsing_history.c.product_id)
     )
     return union_all(bought, viewed)
