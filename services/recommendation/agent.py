@@ -135,7 +135,7 @@ class RecommendationAgent:
             situation = read_situation(connection, query, serving)
             weights = self._weights.read(connection)
         plan = choose(query.context.page, weights, situation.evidence)
-        ranked = _ranked(serving, situation, plan, query.filters)
+        ranked = _ranked(serving, situation, plan, query.all_filters)
         rows = ranking.shortlist(ranked, serving.catalogue, plan.purpose, query.limit, SPARE)
         chosen = self._chosen(rows.tolist(), serving, situation, ranked, query)
         strategy = plan.strategy if serving.bundle else COLD_START
@@ -148,10 +148,11 @@ class RecommendationAgent:
         self, rows: Sequence[int], serving: Serving, situation: Situation, ranked: Ranked, query: Query
     ) -> list[_Chosen]:
         """Read the candidates as they are now and keep the first that may still be shown."""
+        filters = query.all_filters
         keys = {int(serving.catalogue.keys[row]): row for row in rows}
         with self._database.read() as connection:
             fresh = products.get_products_by_key(connection, keys)
-        shown = [key for key in keys if key in fresh and permits(fresh[key], query.filters)][: query.limit]
+        shown = [key for key in keys if key in fresh and permits(fresh[key], filters)][: query.limit]
         return [_explained(keys[key], fresh[key], serving, situation, ranked) for key in shown]
 
     def _fallbacks(self, serving: Serving, ranked: Ranked) -> tuple[str, ...]:
@@ -159,6 +160,8 @@ class RecommendationAgent:
         if self._keeper.broken not in ("", serving.version):
             taken.append("model_load_failed")
         taken += [f"algorithm_failed:{name}" for name in ranked.failed]
+        if ranked.exhausted:
+            taken.append("all_algorithms_failed")
         for reason in taken:
             FALLBACKS.labels("recommendation", reason).inc()
         return tuple(taken)

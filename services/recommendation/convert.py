@@ -49,13 +49,12 @@ def to_query(request: pb.RecommendRequest) -> Query:
     check_id(request.visitor_id, "visitor_id", required=False)
     if request.limit < 0:
         raise InvalidArgument.of("limit", request.limit, "must not be negative")
-    context = to_context(request.context)
     return Query(
         customer_id=request.customer_id,
         visitor_id=request.visitor_id,
-        context=context,
+        context=to_context(request.context),
         limit=min(request.limit or DEFAULT_LIMIT, MAX_LIMIT),
-        filters=to_filters(request.filter, context),
+        filters=to_filters(request.filter),
     )
 
 
@@ -86,8 +85,8 @@ def to_page(page_type: PageType.ValueType) -> Page:
     return Page(PageType.Name(page_type or PageType.PAGE_TYPE_HOME).removeprefix("PAGE_TYPE_"))
 
 
-def to_filters(rule: RecommendationFilter, context: Context) -> Filters:
-    """Return the filter with what the page itself demands. Raises InvalidArgument."""
+def to_filters(rule: RecommendationFilter) -> Filters:
+    """Return the filter. Raises InvalidArgument."""
     check_count(rule.categories, "filter.categories", MAX_CATEGORIES)
     for index, category in enumerate(rule.categories):
         check_text(category, f"filter.categories[{index}]", MAX_CATEGORY, required=True)
@@ -97,7 +96,6 @@ def to_filters(rule: RecommendationFilter, context: Context) -> Filters:
     _check_range(low, high)
     return Filters(
         categories=frozenset(rule.categories),
-        page_category=context.category if context.page is Page.CATEGORY else "",
         min_price=low,
         max_price=high,
         exclude_product_ids=frozenset(rule.exclude_product_ids),

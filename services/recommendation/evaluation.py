@@ -3,7 +3,7 @@
 The hybrid and popularity are trained on everything before, and asked for the customers who came back.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -14,8 +14,10 @@ from services.recommendation.algorithms.arrays import FloatArray, Mask, Rows
 from services.recommendation.algorithms.base import Shopper
 from services.recommendation.algorithms.fusion import fuse
 from services.recommendation.algorithms.interactions import DAY, Interactions, Kind
+from services.recommendation.algorithms.popular import Popular
 from services.recommendation.algorithms.registry import BY_NAME
 from services.recommendation.model import Model, Progress, train
+from services.recommendation.scorers import salience_of
 from shared.algorithms import DEFAULT_WEIGHTS
 
 HOLDOUT_DAYS = 7
@@ -47,11 +49,13 @@ def evaluate(data: Interactions, progress: Progress | None = None, *, threads: i
     algorithms = [BY_NAME[name](**({"max_products": EASE_PRODUCTS} if name == "ease" else {})) for name in names]
     before = replace(data.where(data.times < cutoff), now=cutoff)
     model = train(before, [*algorithms, BY_NAME["popular"]()], progress, threads=threads)
+    popular = model.algorithms["popular"]
+    salience = salience_of(popular if isinstance(popular, Popular) else None, data.n_products)
     return {
         "holdout_days": HOLDOUT_DAYS,
         "shoppers": len(asked),
-        "recall_at_20.hybrid": recall(asked, lambda shopper: _hybrid(model, shopper, names)),
-        "recall_at_20.popular": recall(asked, model.algorithms["popular"].score),
+        "recall_at_20.hybrid": recall(asked, lambda shopper: _hybrid(model, shopper, names, salience)),
+        "recall_at_20.popular": recall(asked, popular.score),
     }
 
 
@@ -97,6 +101,7 @@ def _question(data: Interactions, cutoff: int, customer: int, before: Mask, afte
     return Question(shopper, np.setdiff1d(bought, shopper.bought).astype(np.int32))
 
 
-def _hybrid(model: Model, shopper: Shopper, names: list[str]) -> FloatArray:
-    scores: Mapping[str, FloatArray] = model.scores(shopper, names)
+def _hybrid(model: Model, shopper: Shopper, names: list[str], salience: FloatArray) -> FloatArray:
+    scores = model.scores(shopper, names)
+    scores["content"] = scores["content"] * salience
     return fuse(scores, DEFAULT_WEIGHTS).scores

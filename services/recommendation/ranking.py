@@ -34,6 +34,8 @@ class Ranked:
     fused: Fused
     scores: Mapping[str, FloatArray]
     failed: tuple[str, ...]
+    exhausted: bool = False
+    """Whether all of them failed."""
 
 
 def score_all(
@@ -54,12 +56,12 @@ def score_all(
 def rank(scorers: Mapping[str, Scorer], weights: Mapping[str, float], views: Views, allowed: Mask) -> Ranked:
     """Score, leave out who fails, and fuse over the allowed products; popular ones when all fail."""
     scores, failed = score_all(scorers, weights, views)
-    if not scores:
+    exhausted = not scores
+    if exhausted:
         scores, weights = score_all(scorers, LAST_RESORT, views)[0], LAST_RESORT
-        failed = (*failed, "all")
     if not scores:
         scores = {"popular": np.ones(len(allowed), np.float32)}
-    return Ranked(fuse(scores, weights, allowed=allowed), scores, failed)
+    return Ranked(fuse(scores, weights, allowed=allowed), scores, failed, exhausted)
 
 
 def shortlist(ranked: Ranked, catalogue: Catalogue, purpose: Purpose, limit: int, spare: int) -> Rows:

@@ -1,7 +1,7 @@
 """What is asked of the recommendation agent and what it answers, as plain values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -63,6 +63,12 @@ class Query:
     context: Context = Context()
     limit: int = DEFAULT_LIMIT
     filters: Filters = Filters()
+
+    @property
+    def all_filters(self) -> Filters:
+        """The filters together with what the page itself demands."""
+        category = self.context.category if self.context.page is Page.CATEGORY else ""
+        return replace(self.filters, page_category=category)
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,14 @@ from services.recommendation.algorithms.arrays import FloatArray
 from services.recommendation.algorithms.base import Algorithm, Reason, ReasonKind, Shopper
 from services.recommendation.algorithms.content import Content
 from services.recommendation.algorithms.new_arrivals import NewArrivals
+from services.recommendation.algorithms.popular import Popular
 from services.recommendation.algorithms.repurchase import Repurchase
 from services.recommendation.catalogue import Catalogue
 from services.recommendation.model import Model
 from services.recommendation.selection import SEARCH
 
 TINY = np.finfo(np.float32).tiny
+NEW_QUANTILE = 0.9
 UNKNOWN_INTERVAL_DAYS = 30.0
 UNKNOWN_REPEAT_RATE = 0.3
 
@@ -112,13 +114,14 @@ class Grouped(Trained):
 
 @dataclass(frozen=True, eq=False)
 class LiveContent:
-    """Likeness to what the shopper likes, in the embeddings of now."""
+    """Likeness to what the shopper likes, in the embeddings of now, times how much the product is asked for at all."""
 
     catalogue: Catalogue
-    algorithm: Content = field(default_factory=Content)
+    algorithm: Content
+    salience: FloatArray
 
     def score(self, views: Views) -> FloatArray:
-        return self.algorithm.score_with(self.catalogue.embeddings, views.whole)
+        return self.algorithm.score_with(self.catalogue.embeddings, views.whole) * self.salience
 
     def explain(self, views: Views, row: int) -> Reason | None:
         return self.algorithm.explain_with(self.catalogue.embeddings, views.whole, row)
@@ -177,7 +180,8 @@ def scorers_of(catalogue: Catalogue, model: Model | None, best_sellers: FloatArr
     trained = dict(model.algorithms) if model else {}
     scorers: dict[str, Scorer] = {name: Trained(algorithm, n) for name, algorithm in trained.items()}
     content, arrivals, popular = (trained.get(name) for name in ("content", "new_arrivals", "popular"))
-    scorers["content"] = LiveContent(catalogue, content if isinstance(content, Content) else Content())
+    salience = salience_of(popular if isinstance(popular, Popular) else None, n)
+    scorers["content"] = LiveContent(catalogue, content if isinstance(content, Content) else Content(), salience)
     scorers["new_arrivals"] = LiveArrivals(catalogue, arrivals if isinstance(arrivals, NewArrivals) else NewArrivals())
     scorers["repurchase"] = LiveRepurchase(_extended(trained.get("repurchase"), n), n)
     scorers[SEARCH] = SearchMatches(catalogue)
@@ -186,6 +190,27 @@ def scorers_of(catalogue: Catalogue, model: Model | None, best_sellers: FloatArr
         scorers["popular"] = Ungrouped(popular, n)
         scorers["popular_in_group"] = Grouped(popular, n)
     return scorers
+
+
+def salience_of(popular: Popular | None, n: int) -> FloatArray:
+    """Return how much products are asked for: the square root of their popularity over the largest.
+
+    Likeness alone proposes what nobody wants: on grocery data (held-out week, recall at 20 of products new to the
+    shopper) it finds 0.0001, times this 0.017, and the hybrid with it 0.020 instead of 0.008.
+
+    Returns
+    -------
+    ndarray of shape (n,), float32
+        Above 0, at most 1. A product that came after training counts like the best tenth of those asked for; all
+        count alike where nothing is known.
+    """
+    shares = popular.overall if popular else np.empty(0, np.float32)
+    wanted = shares[shares > 0]
+    if not len(wanted):
+        return np.ones(n, np.float32)
+    new = np.full(n - len(shares), np.quantile(wanted, NEW_QUANTILE), np.float32)
+    salience: FloatArray = np.sqrt(np.concatenate([np.maximum(shares, wanted.min()), new]) / wanted.max())
+    return salience.astype(np.float32)
 
 
 def _extended(repurchase: Algorithm | None, n: int) -> Repurchase:

@@ -71,7 +71,7 @@ PURPOSES: Mapping[Page, Purpose] = {
         base={"complementary": 1.0},
         emphasis={"session_knn": 2.0, "transitions": 1.5, "content": 0.25},
     ),
-    Page.SEARCH: Purpose("search", base={SEARCH: 1.0}, trade_off=0.95),
+    Page.SEARCH: Purpose("search", base={SEARCH: 3.0}, trade_off=0.95),
     Page.POST_PURCHASE: Purpose(
         "post_purchase",
         base={"complementary": 0.8},

@@ -1,0 +1,107 @@
+"""Rules are never violated, whatever is asked, and hold at once when the catalogue changes."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.recommendation.request import Context, Filters, Page, Price, Query
+from shared.db.engine import Database
+from shared.db.products import NewProduct, get_products
+from tests.integration.recommendation import shop
+from tests.integration.recommendation.conftest import Shop
+
+EVERYTHING = [*shop.COFFEE, *shop.TEA, *shop.ACCESSORIES]
+STATUSES = ["IN_STOCK", "OUT_OF_STOCK", "PREORDER", "BACKORDER", "DISCONTINUED"]
+
+prices = st.none() | st.builds(Price, st.integers(0, 3000), st.sampled_from(["EUR", "USD"]))
+filters = st.builds(
+    Filters,
+    categories=st.frozensets(st.sampled_from(["Coffee", "Tea", "Accessories", "Nothing"]), max_size=3),
+    min_price=prices,
+    max_price=prices,
+    exclude_product_ids=st.frozensets(st.sampled_from([*EVERYTHING, "unknown"]), max_size=8),
+    in_stock_only=st.booleans(),
+)
+contexts = st.sampled_from(
+    [
+        Context(Page.HOME),
+        Context(Page.PRODUCT, product_id="t3"),
+        Context(Page.CATEGORY, category="Tea"),
+        Context(Page.CART, cart_product_ids=("c6", "a0")),
+        Context(Page.SEARCH, search_query="number 3"),
+        Context(Page.POST_PURCHASE),
+        Context(Page.BUY_AGAIN),
+    ]
+)
+
+
+def mixed_stock(database: Database) -> None:
+    """Give the products statuses in turn, one another currency, one no price."""
+    changed = [
+        shop.product(name, price=100 * place, inventory_status=STATUSES[place % 5] if place % 3 else "IN_STOCK")
+        for place, name in enumerate(EVERYTHING)
+    ]
+    changed += [shop.product("t1", price=700, currency="USD"), shop.product("t2", price=None, currency=None)]
+    last = {each.external_id: each for each in changed}
+    shop.add_products(database, list(last.values()))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=filters, context=contexts, limit=st.integers(1, 30), customer=st.integers(0, 3))
+def test_no_rule_is_ever_violated(
+    coffee_shop: Shop, asked: Filters, context: Context, limit: int, customer: int
+) -> None:
+    mixed_stock(coffee_shop.database)
+    query = Query(f"c-lover-{customer}", context=context, limit=limit, filters=asked)
+    picks = coffee_shop.agent.recommend(query).picks
+    with coffee_shop.database.read() as connection:
+        now = get_products(connection, [pick.product_id for pick in picks])
+    assert len(picks) == len({pick.product_id for pick in picks}) <= limit
+    for product in now.values():
+        assert product.inventory_status in ("IN_STOCK", "PREORDER", "BACKORDER")
+        assert product.inventory_status == "IN_STOCK" or not asked.in_stock_only
+        assert not asked.categories or product.category in asked.categories
+        assert context.page is not Page.CATEGORY or product.category == "Tea"
+        assert product.external_id not in asked.exclude_product_ids
+        assert product.external_id not in (context.product_id, *context.cart_product_ids)
+        for bound, low in ((asked.min_price, True), (asked.max_price, False)):
+            if bound is not None:
+                assert product.currency == bound.currency
+                assert product.price is not None
+                assert product.price >= bound.amount if low else product.price <= bound.amount
+
+
+def test_out_of_stock_holds_with_the_next_answer_and_ends_with_it(coffee_shop: Shop) -> None:
+    first = coffee_shop.ids("c-lover-1")[0]
+    shop.add_products(coffee_shop.database, [shop.product(first, inventory_status="OUT_OF_STOCK")])
+    gone = coffee_shop.ids("c-lover-1")
+    assert first not in gone
+    assert len(gone) == 10
+    shop.add_products(coffee_shop.database, [shop.product(first, inventory_status="IN_STOCK")])
+    assert first in coffee_shop.ids("c-lover-1")
+
+
+def test_what_goes_out_of_stock_during_the_call_is_replaced(coffee_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = coffee_shop.ids("c-lover-1", limit=5)
+    ranking = __import__("services.recommendation.ranking", fromlist=["shortlist"])
+    original = ranking.shortlist
+
+    def slowly(*arguments: object) -> object:
+        rows = original(*arguments)
+        gone: list[NewProduct] = [shop.product(name, inventory_status="DISCONTINUED") for name in before[:3]]
+        shop.add_products(coffee_shop.database, gone)
+        return rows
+
+    monkeypatch.setattr(ranking, "shortlist", slowly)
+    after = coffee_shop.ids("c-lover-1", limit=5)
+    assert len(after) == 5
+    assert not set(before[:3]) & set(after)
+
+
+def test_what_was_bought_long_ago_stays_excluded(coffee_shop: Shop) -> None:
+    shop.act(coffee_shop.database, shop.bought("t-lover-1", "c0", ago=timedelta(days=400)))
+    views = [shop.viewed("t-lover-1", "c1", ago=timedelta(hours=hours)) for hours in range(600)]
+    shop.act(coffee_shop.database, *views)
+    assert "c0" not in coffee_shop.ids("t-lover-1", limit=100)
