@@ -11,7 +11,7 @@ Not in the data, but derived here:
   or since the first day of the data when it was never sold.
 - Its price is the median paid for a unit in the last eight weeks, else ever; none when it was never paid for.
 - A line of more than 1,000 units (fuel, which is measured in small units of volume) counts as one unit.
-- Lines without a positive quantity, or with negative sales, are left out.
+- Lines without a positive quantity, with negative sales, or of products that are not in the catalogue are left out.
 """
 
 from collections.abc import Callable, Mapping
@@ -82,7 +82,7 @@ def write_files(
         The present; default the clock's.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lines = _sold(tables["transactions"])
+    lines = _sold(tables["transactions"], tables["products"])
     newest = lines["transaction_timestamp"].max()
     weeks = weeks_to_now(int(newest.value) // MICROSECONDS, now) if shift_to_now else 0
     lines = lines.assign(transaction_timestamp=lines["transaction_timestamp"] + timedelta(weeks=weeks))
@@ -179,8 +179,9 @@ def event_table(lines: Frame) -> pa.Table:
     )
 
 
-def _sold(transactions: Frame) -> Frame:
-    lines = transactions[(transactions["quantity"] > 0) & (transactions["sales_value"] >= 0)]
+def _sold(transactions: Frame, products: Frame) -> Frame:
+    known = transactions["product_id"].isin(products["product_id"])
+    lines = transactions[(transactions["quantity"] > 0) & (transactions["sales_value"] >= 0) & known]
     return lines.assign(quantity=lines["quantity"].where(lines["quantity"] <= MOST_UNITS, 1))
 
 

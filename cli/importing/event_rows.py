@@ -11,6 +11,8 @@ from cli.importing.convert import Options, value_of
 from shared.errors import InvalidArgument
 from shared.events.check import MAX_QUANTITY, check_id
 
+PLAIN_ID = 64
+
 
 class EventRow(NamedTuple):
     """The columns of an events file, with values as the file has them."""
@@ -93,11 +95,15 @@ class EventBuilder:
         if not product_id:
             raise InvalidArgument.of("product_id", row.product_id, "is required")
         currency = self.currency(row)
-        quantity = value_of("quantity", values.number, row.quantity)
-        amount = value_of("amount", values.minor_units, row.amount, currency)
-        if amount is None:
-            amount = value_of("price", values.line_amount, row.price, row.quantity, currency)
+        quantity = 1.0 if row.quantity is None else value_of("quantity", values.number, row.quantity)
+        amount = self._amount(row, currency)
         return Goods(product_id, 1.0 if quantity is None else quantity, amount, currency)
+
+    def _amount(self, row: EventRow, currency: str) -> int | None:
+        amount = None if row.amount is None else value_of("amount", values.minor_units, row.amount, currency)
+        if amount is not None or row.price is None:
+            return amount
+        return value_of("price", values.line_amount, row.price, row.quantity, currency)
 
     def bought(self, row: EventRow) -> Goods:
         """Return the goods of a purchase's line. Quantities are above 0, amounts not negative."""
@@ -111,6 +117,8 @@ class EventBuilder:
 
     def currency(self, row: EventRow) -> str:
         """Return the currency of a row's amounts."""
+        if row.currency is None:
+            return self._options.currency
         return value_of("currency", values.text, row.currency) or self._options.currency
 
     def returned(self, row: EventRow) -> bool:
@@ -143,9 +151,7 @@ class EventBuilder:
             goods = self.goods(row)
             refund.items.add(product_id=goods.product_id, quantity=abs(goods.quantity))
         currency = self.currency(row)
-        amount = value_of("amount", values.minor_units, row.amount, currency)
-        if amount is None:
-            amount = value_of("price", values.line_amount, row.price, row.quantity, currency)
+        amount = self._amount(row, currency)
         if amount is not None:
             refund.amount.currency_code, refund.amount.amount_minor = currency, abs(amount)
 
@@ -211,9 +217,10 @@ def add_line(event: Event, goods: Goods) -> None:
 
 
 def _id(name: str, value: Any) -> str:
+    if type(value) is str and value.isalnum() and len(value) <= PLAIN_ID:
+        return value  # as most are; that spares a closer look
     found = value_of(name, values.text, value)
-    if not found.isalnum() or len(found) > 64:  # most ids are plain, and need no closer look
-        check_id(found, name, required=False)
+    check_id(found, name, required=False)
     return found
 
 

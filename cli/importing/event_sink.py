@@ -26,6 +26,9 @@ from shared.errors import InvalidArgument, NotFound
 PROJECTOR = "customer"
 """The agent whose tables events are projected into; its cursor keeps the two from doing it twice."""
 
+EVENTS_AT_ONCE = 1_000
+"""Events projected in one transaction; more would keep other writers waiting for longer."""
+
 
 class EventSink:
     """Appends events to the log and projects them.
@@ -51,7 +54,7 @@ class EventSink:
         self._converter = EventConverter(options)
         self._customers = KnownKeys(customers.resolve_customers)
         self._products = KnownKeys(products.product_keys)
-        self._consumer = LogConsumer(database, PROJECTOR, _project)
+        self._consumer = LogConsumer(database, PROJECTOR, _project, EVENTS_AT_ONCE)
 
     def batches(self, batches: Iterable[RowBatch], mapping: ColumnMapping) -> Iterator[RowBatch]:
         """Cut the rows where an order ends."""

@@ -53,17 +53,32 @@ class Converted:
 
 @dataclass
 class _Order:
-    """The order whose rows are being read: how many there were, and the purchases made of them."""
+    """The order whose rows are being read: how many there were, and the purchases made of them.
+
+    `first` is the row its latest purchase began with: a row that says the same but for the goods is one more line.
+    """
 
     order_id: str = ""
     rows: int = 0
     purchases: list[Draft] = field(default_factory=list)
+    first: EventRow | None = None
 
     def open(self) -> Draft | None:
         """Return the purchase that takes the next line, or None when one must be begun."""
         if not self.order_id or not self.purchases or len(self.purchases[-1].rows) >= MOST_LINES:
             return None
         return self.purchases[-1]
+
+    def goes_on(self, row: EventRow) -> bool:
+        """Return whether a row repeats the order's first row word for word in all but the goods: the common case."""
+        first = self.first
+        return (
+            first is not None
+            and row.order_id == first.order_id
+            and row.customer_id == first.customer_id
+            and row.event_type == first.event_type
+            and row.items is None
+        )
 
 
 class EventConverter:
@@ -94,7 +109,8 @@ class EventConverter:
                 order = self._order_of(row, order)
                 draft = self._take(row, index, order)
                 if draft is not None:
-                    draft.event.attributes.update(attributes_of(attributes, "attributes.", index))
+                    if attributes:
+                        draft.event.attributes.update(attributes_of(attributes, "attributes.", index))
                     found.drafts.append(draft)
             except InvalidArgument as error:
                 found.rejects.append(rejected(batch, index, error.message))
@@ -104,6 +120,9 @@ class EventConverter:
         return found
 
     def _order_of(self, row: EventRow, order: _Order) -> _Order:
+        if order.goes_on(row):
+            order.rows += 1
+            return order
         order_id = value_of("order_id", values.text, row.order_id)
         if order_id != order.order_id:
             order = _Order(order_id)
@@ -112,6 +131,11 @@ class EventConverter:
 
     def _take(self, row: EventRow, index: int, order: _Order) -> Draft | None:
         """Return the event that begins with a row; None when the row is another line of the order."""
+        same = order.goes_on(row)
+        if same and (purchase := order.open()) is not None and not self._builder.returned(row):
+            add_line(purchase.event, self._builder.bought(row))
+            purchase.rows.append(index)
+            return None
         kind = self._types.of(value_of("event_type", values.text, row.event_type))
         if kind != event_types.PURCHASE:
             event, micros = self._builder.build(kind, row)
@@ -129,6 +153,7 @@ class EventConverter:
         draft = Draft(event, micros, [index], by_line=row.items is None)
         if order.order_id and draft.by_line:
             order.purchases.append(draft)
+            order.first = row
             if len(order.purchases) > 1:
                 event.purchase.purchase_id = f"{order.order_id}#{len(order.purchases)}"
         return draft
