@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import structlog
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 from quintet.type.v1.event_pb2 import Event
@@ -25,8 +26,11 @@ from shared.config import Agent, Settings
 from shared.db import event_log, maintenance, models, sessions
 from shared.db.engine import Database
 from shared.db.job_runs import JobRun
-from shared.errors import Unavailable
-from shared.telemetry import FALLBACKS
+from shared.errors import QuintetError, Unavailable
+from shared.telemetry import BACKGROUND_ERRORS, FALLBACKS
+
+COUNT_EVERY_SECONDS = 600.0
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Coordinator:
         self._best_sellers = BestSellers(database)
         self.jobs = Jobs(database)
         self._schedule = Schedule(database, self._plans(settings))
+        self._counting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to record, to keep the agents up with the log, and to look at the clock."""
@@ -71,9 +76,13 @@ class Coordinator:
             follower.start()
             follower.want(last)
         self._schedule.start()
+        self._counting = asyncio.create_task(self._count_best_sellers())
 
     async def stop(self) -> None:
         """Stop all that `start` began; what is recorded stays recorded."""
+        if self._counting is not None:
+            self._counting.cancel()
+            await asyncio.gather(self._counting, return_exceptions=True)
         await self._schedule.stop()
         await self.jobs.stop()
         await self._inbox.stop()
@@ -130,6 +139,16 @@ class Coordinator:
         serving = await asyncio.gather(*(self.agents.serving(name) for name in FOLLOWED))
         return await asyncio.to_thread(self._state, dict(zip(FOLLOWED, serving, strict=True)))
 
+    async def _count_best_sellers(self) -> None:
+        """Keep the best-sellers for the fallback at hand, so that it is quick when it is needed."""
+        while True:
+            try:
+                await asyncio.to_thread(self._best_sellers.count)
+            except QuintetError:
+                log.exception("best-sellers were not counted")
+                BACKGROUND_ERRORS.labels("coordinator", "best_sellers").inc()
+            await asyncio.sleep(COUNT_EVERY_SECONDS)
+
     def _state(self, serving: dict[Agent, bool]) -> SystemState:
         with self._database.read() as connection:
             last = event_log.last_sequence(connection)
@@ -144,7 +163,7 @@ class Coordinator:
 
     def _derived_session(self, event: Event) -> str:
         with self._database.read() as connection:
-            return sessions.latest_session_id(connection, event.customer_id, event.visitor_id)
+            return sessions.latest_name(connection, event.customer_id, event.visitor_id)
 
     def _last_sequence(self) -> int:
         with self._database.read() as connection:

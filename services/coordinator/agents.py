@@ -58,7 +58,7 @@ class Agents:
         """Return whether an agent answers its health check with SERVING."""
         stub = health_pb2_grpc.HealthStub(self._channels[agent])
         try:
-            answer = await call(stub.Check, health_pb2.HealthCheckRequest(), HEALTH_TIMEOUT_SECONDS)
+            answer = await call(stub.Check, health_pb2.HealthCheckRequest(), HEALTH_TIMEOUT_SECONDS)  # type: ignore[attr-defined]
         except QuintetError:
             return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

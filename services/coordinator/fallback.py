@@ -3,9 +3,7 @@
 They are logged like other recommendations, so that clicks on them count too.
 """
 
-import time
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from quintet.recommendation.v1.recommendation_service_pb2 import RecommendRequest
@@ -20,7 +18,7 @@ from quintet.type.v1.recommendation_pb2 import (
     RecommendationList,
 )
 
-from shared.db import customers, interactions, product_performance, products, recommendations
+from shared.db import customers, product_performance, products, recommendations, shopper
 from shared.db.engine import Connection, Database
 from shared.db.products import Product
 from shared.db.recommendations import NewRecommendation
@@ -31,16 +29,8 @@ REASON = "recommendation_agent_unavailable"
 ALGORITHM = "popular"
 CANDIDATES = 500
 PERIOD = timedelta(days=30)
-KEEP_SECONDS = 60.0
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULT_LIMIT, MOST_LIMIT = 10, 100
-
-
-@dataclass(frozen=True)
-class _Ranked:
-    """Keys of the best-selling products and when they were counted on the monotonic clock."""
-
-    keys: list[int]
-    counted_at: float
 
 
 class BestSellers:
@@ -48,30 +38,29 @@ class BestSellers:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._ranked: _Ranked | None = None
+        self._keys: list[int] | None = None
+
+    def count(self) -> None:
+        """Count the best-sellers of the last 30 days; of all time on a quiet shop. Takes seconds on a large one."""
+        now = datetime.now(UTC)
+        with self._database.read() as connection:
+            popular = product_performance.popular_products(connection, now - PERIOD, now, CANDIDATES)
+            if not popular:
+                popular = product_performance.popular_products(connection, EPOCH, now, CANDIDATES)
+        self._keys = [each.key for each in popular]
 
     def answer(self, request: RecommendRequest) -> RecommendationList:
         """Return best-sellers that the customer has not bought and the filter allows. Raises NotFound."""
+        if self._keys is None:
+            self.count()
+        keys = self._keys or []
         with self._database.read() as connection:
             customer = _customer(connection, request)
-            keys = self._keys(connection)
             candidates = products.get_products_by_key(connection, keys)
             seen = _unwanted(connection, customer) if customer is not None else set()
         ranked = [candidates[key] for key in keys if key in candidates and key not in seen]
         allowed = [product for product in ranked if _allows(request, product)]
         return self._logged(request, customer, allowed[: min(request.limit or DEFAULT_LIMIT, MOST_LIMIT)])
-
-    def _keys(self, connection: Connection) -> list[int]:
-        """Return the best-sellers of the last 30 days, counted at most once a minute; of all time on a quiet shop."""
-        if self._ranked is None or time.monotonic() - self._ranked.counted_at > KEEP_SECONDS:
-            now = datetime.now(UTC)
-            popular = product_performance.popular_products(connection, now - PERIOD, now, CANDIDATES)
-            if not popular:
-                popular = product_performance.popular_products(
-                    connection, datetime(1970, 1, 1, tzinfo=UTC), now, CANDIDATES
-                )
-            self._ranked = _Ranked([each.key for each in popular], time.monotonic())
-        return self._ranked.keys
 
     def _logged(self, request: RecommendRequest, customer: int | None, chosen: list[Product]) -> RecommendationList:
         now = datetime.now(UTC)
@@ -116,9 +105,9 @@ def _customer(connection: Connection, request: RecommendRequest) -> int | None:
 
 def _unwanted(connection: Connection, customer: int) -> set[int]:
     """Return what the customer bought or said no to: best-sellers are for discovery."""
-    history = interactions.recent_history(connection, customer, limit=2_000)
-    bought = history.products[history.kinds == interactions.PURCHASE]
-    return {int(key) for key in bought} | recommendations.dismissed_products(connection, customer)
+    return set(shopper.bought_products(connection, customer).tolist()) | recommendations.dismissed_products(
+        connection, customer
+    )
 
 
 def _allows(request: RecommendRequest, product: Product) -> bool:

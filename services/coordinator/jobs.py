@@ -92,7 +92,8 @@ class Jobs:
             heartbeat.cancel()
 
     async def _follow(self, job_id: str, work: Work) -> dict[str, Any]:
-        saved_at, result = 0.0, {}
+        saved_at = 0.0
+        result: dict[str, Any] = {}
         async for progress in work():
             result = progress.result or result
             if time.monotonic() - saved_at >= SAVE_EVERY_SECONDS:

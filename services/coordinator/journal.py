@@ -92,9 +92,10 @@ def _look_up(connection: Connection, submissions: Sequence[Submission]) -> _Know
 
 
 def _recommendations(connection: Connection, wanted: Sequence[str]) -> set[str]:
-    """Return those of the ids that are recommendations of ours; ours are decimal numbers of at most 18 digits."""
-    numbers = [int(each) for each in wanted if each.isascii() and each.isdigit() and len(each) <= 18]
-    return {str(each) for each in recommendations.read_recommendations(connection, numbers)}
+    """Return those of the ids that are recommendations of ours."""
+    keys = {each: recommendations.recommendation_key(each) for each in wanted}
+    known = recommendations.read_recommendations(connection, [key for key in keys.values() if key is not None])
+    return {each for each, key in keys.items() if key in known}
 
 
 def _purchases(connection: Connection, wanted: set[str]) -> set[str]:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, select, tuple_
 
 from shared.db.chunks import distinct_chunks
 from shared.db.references import references_to
-from shared.db.schema import sessions
+from shared.db.schema import customers, sessions, visitors
 
 SILENCE = timedelta(minutes=30)
 PAIRS = 200
@@ -70,6 +70,25 @@ def assign(connection: Connection, visits: Sequence[Visit]) -> list[int]:
     taken = [_take_named(named, visit) if visit.external_id else _take_silent(silent, visit) for visit in visits]
     _save(connection, [*loaded, *taken])
     return [_key(session.final()) for session in taken]
+
+
+def latest_name(connection: Connection, external_id: str, visitor_id: str = "") -> str:
+    """Return the name of the latest session of a customer, or of a visitor without `external_id`; empty for none.
+
+    A session that the platform named has its name; a derived one is `quintet-` and its key.
+    """
+    mine = customers.c.external_id == external_id
+    if not external_id:
+        owner = select(visitors.c.customer_id).where(visitors.c.visitor_id == visitor_id)
+        mine = customers.c.customer_id == owner.scalar_subquery()
+    row = connection.execute(
+        select(sessions.c.external_id, sessions.c.session_id)
+        .join(customers, customers.c.customer_id == sessions.c.customer_id)
+        .where(mine)
+        .order_by(sessions.c.last_event_at.desc(), sessions.c.session_id.desc())
+        .limit(1)
+    ).one_or_none()
+    return "" if row is None else row.external_id or f"quintet-{row.session_id}"
 
 
 def move_sessions(connection: Connection, from_customer: int, to_customer: int) -> None:
@@ -160,10 +179,15 @@ def _save(connection: Connection, touched: Iterable[_Session]) -> None:
 def _insert(connection: Connection, fresh: list[_Session]) -> None:
     if not fresh:
         return
-    insert = sessions.insert().returning(sessions.c.session_id, sort_by_parameter_order=True)
-    keys = connection.execute(insert, [_values(session) for session in fresh]).scalars()
-    for session, key in zip(fresh, keys, strict=True):
-        session.key = key
+    columns = sessions.c
+    # Not sorted by parameters: on SQLite that would insert one row at a time.
+    insert = sessions.insert().returning(
+        columns.customer_id, columns.external_id, columns.started_at, columns.session_id
+    )
+    rows = connection.execute(insert, [_values(session) for session in fresh])
+    keys = {(customer, external, started): key for customer, external, started, key in rows}
+    for session in fresh:
+        session.key = keys[session.customer_key, session.external_id, session.started_at]
         session.changed = False
 
 

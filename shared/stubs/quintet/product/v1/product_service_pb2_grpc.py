@@ -113,8 +113,8 @@ class ProductServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RefreshCatalog(self, request, context):
-        """Learns the embedding space anew, embeds the whole catalogue, recomputes relations, and streams the progress. One at a
-        time: ABORTED while another runs.
+        """Embeds what changed, recomputes relations, and streams the progress. The embedding space is learned anew when there is
+        none or a fifth of the catalogue changed since. One at a time: ABORTED while another runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

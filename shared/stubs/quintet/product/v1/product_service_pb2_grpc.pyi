@@ -51,8 +51,8 @@ class ProductServiceStub:
     GetProductPerformance: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.GetProductPerformanceRequest, _product_service_pb2.GetProductPerformanceResponse]
     """Returns how a product did in a period. Errors: NOT_FOUND for an unknown product."""
     RefreshCatalog: _grpc.UnaryStreamMultiCallable[_product_service_pb2.RefreshCatalogRequest, _product_service_pb2.RefreshCatalogResponse]
-    """Learns the embedding space anew, embeds the whole catalogue, recomputes relations, and streams the progress. One at a
-    time: ABORTED while another runs.
+    """Embeds what changed, recomputes relations, and streams the progress. The embedding space is learned anew when there is
+    none or a fifth of the catalogue changed since. One at a time: ABORTED while another runs.
     """
 
 @_typing.type_check_only
@@ -78,8 +78,8 @@ class ProductServiceAsyncStub(ProductServiceStub):
     GetProductPerformance: _aio.UnaryUnaryMultiCallable[_product_service_pb2.GetProductPerformanceRequest, _product_service_pb2.GetProductPerformanceResponse]  # type: ignore[assignment]
     """Returns how a product did in a period. Errors: NOT_FOUND for an unknown product."""
     RefreshCatalog: _aio.UnaryStreamMultiCallable[_product_service_pb2.RefreshCatalogRequest, _product_service_pb2.RefreshCatalogResponse]  # type: ignore[assignment]
-    """Learns the embedding space anew, embeds the whole catalogue, recomputes relations, and streams the progress. One at a
-    time: ABORTED while another runs.
+    """Embeds what changed, recomputes relations, and streams the progress. The embedding space is learned anew when there is
+    none or a fifth of the catalogue changed since. One at a time: ABORTED while another runs.
     """
 
 class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -138,8 +138,8 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _product_service_pb2.RefreshCatalogRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_product_service_pb2.RefreshCatalogResponse], _abc.AsyncIterator[_product_service_pb2.RefreshCatalogResponse]]:
-        """Learns the embedding space anew, embeds the whole catalogue, recomputes relations, and streams the progress. One at a
-        time: ABORTED while another runs.
+        """Embeds what changed, recomputes relations, and streams the progress. The embedding space is learned anew when there is
+        none or a fifth of the catalogue changed since. One at a time: ABORTED while another runs.
         """
 
 def add_ProductServiceServicer_to_server(servicer: ProductServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

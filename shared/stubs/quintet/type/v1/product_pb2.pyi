@@ -151,11 +151,13 @@ class Product(_message.Message):
 
     @_builtins.property
     def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Optional. Further facts by name, at most 200 entries."""
+        """Optional. Further facts, at most 200 entries; names of at most 200, values of at most 20,000 characters."""
 
     @_builtins.property
     def available_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. When the product entered the assortment; default the time of its first upsert. Decides who is a new arrival."""
+        """Optional. When the product entered the assortment; default the time of its first upsert; at most 24 hours ahead.
+        Decides who is a new arrival.
+        """
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
