@@ -45,6 +45,7 @@ class Carts:
     def __init__(self, connection: Connection, customer_keys: Collection[int]) -> None:
         self._connection = connection
         self._rows: dict[tuple[int, int], list[CartRow]] = defaultdict(list)
+        self._all: list[CartRow] = []
         self._owners: set[int] = set()
         for row in open_rows(connection, customer_keys):
             self.add(row)
@@ -52,6 +53,7 @@ class Carts:
     def add(self, row: CartRow) -> None:
         """Put units into the cart."""
         self._rows[row.customer_key, row.product_key].append(row)
+        self._all.append(row)
         self._owners.add(row.customer_key)
 
     def has_any(self, customer_key: int) -> bool:
@@ -78,9 +80,8 @@ class Carts:
 
     def save(self) -> None:
         """Store what was added and changed."""
-        rows = [row for rows in self._rows.values() for row in rows]
-        fresh = [_inserted(row) for row in rows if row.key is None]
-        changed = [{"of": row.key, **_counted(row)} for row in rows if row.key is not None and row.changed]
+        fresh = [_inserted(row) for row in self._all if row.key is None]
+        changed = [{"of": row.key, **_counted(row)} for row in self._all if row.key is not None and row.changed]
         if fresh:
             self._connection.execute(cart_items.insert(), fresh)
         if changed:

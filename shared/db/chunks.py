@@ -1,19 +1,13 @@
-"""Lists too long for one statement, cut into pieces that every database takes."""
+"""Keys in pieces that a statement can take, in one order for every transaction."""
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Collection, Iterator
+from typing import Any, TypeVar
 
-T = TypeVar("T")
+from shared.db.batches import MAX_PARAMETERS, batches
 
-MAX_PARAMETERS = 500
-
-
-def chunks(values: Sequence[T], size: int = MAX_PARAMETERS) -> Iterator[Sequence[T]]:
-    """Yield `values` in order, at most `size` at a time; nothing for an empty list."""
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
+T = TypeVar("T", int, str, tuple[Any, ...])
 
 
-def distinct_chunks(values: Collection[T], size: int = MAX_PARAMETERS) -> Iterator[Sequence[T]]:
-    """Yield each of `values` once, ascending, at most `size` at a time: the same order in every transaction."""
-    yield from chunks(sorted(set(values)), size)  # type: ignore[type-var]
+def distinct_chunks(values: Collection[T], size: int = MAX_PARAMETERS) -> Iterator[list[T]]:
+    """Yield each of `values` once, ascending, at most `size` at a time; nothing for an empty list."""
+    yield from batches(sorted(set(values)), size)

@@ -22,7 +22,8 @@ IDENTITY_LOCK = 0x5175_6964  # any number that nobody else uses as an advisory l
 class NewCustomer:
     """A customer to add, or what to change of a known one: what is empty stays as it is.
 
-    `demographics` may have `age`, `age_group`, `gender`, `region` and `attributes`, which are merged one by one.
+    `demographics` may have `age`, `age_group` (by default the band of the age), `gender`, `region` and `attributes`,
+    which are merged one by one.
     """
 
     external_id: str
@@ -30,6 +31,10 @@ class NewCustomer:
     email: str = ""
     demographics: dict[str, Any] = field(default_factory=dict)
     registered_at: datetime | None = None
+
+
+YOUNGEST, OLDEST, OPEN_END = "under 19", "65+", 65
+AGE_BANDS = ((19, 24), (25, 34), (35, 44), (45, 54), (55, 64))
 
 
 @dataclass(frozen=True)
@@ -162,6 +167,13 @@ def groups_of(customer_key: int, demographics: dict[str, Any]) -> Groups:
     return Groups(customer_key, *(str(demographics.get(name, "")) for name in ("age_group", "gender", "region")))
 
 
+def age_group(age: int) -> str:
+    """Return the band of an age: `under 19`, `19-24`, `25-34` and so on by tens, `65+`."""
+    if age >= OPEN_END:
+        return OLDEST
+    return next((f"{low}-{high}" for low, high in AGE_BANDS if low <= age <= high), YOUNGEST)
+
+
 def lock_identities(connection: Connection) -> None:
     """Keep others from adding customers and visitors until the transaction ends; they would add the same ones."""
     if connection.dialect.name == "postgresql":
@@ -189,7 +201,7 @@ def _row(customer: NewCustomer, now: datetime) -> dict[str, Any]:
         "external_id": customer.external_id,
         "name": customer.name or None,
         "email": customer.email or None,
-        "demographics": customer.demographics,
+        "demographics": _merged({}, customer.demographics),
         "registration_date": customer.registered_at or now,
     }
 
@@ -206,7 +218,8 @@ def _changed(known: Customer, given: NewCustomer) -> dict[str, Any]:
 
 def _merged(known: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     attributes = {**known.get("attributes", {}), **given.get("attributes", {})}
-    return {**known, **given, **({"attributes": attributes} if attributes else {})}
+    derived = {"age_group": age_group(given["age"])} if "age" in given else {}
+    return {**known, **derived, **given, **({"attributes": attributes} if attributes else {})}
 
 
 def _customer(row: Any) -> Customer:

@@ -26,13 +26,13 @@ from sqlalchemy import (
 
 from shared.db.carts import is_open
 from shared.db.chunks import distinct_chunks
-from shared.db.orders import known_orders
 from shared.db.schema import browsing_history, cart_items, purchase_items, purchases, sessions
 
 Longs: TypeAlias = NDArray[np.int64]
 
 MICROSECONDS = 1_000_000
 ROWS_AT_ONCE = 50_000
+TIMES = 5
 GIVEN_BACK = 1e-9
 
 
@@ -66,6 +66,8 @@ class Interactions:
         Keys of sessions.
     purchases : ndarray of shape (n,), int64
         Keys of purchases; 0 for views and carts.
+    durations : ndarray of shape (n,), float32
+        Seconds that a view lasted; 0 otherwise.
     """
 
     customers: Longs
@@ -76,6 +78,7 @@ class Interactions:
     times: Longs
     sessions: Longs
     purchases: Longs
+    durations: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.products)
@@ -106,7 +109,8 @@ class History:
 
     def met_in(self, session_key: int) -> Longs:
         """Return the keys of the products met in a session, oldest first; may repeat."""
-        return self.interactions.products[self.interactions.sessions == session_key]
+        met: Longs = self.interactions.products[self.interactions.sessions == session_key]
+        return met
 
     @property
     def session(self) -> Longs:
@@ -129,7 +133,7 @@ def recent_history(connection: Connection, customer_key: int, limit: int = 500) 
     columns = _columns(connection.execute(_LATEST, {"customer": customer_key, "most": limit}).fetchall())
     cart = connection.execute(_CART, {"customer": customer_key}).scalars()
     session = connection.execute(_LATEST_SESSION, {"customer": customer_key}).scalar()
-    order = np.lexsort((columns[-1], columns[2], columns[5]))[-limit:]
+    order = np.lexsort((columns[-1], columns[2], columns[TIMES]))[-limit:]
     return History(_interactions(columns, order), np.fromiter(dict.fromkeys(cart), np.int64), int(session or 0))
 
 
@@ -158,17 +162,12 @@ def interactions_of(connection: Connection, customer_keys: Collection[int]) -> I
     )
 
 
-def known_purchases(connection: Connection, external_ids: Collection[str]) -> set[str]:
-    """Return those of the platform's purchase ids that are projected."""
-    return known_orders(connection, external_ids)
-
-
 def _views() -> Select[Any]:
     row = browsing_history.c
     nothing = literal(0)
     return select(
         row.customer_id, row.product_id, literal(int(Kind.VIEW)), literal(1.0), nothing, _raw(row.view_time),
-        row.session_id, nothing, row.id,
+        row.session_id, nothing, row.duration_seconds, row.id,
     )  # fmt: skip
 
 
@@ -177,7 +176,7 @@ def _carts() -> Select[Any]:
     nothing = literal(0)
     return select(
         row.customer_id, row.product_id, literal(int(Kind.CART)), row.quantity, nothing, _raw(row.added_timestamp),
-        row.session_id, nothing, row.id,
+        row.session_id, nothing, literal(0.0), row.id,
     )  # fmt: skip
 
 
@@ -186,7 +185,8 @@ def _lines() -> Select[Any]:
     return (
         select(
             order.customer_id, line.product_id, literal(int(Kind.PURCHASE)), line.quantity - line.refunded_quantity,
-            line.amount - line.refunded_amount, _raw(order.timestamp), order.session_id, order.purchase_id, line.id,
+            line.amount - line.refunded_amount, _raw(order.timestamp), order.session_id, order.purchase_id,
+            literal(0.0), line.id,
         )
         .join(purchase_items, line.purchase_id == order.purchase_id)
         .where(line.refunded_quantity < line.quantity - GIVEN_BACK)
@@ -227,7 +227,7 @@ _LATEST_SESSION = (
     .limit(1)
 )
 
-_TYPES = (np.int64, np.int64, np.int8, np.float32, np.int64, np.int64, np.int64, np.int64, np.int64)
+_TYPES = (np.int64, np.int64, np.int8, np.float32, np.int64, np.int64, np.int64, np.int64, np.float32, np.int64)
 
 
 def _pieces(connection: Connection, query: Select[Any]) -> Iterator[list[NDArray[Any]]]:
@@ -242,9 +242,10 @@ def _columns(rows: Sequence[Row[Any]]) -> list[NDArray[Any]]:
 
 def _in_order(pieces: Sequence[list[NDArray[Any]]]) -> Interactions:
     columns = [np.concatenate(column) for column in zip(_columns([]), *pieces, strict=True)]
-    return _interactions(columns, np.lexsort((columns[-1], columns[2], columns[5], columns[0])))
+    return _interactions(columns, np.lexsort((columns[-1], columns[2], columns[TIMES], columns[0])))
 
 
 def _interactions(columns: Sequence[NDArray[Any]], order: NDArray[np.int64]) -> Interactions:
-    customers, products, kinds, quantities, amounts, micros, visits, orders = (each[order] for each in columns[:-1])
-    return Interactions(customers, products, kinds, quantities, amounts, micros // MICROSECONDS, visits, orders)
+    columns = [each[order] for each in columns[:-1]]
+    columns[TIMES] //= MICROSECONDS
+    return Interactions(*columns)

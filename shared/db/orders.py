@@ -6,9 +6,8 @@ when the price is unknown or in another currency. An order without a total costs
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from quintet.type.v1.event_pb2 import Purchase
 from sqlalchemy import Connection, select
@@ -16,18 +15,28 @@ from sqlalchemy import Connection, select
 from shared.db.acts import Act
 from shared.db.chunks import distinct_chunks
 from shared.db.refunds import round_half_up
-from shared.db.schema import products, purchase_items, purchases
+from shared.db.schema import products, purchases
 
 DEFAULT_CURRENCY = "USD"
 
+# Lines are most of what an import writes. Given to the driver as plain tuples they take two thirds of the time that
+# rows by name take: measured with 155,848 orders of 1,464,471 lines.
+_LINE_COLUMNS = "purchase_id, product_id, quantity, amount, refunded_quantity, refunded_amount"
+_ADD_LINE = {
+    "sqlite": f"INSERT INTO purchase_items ({_LINE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 - no input in it
+    "postgresql": f"INSERT INTO purchase_items ({_LINE_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s)",  # noqa: S608
+}
 
-@dataclass(frozen=True)
-class Priced:
+
+class Priced(Protocol):
     """A product as an order needs it; price in minor units, None when unknown."""
 
-    key: int
-    price: int | None
-    currency: str | None
+    @property
+    def key(self) -> int: ...
+    @property
+    def price(self) -> int | None: ...
+    @property
+    def currency(self) -> str | None: ...
 
 
 Catalogue = Mapping[str, Priced]
@@ -37,12 +46,11 @@ Catalogue = Mapping[str, Priced]
 def read_catalogue(connection: Connection, external_ids: Collection[str]) -> Catalogue:
     """Return products by the platform's ids; unknown ids are missing."""
     columns = products.c
-    query = select(columns.external_id, columns.product_id, columns.price, columns.currency)
-    return {
-        external_id: Priced(key, price, currency)
-        for some in distinct_chunks(external_ids)
-        for external_id, key, price, currency in connection.execute(query.where(columns.external_id.in_(some)))
-    }
+    query = select(columns.external_id, columns.product_id.label("key"), columns.price, columns.currency)
+    catalogue: dict[str, Any] = {}
+    for some in distinct_chunks(external_ids):
+        catalogue.update((row[0], row) for row in connection.execute(query.where(columns.external_id.in_(some))).all())
+    return catalogue
 
 
 def known_orders(connection: Connection, external_ids: Collection[str]) -> set[str]:
@@ -60,22 +68,16 @@ def add_orders(connection: Connection, acts: Sequence[Act], catalogue: Catalogue
     if not acts:
         return 0
     orders, lines = zip(*(_order(act, catalogue) for act in acts), strict=True)
-    insert = purchases.insert().returning(purchases.c.purchase_id, sort_by_parameter_order=True)
-    keys = connection.execute(insert, list(orders)).scalars()
+    # Not sorted by parameters: on SQLite that would insert one row at a time.
+    insert = purchases.insert().returning(purchases.c.external_id, purchases.c.purchase_id)
+    keys = {row.external_id: row.purchase_id for row in connection.execute(insert, list(orders))}
     rows = [
-        {
-            "purchase_id": key,
-            "product_id": product_key,
-            "quantity": quantity,
-            "amount": amount,
-            "refunded_quantity": 0.0,
-            "refunded_amount": 0,
-        }
-        for key, some in zip(keys, lines, strict=True)
+        (keys[order["external_id"]], product_key, quantity, amount, 0.0, 0)
+        for order, some in zip(orders, lines, strict=True)
         for product_key, quantity, amount in some
     ]
     if rows:
-        connection.execute(purchase_items.insert(), rows)
+        connection.exec_driver_sql(_ADD_LINE[connection.dialect.name], rows)
     return sum(len(act.event.purchase.items) for act in acts) - len(rows)
 
 

@@ -6,10 +6,10 @@ of the log, and written table by table. Nothing here moves the cursor; the calle
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, func
+from sqlalchemy import Connection, bindparam, or_
 
 from shared.db import sessions
 from shared.db.acts import Act, Recorded, decode, identify
@@ -171,7 +171,10 @@ def _with_sessions(connection: Connection, acts: Sequence[Act]) -> list[Act]:
     visiting = [act for act in acts if act.kind not in WITHOUT_VISIT]
     visits = [sessions.Visit(act.customer_key, act.at, act.event.session_id) for act in visiting]
     keys = iter(sessions.assign(connection, visits))
-    return [act if act.kind in WITHOUT_VISIT else replace(act, session_key=next(keys)) for act in acts]
+    return [
+        act if act.kind in WITHOUT_VISIT else Act(act.customer_key, act.at, act.kind, act.event, next(keys))
+        for act in acts
+    ]
 
 
 def _move_last_active(connection: Connection, acts: Sequence[Act]) -> None:
@@ -182,7 +185,7 @@ def _move_last_active(connection: Connection, acts: Sequence[Act]) -> None:
             latest[act.customer_key] = max(act.at, latest.get(act.customer_key, act.at))
     column = customers.c.last_active
     at = bindparam("at", type_=column.type)
-    statement = customers.update().where(customers.c.customer_id == bindparam("of"), func.coalesce(column, at) <= at)
+    statement = customers.update().where(customers.c.customer_id == bindparam("of"), or_(column.is_(None), column < at))
     rows = [{"of": key, "at": at, "last_active": at} for key, at in sorted(latest.items())]
     if rows:
         connection.execute(statement, rows)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, or_, select
 
 from shared.db.chunks import distinct_chunks
 from shared.db.customers import known_visitors, lock_identities
@@ -61,7 +61,7 @@ def merge(connection: Connection, visitor_key: int, customer_key: int) -> None:
             connection.execute(table.update().where(column == visitor_key).values({column: customer_key}))
     connection.execute(customers.delete().where(columns.customer_id == visitor_key))
     if last_active is not None:
-        later = func.coalesce(columns.last_active, last_active) <= last_active
+        later = or_(columns.last_active.is_(None), columns.last_active < last_active)
         seen = customers.update().where(columns.customer_id == customer_key, later).values(last_active=last_active)
         connection.execute(seen)
 
