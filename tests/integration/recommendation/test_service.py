@@ -1,0 +1,85 @@
+"""The agent over the wire: an in-process server with a real channel."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from quintet.recommendation.v1 import recommendation_service_pb2 as pb
+from quintet.recommendation.v1 import recommendation_service_pb2_grpc as pb_grpc
+from quintet.type.v1.event_pb2 import PageType
+from quintet.type.v1.money_pb2 import Money
+from quintet.type.v1.recommendation_pb2 import ReasonKind, RecommendationContext, RecommendationFilter
+
+from services.recommendation.server import build
+from shared.config import Settings
+from shared.errors import InvalidArgument, NotFound
+from shared.rpc.client import call, open_channel, stream
+from tests.integration.recommendation.conftest import Shop
+
+Stub = pb_grpc.RecommendationServiceStub
+
+
+@pytest.fixture
+async def stub(coffee_shop: Shop) -> AsyncIterator[Stub]:
+    settings = Settings(database_url=coffee_shop.database.url, recommendation_port=0, drain_seconds=0.0)
+    server = build(settings, coffee_shop.agent)
+    channel = open_channel(f"127.0.0.1:{await server.start()}")
+    yield Stub(channel)
+    await channel.close()
+    await server.stop()
+
+
+async def test_recommendations_come_with_all_a_product_card_needs(stub: Stub) -> None:
+    context = RecommendationContext(page_type=PageType.PAGE_TYPE_PRODUCT, product_id="t1")
+    request = pb.RecommendRequest(customer_id="c-lover-1", context=context, limit=3)
+    answer = (await call(stub.Recommend, request, 10.0)).list
+    assert (answer.strategy, list(answer.fallbacks)) == ("related", [])
+    assert answer.model_version
+    assert answer.generate_time.seconds > 0
+    assert [each.position for each in answer.recommendations] == [1, 2, 3]
+    first = answer.recommendations[0]
+    assert int(first.recommendation_id) > 0
+    assert first.product_name
+    assert first.price.currency_code == "EUR"
+    assert first.image_url.startswith("https://shop.example/")
+    assert first.reason.kind != ReasonKind.REASON_KIND_UNSPECIFIED
+    assert list(first.reason.product_ids)
+    assert first.reason.text
+    assert first.contributions[0].algorithm == first.algorithm
+    assert sum(each.contribution for each in first.contributions) == pytest.approx(first.score, abs=1e-5)
+
+
+async def test_a_bad_field_is_named(stub: Stub) -> None:
+    low = Money(currency_code="EUR", amount_minor=500)
+    high = Money(currency_code="EUR", amount_minor=100)
+    request = pb.RecommendRequest(customer_id="c-lover-1", filter=RecommendationFilter(min_price=low, max_price=high))
+    with pytest.raises(InvalidArgument) as caught:
+        await call(stub.Recommend, request, 10.0)
+    assert caught.value.violations[0].field == "filter.max_price.amount_minor"
+
+
+async def test_an_unknown_customer_is_not_found(stub: Stub) -> None:
+    with pytest.raises(NotFound, match="nobody"):
+        await call(stub.Recommend, pb.RecommendRequest(customer_id="nobody"), 10.0)
+
+
+async def test_versions_are_trained_listed_and_activated(stub: Stub) -> None:
+    before = (await call(stub.ListModelVersions, pb.ListModelVersionsRequest(), 10.0)).versions
+    steps = [step.progress async for step in stream(stub.TrainModels, pb.TrainModelsRequest())]
+    assert steps[-1].progress == 1.0
+    assert "version" in steps[-1].result_json
+    assert [step.progress for step in steps] == sorted(step.progress for step in steps)
+    after = (await call(stub.ListModelVersions, pb.ListModelVersionsRequest(), 10.0)).versions
+    assert [each.active for each in after] == [True] + [False] * len(before)
+    assert len(after[0].checksum) == 64
+    assert "n_products" in after[0].metadata_json
+    request = pb.ActivateModelVersionRequest(version=before[0].version)
+    assert (await call(stub.ActivateModelVersion, request, 10.0)).version.active
+    answer = (await call(stub.Recommend, pb.RecommendRequest(customer_id="c-lover-1"), 10.0)).list
+    assert answer.model_version == before[0].version
+
+
+async def test_an_unknown_version_is_not_found(stub: Stub) -> None:
+    with pytest.raises(NotFound):
+        await call(stub.ActivateModelVersion, pb.ActivateModelVersionRequest(version="x"), 10.0)
+    with pytest.raises(InvalidArgument):
+        await call(stub.ActivateModelVersion, pb.ActivateModelVersionRequest(), 10.0)

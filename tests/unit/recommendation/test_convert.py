@@ -1,0 +1,151 @@
+"""Messages to plain values and back; bad fields are named with their values."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from quintet.recommendation.v1 import recommendation_service_pb2 as pb
+from quintet.type.v1.event_pb2 import PageType
+from quintet.type.v1.money_pb2 import Money
+from quintet.type.v1.recommendation_pb2 import ReasonKind as MessageReason
+from quintet.type.v1.recommendation_pb2 import RecommendationContext, RecommendationFilter
+
+from services.recommendation import convert
+from services.recommendation.algorithms.base import ReasonKind
+from services.recommendation.request import Answer, Context, Explanation, Filters, Page, Pick, Price, Query
+from shared.db.models import ModelVersion
+from shared.errors import InvalidArgument
+from shared.jobs import Progress
+
+
+def money(amount: int, currency: str = "EUR") -> Money:
+    """Return an amount."""
+    return Money(currency_code=currency, amount_minor=amount)
+
+
+def asked(
+    context: dict[str, Any] | None = None, rule: dict[str, Any] | None = None, **fields: Any
+) -> pb.RecommendRequest:
+    """Return a request of customer `c`."""
+    return pb.RecommendRequest(
+        **{"customer_id": "c", **fields},
+        context=RecommendationContext(**(context or {})),
+        filter=RecommendationFilter(**(rule or {})),
+    )
+
+
+def test_an_empty_request_is_the_start_page_for_ten() -> None:
+    assert convert.to_query(asked()) == Query("c", context=Context(Page.HOME), limit=10)
+
+
+def test_everything_is_taken_over() -> None:
+    context = {
+        "page_type": PageType.PAGE_TYPE_CATEGORY,
+        "product_id": "p",
+        "category": "Tea",
+        "cart_product_ids": ["a"],
+        "purchased_product_ids": ["b"],
+        "search_query": "s",
+        "session_id": "x",
+    }
+    rule = {
+        "categories": ["Tea"],
+        "min_price": money(1),
+        "max_price": money(2),
+        "exclude_product_ids": ["q"],
+        "in_stock_only": True,
+    }
+    query = convert.to_query(asked(context, rule, visitor_id="v", limit=7))
+    assert query == Query(
+        "c",
+        "v",
+        Context(Page.CATEGORY, "p", "Tea", ("a",), ("b",), "s", "x"),
+        7,
+        Filters(frozenset({"Tea"}), "", Price(1, "EUR"), Price(2, "EUR"), frozenset({"q"}), True),
+    )
+    assert query.all_filters.page_category == "Tea"
+
+
+@pytest.mark.parametrize(("limit", "taken"), [(0, 10), (1, 1), (100, 100), (101, 100), (2**31 - 1, 100)])
+def test_the_limit_is_brought_into_range(limit: int, taken: int) -> None:
+    assert convert.to_query(asked(limit=limit)).limit == taken
+
+
+def test_every_page_of_the_contract_is_known() -> None:
+    pages = [PageType.Name(number).removeprefix("PAGE_TYPE_") for number in PageType.values()]
+    assert set(pages) - {"UNSPECIFIED"} == {page.value for page in Page}
+
+
+PRODUCT = PageType.PAGE_TYPE_PRODUCT
+CATEGORY = PageType.PAGE_TYPE_CATEGORY
+
+
+@pytest.mark.parametrize(
+    ("request_", "field", "value"),
+    [
+        (asked(customer_id=""), "customer_id", "''"),
+        (asked(customer_id="x" * 129), "customer_id", "xxx"),
+        (asked(customer_id="", visitor_id="a\nb"), "visitor_id", "b"),
+        (asked(limit=-1), "limit", "-1"),
+        (asked({"page_type": 99}), "context.page_type", "99"),
+        (asked({"page_type": PRODUCT}), "context.product_id", "''"),
+        (asked({"page_type": CATEGORY}), "context.category", "''"),
+        (asked({"category": "x" * 201}), "context.category", "xxx"),
+        (asked({"search_query": "x" * 501}), "context.search_query", "xxx"),
+        (asked({"session_id": "x" * 129}), "context.session_id", "xxx"),
+        (asked({"cart_product_ids": ["a", ""]}), "context.cart_product_ids[1]", "''"),
+        (asked({"cart_product_ids": ["a"] * 201}), "context.cart_product_ids", "201"),
+        (asked({"purchased_product_ids": ["a"] * 201}), "context.purchased_product_ids", "201"),
+        (asked(rule={"categories": ["a"] * 101}), "filter.categories", "101"),
+        (asked(rule={"categories": ["a", " "]}), "filter.categories[1]", "' '"),
+        (asked(rule={"exclude_product_ids": ["a"] * 1001}), "filter.exclude_product_ids", "1001"),
+        (asked(rule={"min_price": money(1, "")}), "filter.min_price.currency_code", "''"),
+        (asked(rule={"max_price": money(-1)}), "filter.max_price.amount_minor", "-1"),
+        (asked(rule={"min_price": money(2), "max_price": money(1)}), "filter.max_price.amount_minor", "1"),
+        (
+            asked(rule={"min_price": money(1), "max_price": money(2, "USD")}),
+            "filter.max_price.currency_code",
+            "USD",
+        ),
+    ],
+)
+def test_a_bad_field_is_named_with_its_value(request_: pb.RecommendRequest, field: str, value: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        convert.to_query(request_)
+    (violation,) = caught.value.violations
+    assert violation.field == field
+    assert value in violation.description
+
+
+def test_the_answer_as_a_message() -> None:
+    why = Explanation("similar_to", ("b",), "", "Similar to B")
+    pick = Pick(7, "a", "A", "Tea", Price(5, "EUR"), "http://i", 0.5, "content", why, {"content": 0.3, "ease": 0.2})
+    plain = Pick(8, "b", "B", "", None, "", 0.1, "popular", Explanation("unspecified", text="t"))
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    message = convert.to_response(Answer((pick, plain), "v1", "hybrid", ("no_model",), now)).list
+    first, second = message.recommendations
+    assert (first.recommendation_id, first.product_id, first.product_name) == ("7", "a", "A")
+    assert (first.price, first.image_url, first.category, first.position) == (money(5), "http://i", "Tea", 1)
+    assert (first.reason.kind, list(first.reason.product_ids)) == (MessageReason.REASON_KIND_SIMILAR_TO, ["b"])
+    assert [(each.algorithm, each.contribution) for each in first.contributions] == [("content", 0.3), ("ease", 0.2)]
+    assert not second.HasField("price")
+    assert second.reason.kind == MessageReason.REASON_KIND_UNSPECIFIED
+    assert (message.model_version, message.strategy, list(message.fallbacks)) == ("v1", "hybrid", ["no_model"])
+    assert message.generate_time.ToDatetime(tzinfo=UTC) == now
+
+
+@pytest.mark.parametrize("kind", list(ReasonKind))
+def test_every_reason_has_its_kind_in_the_contract(kind: ReasonKind) -> None:
+    pick = Pick(1, "a", "A", "", None, "", 0.1, "x", Explanation(kind.value))
+    answer = Answer((pick,), "", "", (), datetime(2026, 1, 1, tzinfo=UTC))
+    sent = convert.to_response(answer).list.recommendations[0].reason.kind
+    assert MessageReason.Name(sent) == f"REASON_KIND_{kind.value.upper()}"
+
+
+def test_progress_and_versions_as_messages() -> None:
+    assert convert.to_progress(Progress("ease", 0.5)).progress.result_json == ""
+    assert convert.to_progress(Progress("done", 1.0, {"version": "v"})).progress.result_json == '{"version": "v"}'
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    message = convert.to_version(ModelVersion("recommender", "v", "c" * 64, 5, {"a": 1}, now, True))
+    assert (message.version, message.active, message.size_bytes, message.metadata_json) == ("v", True, 5, '{"a": 1}')
+    assert message.create_time.ToDatetime(tzinfo=UTC) == now
