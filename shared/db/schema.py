@@ -294,7 +294,12 @@ recommendation_outcomes = Table(
     metadata,
     Column("id", Key, primary_key=True),
     Column("recommendation_id", Key, ForeignKey("recommendations.id"), nullable=False),
-    Column("kind", String(20), nullable=False, comment="shown, click, add_to_cart, dismiss, purchase, view_through, refunded"),
+    Column(
+        "kind",
+        String(20),
+        nullable=False,
+        comment="shown, click, add_to_cart, dismiss, purchase, view_through, refunded",
+    ),
     Column("occurred_at", UtcTime, nullable=False),
     Column("event_sequence", BigInteger, nullable=False, comment="number of the event in the log"),
     Column("purchase_id", String(128), comment="the platform's id, for purchase and view_through"),

@@ -38,9 +38,13 @@ def test_a_repeated_event_is_left_out_within_and_across_calls(database: Database
 
 
 def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
-    with pytest.raises(RuntimeError), database.write() as connection:
-        event_log.append(connection, [new_event("a")])
-        raise RuntimeError
+    def append_and_fail() -> None:
+        with database.write() as connection:
+            event_log.append(connection, [new_event("a")])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        append_and_fail()
     with database.read() as connection:
         assert event_log.last_sequence(connection) == 0
 
