@@ -19,10 +19,10 @@ from services.recommendation.rules import allowed_rows, permits
 from services.recommendation.selection import Plan, choose
 from services.recommendation.weights import LatestWeights
 from shared.config import Settings
-from shared.db import models, products
+from shared.db import models, shopper
 from shared.db.engine import Database, StaleReference
 from shared.db.models import ModelVersion
-from shared.db.products import Product
+from shared.db.products import CatalogueEntry
 from shared.db.recommendations import NewRecommendation
 from shared.errors import Conflict, QuintetError, Unavailable
 from shared.jobs import Progress, run_job
@@ -40,7 +40,7 @@ class _Chosen:
     """A product chosen, as it is now."""
 
     row: int
-    product: Product
+    product: CatalogueEntry
     score: float
     contributions: dict[str, float]
     explanation: Explanation
@@ -151,7 +151,7 @@ class RecommendationAgent:
         filters = query.all_filters
         keys = {int(serving.catalogue.keys[row]): row for row in rows}
         with self._database.read() as connection:
-            fresh = products.get_products_by_key(connection, keys)
+            fresh = shopper.products_now(connection, keys)
         shown = [key for key in keys if key in fresh and permits(fresh[key], filters)][: query.limit]
         return [_explained(keys[key], fresh[key], serving, situation, ranked) for key in shown]
 
@@ -176,7 +176,7 @@ def _ranked(serving: Serving, situation: Situation, plan: Plan, filters: Filters
     return ranking.rank(serving.scorers, plan.weights, situation.views, allowed)
 
 
-def _explained(row: int, product: Product, serving: Serving, situation: Situation, ranked: Ranked) -> _Chosen:
+def _explained(row: int, product: CatalogueEntry, serving: Serving, situation: Situation, ranked: Ranked) -> _Chosen:
     reason = ranking.explain(ranked, serving.scorers, situation.views, row)
     explanation = explained(reason, serving.catalogue, serving.groups, situation.views.search)
     return _Chosen(row, product, float(ranked.fused.scores[row]), ranked.fused.contributions(row), explanation)
@@ -217,7 +217,7 @@ def _pick(chosen: _Chosen, recommendation_id: int) -> Pick:
         product_name=product.name,
         category=product.category,
         price=None if product.price is None else Price(product.price, product.currency or ""),
-        image_url=product.image_urls[0] if product.image_urls else "",
+        image_url=product.image_url or "",
         score=chosen.score,
         algorithm=chosen.algorithm,
         explanation=chosen.explanation,

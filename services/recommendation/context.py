@@ -125,8 +125,10 @@ class _Past:
 
 def _person(connection: Connection, query: Query) -> Person:
     if query.customer_id:
-        customer = customers.read(connection, query.customer_id)
-        return Person(customer.key, labels_of(customers.groups_of(customer.key, customer.demographics)))
+        found = shopper.find_person(connection, query.customer_id)
+        if found is None:
+            raise NotFound.of("customer", query.customer_id, "customer_id")
+        return Person(found[0], labels_of(customers.groups_of(*found)))
     return Person(customers.known_visitors(connection, [query.visitor_id]).get(query.visitor_id), {})
 
 

@@ -29,10 +29,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """Scores fused over the allowed products, what the algorithms said, and who failed."""
+    """Scores fused over the allowed products, what the algorithms said, who failed, and what may be shown."""
 
     fused: Fused
     scores: Mapping[str, FloatArray]
+    allowed: Mask
     failed: tuple[str, ...]
     exhausted: bool = False
     """Whether all of them failed."""
@@ -60,14 +61,14 @@ def rank(scorers: Mapping[str, Scorer], weights: Mapping[str, float], views: Vie
     if exhausted:
         scores, weights = score_all(scorers, LAST_RESORT, views)[0], LAST_RESORT
     if not scores:
-        scores = {"popular": np.ones(len(allowed), np.float32)}
-    return Ranked(fuse(scores, weights, allowed=allowed), scores, failed, exhausted)
+        scores = {"popular": np.zeros(len(allowed), np.float32)}
+    return Ranked(fuse(scores, weights, allowed=allowed), scores, allowed, failed, exhausted)
 
 
 def shortlist(ranked: Ranked, catalogue: Catalogue, purpose: Purpose, limit: int, spare: int) -> Rows:
     """Return up to `limit + spare` rows, best first, different from each other as the page's purpose says.
 
-    What matches a search comes before all that does not.
+    What matches a search comes before all that does not. What nobody has an opinion of fills the list at its end.
     """
     pool = max(SMALLEST_POOL, POOL_PER_PLACE * (limit + spare))
     matching = ranked.scores[SEARCH] >= MATCHING if SEARCH in ranked.scores else None
@@ -77,7 +78,8 @@ def shortlist(ranked: Ranked, catalogue: Catalogue, purpose: Purpose, limit: int
         tiers = (matching, ~matching)
         parts = [replace(ranked.fused, scores=ranked.fused.scores * tier) for tier in tiers]
         candidates = np.concatenate([_diverse(part, catalogue, purpose, pool) for part in parts])
-    return _spread(candidates, catalogue, purpose.category_share, limit)[: limit + spare]
+    spread = _spread(candidates, catalogue, purpose.category_share, limit)[: limit + spare]
+    return spread if purpose.bought else _filled(spread, ranked.allowed, limit + spare)
 
 
 def explain(ranked: Ranked, scorers: Mapping[str, Scorer], views: Views, row: int) -> Reason | None:
@@ -98,6 +100,13 @@ def _finite(scores: FloatArray) -> FloatArray:
     if not np.isfinite(scores.sum()):
         raise ValueError("scores are not finite")
     return scores
+
+
+def _filled(rows: Rows, allowed: Mask, most: int) -> Rows:
+    if len(rows) >= most:
+        return rows
+    rest = np.setdiff1d(np.flatnonzero(allowed), rows)
+    return np.concatenate([rows, rest[: most - len(rows)].astype(np.int32)])
 
 
 def _diverse(fused: Fused, catalogue: Catalogue, purpose: Purpose, pool: int) -> Rows:

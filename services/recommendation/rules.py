@@ -9,7 +9,7 @@ import numpy as np
 from services.recommendation.algorithms.arrays import Mask, Rows
 from services.recommendation.catalogue import NOT_BUYABLE, NOW, Catalogue, stock_of
 from services.recommendation.request import Filters
-from shared.db.products import Product
+from shared.db.products import CatalogueEntry
 
 
 def allowed_rows(catalogue: Catalogue, filters: Filters, excluded: Rows) -> Mask:
@@ -39,7 +39,7 @@ def allowed_rows(catalogue: Catalogue, filters: Filters, excluded: Rows) -> Mask
     return allowed
 
 
-def permits(product: Product, filters: Filters) -> bool:
+def permits(product: CatalogueEntry, filters: Filters) -> bool:
     """Return whether a product, as it is now, may be shown."""
     stock = stock_of(product.inventory_status)
     return (
@@ -66,7 +66,7 @@ def _within_prices(catalogue: Catalogue, filters: Filters) -> Mask:
     return within
 
 
-def _price_permits(product: Product, filters: Filters) -> bool:
+def _price_permits(product: CatalogueEntry, filters: Filters) -> bool:
     for bound, sign in ((filters.min_price, 1), (filters.max_price, -1)):
         if bound is not None:
             known = product.price is not None and product.currency == bound.currency

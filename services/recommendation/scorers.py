@@ -20,7 +20,6 @@ from services.recommendation.catalogue import Catalogue
 from services.recommendation.model import Model
 from services.recommendation.selection import SEARCH
 
-TINY = np.finfo(np.float32).tiny
 NEW_QUANTILE = 0.9
 UNKNOWN_INTERVAL_DAYS = 30.0
 UNKNOWN_REPEAT_RATE = 0.3
@@ -93,10 +92,7 @@ class Trained:
 
 
 class Ungrouped(Trained):
-    """Popularity with everybody; what nobody met comes last, so that a list can always be filled."""
-
-    def score(self, views: Views) -> FloatArray:
-        return np.maximum(super().score(views), TINY)
+    """Popularity with everybody."""
 
     def _view(self, views: Views) -> Shopper:
         return views.ungrouped
@@ -168,7 +164,7 @@ class BestSellers:
     shares: FloatArray
 
     def score(self, views: Views) -> FloatArray:
-        return np.maximum(self.shares, TINY)
+        return self.shares
 
     def explain(self, views: Views, row: int) -> Reason | None:
         return Reason(ReasonKind.POPULAR) if self.shares[row] > 0 else None

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from services.recommendation.catalogue import Catalogue
-from shared.db.products import CatalogueEntry, Product
+from shared.db.products import CatalogueEntry
 
 DAY_ONE = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -33,19 +33,3 @@ def entry(key: int, change: int = 1, **facts: Any) -> CatalogueEntry:
 def catalogue(*entries: CatalogueEntry, keys: tuple[int, ...] = ()) -> Catalogue:
     """Return a catalogue that begins with the rows of `keys`."""
     return Catalogue.of_keys(np.array(keys, dtype=np.int64)).updated(entries)
-
-
-def fresh(each: CatalogueEntry) -> Product:
-    """Return the product of an entry as the database gives it."""
-    return Product(
-        key=each.key,
-        external_id=each.external_id,
-        name=each.name,
-        category=each.category,
-        price=each.price,
-        currency=each.currency,
-        inventory_status=each.inventory_status,
-        available_at=each.available_at,
-        updated_at=DAY_ONE,
-        change_sequence=each.change_sequence,
-    )

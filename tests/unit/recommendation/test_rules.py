@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from services.recommendation.request import Filters, Price
 from services.recommendation.rules import allowed_rows, permits
-from tests.unit.recommendation.small import catalogue, entry, fresh
+from tests.unit.recommendation.small import catalogue, entry
 
 NOBODY = np.empty(0, np.int32)
 SHELF = [
@@ -42,7 +42,7 @@ SHELF = [
 def test_what_may_be_shown(filters: Filters, expected: list[int]) -> None:
     made = catalogue(*SHELF)
     assert made.keys[allowed_rows(made, filters, NOBODY)].tolist() == expected
-    assert [each.key for each in SHELF if permits(fresh(each), filters)] == expected
+    assert [each.key for each in SHELF if permits(each, filters)] == expected
 
 
 def test_excluded_rows_are_not_shown_and_unknown_ones_do_no_harm() -> None:
@@ -75,4 +75,4 @@ def test_both_checks_agree(shelf: list[tuple[str, int | None, str, str]], filter
         for key, (category, price, currency, status) in enumerate(shelf, start=1)
     ]
     allowed = allowed_rows(catalogue(*entries), filters, NOBODY)
-    assert allowed.tolist() == [permits(fresh(each), filters) for each in entries]
+    assert allowed.tolist() == [permits(each, filters) for each in entries]
