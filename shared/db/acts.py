@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from shared.db import visitors
 from shared.db.chunks import distinct_chunks
-from shared.db.customers import known_visitors, resolve_customers
+from shared.db.customers import keep, known_visitors, resolve_customers
 from shared.db.event_log import LoggedEvent
 from shared.db.schema import customers
 
@@ -66,7 +66,7 @@ def identify(
         if each.event.customer_id and each.event.visitor_id and each.sequence in owners
     ]
     merged = visitors.link(connection, logins)
-    _keep(connection, {merged.get(key, key) for key in owners.values()})
+    keep(connection, {merged.get(key, key) for key in owners.values()})
     acts = [
         Act(merged.get(owners[each.sequence], owners[each.sequence]), each.at, each.kind, each.event)
         for each in recorded
@@ -105,13 +105,3 @@ def _alive(connection: Connection, keys: Collection[int]) -> set[int]:
     return {
         key for some in distinct_chunks(keys) for key in connection.execute(query.where(column.in_(some))).scalars()
     }
-
-
-def _keep(connection: Connection, keys: Collection[int]) -> None:
-    """Keep customers from being erased until the transaction ends."""
-    if connection.dialect.name != "postgresql":
-        return  # on SQLite the transaction is the only writer
-    column = customers.c.customer_id
-    for some in distinct_chunks(keys):
-        locked = select(column).where(column.in_(some)).order_by(column).with_for_update(key_share=True)
-        connection.execute(locked).all()

@@ -167,6 +167,15 @@ def groups_of(customer_key: int, demographics: dict[str, Any]) -> Groups:
     return Groups(customer_key, *(str(demographics.get(name, "")) for name in ("age_group", "gender", "region")))
 
 
+def keep(connection: Connection, keys: Collection[int]) -> set[int]:
+    """Return those of the keys that exist, and keep these from being erased until the transaction ends."""
+    column = customers.c.customer_id
+    query = select(column).order_by(column).with_for_update(key_share=True)
+    return {
+        key for some in distinct_chunks(keys) for key in connection.execute(query.where(column.in_(some))).scalars()
+    }
+
+
 def age_group(age: int) -> str:
     """Return the band of an age: `under 19`, `19-24`, `25-34` and so on by tens, `65+`."""
     if age >= OPEN_END:

@@ -1,0 +1,65 @@
+"""Customer embeddings: one vector per customer, in the space of the product embeddings of one version."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, select
+
+from shared.db.chunks import distinct_chunks
+from shared.db.customers import keep
+from shared.db.engine import insert_into
+from shared.db.schema import customer_embeddings
+
+STORED = np.dtype("<f4")
+
+
+@dataclass(frozen=True, eq=False)
+class CustomerEmbedding:
+    """A stored embedding: vector of shape (dimensions,), float32, in the space `space_version`."""
+
+    vector: NDArray[np.float32]
+    space_version: str
+    updated_at: datetime
+
+
+def store_embeddings(
+    connection: Connection, space_version: str, keys: Sequence[int], vectors: NDArray[np.float32]
+) -> None:
+    """Store one embedding for each customer, replacing older ones; customers that were erased meanwhile are left out.
+
+    Parameters
+    ----------
+    keys
+        Customer keys, n of them, each once.
+    vectors
+        Shape (n, dimensions), float32.
+    """
+    alive = keep(connection, keys)
+    now = datetime.now(UTC)
+    rows = [
+        {"customer_id": key, "embedding": vector.tobytes(), "space_version": space_version, "last_updated": now}
+        for key, vector in zip(keys, vectors.astype(STORED), strict=True)
+        if key in alive
+    ]
+    if rows:
+        insert = insert_into(connection, customer_embeddings)
+        replaced = {name: insert.excluded[name] for name in ("embedding", "space_version", "last_updated")}
+        connection.execute(insert.on_conflict_do_update(index_elements=["customer_id"], set_=replaced), rows)
+
+
+def drop_embeddings(connection: Connection, keys: Collection[int]) -> None:
+    """Delete the embeddings of customers; keys without one are fine."""
+    for some in distinct_chunks(keys):
+        connection.execute(customer_embeddings.delete().where(customer_embeddings.c.customer_id.in_(some)))
+
+
+def read_embedding(connection: Connection, key: int) -> CustomerEmbedding | None:
+    """Return a customer's embedding; None without one."""
+    row = connection.execute(select(customer_embeddings).where(customer_embeddings.c.customer_id == key)).one_or_none()
+    if row is None:
+        return None
+    vector = np.frombuffer(row.embedding, dtype=STORED).astype(np.float32)
+    return CustomerEmbedding(vector, row.space_version, row.last_updated)

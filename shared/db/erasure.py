@@ -1,0 +1,156 @@
+"""A customer's right to be forgotten, and to have their data: every row of every table about them.
+
+What is about a customer is read off the schema: rows of tables with a foreign key to `customers`, and rows of tables
+that refer to such rows. Beside them only the event log needs a word: feedback names recommendations in its payload.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from google.protobuf.json_format import MessageToDict
+from quintet.type.v1.event_pb2 import Event
+from quintet.type.v1.recommendation_pb2 import Feedback
+from sqlalchemy import Column, ColumnElement, Connection, Table, or_, select
+
+from shared.db.batches import batches
+from shared.db.customer_embeddings import STORED
+from shared.db.event_log import cursor
+from shared.db.schema import (
+    customer_embeddings,
+    customers,
+    erasure_receipts,
+    event_log,
+    metadata,
+    recommendation_outcomes,
+    recommendations,
+)
+
+FEEDBACK = "feedback"
+"""Kind of these events in the log, and the name of the agent that applies them."""
+ROWS_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was erased: rows by table, tables without any left out. Names nobody."""
+
+    receipt_id: str
+    erased_at: datetime
+    rows: dict[str, int]
+
+
+def personal_tables() -> list[Table]:
+    """Return the tables that hold rows about customers; each comes after those it refers to."""
+    personal = [customers]
+    for table in metadata.sorted_tables:
+        if table is not customers and _owners(table, personal):
+            personal.append(table)
+    return personal
+
+
+def erase(connection: Connection, customer_key: int) -> Receipt:
+    """Delete every row about a customer and store a receipt, all in the transaction of `connection`."""
+    # Nobody may add a row about the customer meanwhile.
+    connection.execute(select(customers.c.customer_id).where(customers.c.customer_id == customer_key).with_for_update())
+    feedback = _feedback_numbers(connection, customer_key)
+    rows = {
+        table.name: connection.execute(table.delete().where(_about(table, customer_key))).rowcount
+        for table in reversed(personal_tables())
+    }
+    for some in batches(feedback):
+        gone = connection.execute(event_log.delete().where(event_log.c.sequence.in_(some)))
+        rows[event_log.name] += gone.rowcount
+    return _store_receipt(connection, {name: count for name, count in rows.items() if count})
+
+
+def export(connection: Connection, customer_key: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (table, row as JSON-able values) for every row about a customer, table by table.
+
+    Moments are ISO 8601 text in UTC, embeddings lists of numbers, payloads of events their JSON form.
+    """
+    feedback = _feedback_numbers(connection, customer_key)
+    for table in personal_tables():
+        yield from _rows(connection, table, _about(table, customer_key))
+    for some in batches(feedback):
+        yield from _rows(connection, event_log, event_log.c.sequence.in_(some))
+
+
+def _owners(table: Table, personal: Sequence[Table]) -> list[tuple[Column[Any], Column[Any]]]:
+    """Return pairs of a column and the column of a personal table that it refers to; only `customers` if it can."""
+    keys = [(key.parent, key.column) for key in table.foreign_keys if key.column.table in personal]
+    return [pair for pair in keys if pair[1].table is customers] or keys
+
+
+def _about(table: Table, customer_key: int) -> ColumnElement[bool]:
+    """Return the condition that a row of a personal table is about the customer."""
+    if table is customers:
+        return customers.c.customer_id == customer_key
+    conditions = []
+    for column, owner in _owners(table, personal_tables()):
+        if owner.table is customers:
+            conditions.append(column == customer_key)
+        else:
+            conditions.append(column.in_(select(owner).where(_about(owner.table, customer_key))))
+    return or_(*conditions)
+
+
+def _feedback_numbers(connection: Connection, customer_key: int) -> list[int]:
+    """Return the numbers in the log of feedback on the customer's recommendations: applied, or still to be."""
+    shown = select(recommendations.c.id).where(recommendations.c.customer_id == customer_key)
+    log, outcome = event_log.c, recommendation_outcomes.c
+    applied = (
+        select(log.sequence)
+        .join(recommendation_outcomes, outcome.event_sequence == log.sequence)
+        .where(log.kind == FEEDBACK, outcome.recommendation_id.in_(shown))
+    )
+    numbers = set(connection.execute(applied).scalars())
+    position = cursor(connection, FEEDBACK)
+    waiting = connection.execute(
+        select(log.sequence, log.payload).where(log.kind == FEEDBACK, log.sequence > position)
+    ).all()
+    if waiting:
+        theirs = {str(key) for key in connection.execute(shown).scalars()}
+        numbers |= {number for number, raw in waiting if Feedback.FromString(raw).recommendation_id in theirs}
+    return sorted(numbers)
+
+
+def _store_receipt(connection: Connection, rows: dict[str, int]) -> Receipt:
+    receipt = Receipt(uuid.uuid4().hex, datetime.now(UTC), rows)
+    values = {"receipt_id": receipt.receipt_id, "erased_at": receipt.erased_at, "rows": receipt.rows}
+    connection.execute(erasure_receipts.insert().values(values))
+    return receipt
+
+
+def _rows(connection: Connection, table: Table, condition: ColumnElement[bool]) -> Iterator[tuple[str, dict[str, Any]]]:
+    query = select(table).where(condition).order_by(*table.primary_key.columns)
+    for row in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query):
+        values = row._mapping
+        yield table.name, {column.name: _jsonable(column, values) for column in table.columns}
+
+
+def _jsonable(column: Column[Any], row: Mapping[Any, Any]) -> Any:
+    value = row[column]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return _DECODED[column](row)
+    return value
+
+
+def _payload(row: Mapping[Any, Any]) -> dict[str, Any]:
+    kind = Feedback if row[event_log.c.kind] == FEEDBACK else Event
+    return MessageToDict(kind.FromString(row[event_log.c.payload]), preserving_proto_field_name=True)
+
+
+def _vector(row: Mapping[Any, Any]) -> list[float]:
+    return np.frombuffer(row[customer_embeddings.c.embedding], dtype=STORED).tolist()  # type: ignore[no-any-return]
+
+
+_DECODED: dict[Column[Any], Callable[[Mapping[Any, Any]], Any]] = {
+    event_log.c.payload: _payload,
+    customer_embeddings.c.embedding: _vector,
+}

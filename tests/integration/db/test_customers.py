@@ -1,0 +1,112 @@
+"""Customers are added and changed all or none, and found by the platform's ids."""
+
+import pytest
+
+from shared.db import customers
+from shared.db.customers import NewCustomer, age_group
+from shared.db.engine import Database
+from shared.errors import AlreadyExists, NotFound
+from tests.support.events import NOON, add_customers, rows
+
+
+def upsert(database: Database, *given: NewCustomer, create_only: bool = False) -> tuple[int, int]:
+    with database.write() as connection:
+        return customers.upsert(connection, given, create_only=create_only)
+
+
+def test_new_customers_are_added_and_known_ones_changed(database: Database) -> None:
+    assert upsert(database, NewCustomer("anna", "Anna", "a@x.org", {"age": 30}, NOON)) == (1, 0)
+    assert upsert(database, NewCustomer("anna", name="Anne"), NewCustomer("ben")) == (1, 1)
+    with database.read() as connection:
+        anna, ben = (customers.read(connection, name) for name in ("anna", "ben"))
+    assert (anna.name, anna.email, anna.registered_at) == ("Anne", "a@x.org", NOON)
+    assert anna.demographics == {"age": 30, "age_group": "25-34"}
+    assert (ben.name, ben.email, ben.demographics, ben.last_active) == ("", "", {}, None)
+
+
+def test_demographics_are_merged_one_by_one(database: Database) -> None:
+    upsert(database, NewCustomer("anna", demographics={"age_group": "45-54", "attributes": {"a": "1", "b": "2"}}))
+    upsert(database, NewCustomer("anna", demographics={"region": "North", "attributes": {"b": "3"}}))
+    with database.read() as connection:
+        assert customers.read(connection, "anna").demographics == {
+            "age_group": "45-54",
+            "region": "North",
+            "attributes": {"a": "1", "b": "3"},
+        }
+
+
+def test_an_email_of_another_customer_is_refused_and_nothing_kept(database: Database) -> None:
+    upsert(database, NewCustomer("anna", email="a@x.org"))
+    with pytest.raises(AlreadyExists) as caught:
+        upsert(database, NewCustomer("ben"), NewCustomer("cleo", email="a@x.org"))
+    assert caught.value.violations[0].field == "customers[1].email"
+    assert [row["external_id"] for row in rows(database, "customers")] == ["anna"]
+    assert upsert(database, NewCustomer("anna", email="a@x.org")) == (0, 1)
+
+
+def test_one_email_twice_in_a_request_is_refused(database: Database) -> None:
+    with pytest.raises(AlreadyExists) as caught:
+        upsert(database, NewCustomer("anna", email="a@x.org"), NewCustomer("ben", email="a@x.org"))
+    assert caught.value.violations[0].field == "customers[1].email"
+
+
+def test_create_only_refuses_a_known_customer(database: Database) -> None:
+    add_customers(database, "anna")
+    with pytest.raises(AlreadyExists) as caught:
+        upsert(database, NewCustomer("ben"), NewCustomer("anna"), create_only=True)
+    assert caught.value.violations[0].field == "customers[1].customer_id"
+
+
+def test_unknown_customers_are_missing_or_not_found(database: Database) -> None:
+    keys = add_customers(database, "anna")
+    with database.read() as connection:
+        assert customers.resolve_customers(connection, ["anna", "nobody"]) == keys
+        assert customers.resolve_customers(connection, []) == {}
+        assert customers.read_by_key(connection, keys["anna"] + 1) is None
+        with pytest.raises(NotFound) as caught:
+            customers.read(connection, "nobody", "event.customer_id")
+    assert caught.value.violations[0].field == "event.customer_id"
+
+
+def test_thousands_are_resolved_at_once(database: Database) -> None:
+    names = [f"c-{number}" for number in range(1_203)]
+    assert len(add_customers(database, *names)) == len(names)
+
+
+def test_a_visitor_gets_a_row_once(database: Database) -> None:
+    with database.write() as connection:
+        first = customers.resolve_visitors(connection, ["v-1", "v-2"])
+    with database.write() as connection:
+        again = customers.resolve_visitors(connection, ["v-2", "v-3"])
+        assert customers.known_visitors(connection, ["v-3", "v-4"]) == {"v-3": again["v-3"]}
+    assert again["v-2"] == first["v-2"]
+    assert len({first["v-1"], first["v-2"], again["v-3"]}) == 3
+    with database.read() as connection:
+        visitor = customers.read_by_key(connection, first["v-1"])
+    assert visitor is not None
+    assert visitor.external_id == ""
+
+
+def test_groups_are_those_of_everybody_by_key(database: Database) -> None:
+    upsert(
+        database,
+        NewCustomer("anna", demographics={"age": 70, "region": "North", "gender": "f"}),
+        NewCustomer("ben"),
+    )
+    with database.read() as connection:
+        found = [(each.age_group, each.gender, each.region) for each in customers.groups(connection)]
+    assert found == [("65+", "f", "North"), ("", "", "")]
+
+
+def test_keys_that_exist_are_kept(database: Database) -> None:
+    keys = add_customers(database, "anna", "ben")
+    with database.write() as connection:
+        assert customers.keep(connection, [*keys.values(), 9_999]) == set(keys.values())
+
+
+@pytest.mark.parametrize(
+    ("age", "group"),
+    [(0, "under 19"), (18, "under 19"), (19, "19-24"), (24, "19-24"), (25, "25-34"), (64, "55-64"), (65, "65+")],
+)
+def test_ages_fall_into_bands(age: int, group: str) -> None:
+    assert age_group(age) == group

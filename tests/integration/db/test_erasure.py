@@ -1,0 +1,137 @@
+"""Erasing leaves no trace of a customer and touches nobody else; an export shows all of it."""
+
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from quintet.type.v1.recommendation_pb2 import Feedback
+from sqlalchemy import Connection, func, select
+
+from shared.db import customer_embeddings, erasure, event_log, segments
+from shared.db.engine import Database
+from shared.db.event_log import NewEvent
+from shared.db.schema import customers, metadata, recommendation_outcomes, recommendations
+from shared.db.segments import Segment
+from tests.support.events import NOON, add, add_customers, add_products, event, happened, purchase, rows, view
+
+ABOUT_CUSTOMERS = {
+    "browsing_history",
+    "cart_items",
+    "customer_embeddings",
+    "customer_segment_memberships",
+    "customers",
+    "event_log",
+    "page_events",
+    "purchase_items",
+    "purchases",
+    "recommendation_outcomes",
+    "recommendations",
+    "sessions",
+    "visitors",
+}
+
+
+@pytest.fixture
+def keys(database: Database) -> dict[str, int]:
+    """Two customers with rows in every table about customers."""
+    keys = add_customers(database, "anna", "ben")
+    products = add_products(database, {"p1": (100, "USD")})
+    for who in ("anna", "ben"):
+        happened(
+            database,
+            view(who, "p1"),
+            add(who, {"p1": 2}, 1),
+            purchase(who, f"order of {who}", [("p1", 1, 100)], 2),
+            event(who, 3, visitor=f"browser of {who}", search={"query": f"search of {who}"}),
+        )
+        with database.write() as connection:
+            add_rest(connection, who, keys[who], products["p1"])
+    return keys
+
+
+def add_rest(connection: Connection, who: str, key: int, product: int) -> None:
+    customer_embeddings.store_embeddings(connection, "v1", [key], np.array([[0.5, 0.25]], dtype=np.float32))
+    numbers = segments.replace_segments(connection, [Segment("loyal", segments.RFM, {})])
+    segments.replace_memberships(connection, {key: [(numbers["loyal"], 0.5)]})
+    row = {
+        "request_id": "r",
+        "customer_id": key,
+        "product_id": product,
+        "position": 1,
+        "score": 0.5,
+        "algorithm": "popular",
+        "page_type": "HOME",
+        "generated_at": NOON,
+    }
+    recommendation = connection.execute(
+        recommendations.insert().values(row).returning(recommendations.c.id)
+    ).scalar_one()
+    applied = append_feedback(connection, f"clicked by {who}", recommendation)
+    append_feedback(connection, f"waiting of {who}", recommendation)
+    event_log.lock_cursor(connection, "feedback")
+    outcome = {"recommendation_id": recommendation, "kind": "click", "occurred_at": NOON, "event_sequence": applied}
+    connection.execute(recommendation_outcomes.insert().values(outcome))
+
+
+def append_feedback(connection: Connection, event_id: str, recommendation: int) -> int:
+    payload = Feedback(feedback_id=event_id, recommendation_id=str(recommendation)).SerializeToString()
+    now = datetime.now(UTC)
+    return event_log.append(connection, [NewEvent(event_id, None, "feedback", now, payload)])[event_id]
+
+
+def test_every_table_that_leads_to_a_customer_is_covered() -> None:
+    covered = {table.name for table in erasure.personal_tables()}
+    assert covered == ABOUT_CUSTOMERS, "say in this test how rows of a new table about customers are erased"
+    for table in metadata.sorted_tables:
+        leads = {key.column.table.name for key in table.foreign_keys} & covered
+        assert not leads or table.name in covered, table.name
+
+
+def test_every_binary_column_about_customers_can_be_exported() -> None:
+    for table in erasure.personal_tables():
+        for column in table.columns:
+            assert "LargeBinary" not in type(column.type).__name__ or column in erasure._DECODED, column
+
+
+def test_erasing_leaves_no_trace(database: Database, keys: dict[str, int]) -> None:
+    before = {table: len(rows(database, table)) for table in ABOUT_CUSTOMERS}
+    with database.write() as connection:
+        receipt = erasure.erase(connection, keys["anna"])
+    after = {table: len(rows(database, table)) for table in ABOUT_CUSTOMERS}
+    assert receipt.rows == {table: before[table] - after[table] for table in ABOUT_CUSTOMERS}
+    assert all(before[table] == 2 * after[table] for table in ABOUT_CUSTOMERS), (before, after)
+    everything = str({table.name: rows(database, table.name) for table in metadata.sorted_tables})
+    assert "anna" not in everything
+    (stored,) = rows(database, "erasure_receipts")
+    assert (stored["receipt_id"], stored["rows"]) == (receipt.receipt_id, receipt.rows)
+
+
+def test_an_export_has_every_row_that_erasing_takes(database: Database, keys: dict[str, int]) -> None:
+    with database.read() as connection:
+        exported = list(erasure.export(connection, keys["anna"]))
+    with database.write() as connection:
+        receipt = erasure.erase(connection, keys["anna"])
+    counted: dict[str, int] = {}
+    for table, row in exported:
+        json.dumps(row)
+        counted[table] = counted.get(table, 0) + 1
+    assert counted == receipt.rows
+    assert "ben" not in json.dumps([row for _, row in exported])
+
+
+def test_an_export_is_readable(database: Database, keys: dict[str, int]) -> None:
+    with database.read() as connection:
+        exported = list(erasure.export(connection, keys["anna"]))
+    by_table = {table: row for table, row in exported if table in ("customer_embeddings", "browsing_history")}
+    assert by_table["customer_embeddings"]["embedding"] == [0.5, 0.25]
+    assert by_table["browsing_history"]["view_time"] == "2026-03-02T12:00:00+00:00"
+    payloads = [row["payload"] for table, row in exported if table == "event_log"]
+    assert payloads[0]["product_view"] == {"product_id": "p1"}
+    assert {"feedback_id": "clicked by anna", "recommendation_id": "1"} in payloads
+
+
+def test_nobody_to_erase(database: Database) -> None:
+    with database.write() as connection:
+        assert erasure.erase(connection, 9_999).rows == {}
+        assert connection.execute(select(func.count()).select_from(customers)).scalar_one() == 0
