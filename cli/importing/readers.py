@@ -63,12 +63,16 @@ class CsvReader:
         csv.field_size_limit(LONGEST_FIELD)
         # Bytes that are not UTF-8 become lone surrogates, so that only the rows they stand in are lost.
         text = io.TextIOWrapper(self._file.stream, "utf-8-sig", errors="surrogateescape", newline="")
-        with _readable(self._file.path):
-            lines = _Lines(text)
-            header, delimiter = _header(self._file.path, lines)
-            rows = _csv_rows(lines, delimiter)
-            while some := list(islice(rows, self._batch_rows)):
-                yield _csv_batch(header, some)
+        try:
+            with _readable(self._file.path):
+                lines = _Lines(text)
+                header, delimiter = _header(self._file.path, lines)
+                rows = _csv_rows(lines, delimiter)
+                while some := list(islice(rows, self._batch_rows)):
+                    yield _csv_batch(header, some)
+        finally:
+            if not self._file.stream.closed:
+                text.detach()  # or the text would close the file when it is forgotten
 
     def fraction(self) -> float:
         return self._file.fraction()

@@ -16,6 +16,7 @@ from cli.importing.event_sink import EventSink
 from cli.importing.event_types import parse_event_types
 from cli.importing.fingerprint import fingerprint
 from cli.importing.mapping import ColumnMapping
+from cli.importing.readers import BATCH_ROWS
 from cli.importing.run import FileImport, Job, Show, Summary
 from cli.importing.shift import newest_time, weeks_to_now
 from cli.importing.sinks import Sink
@@ -29,7 +30,10 @@ from shared.events.check import check_money
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What to import and how; the fields are the options of `quintet import`."""
+    """What to import and how; the fields are the options of `quintet import`.
+
+    `batch_rows` is how many rows are read and written at once.
+    """
 
     kind: Kind
     files: tuple[Path, ...]
@@ -48,6 +52,7 @@ class ImportRequest:
     strict: bool = False
     dry_run: bool = False
     restart: bool = False
+    batch_rows: int = BATCH_ROWS
 
 
 def import_files(request: ImportRequest, show: Show) -> list[Summary]:
@@ -76,6 +81,7 @@ def import_files(request: ImportRequest, show: Show) -> list[Summary]:
                 strict=request.strict,
                 dry_run=request.dry_run,
                 required=_required(request, options),
+                batch_rows=request.batch_rows,
             )
             summaries.append(FileImport(database, sink, job, _part(show, path, number, len(request.files))).run())
         return summaries

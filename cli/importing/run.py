@@ -11,7 +11,7 @@ from cli.importing.batch import RowBatch
 from cli.importing.errors import ImportAborted
 from cli.importing.mapping import ColumnMapping
 from cli.importing.orders import renamed
-from cli.importing.readers import open_reader
+from cli.importing.readers import BATCH_ROWS, open_reader
 from cli.importing.rejects import RejectsFile
 from cli.importing.sinks import Prepared, Sink, Written
 from shared.db import import_checkpoints
@@ -51,6 +51,7 @@ class Job:
     strict: bool = False
     dry_run: bool = False
     required: tuple[str, ...] = ()
+    batch_rows: int = BATCH_ROWS
 
 
 class _RolledBack(Exception):
@@ -75,7 +76,7 @@ class FileImport:
         if not job.dry_run:
             self._sink.settle()
         with (
-            closing(open_reader(job.path)) as reader,
+            closing(open_reader(job.path, job.batch_rows)) as reader,
             closing(RejectsFile(job.rejects, self._checkpoint.rows_rejected)) as rejects,
         ):
             rows = _without_first(self._checked(reader.batches()), self._checkpoint.rows_done)
