@@ -20,7 +20,7 @@ JOB_SECONDS = 120.0
 
 def fill(stub: CoordinatorServiceStub, seed: int = 1) -> None:
     """Add products, customers and events, wait until every agent has applied them, then relate products and train."""
-    rng = random.Random(seed)  # noqa: S311  # a reproducible shop, not a secret
+    rng = random.Random(seed)  # a reproducible shop, not a secret
     stub.BatchUpsertProducts(pb.BatchUpsertProductsRequest(products=products(rng)), timeout=CALL_SECONDS)
     stub.BatchUpsertCustomers(pb.BatchUpsertCustomersRequest(customers=customers(rng)), timeout=CALL_SECONDS)
     answer = stub.BatchRecordEvents(pb.BatchRecordEventsRequest(events=events(rng)), timeout=CALL_SECONDS)
