@@ -131,9 +131,10 @@ class RecommendationAgent:
 
     def _answer(self, query: Query) -> Answer:
         with self._database.read() as connection:
-            serving = self._keeper.serving(connection)
+            newest_change, weights_version = shopper.latest_changes(connection)
+            serving = self._keeper.serving(connection, newest_change)
             situation = read_situation(connection, query, serving)
-            weights = self._weights.read(connection)
+            weights = self._weights.read(connection, weights_version)
         plan = choose(query.context.page, weights, situation.evidence)
         ranked = _ranked(serving, situation, plan, query.all_filters)
         rows = ranking.shortlist(ranked, serving.catalogue, plan.purpose, query.limit, SPARE)

@@ -21,6 +21,7 @@ from services.recommendation.groups import GroupCodes
 from services.recommendation.scorers import Scorer, scorers_of
 from shared.db import models, product_embeddings, product_performance, products
 from shared.db.engine import Connection, Database
+from shared.errors import QuintetError
 from shared.telemetry import BACKGROUND_ERRORS
 
 KIND = "recommender"
@@ -74,6 +75,8 @@ class Keeper:
         self._swap = threading.Lock()
         self._loading = threading.Lock()
         self._broken = ""
+        self._failures = 0
+        self._retry_at = 0.0
         self._counted_at = -BEST_SELLERS_SECONDS
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="keeper", daemon=True)
@@ -94,9 +97,8 @@ class Keeper:
         """The active version that could not be loaded; empty when all is well."""
         return self._broken
 
-    def serving(self, connection: Connection) -> Serving:
-        """Return the state with all changes of the catalogue that `connection` sees taken in."""
-        newest = products.newest_change(connection)
+    def serving(self, connection: Connection, newest: int) -> Serving:
+        """Return the state with all changes of the catalogue up to the number `newest` taken in."""
         serving = self._serving
         if newest <= serving.catalogue.change and serving.catalogue.space:
             return serving
@@ -116,31 +118,31 @@ class Keeper:
             return self._serving.version
 
     def _watch(self) -> None:
-        pause = POLL_SECONDS
-        while not self._stopping.wait(pause):
-            pause = POLL_SECONDS if self._follow() else min(2 * pause, LONGEST_PAUSE_SECONDS)
+        while not self._stopping.wait(POLL_SECONDS):
+            if time.monotonic() >= self._retry_at or self._active_or_unknown() != self._broken:
+                self._follow()
 
-    def _follow(self) -> bool:
-        """Take in a new model, embedding space or best-sellers; say whether that went well."""
+    def _follow(self) -> None:
+        """Take in a new model, embedding space or best-sellers; what fails is tried again after a growing pause."""
         try:
             self.reload()
             self._follow_space()
             self._count_best_sellers()
+            self._failures = 0
         except Exception:
             # Whatever is wrong with the new, the last good one goes on answering.
             log.exception("cannot load the model or the catalogue")
             BACKGROUND_ERRORS.labels("recommendation", "load").inc()
             self._broken = self._active_or_unknown()
-            return False
-        return True
+            self._failures += 1
+            self._retry_at = time.monotonic() + min(POLL_SECONDS * 2**self._failures, LONGEST_PAUSE_SECONDS)
 
     def _active_or_unknown(self) -> str:
         try:
             with self._database.read() as connection:
                 return models.active_version(connection, KIND) or ""
-        except Exception:
-            log.exception("cannot ask for the active model")
-            return "unknown"
+        except QuintetError:
+            return "unknown"  # the database is away, which the error that led here was logged for
 
     def _load(self) -> None:
         loaded = models.load_active(self._database, KIND)

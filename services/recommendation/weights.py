@@ -1,7 +1,7 @@
-"""The weights of the hybrid as they are in force: asked for with every request, read only when they changed."""
+"""The weights of the hybrid as they are in force: their version comes with every request."""
 
 from shared.db.engine import Connection
-from shared.db.weights import Weights, current_weights, weights_version
+from shared.db.weights import Weights, current_weights
 
 
 class LatestWeights:
@@ -10,9 +10,9 @@ class LatestWeights:
     def __init__(self) -> None:
         self._known: Weights | None = None
 
-    def read(self, connection: Connection) -> dict[str, float]:
-        """Return the weights in force by algorithm."""
+    def read(self, connection: Connection, version: int) -> dict[str, float]:
+        """Return the weights in force by algorithm, given their version."""
         known = self._known
-        if known is None or known.version != weights_version(connection):
+        if known is None or known.version != version:
             known = self._known = current_weights(connection)
         return known.weights

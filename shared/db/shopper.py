@@ -9,11 +9,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from shared.db.products import CatalogueEntry
-from shared.db.schema import customers, page_events, products, purchase_items, purchases
+from shared.db.schema import algorithm_weights, customers, page_events, products, purchase_items, purchases
 
+_LATEST = select(
+    select(func.coalesce(func.max(products.c.change_sequence), 0)).scalar_subquery(),
+    select(func.coalesce(func.max(algorithm_weights.c.version), 0)).scalar_subquery(),
+)
 _PERSON = select(customers.c.customer_id, customers.c.demographics).where(
     customers.c.external_id == bindparam("external_id")
 )
@@ -48,6 +52,12 @@ _SEARCHED = (
     .order_by(page_events.c.occurred_at.desc(), page_events.c.id.desc())
     .limit(1)
 )
+
+
+def latest_changes(connection: Connection) -> tuple[int, int]:
+    """Return the number of the catalogue's latest change and the version of the weights in force; 0 for none."""
+    row = connection.execute(_LATEST).one()
+    return int(row[0]), int(row[1])
 
 
 def find_person(connection: Connection, external_id: str) -> tuple[int, dict[str, Any]] | None:

@@ -5,18 +5,23 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
+from typing import Any
 
+import numpy as np
 import pytest
 
 from services.recommendation import train as training
 from services.recommendation.algorithms.ease import Ease
 from services.recommendation.algorithms.popular import Popular
 from services.recommendation.keeper import Keeper
+from services.recommendation.logbook import Logbook
+from services.recommendation.model import Model
 from services.recommendation.request import Page
+from shared.algorithms import DEFAULT_WEIGHTS
 from shared.config import Settings
 from shared.db import models
-from shared.db.engine import Database
-from shared.errors import Conflict, DataLoss, FailedPrecondition, NotFound
+from shared.db.engine import Database, StaleReference
+from shared.errors import Conflict, DataLoss, FailedPrecondition, NotFound, Unavailable
 from shared.jobs import ProgressReporter
 from tests.integration.recommendation import shop
 from tests.integration.recommendation.conftest import Shop
@@ -78,15 +83,16 @@ def test_activating_what_is_not_there_changes_nothing(coffee_shop: Shop) -> None
 
 def test_a_damaged_model_is_not_activated(coffee_shop: Shop) -> None:
     good = coffee_shop.ask("c-lover-1").model_version
+    keeper = coffee_shop.agent._keeper
     models.save_model(coffee_shop.database, "recommender", "damaged", b"no model", {})
     wait_until(lambda: coffee_shop.ask("c-lover-1").fallbacks == ("model_load_failed",))
     assert coffee_shop.ask("c-lover-1").model_version == good
-    coffee_shop.agent.activate(good)
-    assert coffee_shop.ask("c-lover-1").fallbacks == ()
+    wait_until(lambda: keeper._failures >= 3, 20.0)
+    models.activate(coffee_shop.database, "recommender", good)
+    wait_until(lambda: coffee_shop.ask("c-lover-1").fallbacks == (), 1.5)
     with pytest.raises(DataLoss):
         coffee_shop.agent.activate("damaged")
     assert coffee_shop.ask("c-lover-1").model_version == good
-    assert coffee_shop.agent.versions()[-1].version == good or coffee_shop.agent.versions()[0].version == "damaged"
     active = [each.version for each in coffee_shop.agent.versions() if each.active]
     assert active == [good]
 
@@ -206,3 +212,57 @@ async def test_training_beside_serving_is_in_use_at_its_end(coffee_shop: Shop) -
 def test_the_child_process_says_why_it_failed(database: Database) -> None:
     with pytest.raises(FailedPrecondition):
         training.work(Settings(database_url=database.url), ProgressReporter(write=lambda _: None))
+
+
+def test_a_model_with_scores_that_are_not_finite_is_not_stored(
+    untrained: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ease, "_score", lambda self, _: np.full(self.n_products, np.nan, np.float32))
+    with pytest.raises(training.SelfCheckFailed, match="ease"):
+        shop.train(untrained)
+    with untrained.read() as connection:
+        assert models.active_version(connection, "recommender") is None
+
+
+def test_a_model_that_recommends_nothing_is_not_stored(untrained: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = {name: np.zeros(22, np.float32) for name in DEFAULT_WEIGHTS}
+    monkeypatch.setattr(Model, "scores", lambda *_: nothing)
+    with pytest.raises(training.SelfCheckFailed, match="nothing"):
+        shop.train(untrained)
+
+
+def test_an_algorithm_whose_scores_are_not_finite_is_left_out(
+    coffee_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ease, "_score", lambda self, _: np.full(self.n_products, np.inf, np.float32))
+    assert coffee_shop.ask("c-lover-1").fallbacks == ("algorithm_failed:ease",)
+
+
+def test_a_shopper_who_changes_during_the_call_is_looked_up_again(
+    coffee_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, failures = Logbook.append, [1]
+
+    def stale(book: Logbook, rows: Any) -> list[int]:
+        if failures:
+            failures.pop()
+            raise StaleReference("the customer is gone")
+        return append(book, rows)
+
+    monkeypatch.setattr(Logbook, "append", stale)
+    assert len(coffee_shop.ids("c-lover-1")) == 10
+    failures += [1, 1]
+    with pytest.raises(Unavailable, match="try again"):
+        coffee_shop.ask("c-lover-1")
+
+
+def test_a_database_that_is_away_is_not_the_end(coffee_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise Unavailable("away")
+
+    keeper = coffee_shop.agent._keeper
+    with monkeypatch.context() as patched:
+        patched.setattr(models, "active_version", away)
+        wait_until(lambda: keeper.broken == "unknown")
+    wait_until(lambda: keeper.broken == "")
+    assert coffee_shop.ask("c-lover-1").fallbacks == ()
