@@ -63,3 +63,9 @@ def read_embedding(connection: Connection, key: int) -> CustomerEmbedding | None
         return None
     vector = np.frombuffer(row.embedding, dtype=STORED).astype(np.float32)
     return CustomerEmbedding(vector, row.space_version, row.last_updated)
+
+
+def updated_since(connection: Connection, moment: datetime) -> set[int]:
+    """Return the keys of customers whose embedding was computed after `moment`."""
+    columns = customer_embeddings.c
+    return set(connection.execute(select(columns.customer_id).where(columns.last_updated > moment)).scalars())

@@ -154,6 +154,11 @@ def read_by_key(connection: Connection, customer_key: int) -> Customer | None:
     return None if row is None else _customer(row)
 
 
+def all_keys(connection: Connection) -> list[int]:
+    """Return the keys of all customers and visitors, ascending."""
+    return list(connection.execute(select(customers.c.customer_id).order_by(customers.c.customer_id)).scalars())
+
+
 def groups(connection: Connection) -> Iterator[Groups]:
     """Yield the groups of every customer and visitor, by ascending key."""
     query = select(customers.c.customer_id, customers.c.demographics).order_by(customers.c.customer_id)

@@ -1,0 +1,192 @@
+"""The customer agent: who customers are, what they like, which segments they are in and how they change."""
+
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from services.customer.applier import Applier
+from services.customer.change import DEFAULT_SETTINGS, ChangeReport, detect_changes
+from services.customer.embedder import active_space, update_embeddings
+from services.customer.portrait import Portrait, read_portrait
+from services.customer.preferences import Preferences, preferences
+from services.customer.segmentation import SegmentKeeper, SegmentModel, aligned
+from shared.config import Settings
+from shared.db import customer_embeddings, customers, erasure, profiles, segments
+from shared.db.customer_embeddings import CustomerEmbedding
+from shared.db.customers import Customer, NewCustomer
+from shared.db.engine import Connection, Database
+from shared.db.erasure import Receipt
+from shared.db.log_consumer import Applied
+from shared.db.profiles import Shown
+from shared.db.segments import Membership
+from shared.errors import Conflict
+from shared.jobs import Progress, run_job
+
+REFRESH_JOB = "services.customer.refresh"
+
+
+@dataclass(frozen=True, eq=False)
+class Taste:
+    """A customer's preferences; their product rows index `products` (the platform's ids), prices are in `currency`."""
+
+    preferences: Preferences
+    products: list[str]
+    currency: str
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """All that is known of a customer."""
+
+    customer: Customer
+    views: list[Shown]
+    purchases: list[Shown]
+    cart: list[Shown]
+    taste: Taste
+    segments: list[Membership]
+    changes: ChangeReport
+    embedding: CustomerEmbedding | None
+    sessions: int
+
+
+class CustomerAgent:
+    """Decides for the customer service. Plain Python: no gRPC, no SQL. Safe to call from several threads.
+
+    Parameters
+    ----------
+    settings : Settings
+        Handed to the refresh job.
+    database : Database
+        The shared database.
+    now : callable
+        The clock.
+    """
+
+    def __init__(
+        self, settings: Settings, database: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._now = now
+        self._applier = Applier(database)
+        self._keeper = SegmentKeeper(database)
+        self._refreshing = False
+
+    def upsert(self, given: Sequence[NewCustomer], *, create_only: bool = False) -> tuple[int, int]:
+        """Add or update customers, all or none, and return how many were added and updated.
+
+        Raises
+        ------
+        AlreadyExists
+            For an e-mail of another customer; for a known customer when `create_only`.
+        """
+        with self._database.write() as connection:
+            return customers.upsert(connection, given, create_only=create_only)
+
+    def apply_events(self, up_to: int = 0) -> Applied:
+        """Apply the event log at least up to the number `up_to`; 0 means all there is. Safe to repeat."""
+        return self._applier.apply(up_to)
+
+    def apply_batch(self) -> bool:
+        """Apply one batch of the event log and return whether there is more."""
+        return self._applier.apply_batch()
+
+    def profile(self, customer_id: str) -> Profile:
+        """Return all that is known of a customer. Raises NotFound."""
+        with self._database.read() as connection:
+            customer = customers.read(connection, customer_id)
+            portrait = read_portrait(connection, customer.key)
+            model = self._keeper.current(connection)
+            return Profile(
+                customer=customer,
+                views=profiles.latest_views(connection, customer.key),
+                purchases=profiles.latest_lines(connection, customer.key),
+                cart=profiles.open_cart(connection, customer.key),
+                taste=self._taste(portrait, model),
+                segments=self._segments(connection, customer.key, portrait, model),
+                changes=self._changes(portrait),
+                embedding=self._embedding(connection, customer.key),
+                sessions=profiles.count_sessions(connection, customer.key),
+            )
+
+    def preferences(self, customer_id: str) -> Taste:
+        """Return what a customer likes. Raises NotFound."""
+        with self._database.read() as connection:
+            customer = customers.read(connection, customer_id)
+            return self._taste(read_portrait(connection, customer.key), self._keeper.current(connection))
+
+    def segments(self, customer_id: str) -> list[Membership]:
+        """Return the segments a customer is in now, most confident first. Raises NotFound."""
+        with self._database.read() as connection:
+            customer = customers.read(connection, customer_id)
+            portrait = read_portrait(connection, customer.key)
+            return self._segments(connection, customer.key, portrait, self._keeper.current(connection))
+
+    def changes(self, customer_id: str, false_alarm_rate: float | None = None) -> ChangeReport:
+        """Return whether a customer's behaviour changed lately and how; by default 1 % of alarms are false.
+
+        Raises NotFound.
+        """
+        with self._database.read() as connection:
+            customer = customers.read(connection, customer_id)
+            portrait = read_portrait(connection, customer.key)
+        return self._changes(portrait, false_alarm_rate)
+
+    def erase(self, customer_id: str) -> Receipt:
+        """Erase every row about a customer in one transaction. Raises NotFound."""
+        with self._database.write() as connection:
+            return erasure.erase(connection, customers.read(connection, customer_id).key)
+
+    def export(self, customer_id: str) -> Generator[tuple[str, dict[str, Any]], None, None]:
+        """Yield (table, row) for every row about a customer, from one consistent view. Raises NotFound."""
+        with self._database.read() as connection:
+            yield from erasure.export(connection, customers.read(connection, customer_id).key)
+
+    async def refresh(self) -> AsyncGenerator[Progress, None]:
+        """Recompute all customers in a child process and yield its progress. Raises Conflict while another runs."""
+        if self._refreshing:
+            raise Conflict("the customers are being refreshed already")
+        self._refreshing = True
+        try:
+            async with aclosing(run_job(REFRESH_JOB, self._settings)) as steps:
+                async for progress in steps:
+                    yield progress
+        finally:
+            self._refreshing = False
+
+    def _taste(self, portrait: Portrait, model: SegmentModel | None) -> Taste:
+        catalogue = portrait.catalogue
+        found = preferences(
+            portrait.events,
+            catalogue,
+            self._seconds(),
+            category_population=aligned(model.categories, catalogue.categories) if model else None,
+            brand_population=aligned(model.brands, catalogue.brands) if model else None,
+        )
+        return Taste(found, portrait.products, portrait.currency)
+
+    def _segments(
+        self, connection: Connection, customer_key: int, portrait: Portrait, model: SegmentModel | None
+    ) -> list[Membership]:
+        if model is None:
+            return segments.memberships_of(connection, customer_key)
+        return model.segments_of(portrait.events, portrait.catalogue, self._seconds())
+
+    def _changes(self, portrait: Portrait, false_alarm_rate: float | None = None) -> ChangeReport:
+        rate = DEFAULT_SETTINGS.alpha if false_alarm_rate is None else false_alarm_rate
+        settings = replace(DEFAULT_SETTINGS, alpha=rate)
+        return detect_changes(portrait.events, portrait.catalogue.categories, self._seconds(), settings)
+
+    def _embedding(self, connection: Connection, customer_key: int) -> CustomerEmbedding | None:
+        """Return the embedding in the space in force: it is renewed first when it is in an older one."""
+        stored = customer_embeddings.read_embedding(connection, customer_key)
+        if stored is None or stored.space_version == active_space(connection):
+            return stored
+        update_embeddings(self._database, [customer_key])
+        with self._database.read() as fresh:
+            return customer_embeddings.read_embedding(fresh, customer_key)
+
+    def _seconds(self) -> int:
+        return int(self._now().timestamp())

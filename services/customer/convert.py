@@ -1,0 +1,221 @@
+"""Messages of the customer service to plain values and back."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from quintet.customer.v1 import customer_service_pb2 as pb
+from quintet.type.v1 import customer_pb2 as types
+from quintet.type.v1.job_pb2 import JobProgress
+from quintet.type.v1.money_pb2 import Money
+
+from services.customer.agent import Profile, Taste
+from services.customer.change import ChangeReport
+from services.customer.interests import Share
+from shared.db.customers import Customer, NewCustomer
+from shared.db.profiles import Shown
+from shared.db.segments import LEARNED, Membership
+from shared.errors import InvalidArgument
+from shared.events.check import check_count, check_id, check_number, check_text, check_time
+from shared.jobs import Progress
+
+MOST_CUSTOMERS = 1_000
+MOST_ATTRIBUTES = 100
+LONGEST_ATTRIBUTE = 1_000
+OLDEST = 130
+LARGEST_RATE = 0.5
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+def to_customers(request: pb.UpsertCustomersRequest) -> list[NewCustomer]:
+    """Return the customers of a request. Raises InvalidArgument naming the field that breaks a rule."""
+    check_count(request.customers, "customers", MOST_CUSTOMERS, least=1)
+    given: dict[str, NewCustomer] = {}
+    for index, customer in enumerate(request.customers):
+        converted = _to_customer(customer, f"customers[{index}]")
+        if converted.external_id in given:
+            raise InvalidArgument.of(
+                f"customers[{index}].customer_id", converted.external_id, "occurs twice in the request"
+            )
+        given[converted.external_id] = converted
+    return list(given.values())
+
+
+def to_customer_id(customer_id: str) -> str:
+    """Return the customer asked for. Raises InvalidArgument when it is no id."""
+    check_id(customer_id, "customer_id")
+    return customer_id
+
+
+def to_sequence(request: pb.ApplyEventsRequest) -> int:
+    """Return the number to apply events up to. Raises InvalidArgument when it is negative."""
+    if request.up_to_sequence < 0:
+        raise InvalidArgument.of("up_to_sequence", request.up_to_sequence, "must not be negative")
+    return int(request.up_to_sequence)
+
+
+def to_false_alarm_rate(request: pb.DetectBehaviorChangeRequest) -> float | None:
+    """Return the rate asked for, None for the default. Raises InvalidArgument when it is out of range."""
+    check_number(request.false_alarm_rate, "false_alarm_rate", 0, LARGEST_RATE)
+    return float(request.false_alarm_rate) or None
+
+
+def from_profile(profile: Profile) -> types.CustomerProfile:
+    """Return a profile as a message."""
+    message = types.CustomerProfile(
+        customer=from_customer(profile.customer),
+        views=[_from_shown(each) for each in profile.views],
+        purchases=[_from_shown(each) for each in profile.purchases],
+        cart=[_from_shown(each) for each in profile.cart],
+        preferences=from_taste(profile.taste),
+        segments=[from_membership(each) for each in profile.segments],
+        changes=from_changes(profile.changes),
+        sessions=profile.sessions,
+    )
+    if profile.embedding is not None:
+        message.embedding.extend(profile.embedding.vector.tolist())
+        message.embedding_time.CopyFrom(from_moment(profile.embedding.updated_at))
+    return message
+
+
+def from_customer(customer: Customer) -> types.Customer:
+    """Return a customer as a message."""
+    known = customer.demographics
+    return types.Customer(
+        customer_id=customer.external_id,
+        name=customer.name,
+        email=customer.email,
+        demographics=types.Demographics(
+            age=known.get("age"),
+            age_group=known.get("age_group", ""),
+            gender=known.get("gender", ""),
+            region=known.get("region", ""),
+            attributes=known.get("attributes", {}),
+        ),
+        registration_time=from_moment(customer.registered_at),
+        last_active_time=None if customer.last_active is None else from_moment(customer.last_active),
+    )
+
+
+def from_taste(taste: Taste) -> types.Preferences:
+    """Return preferences as a message."""
+    found = taste.preferences
+    message = types.Preferences(
+        categories=[_from_share(each) for each in found.categories],
+        brands=[_from_share(each) for each in found.brands],
+        purchase_interval_days=found.rhythm.interval_days or 0.0,
+        time_of_day=found.timing.time_of_day,
+        weekday=found.timing.weekday,
+        evidence=found.events,
+    )
+    for each in found.rhythm.due:
+        message.due.add(
+            product_id=taste.products[each.product],
+            last_purchase_time=Timestamp(seconds=each.last_bought),
+            interval_days=each.interval_days,
+            due_time=Timestamp(seconds=each.due),
+        )
+    if found.price_band is not None:
+        for name, amount in (("low", "p10"), ("median", "p50"), ("high", "p90")):
+            money = Money(currency_code=taste.currency, amount_minor=getattr(found.price_band, amount))
+            getattr(message, f"price_{name}").CopyFrom(money)
+    return message
+
+
+def from_membership(membership: Membership) -> types.SegmentMembership:
+    """Return a membership of a segment as a message."""
+    learned = membership.segment.kind == LEARNED
+    return types.SegmentMembership(
+        segment_name=membership.segment.name,
+        kind=types.SegmentKind.SEGMENT_KIND_LEARNED if learned else types.SegmentKind.SEGMENT_KIND_RFM,
+        confidence=membership.confidence,
+        criteria_json=json.dumps(membership.segment.criteria),
+    )
+
+
+def from_changes(report: ChangeReport) -> list[types.BehaviorChange]:
+    """Return the significant changes as messages."""
+    return [
+        types.BehaviorChange(
+            aspect=test.aspect,
+            description=test.description,
+            before=test.before,
+            after=test.after,
+            p_value=test.p_value,
+        )
+        for test in report.changes
+    ]
+
+
+def from_progress(progress: Progress) -> JobProgress:
+    """Return progress as a message."""
+    result = "" if progress.result is None else json.dumps(progress.result)
+    return JobProgress(stage=progress.stage, progress=progress.fraction, result_json=result)
+
+
+def from_rows(rows: Mapping[str, int]) -> list[types.TableRows]:
+    """Return rows by table as messages, in the order of the tables' names."""
+    return [types.TableRows(table=table, rows=count) for table, count in sorted(rows.items())]
+
+
+def from_row(table: str, row: Mapping[str, Any]) -> pb.ExportCustomerResponse:
+    """Return an exported row as a message."""
+    return pb.ExportCustomerResponse(table=table, row_json=json.dumps(row, ensure_ascii=False))
+
+
+def from_moment(moment: datetime) -> Timestamp:
+    """Return a moment as a message."""
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
+
+
+def _to_customer(customer: types.Customer, field: str) -> NewCustomer:
+    check_id(customer.customer_id, f"{field}.customer_id")
+    check_text(customer.name, f"{field}.name", 200)
+    check_text(customer.email, f"{field}.email", 320)
+    if customer.email and not _EMAIL.fullmatch(customer.email):
+        raise InvalidArgument.of(f"{field}.email", customer.email, "is not an e-mail address")
+    registered_at = None
+    if customer.HasField("registration_time"):
+        check_time(customer.registration_time, f"{field}.registration_time")
+        registered_at = customer.registration_time.ToDatetime(tzinfo=UTC)
+    demographics = _to_demographics(customer.demographics, f"{field}.demographics")
+    return NewCustomer(customer.customer_id, customer.name, customer.email, demographics, registered_at)
+
+
+def _to_demographics(given: types.Demographics, field: str) -> dict[str, Any]:
+    """Return what is given; what is empty is missing."""
+    found: dict[str, Any] = {}
+    if given.HasField("age"):
+        check_number(given.age, f"{field}.age", 0, OLDEST)
+        found["age"] = given.age
+    for name, longest in (("age_group", 50), ("gender", 50), ("region", 100)):
+        check_text(getattr(given, name), f"{field}.{name}", longest)
+        found[name] = getattr(given, name)
+    check_count(given.attributes, f"{field}.attributes", MOST_ATTRIBUTES)
+    for key, value in given.attributes.items():
+        check_text(value, f"{field}.attributes[{key!r}]", LONGEST_ATTRIBUTE)
+    found["attributes"] = dict(given.attributes)
+    return {name: value for name, value in found.items() if value not in ("", {})}
+
+
+def _from_shown(shown: Shown) -> types.ProductInteraction:
+    message = types.ProductInteraction(
+        product_id=shown.product_id,
+        product_name=shown.product_name,
+        time=from_moment(shown.at),
+        duration_seconds=shown.duration_seconds,
+        quantity=shown.quantity,
+        purchase_id=shown.purchase_id,
+    )
+    if shown.amount is not None:
+        message.amount.CopyFrom(Money(currency_code=shown.currency, amount_minor=shown.amount))
+    return message
+
+
+def _from_share(share: Share) -> types.PreferenceShare:
+    return types.PreferenceShare(value=share.name, share=share.share, lift=share.lift or 0.0)

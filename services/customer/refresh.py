@@ -1,0 +1,139 @@
+"""The refresh job: `python -m services.customer.refresh`.
+
+It recomputes the embeddings of all customers in the space in force, fits the segment model on the population and puts
+every customer into segments. Reads once, computes without a transaction, writes in short ones. The new segment model
+becomes active before the memberships are written; readers compute from the model, so they never see half of them.
+"""
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from services.customer.embedder import active_space, embed, rows_of
+from services.customer.portrait import catalogue_of, events_of
+from services.customer.segmentation import KEPT_VERSIONS, KIND, Population, SegmentModel
+from shared.config import Settings
+from shared.db import customer_embeddings, customers, interactions, models, product_embeddings, profiles, segments
+from shared.db.batches import batches
+from shared.db.engine import Database
+from shared.db.interactions import Interactions
+from shared.db.product_embeddings import EmbeddingMatrix
+from shared.db.profiles import Labels
+from shared.jobs import ProgressReporter, job_main
+
+ROWS_PER_TRANSACTION = 2_000
+
+
+@dataclass(frozen=True, eq=False)
+class Shop:
+    """Everything that the refresh computes from, read in one view. Keys ascend."""
+
+    customers: NDArray[np.int64]
+    product_keys: NDArray[np.int64]
+    products: list[Labels]
+    found: Interactions
+    space_version: str | None
+    embeddings: EmbeddingMatrix
+
+
+def refresh(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
+    """Refresh all customers and return what was done."""
+    started = time.monotonic()
+    database = Database(settings.database_url)
+    try:
+        with threadpool_limits(settings.train_threads):
+            result = _refresh(database, reporter)
+    finally:
+        database.close()
+    return {**result, "seconds": round(time.monotonic() - started, 2)}
+
+
+def _refresh(database: Database, reporter: ProgressReporter) -> dict[str, Any]:
+    began = datetime.now(UTC)
+    reporter.report("customers: reading what they did", 0.0)
+    shop = read_shop(database)
+    if not len(shop.customers):
+        return {"customers": 0}
+    reporter.report("embeddings: computing", 0.4)
+    embedded = refresh_embeddings(database, shop, began)
+    reporter.report("segments: fitting", 0.6)
+    population = _population(shop)
+    now = int(began.timestamp())
+    model = SegmentModel.fit(population, now)
+    version = f"{began:%Y%m%dT%H%M%S%fZ}"
+    models.save_model(database, KIND, version, model.dump(), {"customers": len(shop.customers)})
+    models.prune(database, KIND, KEPT_VERSIONS)
+    reporter.report("segments: storing memberships", 0.85)
+    store_memberships(database, shop, model, model.memberships(population, now))
+    return {
+        "customers": len(shop.customers),
+        "embedded": embedded,
+        "space_version": shop.space_version or "",
+        "segments": len(model.segments()),
+        "segments_version": version,
+    }
+
+
+def read_shop(database: Database) -> Shop:
+    """Return everything that the refresh computes from."""
+    with database.read() as connection:
+        labels = dict(sorted(profiles.all_labels(connection).items()))
+        space_version = active_space(connection)
+        found = interactions.all_interactions(connection)
+        return Shop(
+            # A visitor may have come between the two reads.
+            customers=np.union1d(np.array(customers.all_keys(connection), dtype=np.int64), found.customers),
+            product_keys=np.fromiter(labels, dtype=np.int64, count=len(labels)),
+            products=list(labels.values()),
+            found=found,
+            space_version=space_version,
+            embeddings=product_embeddings.all_embeddings(connection, space_version or ""),
+        )
+
+
+def refresh_embeddings(database: Database, shop: Shop, began: datetime) -> int:
+    """Store the embedding of every customer who has one, but for those whom an event renewed since `began`."""
+    if shop.space_version is None or not len(shop.embeddings):
+        return 0
+    vectors = embed(shop.found, shop.customers, shop.embeddings)
+    known = np.flatnonzero(vectors.any(axis=1))
+    for rows in batches(known.tolist(), ROWS_PER_TRANSACTION):
+        with database.write() as connection:
+            renewed = customer_embeddings.updated_since(connection, began)
+            stale = [row for row in rows if int(shop.customers[row]) not in renewed]
+            customer_embeddings.store_embeddings(
+                connection, shop.space_version, shop.customers[stale].tolist(), vectors[stale]
+            )
+    return len(known)
+
+
+def store_memberships(
+    database: Database, shop: Shop, model: SegmentModel, found: Sequence[Sequence[tuple[str, float]]]
+) -> None:
+    """Replace the segments and put every customer into theirs."""
+    with database.write() as connection:
+        keys = segments.replace_segments(connection, model.segments())
+    for rows in batches(range(len(found)), ROWS_PER_TRANSACTION):
+        memberships = {
+            int(shop.customers[row]): [(keys[name], confidence) for name, confidence in found[row]] for row in rows
+        }
+        with database.write() as connection:
+            segments.replace_memberships(connection, memberships)
+
+
+def _population(shop: Shop) -> Population:
+    rows = rows_of(shop.found.products, shop.product_keys)
+    events = events_of(shop.found, rows, shop.found.amounts)
+    customer_rows = np.searchsorted(shop.customers, shop.found.customers).astype(np.int32)
+    return Population(customer_rows, events, len(shop.customers), catalogue_of(shop.products))
+
+
+if __name__ == "__main__":
+    sys.exit(job_main("customer", refresh))

@@ -1,0 +1,186 @@
+"""The fitted segment model: RFM scales, learned clusters and everybody's tastes, frozen at a refresh.
+
+With it the segments of one customer are computed from what they did a moment ago, without looking at anybody else.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from services.customer.behaviour import behaviour
+from services.customer.clusters import Clusters
+from services.customer.events import Events
+from services.customer.interests import Catalogue, Labels, population_shares
+from services.customer.rfm import rfm_values
+from services.customer.segments import Rfm
+from services.customer.state import require_format
+from shared.arrays import pack, unpack
+from shared.db import models, segments
+from shared.db.engine import Connection, Database
+from shared.db.segments import Membership, Segment
+from shared.errors import DataLoss
+from shared.telemetry import FALLBACKS
+
+KIND = "segments"
+FORMAT = 1
+KEPT_VERSIONS = 3
+log = structlog.get_logger()
+
+Shares = dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Some customers and what they did; `customers` is the row of each event's customer, shape (n,), int32."""
+
+    customers: NDArray[np.int32]
+    events: Events
+    n_customers: int
+    catalogue: Catalogue
+
+    @classmethod
+    def of_one(cls, events: Events, catalogue: Catalogue) -> "Population":
+        """Return one customer as a population."""
+        return cls(np.zeros(len(events), dtype=np.int32), events, 1, catalogue)
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentModel:
+    """Rules and clusters, None where nobody gave anything to fit them to, and shares of categories and brands."""
+
+    rfm: Rfm | None
+    clusters: Clusters | None
+    categories: Shares
+    brands: Shares
+
+    @classmethod
+    def fit(cls, population: Population, now: int) -> "SegmentModel":
+        """Fit on the whole population at the time `now`, in Unix seconds."""
+        values = rfm_values(population.customers, population.events, population.n_customers, now)
+        features = _features(population, now)
+        return cls(
+            Rfm.fit(values) if values.active.any() else None,
+            Clusters.fit(features) if np.isfinite(features).any() else None,
+            _shares(population.events, population.catalogue.categories),
+            _shares(population.events, population.catalogue.brands),
+        )
+
+    def segments(self) -> list[Segment]:
+        """Return all segments with their criteria."""
+        rules = self.rfm.criteria() if self.rfm else {}
+        learned = self.clusters.criteria() if self.clusters else {}
+        return [Segment(name, segments.RFM, criteria) for name, criteria in rules.items()] + [
+            Segment(name, segments.LEARNED, criteria) for name, criteria in learned.items()
+        ]
+
+    def memberships(self, population: Population, now: int) -> list[list[tuple[str, float]]]:
+        """Return (segment name, confidence) of each customer row, at the time `now`."""
+        found: list[list[tuple[str, float]]] = [[] for _ in range(population.n_customers)]
+        if self.rfm:
+            values = rfm_values(population.customers, population.events, population.n_customers, now)
+            ruled = self.rfm.memberships(values)
+            _add(found, ruled.names, ruled.codes, ruled.confidence)
+        if self.clusters:
+            learned = self.clusters.memberships(_features(population, now))
+            _add(found, self.clusters.names, learned.codes, learned.confidence)
+        return found
+
+    def segments_of(self, events: Events, catalogue: Catalogue, now: int) -> list[Membership]:
+        """Return the segments of one customer, most confident first."""
+        by_name = {segment.name: segment for segment in self.segments()}
+        (found,) = self.memberships(Population.of_one(events, catalogue), now)
+        return [Membership(by_name[name], confidence) for name, confidence in sorted(found, key=_most_confident)]
+
+    def dump(self) -> bytes:
+        """Return the model as bytes."""
+        arrays: dict[str, NDArray[Any]] = {}
+        states: dict[str, Any] = {}
+        for name, part in (("rfm", self.rfm), ("clusters", self.clusters)):
+            if part is not None:
+                own, states[name] = part.state()
+                arrays |= {f"{name}.{key}": array for key, array in own.items()}
+        metadata = {"format": FORMAT, "states": states, "categories": self.categories, "brands": self.brands}
+        return pack(arrays, metadata)
+
+    @classmethod
+    def load(cls, payload: bytes) -> "SegmentModel":
+        """Return the model that `payload` holds. Raises DataLoss for damaged bytes or another format."""
+        arrays, metadata = unpack(payload)
+        try:
+            require_format(metadata, FORMAT)
+            states = metadata["states"]
+            return cls(
+                Rfm.load((_part(arrays, "rfm"), states["rfm"])) if "rfm" in states else None,
+                Clusters.load((_part(arrays, "clusters"), states["clusters"])) if "clusters" in states else None,
+                metadata["categories"],
+                metadata["brands"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataLoss(f"segment model: cannot be read: {error}") from error
+
+
+class SegmentKeeper:
+    """Keeps the active segment model in memory and notices a newer one. Safe to call from several threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._version: str | None = None
+        self._model: SegmentModel | None = None
+
+    def current(self, connection: Connection) -> SegmentModel | None:
+        """Return the model in force; None before the first refresh, or when it is damaged (said in log and metrics)."""
+        version = models.active_version(connection, KIND)
+        with self._lock:
+            if version != self._version:
+                self._model = self._load()
+                self._version = version
+            return self._model
+
+    def _load(self) -> SegmentModel | None:
+        try:
+            found = models.load_active(self._database, KIND)
+            return None if found is None else SegmentModel.load(found[1])
+        except DataLoss as error:
+            log.error("segment model is damaged, using the stored memberships", error=error.message)
+            FALLBACKS.labels("customer", "damaged_segment_model").inc()
+            return None
+
+
+def aligned(shares: Shares, labels: Labels) -> NDArray[np.float64]:
+    """Return everybody's shares in the order of `labels.names`, 0 where unknown; shape (names,), float64."""
+    return np.array([shares.get(name, 0.0) for name in labels.names], dtype=np.float64)
+
+
+def _features(population: Population, now: int) -> NDArray[np.float64]:
+    return behaviour(
+        population.customers, population.events, population.n_customers, now, population.catalogue.categories
+    )
+
+
+def _shares(events: Events, labels: Labels) -> Shares:
+    return dict(zip(labels.names, population_shares(events, labels).tolist(), strict=True))
+
+
+def _add(
+    found: list[list[tuple[str, float]]],
+    names: Sequence[str],
+    codes: NDArray[np.int64],
+    confidence: NDArray[np.float64],
+) -> None:
+    for mine, code, sure in zip(found, codes.tolist(), confidence.tolist(), strict=True):
+        if code >= 0:
+            mine.append((names[code], min(max(sure, 0.0), 1.0)))
+
+
+def _most_confident(membership: tuple[str, float]) -> tuple[float, str]:
+    return -membership[1], membership[0]
+
+
+def _part(arrays: dict[str, NDArray[Any]], name: str) -> dict[str, NDArray[Any]]:
+    return {key.removeprefix(f"{name}."): array for key, array in arrays.items() if key.startswith(f"{name}.")}

@@ -1,0 +1,37 @@
+"""Process entry of the customer agent: `python -m services.customer.server`."""
+
+from quintet.customer.v1 import customer_service_pb2_grpc as pb_grpc
+
+from services.customer.agent import CustomerAgent
+from services.customer.servicer import CustomerServicer
+from shared.config import Settings
+from shared.db.engine import Database
+from shared.db.migrate import require_current
+from shared.events.catch_up import CatchUp
+from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
+
+SERVICE = "quintet.customer.v1.CustomerService"
+
+
+def build(settings: Settings, agent: CustomerAgent) -> AgentServer:
+    """Return the server of `agent`."""
+    service = Service(CustomerServicer(agent), pb_grpc.add_CustomerServiceServicer_to_server, SERVICE)
+    return AgentServer("customer", settings, [service])
+
+
+async def main(settings: Settings) -> None:
+    """Serve until stopped."""
+    database = Database(settings.database_url)
+    require_current(database)
+    agent = CustomerAgent(settings, database)
+    catch_up = CatchUp("customer", agent.apply_batch)
+    catch_up.start()
+    try:
+        await serve_until_stopped(build(settings, agent))
+    finally:
+        await catch_up.stop()
+        database.close()
+
+
+if __name__ == "__main__":
+    run("customer", main)

@@ -1,0 +1,84 @@
+"""The customer service as gRPC: translate, delegate, translate."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from contextlib import aclosing
+from itertools import islice
+from typing import Any, TypeVar
+
+from quintet.customer.v1 import customer_service_pb2 as pb
+from quintet.customer.v1 import customer_service_pb2_grpc as pb_grpc
+
+from services.customer import convert
+from services.customer.agent import CustomerAgent
+
+ROWS_AT_ONCE = 200
+T = TypeVar("T")
+
+
+class CustomerServicer(pb_grpc.CustomerServiceServicer):
+    """Answers the calls of `quintet.customer.v1.CustomerService`."""
+
+    def __init__(self, agent: CustomerAgent) -> None:
+        self._agent = agent
+
+    async def UpsertCustomers(self, request: pb.UpsertCustomersRequest, context: Any) -> pb.UpsertCustomersResponse:
+        given = convert.to_customers(request)
+        created, updated = await asyncio.to_thread(self._agent.upsert, given, create_only=request.create_only)
+        return pb.UpsertCustomersResponse(created=created, updated=updated)
+
+    async def ApplyEvents(self, request: pb.ApplyEventsRequest, context: Any) -> pb.ApplyEventsResponse:
+        applied = await asyncio.to_thread(self._agent.apply_events, convert.to_sequence(request))
+        return pb.ApplyEventsResponse(applied_sequence=applied.sequence, applied=applied.events)
+
+    async def GetProfile(self, request: pb.GetProfileRequest, context: Any) -> pb.GetProfileResponse:
+        profile = await asyncio.to_thread(self._agent.profile, convert.to_customer_id(request.customer_id))
+        return pb.GetProfileResponse(profile=convert.from_profile(profile))
+
+    async def GetPreferences(self, request: pb.GetPreferencesRequest, context: Any) -> pb.GetPreferencesResponse:
+        taste = await asyncio.to_thread(self._agent.preferences, convert.to_customer_id(request.customer_id))
+        return pb.GetPreferencesResponse(preferences=convert.from_taste(taste))
+
+    async def GetSegments(self, request: pb.GetSegmentsRequest, context: Any) -> pb.GetSegmentsResponse:
+        found = await asyncio.to_thread(self._agent.segments, convert.to_customer_id(request.customer_id))
+        return pb.GetSegmentsResponse(segments=[convert.from_membership(each) for each in found])
+
+    async def DetectBehaviorChange(
+        self, request: pb.DetectBehaviorChangeRequest, context: Any
+    ) -> pb.DetectBehaviorChangeResponse:
+        customer_id, rate = convert.to_customer_id(request.customer_id), convert.to_false_alarm_rate(request)
+        report = await asyncio.to_thread(self._agent.changes, customer_id, rate)
+        return pb.DetectBehaviorChangeResponse(
+            changes=convert.from_changes(report),
+            false_alarm_rate=report.alpha,
+            enough_history=bool(report.tests),
+        )
+
+    async def RefreshCustomers(
+        self, request: pb.RefreshCustomersRequest, context: Any
+    ) -> AsyncIterator[pb.RefreshCustomersResponse]:
+        async with aclosing(self._agent.refresh()) as steps:
+            async for progress in steps:
+                yield pb.RefreshCustomersResponse(progress=convert.from_progress(progress))
+
+    async def EraseCustomer(self, request: pb.EraseCustomerRequest, context: Any) -> pb.EraseCustomerResponse:
+        receipt = await asyncio.to_thread(self._agent.erase, convert.to_customer_id(request.customer_id))
+        return pb.EraseCustomerResponse(erased=convert.from_rows(receipt.rows))
+
+    async def ExportCustomer(
+        self, request: pb.ExportCustomerRequest, context: Any
+    ) -> AsyncIterator[pb.ExportCustomerResponse]:
+        rows = self._agent.export(convert.to_customer_id(request.customer_id))
+        async with aclosing(_in_threads(rows)) as exported:
+            async for table, row in exported:
+                yield convert.from_row(table, row)
+
+
+async def _in_threads(rows: Generator[T, None, None]) -> AsyncGenerator[T, None]:
+    """Yield from a generator that waits for the database, without holding up the event loop."""
+    try:
+        while some := await asyncio.to_thread(lambda: list(islice(rows, ROWS_AT_ONCE))):
+            for row in some:
+                yield row
+    finally:
+        await asyncio.to_thread(rows.close)
