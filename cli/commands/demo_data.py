@@ -33,7 +33,7 @@ def demo_data(
     if as_json:
         print_json(written.as_dict())
     else:
-        out.print(_said(written), highlight=False)
+        out.print(_said(written), markup=False, highlight=False)
 
 
 def _said(written: complete_journey.Written) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from cli.importing.errors import ImportAborted
@@ -135,7 +136,7 @@ def _print(kind: str, summaries: list[Summary], *, as_json: bool, dry_run: bool)
         table.add_column(heading, justify="left" if heading == "file" else "right", overflow="fold")
     for each in summaries:
         counts = (each.read, each.imported, each.duplicates, each.rejected)
-        table.add_row(each.file, *(f"{count:,}" for count in counts), f"{each.seconds:.1f}")
+        table.add_row(escape(each.file), *(f"{count:,}" for count in counts), f"{each.seconds:.1f}")
     out.print(table)
     for each in summaries:
         _print_notes(each)
@@ -145,12 +146,12 @@ def _print(kind: str, summaries: list[Summary], *, as_json: bool, dry_run: bool)
 
 def _print_notes(summary: Summary) -> None:
     if summary.resumed_at:
-        out.print(f"{summary.file}: continued after {summary.resumed_at:,} rows", highlight=False, soft_wrap=True)
+        out.print(f"{summary.file}: continued after {summary.resumed_at:,} rows", markup=False, highlight=False, soft_wrap=True)
     if summary.ignored_columns:
         names = ", ".join(summary.ignored_columns)
-        out.print(f"{summary.file}: not used: {names}", highlight=False, soft_wrap=True)
+        out.print(f"{summary.file}: not used: {names}", markup=False, highlight=False, soft_wrap=True)
     if summary.rejected:
-        out.print(f"{summary.file}: rejected rows are in {summary.rejects_file}", highlight=False, soft_wrap=True)
+        out.print(f"{summary.file}: rejected rows are in {summary.rejects_file}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _total(summaries: list[Summary]) -> dict[str, float]:

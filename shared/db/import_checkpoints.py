@@ -50,8 +50,3 @@ def save(connection: Connection, source: str, checkpoint: ImportCheckpoint) -> N
     }
     first = insert_into(connection, import_checkpoints).values(source=source, **values)
     connection.execute(first.on_conflict_do_update(index_elements=["source"], set_=values))
-
-
-def delete(connection: Connection, source: str) -> None:
-    """Forget how far the import is, so that it begins anew."""
-    connection.execute(import_checkpoints.delete().where(import_checkpoints.c.source == source))

@@ -1,0 +1,83 @@
+"""Imports of customers and products on both databases."""
+
+from pathlib import Path
+
+from shared.db import customers, products
+from shared.db.engine import Database
+from tests.integration.importing.conftest import Import, rejects_of, write_jsonl
+
+
+def test_customers_are_added_updated_and_left_alone(run: Import, database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "customers.csv"
+    path.write_text("customer_id,email,age,region,demographics.attributes.income\nc1,a@x.org,42,Bavaria,low\nc2,,,,\n")
+    first = run("customers", path)
+    assert (first.read, first.imported, first.duplicates, first.rejected) == (2, 2, 0, 0)
+    again = run("customers", path)
+    assert (again.read, again.imported, again.duplicates, again.rejected) == (2, 0, 2, 0)
+    path.write_text("customer_id,email,age,region,demographics.attributes.income\nc1,,,Saxony,\n")
+    assert run("customers", path).imported == 1
+    with database.read() as connection:
+        found = customers.read(connection, "c1")
+    assert found.email == "a@x.org"
+    assert found.demographics["region"] == "Saxony"
+    assert found.demographics["age_group"] == "35-44"
+    assert found.demographics["attributes"] == {"income": "low"}
+
+
+def test_an_email_can_be_one_customers_only(run: Import, database: Database, tmp_path: Path) -> None:
+    rows = [{"customer_id": f"c{number}", "email": "a@x.org" if number < 3 else ""} for number in range(4)]
+    path = write_jsonl(tmp_path / "customers.jsonl", rows)
+    summary = run("customers", path)
+    assert (summary.imported, summary.rejected) == (2, 2)
+    assert [(each["line"], each["row"]["customer_id"]) for each in rejects_of(path)] == [(2, "c1"), (3, "c2")]
+    assert "there is already a customer with the e-mail 'a@x.org'" in rejects_of(path)[0]["reason"]
+    with database.read() as connection:
+        assert set(customers.resolve_customers(connection, ["c0", "c1", "c2", "c3"])) == {"c0", "c3"}
+
+
+def test_bad_products_are_set_aside(run: Import, database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "products.csv"
+    path.write_text("SKU,title,price\nA,Milk,2.49\nB,,1\nC,Tea,cheap\nD\nA,Whole milk,2.59\n")
+    summary = run("products", path, mapping=("SKU=product_id", "title=name"), currency="EUR")
+    assert (summary.read, summary.imported, summary.duplicates, summary.rejected) == (5, 1, 1, 3)
+    assert rejects_of(path) == [
+        {"line": 3, "reason": "name: is required, got ''", "row": {"SKU": "B", "price": "1"}},
+        {
+            "line": 4,
+            "reason": "price: is not a decimal number such as 19.99, got 'cheap'",
+            "row": {"SKU": "C", "title": "Tea", "price": "cheap"},
+        },
+        {"line": 5, "reason": "the row has 1 values, but the header has 3 columns", "row": {"text": "D"}},
+    ]
+    with database.read() as connection:
+        found = products.get_product(connection, "A")
+    assert found is not None
+    assert (found.name, found.price, found.currency) == ("Whole milk", 259, "EUR")
+
+
+def test_known_products_can_be_kept(run: Import, database: Database, tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"product_id": "A", "name": name} for name in ("first", "second")])
+    assert run("products", path, existing="keep").imported == 1
+    path = write_jsonl(tmp_path / "b.jsonl", [{"product_id": "A", "name": "third"}, {"product_id": "B", "name": "new"}])
+    summary = run("products", path, existing="keep")
+    assert (summary.imported, summary.duplicates) == (1, 1)
+    with database.read() as connection:
+        assert [each.name for each in products.all_products(connection)] == ["first", "new"]
+
+
+def test_known_customers_can_be_kept(run: Import, database: Database, tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"customer_id": "A", "name": name} for name in ("first", "second")])
+    assert run("customers", path, existing="keep").imported == 1
+    assert run("customers", path, existing="keep").duplicates == 2
+    with database.read() as connection:
+        assert customers.read(connection, "A").name == "first"
+
+
+def test_importing_products_twice_changes_nothing(run: Import, database: Database, tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"product_id": str(number), "name": "Tea"} for number in range(7)])
+    assert run("products", path, batch_rows=3).imported == 7
+    with database.read() as connection:
+        before = products.newest_change(connection)
+    assert run("products", path, batch_rows=2).duplicates == 7
+    with database.read() as connection:
+        assert list(products.catalogue_since(connection, before)) == []

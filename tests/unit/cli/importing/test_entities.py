@@ -1,0 +1,132 @@
+"""Rows as customers and products."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from cli.importing.batch import by_column
+from cli.importing.convert import Options
+from cli.importing.customers import CustomerConverter
+from cli.importing.products import ProductConverter
+from shared.db.customers import NewCustomer
+from shared.db.products import NewProduct
+from shared.errors import InvalidArgument
+
+
+def customer(row: dict[str, Any], options: Options | None = None) -> NewCustomer:
+    return CustomerConverter(options or Options()).convert(by_column([row]), 0)
+
+
+def product(row: dict[str, Any], options: Options | None = None) -> NewProduct:
+    return ProductConverter(options or Options()).convert(by_column([{"name": "Milk", **row}]), 0)
+
+
+def test_a_whole_customer() -> None:
+    found = customer(
+        {
+            "customer_id": 17850.0,
+            "name": "Anna",
+            "email": "a@example.org",
+            "registration_time": "2025-01-01",
+            "demographics": {"age": "42", "gender": "f", "region": "Bavaria", "attributes": {"income": "50-74K"}},
+        },
+        Options(shift_weeks=1),
+    )
+    assert found == NewCustomer(
+        external_id="17850",
+        name="Anna",
+        email="a@example.org",
+        demographics={
+            "age": 42,
+            "gender": "f",
+            "region": "Bavaria",
+            "attributes": {"income": "50-74K"},
+        },
+        registered_at=datetime(2025, 1, 8, tzinfo=UTC),
+    )
+
+
+def test_what_a_customer_leaves_out() -> None:
+    assert customer({"customer_id": "c", "name": None}) == NewCustomer("c")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"customer_id": None}, "customer_id: is required"),
+        ({"customer_id": "c", "demographics.age": "old"}, "demographics.age: is not a number, got 'old'"),
+        ({"customer_id": "c", "demographics.age": 131}, "demographics.age: .*at most 130, got 131"),
+        ({"customer_id": "c", "name": "x" * 201}, "name: must be at most 200"),
+        ({"customer_id": "c", "registration_time": "2999-01-01"}, "registration_time: .*future"),
+    ],
+)
+def test_customers_that_are_refused(row: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InvalidArgument, match=reason):
+        customer(row)
+
+
+def test_a_whole_product() -> None:
+    found = product(
+        {
+            "product_id": "85123A",
+            "description": "Fresh",
+            "category": "Dairy",
+            "subcategory": "Milk",
+            "brand": "Own",
+            "price": "2.49",
+            "currency": "EUR",
+            "tags": "fresh|cold",
+            "image_urls": ["https://example.org/1.jpg"],
+            "average_rating": "4.5",
+            "inventory_status": "out of stock",
+            "available_time": "2025-01-01T00:00:00Z",
+            "attributes": {"size": "1 l"},
+        }
+    )
+    assert found == NewProduct(
+        external_id="85123A",
+        name="Milk",
+        description="Fresh",
+        category="Dairy",
+        subcategory="Milk",
+        brand="Own",
+        price=249,
+        currency="EUR",
+        tags=("fresh", "cold"),
+        image_urls=("https://example.org/1.jpg",),
+        average_rating=4.5,
+        inventory_status="OUT_OF_STOCK",
+        available_at=datetime(2025, 1, 1, tzinfo=UTC),
+        attributes={"size": "1 l"},
+    )
+
+
+def test_what_a_product_leaves_out() -> None:
+    assert product({"product_id": "p"}) == NewProduct(external_id="p", name="Milk")
+    assert product({"product_id": "p", "price": 3}, Options(currency="JPY")).price == 3
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"product_id": "p", "name": " "}, "name: is required"),
+        ({"product_id": "p", "price": "-1"}, "price: must not be negative, got '-1'"),
+        ({"product_id": "p", "price": "1.999"}, "price: has more than the 2 decimals of USD, got '1.999'"),
+        ({"product_id": "p", "price": "1", "currency": "usd"}, "price.currency_code"),
+        ({"product_id": "p", "average_rating": 6}, "average_rating"),
+        ({"product_id": "p", "inventory_status": "GONE"}, "inventory_status: must be one of IN_STOCK.* got 'GONE'"),
+        ({"product_id": "p", "tags": ["x" * 101]}, "tags"),
+        ({"product_id": "p", "attributes": {str(n): "x" for n in range(201)}}, "attributes"),
+    ],
+)
+def test_products_that_are_refused(row: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InvalidArgument, match=reason):
+        product(row)
+
+
+def test_bytes_that_were_not_utf8() -> None:
+    with pytest.raises(UnicodeError):
+        product({"product_id": "p", "tags": ["\udcff"]})
+    with pytest.raises(UnicodeError):
+        customer({"customer_id": "c", "name": "\udcff"})
