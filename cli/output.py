@@ -12,6 +12,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from quintet.type.v1.money_pb2 import Money
 from rich.console import Console
+from rich.markup import escape
 
 from shared.errors import QuintetError
 from shared.money import decimals
@@ -41,7 +42,7 @@ def print_json(value: Message | dict[str, Any]) -> None:
 
 def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
     """Say what is wrong on standard error and end with `code`."""
-    err.print(f"[bold red]error:[/] {message}", highlight=False)
+    err.print(f"[bold red]error:[/] {escape(message)}", highlight=False)
     raise typer.Exit(code)
 
 
