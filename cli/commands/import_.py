@@ -145,13 +145,15 @@ def _print(kind: str, summaries: list[Summary], *, as_json: bool, dry_run: bool)
 
 
 def _print_notes(summary: Summary) -> None:
+    notes = []
     if summary.resumed_at:
-        out.print(f"{summary.file}: continued after {summary.resumed_at:,} rows", markup=False, highlight=False, soft_wrap=True)
+        notes.append(f"continued after {summary.resumed_at:,} rows")
     if summary.ignored_columns:
-        names = ", ".join(summary.ignored_columns)
-        out.print(f"{summary.file}: not used: {names}", markup=False, highlight=False, soft_wrap=True)
+        notes.append(f"not used: {', '.join(summary.ignored_columns)}")
     if summary.rejected:
-        out.print(f"{summary.file}: rejected rows are in {summary.rejects_file}", markup=False, highlight=False, soft_wrap=True)
+        notes.append(f"rejected rows are in {summary.rejects_file}")
+    for note in notes:
+        out.print(f"{summary.file}: {note}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _total(summaries: list[Summary]) -> dict[str, float]:
