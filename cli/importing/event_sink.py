@@ -107,7 +107,12 @@ class EventSink:
         recorded = event_log.known_ids(connection, [draft.event.event_id for draft in drafts if draft.unmatched])
         for draft in drafts:
             draft.unmatched = draft.unmatched and draft.event.event_id not in recorded
-        matched, rejects = match_refunds(batch, drafts, lambda pairs: refundable.lots(connection, pairs))
+        matched, rejects = match_refunds(
+            batch,
+            drafts,
+            lambda pairs: refundable.lots(connection, pairs),
+            lambda order_ids: orders.known_orders(connection, order_ids),
+        )
         refunded = {draft.event.refund.purchase_id for draft in matched} - {""}
         known = {draft.event.purchase.purchase_id for draft in matched}
         known |= orders.known_orders(connection, refunded - known)

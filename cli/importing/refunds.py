@@ -14,9 +14,15 @@ from shared.errors import InvalidArgument
 from shared.events.check import check_event
 
 LookUp = Callable[[Collection[Pair]], dict[Pair, list[Lot]]]
+"""Gives what is stored of customers' products and was not given back yet."""
+
+KnownOrders = Callable[[Collection[str]], set[str]]
+"""Gives those of the orders that are stored, also those that were given back in full."""
 
 
-def match_refunds(batch: RowBatch, drafts: Sequence[Draft], look_up: LookUp) -> tuple[list[Draft], list[Reject]]:
+def match_refunds(
+    batch: RowBatch, drafts: Sequence[Draft], look_up: LookUp, known_orders: KnownOrders
+) -> tuple[list[Draft], list[Reject]]:
     """Return the events with each unmatched refund as one refund per order, and the rows no order was found for.
 
     Parameters
@@ -27,14 +33,18 @@ def match_refunds(batch: RowBatch, drafts: Sequence[Draft], look_up: LookUp) -> 
         Events in order; purchases among them count for the refunds after them.
     look_up : callable
         What is stored already, by customer and product.
+    known_orders : callable
+        Which orders are stored already.
     """
-    pairs = {_pair(draft.event) for draft in drafts if draft.unmatched}
+    # Guests are nobody in particular: what one bought, another cannot give back.
+    pairs = {_pair(draft.event) for draft in drafts if draft.unmatched and draft.event.customer_id}
     lots = look_up(pairs) if pairs else {}
-    stored = {lot.order_id for some in lots.values() for lot in some}
+    counted = known_orders({draft.event.purchase.purchase_id for draft in drafts} - {""}) if pairs else set()
     matched: list[Draft] = []
     rejects: list[Reject] = []
     for draft in drafts:
-        if draft.event.WhichOneof("detail") == "purchase" and draft.event.purchase.purchase_id not in stored:
+        if pairs and draft.event.purchase.purchase_id not in counted:
+            counted.add(draft.event.purchase.purchase_id)
             _remember(draft.event, pairs, lots)
         if not draft.unmatched:
             matched.append(draft)

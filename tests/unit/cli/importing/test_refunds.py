@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import UTC, datetime
+from typing import Any
 
 from quintet.type.v1.event_pb2 import Event
 from quintet.type.v1.money_pb2 import Money
@@ -35,8 +36,12 @@ def purchase(order_id: str, at: datetime, quantity: float, customer: str = "c") 
     return Draft(event, 0, [0])
 
 
+def none_known(order_ids: Collection[str]) -> set[str]:
+    return set()
+
+
 def matched(drafts: list[Draft], stored: dict[Pair, list[Lot]] | None = None) -> list[tuple[str, str, float, int]]:
-    found, rejects = match_refunds(BATCH, drafts, lambda pairs: {} if stored is None else stored)
+    found, rejects = match_refunds(BATCH, drafts, lambda pairs: {} if stored is None else stored, none_known)
     assert rejects == []
     return [
         (
@@ -66,7 +71,7 @@ def test_a_refund_of_more_than_one_order_is_split_and_its_money_too() -> None:
 def test_orders_of_the_same_batch_count_and_are_used_up() -> None:
     drafts = [purchase("o", day(2), 3), refund(1, day(3), 2), refund(2, day(3), 1)]
     assert [order for _, order, _, _ in matched(drafts)] == ["o", "o"]
-    found, rejects = match_refunds(BATCH, [*drafts, refund(3, day(3), 1)], lambda pairs: {})
+    found, rejects = match_refunds(BATCH, [*drafts, refund(3, day(3), 1)], lambda pairs: {}, none_known)
     assert len(found) == 3
     assert [(each.line, each.row) for each in rejects] == [(4, {"n": 4})]
     assert "is more than the 0 units the customer bought before" in rejects[0].reason
@@ -74,18 +79,43 @@ def test_orders_of_the_same_batch_count_and_are_used_up() -> None:
 
 def test_an_order_that_is_stored_already_does_not_count_twice() -> None:
     stored = {("c", "p"): [Lot("o", day(2), 1)]}
-    _, rejects = match_refunds(BATCH, [purchase("o", day(2), 3), refund(1, day(3), 2)], lambda pairs: stored)
+    _, rejects = match_refunds(
+        BATCH, [purchase("o", day(2), 3), refund(1, day(3), 2)], lambda pairs: stored, lambda order_ids: {"o"}
+    )
+    assert len(rejects) == 1
+
+
+def test_an_order_that_was_given_back_in_full_does_not_count() -> None:
+    drafts = [purchase("o", day(2), 3), refund(1, day(3), 1)]
+    _, rejects = match_refunds(BATCH, drafts, lambda pairs: {}, lambda order_ids: set(order_ids))
     assert len(rejects) == 1
 
 
 def test_other_customers_orders_do_not_count() -> None:
-    _, rejects = match_refunds(BATCH, [purchase("o", day(2), 3, "d"), refund(1, day(3), 1)], lambda pairs: {})
+    _, rejects = match_refunds(
+        BATCH, [purchase("o", day(2), 3, "d"), refund(1, day(3), 1)], lambda pairs: {}, none_known
+    )
+    assert len(rejects) == 1
+
+
+def test_guests_cannot_give_back_what_others_bought() -> None:
+    guest = refund(1, day(3), 1)
+    guest.event.customer_id, guest.event.visitor_id = "", "guest:C"
+    _, rejects = match_refunds(
+        BATCH, [purchase("o", day(2), 3, ""), guest, refund(2, day(3), 1)], lambda pairs: {}, none_known
+    )
+    assert [each.line for each in rejects] == [2, 3]
+
+
+def test_a_second_piece_of_an_order_does_not_count() -> None:
+    drafts = [purchase("o", day(1), 1), purchase("o", day(2), 3), refund(1, day(3), 2)]
+    _, rejects = match_refunds(BATCH, drafts, lambda pairs: {}, none_known)
     assert len(rejects) == 1
 
 
 def test_nothing_is_looked_up_without_need() -> None:
-    def look_up(pairs: Collection[Pair]) -> dict[Pair, list[Lot]]:
+    def look_up(_: Collection[object]) -> Any:
         raise AssertionError("looked up")
 
     drafts = [purchase("o", day(2), 3)]
-    assert match_refunds(BATCH, drafts, look_up) == (drafts, [])
+    assert match_refunds(BATCH, drafts, look_up, look_up) == (drafts, [])
