@@ -21,7 +21,9 @@ from shared.rpc.status import from_rpc_error
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
-out = Console()
+WIDTH_WITHOUT_TERMINAL = 140
+
+out = Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
 err = Console(stderr=True)
 
 

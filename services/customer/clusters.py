@@ -2,16 +2,17 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from services.customer.behaviour import FEATURES
 from services.customer.naming import distinctive, names_of
 from services.customer.state import State, require_format
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
 
 FloatArray = NDArray[np.float64]
 
@@ -156,13 +157,17 @@ def _sample(rows: FloatArray, seed: int) -> FloatArray:
     return rows[np.random.default_rng(seed).choice(len(rows), MAX_SAMPLE, replace=False)]
 
 
-def _best_mixture(rows: FloatArray, components: tuple[int, ...], seed: int) -> GaussianMixture:
+def _best_mixture(rows: FloatArray, components: tuple[int, ...], seed: int) -> "GaussianMixture":
     most = min(len(rows) // MIN_SIZE, len(np.unique(rows, axis=0)))
     counts = [count for count in components if count <= most] or [1]
     return min((_mixture(rows, count, seed) for count in counts), key=lambda mixture: float(mixture.bic(rows)))
 
 
-def _mixture(rows: FloatArray, count: int, seed: int) -> GaussianMixture:
+def _mixture(rows: FloatArray, count: int, seed: int) -> "GaussianMixture":
+    # Imported here: only fitting needs it, and it would double the start-up time of the serving agent.
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
     mixture = GaussianMixture(
         count,
         covariance_type="diag",

@@ -137,6 +137,7 @@ class RecommendationAgent:
             weights = self._weights.read(connection, weights_version)
         plan = choose(query.context.page, weights, situation.evidence)
         ranked = _ranked(serving, situation, plan, query.all_filters)
+        ranked = ranking.without_needs_met(ranked, serving.catalogue, situation.just_bought, plan.purpose.substitutes)
         rows = ranking.shortlist(ranked, serving.catalogue, plan.purpose, query.limit, SPARE)
         chosen = self._chosen(rows.tolist(), serving, situation, ranked, query)
         strategy = plan.strategy if serving.bundle else COLD_START

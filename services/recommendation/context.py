@@ -25,6 +25,8 @@ RECENT_TO_BUY_AGAIN = 2000
 """Latest interactions that are read: on most pages, and on the one that needs every rhythm."""
 SESSION_SECONDS = 4 * 3600
 """A latest session whose last interaction is older is over: nothing in it is the present."""
+JUST_BOUGHT_SECONDS = 24 * 3600
+"""How long a purchase satisfies a need: meanwhile its substitutes step back."""
 LONGEST_ABSENCE_DAYS = 60
 """Taste fades no further than this while a shopper is away: who comes back is not a stranger."""
 
@@ -53,6 +55,8 @@ class Situation:
         Rows of the products that are on the page or in the cart already.
     dismissed : ndarray of shape (n_dismissed,), int32
         Rows of the products the shopper said no to.
+    just_bought : ndarray of shape (n_just_bought,), int32
+        Rows of the products bought within the last day, or named as just bought.
     evidence : float
         How much is known of the shopper, in views.
     """
@@ -62,6 +66,7 @@ class Situation:
     bought: Rows
     here: Rows
     dismissed: Rows
+    just_bought: Rows
     evidence: float
 
     def excluded(self, only_bought: bool) -> Rows:
@@ -188,6 +193,7 @@ def _situation(serving: Serving, person: Person, query: Query, named: _Named, pa
         bought=np.concatenate([past.bought, named.purchased]),
         here=np.concatenate([current, cart, ordered]),
         dismissed=past.dismissed,
+        just_bought=np.concatenate([_lately_bought(past, clock), named.purchased]),
         evidence=_evidence(whole),
     )
 
@@ -197,6 +203,11 @@ def _order(context: Context, named: _Named, past: _Past) -> Rows:
     if context.page is Page.POST_PURCHASE and not context.purchased_product_ids:
         return past.last_order
     return named.purchased
+
+
+def _lately_bought(past: _Past, clock: int) -> Rows:
+    rows: Rows = past.products[(past.kinds == Kind.PURCHASE) & (past.times > clock - JUST_BOUGHT_SECONDS)]
+    return rows
 
 
 def _taste_clock(clock: int, times: Longs) -> int:

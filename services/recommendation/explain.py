@@ -10,6 +10,9 @@ from services.recommendation.request import Explanation
 ASSORTMENT = Explanation("unspecified", text="From our assortment")
 """The reason of a product that nobody has an opinion of, shown to fill a list."""
 
+MOST_NAMES = 2
+"""Products that a sentence names; the ids name all."""
+
 _SENTENCES = {
     ReasonKind.BECAUSE_YOU_VIEWED: "Because you looked at {sources}",
     ReasonKind.BECAUSE_YOU_BOUGHT: "Because you bought {sources}",
@@ -33,7 +36,7 @@ def explained(reason: Reason | None, catalogue: Catalogue, groups: GroupCodes, s
     if reason is None:
         return ASSORTMENT
     ids = tuple(catalogue.external_ids[row] for row in reason.products)
-    names = [catalogue.names[row] for row in reason.products]
+    names = list(dict.fromkeys(catalogue.names[row] for row in reason.products))[:MOST_NAMES]
     group = groups.describe(*reason.group) if reason.group else ""
     return Explanation(reason.kind.value, ids, group, _sentence(reason, names, groups, search))
 

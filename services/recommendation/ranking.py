@@ -22,6 +22,10 @@ SMALLEST_POOL = 60
 POOL_PER_PLACE = 4
 MATCHING = 0.5
 """Share of a search from which a product matches it."""
+ALIKE = 0.8
+"""Cosine from which a product can stand in for another of its category."""
+MOST_STEPPING_BACK = 500
+"""Best products among which substitutes are looked for; those behind are hardly ever shown."""
 LAST_RESORT = {"popular": 1.0}
 """Weights when every algorithm failed."""
 log = structlog.get_logger()
@@ -63,6 +67,21 @@ def rank(scorers: Mapping[str, Scorer], weights: Mapping[str, float], views: Vie
     if not scores:
         scores = {"popular": np.zeros(len(allowed), np.float32)}
     return Ranked(fuse(scores, weights, allowed=allowed), scores, allowed, failed, exhausted)
+
+
+def without_needs_met(ranked: Ranked, catalogue: Catalogue, just_bought: Rows, keep: float) -> Ranked:
+    """Return the ranking with substitutes of what was just bought stepped back: who has milk needs no other milk.
+
+    A substitute is of the same category and lies close in the embedding space. Its score is multiplied by `keep`.
+    """
+    if not len(just_bought) or keep == 1.0:
+        return ranked
+    rows = ranked.fused.top(MOST_STEPPING_BACK)
+    alike = catalogue.embeddings[rows] @ catalogue.embeddings[just_bought].T >= ALIKE
+    alike &= catalogue.category[rows][:, None] == catalogue.category[just_bought][None, :]
+    scores = ranked.fused.scores.copy()
+    scores[rows[alike.any(axis=1)]] *= keep
+    return replace(ranked, fused=replace(ranked.fused, scores=scores))
 
 
 def shortlist(ranked: Ranked, catalogue: Catalogue, purpose: Purpose, limit: int, spare: int) -> Rows:

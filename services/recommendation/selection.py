@@ -43,6 +43,8 @@ class Purpose:
         Largest share of a list that one category may take while others have candidates.
     bought : bool
         Show products already bought, and only those.
+    substitutes : float
+        What the score of a product is multiplied with when it could stand in for something bought a moment ago.
     """
 
     strategy: str
@@ -51,6 +53,7 @@ class Purpose:
     trade_off: float = 0.85
     category_share: float = 1.0
     bought: bool = False
+    substitutes: float = 1.0
 
 
 PURPOSES: Mapping[Page, Purpose] = {
@@ -59,6 +62,7 @@ PURPOSES: Mapping[Page, Purpose] = {
         base={"new_arrivals": 0.03, "trending": 0.03, "popular_in_group": 0.04},
         trade_off=0.8,
         category_share=0.5,
+        substitutes=0.5,
     ),
     Page.PRODUCT: Purpose(
         "related",
@@ -76,6 +80,7 @@ PURPOSES: Mapping[Page, Purpose] = {
         "post_purchase",
         base={"complementary": 0.8},
         emphasis={"session_knn": 2.0, "transitions": 2.0, "content": 0.5},
+        substitutes=0.3,
     ),
     Page.BUY_AGAIN: Purpose("buy_again", base={"repurchase": 1.0}, trade_off=1.0, bought=True),
 }

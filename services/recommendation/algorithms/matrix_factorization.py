@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils.extmath import randomized_svd
 
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Rows, as_csr
 from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, ReasonKind, Shopper
@@ -73,6 +72,9 @@ class MatrixFactorization(Algorithm):
         size = min(self.embedding_size, *x.shape)
         if size == 0 or x.nnz == 0:
             return np.zeros((x.shape[1], 0), dtype=np.float32)
+        # Imported here: only training needs it, and it would double the start-up time of the serving agent.
+        from sklearn.utils.extmath import randomized_svd
+
         _, _, vt = randomized_svd(x, size, n_iter=5, random_state=self.seed)
         return np.ascontiguousarray(vt.T, dtype=np.float32)
 

@@ -16,7 +16,7 @@ GROUPS = GroupCodes({"region": ("North", "South"), "age": ("25-34",)})
     [
         (Reason(ReasonKind.BECAUSE_YOU_VIEWED, (0,)), ("p1",), "", "Because you looked at Tea"),
         (Reason(ReasonKind.BECAUSE_YOU_BOUGHT, (1, 0)), ("p2", "p1"), "", "Because you bought Pot and Tea"),
-        (Reason(ReasonKind.BOUGHT_TOGETHER, (2, 1, 0)), ("p3", "p2", "p1"), "", "Goes with Cup, Pot and Tea"),
+        (Reason(ReasonKind.BOUGHT_TOGETHER, (2, 1, 0)), ("p3", "p2", "p1"), "", "Goes with Cup and Pot"),
         (Reason(ReasonKind.SIMILAR_TO, (0,)), ("p1",), "", "Similar to Tea"),
         (Reason(ReasonKind.OFTEN_NEXT, (0,)), ("p1",), "", "Often chosen after Tea"),
         (Reason(ReasonKind.FITS_YOUR_TASTE, (0,)), ("p1",), "", "Fits your taste, like Tea"),
