@@ -1,24 +1,17 @@
 """The example clients: the same journey, step by step and field by field, in every language."""
 
-import json
-import os
-import shutil
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from shared.db.engine import Database
 from shared.db.migrate import migrate
 from tests.e2e import fake_coordinator, small_shop
+from tests.support.clients import BUILDERS, play, run
 from tests.support.cluster import coordinator_stub, running_cluster
 
-CLIENTS = Path(__file__).resolve().parents[2] / "examples" / "clients"
 LONGEST_RUN_SECONDS = 5.0
 
 ANSWER = ["strategy", "fallbacks", "recommendations"]
@@ -62,8 +55,7 @@ StartCoordinator = Callable[..., str]
 )
 def client(request: pytest.FixtureRequest) -> list[str]:
     """The command that runs the client of one language, built."""
-    builders = {"python": python_client, "node": node_client, "go": go_client}
-    return builders[request.param]()
+    return BUILDERS[request.param]()
 
 
 @pytest.fixture
@@ -175,53 +167,3 @@ def test_people_get_lines_and_tables(client: list[str], start_coordinator: Start
         "    Roasted coffee p-1                3.99 USD     popularity        0.5     Popular with other" in done.stdout
     )
     assert "segments=new_customers 0.9" in done.stdout
-
-
-def play(client: list[str], address: str, *options: str) -> tuple[subprocess.CompletedProcess[str], list[Any]]:
-    """Run the journey against `address` and return the process and its JSON lines."""
-    done = run([*client, "--address", address, "--json", *options])
-    return done, [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def run(command: list[str], environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, env=own | (environment or {})
-    )
-
-
-def python_client() -> list[str]:
-    return [sys.executable, str(CLIENTS / "python" / "journey.py")]
-
-
-def node_client() -> list[str]:
-    require("node", "npm")
-    folder = CLIENTS / "node"
-    installed = folder / "node_modules" / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < (folder / "package-lock.json").stat().st_mtime:
-        build(["npm", "ci", "--ignore-scripts"], folder)
-    return ["node", str(folder / "journey.js")]
-
-
-def go_client() -> list[str]:
-    require("go")
-    folder = CLIENTS / "go"
-    build(["go", "generate"], folder)
-    build(["go", "build", "-o", ".build/journey", "."], folder)
-    return [str(folder / ".build" / "journey")]
-
-
-def require(*tools: str) -> None:
-    """Skip where a tool is missing; in CI, fail."""
-    missing = [tool for tool in tools if shutil.which(tool) is None]
-    if missing:
-        message = f"not installed: {', '.join(missing)}"
-        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
-
-
-def build(command: list[str], folder: Path) -> None:
-    environment = os.environ | {"PYTHON": sys.executable}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False
-    )
-    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
