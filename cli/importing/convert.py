@@ -77,10 +77,10 @@ def value_of(name: str, convert: Callable[..., T], value: Any, *more: Any) -> T:
         raise InvalidArgument.of(name, value, "must be a single value") from None
 
 
-def set_time(timestamp: Timestamp, micros: int, shift_seconds: int = 0) -> None:
-    """Set a protobuf time from microseconds since 1970, moved by `shift_seconds`."""
+def set_time(timestamp: Timestamp, micros: int) -> None:
+    """Set a protobuf time from microseconds since 1970."""
     seconds, rest = divmod(micros, MICROS_A_SECOND)
-    timestamp.seconds = seconds + shift_seconds
+    timestamp.seconds = seconds
     timestamp.nanos = rest * 1000
 
 

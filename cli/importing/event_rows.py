@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from quintet.type.v1.event_pb2 import Event, PageType
 
 from cli.importing import event_types, values
-from cli.importing.convert import Options, value_of
+from cli.importing.convert import Options, attributes_of, value_of
 from shared.errors import InvalidArgument
 from shared.events.check import MAX_QUANTITY, check_id
 
@@ -34,6 +34,7 @@ class EventRow(NamedTuple):
     query: Any = None
     category: Any = None
     page_type: Any = None
+    attributes: Any = None
 
 
 class Goods(NamedTuple):
@@ -47,7 +48,10 @@ class Goods(NamedTuple):
 
 def event_rows(columns: Mapping[str, Sequence[Any]], size: int) -> Iterator[EventRow]:
     """Yield `size` rows from values by column name; columns that are not there give None."""
+    attributes = {name: column for name, column in columns.items() if name.startswith("attributes.")}
     given = [columns.get(name) or repeat(None, size) for name in EventRow._fields]
+    if attributes:
+        given[-1] = [attributes_of(attributes, "attributes.", index) for index in range(size)]
     return map(EventRow._make, zip(*given, strict=True))
 
 
@@ -77,6 +81,7 @@ class EventBuilder:
             customer_id=_id("customer_id", row.customer_id),
             visitor_id=_id("visitor_id", row.visitor_id),
             session_id=_id("session_id", row.session_id),
+            attributes=row.attributes,
         )
         if not event.customer_id and not event.visitor_id:
             event.visitor_id = self._guest(row)
@@ -210,8 +215,11 @@ def add_line(event: Event, goods: Goods) -> None:
     if goods.amount is None:
         lines.add(product_id=goods.product_id, quantity=goods.quantity)
         return
-    if lines and lines[0].amount.currency_code not in ("", goods.currency):
-        raise InvalidArgument.of("currency", goods.currency, f"the order is in {lines[0].amount.currency_code}")
+    currency = lines[0].amount.currency_code if lines else ""
+    if currency != goods.currency:
+        currency = next((line.amount.currency_code for line in lines if line.HasField("amount")), goods.currency)
+        if currency != goods.currency:
+            raise InvalidArgument.of("currency", goods.currency, f"the order is in {currency}")
     amount = lines.add(product_id=goods.product_id, quantity=goods.quantity).amount
     amount.currency_code, amount.amount_minor = goods.currency, goods.amount
 

@@ -9,7 +9,7 @@ from quintet.type.v1.event_pb2 import Event
 
 from cli.importing import event_types, values
 from cli.importing.batch import RowBatch
-from cli.importing.convert import Options, Reject, attributes_of, rejected, set_time, value_of
+from cli.importing.convert import Options, Reject, rejected, set_time, value_of
 from cli.importing.event_rows import EventBuilder, EventRow, add_line, event_rows
 from shared.errors import InvalidArgument
 from shared.events.check import MAX_ID, check_event
@@ -26,8 +26,6 @@ class Draft:
     ----------
     event : Event
         The event.
-    micros : int
-        When it happened, as the file says, in microseconds since 1970.
     rows : list of int
         The rows of the batch it was made of.
     by_line : bool
@@ -37,7 +35,6 @@ class Draft:
     """
 
     event: Event
-    micros: int
     rows: list[int]
     by_line: bool = False
     unmatched: bool = False
@@ -101,7 +98,6 @@ class EventConverter:
         """
         found = Converted()
         order = _Order()
-        attributes = {name: column for name, column in columns.items() if name.startswith("attributes.")}
         for index, row in enumerate(event_rows(columns, len(batch))):
             try:
                 if index in batch.faults:
@@ -109,14 +105,11 @@ class EventConverter:
                 order = self._order_of(row, order)
                 draft = self._take(row, index, order)
                 if draft is not None:
-                    if attributes:
-                        draft.event.attributes.update(attributes_of(attributes, "attributes.", index))
                     found.drafts.append(draft)
             except InvalidArgument as error:
                 found.rejects.append(rejected(batch, index, error.message))
             except UnicodeError:
                 found.rejects.append(rejected(batch, index, "the row is not UTF-8 text"))
-        found.drafts = [draft for draft in found.drafts if self._finish(draft, batch, found.rejects)]
         return found
 
     def _order_of(self, row: EventRow, order: _Order) -> _Order:
@@ -138,8 +131,7 @@ class EventConverter:
             return None
         kind = self._types.of(value_of("event_type", values.text, row.event_type))
         if kind != event_types.PURCHASE:
-            event, micros = self._builder.build(kind, row)
-            return Draft(event, micros, [index])
+            return Draft(self._completed(*self._builder.build(kind, row)), [index])
         if self._builder.returned(row):
             return self._refund(row, index, order)
         open_purchase = order.open() if row.items is None else None
@@ -150,12 +142,12 @@ class EventConverter:
 
     def _purchase(self, row: EventRow, index: int, order: _Order) -> Draft:
         event, micros = self._builder.build(event_types.PURCHASE, row)
-        draft = Draft(event, micros, [index], by_line=row.items is None)
+        if order.purchases:
+            event.purchase.purchase_id = f"{order.order_id}#{len(order.purchases) + 1}"
+        draft = Draft(self._completed(event, micros), [index], by_line=row.items is None)
         if order.order_id and draft.by_line:
             order.purchases.append(draft)
             order.first = row
-            if len(order.purchases) > 1:
-                event.purchase.purchase_id = f"{order.order_id}#{len(order.purchases)}"
         return draft
 
     def _refund(self, row: EventRow, index: int, order: _Order) -> Draft:
@@ -163,7 +155,7 @@ class EventConverter:
         event.refund.purchase_id = ""
         if not event.event_id and order.order_id:
             event.event_id = short_id(f"refund:{order.order_id}:{order.rows}")
-        return Draft(event, micros, [index], unmatched=True)
+        return Draft(self._completed(event, micros, check=False), [index], unmatched=True)
 
     def _add_line(self, draft: Draft, row: EventRow, index: int) -> None:
         customer_id = value_of("customer_id", values.text, row.customer_id)
@@ -173,23 +165,18 @@ class EventConverter:
         add_line(draft.event, self._builder.bought(row))
         draft.rows.append(index)
 
-    def _finish(self, draft: Draft, batch: RowBatch, rejects: list[Reject]) -> bool:
-        """Give the event its id and time and check it; when it breaks a rule, reject its rows and return False."""
-        event = draft.event
-        set_time(event.event_time, draft.micros)
+    def _completed(self, event: Event, micros: int, *, check: bool = True) -> Event:
+        """Give an event its time and id, and check it. Lines that join an order later are checked one by one."""
+        set_time(event.event_time, micros)
         if not event.event_id:
             event.event_id = derived_id(event)
         if event.WhichOneof("detail") == event_types.PURCHASE and not event.purchase.purchase_id:
             event.purchase.purchase_id = event.event_id
+        # Only now: ids must not depend on when a file is imported.
         event.event_time.seconds += self._options.shift_seconds
-        if draft.unmatched:
-            return True
-        try:
+        if check:
             check_event(event)
-        except InvalidArgument as error:
-            rejects.extend(rejected(batch, index, error.message) for index in draft.rows)
-            return False
-        return True
+        return event
 
 
 def derived_id(event: Event) -> str:

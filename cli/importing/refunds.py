@@ -100,7 +100,7 @@ def _split(draft: Draft, parts: Sequence[tuple[Lot, float]]) -> list[Draft]:
         paid = due
         event.event_id += f".{number}" if number > 1 else ""
         check_event(event)
-        drafts.append(Draft(event, draft.micros, draft.rows if number == 1 else []))
+        drafts.append(Draft(event, draft.rows if number == 1 else []))
     for lot, units in parts:
         lot.left -= units
     return drafts

@@ -159,6 +159,24 @@ def test_the_rows_of_an_order_agree(change: dict[str, Any], reason: str) -> None
     assert len(found.drafts[0].event.purchase.items) == 1
 
 
+def test_the_currency_of_an_order_is_that_of_its_first_amount() -> None:
+    found = convert(
+        [
+            {**LINE, "product_id": "p"},
+            {**LINE, "product_id": "q", "amount": 1, "currency": "EUR"},
+            {**LINE, "product_id": "r", "amount": 1},
+        ]
+    )
+    assert [each.reason for each in found.rejects] == ["currency: the order is in EUR, got 'USD'"]
+    assert len(found.drafts[0].rows) == 2
+
+
+def test_an_order_whose_time_is_wrong_is_lost_line_by_line() -> None:
+    found = convert([{**LINE, "product_id": name, "timestamp": "2999-01-01"} for name in ("p", "q")])
+    assert found.drafts == []
+    assert [each.line for each in found.rejects] == [2, 3]
+
+
 def test_equal_values_written_differently_are_one_order() -> None:
     found = convert(
         [

@@ -25,7 +25,7 @@ def refund(row: int, at: datetime, quantity: float, amount: int | None = None) -
     event.refund.items.add(product_id="p", quantity=quantity)
     if amount is not None:
         event.refund.amount.CopyFrom(Money(currency_code="USD", amount_minor=amount))
-    return Draft(event, 0, [row], unmatched=True)
+    return Draft(event, [row], unmatched=True)
 
 
 def purchase(order_id: str, at: datetime, quantity: float, customer: str = "c") -> Draft:
@@ -33,7 +33,7 @@ def purchase(order_id: str, at: datetime, quantity: float, customer: str = "c") 
     event.event_time.FromDatetime(at)
     event.purchase.purchase_id = order_id
     event.purchase.items.add(product_id="p", quantity=quantity)
-    return Draft(event, 0, [0])
+    return Draft(event, [0])
 
 
 def none_known(order_ids: Collection[str]) -> set[str]:
