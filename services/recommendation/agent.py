@@ -137,7 +137,9 @@ class RecommendationAgent:
             weights = self._weights.read(connection, weights_version)
         plan = choose(query.context.page, weights, situation.evidence)
         ranked = _ranked(serving, situation, plan, query.all_filters)
-        ranked = ranking.without_needs_met(ranked, serving.catalogue, situation.just_bought, plan.purpose.substitutes)
+        ranked = ranking.stepped_back(
+            ranked, serving.catalogue, plan.purpose, situation.just_bought, situation.views.whole.present
+        )
         rows = ranking.shortlist(ranked, serving.catalogue, plan.purpose, query.limit, SPARE)
         chosen = self._chosen(rows.tolist(), serving, situation, ranked, query)
         strategy = plan.strategy if serving.bundle else COLD_START
@@ -180,7 +182,7 @@ def _ranked(serving: Serving, situation: Situation, plan: Plan, filters: Filters
 
 def _explained(row: int, product: CatalogueEntry, serving: Serving, situation: Situation, ranked: Ranked) -> _Chosen:
     reason = ranking.explain(ranked, serving.scorers, situation.views, row)
-    explanation = explained(reason, serving.catalogue, serving.groups, situation.views.search)
+    explanation = explained(reason, serving.catalogue, serving.groups, situation.views.search, row)
     return _Chosen(row, product, float(ranked.fused.scores[row]), ranked.fused.contributions(row), explanation)
 
 

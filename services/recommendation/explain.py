@@ -31,13 +31,17 @@ _PLAIN = {
 _GROUPS = {"region": "Popular in your region ({label})", "age": "Popular with customers aged {label}"}
 
 
-def explained(reason: Reason | None, catalogue: Catalogue, groups: GroupCodes, search: str = "") -> Explanation:
-    """Return a reason as ids and a sentence; `ASSORTMENT` for none."""
+def explained(
+    reason: Reason | None, catalogue: Catalogue, groups: GroupCodes, search: str = "", row: int = -1
+) -> Explanation:
+    """Return why the product at `row` is recommended, as ids and a sentence; `ASSORTMENT` for no reason."""
     if reason is None:
         return ASSORTMENT
     ids = tuple(catalogue.external_ids[row] for row in reason.products)
     names = list(dict.fromkeys(catalogue.names[row] for row in reason.products))[:MOST_NAMES]
     group = groups.describe(*reason.group) if reason.group else ""
+    if reason.kind is ReasonKind.BECAUSE_YOU_VIEWED and reason.products == (row,):
+        return Explanation(reason.kind.value, ids, text="You looked at it a moment ago")
     return Explanation(reason.kind.value, ids, group, _sentence(reason, names, groups, search))
 
 

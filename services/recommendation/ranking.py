@@ -10,7 +10,7 @@ import numpy as np
 import structlog
 
 from services.recommendation.algorithms.arrays import FloatArray, Mask, Rows
-from services.recommendation.algorithms.base import Reason
+from services.recommendation.algorithms.base import Reason, ReasonKind
 from services.recommendation.algorithms.diversity import rerank
 from services.recommendation.algorithms.fusion import Fused, fuse
 from services.recommendation.catalogue import Catalogue
@@ -69,18 +69,18 @@ def rank(scorers: Mapping[str, Scorer], weights: Mapping[str, float], views: Vie
     return Ranked(fuse(scores, weights, allowed=allowed), scores, allowed, failed, exhausted)
 
 
-def without_needs_met(ranked: Ranked, catalogue: Catalogue, just_bought: Rows, keep: float) -> Ranked:
-    """Return the ranking with substitutes of what was just bought stepped back: who has milk needs no other milk.
+def stepped_back(ranked: Ranked, catalogue: Catalogue, purpose: Purpose, just_bought: Rows, seen: Rows) -> Ranked:
+    """Return the ranking with less of what this shopper needs least now.
 
-    A substitute is of the same category and lies close in the embedding space. Its score is multiplied by `keep`.
+    Who just bought milk needs no other milk: substitutes of `just_bought` (of the same category and close in the
+    embedding space) keep the share `purpose.substitutes` of their score. Who looked at a product a moment ago knows
+    it: what was `seen` keeps the share `purpose.seen`.
     """
-    if not len(just_bought) or keep == 1.0:
-        return ranked
     rows = ranked.fused.top(MOST_STEPPING_BACK)
-    alike = catalogue.embeddings[rows] @ catalogue.embeddings[just_bought].T >= ALIKE
-    alike &= catalogue.category[rows][:, None] == catalogue.category[just_bought][None, :]
+    keep = np.where(_substitutes(catalogue, rows, just_bought), purpose.substitutes, 1.0)
+    keep *= np.where(np.isin(rows, seen), purpose.seen, 1.0)
     scores = ranked.fused.scores.copy()
-    scores[rows[alike.any(axis=1)]] *= keep
+    scores[rows] *= keep.astype(np.float32)
     return replace(ranked, fused=replace(ranked.fused, scores=scores))
 
 
@@ -111,8 +111,23 @@ def explain(ranked: Ranked, scorers: Mapping[str, Scorer], views: Views, row: in
             FALLBACKS.labels("recommendation", f"explanation_failed:{name}").inc()
             continue
         if reason is not None:
-            return reason
+            return _not_itself(reason, row)
     return None
+
+
+def _not_itself(reason: Reason, row: int) -> Reason:
+    """Return the reason without the product itself among its sources; that alone means that it was looked at."""
+    sources = tuple(source for source in reason.products if source != row)
+    if sources == reason.products or reason.kind is ReasonKind.BUY_AGAIN:
+        return reason
+    return replace(reason, products=sources) if sources else Reason(ReasonKind.BECAUSE_YOU_VIEWED, (row,))
+
+
+def _substitutes(catalogue: Catalogue, rows: Rows, bought: Rows) -> Mask:
+    """Return which of `rows` could stand in for something bought."""
+    alike = catalogue.embeddings[rows] @ catalogue.embeddings[bought].T >= ALIKE
+    alike &= catalogue.category[rows][:, None] == catalogue.category[bought][None, :]
+    return np.asarray(alike.any(axis=1))
 
 
 def _finite(scores: FloatArray) -> FloatArray:
@@ -137,12 +152,18 @@ def _diverse(fused: Fused, catalogue: Catalogue, purpose: Purpose, pool: int) ->
 
 
 def _spread(rows: Rows, catalogue: Catalogue, share: float, limit: int) -> Rows:
-    """Move what exceeds a category's share of the list behind the others."""
+    """Move what exceeds a category's share of the list behind the others, and what has the name of one before it.
+
+    To a shopper, two products of one name are the same product twice.
+    """
     most = max(2, int(np.ceil(share * limit)))
     counts: dict[int, int] = {}
+    names: set[str] = set()
     within: list[int] = []
     beyond: list[int] = []
     for row, category in zip(rows.tolist(), catalogue.category[rows].tolist(), strict=True):
         counts[category] = counts.get(category, 0) + 1
-        (within if category < 0 or counts[category] <= most else beyond).append(row)
+        repeated = catalogue.names[row] in names
+        names.add(catalogue.names[row])
+        (beyond if repeated or (category >= 0 and counts[category] > most) else within).append(row)
     return np.array(within + beyond, dtype=np.int32)

@@ -44,7 +44,9 @@ class Purpose:
     bought : bool
         Show products already bought, and only those.
     substitutes : float
-        What the score of a product is multiplied with when it could stand in for something bought a moment ago.
+        Share of its score that a product keeps when it could stand in for something bought a moment ago.
+    seen : float
+        Share of its score that a product keeps when the shopper looked at it in this session.
     """
 
     strategy: str
@@ -54,6 +56,7 @@ class Purpose:
     category_share: float = 1.0
     bought: bool = False
     substitutes: float = 1.0
+    seen: float = 1.0
 
 
 PURPOSES: Mapping[Page, Purpose] = {
@@ -62,12 +65,14 @@ PURPOSES: Mapping[Page, Purpose] = {
         base={"new_arrivals": 0.03, "trending": 0.03, "popular_in_group": 0.04},
         trade_off=0.8,
         category_share=0.5,
-        substitutes=0.5,
+        substitutes=0.25,
+        seen=0.6,
     ),
     Page.PRODUCT: Purpose(
         "related",
         base={"similar": 0.5, "complementary": 0.3},
         emphasis={"transitions": 3.0, "session_knn": 2.0, "matrix_factorization": 0.5, "ease": 0.5},
+        seen=0.6,
     ),
     Page.CATEGORY: Purpose("category", base={"popular_in_group": 0.05, "new_arrivals": 0.05}),
     Page.CART: Purpose(
@@ -80,7 +85,7 @@ PURPOSES: Mapping[Page, Purpose] = {
         "post_purchase",
         base={"complementary": 0.8},
         emphasis={"session_knn": 2.0, "transitions": 2.0, "content": 0.5},
-        substitutes=0.3,
+        substitutes=0.25,
     ),
     Page.BUY_AGAIN: Purpose("buy_again", base={"repurchase": 1.0}, trade_off=1.0, bought=True),
 }

@@ -1,40 +1,105 @@
-"""What could stand in for something bought a moment ago steps back."""
+"""What a shopper needs least now steps back: substitutes of what was just bought, and what was just looked at."""
 
 import numpy as np
+import pytest
 
-from services.recommendation.algorithms.arrays import FloatArray
+from services.recommendation import ranking
+from services.recommendation.algorithms.arrays import FloatArray, Rows
+from services.recommendation.algorithms.base import Reason, ReasonKind
 from services.recommendation.algorithms.fusion import fuse
+from services.recommendation.algorithms.shopper import Shopper
 from services.recommendation.catalogue import Catalogue
-from services.recommendation.ranking import Ranked, without_needs_met
+from services.recommendation.explain import explained
+from services.recommendation.groups import GroupCodes
+from services.recommendation.ranking import Ranked, stepped_back
+from services.recommendation.scorers import Views
+from services.recommendation.selection import Purpose
 from tests.unit.recommendation.small import catalogue, entry
 
 MILK, OTHER_MILK, CREAM, BREAD = range(4)
 SCORES: FloatArray = np.array([4.0, 3.0, 2.0, 1.0], dtype=np.float32)
+PURPOSE = Purpose("test", substitutes=0.5, seen=0.25)
 
 
-def shelf() -> Catalogue:
+def shelf(*names: str) -> Catalogue:
     """Two milks close to each other, a cream in the same category but far off, and bread that lies close to milk."""
-    names = ("Dairy", "Dairy", "Dairy", "Bakery")
-    plain = catalogue(*(entry(key, category=name) for key, name in enumerate(names, start=1)))
+    categories = ("Dairy", "Dairy", "Dairy", "Bakery")
+    called = names or ("Milk", "Other milk", "Cream", "Bread")
+    entries = (entry(key, category=categories[key - 1], name=called[key - 1]) for key in range(1, 5))
     vectors = np.array([[1, 0], [0.95, 0.312], [0, 1], [1, 0]], dtype=np.float32)
-    return plain.with_embeddings("space", np.arange(1, 5), vectors)
+    return catalogue(*entries).with_embeddings("space", np.arange(1, 5), vectors)
 
 
 def ranked() -> Ranked:
     scores = {"popular": SCORES}
-    allowed = np.ones(4, dtype=bool)
-    return Ranked(fuse(scores, {"popular": 1.0}), scores, allowed, ())
+    return Ranked(fuse(scores, {"popular": 1.0}), scores, np.ones(4, dtype=bool), ())
 
 
-def test_substitutes_step_back_and_nothing_else_does() -> None:
+def rows(*numbers: int) -> Rows:
+    return np.array(numbers, dtype=np.int32)
+
+
+@pytest.mark.parametrize(
+    ("bought", "seen", "kept"),
+    [
+        (rows(MILK), rows(), [0.5, 0.5, 1.0, 1.0]),
+        (rows(), rows(BREAD), [1.0, 1.0, 1.0, 0.25]),
+        (rows(MILK), rows(OTHER_MILK), [0.5, 0.125, 1.0, 1.0]),
+        (rows(), rows(), [1.0, 1.0, 1.0, 1.0]),
+    ],
+)
+def test_what_is_needed_least_steps_back(bought: Rows, seen: Rows, kept: list[float]) -> None:
     before = ranked()
-    after = without_needs_met(before, shelf(), np.array([MILK], dtype=np.int32), keep=0.5)
-    change = after.fused.scores / before.fused.scores
-    assert np.allclose(change, [0.5, 0.5, 1.0, 1.0])
+    after = stepped_back(before, shelf(), PURPOSE, bought, seen)
+    assert np.allclose(after.fused.scores / before.fused.scores, kept)
     assert np.allclose(before.fused.scores, ranked().fused.scores)
 
 
-def test_without_a_purchase_or_a_penalty_nothing_changes() -> None:
-    before = ranked()
-    assert without_needs_met(before, shelf(), np.empty(0, dtype=np.int32), keep=0.5) is before
-    assert without_needs_met(before, shelf(), np.array([MILK], dtype=np.int32), keep=1.0) is before
+def test_a_name_is_not_shown_twice_while_there_are_others() -> None:
+    twice = shelf("Milk", "Milk", "Cream", "Bread")
+    assert ranking.shortlist(ranked(), twice, Purpose("test", trade_off=1.0), limit=3, spare=1).tolist() == [
+        MILK,
+        CREAM,
+        BREAD,
+        OTHER_MILK,
+    ]
+
+
+class Because:
+    """A scorer that gives its reason."""
+
+    def __init__(self, reason: Reason) -> None:
+        self.reason = reason
+
+    def score(self, views: Views) -> FloatArray:
+        return SCORES
+
+    def explain(self, views: Views, row: int) -> Reason:
+        return self.reason
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected", "text"),
+    [
+        (
+            Reason(ReasonKind.FITS_YOUR_TASTE, (MILK, CREAM)),
+            Reason(ReasonKind.FITS_YOUR_TASTE, (CREAM,)),
+            "Fits your taste, like Cream",
+        ),
+        (
+            Reason(ReasonKind.FITS_YOUR_TASTE, (MILK,)),
+            Reason(ReasonKind.BECAUSE_YOU_VIEWED, (MILK,)),
+            "You looked at it a moment ago",
+        ),
+        (
+            Reason(ReasonKind.BUY_AGAIN, (MILK,)),
+            Reason(ReasonKind.BUY_AGAIN, (MILK,)),
+            "You bought it before, it may be time for more",
+        ),
+    ],
+)
+def test_a_product_is_not_its_own_reason(reason: Reason, expected: Reason, text: str) -> None:
+    views = Views(Shopper(0), 4, 0)
+    found = ranking.explain(ranked(), {"popular": Because(reason)}, views, MILK)
+    assert found == expected
+    assert explained(found, shelf(), GroupCodes({}), row=MILK).text == text
