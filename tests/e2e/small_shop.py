@@ -20,7 +20,7 @@ JOB_SECONDS = 120.0
 
 def fill(stub: CoordinatorServiceStub, seed: int = 1) -> None:
     """Add products, customers and events, wait until every agent has applied them, then relate products and train."""
-    rng = random.Random(seed)  # a reproducible shop, not a secret
+    rng = seeded(seed)
     stub.BatchUpsertProducts(pb.BatchUpsertProductsRequest(products=products(rng)), timeout=CALL_SECONDS)
     stub.BatchUpsertCustomers(pb.BatchUpsertCustomersRequest(customers=customers(rng)), timeout=CALL_SECONDS)
     answer = stub.BatchRecordEvents(pb.BatchRecordEventsRequest(events=events(rng)), timeout=CALL_SECONDS)
@@ -28,6 +28,11 @@ def fill(stub: CoordinatorServiceStub, seed: int = 1) -> None:
     wait_until_applied(stub)
     finish(stub, stub.RefreshCatalog(pb.RefreshCatalogRequest(), timeout=CALL_SECONDS).job)
     finish(stub, stub.TrainModels(pb.TrainModelsRequest(), timeout=CALL_SECONDS).job)
+
+
+def seeded(seed: int = 1) -> random.Random:
+    """Return the chance that makes the shop."""
+    return random.Random(seed)  # a reproducible shop, not a secret
 
 
 def products(rng: random.Random) -> list[product_pb2.Product]:

@@ -56,7 +56,7 @@ func (r report) done(step string, facts fields) {
 	}
 	fmt.Printf("%-20s %s\n", step, strings.Join(line, "  "))
 	for _, each := range shown {
-		fmt.Printf("    %-32.32s  %-11.11s  %-16.16s  %-6v  %.50s\n",
+		fmt.Printf("    %-32.32s  %-11.11s  %-16.16s  %-6v  %.70s\n",
 			each.ProductName, each.Price, each.Algorithm, each.Score, each.Reason)
 	}
 }

@@ -1,6 +1,6 @@
 // What the journey prints: a line and a table a step for people, or one JSON object a line for programs.
 
-const COLUMNS = { product_name: 32, price: 11, algorithm: 16, score: 6, reason: 50 };
+const COLUMNS = { product_name: 32, price: 11, algorithm: 16, score: 6, reason: 70 };
 
 export class Report {
   #asJson;

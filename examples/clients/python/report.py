@@ -4,7 +4,7 @@ import json
 import sys
 from typing import Any
 
-COLUMNS = (("product_name", 32), ("price", 11), ("algorithm", 16), ("score", 6), ("reason", 50))
+COLUMNS = (("product_name", 32), ("price", 11), ("algorithm", 16), ("score", 6), ("reason", 70))
 
 
 class Report:

@@ -315,7 +315,7 @@ def test_a_broken_payload_is_stepped_over_and_the_rest_applied(log: Log) -> None
 
 def random_life(log: Log, seed: int) -> None:
     """Two customers see, click, cart, buy and return at random, events up to a day out of order."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     with log.database.write() as connection:
         open_shop(connection)
         keys = [
