@@ -1,0 +1,34 @@
+# One image for every agent; the command says which one it is:
+#   docker run quintet python -m services.recommendation.server
+# It has Python, the pinned dependencies and Quintet, and runs as a user without rights.
+ARG BASE=python:3.11-slim-bookworm
+
+FROM ${BASE} AS build
+# To build without a package index, fill deploy/wheels (docs/containers.md) and pass --build-arg PIP_NO_INDEX=true.
+ARG PIP_NO_INDEX=false
+ENV PIP_NO_CACHE_DIR=true PIP_DISABLE_PIP_VERSION_CHECK=true PIP_FIND_LINKS=/wheels
+WORKDIR /source
+RUN python3 -m venv /opt/tools && python3 -m venv --without-pip /opt/quintet
+COPY requirements/build.lock requirements/runtime.lock requirements/
+RUN --mount=type=bind,source=deploy/wheels,target=/wheels \
+    /opt/tools/bin/pip install --require-hashes -r requirements/build.lock \
+    && /opt/tools/bin/pip --python /opt/quintet/bin/python install --require-hashes -r requirements/runtime.lock \
+    && find /opt/quintet -type d \( -name tests -o -name include \) -prune -exec rm -r {} +
+COPY pyproject.toml README.md LICENSE ./
+COPY shared shared
+COPY services services
+COPY cli cli
+RUN /opt/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /source/dist . \
+    && /opt/tools/bin/pip --python /opt/quintet/bin/python install --no-deps --no-index dist/*.whl
+
+FROM ${BASE}
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin quintet \
+    && install --directory --owner quintet --group quintet /data
+COPY --from=build /opt/quintet /opt/quintet
+ENV PATH=/opt/quintet/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    OPENBLAS_NUM_THREADS=1 \
+    QUINTET_BIND_HOST=0.0.0.0
+USER 10001:10001
+WORKDIR /data
+CMD ["quintet", "--help"]

@@ -1,0 +1,160 @@
+"""What must hold of the running containers. Each check raises AssertionError, or says what it saw."""
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import grpc
+import pytest
+from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.coordinator.v1.coordinator_service_pb2_grpc import CoordinatorServiceStub
+from quintet.type.v1.customer_pb2 import Customer
+
+from deploy.compose_test.stack import Stack
+from tests.e2e import small_shop
+from tests.support.clients import BUILDERS, play
+from tests.support.cluster import coordinator_stub
+from tests.support.under_fire import PATIENCE_SECONDS, Senders, Traffic, seconds_until_whole
+
+Say = Callable[[str], None]
+
+EVENTS = 300
+PAUSE_SECONDS = 0.3  # four senders make about thirteen events a second, so that every kill falls among them
+UNDER_FIRE = [f"under-fire-{number}" for number in range(10)]
+READERS = 2
+REPLICAS = 3
+CALLS_SERVED = """
+import urllib.request
+text = urllib.request.urlopen("http://127.0.0.1:9093/metrics").read().decode()
+print(sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("quintet_rpc_seconds_count")))
+"""
+
+
+def fill(stack: Stack, say: Say) -> None:
+    """Give the shop a catalogue, customers and history, and train."""
+    with coordinator_stub(stack.address) as stub:
+        small_shop.fill(stub)
+        rows = {table.table: table.rows for table in _status(stub).tables}
+    say(", ".join(f"{count} {table}" for table, count in rows.items()))
+
+
+def journeys(stack: Stack, say: Say, languages: Sequence[str] = tuple(BUILDERS)) -> None:
+    """Play the shopper's journey from outside with the example clients whose toolchain is here."""
+    for language in languages:
+        try:
+            command = BUILDERS[language]()
+        except pytest.skip.Exception as skipped:
+            say(f"{language}: {skipped}")
+            continue
+        done, steps = play(command, stack.address)
+        assert done.returncode == 0, f"{language}: {steps[-1:]} {done.stderr}"
+        fallbacks = {fallback for step in steps for fallback in step.get("fallbacks", [])}
+        assert not fallbacks, f"{language}: {fallbacks}"
+        say(f"{language}: {len(steps)} steps, none failed")
+
+
+def kills(stack: Stack, say: Say, services: Sequence[str]) -> None:
+    """Kill a container of each service in turn while events are sent: none acknowledged is lost or doubled."""
+    traffic = Traffic(EVENTS, UNDER_FIRE, [product.product_id for product in small_shop.products(small_shop.seeded())])
+    with coordinator_stub(stack.address) as stub:
+        customers = [Customer(customer_id=each) for each in UNDER_FIRE]
+        stub.BatchUpsertCustomers(pb.BatchUpsertCustomersRequest(customers=customers), timeout=30)
+    senders = Senders(stack.address, traffic, PAUSE_SECONDS)
+    senders.start()
+    for place, service in enumerate(services, 1):
+        senders.wait_for(place * EVENTS // (len(services) + 2))
+        [container] = stack.containers(service)
+        started = time.monotonic()
+        stack.kill(container)
+        seconds_until_whole(stack.address, traffic, service)
+        say(f"{service}: whole again after {time.monotonic() - started:.1f} s")
+    senders.join()
+    assert senders.errors == [], senders.errors
+    assert set(senders.acknowledged) == traffic.ids()
+    _stored_once(stack, traffic)
+    say(f"{len(senders.acknowledged)} events acknowledged = stored, each once; {senders.again} sent again")
+
+
+def scale(stack: Stack, say: Say) -> None:
+    """Run three recommendation agents: all answer, and a restart of one is not noticed by anybody who asks."""
+    started = time.monotonic()
+    with _asking(stack.address) as answers:
+        stack.up(f"--scale=recommendation={REPLICAS}")
+        say(f"{REPLICAS} replicas healthy after {time.monotonic() - started:.1f} s")
+        containers = stack.containers("recommendation")
+        assert len(containers) == REPLICAS
+        seconds = _seconds_until_all_serve(stack, containers)
+        say(f"all three answer after {seconds:.1f} s more; calls served: {_served(stack, containers)}")
+        stack.restart(containers[0])
+        say(f"one restarted, all three answer again after {_seconds_until_all_serve(stack, containers):.1f} s")
+    assert set(answers) == {"OK"}, answers
+    say(f"{answers['OK']} recommendations asked for meanwhile, none failed or fell back")
+
+
+def _status(stub: CoordinatorServiceStub) -> pb.GetStatusResponse:
+    return stub.GetStatus(pb.GetStatusRequest(), timeout=10)
+
+
+def _stored_once(stack: Stack, traffic: Traffic) -> None:
+    """Compare what is stored about the customers under fire with what was sent."""
+    rows: Counter[str] = Counter()
+    events: list[str] = []
+    with coordinator_stub(stack.address) as stub:
+        small_shop.wait_until_applied(stub)
+        for customer in UNDER_FIRE:
+            for exported in stub.ExportCustomer(pb.ExportCustomerRequest(customer_id=customer), timeout=30):
+                rows[exported.table] += 1
+                if exported.table == "event_log":
+                    events.append(json.loads(exported.row_json)["event_id"])
+    sent = [event for event in events if not event.startswith("probe-")]
+    assert sorted(sent) == sorted(traffic.ids()), f"{len(sent)} events stored, {len(traffic.ids())} sent"
+    stored = {table: rows[table] for table in traffic.rows()}
+    assert stored == traffic.rows(), f"{stored} stored, {traffic.rows()} sent"
+
+
+@contextmanager
+def _asking(address: str) -> Iterator[Counter[str]]:
+    """Ask for recommendations all the time, and count the answers: `OK`, the fallback or the status code."""
+    stop = threading.Event()
+    answers: Counter[str] = Counter()
+    threads = [threading.Thread(target=_ask, args=(address, stop, answers)) for _ in range(READERS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def _ask(address: str, stop: threading.Event, answers: Counter[str]) -> None:
+    with coordinator_stub(address) as stub:
+        while not stop.wait(0.02):
+            try:
+                wanted = pb.GetRecommendationsRequest(customer_id="shopper-1", limit=5)
+                found = stub.GetRecommendations(wanted, timeout=5).list
+            except grpc.RpcError as error:
+                answers[error.code().name] += 1
+            else:
+                answers[", ".join(found.fallbacks) or "OK"] += 1
+
+
+def _seconds_until_all_serve(stack: Stack, containers: Sequence[str]) -> float:
+    started = time.monotonic()
+    before = _served(stack, containers)
+    while True:
+        now = _served(stack, containers)
+        # a restarted replica counts from nought again
+        if all(count not in (0, earlier) for count, earlier in zip(now, before, strict=True)):
+            return time.monotonic() - started
+        assert time.monotonic() - started < PATIENCE_SECONDS, f"calls served by each replica: {now}, before: {before}"
+        time.sleep(0.5)
+
+
+def _served(stack: Stack, containers: Sequence[str]) -> list[int]:
+    """Return how many calls each replica of the recommendation agent has served."""
+    return [int(float(stack.execute(each, "python", "-c", CALLS_SERVED))) for each in containers]
