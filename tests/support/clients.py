@@ -1,16 +1,21 @@
 """The example clients as commands, built where they need it."""
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-CLIENTS = Path(__file__).resolve().parents[2] / "examples" / "clients"
+ROOT = Path(__file__).resolve().parents[2]
+CLIENTS = ROOT / "examples" / "clients"
+PROTOS = ROOT / "protos"
 
 
 def play(client: list[str], address: str, *options: str) -> tuple[subprocess.CompletedProcess[str], list[Any]]:
@@ -33,18 +38,36 @@ def python_client() -> list[str]:
 def node_client() -> list[str]:
     require("node", "npm")
     folder = CLIENTS / "node"
-    installed = folder / "node_modules" / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < (folder / "package-lock.json").stat().st_mtime:
-        build(["npm", "ci", "--ignore-scripts"], folder)
+    with only_builder(folder):
+        if older(folder / "node_modules" / ".package-lock.json", [folder / "package-lock.json"]):
+            build(["npm", "ci", "--ignore-scripts"], folder)
     return ["node", str(folder / "journey.js")]
 
 
 def go_client() -> list[str]:
     require("go")
     folder = CLIENTS / "go"
-    build(["go", "generate"], folder)
-    build(["go", "build", "-o", ".build/journey", "."], folder)
-    return [str(folder / ".build" / "journey")]
+    binary = folder / ".build" / "journey"
+    sources = [*folder.glob("*.*"), *PROTOS.rglob("*.proto")]
+    with only_builder(folder):
+        if older(binary, sources):
+            build(["go", "generate"], folder)
+            build(["go", "build", "-o", str(binary), "."], folder)
+    return [str(binary)]
+
+
+@contextmanager
+def only_builder(folder: Path) -> Iterator[None]:
+    """Let one test process at a time build in `folder`; the next one finds it built."""
+    (folder / ".build").mkdir(exist_ok=True)
+    with (folder / ".build" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def older(result: Path, sources: list[Path]) -> bool:
+    """Whether `result` is missing or was made before one of its sources changed."""
+    return not result.exists() or result.stat().st_mtime < max(source.stat().st_mtime for source in sources)
 
 
 def require(*tools: str) -> None:
