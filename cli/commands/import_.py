@@ -1,6 +1,5 @@
 """`quintet import`: customers, products and events from files."""
 
-import gc
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -17,8 +16,6 @@ from cli.output import EXIT_FAILED, EXIT_USAGE, fail, out, print_json
 from cli.progress import shown_progress
 from shared.config import Settings
 from shared.errors import QuintetError
-
-GARBAGE_THRESHOLD = 50_000
 
 
 class KindArgument(StrEnum):
@@ -100,8 +97,6 @@ def import_command(
 
     Example: `quintet import events orders.csv.gz --map StockCode=product_id --event-type purchase --currency GBP`
     """
-    # Rows become millions of short-lived objects without cycles: looking for cycles as often as usual costs a tenth.
-    gc.set_threshold(GARBAGE_THRESHOLD)
     try:
         request = ImportRequest(
             kind=kind.value,

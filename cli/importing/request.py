@@ -1,5 +1,8 @@
 """Everything an operator may ask of an import, checked, and carried out file by file."""
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -26,6 +29,8 @@ from shared.db.import_checkpoints import ImportCheckpoint
 from shared.db.migrate import require_current
 from shared.errors import InvalidArgument
 from shared.events.check import check_money
+
+COLLECT_AFTER = 50_000
 
 
 @dataclass(frozen=True)
@@ -65,28 +70,51 @@ def import_files(request: ImportRequest, show: Show) -> list[Summary]:
     rejects = _rejects(request)
     database = Database(request.database_url)
     try:
-        require_current(database)
-        sources = [fingerprint(path, _reading(request, mapping)) for path in _readable(request.files)]
-        found = _checkpoints(database, sources, restart=request.restart or request.dry_run)
-        options = replace(options, shift_weeks=_shift_weeks(request, found, mapping, options.zone))
-        sink = _sink(request, database, options)
-        summaries = []
-        for number, (path, source, checkpoint) in enumerate(zip(request.files, sources, found, strict=True)):
-            job = Job(
-                path=path,
-                source=source,
-                mapping=mapping,
-                rejects=rejects[number],
-                checkpoint=replace(checkpoint, shift_weeks=options.shift_weeks),
-                strict=request.strict,
-                dry_run=request.dry_run,
-                required=_required(request, options),
-                batch_rows=request.batch_rows,
-            )
-            summaries.append(FileImport(database, sink, job, _part(show, path, number, len(request.files))).run())
-        return summaries
+        with _rare_collections():
+            return _import(request, mapping, options, rejects, database, show)
     finally:
         database.close()
+
+
+def _import(
+    request: ImportRequest,
+    mapping: ColumnMapping,
+    options: Options,
+    rejects: list[Path],
+    database: Database,
+    show: Show,
+) -> list[Summary]:
+    require_current(database)
+    sources = [fingerprint(path, _reading(request, mapping)) for path in _readable(request.files)]
+    found = _checkpoints(database, sources, restart=request.restart or request.dry_run)
+    options = replace(options, shift_weeks=_shift_weeks(request, found, mapping, options.zone))
+    sink = _sink(request, database, options)
+    summaries = []
+    for number, (path, source, checkpoint) in enumerate(zip(request.files, sources, found, strict=True)):
+        job = Job(
+            path=path,
+            source=source,
+            mapping=mapping,
+            rejects=rejects[number],
+            checkpoint=replace(checkpoint, shift_weeks=options.shift_weeks),
+            strict=request.strict,
+            dry_run=request.dry_run,
+            required=_required(request, options),
+            batch_rows=request.batch_rows,
+        )
+        summaries.append(FileImport(database, sink, job, _part(show, path, number, len(request.files))).run())
+    return summaries
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for cycles of objects seldom: rows become millions of objects without any, and looking costs a tenth."""
+    before = gc.get_threshold()
+    gc.set_threshold(COLLECT_AFTER)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _options(request: ImportRequest) -> Options:
