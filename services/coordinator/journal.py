@@ -8,7 +8,7 @@ from quintet.type.v1.event_pb2 import Event
 
 from services.coordinator.inbox import Outcome
 from services.coordinator.intake import Submission
-from shared.db import customers, event_log, products, purchases, recommendations
+from shared.db import customers, event_log, orders, products, recommendations
 from shared.db.engine import Connection, Database, StaleReference
 from shared.db.event_log import NewEvent
 from shared.errors import NotFound, QuintetError
@@ -100,7 +100,7 @@ def _recommendations(connection: Connection, wanted: Sequence[str]) -> set[str]:
 
 def _purchases(connection: Connection, wanted: set[str]) -> set[str]:
     """Return those of the purchases that exist, also those that are in the log and not projected yet."""
-    found = purchases.known_purchases(connection, sorted(wanted))
+    found = orders.known_orders(connection, wanted)
     if found == wanted:
         return found
     position = event_log.cursor(connection, "customer")

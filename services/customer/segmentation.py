@@ -29,6 +29,8 @@ from shared.telemetry import FALLBACKS
 KIND = "segments"
 FORMAT = 1
 KEPT_VERSIONS = 3
+LEAST_EVENTS = 10
+"""Events from which a customer is put into a learned cluster: fewer say what happened, not what somebody is like."""
 log = structlog.get_logger()
 
 Shares = dict[str, float]
@@ -87,7 +89,9 @@ class SegmentModel:
             _add(found, ruled.names, ruled.codes, ruled.confidence)
         if self.clusters:
             learned = self.clusters.memberships(_features(population, now))
-            _add(found, self.clusters.names, learned.codes, learned.confidence)
+            counts = np.bincount(population.customers, minlength=population.n_customers)
+            codes = np.where(counts >= LEAST_EVENTS, learned.codes, -1)
+            _add(found, self.clusters.names, codes, learned.confidence)
         return found
 
     def segments_of(self, events: Events, catalogue: Catalogue, now: int) -> list[Membership]:

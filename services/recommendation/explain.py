@@ -7,7 +7,7 @@ from services.recommendation.catalogue import Catalogue
 from services.recommendation.groups import GroupCodes
 from services.recommendation.request import Explanation
 
-ASSORTMENT = Explanation("unspecified", text="From our assortment")
+ASSORTMENT = Explanation("from_assortment", text="From our assortment")
 """The reason of a product that nobody has an opinion of, shown to fill a list."""
 
 MOST_NAMES = 2

@@ -9,7 +9,7 @@ from quintet.type.v1.event_pb2 import Event
 from sqlalchemy import Connection, select
 
 from shared.db import visitors
-from shared.db.chunks import distinct_chunks
+from shared.db.batches import distinct_batches
 from shared.db.customers import keep, known_visitors, resolve_customers
 from shared.db.event_log import LoggedEvent
 from shared.db.schema import customers
@@ -103,5 +103,5 @@ def _alive(connection: Connection, keys: Collection[int]) -> set[int]:
     column = customers.c.customer_id
     query = select(column)
     return {
-        key for some in distinct_chunks(keys) for key in connection.execute(query.where(column.in_(some))).scalars()
+        key for some in distinct_batches(keys) for key in connection.execute(query.where(column.in_(some))).scalars()
     }

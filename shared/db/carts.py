@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, literal_column, select
 
-from shared.db.chunks import distinct_chunks
+from shared.db.batches import distinct_batches
 from shared.db.schema import cart_items
 
 NOTHING = 1e-9
@@ -101,7 +101,7 @@ def open_rows(connection: Connection, customer_keys: Collection[int]) -> Iterabl
         columns.removed_quantity,
         columns.purchased_quantity,
     ).where(is_open())
-    for some in distinct_chunks(customer_keys):
+    for some in distinct_batches(customer_keys):
         rows = connection.execute(query.where(columns.customer_id.in_(some)).order_by(columns.id))
         yield from (CartRow(*row) for row in rows)
 

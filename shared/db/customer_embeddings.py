@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
-from shared.db.chunks import distinct_chunks
+from shared.db.batches import distinct_batches
 from shared.db.customers import keep
 from shared.db.engine import insert_into
 from shared.db.schema import customer_embeddings
@@ -52,7 +52,7 @@ def store_embeddings(
 
 def drop_embeddings(connection: Connection, keys: Collection[int]) -> None:
     """Delete the embeddings of customers; keys without one are fine."""
-    for some in distinct_chunks(keys):
+    for some in distinct_batches(keys):
         connection.execute(customer_embeddings.delete().where(customer_embeddings.c.customer_id.in_(some)))
 
 

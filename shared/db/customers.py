@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, text
 
-from shared.db.chunks import distinct_chunks
+from shared.db.batches import distinct_batches
 from shared.db.schema import customers, visitors
 from shared.errors import AlreadyExists, NotFound
 
@@ -97,7 +97,7 @@ def upsert(
 def resolve_customers(connection: Connection, external_ids: Collection[str]) -> dict[str, int]:
     """Return the keys of customers by the platform's ids; unknown ids are missing."""
     found: dict[str, int] = {}
-    for some in distinct_chunks(external_ids):
+    for some in distinct_batches(external_ids):
         query = select(customers.c.external_id, customers.c.customer_id).where(customers.c.external_id.in_(some))
         found.update((row.external_id, row.customer_id) for row in connection.execute(query))
     return found
@@ -125,7 +125,7 @@ def resolve_visitors(connection: Connection, visitor_ids: Collection[str]) -> di
 def known_visitors(connection: Connection, visitor_ids: Collection[str]) -> dict[str, int]:
     """Return the keys of visitors' customer rows, by visitor id; unknown visitors are missing."""
     found: dict[str, int] = {}
-    for some in distinct_chunks(visitor_ids):
+    for some in distinct_batches(visitor_ids):
         query = select(visitors.c.visitor_id, visitors.c.customer_id).where(visitors.c.visitor_id.in_(some))
         found.update((row.visitor_id, row.customer_id) for row in connection.execute(query))
     return found
@@ -142,7 +142,7 @@ def read(connection: Connection, external_id: str, field: str = "customer_id") -
 def read_many(connection: Connection, external_ids: Collection[str]) -> dict[str, Customer]:
     """Return customers by the platform's ids; unknown ids are missing."""
     found: dict[str, Customer] = {}
-    for some in distinct_chunks(external_ids):
+    for some in distinct_batches(external_ids):
         rows = connection.execute(select(*_COLUMNS).where(customers.c.external_id.in_(some)))
         found.update((row.external_id, _customer(row)) for row in rows)
     return found
@@ -177,7 +177,7 @@ def keep(connection: Connection, keys: Collection[int]) -> set[int]:
     column = customers.c.customer_id
     query = select(column).order_by(column).with_for_update(key_share=True)
     return {
-        key for some in distinct_chunks(keys) for key in connection.execute(query.where(column.in_(some))).scalars()
+        key for some in distinct_batches(keys) for key in connection.execute(query.where(column.in_(some))).scalars()
     }
 
 
@@ -202,7 +202,7 @@ def _require_unknown(given: Sequence[NewCustomer], known: dict[str, Customer], f
 
 def _require_free_emails(connection: Connection, given: Sequence[NewCustomer], field: str) -> None:
     owners: dict[str, str | None] = {}
-    for some in distinct_chunks([customer.email for customer in given if customer.email]):
+    for some in distinct_batches([customer.email for customer in given if customer.email]):
         query = select(customers.c.email, customers.c.external_id).where(customers.c.email.in_(some))
         owners.update((row.email, row.external_id) for row in connection.execute(query))
     for index, customer in enumerate(given):

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, select, text
 
+from shared.db.batches import batches
 from shared.db.engine import insert_into
 from shared.db.schema import event_cursors, event_log
 
 APPEND_LOCK = 0x5175_6576  # any number that nobody else uses as an advisory lock
-MAX_PARAMETERS = 500
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,7 @@ def known_ids(connection: Connection, event_ids: Sequence[str]) -> set[str]:
 def payloads(connection: Connection, event_ids: Sequence[str]) -> dict[str, bytes]:
     """Return what was recorded under event ids; unknown ids are missing."""
     found: dict[str, bytes] = {}
-    for start in range(0, len(event_ids), MAX_PARAMETERS):
-        some = list(event_ids[start : start + MAX_PARAMETERS])
+    for some in batches(event_ids):
         query = select(event_log.c.event_id, event_log.c.payload).where(event_log.c.event_id.in_(some))
         found.update((row.event_id, row.payload) for row in connection.execute(query))
     return found
@@ -128,8 +127,7 @@ def _row(event: NewEvent, now: datetime) -> dict[str, object]:
 
 def _numbers(connection: Connection, event_ids: Sequence[str]) -> dict[str, int]:
     numbers: dict[str, int] = {}
-    for start in range(0, len(event_ids), MAX_PARAMETERS):
-        some = list(event_ids[start : start + MAX_PARAMETERS])
+    for some in batches(event_ids):
         rows = connection.execute(
             select(event_log.c.event_id, event_log.c.sequence).where(event_log.c.event_id.in_(some))
         )

@@ -24,9 +24,10 @@ from sqlalchemy import (
     union_all,
 )
 
+from shared.db.batches import distinct_batches
 from shared.db.carts import is_open
-from shared.db.chunks import distinct_chunks
 from shared.db.schema import browsing_history, cart_items, purchase_items, purchases, sessions
+from shared.db.sessions import derived_key
 
 Longs: TypeAlias = NDArray[np.int64]
 
@@ -138,10 +139,10 @@ def recent_history(connection: Connection, customer_key: int, limit: int = 500) 
 
 
 def find_session(connection: Connection, customer_key: int, external_id: str) -> int | None:
-    """Return the key of a session by the platform's id; None when it is not the customer's, or not known yet."""
-    query = select(sessions.c.session_id).where(
-        sessions.c.customer_id == customer_key, sessions.c.external_id == external_id
-    )
+    """Return the key of a session by its name, the platform's or ours; None for none of the customer's."""
+    key = derived_key(external_id)
+    named = sessions.c.external_id == external_id if key is None else sessions.c.session_id == key
+    query = select(sessions.c.session_id).where(sessions.c.customer_id == customer_key, named)
     return connection.execute(query).scalar_one_or_none()
 
 
@@ -155,7 +156,7 @@ def interactions_of(connection: Connection, customer_keys: Collection[int]) -> I
     return _in_order(
         [
             piece
-            for some in distinct_chunks(customer_keys)
+            for some in distinct_batches(customer_keys)
             for query, owner in _KINDS
             for piece in _pieces(connection, query.where(owner.in_(some)))
         ]

@@ -13,7 +13,7 @@ from quintet.type.v1.event_pb2 import Purchase
 from sqlalchemy import Connection, select
 
 from shared.db.acts import Act
-from shared.db.chunks import distinct_chunks
+from shared.db.batches import distinct_batches
 from shared.db.refunds import round_half_up
 from shared.db.schema import products, purchases
 
@@ -48,7 +48,7 @@ def read_catalogue(connection: Connection, external_ids: Collection[str]) -> Cat
     columns = products.c
     query = select(columns.external_id, columns.product_id.label("key"), columns.price, columns.currency)
     catalogue: dict[str, Any] = {}
-    for some in distinct_chunks(external_ids):
+    for some in distinct_batches(external_ids):
         catalogue.update((row[0], row) for row in connection.execute(query.where(columns.external_id.in_(some))).all())
     return catalogue
 
@@ -58,7 +58,7 @@ def known_orders(connection: Connection, external_ids: Collection[str]) -> set[s
     column = purchases.c.external_id
     return {
         external_id
-        for some in distinct_chunks(external_ids)
+        for some in distinct_batches(external_ids)
         for external_id in connection.execute(select(column).where(column.in_(some))).scalars()
     }
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from shared.db.batches import distinct_batches
 from shared.db.carts import is_open
-from shared.db.chunks import distinct_chunks
 from shared.db.schema import browsing_history, cart_items, products, purchase_items, purchases, sessions
 
 
@@ -109,7 +109,7 @@ def labels(connection: Connection, product_keys: Collection[int]) -> dict[int, L
     query = select(row.product_id, row.external_id, row.category, row.brand)
     return {
         key: Labels(*values)
-        for some in distinct_chunks(product_keys)
+        for some in distinct_batches(product_keys)
         for key, *values in connection.execute(query.where(row.product_id.in_(some)))
     }
 

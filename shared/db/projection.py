@@ -169,7 +169,9 @@ def _without_repeated(connection: Connection, acts: Sequence[Act], skipped: Coun
 
 def _with_sessions(connection: Connection, acts: Sequence[Act]) -> list[Act]:
     visiting = [act for act in acts if act.kind not in WITHOUT_VISIT]
-    visits = [sessions.Visit(act.customer_key, act.at, act.event.session_id) for act in visiting]
+    visits = [
+        sessions.Visit(act.customer_key, act.at, sessions.named_by_platform(act.event.session_id)) for act in visiting
+    ]
     keys = iter(sessions.assign(connection, visits))
     return [
         act if act.kind in WITHOUT_VISIT else Act(act.customer_key, act.at, act.kind, act.event, next(keys))

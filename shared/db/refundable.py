@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from shared.db.chunks import distinct_chunks
+from shared.db.batches import distinct_batches
 from shared.db.schema import customers, products, purchase_items, purchases
 
 NOTHING = 1e-9
@@ -43,7 +43,7 @@ def lots(connection: Connection, pairs: Collection[Pair]) -> dict[Pair, list[Lot
     for customer_id, product_id in wanted:
         by_customer[customer_id].add(product_id)
     for customer_id, product_ids in sorted(by_customer.items()):
-        for some in distinct_chunks(product_ids):
+        for some in distinct_batches(product_ids):
             of_one = query.where(customers.c.external_id == customer_id, products.c.external_id.in_(some))
             for customer, product, order_id, at, units in connection.execute(of_one):
                 found[customer, product].append(Lot(order_id, at, units))

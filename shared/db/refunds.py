@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from sqlalchemy import Connection, bindparam, select
 
-from shared.db.chunks import distinct_chunks
+from shared.db.batches import distinct_batches
 from shared.db.schema import purchase_items, purchases
 
 NOTHING = 1e-9
@@ -96,7 +96,7 @@ def read_orders(connection: Connection, external_ids: Collection[str]) -> dict[s
         columns.total_amount,
         columns.refunded_amount,
     )
-    for some in distinct_chunks(external_ids):
+    for some in distinct_batches(external_ids):
         for external_id, *values in connection.execute(query.where(columns.external_id.in_(some))):
             orders[external_id] = Order(*values)
     _read_lines(connection, {order.key: order for order in orders.values()})
@@ -136,7 +136,7 @@ def _read_lines(connection: Connection, orders: dict[int, Order]) -> None:
         columns.refunded_quantity,
         columns.refunded_amount,
     ).order_by(columns.id)
-    for some in distinct_chunks(orders):
+    for some in distinct_batches(orders):
         for purchase_key, *values in connection.execute(query.where(columns.purchase_id.in_(some))):
             orders[purchase_key].lines.append(BoughtLine(*values))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from shared.db.chunks import distinct_chunks
+from shared.db.batches import distinct_batches
 from shared.db.customers import keep
 from shared.db.engine import insert_into
 from shared.db.schema import customer_segment_memberships, customer_segments
@@ -40,7 +40,7 @@ def replace_segments(connection: Connection, segments: Sequence[Segment]) -> dic
     row = customer_segments.c
     known = {name: key for key, name in connection.execute(select(row.segment_id, row.segment_name))}
     gone = [key for name, key in known.items() if name not in {segment.name for segment in segments}]
-    for some in distinct_chunks(gone):
+    for some in distinct_batches(gone):
         connection.execute(
             customer_segment_memberships.delete().where(customer_segment_memberships.c.segment_id.in_(some))
         )
@@ -60,7 +60,7 @@ def replace_memberships(connection: Connection, memberships: Mapping[int, Collec
     """
     row = customer_segment_memberships.c
     now = datetime.now(UTC)
-    for some in distinct_chunks(memberships.keys()):
+    for some in distinct_batches(memberships.keys()):
         connection.execute(customer_segment_memberships.delete().where(row.customer_id.in_(some)))
         rows = [
             {"customer_id": key, "segment_id": segment, "confidence_score": confidence, "updated_at": now}

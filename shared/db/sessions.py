@@ -14,11 +14,13 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, tuple_
 
-from shared.db.chunks import distinct_chunks
+from shared.db.batches import distinct_batches
 from shared.db.references import references_to
 from shared.db.schema import customers, sessions, visitors
 
 SILENCE = timedelta(minutes=30)
+DERIVED = "quintet-"
+"""How the name of a session begins that the platform did not name; the key follows."""
 PAIRS = 200
 
 
@@ -72,6 +74,18 @@ def assign(connection: Connection, visits: Sequence[Visit]) -> list[int]:
     return [_key(session.final()) for session in taken]
 
 
+def named_by_platform(name: str) -> str:
+    """Return the name of a session where the platform gave it; empty for one of ours that a client sent back."""
+    return "" if name.startswith(DERIVED) else name
+
+
+def derived_key(name: str) -> int | None:
+    """Return the key of a session by the name that Quintet gave it; None for other names."""
+    number = name.removeprefix(DERIVED)
+    ours = name.startswith(DERIVED) and number.isascii() and number.isdigit() and len(number) <= 18
+    return int(number) if ours else None
+
+
 def latest_name(connection: Connection, external_id: str, visitor_id: str = "") -> str:
     """Return the name of the latest session of a customer, or of a visitor without `external_id`; empty for none.
 
@@ -88,7 +102,7 @@ def latest_name(connection: Connection, external_id: str, visitor_id: str = "") 
         .order_by(sessions.c.last_event_at.desc(), sessions.c.session_id.desc())
         .limit(1)
     ).one_or_none()
-    return "" if row is None else row.external_id or f"quintet-{row.session_id}"
+    return "" if row is None else row.external_id or f"{DERIVED}{row.session_id}"
 
 
 def move_sessions(connection: Connection, from_customer: int, to_customer: int) -> None:
@@ -120,7 +134,7 @@ def _near(one: _Session, other: _Session) -> bool:
 def _named_sessions(connection: Connection, visits: Sequence[Visit]) -> dict[tuple[int, str], _Session]:
     found: dict[tuple[int, str], _Session] = {}
     wanted = tuple_(sessions.c.customer_id, sessions.c.external_id)
-    for some in distinct_chunks([(visit.customer_key, visit.external_id) for visit in visits], PAIRS):
+    for some in distinct_batches([(visit.customer_key, visit.external_id) for visit in visits], PAIRS):
         for row in connection.execute(select(sessions).where(wanted.in_(some))):
             found[row.customer_id, row.external_id] = _loaded(row)
     return found
@@ -137,7 +151,7 @@ def _silent_sessions(connection: Connection, visits: Sequence[Visit]) -> dict[in
     query = select(sessions).where(
         columns.external_id.is_(None), columns.last_event_at >= earliest, columns.started_at <= latest
     )
-    for some in distinct_chunks([visit.customer_key for visit in visits]):
+    for some in distinct_batches([visit.customer_key for visit in visits]):
         for row in connection.execute(query.where(columns.customer_id.in_(some)).order_by(columns.started_at)):
             found[row.customer_id].append(_loaded(row))
     return found

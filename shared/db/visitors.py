@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, or_, select
 
-from shared.db.chunks import distinct_chunks
+from shared.db.batches import distinct_batches
 from shared.db.customers import known_visitors, lock_identities
 from shared.db.references import references_to
 from shared.db.schema import customer_embeddings, customer_segment_memberships, customers, sessions, visitors
@@ -69,7 +69,7 @@ def merge(connection: Connection, visitor_key: int, customer_key: int) -> None:
 def _anonymous(connection: Connection, owners: dict[str, int]) -> set[int]:
     """Return those of the owners that are visitors only."""
     query = select(customers.c.customer_id).where(customers.c.external_id.is_(None))
-    some = distinct_chunks(owners.values())
+    some = distinct_batches(owners.values())
     return {
         key for keys in some for key in connection.execute(query.where(customers.c.customer_id.in_(keys))).scalars()
     }

@@ -17,6 +17,10 @@ from shared.rpc.interceptor import EdgeInterceptor
 from shared.telemetry import configure_logging, serve_metrics
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+CONNECTION_AGE_MS = 20_000
+"""How long a connection is used. Its end loses no call, and makes a client look up the name anew: so it finds replicas
+that were added meanwhile."""
+
 log = structlog.get_logger()
 
 
@@ -41,6 +45,7 @@ class AgentServer:
             interceptors=[EdgeInterceptor(agent)],
             options=[
                 ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+                ("grpc.max_connection_age_ms", CONNECTION_AGE_MS),
                 ("grpc.so_reuseport", 0),  # a second server on the port is a mistake to be told, not a second backend
             ],
         )

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class CoordinatorServiceStub:
-    """The door for platforms: everything a shop needs of Quintet.
+    """The door for platforms: everything a shop needs of Quintet. What only reads (`Get…`, `List…`, `Watch…`, `Export…`) is safe
+    to repeat; the others say so.
 
     Errors carry `google.rpc.BadRequest` (which field, which value), `google.rpc.ErrorInfo` (reason, domain `quintet`) and,
     where trying again helps, `google.rpc.RetryInfo`. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on every RPC that
@@ -172,7 +173,8 @@ class CoordinatorServiceStub:
 
 
 class CoordinatorServiceServicer:
-    """The door for platforms: everything a shop needs of Quintet.
+    """The door for platforms: everything a shop needs of Quintet. What only reads (`Get…`, `List…`, `Watch…`, `Export…`) is safe
+    to repeat; the others say so.
 
     Errors carry `google.rpc.BadRequest` (which field, which value), `google.rpc.ErrorInfo` (reason, domain `quintet`) and,
     where trying again helps, `google.rpc.RetryInfo`. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on every RPC that
@@ -207,6 +209,7 @@ class CoordinatorServiceServicer:
     def GetRecommendations(self, request, context):
         """Returns recommendations for a customer or visitor, best first, and logs them. When the recommendation agent is down the
         answer is made of best-sellers and says so in `fallbacks`.
+        Safe to repeat: every call logs an answer of its own.
         Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -511,7 +514,8 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CoordinatorService:
-    """The door for platforms: everything a shop needs of Quintet.
+    """The door for platforms: everything a shop needs of Quintet. What only reads (`Get…`, `List…`, `Watch…`, `Export…`) is safe
+    to repeat; the others say so.
 
     Errors carry `google.rpc.BadRequest` (which field, which value), `google.rpc.ErrorInfo` (reason, domain `quintet`) and,
     where trying again helps, `google.rpc.RetryInfo`. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on every RPC that

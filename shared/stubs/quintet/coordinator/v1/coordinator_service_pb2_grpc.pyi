@@ -27,7 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CoordinatorServiceStub:
-    """The door for platforms: everything a shop needs of Quintet.
+    """The door for platforms: everything a shop needs of Quintet. What only reads (`Get…`, `List…`, `Watch…`, `Export…`) is safe
+    to repeat; the others say so.
 
     Errors carry `google.rpc.BadRequest` (which field, which value), `google.rpc.ErrorInfo` (reason, domain `quintet`) and,
     where trying again helps, `google.rpc.RetryInfo`. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on every RPC that
@@ -53,6 +54,7 @@ class CoordinatorServiceStub:
     GetRecommendations: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetRecommendationsRequest, _coordinator_service_pb2.GetRecommendationsResponse]
     """Returns recommendations for a customer or visitor, best first, and logs them. When the recommendation agent is down the
     answer is made of best-sellers and says so in `fallbacks`.
+    Safe to repeat: every call logs an answer of its own.
     Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
     """
     GetSimilarProducts: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetSimilarProductsRequest, _coordinator_service_pb2.GetSimilarProductsResponse]
@@ -106,7 +108,8 @@ class CoordinatorServiceStub:
 
 @_typing.type_check_only
 class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
-    """The door for platforms: everything a shop needs of Quintet.
+    """The door for platforms: everything a shop needs of Quintet. What only reads (`Get…`, `List…`, `Watch…`, `Export…`) is safe
+    to repeat; the others say so.
 
     Errors carry `google.rpc.BadRequest` (which field, which value), `google.rpc.ErrorInfo` (reason, domain `quintet`) and,
     where trying again helps, `google.rpc.RetryInfo`. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on every RPC that
@@ -129,6 +132,7 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     GetRecommendations: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetRecommendationsRequest, _coordinator_service_pb2.GetRecommendationsResponse]  # type: ignore[assignment]
     """Returns recommendations for a customer or visitor, best first, and logs them. When the recommendation agent is down the
     answer is made of best-sellers and says so in `fallbacks`.
+    Safe to repeat: every call logs an answer of its own.
     Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
     """
     GetSimilarProducts: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetSimilarProductsRequest, _coordinator_service_pb2.GetSimilarProductsResponse]  # type: ignore[assignment]
@@ -181,7 +185,8 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     """Returns the state of the agents, how far each has applied the event log, and the model in use."""
 
 class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The door for platforms: everything a shop needs of Quintet.
+    """The door for platforms: everything a shop needs of Quintet. What only reads (`Get…`, `List…`, `Watch…`, `Export…`) is safe
+    to repeat; the others say so.
 
     Errors carry `google.rpc.BadRequest` (which field, which value), `google.rpc.ErrorInfo` (reason, domain `quintet`) and,
     where trying again helps, `google.rpc.RetryInfo`. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on every RPC that
@@ -226,6 +231,7 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_coordinator_service_pb2.GetRecommendationsResponse, _abc.Awaitable[_coordinator_service_pb2.GetRecommendationsResponse]]:
         """Returns recommendations for a customer or visitor, best first, and logs them. When the recommendation agent is down the
         answer is made of best-sellers and says so in `fallbacks`.
+        Safe to repeat: every call logs an answer of its own.
         Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
         """
 

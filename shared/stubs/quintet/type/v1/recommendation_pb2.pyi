@@ -54,6 +54,8 @@ class _ReasonKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReasonKind
     """Fits what the customer likes."""
     REASON_KIND_MATCHES_SEARCH: _ReasonKind.ValueType  # 12
     """Matches the search."""
+    REASON_KIND_FROM_ASSORTMENT: _ReasonKind.ValueType  # 13
+    """Nobody has an opinion: it fills the list from the assortment."""
 
 class ReasonKind(_ReasonKind, metaclass=_ReasonKindEnumTypeWrapper):
     """Kind of reason for a recommendation."""
@@ -84,6 +86,8 @@ REASON_KIND_FITS_YOUR_TASTE: ReasonKind.ValueType  # 11
 """Fits what the customer likes."""
 REASON_KIND_MATCHES_SEARCH: ReasonKind.ValueType  # 12
 """Matches the search."""
+REASON_KIND_FROM_ASSORTMENT: ReasonKind.ValueType  # 13
+"""Nobody has an opinion: it fills the list from the assortment."""
 Global___ReasonKind: _TypeAlias = ReasonKind  # noqa: Y015
 
 class _InteractionType:
@@ -302,7 +306,9 @@ class Recommendation(_message.Message):
     image_url: _builtins.str
     """First picture of the product; empty when it has none."""
     score: _builtins.float
-    """Fused score, 0 to 1; comparable within one answer."""
+    """Fused score, 0 to 1; comparable within one answer. The order of the answer is not strictly by it: it also makes room
+    for different things.
+    """
     algorithm: _builtins.str
     """The algorithm that contributed most."""
     category: _builtins.str
