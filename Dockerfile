@@ -26,7 +26,6 @@ RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin 
     && install --directory --owner quintet --group quintet /data
 COPY --from=build /opt/quintet /opt/quintet
 ENV PATH=/opt/quintet/bin:$PATH \
-    PYTHONUNBUFFERED=1 \
     OPENBLAS_NUM_THREADS=1 \
     QUINTET_BIND_HOST=0.0.0.0
 USER 10001:10001
