@@ -15,6 +15,10 @@ from services.recommendation.algorithms.sparse import preferences
 Level = tuple[str, ...]
 
 
+LEAST_PRIOR = 10.0
+"""Mass that a group is mixed with even in a tiny shop: some handful of customers who bought."""
+
+
 @dataclass(eq=False)
 class Popular(Algorithm):
     """Share of preference, of everybody and of the shopper's groups, each group drawn to the level above it.
@@ -37,10 +41,14 @@ class Popular(Algorithm):
     levels: tuple[Level, ...] = (("age",), ("region",), ("region", "age"))
     """Groups to draw on, the widest first; several names are taken together."""
     prior: float = 2000.0
-    """Mass of the level above that a group is mixed with, in units of confidence."""
+    """Mass of the level above that a group is mixed with, in units of confidence; less in a small shop."""
+    prior_share: float = 0.01
+    """Most that `prior` may be of everybody's mass, but at least 10: a small shop's groups have a say too."""
     half_life_days: float = 30.0
     """Time after which an event counts half, in days."""
 
+    pull: FloatArray = field(init=False, repr=False)
+    """Learned: ndarray of shape (1,), float32: the prior in force."""
     overall: FloatArray = field(init=False, repr=False)
     """Learned: ndarray of shape (n_products,), float32: share of everybody."""
     counts: Csr = field(init=False, repr=False)
@@ -54,12 +62,14 @@ class Popular(Algorithm):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(prior=self.prior, half_life_days=self.half_life_days)
+        require_positive(prior=self.prior, prior_share=self.prior_share, half_life_days=self.half_life_days)
         self.levels = tuple(tuple(level) for level in self.levels)
 
     def _fit(self, data: Interactions) -> None:
         x = preferences(data, self.half_life_days)
         total = np.bincount(x.indices, x.data, data.n_products)
+        bound = max(LEAST_PRIOR, self.prior_share * float(total.sum()))
+        self.pull = np.array([min(self.prior, bound)], dtype=np.float32)
         self.overall = (total / max(float(total.sum()), 1e-12)).astype(np.float32)
         self.sizes = np.array([_size(data.groups.get(name)) for name in self._names], dtype=np.int64)
         sizes = [self._level_size(level) for level in self.levels]
@@ -70,9 +80,9 @@ class Popular(Algorithm):
     def _score(self, shopper: Shopper) -> FloatArray:
         shares = self.overall.copy()
         for row in self._rows_of(shopper):
-            mass = self.masses[row] + np.float32(self.prior)
+            mass = self.masses[row] + self.pull[0]
             begin, end = self.counts.indptr[row], self.counts.indptr[row + 1]
-            shares *= np.float32(self.prior) / mass
+            shares *= self.pull[0] / mass
             shares[self.counts.indices[begin:end]] += self.counts.data[begin:end] / mass
         return shares
 
@@ -94,7 +104,7 @@ class Popular(Algorithm):
             return 0.0
         begin, end = self.counts.indptr[row], self.counts.indptr[row + 1]
         count = self.counts.data[begin:end][self.counts.indices[begin:end] == product].sum()
-        share = (count + self.prior * self.overall[product]) / (self.masses[row] + self.prior)
+        share = (count + self.pull[0] * self.overall[product]) / (self.masses[row] + self.pull[0])
         return float(share / self.overall[product])
 
     @property

@@ -63,3 +63,10 @@ def test_reason_names_the_group_that_likes_it_most():
     assert popular.explain(shopper(region=9, shoe_size=4), 1) == Reason(ReasonKind.POPULAR)
     assert popular.explain(shopper(), 1) == Reason(ReasonKind.POPULAR)
     assert popular.explain(shopper(region=1), 3) is None
+
+
+def test_the_prior_shrinks_with_the_shop_so_that_groups_have_a_say():
+    small = Popular().fit(world())
+    assert small.pull[0] == 10.0
+    bounded = Popular(prior_share=1e9).fit(world())
+    assert bounded.pull[0] == bounded.prior
