@@ -27,6 +27,10 @@ from shared.db.migrate import migrate
 KINDS: tuple[Kind, ...] = ("customers", "products", "events")
 REGION, AGE = "store 367", 50
 
+PUBLISHED = (
+    "2,469 households, 92,331 products, 1,469,307 lines in 155,848 baskets of 2017, demographics of 801 households; "
+    "simulated from real shopping patterns, MIT licence"
+)
 AFTERWARDS = """
 [bold]Keep it running[/]
   QUINTET_DATABASE_URL={url} .venv/bin/quintet up
@@ -80,13 +84,14 @@ def demo(
 def _prepare(settings: Settings, folder: Path, say: Callable[..., None]) -> dict[str, float]:
     """Write the data, import it and train; return the seconds each took."""
     timings: dict[str, float] = {}
-    _header(say, "The Complete Journey (84.51°): grocery baskets of 2017, moved by whole weeks to end now")
+    _header(say, "The Complete Journey, of 84.51°")
+    say(PUBLISHED, highlight=False)
     with _timed(timings, "data"):
         written = _written(folder)
     say(
-        f"{written.customers:,} households ({written.customers_with_demographics:,} with demographics), "
-        f"{written.products:,} products ({written.products_out_of_stock:,} not sold lately: out of stock), "
-        f"{written.lines:,} lines in {written.orders:,} baskets",
+        f"taken: {written.lines:,} lines in {written.orders:,} baskets, moved by {written.shift_weeks} weeks to end now "
+        f"({written.lines_left_out:,} lines without quantity or product left out); "
+        f"{written.products_out_of_stock:,} products not sold lately count as out of stock",
         highlight=False,
     )
     _header(say, "Import")
