@@ -89,8 +89,8 @@ def _prepare(settings: Settings, folder: Path, say: Callable[..., None]) -> dict
     with _timed(timings, "data"):
         written = _written(folder)
     say(
-        f"taken: {written.lines:,} lines in {written.orders:,} baskets, moved by {written.shift_weeks} weeks to end now "
-        f"({written.lines_left_out:,} lines without quantity or product left out); "
+        f"taken: {written.lines:,} lines in {written.orders:,} baskets, moved by {written.shift_weeks} weeks "
+        f"to end now ({written.lines_left_out:,} lines without quantity or product left out); "
         f"{written.products_out_of_stock:,} products not sold lately count as out of stock",
         highlight=False,
     )
