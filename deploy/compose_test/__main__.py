@@ -54,6 +54,7 @@ def on_sqlite(stack: Stack) -> list[Step]:
         ("journey", partial(checks.journeys, stack)),
         ("kill -9", lambda say: checks.kills(stack, say, AGENTS)),
         ("scale", partial(checks.scale, stack)),
+        ("backup", partial(checks.backup, stack)),
         ("down", lambda _: remove(stack)),
     ]
 
@@ -71,7 +72,7 @@ def on_postgres(stack: Stack) -> list[Step]:
 
 def remove(stack: Stack) -> None:
     """Take all down; nothing of it may remain."""
-    stack.down()
+    stack.down("--volumes")
     assert not stack.leftovers(), stack.leftovers()
 
 
@@ -85,7 +86,7 @@ def run(stage: str, stack: Stack, steps: list[Step], summary: list[str]) -> bool
                 traceback.print_exc()
                 print(stack.logs(), file=sys.stderr)
                 say("FAILED")
-                stack.down()
+                stack.down("--volumes")
                 return False
     return True
 

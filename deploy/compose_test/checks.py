@@ -1,11 +1,13 @@
 """What must hold of the running containers. Each check raises AssertionError, or says what it saw."""
 
 import json
+import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import grpc
 import pytest
@@ -31,14 +33,16 @@ import urllib.request
 text = urllib.request.urlopen("http://127.0.0.1:9093/metrics").read().decode()
 print(sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("quintet_rpc_seconds_count")))
 """
+# as in docs/containers.md
+BACK_UP = """import sqlite3; sqlite3.connect("quintet.db").execute("VACUUM INTO 'backup.db'")"""
+RESTORE = "rm -f quintet.db-wal quintet.db-shm backup.db && cat > quintet.db"
 
 
 def fill(stack: Stack, say: Say) -> None:
     """Give the shop a catalogue, customers and history, and train."""
     with coordinator_stub(stack.address) as stub:
         small_shop.fill(stub)
-        rows = {table.table: table.rows for table in _status(stub).tables}
-    say(", ".join(f"{count} {table}" for table, count in rows.items()))
+    say(", ".join(f"{count} {table}" for table, count in _rows(stack).items()))
 
 
 def journeys(stack: Stack, say: Say, languages: Sequence[str] = tuple(BUILDERS)) -> None:
@@ -92,6 +96,27 @@ def scale(stack: Stack, say: Say) -> None:
         say(f"one restarted, all three answer again after {_seconds_until_all_serve(stack, containers):.1f} s")
     assert set(answers) == {"OK"}, answers
     say(f"{answers['OK']} recommendations asked for meanwhile, none failed or fell back")
+
+
+def backup(stack: Stack, say: Say) -> None:
+    """Back the SQLite file up while the agents serve, lose it, restore it: all is as before."""
+    before = _rows(stack)
+    [coordinator] = stack.containers("coordinator")
+    stack.execute(coordinator, "python", "-c", BACK_UP)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "backup.db"
+        stack.copy_out("coordinator", "/data/backup.db", copy)
+        stack.down()
+        stack.run_once("migrate", RESTORE, copy)
+        size = copy.stat().st_size
+    stack.up()
+    assert _rows(stack) == before
+    say(f"{size:,} bytes, {sum(before.values()):,} rows as before")
+
+
+def _rows(stack: Stack) -> dict[str, int]:
+    with coordinator_stub(stack.address) as stub:
+        return {table.table: table.rows for table in _status(stub).tables}
 
 
 def _status(stub: CoordinatorServiceStub) -> pb.GetStatusResponse:

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 WAIT_SECONDS = 180
 BRIDGE_MAC = "02:42:0a:59:00:01"
@@ -39,9 +40,9 @@ class Stack:
         self._compose("up", "--detach", "--no-build", "--wait", f"--wait-timeout={WAIT_SECONDS}", *keep, *options)
         self._steady_bridge()
 
-    def down(self) -> None:
-        """Remove containers, networks and volumes. Safe to repeat."""
-        self._compose("down", "--volumes", "--remove-orphans")
+    def down(self, *options: str) -> None:
+        """Remove containers and networks, with `--volumes` the data too. Safe to repeat."""
+        self._compose("down", "--remove-orphans", *options)
 
     def logs(self) -> str:
         """Return what all containers said last."""
@@ -54,6 +55,16 @@ class Stack:
     def execute(self, container: str, *command: str) -> str:
         """Return what a command prints in a container."""
         return self._run([self.engine, "exec", container, *command])
+
+    def copy_out(self, service: str, path: str, target: Path) -> None:
+        """Copy a file out of a service's container."""
+        self._compose("cp", f"{service}:{path}", str(target))
+
+    def run_once(self, service: str, script: str, stdin: Path) -> None:
+        """Run a shell script in a container made for it, with a file as its standard input."""
+        command = ["run", "--rm", "--no-deps", "--no-TTY", service, "sh", "-c", script]
+        with stdin.open("rb") as given:
+            self._compose(*command, stdin=given)
 
     def kill(self, container: str) -> None:
         """Kill a container with SIGKILL, as a crash would; wait until the engine starts it anew."""
@@ -90,11 +101,14 @@ class Stack:
     def _inspect(self, container: str) -> Any:
         return json.loads(self._run([self.engine, "inspect", container]))[0]
 
-    def _compose(self, *arguments: str, check: bool = True) -> str:
-        return self._run([*self.compose, "--project-name", self.project, *arguments], check=check)
+    def _compose(self, *arguments: str, check: bool = True, stdin: IO[bytes] | None = None) -> str:
+        return self._run([*self.compose, "--project-name", self.project, *arguments], check, stdin)
 
-    def _run(self, command: list[str], check: bool = True) -> str:
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=400, check=False)
+    def _run(self, command: list[str], check: bool = True, stdin: IO[bytes] | None = None) -> str:
+        given = subprocess.DEVNULL if stdin is None else stdin
+        done = subprocess.run(
+            command, env=self._environment, stdin=given, capture_output=True, text=True, timeout=400, check=False
+        )
         if check and done.returncode != 0:
             raise CommandFailed(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout if check else done.stdout + done.stderr
