@@ -13,14 +13,14 @@ import json
 import os
 import sys
 from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
 from shared.config import Settings
-from shared.errors import FailedPrecondition, QuintetError
+from shared.errors import Conflict, FailedPrecondition, QuintetError
 from shared.telemetry import configure_logging
 
 LONGEST_LINE = 1024 * 1024
@@ -99,6 +99,27 @@ async def run_job(module: str, settings: Settings, *arguments: str) -> AsyncGene
         with suppress(ProcessLookupError):
             child.kill()
         await child.wait()
+
+
+class SingleJob:
+    """A job that runs once at a time in this process."""
+
+    def __init__(self, module: str, settings: Settings) -> None:
+        self._module = module
+        self._settings = settings
+        self._running = False
+
+    async def run(self) -> AsyncGenerator[Progress, None]:
+        """Run it as `run_job` does and yield its progress. Raises Conflict while it runs already."""
+        if self._running:
+            raise Conflict(f"{self._module} is running already")
+        self._running = True
+        try:
+            async with aclosing(run_job(self._module, self._settings)) as steps:
+                async for progress in steps:
+                    yield progress
+        finally:
+            self._running = False
 
 
 def _parse(line: bytes) -> Progress:

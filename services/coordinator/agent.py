@@ -15,6 +15,7 @@ from quintet.type.v1.recommendation_pb2 import RecommendationList
 
 from services.coordinator import work
 from services.coordinator.agents import FOLLOWED, Agents
+from services.coordinator.background import Background
 from services.coordinator.fallback import BestSellers
 from services.coordinator.followers import Follower, reach_all
 from services.coordinator.inbox import Inbox, Outcome
@@ -66,7 +67,7 @@ class Coordinator:
         self._best_sellers = BestSellers(database)
         self.jobs = Jobs(database)
         self._schedule = Schedule(database, self._plans(settings))
-        self._counting: asyncio.Task[None] | None = None
+        self._counting = Background(self._count_best_sellers)
 
     async def start(self) -> None:
         """Begin to record, to keep the agents up with the log, and to look at the clock."""
@@ -76,13 +77,11 @@ class Coordinator:
             follower.start()
             follower.want(last)
         self._schedule.start()
-        self._counting = asyncio.create_task(self._count_best_sellers())
+        self._counting.start()
 
     async def stop(self) -> None:
         """Stop all that `start` began; what is recorded stays recorded."""
-        if self._counting is not None:
-            self._counting.cancel()
-            await asyncio.gather(self._counting, return_exceptions=True)
+        await self._counting.stop()
         await self._schedule.stop()
         await self.jobs.stop()
         await self._inbox.stop()

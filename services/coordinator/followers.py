@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import structlog
 
+from services.coordinator.background import Background
 from shared.errors import QuintetError
 from shared.telemetry import EVENTS_BEHIND
 
@@ -33,18 +34,15 @@ class Follower:
         self._down = False
         self._moved = asyncio.Condition()
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(self._run)
 
     def start(self) -> None:
         """Begin to follow."""
-        self._task = asyncio.create_task(self._run())
+        self._background.start()
 
     async def stop(self) -> None:
         """Stop following. Safe to repeat."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await self._background.stop()
 
     def want(self, sequence: int) -> None:
         """Have the log applied up to `sequence`, without waiting."""

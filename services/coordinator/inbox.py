@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from services.coordinator.background import Background
 from services.coordinator.intake import Submission
 from shared.errors import QuintetError, Unavailable
 
@@ -41,18 +42,15 @@ class Inbox:
         self._commit = commit
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(self._run)
 
     def start(self) -> None:
         """Begin to commit."""
-        self._task = asyncio.create_task(self._run())
+        self._background.start()
 
     async def stop(self) -> None:
         """Refuse what still waits and stop. Safe to repeat."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await self._background.stop()
         for each in self._waiting:
             each.answer.set_exception(Unavailable("the coordinator is stopping"))
         self._waiting.clear()

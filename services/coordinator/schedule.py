@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from services.coordinator.background import Background
 from shared.db import job_runs
 from shared.db.engine import Database
 from shared.errors import Conflict
@@ -35,18 +36,15 @@ class Schedule:
         self._plans = [plan for plan in plans if plan.every > timedelta(0)]
         self._look_every_seconds = look_every_seconds
         self._since = datetime.now(UTC)
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(self._run)
 
     def start(self) -> None:
         """Begin to look at the clock."""
-        self._task = asyncio.create_task(self._run())
+        self._background.start()
 
     async def stop(self) -> None:
         """Stop. Safe to repeat."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await self._background.stop()
 
     async def look(self) -> list[str]:
         """Start what is due now and return the kinds that were started."""

@@ -21,8 +21,7 @@ from shared.db.erasure import Receipt
 from shared.db.log_consumer import Applied
 from shared.db.profiles import Shown
 from shared.db.segments import Membership
-from shared.errors import Conflict
-from shared.jobs import Progress, run_job
+from shared.jobs import Progress, SingleJob
 
 REFRESH_JOB = "services.customer.refresh"
 
@@ -67,12 +66,11 @@ class CustomerAgent:
     def __init__(
         self, settings: Settings, database: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        self._settings = settings
         self._database = database
         self._now = now
         self._applier = Applier(database)
         self._keeper = SegmentKeeper(database)
-        self._refreshing = False
+        self._refreshing = SingleJob(REFRESH_JOB, settings)
 
     def upsert(self, given: Sequence[NewCustomer], *, create_only: bool = False) -> tuple[int, int]:
         """Add or update customers, all or none, and return how many were added and updated.
@@ -146,15 +144,9 @@ class CustomerAgent:
 
     async def refresh(self) -> AsyncGenerator[Progress, None]:
         """Recompute all customers in a child process and yield its progress. Raises Conflict while another runs."""
-        if self._refreshing:
-            raise Conflict("the customers are being refreshed already")
-        self._refreshing = True
-        try:
-            async with aclosing(run_job(REFRESH_JOB, self._settings)) as steps:
-                async for progress in steps:
-                    yield progress
-        finally:
-            self._refreshing = False
+        async with aclosing(self._refreshing.run()) as steps:
+            async for progress in steps:
+                yield progress
 
     def _taste(self, portrait: Portrait, model: SegmentModel | None) -> Taste:
         catalogue = portrait.catalogue

@@ -17,8 +17,8 @@ from shared.db.engine import Connection, Database
 from shared.db.product_performance import ProductPerformance
 from shared.db.products import NewProduct, Product, Upserted
 from shared.db.relations import SIMILAR, Relation
-from shared.errors import Conflict, InvalidArgument, NotFound, Unavailable
-from shared.jobs import Progress, run_job
+from shared.errors import InvalidArgument, NotFound, Unavailable
+from shared.jobs import Progress, SingleJob
 
 REFRESH_JOB = "services.product.refresh"
 DEFAULT_PERIOD = timedelta(days=30)
@@ -57,11 +57,10 @@ class ProductAgent:
     """Decides for the product service. Safe to call from several threads."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        self._settings = settings
         self._database = database
         self._spaces = SpaceCache(database)
         self._live = LiveEmbeddings()
-        self._refreshing = False
+        self._refreshing = SingleJob(REFRESH_JOB, settings)
 
     def upsert(self, new: Sequence[NewProduct]) -> Upserted:
         """Add or update products with distinct ids, all or none, and embed each that changed.
@@ -130,15 +129,9 @@ class ProductAgent:
 
     async def refresh(self) -> AsyncGenerator[Progress, None]:
         """Refresh the catalogue in a child process and yield its progress. Raises Conflict while another runs."""
-        if self._refreshing:
-            raise Conflict("the catalogue is being refreshed already")
-        self._refreshing = True
-        try:
-            async with aclosing(run_job(REFRESH_JOB, self._settings)) as steps:
-                async for progress in steps:
-                    yield progress
-        finally:
-            self._refreshing = False
+        async with aclosing(self._refreshing.run()) as steps:
+            async for progress in steps:
+                yield progress
 
     def _upsert_in_current_space(self, new: Sequence[NewProduct]) -> Upserted | None:
         """Return None, with nothing written, when another space became active meanwhile."""

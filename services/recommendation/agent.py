@@ -2,7 +2,8 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -24,8 +25,8 @@ from shared.db.engine import Database, StaleReference
 from shared.db.models import ModelVersion
 from shared.db.products import CatalogueEntry
 from shared.db.recommendations import NewRecommendation
-from shared.errors import Conflict, QuintetError, Unavailable
-from shared.jobs import Progress, run_job
+from shared.errors import QuintetError, Unavailable
+from shared.jobs import Progress, SingleJob
 from shared.telemetry import FALLBACKS
 
 TRAINING = "services.recommendation.train"
@@ -54,12 +55,11 @@ class RecommendationAgent:
     """Answers from models in memory and the history in the database. `start` before use, `stop` after."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        self._settings = settings
         self._database = database
         self._keeper = Keeper(database)
         self._logbook = Logbook(database)
         self._weights = LatestWeights()
-        self._training = False
+        self._training = SingleJob(TRAINING, settings)
 
     def start(self) -> None:
         """Load the active model and begin to follow changes."""
@@ -113,21 +113,16 @@ class RecommendationAgent:
             raise
         return activated
 
-    async def train(self) -> AsyncIterator[Progress]:
+    async def train(self) -> AsyncGenerator[Progress, None]:
         """Train in a child process, use the new model at once, and yield the progress.
 
         Raises Conflict while another training runs, FailedPrecondition when there is nothing to learn from.
         """
-        if self._training:
-            raise Conflict("a training is under way already")
-        self._training = True
-        try:
-            async for progress in run_job(TRAINING, self._settings):
+        async with aclosing(self._training.run()) as steps:
+            async for progress in steps:
                 if progress.result is not None:
                     await asyncio.to_thread(self._keeper.reload)
                 yield progress
-        finally:
-            self._training = False
 
     def _answer(self, query: Query) -> Answer:
         with self._database.read() as connection:

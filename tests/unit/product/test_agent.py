@@ -7,6 +7,7 @@ import pytest
 
 from services.product import agent as agent_module
 from services.product.agent import ProductAgent
+from shared import jobs as jobs_module
 from shared.config import Settings
 from shared.db.engine import Database
 from shared.errors import Conflict, FailedPrecondition, InvalidArgument
@@ -32,7 +33,7 @@ def play(monkeypatch: pytest.MonkeyPatch, *, fails: bool = False) -> list[str]:
         if fails:
             raise FailedPrecondition("no")
 
-    monkeypatch.setattr(agent_module, "run_job", run_job)
+    monkeypatch.setattr(jobs_module, "run_job", run_job)
     return started
 
 
