@@ -10,7 +10,7 @@ from cli.importing.convert import Options, attributes_of, value_of
 from cli.importing.customers import cell, checked_text, checked_time
 from shared.db.products import INVENTORY_STATUSES, NewProduct
 from shared.errors import InvalidArgument
-from shared.events.check import check_count, check_id, check_money, check_number, check_text
+from shared.events.check import MAX_PRICE_MINOR, check_count, check_id, check_money, check_number, check_text
 
 MOST_ATTRIBUTES = 200
 BEST_RATING = 5.0
@@ -57,7 +57,7 @@ class ProductConverter:
             return None, None
         if price < 0:
             raise InvalidArgument.of("price", value, "must not be negative")
-        check_money(Money(currency_code=currency, amount_minor=price), "price")
+        check_money(Money(currency_code=currency, amount_minor=price), "price", MAX_PRICE_MINOR)
         return price, currency
 
 

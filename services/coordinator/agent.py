@@ -131,7 +131,7 @@ class Coordinator:
             work.OPTIMIZE: lambda: work.optimize_algorithms(self.agents),
             work.MAINTAIN: lambda: work.maintain(self._database, self._settings.browsing_retention_days),
         }
-        return await self.jobs.start(kind, bodies[kind])
+        return await self.jobs.start(kind, bodies[kind], work.NEVER_BESIDES.get(kind, ()))
 
     async def state(self) -> SystemState:
         """Return how the system is."""

@@ -38,7 +38,7 @@ class BestSellers:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._keys: list[int] | None = None
+        self._keys: list[int] = []
 
     def count(self) -> None:
         """Count the best-sellers of the last 30 days; of all time on a quiet shop. Takes seconds on a large one."""
@@ -51,9 +51,9 @@ class BestSellers:
 
     def answer(self, request: RecommendRequest) -> RecommendationList:
         """Return best-sellers that the customer has not bought and the filter allows. Raises NotFound."""
-        if self._keys is None:
+        if not self._keys:  # not counted yet, or there was nothing to count: the shop may have been filled since
             self.count()
-        keys = self._keys or []
+        keys = self._keys
         with self._database.read() as connection:
             customer = _customer(connection, request)
             candidates = products.get_products_by_key(connection, keys)

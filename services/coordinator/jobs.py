@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -30,9 +30,9 @@ class Jobs:
         self._database = database
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self, kind: str, work: Work) -> JobRun:
-        """Start a job and return its row. Raises Conflict while one of the same kind runs."""
-        run = await asyncio.to_thread(self._claim, kind)
+    async def start(self, kind: str, work: Work, besides: Sequence[str] = ()) -> JobRun:
+        """Start a job and return its row. Raises Conflict while one of the kind, or of the kinds `besides`, runs."""
+        run = await asyncio.to_thread(self._claim, kind, besides)
         task = asyncio.create_task(self._run(run, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -61,12 +61,13 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _claim(self, kind: str) -> JobRun:
+    def _claim(self, kind: str, besides: Sequence[str]) -> JobRun:
         with self._database.write() as connection:
             job_runs.fail_lost(connection)
-            other = job_runs.running(connection, kind)
-            if other is not None:
-                raise Conflict(f"{kind} is running already as job {other.job_id}")
+            for each in (kind, *besides):
+                other = job_runs.running(connection, each)
+                if other is not None:
+                    raise Conflict(f"{each} is running already as job {other.job_id}")
             return job_runs.start(connection, uuid.uuid4().hex, kind)
 
     def _get(self, job_id: str) -> JobRun:

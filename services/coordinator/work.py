@@ -18,6 +18,9 @@ from shared.jobs import Progress
 TRAIN, REFRESH, OPTIMIZE, MAINTAIN = "train_models", "refresh_catalog", "optimize_algorithms", "maintenance"
 OPTIMIZE_TIMEOUT_SECONDS = 60.0
 
+NEVER_BESIDES = {TRAIN: (REFRESH,), REFRESH: (TRAIN,)}
+"""Training refreshes the catalogue itself."""
+
 
 async def refresh_catalog(agents: Agents) -> AsyncIterator[Progress]:
     """Have the product agent embed the catalogue and find relations."""

@@ -14,7 +14,15 @@ from shared.db.product_performance import ProductPerformance
 from shared.db.products import NewProduct, Product
 from shared.db.relations import COMPLEMENTARY, SIMILAR, Relation
 from shared.errors import InvalidArgument
-from shared.events.check import check_count, check_id, check_money, check_number, check_text, check_time
+from shared.events.check import (
+    MAX_PRICE_MINOR,
+    check_count,
+    check_id,
+    check_money,
+    check_number,
+    check_text,
+    check_time,
+)
 from shared.jobs import Progress
 
 MOST_PRODUCTS = 1_000
@@ -188,7 +196,7 @@ def _check_lists(message: product_pb2.Product, field: str) -> None:
 
 def _check_numbers(message: product_pb2.Product, field: str) -> None:
     if message.HasField("price"):
-        check_money(message.price, f"{field}.price")
+        check_money(message.price, f"{field}.price", MAX_PRICE_MINOR)
     if message.HasField("average_rating"):
         check_number(message.average_rating, f"{field}.average_rating", 0, 5)
     if message.HasField("available_time"):

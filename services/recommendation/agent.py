@@ -102,15 +102,9 @@ class RecommendationAgent:
         The version before stays in force when the new one cannot be loaded. Raises NotFound for an unknown version,
         DataLoss for a damaged one.
         """
-        with self._database.read() as connection:
-            before = models.active_version(connection, KIND)
+        before = self._active()
         activated = models.activate(self._database, KIND, version)
-        try:
-            self._keeper.reload()
-        except QuintetError:
-            if before is not None and before != version:
-                models.activate(self._database, KIND, before)
-            raise
+        self._take_over(before)
         return activated
 
     async def train(self) -> AsyncGenerator[Progress, None]:
@@ -118,11 +112,25 @@ class RecommendationAgent:
 
         Raises Conflict while another training runs, FailedPrecondition when there is nothing to learn from.
         """
+        before = await asyncio.to_thread(self._active)
         async with aclosing(self._training.run()) as steps:
             async for progress in steps:
                 if progress.result is not None:
-                    await asyncio.to_thread(self._keeper.reload)
+                    await asyncio.to_thread(self._take_over, before)
                 yield progress
+
+    def _active(self) -> str | None:
+        with self._database.read() as connection:
+            return models.active_version(connection, KIND)
+
+    def _take_over(self, before: str | None) -> None:
+        """Load the active version; when that fails, make the one before active again and raise."""
+        try:
+            self._keeper.reload()
+        except QuintetError:
+            if before is not None:
+                models.activate(self._database, KIND, before)
+            raise
 
     def _answer(self, query: Query) -> Answer:
         with self._database.read() as connection:

@@ -79,9 +79,11 @@ def stepped_back(ranked: Ranked, catalogue: Catalogue, purpose: Purpose, just_bo
     rows = ranked.fused.top(MOST_STEPPING_BACK)
     keep = np.where(_substitutes(catalogue, rows, just_bought), purpose.substitutes, 1.0)
     keep *= np.where(np.isin(rows, seen), purpose.seen, 1.0)
-    scores = ranked.fused.scores.copy()
+    fused = ranked.fused
+    scores, parts = fused.scores.copy(), fused.parts.copy()
     scores[rows] *= keep.astype(np.float32)
-    return replace(ranked, fused=replace(ranked.fused, scores=scores))
+    parts[:, np.searchsorted(fused.rows, rows)] *= keep.astype(np.float32)
+    return replace(ranked, fused=replace(fused, scores=scores, parts=parts))
 
 
 def shortlist(ranked: Ranked, catalogue: Catalogue, purpose: Purpose, limit: int, spare: int) -> Rows:

@@ -90,6 +90,8 @@ def _translated() -> Iterator[None]:
             raise StaleReference(str(error.orig)) from error
         raise
     except OperationalError as error:
+        if "integer overflow" in str(error.orig):
+            raise
         if "no such table" in str(error.orig):
             raise FailedPrecondition("the database has no schema yet: run `quintet migrate`") from error
         raise Unavailable(f"the database is not available: {error.orig}") from error

@@ -6,21 +6,28 @@ The event is the contract's own message, `quintet.type.v1.Event`: what is checke
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from quintet.type.v1.event_pb2 import Event, PageType
 from quintet.type.v1.money_pb2 import Money
 
-from shared.errors import InvalidArgument
+from shared.errors import InvalidArgument, shown
 
 MAX_ID = 128
 MAX_QUANTITY = 1_000_000.0
 MAX_DURATION_SECONDS = 86_400.0
 MAX_ATTRIBUTES = 100
 MAX_FUTURE = timedelta(hours=24)
+MAX_AMOUNT_MINOR = 10**12
+"""Most of one line or order, in minor units: sums of millions of them stay within 64 bits."""
+MAX_PRICE_MINOR = 10**10
+"""Most of one unit, in minor units: times the largest quantity it stays within 64 bits."""
 _CURRENCY = re.compile(r"[A-Z]{3}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Control characters, line separators and what turns the direction of writing: they make two ids look alike.
+_NOT_IN_IDS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_NOT_IN_TEXTS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def check_event(event: Event, field: str = "event") -> None:
@@ -33,6 +40,9 @@ def check_event(event: Event, field: str = "event") -> None:
         check_time(event.event_time, f"{field}.event_time")
     if len(event.attributes) > MAX_ATTRIBUTES:
         raise InvalidArgument.of(f"{field}.attributes", len(event.attributes), f"at most {MAX_ATTRIBUTES} entries")
+    for name, value in event.attributes.items():
+        check_text(name, f"{field}.attributes", 100, required=True)
+        check_text(value, f"{field}.attributes[{shown(name)}]", 1000)
     kind = event.WhichOneof("detail")
     if kind is None:
         raise InvalidArgument.of(f"{field}.detail", None, "one kind of event is required")
@@ -45,8 +55,10 @@ def check_id(value: str, field: str, *, required: bool = True) -> None:
     """Raise InvalidArgument unless `value` is an id: 1 to 128 characters, none of them a control character."""
     if not value and required:
         raise InvalidArgument.of(field, value, "is required")
+    if value and not value.strip():
+        raise InvalidArgument.of(field, value, "must not be blank")
     check_text(value, field, MAX_ID)
-    if _CONTROL.search(value):
+    if _NOT_IN_IDS.search(value):
         raise InvalidArgument.of(field, value, "must not contain control characters")
 
 
@@ -56,8 +68,8 @@ def check_text(value: str, field: str, longest: int, *, required: bool = False) 
         raise InvalidArgument.of(field, value, "is required")
     if len(value) > longest:
         raise InvalidArgument.of(field, value, f"must be at most {longest} characters, is {len(value)}")
-    if "\x00" in value:
-        raise InvalidArgument.of(field, value, "must not contain the character NUL")
+    if _NOT_IN_TEXTS.search(value):
+        raise InvalidArgument.of(field, value, "must not contain control characters")
 
 
 def check_time(value: Timestamp, field: str) -> None:
@@ -65,19 +77,22 @@ def check_time(value: Timestamp, field: str) -> None:
     try:
         moment = value.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
-        raise InvalidArgument.of(field, value.seconds, "is not a time between the years 1 and 9999") from error
+        given = f"{value.seconds} s and {value.nanos} ns"
+        raise InvalidArgument.of(field, given, "is not a time between the years 1 and 9999") from error
     if value.seconds < 0:
         raise InvalidArgument.of(field, moment.isoformat(), "must be after 1970")
     if moment > datetime.now(UTC) + MAX_FUTURE:
         raise InvalidArgument.of(field, moment.isoformat(), "must be at most 24 hours in the future")
 
 
-def check_money(value: Money, field: str) -> None:
-    """Raise InvalidArgument unless the amount has a currency and is not negative."""
+def check_money(value: Money, field: str, most: int = MAX_AMOUNT_MINOR) -> None:
+    """Raise InvalidArgument unless the amount has a currency, is not negative and at most `most` minor units."""
     if not _CURRENCY.fullmatch(value.currency_code):
         raise InvalidArgument.of(f"{field}.currency_code", value.currency_code, "must be three capital letters")
     if value.amount_minor < 0:
         raise InvalidArgument.of(f"{field}.amount_minor", value.amount_minor, "must not be negative")
+    if value.amount_minor > most:
+        raise InvalidArgument.of(f"{field}.amount_minor", value.amount_minor, f"must be at most {most}")
 
 
 def check_count(values: Any, field: str, most: int, *, least: int = 0) -> None:
@@ -87,11 +102,10 @@ def check_count(values: Any, field: str, most: int, *, least: int = 0) -> None:
 
 
 def check_number(value: float, field: str, low: float, high: float, *, above: bool = False) -> None:
-    """Raise InvalidArgument unless `low` <= value <= `high` (with `above`: low < value). NaN and infinities fail."""
+    """Raise InvalidArgument unless `low` <= value <= `high` (with `above`: low < value). NaN fails."""
     if not low <= value <= high or (above and value == low):
-        raise InvalidArgument.of(
-            field, value, f"must be {'above' if above else 'at least'} {low:g} and at most {high:g}"
-        )
+        least = f"must be {'above' if above else 'at least'} {low:.12g}"
+        raise InvalidArgument.of(field, value, least if high == inf else f"{least} and at most {high:.12g}")
 
 
 def _check_who(event: Event, field: str) -> None:
@@ -125,15 +139,15 @@ def _check_search(search: Any, field: str) -> None:
 def _check_product_view(view: Any, field: str) -> None:
     check_id(view.product_id, f"{field}.product_id")
     check_number(view.duration_seconds, f"{field}.duration_seconds", 0, MAX_DURATION_SECONDS)
-    check_number(view.scrolls, f"{field}.scrolls", 0, float("inf"))
-    check_number(view.clicks, f"{field}.clicks", 0, float("inf"))
+    check_number(view.scrolls, f"{field}.scrolls", 0, inf)
+    check_number(view.clicks, f"{field}.clicks", 0, inf)
 
 
 def _check_quantities(items: Iterable[Any], field: str) -> None:
     for index, item in enumerate(items):
         check_id(item.product_id, f"{field}[{index}].product_id")
-        # proto3 cannot tell 0 from unset: 0 means the default of one unit
-        check_number(item.quantity, f"{field}[{index}].quantity", 0, MAX_QUANTITY)
+        if item.quantity:  # proto3 cannot tell 0 from unset: 0 means the default of one unit
+            check_number(item.quantity, f"{field}[{index}].quantity", 0, MAX_QUANTITY, above=True)
 
 
 def _check_items(detail: Any, field: str) -> None:

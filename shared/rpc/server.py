@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from shared.config import Agent, Settings
+from shared.errors import QuintetError
 from shared.rpc.interceptor import EdgeInterceptor
 from shared.telemetry import configure_logging, serve_metrics
 
@@ -90,4 +92,8 @@ def run(agent: Agent, main: Callable[[Settings], Any]) -> None:
     settings = Settings()
     configure_logging(settings, agent)
     serve_metrics(settings.metrics_port(agent), settings.bind_host)
-    uvloop.run(main(settings))
+    try:
+        uvloop.run(main(settings))
+    except QuintetError as error:
+        log.error("does not start", error=error.message)
+        sys.exit(1)

@@ -1,5 +1,6 @@
 """Events and feedback are checked, completed and taken apart before they get into the log."""
 
+import unicodedata
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -43,6 +44,7 @@ def at(moment: datetime) -> Timestamp:
 FAR = datetime.now(UTC) + timedelta(days=2)
 LONG = "x" * 129
 NAN = float("nan")
+TURNS_DIRECTION = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 BAD = [
     (Event(home_view=HomeView()), "event.customer_id"),
@@ -124,6 +126,19 @@ BAD = [
     (Event(customer_id="c", impression=Impression()), "event.impression.recommendation_ids"),
     (Event(customer_id="c", impression=Impression(recommendation_ids=[""])), "event.impression.recommendation_ids[0]"),
     (Event(customer_id="c", custom=CustomEvent()), "event.custom.name"),
+    (Event(customer_id="c", custom=CustomEvent(name="a\x01")), "event.custom.name"),
+    (Event(customer_id="   ", home_view=HomeView()), "event.customer_id"),
+    (Event(customer_id="c", event_id=" ", home_view=HomeView()), "event.event_id"),
+    (Event(customer_id="a\u202eb", home_view=HomeView()), "event.customer_id"),
+    (Event(customer_id="c", attributes={"": "x"}, home_view=HomeView()), "event.attributes"),
+    (Event(customer_id="c", attributes={"a": "x" * 1001}, home_view=HomeView()), "event.attributes['a']"),
+    (
+        Event(
+            customer_id="c",
+            purchase=Purchase(purchase_id="o", items=[PurchaseLine(product_id="p", amount=usd(10**12 + 1))]),
+        ),
+        "event.purchase.items[0].amount.amount_minor",
+    ),
 ]
 
 
@@ -221,7 +236,8 @@ def test_any_product_view_is_either_taken_or_refused_as_invalid(product: str, du
 
 
 def _is_good(view: ProductView) -> bool:
-    is_id = 0 < len(view.product_id) <= 128 and all(
-        ord(letter) > 31 and ord(letter) != 127 for letter in view.product_id
+    misleading = any(
+        unicodedata.category(each) in ("Cc", "Zl", "Zp") or each in TURNS_DIRECTION for each in view.product_id
     )
+    is_id = len(view.product_id.strip()) > 0 and len(view.product_id) <= 128 and not misleading
     return is_id and 0 <= view.duration_seconds <= 86_400 and view.scrolls >= 0

@@ -52,6 +52,8 @@ def test_what_is_needed_least_steps_back(bought: Rows, seen: Rows, kept: list[fl
     before = ranked()
     after = stepped_back(before, shelf(), PURPOSE, bought, seen)
     assert np.allclose(after.fused.scores / before.fused.scores, kept)
+    for row in range(4):
+        assert sum(after.fused.contributions(row).values()) == pytest.approx(float(after.fused.scores[row]))
     assert np.allclose(before.fused.scores, ranked().fused.scores)
 
 
