@@ -51,6 +51,9 @@ prepare_podman() {
 
 clean_up() {
     set +e
+    # after an interruption something may still be up; $COMPOSE may be two words
+    # shellcheck disable=SC2086
+    $COMPOSE --project-name "$COMPOSE_TEST_PROJECT" --profile postgres down --volumes --timeout 5 >/dev/null 2>&1
     "clean_up_$ENGINE"
     if [ -z "${KEEP_IMAGES:-}" ]; then rm -f deploy/wheels/*.whl; fi
     rm -rf "$WORK"
@@ -61,7 +64,6 @@ clean_up_docker() {
 }
 
 clean_up_podman() {
-    podman rm --all --force --time 0 --filter "label=com.docker.compose.project=$COMPOSE_TEST_PROJECT" >/dev/null 2>&1
     podman_stop
     if [ -z "${KEEP_IMAGES:-}" ]; then
         podman rmi --force "$QUINTET_IMAGE" "${QUINTET_POSTGRES_IMAGE:-}" "${BASE_IMAGE:-}" >/dev/null 2>&1

@@ -68,7 +68,8 @@ podman_build() { # TAG CONTEXT [OPTION...]
 }
 
 podman_serve() {
-    podman system service --time=0 "$DOCKER_HOST" >"$WORK/podman.log" 2>&1 &
+    # in a session of its own: an interruption from the keyboard must leave it up until all is taken down
+    setsid podman system service --time=0 "$DOCKER_HOST" >"$WORK/podman.log" 2>&1 &
     PODMAN_PIDS+=($!)
     podman_watch_health &
     PODMAN_PIDS+=($!)

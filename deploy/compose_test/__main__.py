@@ -51,6 +51,7 @@ def on_sqlite(stack: Stack) -> list[Step]:
     return [
         ("up", lambda _: stack.up()),
         ("shop filled and trained", partial(checks.fill, stack)),
+        ("command line", partial(checks.operate, stack)),
         ("journey", partial(checks.journeys, stack)),
         ("kill -9", lambda say: checks.kills(stack, say, AGENTS)),
         ("scale", partial(checks.scale, stack)),

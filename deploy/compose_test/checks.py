@@ -16,6 +16,7 @@ from quintet.coordinator.v1.coordinator_service_pb2_grpc import CoordinatorServi
 from quintet.type.v1.customer_pb2 import Customer
 
 from deploy.compose_test.stack import Stack
+from shared.config import AGENTS
 from tests.e2e import small_shop
 from tests.support.clients import BUILDERS, play
 from tests.support.cluster import coordinator_stub
@@ -43,6 +44,21 @@ def fill(stack: Stack, say: Say) -> None:
     with coordinator_stub(stack.address) as stub:
         small_shop.fill(stub)
     say(", ".join(f"{count} {table}" for table, count in _rows(stack).items()))
+
+
+def operate(stack: Stack, say: Say) -> None:
+    """Import a file with the command line in the coordinator's container, and ask it how all is."""
+    [coordinator] = stack.containers("coordinator")
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "products.csv"
+        table.write_text("product_id,name,category,price\nhoney-1,Honey,Spreads,4.99\njam-1,Jam,Spreads,2.49\n")
+        stack.copy_in("coordinator", table, "/data/products.csv")
+    stack.execute(coordinator, "quintet", "import", "products", "products.csv")
+    status = json.loads(stack.execute(coordinator, "quintet", "status", "--json"))
+    assert [each["agent"] for each in status["agents"] if each.get("serving")] == list(AGENTS), status
+    with coordinator_stub(stack.address) as stub:
+        assert stub.GetProduct(pb.GetProductRequest(product_id="jam-1"), timeout=10).product.name == "Jam"
+    say("two products imported, five agents serving")
 
 
 def journeys(stack: Stack, say: Say, languages: Sequence[str] = tuple(BUILDERS)) -> None:

@@ -56,6 +56,10 @@ class Stack:
         """Return what a command prints in a container."""
         return self._run([self.engine, "exec", container, *command])
 
+    def copy_in(self, service: str, source: Path, path: str) -> None:
+        """Copy a file into a service's container."""
+        self._compose("cp", str(source), f"{service}:{path}")
+
     def copy_out(self, service: str, path: str, target: Path) -> None:
         """Copy a file out of a service's container."""
         self._compose("cp", f"{service}:{path}", str(target))
