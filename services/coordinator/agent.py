@@ -28,6 +28,7 @@ from shared.db import event_log, maintenance, models, sessions
 from shared.db.engine import Database
 from shared.db.job_runs import JobRun
 from shared.errors import QuintetError, Unavailable
+from shared.events.recommend import context_products
 from shared.telemetry import BACKGROUND_ERRORS, FALLBACKS
 
 COUNT_EVERY_SECONDS = 600.0
@@ -62,7 +63,8 @@ class Coordinator:
         self.agents = agents
         self._settings = settings
         self._database = database
-        self._inbox = Inbox(Journal(database).commit)
+        self._journal = Journal(database)
+        self._inbox = Inbox(self._journal.commit)
         self._followers = [Follower("customer", agents.apply_customer), Follower("feedback", agents.apply_feedback)]
         self._best_sellers = BestSellers(database)
         self.jobs = Jobs(database)
@@ -97,6 +99,15 @@ class Coordinator:
             follower.want(newest)
         return outcomes
 
+    async def check(self, submission: Submission) -> None:
+        """Raise what recording the submission would be refused with; record nothing."""
+        await asyncio.to_thread(self._journal.check, submission)
+
+    async def check_products(self, named: Sequence[tuple[str, str]]) -> None:
+        """Raise NotFound naming the field for the first of (product id, field) that does not exist."""
+        if named:
+            await asyncio.to_thread(self._journal.check_products, named)
+
     async def applied(self, outcomes: Sequence[Outcome]) -> list[str]:
         """Wait a little for the agents to apply what was recorded; return those that have not."""
         newest = max((outcome.sequence for outcome in outcomes), default=0)
@@ -113,6 +124,7 @@ class Coordinator:
         try:
             answer = await self.agents.call(self.agents.recommendation.Recommend, request)
         except Unavailable:
+            await self.check_products(list(context_products(request.context)))
             FALLBACKS.labels("coordinator", "recommendation_agent_unavailable").inc()
             return await asyncio.to_thread(self._best_sellers.answer, request)
         return answer.list  # type: ignore[no-any-return]

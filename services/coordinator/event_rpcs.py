@@ -12,10 +12,10 @@ from services.coordinator.inbox import Outcome
 from services.coordinator.intake import Submission, submit_event, submit_feedback
 from services.coordinator.uploads import MOST_REJECTIONS, Rejected, portions
 from shared.errors import InvalidArgument
-from shared.events.check import check_count, check_id, check_number
+from shared.events.check import check_count, check_id
+from shared.events.recommend import check_recommend, context_products
 
 MOST_EVENTS = 1_000
-MOST_LIMIT = 2**31 - 1
 
 
 class EventRpcs:
@@ -25,9 +25,9 @@ class EventRpcs:
 
     async def RecordEvent(self, request: pb.RecordEventRequest, context: Any) -> pb.RecordEventResponse:
         submission = submit_event(request.event)
-        if request.HasField("recommend"):
-            check_number(request.recommend.limit, "recommend.limit", 0, MOST_LIMIT)
+        await self._check_options(request)
         if request.validate_only:
+            await self._agent.check(submission)
             return pb.RecordEventResponse(event_id=submission.event_id)
         outcome = _accepted((await self._agent.record([submission]))[0])
         pending = await self._agent.applied([outcome])
@@ -82,9 +82,9 @@ class EventRpcs:
     async def GetRecommendations(
         self, request: pb.GetRecommendationsRequest, context: Any
     ) -> pb.GetRecommendationsResponse:
-        check_number(request.limit, "limit", 0, MOST_LIMIT)
-        if not request.visitor_id:
-            check_id(request.customer_id, "customer_id")
+        check_recommend(request.context, request.filter, request.limit)
+        check_id(request.visitor_id, "visitor_id", required=False)
+        check_id(request.customer_id, "customer_id", required=not request.visitor_id)
         answer = await self._agent.recommend(convert.to_recommend_request(request))
         return pb.GetRecommendationsResponse(list=answer)
 
@@ -97,6 +97,12 @@ class EventRpcs:
         agents = self._agent.agents
         answer = await agents.call(agents.product.GetRelatedProducts, wanted)
         return pb.GetSimilarProductsResponse(related=answer.related)
+
+    async def _check_options(self, request: pb.RecordEventRequest) -> None:
+        """Refuse what cannot be answered before anything is recorded."""
+        options = request.recommend
+        check_recommend(options.context, options.filter, options.limit, "recommend.")
+        await self._agent.check_products(list(context_products(options.context, "recommend.")))
 
 
 def _sorted_out(events: Any, start: int) -> tuple[list[tuple[int, Submission]], list[Rejected]]:

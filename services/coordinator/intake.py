@@ -28,7 +28,13 @@ class Submission:
     customer_field: str = ""
     products: tuple[tuple[str, str], ...] = ()
     recommendations: tuple[tuple[str, str], ...] = ()
+    purchased: tuple[str, str] | None = None
     refunded: tuple[str, str] | None = None
+
+    @property
+    def log_id(self) -> str:
+        """Id in the log, where feedback has a space of its own: no event id can begin so."""
+        return f"{FEEDBACK}\x1f{self.event_id}" if self.kind == FEEDBACK else self.event_id
 
 
 def submit_event(event: Event, field: str = "event") -> Submission:
@@ -41,7 +47,6 @@ def submit_event(event: Event, field: str = "event") -> Submission:
         complete.event_time.FromDatetime(datetime.now(UTC))
     kind = complete.WhichOneof("detail")
     assert kind is not None  # noqa: S101 - for the type checker: checked above
-    is_refund = kind == "refund"
     return Submission(
         event_id=complete.event_id,
         kind=kind,
@@ -52,8 +57,15 @@ def submit_event(event: Event, field: str = "event") -> Submission:
         customer_field=f"{field}.customer_id",
         products=tuple(named_products(complete, field)),
         recommendations=tuple(named_recommendations(complete, field)),
-        refunded=(complete.refund.purchase_id, f"{field}.refund.purchase_id") if is_refund else None,
+        purchased=_order(complete, "purchase", field),
+        refunded=_order(complete, "refund", field),
     )
+
+
+def _order(event: Event, kind: str, field: str) -> tuple[str, str] | None:
+    if event.WhichOneof("detail") != kind:
+        return None
+    return getattr(event, kind).purchase_id, f"{field}.{kind}.purchase_id"
 
 
 def submit_feedback(feedback: Feedback, field: str = "feedback") -> Submission:

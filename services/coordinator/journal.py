@@ -11,7 +11,7 @@ from services.coordinator.intake import Submission
 from shared.db import customers, event_log, orders, products, recommendations
 from shared.db.engine import Connection, Database, StaleReference
 from shared.db.event_log import NewEvent
-from shared.errors import NotFound, QuintetError
+from shared.errors import AlreadyExists, NotFound, QuintetError
 from shared.telemetry import EVENTS
 
 log = structlog.get_logger()
@@ -45,22 +45,52 @@ class Journal:
             EVENTS.labels(submission.kind, _word(outcome)).inc()
         return outcomes
 
-    def _commit(self, submissions: Sequence[Submission]) -> list[Outcome]:
+    def check(self, submission: Submission) -> None:
+        """Raise what a commit of the submission would be refused with; write nothing."""
+        refusals, _ = self._refusals([submission])
+        for error in refusals.values():
+            raise error
+
+    def check_products(self, named: Sequence[tuple[str, str]]) -> None:
+        """Raise NotFound naming the field for the first of (product id, field) that does not exist."""
         with self._database.read() as connection:
-            known = _look_up(connection, submissions)
-        refusals = {index: error for index, each in enumerate(submissions) if (error := _refusal(each, known))}
+            known = products.product_keys(connection, _distinct(name for name, _ in named))
+        missing = _first_missing(named, known.__contains__)
+        if missing:
+            raise NotFound.of("product", *missing)
+
+    def _commit(self, submissions: Sequence[Submission]) -> list[Outcome]:
+        refusals, known = self._refusals(submissions)
         accepted = [each for index, each in enumerate(submissions) if index not in refusals]
-        numbers = self._append([each for each in accepted if each.event_id not in known.events], known)
+        numbers = self._append([each for each in accepted if each.log_id not in known.events], known)
         taken: set[str] = set()
         outcomes = []
         for index, each in enumerate(submissions):
             if index in refusals:
                 outcomes.append(Outcome(each.event_id, error=refusals[index]))
                 continue
-            fresh = each.event_id in numbers and each.event_id not in taken
-            taken.add(each.event_id)
-            outcomes.append(Outcome(each.event_id, numbers.get(each.event_id, 0), duplicate=not fresh))
+            fresh = each.log_id in numbers and each.log_id not in taken
+            taken.add(each.log_id)
+            outcomes.append(Outcome(each.event_id, numbers.get(each.log_id, 0), duplicate=not fresh))
         return outcomes
+
+    def _refusals(self, submissions: Sequence[Submission]) -> tuple[dict[int, QuintetError], _Known]:
+        """Return why submissions cannot be accepted, by place; those before in the batch count as recorded."""
+        with self._database.read() as connection:
+            known = _look_up(connection, submissions)
+        refusals: dict[int, QuintetError] = {}
+        events, ordered = set(known.events), set(known.purchases)
+        for index, each in enumerate(submissions):
+            if each.log_id in events:
+                continue  # a repeated one is never refused: it was accepted before
+            error = _refusal(each, known, ordered)
+            if error is not None:
+                refusals[index] = error
+                continue
+            events.add(each.log_id)
+            if each.purchased:
+                ordered.add(each.purchased[0])
+        return refusals, known
 
     def _append(self, submissions: Sequence[Submission], known: _Known) -> dict[str, int]:
         if not submissions:
@@ -79,15 +109,15 @@ class Journal:
 
 
 def _look_up(connection: Connection, submissions: Sequence[Submission]) -> _Known:
-    refunded = {each.refunded[0] for each in submissions if each.refunded}
+    orders_named = {order[0] for each in submissions for order in (each.purchased, each.refunded) if order}
     return _Known(
-        events=event_log.known_ids(connection, [each.event_id for each in submissions]),
+        events=event_log.known_ids(connection, [each.log_id for each in submissions]),
         customers=customers.resolve_customers(connection, _distinct(each.customer_id for each in submissions)),
         products=products.product_keys(connection, _distinct(id_ for each in submissions for id_, _ in each.products)),
         recommendations=_recommendations(
             connection, _distinct(id_ for each in submissions for id_, _ in each.recommendations)
         ),
-        purchases=_purchases(connection, refunded) if refunded else set(),
+        purchases=_purchases(connection, orders_named) if orders_named else set(),
     )
 
 
@@ -110,10 +140,8 @@ def _purchases(connection: Connection, wanted: set[str]) -> set[str]:
     return found & wanted
 
 
-def _refusal(submission: Submission, known: _Known) -> QuintetError | None:
-    """Return why a submission cannot be accepted, or None. A repeated one is never refused: it was accepted before."""
-    if submission.event_id in known.events:
-        return None
+def _refusal(submission: Submission, known: _Known, ordered: set[str]) -> QuintetError | None:
+    """Return why a new submission cannot be accepted, or None; `ordered` are the orders there are by now."""
     if submission.customer_id and submission.customer_id not in known.customers:
         return NotFound.of("customer", submission.customer_id, submission.customer_field)
     missing = _first_missing(submission.products, known.products.__contains__)
@@ -122,8 +150,10 @@ def _refusal(submission: Submission, known: _Known) -> QuintetError | None:
     missing = _first_missing(submission.recommendations, known.recommendations.__contains__)
     if missing:
         return NotFound.of("recommendation", *missing)
-    if submission.refunded and submission.refunded[0] not in known.purchases:
+    if submission.refunded and submission.refunded[0] not in ordered:
         return NotFound.of("purchase", *submission.refunded)
+    if submission.purchased and submission.purchased[0] in ordered:
+        return AlreadyExists.of("purchase", *submission.purchased)
     return None
 
 
@@ -133,7 +163,7 @@ def _first_missing(named: Iterable[tuple[str, str]], exists: Callable[[str], boo
 
 def _new_event(submission: Submission, known: dict[str, int], visitors: dict[str, int]) -> NewEvent:
     key = known.get(submission.customer_id) if submission.customer_id else visitors.get(submission.visitor_id)
-    return NewEvent(submission.event_id, key, submission.kind, submission.occurred_at, submission.payload)
+    return NewEvent(submission.log_id, key, submission.kind, submission.occurred_at, submission.payload)
 
 
 def _distinct(ids: Iterable[str]) -> list[str]:

@@ -1,7 +1,6 @@
 """Messages of the contract to plain values and back; a bad field raises InvalidArgument naming it."""
 
 import json
-from collections.abc import Sequence
 
 from quintet.recommendation.v1 import recommendation_service_pb2 as pb
 from quintet.type.v1.event_pb2 import PageType
@@ -31,14 +30,9 @@ from services.recommendation.request import (
 )
 from shared.db.models import ModelVersion
 from shared.errors import InvalidArgument
-from shared.events.check import check_count, check_id, check_money, check_text
+from shared.events.check import check_id
+from shared.events.recommend import check_recommend
 from shared.jobs import Progress
-
-MAX_CONTEXT_PRODUCTS = 200
-MAX_SEARCH = 500
-MAX_CATEGORY = 200
-MAX_CATEGORIES = 100
-MAX_EXCLUDED = 1_000
 
 
 def to_query(request: pb.RecommendRequest) -> Query:
@@ -47,8 +41,7 @@ def to_query(request: pb.RecommendRequest) -> Query:
         raise InvalidArgument.of("customer_id", "", "is required unless visitor_id is set")
     check_id(request.customer_id, "customer_id", required=False)
     check_id(request.visitor_id, "visitor_id", required=False)
-    if request.limit < 0:
-        raise InvalidArgument.of("limit", request.limit, "must not be negative")
+    check_recommend(request.context, request.filter, request.limit)
     return Query(
         customer_id=request.customer_id,
         visitor_id=request.visitor_id,
@@ -59,16 +52,9 @@ def to_query(request: pb.RecommendRequest) -> Query:
 
 
 def to_context(context: RecommendationContext) -> Context:
-    """Return the context. Raises InvalidArgument."""
-    page = to_page(context.page_type)
-    check_id(context.product_id, "context.product_id", required=page is Page.PRODUCT)
-    check_text(context.category, "context.category", MAX_CATEGORY, required=page is Page.CATEGORY)
-    check_text(context.search_query, "context.search_query", MAX_SEARCH)
-    check_id(context.session_id, "context.session_id", required=False)
-    for name in ("cart_product_ids", "purchased_product_ids"):
-        _check_ids(getattr(context, name), f"context.{name}", MAX_CONTEXT_PRODUCTS)
+    """Return a checked context."""
     return Context(
-        page=page,
+        page=Page(PageType.Name(context.page_type or PageType.PAGE_TYPE_HOME).removeprefix("PAGE_TYPE_")),
         product_id=context.product_id,
         category=context.category,
         cart_product_ids=tuple(context.cart_product_ids),
@@ -78,26 +64,12 @@ def to_context(context: RecommendationContext) -> Context:
     )
 
 
-def to_page(page_type: PageType.ValueType) -> Page:
-    """Return the kind of page; UNSPECIFIED is HOME. Raises InvalidArgument for a number that is none."""
-    if page_type not in PageType.values():
-        raise InvalidArgument.of("context.page_type", page_type, "must be one of the page types")
-    return Page(PageType.Name(page_type or PageType.PAGE_TYPE_HOME).removeprefix("PAGE_TYPE_"))
-
-
 def to_filters(rule: RecommendationFilter) -> Filters:
-    """Return the filter. Raises InvalidArgument."""
-    check_count(rule.categories, "filter.categories", MAX_CATEGORIES)
-    for index, category in enumerate(rule.categories):
-        check_text(category, f"filter.categories[{index}]", MAX_CATEGORY, required=True)
-    _check_ids(rule.exclude_product_ids, "filter.exclude_product_ids", MAX_EXCLUDED)
-    low = _price(rule.min_price, "filter.min_price") if rule.HasField("min_price") else None
-    high = _price(rule.max_price, "filter.max_price") if rule.HasField("max_price") else None
-    _check_range(low, high)
+    """Return a checked filter."""
     return Filters(
         categories=frozenset(rule.categories),
-        min_price=low,
-        max_price=high,
+        min_price=_price(rule.min_price) if rule.HasField("min_price") else None,
+        max_price=_price(rule.max_price) if rule.HasField("max_price") else None,
         exclude_product_ids=frozenset(rule.exclude_product_ids),
         in_stock_only=rule.in_stock_only,
     )
@@ -136,28 +108,8 @@ def to_version(version: ModelVersion) -> pb.ModelVersion:
     return message
 
 
-def _check_ids(ids: Sequence[str], field: str, most: int) -> None:
-    check_count(ids, field, most)
-    for index, each in enumerate(ids):
-        check_id(each, f"{field}[{index}]")
-
-
-def _price(money: Money, field: str) -> Price:
-    check_money(money, field)
+def _price(money: Money) -> Price:
     return Price(money.amount_minor, money.currency_code)
-
-
-def _check_range(low: Price | None, high: Price | None) -> None:
-    if low is None or high is None:
-        return
-    if low.currency != high.currency:
-        raise InvalidArgument.of(
-            "filter.max_price.currency_code", high.currency, f"must be that of min_price, {low.currency}"
-        )
-    if low.amount > high.amount:
-        raise InvalidArgument.of(
-            "filter.max_price.amount_minor", high.amount, f"must not be below min_price, {low.amount}"
-        )
 
 
 def _recommendation(pick: Pick, position: int) -> Recommendation:

@@ -328,7 +328,7 @@ event_log = Table(
     "event_log",
     metadata,
     Column("sequence", Key, primary_key=True),
-    Column("event_id", String(128), nullable=False, unique=True),
+    Column("event_id", String(160), nullable=False, unique=True, comment="the platform's; of feedback with a prefix"),
     Column("customer_id", Key, ForeignKey("customers.customer_id"), index=True),
     Column("kind", String(40), nullable=False, comment="field of Event.detail, or feedback"),
     Column("occurred_at", UtcTime, nullable=False),

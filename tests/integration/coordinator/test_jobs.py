@@ -144,3 +144,11 @@ async def test_the_schedule_looks_by_itself(database: Database) -> None:
         while not starter.count:
             await asyncio.sleep(0.001)
     await schedule.stop()
+
+
+async def test_kinds_that_do_the_same_work_exclude_each_other(database: Database) -> None:
+    jobs = Jobs(database)
+    run = await jobs.start("train_models", endless)
+    with pytest.raises(Conflict, match=run.job_id):
+        await jobs.start("refresh_catalog", three_steps, ("train_models",))
+    await jobs.stop()

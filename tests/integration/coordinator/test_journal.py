@@ -12,6 +12,7 @@ from services.coordinator.journal import Journal
 from shared.db import customers, event_log, products
 from shared.db.engine import Database, StaleReference
 from shared.db.recommendations import NewRecommendation, log_recommendations
+from shared.errors import NotFound
 from tests.support.shop import add_customers, add_products
 
 
@@ -125,3 +126,47 @@ def test_an_erasure_between_look_up_and_write_refuses_only_what_it_hit(
     monkeypatch.setattr(event_log, "append", append_after_erasure)
     assert [each.error for each in commit(journal, home("1"), home("2"))] == [None, None]
     assert [each.event_id for each in logged(database)] == ["1", "2"]
+
+
+def order(event_id: str, purchase: str = "o", customer: str = "ann") -> Event:
+    line = PurchaseLine(product_id="tea")
+    return Event(event_id=event_id, customer_id=customer, purchase=Purchase(purchase_id=purchase, items=[line]))
+
+
+def test_an_order_is_recorded_once_whatever_the_event(journal: Journal, database: Database) -> None:
+    first, again, others = commit(journal, order("1"), order("2"), order("3", customer="bob"))
+    assert first.error is None
+    for refused in (again, others, *commit(journal, order("4"))):
+        assert refused.error is not None
+        assert refused.error.code.name == "ALREADY_EXISTS"
+        assert refused.error.violations[0].field == "event.purchase.purchase_id"
+    assert commit(journal, order("1"))[0].duplicate
+    assert [each.event_id for each in logged(database)] == ["1"]
+
+
+def test_a_refund_may_follow_its_purchase_in_one_batch(journal: Journal) -> None:
+    refund = Event(event_id="r", customer_id="ann", refund=Refund(purchase_id="o"))
+    assert [each.error for each in commit(journal, order("1"), refund)] == [None, None]
+
+
+def test_feedback_and_events_have_ids_of_their_own(journal: Journal, database: Database) -> None:
+    with database.write() as connection:
+        product = products.product_keys(connection, ["tea"])["tea"]
+        row = NewRecommendation("r", None, product, 1, 0.5, "popular", "HOME", datetime.now(UTC))
+        [known] = log_recommendations(connection, [row])
+    feedback = Feedback(
+        feedback_id="x", recommendation_id=str(known), interaction_type=InteractionType.INTERACTION_TYPE_DISMISS
+    )
+    both = [submit_event(home("x")), submit_feedback(feedback)]
+    assert [(each.event_id, each.duplicate) for each in journal.commit(both)] == [("x", False), ("x", False)]
+    assert [each.duplicate for each in journal.commit(both)] == [True, True]
+
+
+def test_a_check_refuses_like_a_commit_and_writes_nothing(journal: Journal, database: Database) -> None:
+    journal.check(submit_event(home("1")))
+    with pytest.raises(NotFound, match="nobody"):
+        journal.check(submit_event(home("1", "nobody")))
+    journal.check_products([("tea", "recommend.context.product_id")])
+    with pytest.raises(NotFound, match="no such"):
+        journal.check_products([("tea", "a"), ("no such", "recommend.context.cart_product_ids[0]")])
+    assert logged(database) == []

@@ -213,7 +213,9 @@ def upgrade() -> None:
     op.create_table(
         "event_log",
         sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("event_id", sa.String(length=128), nullable=False),
+        sa.Column(
+            "event_id", sa.String(length=160), nullable=False, comment="the platform's; of feedback with a prefix"
+        ),
         sa.Column("customer_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("kind", sa.String(length=40), nullable=False, comment="field of Event.detail, or feedback"),
         sa.Column("occurred_at", sa.BigInteger(), nullable=False),

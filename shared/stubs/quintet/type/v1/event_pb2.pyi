@@ -481,7 +481,7 @@ class Purchase(_message.Message):
     ITEMS_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     purchase_id: _builtins.str
-    """Required. The platform's id of the order, unique, at most 128 characters."""
+    """Required. The platform's id of the order, at most 128 characters. Known from another event: ALREADY_EXISTS."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___PurchaseLine]:
         """Required. What was bought, 1 to 1,000 lines."""
@@ -507,7 +507,9 @@ Global___Purchase: _TypeAlias = Purchase  # noqa: Y015
 
 @_typing.final
 class Refund(_message.Message):
-    """Money was given back for a purchase. It is taken off revenue and attribution."""
+    """Money was given back for a purchase. It is taken off revenue and attribution, at most what was paid: units or money beyond
+    that have no effect.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -1,0 +1,167 @@
+"""The coordinator's RPCs over real gRPC, with the other agents out of reach: what it must do alone."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
+from quintet.type.v1.event_pb2 import Event, HomeView, PageType, ProductView
+from quintet.type.v1.money_pb2 import Money
+from quintet.type.v1.recommendation_pb2 import RecommendationContext, RecommendationFilter
+
+from services.coordinator.agent import Coordinator
+from services.coordinator.agents import Agents
+from services.coordinator.server import build
+from shared.config import Settings
+from shared.db import event_log
+from shared.db.engine import Database
+from shared.errors import InvalidArgument, NotFound, QuintetError
+from shared.rpc.client import call, open_channel
+from tests.support.shop import add_customers, add_products
+
+NOWHERE = "127.0.0.1:1"
+
+
+@pytest.fixture
+async def stub(sqlite_database: Database) -> AsyncIterator[Any]:
+    add_customers(sqlite_database, "ann")
+    add_products(sqlite_database, "tea", "cup")
+    settings = Settings(
+        coordinator_port=0,
+        drain_seconds=1,
+        agent_timeout_seconds=1,
+        apply_timeout_seconds=0.2,
+        customer_address=NOWHERE,
+        product_address=NOWHERE,
+        recommendation_address=NOWHERE,
+        feedback_address=NOWHERE,
+    )
+    agent = Coordinator(settings, sqlite_database, Agents(settings))
+    await agent.start()
+    server = build(settings, agent)
+    channel = open_channel(f"127.0.0.1:{await server.start()}")
+    yield pb_grpc.CoordinatorServiceStub(channel)
+    await channel.close()
+    await server.stop()
+    await agent.stop()
+
+
+def recorded(database: Database) -> int:
+    with database.read() as connection:
+        return event_log.last_sequence(connection)
+
+
+async def test_an_event_is_kept_while_the_agents_are_down(stub: Any, sqlite_database: Database) -> None:
+    request = pb.RecordEventRequest(event=Event(event_id="1", customer_id="ann", home_view=HomeView()))
+    answer = await call(stub.RecordEvent, request, 10)
+    assert sorted(answer.pending_agents) == ["customer", "feedback"]
+    assert (await call(stub.RecordEvent, request, 10)).duplicate
+    assert recorded(sqlite_database) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "field", "error"),
+    [
+        ({"limit": -1}, "recommend.limit", InvalidArgument),
+        (
+            {"context": RecommendationContext(page_type=PageType.PAGE_TYPE_PRODUCT)},
+            "recommend.context.product_id",
+            InvalidArgument,
+        ),
+        ({"context": RecommendationContext(product_id="no")}, "recommend.context.product_id", NotFound),
+        (
+            {"context": RecommendationContext(cart_product_ids=["tea", "no"])},
+            "recommend.context.cart_product_ids[1]",
+            NotFound,
+        ),
+    ],
+)
+async def test_bad_options_are_refused_before_anything_is_recorded(
+    stub: Any, sqlite_database: Database, options: dict[str, Any], field: str, error: type[QuintetError]
+) -> None:
+    event = Event(customer_id="ann", product_view=ProductView(product_id="tea"))
+    request = pb.RecordEventRequest(event=event, recommend=pb.RecommendationOptions(**options))
+    with pytest.raises(error) as caught:
+        await call(stub.RecordEvent, request, 10)
+    assert caught.value.violations[0].field == field
+    assert recorded(sqlite_database) == 0
+
+
+async def test_validate_only_refuses_what_recording_would_and_records_nothing(
+    stub: Any, sqlite_database: Database
+) -> None:
+    good = Event(event_id="e", customer_id="ann", product_view=ProductView(product_id="tea"))
+    checked = await call(stub.RecordEvent, pb.RecordEventRequest(event=good, validate_only=True), 10)
+    assert checked.event_id == "e"
+    bad = Event(customer_id="ann", product_view=ProductView(product_id="no"))
+    with pytest.raises(NotFound, match="no"):
+        await call(stub.RecordEvent, pb.RecordEventRequest(event=bad, validate_only=True), 10)
+    assert recorded(sqlite_database) == 0
+
+
+def usd(minor: int) -> Money:
+    return Money(currency_code="USD", amount_minor=minor)
+
+
+@pytest.mark.parametrize(
+    ("request_fields", "field"),
+    [
+        ({"limit": -1}, "limit"),
+        ({"customer_id": ""}, "customer_id"),
+        ({"context": RecommendationContext(page_type=PageType.PAGE_TYPE_CATEGORY)}, "context.category"),
+        ({"context": RecommendationContext(product_id="no")}, "context.product_id"),
+        (
+            {"filter": RecommendationFilter(min_price=usd(2), max_price=usd(1))},
+            "filter.max_price.amount_minor",
+        ),
+        ({"filter": RecommendationFilter(exclude_product_ids=[""])}, "filter.exclude_product_ids[0]"),
+    ],
+)
+async def test_a_bad_request_is_refused_also_while_best_sellers_stand_in(
+    stub: Any, request_fields: dict[str, Any], field: str
+) -> None:
+    request = pb.GetRecommendationsRequest(**{"customer_id": "ann", **request_fields})
+    with pytest.raises(QuintetError) as caught:
+        await call(stub.GetRecommendations, request, 10)
+    assert [violation.field for violation in caught.value.violations] == [field]
+
+
+async def test_the_answer_falls_back_and_says_so(stub: Any) -> None:
+    answer = await call(stub.GetRecommendations, pb.GetRecommendationsRequest(customer_id="ann"), 10)
+    assert list(answer.list.fallbacks) == ["recommendation_agent_unavailable"]
+
+
+async def test_a_batch_keeps_the_good_and_says_the_bad(stub: Any, sqlite_database: Database) -> None:
+    events = [
+        Event(event_id="1", customer_id="ann", home_view=HomeView()),
+        Event(event_id="2", customer_id="nobody", home_view=HomeView()),
+        Event(event_id="3", customer_id="ann"),
+        Event(event_id="1", customer_id="ann", home_view=HomeView()),
+    ]
+    answer = await call(stub.BatchRecordEvents, pb.BatchRecordEventsRequest(events=events), 10)
+    assert (answer.recorded, answer.duplicates) == (1, 1)
+    assert [(each.index, each.id, each.code) for each in answer.rejections] == [
+        (1, "2", "NOT_FOUND"),
+        (2, "3", "INVALID_ARGUMENT"),
+    ]
+    assert recorded(sqlite_database) == 1
+
+
+async def test_the_state_names_who_is_down(stub: Any) -> None:
+    answer = await call(stub.GetStatus, pb.GetStatusRequest(), 10)
+    assert {each.agent: each.serving for each in answer.agents} == {
+        "coordinator": True,
+        "customer": False,
+        "product": False,
+        "recommendation": False,
+        "feedback": False,
+    }
+
+
+async def test_a_training_that_cannot_reach_an_agent_fails_with_its_reason(stub: Any) -> None:
+    with pytest.raises(NotFound):
+        await call(stub.GetJob, pb.GetJobRequest(job_id="nothing"), 10)
+    job = (await call(stub.TrainModels, pb.TrainModelsRequest(), 10)).job
+    seen = [answer.job async for answer in stub.WatchJob(pb.WatchJobRequest(job_id=job.job_id))]
+    assert seen[-1].error
