@@ -26,6 +26,7 @@ check: setup contract ## lint, types, import rules, contract
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile deploy/postgres/Dockerfile
 
 contract: setup ## lint the protos, look for breaking changes and stale stubs
 	$(BIN)/buf lint
@@ -45,7 +46,7 @@ lock: setup ## pin all dependencies anew
 	scripts/lock.sh
 
 clean: ## remove the environment and what the demo made
-	rm -rf $(VENV) .demo .build .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .demo .build .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache deploy/wheels/*.whl
 
 $(VENV)/.base: requirements/build.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Quintet needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }

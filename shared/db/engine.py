@@ -128,6 +128,7 @@ def _sqlite_engine(url: str) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            "secure_delete=ON",
             "temp_store=MEMORY",
             "cache_size=-65536",
         ):

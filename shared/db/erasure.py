@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import structlog
 from google.protobuf.json_format import MessageToDict
 from quintet.type.v1.event_pb2 import Event
 from quintet.type.v1.recommendation_pb2 import Feedback
@@ -18,6 +19,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, or_, select
 
 from shared.db.batches import batches
 from shared.db.customer_embeddings import STORED
+from shared.db.engine import BUSY_TIMEOUT_SECONDS, Database
 from shared.db.event_log import cursor
 from shared.db.schema import (
     customer_embeddings,
@@ -32,6 +34,8 @@ from shared.db.schema import (
 FEEDBACK = "feedback"
 """Kind of these events in the log, and the name of the agent that applies them."""
 ROWS_AT_ONCE = 1_000
+CHECKPOINT_WAIT_MS = 1_000
+logger = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,28 @@ def erase(connection: Connection, customer_key: int) -> Receipt:
         gone = connection.execute(event_log.delete().where(event_log.c.sequence.in_(some)))
         rows[event_log.name] += gone.rowcount
     return _store_receipt(connection, {name: count for name, count in rows.items() if count})
+
+
+def forget_log(database: Database) -> bool:
+    """Empty the write-ahead log of SQLite, which may show erased rows until then; return whether it is empty.
+
+    Call it after the transaction. Somebody who reads meanwhile may prevent it; the log is overwritten sooner or later.
+    """
+    if database.dialect != "sqlite":
+        return True
+    borrowed = database.engine.raw_connection()
+    try:
+        statements = borrowed.cursor()
+        # Waiting for readers keeps writers out, so it must not be long.
+        statements.execute(f"PRAGMA busy_timeout={CHECKPOINT_WAIT_MS}")
+        statements.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        prevented = bool(statements.fetchone()[0])
+        statements.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_SECONDS * 1000)}")
+    finally:
+        borrowed.close()
+    if prevented:
+        logger.info("the write-ahead log could not be emptied after an erasure: somebody is reading")
+    return not prevented
 
 
 def export(connection: Connection, customer_key: int) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -19,7 +19,10 @@ APPEND_LOCK = 0x5175_6576  # any number that nobody else uses as an advisory loc
 
 @dataclass(frozen=True)
 class NewEvent:
-    """An event to append. `payload` is the serialised message; `kind` its field in `Event.detail`, or `feedback`."""
+    """An event to append. `payload` is the serialised message; `kind` its field in `Event.detail`, or `feedback`.
+
+    An event that says it is still to come is taken to happen when it is appended.
+    """
 
     event_id: str
     customer_key: int | None
@@ -119,7 +122,8 @@ def _row(event: NewEvent, now: datetime) -> dict[str, object]:
         "event_id": event.event_id,
         "customer_id": event.customer_key,
         "kind": event.kind,
-        "occurred_at": event.occurred_at,
+        # Clocks of clients may be ahead: an event that is still to come would be the latest for hours.
+        "occurred_at": min(event.occurred_at, now),
         "received_at": now,
         "payload": event.payload,
     }

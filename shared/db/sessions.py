@@ -86,23 +86,25 @@ def derived_key(name: str) -> int | None:
     return int(number) if ours else None
 
 
-def latest_name(connection: Connection, external_id: str, visitor_id: str = "") -> str:
-    """Return the name of the latest session of a customer, or of a visitor without `external_id`; empty for none.
+def name_at(connection: Connection, external_id: str, visitor_id: str, moment: datetime) -> str:
+    """Return the name of the derived session that an event at `moment` is in: `quintet-` and its key; empty for none.
 
-    A session that the platform named has its name; a derived one is `quintet-` and its key.
+    The event is a customer's, or a visitor's without `external_id`. Where two sessions are near, because the event is
+    not applied yet, it is the closer one.
     """
     mine = customers.c.external_id == external_id
     if not external_id:
         owner = select(visitors.c.customer_id).where(visitors.c.visitor_id == visitor_id)
         mine = customers.c.customer_id == owner.scalar_subquery()
-    row = connection.execute(
-        select(sessions.c.external_id, sessions.c.session_id)
-        .join(customers, customers.c.customer_id == sessions.c.customer_id)
-        .where(mine)
-        .order_by(sessions.c.last_event_at.desc(), sessions.c.session_id.desc())
-        .limit(1)
-    ).one_or_none()
-    return "" if row is None else row.external_id or f"{DERIVED}{row.session_id}"
+    columns = sessions.c
+    near = (columns.started_at <= moment + SILENCE, columns.last_event_at >= moment - SILENCE)
+    query = (
+        select(columns.session_id, columns.started_at, columns.last_event_at)
+        .join(customers, customers.c.customer_id == columns.customer_id)
+        .where(mine, columns.external_id.is_(None), *near)
+    )
+    away = {key: max(started - moment, moment - last, timedelta(0)) for key, started, last in connection.execute(query)}
+    return f"{DERIVED}{min(away, key=lambda key: (away[key], key))}" if away else ""
 
 
 def move_sessions(connection: Connection, from_customer: int, to_customer: int) -> None:
