@@ -173,8 +173,11 @@ class Coordinator:
         return SystemState(states, last, version or "", maintenance.row_counts(self._database))
 
     def _derived_session(self, event: Event) -> str:
+        now = datetime.now(UTC)
+        # The log takes no event to be later than its arrival.
+        moment = min(event.event_time.ToDatetime(tzinfo=UTC), now) if event.HasField("event_time") else now
         with self._database.read() as connection:
-            return sessions.latest_name(connection, event.customer_id, event.visitor_id)
+            return sessions.name_at(connection, event.customer_id, event.visitor_id, moment)
 
     def _last_sequence(self) -> int:
         with self._database.read() as connection:

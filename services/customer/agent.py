@@ -133,9 +133,11 @@ class CustomerAgent:
         return self._changes(portrait, false_alarm_rate)
 
     def erase(self, customer_id: str) -> Receipt:
-        """Erase every row about a customer in one transaction. Raises NotFound."""
+        """Erase every row about a customer in one transaction, and what files still show of it. Raises NotFound."""
         with self._database.write() as connection:
-            return erasure.erase(connection, customers.read(connection, customer_id).key)
+            receipt = erasure.erase(connection, customers.read(connection, customer_id).key)
+        erasure.forget_log(self._database)
+        return receipt
 
     def export(self, customer_id: str) -> Generator[tuple[str, dict[str, Any]], None, None]:
         """Yield (table, row) for every row about a customer, from one consistent view. Raises NotFound."""

@@ -22,8 +22,9 @@ IDENTITY_LOCK = 0x5175_6964  # any number that nobody else uses as an advisory l
 class NewCustomer:
     """A customer to add, or what to change of a known one: what is empty stays as it is.
 
-    The e-mail is kept in lower case, because addresses that differ only in case are one person's. `demographics` may have `age`, `age_group` (by default the band of the age), `gender`, `region` and `attributes`,
-    which are merged one by one.
+    The e-mail is kept in lower case, because addresses that differ only in case are one person's. `demographics` may
+    have `age`, `age_group` (by default the band of the age), `gender`, `region` and `attributes`, which are merged one
+    by one.
     """
 
     external_id: str

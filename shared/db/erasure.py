@@ -84,7 +84,7 @@ def forget_log(database: Database) -> bool:
         # Waiting for readers keeps writers out, so it must not be long.
         statements.execute(f"PRAGMA busy_timeout={CHECKPOINT_WAIT_MS}")
         statements.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        prevented = bool(statements.fetchone()[0])
+        prevented = any(busy for busy, *_ in statements.fetchall())
         statements.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_SECONDS * 1000)}")
     finally:
         borrowed.close()

@@ -62,6 +62,20 @@ def test_a_profile_follows_the_events(database: Database) -> None:
     assert profile.embedding.vector[0] > profile.embedding.vector[2] > 0
 
 
+def test_an_event_of_tomorrow_makes_nobody_active_tomorrow(sqlite_database: Database) -> None:
+    open_shop(sqlite_database)
+    add_customers(sqlite_database, "anna")
+    agent = make(sqlite_database)
+    tomorrow = view("anna", "a1")
+    tomorrow.event_time.FromDatetime(datetime.now(UTC) + timedelta(hours=20))
+    append(sqlite_database, [tomorrow])
+    agent.apply_events()
+    active = agent.profile("anna").customer.last_active
+    assert active is not None
+    assert active <= datetime.now(UTC)
+    assert rows(sqlite_database, "sessions")[0]["last_event_at"] == active
+
+
 def test_another_event_moves_the_embedding(sqlite_database: Database) -> None:
     open_shop(sqlite_database)
     key = add_customers(sqlite_database, "anna")["anna"]
@@ -156,7 +170,7 @@ def test_segments_come_from_the_fitted_population_and_the_latest_events(database
         [
             purchase(name, f"{name}/{order}", [("a1", 1, 100 * number + 100)], order - number * DAY)
             for number, name in enumerate(names[:-1])
-            for order in range(1 + (40 - number) // 5)
+            for order in range(1 + (40 - number) // 2)
         ],
     )
     agent.apply_events()
@@ -167,8 +181,9 @@ def test_segments_come_from_the_fitted_population_and_the_latest_events(database
     assert [each.segment.name for each in agent.segments("c-39")] == ["no_purchase"]
     kinds = {each.segment.kind for each in agent.segments("c-3")}
     assert kinds == {"rfm", "learned"}
+    assert {each.segment.kind for each in agent.segments("c-30")} == {"rfm"}, "6 events are too few for a cluster"
     assert "hibernating" in {each.segment.name for each in agent.segments("c-38")}
-    append(database, [purchase("c-38", f"again/{n}", [("a1", 9, 90_000)], n * 2) for n in range(9)])
+    append(database, [purchase("c-38", f"again/{n}", [("a1", 9, 90_000)], n * 2) for n in range(25)])
     agent.apply_events()
     assert "champions" in {each.segment.name for each in agent.segments("c-38")}
 

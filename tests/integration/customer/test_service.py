@@ -17,6 +17,7 @@ from quintet.type.v1 import customer_pb2 as types
 
 from services.customer import server as server_module
 from services.customer.agent import CustomerAgent
+from services.customer.segmentation import LEAST_EVENTS
 from services.customer.server import build
 from shared.config import Settings
 from shared.db.engine import Database
@@ -168,13 +169,17 @@ async def test_a_refresh_streams_its_progress_and_puts_customers_into_segments(
     stub: Any, sqlite_database: Database
 ) -> None:
     await register(stub, "anna")
-    append(sqlite_database, [purchase("anna", "o-1", [("a1", 1, 500)])])
+    await register(stub, "ben")
+    enough = [purchase("anna", f"o-{number}", [("a1", 1, 500)], number) for number in range(LEAST_EVENTS)]
+    append(sqlite_database, [*enough, purchase("ben", "once", [("a1", 1, 500)])])
     await stub.ApplyEvents(pb.ApplyEventsRequest())
     steps = [each.progress async for each in stub.RefreshCustomers(pb.RefreshCustomersRequest())]
     fractions = [step.progress for step in steps]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
-    assert json.loads(steps[-1].result_json)["customers"] == 1
+    assert json.loads(steps[-1].result_json)["customers"] == 2
+    rarely = await stub.GetSegments(pb.GetSegmentsRequest(customer_id="ben"))
+    assert [each.kind for each in rarely.segments] == [types.SegmentKind.SEGMENT_KIND_RFM]
     found = await stub.GetSegments(pb.GetSegmentsRequest(customer_id="anna"))
     assert {types.SegmentKind.SEGMENT_KIND_RFM, types.SegmentKind.SEGMENT_KIND_LEARNED} == {
         each.kind for each in found.segments

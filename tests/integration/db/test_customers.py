@@ -50,6 +50,30 @@ def test_one_email_twice_in_a_request_is_refused(database: Database) -> None:
     assert caught.value.violations[0].field == "customers[1].email"
 
 
+@pytest.mark.parametrize("other", ["A@x.org", "a@X.ORG"])
+def test_an_email_is_the_same_in_any_case(database: Database, other: str) -> None:
+    upsert(database, NewCustomer("anna", email="a@x.org"))
+    with pytest.raises(AlreadyExists) as caught:
+        upsert(database, NewCustomer("ben", email=other))
+    assert caught.value.violations[0].field == "customers[0].email"
+    with pytest.raises(AlreadyExists):
+        upsert(database, NewCustomer("cleo", email="c@x.org"), NewCustomer("dora", email="C@x.org"))
+    assert upsert(database, NewCustomer("anna", email=other)) == (0, 1)
+    assert [row["email"] for row in rows(database, "customers")] == ["a@x.org"]
+
+
+def test_an_email_does_not_become_longer_in_lower_case() -> None:
+    assert len(NewCustomer("anna", email="\u0130@X.org").email) == len("i@x.org")
+
+
+def test_emails_can_be_exchanged_and_passed_on(database: Database) -> None:
+    upsert(database, NewCustomer("anna", email="a@x.org"), NewCustomer("ben", email="b@x.org"))
+    assert upsert(database, NewCustomer("anna", email="b@x.org"), NewCustomer("ben", email="a@x.org")) == (0, 2)
+    assert upsert(database, NewCustomer("cleo", email="a@x.org"), NewCustomer("ben", email="c@x.org")) == (1, 1)
+    emails = {row["external_id"]: row["email"] for row in rows(database, "customers")}
+    assert emails == {"anna": "b@x.org", "ben": "c@x.org", "cleo": "a@x.org"}
+
+
 def test_create_only_refuses_a_known_customer(database: Database) -> None:
     add_customers(database, "anna")
     with pytest.raises(AlreadyExists) as caught:

@@ -2,13 +2,18 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 from quintet.type.v1.recommendation_pb2 import Feedback
 from sqlalchemy import Connection, func, select
 
+from services.customer.agent import CustomerAgent
+from shared.config import Settings
 from shared.db import customer_embeddings, erasure, event_log, segments
+from shared.db import customers as customers_of
+from shared.db.customers import NewCustomer
 from shared.db.engine import Database
 from shared.db.event_log import NewEvent
 from shared.db.schema import customers, metadata, recommendation_outcomes, recommendations
@@ -105,6 +110,47 @@ def test_erasing_leaves_no_trace(database: Database, keys: dict[str, int]) -> No
     assert "anna" not in everything
     (stored,) = rows(database, "erasure_receipts")
     assert (stored["receipt_id"], stored["rows"]) == (receipt.receipt_id, receipt.rows)
+
+
+def _files(database: Database) -> bytes:
+    """Return what the files of a SQLite database hold: itself and its write-ahead log."""
+    file = Path(database.engine.url.database or "")
+    return file.read_bytes() + file.with_name(f"{file.name}-wal").read_bytes()
+
+
+def _remember(database: Database) -> int:
+    with database.write() as connection:
+        customers_of.upsert(connection, [NewCustomer("zoe", "Zoe Unmistakable", "unmistakable@example.org")])
+    happened(database, event("zoe", search={"query": "something Unmistakable"}))
+    with database.read() as connection:
+        return customers_of.resolve_customers(connection, ["zoe"])["zoe"]
+
+
+def test_files_show_nothing_of_an_erased_customer(sqlite_database: Database) -> None:
+    _remember(sqlite_database)
+    assert b"nmistakable" in _files(sqlite_database)
+    CustomerAgent(Settings(_env_file=None, database_url=sqlite_database.url), sqlite_database).erase("zoe")
+    assert b"nmistakable" not in _files(sqlite_database)
+
+
+def test_a_reader_may_keep_the_log_and_still_the_customer_is_erased(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "CHECKPOINT_WAIT_MS", 1)
+    key = _remember(sqlite_database)
+    with sqlite_database.read() as reader:
+        assert reader.execute(select(func.count()).select_from(customers)).scalar_one() == 1
+        with sqlite_database.write() as connection:
+            erasure.erase(connection, key)
+        assert erasure.forget_log(sqlite_database) is False
+    assert rows(sqlite_database, "customers") == []
+    assert erasure.forget_log(sqlite_database) is True
+    assert b"nmistakable" not in _files(sqlite_database)
+
+
+@pytest.mark.postgres
+def test_there_is_no_log_to_forget_on_postgresql(postgres_database: Database) -> None:
+    assert erasure.forget_log(postgres_database) is True
 
 
 def test_an_export_has_every_row_that_erasing_takes(database: Database, keys: dict[str, int]) -> None:

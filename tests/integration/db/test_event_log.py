@@ -1,6 +1,6 @@
 """The event log keeps every event once and in order, on both databases."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -35,6 +35,15 @@ def test_a_repeated_event_is_left_out_within_and_across_calls(database: Database
         assert event_log.append(connection, [new_event("b"), new_event("a")]) == {}
     with database.read() as connection:
         assert len(event_log.read_after(connection, 0, limit=10)) == 2
+
+
+def test_an_event_that_is_still_to_come_happens_when_it_arrives(database: Database) -> None:
+    before = datetime.now(UTC)
+    ahead = NewEvent("a", None, "home_view", before + timedelta(hours=20), b"a")
+    with database.write() as connection:
+        event_log.append(connection, [ahead])
+        (logged,) = event_log.read_after(connection, 0, limit=1)
+    assert before <= logged.occurred_at <= datetime.now(UTC)
 
 
 def test_a_failed_transaction_leaves_nothing(database: Database) -> None:

@@ -1,13 +1,21 @@
 """Sessions have names, the platform's or ours, and either names the same session again."""
 
+from datetime import UTC, datetime, timedelta
+
 from quintet.type.v1.event_pb2 import Event, HomeView, ProductView
 
+from services.coordinator.agent import Coordinator
+from services.coordinator.agents import Agents
 from services.coordinator.intake import submit_event
 from services.coordinator.journal import Journal
+from shared.config import Settings
 from shared.db import customers, interactions, sessions
 from shared.db.engine import Database
+from tests.support.events import NOON, event, happened, rows, view
 from tests.support.projecting import apply_all
 from tests.support.shop import add_customers, add_products
+
+DAY = 24 * 60
 
 
 def test_a_derived_session_that_a_client_sends_back_is_the_same_session(database: Database) -> None:
@@ -17,27 +25,67 @@ def test_a_derived_session_that_a_client_sends_back_is_the_same_session(database
     Journal(database).commit([submit_event(first)])
     apply_all(database)
     with database.read() as connection:
-        name = sessions.latest_name(connection, "ann")
+        name = sessions.name_at(connection, "ann", "", datetime.now(UTC))
         key = customers.resolve_customers(connection, ["ann"])["ann"]
         assert interactions.find_session(connection, key, name) == sessions.derived_key(name)
     again = Event(event_id="2", customer_id="ann", session_id=name, product_view=ProductView(product_id="tea"))
     Journal(database).commit([submit_event(again)])
     apply_all(database)
     with database.read() as connection:
-        assert sessions.latest_name(connection, "ann") == name
+        assert sessions.name_at(connection, "ann", "", datetime.now(UTC)) == name
         assert interactions.find_session(connection, key, "unheard-of") is None
 
 
-def test_the_latest_session_has_the_platforms_name_or_ours(database: Database) -> None:
+def test_an_event_has_the_session_of_its_time(database: Database) -> None:
+    add_customers(database, "ann", "ben")
+    happened(
+        database,
+        view("ann", "tea", 0),
+        view("ann", "tea", 20),
+        view("ann", "tea", 80),
+        view("ann", "tea", 3 * DAY),
+        view("ann", "tea", 2 * DAY, session="theirs"),
+        event("", 1, visitor="cookie", home_view={}),
+        view("ben", "tea", 5),
+    )
+    first, visit, _, second, theirs, last = _keys_by_start(database)
+
+    def at(minutes: float, who: str = "ann", visitor: str = "") -> str:
+        with database.read() as connection:
+            return sessions.name_at(connection, who, visitor, NOON + timedelta(minutes=minutes))
+
+    assert at(0) == at(20) == at(-30) == first
+    assert at(48) == first, "28 minutes after the first session, 32 before the second"
+    assert at(51) == second, "31 minutes after the first session, 29 before the second"
+    assert at(3 * DAY) == last
+    assert at(2 * DAY) == at(DAY) == at(-30.1) == "", theirs
+    assert at(0, "", "cookie") == visit
+    assert at(0, "nobody") == at(0, "", "nobody") == ""
+
+
+def test_the_closer_of_two_sessions_is_the_one(database: Database) -> None:
     add_customers(database, "ann")
+    happened(database, view("ann", "tea", 0), view("ann", "tea", 40))
+    one, other = _keys_by_start(database)
     with database.read() as connection:
-        assert sessions.latest_name(connection, "ann") == ""
-    events = [
-        Event(event_id="1", customer_id="ann", session_id="theirs", home_view=HomeView()),
-        Event(event_id="2", visitor_id="cookie", home_view=HomeView()),
-    ]
-    Journal(database).commit([submit_event(event) for event in events])
-    apply_all(database)
-    with database.read() as connection:
-        assert sessions.latest_name(connection, "ann") == "theirs"
-        assert sessions.latest_name(connection, "", "cookie").startswith(sessions.DERIVED)
+        assert sessions.name_at(connection, "ann", "", NOON + timedelta(minutes=15)) == one
+        assert sessions.name_at(connection, "ann", "", NOON + timedelta(minutes=25)) == other
+
+
+async def test_an_old_event_is_answered_with_its_own_session(sqlite_database: Database) -> None:
+    add_customers(sqlite_database, "ann")
+    old, new = event("ann", home_view={}), Event(customer_id="ann", home_view=HomeView())
+    ahead = Event(customer_id="ann", home_view=HomeView())
+    ahead.event_time.FromDatetime(datetime.now(UTC) + timedelta(hours=20))
+    Journal(sqlite_database).commit([submit_event(each) for each in (old, new)])
+    apply_all(sqlite_database)
+    first, second = _keys_by_start(sqlite_database)
+    settings = Settings(_env_file=None, database_url=sqlite_database.url)
+    coordinator = Coordinator(settings, sqlite_database, Agents(settings))
+    assert [await coordinator.session_of(each) for each in (old, new, ahead)] == [first, second, second]
+    await coordinator.agents.close()
+
+
+def _keys_by_start(database: Database) -> list[str]:
+    found = sorted(rows(database, "sessions"), key=lambda row: (row["started_at"], row["session_id"]))
+    return [f"{sessions.DERIVED}{row['session_id']}" for row in found]
