@@ -2,9 +2,16 @@
 
 Events are applied in the order of the log; moments are compared by the time the events carry. A batch of events that
 have to do with no recommendation, as when history is imported, costs one look-up.
+
+What cannot be is ignored and counted: a response by another person than the recommendation was made for, or to a
+recommendation not made yet. Clocks of clients may be behind ours by CLOCK_SKEW. Feedback names no person, so that it is
+asked for its time only; a dismissal is taken at any time, because a shopper who said no is better heard than doubted.
+A purchase belongs to the first event of the log that records its id; later ones of that id are credited to nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from functools import cached_property
 
 from services.feedback import attribution, lines, refunds
 from services.feedback.attribution import Windows
@@ -16,6 +23,8 @@ from shared.db.event_log import LoggedEvent
 from shared.db.outcomes import NewOutcome
 from shared.db.recommendations import LoggedRecommendation, Touch
 from shared.telemetry import EVENTS
+
+CLOCK_SKEW = timedelta(minutes=5)
 
 
 def project(connection: Connection, events: Sequence[LoggedEvent], windows: Windows) -> None:
@@ -45,7 +54,7 @@ class _Projection:
         for key in signal.shown:
             self._touch("shown", key, signal)
         clicked = None if signal.clicked is None else self._touch("click", signal.clicked, signal)
-        if signal.carted is not None:
+        if signal.carted is not None and clicked is not None:
             self._cart(signal.carted, signal)
         if signal.dismissed is not None:
             self._dismiss(signal.dismissed, signal)
@@ -55,7 +64,7 @@ class _Projection:
         self._take_refund(signal)
 
     def _touch(self, kind: str, key: int, signal: Signal) -> LoggedRecommendation | None:
-        found = self._owned(key, signal)
+        found = None if self._too_early(key, signal) else self._owned(key, signal)
         if found is None:
             return None
         self._pending.touch(kind, key, signal.at)
@@ -63,11 +72,24 @@ class _Projection:
         self._known.remember([Touch(key, found.customer_key, found.product_id, kind, signal.at, signal.sequence)])
         return found
 
+    def _too_early(self, key: int, signal: Signal) -> bool:
+        found = self._known.recommendations.get(key)
+        early = found is not None and signal.at < found.generated_at - CLOCK_SKEW
+        if early:
+            EVENTS.labels(signal.kind, "before_recommendation").inc()
+        return early
+
     def _owned(self, key: int, signal: Signal) -> LoggedRecommendation | None:
-        """Return a recommendation; one made for nobody known becomes that of the customer who responds to it."""
+        """Return a recommendation; one made for nobody known becomes that of the customer who responds to it.
+
+        None where there is no such recommendation, or it was made for somebody else.
+        """
         found = self._known.recommendations.get(key)
         if found is None:
             EVENTS.labels(signal.kind, "unknown_recommendation").inc()
+        elif self._known.strangers(found.customer_key, signal.customer_key):
+            EVENTS.labels(signal.kind, "recommendation_of_another").inc()
+            return None
         elif found.customer_key is None and signal.customer_key is not None:
             self._pending.owners[key] = signal.customer_key
             return self._known.adopt(key, signal.customer_key)
@@ -98,8 +120,18 @@ class _Projection:
             return
         for product_id in lines.product_ids(purchase):
             credit = attribution.credit(self._touches(signal, product_id), signal.at, self._windows)
-            if credit is not None:
+            if credit is not None and self._first_of_its_id(purchase.purchase_id, signal):
                 self._credit_line(credit, product_id, signal)
+
+    def _first_of_its_id(self, purchase_id: str, signal: Signal) -> bool:
+        """Say whether no earlier event records the purchase, whoever is said to have made it."""
+        to_come = self._purchases_to_come.get(purchase_id, signal.sequence)
+        recorded = outcomes.purchase_recorded_by(self._connection, purchase_id)
+        return signal.sequence <= (to_come if recorded is None else recorded)
+
+    @cached_property
+    def _purchases_to_come(self) -> Mapping[str, int]:
+        return outcomes.purchases_to_come(self._connection, self._signals[-1].sequence)
 
     def _credit_line(self, credit: attribution.Credit, product_id: str, signal: Signal) -> None:
         assert signal.purchase is not None  # noqa: S101 - for the type checker: the caller has looked
@@ -146,9 +178,17 @@ def _look_up(connection: Connection, signals: Sequence[Signal], windows: Windows
     if not keys:
         return known
     known.recommendations = recommendations.read_recommendations(connection, keys)
+    known.registered = recommendations.registered_among(connection, _concerned(signals, known))
     nobodys = {key for key, found in known.recommendations.items() if found.customer_key is None and found.was_shown}
     known.remember(recommendations.touches_of(connection, nobodys))
     return known
+
+
+def _concerned(signals: Sequence[Signal], known: Known) -> set[int]:
+    """Return the customers whose recommendations are named, and those of the events that name them."""
+    owners = {found.customer_key for found in known.recommendations.values()}
+    responders = {signal.customer_key for signal in signals if signal.named}
+    return {key for key in owners | responders if key is not None}
 
 
 def _few_products(signals: Sequence[Signal]) -> Sequence[str]:

@@ -15,13 +15,15 @@ from shared.db.recommendations import LoggedRecommendation, Touch
 class Known:
     """What is known before an event: the recommendations that matter and the touches of each customer and product.
 
-    Touches of the batch itself are added as they happen, so that it makes no difference where a batch ends. Touches by
-    nobody known are kept by recommendation, until it turns out who it was.
+    `registered` are those of the customers concerned that are more than visitors. Touches of the batch itself are added
+    as they happen, so that it makes no difference where a batch ends. Touches by nobody known are kept by
+    recommendation, until it turns out who it was.
     """
 
     recommendations: dict[int, LoggedRecommendation] = field(default_factory=dict)
     touches: defaultdict[tuple[int, str], list[Touch]] = field(default_factory=lambda: defaultdict(list))
     nobodys: defaultdict[int, list[Touch]] = field(default_factory=lambda: defaultdict(list))
+    registered: set[int] = field(default_factory=set)
 
     def remember(self, touches: Iterable[Touch]) -> None:
         """Add touches."""
@@ -30,6 +32,16 @@ class Known:
                 self.nobodys[touch.recommendation_id].append(touch)
             else:
                 self.touches[touch.customer_key, touch.product_id].append(touch)
+
+    def strangers(self, one: int | None, other: int | None) -> bool:
+        """Say whether two keys are surely not one person: two customers, or two visitors.
+
+        A visitor may yet turn out to be the customer, and the other way round, so these two are no strangers. Visitors
+        that were merged already have the customer's key everywhere.
+        """
+        if one is None or other is None or one == other:
+            return False
+        return (one in self.registered) == (other in self.registered)
 
     def adopt(self, key: int, customer_key: int) -> LoggedRecommendation:
         """Make a recommendation for nobody known, and its touches, a customer's, and return it."""

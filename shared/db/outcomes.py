@@ -8,9 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select, update
+from quintet.type.v1.event_pb2 import Event
+from sqlalchemy import Connection, and_, bindparam, select, update
 
 from shared.db.batches import batches
+from shared.db.event_log import cursor
 from shared.db.schema import event_log, products, purchases, recommendation_outcomes, recommendations
 
 CREDIT_KINDS = ("purchase", "view_through")
@@ -119,6 +121,49 @@ def purchase_exists(connection: Connection, purchase_id: str) -> bool:
     outcomes = recommendation_outcomes.c
     credited = select(outcomes.id).where(outcomes.purchase_id == purchase_id).limit(1)
     return connection.execute(bought).first() is not None or connection.execute(credited).first() is not None
+
+
+def purchase_recorded_by(connection: Connection, purchase_id: str) -> int | None:
+    """Return the number of the first event of a purchase (the platform's id) that is in a customer's history.
+
+    None for a purchase that is in nobody's history, or not yet.
+    """
+    log = event_log.c
+    made = and_(
+        log.customer_id == purchases.c.customer_id,
+        log.occurred_at == purchases.c.timestamp,
+        log.kind == "purchase",
+    )
+    query = (
+        select(log.sequence, log.payload)
+        .select_from(purchases)
+        .join(event_log, made)
+        .where(purchases.c.external_id == purchase_id)
+        .order_by(log.sequence)
+    )
+    rows = connection.execute(query)
+    return next((row.sequence for row in rows if _purchase_id(row.payload) == purchase_id), None)
+
+
+def purchases_to_come(connection: Connection, until: int) -> dict[str, int]:
+    """Return the purchases (the platform's ids) that are in the log up to `until`, but in no history yet.
+
+    With each comes the number of the first event that records it.
+    """
+    log = event_log.c
+    # Ask this before `purchase_recorded_by`: what is projected in between is then found twice instead of never.
+    position = cursor(connection, "customer")
+    query = select(log.sequence, log.payload).where(
+        log.sequence > position, log.sequence <= until, log.kind == "purchase"
+    )
+    first: dict[str, int] = {}
+    for row in connection.execute(query.order_by(log.sequence)):
+        first.setdefault(_purchase_id(row.payload), row.sequence)
+    return first
+
+
+def _purchase_id(payload: bytes) -> str:
+    return str(Event.FromString(payload).purchase.purchase_id)
 
 
 def _row(row: NewOutcome) -> dict[str, object]:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, literal_column, or_, select, update
 
 from shared.db.batches import batches
-from shared.db.schema import products, recommendation_outcomes, recommendations
+from shared.db.schema import customers, products, recommendation_outcomes, recommendations
 
 LONGEST_ID = 18  # digits that surely fit the key
 FEW_PRODUCTS = 50  # up to here a look-up by product is cheaper than all recommendations of the customer
@@ -150,6 +150,17 @@ def assign_customers(connection: Connection, customers: Mapping[int, int]) -> No
     )
     if customers:
         connection.execute(statement, [{"of": key, "customer": customer} for key, customer in customers.items()])
+
+
+def registered_among(connection: Connection, customer_keys: Iterable[int]) -> set[int]:
+    """Return those of the keys that are customers the platform knows by an id; the others are visitors."""
+    columns = customers.c
+    query = select(columns.customer_id).where(columns.external_id.is_not(None))
+    return {
+        key
+        for some in batches(sorted(set(customer_keys)))
+        for key in connection.execute(query.where(columns.customer_id.in_(some))).scalars()
+    }
 
 
 def recent_touches(

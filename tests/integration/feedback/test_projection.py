@@ -2,7 +2,7 @@
 
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,10 +10,16 @@ import pytest
 from quintet.type.v1.event_pb2 import AddToCart, CartView, PageType, PageView, ProductQuantity, ProductView, Purchase
 
 from services.feedback.attribution import Windows
+from services.feedback.projection import CLOCK_SKEW
+from shared.db import projection as history
 from shared.db.algorithm_performance import AlgorithmCounts, algorithm_performance
-from shared.db.engine import Database
+from shared.db.engine import Connection, Database
+from shared.db.event_log import LoggedEvent
+from shared.db.log_consumer import LogConsumer
 from shared.db.outcomes import credits_of
 from shared.db.recommendations import dismissed_products, read_recommendations
+from shared.db.schema import customers
+from shared.db.visitors import merge
 from shared.telemetry import BACKGROUND_ERRORS, EVENTS
 from tests.integration.feedback.world import ANN, BOB, NOON, Log, line, marks, open_shop, outcome_rows, recommend
 
@@ -244,6 +250,148 @@ def test_a_purchase_recorded_twice_is_credited_once(log: Log) -> None:
     log.buy(NOON + 2 * HOUR, "o-1")
     log.apply()
     assert measured(log).revenue == {"EUR": 100}
+
+
+def visitors_made(log: Log, *keys: int) -> None:
+    with log.database.write() as connection:
+        for key in keys:
+            connection.execute(customers.insert().values(customer_id=key, registration_date=NOON))
+
+
+def counted(kind: str, outcome: str) -> float:
+    return EVENTS.labels(kind, outcome)._value.get()
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+def test_what_another_customer_does_is_no_response(database: Database, batch: int) -> None:
+    with database.write() as connection:
+        open_shop(connection)
+        anns, nobodys = recommend(connection, 1), recommend(connection, 2, None)
+    log = Log(database, batch)
+    before = counted("product_view", "recommendation_of_another")
+    log.click(NOON, anns, customer=BOB)
+    log.see(NOON, anns, customer=BOB)
+    log.add(NOON, BOB, anns, add_to_cart=cart("p1"))
+    log.add(NOON, BOB, anns, purchase=Purchase(purchase_id="o-1", items=[line("p1", 70)]))
+    log.buy(NOON + HOUR, "o-2")
+    log.click(NOON, nobodys, "p2", customer=ANN)
+    log.click(NOON, nobodys, "p2", customer=BOB)
+    log.apply()
+    assert outcomes_of(log) == [(nobodys, "click", None)]
+    assert marks_of(log, anns) == set()
+    assert counted("product_view", "recommendation_of_another") == before + 2
+
+
+@pytest.mark.parametrize(
+    ("owner", "responder", "counts"),
+    [
+        (ANN, ANN, True),
+        (ANN, BOB, False),
+        (ANN, 7, True),
+        (7, ANN, True),
+        (7, 7, True),
+        (7, 8, False),
+        (ANN, None, True),
+    ],
+)
+def test_a_visitor_may_be_the_customer_but_not_another_visitor(
+    log: Log, owner: int, responder: int | None, counts: bool
+) -> None:
+    visitors_made(log, 7, 8)
+    key = made(log, customer=owner)
+    log.click(NOON, key, customer=responder)
+    log.apply()
+    assert marks_of(log, key) == ({"shown", "clicked"} if counts else set())
+
+
+def test_what_a_visitor_did_before_a_merge_is_the_customers(log: Log) -> None:
+    visitors_made(log, 7)
+    key = made(log, customer=7)
+    log.click(NOON, key, customer=7)
+    log.record()
+    with log.database.write() as connection:
+        merge(connection, 7, ANN)
+    log.click(NOON + MINUTE, key, customer=BOB)
+    log.buy(NOON + HOUR, "o-1")
+    log.apply()
+    assert outcomes_of(log) == [(key, "click", None), (key, "purchase", 100)]
+
+
+def test_feedback_names_nobody_and_counts(log: Log) -> None:
+    key = made(log)
+    log.respond(NOON, key, "DISMISS")
+    log.apply()
+    assert marks_of(log, key) == {"shown", "dismissed"}
+
+
+@pytest.mark.parametrize(("before", "counts"), [(timedelta(0), True), (CLOCK_SKEW, True), (6 * MINUTE, False)])
+def test_a_response_before_the_recommendation_was_made_is_none(log: Log, before: timedelta, counts: bool) -> None:
+    keys = [made(log, product, customer) for product, customer in ((1, ANN), (1, ANN), (2, ANN), (3, None))]
+    log.see(NOON - before, keys[0])
+    log.click(NOON - before, keys[1])
+    log.respond(NOON - before, keys[2], "ADD_TO_CART")
+    log.click(NOON - before, keys[3])
+    log.buy(NOON + HOUR, "o-1")
+    log.apply()
+    expected = [
+        {"shown"},
+        {"shown", "clicked", "purchased"},
+        {"shown", "clicked", "added_to_cart"},
+        {"shown", "clicked"},
+    ]
+    assert [marks_of(log, key) for key in keys] == (expected if counts else [set()] * 4)
+    with log.database.read() as connection:
+        assert read_recommendations(connection, keys)[keys[3]].customer_key == (ANN if counts else None)
+
+
+def test_a_dismissal_is_heard_whenever_it_was(log: Log) -> None:
+    log.respond(NOON - DAY, made(log, 3), "DISMISS")
+    log.apply()
+    with log.database.read() as connection:
+        assert dismissed_products(connection, ANN) == {3}
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+@pytest.mark.parametrize("first", [ANN, BOB])
+@pytest.mark.parametrize("projected", ["nothing", "the first", "all"])
+def test_a_purchase_belongs_to_the_first_event_that_records_it(
+    database: Database, batch: int, first: int, projected: str
+) -> None:
+    with database.write() as connection:
+        open_shop(connection)
+        key = recommend(connection, 1)
+    log = Log(database, batch)
+    log.buy(NOON + HOUR, "o-1", customer=first)
+    if projected == "the first":
+        project_history(log)
+    log.click(NOON + HOUR, key)
+    log.buy(NOON + 2 * HOUR, "o-1")
+    log.buy(NOON + 2 * HOUR, "o-2")
+    if projected == "all":
+        project_history(log)
+    log.apply()
+    with database.read() as connection:
+        assert [credits_of(connection, [order]) == [] for order in ("o-1", "o-2")] == [True, False]
+
+
+def test_a_purchase_given_back_in_full_is_not_credited_again(log: Log) -> None:
+    key = made(log)
+    log.click(NOON, key)
+    log.buy(NOON + HOUR, "o-1")
+    log.refund(NOON + 2 * HOUR, "o-1")
+    log.buy(NOON + 3 * HOUR, "o-1")
+    log.apply()
+    assert measured(log).purchased == 0
+
+
+def project_history(log: Log) -> None:
+    """Record what was gathered and let the customer agent's projection apply it."""
+    log.record()
+
+    def project(connection: Connection, events: Sequence[LoggedEvent]) -> None:
+        history.project(connection, history.decode(events))
+
+    LogConsumer(log.database, "customer", project).apply()
 
 
 def test_bought_at_once_from_the_recommendation_is_credited(log: Log) -> None:
