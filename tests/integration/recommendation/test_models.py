@@ -129,7 +129,7 @@ def test_an_explanation_that_fails_costs_only_itself(coffee_shop: Shop, monkeypa
     shop.add_customer(coffee_shop.database, "northerner", "North", "25-34")
     monkeypatch.setattr(Popular, "_reason", broken)
     answer = coffee_shop.ask("northerner")
-    assert {pick.explanation.kind for pick in answer.picks} == {"unspecified"}
+    assert {pick.explanation.kind for pick in answer.picks} == {"from_assortment"}
     assert {pick.explanation.text for pick in answer.picks} == {"From our assortment"}
 
 
@@ -199,7 +199,9 @@ async def test_one_training_at_a_time(coffee_shop: Shop) -> None:
     with pytest.raises(Conflict):
         await anext(coffee_shop.agent.train())
     await first.aclose()
-    assert not coffee_shop.agent._training
+    again = coffee_shop.agent.train()
+    assert (await anext(again)).stage == "reading"
+    await again.aclose()
 
 
 async def test_training_beside_serving_is_in_use_at_its_end(coffee_shop: Shop) -> None:
