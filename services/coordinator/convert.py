@@ -2,9 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 from quintet.type.v1.customer_pb2 import TableRows
@@ -16,13 +14,7 @@ from services.coordinator.context import context_of
 from services.coordinator.inbox import Outcome
 from services.coordinator.uploads import Rejected, Tally
 from shared.db.job_runs import JobRun
-
-
-def to_timestamp(moment: datetime) -> Timestamp:
-    """Return an aware datetime as a message."""
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
+from shared.timestamps import to_timestamp
 
 
 def to_job(run: JobRun) -> Job:

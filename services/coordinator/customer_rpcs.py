@@ -13,6 +13,7 @@ from services.coordinator.intake import require_distinct
 from services.coordinator.uploads import Upload
 from shared.errors import QuintetError
 from shared.events.check import check_count
+from shared.timestamps import to_timestamp
 
 MOST_CUSTOMERS = 1_000
 MODELS_NOTE = (
@@ -63,7 +64,7 @@ class CustomerRpcs:
         receipt_id, moment, erased = await self._agent.erase_customer(request.customer_id)
         return pb.DeleteCustomerResponse(
             receipt_id=receipt_id,
-            erase_time=convert.to_timestamp(moment),
+            erase_time=to_timestamp(moment),
             erased=erased.erased,
             models_note=MODELS_NOTE,
         )

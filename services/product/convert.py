@@ -24,6 +24,7 @@ from shared.events.check import (
     check_time,
 )
 from shared.jobs import Progress
+from shared.timestamps import to_timestamp
 
 MOST_PRODUCTS = 1_000
 MOST_RELATED = 100
@@ -95,8 +96,8 @@ def to_product(product: Product) -> product_pb2.Product:
         attributes=product.attributes,
         average_rating=product.average_rating,
         inventory_status=product_pb2.InventoryStatus.Value(f"{STATUS_PREFIX}{product.inventory_status}"),
-        available_time=_timestamp(product.available_at),
-        update_time=_timestamp(product.updated_at),
+        available_time=to_timestamp(product.available_at),
+        update_time=to_timestamp(product.updated_at),
     )
     if product.price is not None:
         message.price.CopyFrom(Money(currency_code=product.currency or "", amount_minor=product.price))
@@ -224,9 +225,3 @@ def _checked_moment(value: Timestamp, field: str) -> datetime:
 
 def _moment(value: Timestamp) -> datetime:
     return value.ToDatetime(tzinfo=UTC)
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp

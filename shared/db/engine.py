@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from shared.errors import FailedPrecondition, InvalidArgument, Unavailable
 
-__all__ = ["Connection", "Database", "StaleReference", "insert_into", "next_count", "ping"]
+__all__ = ["Connection", "Database", "StaleReference", "insert_into", "next_count"]
 
 BUSY_TIMEOUT_SECONDS = 15.0
 POOL_SIZE = 16
@@ -142,9 +142,3 @@ def _sqlite_engine(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
-
-
-def ping(database: Database) -> None:
-    """Raise Unavailable unless the database answers."""
-    with database.read() as connection:
-        connection.execute(text("SELECT 1"))
