@@ -15,7 +15,7 @@ import numpy as np
 
 from services.recommendation.algorithms.base import Shopper
 from services.recommendation.bundle import Bundle, dump
-from services.recommendation.evaluation import evaluate, shopper_of
+from services.recommendation.holdout import evaluate, shopper_of
 from services.recommendation.learning import Lesson, prepare
 from services.recommendation.model import Model, train
 from shared.config import Settings

@@ -1,0 +1,1 @@
+"""Offline evaluation: questions with known answers, rankings of the whole catalogue, metrics with intervals."""
