@@ -22,6 +22,11 @@ RUN /opt/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /source/
     && /opt/tools/bin/pip --python /opt/quintet/bin/python install --no-deps --no-index dist/*.whl
 
 FROM ${BASE}
+# LightGBM, the learned hybrid, needs the OpenMP runtime.
+# hadolint ignore=DL3008
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin quintet \
     && install --directory --owner quintet --group quintet /data
 COPY --from=build /opt/quintet /opt/quintet
