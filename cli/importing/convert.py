@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from cli.importing import values
 from cli.importing.batch import RowBatch
+from shared import values
 from shared.errors import InvalidArgument
 
 T = TypeVar("T")

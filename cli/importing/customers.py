@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cli.importing import values
 from cli.importing.convert import Options, attributes_of, value_of
+from shared import values
 from shared.db.customers import NewCustomer
 from shared.db.types import from_micros
 from shared.errors import InvalidArgument

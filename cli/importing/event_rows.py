@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from quintet.type.v1.event_pb2 import Event, PageType
 
-from cli.importing import event_types, values
 from cli.importing.convert import Options, attributes_of, value_of
+from shared import event_types, values
 from shared.errors import InvalidArgument
 from shared.events.check import MAX_QUANTITY, check_id
 

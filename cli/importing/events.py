@@ -7,10 +7,10 @@ from typing import Any
 
 from quintet.type.v1.event_pb2 import Event
 
-from cli.importing import event_types, values
 from cli.importing.batch import RowBatch
 from cli.importing.convert import Options, Reject, rejected, set_time, value_of
 from cli.importing.event_rows import EventBuilder, EventRow, add_line, event_rows
+from shared import event_types, values
 from shared.errors import InvalidArgument
 from shared.events.check import MAX_ID, check_event
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from cli.importing.batch import Fault, RowBatch, by_column
 from cli.importing.errors import ImportAborted
-from cli.importing.files import OpenFile, open_file
+from shared.files import OpenFile, UnreadableFile, open_file
 
 BATCH_ROWS = 10_000
 LONGEST_FIELD = 1024 * 1024
@@ -42,7 +42,10 @@ class Reader(Protocol):
 
 def open_reader(path: Path, batch_rows: int = BATCH_ROWS) -> Reader:
     """Open a file in any of the formats. Raises ImportAborted when it cannot be read."""
-    file = open_file(path)
+    try:
+        file = open_file(path)
+    except UnreadableFile as error:
+        raise ImportAborted(str(error)) from error
     try:
         if file.format == "parquet":
             return ParquetReader(file, batch_rows)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cli.importing.columns import COLUMNS, Column
-from cli.importing.event_types import NAMES
 from shared.db.engine import Database
+from shared.event_types import NAMES
 from tests.integration.importing.conftest import rejects_of, run_into
 
 PAGE = (Path(__file__).parents[3] / "docs" / "interchange.md").read_text()

@@ -9,8 +9,9 @@ from quintet.type.v1.event_pb2 import Event, PageType
 from cli.importing.batch import Fault, RowBatch, by_column
 from cli.importing.convert import Options
 from cli.importing.errors import ImportAborted
-from cli.importing.event_types import EventTypes, parse_event_types
+from cli.importing.event_types import parse_event_types
 from cli.importing.events import MOST_LINES, Converted, EventConverter, derived_id, short_id
+from shared.event_types import EventTypes
 
 AT = "2026-01-31T12:00:00Z"
 LINE = {"event_type": "purchase", "customer_id": "c", "timestamp": AT, "order_id": "o1"}

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.importing import values
-from cli.importing.values import BadValue
+from shared import values
 from shared.db.types import from_micros
+from shared.values import BadValue
 
 
 @pytest.mark.parametrize(

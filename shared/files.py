@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, cast
 
-from cli.importing.errors import ImportAborted
+from shared.errors import InvalidArgument
 
 Format = Literal["csv", "jsonl", "parquet"]
 
@@ -23,6 +23,12 @@ SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
+
+
+class UnreadableFile(InvalidArgument):
+    """A file that cannot be opened, or whose format nothing tells."""
+
+    reason = "UNREADABLE_FILE"
 
 
 @dataclass
@@ -46,11 +52,11 @@ class OpenFile:
 
 
 def open_file(path: Path) -> OpenFile:
-    """Open `path` and find out its format. Raises ImportAborted when it cannot be read or is of no known format."""
+    """Open `path` and find out its format. Raises UnreadableFile when it cannot be read or is of no known format."""
     try:
         raw = path.open("rb")
     except OSError as error:
-        raise ImportAborted(f"cannot read {path}: {error.strerror}") from error
+        raise UnreadableFile(f"cannot read {path}: {error.strerror}") from error
     try:
         packed = raw.read(len(GZIP_MAGIC)) == GZIP_MAGIC
         raw.seek(0)
@@ -60,8 +66,8 @@ def open_file(path: Path) -> OpenFile:
             stream = _unpacked(stream)
     except (OSError, EOFError) as error:
         raw.close()
-        raise ImportAborted(f"cannot read {path}: {error}") from error
-    except ImportAborted:
+        raise UnreadableFile(f"cannot read {path}: {error}") from error
+    except UnreadableFile:
         raw.close()
         raise
     return OpenFile(path, file_format, stream, raw, path.stat().st_size)
@@ -74,12 +80,12 @@ def _format(path: Path, stream: IO[bytes], *, packed: bool) -> Format:
         return "parquet"
     named = SUFFIXES.get(_suffix(path, packed=packed))
     if named == "parquet":
-        raise ImportAborted(f"{path} is named like a Parquet file, but is not one: it does not begin with PAR1")
+        raise UnreadableFile(f"{path} is named like a Parquet file, but is not one: it does not begin with PAR1")
     if named is not None:
         return named
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         return "jsonl"
-    raise ImportAborted(f"cannot tell the format of {path}: name it .csv, .jsonl or .parquet, with or without .gz")
+    raise UnreadableFile(f"cannot tell the format of {path}: name it .csv, .jsonl or .parquet, with or without .gz")
 
 
 def _suffix(path: Path, *, packed: bool) -> str:
