@@ -1,0 +1,52 @@
+"""Questions of sessions: after each item, what comes next?"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from services.recommendation.algorithms.arrays import Longs, Mask, Rows
+from services.recommendation.algorithms.interactions import Interactions, Kind
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """Events of test sessions that have a target, and where the session before them lies.
+
+    Parameters
+    ----------
+    products : ndarray of shape (n_events,), int32
+        Products of all sessions that train knows, by session and time.
+    customers : ndarray of shape (n_steps,), int32
+        Row of each step's customer.
+    starts, ends : ndarray of shape (n_steps,), int64
+        `products[starts:ends]` is the session before the step, `products[ends]` its target.
+    """
+
+    products: Rows
+    customers: Rows
+    starts: Longs
+    ends: Longs
+
+    @classmethod
+    def of(cls, test: Interactions, target: Kind, known: Mask) -> Self:
+        """Return every event of kind `target` that follows another in its session (`baskets`), if its product is known.
+
+        `known` (shape (n_products,)) says which products train knows; the others are left out of the sessions.
+        """
+        order = np.lexsort((test.times, test.baskets))
+        baskets = test.baskets[order]
+        opens = np.append(True, baskets[1:] != baskets[:-1])[: len(baskets)]
+        kept = known[test.products[order]]
+        order, baskets, opens = order[kept], baskets[kept], opens[kept]
+        ends = np.flatnonzero((test.kinds[order] == target) & ~opens)
+        starts = np.searchsorted(baskets, baskets[ends])
+        return cls(test.products[order], test.customers[order][ends], starts, ends)
+
+    def before(self, step: int) -> Rows:
+        """Return the session before a step, oldest first, repeats kept."""
+        return self.products[self.starts[step] : self.ends[step]]
+
+    def target(self, step: int) -> Rows:
+        """Return the product that came next, shape (1,)."""
+        return self.products[self.ends[step] : self.ends[step] + 1]
