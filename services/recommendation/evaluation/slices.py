@@ -1,0 +1,66 @@
+"""Slices: the questions about customers and products of which train knows little."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from services.recommendation.algorithms.arrays import Longs, Rows
+from services.recommendation.algorithms.interactions import Interactions, Kind
+from services.recommendation.evaluation.pairs import Pairs
+from services.recommendation.evaluation.protocols import customers_of, products_of
+from services.recommendation.evaluation.question import Question
+
+FEW_EVENTS = 5
+"""A customer or product with fewer events in train is cold."""
+
+
+class SliceName(StrEnum):
+    """The words that reports use."""
+
+    COLD_USER = "cold-user"
+    COLD_ITEM = "cold-item"
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """Some of the questions, and what counts as relevant in them.
+
+    Parameters
+    ----------
+    name : SliceName
+        Which slice.
+    questions : ndarray of shape (n,), int64
+        Positions in the list of questions, ascending; `lists[questions]` are the lists to measure.
+    targets : list of n ndarrays, int32
+        Relevant products of each, as `metrics.measure` takes them.
+    """
+
+    name: SliceName
+    questions: Longs
+    targets: list[Rows]
+
+
+def cold_users(questions: list[Question], train: Interactions, fewer_than: int = FEW_EVENTS) -> Slice:
+    """Return the questions of customers with fewer than `fewer_than` events in train, unknown ones included."""
+    counts = np.append(customers_of(train), 0)  # the last for customer -1
+    customers = np.fromiter((question.customer for question in questions), np.int64, len(questions))
+    at = np.flatnonzero(counts[customers] < fewer_than)
+    return Slice(SliceName.COLD_USER, at, [questions[position].targets for position in at])
+
+
+def cold_items(questions: list[Question], train: Interactions, fewer_than: int = FEW_EVENTS) -> Slice:
+    """Return the questions with relevant products of fewer than `fewer_than` events in train, and only these targets."""
+    cold = products_of(train) < fewer_than
+    targets = [question.targets[cold[question.targets]] for question in questions]
+    at = np.flatnonzero(np.fromiter(map(len, targets), np.int64, len(targets)))
+    return Slice(SliceName.COLD_ITEM, at, [targets[position] for position in at])
+
+
+def never_seen(train: Interactions, test: Interactions, target: Kind) -> int:
+    """Return the number of (customer, product) pairs of the test whose product train never saw.
+
+    No ranking of train's products can hold them, so nothing asks for them; a report says how many there were.
+    """
+    relevant = Pairs.of(test, test.kinds == target)
+    return int(np.sum(products_of(train)[relevant.products] == 0))
