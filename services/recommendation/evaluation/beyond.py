@@ -162,12 +162,12 @@ def _diversity(lists: Rows, train: Interactions, seed: int) -> Values:
     return values
 
 
-def _distances(lists: Rows, vectors: FloatArray | Csr) -> Values:
+def _distances(lists: Rows, vectors: Any) -> Values:
     """Return the mean distances of some lists: |Σ v|² is the sum of all cosines, of each with itself too."""
     at, place = np.nonzero(lists >= 0)
     shape = (len(lists), vectors.shape[0])
     members = sp.csr_array((np.ones(len(at), np.float64), (at, lists[at, place])), shape=shape)
-    count = members @ _squared_lengths(vectors)
+    count: Values = np.asarray(members @ _squared_lengths(vectors))
     cosines = _squared_lengths(members @ vectors) - count
     pairs = np.round(count) * (np.round(count) - 1)
     similar: Values = np.divide(cosines, pairs, out=np.full(len(lists), np.nan), where=pairs > 0)

@@ -50,7 +50,7 @@ def cold_users(questions: list[Question], train: Interactions, fewer_than: int =
 
 
 def cold_items(questions: list[Question], train: Interactions, fewer_than: int = FEW_EVENTS) -> Slice:
-    """Return the questions with relevant products of fewer than `fewer_than` events in train, and only these targets."""
+    """Return the questions with targets of fewer than `fewer_than` events in train, and only those."""
     cold = products_of(train) < fewer_than
     targets = [question.targets[cold[question.targets]] for question in questions]
     at = np.flatnonzero(np.fromiter(map(len, targets), np.int64, len(targets)))
