@@ -1,5 +1,6 @@
 """Open a file whatever its format: CSV, JSON lines or Parquet, plain or gzip, told by content first, then by name."""
 
+import csv
 import gzip
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ Format = Literal["csv", "jsonl", "parquet"]
 
 GZIP_MAGIC = b"\x1f\x8b"
 PARQUET_MAGIC = b"PAR1"
+DELIMITERS = ",;\t|"
 SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "csv",
@@ -71,6 +73,21 @@ def open_file(path: Path) -> OpenFile:
         raw.close()
         raise
     return OpenFile(path, file_format, stream, raw, path.stat().st_size)
+
+
+def csv_header(path: Path, line: str) -> tuple[list[str], str]:
+    """Return the column names in the first line of a CSV file, and the delimiter.
+
+    Raises UnreadableFile when there are none or one is there twice.
+    """
+    delimiter = max(DELIMITERS, key=line.count)
+    header = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    if not any(header):
+        raise UnreadableFile(f"{path} is empty: a CSV file begins with a line of column names")
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise UnreadableFile(f"{path} has the column {twice[0]!r} twice")
+    return header, delimiter
 
 
 def _format(path: Path, stream: IO[bytes], *, packed: bool) -> Format:

@@ -15,12 +15,11 @@ import pyarrow.parquet as pq
 
 from cli.importing.batch import Fault, RowBatch, by_column
 from cli.importing.errors import ImportAborted
-from shared.files import OpenFile, UnreadableFile, open_file
+from shared.files import OpenFile, UnreadableFile, csv_header, open_file
 
 BATCH_ROWS = 10_000
 LONGEST_FIELD = 1024 * 1024
 SHOWN_TEXT = 2_000
-DELIMITERS = ",;\t|"
 NOT_UTF8 = "is not UTF-8 text"
 
 
@@ -169,15 +168,10 @@ class _Lines:
 
 def _header(path: Path, lines: _Lines) -> tuple[list[str], str]:
     """Return the column names and the delimiter, from the first line that is not blank."""
-    first = next((line for line in lines if line.strip()), "")
-    delimiter = max(DELIMITERS, key=first.count)
-    header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
-    if not any(header):
-        raise ImportAborted(f"{path} is empty: a CSV file begins with a line of column names")
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise ImportAborted(f"{path} has the column {twice[0]!r} twice")
-    return header, delimiter
+    try:
+        return csv_header(path, next((line for line in lines if line.strip()), ""))
+    except UnreadableFile as error:
+        raise ImportAborted(str(error)) from error
 
 
 def _csv_rows(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str] | Fault]]:
