@@ -1,0 +1,217 @@
+"""One evaluation: everybody is fitted on the same train, asked the same questions and measured alike."""
+
+import gc
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from services.recommendation.algorithms.arrays import Longs, Rows
+from services.recommendation.algorithms.interactions import Kind
+from services.recommendation.evaluation import beyond
+from services.recommendation.evaluation.intervals import RESAMPLES, Interval, clusters_of, intervals
+from services.recommendation.evaluation.metrics import RecallOver, Values, measure
+from services.recommendation.evaluation.protocols import excludes_seen, questions, strongest_kind
+from services.recommendation.evaluation.question import Protocol, Question, Ranker, Task
+from services.recommendation.evaluation.report import Cost, Findings, Report
+from services.recommendation.evaluation.resources import peak_mb, reset_peak
+from services.recommendation.evaluation.slices import Slice, cold_items, cold_users, never_seen
+from services.recommendation.evaluation.worlds import World
+from shared.errors import FailedPrecondition, InvalidArgument
+
+DEFAULT_K = 20
+ASKED_AT_ONCE = 512
+
+Progress = Callable[[str, float], None]
+"""Called with what is done now and the fraction done, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked and how it is measured.
+
+    Parameters
+    ----------
+    dataset : str
+        What reports call the data.
+    protocol : Protocol
+        `TOP_N` that leaves out seen products is `TOP_N_DISCOVERY`, and the other way round.
+    ks : tuple of int
+        Lengths of lists to measure, each at least 1.
+    target : Kind, optional
+        The kind of event that counts as an answer; by default the strongest there is in test.
+    exclude_seen : bool, optional
+        Whether what the shopper had is left out; by default as the protocol has it.
+    recall_over : {"min", "all"}
+        What recall divides by; see `metrics.measure`.
+    resamples : int
+        Of the bootstrap; 0 for no intervals.
+    seed : int
+        Of everything by chance.
+    most_questions : int, optional
+        Ask at most so many, drawn at random.
+    threads : int
+        Threads of the linear algebra libraries.
+
+    Raises
+    ------
+    InvalidArgument
+        If a value is out of range, or a session is to leave out seen products.
+    """
+
+    dataset: str
+    protocol: Protocol = Protocol.TOP_N
+    ks: tuple[int, ...] = (DEFAULT_K,)
+    target: Kind | None = None
+    exclude_seen: bool | None = None
+    recall_over: RecallOver = "min"
+    resamples: int = RESAMPLES
+    seed: int = 0
+    most_questions: int | None = None
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name, value, least in (("k", min(self.ks, default=0), 1), ("bootstrap", self.resamples, 0)):
+            if value < least:
+                raise InvalidArgument.of(name, value, f"must be at least {least}")
+        if self.most_questions is not None and self.most_questions < 1:
+            raise InvalidArgument.of("limit_questions", self.most_questions, "must be at least 1")
+        if self.protocol is Protocol.SESSION and self.exclude_seen:
+            raise InvalidArgument.of("exclude_seen", True, "means nothing for sessions: repeats count in them")
+
+    def settled(self, world: World) -> tuple[Protocol, Kind, bool]:
+        """Return the protocol's name in reports, the target and whether seen products are left out."""
+        target = strongest_kind(world.test) if self.target is None else self.target
+        exclude = excludes_seen(self.protocol, world.train, target) if self.exclude_seen is None else self.exclude_seen
+        if self.protocol in (Protocol.TOP_N, Protocol.TOP_N_DISCOVERY):
+            return (Protocol.TOP_N_DISCOVERY if exclude else Protocol.TOP_N), target, exclude
+        return self.protocol, target, exclude
+
+
+def evaluate(world: World, plan: Plan, rankers: Iterable[Ranker], progress: Progress) -> Report:
+    """Fit, ask and measure rankers one after the other.
+
+    Parameters
+    ----------
+    world : World
+        What is known, and what came after.
+    plan : Plan
+        What is asked and how it is measured.
+    rankers : iterable of Ranker
+        Unfitted.
+    progress : callable
+        Called with what is done now and the fraction done.
+
+    Raises
+    ------
+    FailedPrecondition
+        If the data has nobody to ask.
+    """
+    protocol, target, exclude = plan.settled(world)
+    progress("asking", 0.0)
+    asked = questions(
+        protocol,
+        world.train,
+        world.test,
+        target=target,
+        exclude_seen=exclude,
+        cutoff=world.cutoff,
+        most=plan.most_questions,
+        seed=plan.seed,
+    )
+    if not asked:
+        raise FailedPrecondition(
+            f"there is nobody to ask by {protocol}: no customer of train has a {target.name.lower()} in test"
+            f" of a product that train knows"
+        )
+    task = Task(world.train, protocol, target, world.timed, exclude)
+    exam = Exam(task, asked, plan)
+    report = Report(plan.dataset, protocol, settings=_settings(world, plan, task, asked))
+    waiting = list(rankers)[::-1]
+    total = len(waiting)
+    while waiting:
+        ranker = waiting.pop()  # what it learned goes before the next one learns, unless the caller keeps it
+        lists, cost = _examined(ranker, exam, _part(progress, ranker.name, total - len(waiting) - 1, total))
+        report.add(ranker.name, cost, exam.findings(lists))
+        del ranker
+        gc.collect()
+    return report
+
+
+class Exam:
+    """The questions and how answers are measured."""
+
+    def __init__(self, task: Task, asked: Sequence[Question], plan: Plan) -> None:
+        self.task = task
+        self.shoppers = [question.shopper for question in asked]
+        self.excluded = [question.excluded for question in asked]
+        self.k = max(plan.ks)
+        self.threads = plan.threads
+        self._targets = [question.targets for question in asked]
+        self._clusters: Longs = clusters_of(list(asked))
+        self._slices = [cold_users(list(asked), task.train), cold_items(list(asked), task.train)]
+        self._plan = plan
+
+    def findings(self, lists: Rows) -> list[Findings]:
+        """Return what is measured of the lists, by k and slice."""
+        return [each for k in sorted({*self._plan.ks}) for each in self._at(lists[:, :k], k)]
+
+    def _at(self, lists: Rows, k: int) -> list[Findings]:
+        values = measure(lists, self._targets, k, recall_over=self._plan.recall_over)
+        values |= beyond.per_list(lists, self._targets, self.task.train, seed=self._plan.seed)
+        whole = self._intervals(values, self._clusters)
+        for name, value in beyond.overall(lists, self.task.train).items():
+            whole[name] = Interval(value, np.nan, np.nan)
+        return [Findings(k, whole), *(self._of_slice(lists, k, each) for each in self._slices if len(each.questions))]
+
+    def _of_slice(self, lists: Rows, k: int, part: Slice) -> Findings:
+        values = measure(lists[part.questions], part.targets, k, recall_over=self._plan.recall_over)
+        return Findings(k, self._intervals(values, self._clusters[part.questions]), part.name, len(part.questions))
+
+    def _intervals(self, values: dict[str, Values], clusters: Longs) -> dict[str, Interval]:
+        return intervals(values, clusters, resamples=self._plan.resamples, seed=self._plan.seed)
+
+
+def _examined(ranker: Ranker, exam: Exam, progress: Progress) -> tuple[Rows, Cost]:
+    """Return the ranker's lists and what they cost."""
+    reset_peak()
+    with threadpool_limits(limits=exam.threads):
+        progress("fitting", 0.0)
+        started = time.perf_counter()
+        ranker.fit(exam.task)
+        fitted = time.perf_counter()
+        parts = []
+        for start in range(0, len(exam.shoppers), ASKED_AT_ONCE):
+            progress("ranking", 0.5 + 0.5 * start / len(exam.shoppers))
+            some = slice(start, start + ASKED_AT_ONCE)
+            parts.append(ranker.top(exam.shoppers[some], exam.excluded[some], exam.k))
+        ranked = time.perf_counter()
+    cost = Cost(fitted - started, 1000 * (ranked - fitted) / len(exam.shoppers), peak_mb())
+    return np.concatenate(parts), cost
+
+
+def _part(progress: Progress, name: str, number: int, total: int) -> Progress:
+    return lambda stage, fraction: progress(f"{name}: {stage}", (number + fraction) / total)
+
+
+def _settings(world: World, plan: Plan, task: Task, asked: Sequence[Question]) -> dict[str, Any]:
+    return {
+        "target": task.target.name.lower(),
+        "exclude_seen": task.exclude_seen,
+        "k": sorted({*plan.ks}),
+        "recall_over": plan.recall_over,
+        "questions": len(asked),
+        "customers": len(np.unique(clusters_of(list(asked)))),
+        "limit_questions": plan.most_questions,
+        "bootstrap": plan.resamples,
+        "seed": plan.seed,
+        "threads": plan.threads,
+        "timed": world.timed,
+        "cutoff": world.cutoff,
+        "pairs_of_products_train_never_saw": never_seen(world.train, world.test, task.target),
+        "peak_mb_is_of_each": reset_peak(),
+        **world.facts,
+    }
