@@ -28,6 +28,7 @@ def questions(
     target: Kind,
     exclude_seen: bool,
     cutoff: int,
+    shortest_session: int = 1,
     most: int | None = None,
     seed: int = 0,
 ) -> list[Question]:
@@ -46,6 +47,8 @@ def questions(
         Sessions know no history, so they exclude nothing.
     cutoff : int
         The moment at which all shoppers ask, in the unit of `times`.
+    shortest_session : int
+        Events of a session before its first question, at least 1.
     most : int or None
         Ask at most so many, drawn at random with `seed`.
 
@@ -62,7 +65,9 @@ def questions(
     """
     _require_same_rows(train, test)
     if protocol is Protocol.SESSION:
-        return _of_sessions(train, test, target, cutoff, most, seed)
+        steps = Steps.of(test, target, products_of(train) > 0)
+        asked = _sample(np.flatnonzero(steps.places >= shortest_session), most, seed)
+        return _of_sessions(steps, asked, train, cutoff)
     exclude = exclude_seen or protocol is Protocol.TOP_N_DISCOVERY
     seen = Pairs.of(train, train.kinds == target if exclude else slice(0))
     relevant = Pairs.of(test, _answers(protocol, test, target)).without(seen)
@@ -126,10 +131,7 @@ def _askable(relevant: Pairs, train: Interactions) -> Pairs:
     return relevant.where(known)
 
 
-def _of_sessions(
-    train: Interactions, test: Interactions, target: Kind, cutoff: int, most: int | None, seed: int
-) -> list[Question]:
-    steps = Steps.of(test, target, products_of(train) > 0)
+def _of_sessions(steps: Steps, asked: Longs, train: Interactions, cutoff: int) -> list[Question]:
     return [
         Question(
             Shopper(now=cutoff, session=steps.before(step), groups=groups_of(train, int(steps.customers[step]))),
@@ -137,7 +139,7 @@ def _of_sessions(
             NOTHING,
             int(steps.customers[step]),
         )
-        for step in _sample(np.arange(len(steps.ends)), most, seed).tolist()
+        for step in asked.tolist()
     ]
 
 

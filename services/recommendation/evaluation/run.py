@@ -47,6 +47,8 @@ class Plan:
         Whether what the shopper had is left out; by default as the protocol has it.
     recall_over : {"min", "all"}
         What recall divides by; see `metrics.measure`.
+    shortest_session : int
+        Events of a session before its first question.
     resamples : int
         Of the bootstrap; 0 for no intervals.
     seed : int
@@ -68,13 +70,18 @@ class Plan:
     target: Kind | None = None
     exclude_seen: bool | None = None
     recall_over: RecallOver = "min"
+    shortest_session: int = 1
     resamples: int = RESAMPLES
     seed: int = 0
     most_questions: int | None = None
     threads: int = 1
 
     def __post_init__(self) -> None:
-        for name, value, least in (("k", min(self.ks, default=0), 1), ("bootstrap", self.resamples, 0)):
+        for name, value, least in (
+            ("k", min(self.ks, default=0), 1),
+            ("shortest_session", self.shortest_session, 1),
+            ("bootstrap", self.resamples, 0),
+        ):
             if value < least:
                 raise InvalidArgument.of(name, value, f"must be at least {least}")
         if self.most_questions is not None and self.most_questions < 1:
@@ -119,6 +126,7 @@ def evaluate(world: World, plan: Plan, rankers: Iterable[Ranker], progress: Prog
         target=target,
         exclude_seen=exclude,
         cutoff=world.cutoff,
+        shortest_session=plan.shortest_session,
         most=plan.most_questions,
         seed=plan.seed,
     )
@@ -203,6 +211,7 @@ def _settings(world: World, plan: Plan, task: Task, asked: Sequence[Question]) -
         "exclude_seen": task.exclude_seen,
         "k": sorted({*plan.ks}),
         "recall_over": plan.recall_over,
+        "shortest_session": plan.shortest_session,
         "questions": len(asked),
         "customers": len(np.unique(clusters_of(list(asked)))),
         "limit_questions": plan.most_questions,

@@ -21,12 +21,15 @@ class Steps:
         Row of each step's customer.
     starts, ends : ndarray of shape (n_steps,), int64
         `products[starts:ends]` is the session before the step, `products[ends]` its target.
+    places : ndarray of shape (n_steps,), int64
+        Events before the step in its session, of products that train does not know as well.
     """
 
     products: Rows
     customers: Rows
     starts: Longs
     ends: Longs
+    places: Longs
 
     @classmethod
     def of(cls, test: Interactions, target: Kind, known: Mask) -> Self:
@@ -36,12 +39,12 @@ class Steps:
         """
         order = np.lexsort((test.times, test.baskets))
         baskets = test.baskets[order]
-        opens = np.append(True, baskets[1:] != baskets[:-1])[: len(baskets)]
+        places = np.arange(len(baskets)) - np.searchsorted(baskets, baskets)
         kept = known[test.products[order]]
-        order, baskets, opens = order[kept], baskets[kept], opens[kept]
-        ends = np.flatnonzero((test.kinds[order] == target) & ~opens)
+        order, baskets, places = order[kept], baskets[kept], places[kept]
+        ends = np.flatnonzero((test.kinds[order] == target) & (places > 0))
         starts = np.searchsorted(baskets, baskets[ends])
-        return cls(test.products[order], test.customers[order][ends], starts, ends)
+        return cls(test.products[order], test.customers[order][ends], starts, ends, places[ends])
 
     def before(self, step: int) -> Rows:
         """Return the session before a step, oldest first, repeats kept."""

@@ -130,6 +130,13 @@ def test_products_that_train_never_saw_leave_sessions_and_targets():
     assert steps == [([], [1]), ([1], [2])]
 
 
+def test_the_first_question_of_a_session_comes_after_so_many_events():
+    test = events(*(viewed(3, product, 60 + place, 7) for place, product in enumerate([7, 1, 4, 2])))
+    found = asked(Protocol.SESSION, test=test, target=Kind.VIEW, shortest_session=2)
+    steps = [(question.shopper.session.tolist(), question.targets.tolist()) for question in found]
+    assert steps == [([1], [4]), ([1, 4], [2])]
+
+
 def test_a_session_asks_for_the_target_kind_after_events_of_any_kind():
     test = events(viewed(3, 1, 60, 7), bought(3, 2, 61, 7), viewed(3, 4, 62, 7))
     (found,) = asked(Protocol.SESSION, test=test)
