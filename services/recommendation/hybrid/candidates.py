@@ -1,0 +1,108 @@
+"""Candidates: the best of every algorithm, with what each algorithm says of each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
+
+UNRANKED = 9999.0
+"""Rank of a product that an algorithm has no opinion of."""
+BLOCK = 64
+"""Columns looked at together when the largest entries of long rows are searched."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Pairs of shopper and product, by shopper and product.
+
+    Parameters
+    ----------
+    n_shoppers : int
+    owners : ndarray of shape (n_candidates,), int64
+        Place in the list of shoppers, ascending.
+    products : ndarray of shape (n_candidates,), int64
+        Rows of products, ascending for each shopper.
+    opinions : ndarray of shape (n_candidates, 2 · n_algorithms), float32
+        For each algorithm the score as a share of its best for this shopper, and the rank among the candidates from 0.
+    """
+
+    n_shoppers: int
+    owners: Longs
+    products: Longs
+    opinions: FloatArray
+
+    @property
+    def ranks(self) -> FloatArray:
+        """Rank of each candidate with each algorithm from 0, shape (n_candidates, n_algorithms)."""
+        return self.opinions[:, 1::2]
+
+    @classmethod
+    def of(cls, scores: Mapping[str, FloatArray], excluded: Sequence[Rows], depth: int) -> Self:
+        """Return the union of the first `depth` of every algorithm.
+
+        Parameters
+        ----------
+        scores : mapping of name to ndarray of shape (n_shoppers, n_products), float32
+            As `Algorithm.score_many` gives them; entries of excluded products are set to 0 in place.
+        excluded : sequence of ndarray
+            Rows that must not be proposed, for each shopper.
+        depth : int
+            Products that each algorithm may propose.
+        """
+        shape = next(iter(scores.values())).shape
+        owner = np.repeat(np.arange(shape[0]), [len(rows) for rows in excluded])
+        left_out = (owner, np.concatenate([*excluded, np.empty(0, np.int32)]))
+        keys = []
+        for each in scores.values():
+            each[left_out] = 0.0
+            keys.append(largest(each, depth))
+        owners, products = np.divmod(np.unique(np.concatenate(keys)), shape[1])
+        columns = [column for each in scores.values() for column in _opinion(each, owners, products)]
+        return cls(shape[0], owners, products, np.stack(columns, axis=1))
+
+    def lists(self, values: FloatArray, k: int) -> Rows:
+        """Return the `k` candidates of largest value (shape (n_candidates,)) for each shopper, -1 for none."""
+        ranks = ranks_within(values, self.owners)
+        chosen = ranks < k
+        lists = np.full((self.n_shoppers, k), -1, np.int32)
+        lists[self.owners[chosen], ranks[chosen]] = self.products[chosen]
+        return lists
+
+
+def largest(scores: FloatArray, k: int) -> Longs:
+    """Return the places (row · n_columns + column) of the `k` largest positive entries of each row.
+
+    The largest `k` entries lie in the `k` blocks of columns with the largest maxima, so only those are searched.
+    """
+    n_rows, n = scores.shape
+    columns = None
+    if n > 2 * k * BLOCK:
+        starts = np.arange(0, n, BLOCK)
+        best = np.argpartition(-np.maximum.reduceat(scores, starts, axis=1), k - 1, axis=1)[:, :k]
+        columns = np.minimum((starts[best][:, :, None] + np.arange(BLOCK)).reshape(n_rows, -1), n - 1)
+        inside = (starts[best][:, :, None] + np.arange(BLOCK)).reshape(n_rows, -1) < n
+        scores = np.where(inside, np.take_along_axis(scores, columns, 1), 0.0)
+    width = min(k, scores.shape[1])
+    top = np.argpartition(-scores, width - 1, axis=1)[:, :width]
+    positive = np.take_along_axis(scores, top, 1) > 0
+    found = top if columns is None else np.take_along_axis(columns, top, 1)
+    places: Longs = (found + np.arange(n_rows)[:, None] * n)[positive]
+    return places
+
+
+def ranks_within(values: FloatArray, owners: Longs) -> Longs:
+    """Return the rank of each value among those of its owner, from 0, the largest first; owners ascend."""
+    order = np.lexsort((-values, owners))
+    ranks = np.empty(len(values), np.int64)
+    ranks[order] = np.arange(len(values)) - np.searchsorted(owners, owners)
+    return ranks
+
+
+def _opinion(scores: FloatArray, owners: Longs, products: Longs) -> tuple[FloatArray, FloatArray]:
+    own = scores[owners, products]
+    best = np.maximum(scores.max(axis=1), np.finfo(np.float32).tiny)
+    ranks = np.where(own > 0, ranks_within(own, owners), UNRANKED)
+    return own / best[owners], ranks.astype(np.float32)

@@ -1,0 +1,196 @@
+"""The hybrid: candidates of all algorithms in the order that was learned."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
+from services.recommendation.algorithms.base import Algorithm
+from services.recommendation.algorithms.interactions import Kind
+from services.recommendation.algorithms.shopper import Shopper
+from services.recommendation.evaluation.question import Question
+from services.recommendation.hybrid import features
+from services.recommendation.hybrid.candidates import Candidates
+from services.recommendation.hybrid.facts import ProductFacts
+from services.recommendation.hybrid.histories import Histories
+from services.recommendation.hybrid.learner import Boosting, Lessons, Trees, boost
+from shared.algorithms import DEFAULT_WEIGHTS
+
+LAST = "@last"
+"""Marks what an algorithm says of the shopper's last product alone."""
+OF_LAST = ("transitions", "graph_filter", "item_knn")
+"""Algorithms that are also asked about the last product alone."""
+BATCH = 256
+"""Shoppers scored together: bounds the memory, a dense row of the catalogue for each and algorithm."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a hybrid is learned."""
+
+    depth: int = 100
+    """Products that each algorithm may propose."""
+    negatives: int = 80
+    """Candidates that nobody chose, for each question that is learned from."""
+    k: int = 20
+    """Places of the list that it should be best at."""
+    boosting: Boosting = field(default_factory=Boosting)
+    seed: int = 0
+
+
+class Combination(Protocol):
+    """A way to order candidates."""
+
+    algorithms: tuple[str, ...]
+    depth: int
+
+    def values(self, candidates: Candidates, shoppers: Sequence[Shopper], known: ProductFacts) -> FloatArray:
+        """Return the value of each candidate, shape (n_candidates,): comparable within one shopper."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Fusion:
+    """Where there was too little to learn from: Σ over algorithms of weight / (`flatness` + rank)."""
+
+    algorithms: tuple[str, ...]
+    depth: int
+    flatness: float = 10.0
+    least: float = 0.02
+    """Weight of an algorithm that has none at the start."""
+
+    def values(self, candidates: Candidates, shoppers: Sequence[Shopper], known: ProductFacts) -> FloatArray:
+        weights = np.array([max(DEFAULT_WEIGHTS.get(name, 0.0), self.least) for name in self.algorithms])
+        values: FloatArray = (weights / (self.flatness + candidates.ranks)).sum(axis=1).astype(np.float32)
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class Hybrid:
+    """What was learned: trees over the features of candidates.
+
+    Parameters
+    ----------
+    algorithms : tuple of str
+        Names of the algorithms asked, in the order of the features.
+    target : Kind
+        The kind of event that it leads to.
+    trees : str
+        LightGBM's text form.
+    depth : int
+        Products that each algorithm may propose.
+    """
+
+    algorithms: tuple[str, ...]
+    target: Kind
+    trees: str
+    depth: int
+
+    @cached_property
+    def ordering(self) -> Trees:
+        """The trees, ready to judge."""
+        return Trees(self.trees)
+
+    def values(self, candidates: Candidates, shoppers: Sequence[Shopper], known: ProductFacts) -> FloatArray:
+        """Return the value of each candidate, shape (n_candidates,): comparable within one shopper."""
+        table = features.table(candidates, Histories.of(shoppers), known, self.target)
+        return self.ordering.values(table).astype(np.float32)
+
+
+def opinions(
+    algorithms: Mapping[str, Algorithm], names: Sequence[str], shoppers: Sequence[Shopper]
+) -> dict[str, FloatArray]:
+    """Return what the named algorithms say, each of shape (n_shoppers, n_products).
+
+    A name with `@last` asks about the shopper's last product alone.
+    """
+    last = [_last_only(shopper) for shopper in shoppers] if any(name.endswith(LAST) for name in names) else []
+    return {
+        name: algorithms[name.removesuffix(LAST)].score_many(last if name.endswith(LAST) else shoppers)
+        for name in names
+    }
+
+
+def opinion_names(algorithms: Mapping[str, Algorithm]) -> tuple[str, ...]:
+    """Return the opinions that a hybrid of these algorithms takes into account."""
+    return (*algorithms, *(name + LAST for name in OF_LAST if name in algorithms))
+
+
+def learn(
+    algorithms: Mapping[str, Algorithm], known: ProductFacts, asked: Sequence[Question], target: Kind, recipe: Recipe
+) -> Hybrid | Fusion:
+    """Learn from questions with known answers.
+
+    Parameters
+    ----------
+    algorithms : mapping of str to Algorithm
+        Fitted on data without the answers.
+    known : ProductFacts
+        Of the same data.
+    asked : sequence of Question
+    target : Kind
+        The kind of event that counts as an answer.
+
+    Returns
+    -------
+    Hybrid or Fusion
+        `Fusion` where there are too few questions to learn from.
+    """
+    names = opinion_names(algorithms)
+    rng = np.random.default_rng(recipe.seed)
+    parts = [
+        _lessons(algorithms, names, known, asked[start : start + BATCH], target, recipe, rng)
+        for start in range(0, len(asked), BATCH)
+    ]
+    if not parts:
+        return Fusion(names, recipe.depth)
+    lessons = Lessons(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.relevant for part in parts]),
+        np.concatenate([part.sizes for part in parts]),
+    )
+    trees = boost(lessons, features.names(names), recipe.k, recipe.boosting)
+    return Hybrid(names, target, trees, recipe.depth) if trees else Fusion(names, recipe.depth)
+
+
+def _lessons(
+    algorithms: Mapping[str, Algorithm],
+    names: Sequence[str],
+    known: ProductFacts,
+    asked: Sequence[Question],
+    target: Kind,
+    recipe: Recipe,
+    rng: np.random.Generator,
+) -> Lessons:
+    """Return the candidates of questions of which one was right: those that were, and a sample of the others."""
+    shoppers = [question.shopper for question in asked]
+    scores = opinions(algorithms, names, shoppers)
+    candidates = Candidates.of(scores, [question.excluded for question in asked], recipe.depth)
+    relevant = np.isin(candidates.owners * len(known.values) + candidates.products, _answers(asked, len(known.values)))
+    counts = np.bincount(candidates.owners, minlength=len(asked))
+    found = np.bincount(candidates.owners, relevant, len(asked)) > 0
+    drawn = rng.random(len(relevant)) * counts[candidates.owners] < recipe.negatives
+    kept = (relevant | drawn) & found[candidates.owners]
+    chosen = Candidates(
+        candidates.n_shoppers, candidates.owners[kept], candidates.products[kept], candidates.opinions[kept]
+    )
+    return Lessons(
+        features.table(chosen, Histories.of(shoppers), known, target),
+        relevant[kept],
+        np.bincount(chosen.owners, minlength=len(asked)),
+    )
+
+
+def _answers(asked: Sequence[Question], n_products: int) -> Longs:
+    return np.concatenate(
+        [index * n_products + question.targets.astype(np.int64) for index, question in enumerate(asked)]
+    )
+
+
+def _last_only(shopper: Shopper) -> Shopper:
+    """Return a shopper who has only just met the last product of this one."""
+    trail: Rows = shopper.trail[-1:]
+    return Shopper(shopper.now, session=trail, groups=shopper.groups)

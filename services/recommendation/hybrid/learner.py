@@ -1,0 +1,146 @@
+"""Learning to order candidates: gradient-boosted trees that optimise NDCG, from questions with known answers.
+
+Sources: Burges, "From RankNet to LambdaRank to LambdaMART: an overview", Microsoft Research MSR-TR-2010-82; Ke et al.,
+"LightGBM: a highly efficient gradient boosting decision tree", NeurIPS 2017.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask
+
+if TYPE_CHECKING:
+    from lightgbm import Dataset
+
+STOP_AFTER = 40
+"""Rounds without a gain after which boosting ends."""
+JUDGES = 5
+"""One question of so many judges when to end."""
+SMALL = 8000
+"""Questions up to which the judges are learned from as well, once the number of rounds is known."""
+FEWEST_QUESTIONS = 50
+"""Questions with a found answer below which nothing is learned."""
+
+
+@dataclass(frozen=True)
+class Boosting:
+    """How the trees are grown."""
+
+    learning_rate: float = 0.05
+    """Share of each tree's correction that is taken."""
+    leaves: int = 15
+    """Leaves of a tree."""
+    rounds: int = 500
+    """Most trees."""
+    min_leaf: int = 200
+    """Fewest candidates in a leaf."""
+    features: float = 0.4
+    """Share of the features that each tree sees: few, so that no tree learns single products by their facts."""
+    l2: float = 5.0
+    """Ridge weight of leaf values."""
+    seed: int = 1
+    """Seed of the samples of features and candidates."""
+    threads: int = 2
+    """Threads of learning."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """Candidates with known relevance.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_candidates, n_features), float32
+    relevant : ndarray of shape (n_candidates,), bool
+    sizes : ndarray of shape (n_questions,), int64
+        Candidates of each question, which stand together.
+    """
+
+    features: FloatArray
+    relevant: Mask
+    sizes: Longs
+
+
+def boost(lessons: Lessons, names: list[str], k: int, how: Boosting) -> str:
+    """Return the trees, in LightGBM's text form, that order the candidates best for NDCG at `k`; "" for too few."""
+    if int((lessons.sizes > 0).sum()) < FEWEST_QUESTIONS:
+        return ""
+    # Imported here: a serving agent without a learned model does not need it.
+    import lightgbm
+
+    judging = np.arange(len(lessons.sizes)) % JUDGES == JUDGES - 1
+    settings = _settings(how, k)
+    learn = _dataset(lessons, ~judging, names)
+    trees = lightgbm.train(
+        settings,
+        learn,
+        how.rounds,
+        valid_sets=[_dataset(lessons, judging, names, learn)],
+        callbacks=[lightgbm.early_stopping(STOP_AFTER, verbose=False)],
+    )
+    if len(lessons.sizes) <= SMALL:
+        everything = np.ones(len(judging), dtype=bool)
+        trees = lightgbm.train(settings, _dataset(lessons, everything, names), max(trees.best_iteration, 1))
+    return str(trees.model_to_string(num_iteration=trees.best_iteration if trees.best_iteration > 0 else None))
+
+
+class Trees:
+    """Grown trees, ready to judge."""
+
+    def __init__(self, text: str) -> None:
+        import lightgbm
+
+        self._booster = lightgbm.Booster(model_str=text)
+
+    def values(self, features: FloatArray, threads: int = 1) -> NDArray[np.float64]:
+        """Return a value for each candidate, shape (n_candidates,): larger is better, comparable within a question."""
+        if not len(features):
+            return np.empty(0)
+        return np.asarray(self._booster.predict(features, num_threads=threads), np.float64)
+
+    def gains(self) -> dict[str, float]:
+        """Return how much each feature helped, as shares of 1, the largest first."""
+        gains = self._booster.feature_importance("gain")
+        order = np.argsort(-gains)
+        names = self._booster.feature_name()
+        return {names[i]: float(gains[i] / max(gains.sum(), 1e-9)) for i in order.tolist()}
+
+
+def _settings(how: Boosting, k: int) -> dict[str, Any]:
+    return {
+        "objective": "lambdarank",
+        "metric": "ndcg",
+        "eval_at": [k],
+        "lambdarank_truncation_level": k + 10,
+        "learning_rate": how.learning_rate,
+        "num_leaves": how.leaves,
+        "min_data_in_leaf": how.min_leaf,
+        "lambda_l2": how.l2,
+        "feature_fraction": how.features,
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "max_bin": 127,
+        "seed": how.seed,
+        "num_threads": how.threads,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbose": -1,
+    }
+
+
+def _dataset(lessons: Lessons, questions: Mask, names: list[str], reference: "Dataset | None" = None) -> "Dataset":
+    import lightgbm
+
+    chosen = np.repeat(questions, lessons.sizes)
+    sizes = lessons.sizes[questions & (lessons.sizes > 0)]
+    return lightgbm.Dataset(
+        lessons.features[chosen],
+        lessons.relevant[chosen].astype(np.int8),
+        group=sizes,
+        feature_name=names,
+        reference=reference,
+        params={"max_bin": 127, "verbose": -1},
+    )

@@ -1,0 +1,88 @@
+"""The product as a ranker: all algorithms and the hybrid that was learned over them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from services.recommendation.algorithms.arrays import Rows
+from services.recommendation.algorithms.base import Algorithm, Interactions, Shopper
+from services.recommendation.algorithms.registry import default_algorithms
+from services.recommendation.evaluation.question import Task
+from services.recommendation.evaluation.splits import validation
+from services.recommendation.hybrid.behaviours import learn_kind_weights
+from services.recommendation.hybrid.candidates import Candidates
+from services.recommendation.hybrid.facts import ProductFacts
+from services.recommendation.hybrid.hybrid import BATCH, Recipe, learn, opinions
+from services.recommendation.model import DEFAULT_THREADS, Model, Progress, train
+
+MOST_QUESTIONS = 15_000
+"""Questions that the hybrid is learned from, at most."""
+
+
+class Quintet:
+    """Learns the hybrid on a validation split inside train, then all algorithms on all of train.
+
+    Parameters
+    ----------
+    algorithms : callable, optional
+        Makes the unfitted algorithms; default all, with their default configurations.
+    without : sequence of str
+        Names of algorithms to leave out, for ablations.
+    recipe : Recipe
+        How the hybrid is learned.
+    """
+
+    name = "quintet"
+
+    def __init__(
+        self,
+        algorithms: Callable[[], list[Algorithm]] = default_algorithms,
+        without: Sequence[str] = (),
+        recipe: Recipe | None = None,
+        *,
+        threads: int = DEFAULT_THREADS,
+        progress: Progress | None = None,
+    ) -> None:
+        self._algorithms = algorithms
+        self._without = frozenset(without)
+        self._recipe = recipe or Recipe()
+        self._threads = threads
+        self._progress = progress
+
+    def fit(self, task: Task) -> None:
+        """Learn from `task.train`, replacing what was learned before."""
+        inner, asked = validation(task, self._recipe.seed, MOST_QUESTIONS)
+        weights = learn_kind_weights(inner.train, asked)
+        inner, task = (replace(each, train=replace(each.train, kind_weights=weights)) for each in (inner, task))
+        before = self._train(inner.train)
+        facts = ProductFacts.of(inner.train, task.target, task.timed)
+        self.hybrid = learn(before.algorithms, facts, asked, task.target, self._recipe)
+        self.model = self._train(task.train)
+        self.facts = ProductFacts.of(task.train, task.target, task.timed)
+
+    def top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:
+        """Return the best `k` products of each shopper, shape (n_shoppers, k), -1 where there is nothing more."""
+        starts = range(0, len(shoppers), BATCH)
+        lists = [self._top(shoppers[start : start + BATCH], excluded[start : start + BATCH], k) for start in starts]
+        return np.concatenate([np.empty((0, k), np.int32), *lists])
+
+    def _top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:
+        scores = opinions(self.model.algorithms, self.hybrid.algorithms, shoppers)
+        candidates = Candidates.of(scores, excluded, self.hybrid.depth)
+        return candidates.lists(self.hybrid.values(candidates, shoppers, self.facts), k)
+
+    def _train(self, data: Interactions) -> Model:
+        chosen = [each for each in self._algorithms() if each.name not in self._without and has_a_say(each, data)]
+        return train(data, chosen, self._progress, threads=self._threads)
+
+
+def has_a_say(algorithm: Algorithm, data: Interactions) -> bool:
+    """Return whether the data has what the algorithm learns from: embeddings, relations, arrival times."""
+    needed: dict[str, bool] = {
+        "content": data.embeddings.shape[1] > 0,
+        "similar": data.similar.nnz > 0,
+        "complementary": data.complementary.nnz > 0,
+        "new_arrivals": len(np.unique(data.added)) > 1,
+    }
+    return needed.get(algorithm.name, True)
