@@ -5,7 +5,7 @@ Nothing here knows of databases or servers: arrays and sparse matrices in, array
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, ClassVar, Self
@@ -111,6 +111,26 @@ class Algorithm(ABC):
         shopper.require_within(self.n_products)
         return self._score(shopper)
 
+    def score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
+        """Score every product for several shoppers at once, which is faster than one by one.
+
+        Returns
+        -------
+        ndarray of shape (len(shoppers), n_products), float32
+            Row by row what `score` gives, but for rounding.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit` or `load`.
+        ValueError
+            If a row of a shopper is negative or not below `n_products`.
+        """
+        n_products = self.n_products
+        for shopper in shoppers:
+            shopper.require_within(n_products)
+        return self._score_many(shoppers)
+
     def explain(self, shopper: Shopper, product: int) -> Reason | None:
         """Return why `product` (a row) got its score, or None where the algorithm has no opinion.
 
@@ -157,6 +177,12 @@ class Algorithm(ABC):
 
     @abstractmethod
     def _score(self, shopper: Shopper) -> FloatArray: ...
+
+    def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
+        scores = np.empty((len(shoppers), self.n_products), dtype=np.float32)
+        for row, shopper in zip(scores, shoppers, strict=True):
+            row[:] = self._score(shopper)
+        return scores
 
     @abstractmethod
     def _reason(self, shopper: Shopper, product: int) -> Reason | None: ...

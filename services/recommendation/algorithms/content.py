@@ -1,5 +1,6 @@
 """Content: products like those the shopper met, in the space of the product embeddings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -59,11 +60,7 @@ class Content(Algorithm):
             The cosine where it is positive, else 0.
         """
         shopper.require_within(len(embeddings))
-        profile = self._parts(embeddings, shopper)[1].sum(axis=0)
-        length = float(np.linalg.norm(profile))
-        if length == 0.0:
-            return np.zeros(len(embeddings), dtype=np.float32)
-        cosines: FloatArray = embeddings @ (profile / np.float32(length))
+        cosines: FloatArray = embeddings @ self._profile(embeddings, shopper)
         return np.maximum(cosines, 0.0)
 
     def _fit(self, data: Interactions) -> None:
@@ -71,6 +68,13 @@ class Content(Algorithm):
 
     def _score(self, shopper: Shopper) -> FloatArray:
         return self.score_with(self.embeddings, shopper)
+
+    def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
+        profiles = np.zeros((len(shoppers), self.embeddings.shape[1]), dtype=np.float32)
+        for row, shopper in zip(profiles, shoppers, strict=True):
+            row[:] = self._profile(self.embeddings, shopper)
+        cosines: FloatArray = profiles @ self.embeddings.T
+        return np.maximum(cosines, 0.0, out=cosines)
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         return self.explain_with(self.embeddings, shopper, product)
@@ -84,6 +88,11 @@ class Content(Algorithm):
         sources = strongest(rows, gains)
         kind = ReasonKind.SIMILAR_TO if sources[0] == shopper.current else ReasonKind.FITS_YOUR_TASTE
         return Reason(kind, sources)
+
+    def _profile(self, embeddings: FloatArray, shopper: Shopper) -> FloatArray:
+        """Return the shopper's place among the products, shape (d,): a unit vector, or zeros for none."""
+        profile: FloatArray = unit_rows(self._parts(embeddings, shopper)[1].sum(axis=0, keepdims=True))[0]
+        return profile
 
     def _parts(self, embeddings: FloatArray, shopper: Shopper) -> tuple[Rows, FloatArray]:
         """Return rows and weighted embeddings of the shopper's products."""

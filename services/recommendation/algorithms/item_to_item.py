@@ -1,6 +1,7 @@
 """The common half of algorithms that score by rows of an item-to-item matrix: no state per customer."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Rows
 from services.recommendation.algorithms.base import Algorithm, Reason, Shopper
 from services.recommendation.algorithms.reasons import from_sources, strongest
-from services.recommendation.algorithms.sparse import Contributions, combine, confidence
+from services.recommendation.algorithms.sparse import Contributions, combine, confidence, stacked
 
 Evidence = tuple[Rows, FloatArray]
 
@@ -29,6 +30,11 @@ class ItemToItem(Algorithm):
 
     def _score(self, shopper: Shopper) -> FloatArray:
         return np.maximum(self._contributions(shopper).dense(), 0.0)
+
+    def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
+        evidence = stacked([self._evidence(shopper) for shopper in shoppers], self.n_products)
+        scores = (evidence @ self.neighbours).toarray()
+        return np.maximum(scores, 0.0, out=scores)
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         sources, values = self._contributions(shopper).to(product)

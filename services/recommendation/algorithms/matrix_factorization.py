@@ -1,5 +1,6 @@
 """Matrix factorisation with fold-in: tastes as points in a space of few dimensions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ from services.recommendation.algorithms.base import Algorithm, Interactions, Rea
 from services.recommendation.algorithms.checks import require_fraction, require_positive
 from services.recommendation.algorithms.item_to_item import Evidence, taste
 from services.recommendation.algorithms.reasons import strongest
-from services.recommendation.algorithms.sparse import preferences, scaled
+from services.recommendation.algorithms.sparse import preferences, scaled, stacked
 
 
 @dataclass(eq=False)
@@ -82,6 +83,12 @@ class MatrixFactorization(Algorithm):
         slots, values, _ = self._known(shopper)
         scores = np.zeros(self.n_products, dtype=np.float32)
         scores[self.kept] = np.maximum(self.factors @ (values @ self.factors[slots]), 0.0)
+        return scores
+
+    def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
+        tastes = stacked([self._known(shopper)[:2] for shopper in shoppers], len(self.kept))
+        scores = np.zeros((len(shoppers), self.n_products), dtype=np.float32)
+        scores[:, self.kept] = np.maximum((tastes @ self.factors) @ self.factors.T, 0.0)
         return scores
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:

@@ -1,5 +1,6 @@
 """Sparse helpers that the item-to-item algorithms share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,19 @@ def combine(matrix: Csr, rows: Rows, weights: FloatArray) -> "Contributions":
     flat = ranges(starts, lengths)
     values = matrix.data[flat] * np.repeat(weights, lengths)
     return Contributions(rows, lengths, matrix.indices[flat], values, matrix.shape[1])
+
+
+def stacked(parts: Sequence[tuple[Rows, FloatArray]], n_columns: int) -> Csr:
+    """Return columns and values of several rows as one matrix.
+
+    Returns
+    -------
+    csr_array of shape (len(parts), n_columns), float32
+    """
+    ends = np.cumsum([0, *(len(columns) for columns, _ in parts)])
+    columns = np.concatenate([np.empty(0, np.int32), *(columns for columns, _ in parts)])
+    values = np.concatenate([np.empty(0, np.float32), *(values for _, values in parts)])
+    return as_csr(sp.csr_array((values, columns, ends), shape=(len(parts), n_columns)))
 
 
 @dataclass(frozen=True, eq=False)

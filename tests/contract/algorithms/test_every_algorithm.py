@@ -70,6 +70,7 @@ def test_unfitted_algorithm_says_so(kind):
     algorithm = kind()
     for ask in (
         lambda: algorithm.score(Shopper(now=NOW)),
+        lambda: algorithm.score_many([]),
         lambda: algorithm.explain(Shopper(now=NOW), 0),
         algorithm.state,
         lambda: algorithm.n_products,
@@ -82,6 +83,24 @@ def test_unfitted_algorithm_says_so(kind):
 def test_scores_are_finite_and_not_negative_for_anybody(kind, fitted, shoppers):
     for shopper in shoppers:
         require_scores(fitted[kind.name].score(shopper), 30)
+
+
+@every_class
+def test_many_at_once_are_scored_as_one_by_one(kind, fitted, shoppers):
+    algorithm = fitted[kind.name]
+    many = algorithm.score_many(shoppers)
+    assert many.dtype == np.float32
+    assert many.shape == (len(shoppers), 30)
+    one_by_one = np.stack([algorithm.score(shopper) for shopper in shoppers])
+    np.testing.assert_allclose(many, one_by_one, rtol=1e-4, atol=1e-6)
+    assert (many >= 0).all()
+    assert algorithm.score_many([]).shape == (0, 30)
+
+
+@every_class
+def test_one_bad_row_among_many_is_refused(kind, fitted, shoppers):
+    with pytest.raises(ValueError, match="product rows must be from 0 to 29"):
+        fitted[kind.name].score_many([shoppers[0], BAD_ROWS[1]])
 
 
 @every_class
