@@ -4,6 +4,7 @@ import typer
 
 from cli.commands.demo import demo
 from cli.commands.demo_data import demo_data
+from cli.commands.evaluate import evaluate
 from cli.commands.event import event
 from cli.commands.export import export
 from cli.commands.import_ import import_command
@@ -24,7 +25,7 @@ app = typer.Typer(
 
 app.command("import")(import_command)
 app.command("demo-data")(demo_data)
-for command in (train, up, status, recommend, event, optimize, export, migrate, demo):
+for command in (train, evaluate, up, status, recommend, event, optimize, export, migrate, demo):
     app.command()(command)
 
 

@@ -5,7 +5,7 @@ Child, run as `python -m services.x.job`:
     {"stage": "ease: solving", "progress": 0.4}
     {"progress": 1.0, "result": {"version": "20260101T120000Z"}}
 
-or, when it fails, `{"error": "..."}` and exit code 1.
+or, when it fails, `{"error": "..."}` and exit code 1; for an error of `shared.errors` also the `code` it names.
 """
 
 import asyncio
@@ -20,10 +20,24 @@ from typing import Any
 import structlog
 
 from shared.config import Settings
-from shared.errors import Conflict, FailedPrecondition, QuintetError
+from shared.errors import (
+    AlreadyExists,
+    Conflict,
+    DataLoss,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    QuintetError,
+    Unavailable,
+)
 from shared.telemetry import configure_logging
 
 LONGEST_LINE = 1024 * 1024
+ERRORS: dict[str, type[QuintetError]] = {
+    error.code.name: error
+    for error in (InvalidArgument, NotFound, AlreadyExists, Conflict, FailedPrecondition, Unavailable, DataLoss)
+}
+"""Errors that come through from the child, by the names of their codes."""
 log = structlog.get_logger()
 
 
@@ -52,7 +66,10 @@ class ProgressReporter:
 
     def failed(self, error: Exception) -> None:
         """Say that the job failed and why."""
-        self.write(json.dumps({"error": f"{type(error).__name__}: {error}"}))
+        if isinstance(error, QuintetError):
+            self.write(json.dumps({"error": error.message, "code": error.code.name}))
+        else:
+            self.write(json.dumps({"error": f"{type(error).__name__}: {error}"}))
 
 
 def job_main(agent: str, work: Callable[[Settings, ProgressReporter], dict[str, Any]]) -> int:
@@ -62,6 +79,9 @@ def job_main(agent: str, work: Callable[[Settings, ProgressReporter], dict[str, 
     reporter = ProgressReporter()
     try:
         reporter.done(work(settings, reporter))
+    except QuintetError as error:  # the parent says it
+        reporter.failed(error)
+        return 1
     except Exception as error:
         log.exception("job failed")
         reporter.failed(error)
@@ -72,8 +92,8 @@ def job_main(agent: str, work: Callable[[Settings, ProgressReporter], dict[str, 
 async def run_job(module: str, settings: Settings, *arguments: str) -> AsyncGenerator[Progress, None]:
     """Run `python -m module` as a child and yield its progress; the last one has the result.
 
-    The child is killed when the iteration is given up. Raises FailedPrecondition with the child's words when it fails
-    for a reason it knows, QuintetError when it dies without one.
+    The child is killed when the iteration is given up. Raises the child's error when it is one of `ERRORS`, else
+    FailedPrecondition with its words; QuintetError when it dies without any.
     """
     child = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -125,7 +145,7 @@ class SingleJob:
 def _parse(line: bytes) -> Progress:
     said = json.loads(line)
     if "error" in said:
-        raise FailedPrecondition(said["error"])
+        raise ERRORS.get(said.get("code", ""), FailedPrecondition)(said["error"])
     return Progress(said.get("stage", ""), float(said["progress"]), said.get("result"))
 
 

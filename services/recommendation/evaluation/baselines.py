@@ -88,7 +88,8 @@ class PersonalFrequency(Baseline):
 
     def _fit(self, task: Task) -> None:
         # Below 1 in all, so that popularity decides nothing but ties.
-        self._popularity = popularity(task) / (popularity(task).max(initial=0.0) + 1.0)
+        customers = popularity(task)
+        self._popularity = customers / (customers.max(initial=0.0) + 1.0)
 
     def _scores(self, shoppers: list[Shopper]) -> Scores:
         scores = np.tile(self._popularity, (len(shoppers), 1))

@@ -6,17 +6,20 @@ from pathlib import Path
 import pytest
 
 from shared.config import Settings
-from shared.errors import FailedPrecondition, QuintetError
+from shared.errors import FailedPrecondition, InvalidArgument, QuintetError
 from shared.jobs import ProgressReporter, job_main, run_job
 
 CHILD = """
 import sys
+from shared.errors import InvalidArgument
 from shared.jobs import job_main
 
 def work(settings, reporter):
     reporter.report("half way", 0.5)
     if "fail" in sys.argv:
         raise ValueError("no data")
+    if "refuse" in sys.argv:
+        raise InvalidArgument.of("k", 0, "must be at least 1")
     if "die" in sys.argv:
         sys.exit(3)
     return {"threads": settings.train_threads, "url": settings.database_url}
@@ -43,6 +46,13 @@ async def test_a_failure_comes_with_its_words(module: str) -> None:
     with pytest.raises(FailedPrecondition, match="ValueError: no data"):
         async for _ in run_job(module, Settings(), "fail"):
             pass
+
+
+async def test_an_error_with_a_code_keeps_it(module: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InvalidArgument, match="k: must be at least 1, got 0"):
+        async for _ in run_job(module, Settings(), "refuse"):
+            pass
+    assert "Traceback" not in capfd.readouterr().err
 
 
 async def test_a_death_without_words_is_an_error(module: str) -> None:

@@ -1,0 +1,93 @@
+"""Reports of evaluations as tables."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from cli.output import out
+
+ACCURACY = ("recall", "ndcg", "hit_rate", "mrr", "map")
+LOW_IS_BETTER = ("gini",)
+COSTS = {"train_seconds": "train s", "ms_per_user": "ms/user", "peak_mb": "peak MB"}
+BEST = "bold green"
+
+Row = dict[str, Any]
+
+
+def print_report(report: dict[str, Any]) -> None:
+    """Print a report as tables: accuracy with intervals, what else is measured, slices (at the largest k), and cost."""
+    rows: list[Row] = report["rows"]
+    settings = report["settings"]
+    out.print(f"{rows[0]['dataset']} · {rows[0]['protocol']} · {_asked(settings)}", highlight=False, markup=False)
+    for k in sorted({row["k"] for row in rows}):
+        at_k = [row for row in rows if row["k"] == k]
+        names = [name for name in _distinct(at_k, "metric") if name not in ACCURACY]
+        _print_metrics(f"accuracy at {k}", at_k, ACCURACY)
+        _print_metrics(f"also at {k}", at_k, names)
+    for name in _distinct(report["slices"], "slice"):
+        part = [row for row in report["slices"] if row["slice"] == name and row["k"] == max(settings["k"])]
+        _print_metrics(f"{name}, {part[0]['questions']:,} questions, at {part[0]['k']}", part, ACCURACY)
+    _print_costs(rows)
+    _print_notes(settings)
+
+
+def _asked(settings: dict[str, Any]) -> str:
+    seen = "seen products left out" if settings["exclude_seen"] else "all products of train"
+    return f"{settings['questions']:,} questions of {settings['customers']:,} about a {settings['target']} · {seen}"
+
+
+def _print_metrics(title: str, rows: Sequence[Row], metrics: Sequence[str]) -> None:
+    table = _table(title, metrics)
+    values = {(row["algorithm"], row["metric"]): row for row in rows}
+    best = {metric: _best(metric, [row for row in rows if row["metric"] == metric]) for metric in metrics}
+    for name in _distinct(rows, "algorithm"):
+        cells = [_cell(values[name, metric], best=values[name, metric]["value"] == best[metric]) for metric in metrics]
+        table.add_row(name, *cells)
+    out.print(table)
+
+
+def _print_costs(rows: Sequence[Row]) -> None:
+    table = _table("cost", list(COSTS.values()))
+    of_name = {row["algorithm"]: row for row in rows}
+    for name, row in of_name.items():
+        table.add_row(name, f"{row['train_seconds']:,.1f}", f"{row['ms_per_user']:,.2f}", f"{row['peak_mb']:,.0f}")
+    out.print(table)
+
+
+def _print_notes(settings: dict[str, Any]) -> None:
+    notes = [f"{name} did not take part: {why}" for name, why in settings["skipped"].items()]
+    if settings["bootstrap"]:
+        notes.append(f"* best; intervals are 95 %, from {settings['bootstrap']:,} resamples of the customers")
+    for note in notes:
+        out.print(note, highlight=False, markup=False)
+
+
+def _table(title: str, columns: Iterable[str]) -> Table:
+    table = Table(box=None, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    table.add_column("")
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _cell(row: Row, *, best: bool) -> Text:
+    """Return the value, `*` after the best, and its interval on the next line."""
+    if row["value"] is None:
+        return Text("–")
+    text = Text(f"{row['value']:.4f}{'*' if best else ' '}", style=BEST if best else "")
+    if row["low"] is not None:
+        text.append(f"\n{row['low']:.3f}–{row['high']:.3f} ", style="dim not bold default")
+    return text
+
+
+def _best(metric: str, rows: Sequence[Row]) -> float | None:
+    values: list[float] = [row["value"] for row in rows if row["value"] is not None]
+    if len(values) < 2 or metric == "popularity_bias":
+        return None
+    return min(values) if metric in LOW_IS_BETTER else max(values)
+
+
+def _distinct(rows: Iterable[Row], name: str) -> list[str]:
+    return list(dict.fromkeys(row[name] for row in rows))

@@ -1,0 +1,200 @@
+"""Evaluation, as a process of its own: `python -m services.recommendation.evaluation.job REQUEST`.
+
+REQUEST is a JSON object with the fields of `Request`. The report is written to its `out`; the result says where.
+"""
+
+import json
+import sys
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+from services.recommendation.algorithms.interactions import Kind
+from services.recommendation.evaluation import contestants
+from services.recommendation.evaluation.database import of_database
+from services.recommendation.evaluation.files import read_events
+from services.recommendation.evaluation.plot import plot, require_matplotlib
+from services.recommendation.evaluation.question import Protocol
+from services.recommendation.evaluation.report import Report
+from services.recommendation.evaluation.run import Plan, evaluate
+from services.recommendation.evaluation.worlds import World, of_files
+from shared.config import Settings
+from shared.db.engine import Database
+from shared.errors import FailedPrecondition, InvalidArgument
+from shared.jobs import ProgressReporter, job_main
+from shared.values import MILLION, BadValue, time_parser
+
+E = TypeVar("E", bound=Enum)
+READING = 0.05
+"""Share of the whole progress."""
+RECALLS: tuple[Literal["min", "all"], ...] = ("min", "all")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to evaluate, as an operator says it.
+
+    Parameters
+    ----------
+    out : str
+        File that the report is written to.
+    train, test : str
+        Files of events; empty for the database.
+    cutoff : str
+        Moment that splits the database, or at which is asked: ISO 8601 or Unix time.
+    protocol : str
+        One of `Protocol`.
+    algorithms : list of str
+        Names of the rankers; empty for the defaults.
+    all_algorithms : bool
+        All the product's algorithms as well.
+    target : str
+        Kind of event that counts as an answer: purchase, cart or view; empty for the strongest in test.
+    plot : str
+        File of the picture; empty for none.
+    dataset : str
+        What the report calls the data; empty for its folder, file or database.
+    exclude_seen, k, recall_over, bootstrap, seed, limit_questions
+        As in `Plan`.
+    """
+
+    out: str
+    train: str = ""
+    test: str = ""
+    cutoff: str = ""
+    protocol: str = Protocol.TOP_N.value
+    exclude_seen: bool | None = None
+    algorithms: tuple[str, ...] = ()
+    all_algorithms: bool = False
+    target: str = ""
+    k: tuple[int, ...] = (20,)
+    recall_over: str = "min"
+    dataset: str = ""
+    seed: int = 0
+    bootstrap: int = 1000
+    limit_questions: int | None = None
+    plot: str = ""
+
+    @classmethod
+    def of_json(cls, text: str) -> Self:
+        """Return the request that a JSON object says."""
+        said = json.loads(text)
+        return cls(**{field.name: _frozen(said[field.name]) for field in fields(cls) if field.name in said})
+
+    def plan(self, threads: int) -> Plan:
+        """Return what is asked. Raises InvalidArgument naming the option."""
+        return Plan(
+            dataset=self.dataset or self._name(),
+            protocol=_choice("protocol", self.protocol, Protocol),
+            ks=self.k,
+            target=_target(self.target) if self.target else None,
+            exclude_seen=self.exclude_seen,
+            recall_over=_recall(self.recall_over),
+            resamples=self.bootstrap,
+            seed=self.seed,
+            most_questions=self.limit_questions,
+            threads=threads,
+        )
+
+    def names(self) -> list[str]:
+        """Return the names of those that take part. Raises InvalidArgument for an unknown one."""
+        chosen = list(self.algorithms or contestants.default_names())
+        contestants.require_known(chosen)
+        return list(dict.fromkeys([*chosen, *(contestants.names() if self.all_algorithms else [])]))
+
+    def moment(self) -> int | None:
+        """Return the cutoff in Unix seconds. Raises InvalidArgument when it is no time."""
+        try:
+            found = time_parser(UTC)(self.cutoff)
+        except BadValue as error:
+            raise InvalidArgument.of("cutoff", self.cutoff, str(error)) from error
+        return None if found is None else found // MILLION
+
+    def _name(self) -> str:
+        if not self.train:
+            return "database"
+        path = Path(self.train).absolute()
+        same_folder = path.parent == Path(self.test).absolute().parent
+        return path.parent.name if same_folder and path.parent.name else path.name.partition(".")[0]
+
+
+def work(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
+    """Evaluate as the argument of the process says, and return where the report is."""
+    return run(Request.of_json(sys.argv[1]), settings, reporter)
+
+
+def run(request: Request, settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
+    """Evaluate, write the report and the picture, and return where they are.
+
+    Raises
+    ------
+    InvalidArgument
+        If an option or a value in a file cannot be used.
+    FailedPrecondition
+        If there is nobody to ask or to be asked, or the picture cannot be drawn.
+    """
+    plan, names, moment = request.plan(settings.train_threads), request.names(), request.moment()
+    missing = contestants.missing(names)
+    there = [name for name in names if name not in missing]
+    if not there:
+        raise FailedPrecondition("; ".join(f"{name}: {why}" for name, why in missing.items()))
+    if request.plot:
+        require_matplotlib()
+    reporter.report("reading", 0.0)
+    world = _world(request, settings, moment, by_session=plan.protocol is Protocol.SESSION)
+    rankers = contestants.rankers(there, seed=plan.seed, threads=plan.threads)
+    report = evaluate(world, plan, rankers, lambda stage, done: reporter.report(stage, READING + (1 - READING) * done))
+    report.settings |= {"skipped": missing, "made": datetime.now(UTC).isoformat(timespec="seconds")}
+    return _written(report, request)
+
+
+def _world(request: Request, settings: Settings, moment: int | None, *, by_session: bool) -> World:
+    if bool(request.train) != bool(request.test):
+        raise InvalidArgument("train, test: give both files, or neither for the database")
+    if request.train:
+        train, test = read_events(Path(request.train)), read_events(Path(request.test))
+        return of_files(train, test, by_session=by_session, cutoff=moment)
+    database = Database(settings.database_url)
+    try:
+        return of_database(database, by_session=by_session, cutoff=moment)
+    finally:
+        database.close()
+
+
+def _written(report: Report, request: Request) -> dict[str, Any]:
+    Path(request.out).write_text(json.dumps(report.as_dict(), indent=1) + "\n")
+    if request.plot:
+        plot(report.rows, Path(request.plot))
+    return {"out": request.out, "plot": request.plot, "rows": len(report.rows)}
+
+
+def _choice(name: str, value: str, choices: type[E]) -> E:
+    try:
+        return choices(value)
+    except ValueError:
+        words = ", ".join(str(each.value) for each in choices)
+        raise InvalidArgument.of(name, value, f"must be one of {words}") from None
+
+
+def _target(word: str) -> Kind:
+    kinds = {kind.name.lower(): kind for kind in Kind}
+    if word not in kinds:
+        raise InvalidArgument.of("target", word, f"must be one of {', '.join(kinds)}")
+    return kinds[word]
+
+
+def _recall(word: str) -> Literal["min", "all"]:
+    found = next((each for each in RECALLS if each == word), None)
+    if found is None:
+        raise InvalidArgument.of("recall_over", word, f"must be one of {', '.join(RECALLS)}")
+    return found
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+if __name__ == "__main__":
+    raise SystemExit(job_main("recommendation", work))
