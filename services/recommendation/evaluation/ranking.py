@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommendation.algorithms.arrays import FloatArray, Mask, Rows
+from services.recommendation.algorithms.arrays import Mask, Rows
 from services.recommendation.algorithms.base import Algorithm
 from services.recommendation.algorithms.shopper import Shopper
 from services.recommendation.evaluation.protocols import products_of
@@ -86,12 +86,9 @@ class AlgorithmRanker:
         return np.concatenate([np.empty((0, k), np.int32), *parts])
 
     def _top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:
-        scores = self._scores(shoppers)
+        scores = self.algorithm.score_many(shoppers)
         scores[:, self._unseen] = 0.0
         return top_k(scores, excluded, k, seed=self._seed)
-
-    def _scores(self, shoppers: list[Shopper]) -> FloatArray:
-        return np.stack([self.algorithm.score(shopper) for shopper in shoppers])
 
 
 def _best(scored: Scores, left_out: Rows, k: int, places: Rows) -> Rows:
