@@ -47,6 +47,7 @@ def evaluate(
     limit_questions: Annotated[
         int | None, typer.Option(help="Ask at most so many, drawn at random.", show_default="all")
     ] = None,
+    shortest_session: Annotated[int, typer.Option(help="Events of a session before its first question.")] = 1,
     plot: Annotated[Path | None, typer.Option(help="Picture to draw: .png or .svg.", show_default="none")] = None,
     report: Annotated[
         Path | None, typer.Option("--out", help="File to write the JSON report to.", show_default="none")
@@ -73,6 +74,7 @@ def evaluate(
         "seed": seed,
         "bootstrap": bootstrap,
         "limit_questions": limit_questions,
+        "shortest_session": shortest_session,
         "plot": str(plot or ""),
     }
     settings = Settings(database_url=database_url) if database_url else Settings()

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 
 from services.recommendation.algorithms.arrays import Longs, Mask, Rows
 from services.recommendation.algorithms.interactions import Kind
-from services.recommendation.evaluation.cells import coded
+from services.recommendation.evaluation.cells import coded, present
 from services.recommendation.evaluation.files import Events
 
 SILENCE = 30 * 60 * 1_000_000
@@ -53,7 +52,7 @@ class _Ids:
     def of(cls, ids: Any, n: int) -> "_Ids":
         if ids is None:
             return cls(np.zeros(n, np.int64), np.zeros(n, bool))
-        return cls(coded(ids)[1], pc.is_valid(ids).to_numpy())
+        return cls(coded(ids)[1], present(ids))
 
 
 def _moments(events: Events, customers: Rows) -> Longs:

@@ -64,6 +64,12 @@ def coded(column: Column) -> tuple[Column, Longs]:
     return distinct, pc.index_in(column, distinct).to_numpy().astype(np.int64)
 
 
+def present(column: Column) -> Mask:
+    """Return which rows of a column have a value."""
+    mask: Mask = pc.is_valid(column).to_numpy(zero_copy_only=False)
+    return mask
+
+
 def numbers(column: Column, place: Place) -> NDArray[np.float64]:
     """Return a column as numbers, NaN where it is empty.
 

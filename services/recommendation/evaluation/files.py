@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask
 from services.recommendation.algorithms.interactions import Kind
-from services.recommendation.evaluation.cells import Place, coded, micros, numbers, quantities, texts
+from services.recommendation.evaluation.cells import Place, coded, micros, numbers, present, quantities, texts
 from services.recommendation.evaluation.tables import Column, read_columns
 from shared import event_types
 from shared.errors import InvalidArgument
@@ -139,7 +139,7 @@ class _Reader:
 
     def _required(self, name: str) -> Column:
         column = texts(self._columns[name], self._place(name))
-        self._place(name).require(pc.is_valid(column).to_numpy(), column, "is required")
+        self._place(name).require(present(column), column, "is required")
         return column
 
     def _customers(self, sessions: Column | None) -> Column:
@@ -152,7 +152,7 @@ class _Reader:
         ]
         there = [each for each in candidates if each is not None]
         found = pc.coalesce(*there) if there else pa.nulls(len(self._rows), pa.string())
-        self._place("customer_id").require(pc.is_valid(found).to_numpy(), found, "is required")
+        self._place("customer_id").require(present(found), found, "is required")
         return found
 
     def _quantities(self, n: int) -> FloatArray:

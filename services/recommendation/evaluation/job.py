@@ -56,7 +56,7 @@ class Request:
         File of the picture; empty for none.
     dataset : str
         What the report calls the data; empty for its folder, file or database.
-    exclude_seen, k, recall_over, bootstrap, seed, limit_questions
+    exclude_seen, k, recall_over, bootstrap, seed, limit_questions, shortest_session
         As in `Plan`.
     """
 
@@ -75,6 +75,7 @@ class Request:
     seed: int = 0
     bootstrap: int = 1000
     limit_questions: int | None = None
+    shortest_session: int = 1
     plot: str = ""
 
     @classmethod
@@ -95,6 +96,7 @@ class Request:
             resamples=self.bootstrap,
             seed=self.seed,
             most_questions=self.limit_questions,
+            shortest_session=self.shortest_session,
             threads=threads,
         )
 
