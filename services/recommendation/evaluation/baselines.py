@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Mask, Rows, as_csr
 from services.recommendation.algorithms.interactions import EVENT_WEIGHTS, Kind
@@ -147,9 +148,10 @@ class ImplicitBaseline(Baseline):
         train = task.train
         cells = (strengths(task.target)[train.kinds], (train.customers, train.products))
         counts = as_csr(sp.coo_array(cells, shape=(train.n_customers, train.n_products)))
-        self._model = self._make()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of formats that the library converts between its own functions
+        # The library has threads of its own, and warns of formats that it converts between its own functions.
+        with threadpool_limits(1, "blas"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._model = self._make()
             self._model.fit(sp.csr_matrix(counts), show_progress=False)
 
     def _matrix(self, shoppers: list[Shopper]) -> Any:
