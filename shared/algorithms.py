@@ -30,9 +30,11 @@ class KnownAlgorithm:
 
 
 KNOWN_ALGORITHMS: tuple[KnownAlgorithm, ...] = (
-    KnownAlgorithm("ease", Family.COLLABORATIVE, 0.20),
-    KnownAlgorithm("item_knn", Family.COLLABORATIVE, 0.10),
-    KnownAlgorithm("matrix_factorization", Family.COLLABORATIVE, 0.10),
+    KnownAlgorithm("ease", Family.COLLABORATIVE, 0.12),
+    KnownAlgorithm("graph_filter", Family.COLLABORATIVE, 0.12),
+    KnownAlgorithm("item_knn", Family.COLLABORATIVE, 0.06),
+    KnownAlgorithm("customer_knn", Family.COLLABORATIVE, 0.05),
+    KnownAlgorithm("matrix_factorization", Family.COLLABORATIVE, 0.05),
     KnownAlgorithm("content", Family.CONTENT, 0.40),
     KnownAlgorithm("transitions", Family.SEQUENTIAL, 0.10),
     KnownAlgorithm("session_knn", Family.SEQUENTIAL, 0.10),

@@ -7,14 +7,14 @@ from typing import ClassVar
 import numpy as np
 
 from services.recommendation.algorithms.arrays import FloatArray, Rows
-from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, ReasonKind, Shopper
+from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper
 from services.recommendation.algorithms.checks import require_positive
-from services.recommendation.algorithms.item_to_item import taste
 from services.recommendation.algorithms.reasons import strongest
+from services.recommendation.algorithms.taste import Tasting
 
 
 @dataclass(eq=False)
-class Content(Algorithm):
+class Content(Tasting):
     """Cosine between the shopper's profile and each product; the profile is a weighted sum of product embeddings.
 
     Shopper and products live in one space, so a product added a moment ago is scored like any other as soon as it has
@@ -43,7 +43,6 @@ class Content(Algorithm):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(half_life_days=self.half_life_days, max_history=self.max_history)
         require_positive(present_boost=self.present_boost)
 
     def score_with(self, embeddings: FloatArray, shopper: Shopper) -> FloatArray:
@@ -64,6 +63,7 @@ class Content(Algorithm):
         return np.maximum(cosines, 0.0)
 
     def _fit(self, data: Interactions) -> None:
+        self.kind_weights = data.relative_weights
         self.embeddings = unit_rows(data.embeddings)
 
     def _score(self, shopper: Shopper) -> FloatArray:
@@ -99,7 +99,7 @@ class Content(Algorithm):
         return shopper.memo((self, "parts", id(embeddings)), lambda: self._weighted(embeddings, shopper))
 
     def _weighted(self, embeddings: FloatArray, shopper: Shopper) -> tuple[Rows, FloatArray]:
-        rows, weights = taste(shopper, self.half_life_days, self.max_history)
+        rows, weights = self._evidence(shopper)
         boost = np.where(np.isin(rows, shopper.present), self.present_boost, 1.0)
         return rows, embeddings[rows] * (weights * boost).astype(np.float32)[:, None]
 

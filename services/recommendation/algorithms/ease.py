@@ -9,10 +9,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Rows, as_csr
-from services.recommendation.algorithms.base import Interactions, Shopper
+from services.recommendation.algorithms.base import Interactions
 from services.recommendation.algorithms.checks import require_positive
-from services.recommendation.algorithms.item_to_item import Evidence, ItemToItem, taste
-from services.recommendation.algorithms.sparse import preferences, top_k_rows
+from services.recommendation.algorithms.item_to_item import ItemToItem
+from services.recommendation.algorithms.sparse import evened, top_k_rows
+from services.recommendation.algorithms.taste import Tasting
 
 DENSE_GAIN = 30
 """How many times faster a multiplication is in a dense product than in a sparse one (measured, order of magnitude)."""
@@ -23,7 +24,7 @@ Square = NDArray[np.float64]
 
 
 @dataclass(eq=False)
-class Ease(ItemToItem):
+class Ease(Tasting, ItemToItem):
     """Linear item-to-item autoencoder with a zero diagonal, solved in closed form.
 
     Solves min ‖X − XB‖² + l2 ‖B‖² with diag(B) = 0 over the most popular products and keeps the largest weights.
@@ -38,30 +39,23 @@ class Ease(ItemToItem):
 
     name: ClassVar[str] = "ease"
 
-    l2: float = 1000.0
-    """Ridge weight, in squared confidence units; larger leans towards popular products."""
+    l2: float = 500.0
+    """Ridge weight, in events (squares of preferences are 1 in the mean); larger leans towards popular products."""
     max_products: int = 6000
     """Most popular products modelled; time grows with its cube, memory with its square (24 bytes each)."""
     top_k: int = 200
     """Sources kept for each target product."""
-    half_life_days: float = 120.0
-    """Time after which an event counts half, in days."""
-    max_history: int = 400
-    """Products of a shopper that count, the strongest."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(l2=self.l2, max_products=self.max_products, top_k=self.top_k, max_history=self.max_history)
-        require_positive(half_life_days=self.half_life_days)
+        require_positive(l2=self.l2, max_products=self.max_products, top_k=self.top_k)
 
     def _fit(self, data: Interactions) -> None:
-        x = preferences(data, self.half_life_days)
+        x = self._learn_preferences(data)
         popular = most_popular(x, self.max_products)
-        targets = top_k_rows(as_csr(ease_weights(gram(as_csr(x[:, popular])), self.l2).T), self.top_k)
+        square = gram(evened(as_csr(x[:, popular])))
+        targets = top_k_rows(as_csr(ease_weights(square, self.l2).T), self.top_k)
         self.neighbours = _spread(targets, popular, data.n_products)
-
-    def _evidence(self, shopper: Shopper) -> Evidence:
-        return taste(shopper, self.half_life_days, self.max_history)
 
 
 def most_popular(x: Csr, n: int) -> Rows:

@@ -1,7 +1,8 @@
 """Training data: all interactions as parallel arrays, and what is known of customers and products."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import cached_property
 from typing import Self, TypeVar
 
 import numpy as np
@@ -25,7 +26,7 @@ class Kind(IntEnum):
 
 
 EVENT_WEIGHTS: FloatArray = np.array([1.0, 3.0, 5.0], dtype=np.float32)
-"""How much an event says about taste, by `Kind`: view 1, cart 3, purchase 5."""
+"""How much an event says about taste, by `Kind`, where nothing was learned: view 1, cart 3, purchase 5."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +59,13 @@ class Interactions:
         Related products, row to column, as the product agent found them; may be empty.
     category : ndarray of shape (n_products,), int32
         Code of each product's category; -1 where unknown.
+    kind_weights : ndarray of shape (3,), float32
+        How much an event says about taste, by `Kind`; not negative.
 
     Raises
     ------
     ValueError
-        If lengths differ or a row is out of range; the message names the array.
+        If lengths differ, a row is out of range or a weight is negative; the message names the array.
     """
 
     customers: Rows
@@ -80,6 +83,7 @@ class Interactions:
     similar: Csr
     complementary: Csr
     category: Rows
+    kind_weights: FloatArray = field(default_factory=lambda: EVENT_WEIGHTS)
 
     def __post_init__(self) -> None:
         for name in ("products", "kinds", "quantities", "times", "baskets"):
@@ -93,6 +97,9 @@ class Interactions:
         require_rows("customers", self.customers, self.n_customers)
         require_rows("products", self.products, self.n_products)
         require_rows("kinds", self.kinds, len(Kind))
+        _require_length("kind_weights", self.kind_weights, len(Kind))
+        if not (self.kind_weights >= 0).all():
+            raise ValueError(f"kind_weights: must not be negative, got {self.kind_weights.tolist()}")
 
     @classmethod
     def of(
@@ -113,6 +120,7 @@ class Interactions:
         similar: Csr | None = None,
         complementary: Csr | None = None,
         category: ArrayLike = -1,
+        kind_weights: ArrayLike = EVENT_WEIGHTS,
     ) -> Self:
         """Return interactions from what is given; the rest gets neutral values (one basket a customer, time `now`)."""
         rows = np.asarray(customers, dtype=np.int32)
@@ -133,6 +141,7 @@ class Interactions:
             similar=empty if similar is None else similar,
             complementary=empty if complementary is None else complementary,
             category=_filled(category, n_products, np.int32),
+            kind_weights=np.asarray(kind_weights, dtype=np.float32),
         )
 
     def where(self, mask: Mask) -> Self:
@@ -141,8 +150,16 @@ class Interactions:
         return replace(self, **{name: getattr(self, name)[mask] for name in names})
 
     def weights(self, half_life_days: float) -> FloatArray:
-        """Return each event's weight, shape (n_events,): 1, 3 or 5 by kind, halved every `half_life_days`."""
-        return EVENT_WEIGHTS[self.kinds] * decay(self.now - self.times, half_life_days)
+        """Return each event's weight, shape (n_events,): that of its kind, halved every `half_life_days`."""
+        return self.kind_weights[self.kinds] * decay(self.now - self.times, half_life_days)
+
+    @cached_property
+    def relative_weights(self) -> FloatArray:
+        """`kind_weights` as shares of the largest among the kinds that occur, shape (3,): data of one kind counts 1."""
+        occur = np.bincount(self.kinds, minlength=len(Kind)) > 0
+        largest = float(self.kind_weights[occur].max(initial=0.0))
+        shares: FloatArray = self.kind_weights / np.float32(largest or 1.0)
+        return shares
 
 
 def decay(ages: Longs, half_life_days: float) -> FloatArray:

@@ -6,22 +6,23 @@ from typing import ClassVar
 import numpy as np
 
 from services.recommendation.algorithms.arrays import Csr, as_csr
-from services.recommendation.algorithms.base import Interactions, Shopper
+from services.recommendation.algorithms.base import Interactions
 from services.recommendation.algorithms.checks import require_fraction, require_positive
-from services.recommendation.algorithms.item_to_item import Evidence, ItemToItem, taste
-from services.recommendation.algorithms.sparse import preferences, scaled, top_k_product, top_k_rows
+from services.recommendation.algorithms.item_to_item import ItemToItem
+from services.recommendation.algorithms.sparse import evened, scaled, top_k_product, top_k_rows
+from services.recommendation.algorithms.taste import Tasting
 
 
 @dataclass(eq=False)
-class ItemKnn(ItemToItem):
-    """Cosine neighbours over all products, on BM25-weighted preferences, shrunk where there is little support.
+class ItemKnn(Tasting, ItemToItem):
+    """Cosine neighbours over all products, customers of long histories counting less, shrunk where support is little.
 
-    similarity(i, j) = x_i · x_j / √((‖x_i‖² + shrink)(‖x_j‖² + shrink)), x_i the customers of i; long histories
-    count less per product, as long documents do in BM25.
+    similarity(i, j) = x_i · x_j / √((‖x_i‖² + shrink)(‖x_j‖² + shrink)), x_i the preferences of the customers of i,
+    each divided by (number of the customer's products / mean number)^length_power.
 
     Sources: Sarwar et al., "Item-based collaborative filtering recommendation algorithms", WWW 2001,
-    doi:10.1145/371920.372071; BM25: Robertson & Zaragoza, "The Probabilistic Relevance Framework", 2009,
-    doi:10.1561/1500000019
+    doi:10.1145/371920.372071; division by history length: Deshpande & Karypis, "Item-based top-N recommendation
+    algorithms", ACM TOIS 2004, doi:10.1145/963770.963776
 
     Raises
     ------
@@ -31,41 +32,28 @@ class ItemKnn(ItemToItem):
 
     name: ClassVar[str] = "item_knn"
 
-    top_k: int = 100
+    top_k: int = 200
     """Neighbours kept for each product."""
     shrink: float = 20.0
-    """Added to squared norms, in squared confidence units; larger distrusts rare products more."""
-    k1: float = 1.2
-    """BM25 saturation of a preference; larger saturates later."""
-    b: float = 0.5
-    """BM25 length normalisation, 0 to 1: how much a long history counts less."""
-    half_life_days: float = 120.0
-    """Time after which an event counts half, in days."""
-    max_history: int = 400
-    """Products of one customer that count, in training and in scoring: the strongest."""
+    """Added to squared norms, in events (squares of preferences are 1 in the mean); larger distrusts rare products."""
+    length_power: float = 0.5
+    """Exponent of the history length that a customer's preferences are divided by, 0 to 1."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(top_k=self.top_k, shrink=self.shrink, k1=self.k1, max_history=self.max_history)
-        require_positive(half_life_days=self.half_life_days)
-        require_fraction(b=self.b)
+        require_positive(top_k=self.top_k, shrink=self.shrink)
+        require_fraction(length_power=self.length_power)
 
     def _fit(self, data: Interactions) -> None:
-        x = top_k_rows(preferences(data, self.half_life_days), self.max_history)
-        x = bm25(x, self.k1, self.b)
+        x = top_k_rows(self._learn_preferences(data), self.max_history)
+        x = length_normalised(evened(x), self.length_power)
         norms = np.sqrt(np.bincount(x.indices, x.data**2, x.shape[1]) + self.shrink)
         x = scaled(x, columns=(1.0 / norms).astype(np.float32))
         self.neighbours = top_k_product(as_csr(x.T), x, self.top_k, drop_diagonal=True)
 
-    def _evidence(self, shopper: Shopper) -> Evidence:
-        return taste(shopper, self.half_life_days, self.max_history)
 
-
-def bm25(x: Csr, k1: float, b: float) -> Csr:
-    """Return preferences saturated and normalised by the length of the customer's history, as BM25 does terms."""
-    lengths = np.diff(x.indptr)
-    relative = lengths / max(float(lengths.mean()) if len(lengths) else 0.0, 1.0)
-    penalty = np.repeat(k1 * (1.0 - b + b * relative), lengths).astype(np.float32)
-    weighted = x.copy()
-    weighted.data = x.data * np.float32(k1 + 1.0) / (x.data + penalty)
-    return weighted
+def length_normalised(x: Csr, power: float) -> Csr:
+    """Return `x` with each row divided by (its number of entries / the mean number)^power."""
+    lengths = np.maximum(np.diff(x.indptr), 1).astype(np.float64)
+    mean = float(lengths.mean()) if len(lengths) else 1.0
+    return scaled(x, rows=((lengths / mean) ** -power).astype(np.float32))

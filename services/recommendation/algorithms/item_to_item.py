@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from services.recommendation.algorithms.arrays import Csr, FloatArray, Rows
+from services.recommendation.algorithms.arrays import Csr, FloatArray
 from services.recommendation.algorithms.base import Algorithm, Reason, Shopper
 from services.recommendation.algorithms.reasons import from_sources, strongest
-from services.recommendation.algorithms.sparse import Contributions, combine, confidence, stacked
-
-Evidence = tuple[Rows, FloatArray]
+from services.recommendation.algorithms.sparse import Contributions, combine, stacked
+from services.recommendation.algorithms.taste import Evidence
 
 
 @dataclass(eq=False)
@@ -47,12 +46,3 @@ class ItemToItem(Algorithm):
 
     def _contributions(self, shopper: Shopper) -> Contributions:
         return shopper.memo((self, "contributions"), lambda: combine(self.neighbours, *self._evidence(shopper)))
-
-
-def taste(shopper: Shopper, half_life_days: float, max_history: int) -> Evidence:
-    """Return the shopper's products with their confidence, at most the `max_history` strongest."""
-    rows, weights = shopper.weights(half_life_days)
-    if len(rows) > max_history:
-        kept = np.sort(np.argsort(-weights, kind="stable")[:max_history])
-        rows, weights = rows[kept], weights[kept]
-    return rows, confidence(weights)

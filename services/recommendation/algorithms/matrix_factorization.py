@@ -6,16 +6,17 @@ from typing import ClassVar
 
 import numpy as np
 
-from services.recommendation.algorithms.arrays import Csr, FloatArray, Rows, as_csr
-from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, ReasonKind, Shopper
+from services.recommendation.algorithms.arrays import FloatArray, Rows, as_csr
+from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper
 from services.recommendation.algorithms.checks import require_fraction, require_positive
-from services.recommendation.algorithms.item_to_item import Evidence, taste
+from services.recommendation.algorithms.factors import ROUNDING, right_vectors, without_rounding
 from services.recommendation.algorithms.reasons import strongest
-from services.recommendation.algorithms.sparse import preferences, scaled, stacked
+from services.recommendation.algorithms.sparse import scaled, stacked
+from services.recommendation.algorithms.taste import Tasting
 
 
 @dataclass(eq=False)
-class MatrixFactorization(Algorithm):
+class MatrixFactorization(Tasting):
     """Truncated singular value decomposition of the preference matrix, popularity damped before.
 
     With columns scaled by popularity^−damping and V the leading right singular vectors, a shopper x scores x V Vᵀ:
@@ -56,39 +57,29 @@ class MatrixFactorization(Algorithm):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(embedding_size=self.embedding_size, max_history=self.max_history)
-        require_positive(half_life_days=self.half_life_days, min_customers=self.min_customers)
+        require_positive(embedding_size=self.embedding_size, min_customers=self.min_customers)
         require_fraction(damping=self.damping)
 
     def _fit(self, data: Interactions) -> None:
-        x = preferences(data, self.half_life_days)
+        x = self._learn_preferences(data)
         customers = np.bincount(x.indices, minlength=data.n_products)
         self.kept = np.flatnonzero(customers >= self.min_customers).astype(np.int32)
         self.slots = np.full(data.n_products, -1, dtype=np.int32)
         self.slots[self.kept] = np.arange(len(self.kept))
         self.scale = (customers[self.kept] ** -self.damping).astype(np.float32)
-        self.factors = self._right_vectors(scaled(as_csr(x[:, self.kept]), columns=self.scale))
-
-    def _right_vectors(self, x: Csr) -> FloatArray:
-        size = min(self.embedding_size, *x.shape)
-        if size == 0 or x.nnz == 0:
-            return np.zeros((x.shape[1], 0), dtype=np.float32)
-        # Imported here: only training needs it, and it would double the start-up time of the serving agent.
-        from sklearn.utils.extmath import randomized_svd
-
-        _, _, vt = randomized_svd(x, size, n_iter=5, random_state=self.seed)
-        return np.ascontiguousarray(vt.T, dtype=np.float32)
+        damped = scaled(as_csr(x[:, self.kept]), columns=self.scale)
+        self.factors = right_vectors(damped, self.embedding_size, self.seed)
 
     def _score(self, shopper: Shopper) -> FloatArray:
         slots, values, _ = self._known(shopper)
         scores = np.zeros(self.n_products, dtype=np.float32)
-        scores[self.kept] = np.maximum(self.factors @ (values @ self.factors[slots]), 0.0)
+        scores[self.kept] = without_rounding(self.factors @ (values @ self.factors[slots]))
         return scores
 
     def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
         tastes = stacked([self._known(shopper)[:2] for shopper in shoppers], len(self.kept))
         scores = np.zeros((len(shoppers), self.n_products), dtype=np.float32)
-        scores[:, self.kept] = np.maximum((tastes @ self.factors) @ self.factors.T, 0.0)
+        scores[:, self.kept] = without_rounding((tastes @ self.factors) @ self.factors.T)
         return scores
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
@@ -97,7 +88,7 @@ class MatrixFactorization(Algorithm):
         if slot < 0:
             return None
         parts = values * (self.factors[slots] @ self.factors[slot])
-        return Reason(ReasonKind.FITS_YOUR_TASTE, strongest(rows, parts)) if parts.sum() > 0 else None
+        return Reason(ReasonKind.FITS_YOUR_TASTE, strongest(rows, parts)) if parts.sum() >= ROUNDING else None
 
     def _known(self, shopper: Shopper) -> tuple[Rows, FloatArray, Rows]:
         """Return the factor rows, scaled preferences and product rows of the shopper's products with factors."""
@@ -105,6 +96,3 @@ class MatrixFactorization(Algorithm):
         slots = self.slots[rows]
         known = slots >= 0
         return slots[known], values[known] * self.scale[slots[known]], rows[known]
-
-    def _evidence(self, shopper: Shopper) -> Evidence:
-        return taste(shopper, self.half_life_days, self.max_history)

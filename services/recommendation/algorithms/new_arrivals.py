@@ -8,7 +8,7 @@ import numpy as np
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask, Rows
 from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, ReasonKind, Shopper
 from services.recommendation.algorithms.checks import require_positive
-from services.recommendation.algorithms.interactions import DAY, decay
+from services.recommendation.algorithms.interactions import DAY, EVENT_WEIGHTS, decay
 
 
 @dataclass(eq=False)
@@ -34,6 +34,8 @@ class NewArrivals(Algorithm):
     window_days: float = 60.0
     """Age from which a product is not new any more, in days."""
 
+    kind_weights: FloatArray = field(init=False, repr=False, default_factory=lambda: EVENT_WEIGHTS)
+    """Learned: ndarray of shape (3,), float32: how much an event says about taste, by `Kind`."""
     added: Longs = field(init=False, repr=False)
     """Learned: ndarray of shape (n_products,), int64: when each product was added, Unix seconds."""
     category: Rows = field(init=False, repr=False)
@@ -49,11 +51,13 @@ class NewArrivals(Algorithm):
         scores = np.zeros(len(added), dtype=np.float32)
         arrived = np.flatnonzero(_arrived(added, shopper.now, self.window_days))
         if len(arrived):
-            fit = (1.0 + _affinity(category, shopper)[category[arrived] + 1]) / 2.0
+            affinity = _affinity(category, *shopper.weights(kind_weights=self.kind_weights))
+            fit = (1.0 + affinity[category[arrived] + 1]) / 2.0
             scores[arrived] = decay(shopper.now - added[arrived], self.half_life_days) * fit
         return scores
 
     def _fit(self, data: Interactions) -> None:
+        self.kind_weights = data.relative_weights
         self.added = data.added.astype(np.int64)
         self.category = data.category.astype(np.int32)
 
@@ -71,9 +75,8 @@ def _arrived(added: Longs, now: int, window_days: float) -> Mask:
     return mask
 
 
-def _affinity(category: Rows, shopper: Shopper) -> FloatArray:
+def _affinity(category: Rows, rows: Rows, weights: FloatArray) -> FloatArray:
     """Return the share of the shopper's taste that lies in each category, 0 to 1, at category code + 1."""
-    rows, weights = shopper.weights()
     codes = category[rows] + 1
     mass = np.bincount(codes, weights, int(category.max(initial=-1)) + 2).astype(np.float32)
     mass[0] = 0.0

@@ -15,7 +15,7 @@ from services.recommendation.algorithms.sparse import preferences
 Level = tuple[str, ...]
 
 
-LEAST_PRIOR = 10.0
+LEAST_PRIOR = 4.0
 """Mass that a group is mixed with even in a tiny shop: some handful of customers who bought."""
 
 
@@ -40,10 +40,10 @@ class Popular(Algorithm):
 
     levels: tuple[Level, ...] = (("age",), ("region",), ("region", "age"))
     """Groups to draw on, the widest first; several names are taken together."""
-    prior: float = 2000.0
+    prior: float = 800.0
     """Mass of the level above that a group is mixed with, in units of confidence; less in a small shop."""
     prior_share: float = 0.01
-    """Most that `prior` may be of everybody's mass, but at least 10: a small shop's groups have a say too."""
+    """Most that `prior` may be of everybody's mass, but at least 4: a small shop's groups have a say too."""
     half_life_days: float = 30.0
     """Time after which an event counts half, in days."""
 

@@ -2,7 +2,9 @@
 
 from services.recommendation.algorithms.base import Algorithm
 from services.recommendation.algorithms.content import Content
+from services.recommendation.algorithms.customer_knn import CustomerKnn
 from services.recommendation.algorithms.ease import Ease
+from services.recommendation.algorithms.graph_filter import GraphFilter
 from services.recommendation.algorithms.item_knn import ItemKnn
 from services.recommendation.algorithms.matrix_factorization import MatrixFactorization
 from services.recommendation.algorithms.new_arrivals import NewArrivals
@@ -24,6 +26,8 @@ CLASSES: tuple[type[Algorithm], ...] = (
     SessionKnn,
     Transitions,
     ItemKnn,
+    CustomerKnn,
+    GraphFilter,
     Ease,
     MatrixFactorization,
 )

@@ -8,9 +8,10 @@ import numpy as np
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Rows, as_csr
 from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper
 from services.recommendation.algorithms.checks import require_fraction, require_positive
-from services.recommendation.algorithms.item_to_item import Evidence, ItemToItem
+from services.recommendation.algorithms.item_to_item import ItemToItem
 from services.recommendation.algorithms.shopper import last_occurrences
 from services.recommendation.algorithms.sparse import combine
+from services.recommendation.algorithms.taste import Evidence
 
 
 @dataclass(eq=False)

@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 TASTE_HALF_LIFE_DAYS = 90.0
 """Default half-life of what an event says about taste."""
+LEAST_OF_NOW = 0.1
+"""Least weight of what is met now, as a share of the weightiest kind's."""
 
 
 def _rows() -> Rows:
@@ -88,23 +90,29 @@ class Shopper:
         ages: FloatArray = (steps[-1:].max(initial=0) - steps).astype(np.float32)
         return ages
 
-    def weights(self, half_life_days: float = TASTE_HALF_LIFE_DAYS) -> tuple[Rows, FloatArray]:
+    def weights(
+        self, half_life_days: float = TASTE_HALF_LIFE_DAYS, kind_weights: FloatArray = EVENT_WEIGHTS
+    ) -> tuple[Rows, FloatArray]:
         """Return how much each product met says about the shopper's taste now.
 
         Parameters
         ----------
         half_life_days : float
             Time after which an event counts half.
+        kind_weights : ndarray of shape (3,), float32
+            How much an event says, by `Kind`.
 
         Returns
         -------
         rows : ndarray of shape (n,), int32
             Products of the history, session, cart and view, ascending, each once.
         weights : ndarray of shape (n,), float32
-            Sum over events of 1 (view), 3 (cart) or 5 (purchase), halved every half-life. Products of this session
-            and the product in view count as one more view now, those in the cart as put there now.
+            Sum over events of the weight of their kind, halved every half-life. Products of this session and the
+            product in view count as one more view now, those in the cart as put there now, each at least a tenth of
+            the weightiest kind: what somebody looks at now matters even where views of old were found to say nothing.
         """
-        return self.memo(("weights", half_life_days), lambda: self._summed_weights(half_life_days))
+        key = ("weights", half_life_days, kind_weights.tobytes())
+        return self.memo(key, lambda: self._summed_weights(half_life_days, kind_weights))
 
     def memo(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what `make` gave for `key` the first time: algorithms score and then explain the same shopper."""
@@ -153,9 +161,9 @@ class Shopper:
     def _memory(self) -> dict[Hashable, object]:
         return {}
 
-    def _summed_weights(self, half_life_days: float) -> tuple[Rows, FloatArray]:
-        past = EVENT_WEIGHTS[self.kinds] * decay(self.now - self.times, half_life_days)
-        view, cart = EVENT_WEIGHTS[Kind.VIEW], EVENT_WEIGHTS[Kind.CART]
+    def _summed_weights(self, half_life_days: float, kind_weights: FloatArray) -> tuple[Rows, FloatArray]:
+        past = kind_weights[self.kinds] * decay(self.now - self.times, half_life_days)
+        view, cart = np.maximum(kind_weights, LEAST_OF_NOW * kind_weights.max())[[Kind.VIEW, Kind.CART]]
         present = np.concatenate([np.full(len(self.present), view), np.full(len(self.cart), cart)])
         rows, inverse = np.unique(self._all_rows, return_inverse=True)
         summed = np.bincount(inverse, np.concatenate([past, present]), len(rows))

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Longs, Rows, as_csr
-from services.recommendation.algorithms.interactions import Interactions
+from services.recommendation.algorithms.interactions import Interactions, decay
 
 BLOCK_ROWS = 2048
 """Rows of a large product computed at a time: bounds the memory before truncation."""
@@ -19,12 +19,21 @@ def preferences(data: Interactions, half_life_days: float) -> Csr:
     Returns
     -------
     csr_array of shape (n_customers, n_products), float32
-        `confidence` of the summed, time-decayed event weights.
+        `confidence` of the summed, time-decayed event weights, the weightiest kind that occurs counting 1.
     """
-    weights = data.weights(half_life_days)
+    weights = data.relative_weights[data.kinds] * decay(data.now - data.times, half_life_days)
     matrix = as_csr(sp.coo_array((weights, (data.customers, data.products)), shape=(data.n_customers, data.n_products)))
     matrix.data = confidence(matrix.data)
+    matrix.eliminate_zeros()
     return matrix
+
+
+def evened(matrix: Csr) -> Csr:
+    """Return `matrix` over the root mean square of its entries: what is added to squares then has a scale."""
+    mean = float(np.mean(np.square(matrix.data, dtype=np.float64))) if matrix.nnz else 1.0
+    even = matrix.copy()
+    even.data = matrix.data / np.float32(np.sqrt(mean))
+    return even
 
 
 def confidence(weights: FloatArray) -> FloatArray:

@@ -9,8 +9,9 @@ import scipy.sparse as sp
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Mask, Rows, as_csr
 from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper
 from services.recommendation.algorithms.checks import require_fraction, require_not_negative, require_positive
-from services.recommendation.algorithms.item_to_item import Evidence, ItemToItem
+from services.recommendation.algorithms.item_to_item import ItemToItem
 from services.recommendation.algorithms.sparse import scaled, top_k_product, top_k_rows
+from services.recommendation.algorithms.taste import Evidence
 
 
 @dataclass(eq=False)

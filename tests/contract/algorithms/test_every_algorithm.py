@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from services.recommendation.algorithms.base import Algorithm, Interactions, NotFittedError, Shopper
+from services.recommendation.algorithms.customer_knn import CustomerKnn
 from services.recommendation.algorithms.ease import Ease
+from services.recommendation.algorithms.graph_filter import GraphFilter
 from services.recommendation.algorithms.item_knn import ItemKnn
 from services.recommendation.algorithms.matrix_factorization import MatrixFactorization
 from services.recommendation.algorithms.registry import BY_NAME, CLASSES, default_algorithms
@@ -18,6 +20,8 @@ from tests.contract.algorithms.worlds import NOW, browsing, checkerboard, shop, 
 COLLABORATIVE = [
     Ease(l2=10.0),
     ItemKnn(),
+    CustomerKnn(),
+    GraphFilter(),
     MatrixFactorization(embedding_size=2),
     SessionKnn(),
     Transitions(),
@@ -205,7 +209,17 @@ def test_a_fresh_click_changes_the_answer_without_training(algorithm):
 @pytest.mark.parametrize("value", [0, -1.0, float("nan")])
 def test_configuration_out_of_range_is_refused(kind, value):
     numeric = [name for name, default in kind().params.items() if name != "seed" and isinstance(default, float | int)]
-    may_be_zero = {"fade", "rhythm", "damping", "b", "source_power", "target_power", "idf_weight", "basket_weight"}
+    may_be_zero = {
+        "fade",
+        "rhythm",
+        "damping",
+        "length_power",
+        "smooth",
+        "source_power",
+        "target_power",
+        "idf_weight",
+        "basket_weight",
+    }
     for name in numeric:
         if name in may_be_zero and value == 0:
             continue

@@ -111,7 +111,10 @@ def test_a_purchase_weighs_as_ten_clicks() -> None:
 def test_the_rationale_names_the_moves_with_their_numbers() -> None:
     learned = learn(DEFAULT_WEIGHTS, [shown("ease", 10_000, 900), shown("content", 10_000, 300)], 30)
     assert "From 20000 recommendations shown in the last 30 days (mean value 0.0600 points each)" in learned.rationale
-    assert f"ease 0.200 to {learned.weights['ease']:.3f} (0.0900 points each from 10000 shown)" in learned.rationale
+    assert (
+        f"ease {DEFAULT_WEIGHTS['ease']:.3f} to {learned.weights['ease']:.3f} (0.0900 points each from 10000 shown)"
+        in learned.rationale
+    )
     assert "(not shown)" in learned.rationale
 
 

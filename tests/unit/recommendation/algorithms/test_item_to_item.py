@@ -1,21 +1,23 @@
 """EASE, item neighbourhoods and the factorisation against slow, obvious twins."""
 
 import numpy as np
+import pytest
 
 from services.recommendation.algorithms import ease
-from services.recommendation.algorithms.base import ReasonKind, Shopper
+from services.recommendation.algorithms.base import Interactions, ReasonKind, Shopper
 from services.recommendation.algorithms.ease import Ease, gram, most_popular
-from services.recommendation.algorithms.item_knn import ItemKnn, bm25
-from services.recommendation.algorithms.item_to_item import taste
+from services.recommendation.algorithms.interactions import EVENT_WEIGHTS
+from services.recommendation.algorithms.item_knn import ItemKnn, length_normalised
 from services.recommendation.algorithms.matrix_factorization import MatrixFactorization
-from services.recommendation.algorithms.sparse import confidence, preferences
+from services.recommendation.algorithms.sparse import confidence, evened, preferences
+from services.recommendation.algorithms.taste import taste
 from tests.contract.algorithms.worlds import NOW, browsing, buyer, checkerboard, shop, shopper_of
 
 
 def test_ease_solves_the_ridge_problem_of_each_product():
     "column j of B is the ridge regression of product j on all the others"
     data = shop()
-    x = preferences(data, 120.0).toarray().astype(np.float64)
+    x = evened(preferences(data, 120.0)).toarray().astype(np.float64)
     weights = Ease(l2=7.0, top_k=30).fit(data).neighbours.toarray()
     for j in (0, 11, 29):
         others = np.arange(30) != j
@@ -53,18 +55,19 @@ def test_dense_and_sparse_gram_agree(monkeypatch):
 def test_item_knn_is_the_shrunk_cosine_of_weighted_preferences():
     data = shop()
     knn = ItemKnn(top_k=30, shrink=3.0)
-    x = bm25(preferences(data, knn.half_life_days), knn.k1, knn.b).toarray()
+    x = evened(preferences(data, knn.half_life_days)).toarray()
+    lengths = (x > 0).sum(axis=1, keepdims=True)
+    x = x / np.sqrt(lengths / lengths.mean())
     norms = np.sqrt((x**2).sum(axis=0) + 3.0)
     cosine = x.T @ x / norms / norms[:, None]
     np.fill_diagonal(cosine, 0.0)
     np.testing.assert_allclose(knn.fit(data).neighbours.toarray(), cosine, rtol=1e-4, atol=1e-6)
 
 
-def test_bm25_counts_a_long_history_less():
-    weighted = bm25(preferences(checkerboard(6).where(np.arange(12) < 3), 120.0), 1.2, 1.0)
-    assert weighted.data.max() <= 2.2
-    long, short = weighted[[0]].data, weighted[[1]].data
-    assert long.max() < short.max()
+def test_a_long_history_counts_less():
+    world = Interactions.of([0, 0, 0, 0, 1], [0, 1, 2, 3, 0], n_customers=2, n_products=4, now=NOW)
+    x = length_normalised(preferences(world, 120.0), 0.5)
+    assert x[[1]].data[0] / x[[0]].data[0] == pytest.approx(2.0)
 
 
 def test_reason_names_what_was_bought_viewed_or_in_the_cart():
@@ -79,7 +82,7 @@ def test_reason_names_what_was_bought_viewed_or_in_the_cart():
 
 
 def test_taste_keeps_the_strongest_products():
-    rows, values = taste(buyer((1, 90), (2, 50), (3, 1)), 10.0, 2)
+    rows, values = taste(buyer((1, 90), (2, 50), (3, 1)), 10.0, 2, EVENT_WEIGHTS)
     assert rows.tolist() == [2, 3]
     np.testing.assert_allclose(values, confidence(np.float32([5 * 2**-5, 5 * 2**-0.1])), rtol=1e-5)
 
@@ -94,7 +97,7 @@ def test_fold_in_projects_on_the_taste_space():
     model = MatrixFactorization(embedding_size=5, damping=0.4, min_customers=1).fit(data)
     shopper = shopper_of(data, 1)
     x = np.zeros(30, np.float32)
-    rows, values = taste(shopper, model.half_life_days, model.max_history)
+    rows, values = taste(shopper, model.half_life_days, model.max_history, data.relative_weights)
     x[rows] = values * model.scale[rows]
     expected = np.maximum(x @ model.factors @ model.factors.T, 0.0)
     np.testing.assert_allclose(model.score(shopper), expected, rtol=1e-4, atol=1e-5)

@@ -16,7 +16,7 @@ def test_training_fits_every_algorithm_and_tells_each_step():
     steps = []
     model = train(shop(), progress=lambda *step: steps.append(step))
     assert list(model.algorithms) == list(BY_NAME)
-    assert steps == [*((name, i, 12) for i, name in enumerate(BY_NAME)), ("done", 12, 12)]
+    assert steps == [*((name, i, len(BY_NAME)) for i, name in enumerate(BY_NAME)), ("done", len(BY_NAME), len(BY_NAME))]
     assert model.n_products == 30
     assert model.trained_at == NOW
     assert model.metrics["events"] == 600

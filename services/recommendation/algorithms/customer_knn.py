@@ -1,0 +1,133 @@
+"""Customer neighbourhoods: what the customers most like this one keep buying."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Rows, as_csr
+from services.recommendation.algorithms.base import Interactions, Reason, Shopper
+from services.recommendation.algorithms.checks import require_positive
+from services.recommendation.algorithms.reasons import from_sources, strongest
+from services.recommendation.algorithms.sparse import combine, scaled, stacked, top_k_rows
+from services.recommendation.algorithms.taste import Evidence, Tasting
+
+ONESELF = 0.999
+"""Cosine from which a customer is taken to be the shopper."""
+LEAST_RARITY = 0.1
+"""Least inverse frequency: what everybody buys still counts a little."""
+BLOCK = 32
+"""Shoppers compared with all customers at a time: bounds the memory."""
+
+Neighbours = tuple[Rows, FloatArray]
+
+
+@dataclass(eq=False)
+class CustomerKnn(Tasting):
+    """Decayed frequencies of the nearest customers (the neighbour part of TIFU-kNN).
+
+    Customers are alike by the cosine of log(1 + decayed weight) · log(customers / customers of the product). The
+    `neighbours` most alike vote with their similarity for each product by w / (1 + w), w its decayed weight with them.
+    The shopper is not their own neighbour. Kept are products without the customer's name, of the `max_customers` most
+    recently active.
+
+    Source: Hu, He, Gao & Zhang, "Modeling personalized item frequency information for next-basket recommendation",
+    SIGIR 2020, doi:10.1145/3397271.3401066
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not positive.
+    """
+
+    name: ClassVar[str] = "customer_knn"
+
+    neighbours: int = 100
+    """Customers that vote."""
+    max_customers: int = 50_000
+    """Customers kept, the most recently active."""
+    half_life_days: float = 60.0
+    """Time after which an event counts half, in days."""
+    max_history: int = 400
+    """Products of one customer that count, in training and in scoring: the strongest."""
+
+    rarity: FloatArray = field(init=False, repr=False)
+    """Learned: ndarray of shape (n_products,), float32: log(customers / customers of the product), at least 0.1."""
+    index: Csr = field(init=False, repr=False)
+    """Learned: csr_array of shape (n_products, n_kept), float32: unit vectors of the customers kept, by product."""
+    habits: Csr = field(init=False, repr=False)
+    """Learned: csr_array of shape (n_kept, n_products), float32: votes of the customers kept."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(neighbours=self.neighbours, max_customers=self.max_customers)
+
+    def _fit(self, data: Interactions) -> None:
+        x = self._learn_preferences(data)
+        customers = np.bincount(x.indices, minlength=data.n_products)
+        known = int((np.diff(x.indptr) > 0).sum())
+        self.rarity = np.log(max(known, 1) / np.maximum(customers, 1)).clip(LEAST_RARITY).astype(np.float32)
+        kept = top_k_rows(as_csr(x[most_recent(data, self.max_customers)]), self.max_history)
+        self.index = as_csr(unit(scaled(kept, columns=self.rarity)).T)
+        # a preference is log(1 + w), hence w / (1 + w) = 1 - exp(-preference)
+        kept.data = -np.expm1(-kept.data)
+        self.habits = kept
+
+    def _score(self, shopper: Shopper) -> FloatArray:
+        return combine(self.habits, *self._nearest(shopper)).dense()
+
+    def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
+        scores = np.zeros((len(shoppers), self.n_products), dtype=np.float32)
+        for start in range(0, len(shoppers), BLOCK):
+            block = slice(start, start + BLOCK)
+            scores[block] = (self._votes(shoppers[block]) @ self.habits).toarray()
+        return scores
+
+    def _reason(self, shopper: Shopper, product: int) -> Reason | None:
+        voters, given = combine(self.habits, *self._nearest(shopper)).to(product)
+        if not len(voters):
+            return None
+        weight = np.zeros(self.index.shape[1], dtype=np.float32)
+        weight[voters] = given
+        shared = combine(self.index, *self._profile(shopper))
+        source = np.repeat(np.arange(len(shared.sources)), shared.lengths)
+        agreement = np.bincount(source, shared.values * weight[shared.columns], len(shared.sources))
+        return from_sources(shopper, strongest(shared.sources, agreement.astype(np.float32)))
+
+    def _nearest(self, shopper: Shopper) -> Neighbours:
+        """Return the customers most like the shopper, ascending, and their similarity."""
+        return shopper.memo((self, "nearest"), lambda: _entries(self._votes([shopper])))
+
+    def _votes(self, shoppers: Sequence[Shopper]) -> Csr:
+        """Return the similarity of each shopper to their neighbours, shape (len(shoppers), n_kept)."""
+        profiles = stacked([self._profile(shopper) for shopper in shoppers], self.n_products)
+        likeness = as_csr(profiles @ self.index)
+        likeness.data[likeness.data > ONESELF] = 0.0
+        return top_k_rows(likeness, self.neighbours)
+
+    def _profile(self, shopper: Shopper) -> Evidence:
+        """Return the shopper's products as a unit vector; zeros where nothing is known."""
+        rows, values = self._evidence(shopper)
+        weighted = values * self.rarity[rows]
+        length = float(np.linalg.norm(weighted))
+        return rows, weighted / np.float32(length or 1.0)
+
+
+def most_recent(data: Interactions, n: int) -> Longs:
+    """Return the rows of the customers with events, at most the `n` of the latest events, ascending."""
+    latest = np.full(data.n_customers, np.iinfo(np.int64).min)
+    np.maximum.at(latest, data.customers, data.times)
+    active = np.flatnonzero(np.bincount(data.customers, minlength=data.n_customers))
+    return np.sort(active[np.argsort(-latest[active], kind="stable")[:n]])
+
+
+def unit(x: Csr) -> Csr:
+    """Return `x` with rows of length 1, or 0."""
+    owners = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
+    lengths = np.sqrt(np.bincount(owners, x.data**2, x.shape[0]))
+    return scaled(x, rows=(1.0 / np.where(lengths > 0, lengths, 1.0)).astype(np.float32))
+
+
+def _entries(row: Csr) -> Neighbours:
+    return row.indices, row.data

@@ -1,0 +1,97 @@
+"""Graph filter: tastes smoothed over the graph of customers and products."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from services.recommendation.algorithms.arrays import FloatArray, as_csr
+from services.recommendation.algorithms.base import Interactions, Reason, Shopper
+from services.recommendation.algorithms.checks import require_not_negative, require_positive
+from services.recommendation.algorithms.factors import ROUNDING, right_vectors, without_rounding
+from services.recommendation.algorithms.item_to_item import ItemToItem
+from services.recommendation.algorithms.reasons import from_sources, strongest
+from services.recommendation.algorithms.sparse import scaled, stacked, top_k_product
+from services.recommendation.algorithms.taste import Evidence, Tasting
+
+
+@dataclass(eq=False)
+class GraphFilter(Tasting, ItemToItem):
+    """Graph filtering (GF-CF): one linear step over shared customers plus an ideal low-pass filter.
+
+    With X the preferences, R = D_c^−½ X D_p^−½ (D the row and column sums), P = RᵀR with the largest `top_k` entries
+    of each row kept, and V the leading right singular vectors of R, a shopper x scores
+    x P + smooth · x D_p^−½ V Vᵀ D_p^½. A product leads to itself as well: what was met counts for itself.
+
+    Source: Shen, Wu, Zhang, Shan, Zhang, Letaief & Li, "How powerful is graph convolution for recommendation?",
+    CIKM 2021, doi:10.1145/3459637.3482264
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range.
+    """
+
+    name: ClassVar[str] = "graph_filter"
+
+    top_k: int = 300
+    """Products that each product leads to, itself among them."""
+    dimensions: int = 256
+    """Singular vectors of the low-pass part; lowered where the data has fewer."""
+    smooth: float = 0.3
+    """Weight of the low-pass part against the step over shared customers."""
+    seed: int = 0
+    """Seed of the randomised solver."""
+
+    factors: FloatArray = field(init=False, repr=False)
+    """Learned: ndarray of shape (n_products, d), float32: V."""
+    degree: FloatArray = field(init=False, repr=False)
+    """Learned: ndarray of shape (n_products,), float32: root of each product's summed preferences, D_p^½."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(top_k=self.top_k, dimensions=self.dimensions)
+        require_not_negative(smooth=self.smooth)
+
+    def _fit(self, data: Interactions) -> None:
+        x = self._learn_preferences(data)
+        self.degree = np.sqrt(np.bincount(x.indices, x.data, data.n_products)).astype(np.float32)
+        customers = np.asarray(x.sum(axis=1), dtype=np.float32).ravel()
+        r = scaled(x, rows=inverse(np.sqrt(customers)), columns=inverse(self.degree))
+        self.factors = right_vectors(r, self.dimensions, self.seed)
+        self.neighbours = top_k_product(as_csr(r.T), r, self.top_k)
+
+    def _score(self, shopper: Shopper) -> FloatArray:
+        scores: FloatArray = self._score_many([shopper])[0]
+        return scores
+
+    def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
+        tastes = stacked([self._evidence(shopper) for shopper in shoppers], self.n_products)
+        places = scaled(tastes, columns=self.smooth * inverse(self.degree)) @ self.factors
+        scores: FloatArray = places @ self.factors.T
+        scores *= self.degree
+        scores += (tastes @ self.neighbours).toarray()
+        return without_rounding(scores)
+
+    def _reason(self, shopper: Shopper, product: int) -> Reason | None:
+        rows, parts = self._parts(shopper, product)
+        if parts.sum() < ROUNDING:
+            return None
+        others = np.where(rows == product, 0.0, parts)
+        return from_sources(shopper, strongest(rows, others if (others > 0).any() else parts))
+
+    def _parts(self, shopper: Shopper, product: int) -> Evidence:
+        """Return the shopper's products and what each gives to `product`."""
+        rows, values = self._evidence(shopper)
+        reach = self.factors[rows] @ self.factors[product] * inverse(self.degree[rows]) * self.degree[product]
+        parts = self.smooth * values * reach
+        sources, near = self._contributions(shopper).to(product)
+        parts[np.searchsorted(rows, sources)] += near
+        return rows, parts
+
+
+def inverse(values: FloatArray) -> FloatArray:
+    """Return 1 / value, 0 for 0."""
+    inverted: FloatArray = np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
+    return inverted
