@@ -68,8 +68,6 @@ def read_columns(path: Path, names: Mapping[str, tuple[str, ...]]) -> tuple[dict
 def _csv(file: OpenFile, names: Mapping[str, tuple[str, ...]]) -> tuple[dict[str, Column], int]:
     header, delimiter, skipped = _head(file)
     found = _found(header, names)
-    if len(header) == 1 and not found:
-        return {}, 0
     taken = list(found.values()) or header[:1]
     table = pacsv.read_csv(
         file.stream,

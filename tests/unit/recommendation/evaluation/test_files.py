@@ -123,6 +123,11 @@ def test_times_of_parquet(tmp_path: Path, column: pa.Array) -> None:
     assert (events.customers.to_pylist(), events.products.to_pylist()) == (["1"], ["2"])
 
 
+def test_ids_with_a_fraction_keep_it(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"customer_id": [1.5, 2.0], "product_id": [1, 2]}), tmp_path / "a.parquet")
+    assert read_events(tmp_path / "a.parquet").customers.to_pylist() == ["1.5", "2"]
+
+
 def test_days_of_parquet(tmp_path: Path) -> None:
     day = pa.array([NOON // MICRO // 86_400], pa.int32()).cast(pa.date32())
     pq.write_table(pa.table({"customer_id": ["a"], "product_id": ["b"], "timestamp": day}), tmp_path / "a.parquet")
@@ -235,7 +240,12 @@ def test_lines_that_are_not_objects(tmp_path: Path, line: str) -> None:
 
 @pytest.mark.parametrize(
     ("header", "problem"),
-    [("customer_id,price", "'product_id'"), ("product_id", "'customer_id'"), ("product_id,price", "'session_id'")],
+    [
+        ("price", "'product_id'"),
+        ("customer_id,price", "'product_id'"),
+        ("product_id", "'customer_id'"),
+        ("product_id,price", "'session_id'"),
+    ],
 )
 def test_columns_that_are_missing(tmp_path: Path, header: str, problem: str) -> None:
     with pytest.raises(MissingColumn, match=problem):

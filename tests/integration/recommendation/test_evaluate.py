@@ -1,0 +1,245 @@
+"""`quintet evaluate` as an operator calls it: on two files and on the shop's database."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from math import log2
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+from services.recommendation.evaluation import contestants, job
+from services.recommendation.evaluation.database import of_database
+from services.recommendation.evaluation.job import Request
+from shared.config import Settings
+from shared.db.engine import Database
+from shared.errors import FailedPrecondition, InvalidArgument
+from shared.jobs import ProgressReporter
+from tests.integration.recommendation import shop
+
+TRAIN = """customer_id,product_id,event_type,timestamp,order_id
+a,x,purchase,2026-01-01,o1
+a,x,purchase,2026-01-02,o2
+a,y,purchase,2026-01-02,o2
+b,x,purchase,2026-01-03,o3
+c,y,purchase,2026-01-04,o4
+c,z,purchase,2026-01-04,o4
+d,x,purchase,2026-01-05,o5
+d,w,view,2026-01-05,
+"""
+TEST = """customer_id,product_id,event_type,timestamp,order_id
+a,x,purchase,2026-02-01,p1
+a,z,purchase,2026-02-02,p2
+b,y,purchase,2026-02-03,p3
+c,unheard-of,purchase,2026-02-03,p4
+stranger,x,purchase,2026-02-03,p5
+d,z,view,2026-02-03,
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUINTET_TRAIN_THREADS", "1")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    """Options of the two files, in a folder named `tiny`."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "train.csv").write_text(TRAIN)
+    (folder / "test.csv").write_text(TEST)
+    return ["--train", str(folder / "train.csv"), "--test", str(folder / "test.csv")]
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["evaluate", *arguments])
+
+
+def report(*arguments: str) -> dict[str, Any]:
+    result = call(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def values(rows: Sequence[dict[str, Any]], algorithm: str) -> dict[str, float]:
+    return {row["metric"]: row["value"] for row in rows if row["algorithm"] == algorithm}
+
+
+def test_the_rows_by_hand(files: list[str], tmp_path: Path) -> None:
+    out, picture = tmp_path / "report.json", tmp_path / "quality.png"
+    found = report(
+        *files, "--k", "2", "--bootstrap", "100", "--out", str(out), "--plot", str(picture),
+        "--algorithm", "most_popular", "--algorithm", "personal_frequency",
+    )  # fmt: skip
+    assert json.loads(out.read_text()) == found
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert {(row["dataset"], row["protocol"], row["k"]) for row in found["rows"]} == {("tiny", "top-n", 2)}
+    # x has three buyers, y two, z one. a wants x and z, b wants y; nobody can want what nobody ever bought.
+    popular = values(found["rows"], "most_popular")
+    assert popular["recall"] == pytest.approx((1 / 2 + 1) / 2, abs=1e-6)
+    assert popular["hit_rate"] == 1.0
+    assert popular["mrr"] == pytest.approx((1 + 1 / 2) / 2, abs=1e-6)
+    assert popular["map"] == pytest.approx((1 / 2 + 1 / 2) / 2, abs=1e-6)
+    assert popular["ndcg"] == pytest.approx((1 / (1 + 1 / log2(3)) + 1 / log2(3)) / 2, abs=1e-6)
+    assert popular["coverage"] == pytest.approx(2 / 4, abs=1e-6)
+    assert values(found["rows"], "personal_frequency")["recall"] == 0.75
+    settings = found["settings"]
+    assert (settings["target"], settings["questions"], settings["pairs_of_products_train_never_saw"]) == (
+        "purchase",
+        2,
+        1,
+    )
+
+
+def test_discovery(files: list[str]) -> None:
+    found = report(
+        *files, "--exclude-seen", "--target", "purchase", "--k", "1", "--algorithm", "most_popular", "--bootstrap", "0"
+    )
+    assert {row["protocol"] for row in found["rows"]} == {"top-n-discovery"}
+    # a has x and y, so z comes first; b has x, so y does
+    assert values(found["rows"], "most_popular")["recall"] == 1.0
+
+
+def test_sessions_need_no_customers(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("session_id\tproduct_id\n1\tx\n1\ty\n2\tx\n2\ty\n3\ty\n")
+    (tmp_path / "b.tsv").write_text("session_id\tproduct_id\n8\tx\n8\ty\n8\tx\n9\tnew\n9\ty\n")
+    arguments = ["--train", str(tmp_path / "a.tsv"), "--test", str(tmp_path / "b.tsv"), "--dataset", "clicks"]
+    found = report(*arguments, "--protocol", "session", "--k", "1", "--algorithm", "most_popular", "--bootstrap", "10")
+    assert found["settings"]["questions"] == 3  # y after x, x after both, y after what nobody knows
+    assert {(row["dataset"], row["protocol"]) for row in found["rows"]} == {("clicks", "session")}
+    # y has three sessions, x two
+    assert values(found["rows"], "most_popular")["mrr"] == pytest.approx(2 / 3, abs=1e-6)
+
+
+def test_the_order_of_rows_is_time_for_the_next_item(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"customer_id": 1, "product_id": "x"}\n{"customer_id": 2, "product_id": "y"}\n')
+    (tmp_path / "b.jsonl").write_text('{"customer_id": 1, "product_id": "y"}\n{"customer_id": 1, "product_id": "x"}\n')
+    found = report(
+        *("--train", str(tmp_path / "a.jsonl"), "--test", str(tmp_path / "b.jsonl"), "--protocol", "next-item"),
+        *("--algorithm", "most_popular", "--k", "1", "--k", "5"),
+    )
+    assert (found["settings"]["questions"], found["settings"]["exclude_seen"]) == (1, True)
+    assert {row["k"] for row in found["rows"]} == {1, 5}
+    assert values(found["rows"], "most_popular")["recall"] == 1.0  # x is left out: nobody buys twice here
+
+
+def test_the_table(files: list[str]) -> None:
+    result = call(*files, "--algorithm", "most_popular", "--algorithm", "personal_frequency", "--bootstrap", "20")
+    assert result.exit_code == 0, result.output
+    for word in (
+        "tiny · top-n · 2 questions",
+        "most_popular",
+        "recall",
+        "ndcg",
+        "coverage",
+        "ms/user",
+        "cold-user",
+        "–",
+    ):
+        assert word in result.stdout
+    assert "evaluating" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        (["--protocol", "top"], "protocol: must be one of top-n"),
+        (["--target", "like"], "target: must be one of view, cart, purchase"),
+        (["--algorithm", "als"], "algorithm: must be one of"),
+        (["--recall-over", "some"], "recall_over: must be one of min, all"),
+        (["--k", "0"], "k: must be at least 1"),
+        (["--cutoff", "soon"], "cutoff: is not a time"),
+    ],
+)
+def test_bad_options(files: list[str], more: list[str], problem: str) -> None:
+    arguments = {"train": files[1], "test": files[3], "out": "none", "algorithms": ["most_popular"]}
+    name, value = more[0].removeprefix("--").replace("-", "_"), more[1]
+    said = {"algorithm": {"algorithms": [value]}, "k": {"k": [int(value)] if value.isdigit() else []}}
+    request = Request.of_json(json.dumps({**arguments, **said.get(name, {name: value})}))
+    with pytest.raises(InvalidArgument, match=problem):
+        run(request)
+
+
+def test_a_bad_row_is_named(files: list[str]) -> None:
+    with Path(files[1]).open("a") as file:
+        file.write("a,x,purchase,yesterday,o9\n")
+    result = call(*files, "--algorithm", "most_popular")
+    said = "".join(result.stderr.split())
+    assert result.exit_code == 1
+    assert "INVALID_ARGUMENT:" in said
+    assert "train.csv,row9,columntimestamp:isnotatime" in said
+    assert "Traceback" not in result.stderr
+
+
+def test_one_file_is_not_enough(files: list[str]) -> None:
+    with pytest.raises(InvalidArgument, match="give both files, or neither"):
+        run(Request(out="none", train=files[1], algorithms=("most_popular",)))
+
+
+def test_those_that_are_not_installed_are_skipped_and_said(
+    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contestants, "find_spec", lambda name: None)
+    found = run(Request(out=str(tmp_path / "r.json"), train=files[1], test=files[3], bootstrap=0))
+    assert set(found["settings"]["skipped"]) == {name for name in contestants.BASELINES if name.startswith("implicit")}
+    assert values(found["rows"], "most_popular")
+    assert not values(found["rows"], "implicit_als")
+    with pytest.raises(FailedPrecondition, match="implicit_als: not installed"):
+        run(Request(out="none", train=files[1], test=files[3], algorithms=("implicit_als",)))
+
+
+def run(request: Request, settings: Settings | None = None) -> dict[str, Any]:
+    """Evaluate in this process."""
+    result = job.run(request, settings or Settings(train_threads=1), ProgressReporter(write=lambda _: None))
+    found: dict[str, Any] = json.loads(Path(result["out"]).read_text())
+    return found
+
+
+def test_every_algorithm_takes_part(untrained: Database, tmp_path: Path) -> None:
+    settings = Settings(database_url=untrained.url, train_threads=1)
+    out, cutoff = str(tmp_path / "r.json"), _days_ago(16)
+    found = run(Request(out, cutoff=cutoff, all_algorithms=True, bootstrap=10, k=(5,), exclude_seen=True), settings)
+    assert set(contestants.names()) == {row["algorithm"] for row in found["rows"]}
+    assert {row["dataset"] for row in found["rows"]} == {"database"}
+    assert found["settings"]["questions"] == 2 * shop.PEOPLE
+    # everybody buys more of their own taste, which collaborative algorithms see and best-sellers do not
+    assert values(found["rows"], "item_knn")["ndcg"] > values(found["rows"], "most_popular")["ndcg"]
+
+
+def test_the_world_of_a_database(untrained: Database) -> None:
+    cutoff = int((datetime.now(UTC) - timedelta(days=16)).timestamp())
+    world = of_database(untrained, by_session=False, cutoff=cutoff)
+    lines = 4 * 2 * shop.PEOPLE
+    assert (len(world.train.customers), len(world.test.customers)) == (lines, lines)
+    assert world.train.times.max() < cutoff <= world.test.times.min()
+    assert (world.cutoff, world.train.now, world.timed) == (cutoff, cutoff, True)
+    assert world.train.complementary.nnz == 0
+    assert world.train.similar.nnz > 0
+    assert world.train.n_products == len(shop.COFFEE) + len(shop.TEA) + len(shop.ACCESSORIES)
+    assert len(set(world.train.baskets)) == 2 * shop.PEOPLE
+
+
+def test_a_database_is_split_at_its_last_tenth(untrained: Database) -> None:
+    world = of_database(untrained, by_session=True)
+    assert world.cutoff % 86_400 == 0
+    assert 0 < len(world.test.customers) < len(world.train.customers) * 2
+
+
+@pytest.mark.parametrize("days", [0, 400])
+def test_a_moment_outside_the_data(untrained: Database, days: int) -> None:
+    with pytest.raises(InvalidArgument, match="cutoff: must lie within the data"):
+        of_database(untrained, by_session=False, cutoff=int((datetime.now(UTC) - timedelta(days=days)).timestamp()))
+
+
+def test_an_empty_database(sqlite_database: Database) -> None:
+    with pytest.raises(FailedPrecondition, match="nothing to evaluate on yet"):
+        of_database(sqlite_database, by_session=False)
+
+
+def _days_ago(days: int) -> str:
+    return (datetime.now(UTC) - timedelta(days=days)).isoformat()
