@@ -1,0 +1,77 @@
+"""How much a view and a cart addition say beside a purchase: learned from what they foretold."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from services.recommendation.algorithms.arrays import FloatArray
+from services.recommendation.algorithms.interactions import Interactions
+from services.recommendation.algorithms.item_knn import ItemKnn
+from services.recommendation.evaluation.metrics import measure
+from services.recommendation.evaluation.question import Question
+from services.recommendation.evaluation.ranking import top_k
+
+GRID = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
+"""Weights tried, relative to the strongest kind."""
+FEWEST_QUESTIONS = 100
+"""Questions below which the weights stay as they are: chance would decide."""
+MOST_QUESTIONS = 1500
+"""Questions that judge, at most."""
+PLACES = 20
+"""Places of the lists that are judged."""
+BATCH = 256
+
+
+def learn_kind_weights(train: Interactions, questions: Sequence[Question]) -> FloatArray:
+    """Learn how much an event of each kind says about what a shopper wants.
+
+    Item neighbourhoods are trained under different weights; those win whose lists answer the questions best (NDCG at
+    20). One weight after the other is searched over `GRID`, the strongest kind that occurs staying at 1.
+
+    Parameters
+    ----------
+    train : Interactions
+        Everything known before the questions, `kind_weights` being where the search begins.
+    questions : sequence of Question
+        Of a validation split; at most `MOST_QUESTIONS` of them, evenly spread, are asked.
+
+    Returns
+    -------
+    ndarray of shape (3,), float32
+        Weights by `Kind`; those of `train` where there is one kind only or there are too few questions.
+    """
+    kinds = np.unique(train.kinds).tolist()
+    if len(kinds) < 2 or len(questions) < FEWEST_QUESTIONS:
+        return train.kind_weights
+    asked = spread(questions, MOST_QUESTIONS)
+    strongest = max(kinds)
+    best: FloatArray = train.kind_weights / (train.kind_weights[strongest] or np.float32(1.0))
+    best[strongest] = 1.0
+    reached = quality(train, asked, best)
+    for kind in [kind for kind in reversed(kinds) if kind != strongest]:
+        for weight in GRID:
+            tried = best.copy()
+            tried[kind] = weight
+            found = quality(train, asked, tried) if weight != best[kind] else reached
+            if found > reached:
+                best, reached = tried, found
+    return best
+
+
+def quality(train: Interactions, questions: Sequence[Question], kind_weights: FloatArray) -> float:
+    """Return the mean NDCG at 20 of item neighbourhoods trained under `kind_weights`."""
+    algorithm = ItemKnn().fit(replace(train, kind_weights=kind_weights))
+    gained = 0.0
+    for start in range(0, len(questions), BATCH):
+        part = questions[start : start + BATCH]
+        scores = algorithm.score_many([question.shopper for question in part])
+        lists = top_k(scores, [question.excluded for question in part], PLACES)
+        gained += float(measure(lists, [question.targets for question in part], PLACES)["ndcg"].sum())
+    return gained / len(questions)
+
+
+def spread(questions: Sequence[Question], most: int) -> list[Question]:
+    """Return at most `most` questions, evenly spread over all."""
+    places = np.linspace(0, len(questions) - 1, min(most, len(questions))).round().astype(int)
+    return [questions[place] for place in places]
