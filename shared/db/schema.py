@@ -287,6 +287,30 @@ model_chunks = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
+tuning_trials = Table(
+    "tuning_trials",
+    metadata,
+    Column("fingerprint", String(100), primary_key=True, comment="the data and the questions it was measured on"),
+    Column("algorithm", String(64), primary_key=True),
+    Column("params_hash", String(64), primary_key=True, comment="SHA-256 of params as sorted JSON, hexadecimal"),
+    Column("params", Json, nullable=False, comment="the whole configuration"),
+    Column("value", Float, nullable=False, comment="mean NDCG at 20"),
+    Column("gains", LargeBinary, nullable=False, comment="of each question, float32, little endian"),
+    Column("questions", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("created_at", UtcTime, nullable=False, index=True),
+)
+
+tuned_parameters = Table(
+    "tuned_parameters",
+    metadata,
+    Column("algorithm", String(64), primary_key=True),
+    Column("params", Json, nullable=False, comment="what differs from the default configuration"),
+    Column("evidence", Json, nullable=False, comment="values, interval, trials, questions"),
+    Column("events", BigInteger, nullable=False, comment="interactions there were"),
+    Column("tuned_at", UtcTime, nullable=False),
+)
+
 # --- feedback agent -----------------------------------------------------------------------------------------------
 
 recommendation_outcomes = Table(

@@ -171,6 +171,56 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_products_change_sequence"), ["change_sequence"], unique=False)
 
     op.create_table(
+        "tuned_parameters",
+        sa.Column("algorithm", sa.String(length=64), nullable=False),
+        sa.Column(
+            "params",
+            sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+            comment="what differs from the default configuration",
+        ),
+        sa.Column(
+            "evidence",
+            sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+            comment="values, interval, trials, questions",
+        ),
+        sa.Column("events", sa.BigInteger(), nullable=False, comment="interactions there were"),
+        sa.Column("tuned_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("algorithm", name=op.f("pk_tuned_parameters")),
+    )
+    op.create_table(
+        "tuning_trials",
+        sa.Column(
+            "fingerprint",
+            sa.String(length=100),
+            nullable=False,
+            comment="the data and the questions it was measured on",
+        ),
+        sa.Column("algorithm", sa.String(length=64), nullable=False),
+        sa.Column(
+            "params_hash",
+            sa.String(length=64),
+            nullable=False,
+            comment="SHA-256 of params as sorted JSON, hexadecimal",
+        ),
+        sa.Column(
+            "params",
+            sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+            comment="the whole configuration",
+        ),
+        sa.Column("value", sa.Float(), nullable=False, comment="mean NDCG at 20"),
+        sa.Column("gains", sa.LargeBinary(), nullable=False, comment="of each question, float32, little endian"),
+        sa.Column("questions", sa.Integer(), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("fingerprint", "algorithm", "params_hash", name=op.f("pk_tuning_trials")),
+    )
+    with op.batch_alter_table("tuning_trials", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_tuning_trials_created_at"), ["created_at"], unique=False)
+
+    op.create_table(
         "customer_embeddings",
         sa.Column(
             "customer_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
@@ -581,6 +631,11 @@ def downgrade() -> None:
 
     op.drop_table("customer_segment_memberships")
     op.drop_table("customer_embeddings")
+    with op.batch_alter_table("tuning_trials", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_tuning_trials_created_at"))
+
+    op.drop_table("tuning_trials")
+    op.drop_table("tuned_parameters")
     with op.batch_alter_table("products", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_products_change_sequence"))
         batch_op.drop_index(batch_op.f("ix_products_category"))
