@@ -90,7 +90,7 @@ def save_trial(connection: Connection, trial: Trial) -> bool:
         "created_at": trial.created_at,
     }
     statement = insert_into(connection, tuning_trials).values(row).on_conflict_do_nothing()
-    return bool(connection.execute(statement).rowcount)
+    return connection.execute(statement.returning(tuning_trials.c.params_hash)).one_or_none() is not None
 
 
 def trials(connection: Connection, fingerprint: str, algorithm: str) -> dict[str, Trial]:
