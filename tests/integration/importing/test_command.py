@@ -179,7 +179,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(complete_journey, "write_files", refuse)
     result = call("demo-data", tmp_path)
     assert result.exit_code == 2
-    assert "Permission denied" in result.stderr
+    assert "Permission denied" in " ".join(result.stderr.split())
 
 
 def test_an_event_file_needs_types(url: str, tmp_path: Path) -> None:
