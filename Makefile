@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test check contract setup protos lock containers clean
+.PHONY: help demo test check bench-quality bench-scaling contract setup protos lock containers clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -33,6 +33,12 @@ contract: setup ## lint the protos, look for breaking changes and stale stubs
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/buf breaking --against protos/released.binpb
 	$(BIN)/python scripts/generate_stubs.py --check
+
+bench-quality: setup ## measure on the public data sets in ../shared/data and write docs/benchmarks/quality.md
+	$(BIN)/python -m benchmarks.quality $(BENCH_ARGS)
+
+bench-scaling: setup ## measure how training grows, 10,000 to 100,000 products, and write docs/benchmarks/scaling.md
+	$(BIN)/python -m benchmarks.quality.scaling $(BENCH_ARGS)
 
 containers: setup ## take the compose file up for real, run the journey, kill, scale, and take it down
 	deploy/compose-test.sh

@@ -1,0 +1,102 @@
+"""One evaluation in a process of its own, so that its times and its memory are its own.
+
+`python -m benchmarks.quality.child ORDER`, where ORDER is a JSON object with the fields of `Order`. Progress goes to
+standard error; what was found is written to the order's `out`.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.quality.order import ABLATE, NO_DATA, PREPARE, WITHOUT, Order
+from benchmarks.quality.sets import BY_NAME
+from benchmarks.quality.sets.dataset import Evaluation, MissingData, write
+from services.recommendation.algorithms.interactions import Interactions
+from services.recommendation.algorithms.registry import default_algorithms
+from services.recommendation.evaluation import contestants
+from services.recommendation.evaluation.files import read_events
+from services.recommendation.evaluation.question import Protocol, Ranker
+from services.recommendation.evaluation.run import Plan, evaluate
+from services.recommendation.evaluation.worlds import of_files
+from services.recommendation.hybrid.quintet import Quintet, has_a_say
+
+
+def main(argument: str) -> None:
+    """Do what the argument orders."""
+    order = Order(**json.loads(argument))
+    started = time.perf_counter()
+    found = _prepared(order) if order.task == PREPARE else _evaluated(order)
+    found["seconds"] = round(time.perf_counter() - started, 1)
+    Path(order.out).write_text(json.dumps(found))
+
+
+def plan_of(name: str, evaluation: Evaluation, order: Order) -> Plan:
+    """Return what is asked in an evaluation of a data set."""
+    return Plan(
+        dataset=name,
+        protocol=evaluation.protocol,
+        ks=(evaluation.k,),
+        recall_over=evaluation.recall_over,
+        shortest_session=evaluation.shortest_session,
+        resamples=order.bootstrap,
+        seed=order.seed,
+        most_questions=order.most_questions,
+        threads=order.threads,
+    )
+
+
+def _prepared(order: Order) -> dict[str, Any]:
+    return {"rows": write(BY_NAME[order.dataset], Path(order.data), Path(order.cache))}
+
+
+def _evaluated(order: Order) -> dict[str, Any]:
+    dataset = BY_NAME[order.dataset]
+    evaluation = dataset.evaluations[order.evaluation]
+    train, test = (read_events(Path(order.cache) / f"{part}.parquet") for part in ("train", "test"))
+    world = of_files(train, test, by_session=evaluation.protocol is Protocol.SESSION)
+    del train, test
+    names, missing = _names(order, world.train)
+    rankers = [_ranker(name, order) for name in names]
+    report = evaluate(world, plan_of(dataset.name, evaluation, order), rankers, _show)
+    report.settings |= {"skipped": missing}
+    return report.as_dict()
+
+
+def _names(order: Order, train: Interactions) -> tuple[list[str], dict[str, str]]:
+    """Return the names of those that take part, the product first, and of those that cannot with the reason."""
+    silent = {each.name: "nothing to learn from" for each in default_algorithms() if not has_a_say(each, train)}
+    if order.task == ABLATE:
+        return [WITHOUT + each.name for each in default_algorithms() if each.name not in silent], {}
+    wanted = list(order.algorithms or _everybody())
+    missing = contestants.missing(wanted) | {name: why for name, why in silent.items() if name in wanted}
+    return [name for name in wanted if name not in missing], missing
+
+
+def _everybody() -> Iterator[str]:
+    yield from dict.fromkeys([Quintet.name, *contestants.names()])
+
+
+def _ranker(name: str, order: Order) -> Ranker:
+    if name.startswith(WITHOUT):
+        lesser = Quintet(without=(name.removeprefix(WITHOUT),), threads=order.threads)
+        lesser.name = name
+        return lesser
+    if name == Quintet.name:
+        return Quintet(threads=order.threads)
+    return contestants.rankers([name], seed=order.seed, threads=order.threads)[0]
+
+
+def _show(stage: str, fraction: float) -> None:
+    if sys.stderr.isatty():
+        print(f"\r  {100 * fraction:3.0f} % {stage:<60}", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except MissingData as reason:
+        print(f"  {reason}", file=sys.stderr)
+        raise SystemExit(NO_DATA) from reason

@@ -1,0 +1,217 @@
+"""Ours, its parts, the baselines and what is published, side by side for one evaluation."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from benchmarks.quality import sets
+from benchmarks.quality.published import UNTUNED, Aim, Value, aim_of
+from benchmarks.quality.results import ABLATION, ROWS, SLICES, Results, Row, key_of
+from benchmarks.quality.sets.dataset import Dataset, Evaluation
+from services.recommendation.evaluation.contestants import BASELINES
+
+OWN = "quintet"
+
+
+class Role(StrEnum):
+    """What takes part in a comparison."""
+
+    OWN = "the product"
+    PART = "one algorithm of it"
+    BASELINE = "baseline"
+    UNTUNED = "untuned model"
+    PUBLISHED = "published"
+
+
+class Estimate(NamedTuple):
+    """A value and the interval around it, which is the value itself where none was measured."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def exact(self) -> bool:
+        """Whether there is no interval."""
+        return self.low == self.high
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Somebody's figures: estimates by metric; the cost where it was measured here; who says so elsewhere."""
+
+    name: str
+    role: Role
+    metrics: dict[str, Estimate]
+    cost: Row | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One metric of ours against what is asked for.
+
+    Parameters
+    ----------
+    metric : str
+        Name.
+    own : Estimate
+        Ours, counted over all questions of the rules.
+    baseline : Entry or None
+        The best of the baselines of this run.
+    known : Value or None
+        The best value known elsewhere.
+    reach, beyond : float or None
+        What is asked for; None where the aim is to be ahead of every baseline with intervals apart.
+    """
+
+    metric: str
+    own: Estimate
+    baseline: Entry | None
+    known: Value | None
+    reach: float | None
+    beyond: float | None
+
+    @property
+    def reached(self) -> bool:
+        """Whether ours is what was asked for."""
+        if self.reach is not None:
+            return round(self.own.value, 4) >= self.reach
+        return self.baseline is None or self.own.low > self.baseline.metrics[self.metric].high
+
+    @property
+    def verdict(self) -> str:
+        """What to say of it."""
+        if self.beyond is not None and round(self.own.value, 4) >= self.beyond:
+            return "beyond"
+        return "reached" if self.reached else "not reached"
+
+    @property
+    def scale(self) -> float | None:
+        """What 1 means in a picture of several evaluations: the value to reach, else the best baseline's."""
+        if self.reach is not None:
+            return self.reach
+        return self.baseline.metrics[self.metric].value if self.baseline else None
+
+
+class Comparison:
+    """One evaluation, with everybody in it.
+
+    Parameters
+    ----------
+    results : Results
+        What was measured.
+    dataset : Dataset
+        The data set.
+    evaluation : Evaluation
+        How it was asked.
+    """
+
+    def __init__(self, results: Results, dataset: Dataset, evaluation: Evaluation) -> None:
+        self.dataset = dataset
+        self.evaluation = evaluation
+        self.aim: Aim = aim_of(dataset, evaluation)
+        self.settings: dict[str, Any] = results.settings[key_of(dataset.name, evaluation.protocol)]
+        self._rows, self.slices, self.ablation = (
+            results.of(name, dataset.name, evaluation.protocol) for name in (ROWS, SLICES, ABLATION)
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the evaluation, also as part of a file's."""
+        return f"{self.dataset.name}-{self.evaluation.protocol}"
+
+    @property
+    def missed(self) -> int:
+        """Questions of the rules that cannot be asked; all are asked when there is a limit."""
+        return 0 if self.settings["limit_questions"] else self.evaluation.missed(self.settings["questions"])
+
+    def measured(self) -> list[Entry]:
+        """Return those that were measured, the best by the first metric first."""
+        names = dict.fromkeys(row["algorithm"] for row in self._rows)
+        return _sorted([_entry(name, self._rows) for name in names], self.evaluation.metrics[0])
+
+    def everybody(self) -> list[Entry]:
+        """Return those that were measured and those that are known, the best by the first metric first."""
+        known = [_known(value) for value in self.aim.known]
+        return _sorted([*self.measured(), *known], self.evaluation.metrics[0])
+
+    def own(self) -> Entry | None:
+        """Return the product's own figures, None where it did not take part."""
+        return next((entry for entry in self.measured() if entry.role is Role.OWN), None)
+
+    def lesser(self) -> list[Entry]:
+        """Return the product without each part, the one that lost most first."""
+        names = dict.fromkeys(row["algorithm"] for row in self.ablation)
+        return _sorted([_entry(name, self.ablation) for name in names], self.evaluation.metrics[0])[::-1]
+
+    def best(self, role: Role, metric: str) -> Entry | None:
+        """Return the best of a role by a metric."""
+        of_role = [entry for entry in self.measured() if entry.role is role and metric in entry.metrics]
+        return max(of_role, key=lambda entry: entry.metrics[metric].value, default=None)
+
+    def ahead(self, metric: str) -> list[Entry]:
+        """Return the product's parts that are better than it is by a metric."""
+        own = self.own()
+        parts = [entry for entry in self.measured() if entry.role is Role.PART]
+        return [entry for entry in parts if own and entry.metrics[metric].value > own.metrics[metric].value]
+
+    def checks(self) -> Iterator[Check]:
+        """Yield the metrics that something is asked of, or all where nothing is published."""
+        own = self.own()
+        for metric in self.evaluation.metrics if own else ():
+            if self.aim.reach and metric not in self.aim.reach:
+                continue
+            yield Check(
+                metric,
+                self.strict(own.metrics[metric]) if own else Estimate(0.0, 0.0, 0.0),
+                self.best(Role.BASELINE, metric),
+                self.aim.best_known(metric),
+                self.aim.reach.get(metric),
+                self.aim.beyond.get(metric),
+            )
+
+    def strict(self, estimate: Estimate) -> Estimate:
+        """Return an estimate with the questions that could not be asked counted as misses."""
+        share = self.settings["questions"] / (self.settings["questions"] + self.missed)
+        return Estimate(*(share * value for value in estimate))
+
+
+def comparisons(results: Results) -> list[Comparison]:
+    """Return all evaluations that were measured, in the order of the report."""
+    return [
+        Comparison(results, dataset, evaluation)
+        for dataset in sets.ALL
+        for evaluation in dataset.evaluations
+        if key_of(dataset.name, evaluation.protocol) in results.settings
+    ]
+
+
+def role_of(name: str) -> Role:
+    """Return the role of somebody who was measured."""
+    if name == OWN:
+        return Role.OWN
+    return Role.BASELINE if name in BASELINES else Role.PART
+
+
+def _entry(name: str, rows: list[Row]) -> Entry:
+    own = [row for row in rows if row["algorithm"] == name and row["value"] is not None]
+    cost = {field: own[0][field] for field in ("train_seconds", "ms_per_user", "peak_mb")}
+    return Entry(name, role_of(name), {row["metric"]: estimate_of(row) for row in own}, cost)
+
+
+def estimate_of(row: Row) -> Estimate:
+    """Return the estimate that a row has."""
+    value = float(row["value"])
+    return Estimate(value, *(value if row[end] is None else float(row[end]) for end in ("low", "high")))
+
+
+def _known(value: Value) -> Entry:
+    role = Role.UNTUNED if value.kind == UNTUNED else Role.PUBLISHED
+    metrics = {metric: Estimate(number, number, number) for metric, number in value.metrics.items()}
+    return Entry(value.model, role, metrics, source=value.source)
+
+
+def _sorted(entries: list[Entry], metric: str) -> list[Entry]:
+    return sorted(entries, key=lambda entry: -entry.metrics[metric].value if metric in entry.metrics else 0.0)

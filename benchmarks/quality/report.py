@@ -1,0 +1,277 @@
+"""The report: a page of tables with pictures. The same results give the same page to the byte."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.quality.comparison import Comparison, Entry, Estimate, Role, comparisons, estimate_of
+from benchmarks.quality.order import WITHOUT
+from benchmarks.quality.pictures import draw_evaluation, draw_overview
+from benchmarks.quality.results import Results, Row
+from benchmarks.quality.tables import table
+
+BUDGET_SECONDS = 600
+BUDGET_MB = 4096
+
+BEYOND = ("coverage", "diversity", "novelty", "serendipity", "popularity_bias", "gini")
+COLD = {"cold-user": "customers with fewer than 5 events in train", "cold-item": "products with fewer than 5"}
+
+HEAD = """\
+# How good the recommendations are
+
+Made by `make bench-quality` from `benchmarks/results/quality.json`; do not edit. What the metrics and protocols are:
+[evaluation.md](../evaluation.md). How to run it: [benchmarks/README.md](../../benchmarks/README.md).
+
+All rankings are over the whole catalogue that train knows, never over a sample. Brackets are bootstrap 95 % intervals
+over customers or sessions. One configuration serves all sets: what depends on the data is learned on a validation split
+inside train.
+"""
+
+
+def write_report(results: Results, page: Path) -> None:
+    """Write the page, and its pictures beside it."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    measured = comparisons(results)
+    if any(each.own() for each in measured):
+        draw_overview(measured, page.parent / "quality-overview.png")
+    for each in measured:
+        draw_evaluation(each, page.parent / f"quality-{each.name}.png")
+    page.write_text("\n".join(_page(measured)))
+
+
+def _page(measured: list[Comparison]) -> Iterator[str]:
+    yield HEAD
+    yield from _summary(measured)
+    yield from _parts(measured)
+    yield from _costs(measured)
+    for each in measured:
+        yield from _section(each)
+    yield from _ablations(measured)
+    yield from _beyond(measured)
+    yield from _cold(measured)
+    yield from _setting(measured)
+
+
+def _summary(measured: list[Comparison]) -> Iterator[str]:
+    owned = [each for each in measured if each.own()]
+    if not owned:
+        return
+    yield "## Summary\n"
+    yield "![Ours against what was to be reached, the best known and the baselines](quality-overview.png)\n"
+    rows = []
+    for each in owned:
+        for check in each.checks():
+            metric = f"{check.metric}@{each.evaluation.k}"
+            rows.append(
+                [
+                    f"[{each.dataset.title}, {each.evaluation.protocol}](#{_anchor(_title(each))})",
+                    metric,
+                    f"**{_digits(check.own.value)}** {_interval(check.own)}",
+                    _named(check.baseline, check.metric),
+                    f"{_digits(check.known.metrics[check.metric])} {check.known.model}" if check.known else "–",
+                    _digits(check.reach) if check.reach is not None else "every baseline",
+                    _digits(check.beyond) if check.beyond is not None else "–",
+                    check.verdict,
+                ]
+            )
+    head = ("data and protocol", "metric", "quintet", "best baseline", "best known", "reach", "beyond", "")
+    yield table(head, rows, "llrllrrl")
+
+
+def _named(entry: Entry | None, metric: str) -> str:
+    return f"{_digits(entry.metrics[metric].value)} {entry.name}" if entry else "–"
+
+
+def _parts(measured: list[Comparison]) -> Iterator[str]:
+    """Say where one of the product's parts alone is better than all of them together."""
+    owned = [each for each in measured if each.own() and each.best(Role.PART, each.evaluation.metrics[0])]
+    if not owned:
+        return
+    behind = [
+        f"- {each.dataset.title}, {each.evaluation.protocol}, {metric}: "
+        + ", ".join(f"{entry.name} {_digits(entry.metrics[metric].value)}" for entry in ahead)
+        for each in owned
+        for metric in each.evaluation.metrics
+        if (ahead := each.ahead(metric))
+    ]
+    if not behind:
+        yield "The hybrid is better than each of its parts in every row.\n"
+        return
+    yield "The hybrid is better than each of its parts, except:\n"
+    yield from behind
+    yield ""
+
+
+def _costs(measured: list[Comparison]) -> Iterator[str]:
+    costs = [own.cost for each in measured if (own := each.own()) and own.cost]
+    if not costs:
+        return
+    seconds = sum(cost["train_seconds"] for cost in costs)
+    peak = max(cost["peak_mb"] for cost in costs)
+    yield (
+        f"Training the product took {seconds:.0f} s in all, summed over the {len(costs)} evaluations"
+        f" (budget {BUDGET_SECONDS} s); its memory peaked at {peak:,.0f} MB (budget {BUDGET_MB:,} MB).\n"
+    )
+
+
+def _section(each: Comparison) -> Iterator[str]:
+    metrics = each.evaluation.metrics
+    yield f"## {_title(each)}\n"
+    yield f"{each.dataset.about} {_counts(each)}\n"
+    yield f"![{_title(each)}](quality-{each.name}.png)\n"
+    rows = [_line(entry, metrics) for entry in each.everybody()]
+    head = ("", "", *(f"{metric}@{each.evaluation.k}" for metric in metrics), "training s", "ms a shopper", "peak MB")
+    yield table(head, rows, "ll" + "r" * (len(metrics) + 3))
+    sources = sorted({(entry.source, entry.name) for entry in each.everybody() if entry.source})
+    for source in dict.fromkeys(source for source, _ in sources):
+        yield f"- {', '.join(name for said, name in sources if said == source)}: {source}."
+    for name, why in sorted(each.settings.get("skipped", {}).items()):
+        yield f"- {name} did not take part: {why}."
+    yield ""
+
+
+def _title(each: Comparison) -> str:
+    return f"{each.dataset.title}: {each.evaluation.protocol}"
+
+
+def _counts(each: Comparison) -> str:
+    settings, asked = each.settings, each.settings["questions"]
+    train, test = settings["train"], settings["test"]
+    said = (
+        f"Train: {train['events']:,} events of {train['customers']:,} customers or sessions"
+        f" with {train['products']:,} products; test: {test['events']:,} events; {asked:,} questions."
+    )
+    if settings["limit_questions"] == asked:
+        said += " These questions are a sample."
+    own = each.own()
+    if each.missed and own:
+        strict = " / ".join(_digits(each.strict(own.metrics[metric]).value) for metric in each.evaluation.metrics)
+        said += (
+            f" {each.missed:,} more questions ask for products that train never saw. They are not in the means below;"
+            f" counted as misses, as in the published figures and in the summary, ours is {strict}."
+        )
+    return said
+
+
+def _line(entry: Entry, metrics: Sequence[str]) -> list[str]:
+    name = f"**{entry.name}**" if entry.role is Role.OWN else entry.name
+    figures = [_figure(entry.metrics.get(metric), bold=entry.role is Role.OWN) for metric in metrics]
+    return [name, str(entry.role), *figures, *_cost(entry)]
+
+
+def _cost(entry: Entry) -> list[str]:
+    if entry.cost is None:
+        return ["", "", ""]
+    cost = entry.cost
+    return [f"{cost['train_seconds']:.1f}", f"{cost['ms_per_user']:.2f}", f"{cost['peak_mb']:,.0f}"]
+
+
+def _ablations(measured: list[Comparison]) -> Iterator[str]:
+    ablated = [each for each in measured if each.ablation and each.own()]
+    if not ablated:
+        return
+    yield "## Without each part\n"
+    yield "The product learned anew without one of its algorithms, in brackets the change. The largest loss first.\n"
+    for each in ablated:
+        yield f"### {_title(each)}, without a part\n"
+        metrics = each.evaluation.metrics
+        own = each.own()
+        rows = [_loss(entry, own, metrics) for entry in each.lesser() if own]
+        head = (
+            "without",
+            *(f"{metric}@{each.evaluation.k}" for metric in metrics),
+            "training s",
+            "ms a shopper",
+            "peak MB",
+        )
+        yield table(head, [_line(own, metrics)[:1] + _line(own, metrics)[2:], *rows] if own else rows, "l" + "r" * 5)
+
+
+def _loss(entry: Entry, own: Entry, metrics: Sequence[str]) -> list[str]:
+    changes = [entry.metrics[metric].value / own.metrics[metric].value - 1 for metric in metrics]
+    figures = [
+        f"{_digits(entry.metrics[metric].value)} ({_percent(change)})"
+        for metric, change in zip(metrics, changes, strict=True)
+    ]
+    return [entry.name.removeprefix(WITHOUT), *figures, *_cost(entry)]
+
+
+def _beyond(measured: list[Comparison]) -> Iterator[str]:
+    """Show the product and the best-sellers by what lists are beyond accuracy."""
+    rows = [
+        [_title(each), entry.name, *(_short(entry.metrics.get(metric)) for metric in BEYOND)]
+        for each in measured
+        for entry in each.measured()
+        if entry.name in ("quintet", "most_popular")
+    ]
+    if rows:
+        yield "## Beyond accuracy\n"
+        yield table(("", "", *BEYOND), rows, "ll" + "r" * len(BEYOND))
+
+
+def _cold(measured: list[Comparison]) -> Iterator[str]:
+    rows = [line for each in measured for name in COLD for line in _slice(each, name)]
+    if rows:
+        yield "## Cold customers and products\n"
+        yield "; ".join(f"{name}: {what}" for name, what in COLD.items()) + ". Only what was asked of them counts.\n"
+        yield table(("", "slice", "questions", "metric", "quintet", "best baseline"), rows, "llrlrl")
+
+
+def _slice(each: Comparison, name: str) -> Iterator[list[str]]:
+    metric = each.evaluation.metrics[0]
+    rows = [row for row in each.slices if row["slice"] == name and row["metric"] == metric and row["value"] is not None]
+    own = next((row for row in rows if row["algorithm"] == "quintet"), None)
+    best = max(_of_baselines(each, rows), key=lambda row: float(row["value"]), default=None)
+    if own:
+        figures = [_figure(estimate_of(own)), f"{_digits(best['value'])} {best['algorithm']}" if best else "–"]
+        yield [_title(each), name, f"{own['questions']:,}", f"{metric}@{each.evaluation.k}", *figures]
+
+
+def _of_baselines(each: Comparison, rows: Iterable[Row]) -> list[Row]:
+    names = {entry.name for entry in each.measured() if entry.role is Role.BASELINE}
+    return [row for row in rows if row["algorithm"] in names]
+
+
+def _setting(measured: list[Comparison]) -> Iterator[str]:
+    if not measured:
+        return
+    yield "## Where and how\n"
+    rows = []
+    for each in measured:
+        settings, machine = each.settings, each.settings["machine"]
+        hardware = f"{machine['cores']} × {machine['processor']}, {machine['memory_gb']} GB, {machine['system']}"
+        libraries = ", ".join(f"{name} {machine[name]}" for name in machine if name not in _HARDWARE)
+        how = f"seed {settings['seed']}, {settings['bootstrap']} resamples, {settings['threads']} threads"
+        rows.append([_title(each), settings["commit"], how, f"{settings['seconds']:,.0f}", hardware, libraries])
+    yield table(("", "commit", "how", "seconds in all", "machine", "versions"), rows, "lllrll")
+
+
+_HARDWARE = ("processor", "cores", "memory_gb", "system")
+
+
+def _figure(estimate: Estimate | None, *, bold: bool = False) -> str:
+    if estimate is None:
+        return "–"
+    value = f"**{_digits(estimate.value)}**" if bold else _digits(estimate.value)
+    return f"{value} {_interval(estimate)}".rstrip()
+
+
+def _interval(estimate: Estimate) -> str:
+    return "" if estimate.exact else f"[{_digits(estimate.low)}, {_digits(estimate.high)}]"
+
+
+def _digits(value: float) -> str:
+    """Return four decimals without the leading zero, as tables of this field have them."""
+    return f"{value:.4f}".replace("0.", ".", 1) if 0 <= value < 1 else f"{value:.4f}"
+
+
+def _percent(change: float) -> str:
+    return f"{100 * change:+.1f} %".replace("-", "−")
+
+
+def _short(estimate: Estimate | None) -> str:
+    return "–" if estimate is None else f"{estimate.value:.3f}"
+
+
+def _anchor(title: str) -> str:
+    kept = (letter for letter in title.lower() if letter.isalnum() or letter in " -_")
+    return "".join(kept).replace(" ", "-")
