@@ -1,12 +1,12 @@
 """Candidates: the best of every algorithm, with what each algorithm says of each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
-from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
+from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask, Rows
 
 UNRANKED = 9999.0
 """Rank of a product that an algorithm has no opinion of."""
@@ -62,6 +62,10 @@ class Candidates:
         owners, products = np.divmod(np.unique(np.concatenate(keys)), shape[1])
         columns = [column for each in scores.values() for column in _opinion(each, owners, products)]
         return cls(shape[0], owners, products, np.stack(columns, axis=1))
+
+    def where(self, mask: Mask) -> Self:
+        """Return the candidates that `mask` (shape (n_candidates,)) selects, of as many shoppers."""
+        return replace(self, owners=self.owners[mask], products=self.products[mask], opinions=self.opinions[mask])
 
     def lists(self, values: FloatArray, k: int) -> Rows:
         """Return the `k` candidates of largest value (shape (n_candidates,)) for each shopper, -1 for none."""

@@ -23,8 +23,9 @@ LAST = "@last"
 """Marks what an algorithm says of the shopper's last product alone."""
 OF_LAST = ("transitions", "graph_filter", "item_knn")
 """Algorithms that are also asked about the last product alone."""
-BATCH = 256
-"""Shoppers scored together: bounds the memory, a dense row of the catalogue for each and algorithm."""
+MOST_TOGETHER = 256
+MOST_CELLS = 2**22
+"""Shoppers scored together, and scores of one algorithm: they bound the memory (16 MB an algorithm)."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def opinions(
 
     A name with `@last` asks about the shopper's last product alone.
     """
-    last = [_last_only(shopper) for shopper in shoppers] if any(name.endswith(LAST) for name in names) else []
+    last = [last_only(shopper) for shopper in shoppers] if any(name.endswith(LAST) for name in names) else []
     return {
         name: algorithms[name.removesuffix(LAST)].score_many(last if name.endswith(LAST) else shoppers)
         for name in names
@@ -141,47 +142,64 @@ def learn(
     """
     names = opinion_names(algorithms)
     rng = np.random.default_rng(recipe.seed)
-    parts = [
-        _lessons(algorithms, names, known, asked[start : start + BATCH], target, recipe, rng)
-        for start in range(0, len(asked), BATCH)
-    ]
-    if not parts:
-        return Fusion(names, recipe.depth)
-    lessons = Lessons(
-        np.concatenate([part.features for part in parts]),
-        np.concatenate([part.relevant for part in parts]),
-        np.concatenate([part.sizes for part in parts]),
-    )
-    trees = boost(lessons, features.names(names), recipe.k, recipe.boosting)
-    return Hybrid(names, target, trees, recipe.depth) if trees else Fusion(names, recipe.depth)
+    size = together(len(known.values))
+    parts = []
+    for start in range(0, len(asked), size):
+        batch = asked[start : start + size]
+        scores = opinions(algorithms, names, [question.shopper for question in batch])
+        candidates = Candidates.of(scores, [question.excluded for question in batch], recipe.depth)
+        parts.append(lessons(candidates, batch, known, target, recipe, rng))
+    return grow(parts, names, target, recipe)
 
 
-def _lessons(
-    algorithms: Mapping[str, Algorithm],
-    names: Sequence[str],
-    known: ProductFacts,
+def together(n_products: int) -> int:
+    """Return how many shoppers are scored together."""
+    return max(1, min(MOST_TOGETHER, MOST_CELLS // max(n_products, 1)))
+
+
+def lessons(
+    candidates: Candidates,
     asked: Sequence[Question],
+    known: ProductFacts,
     target: Kind,
     recipe: Recipe,
     rng: np.random.Generator,
 ) -> Lessons:
-    """Return the candidates of questions of which one was right: those that were, and a sample of the others."""
-    shoppers = [question.shopper for question in asked]
-    scores = opinions(algorithms, names, shoppers)
-    candidates = Candidates.of(scores, [question.excluded for question in asked], recipe.depth)
-    relevant = np.isin(candidates.owners * len(known.values) + candidates.products, _answers(asked, len(known.values)))
+    """Return what can be learned from questions of which one candidate was right: those that were, some that were not.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        Of the shoppers of `asked`, in their order. A question may be without targets: nothing is learned from it.
+    rng : Generator
+        Draws `recipe.negatives` of the candidates that were not right.
+    """
+    n_products = len(known.values)
+    relevant = np.isin(candidates.owners * n_products + candidates.products, _answers(asked, n_products))
     counts = np.bincount(candidates.owners, minlength=len(asked))
     found = np.bincount(candidates.owners, relevant, len(asked)) > 0
     drawn = rng.random(len(relevant)) * counts[candidates.owners] < recipe.negatives
     kept = (relevant | drawn) & found[candidates.owners]
-    chosen = Candidates(
-        candidates.n_shoppers, candidates.owners[kept], candidates.products[kept], candidates.opinions[kept]
-    )
+    chosen = candidates.where(kept)
+    histories = Histories.of([question.shopper for question in asked])
     return Lessons(
-        features.table(chosen, Histories.of(shoppers), known, target),
+        features.table(chosen, histories, known, target),
         relevant[kept],
         np.bincount(chosen.owners, minlength=len(asked)),
     )
+
+
+def grow(parts: Sequence[Lessons], names: tuple[str, ...], target: Kind, recipe: Recipe) -> Hybrid | Fusion:
+    """Return what is learned from the parts together; `Fusion` where they are too few."""
+    if not parts:
+        return Fusion(names, recipe.depth)
+    joined = Lessons(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.relevant for part in parts]),
+        np.concatenate([part.sizes for part in parts]),
+    )
+    trees = boost(joined, features.names(names), recipe.k, recipe.boosting)
+    return Hybrid(names, target, trees, recipe.depth) if trees else Fusion(names, recipe.depth)
 
 
 def _answers(asked: Sequence[Question], n_products: int) -> Longs:
@@ -190,7 +208,7 @@ def _answers(asked: Sequence[Question], n_products: int) -> Longs:
     )
 
 
-def _last_only(shopper: Shopper) -> Shopper:
+def last_only(shopper: Shopper) -> Shopper:
     """Return a shopper who has only just met the last product of this one."""
     trail: Rows = shopper.trail[-1:]
     return Shopper(shopper.now, session=trail, groups=shopper.groups)

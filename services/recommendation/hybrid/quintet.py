@@ -13,7 +13,7 @@ from services.recommendation.evaluation.splits import validation
 from services.recommendation.hybrid.behaviours import learn_kind_weights
 from services.recommendation.hybrid.candidates import Candidates
 from services.recommendation.hybrid.facts import ProductFacts
-from services.recommendation.hybrid.hybrid import BATCH, Recipe, learn, opinions
+from services.recommendation.hybrid.hybrid import Recipe, learn, opinions, together
 from services.recommendation.model import DEFAULT_THREADS, Model, Progress, train
 
 MOST_QUESTIONS = 15_000
@@ -63,8 +63,9 @@ class Quintet:
 
     def top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:
         """Return the best `k` products of each shopper, shape (n_shoppers, k), -1 where there is nothing more."""
-        starts = range(0, len(shoppers), BATCH)
-        lists = [self._top(shoppers[start : start + BATCH], excluded[start : start + BATCH], k) for start in starts]
+        size = together(self.model.n_products)
+        starts = range(0, len(shoppers), size)
+        lists = [self._top(shoppers[start : start + size], excluded[start : start + size], k) for start in starts]
         return np.concatenate([np.empty((0, k), np.int32), *lists])
 
     def _top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:
