@@ -23,6 +23,8 @@ class Steps:
         `products[starts:ends]` is the session before the step, `products[ends]` its target.
     places : ndarray of shape (n_steps,), int64
         Events before the step in its session, of products that train does not know as well.
+    times : ndarray of shape (n_steps,), int64
+        When each step was taken.
     """
 
     products: Rows
@@ -30,6 +32,7 @@ class Steps:
     starts: Longs
     ends: Longs
     places: Longs
+    times: Longs
 
     @classmethod
     def of(cls, test: Interactions, target: Kind, known: Mask) -> Self:
@@ -44,7 +47,8 @@ class Steps:
         order, baskets, places = order[kept], baskets[kept], places[kept]
         ends = np.flatnonzero((test.kinds[order] == target) & (places > 0))
         starts = np.searchsorted(baskets, baskets[ends])
-        return cls(test.products[order], test.customers[order][ends], starts, ends, places[ends])
+        taken = order[ends]
+        return cls(test.products[order], test.customers[taken], starts, ends, places[ends], test.times[taken])
 
     def before(self, step: int) -> Rows:
         """Return the session before a step, oldest first, repeats kept."""

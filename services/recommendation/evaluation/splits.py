@@ -87,13 +87,14 @@ def _split(task: Task, rng: np.random.Generator) -> Split:
     if task.protocol is Protocol.NEXT_ITEM:
         return _without(task, _last_events(task, rng))
     if task.timed:
-        return _latest_span(task.train)
+        return latest_span(task.train)
     if task.protocol is Protocol.NEXT_BASKET:
         return _without(task, _last_baskets(task))
     return _without(task, _random_pairs(task, rng))
 
 
-def _latest_span(train: Interactions) -> Split:
+def latest_span(train: Interactions) -> Split:
+    """Return the split that holds out the last tenth of the time span; `train` must not be empty."""
     first, last = np.quantile(train.times, [STRAY, 1.0 - STRAY])
     cutoff = int(np.ceil(last - HELD_SPAN * (last - first)))
     held = train.times >= cutoff
