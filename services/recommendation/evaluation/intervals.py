@@ -54,11 +54,28 @@ def intervals(
     """
     if not values:
         return {}
-    sums, sizes = _by_cluster(np.stack(list(values.values())), np.asarray(clusters))
-    means = _ratio(sums.sum(axis=1), sizes.sum(axis=1))
-    drawn = _resampled(sums, sizes, resamples, seed)
+    means, drawn = resampled(np.stack(list(values.values())), clusters, resamples=resamples, seed=seed)
     found = zip(values, means, drawn, strict=True)
     return {name: Interval(float(mean), *_percentiles(of_metric, level)) for name, mean, of_metric in found}
+
+
+def resampled(values: Values, clusters: ArrayLike, *, resamples: int, seed: int) -> tuple[Values, Values]:
+    """Return the means over the questions and those of each resample, drawn as `intervals` says.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, q), float64
+        A row for each mean; NaN leaves a question out of it.
+    clusters : array_like of shape (q,), int
+        Questions of the same number are drawn together.
+
+    Returns
+    -------
+    means : ndarray of shape (n,), float64
+    drawn : ndarray of shape (n, resamples), float64
+    """
+    sums, sizes = _by_cluster(values, np.asarray(clusters))
+    return _ratio(sums.sum(axis=1), sizes.sum(axis=1)), _resampled(sums, sizes, resamples, seed)
 
 
 def clusters_of(questions: list[Question]) -> Longs:

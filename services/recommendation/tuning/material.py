@@ -1,0 +1,78 @@
+"""What there is to tune on, and which questions suit an algorithm."""
+
+from dataclasses import replace
+from typing import Self
+
+import numpy as np
+
+from services.recommendation.algorithms.arrays import Rows
+from services.recommendation.algorithms.interactions import Interactions, Kind
+from services.recommendation.evaluation.protocols import excludes_seen, strongest_kind
+from services.recommendation.evaluation.question import Protocol, Task
+from services.recommendation.learning import prepare
+from services.recommendation.tuning.yardstick import Yardstick
+from shared.algorithms import KNOWN_ALGORITHMS, Family
+from shared.db.training_data import TrainingData
+
+ONE_BY_ONE = 0.5
+"""Share of the events within sessions that must come later than the one before them for sessions to have an order."""
+FAMILIES = {known.name: known.family for known in KNOWN_ALGORITHMS}
+
+
+class Material:
+    """A shop's data.
+
+    Parameters
+    ----------
+    data : Interactions
+        Everything; what was found from events that are to be asked for must not be in it.
+    sessions : ndarray of shape (n_events,), int32, optional
+        Number of each event's session; None where sessions are not known.
+    timed : bool
+        Whether times are moments. Otherwise they only order the events of a customer.
+    """
+
+    def __init__(self, data: Interactions, sessions: Rows | None = None, *, timed: bool = True) -> None:
+        self._data = data
+        self._timed = timed
+        self._sessions = sessions if sessions is not None and has_order(sessions, data) else None
+
+    @classmethod
+    def of(cls, data: TrainingData) -> Self:
+        """Return the material of a database. What was found to be bought together is not known: answers are in it."""
+        interactions = prepare(data).interactions
+        nothing = interactions.complementary[:0]
+        nothing.resize(interactions.complementary.shape)
+        sessions = np.unique(data.interactions.sessions, return_inverse=True)[1]
+        return cls(replace(interactions, complementary=nothing), sessions.astype(np.int32))
+
+    def protocol(self, algorithm: str) -> Protocol:
+        """Return what an algorithm is asked.
+
+        What comes next in a session for sequential algorithms, or next at all where sessions are not known or have no
+        order; everything that is bought later for repurchase; everything bought later for the first time for others.
+        """
+        family = FAMILIES.get(algorithm)
+        if family is Family.SEQUENTIAL:
+            return Protocol.NEXT_ITEM if self._sessions is None else Protocol.SESSION
+        return Protocol.TOP_N if family is Family.REPURCHASE else Protocol.TOP_N_DISCOVERY
+
+    def yardstick(self, protocol: Protocol) -> Yardstick:
+        """Return what algorithms are measured by.
+
+        Answers are events of the strongest kind there is; in sessions those of the kind that is most of them.
+        """
+        data, target = self._data, strongest_kind(self._data)
+        if protocol is Protocol.SESSION and self._sessions is not None:
+            data = replace(data, baskets=self._sessions)
+            target = Kind(int(np.bincount(data.kinds).argmax()))
+        exclude = excludes_seen(protocol, data, target)
+        return Yardstick(Task(data, protocol, target, self._timed, exclude))
+
+
+def has_order(sessions: Rows, data: Interactions) -> bool:
+    """Return whether what happens in a session mostly happens one after the other, not all at once."""
+    order = np.lexsort((data.times, sessions))
+    same = np.diff(sessions[order]) == 0
+    later = same & (np.diff(data.times[order]) > 0)
+    return bool(same.any() and later.sum() >= ONE_BY_ONE * same.sum())

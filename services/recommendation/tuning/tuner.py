@@ -1,0 +1,279 @@
+"""Tuning: trials of each algorithm's parameters, the defaults first, and what they lead to."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+import numpy as np
+import structlog
+
+from services.recommendation.algorithms.base import Algorithm
+from services.recommendation.tuning.choice import Choice, choose
+from services.recommendation.tuning.material import Material
+from services.recommendation.tuning.search import Params, coordinate_search
+from services.recommendation.tuning.store import Store
+from services.recommendation.tuning.yardstick import PLACES, Yardstick
+from shared.db.tuning import Trial, params_hash
+
+DEFAULT_TRIALS = 20
+FEWEST_CUSTOMERS = 50
+"""Customers (or sessions) asked below which nothing is tried: chance would decide."""
+FAILED = float("-inf")
+"""Value of parameters that an algorithm cannot be trained with."""
+log = structlog.get_logger()
+
+Clock: TypeAlias = Callable[[], float]
+Progress: TypeAlias = Callable[[str, float], None]
+"""Called with what is done now and the fraction done, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of tuning an algorithm.
+
+    Attributes
+    ----------
+    algorithm : str
+    params : dict
+        What differs from the defaults.
+    evidence : dict
+        What it rests on, JSON-able.
+    found, made, failed : int
+        Trials that were there before, that were made now, and that could not be made.
+    """
+
+    algorithm: str
+    params: Params
+    evidence: dict[str, Any]
+    found: int = 0
+    made: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Tuner:
+    """Tries parameters of algorithms.
+
+    Parameters
+    ----------
+    store : Store
+        Each trial is kept there as soon as it is made, and none is made that is there.
+    most : int
+        Trials of an algorithm at most, those that are there already included; at least 1.
+    clock : callable
+        Seconds that go by.
+    """
+
+    store: Store
+    most: int = DEFAULT_TRIALS
+    clock: Clock = field(default=time.monotonic)
+
+    def tune_all(
+        self,
+        algorithms: Sequence[type[Algorithm]],
+        material: Material,
+        say: Progress,
+        *,
+        seconds: float = math.inf,
+        in_force: Mapping[str, Params] | None = None,
+    ) -> Iterator[tuple[type[Algorithm], Outcome | None]]:
+        """Tune algorithms one after the other, each in its share of the time that is left.
+
+        Yields
+        ------
+        algorithm : type of Algorithm
+        outcome : Outcome or None
+            As of `tune`.
+        """
+        until = self.clock() + seconds
+        for number, (algorithm, yardstick) in enumerate(_by_protocol(algorithms, material, say)):
+            share = (until - self.clock()) / (len(algorithms) - number)
+            told = _part(say, number, len(algorithms))
+            known = (in_force or {}).get(algorithm.name, {})
+            yield algorithm, self.tune(algorithm, yardstick, told, until=self.clock() + share, in_force=known)
+
+    def tune(
+        self,
+        algorithm: type[Algorithm],
+        yardstick: Yardstick,
+        say: Progress,
+        *,
+        until: float = math.inf,
+        in_force: Params | None = None,
+    ) -> Outcome | None:
+        """Search the parameters of an algorithm.
+
+        Parameters
+        ----------
+        algorithm : type of Algorithm
+            Its `space` is searched; parameters outside of it keep their defaults.
+        yardstick : Yardstick
+            What trials are measured by.
+        say : callable
+            Told before each trial.
+        until : float
+            By `clock`: no trial is made that would likely end after it.
+        in_force : dict, optional
+            Parameters tried next after the defaults.
+
+        Returns
+        -------
+        Outcome or None
+            None where there was no time for a trial beside the defaults.
+        """
+        if yardstick.customers < FEWEST_CUSTOMERS:
+            return _too_few(algorithm, yardstick)
+        bench = Bench(algorithm, yardstick, self.store, self.clock)
+        search = coordinate_search(algorithm.space, bench.starts(in_force or {}))
+        proposed, finished = next(search), False
+        while not finished and bench.count < self.most and bench.has_time(proposed, until):
+            say(bench.said(self.most), bench.count / self.most)
+            try:
+                proposed = search.send(bench.value(proposed))
+            except StopIteration:
+                finished = True
+        if not finished and bench.count < min(2, self.most):
+            return None
+        return bench.outcome(finished=finished)
+
+
+class Bench:
+    """The trials of one algorithm."""
+
+    def __init__(self, algorithm: type[Algorithm], yardstick: Yardstick, store: Store, clock: Clock) -> None:
+        self._algorithm = algorithm
+        self._defaults = algorithm().params
+        self._yardstick = yardstick
+        self._store = store
+        self._clock = clock
+        self._kept = store.trials(yardstick.fingerprint, algorithm.name)
+        self._trials: list[Trial] = []
+        self._made = self._failed = 0
+
+    @property
+    def count(self) -> int:
+        """Trials so far, failed ones too."""
+        return len(self._trials) + self._failed
+
+    def starts(self, in_force: Params) -> list[Params]:
+        """Return the defaults of what is searched, then what is in force."""
+        default = {name: self._defaults[name] for name in self._algorithm.space}
+        return [default, {name: in_force.get(name, value) for name, value in default.items()}]
+
+    def has_time(self, params: Params, until: float) -> bool:
+        """Return whether there is time for a trial like the slowest before; one that is there already takes none."""
+        slowest = max((trial.seconds for trial in self._trials), default=0.0)
+        return self._clock() + slowest < until or self._known(params) is not None
+
+    def value(self, params: Params) -> float:
+        """Return the value of parameters, by a trial that is there or a new one."""
+        trial = self._known(params) or self._make(params)
+        if trial is None:
+            self._failed += 1
+            return FAILED
+        self._trials.append(trial)
+        return trial.value
+
+    def said(self, most: int) -> str:
+        """Return how far it is in words."""
+        found = len(self._trials) - self._made
+        words = f"{self._algorithm.name}: trial {self.count + 1} of at most {most}"
+        words += f", {found} found" if found else ""
+        if not self._trials:
+            return words
+        best = max(trial.value for trial in self._trials)
+        return f"{words}, default {self._trials[0].value:.4f}, best {best:.4f}"
+
+    def outcome(self, *, finished: bool) -> Outcome:
+        """Return what the trials lead to."""
+        gains = np.stack([trial.gains for trial in self._trials]).astype(np.float64)
+        choice = choose(gains, self._yardstick.clusters)
+        return Outcome(
+            algorithm=self._algorithm.name,
+            params=self._changed(choice.chosen),
+            evidence=self._evidence(choice, finished),
+            found=len(self._trials) - self._made,
+            made=self._made,
+            failed=self._failed,
+        )
+
+    def _evidence(self, choice: Choice, finished: bool) -> dict[str, Any]:
+        values = [round(trial.value, 6) for trial in self._trials]
+        better = "better than the defaults beyond chance"
+        return {
+            "decision": better if choice.chosen else f"the defaults stay: nothing tried is {better}",
+            **_measured_by(self._yardstick),
+            "trials": len(values),
+            "search_finished": finished,
+            "default": values[0],
+            "chosen": values[choice.chosen],
+            "best": {"params": self._changed(choice.best), "value": values[choice.best]},
+            "difference": {name: round(value, 6) for name, value in vars(choice.difference).items()},
+        }
+
+    def _changed(self, place: int) -> Params:
+        params = self._trials[place].params
+        return {name: value for name, value in params.items() if value != self._defaults[name]}
+
+    def _known(self, params: Params) -> Trial | None:
+        return self._kept.get(params_hash({**self._defaults, **params}))
+
+    def _make(self, params: Params) -> Trial | None:
+        """Return a new trial, which is stored; None where the parameters cannot be trained with."""
+        started = self._clock()
+        try:
+            gains = self._yardstick.gains(self._algorithm(**params))
+        except (ArithmeticError, MemoryError, ValueError):
+            if not self._trials:
+                raise  # with the defaults every training would fail as well
+            log.exception("cannot train with these parameters", algorithm=self._algorithm.name, params=params)
+            return None
+        trial = Trial(
+            fingerprint=self._yardstick.fingerprint,
+            algorithm=self._algorithm.name,
+            params={**self._defaults, **params},
+            gains=gains,
+            seconds=self._clock() - started,
+            created_at=datetime.now(UTC),
+        )
+        self._store.save(trial)
+        self._made += 1
+        return trial
+
+
+def _by_protocol(
+    algorithms: Sequence[type[Algorithm]], material: Material, say: Progress
+) -> Iterator[tuple[type[Algorithm], Yardstick]]:
+    """Yield algorithms with what they are measured by, those that are asked the same together."""
+    protocols = {algorithm: material.protocol(algorithm.name) for algorithm in algorithms}
+    done = 0
+    for protocol in dict.fromkeys(protocols.values()):
+        say(f"holding out questions: {protocol}", done / len(algorithms))
+        yardstick = material.yardstick(protocol)
+        for algorithm in (each for each in algorithms if protocols[each] is protocol):
+            yield algorithm, yardstick
+            done += 1
+
+
+def _too_few(algorithm: type[Algorithm], yardstick: Yardstick) -> Outcome:
+    customers = f"{yardstick.customers} customers could be asked, {FEWEST_CUSTOMERS} are needed"
+    evidence = {"decision": f"the defaults stay: only {customers}", **_measured_by(yardstick), "trials": 0}
+    return Outcome(algorithm.name, {}, evidence)
+
+
+def _measured_by(yardstick: Yardstick) -> dict[str, Any]:
+    return {
+        "metric": f"ndcg@{PLACES}",
+        "protocol": yardstick.protocol.value,
+        "target": yardstick.target.name.lower(),
+        "questions": len(yardstick),
+        "customers": yardstick.customers,
+        "fingerprint": yardstick.fingerprint,
+    }
+
+
+def _part(say: Progress, number: int, total: int) -> Progress:
+    return lambda stage, fraction: say(stage, (number + fraction) / total)
