@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     browsing_retention_days: int = Field(90, ge=1, description="Days that product views are kept.")
     refresh_catalog_hours: float = Field(1.0, ge=0, description="Hours between catalogue refreshes; 0 is never.")
     optimize_hours: float = Field(24.0, ge=0, description="Hours between optimisations of the weights; 0 is never.")
+    tune_minutes: float = Field(
+        10.0, ge=0, description="Minutes that an optimisation may try parameters of the algorithms; 0 is never."
+    )
     train_hours: float = Field(168.0, ge=0, description="Hours between trainings; 0 is never.")
     maintenance_hours: float = Field(24.0, ge=0, description="Hours between database maintenance runs; 0 is never.")
 

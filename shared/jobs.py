@@ -129,13 +129,13 @@ class SingleJob:
         self._settings = settings
         self._running = False
 
-    async def run(self) -> AsyncGenerator[Progress, None]:
+    async def run(self, *arguments: str) -> AsyncGenerator[Progress, None]:
         """Run it as `run_job` does and yield its progress. Raises Conflict while it runs already."""
         if self._running:
             raise Conflict(f"{self._module} is running already")
         self._running = True
         try:
-            async with aclosing(run_job(self._module, self._settings)) as steps:
+            async with aclosing(run_job(self._module, self._settings, *arguments)) as steps:
                 async for progress in steps:
                     yield progress
         finally:

@@ -65,6 +65,9 @@ class Algorithm(ABC):
     name: ClassVar[str]
     """Name in weights, logs and the contract."""
 
+    space: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    """Values that tuning tries for configuration fields, those that matter most first; empty where nothing is tuned."""
+
     def __post_init__(self) -> None:
         self._n_products: int | None = None
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 from typing import Self
 
 import numpy as np
+import scipy.sparse as sp
 
-from services.recommendation.algorithms.arrays import Rows
+from services.recommendation.algorithms.arrays import Rows, as_csr
 from services.recommendation.algorithms.interactions import Interactions, Kind
 from services.recommendation.evaluation.protocols import excludes_seen, strongest_kind
 from services.recommendation.evaluation.question import Protocol, Task
@@ -41,8 +42,7 @@ class Material:
     def of(cls, data: TrainingData) -> Self:
         """Return the material of a database. What was found to be bought together is not known: answers are in it."""
         interactions = prepare(data).interactions
-        nothing = interactions.complementary[:0]
-        nothing.resize(interactions.complementary.shape)
+        nothing = as_csr(sp.csr_array((interactions.n_products, interactions.n_products), dtype=np.float32))
         sessions = np.unique(data.interactions.sessions, return_inverse=True)[1]
         return cls(replace(interactions, complementary=nothing), sessions.astype(np.int32))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from services.recommendation.algorithms.arrays import FloatArray, Longs
+from services.recommendation.algorithms.arrays import AnyArray, FloatArray, Longs
 from services.recommendation.algorithms.base import Algorithm
 from services.recommendation.algorithms.interactions import Interactions
 from services.recommendation.evaluation.intervals import clusters_of
@@ -76,10 +76,17 @@ def _counts(data: Interactions) -> str:
 
 def _checksum(task: Task, asked: Sequence[Question]) -> int:
     train = task.train
-    arrays = [train.customers, train.products, train.kinds, train.quantities, train.times, train.baskets]
+    arrays: list[AnyArray] = [
+        train.customers,
+        train.products,
+        train.kinds,
+        train.quantities,
+        train.times,
+        train.baskets,
+    ]
     arrays += [train.embeddings, train.category, train.added, train.kind_weights]
     arrays += [each for question in asked for each in (question.targets, question.excluded)]
     checksum = zlib.crc32(f"{task.protocol} {task.target} {task.timed} {PLACES} {train.now}".encode())
     for array in arrays:
-        checksum = zlib.crc32(np.ascontiguousarray(array), checksum)
+        checksum = zlib.crc32(array.tobytes(), checksum)
     return checksum
