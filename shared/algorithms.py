@@ -46,5 +46,9 @@ KNOWN_ALGORITHMS: tuple[KnownAlgorithm, ...] = (
     KnownAlgorithm("new_arrivals", Family.POPULARITY, 0.0),
 )
 
+MOST_TRIALS = 10_000
+MOST_MINUTES = 10_080.0
+"""Bounds of one tuning: trials of an algorithm, and a week."""
+
 ALGORITHM_NAMES: frozenset[str] = frozenset(algorithm.name for algorithm in KNOWN_ALGORITHMS)
 DEFAULT_WEIGHTS: dict[str, float] = {algorithm.name: algorithm.default_weight for algorithm in KNOWN_ALGORITHMS}

@@ -135,12 +135,20 @@ class Coordinator:
         erased = await self.agents.call(self.agents.customer.EraseCustomer, request, work.OPTIMIZE_TIMEOUT_SECONDS)
         return uuid.uuid4().hex, datetime.now(UTC), erased
 
-    async def start_job(self, kind: str) -> JobRun:
-        """Start a job of one of the kinds in `work`. Raises Conflict while one of the kind runs."""
+    @property
+    def tune_minutes(self) -> float:
+        """Minutes that an optimisation may tune where nobody has said; 0 is not at all."""
+        return self._settings.tune_minutes
+
+    async def start_job(self, kind: str, tuning: recommendation_pb.TuneAlgorithmsRequest | None = None) -> JobRun:
+        """Start a job of one of the kinds in `work`; `tuning` is for an optimisation, default as the settings say.
+
+        Raises Conflict while one of the kind runs.
+        """
         bodies = {
             work.TRAIN: lambda: work.train_models(self.agents),
             work.REFRESH: lambda: work.refresh_catalog(self.agents),
-            work.OPTIMIZE: lambda: work.optimize_algorithms(self.agents),
+            work.OPTIMIZE: lambda: work.optimize_algorithms(self.agents, tuning or self._usual_tuning()),
             work.MAINTAIN: lambda: work.maintain(self._database, self._settings.browsing_retention_days),
         }
         return await self.jobs.start(kind, bodies[kind], work.NEVER_BESIDES.get(kind, ()))
@@ -149,6 +157,9 @@ class Coordinator:
         """Return how the system is."""
         serving = await asyncio.gather(*(self.agents.serving(name) for name in FOLLOWED))
         return await asyncio.to_thread(self._state, dict(zip(FOLLOWED, serving, strict=True)))
+
+    def _usual_tuning(self) -> recommendation_pb.TuneAlgorithmsRequest:
+        return recommendation_pb.TuneAlgorithmsRequest(max_minutes=self.tune_minutes, only_if_changed=True)
 
     async def _count_best_sellers(self) -> None:
         """Keep the best-sellers for the fallback at hand, so that it is quick when it is needed."""

@@ -13,7 +13,10 @@ from services.coordinator.agent import SystemState
 from services.coordinator.context import context_of
 from services.coordinator.inbox import Outcome
 from services.coordinator.uploads import Rejected, Tally
+from shared.algorithms import ALGORITHM_NAMES, MOST_MINUTES, MOST_TRIALS
 from shared.db.job_runs import JobRun
+from shared.errors import InvalidArgument
+from shared.events.check import check_number
 from shared.timestamps import to_timestamp
 
 
@@ -32,6 +35,21 @@ def to_job(run: JobRun) -> Job:
     if run.ended_at is not None:
         job.end_time.CopyFrom(to_timestamp(run.ended_at))
     return job
+
+
+def to_tuning(request: pb.OptimizeAlgorithmsRequest, usual_minutes: float) -> recommendation_pb.TuneAlgorithmsRequest:
+    """Return what is to be tuned, for `usual_minutes` unless they are said. Raises InvalidArgument."""
+    check_number(request.max_trials, "max_trials", 0, MOST_TRIALS)
+    check_number(request.tune_minutes, "tune_minutes", 0, MOST_MINUTES)
+    for index, name in enumerate(request.algorithms):
+        if name not in ALGORITHM_NAMES:
+            raise InvalidArgument.of(f"algorithms[{index}]", name, "is not an algorithm")
+    return recommendation_pb.TuneAlgorithmsRequest(
+        algorithms=request.algorithms,
+        max_trials=request.max_trials,
+        max_minutes=request.tune_minutes if request.HasField("tune_minutes") else usual_minutes,
+        only_if_changed=not request.tune_now,
+    )
 
 
 def to_rejection(rejected: Rejected) -> pb.Rejection:

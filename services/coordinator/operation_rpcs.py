@@ -35,7 +35,8 @@ class OperationRpcs:
     async def OptimizeAlgorithms(
         self, request: pb.OptimizeAlgorithmsRequest, context: Any
     ) -> pb.OptimizeAlgorithmsResponse:
-        return pb.OptimizeAlgorithmsResponse(job=convert.to_job(await self._agent.start_job(work.OPTIMIZE)))
+        tuning = convert.to_tuning(request, self._agent.tune_minutes)
+        return pb.OptimizeAlgorithmsResponse(job=convert.to_job(await self._agent.start_job(work.OPTIMIZE, tuning)))
 
     async def TrainModels(self, request: pb.TrainModelsRequest, context: Any) -> pb.TrainModelsResponse:
         return pb.TrainModelsResponse(job=convert.to_job(await self._agent.start_job(work.TRAIN)))

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import structlog
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
 from quintet.product.v1 import product_service_pb2 as product_pb
@@ -13,10 +14,15 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as recommendati
 from services.coordinator.agents import Agents
 from shared.db import maintenance
 from shared.db.engine import Database
+from shared.errors import InvalidArgument, QuintetError
 from shared.jobs import Progress
+from shared.telemetry import BACKGROUND_ERRORS
 
 TRAIN, REFRESH, OPTIMIZE, MAINTAIN = "train_models", "refresh_catalog", "optimize_algorithms", "maintenance"
 OPTIMIZE_TIMEOUT_SECONDS = 60.0
+TUNED = 0.95
+"""Share of tuning in the progress of an optimisation."""
+log = structlog.get_logger()
 
 NEVER_BESIDES = {TRAIN: (REFRESH,), REFRESH: (TRAIN,)}
 """Training refreshes the catalogue itself."""
@@ -44,12 +50,35 @@ async def train_models(agents: Agents) -> AsyncIterator[Progress]:
     yield Progress("done", 1.0, result)
 
 
-async def optimize_algorithms(agents: Agents) -> AsyncIterator[Progress]:
-    """Have the feedback agent set the weights of the hybrid from measured performance."""
+async def optimize_algorithms(
+    agents: Agents, tuning: recommendation_pb.TuneAlgorithmsRequest
+) -> AsyncIterator[Progress]:
+    """Tune the algorithms if there are minutes for it, then set the hybrid's weights from measured performance."""
+    tuned: dict[str, Any] = {}
+    async for progress in _tune(agents, tuning):
+        tuned = progress.result or tuned
+        yield Progress(f"tuning: {progress.stage}", TUNED * progress.fraction)
+    yield Progress("weights", TUNED)
     request = feedback_pb.UpdateWeightsRequest()
     answer = await agents.call(agents.feedback.UpdateWeights, request, OPTIMIZE_TIMEOUT_SECONDS)
     weights = {each.algorithm: each.weight for each in answer.weights}
-    yield Progress("done", 1.0, {"weights": weights, "rationale": answer.rationale})
+    yield Progress("done", 1.0, {"tuning": tuned, "weights": weights, "rationale": answer.rationale})
+
+
+async def _tune(agents: Agents, request: recommendation_pb.TuneAlgorithmsRequest) -> AsyncIterator[Progress]:
+    """Have the recommendation agent tune. When it fails the result says so: the weights do not depend on it."""
+    if not request.max_minutes:
+        yield Progress("off", 1.0, {"skipped": "there are no minutes for it"})
+        return
+    try:
+        async for progress in _relay(agents, agents.recommendation.TuneAlgorithms, request):
+            yield progress
+    except InvalidArgument:
+        raise
+    except QuintetError as error:
+        log.warning("tuning failed, the weights are set all the same", error=error.message, code=error.code.name)
+        BACKGROUND_ERRORS.labels("coordinator", "tuning").inc()
+        yield Progress("failed", 1.0, {"failed": error.message})
 
 
 async def maintain(database: Database, retention_days: int) -> AsyncIterator[Progress]:

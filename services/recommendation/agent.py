@@ -18,6 +18,7 @@ from services.recommendation.ranking import Ranked
 from services.recommendation.request import Answer, Explanation, Filters, Pick, Price, Query
 from services.recommendation.rules import allowed_rows, permits
 from services.recommendation.selection import Plan, choose
+from services.recommendation.tuning.request import TuningRequest
 from services.recommendation.weights import LatestWeights
 from shared.config import Settings
 from shared.db import models, shopper
@@ -30,6 +31,7 @@ from shared.jobs import Progress, SingleJob
 from shared.telemetry import FALLBACKS
 
 TRAINING = "services.recommendation.train"
+TUNING = "services.recommendation.tuning.job"
 SPARE = 10
 """Candidates beyond the limit, for those that went out of stock a moment ago."""
 COLD_START = "cold_start"
@@ -60,6 +62,7 @@ class RecommendationAgent:
         self._logbook = Logbook(database)
         self._weights = LatestWeights()
         self._training = SingleJob(TRAINING, settings)
+        self._tuning = SingleJob(TUNING, settings)
 
     def start(self) -> None:
         """Load the active model and begin to follow changes."""
@@ -117,6 +120,17 @@ class RecommendationAgent:
             async for progress in steps:
                 if progress.result is not None:
                     await asyncio.to_thread(self._take_over, before)
+                yield progress
+
+    async def tune(self, request: TuningRequest) -> AsyncGenerator[Progress, None]:
+        """Try parameters of algorithms in a child process, for the next training, and yield the progress.
+
+        Raises InvalidArgument for a bad request, Conflict while another tuning runs, FailedPrecondition when there are
+        no interactions.
+        """
+        request.chosen()  # refuse before a process is started
+        async with aclosing(self._tuning.run(request.as_json())) as steps:
+            async for progress in steps:
                 yield progress
 
     def _active(self) -> str | None:

@@ -28,9 +28,11 @@ from services.recommendation.request import (
     Price,
     Query,
 )
+from services.recommendation.tuning.request import TuningRequest
+from shared.algorithms import MOST_MINUTES, MOST_TRIALS
 from shared.db.models import ModelVersion
 from shared.errors import InvalidArgument
-from shared.events.check import check_id
+from shared.events.check import check_id, check_number
 from shared.events.recommend import check_recommend
 from shared.jobs import Progress
 
@@ -87,12 +89,22 @@ def to_response(answer: Answer) -> pb.RecommendResponse:
     return pb.RecommendResponse(list=response)
 
 
-def to_progress(progress: Progress) -> pb.TrainModelsResponse:
-    """Return the progress of the training as a message."""
-    result = "" if progress.result is None else json.dumps(progress.result)
-    return pb.TrainModelsResponse(
-        progress=JobProgress(stage=progress.stage, progress=progress.fraction, result_json=result)
+def to_tuning(request: pb.TuneAlgorithmsRequest) -> TuningRequest:
+    """Return what is to be tuned. Raises InvalidArgument."""
+    check_number(request.max_trials, "max_trials", 0, MOST_TRIALS)
+    check_number(request.max_minutes, "max_minutes", 0, MOST_MINUTES)
+    return TuningRequest(
+        algorithms=tuple(request.algorithms),
+        trials=request.max_trials,
+        minutes=request.max_minutes,
+        only_if_changed=request.only_if_changed,
     )
+
+
+def to_progress(progress: Progress) -> JobProgress:
+    """Return the progress of a job as a message."""
+    result = "" if progress.result is None else json.dumps(progress.result)
+    return JobProgress(stage=progress.stage, progress=progress.fraction, result_json=result)
 
 
 def to_version(version: ModelVersion) -> pb.ModelVersion:

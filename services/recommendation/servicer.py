@@ -26,7 +26,14 @@ class RecommendationServicer(pb_grpc.RecommendationServiceServicer):
     async def TrainModels(self, request: pb.TrainModelsRequest, context: Any) -> AsyncIterator[pb.TrainModelsResponse]:
         """Train and stream the progress."""
         async for progress in self._agent.train():
-            yield convert.to_progress(progress)
+            yield pb.TrainModelsResponse(progress=convert.to_progress(progress))
+
+    async def TuneAlgorithms(
+        self, request: pb.TuneAlgorithmsRequest, context: Any
+    ) -> AsyncIterator[pb.TuneAlgorithmsResponse]:
+        """Try parameters and stream the progress."""
+        async for progress in self._agent.tune(convert.to_tuning(request)):
+            yield pb.TuneAlgorithmsResponse(progress=convert.to_progress(progress))
 
     async def ListModelVersions(
         self, request: pb.ListModelVersionsRequest, context: Any

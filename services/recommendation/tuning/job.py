@@ -1,7 +1,7 @@
 """Tuning, as a process of its own: `python -m services.recommendation.tuning.job REQUEST`.
 
-REQUEST is a JSON object with the fields of `TuningRequest`. Each trial is stored as soon as it is made, each decision as
-soon as it is taken: a process that is killed loses one trial at most.
+REQUEST is a JSON object with the fields of `TuningRequest`. Each trial is stored as soon as it is made, each decision
+as soon as it is taken: a process that is killed loses one trial at most.
 """
 
 import math
@@ -63,13 +63,13 @@ def run(
     InvalidArgument
         If the request cannot be met.
     FailedPrecondition
-        If there are no interactions.
+        If there are no interactions; where changed data is asked for nothing is due then.
     """
     started = time.monotonic()
     chosen = request.chosen(classes)
     reporter.report("reading", 0.0)
     data = read_training_data(database)
-    if not len(data.interactions):
+    if not len(data.interactions) and not request.only_if_changed:
         raise FailedPrecondition("there is nothing to tune on yet: import events first")
     campaign = _Campaign(database, request, data, started)
     due = [each for each in chosen if campaign.is_due(each.name)]
@@ -94,8 +94,10 @@ class _Campaign:
     def is_due(self, algorithm: str) -> bool:
         """Return whether an algorithm is to be tuned, now that there is so much data."""
         before = self._before.get(algorithm)
-        if before is None or not self._request.only_if_changed:
+        if not self._request.only_if_changed:
             return True
+        if before is None:
+            return self._events > 0
         return abs(self._events - before.events) >= ENOUGH_CHANGE * before.events
 
     def outcomes(self, due: Sequence[type[Algorithm]], say: Progress) -> Iterator[tuple[str, Outcome | None]]:

@@ -58,5 +58,5 @@ class TuningRequest:
         tunable = {each.name: each for each in classes if each.space}
         for name in self.algorithms:
             if name not in tunable:
-                raise InvalidArgument.of("algorithm", name, f"must be one of {', '.join(tunable)}")
+                raise InvalidArgument.of("algorithms", name, f"must be one of {', '.join(tunable)}")
         return [each for name, each in tunable.items() if not self.algorithms or name in self.algorithms]

@@ -1255,18 +1255,39 @@ Global___RefreshCatalogResponse: _TypeAlias = RefreshCatalogResponse  # noqa: Y0
 
 @_typing.final
 class OptimizeAlgorithmsRequest(_message.Message):
-    """Asks to optimise the weights."""
+    """Asks to optimise: parameters of the algorithms, then the weights of the hybrid."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    TUNE_NOW_FIELD_NUMBER: _builtins.int
+    ALGORITHMS_FIELD_NUMBER: _builtins.int
+    MAX_TRIALS_FIELD_NUMBER: _builtins.int
+    TUNE_MINUTES_FIELD_NUMBER: _builtins.int
+    tune_now: _builtins.bool
+    """Try parameters now, even if the data has hardly changed since they were last decided on."""
+    max_trials: _builtins.int
+    """Trials of an algorithm at most, those made before on the same data included; 0 means 20."""
+    tune_minutes: _builtins.float
+    """Minutes in which trials may be made; 0 means that no parameters are tried. Unset means `QUINTET_TUNE_MINUTES`."""
+    @_builtins.property
+    def algorithms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the algorithms whose parameters may change; empty means all that have something to tune."""
+
     def __init__(
         self,
+        *,
+        tune_now: _builtins.bool = ...,
+        algorithms: _abc.Iterable[_builtins.str] | None = ...,
+        max_trials: _builtins.int = ...,
+        tune_minutes: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_tune_minutes", b"_tune_minutes", "tune_minutes", b"tune_minutes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tune_minutes", b"_tune_minutes", "algorithms", b"algorithms", "max_trials", b"max_trials", "tune_minutes", b"tune_minutes", "tune_now", b"tune_now"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__tune_minutes: _TypeAlias = _typing.Literal["tune_minutes"]  # noqa: Y015
+    _WhichOneofArgType__tune_minutes: _TypeAlias = _typing.Literal["_tune_minutes", b"_tune_minutes"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tune_minutes) -> _WhichOneofReturnType__tune_minutes | None: ...
 
 Global___OptimizeAlgorithmsRequest: _TypeAlias = OptimizeAlgorithmsRequest  # noqa: Y015
 

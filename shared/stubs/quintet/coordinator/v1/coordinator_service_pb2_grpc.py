@@ -338,7 +338,9 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def OptimizeAlgorithms(self, request, context):
-        """Starts an optimisation of the hybrid's weights from measured performance. Errors: ABORTED while one runs.
+        """Starts an optimisation: parameters of the algorithms are tried on the data where it has changed enough since they were
+        last decided on, for use from the next training on; then the hybrid's weights are set from measured performance.
+        Errors: INVALID_ARGUMENT for a bad field; ABORTED while one runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -96,7 +96,10 @@ class CoordinatorServiceStub:
     RefreshCatalog: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RefreshCatalogRequest, _coordinator_service_pb2.RefreshCatalogResponse]
     """Starts a refresh of the catalogue: embeddings and relations. Errors: ABORTED while one runs."""
     OptimizeAlgorithms: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.OptimizeAlgorithmsRequest, _coordinator_service_pb2.OptimizeAlgorithmsResponse]
-    """Starts an optimisation of the hybrid's weights from measured performance. Errors: ABORTED while one runs."""
+    """Starts an optimisation: parameters of the algorithms are tried on the data where it has changed enough since they were
+    last decided on, for use from the next training on; then the hybrid's weights are set from measured performance.
+    Errors: INVALID_ARGUMENT for a bad field; ABORTED while one runs.
+    """
     TrainModels: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.TrainModelsRequest, _coordinator_service_pb2.TrainModelsResponse]
     """Starts training of all models beside serving. Errors: ABORTED while one runs."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetJobRequest, _coordinator_service_pb2.GetJobResponse]
@@ -174,7 +177,10 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     RefreshCatalog: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RefreshCatalogRequest, _coordinator_service_pb2.RefreshCatalogResponse]  # type: ignore[assignment]
     """Starts a refresh of the catalogue: embeddings and relations. Errors: ABORTED while one runs."""
     OptimizeAlgorithms: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.OptimizeAlgorithmsRequest, _coordinator_service_pb2.OptimizeAlgorithmsResponse]  # type: ignore[assignment]
-    """Starts an optimisation of the hybrid's weights from measured performance. Errors: ABORTED while one runs."""
+    """Starts an optimisation: parameters of the algorithms are tried on the data where it has changed enough since they were
+    last decided on, for use from the next training on; then the hybrid's weights are set from measured performance.
+    Errors: INVALID_ARGUMENT for a bad field; ABORTED while one runs.
+    """
     TrainModels: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.TrainModelsRequest, _coordinator_service_pb2.TrainModelsResponse]  # type: ignore[assignment]
     """Starts training of all models beside serving. Errors: ABORTED while one runs."""
     GetJob: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetJobRequest, _coordinator_service_pb2.GetJobResponse]  # type: ignore[assignment]
@@ -381,7 +387,10 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.OptimizeAlgorithmsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.OptimizeAlgorithmsResponse, _abc.Awaitable[_coordinator_service_pb2.OptimizeAlgorithmsResponse]]:
-        """Starts an optimisation of the hybrid's weights from measured performance. Errors: ABORTED while one runs."""
+        """Starts an optimisation: parameters of the algorithms are tried on the data where it has changed enough since they were
+        last decided on, for use from the next training on; then the hybrid's weights are set from measured performance.
+        Errors: INVALID_ARGUMENT for a bad field; ABORTED while one runs.
+        """
 
     @_abc_1.abstractmethod
     def TrainModels(

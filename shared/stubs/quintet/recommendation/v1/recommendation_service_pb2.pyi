@@ -129,6 +129,66 @@ class TrainModelsResponse(_message.Message):
 Global___TrainModelsResponse: _TypeAlias = TrainModelsResponse  # noqa: Y015
 
 @_typing.final
+class TuneAlgorithmsRequest(_message.Message):
+    """Asks to tune."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALGORITHMS_FIELD_NUMBER: _builtins.int
+    MAX_TRIALS_FIELD_NUMBER: _builtins.int
+    MAX_MINUTES_FIELD_NUMBER: _builtins.int
+    ONLY_IF_CHANGED_FIELD_NUMBER: _builtins.int
+    max_trials: _builtins.int
+    """Trials of an algorithm at most, those made before on the same data included; 0 means 20."""
+    max_minutes: _builtins.float
+    """Minutes in which trials may be made; a trial that was begun is ended. 0 means no limit."""
+    only_if_changed: _builtins.bool
+    """Leave out algorithms that were decided on when there were nearly (within a fifth) as many interactions as now."""
+    @_builtins.property
+    def algorithms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the algorithms; empty means all that have something to tune."""
+
+    def __init__(
+        self,
+        *,
+        algorithms: _abc.Iterable[_builtins.str] | None = ...,
+        max_trials: _builtins.int = ...,
+        max_minutes: _builtins.float = ...,
+        only_if_changed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithms", b"algorithms", "max_minutes", b"max_minutes", "max_trials", b"max_trials", "only_if_changed", b"only_if_changed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TuneAlgorithmsRequest: _TypeAlias = TuneAlgorithmsRequest  # noqa: Y015
+
+@_typing.final
+class TuneAlgorithmsResponse(_message.Message):
+    """Progress of the tuning."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def progress(self) -> _job_pb2.JobProgress:
+        """Progress. The result has by algorithm the parameters that differ from the defaults, and the evidence."""
+
+    def __init__(
+        self,
+        *,
+        progress: _job_pb2.JobProgress | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TuneAlgorithmsResponse: _TypeAlias = TuneAlgorithmsResponse  # noqa: Y015
+
+@_typing.final
 class ModelVersion(_message.Message):
     """One version of the models."""
 

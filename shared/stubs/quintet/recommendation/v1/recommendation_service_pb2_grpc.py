@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class RecommendationServiceStub:
     """The recommendation agent: chooses algorithms, generates, applies rules, diversifies, explains and logs.
-    It owns recommendations and model versions.
+    It owns recommendations, model versions and tuned parameters.
     Called by the coordinator; platforms use the coordinator's API.
     """
 
@@ -47,6 +47,11 @@ class RecommendationServiceStub:
                 request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TrainModelsRequest.SerializeToString,
                 response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TrainModelsResponse.FromString,
                 _registered_method=True)
+        self.TuneAlgorithms = channel.unary_stream(
+                '/quintet.recommendation.v1.RecommendationService/TuneAlgorithms',
+                request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TuneAlgorithmsRequest.SerializeToString,
+                response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TuneAlgorithmsResponse.FromString,
+                _registered_method=True)
         self.ListModelVersions = channel.unary_unary(
                 '/quintet.recommendation.v1.RecommendationService/ListModelVersions',
                 request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ListModelVersionsRequest.SerializeToString,
@@ -61,7 +66,7 @@ class RecommendationServiceStub:
 
 class RecommendationServiceServicer:
     """The recommendation agent: chooses algorithms, generates, applies rules, diversifies, explains and logs.
-    It owns recommendations and model versions.
+    It owns recommendations, model versions and tuned parameters.
     Called by the coordinator; platforms use the coordinator's API.
     """
 
@@ -76,6 +81,16 @@ class RecommendationServiceServicer:
     def TrainModels(self, request, context):
         """Trains all models beside serving, registers them as a new version, swaps it in, and streams the progress. The last
         good version stays in use when it fails. One at a time: ABORTED while another runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TuneAlgorithms(self, request, context):
+        """Tries parameters of the algorithms on questions held out of the data, beside serving, and streams the progress. What
+        is better than the defaults beyond chance is used from the next training on. Trials are kept: on the same data the
+        next call goes on where this one ended. One at a time: ABORTED while another runs.
+        Errors: INVALID_ARGUMENT for a bad field; FAILED_PRECONDITION when there are no interactions yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,6 +124,11 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
                     request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TrainModelsRequest.FromString,
                     response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TrainModelsResponse.SerializeToString,
             ),
+            'TuneAlgorithms': grpc.unary_stream_rpc_method_handler(
+                    servicer.TuneAlgorithms,
+                    request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TuneAlgorithmsRequest.FromString,
+                    response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TuneAlgorithmsResponse.SerializeToString,
+            ),
             'ListModelVersions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModelVersions,
                     request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ListModelVersionsRequest.FromString,
@@ -129,7 +149,7 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class RecommendationService:
     """The recommendation agent: chooses algorithms, generates, applies rules, diversifies, explains and logs.
-    It owns recommendations and model versions.
+    It owns recommendations, model versions and tuned parameters.
     Called by the coordinator; platforms use the coordinator's API.
     """
 
@@ -177,6 +197,33 @@ class RecommendationService:
             '/quintet.recommendation.v1.RecommendationService/TrainModels',
             quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TrainModelsRequest.SerializeToString,
             quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TrainModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TuneAlgorithms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/quintet.recommendation.v1.RecommendationService/TuneAlgorithms',
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TuneAlgorithmsRequest.SerializeToString,
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TuneAlgorithmsResponse.FromString,
             options,
             channel_credentials,
             insecure,

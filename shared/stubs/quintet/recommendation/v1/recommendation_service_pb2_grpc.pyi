@@ -28,7 +28,7 @@ GRPC_VERSION: str
 
 class RecommendationServiceStub:
     """The recommendation agent: chooses algorithms, generates, applies rules, diversifies, explains and logs.
-    It owns recommendations and model versions.
+    It owns recommendations, model versions and tuned parameters.
     Called by the coordinator; platforms use the coordinator's API.
     """
 
@@ -44,6 +44,12 @@ class RecommendationServiceStub:
     """Trains all models beside serving, registers them as a new version, swaps it in, and streams the progress. The last
     good version stays in use when it fails. One at a time: ABORTED while another runs.
     """
+    TuneAlgorithms: _grpc.UnaryStreamMultiCallable[_recommendation_service_pb2.TuneAlgorithmsRequest, _recommendation_service_pb2.TuneAlgorithmsResponse]
+    """Tries parameters of the algorithms on questions held out of the data, beside serving, and streams the progress. What
+    is better than the defaults beyond chance is used from the next training on. Trials are kept: on the same data the
+    next call goes on where this one ended. One at a time: ABORTED while another runs.
+    Errors: INVALID_ARGUMENT for a bad field; FAILED_PRECONDITION when there are no interactions yet.
+    """
     ListModelVersions: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListModelVersionsRequest, _recommendation_service_pb2.ListModelVersionsResponse]
     """Returns the model versions, newest first."""
     ActivateModelVersion: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.ActivateModelVersionRequest, _recommendation_service_pb2.ActivateModelVersionResponse]
@@ -54,7 +60,7 @@ class RecommendationServiceStub:
 @_typing.type_check_only
 class RecommendationServiceAsyncStub(RecommendationServiceStub):
     """The recommendation agent: chooses algorithms, generates, applies rules, diversifies, explains and logs.
-    It owns recommendations and model versions.
+    It owns recommendations, model versions and tuned parameters.
     Called by the coordinator; platforms use the coordinator's API.
     """
 
@@ -67,6 +73,12 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     """Trains all models beside serving, registers them as a new version, swaps it in, and streams the progress. The last
     good version stays in use when it fails. One at a time: ABORTED while another runs.
     """
+    TuneAlgorithms: _aio.UnaryStreamMultiCallable[_recommendation_service_pb2.TuneAlgorithmsRequest, _recommendation_service_pb2.TuneAlgorithmsResponse]  # type: ignore[assignment]
+    """Tries parameters of the algorithms on questions held out of the data, beside serving, and streams the progress. What
+    is better than the defaults beyond chance is used from the next training on. Trials are kept: on the same data the
+    next call goes on where this one ended. One at a time: ABORTED while another runs.
+    Errors: INVALID_ARGUMENT for a bad field; FAILED_PRECONDITION when there are no interactions yet.
+    """
     ListModelVersions: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListModelVersionsRequest, _recommendation_service_pb2.ListModelVersionsResponse]  # type: ignore[assignment]
     """Returns the model versions, newest first."""
     ActivateModelVersion: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.ActivateModelVersionRequest, _recommendation_service_pb2.ActivateModelVersionResponse]  # type: ignore[assignment]
@@ -76,7 +88,7 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
 
 class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     """The recommendation agent: chooses algorithms, generates, applies rules, diversifies, explains and logs.
-    It owns recommendations and model versions.
+    It owns recommendations, model versions and tuned parameters.
     Called by the coordinator; platforms use the coordinator's API.
     """
 
@@ -98,6 +110,18 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_recommendation_service_pb2.TrainModelsResponse], _abc.AsyncIterator[_recommendation_service_pb2.TrainModelsResponse]]:
         """Trains all models beside serving, registers them as a new version, swaps it in, and streams the progress. The last
         good version stays in use when it fails. One at a time: ABORTED while another runs.
+        """
+
+    @_abc_1.abstractmethod
+    def TuneAlgorithms(
+        self,
+        request: _recommendation_service_pb2.TuneAlgorithmsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_recommendation_service_pb2.TuneAlgorithmsResponse], _abc.AsyncIterator[_recommendation_service_pb2.TuneAlgorithmsResponse]]:
+        """Tries parameters of the algorithms on questions held out of the data, beside serving, and streams the progress. What
+        is better than the defaults beyond chance is used from the next training on. Trials are kept: on the same data the
+        next call goes on where this one ended. One at a time: ABORTED while another runs.
+        Errors: INVALID_ARGUMENT for a bad field; FAILED_PRECONDITION when there are no interactions yet.
         """
 
     @_abc_1.abstractmethod
