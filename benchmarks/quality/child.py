@@ -69,7 +69,8 @@ def _names(order: Order, train: Interactions) -> tuple[list[str], dict[str, str]
     """Return the names of those that take part, the product first, and of those that cannot with the reason."""
     silent = {each.name: "nothing to learn from" for each in default_algorithms() if not has_a_say(each, train)}
     if order.task == ABLATE:
-        return [WITHOUT + each.name for each in default_algorithms() if each.name not in silent], {}
+        parts = [each.name for each in default_algorithms() if each.name not in silent]
+        return [WITHOUT + name for name in parts if name in (order.algorithms or parts)], {}
     wanted = list(order.algorithms or _everybody())
     missing = contestants.missing(wanted) | {name: why for name, why in silent.items() if name in wanted}
     return [name for name in wanted if name not in missing], missing

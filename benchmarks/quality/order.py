@@ -32,7 +32,7 @@ class Order:
     evaluation : int
         Which of the set's evaluations.
     algorithms : tuple of str
-        Names of who takes part; all where it is empty.
+        Names of who takes part, or of the parts that are left out; all where it is empty.
     most_questions : int or None
         Ask at most so many.
     bootstrap, seed, threads : int

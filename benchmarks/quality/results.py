@@ -50,7 +50,7 @@ class Results:
         path.parent.mkdir(parents=True, exist_ok=True)
         lists = {name: getattr(self, name) for name in (ROWS, SLICES, ABLATION)}
         parts = [f'"{name}": [\n{_lines(rows)}\n]' for name, rows in lists.items()]
-        settings = json.dumps(dict(sorted(self.settings.items())), indent=1, sort_keys=True)
+        settings = json.dumps(dict(sorted(self.settings.items())), indent=1)
         path.write_text("{\n" + ",\n".join([*parts, f'"{SETTINGS}": {settings}']) + "\n}\n")
 
     def replace(self, name: str, dataset: str, protocol: str, rows: Iterable[Row]) -> None:
