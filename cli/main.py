@@ -13,6 +13,7 @@ from cli.commands.optimize import optimize
 from cli.commands.recommend import recommend
 from cli.commands.status import status
 from cli.commands.train import train
+from cli.commands.tune import tune
 from cli.commands.up import up
 
 app = typer.Typer(
@@ -25,7 +26,7 @@ app = typer.Typer(
 
 app.command("import")(import_command)
 app.command("demo-data")(demo_data)
-for command in (train, evaluate, up, status, recommend, event, optimize, export, migrate, demo):
+for command in (train, tune, evaluate, up, status, recommend, event, optimize, export, migrate, demo):
     app.command()(command)
 
 

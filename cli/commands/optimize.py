@@ -1,4 +1,4 @@
-"""`quintet optimize`: weights of the hybrid from measured performance."""
+"""`quintet optimize`: parameters of the algorithms from the data, weights of the hybrid from measured performance."""
 
 from typing import Annotated
 
@@ -9,6 +9,7 @@ from cli.client import TIMEOUT_SECONDS
 from cli.commands.train import run_remote
 from cli.output import out, print_json, reported
 from cli.progress import shown_progress
+from cli.tuning import print_tuned
 from shared.config import Settings
 
 
@@ -17,6 +18,8 @@ def optimize(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
     """Have the weights of the hybrid set from how the recommendations were met, and print them and why.
+
+    Before that, parameters of the algorithms are tried for `QUINTET_TUNE_MINUTES` if the data has changed enough.
 
     Example: `quintet optimize`
     """
@@ -30,6 +33,8 @@ def optimize(
     if as_json:
         print_json(result)
         return
+    if result.get("tuning"):
+        print_tuned(result["tuning"])
     for algorithm, weight in result.get("weights", {}).items():
         out.print(f"{algorithm:>24} {weight:.3f}", highlight=False)
     out.print(result.get("rationale", ""), highlight=False)

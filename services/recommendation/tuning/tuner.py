@@ -216,7 +216,7 @@ class Bench:
 
     def _changed(self, place: int) -> Params:
         params = self._trials[place].params
-        return {name: value for name, value in params.items() if value != self._defaults[name]}
+        return {name: params[name] for name in self._algorithm.space if params[name] != self._defaults[name]}
 
     def _known(self, params: Params) -> Trial | None:
         return self._kept.get(params_hash({**self._defaults, **params}))

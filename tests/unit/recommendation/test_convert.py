@@ -143,8 +143,8 @@ def test_every_reason_has_its_kind_in_the_contract(kind: ReasonKind) -> None:
 
 
 def test_progress_and_versions_as_messages() -> None:
-    assert convert.to_progress(Progress("ease", 0.5)).progress.result_json == ""
-    assert convert.to_progress(Progress("done", 1.0, {"version": "v"})).progress.result_json == '{"version": "v"}'
+    assert convert.to_progress(Progress("ease", 0.5)).result_json == ""
+    assert convert.to_progress(Progress("done", 1.0, {"version": "v"})).result_json == '{"version": "v"}'
     now = datetime(2026, 1, 1, tzinfo=UTC)
     message = convert.to_version(ModelVersion("recommender", "v", "c" * 64, 5, {"a": 1}, now, True))
     assert (message.version, message.active, message.size_bytes, message.metadata_json) == ("v", True, 5, '{"a": 1}')
