@@ -15,6 +15,7 @@ from services.recommendation.evaluation.baselines import (
 )
 from services.recommendation.evaluation.question import Ranker
 from services.recommendation.evaluation.ranking import AlgorithmRanker
+from services.recommendation.hybrid.quintet import Quintet
 from shared.errors import InvalidArgument
 
 BASELINES = (
@@ -33,7 +34,7 @@ FACTORS = 128
 
 def default_names() -> list[str]:
     """Return the names of those that take part where nobody is named."""
-    return list(BASELINES)
+    return [Quintet.name, *BASELINES]
 
 
 def names() -> list[str]:
@@ -70,6 +71,8 @@ def rankers(wanted: Iterable[str], *, seed: int = 0, threads: int = 1) -> list[R
 
 def _ranker(name: str, seed: int, threads: int) -> Ranker:
     require_known([name])
+    if name == Quintet.name:
+        return Quintet(threads=threads)
     if name in _IMPLICIT:
         kind, make = _IMPLICIT[name]
         return kind(name, partial(make, seed, threads), seed)

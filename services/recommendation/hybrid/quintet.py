@@ -8,6 +8,7 @@ import numpy as np
 from services.recommendation.algorithms.arrays import Rows
 from services.recommendation.algorithms.base import Algorithm, Interactions, Shopper
 from services.recommendation.algorithms.registry import default_algorithms
+from services.recommendation.evaluation.protocols import products_of
 from services.recommendation.evaluation.question import Task
 from services.recommendation.evaluation.splits import validation
 from services.recommendation.hybrid.behaviours import learn_kind_weights
@@ -60,9 +61,10 @@ class Quintet:
         self.hybrid = learn(before.algorithms, facts, asked, task.target, self._recipe)
         self.model = self._train(task.train)
         self.facts = ProductFacts.of(task.train, task.target, task.timed)
+        self._never_seen = np.flatnonzero(products_of(task.train) == 0)
 
     def top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:
-        """Return the best `k` products of each shopper, shape (n_shoppers, k), -1 where there is nothing more."""
+        """Return the best `k` products that train saw for each shopper, shape (n_shoppers, k), -1 for none."""
         size = together(self.model.n_products)
         starts = range(0, len(shoppers), size)
         lists = [self._top(shoppers[start : start + size], excluded[start : start + size], k) for start in starts]
@@ -70,6 +72,8 @@ class Quintet:
 
     def _top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:
         scores = opinions(self.model.algorithms, self.hybrid.algorithms, shoppers)
+        for each in scores.values():
+            each[:, self._never_seen] = 0.0
         candidates = Candidates.of(scores, excluded, self.hybrid.depth)
         return candidates.lists(self.hybrid.values(candidates, shoppers, self.facts), k)
 
