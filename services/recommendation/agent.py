@@ -19,6 +19,7 @@ from services.recommendation.request import Answer, Explanation, Filters, Pick, 
 from services.recommendation.rules import allowed_rows, permits
 from services.recommendation.selection import Plan, choose
 from services.recommendation.tuning.request import TuningRequest
+from services.recommendation.voice import Voice
 from services.recommendation.weights import LatestWeights
 from shared.config import Settings
 from shared.db import models, shopper
@@ -152,7 +153,7 @@ class RecommendationAgent:
             serving = self._keeper.serving(connection, newest_change)
             situation = read_situation(connection, query, serving)
             weights = self._weights.read(connection, weights_version)
-        plan = choose(query.context.page, weights, situation.evidence)
+        plan = choose(query.context.page, weights, situation.evidence, serving.learned.rebuy_rate)
         ranked = _ranked(serving, situation, plan, query.all_filters)
         ranked = ranking.stepped_back(
             ranked, serving.catalogue, plan.purpose, situation.just_bought, situation.views.whole.present
@@ -194,7 +195,8 @@ def _ranked(serving: Serving, situation: Situation, plan: Plan, filters: Filters
         never = allowed.copy()
         never[situation.bought] = False
         allowed &= ~never
-    return ranking.rank(serving.scorers, plan.weights, situation.views, allowed)
+    voice = Voice.of(serving.learned, plan.purpose.context, plan.hybrid)
+    return ranking.rank(serving.scorers, plan.weights, situation.views, allowed, voice)
 
 
 def _explained(row: int, product: CatalogueEntry, serving: Serving, situation: Situation, ranked: Ranked) -> _Chosen:

@@ -1,7 +1,8 @@
 """The artefact: one model as bytes. Arrays and JSON only, checksummed, versioned; nothing in it is ever executed.
 
 Layout: MAGIC, the SHA-256 of the body (32 bytes), the body. The body is a NumPy archive (`.npz`) with the JSON
-manifest as the array `manifest` (uint8) and each learned array as `<algorithm>/<array>`.
+manifest as the array `manifest` (uint8), each learned array as `<algorithm>/<array>`, the trees of each hybrid as
+`hybrid.<context>/trees` (LightGBM's text form, uint8) and the facts of products as `facts.<kind>/values`.
 """
 
 import hashlib
@@ -14,8 +15,12 @@ from typing import Any
 import numpy as np
 
 from services.recommendation.algorithms.arrays import AnyArray
-from services.recommendation.algorithms.base import Algorithm
+from services.recommendation.algorithms.base import Algorithm, Kind
 from services.recommendation.algorithms.registry import BY_NAME
+from services.recommendation.hybrid.contexts import Context
+from services.recommendation.hybrid.facts import ProductFacts
+from services.recommendation.hybrid.hybrid import Hybrid
+from services.recommendation.hybrid.learned import Learned
 from services.recommendation.model import Model
 from shared.errors import DataLoss
 
@@ -33,10 +38,14 @@ class ArtifactError(DataLoss):
 
 def dump(model: Model) -> bytes:
     """Return `model` as bytes. The same model gives the same bytes."""
-    manifest = {"format": FORMAT_VERSION, "algorithms": model.params, **model.metadata}
+    learned = _learned_head(model.learned)
+    manifest = {"format": FORMAT_VERSION, "algorithms": model.params, "learned": learned, **model.metadata}
     arrays: dict[str, AnyArray] = {MANIFEST: np.frombuffer(json.dumps(manifest).encode(), dtype=np.uint8)}
     for name, algorithm in model.algorithms.items():
         arrays |= {f"{name}/{key}": array for key, array in algorithm.state().items()}
+    for context, hybrid in model.learned.hybrids.items():
+        arrays[_trees_key(context)] = np.frombuffer(hybrid.trees.encode(), dtype=np.uint8)
+    arrays |= {_facts_key(kind): facts.values for kind, facts in model.learned.facts.items()}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     body = buffer.getvalue()
@@ -61,7 +70,8 @@ def load(artifact: bytes) -> Model:
     manifest = _manifest(arrays)
     try:
         algorithms = {name: _algorithm(name, params, arrays) for name, params in manifest["algorithms"].items()}
-        return Model(algorithms, manifest["n_products"], manifest["trained_at"], manifest["metrics"])
+        learned = _learned(manifest["learned"], arrays, manifest["n_products"])
+        return Model(algorithms, manifest["n_products"], manifest["trained_at"], manifest["metrics"], learned)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(f"model artefact: the contents do not fit together: {error!r}") from error
 
@@ -99,3 +109,35 @@ def _algorithm(name: str, params: Mapping[str, Any], arrays: Mapping[str, AnyArr
     prefix = f"{name}/"
     state = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
     return BY_NAME[name].load(state, params)
+
+
+def _learned_head(learned: Learned) -> dict[str, Any]:
+    hybrids = {
+        context.value: {"algorithms": hybrid.algorithms, "target": hybrid.target.name, "depth": hybrid.depth}
+        for context, hybrid in learned.hybrids.items()
+    }
+    return {"rebuy_rate": learned.rebuy_rate, "hybrids": hybrids, "facts": [kind.name for kind in learned.facts]}
+
+
+def _learned(head: Mapping[str, Any], arrays: Mapping[str, AnyArray], n_products: int) -> Learned:
+    """Return what was learned with its trees ready to judge, so that damage shows now and not in a request."""
+    contexts = {Context(name): each for name, each in head["hybrids"].items()}
+    hybrids = {context: _hybrid(each, arrays[_trees_key(context)]) for context, each in contexts.items()}
+    facts = {Kind[name]: ProductFacts(arrays[_facts_key(Kind[name])]) for name in head["facts"]}
+    for known in facts.values():
+        known.require(n_products)
+    return Learned(hybrids, facts, float(head["rebuy_rate"]))
+
+
+def _hybrid(head: Mapping[str, Any], trees: AnyArray) -> Hybrid:
+    hybrid = Hybrid(tuple(head["algorithms"]), Kind[head["target"]], trees.tobytes().decode(), int(head["depth"]))
+    hybrid.require_loadable()
+    return hybrid
+
+
+def _trees_key(context: Context) -> str:
+    return f"hybrid.{context.value}/trees"
+
+
+def _facts_key(kind: Kind) -> str:
+    return f"facts.{kind.name}/values"

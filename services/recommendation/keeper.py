@@ -18,6 +18,7 @@ from services.recommendation.algorithms.arrays import FloatArray
 from services.recommendation.bundle import Bundle
 from services.recommendation.catalogue import Catalogue
 from services.recommendation.groups import GroupCodes
+from services.recommendation.hybrid.learned import Learned
 from services.recommendation.scorers import Scorer, scorers_of
 from shared.db import models, product_embeddings, product_performance, products
 from shared.db.engine import Connection, Database
@@ -53,6 +54,11 @@ class Serving:
     def trained(self) -> int:
         """Number of products that the model knows."""
         return self.bundle.model.n_products if self.bundle else 0
+
+    @property
+    def learned(self) -> Learned:
+        """The hybrids of the model; none without one."""
+        return self.bundle.model.learned if self.bundle else Learned()
 
     @property
     def groups(self) -> GroupCodes:

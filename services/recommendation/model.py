@@ -1,4 +1,4 @@
-"""The model: all fitted algorithms and the facts of their training."""
+"""The model: all fitted algorithms, what was learned over them, and the facts of their training."""
 
 import json
 import time
@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from services.recommendation.algorithms.arrays import FloatArray
 from services.recommendation.algorithms.base import Algorithm, Interactions, Shopper
 from services.recommendation.algorithms.registry import default_algorithms
+from services.recommendation.hybrid.learned import Learned
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, the stages done and the stages in all."""
@@ -32,12 +33,15 @@ class Model:
         Moment of the training data in Unix seconds.
     metrics : dict of str to float
         Facts of the training: counts, and seconds by algorithm as `seconds.<name>`.
+    learned : Learned
+        The hybrids over the algorithms.
     """
 
     algorithms: dict[str, Algorithm]
     n_products: int
     trained_at: int
     metrics: dict[str, float] = field(default_factory=dict)
+    learned: Learned = field(default_factory=Learned)
 
     @property
     def params(self) -> dict[str, dict[str, Any]]:

@@ -1,9 +1,9 @@
-"""Ranking: scores of the chosen algorithms, fused, spread over different things.
+"""Ranking: scores of the chosen algorithms and the order of the learned hybrid, fused, spread over different things.
 
 An algorithm that fails is left out: the answer is made without it and says so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,8 +14,11 @@ from services.recommendation.algorithms.base import Reason, ReasonKind
 from services.recommendation.algorithms.diversity import rerank
 from services.recommendation.algorithms.fusion import Fused, fuse
 from services.recommendation.catalogue import Catalogue
+from services.recommendation.hybrid.hybrid import LAST
 from services.recommendation.scorers import Scorer, Views
 from services.recommendation.selection import SEARCH, Purpose
+from services.recommendation.voice import NAME as HYBRID
+from services.recommendation.voice import Said, Voice
 from shared.telemetry import FALLBACKS
 
 SMALLEST_POOL = 60
@@ -44,29 +47,35 @@ class Ranked:
 
 
 def score_all(
-    scorers: Mapping[str, Scorer], weights: Mapping[str, float], views: Views
+    scorers: Mapping[str, Scorer], names: Iterable[str], views: Views
 ) -> tuple[dict[str, FloatArray], tuple[str, ...]]:
-    """Return the scores of the algorithms that are there and have a weight, and the names of those that failed."""
+    """Return the scores of those of the named algorithms that are there, and the names of those that failed."""
     scores: dict[str, FloatArray] = {}
-    failed: list[str] = []
-    for name in weights.keys() & scorers.keys():
+    failed: set[str] = set()
+    for name in sorted(scorers.keys() & set(names)):
         try:
             scores[name] = _finite(scorers[name].score(views))
         except Exception:
             log.exception("algorithm failed", algorithm=name)
-            failed.append(name)
+            failed.add(name.removesuffix(LAST))
     return scores, tuple(sorted(failed))
 
 
-def rank(scorers: Mapping[str, Scorer], weights: Mapping[str, float], views: Views, allowed: Mask) -> Ranked:
+def rank(
+    scorers: Mapping[str, Scorer], weights: Mapping[str, float], views: Views, allowed: Mask, voice: Voice | None = None
+) -> Ranked:
     """Score, leave out who fails, and fuse over the allowed products; popular ones when all fail."""
-    scores, failed = score_all(scorers, weights, views)
-    exhausted = not scores
+    scores, failed = score_all(scorers, [*weights, *(voice.asks(views) if voice else ())], views)
+    said = None
+    if voice and scores:
+        said = _said(voice, scores, views, allowed)
+        failed = failed if said else (*failed, HYBRID)
+    exhausted = not said and not scores.keys() & weights.keys()
     if exhausted:
         scores, weights = score_all(scorers, LAST_RESORT, views)[0], LAST_RESORT
     if not scores:
         scores = {"popular": np.zeros(len(allowed), np.float32)}
-    return Ranked(fuse(scores, weights, allowed=allowed), scores, allowed, failed, exhausted)
+    return Ranked(_fused(scores, weights, allowed, voice, said), scores, allowed, failed, exhausted)
 
 
 def stepped_back(ranked: Ranked, catalogue: Catalogue, purpose: Purpose, just_bought: Rows, seen: Rows) -> Ranked:
@@ -115,6 +124,28 @@ def explain(ranked: Ranked, scorers: Mapping[str, Scorer], views: Views, row: in
         if reason is not None:
             return _not_itself(reason, row)
     return None
+
+
+def _said(voice: Voice, scores: Mapping[str, FloatArray], views: Views, allowed: Mask) -> Said | None:
+    """Return the order of the hybrid; None when it fails."""
+    try:
+        return voice.speak(scores, views, allowed)
+    except Exception:
+        log.exception("the learned hybrid failed")
+        return None
+
+
+def _fused(
+    scores: Mapping[str, FloatArray],
+    weights: Mapping[str, float],
+    allowed: Mask,
+    voice: Voice | None,
+    said: Said | None,
+) -> Fused:
+    if voice is None or said is None:
+        return fuse(scores, weights, allowed=allowed)
+    voices = {**scores, HYBRID: said.scores(len(allowed))}
+    return said.credited(fuse(voices, {**weights, HYBRID: voice.weight}, allowed=allowed))
 
 
 def _not_itself(reason: Reason, row: int) -> Reason:

@@ -3,11 +3,16 @@
 An algorithm's weight on a page is `emphasis · (weight in the database) + base`. The database's weights are learned from
 response; `base` gives a page the algorithms that are its purpose, such as complements in the cart. For somebody
 nobody knows yet the weights of the page move, with the evidence, from what the group likes to what this person likes.
+
+Beside the algorithms speaks the hybrid that was learned for the page's context, with the weight `trust` times the sum
+of the personal weights; where none was learned the algorithms are alone. What was bought is ordered by the learned
+hybrid where people do buy again, and by the rhythm of the purchases alone where they hardly do.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from services.recommendation.hybrid.contexts import Context
 from services.recommendation.request import Page
 
 SEARCH = "search"
@@ -21,6 +26,9 @@ COLD_BELOW = 0.5
 """Share of the personal weights below which the strategy is called a cold start."""
 FILL = 0.01
 """Share of the weights that fills a list up when nobody has an opinion."""
+
+REBUYS = 0.2
+"""Share of bought products that are bought again from which a shop's people count as buying again."""
 
 COLD: Mapping[str, float] = {"popular_in_group": 0.6, "popular": 0.1, "trending": 0.15, "new_arrivals": 0.15}
 """What somebody nobody knows yet gets."""
@@ -47,9 +55,15 @@ class Purpose:
         Share of its score that a product keeps when it could stand in for something bought a moment ago.
     seen : float
         Share of its score that a product keeps when the shopper looked at it in this session.
+    context : Context
+        The context whose hybrid speaks on the page.
+    trust : float
+        Weight of the hybrid, where 1 is the sum of the personal weights.
     """
 
     strategy: str
+    context: Context = Context.DISCOVERY
+    trust: float = 0.0
     base: Mapping[str, float] = field(default_factory=dict)
     emphasis: Mapping[str, float] = field(default_factory=dict)
     trade_off: float = 0.85
@@ -62,6 +76,8 @@ class Purpose:
 PURPOSES: Mapping[Page, Purpose] = {
     Page.HOME: Purpose(
         "hybrid",
+        Context.DISCOVERY,
+        trust=4.0,
         base={"new_arrivals": 0.03, "trending": 0.03, "popular_in_group": 0.04},
         trade_off=0.8,
         category_share=0.5,
@@ -70,24 +86,30 @@ PURPOSES: Mapping[Page, Purpose] = {
     ),
     Page.PRODUCT: Purpose(
         "related",
+        Context.SESSION,
+        trust=2.0,
         base={"similar": 0.5, "complementary": 0.3},
         emphasis={"transitions": 3.0, "session_knn": 2.0, "matrix_factorization": 0.5, "ease": 0.5},
         seen=0.6,
     ),
-    Page.CATEGORY: Purpose("category", base={"popular_in_group": 0.05, "new_arrivals": 0.05}),
+    Page.CATEGORY: Purpose("category", Context.DISCOVERY, 4.0, base={"popular_in_group": 0.05, "new_arrivals": 0.05}),
     Page.CART: Purpose(
         "complementary",
+        Context.BASKET,
+        trust=2.0,
         base={"complementary": 1.0},
         emphasis={"session_knn": 2.0, "transitions": 1.5, "content": 0.25},
     ),
-    Page.SEARCH: Purpose("search", base={SEARCH: 3.0}, trade_off=0.95),
+    Page.SEARCH: Purpose("search", Context.DISCOVERY, 0.5, base={SEARCH: 3.0}, trade_off=0.95),
     Page.POST_PURCHASE: Purpose(
         "post_purchase",
+        Context.BASKET,
+        trust=1.0,
         base={"complementary": 0.8},
         emphasis={"session_knn": 2.0, "transitions": 2.0, "content": 0.5},
         substitutes=0.25,
     ),
-    Page.BUY_AGAIN: Purpose("buy_again", base={"repurchase": 1.0}, trade_off=1.0, bought=True),
+    Page.BUY_AGAIN: Purpose("buy_again", Context.EVERYTHING, 2.0, base={"repurchase": 1.0}, trade_off=1.0, bought=True),
 }
 
 ANCHORED = frozenset({Page.PRODUCT, Page.CART, Page.SEARCH, Page.POST_PURCHASE})
@@ -96,14 +118,27 @@ ANCHORED = frozenset({Page.PRODUCT, Page.CART, Page.SEARCH, Page.POST_PURCHASE})
 
 @dataclass(frozen=True)
 class Plan:
-    """How one answer is made: the page's purpose, the strategy's name in the answer, weights by algorithm."""
+    """How one answer is made.
+
+    Parameters
+    ----------
+    purpose : Purpose
+        The page's purpose.
+    strategy : str
+        Its name in the answer.
+    weights : mapping of str to float
+        Weights by algorithm.
+    hybrid : float
+        Weight of the learned hybrid of the page's context, if there is one.
+    """
 
     purpose: Purpose
     strategy: str
     weights: Mapping[str, float]
+    hybrid: float = 0.0
 
 
-def choose(page: Page, weights: Mapping[str, float], evidence: float) -> Plan:
+def choose(page: Page, weights: Mapping[str, float], evidence: float, rebuy_rate: float = 0.0) -> Plan:
     """Choose algorithms and their weights.
 
     Parameters
@@ -114,15 +149,18 @@ def choose(page: Page, weights: Mapping[str, float], evidence: float) -> Plan:
         The weights in the database.
     evidence : float
         How much is known of the shopper, in views.
+    rebuy_rate : float
+        Share of the pairs of customer and bought product that were bought again.
     """
     purpose = PURPOSES[page]
     if purpose.bought:
-        return Plan(purpose, purpose.strategy, dict(purpose.base))
+        return Plan(purpose, purpose.strategy, dict(purpose.base), purpose.trust if rebuy_rate >= REBUYS else 0.0)
     seen = max(evidence, ANCHOR_EVIDENCE) if page in ANCHORED else evidence
     share = seen / (seen + EVIDENCE_HALF)
     personal = _normalised(_of_page(purpose, weights))
     blended = _mixed((personal, share), (COLD, 1.0 - share), (FILLERS, FILL))
-    return Plan(purpose, purpose.strategy if share >= COLD_BELOW else "cold_start", blended)
+    strategy = purpose.strategy if share >= COLD_BELOW else "cold_start"
+    return Plan(purpose, strategy, blended, purpose.trust * share)
 
 
 def _of_page(purpose: Purpose, weights: Mapping[str, float]) -> dict[str, float]:

@@ -1,21 +1,26 @@
 """Training, as a process of its own: `python -m services.recommendation.train`.
 
-Reads everything, measures on the last days whether the hybrid beats best-sellers, trains on all data, checks the
-result, and stores it as the new active version.
+Reads everything, learns the hybrids on the last tenth of the time and examines them there beside best-sellers, trains
+on all data, checks the result, and stores it as the new active version.
 """
 
 import resource
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from services.recommendation.algorithms.base import Shopper
+from services.recommendation.algorithms.registry import default_algorithms
 from services.recommendation.bundle import Bundle, dump
-from services.recommendation.holdout import evaluate, shopper_of
+from services.recommendation.hybrid.candidates import Candidates
+from services.recommendation.hybrid.contexts import NOTHING, Pasts
+from services.recommendation.hybrid.hybrid import opinions
+from services.recommendation.hybrid.training import learn_hybrids
 from services.recommendation.learning import Lesson, prepare
 from services.recommendation.model import Model, train
 from shared.config import Settings
@@ -29,8 +34,8 @@ from shared.jobs import ProgressReporter, job_main
 KIND = "recommender"
 KEPT_VERSIONS = 3
 CHECKED_SHOPPERS = 20
-EVALUATION = (0.15, 0.45)
-TRAINING = (0.45, 0.9)
+LEARNING = (0.15, 0.55)
+TRAINING = (0.55, 0.9)
 """Shares of the whole progress."""
 
 
@@ -60,13 +65,18 @@ def run(database: Database, reporter: ProgressReporter, threads: int) -> dict[st
     if not len(lesson.product_keys):
         raise FailedPrecondition("there is nothing to train on yet: add products first")
     read_seconds = time.perf_counter() - started
-    quality = evaluate(lesson.interactions, _stages(reporter, "evaluating", *EVALUATION), threads=threads)
-    model = train(lesson.interactions, None, _stages(reporter, "training", *TRAINING), threads=threads)
+    learning = _stages(reporter, "learning", *LEARNING)
+    outcome = learn_hybrids(lesson.interactions, default_algorithms, learning, threads=threads)
+    data = replace(lesson.interactions, kind_weights=outcome.kind_weights)
+    model = train(data, default_algorithms(), _stages(reporter, "training", *TRAINING), threads=threads)
+    model = replace(model, learned=outcome.learned)
     reporter.report("checking", TRAINING[1])
     check(model, lesson)
     reporter.report("storing", 0.95)
     facts = model.metadata | {
-        "evaluation": quality,
+        "evaluation": outcome.reports,
+        "rebuy_rate": round(outcome.learned.rebuy_rate, 4),
+        "kind_weights": [round(float(weight), 4) for weight in outcome.kind_weights],
         "read_seconds": round(read_seconds, 2),
         "seconds": round(time.perf_counter() - started, 2),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
@@ -78,9 +88,9 @@ def run(database: Database, reporter: ProgressReporter, threads: int) -> dict[st
 def check(model: Model, lesson: Lesson) -> None:
     """Raise SelfCheckFailed when scores are not finite, or nobody gets a list."""
     data = lesson.interactions
-    everything = np.ones(len(data.customers), dtype=bool)
     some = np.unique(data.customers)[:CHECKED_SHOPPERS].tolist()
-    shoppers = [shopper_of(data, everything, customer, data.now) for customer in some]
+    pasts = Pasts(data)
+    shoppers = [pasts.shopper(customer, data.now + 1) for customer in some]
     scored = [model.scores(shopper) for shopper in (Shopper(data.now), *shoppers)]
     for scores in scored:
         bad = [name for name, values in scores.items() if not np.isfinite(values).all()]
@@ -88,6 +98,17 @@ def check(model: Model, lesson: Lesson) -> None:
             raise SelfCheckFailed(f"the trained model has scores that are not finite: {', '.join(bad)}")
     if some and not any(values.any() for scores in scored for values in scores.values()):
         raise SelfCheckFailed("the trained model recommends nothing to anybody")
+    _check_hybrids(model, shoppers)
+
+
+def _check_hybrids(model: Model, shoppers: list[Shopper]) -> None:
+    """Raise SelfCheckFailed when a hybrid gives values that are not finite."""
+    for context, hybrid in model.learned.hybrids.items():
+        scores = opinions(model.algorithms, hybrid.algorithms, shoppers)
+        candidates = Candidates.of(scores, [NOTHING] * len(shoppers), hybrid.depth)
+        values = hybrid.values(candidates, shoppers, model.learned.facts[hybrid.target])
+        if not np.isfinite(values).all():
+            raise SelfCheckFailed(f"the trained hybrid for {context} gives values that are not finite")
 
 
 def _stages(reporter: ProgressReporter, verb: str, begin: float, end: float) -> Callable[[str, int, int], None]:

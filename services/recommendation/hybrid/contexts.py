@@ -4,7 +4,6 @@ A question puts the shopper where the page will put them: with what was known at
 without the products that the page does not show.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -77,7 +76,7 @@ class Later:
         split = latest_span(data)
         self.known = replace(data.where(split.known), now=split.now)
         self._held = data.where(split.held)
-        self._pasts = _Pasts(data)
+        self._pasts = Pasts(data)
         self._askable: Mask = products_of(self.known) > 0
         self._seed = seed
 
@@ -137,7 +136,7 @@ class Later:
         return np.random.default_rng(self._seed).permutation(numbers)[:most].astype(np.int64)
 
 
-class _Pasts:
+class Pasts:
     """What every customer did before any moment."""
 
     def __init__(self, data: Interactions) -> None:
@@ -160,11 +159,6 @@ class _Pasts:
         history = {name: getattr(self._data, name)[before] for name in FIELDS}
         groups = groups_of(self._data, customer)
         return Shopper(now=moment, session=session, current=current, cart=cart, groups=groups, **history)
-
-
-def count(rounds: Sequence[Round]) -> int:
-    """Return the number of shoppers in all."""
-    return sum(map(len, rounds))
 
 
 def _without(rows: Rows, excluded: Rows) -> Rows:

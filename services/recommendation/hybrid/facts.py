@@ -51,6 +51,11 @@ class ProductFacts:
         gaps = _gaps(data, wanted) if timed else np.full(data.n_products, USUAL_GAP_DAYS)
         return cls(np.stack([*columns, gaps], axis=1).astype(np.float32))
 
+    def require(self, n_products: int) -> None:
+        """Raise ValueError if these are not the facts of so many products."""
+        if self.values.shape != (n_products, len(NAMES)):
+            raise ValueError(f"facts: must have shape ({n_products}, {len(NAMES)}), got {self.values.shape}")
+
     @property
     def gap(self) -> FloatArray:
         """Days between events of one customer with the product, shape (n_products,)."""

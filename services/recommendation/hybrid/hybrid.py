@@ -42,6 +42,14 @@ class Recipe:
     seed: int = 0
 
 
+class Scoring(Protocol):
+    """What has opinions: an algorithm, or one seen through something else."""
+
+    def score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
+        """Return scores of shape (n_shoppers, n_products), as `Algorithm.score_many` gives them."""
+        ...
+
+
 class Combination(Protocol):
     """A way to order candidates."""
 
@@ -64,8 +72,12 @@ class Fusion:
     """Weight of an algorithm that has none at the start."""
 
     def values(self, candidates: Candidates, shoppers: Sequence[Shopper], known: ProductFacts) -> FloatArray:
+        return self.by_ranks(candidates.ranks)
+
+    def by_ranks(self, ranks: FloatArray) -> FloatArray:
+        """Return values by the ranks with each algorithm, shape (n_candidates, n_algorithms)."""
         weights = np.array([max(DEFAULT_WEIGHTS.get(name, 0.0), self.least) for name in self.algorithms])
-        values: FloatArray = (weights / (self.flatness + candidates.ranks)).sum(axis=1).astype(np.float32)
+        values: FloatArray = (weights / (self.flatness + ranks)).sum(axis=1).astype(np.float32)
         return values
 
 
@@ -95,6 +107,11 @@ class Hybrid:
         """The trees, ready to judge."""
         return Trees(self.trees)
 
+    def require_loadable(self) -> None:
+        """Raise ValueError if the trees are none or judge other features than those of today."""
+        if self.ordering.features != features.names(self.algorithms):
+            raise ValueError("hybrid: the trees judge other features than this Quintet knows")
+
     def values(self, candidates: Candidates, shoppers: Sequence[Shopper], known: ProductFacts) -> FloatArray:
         """Return the value of each candidate, shape (n_candidates,): comparable within one shopper."""
         table = features.table(candidates, Histories.of(shoppers), known, self.target)
@@ -102,7 +119,7 @@ class Hybrid:
 
 
 def opinions(
-    algorithms: Mapping[str, Algorithm], names: Sequence[str], shoppers: Sequence[Shopper]
+    algorithms: Mapping[str, Scoring], names: Sequence[str], shoppers: Sequence[Shopper]
 ) -> dict[str, FloatArray]:
     """Return what the named algorithms say, each of shape (n_shoppers, n_products).
 
@@ -115,7 +132,7 @@ def opinions(
     }
 
 
-def opinion_names(algorithms: Mapping[str, Algorithm]) -> tuple[str, ...]:
+def opinion_names(algorithms: Mapping[str, Scoring]) -> tuple[str, ...]:
     """Return the opinions that a hybrid of these algorithms takes into account."""
     return (*algorithms, *(name + LAST for name in OF_LAST if name in algorithms))
 

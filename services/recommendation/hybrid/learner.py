@@ -88,12 +88,26 @@ def boost(lessons: Lessons, names: list[str], k: int, how: Boosting) -> str:
 
 
 class Trees:
-    """Grown trees, ready to judge."""
+    """Grown trees, ready to judge.
+
+    Raises
+    ------
+    ValueError
+        If `text` is not what `boost` gave.
+    """
 
     def __init__(self, text: str) -> None:
         import lightgbm
 
-        self._booster = lightgbm.Booster(model_str=text)
+        try:
+            self._booster = lightgbm.Booster(model_str=text)
+        except lightgbm.basic.LightGBMError as error:
+            raise ValueError(f"trees: not readable: {error}") from error
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the features, in their order."""
+        return list(self._booster.feature_name())
 
     def values(self, features: FloatArray, threads: int = 1) -> NDArray[np.float64]:
         """Return a value for each candidate, shape (n_candidates,): larger is better, comparable within a question."""

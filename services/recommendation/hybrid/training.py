@@ -1,0 +1,226 @@
+"""Learning the hybrids of a shop: on the last tenth of its time, from algorithms fitted on what was before.
+
+Each context is examined on a fifth of the customers, from whom nothing is learned, beside every algorithm alone and the
+fixed weights of the start. A hybrid that does no better than those is left out.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from services.recommendation.algorithms.arrays import FloatArray, Mask
+from services.recommendation.algorithms.base import Algorithm, Interactions, Kind, Shopper
+from services.recommendation.evaluation.protocols import rebuys
+from services.recommendation.evaluation.question import Question
+from services.recommendation.hybrid.behaviours import learn_kind_weights
+from services.recommendation.hybrid.candidates import Candidates
+from services.recommendation.hybrid.contexts import NOTHING, Context, Later, Round
+from services.recommendation.hybrid.exam import Exam, Sheet, report
+from services.recommendation.hybrid.facts import ProductFacts
+from services.recommendation.hybrid.hybrid import (
+    Hybrid,
+    Recipe,
+    Scoring,
+    grow,
+    lessons,
+    opinion_names,
+    opinions,
+    together,
+)
+from services.recommendation.hybrid.learned import Learned
+from services.recommendation.hybrid.learner import Lessons
+from services.recommendation.hybrid.quintet import has_a_say
+from services.recommendation.model import Model, Progress, train
+from services.recommendation.salience import salience_of
+
+FEWEST_QUESTIONS = 100
+"""Questions of a context below which nothing is learned for it."""
+FEWEST_EXAMINED = 20
+"""Questions below which nothing is said of a context: chance would speak."""
+MOST_QUESTIONS = 4000
+MOST_CELLS = 2**28
+"""Shoppers asked for a context, and scores of one algorithm for it: they bound the time."""
+EXAMINED = 5
+"""One customer of so many examines."""
+TOLD = frozenset({"complementary"})
+"""Algorithms that know the answers: the relations were found in all orders, those that are asked for among them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of learning.
+
+    Parameters
+    ----------
+    learned : Learned
+        With the facts of all products.
+    kind_weights : ndarray of shape (3,), float32
+        How much an event says about taste, by `Kind`.
+    reports : dict
+        By context, JSON-able: `learned` (whether there is a hybrid), `questions` it learned from, `examined` questions,
+        `best` (the algorithm best alone), and recall and NDCG at 20 of the hybrid in use (the fixed weights where none
+        was learned), of the best, of popularity and of the fixed weights. Without those of which nothing can be said.
+    """
+
+    learned: Learned
+    kind_weights: FloatArray
+    reports: dict[str, dict[str, Any]]
+
+
+def learn_hybrids(
+    data: Interactions,
+    algorithms: Callable[[], list[Algorithm]],
+    progress: Progress,
+    *,
+    threads: int,
+    recipe: Recipe | None = None,
+) -> Outcome:
+    """Learn a hybrid for each context that has enough to learn from.
+
+    Parameters
+    ----------
+    data : Interactions
+        Everything there is.
+    algorithms : callable
+        Makes the algorithms, unfitted.
+    progress : callable
+        As `train` takes it.
+    threads : int
+        At least 1.
+    """
+    rebuy_rate = rebuys(data, Kind.PURCHASE)
+    if not len(data.customers):
+        return Outcome(Learned(), data.kind_weights, {})
+    recipe = recipe or Recipe()
+    recipe = replace(recipe, boosting=replace(recipe.boosting, threads=threads))
+    rounds, known = _asked(data, recipe.seed, threads)
+    if not rounds:
+        return Outcome(Learned(rebuy_rate=rebuy_rate), known.kind_weights, {})
+    chosen = [each for each in algorithms() if each.name not in TOLD and has_a_say(each, known)]
+    steps = len(chosen) + len(rounds)
+    model = train(known, chosen, lambda stage, done, _: progress(stage, done, steps), threads=threads)
+    hybrids: dict[Context, Hybrid] = {}
+    reports: dict[str, dict[str, Any]] = {}
+    school = _School(model, known, recipe)
+    with threadpool_limits(limits=threads):
+        for number, asked in enumerate(rounds):
+            progress(f"hybrid for {' and '.join(asked.asked)}", len(chosen) + number, steps)
+            for context, course in school.courses(asked).items():
+                hybrid, found = course.result()
+                hybrids |= {context: hybrid} if hybrid else {}
+                reports |= {context.value: found} if found else {}
+    targets = {hybrid.target for hybrid in hybrids.values()}
+    facts = {target: ProductFacts.of(data, target, timed=True) for target in targets}
+    return Outcome(Learned(hybrids, facts, rebuy_rate), known.kind_weights, reports)
+
+
+def _asked(data: Interactions, seed: int, threads: int) -> tuple[list[Round], Interactions]:
+    """Return what is worth asking, and what was known before, with learned weights of the kinds of events."""
+    later = Later(data, seed)
+    most = min(MOST_QUESTIONS, max(1, MOST_CELLS // data.n_products))
+    rounds = [later.of_customers(most), later.of_baskets(most), later.of_sessions(most)]
+    with threadpool_limits(limits=threads):
+        weights = learn_kind_weights(later.known, _answerable(rounds[0].asked[Context.DISCOVERY]))
+    worthwhile = [
+        asked
+        for asked in rounds
+        if any(len(_answerable(questions)) >= FEWEST_EXAMINED for questions in asked.asked.values())
+    ]
+    return worthwhile, replace(later.known, kind_weights=weights)
+
+
+class _Salient:
+    """Likeness times how much a product is asked for, as the content algorithm answers when it serves."""
+
+    def __init__(self, content: Scoring, salience: FloatArray) -> None:
+        self._content = content
+        self._salience = salience
+
+    def score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
+        return self._content.score_many(shoppers) * self._salience
+
+
+class _School:
+    """Algorithms fitted on what was known, and the courses over their opinions."""
+
+    def __init__(self, model: Model, known: Interactions, recipe: Recipe) -> None:
+        self._scorings: dict[str, Scoring] = {**model.algorithms}
+        if "content" in self._scorings:
+            salience = salience_of(model.algorithms.get("popular"), model.n_products)
+            self._scorings["content"] = _Salient(self._scorings["content"], salience)
+        self._names = opinion_names(self._scorings)
+        self._known = known
+        self._recipe = recipe
+        self._rng = np.random.default_rng(recipe.seed)
+        self._examiners: Mask = self._rng.permutation(known.n_customers) % EXAMINED == 0
+
+    def courses(self, asked: Round) -> "dict[Context, _Course]":
+        """Return for each context what can be learned and examined."""
+        facts = ProductFacts.of(self._known, asked.target, timed=True)
+        courses = {
+            context: _Course(questions, self._names, facts, asked.target, self._recipe)
+            for context, questions in asked.asked.items()
+        }
+        size = together(self._known.n_products)
+        for start in range(0, len(asked), size):
+            scores = opinions(self._scorings, self._names, asked.shoppers(start, start + size))
+            for course in courses.values():
+                course.take(scores, slice(start, start + size), self._examiners, self._rng)
+        return courses
+
+
+class _Course:
+    """One context: the questions to learn from, and the exam."""
+
+    def __init__(
+        self, questions: list[Question], names: tuple[str, ...], facts: ProductFacts, target: Kind, recipe: Recipe
+    ) -> None:
+        self._questions = questions
+        self._names = names
+        self._facts = facts
+        self._target = target
+        self._recipe = recipe
+        self._learns = len(_answerable(questions)) >= FEWEST_QUESTIONS
+        self._lessons: list[Lessons] = []
+        self._exam = Exam(names)
+
+    def take(self, scores: dict[str, FloatArray], part: slice, examiners: Mask, rng: np.random.Generator) -> None:
+        """Take in some of the questions with the scores of their shoppers; excluded products lose theirs."""
+        batch = self._questions[part]
+        candidates = Candidates.of(scores, [question.excluded for question in batch], self._recipe.depth)
+        examining = examiners[[question.customer for question in batch]] | (not self._learns)
+        answerable = np.array([len(question.targets) > 0 for question in batch])
+        places = np.flatnonzero(examining & answerable)
+        self._exam.add(Sheet.of(candidates, batch, places, self._facts, self._target))
+        if self._learns:
+            taught = [
+                replace(question, targets=NOTHING) if examines else question
+                for question, examines in zip(batch, examining.tolist(), strict=True)
+            ]
+            self._lessons.append(lessons(candidates, taught, self._facts, self._target, self._recipe, rng))
+
+    def result(self) -> tuple[Hybrid | None, dict[str, Any]]:
+        """Return what was learned, if it is better than fixed weights, and the report; {} for nothing to say."""
+        if len(self._exam) < FEWEST_EXAMINED:
+            return None, {}
+        grown = grow(self._lessons, self._names, self._target, self._recipe)
+        fixed, alone = self._exam.of_fixed_weights(self._recipe.depth), self._exam.of_algorithms()
+        learned = self._exam.of_hybrid(grown) if isinstance(grown, Hybrid) else fixed
+        better = float(learned["ndcg"].mean()) > float(fixed["ndcg"].mean())
+        best = max(alone, key=lambda name: float(alone[name]["ndcg"].mean()))
+        found = {"hybrid": learned if better else fixed, "best": alone[best]}
+        found |= {"popular": alone["popular"]} if "popular" in alone else {}
+        facts = {
+            "learned": better,
+            "questions": sum(int((part.sizes > 0).sum()) for part in self._lessons),
+            "examined": len(self._exam),
+            "best": best,
+        }
+        return (grown if better and isinstance(grown, Hybrid) else None), facts | report(found | {"fixed": fixed})
+
+
+def _answerable(questions: Sequence[Question]) -> list[Question]:
+    return [question for question in questions if len(question.targets)]
