@@ -18,6 +18,9 @@ MARKS = {Role.OWN: "o", Role.PART: "o", Role.BASELINE: "o", Role.UNTUNED: "D", R
 WEAKEST = 0.25
 """Weaker than this share of the best is left out of the picture of an evaluation, but not of its table."""
 
+LEFT = 0.5
+"""Where the overview begins; what lies farther left is an arrow there."""
+
 
 def draw_overview(measured: Sequence[Comparison], path: Path) -> None:
     """Draw every metric that something is asked of as a share of what was to be reached."""
@@ -63,7 +66,10 @@ def _share(panel: Any, check: Check, place: int) -> None:
     own = check.own
     if check.baseline:
         value = check.baseline.metrics[check.metric].value / scale
-        panel.plot([value], [place], "o", color=COLOURS[Role.BASELINE], markersize=6, zorder=2)
+        far = value < LEFT
+        panel.plot(
+            [max(value, LEFT)], [place], "<" if far else "o", color=COLOURS[Role.BASELINE], markersize=6, zorder=2
+        )
     if check.known:
         value = check.known.metrics[check.metric] / scale
         panel.plot([value], [place], "D", color=COLOURS[Role.PUBLISHED], markersize=6, zorder=3)
