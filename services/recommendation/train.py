@@ -1,7 +1,7 @@
 """Training, as a process of its own: `python -m services.recommendation.train`.
 
 Reads everything, learns the hybrids on the last tenth of the time and examines them there beside best-sellers, trains
-on all data, checks the result, and stores it as the new active version.
+on all data, with the parameters that tuning chose, checks the result, and stores it as the new active version.
 """
 
 import resource
@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from services.recommendation.algorithms.base import Shopper
-from services.recommendation.algorithms.registry import default_algorithms
 from services.recommendation.bundle import Bundle, dump
 from services.recommendation.hybrid.candidates import Candidates
 from services.recommendation.hybrid.contexts import NOTHING, Pasts
@@ -23,6 +23,7 @@ from services.recommendation.hybrid.hybrid import opinions
 from services.recommendation.hybrid.training import learn_hybrids
 from services.recommendation.learning import Lesson, prepare
 from services.recommendation.model import Model, train
+from services.recommendation.tuning.parameters import changed, read_tuned, tuned_algorithms
 from shared.config import Settings
 from shared.db import models
 from shared.db.engine import Database
@@ -61,20 +62,23 @@ def run(database: Database, reporter: ProgressReporter, threads: int) -> dict[st
     """Train on the data of `database`, store the new version there and return what came of it."""
     started = time.perf_counter()
     reporter.report("reading", 0.0)
+    with database.read() as connection:
+        algorithms = partial(tuned_algorithms, read_tuned(connection))
     lesson = prepare(read_training_data(database))
     if not len(lesson.product_keys):
         raise FailedPrecondition("there is nothing to train on yet: add products first")
     read_seconds = time.perf_counter() - started
     learning = _stages(reporter, "learning", *LEARNING)
-    outcome = learn_hybrids(lesson.interactions, default_algorithms, learning, threads=threads)
+    outcome = learn_hybrids(lesson.interactions, algorithms, learning, threads=threads)
     data = replace(lesson.interactions, kind_weights=outcome.kind_weights)
-    model = train(data, default_algorithms(), _stages(reporter, "training", *TRAINING), threads=threads)
+    model = train(data, algorithms(), _stages(reporter, "training", *TRAINING), threads=threads)
     model = replace(model, learned=outcome.learned)
     reporter.report("checking", TRAINING[1])
     check(model, lesson)
     reporter.report("storing", 0.95)
     facts = model.metadata | {
         "evaluation": outcome.reports,
+        "tuned": changed(model.algorithms.values()),
         "rebuy_rate": round(outcome.learned.rebuy_rate, 4),
         "kind_weights": [round(float(weight), 4) for weight in outcome.kind_weights],
         "read_seconds": round(read_seconds, 2),

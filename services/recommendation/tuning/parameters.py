@@ -1,6 +1,6 @@
 """Algorithms with the parameters that tuning chose."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -28,7 +28,7 @@ def tuned_algorithms(
     return [_configured(each, params.get(each.name, {})) for each in classes]
 
 
-def changed(algorithms: list[Algorithm]) -> dict[str, dict[str, Any]]:
+def changed(algorithms: Iterable[Algorithm]) -> dict[str, dict[str, Any]]:
     """Return by algorithm the parameters that are not the defaults."""
     found = {each.name: _different(each) for each in algorithms}
     return {name: params for name, params in found.items() if params}
