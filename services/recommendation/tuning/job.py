@@ -87,18 +87,20 @@ class _Campaign:
         self._request = request
         self._data = data
         self._events = len(data.interactions)
+        self._most = request.trials or DEFAULT_TRIALS
         self._until = started + 60.0 * request.minutes if request.minutes else math.inf
         with database.read() as connection:
             self._before = tuning.all_tuned(connection)
 
     def is_due(self, algorithm: str) -> bool:
-        """Return whether an algorithm is to be tuned, now that there is so much data."""
+        """Return whether an algorithm is to be tuned: always, or where data has changed or time had run out."""
         before = self._before.get(algorithm)
         if not self._request.only_if_changed:
             return True
         if before is None:
             return self._events > 0
-        return abs(self._events - before.events) >= ENOUGH_CHANGE * before.events
+        cut_off = not before.evidence.get("search_finished", True) and before.evidence["trials"] < self._most
+        return cut_off or abs(self._events - before.events) >= ENOUGH_CHANGE * before.events
 
     def outcomes(self, due: Sequence[type[Algorithm]], say: Progress) -> Iterator[tuple[str, Outcome | None]]:
         """Tune algorithms, put what is decided on each in force, and yield it."""
@@ -106,7 +108,7 @@ class _Campaign:
             return
         store = DatabaseStore(self._database)
         store.forget_old()
-        tuner = Tuner(store, self._request.trials or DEFAULT_TRIALS)
+        tuner = Tuner(store, self._most)
         in_force = {name: tuned.params for name, tuned in self._before.items()}
         left = self._until - time.monotonic()
         for algorithm, outcome in tuner.tune_all(due, Material.of(self._data), say, seconds=left, in_force=in_force):

@@ -1,5 +1,6 @@
 """What there is to tune on, and which questions suit an algorithm."""
 
+import time
 from dataclasses import replace
 from typing import Self
 
@@ -7,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from services.recommendation.algorithms.arrays import Rows, as_csr
-from services.recommendation.algorithms.interactions import Interactions, Kind
+from services.recommendation.algorithms.interactions import DAY, Interactions, Kind
 from services.recommendation.evaluation.protocols import excludes_seen, strongest_kind
 from services.recommendation.evaluation.question import Protocol, Task
 from services.recommendation.learning import prepare
@@ -40,11 +41,18 @@ class Material:
 
     @classmethod
     def of(cls, data: TrainingData) -> Self:
-        """Return the material of a database. What was found to be bought together is not known: answers are in it."""
-        interactions = prepare(data).interactions
-        nothing = as_csr(sp.csr_array((interactions.n_products, interactions.n_products), dtype=np.float32))
-        sessions = np.unique(data.interactions.sessions, return_inverse=True)[1]
-        return cls(replace(interactions, complementary=nothing), sessions.astype(np.int32))
+        """Return the material of a database.
+
+        What was found to be bought together is not known: answers are in it. Today's events are left out, where there
+        are others, so that a tuning which is cut off finds the same data when it goes on the same day.
+        """
+        everything = prepare(data).interactions
+        sessions = np.unique(data.interactions.sessions, return_inverse=True)[1].astype(np.int32)
+        nothing = as_csr(sp.csr_array((everything.n_products, everything.n_products), dtype=np.float32))
+        kept = everything.times < int(time.time()) // DAY * DAY
+        kept |= not kept.any()
+        now = int(everything.times[kept].max(initial=0)) or everything.now
+        return cls(replace(everything.where(kept), now=min(now, everything.now), complementary=nothing), sessions[kept])
 
     def protocol(self, algorithm: str) -> Protocol:
         """Return what an algorithm is asked.

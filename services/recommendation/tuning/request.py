@@ -24,7 +24,7 @@ class TuningRequest:
     minutes : float
         Time for it; 0 for no limit.
     only_if_changed : bool
-        Leave out what was decided on nearly as many interactions as there are now.
+        Leave out what was decided, after a whole search, on nearly as many interactions as there are now.
     """
 
     algorithms: tuple[str, ...] = ()

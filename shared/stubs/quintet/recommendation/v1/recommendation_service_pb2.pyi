@@ -143,7 +143,9 @@ class TuneAlgorithmsRequest(_message.Message):
     max_minutes: _builtins.float
     """Minutes in which trials may be made; a trial that was begun is ended. 0 means no limit."""
     only_if_changed: _builtins.bool
-    """Leave out algorithms that were decided on when there were nearly (within a fifth) as many interactions as now."""
+    """Leave out algorithms that were decided on, with time for all trials, when there were nearly (within a fifth) as many
+    interactions as now.
+    """
     @_builtins.property
     def algorithms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the algorithms; empty means all that have something to tune."""
