@@ -20,6 +20,8 @@ PLACES = 20
 """Places of the lists that are measured."""
 MOST_QUESTIONS = 2000
 """Questions asked, at most."""
+WEIGHED = (Protocol.TOP_N_DISCOVERY,)
+"""Protocols for which it is learned first how much each kind of event says: what they ask of goes by tastes."""
 SEED = 0
 
 
@@ -42,8 +44,10 @@ class Yardstick:
 
     def __init__(self, task: Task) -> None:
         inner, asked = validation(task, SEED, MOST_QUESTIONS)
-        weights = learn_kind_weights(inner.train, asked)
-        self._task = replace(inner, train=replace(inner.train, kind_weights=weights))
+        if task.protocol in WEIGHED:
+            weights = learn_kind_weights(inner.train, asked)
+            inner = replace(inner, train=replace(inner.train, kind_weights=weights))
+        self._task = inner
         self._asked = asked
         self.protocol: Protocol = task.protocol
         self.target = task.target
