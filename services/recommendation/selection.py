@@ -89,7 +89,11 @@ PURPOSES: Mapping[Page, Purpose] = {
         Context.SESSION,
         trust=2.0,
         base={"similar": 0.5, "complementary": 0.3},
-        emphasis={"transitions": 3.0, "session_knn": 2.0, "matrix_factorization": 0.5, "ease": 0.5},
+        emphasis={
+            "transitions": 3.0,
+            "session_knn": 2.0,
+            **dict.fromkeys(("matrix_factorization", "ease", "graph_filter", "customer_knn"), 0.5),
+        },
         seen=0.6,
     ),
     Page.CATEGORY: Purpose("category", Context.DISCOVERY, 4.0, base={"popular_in_group": 0.05, "new_arrivals": 0.05}),

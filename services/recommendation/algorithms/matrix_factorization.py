@@ -10,13 +10,13 @@ from services.recommendation.algorithms.arrays import FloatArray, Rows, as_csr
 from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper
 from services.recommendation.algorithms.checks import require_fraction, require_positive
 from services.recommendation.algorithms.factors import ROUNDING, right_vectors, without_rounding
+from services.recommendation.algorithms.modelled import Modelled
 from services.recommendation.algorithms.reasons import strongest
 from services.recommendation.algorithms.sparse import scaled, stacked
-from services.recommendation.algorithms.taste import Tasting
 
 
 @dataclass(eq=False)
-class MatrixFactorization(Tasting):
+class MatrixFactorization(Modelled):
     """Truncated singular value decomposition of the preference matrix, popularity damped before.
 
     With columns scaled by popularity^−damping and V the leading right singular vectors, a shopper x scores x V Vᵀ:
@@ -35,18 +35,14 @@ class MatrixFactorization(Tasting):
     name: ClassVar[str] = "matrix_factorization"
     factors: FloatArray = field(init=False, repr=False)
     """Learned: ndarray of shape (n_kept, embedding_size), float32: V."""
-    kept: Rows = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_kept,), int32: product row of each factor row."""
-    slots: Rows = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_products,), int32: factor row of each product, -1 for none."""
     scale: FloatArray = field(init=False, repr=False)
     """Learned: ndarray of shape (n_kept,), float32: popularity^−damping."""
 
-    embedding_size: int = 64
+    embedding_size: int = 128
     """Dimensions of the taste space; lowered where the data has fewer."""
-    damping: float = 0.0
+    damping: float = 0.2
     """Exponent by which popular products are scaled down, 0 (plain PureSVD) to 1."""
-    min_customers: int = 3
+    min_customers: int = 2
     """Products with fewer customers get no factors: they would be noise."""
     half_life_days: float = 60.0
     """Time after which an event counts half, in days."""
@@ -63,24 +59,18 @@ class MatrixFactorization(Tasting):
     def _fit(self, data: Interactions) -> None:
         x = self._learn_preferences(data)
         customers = np.bincount(x.indices, minlength=data.n_products)
-        self.kept = np.flatnonzero(customers >= self.min_customers).astype(np.int32)
-        self.slots = np.full(data.n_products, -1, dtype=np.int32)
-        self.slots[self.kept] = np.arange(len(self.kept))
+        self._keep(np.flatnonzero(customers >= self.min_customers).astype(np.int32), data.n_products)
         self.scale = (customers[self.kept] ** -self.damping).astype(np.float32)
         damped = scaled(as_csr(x[:, self.kept]), columns=self.scale)
         self.factors = right_vectors(damped, self.embedding_size, self.seed)
 
     def _score(self, shopper: Shopper) -> FloatArray:
-        slots, values, _ = self._known(shopper)
-        scores = np.zeros(self.n_products, dtype=np.float32)
-        scores[self.kept] = without_rounding(self.factors @ (values @ self.factors[slots]))
+        scores: FloatArray = self._score_many([shopper])[0]
         return scores
 
     def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
         tastes = stacked([self._known(shopper)[:2] for shopper in shoppers], len(self.kept))
-        scores = np.zeros((len(shoppers), self.n_products), dtype=np.float32)
-        scores[:, self.kept] = without_rounding((tastes @ self.factors) @ self.factors.T)
-        return scores
+        return self._spread(without_rounding((tastes @ self.factors) @ self.factors.T))
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         slots, values, rows = self._known(shopper)
@@ -91,8 +81,6 @@ class MatrixFactorization(Tasting):
         return Reason(ReasonKind.FITS_YOUR_TASTE, strongest(rows, parts)) if parts.sum() >= ROUNDING else None
 
     def _known(self, shopper: Shopper) -> tuple[Rows, FloatArray, Rows]:
-        """Return the factor rows, scaled preferences and product rows of the shopper's products with factors."""
-        rows, values = self._evidence(shopper)
-        slots = self.slots[rows]
-        known = slots >= 0
-        return slots[known], values[known] * self.scale[slots[known]], rows[known]
+        """Return slots, scaled preferences and product rows of the shopper's products with factors."""
+        slots, values, rows = super()._known(shopper)
+        return slots, values * self.scale[slots], rows

@@ -22,7 +22,7 @@ class SessionKnn(Algorithm):
 
     Products of the running session weigh more the later they came; the `neighbours` most similar of the sampled
     recent sessions vote for their products, more if they share a late product, rare products more (IDF).
-    Without a running session the cart or else the latest purchase stands in.
+    Without a running session the cart or else the latest products of the history stand in.
 
     Source: Ludewig & Jannach, "Evaluation of session-based recommendation algorithms", UMAUI 2018,
     doi:10.1007/s11257-018-9209-6
@@ -35,15 +35,15 @@ class SessionKnn(Algorithm):
 
     name: ClassVar[str] = "session_knn"
 
-    neighbours: int = 500
+    neighbours: int = 300
     """Sessions that vote."""
     sample: int = 1000
     """Sessions looked at for each product of the running session, the most recent."""
-    max_session: int = 20
+    max_session: int = 30
     """Products of the running session that count, the latest."""
     max_sessions: int = 500_000
     """Sessions kept, the most recent."""
-    idf_weight: float = 0.1
+    idf_weight: float = 0.2
     """How much rare products gain: votes are multiplied by 1 + idf_weight · log(sessions / sessions with it)."""
 
     sessions: Csr = field(init=False, repr=False)
@@ -99,7 +99,7 @@ class SessionKnn(Algorithm):
 
 def _running(shopper: Shopper, max_session: int) -> Rows:
     rows = last_occurrences(np.concatenate([shopper.cart, shopper.present]))
-    return (rows if len(rows) else shopper.last_basket)[-max_session:]
+    return (rows if len(rows) else shopper.trail)[-max_session:]
 
 
 def _sessions(data: Interactions, max_sessions: int) -> Csr:

@@ -31,15 +31,15 @@ class Transitions(ItemToItem):
 
     window: int = 8
     """Longest distance within a session, in steps."""
-    basket_weight: float = 0.3
+    basket_weight: float = 2.0
     """Weight of one product leading to the next basket against one adjacent step in a session."""
-    top_k: int = 60
+    top_k: int = 300
     """Followers kept for each product."""
     source_power: float = 0.5
     """Exponent of the outgoing mass that a row is divided by, 0 to 1."""
-    target_power: float = 0.2
+    target_power: float = 0.3
     """Exponent of the popularity that a column is divided by, 0 to 1; larger leans towards rare products."""
-    fade: float = 0.9
+    fade: float = 0.8
     """Weight of each earlier step of the shopper against the next, 0 to 1; a purchase of many lines is one step."""
     last: int = 100
     """Products of the shopper that count, the latest."""

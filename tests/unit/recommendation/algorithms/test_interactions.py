@@ -57,3 +57,22 @@ def test_where_keeps_the_world_and_chooses_events():
     assert chosen.customers.tolist() == [1]
     assert chosen.products.tolist() == [0]
     assert chosen.category.tolist() == [5, 6, 7]
+
+
+def test_weights_of_kinds_are_part_of_the_data():
+    data = Interactions.of([0, 0], [0, 1], n_customers=1, n_products=2, now=10, kinds=[0, 2], kind_weights=[0.5, 1, 2])
+    assert data.weights(half_life_days=1).tolist() == [0.5, 2.0]
+    assert data.relative_weights.tolist() == [0.25, 0.5, 1.0]
+
+
+def test_data_of_one_kind_counts_one_whatever_its_weight():
+    data = Interactions.of([0], [0], n_customers=1, n_products=1, now=10, kinds=0)
+    assert data.relative_weights[0] == 1.0
+    nothing = Interactions.of(n_customers=1, n_products=1, now=10)
+    assert np.isfinite(nothing.relative_weights).all()
+
+
+@pytest.mark.parametrize("weights", [[1, 2], [1, -2, 3], [1, float("nan"), 3]])
+def test_weights_of_kinds_are_checked(weights):
+    with pytest.raises(ValueError, match="kind_weights"):
+        Interactions.of(n_customers=1, n_products=1, now=10, kind_weights=weights)

@@ -18,29 +18,23 @@ def test_ease_solves_the_ridge_problem_of_each_product():
     "column j of B is the ridge regression of product j on all the others"
     data = shop()
     x = evened(preferences(data, 120.0)).toarray().astype(np.float64)
-    weights = Ease(l2=7.0, top_k=30).fit(data).neighbours.toarray()
+    weights = Ease(l2=7.0).fit(data).weights.astype(np.float64)
     for j in (0, 11, 29):
         others = np.arange(30) != j
         a = x[:, others]
         solved = np.linalg.solve(a.T @ a + 7.0 * np.eye(29), a.T @ x[:, j])
-        np.testing.assert_allclose(weights[others, j], solved, atol=1e-4)
+        np.testing.assert_allclose(weights[others, j], solved, atol=1e-3)
         assert weights[j, j] == 0.0
-
-
-def test_ease_keeps_the_strongest_sources_of_each_target():
-    full = Ease(top_k=30).fit(shop()).neighbours.toarray()
-    cut = Ease(top_k=4).fit(shop()).neighbours.toarray()
-    assert (np.count_nonzero(cut, axis=0) == 4).all()
-    for j in range(30):
-        np.testing.assert_array_equal(np.sort(np.abs(cut[:, j]))[-4:], np.sort(np.abs(full[:, j]))[-4:])
 
 
 def test_ease_models_only_the_most_popular():
     data = shop()
     popular = set(most_popular(preferences(data, 120.0), 10).tolist())
-    weights = Ease(max_products=10).fit(data).neighbours
+    small = Ease(max_products=10).fit(data)
     assert len(popular) == 10
-    assert set(weights.indices.tolist()) == popular
+    assert set(small.kept.tolist()) == popular
+    scores = np.stack([small.score(shopper_of(data, customer)) for customer in range(40)])
+    assert set(np.flatnonzero(scores.any(axis=0)).tolist()) == popular
 
 
 def test_dense_and_sparse_gram_agree(monkeypatch):

@@ -108,11 +108,12 @@ def test_only_the_nearest_and_the_latest_sessions_vote():
     assert np.flatnonzero(SessionKnn(max_sessions=2).fit(data).score(browsing(0))).tolist() == [0, 2, 3]
 
 
-def test_the_cart_or_the_last_purchase_stands_in_for_a_session():
-    model = SessionKnn().fit(sessions([0, 1], [2, 3]))
+def test_the_cart_or_the_latest_products_stand_in_for_a_session():
+    model = SessionKnn(max_session=2).fit(sessions([0, 1], [2, 3], [4, 5]))
     assert model.score(browsing(cart=(2,)))[3] > 0
-    assert model.score(buyer((0, 5), (2, 1)))[3] > 0
-    assert model.score(buyer((0, 5), (2, 1)))[1] == 0.0
+    history = model.score(buyer((4, 9), (0, 5), (2, 1)))
+    assert history[3] > history[1] > 0
+    assert history[5] == 0.0
 
 
 def test_session_reason_names_the_shared_products():

@@ -73,3 +73,11 @@ def test_rows_above_are_named(shopper, n, row):
 def test_rows_below_are_named(shopper):
     with pytest.raises(ValueError, match="got -2"):
         replace(shopper, cart=np.array([-2], np.int32)).require_within(10)
+
+
+def test_weights_follow_the_kinds_they_are_given():
+    bought, browsed = buyer((1, 0)), browsing(2)
+    learned = np.float32([0.0, 0.5, 1.0])
+    assert bought.weights(10.0, learned)[1].tolist() == [1.0]
+    assert bought.weights(10.0)[1].tolist() == [5.0]
+    np.testing.assert_allclose(browsed.weights(10.0, learned)[1], [0.1])
