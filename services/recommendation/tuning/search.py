@@ -1,24 +1,28 @@
-"""The search: one parameter after the other, the others at the best found so far."""
+"""The search: one parameter after the other, step by step from the best found so far."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from shared.db.tuning import params_hash
 
 Params: TypeAlias = dict[str, Any]
 Space: TypeAlias = Mapping[str, tuple[Any, ...]]
+Search: TypeAlias = Generator[Params, float, None]
 
 
-def coordinate_search(space: Space, starts: Sequence[Params]) -> Generator[Params, float, None]:
-    """Propose parameters, none twice; send each one's value back. Ends when no single change is better.
+def coordinate_search(space: Space, starts: Sequence[Params]) -> Search:
+    """Propose parameters, none twice; send each one's value back. Ends when no step from the best is better.
 
-    Nothing is drawn by chance, so the same values lead to the same proposals: a search that was cut off is continued by
-    beginning it anew and answering from memory.
+    Each parameter in turn is moved up through its values, then down, the others staying at the best found so far, as
+    long as each step is better than the one before. Nothing is drawn by chance, so the same values lead to the same
+    proposals: a search that was cut off is continued by beginning it anew and answering from memory.
 
     Parameters
     ----------
     space : mapping of str to tuple
-        The values of each parameter, the parameters that matter most first.
+        The values of each parameter, ascending; the parameters that matter most first.
     starts : sequence of dict
         Parameters proposed first, at least one; the search goes on from the best of them.
 
@@ -27,24 +31,41 @@ def coordinate_search(space: Space, starts: Sequence[Params]) -> Generator[Param
     dict
         A value for each parameter.
     """
-    seen: set[str] = set()
-    best, reached = starts[0], float("-inf")
-    for start in _new(starts, seen):
-        value = yield start
-        best, reached = (start, value) if value > reached else (best, reached)
-    moved = True
-    while moved:
-        before = reached
-        for name, values in space.items():
-            for candidate in _new([{**best, name: value} for value in values], seen):
-                value = yield candidate
-                best, reached = (candidate, value) if value > reached else (best, reached)
-        moved = reached > before
+    climb = _Climb(space)
+    for start in starts:
+        yield from climb.step(start)
+    before = float("-inf")
+    while climb.reached > before:
+        before = climb.reached
+        for name in space:
+            yield from climb.along(name, up=True)
+            yield from climb.along(name, up=False)
 
 
-def _new(candidates: Sequence[Params], seen: set[str]) -> list[Params]:
-    """Return the candidates not seen yet, and count them as seen."""
-    fresh = {params_hash(candidate): candidate for candidate in candidates}
-    new = [candidate for key, candidate in fresh.items() if key not in seen]
-    seen.update(fresh)
-    return new
+@dataclass
+class _Climb:
+    """Where the search is."""
+
+    space: Space
+    best: Params = field(default_factory=dict)
+    reached: float = float("-inf")
+    known: dict[str, float] = field(default_factory=dict)
+
+    def along(self, name: str, *, up: bool) -> Search:
+        """Move one parameter as long as it gets better."""
+        values = self.space[name]
+        here = self.best[name]
+        ahead = values[bisect_right(values, here) :] if up else values[: bisect_left(values, here)][::-1]
+        for value in ahead:
+            candidate = {**self.best, name: value}
+            yield from self.step(candidate)
+            if self.best != candidate:
+                return
+
+    def step(self, candidate: Params) -> Search:
+        """Ask for the value of parameters unless it is known, and go there if it is better."""
+        key = params_hash(candidate)
+        if key not in self.known:
+            self.known[key] = yield candidate
+        if self.known[key] > self.reached or not self.best:
+            self.best, self.reached = candidate, self.known[key]

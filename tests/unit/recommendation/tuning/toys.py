@@ -17,7 +17,7 @@ class Toy(Algorithm):
     """Scores products of the shopper's own parity 1, the others `other`; best is an `other` below 1."""
 
     name: ClassVar[str] = "toy"
-    space: ClassVar[Mapping[str, tuple[Any, ...]]] = {"other": (4.0, 1.0, 0.0), "idle": (1, 2)}
+    space: ClassVar[Mapping[str, tuple[Any, ...]]] = {"other": (0.0, 1.0, 2.0, 4.0), "idle": (1, 2)}
     fits: ClassVar[int] = 0
     """How often one was fitted, in all."""
 
@@ -51,7 +51,7 @@ class Fragile(Toy):
     """Cannot be trained with all its parameters."""
 
     name: ClassVar[str] = "fragile"
-    space: ClassVar[Mapping[str, tuple[Any, ...]]] = {"other": (-1.0, 0.0)}
+    space: ClassVar[Mapping[str, tuple[Any, ...]]] = {"other": (-1.0, 0.0, 2.0)}
 
 
 @dataclass(eq=False)
