@@ -74,6 +74,11 @@ def test_jobs_by_the_coordinator(cluster: Cluster) -> None:
     optimized = run(cluster, "optimize", "--json")
     assert optimized.exit_code == 0, optimized.output
     assert sum(json.loads(optimized.stdout)["weights"].values()) == pytest.approx(1.0)
+    assert "unchanged" in json.loads(optimized.stdout)["tuning"]
+    tuned = run(cluster, "tune", "--algorithm", "popular", "--trials", "2", "--json")
+    assert tuned.exit_code == 0, tuned.output
+    assert list(json.loads(tuned.stdout)["algorithms"]) == ["popular"]
+    assert "popular" in run(cluster, "optimize").stdout
     trained = run(cluster, "train", "--json")
     assert trained.exit_code == 0, trained.output
     assert {"catalogue", "models", "customers"} <= json.loads(trained.stdout).keys()

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,7 +17,10 @@ from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray
 from services.recommendation.algorithms.interactions import Interactions, Kind
 from services.recommendation.algorithms.shopper import Shopper
 
-__all__ = ["Algorithm", "Interactions", "Kind", "NotFittedError", "Reason", "ReasonKind", "Shopper"]
+__all__ = ["Algorithm", "Interactions", "Kind", "NotFittedError", "Reason", "ReasonKind", "Shopper", "Space"]
+
+Space: TypeAlias = Mapping[str, tuple[Any, ...]]
+"""Values that tuning tries of configuration fields, ascending, the default among them; what matters most first."""
 
 
 class NotFittedError(RuntimeError):
@@ -65,8 +68,8 @@ class Algorithm(ABC):
     name: ClassVar[str]
     """Name in weights, logs and the contract."""
 
-    space: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
-    """Values that tuning tries for configuration fields, those that matter most first; empty where nothing is tuned."""
+    space: ClassVar[Space] = {}
+    """What tuning searches; empty where nothing is tuned."""
 
     def __post_init__(self) -> None:
         self._n_products: int | None = None

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from services.recommendation.algorithms.arrays import FloatArray, Rows
-from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper
+from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper, Space
 from services.recommendation.algorithms.checks import require_positive
 from services.recommendation.algorithms.reasons import strongest
 from services.recommendation.algorithms.taste import Tasting
@@ -30,6 +30,10 @@ class Content(Tasting):
     """
 
     name: ClassVar[str] = "content"
+    space: ClassVar[Space] = {
+        "half_life_days": (7.0, 15.0, 30.0, 60.0, 120.0),
+        "max_history": (20, 50, 100, 200),
+    }
 
     half_life_days: float = 30.0
     """Time after which an event counts half, in days."""

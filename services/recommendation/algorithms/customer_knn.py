@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Rows, as_csr
-from services.recommendation.algorithms.base import Interactions, Reason, Shopper
+from services.recommendation.algorithms.base import Interactions, Reason, Shopper, Space
 from services.recommendation.algorithms.checks import require_positive
 from services.recommendation.algorithms.reasons import from_sources, strongest
 from services.recommendation.algorithms.sparse import combine, scaled, stacked, top_k_rows
@@ -42,6 +42,10 @@ class CustomerKnn(Tasting):
     """
 
     name: ClassVar[str] = "customer_knn"
+    space: ClassVar[Space] = {
+        "neighbours": (25, 50, 100, 200, 400),
+        "half_life_days": (15.0, 30.0, 60.0, 120.0, 240.0),
+    }
 
     neighbours: int = 100
     """Customers that vote."""

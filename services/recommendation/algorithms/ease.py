@@ -9,7 +9,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Rows, as_csr
-from services.recommendation.algorithms.base import Interactions, Reason, Shopper
+from services.recommendation.algorithms.base import Interactions, Reason, Shopper, Space
 from services.recommendation.algorithms.checks import require_positive
 from services.recommendation.algorithms.modelled import Modelled
 from services.recommendation.algorithms.reasons import from_sources, strongest
@@ -39,6 +39,10 @@ class Ease(Modelled):
     """
 
     name: ClassVar[str] = "ease"
+    space: ClassVar[Space] = {
+        "l2": (50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0),
+        "half_life_days": (30.0, 60.0, 120.0, 240.0, 480.0),
+    }
 
     l2: float = 500.0
     """Ridge weight, in events (squares of preferences are 1 in the mean); larger leans towards popular products."""

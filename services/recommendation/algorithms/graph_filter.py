@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from services.recommendation.algorithms.arrays import FloatArray, as_csr
-from services.recommendation.algorithms.base import Interactions, Reason, Shopper
+from services.recommendation.algorithms.base import Interactions, Reason, Shopper, Space
 from services.recommendation.algorithms.checks import require_not_negative, require_positive
 from services.recommendation.algorithms.factors import ROUNDING, right_vectors, without_rounding
 from services.recommendation.algorithms.item_to_item import ItemToItem
@@ -34,6 +34,11 @@ class GraphFilter(Tasting, ItemToItem):
     """
 
     name: ClassVar[str] = "graph_filter"
+    space: ClassVar[Space] = {
+        "smooth": (0.0, 0.1, 0.2, 0.3, 0.5, 0.8),
+        "half_life_days": (30.0, 60.0, 120.0, 240.0, 480.0),
+        "top_k": (150, 300, 600),
+    }
 
     top_k: int = 300
     """Products that each product leads to, itself among them."""

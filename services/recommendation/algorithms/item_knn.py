@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from services.recommendation.algorithms.arrays import Csr, as_csr
-from services.recommendation.algorithms.base import Interactions
+from services.recommendation.algorithms.base import Interactions, Space
 from services.recommendation.algorithms.checks import require_fraction, require_positive
 from services.recommendation.algorithms.item_to_item import ItemToItem
 from services.recommendation.algorithms.sparse import evened, scaled, top_k_product, top_k_rows
@@ -31,6 +31,12 @@ class ItemKnn(Tasting, ItemToItem):
     """
 
     name: ClassVar[str] = "item_knn"
+    space: ClassVar[Space] = {
+        "shrink": (5.0, 10.0, 20.0, 50.0, 100.0),
+        "length_power": (0.0, 0.25, 0.5, 0.75, 1.0),
+        "half_life_days": (30.0, 60.0, 120.0, 240.0, 480.0),
+        "top_k": (100, 200, 400),
+    }
 
     top_k: int = 200
     """Neighbours kept for each product."""

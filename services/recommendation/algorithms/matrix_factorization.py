@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from services.recommendation.algorithms.arrays import FloatArray, Rows, as_csr
-from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper
+from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper, Space
 from services.recommendation.algorithms.checks import require_fraction, require_positive
 from services.recommendation.algorithms.factors import ROUNDING, right_vectors, without_rounding
 from services.recommendation.algorithms.modelled import Modelled
@@ -33,6 +33,11 @@ class MatrixFactorization(Modelled):
     """
 
     name: ClassVar[str] = "matrix_factorization"
+    space: ClassVar[Space] = {
+        "embedding_size": (32, 64, 128, 256),
+        "damping": (0.0, 0.1, 0.2, 0.3, 0.4),
+        "half_life_days": (15.0, 30.0, 60.0, 120.0, 240.0),
+    }
     factors: FloatArray = field(init=False, repr=False)
     """Learned: ndarray of shape (n_kept, embedding_size), float32: V."""
     scale: FloatArray = field(init=False, repr=False)

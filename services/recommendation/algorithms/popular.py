@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Longs, Rows, as_csr
-from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, ReasonKind, Shopper
+from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, ReasonKind, Shopper, Space
 from services.recommendation.algorithms.checks import require_positive
 from services.recommendation.algorithms.sparse import preferences
 
@@ -37,6 +37,9 @@ class Popular(Algorithm):
     """
 
     name: ClassVar[str] = "popular"
+    space: ClassVar[Space] = {
+        "half_life_days": (7.0, 15.0, 30.0, 60.0, 120.0),
+    }
 
     levels: tuple[Level, ...] = (("age",), ("region",), ("region", "age"))
     """Groups to draw on, the widest first; several names are taken together."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
-from services.recommendation.algorithms.base import Algorithm, Interactions, Kind, Reason, ReasonKind, Shopper
+from services.recommendation.algorithms.base import Algorithm, Interactions, Kind, Reason, ReasonKind, Shopper, Space
 from services.recommendation.algorithms.checks import require_fraction, require_positive
 from services.recommendation.algorithms.interactions import DAY, decay
 
@@ -32,6 +32,11 @@ class Repurchase(Algorithm):
     """
 
     name: ClassVar[str] = "repurchase"
+    space: ClassVar[Space] = {
+        "half_life_days": (30.0, 60.0, 90.0, 180.0, 365.0),
+        "rhythm": (0.0, 0.1, 0.2, 0.4, 0.8),
+        "prior": (1.0, 2.0, 5.0, 10.0, 20.0),
+    }
 
     half_life_days: float = 90.0
     """Time after which a purchase counts half, in days."""

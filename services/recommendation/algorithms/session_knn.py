@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Rows, as_csr
-from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, Shopper
+from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, Shopper, Space
 from services.recommendation.algorithms.checks import require_not_negative, require_positive
 from services.recommendation.algorithms.reasons import from_sources, strongest
 from services.recommendation.algorithms.shopper import last_occurrences
@@ -34,6 +34,12 @@ class SessionKnn(Algorithm):
     """
 
     name: ClassVar[str] = "session_knn"
+    space: ClassVar[Space] = {
+        "idf_weight": (0.0, 0.1, 0.2, 0.5, 1.0, 2.0),
+        "neighbours": (100, 200, 300, 500, 1000),
+        "sample": (500, 1000, 2000),
+        "max_session": (5, 10, 20, 30),
+    }
 
     neighbours: int = 300
     """Sessions that vote."""

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Mask, Rows, as_csr
-from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper
+from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper, Space
 from services.recommendation.algorithms.checks import require_fraction, require_not_negative, require_positive
 from services.recommendation.algorithms.item_to_item import ItemToItem
 from services.recommendation.algorithms.sparse import scaled, top_k_product, top_k_rows
@@ -28,6 +28,13 @@ class Transitions(ItemToItem):
     """
 
     name: ClassVar[str] = "transitions"
+    space: ClassVar[Space] = {
+        "fade": (0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
+        "target_power": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+        "source_power": (0.0, 0.25, 0.5, 0.75, 1.0),
+        "window": (2, 4, 8, 16),
+        "basket_weight": (0.0, 0.3, 1.0, 2.0, 4.0),
+    }
 
     window: int = 8
     """Longest distance within a session, in steps."""

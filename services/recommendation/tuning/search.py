@@ -1,14 +1,14 @@
 """The search: one parameter after the other, step by step from the best found so far."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from services.recommendation.algorithms.base import Space
 from shared.db.tuning import params_hash
 
 Params: TypeAlias = dict[str, Any]
-Space: TypeAlias = Mapping[str, tuple[Any, ...]]
 Search: TypeAlias = Generator[Params, float, None]
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.recommendation.tuning.search import Params, Space, coordinate_search
+from services.recommendation.algorithms.base import Space
+from services.recommendation.tuning.search import Params, coordinate_search
 
 SPACE: Space = {"x": (0, 1, 2, 3, 4), "y": ("a", "b", "c")}
 

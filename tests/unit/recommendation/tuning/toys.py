@@ -1,13 +1,12 @@
 """A toy algorithm whose best parameters are known, and data that shows them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from services.recommendation.algorithms.arrays import FloatArray
-from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, Shopper
+from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, Shopper, Space
 from services.recommendation.tuning.material import Material
 from tests.unit.recommendation.evaluation.worlds import two_tastes
 
@@ -17,7 +16,7 @@ class Toy(Algorithm):
     """Scores products of the shopper's own parity 1, the others `other`; best is an `other` below 1."""
 
     name: ClassVar[str] = "toy"
-    space: ClassVar[Mapping[str, tuple[Any, ...]]] = {"other": (0.0, 1.0, 2.0, 4.0), "idle": (1, 2)}
+    space: ClassVar[Space] = {"other": (0.0, 1.0, 2.0, 4.0), "idle": (1, 2)}
     fits: ClassVar[int] = 0
     """How often one was fitted, in all."""
 
@@ -51,7 +50,7 @@ class Fragile(Toy):
     """Cannot be trained with all its parameters."""
 
     name: ClassVar[str] = "fragile"
-    space: ClassVar[Mapping[str, tuple[Any, ...]]] = {"other": (-1.0, 0.0, 2.0)}
+    space: ClassVar[Space] = {"other": (-1.0, 0.0, 2.0)}
 
 
 @dataclass(eq=False)
