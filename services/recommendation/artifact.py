@@ -72,7 +72,7 @@ def load(artifact: bytes) -> Model:
         algorithms = {name: _algorithm(name, params, arrays) for name, params in manifest["algorithms"].items()}
         learned = _learned(manifest["learned"], arrays, manifest["n_products"])
         return Model(algorithms, manifest["n_products"], manifest["trained_at"], manifest["metrics"], learned)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(f"model artefact: the contents do not fit together: {error!r}") from error
 
 

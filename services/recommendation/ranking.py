@@ -52,7 +52,8 @@ def score_all(
     """Return the scores of those of the named algorithms that are there, and the names of those that failed."""
     scores: dict[str, FloatArray] = {}
     failed: set[str] = set()
-    for name in sorted(scorers.keys() & set(names)):
+    # from the end: `OfLast` before the algorithm itself, whose scores it brings along
+    for name in sorted(scorers.keys() & set(names), reverse=True):
         try:
             scores[name] = _finite(scorers[name].score(views))
         except Exception:

@@ -87,7 +87,8 @@ class Trained:
     n: int
 
     def score(self, views: Views) -> FloatArray:
-        return padded(self.algorithm.score(self._view(views)), self.n)
+        view = self._view(views)
+        return padded(view.memo(_scores_key(self.algorithm), lambda: self.algorithm.score(view)), self.n)
 
     def explain(self, views: Views, row: int) -> Reason | None:
         return self.algorithm.explain(self._view(views), row) if row < self.algorithm.n_products else None
@@ -114,7 +115,15 @@ class Grouped(Trained):
 
 
 class OfLast(Trained):
-    """An algorithm's opinion of what follows the last product met."""
+    """An algorithm's opinion of what follows the last product met.
+
+    It asks for that of everything met as well, which costs little more than one of them, and leaves it for `Trained`.
+    """
+
+    def score(self, views: Views) -> FloatArray:
+        whole, last = self.algorithm.score_many([views.known, views.last])
+        views.known.memo(_scores_key(self.algorithm), lambda: whole)
+        return padded(last, self.n)
 
     def _view(self, views: Views) -> Shopper:
         return views.last
@@ -214,6 +223,10 @@ def _extended(repurchase: Algorithm | None, n: int) -> Repurchase:
         usual = float(np.median(values)) if len(values) else unknown
         state[name] = np.concatenate([values, np.full(n - len(values), usual, np.float32)])
     return Repurchase.load(state, learned.params if learned else None)
+
+
+def _scores_key(algorithm: Algorithm) -> tuple[str, str]:
+    return ("scores", algorithm.name)
 
 
 def padded(scores: FloatArray, n: int) -> FloatArray:

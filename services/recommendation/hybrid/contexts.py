@@ -77,7 +77,8 @@ class Later:
         self.known = replace(data.where(split.known), now=split.now)
         self._held = data.where(split.held)
         self._pasts = Pasts(data)
-        self._askable: Mask = products_of(self.known) > 0
+        self.there: Mask = (products_of(self.known) > 0) | (data.added <= split.now)
+        """Products that could be recommended at the split, shape (n_products,); nothing else is asked for."""
         self._seed = seed
 
     def of_customers(self, most: int) -> Round:
@@ -86,7 +87,7 @@ class Later:
         Of customers who did something before it, at most `most`.
         """
         target = strongest_kind(self.known)
-        events = (self._held.kinds == target) & self._askable[self._held.products]
+        events = (self._held.kinds == target) & self.there[self._held.products]
         events &= customers_of(self.known)[self._held.customers] > 0
         chosen = self._some(np.unique(self._held.customers[events]), most)
         answers = Pairs.of(self._held, events & np.isin(self._held.customers, chosen))
@@ -101,7 +102,7 @@ class Later:
 
     def of_baskets(self, most: int) -> Round:
         """Return what else, never bought before, is in baskets of which a random part is known. At most `most`."""
-        held = np.flatnonzero((self._held.kinds == Kind.PURCHASE) & self._askable[self._held.products])
+        held = np.flatnonzero((self._held.kinds == Kind.PURCHASE) & self.there[self._held.products])
         order = held[np.argsort(self._held.baskets[held], kind="stable")]
         numbers, starts = np.unique(self._held.baskets[order], return_index=True)
         baskets = np.split(order, starts[1:]) if len(numbers) else []
@@ -112,7 +113,7 @@ class Later:
 
     def of_sessions(self, most: int) -> Round:
         """Return which product is looked at next in sessions, with the customer's history. At most `most`."""
-        steps = Steps.of(self._held, Kind.VIEW, self._askable)
+        steps = Steps.of(self._held, Kind.VIEW, self.there)
         chosen = self._some(np.flatnonzero(steps.ends > steps.starts), most)
         asked = [self._step(steps, step) for step in chosen.tolist()]
         return Round(Kind.VIEW, {Context.SESSION: [question for question in asked if len(question.targets)]})

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.recommendation.hybrid.contexts import Context
 from services.recommendation.request import Page
 from services.recommendation.selection import COLD, SEARCH, choose
 from shared.algorithms import DEFAULT_WEIGHTS
@@ -74,6 +75,38 @@ def test_what_was_bought_is_for_one_page_alone() -> None:
     for page in set(Page) - {Page.BUY_AGAIN}:
         assert "repurchase" not in choose(page, everything, 50.0).weights
     assert choose(Page.BUY_AGAIN, everything, 50.0).weights == {"repurchase": 1.0}
+
+
+def test_the_hybrid_gets_its_say_with_the_evidence() -> None:
+    said = [choose(Page.HOME, DEFAULT_WEIGHTS, evidence).hybrid for evidence in (0, 1, 5, 1000)]
+    assert said[0] == 0
+    assert said == sorted(said)
+    assert said[-1] == pytest.approx(4.0, rel=0.01)
+    assert choose(Page.PRODUCT, DEFAULT_WEIGHTS, 0.0).hybrid > 1.5, "the page itself is evidence"
+    assert 0 < choose(Page.SEARCH, DEFAULT_WEIGHTS, 1000.0).hybrid < 0.5 < choose(Page.CART, {}, 1000.0).hybrid
+
+
+@pytest.mark.parametrize(
+    ("page", "context"),
+    [
+        (Page.HOME, Context.DISCOVERY),
+        (Page.CATEGORY, Context.DISCOVERY),
+        (Page.SEARCH, Context.DISCOVERY),
+        (Page.PRODUCT, Context.SESSION),
+        (Page.CART, Context.BASKET),
+        (Page.POST_PURCHASE, Context.BASKET),
+        (Page.BUY_AGAIN, Context.EVERYTHING),
+    ],
+)
+def test_each_page_has_a_context(page: Page, context: Context) -> None:
+    assert choose(page, DEFAULT_WEIGHTS, 10.0).purpose.context is context
+
+
+def test_what_was_bought_is_ordered_by_the_hybrid_where_people_buy_again() -> None:
+    assert choose(Page.BUY_AGAIN, DEFAULT_WEIGHTS, 10.0).hybrid == 0
+    assert choose(Page.BUY_AGAIN, DEFAULT_WEIGHTS, 10.0, rebuy_rate=0.19).hybrid == 0
+    assert choose(Page.BUY_AGAIN, DEFAULT_WEIGHTS, 10.0, rebuy_rate=0.2).hybrid > 1
+    assert choose(Page.HOME, DEFAULT_WEIGHTS, 10.0, 0.9) == choose(Page.HOME, DEFAULT_WEIGHTS, 10.0, 0.0)
 
 
 def test_the_database_decides_what_leads_on_the_start_page() -> None:

@@ -1,6 +1,8 @@
 import hashlib
 import io
 import json
+from dataclasses import replace
+from functools import cache
 
 import grpc
 import numpy as np
@@ -9,13 +11,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.recommendation import artifact
+from services.recommendation.algorithms.base import Kind
 from services.recommendation.algorithms.popular import Popular
 from services.recommendation.algorithms.repurchase import Repurchase
 from services.recommendation.artifact import MAGIC, ArtifactError
+from services.recommendation.hybrid.candidates import Candidates
+from services.recommendation.hybrid.contexts import NOTHING, Context
+from services.recommendation.hybrid.facts import ProductFacts
+from services.recommendation.hybrid.hybrid import Hybrid, opinions
+from services.recommendation.hybrid.learned import Learned
 from services.recommendation.model import Model, train
 from tests.contract.algorithms.worlds import shop, shopper_of
+from tests.unit.recommendation.hybrid.grown import grown
 
 SMALL = artifact.dump(train(shop(), [Popular(), Repurchase()]))
+
+
+def learned_model() -> Model:
+    """A model with hybrids for two contexts."""
+    model = train(shop(), [Popular(), Repurchase()])
+    hybrids = {
+        Context.DISCOVERY: grown(["popular", "repurchase"]),
+        Context.SESSION: grown(["repurchase"], Kind.VIEW, depth=5),
+    }
+    facts = {kind: ProductFacts.of(shop(), kind, timed=True) for kind in (Kind.VIEW, Kind.PURCHASE)}
+    return replace(model, learned=Learned(hybrids, facts, rebuy_rate=0.25))
 
 
 def sealed(arrays: dict[str, np.ndarray]) -> bytes:
@@ -55,6 +75,67 @@ def test_the_same_model_gives_the_same_bytes():
     model = artifact.load(SMALL)
     assert artifact.dump(model) == SMALL
     assert artifact.checksum(SMALL) == hashlib.sha256(SMALL).hexdigest()
+
+
+@cache
+def contents() -> dict[str, np.ndarray]:
+    """The arrays of a model with hybrids."""
+    body = artifact.dump(learned_model())[len(MAGIC) + 32 :]
+    with np.load(io.BytesIO(body)) as archive:
+        return dict(archive)
+
+
+def test_hybrids_come_back_as_they_were():
+    model = learned_model()
+    restored = artifact.load(artifact.dump(model))
+    assert artifact.dump(restored) == artifact.dump(model)
+    assert restored.learned.rebuy_rate == 0.25
+    assert restored.learned.hybrids.keys() == model.learned.hybrids.keys()
+    shoppers = [shopper_of(shop(), customer) for customer in range(5)]
+    for context, hybrid in restored.learned.hybrids.items():
+        before = model.learned.hybrids[context]
+        assert (hybrid.algorithms, hybrid.target, hybrid.depth) == (before.algorithms, before.target, before.depth)
+        scores = opinions(restored.algorithms, hybrid.algorithms, shoppers)
+        candidates = Candidates.of(scores, [NOTHING] * 5, hybrid.depth)
+        values = [
+            each.learned.hybrids[context].values(candidates, shoppers, each.learned.facts[hybrid.target])
+            for each in (model, restored)
+        ]
+        assert len(np.unique(values[0])) > 1
+        np.testing.assert_array_equal(*values)
+
+
+@pytest.mark.parametrize(
+    "trees",
+    [b"", b"no trees", b"[]", b'[{"scale": 1, "trees": "tree\nend of trees"}]', b"\xff\xfe", b'[{"scale": 1}]'],
+)
+def test_trees_that_cannot_be_read_are_refused(trees):
+    damaged = sealed(contents() | {"hybrid.session/trees": np.frombuffer(trees, np.uint8)})
+    with pytest.raises(ArtifactError, match="do not fit together"):
+        artifact.load(damaged)
+
+
+def test_trees_over_other_features_are_refused():
+    other = grown(["popular", "repurchase", "ease"]).trees.encode()
+    with pytest.raises(ArtifactError, match="other features"):
+        artifact.load(sealed(contents() | {"hybrid.session/trees": np.frombuffer(other, np.uint8)}))
+
+
+def test_facts_of_other_products_are_refused():
+    with pytest.raises(ArtifactError, match=r"facts: must have shape \(30, "):
+        artifact.load(sealed(contents() | {"facts.VIEW/values": np.zeros((7, 9), np.float32)}))
+
+
+@pytest.mark.parametrize("missing", ["hybrid.session/trees", "facts.VIEW/values"])
+def test_what_is_named_must_be_there(missing):
+    with pytest.raises(ArtifactError, match="do not fit together"):
+        artifact.load(sealed({name: array for name, array in contents().items() if name != missing}))
+
+
+def test_a_hybrid_is_made_of_text():
+    hybrid = learned_model().learned.hybrids[Context.SESSION]
+    assert isinstance(hybrid, Hybrid)
+    assert contents()["hybrid.session/trees"].tobytes().decode() == hybrid.trees
 
 
 def test_a_model_without_algorithms_comes_back():

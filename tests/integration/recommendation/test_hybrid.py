@@ -1,0 +1,108 @@
+"""The learned hybrid behind the pages, over a real database: it speaks, keeps the rules, and its failure is counted."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from services.recommendation import bundle
+from services.recommendation.algorithms.base import Interactions, Kind
+from services.recommendation.hybrid.contexts import Context
+from services.recommendation.hybrid.facts import ProductFacts
+from services.recommendation.hybrid.hybrid import Hybrid, opinion_names
+from services.recommendation.hybrid.learned import Learned
+from services.recommendation.request import Page
+from shared.algorithms import ALGORITHM_NAMES
+from shared.db import models
+from shared.db.engine import Database
+from shared.telemetry import FALLBACKS
+from tests.integration.recommendation import shop
+from tests.integration.recommendation.conftest import Shop
+from tests.unit.recommendation.hybrid.grown import grown
+
+RunAgent = Callable[[Database], AbstractContextManager[Shop]]
+PAGES: dict[Page, dict[str, Any]] = {
+    Page.HOME: {},
+    Page.PRODUCT: {"product_id": "c1"},
+    Page.CATEGORY: {"category": "Tea"},
+    Page.CART: {"cart_product_ids": ("c7",)},
+    Page.SEARCH: {"search_query": "teas"},
+    Page.POST_PURCHASE: {"purchased_product_ids": ("t1",)},
+    Page.BUY_AGAIN: {},
+}
+BOUGHT = {"c1", "c2", "c3", "c4", "c5", "c6", "a2"}
+"""By c-lover-1."""
+
+
+def install(database: Database, *first: str) -> None:
+    """Store the shop's model anew with hybrids that trust the algorithm `first` above all."""
+    loaded = models.load_active(database, "recommender")
+    assert loaded is not None
+    before = bundle.load(loaded[1])
+    names = dict.fromkeys([*first, *opinion_names(before.model.algorithms)])
+    targets = {context: Kind.VIEW if context is Context.SESSION else Kind.PURCHASE for context in Context}
+    hybrids = {context: grown([*names], target) for context, target in targets.items()}
+    nothing = Interactions.of(n_customers=0, n_products=before.model.n_products, now=0)
+    facts = {kind: ProductFacts.of(nothing, kind, timed=True) for kind in Kind}
+    model = replace(before.model, learned=Learned(hybrids, facts, rebuy_rate=0.5))
+    payload = bundle.dump(replace(before, model=model))
+    models.save_model(database, "recommender", "learned", payload, {})
+
+
+@pytest.fixture
+def learned_shop(trained: Database, run_agent: RunAgent) -> Iterator[Shop]:
+    install(trained, "similar")
+    with run_agent(trained) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("page", list(Page))
+def test_every_page_is_answered_with_the_hybrid(learned_shop: Shop, page: Page) -> None:
+    answer = learned_shop.ask("c-lover-1", page, **PAGES[page])
+    assert answer.model_version == "learned"
+    assert answer.fallbacks == ()
+    assert answer.picks
+    for pick in answer.picks:
+        assert sum(pick.contributions.values()) == pytest.approx(pick.score, abs=1e-5)
+        assert pick.contributions.keys() <= ALGORITHM_NAMES | {"popular_in_group", "search"}
+    shown = {pick.product_id for pick in answer.picks}
+    assert shown <= BOUGHT if page is Page.BUY_AGAIN else not shown & BOUGHT
+
+
+def test_the_hybrid_brings_in_algorithms_that_have_no_weight_of_their_own(
+    trained: Database, run_agent: RunAgent
+) -> None:
+    with run_agent(trained) as plain:
+        assert all("similar" not in pick.contributions for pick in plain.ask("c-lover-1").picks)
+    install(trained, "similar")
+    with run_agent(trained) as learned:
+        assert learned.ask("c-lover-1").picks[0].contributions["similar"] > 0.05
+
+
+def test_a_stranger_is_none_of_its_business(learned_shop: Shop) -> None:
+    shop.add_customer(learned_shop.database, "northerner", "North", "25-34")
+    answer = learned_shop.ask("northerner")
+    assert answer.strategy == "cold_start"
+    assert {pick.algorithm for pick in answer.picks} <= {"popular_in_group", "popular", "trending", "new_arrivals"}
+
+
+def test_a_product_that_came_after_training_is_still_recommended(learned_shop: Shop) -> None:
+    shop.add_products(learned_shop.database, [shop.product("c99")])
+    answer = learned_shop.ask("c-lover-1", Page.PRODUCT, 20, product_id="c7")
+    assert "c99" in [pick.product_id for pick in answer.picks]
+    assert answer.fallbacks == ()
+
+
+def test_a_hybrid_that_fails_is_a_counted_fallback(learned_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("broken for the test")
+
+    monkeypatch.setattr(Hybrid, "values", broken)
+    counter = FALLBACKS.labels("recommendation", "algorithm_failed:hybrid")
+    before = counter._value.get()
+    answer = learned_shop.ask("c-lover-1")
+    assert answer.fallbacks == ("algorithm_failed:hybrid",)
+    assert len(answer.picks) == 10
+    assert counter._value.get() == before + 1
