@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
+from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask, Rows
 from services.recommendation.algorithms.base import Algorithm
 from services.recommendation.algorithms.interactions import Kind
 from services.recommendation.algorithms.shopper import Shopper
@@ -92,7 +92,7 @@ class Hybrid:
     target : Kind
         The kind of event that it leads to.
     trees : str
-        LightGBM's text form.
+        As `Trees` takes them.
     depth : int
         Products that each algorithm may propose.
     """
@@ -119,17 +119,22 @@ class Hybrid:
 
 
 def opinions(
-    algorithms: Mapping[str, Scoring], names: Sequence[str], shoppers: Sequence[Shopper]
+    algorithms: Mapping[str, Scoring], names: Sequence[str], shoppers: Sequence[Shopper], seen: Mask | None = None
 ) -> dict[str, FloatArray]:
     """Return what the named algorithms say, each of shape (n_shoppers, n_products).
 
-    A name with `@last` asks about the shopper's last product alone.
+    A name with `@last` asks about the shopper's last product alone. With `seen`, shape (n_products,), the other
+    products get no score: those that nobody could know yet.
     """
     last = [last_only(shopper) for shopper in shoppers] if any(name.endswith(LAST) for name in names) else []
-    return {
+    said = {
         name: algorithms[name.removesuffix(LAST)].score_many(last if name.endswith(LAST) else shoppers)
         for name in names
     }
+    if seen is not None:
+        for scores in said.values():
+            scores[:, ~seen] = 0.0
+    return said
 
 
 def opinion_names(algorithms: Mapping[str, Scoring]) -> tuple[str, ...]:
@@ -138,7 +143,12 @@ def opinion_names(algorithms: Mapping[str, Scoring]) -> tuple[str, ...]:
 
 
 def learn(
-    algorithms: Mapping[str, Algorithm], known: ProductFacts, asked: Sequence[Question], target: Kind, recipe: Recipe
+    algorithms: Mapping[str, Algorithm],
+    known: ProductFacts,
+    seen: Mask,
+    asked: Sequence[Question],
+    target: Kind,
+    recipe: Recipe,
 ) -> Hybrid | Fusion:
     """Learn from questions with known answers.
 
@@ -148,6 +158,8 @@ def learn(
         Fitted on data without the answers.
     known : ProductFacts
         Of the same data.
+    seen : ndarray of shape (n_products,), bool
+        Products of the same data; the others cannot be candidates.
     asked : sequence of Question
     target : Kind
         The kind of event that counts as an answer.
@@ -163,7 +175,7 @@ def learn(
     parts = []
     for start in range(0, len(asked), size):
         batch = asked[start : start + size]
-        scores = opinions(algorithms, names, [question.shopper for question in batch])
+        scores = opinions(algorithms, names, [question.shopper for question in batch], seen)
         candidates = Candidates.of(scores, [question.excluded for question in batch], recipe.depth)
         parts.append(lessons(candidates, batch, known, target, recipe, rng))
     return grow(parts, names, target, recipe)

@@ -58,10 +58,11 @@ class Quintet:
         inner, task = (replace(each, train=replace(each.train, kind_weights=weights)) for each in (inner, task))
         before = self._train(inner.train)
         facts = ProductFacts.of(inner.train, task.target, task.timed)
-        self.hybrid = learn(before.algorithms, facts, asked, task.target, self._recipe)
+        seen = products_of(inner.train) > 0
+        self.hybrid = learn(before.algorithms, facts, seen, asked, task.target, self._recipe)
         self.model = self._train(task.train)
         self.facts = ProductFacts.of(task.train, task.target, task.timed)
-        self._never_seen = np.flatnonzero(products_of(task.train) == 0)
+        self._seen = products_of(task.train) > 0
 
     def top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:
         """Return the best `k` products that train saw for each shopper, shape (n_shoppers, k), -1 for none."""
@@ -71,9 +72,7 @@ class Quintet:
         return np.concatenate([np.empty((0, k), np.int32), *lists])
 
     def _top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:
-        scores = opinions(self.model.algorithms, self.hybrid.algorithms, shoppers)
-        for each in scores.values():
-            each[:, self._never_seen] = 0.0
+        scores = opinions(self.model.algorithms, self.hybrid.algorithms, shoppers, self._seen)
         candidates = Candidates.of(scores, excluded, self.hybrid.depth)
         return candidates.lists(self.hybrid.values(candidates, shoppers, self.facts), k)
 
