@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -11,8 +12,9 @@ from services.recommendation.algorithms.arrays import Rows, as_csr
 from services.recommendation.algorithms.interactions import DAY, Interactions, Kind
 from services.recommendation.evaluation.protocols import excludes_seen, strongest_kind
 from services.recommendation.evaluation.question import Protocol, Task
+from services.recommendation.evaluation.splits import validation
 from services.recommendation.learning import prepare
-from services.recommendation.tuning.yardstick import Yardstick
+from services.recommendation.tuning.yardstick import FEWEST_CUSTOMERS, Yardstick
 from shared.algorithms import KNOWN_ALGORITHMS, Family
 from shared.db.training_data import TrainingData
 
@@ -58,24 +60,34 @@ class Material:
         """Return what an algorithm is asked.
 
         What comes next in a session for sequential algorithms, or next at all where sessions are not known or have no
-        order; everything that is bought later for repurchase; everything bought later for the first time for others.
+        order; everything that is bought later for repurchase; everything bought later for the first time for others,
+        or what comes next in a session where hardly anybody comes back.
         """
         family = FAMILIES.get(algorithm)
         if family is Family.SEQUENTIAL:
             return Protocol.NEXT_ITEM if self._sessions is None else Protocol.SESSION
-        return Protocol.TOP_N if family is Family.REPURCHASE else Protocol.TOP_N_DISCOVERY
+        if family is Family.REPURCHASE:
+            return Protocol.TOP_N
+        return Protocol.SESSION if self._sessions is not None and self._hardly_any_return else Protocol.TOP_N_DISCOVERY
 
     def yardstick(self, protocol: Protocol) -> Yardstick:
         """Return what algorithms are measured by.
 
         Answers are events of the strongest kind there is; in sessions those of the kind that is most of them.
         """
+        return Yardstick(self._task(protocol))
+
+    @cached_property
+    def _hardly_any_return(self) -> bool:
+        _, asked = validation(self._task(Protocol.TOP_N_DISCOVERY), most=FEWEST_CUSTOMERS)
+        return len(asked) < FEWEST_CUSTOMERS
+
+    def _task(self, protocol: Protocol) -> Task:
         data, target = self._data, strongest_kind(self._data)
         if protocol is Protocol.SESSION and self._sessions is not None:
             data = replace(data, baskets=self._sessions)
             target = Kind(int(np.bincount(data.kinds).argmax()))
-        exclude = excludes_seen(protocol, data, target)
-        return Yardstick(Task(data, protocol, target, self._timed, exclude))
+        return Task(data, protocol, target, self._timed, excludes_seen(protocol, data, target))
 
 
 def has_order(sessions: Rows, data: Interactions) -> bool:

@@ -15,12 +15,10 @@ from services.recommendation.tuning.choice import Choice, choose
 from services.recommendation.tuning.material import Material
 from services.recommendation.tuning.search import Params, coordinate_search
 from services.recommendation.tuning.store import Store
-from services.recommendation.tuning.yardstick import PLACES, Yardstick
+from services.recommendation.tuning.yardstick import FEWEST_CUSTOMERS, PLACES, Yardstick
 from shared.db.tuning import Trial, params_hash
 
 DEFAULT_TRIALS = 20
-FEWEST_CUSTOMERS = 50
-"""Customers (or sessions) asked below which nothing is tried: chance would decide."""
 FAILED = float("-inf")
 """Value of parameters that an algorithm cannot be trained with."""
 log = structlog.get_logger()

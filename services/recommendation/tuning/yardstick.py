@@ -18,6 +18,8 @@ from services.recommendation.hybrid.behaviours import learn_kind_weights
 
 PLACES = 20
 """Places of the lists that are measured."""
+FEWEST_CUSTOMERS = 50
+"""Customers (or sessions) asked below which nothing is tried: chance would decide."""
 MOST_QUESTIONS = 2000
 """Questions asked, at most."""
 WEIGHED = (Protocol.TOP_N_DISCOVERY,)

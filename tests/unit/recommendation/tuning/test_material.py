@@ -15,20 +15,22 @@ from tests.unit.recommendation.evaluation.worlds import DAY, two_tastes
 from tests.unit.recommendation.tuning.toys import Settled, Toy
 
 
-def browsing(*, at_once: bool = False) -> tuple[Interactions, "np.ndarray[tuple[int], np.dtype[np.int32]]"]:
-    """Return 120 sessions of four views (2, 4, 6, ... in a row) and a purchase, and the session of each event."""
-    sessions = np.repeat(np.arange(120), 5)
-    step = np.tile(np.arange(5), 120)
-    products = 2 * ((sessions + step) % 10)
+def browsing(
+    count: int = 120, *, at_once: bool = False
+) -> tuple[Interactions, "np.ndarray[tuple[int], np.dtype[np.int32]]"]:
+    """Return sessions of four views, of products in a row, and a purchase of 60 customers; and each event's session."""
+    sessions = np.repeat(np.arange(count), 5)
+    step = np.tile(np.arange(5), count)
+    products = (sessions + step) % 97
     data = Interactions.of(
         sessions % 60,
         products,
         n_customers=60,
-        n_products=20,
+        n_products=97,
         now=90 * DAY,
         kinds=np.where(step == 4, Kind.PURCHASE, Kind.VIEW),
         times=sessions * 3600 + (0 if at_once else 60) * step,
-        baskets=np.where(step == 4, 1000 + sessions, sessions),
+        baskets=np.where(step == 4, count + sessions, sessions),
     )
     return data, sessions.astype(np.int32)
 
@@ -46,7 +48,7 @@ def browsing(*, at_once: bool = False) -> tuple[Interactions, "np.ndarray[tuple[
     ],
 )
 def test_an_algorithm_is_asked_what_suits_its_family(algorithm: str, protocol: Protocol) -> None:
-    assert Material(*browsing()).protocol(algorithm) is protocol
+    assert Material(*browsing(1200)).protocol(algorithm) is protocol
 
 
 def test_without_sessions_or_order_in_them_the_next_product_is_asked_for() -> None:
@@ -54,6 +56,15 @@ def test_without_sessions_or_order_in_them_the_next_product_is_asked_for() -> No
     assert Material(data).protocol("transitions") is Protocol.NEXT_ITEM
     assert Material(data, sessions).protocol("transitions") is Protocol.NEXT_ITEM
     assert not has_order(np.arange(5, dtype=np.int32), data.where(np.arange(len(data.times)) < 5))
+
+
+def test_where_hardly_anybody_comes_back_sessions_are_asked_for_by_all_but_repurchase() -> None:
+    data, sessions = browsing()
+    strangers = replace(data, customers=sessions, n_customers=120)
+    material = Material(strangers, sessions)
+    assert material.protocol("item_knn") is material.protocol("popular") is Protocol.SESSION
+    assert material.protocol("repurchase") is Protocol.TOP_N
+    assert Material(strangers).protocol("item_knn") is Protocol.TOP_N_DISCOVERY
 
 
 def test_sessions_are_asked_about_what_they_mostly_are_and_the_rest_about_the_strongest() -> None:
