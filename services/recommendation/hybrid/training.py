@@ -45,6 +45,8 @@ MOST_CELLS = 2**28
 """Shoppers asked for a context, and scores of one algorithm for it: they bound the time."""
 EXAMINED = 5
 """One customer of so many examines."""
+SERVED = Recipe(depth=50)
+"""As deep as pays: 100 products of each algorithm order no better, and take twice as long to answer."""
 TOLD = frozenset({"complementary"})
 """Algorithms that know the answers: the relations were found in all orders, those that are asked for among them."""
 
@@ -76,7 +78,7 @@ def learn_hybrids(
     progress: Progress,
     *,
     threads: int,
-    recipe: Recipe | None = None,
+    recipe: Recipe = SERVED,
 ) -> Outcome:
     """Learn a hybrid for each context that has enough to learn from.
 
@@ -90,13 +92,16 @@ def learn_hybrids(
         As `train` takes it.
     threads : int
         At least 1.
+    recipe : Recipe
+        How hybrids are learned.
     """
     rebuy_rate = rebuys(data, Kind.PURCHASE)
     if not len(data.customers):
         return Outcome(Learned(), data.kind_weights, {})
-    recipe = recipe or Recipe()
     recipe = replace(recipe, boosting=replace(recipe.boosting, threads=threads))
-    rounds, known = _asked(data, recipe.seed, threads)
+    later = Later(data, recipe.seed)
+    rounds = _worthwhile(later)
+    known = replace(later.known, kind_weights=_kind_weights(later.known, rounds, threads))
     if not rounds:
         return Outcome(Learned(rebuy_rate=rebuy_rate), known.kind_weights, {})
     chosen = [each for each in algorithms() if each.name not in TOLD and has_a_say(each, known)]
@@ -104,7 +109,7 @@ def learn_hybrids(
     model = train(known, chosen, lambda stage, done, _: progress(stage, done, steps), threads=threads)
     hybrids: dict[Context, Hybrid] = {}
     reports: dict[str, dict[str, Any]] = {}
-    school = _School(model, known, recipe)
+    school = _School(model, known, later.there, recipe)
     with threadpool_limits(limits=threads):
         for number, asked in enumerate(rounds):
             progress(f"hybrid for {' and '.join(asked.asked)}", len(chosen) + number, steps)
@@ -117,19 +122,22 @@ def learn_hybrids(
     return Outcome(Learned(hybrids, facts, rebuy_rate), known.kind_weights, reports)
 
 
-def _asked(data: Interactions, seed: int, threads: int) -> tuple[list[Round], Interactions]:
-    """Return what is worth asking, and what was known before, with learned weights of the kinds of events."""
-    later = Later(data, seed)
-    most = min(MOST_QUESTIONS, max(1, MOST_CELLS // data.n_products))
-    rounds = [later.of_customers(most), later.of_baskets(most), later.of_sessions(most)]
-    with threadpool_limits(limits=threads):
-        weights = learn_kind_weights(later.known, _answerable(rounds[0].asked[Context.DISCOVERY]))
-    worthwhile = [
+def _worthwhile(later: Later) -> list[Round]:
+    """Return what there are enough questions of."""
+    most = min(MOST_QUESTIONS, max(1, MOST_CELLS // later.known.n_products))
+    rounds = (later.of_customers(most), later.of_baskets(most), later.of_sessions(most))
+    return [
         asked
         for asked in rounds
         if any(len(_answerable(questions)) >= FEWEST_EXAMINED for questions in asked.asked.values())
     ]
-    return worthwhile, replace(later.known, kind_weights=weights)
+
+
+def _kind_weights(known: Interactions, rounds: Sequence[Round], threads: int) -> FloatArray:
+    """Return how much the kinds of events say, judged by what customers newly obtained."""
+    asked = [question for each in rounds for question in each.asked.get(Context.DISCOVERY, [])]
+    with threadpool_limits(limits=threads):
+        return learn_kind_weights(known, _answerable(asked))
 
 
 class _Salient:
@@ -146,13 +154,13 @@ class _Salient:
 class _School:
     """Algorithms fitted on what was known, and the courses over their opinions."""
 
-    def __init__(self, model: Model, known: Interactions, recipe: Recipe) -> None:
+    def __init__(self, model: Model, known: Interactions, there: Mask, recipe: Recipe) -> None:
         self._scorings: dict[str, Scoring] = {**model.algorithms}
         if "content" in self._scorings:
             salience = salience_of(model.algorithms.get("popular"), model.n_products)
             self._scorings["content"] = _Salient(self._scorings["content"], salience)
-        self._names = opinion_names(self._scorings)
         self._known = known
+        self._there = there
         self._recipe = recipe
         self._rng = np.random.default_rng(recipe.seed)
         self._examiners: Mask = self._rng.permutation(known.n_customers) % EXAMINED == 0
@@ -160,13 +168,15 @@ class _School:
     def courses(self, asked: Round) -> "dict[Context, _Course]":
         """Return for each context what can be learned and examined."""
         facts = ProductFacts.of(self._known, asked.target, timed=True)
+        # what follows the last product alone is no question where there is no page on which it is seen
+        names = opinion_names(self._scorings) if Context.SESSION in asked.asked else tuple(self._scorings)
         courses = {
-            context: _Course(questions, self._names, facts, asked.target, self._recipe)
+            context: _Course(questions, names, facts, asked.target, self._recipe)
             for context, questions in asked.asked.items()
         }
         size = together(self._known.n_products)
         for start in range(0, len(asked), size):
-            scores = opinions(self._scorings, self._names, asked.shoppers(start, start + size))
+            scores = opinions(self._scorings, names, asked.shoppers(start, start + size), self._there)
             for course in courses.values():
                 course.take(scores, slice(start, start + size), self._examiners, self._rng)
         return courses
