@@ -197,7 +197,9 @@ class Algorithm(ABC):
 def _packed(name: str, value: AnyArray | Csr) -> dict[str, AnyArray]:
     if isinstance(value, np.ndarray):
         return {name: value}
-    parts = {"data": value.data, "indices": value.indices, "indptr": value.indptr, "shape": np.asarray(value.shape)}
+    narrow = np.int32 if max(value.shape, default=0) <= np.iinfo(np.int32).max else np.int64
+    indices = value.indices.astype(narrow)  # products of matrices come with wide ones, twice the size for nothing
+    parts = {"data": value.data, "indices": indices, "indptr": value.indptr, "shape": np.asarray(value.shape)}
     return {f"{name}.{part}": array for part, array in parts.items()}
 
 
