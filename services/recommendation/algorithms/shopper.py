@@ -107,8 +107,8 @@ class Shopper:
         rows : ndarray of shape (n,), int32
             Products of the history, session, cart and view, ascending, each once.
         weights : ndarray of shape (n,), float32
-            Sum over events of the weight of their kind, halved every half-life. Products of this session and the
-            product in view count as one more view now, those in the cart as put there now, each at least a tenth of
+            Sum over events of the weight of their kind, halved every half-life. Each step of this session and the
+            product in view count as one more view now, products in the cart as put there now, each at least a tenth of
             the weightiest kind: what somebody looks at now matters even where views of old were found to say nothing.
         """
         key = ("weights", half_life_days, kind_weights.tobytes())
@@ -146,7 +146,14 @@ class Shopper:
 
     @cached_property
     def _all_rows(self) -> Rows:
-        return np.concatenate([self.products, self.present, self.cart])
+        return np.concatenate([self.products, self._steps_now, self.cart])
+
+    @cached_property
+    def _steps_now(self) -> Rows:
+        """Return the rows of this session with the product in view last, oldest first, repeats kept."""
+        if self.current is None or (len(self.session) and int(self.session[-1]) == self.current):
+            return self.session
+        return np.append(self.session, np.int32(self.current))
 
     @cached_property
     def _steps(self) -> tuple[Rows, Longs]:
@@ -164,7 +171,7 @@ class Shopper:
     def _summed_weights(self, half_life_days: float, kind_weights: FloatArray) -> tuple[Rows, FloatArray]:
         past = kind_weights[self.kinds] * decay(self.now - self.times, half_life_days)
         view, cart = np.maximum(kind_weights, LEAST_OF_NOW * kind_weights.max())[[Kind.VIEW, Kind.CART]]
-        present = np.concatenate([np.full(len(self.present), view), np.full(len(self.cart), cart)])
+        present = np.concatenate([np.full(len(self._steps_now), view), np.full(len(self.cart), cart)])
         rows, inverse = np.unique(self._all_rows, return_inverse=True)
         summed = np.bincount(inverse, np.concatenate([past, present]), len(rows))
         return rows, summed.astype(np.float32)

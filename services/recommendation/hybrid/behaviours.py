@@ -20,6 +20,8 @@ MOST_QUESTIONS = 1500
 """Questions that judge, at most."""
 PLACES = 20
 """Places of the lists that are judged."""
+JUDGED_PRODUCTS = 100
+"""Neighbours, and products of a customer, of the neighbourhoods that judge: few, as they are trained many times."""
 BATCH = 256
 
 
@@ -61,7 +63,8 @@ def learn_kind_weights(train: Interactions, questions: Sequence[Question]) -> Fl
 
 def quality(train: Interactions, questions: Sequence[Question], kind_weights: FloatArray) -> float:
     """Return the mean NDCG at 20 of item neighbourhoods trained under `kind_weights`."""
-    algorithm = ItemKnn().fit(replace(train, kind_weights=kind_weights))
+    judge = ItemKnn(top_k=JUDGED_PRODUCTS, max_history=JUDGED_PRODUCTS)
+    algorithm = judge.fit(replace(train, kind_weights=kind_weights))
     gained = 0.0
     for start in range(0, len(questions), BATCH):
         part = questions[start : start + BATCH]

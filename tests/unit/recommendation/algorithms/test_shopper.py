@@ -81,3 +81,10 @@ def test_weights_follow_the_kinds_they_are_given():
     assert bought.weights(10.0, learned)[1].tolist() == [1.0]
     assert bought.weights(10.0)[1].tolist() == [5.0]
     np.testing.assert_allclose(browsed.weights(10.0, learned)[1], [0.1])
+
+
+def test_every_step_of_the_session_counts_and_the_product_in_view_once():
+    rows, weights = browsing(2, 3, 2, current=2).weights()
+    assert rows.tolist() == [2, 3]
+    assert weights.tolist() == [2.0, 1.0]
+    assert browsing(2, 3, current=2).weights()[1].tolist() == [2.0, 1.0]
