@@ -1,0 +1,97 @@
+"""The whole product as a ranker, in a world of two tastes: it learns, and it learns nothing of the answers."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from services.recommendation.algorithms.base import Interactions, Kind
+from services.recommendation.algorithms.item_knn import ItemKnn
+from services.recommendation.algorithms.popular import Popular
+from services.recommendation.algorithms.transitions import Transitions
+from services.recommendation.evaluation.metrics import measure
+from services.recommendation.evaluation.protocols import questions
+from services.recommendation.evaluation.question import Protocol, Question, Task
+from services.recommendation.hybrid.hybrid import Fusion, Hybrid
+from services.recommendation.hybrid.quintet import Quintet
+from tests.unit.recommendation.evaluation.test_leaks import CUTOFF, FUTURE, K, asked, worlds
+
+
+def small() -> list[ItemKnn | Popular | Transitions]:
+    return [ItemKnn(), Popular(), Transitions()]
+
+
+def fitted(train: Interactions, **options: object) -> Quintet:
+    quintet = Quintet(small, threads=1, **options)
+    quintet.fit(Task(train, Protocol.TOP_N_DISCOVERY, timed=False, exclude_seen=True))
+    return quintet
+
+
+def listed(quintet: Quintet, found: list[Question]) -> np.ndarray:
+    return quintet.top([question.shopper for question in found], [question.excluded for question in found], K)
+
+
+@pytest.fixture(scope="module")
+def world() -> tuple[Interactions, Interactions]:
+    return worlds()
+
+
+@pytest.fixture(scope="module")
+def quintet(world: tuple[Interactions, Interactions]) -> Quintet:
+    return fitted(world[0])
+
+
+def test_it_finds_the_taste(world, quintet):
+    found = asked(*world)
+    assert measure(listed(quintet, found), [question.targets for question in found], K)["recall"].mean() > 0.9
+    assert isinstance(quintet.hybrid, Hybrid)
+
+
+def test_shuffled_labels_drop_every_metric_to_chance(world, quintet):
+    train, test = world
+    lists = listed(quintet, asked(train, test))
+    owners = np.random.default_rng(0).permutation(train.n_customers).astype(np.int32)
+    shuffled = asked(train, replace(test, customers=owners[test.customers]))
+    at_random = np.stack(
+        [
+            np.random.default_rng(question.customer).permutation(np.setdiff1d(np.arange(FUTURE), question.excluded))[:K]
+            for question in shuffled
+        ]
+    )
+    targets = [question.targets for question in shuffled]
+    right, chance = measure(lists, targets, K), measure(at_random.astype(np.int32), targets, K)
+    # a list of one taste is right five times or never: so it is right less often at least once than a list at random
+    for name in ("recall", "ndcg", "hit_rate", "mrr", "map"):
+        assert right[name].mean() < chance[name].mean() + 0.12, name
+    assert right["recall"].mean() == pytest.approx(chance["recall"].mean(), abs=0.12)
+
+
+def test_a_product_of_the_future_is_in_no_list(world, quintet):
+    assert FUTURE not in listed(quintet, asked(*world))
+
+
+def test_what_is_excluded_is_not_listed(world, quintet):
+    found = asked(*world)
+    for row, question in zip(listed(quintet, found), found, strict=True):
+        assert not np.isin(row, question.excluded).any()
+        assert len(set(row.tolist())) == K
+
+
+def test_the_same_data_gives_the_same_lists(world, quintet):
+    found = asked(*world)
+    np.testing.assert_array_equal(listed(fitted(world[0]), found), listed(quintet, found))
+
+
+def test_a_part_can_be_left_out(world):
+    quintet = fitted(world[0], without=("transitions",))
+    assert set(quintet.model.algorithms) == {"item_knn", "popular"}
+    assert not any(name.startswith("transitions") for name in quintet.hybrid.algorithms)
+
+
+def test_with_little_to_learn_from_ranks_are_fused(world):
+    train, test = world
+    few = train.where(train.customers < 20)
+    quintet = fitted(few)
+    assert isinstance(quintet.hybrid, Fusion)
+    found = questions(Protocol.TOP_N_DISCOVERY, few, test, target=Kind.PURCHASE, exclude_seen=True, cutoff=CUTOFF)
+    assert (listed(quintet, found) >= 0).any()
