@@ -159,4 +159,6 @@ def _environment(settings: Settings) -> dict[str, str]:
         "QUINTET_TRAIN_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
         "OMP_NUM_THREADS": threads,
+        # Threads that wait go to sleep: the cores are shared with agents that answer meanwhile.
+        "OMP_WAIT_POLICY": "PASSIVE",
     }
