@@ -3,20 +3,25 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from services.recommendation import bundle
 from services.recommendation.algorithms.base import Interactions, Kind
+from services.recommendation.hybrid import learner, training
 from services.recommendation.hybrid.contexts import Context
+from services.recommendation.hybrid.exam import Exam
 from services.recommendation.hybrid.facts import ProductFacts
 from services.recommendation.hybrid.hybrid import Hybrid, opinion_names
 from services.recommendation.hybrid.learned import Learned
 from services.recommendation.request import Page
+from services.recommendation.train import run
 from shared.algorithms import ALGORITHM_NAMES
 from shared.db import models
 from shared.db.engine import Database
+from shared.jobs import ProgressReporter
 from shared.telemetry import FALLBACKS
 from tests.integration.recommendation import shop
 from tests.integration.recommendation.conftest import Shop
@@ -106,3 +111,29 @@ def test_a_hybrid_that_fails_is_a_counted_fallback(learned_shop: Shop, monkeypat
     assert answer.fallbacks == ("algorithm_failed:hybrid",)
     assert len(answer.picks) == 10
     assert counter._value.get() == before + 1
+
+
+def test_what_training_learns_is_what_answers(
+    untrained: Database, run_agent: RunAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hopeless(self: Exam, depth: int) -> dict[str, Any]:
+        return {name: values * 0.0 for name, values in self.of_algorithms()["popular"].items()}
+
+    monkeypatch.setattr(training, "FEWEST_QUESTIONS", 10)
+    monkeypatch.setattr(training, "FEWEST_EXAMINED", 1)
+    monkeypatch.setattr(learner, "FEWEST_QUESTIONS", 5)
+    monkeypatch.setattr(Exam, "of_fixed_weights", hopeless)
+    visits = [
+        shop.bought(f"{taste}-lover-{i}", f"{taste}{(i + 7) % 8}", ago=timedelta(days=1, minutes=i))
+        for taste in "ct"
+        for i in range(shop.PEOPLE)
+    ]
+    shop.act(untrained, *visits)
+    result = run(untrained, ProgressReporter(write=lambda _: None), threads=1)
+    learned = {context for context, report in result["evaluation"].items() if report["learned"]}
+    assert "discovery" in learned
+    with run_agent(untrained) as opened:
+        assert set(opened.agent._keeper._serving.learned.hybrids) == learned
+        answer = opened.ask("c-lover-1")
+        assert (answer.fallbacks, answer.model_version) == ((), result["version"])
+        assert answer.picks
