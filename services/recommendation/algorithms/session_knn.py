@@ -24,7 +24,7 @@ class SessionKnn(Algorithm):
     recent sessions vote for their products, more if they share a late product, rare products more (IDF).
     Without a running session the cart or else the latest products of the history stand in.
 
-    Source: Ludewig & Jannach, "Evaluation of session-based recommendation algorithms", UMAUI 2018,
+    Source: Ludewig & Jannach, "Evaluation of session-based recommendation algorithms", UMUAI 2018,
     doi:10.1007/s11257-018-9209-6
 
     Raises
