@@ -18,7 +18,7 @@ from services.recommendation.hybrid.training import Outcome, learn_hybrids
 from tests.contract.algorithms.worlds import NOW
 
 CUSTOMERS, PRODUCTS, VISITS = 400, 160, 8
-QUICK = Recipe(depth=20, boosting=Boosting(rounds=20, min_leaf=20))
+QUICK = Recipe(depth=20, boosting=Boosting(rounds=20, min_leaf=20, threads=1))
 
 
 def algorithms() -> list[Algorithm]:
