@@ -51,8 +51,8 @@ class Boosting:
     """Ridge weight of leaf values."""
     seed: int = 1
     """Seed of the samples of features and candidates."""
-    threads: int = 2
-    """Threads of learning."""
+    threads: int = 1
+    """Threads of learning: trees this small are grown by one, several would wait for each other on a busy machine."""
 
 
 @dataclass(frozen=True, eq=False)

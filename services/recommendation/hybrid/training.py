@@ -31,7 +31,7 @@ from services.recommendation.hybrid.hybrid import (
     together,
 )
 from services.recommendation.hybrid.learned import Learned
-from services.recommendation.hybrid.learner import Boosting, Lessons
+from services.recommendation.hybrid.learner import Lessons
 from services.recommendation.hybrid.quintet import has_a_say
 from services.recommendation.model import Model, Progress, train
 from services.recommendation.salience import salience_of
@@ -45,9 +45,8 @@ MOST_CELLS = 2**28
 """Shoppers asked for a context, and scores of one algorithm for it: they bound the time."""
 EXAMINED = 5
 """One customer of so many examines."""
-SERVED = Recipe(depth=50, boosting=Boosting(threads=1))
-"""As deep as pays: 100 products of each algorithm order no better, and take twice as long to answer. One thread grows
-trees this small: several wait for each other, which takes minutes where something else is running."""
+SERVED = Recipe(depth=50)
+"""As deep as pays: 100 products of each algorithm order no better, and take twice as long to answer."""
 TOLD = frozenset({"complementary"})
 """Algorithms that know the answers: the relations were found in all orders, those that are asked for among them."""
 

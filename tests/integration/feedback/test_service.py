@@ -188,7 +188,7 @@ async def test_weights_follow_the_measured_performance(
     assert weights == weights_of(updated)
     assert weights["ease"] > DEFAULT_WEIGHTS["ease"]
     assert weights["content"] < DEFAULT_WEIGHTS["content"]
-    assert "ease 0.200 to" in updated.rationale
+    assert f"ease {DEFAULT_WEIGHTS['ease']:.3f} to" in updated.rationale
 
 
 @pytest.mark.parametrize(
