@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -19,6 +20,8 @@ DENSE_GAIN = 30
 """How many times faster a multiplication is in a dense product than in a sparse one (measured, order of magnitude)."""
 
 BATCH_CUSTOMERS = 4096
+MANY = 16
+"""Shoppers together for whom all weights are kept in full precision as well: evaluation and training ask thousands."""
 
 Halves = NDArray[np.float16]
 
@@ -60,6 +63,7 @@ class Ease(Modelled):
         x = self._learn_preferences(data)
         self._keep(most_popular(x, self.max_products), data.n_products)
         square = gram(evened(as_csr(x[:, self.kept])))
+        vars(self).pop("_dense", None)
         self.weights = ease_weights(square, self.l2).astype(np.float16)
 
     def _score(self, shopper: Shopper) -> FloatArray:
@@ -68,9 +72,15 @@ class Ease(Modelled):
 
     def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
         tastes = stacked([self._known(shopper)[:2] for shopper in shoppers], len(self.kept))
+        if len(shoppers) >= MANY:
+            return self._spread(np.maximum(tastes @ self._dense, 0.0))
         met = np.unique(tastes.indices)
         scores = as_csr(tastes[:, met]) @ self.weights[met].astype(np.float32)
         return self._spread(np.maximum(scores, 0.0))
+
+    @cached_property
+    def _dense(self) -> FloatArray:
+        return self.weights.astype(np.float32)
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         slots, values, rows = self._known(shopper)

@@ -18,8 +18,8 @@ BLOCK_ROWS = 65_536
 def right_vectors(x: Csr, size: int, seed: int, iterations: int = 5) -> FloatArray:
     """Return the leading right singular vectors, largest first.
 
-    Randomised subspace iteration on XᵀX, a block of rows at a time: time grows with entries · size, memory with
-    columns · size.
+    Randomised subspace iteration on XᵀX or XXᵀ, whichever is smaller, a block of rows at a time: time grows with
+    entries · size, memory with columns · size.
 
     Source: Halko, Martinsson & Tropp, "Finding structure with randomness", SIAM Review 2011, doi:10.1137/090771806
 
@@ -41,6 +41,15 @@ def right_vectors(x: Csr, size: int, seed: int, iterations: int = 5) -> FloatArr
     size = min(size, *x.shape)
     if size == 0 or x.nnz == 0:
         return np.zeros((x.shape[1], 0), dtype=np.float32)
+    wide = x.shape[0] < x.shape[1]
+    values, vectors = _leading(as_csr(x.T) if wide else x, size, seed, iterations)
+    if wide:
+        vectors = x.T @ (vectors / np.sqrt(values))
+    return np.ascontiguousarray(vectors, np.float32)
+
+
+def _leading(x: Csr, size: int, seed: int, iterations: int) -> tuple[FloatArray, FloatArray]:
+    """Return the leading eigenvalues of XᵀX, largest first and without those that are rounding, and their vectors."""
     width = min(size + OVERSAMPLES, x.shape[1])
     basis = np.random.default_rng(seed).standard_normal((x.shape[1], width), dtype=np.float32)
     for _ in range(iterations + 1):
@@ -48,7 +57,8 @@ def right_vectors(x: Csr, size: int, seed: int, iterations: int = 5) -> FloatArr
     values, turn = scipy.linalg.eigh((basis.T @ _squared(x, basis)).astype(np.float64))
     leading = np.argsort(-values, kind="stable")[:size]
     leading = leading[values[leading] > NEGLIGIBLE**2 * values.max()]
-    return np.ascontiguousarray(basis @ turn[:, leading].astype(np.float32))
+    found = values[leading].astype(np.float32)
+    return found, basis @ turn[:, leading].astype(np.float32)
 
 
 def _squared(x: Csr, basis: FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ from services.recommendation.algorithms.checks import require_not_negative, requ
 from services.recommendation.algorithms.factors import ROUNDING, right_vectors, without_rounding
 from services.recommendation.algorithms.item_to_item import ItemToItem
 from services.recommendation.algorithms.reasons import from_sources, strongest
-from services.recommendation.algorithms.sparse import scaled, stacked, top_k_product
+from services.recommendation.algorithms.sparse import scaled, stacked, top_k_product, top_k_rows
 from services.recommendation.algorithms.taste import Evidence, Tasting
 
 
@@ -60,7 +60,7 @@ class GraphFilter(Tasting, ItemToItem):
         require_not_negative(smooth=self.smooth)
 
     def _fit(self, data: Interactions) -> None:
-        x = self._learn_preferences(data)
+        x = top_k_rows(self._learn_preferences(data), self.max_history)
         self.degree = np.sqrt(np.bincount(x.indices, x.data, data.n_products)).astype(np.float32)
         customers = np.asarray(x.sum(axis=1), dtype=np.float32).ravel()
         r = scaled(x, rows=inverse(np.sqrt(customers)), columns=inverse(self.degree))

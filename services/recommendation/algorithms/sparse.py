@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from services.recommendation.algorithms import parallel
 from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Longs, Rows, as_csr
 from services.recommendation.algorithms.interactions import Interactions, decay
 
@@ -105,13 +106,15 @@ def top_k_product(left: Csr, right: Csr, k: int, *, drop_diagonal: bool = False)
     drop_diagonal : bool
         Leave out the entry of a row with itself.
     """
-    blocks = []
-    for start in range(0, left.shape[0], BLOCK_ROWS):
+
+    def of(start: int) -> Csr:
         block = as_csr(left[start : start + BLOCK_ROWS] @ right)
         if drop_diagonal:
             own = np.repeat(np.arange(start, start + block.shape[0]), np.diff(block.indptr))
             block.data[block.indices == own] = 0.0
-        blocks.append(top_k_rows(block, k))
+        return top_k_rows(block, k)
+
+    blocks = parallel.each(of, range(0, left.shape[0], BLOCK_ROWS))
     return as_csr(sp.vstack([*blocks, as_csr((0, right.shape[1]))], format="csr"))
 
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
+from services.recommendation.algorithms import parallel
 from services.recommendation.algorithms.arrays import FloatArray
 from services.recommendation.algorithms.interactions import Interactions
 from services.recommendation.algorithms.item_knn import ItemKnn
-from services.recommendation.evaluation.metrics import measure
+from services.recommendation.evaluation.metrics import Values, measure
 from services.recommendation.evaluation.question import Question
 from services.recommendation.evaluation.ranking import top_k
 
@@ -18,6 +20,8 @@ FEWEST_QUESTIONS = 100
 """Questions below which the weights stay as they are: chance would decide."""
 MOST_QUESTIONS = 1500
 """Questions that judge, at most."""
+SURE = 2.0
+"""Standard errors by which a weight must be better than the one before."""
 PLACES = 20
 """Places of the lists that are judged."""
 JUDGED_PRODUCTS = 100
@@ -29,7 +33,8 @@ def learn_kind_weights(train: Interactions, questions: Sequence[Question]) -> Fl
     """Learn how much an event of each kind says about what a shopper wants.
 
     Item neighbourhoods are trained under different weights; those win whose lists answer the questions best (NDCG at
-    20). One weight after the other is searched over `GRID`, the strongest kind that occurs staying at 1.
+    20), if by more than chance. One weight after the other is searched over `GRID`, the strongest kind that occurs
+    staying at 1.
 
     Parameters
     ----------
@@ -52,26 +57,37 @@ def learn_kind_weights(train: Interactions, questions: Sequence[Question]) -> Fl
     best[strongest] = 1.0
     reached = quality(train, asked, best)
     for kind in [kind for kind in reversed(kinds) if kind != strongest]:
-        for weight in GRID:
-            tried = best.copy()
-            tried[kind] = weight
-            found = quality(train, asked, tried) if weight != best[kind] else reached
-            if found > reached:
-                best, reached = tried, found
+        tried = [_with(best, kind, weight) for weight in GRID if weight != best[kind]]
+        found = parallel.each(partial(quality, train, asked), tried)
+        highest = max(range(len(tried)), key=lambda place: float(found[place].mean()))
+        if surely_more(found[highest] - reached):
+            best, reached = tried[highest], found[highest]
     return best
 
 
-def quality(train: Interactions, questions: Sequence[Question], kind_weights: FloatArray) -> float:
-    """Return the mean NDCG at 20 of item neighbourhoods trained under `kind_weights`."""
+def quality(train: Interactions, questions: Sequence[Question], kind_weights: FloatArray) -> Values:
+    """Return the NDCG at 20 of item neighbourhoods trained under `kind_weights`, shape (n_questions,)."""
     judge = ItemKnn(top_k=JUDGED_PRODUCTS, max_history=JUDGED_PRODUCTS)
     algorithm = judge.fit(replace(train, kind_weights=kind_weights))
-    gained = 0.0
+    parts = []
     for start in range(0, len(questions), BATCH):
         part = questions[start : start + BATCH]
         scores = algorithm.score_many([question.shopper for question in part])
         lists = top_k(scores, [question.excluded for question in part], PLACES)
-        gained += float(measure(lists, [question.targets for question in part], PLACES)["ndcg"].sum())
-    return gained / len(questions)
+        parts.append(measure(lists, [question.targets for question in part], PLACES)["ndcg"])
+    return np.concatenate(parts)
+
+
+def surely_more(gains: Values) -> bool:
+    """Return whether the mean of the gains by question is more than chance: beyond `SURE` of its standard errors."""
+    error = float(gains.std()) / np.sqrt(max(len(gains), 1))
+    return bool(gains.mean() > SURE * error)
+
+
+def _with(weights: FloatArray, kind: int, weight: float) -> FloatArray:
+    changed = weights.copy()
+    changed[kind] = weight
+    return changed
 
 
 def spread(questions: Sequence[Question], most: int) -> list[Question]:

@@ -10,8 +10,10 @@ from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask, R
 
 UNRANKED = 9999.0
 """Rank of a product that an algorithm has no opinion of."""
-BLOCK = 64
+GROUP = 16
 """Columns looked at together when the largest entries of long rows are searched."""
+WORTH_GROUPING = 10
+"""Times that a row must be longer than what is searched of it, below which it is as quick to search all of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,22 +81,37 @@ class Candidates:
 def largest(scores: FloatArray, k: int) -> Longs:
     """Return the places (row · n_columns + column) of the `k` largest positive entries of each row.
 
-    The largest `k` entries lie in the `k` blocks of columns with the largest maxima, so only those are searched.
+    The largest `k` entries lie in the `k` groups of columns with the largest maxima, so only those are searched.
     """
     n_rows, n = scores.shape
     columns = None
-    if n > 2 * k * BLOCK:
-        starts = np.arange(0, n, BLOCK)
-        best = np.argpartition(-np.maximum.reduceat(scores, starts, axis=1), k - 1, axis=1)[:, :k]
-        columns = np.minimum((starts[best][:, :, None] + np.arange(BLOCK)).reshape(n_rows, -1), n - 1)
-        inside = (starts[best][:, :, None] + np.arange(BLOCK)).reshape(n_rows, -1) < n
-        scores = np.where(inside, np.take_along_axis(scores, columns, 1), 0.0)
+    if n > WORTH_GROUPING * k * GROUP:
+        columns = _columns_of_the_best_groups(scores, k)
+        scores = np.take_along_axis(scores, columns, 1)
     width = min(k, scores.shape[1])
     top = np.argpartition(-scores, width - 1, axis=1)[:, :width]
     positive = np.take_along_axis(scores, top, 1) > 0
     found = top if columns is None else np.take_along_axis(columns, top, 1)
     places: Longs = (found + np.arange(n_rows)[:, None] * n)[positive]
     return places
+
+
+def _columns_of_the_best_groups(scores: FloatArray, k: int) -> Longs:
+    """Return for each row the columns of the `k` groups with the largest maxima, and those that are in no group.
+
+    Columns of the same place in `GROUP` equal stretches are a group: stretches are compared whole, in the order in
+    which they lie in memory.
+    """
+    n_rows, n = scores.shape
+    n_groups = n // GROUP
+    best = scores[:, :n_groups].copy()
+    for start in range(n_groups, GROUP * n_groups, n_groups):
+        np.maximum(best, scores[:, start : start + n_groups], out=best)
+    groups = np.argpartition(-best, k - 1, axis=1)[:, :k]
+    columns = (groups[:, :, None] + n_groups * np.arange(GROUP)).reshape(n_rows, -1)
+    rest = np.broadcast_to(np.arange(GROUP * n_groups, n), (n_rows, n - GROUP * n_groups))
+    found: Longs = np.concatenate([columns, rest], axis=1)
+    return found
 
 
 def ranks_within(values: FloatArray, owners: Longs) -> Longs:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from services.recommendation.algorithms import parallel
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask, Rows
 from services.recommendation.algorithms.base import Algorithm
 from services.recommendation.algorithms.interactions import Kind
@@ -170,15 +171,15 @@ def learn(
         `Fusion` where there are too few questions to learn from.
     """
     names = opinion_names(algorithms)
-    rng = np.random.default_rng(recipe.seed)
     size = together(len(known.values))
-    parts = []
-    for start in range(0, len(asked), size):
+
+    def of(start: int) -> Lessons:
         batch = asked[start : start + size]
         scores = opinions(algorithms, names, [question.shopper for question in batch], seen)
         candidates = Candidates.of(scores, [question.excluded for question in batch], recipe.depth)
-        parts.append(lessons(candidates, batch, known, target, recipe, rng))
-    return grow(parts, names, target, recipe)
+        return lessons(candidates, batch, known, target, recipe, np.random.default_rng([recipe.seed, start]))
+
+    return grow(parallel.each(of, range(0, len(asked), size)), names, target, recipe)
 
 
 def together(n_products: int) -> int:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.recommendation.algorithms import parallel
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ JUDGES = 5
 """One question of so many judges when to end."""
 SMALL = 8000
 """Questions up to which the judges are learned from as well, once the number of rounds is known."""
+BINS = 127
+"""Values of a feature that trees tell apart, at most."""
 SPREAD_OF = 50_000
 """Candidates whose values say how far the trees' values spread, so that each set of trees has the same say."""
 FEWEST_QUESTIONS = 50
@@ -37,11 +40,11 @@ FEWEST_QUESTIONS = 50
 class Boosting:
     """How the trees are grown."""
 
-    learning_rate: float = 0.05
+    learning_rate: float = 0.1
     """Share of each tree's correction that is taken."""
     leaves: int = 15
     """Leaves of a tree."""
-    rounds: int = 500
+    rounds: int = 250
     """Most trees."""
     min_leaf: int = 200
     """Fewest candidates in a leaf."""
@@ -73,26 +76,38 @@ class Lessons:
 
 
 def boost(lessons: Lessons, names: list[str], k: int, how: Boosting) -> str:
-    """Return trees that order candidates best for `k` places, as `Trees` takes them; "" for too few lessons."""
+    """Return trees that order candidates best for `k` places, as `Trees` takes them; "" for too few lessons.
+
+    The two sets of trees grow at the same time where two threads are allowed; the trees do not depend on it.
+    """
     if int((lessons.sizes > 0).sum()) < FEWEST_QUESTIONS:
         return ""
-    grown = [_grown(lessons, names, _settings(how, objective, k), how.rounds) for objective in OBJECTIVES]
+    grown = _grown(lessons, names, k, how)
     return json.dumps([{"scale": _spread(trees, lessons), "trees": trees.model_to_string()} for trees in grown])
 
 
-def _grown(lessons: Lessons, names: list[str], settings: dict[str, Any], rounds: int) -> "Booster":
-    """Return as many trees as help on questions that they were not grown on."""
+def _grown(lessons: Lessons, names: list[str], k: int, how: Boosting) -> "list[Booster]":
+    """Return for each objective as many trees as help on questions that they were not grown on."""
     # Imported here: a serving agent without a learned model does not need it.
     import lightgbm
 
     judging = np.arange(len(lessons.sizes)) % JUDGES == JUDGES - 1
-    learn = _dataset(lessons, ~judging, names)
-    judges = _dataset(lessons, judging, names, learn)
-    stop = lightgbm.early_stopping(STOP_AFTER, verbose=False)
-    trees = lightgbm.train(settings, learn, rounds, valid_sets=[judges], callbacks=[stop])
-    if len(lessons.sizes) <= SMALL:
-        return lightgbm.train(settings, _dataset(lessons, ~judging | judging, names), max(trees.best_iteration, 1))
-    return trees
+    settings = [_settings(how, objective, k) for objective in OBJECTIVES]
+    learn = _dataset(lessons, ~judging, names, how)
+    judges = _dataset(lessons, judging, names, how, learn)
+
+    def judged(setting: dict[str, Any]) -> "Booster":
+        stop = lightgbm.early_stopping(STOP_AFTER, verbose=False)
+        return lightgbm.train(setting, learn, how.rounds, valid_sets=[judges], callbacks=[stop])
+
+    trees = parallel.each(judged, settings)
+    if len(lessons.sizes) > SMALL:
+        return trees
+    everything = _dataset(lessons, ~judging | judging, names, how)
+    enough = [max(each.best_iteration, 1) for each in trees]
+    return parallel.each(
+        lambda part: lightgbm.train(part[0], everything, part[1]), list(zip(settings, enough, strict=True))
+    )
 
 
 def _spread(trees: "Booster", lessons: Lessons) -> float:
@@ -152,7 +167,7 @@ def _settings(how: Boosting, objective: str, k: int) -> dict[str, Any]:
         "feature_fraction": how.features,
         "bagging_fraction": 0.8,
         "bagging_freq": 1,
-        "max_bin": 127,
+        "max_bin": BINS,
         "seed": how.seed,
         "num_threads": how.threads,
         "deterministic": True,
@@ -161,7 +176,10 @@ def _settings(how: Boosting, objective: str, k: int) -> dict[str, Any]:
     }
 
 
-def _dataset(lessons: Lessons, questions: Mask, names: list[str], reference: "Dataset | None" = None) -> "Dataset":
+def _dataset(
+    lessons: Lessons, questions: Mask, names: list[str], how: Boosting, reference: "Dataset | None" = None
+) -> "Dataset":
+    """Return some of the questions in the form that trees grow on; both objectives share it."""
     import lightgbm
 
     chosen = np.repeat(questions, lessons.sizes)
@@ -172,5 +190,10 @@ def _dataset(lessons: Lessons, questions: Mask, names: list[str], reference: "Da
         group=sizes,
         feature_name=names,
         reference=reference,
-        params={"max_bin": 127, "verbose": -1},
-    )
+        params={
+            "max_bin": BINS,
+            "min_data_in_leaf": how.min_leaf,
+            "num_threads": parallel.allowed(),
+            "verbose": -1,
+        },
+    ).construct()

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from services.recommendation.algorithms import parallel
 from services.recommendation.algorithms.arrays import Rows
 from services.recommendation.algorithms.base import Algorithm, Interactions, Shopper
 from services.recommendation.algorithms.registry import default_algorithms
@@ -67,8 +68,8 @@ class Quintet:
     def top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:
         """Return the best `k` products that train saw for each shopper, shape (n_shoppers, k), -1 for none."""
         size = together(self.model.n_products)
-        starts = range(0, len(shoppers), size)
-        lists = [self._top(shoppers[start : start + size], excluded[start : start + size], k) for start in starts]
+        parts = [slice(start, start + size) for start in range(0, len(shoppers), size)]
+        lists = parallel.each(lambda part: self._top(shoppers[part], excluded[part], k), parts)
         return np.concatenate([np.empty((0, k), np.int32), *lists])
 
     def _top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from services.recommendation.algorithms import parallel
 from services.recommendation.algorithms.arrays import FloatArray, Mask
 from services.recommendation.algorithms.base import Algorithm, Interactions, Kind, Shopper
 from services.recommendation.evaluation.protocols import rebuys
@@ -161,8 +162,8 @@ class _School:
         self._known = known
         self._there = there
         self._recipe = recipe
-        self._rng = np.random.default_rng(recipe.seed)
-        self._examiners: Mask = self._rng.permutation(known.n_customers) % EXAMINED == 0
+        rng = np.random.default_rng(recipe.seed)
+        self._examiners: Mask = rng.permutation(known.n_customers) % EXAMINED == 0
 
     def courses(self, asked: Round) -> "dict[Context, _Course]":
         """Return for each context what can be learned and examined."""
@@ -174,10 +175,16 @@ class _School:
             for context, questions in asked.asked.items()
         }
         size = together(self._known.n_products)
-        for start in range(0, len(asked), size):
+
+        def of(start: int) -> "list[tuple[Sheet, Lessons | None]]":
+            rng = np.random.default_rng([self._recipe.seed, start])
             scores = opinions(self._scorings, names, asked.shoppers(start, start + size), self._there)
-            for course in courses.values():
-                course.take(scores, slice(start, start + size), self._examiners, self._rng)
+            part = slice(start, start + size)
+            return [course.drawn_up(scores, part, self._examiners, rng) for course in courses.values()]
+
+        for parts in parallel.each(of, range(0, len(asked), size)):
+            for course, part in zip(courses.values(), parts, strict=True):
+                course.take(*part)
         return courses
 
 
@@ -196,20 +203,32 @@ class _Course:
         self._lessons: list[Lessons] = []
         self._exam = Exam(names)
 
-    def take(self, scores: dict[str, FloatArray], part: slice, examiners: Mask, rng: np.random.Generator) -> None:
-        """Take in some of the questions with the scores of their shoppers; excluded products lose theirs."""
+    def drawn_up(
+        self, scores: dict[str, FloatArray], part: slice, examiners: Mask, rng: np.random.Generator
+    ) -> tuple[Sheet, Lessons | None]:
+        """Return what examines and what is learned from, of some of the questions with the scores of their shoppers.
+
+        Excluded products lose their scores.
+        """
         batch = self._questions[part]
         candidates = Candidates.of(scores, [question.excluded for question in batch], self._recipe.depth)
         examining = examiners[[question.customer for question in batch]] | (not self._learns)
         answerable = np.array([len(question.targets) > 0 for question in batch])
         places = np.flatnonzero(examining & answerable)
-        self._exam.add(Sheet.of(candidates, batch, places, self._facts, self._target))
-        if self._learns:
-            taught = [
-                replace(question, targets=NOTHING) if examines else question
-                for question, examines in zip(batch, examining.tolist(), strict=True)
-            ]
-            self._lessons.append(lessons(candidates, taught, self._facts, self._target, self._recipe, rng))
+        sheet = Sheet.of(candidates, batch, places, self._facts, self._target)
+        if not self._learns:
+            return sheet, None
+        taught = [
+            replace(question, targets=NOTHING) if examines else question
+            for question, examines in zip(batch, examining.tolist(), strict=True)
+        ]
+        return sheet, lessons(candidates, taught, self._facts, self._target, self._recipe, rng)
+
+    def take(self, sheet: Sheet, taught: Lessons | None) -> None:
+        """Take in what was drawn up."""
+        self._exam.add(sheet)
+        if taught is not None:
+            self._lessons.append(taught)
 
     def result(self) -> tuple[Hybrid | None, dict[str, Any]]:
         """Return what was learned, if it is better than fixed weights, and the report; {} for nothing to say."""

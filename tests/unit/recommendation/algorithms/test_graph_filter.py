@@ -1,7 +1,9 @@
 """The graph filter against a slow, dense twin."""
 
 import numpy as np
+import pytest
 
+from services.recommendation.algorithms.arrays import as_csr
 from services.recommendation.algorithms.base import Interactions, ReasonKind
 from services.recommendation.algorithms.factors import right_vectors
 from services.recommendation.algorithms.graph_filter import GraphFilter
@@ -53,3 +55,12 @@ def test_vectors_that_are_rounding_are_left_out():
     assert vectors.shape == (4, 2)
     twins = Interactions.of([0, 0, 1, 1], [0, 1, 0, 1], n_customers=2, n_products=4, now=NOW)
     assert right_vectors(preferences(twins, 30.0), 2, seed=0).shape == (4, 1)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(30, 12), (12, 30)])
+def test_vectors_are_those_of_the_dense_decomposition(rows: int, columns: int) -> None:
+    dense = np.random.default_rng(4).random((rows, columns)).astype(np.float32)
+    found = right_vectors(as_csr(dense), 4, seed=0, iterations=40)
+    expected = np.linalg.svd(dense)[2][:4].T
+    np.testing.assert_allclose(found.T @ found, np.eye(4), atol=1e-5)
+    np.testing.assert_allclose(np.abs(np.sum(found * expected, axis=0)), 1.0, atol=1e-4)

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 
 from services.recommendation.algorithms.base import Interactions, Kind, Shopper
 from services.recommendation.algorithms.interactions import EVENT_WEIGHTS
 from services.recommendation.evaluation.question import Question
 from services.recommendation.hybrid import behaviours
-from services.recommendation.hybrid.behaviours import learn_kind_weights, spread
+from services.recommendation.hybrid.behaviours import learn_kind_weights, quality, spread, surely_more
 from tests.contract.algorithms.worlds import NOW
 
 N = 40
@@ -38,10 +40,28 @@ def asked(data: Interactions, customer: int) -> Question:
 
 
 def test_views_that_tell_nothing_get_little_weight():
-    weights = learn_kind_weights(*world(Kind.PURCHASE, Kind.VIEW))
+    data, questions = world(Kind.PURCHASE, Kind.VIEW)
+    weights = learn_kind_weights(replace(data, kind_weights=np.ones(3, np.float32)), questions)
     assert weights[Kind.PURCHASE] == 1.0
     assert weights[Kind.VIEW] <= 0.1
     assert weights.dtype == np.float32
+
+
+def test_weights_that_are_better_by_chance_alone_are_not_taken():
+    data, questions = world(Kind.PURCHASE, Kind.VIEW)
+    weights = learn_kind_weights(data, questions)
+    assert weights[Kind.VIEW] == EVENT_WEIGHTS[Kind.VIEW] / EVENT_WEIGHTS[Kind.PURCHASE]
+    none = data.kind_weights * np.array([0, 1, 1], np.float32) / data.kind_weights[Kind.PURCHASE]
+    given = data.kind_weights / data.kind_weights[Kind.PURCHASE]
+    better = quality(data, questions, none) - quality(data, questions, given)
+    assert better.mean() > 0
+    assert not surely_more(better)
+
+
+def test_gains_beyond_chance_are_sure():
+    assert surely_more(np.full(10, 0.1))
+    assert not surely_more(np.tile([0.5, -0.49], 50))
+    assert not surely_more(np.zeros(10))
 
 
 def test_views_that_tell_more_than_purchases_get_more_weight():
@@ -71,7 +91,7 @@ def test_one_kind_leaves_the_weights():
 def test_at_most_so_many_questions_are_asked(monkeypatch):
     data, questions = world(Kind.PURCHASE, Kind.VIEW)
     seen = []
-    monkeypatch.setattr(behaviours, "quality", lambda train, part, weights: seen.append(len(part)) or 0.0)
+    monkeypatch.setattr(behaviours, "quality", lambda train, part, weights: seen.append(len(part)) or np.zeros(120))
     monkeypatch.setattr(behaviours, "MOST_QUESTIONS", 120)
     learn_kind_weights(data, questions)
     assert set(seen) == {120}

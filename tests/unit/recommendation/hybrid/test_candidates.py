@@ -37,7 +37,7 @@ def test_lists_hold_the_largest_values_and_end_with_minus_one() -> None:
     assert lists.tolist() == [[1, 2, 0], [0, -1, -1]]
 
 
-@given(st.integers(1, 400), st.integers(1, 5), st.integers(0, 2**32 - 1))
+@given(st.integers(1, 1000), st.integers(1, 5), st.integers(0, 2**32 - 1))
 def test_the_largest_are_found_in_rows_of_any_length(n: int, k: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     rows = np.where(rng.random((3, n)) < 0.3, rng.permutation(3 * n).reshape(3, n), 0).astype(np.float32)
@@ -47,7 +47,7 @@ def test_the_largest_are_found_in_rows_of_any_length(n: int, k: int, seed: int) 
     assert set(largest(rows, k).tolist()) == expected
 
 
-@pytest.mark.parametrize("n", [2000, 2048, 2049])
+@pytest.mark.parametrize("n", [2000, 2048, 2049, 16_000, 16_017])
 def test_long_rows_are_searched_to_their_last_column(n: int) -> None:
     rows = np.full((1, n), 0.5, np.float32)
     rows[0, -1], rows[0, 0] = 2.0, 1.0
