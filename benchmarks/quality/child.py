@@ -8,10 +8,12 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.quality.order import ABLATE, NO_DATA, PREPARE, WITHOUT, Order
+from benchmarks.quality import ablation
+from benchmarks.quality.order import ABLATE, NO_DATA, PREPARE, Order
 from benchmarks.quality.sets import BY_NAME
 from benchmarks.quality.sets.dataset import Evaluation, MissingData, write
 from services.recommendation.algorithms.interactions import Interactions
@@ -58,19 +60,25 @@ def _evaluated(order: Order) -> dict[str, Any]:
     train, test = (read_events(Path(order.cache) / f"{part}.parquet") for part in ("train", "test"))
     world = of_files(train, test, by_session=evaluation.protocol is Protocol.SESSION)
     del train, test
+    plan = plan_of(dataset.name, evaluation, order)
+    if order.task == ABLATE:
+        few = replace(plan, most_questions=min(ablation.MOST_QUESTIONS, plan.most_questions or sys.maxsize))
+        return evaluate(world, few, ablation.rankers(_parts(order, world.train), order.threads), _show).as_dict()
     names, missing = _names(order, world.train)
-    rankers = [_ranker(name, order) for name in names]
-    report = evaluate(world, plan_of(dataset.name, evaluation, order), rankers, _show)
+    report = evaluate(world, plan, [_ranker(name, order) for name in names], _show)
     report.settings |= {"skipped": missing}
     return report.as_dict()
+
+
+def _parts(order: Order, train: Interactions) -> list[str]:
+    """Return the names of the algorithms that are left out one after the other."""
+    parts = [each.name for each in default_algorithms() if has_a_say(each, train)]
+    return [name for name in parts if name in (order.algorithms or parts)]
 
 
 def _names(order: Order, train: Interactions) -> tuple[list[str], dict[str, str]]:
     """Return the names of those that take part, the product first, and of those that cannot with the reason."""
     silent = {each.name: "nothing to learn from" for each in default_algorithms() if not has_a_say(each, train)}
-    if order.task == ABLATE:
-        parts = [each.name for each in default_algorithms() if each.name not in silent]
-        return [WITHOUT + name for name in parts if name in (order.algorithms or parts)], {}
     wanted = list(order.algorithms or _everybody())
     missing = contestants.missing(wanted) | {name: why for name, why in silent.items() if name in wanted}
     return [name for name in wanted if name not in missing], missing
@@ -81,10 +89,6 @@ def _everybody() -> Iterator[str]:
 
 
 def _ranker(name: str, order: Order) -> Ranker:
-    if name.startswith(WITHOUT):
-        lesser = Quintet(without=(name.removeprefix(WITHOUT),), threads=order.threads)
-        lesser.name = name
-        return lesser
     if name == Quintet.name:
         return Quintet(threads=order.threads)
     return contestants.rankers([name], seed=order.seed, threads=order.threads)[0]

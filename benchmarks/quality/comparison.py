@@ -141,9 +141,13 @@ class Comparison:
         """Return the product's own figures, None where it did not take part."""
         return next((entry for entry in self.measured() if entry.role is Role.OWN), None)
 
+    def whole(self) -> Entry | None:
+        """Return the product that its lesser selves are compared with, None where there are none."""
+        return _entry(OWN, self.ablation) if any(row["algorithm"] == OWN for row in self.ablation) else None
+
     def lesser(self) -> list[Entry]:
         """Return the product without each part, the one that lost most first."""
-        names = dict.fromkeys(row["algorithm"] for row in self.ablation)
+        names = dict.fromkeys(row["algorithm"] for row in self.ablation if row["algorithm"] != OWN)
         return _sorted([_entry(name, self.ablation) for name in names], self.evaluation.metrics[0])[::-1]
 
     def best(self, role: Role, metric: str) -> Entry | None:

@@ -27,7 +27,8 @@ class Results:
     slices : list of dict
         The same of cold customers and cold products, with the name of the slice and its number of questions.
     ablation : list of dict
-        Rows of the product without one part; the algorithm is called `quintet without NAME`.
+        Rows of the product without one part, called `quintet without NAME`, and of the whole product learned from and
+        asked the same, fewer questions; without the cost.
     settings : dict of dict
         By data set and protocol: how and where it was measured, on how much, at which commit.
     """

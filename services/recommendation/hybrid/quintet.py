@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
@@ -22,6 +23,16 @@ MOST_QUESTIONS = 15_000
 """Questions that the hybrid is learned from, at most."""
 
 
+class Trainer(Protocol):
+    """What fits algorithms."""
+
+    def __call__(
+        self, data: Interactions, algorithms: Sequence[Algorithm], progress: Progress | None, *, threads: int
+    ) -> Model:
+        """Return the fitted algorithms, as `model.train` does."""
+        ...
+
+
 class Quintet:
     """Learns the hybrid on a validation split inside train, then all algorithms on all of train.
 
@@ -33,6 +44,10 @@ class Quintet:
         Names of algorithms to leave out, for ablations.
     recipe : Recipe
         How the hybrid is learned.
+    trainer : callable
+        Fits algorithms, as `model.train` does; another one may remember what it fitted before.
+    most_questions : int
+        Questions that the hybrid is learned from, at most.
     """
 
     name = "quintet"
@@ -45,16 +60,20 @@ class Quintet:
         *,
         threads: int = DEFAULT_THREADS,
         progress: Progress | None = None,
+        trainer: Trainer = train,
+        most_questions: int = MOST_QUESTIONS,
     ) -> None:
         self._algorithms = algorithms
         self._without = frozenset(without)
         self._recipe = recipe or Recipe()
         self._threads = threads
         self._progress = progress
+        self._trainer = trainer
+        self._most_questions = most_questions
 
     def fit(self, task: Task) -> None:
         """Learn from `task.train`, replacing what was learned before."""
-        inner, asked = validation(task, self._recipe.seed, MOST_QUESTIONS)
+        inner, asked = validation(task, self._recipe.seed, self._most_questions)
         weights = learn_kind_weights(inner.train, asked)
         inner, task = (replace(each, train=replace(each.train, kind_weights=weights)) for each in (inner, task))
         before = self._train(inner.train)
@@ -79,7 +98,7 @@ class Quintet:
 
     def _train(self, data: Interactions) -> Model:
         chosen = [each for each in self._algorithms() if each.name not in self._without and has_a_say(each, data)]
-        return train(data, chosen, self._progress, threads=self._threads)
+        return self._trainer(data, chosen, self._progress, threads=self._threads)
 
 
 def has_a_say(algorithm: Algorithm, data: Interactions) -> bool:

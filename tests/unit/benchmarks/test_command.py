@@ -51,7 +51,8 @@ def test_everything_is_measured_and_reported(data: Path, tmp_path: Path, capfd: 
     settings = found["settings"]["tmall_multibehavior/next-item"]
     assert settings["questions"] == 60
     assert settings["skipped"] == {"content": "nothing to learn from"}
-    assert {row["algorithm"] for row in found["ablation"]} == {"quintet without item_knn"}
+    assert {row["algorithm"] for row in found["ablation"]} == {"quintet", "quintet without item_knn"}
+    assert {row["train_seconds"] for row in found["ablation"]} == {None}
     page = tmp_path / "docs" / "quality.md"
     assert "## Without each part" in page.read_text()
     written = page.read_bytes()
