@@ -69,8 +69,6 @@ def main(arguments: list[str] | None = None) -> int:
     results = Results.load(options.out)
     if not given.report_only:
         _measure(options, results)
-        results.ordered([key_of(each.name, how.protocol) for each in sets.ALL for how in each.evaluations])
-        results.save(options.out)
     write_report(results, options.page)
     print(f"{options.out}\n{options.page}", file=sys.stderr)
     return 0
@@ -88,6 +86,9 @@ def _measure(options: Options, results: Results) -> None:
                 _evaluate(options, results, dataset, number)
             if options.ablation and (name, number) in ABLATED:
                 _ablate(options, results, dataset, number)
+            # what took an hour is not lost when the next set fails
+            results.ordered([key_of(each.name, how.protocol) for each in sets.ALL for how in each.evaluations])
+            results.save(options.out)
 
 
 def _evaluate(options: Options, results: Results, dataset: Dataset, number: int) -> None:
