@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -21,6 +21,7 @@ from shared.db.segments import LEARNED, Membership
 from shared.errors import InvalidArgument
 from shared.events.check import check_count, check_id, check_number, check_text, check_time
 from shared.jobs import Progress
+from shared.timestamps import to_timestamp
 
 MOST_CUSTOMERS = 1_000
 MOST_ATTRIBUTES = 100
@@ -77,7 +78,7 @@ def from_profile(profile: Profile) -> types.CustomerProfile:
     )
     if profile.embedding is not None:
         message.embedding.extend(profile.embedding.vector.tolist())
-        message.embedding_time.CopyFrom(from_moment(profile.embedding.updated_at))
+        message.embedding_time.CopyFrom(to_timestamp(profile.embedding.updated_at))
     return message
 
 
@@ -95,8 +96,8 @@ def from_customer(customer: Customer) -> types.Customer:
             region=known.get("region", ""),
             attributes=known.get("attributes", {}),
         ),
-        registration_time=from_moment(customer.registered_at),
-        last_active_time=None if customer.last_active is None else from_moment(customer.last_active),
+        registration_time=to_timestamp(customer.registered_at),
+        last_active_time=None if customer.last_active is None else to_timestamp(customer.last_active),
     )
 
 
@@ -166,13 +167,6 @@ def from_row(table: str, row: Mapping[str, Any]) -> pb.ExportCustomerResponse:
     return pb.ExportCustomerResponse(table=table, row_json=json.dumps(row, ensure_ascii=False))
 
 
-def from_moment(moment: datetime) -> Timestamp:
-    """Return a moment as a message."""
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
-
-
 def _to_customer(customer: types.Customer, field: str) -> NewCustomer:
     check_id(customer.customer_id, f"{field}.customer_id")
     check_text(customer.name, f"{field}.name", 200)
@@ -207,7 +201,7 @@ def _from_shown(shown: Shown) -> types.ProductInteraction:
     message = types.ProductInteraction(
         product_id=shown.product_id,
         product_name=shown.product_name,
-        time=from_moment(shown.at),
+        time=to_timestamp(shown.at),
         duration_seconds=shown.duration_seconds,
         quantity=shown.quantity,
         purchase_id=shown.purchase_id,

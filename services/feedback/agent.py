@@ -7,6 +7,7 @@ from services.feedback import metrics, weights
 from services.feedback.attribution import Windows
 from services.feedback.metrics import Performance
 from services.feedback.projection import project
+from shared import periods
 from shared.db import outcomes
 from shared.db import weights as stored_weights
 from shared.db.algorithm_performance import algorithm_performance
@@ -17,7 +18,6 @@ from shared.db.weights import Weights
 from shared.errors import InvalidArgument, NotFound
 
 CONSUMER = "feedback"
-PERIOD_DAYS = 30
 
 
 class FeedbackAgent:
@@ -56,12 +56,9 @@ class FeedbackAgent:
         Raises
         ------
         InvalidArgument
-            If the period ends before it starts.
+            If the period does not end after its start.
         """
-        end = end or self._now()
-        start = start or end - timedelta(days=PERIOD_DAYS)
-        if end < start:
-            raise InvalidArgument.of("end_time", end.isoformat(), f"must not be before start_time {start.isoformat()}")
+        start, end = periods.settled(start, end, self._now())
         with self._database.read() as connection:
             return [metrics.performance(counts) for counts in algorithm_performance(connection, start, end)]
 
@@ -100,8 +97,8 @@ class FeedbackAgent:
         now = self._now()
         with self._database.read() as connection:
             current = stored_weights.current_weights(connection)
-            measured = algorithm_performance(connection, now - timedelta(days=PERIOD_DAYS), now)
-        learned = weights.learn(current.weights, measured, PERIOD_DAYS)
+            measured = algorithm_performance(connection, now - timedelta(days=periods.DEFAULT_DAYS), now)
+        learned = weights.learn(current.weights, measured, periods.DEFAULT_DAYS)
         if learned.weights == current.weights:
             return Weights(current.version, current.weights, learned.rationale, current.updated_at)
         return self._store(learned.weights, learned.rationale)

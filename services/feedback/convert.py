@@ -1,9 +1,7 @@
 """Messages of the feedback service to plain values and back."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from quintet.feedback.v1 import feedback_service_pb2 as pb
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import AlgorithmPerformance, AlgorithmWeight
@@ -14,6 +12,7 @@ from shared.algorithms import ALGORITHM_NAMES
 from shared.db.outcomes import StoredCredit
 from shared.errors import InvalidArgument
 from shared.events.check import check_id, check_number
+from shared.timestamps import to_timestamp
 
 MOST_WEIGHT = 1e6
 
@@ -23,13 +22,6 @@ def to_sequence(request: pb.ApplyEventsRequest) -> int:
     if request.up_to_sequence < 0:
         raise InvalidArgument.of("up_to_sequence", request.up_to_sequence, "must not be negative")
     return int(request.up_to_sequence)
-
-
-def to_period(request: pb.GetAlgorithmPerformanceRequest) -> tuple[datetime | None, datetime | None]:
-    """Return start and end; None where not given. Raises InvalidArgument for a time that is none."""
-    start = _to_moment(request.start_time, "start_time") if request.HasField("start_time") else None
-    end = _to_moment(request.end_time, "end_time") if request.HasField("end_time") else None
-    return start, end
 
 
 def to_purchase_id(request: pb.GetAttributionRequest) -> str:
@@ -84,7 +76,7 @@ def from_credit(credit: StoredCredit) -> pb.Credit:
         product_id=credit.product_id,
         kind=pb.CreditKind.CREDIT_KIND_CLICK if clicked else pb.CreditKind.CREDIT_KIND_VIEW_THROUGH,
         algorithm=credit.algorithm,
-        touch_time=from_moment(credit.touched_at),
+        touch_time=to_timestamp(credit.touched_at),
     )
 
 
@@ -92,17 +84,3 @@ def from_weights(weights: Mapping[str, float]) -> list[AlgorithmWeight]:
     """Return weights as messages, largest first."""
     ordered = sorted(weights.items(), key=lambda item: (-item[1], item[0]))
     return [AlgorithmWeight(algorithm=name, weight=weight) for name, weight in ordered]
-
-
-def from_moment(moment: datetime) -> Timestamp:
-    """Return a moment as a message."""
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
-
-
-def _to_moment(stamp: Timestamp, field: str) -> datetime:
-    try:
-        return stamp.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError) as error:
-        raise InvalidArgument.of(field, stamp.seconds, "is not a time between the years 1 and 9999") from error

@@ -8,6 +8,8 @@ from quintet.feedback.v1 import feedback_service_pb2_grpc as pb_grpc
 
 from services.feedback import convert
 from services.feedback.agent import FeedbackAgent
+from shared import periods
+from shared.timestamps import to_timestamp
 
 
 class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
@@ -23,7 +25,7 @@ class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
     async def GetAlgorithmPerformance(
         self, request: pb.GetAlgorithmPerformanceRequest, context: Any
     ) -> pb.GetAlgorithmPerformanceResponse:
-        found = await asyncio.to_thread(self._agent.performance, *convert.to_period(request))
+        found = await asyncio.to_thread(self._agent.performance, *periods.asked(request))
         return pb.GetAlgorithmPerformanceResponse(algorithms=[convert.from_performance(each) for each in found])
 
     async def GetAttribution(self, request: pb.GetAttributionRequest, context: Any) -> pb.GetAttributionResponse:
@@ -32,7 +34,7 @@ class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
 
     async def GetWeights(self, request: pb.GetWeightsRequest, context: Any) -> pb.GetWeightsResponse:
         found = await asyncio.to_thread(self._agent.weights)
-        update_time = None if found.updated_at is None else convert.from_moment(found.updated_at)
+        update_time = None if found.updated_at is None else to_timestamp(found.updated_at)
         return pb.GetWeightsResponse(weights=convert.from_weights(found.weights), update_time=update_time)
 
     async def UpdateWeights(self, request: pb.UpdateWeightsRequest, context: Any) -> pb.UpdateWeightsResponse:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from services.product.live import LiveEmbeddings, similarities
 from services.product.paging import key_of_token, page_token
 from services.product.spaces import SpaceCache, active_version, features_of
+from shared import periods
 from shared.config import Settings
 from shared.db import product_embeddings, product_performance, products, relations
 from shared.db.engine import Connection, Database
 from shared.db.product_performance import ProductPerformance
 from shared.db.products import NewProduct, Product, Upserted
 from shared.db.relations import SIMILAR, Relation
-from shared.errors import InvalidArgument, NotFound, Unavailable
+from shared.errors import NotFound, Unavailable
 from shared.jobs import Progress, SingleJob
 
 REFRESH_JOB = "services.product.refresh"
-DEFAULT_PERIOD = timedelta(days=30)
 ATTEMPTS = 3
 OVER_READ = 50
 """How many more of the nearest products are read than asked for, since some cannot be bought."""
@@ -119,10 +119,7 @@ class ProductAgent:
 
         Raises NotFound, or InvalidArgument for a period that does not end after its start.
         """
-        until = end or datetime.now(UTC)
-        since = start or until - DEFAULT_PERIOD
-        if until <= since:
-            raise InvalidArgument.of("end_time", until.isoformat(), f"must be after start_time {since.isoformat()}")
+        since, until = periods.settled(start, end, datetime.now(UTC))
         with self._database.read() as connection:
             product = _known(connection, product_id)
             return product_performance.performance(connection, product.key, since, until)

@@ -145,15 +145,6 @@ def to_related(related: Iterable[RelatedProduct], kind: Relation) -> pb.GetRelat
     return pb.GetRelatedProductsResponse(related=messages)
 
 
-def period(request: pb.GetProductPerformanceRequest) -> tuple[datetime | None, datetime | None]:
-    """Return start and end of the period asked for; None where it is left open."""
-    start, end = (
-        _checked_moment(getattr(request, name), name) if request.HasField(name) else None
-        for name in ("start_time", "end_time")
-    )
-    return start, end
-
-
 def to_performance(name: str, performance: ProductPerformance) -> pb.GetProductPerformanceResponse:
     """Return the performance of the product `name`."""
     revenue = (
@@ -216,11 +207,6 @@ def _bounded(value: int, field: str, *, default: int, most: int) -> int:
     if value < 0:
         raise InvalidArgument.of(field, value, "must not be negative")
     return min(value or default, most)
-
-
-def _checked_moment(value: Timestamp, field: str) -> datetime:
-    check_time(value, field)
-    return _moment(value)
 
 
 def _moment(value: Timestamp) -> datetime:

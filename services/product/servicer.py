@@ -10,6 +10,7 @@ from quintet.product.v1 import product_service_pb2_grpc as pb_grpc
 
 from services.product import convert
 from services.product.agent import ProductAgent
+from shared import periods
 
 
 class ProductServicer(pb_grpc.ProductServiceServicer):
@@ -41,7 +42,7 @@ class ProductServicer(pb_grpc.ProductServiceServicer):
     async def GetProductPerformance(
         self, request: pb.GetProductPerformanceRequest, context: Any
     ) -> pb.GetProductPerformanceResponse:
-        product_id, (start, end) = convert.product_id(request.product_id), convert.period(request)
+        product_id, (start, end) = convert.product_id(request.product_id), periods.asked(request)
         performance = await asyncio.to_thread(self._agent.performance, product_id, start, end)
         return convert.to_performance(product_id, performance)
 

@@ -23,6 +23,7 @@ Column: TypeAlias = Any
 """A pyarrow ChunkedArray."""
 
 ROWS_AT_ONCE = 100_000
+BYTES_AT_ONCE = 2**20
 TIMES = {"timestamp"}
 """Columns that hold moments."""
 
@@ -67,6 +68,7 @@ def read_columns(path: Path, names: Mapping[str, tuple[str, ...]]) -> tuple[dict
 
 def _csv(file: OpenFile, names: Mapping[str, tuple[str, ...]]) -> tuple[dict[str, Column], int]:
     header, delimiter, skipped = _head(file)
+    _require_closed_quotes(file, delimiter)
     found = _found(header, names)
     taken = list(found.values()) or header[:1]
     table = pacsv.read_csv(
@@ -93,6 +95,25 @@ def _head(file: OpenFile) -> tuple[list[str], str, int]:
     file.stream.seek(0)
     header, delimiter = csv_header(file.path, line)
     return header, delimiter, skipped
+
+
+def _require_closed_quotes(file: OpenFile, delimiter: str) -> None:
+    """Raise UnreadableFile if a quote is opened and never closed: all rows behind it would be one value. Start anew."""
+    odd = sum(part.count(b'"') for part in iter(lambda: file.stream.read(BYTES_AT_ONCE), b"")) % 2
+    file.stream.seek(0)
+    if not odd:
+        return
+    lines = io.TextIOWrapper(file.stream, "utf-8-sig", errors="replace", newline="")
+    rows, good = csv.reader(lines, delimiter=delimiter, strict=True), 0
+    try:
+        for _ in rows:
+            good = rows.line_num
+    except csv.Error as error:
+        raise UnreadableFile(
+            f"cannot read {file.path}: the row from line {good + 1} has a quote that is never closed ({error})"
+        ) from error
+    lines.detach()
+    file.stream.seek(0)
 
 
 def _jsonl(file: OpenFile, names: Mapping[str, tuple[str, ...]]) -> tuple[dict[str, Column], int]:

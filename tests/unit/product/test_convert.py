@@ -182,13 +182,6 @@ def test_related_products_say_how() -> None:
     )
 
 
-def test_a_period_may_be_open() -> None:
-    assert convert.period(pb.GetProductPerformanceRequest()) == (None, None)
-    assert convert.period(pb.GetProductPerformanceRequest(end_time=stamp(SPRING))) == (None, SPRING)
-    with pytest.raises(InvalidArgument, match="start_time"):
-        convert.period(pb.GetProductPerformanceRequest(start_time=Timestamp(seconds=-1)))
-
-
 def test_performance_is_told_with_revenue_by_currency() -> None:
     told = convert.to_performance("p", ProductPerformance(4, 3, 2, 2.5, {"USD": 5, "EUR": 7}, 8, 2)).performance
     assert (told.product_id, told.views, told.cart_additions, told.purchases, told.units_sold) == ("p", 4, 3, 2, 2.5)

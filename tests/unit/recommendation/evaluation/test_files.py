@@ -227,6 +227,18 @@ def test_files_that_cannot_be_read(tmp_path: Path, name: str, text: str, problem
         read(tmp_path, text, name)
 
 
+@pytest.mark.parametrize("name", ["events.csv", "events.csv.gz"])
+def test_a_quote_that_is_never_closed_swallows_nothing(tmp_path: Path, name: str) -> None:
+    text = 'customer_id,product_id,name\na,"p1",one\na,p2,"two\n' + "".join(f"b,p{n},more\n" for n in range(50_000))
+    with pytest.raises(UnreadableFile, match="the row from line 3 has a quote that is never closed"):
+        read_events(written(tmp_path / name, text))
+
+
+def test_a_single_quote_inside_a_value_is_no_quote(tmp_path: Path) -> None:
+    path = written(tmp_path / "events.csv", 'customer_id,product_id,name\na,p1,5" nail\na,"p2","two\nlines"\n')
+    assert read_events(path).products.to_pylist() == ["p1", "p2"]
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFile, match="No such file"):
         read_events(tmp_path / "a.csv")
