@@ -27,17 +27,21 @@ def main(arguments: list[str] | None = None) -> int:
     if given.report_only:
         results = json.loads(given.out.read_text())
     else:
-        results = _measured(given.products, given.algorithms or _names(), 60 * given.minutes)
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(results, indent=1) + "\n")
+        results = _measured(given.products, given.algorithms or _names(), 60 * given.minutes, given.out)
     write_page(results, given.page)
     return 0
 
 
-def _measured(sizes: list[int], names: list[str], limit_seconds: float) -> dict[str, Any]:
-    CACHE.mkdir(parents=True, exist_ok=True)
-    rows = [_row(name, size, limit_seconds) for size in sizes for name in names]
-    return {"rows": rows, "commit": commit(), "machine": machine()}
+def _measured(sizes: list[int], names: list[str], limit_seconds: float, out: Path) -> dict[str, Any]:
+    """Measure everybody in every world, and write what is known after each: the large worlds take long."""
+    for folder in (CACHE, out.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    results: dict[str, Any] = {"rows": [], "commit": commit(), "machine": machine()}
+    for size in sizes:
+        for name in names:
+            results["rows"].append(_row(name, size, limit_seconds))
+            out.write_text(json.dumps(results, indent=1) + "\n")
+    return results
 
 
 def _row(name: str, size: int, limit_seconds: float) -> dict[str, Any]:
