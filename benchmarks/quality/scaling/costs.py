@@ -28,7 +28,7 @@ COSTS: dict[str, Cost] = {
     "session_knn": Cost("e log e", "h · sample + neighbours · session", "min(e, sessions kept)"),
     "transitions": Cost("e · (window + basket)", "h · k", "n · k"),
     "item_knn": Cost("m · h²", "h · k", "n · k"),
-    "ease": Cost("p³ + m · h², p = min(n, most products)", "h · k", "p · k"),
+    "ease": Cost("m · h² + n · k³", "h · k", "n · k"),
     "graph_filter": Cost("m · h² + e · d + (n + m) · d²", "h · k + n · d", "n · (k + d)"),
     "matrix_factorization": Cost("e · d + (n + m) · d²", "n · d", "n · d"),
     "customer_knn": Cost("e log e", "h · customers of a product + neighbours · h", "customers kept · h"),

@@ -1,39 +1,34 @@
-"""EASE: a linear item-to-item autoencoder."""
+"""EASE in neighbourhoods: each product explained by those nearest to it, all of them weighed against each other."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import scipy.linalg
-from numpy.typing import NDArray
+import scipy.sparse as sp
 
-from services.recommendation.algorithms.arrays import Csr, FloatArray, Rows, as_csr
-from services.recommendation.algorithms.base import Interactions, Reason, Shopper, Space
+from services.recommendation.algorithms import parallel
+from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Longs, Mask, as_csr
+from services.recommendation.algorithms.base import Interactions, Space
 from services.recommendation.algorithms.checks import require_positive
-from services.recommendation.algorithms.modelled import Modelled
-from services.recommendation.algorithms.reasons import from_sources, strongest
-from services.recommendation.algorithms.sparse import evened, stacked
+from services.recommendation.algorithms.item_to_item import ItemToItem
+from services.recommendation.algorithms.sparse import evened, inverse, ranges, scaled, top_k_product, top_k_rows
+from services.recommendation.algorithms.taste import Tasting
 
-DENSE_GAIN = 30
-"""How many times faster a multiplication is in a dense product than in a sparse one (measured, order of magnitude)."""
-
-BATCH_CUSTOMERS = 4096
-MANY = 16
-"""Shoppers together for whom all weights are kept in full precision as well: evaluation and training ask thousands."""
-
-Halves = NDArray[np.float16]
+TOGETHER = 12
+"""Products solved at once: enough to share the multiplication, few enough that what they need stays small."""
 
 
 @dataclass(eq=False)
-class Ease(Modelled):
-    """Linear item-to-item autoencoder with a zero diagonal, solved in closed form.
+class Ease(Tasting, ItemToItem):
+    """Linear item-to-item autoencoder with a zero diagonal, each product solved over its nearest products.
 
-    Solves min ‖X − XB‖² + l2 ‖B‖² with diag(B) = 0 over the most popular products. All of B is kept: on data with long
-    histories the small weights matter together (the 200 largest of each product lose up to 16 % of NDCG).
+    With x_j the preferences of the customers of product j and C its `top_k` neighbours by cosine, the weights from C
+    to j are (X_Cᵀ X_C + l2 I)⁻¹ X_Cᵀ x_j, which is EASE itself where C is the whole catalogue. Time and memory grow
+    with the catalogue, not with its cube and square, so that the long tail takes part.
 
-    Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, doi:10.1145/3308558.3313710
+    Sources: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, doi:10.1145/3308558.3313710; the
+    selection of neighbours before the regression: Ning & Karypis, "SLIM: Sparse Linear Methods for Top-N Recommender
+    Systems" (fsSLIM), ICDM 2011, doi:10.1109/ICDM.2011.134
 
     Raises
     ------
@@ -43,82 +38,98 @@ class Ease(Modelled):
 
     name: ClassVar[str] = "ease"
     space: ClassVar[Space] = {
-        "l2": (50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0),
+        "l2": (10.0, 20.0, 50.0, 100.0, 200.0, 500.0),
         "half_life_days": (30.0, 60.0, 120.0, 240.0, 480.0),
+        "top_k": (50, 100, 200),
     }
 
-    l2: float = 500.0
+    top_k: int = 100
+    """Neighbours that each product is explained by; what is kept grows with it, time with up to its cube."""
+    l2: float = 50.0
     """Ridge weight, in events (squares of preferences are 1 in the mean); larger leans towards popular products."""
-    max_products: int = 6000
-    """Most popular products modelled; time grows with its cube, memory with its square (16 bytes each; kept: 2)."""
-
-    weights: Halves = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_kept, n_kept), float16: B, source to target."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(l2=self.l2, max_products=self.max_products)
+        require_positive(top_k=self.top_k, l2=self.l2)
 
     def _fit(self, data: Interactions) -> None:
-        x = self._learn_preferences(data)
-        self._keep(most_popular(x, self.max_products), data.n_products)
-        square = gram(evened(as_csr(x[:, self.kept])))
-        vars(self).pop("_dense", None)
-        self.weights = ease_weights(square, self.l2).astype(np.float16)
-
-    def _score(self, shopper: Shopper) -> FloatArray:
-        scores: FloatArray = self._score_many([shopper])[0]
-        return scores
-
-    def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
-        tastes = stacked([self._known(shopper)[:2] for shopper in shoppers], len(self.kept))
-        if len(shoppers) >= MANY:
-            return self._spread(np.maximum(tastes @ self._dense, 0.0))
-        met = np.unique(tastes.indices)
-        scores = as_csr(tastes[:, met]) @ self.weights[met].astype(np.float32)
-        return self._spread(np.maximum(scores, 0.0))
-
-    @cached_property
-    def _dense(self) -> FloatArray:
-        return self.weights.astype(np.float32)
-
-    def _reason(self, shopper: Shopper, product: int) -> Reason | None:
-        slots, values, rows = self._known(shopper)
-        slot = self.slots[product]
-        if slot < 0:
-            return None
-        parts = values * self.weights[slots, slot].astype(np.float32)
-        return from_sources(shopper, strongest(rows, parts)) if parts.sum() > 0 else None
+        x = evened(top_k_rows(self._learn_preferences(data), self.max_history))
+        self.neighbours = as_csr(explained(x, nearest(x, self.top_k), self.l2).T)
 
 
-def most_popular(x: Csr, n: int) -> Rows:
-    """Return the columns with the most entries, at most `n` and at least one entry each, ascending."""
-    counts = np.bincount(x.indices, minlength=x.shape[1])
-    best = np.argsort(-counts, kind="stable")[:n]
-    return np.sort(best[counts[best] > 0]).astype(np.int32)
+def nearest(x: Csr, k: int) -> Csr:
+    """Return the `k` nearest columns of each column by cosine, shape (n, n); values order, they are no cosines."""
+    norms = np.sqrt(np.bincount(x.indices, x.data**2, x.shape[1])).astype(np.float32)
+    return top_k_product(as_csr(x.T), scaled(x, columns=inverse(norms)), k, drop_diagonal=True)
 
 
-def gram(x: Csr) -> FloatArray:
-    """Return the dense Gram matrix XᵀX, by the cheaper of the dense and the sparse way."""
-    sparse_cost = float(np.square(np.diff(x.indptr).astype(np.float64)).sum())
-    if sparse_cost * DENSE_GAIN < float(x.shape[0]) * x.shape[1] ** 2:
-        return np.asarray((x.T @ x).toarray(), dtype=np.float32)
-    total = np.zeros((x.shape[1], x.shape[1]), dtype=np.float32)
-    for start in range(0, x.shape[0], BATCH_CUSTOMERS):
-        batch = x[start : start + BATCH_CUSTOMERS].toarray()
-        total += batch.T @ batch
-    return total
+def explained(x: Csr, near: Csr, l2: float) -> Csr:
+    """Regress each column on its neighbours.
+
+    Parameters
+    ----------
+    x : csr_array of shape (m, n), float32
+    near : csr_array of shape (n, n)
+        The neighbours of each column.
+    l2 : float
+        Ridge weight, positive.
+
+    Returns
+    -------
+    csr_array of shape (n, n), float32
+        Row j has the weights of the columns that explain column j.
+    """
+    lengths = np.diff(near.indptr)
+    targets = np.flatnonzero(lengths)
+    order = targets[np.argsort(_leaders(x, near, targets), kind="stable")]
+    columns = as_csr(x.T)
+
+    def solve(start: int) -> tuple[FloatArray, Longs]:
+        chosen = order[start : start + TOGETHER]
+        flat = ranges(near.indptr[chosen].astype(np.int64), lengths[chosen])
+        filled = np.arange(lengths[chosen].max()) < lengths[chosen][:, None]
+        weights = _ridge(columns, chosen, _padded(near.indices[flat], filled), l2)
+        return weights[filled], flat
+
+    data = np.zeros(near.nnz, dtype=np.float32)
+    for weights, flat in parallel.each(solve, range(0, len(order), TOGETHER)):
+        data[flat] = weights
+    return as_csr(sp.csr_array((data, near.indices, near.indptr), shape=near.shape))
 
 
-def ease_weights(square: FloatArray, l2: float) -> FloatArray:
-    """Return B from the Gram matrix (overwritten): B[i, j] = −P[i, j] / P[j, j], P = (G + l2 I)⁻¹, zero diagonal."""
-    if not len(square):
-        return np.zeros((0, 0), dtype=np.float32)
-    square[np.diag_indices_from(square)] += l2
-    # the matrix is symmetric, so its transpose is the column order that LAPACK works on in place
-    factor, _ = scipy.linalg.lapack.spotrf(square.T, lower=0, overwrite_a=1)
-    inverse, _ = scipy.linalg.lapack.spotri(factor, lower=0, overwrite_c=1)
-    inverse = np.triu(inverse) + np.triu(inverse, 1).T
-    weights: FloatArray = -inverse / np.diag(inverse)
-    weights[np.diag_indices_from(weights)] = 0.0
+def _leaders(x: Csr, near: Csr, targets: Longs) -> Longs:
+    """Return the most met neighbour of each target: those who share it share others, which saves multiplications."""
+    met = np.bincount(x.indices, minlength=x.shape[1])
+    place = np.empty(len(met), dtype=np.int64)
+    place[np.argsort(met, kind="stable")] = np.arange(len(met))
+    leaders: Longs = np.maximum.reduceat(place[near.indices], near.indptr[targets]) if len(targets) else targets
+    return leaders
+
+
+def _padded(values: AnyArray, filled: Mask) -> Longs:
+    table = np.full(filled.shape, -1, dtype=np.int64)
+    table[filled] = values
+    return table
+
+
+def _ridge(columns: Csr, targets: Longs, sources: Longs, l2: float) -> FloatArray:
+    """Return the weights of `sources` (shape (b, k), -1 for none) for `targets` (shape (b,)), shape (b, k)."""
+    known = np.unique(np.append(sources, targets))
+    known = known[known >= 0]
+    square = _gram(columns, known)
+    size = len(known) + 1
+    slots = np.where(sources < 0, len(known), np.searchsorted(known, sources))
+    left = square.take(slots[:, :, None] * size + slots[:, None, :])
+    right = square.take(slots * size + np.searchsorted(known, targets)[:, None])
+    diagonal = np.arange(sources.shape[1])
+    left[:, diagonal, diagonal] += l2
+    weights: FloatArray = np.linalg.solve(left, right[:, :, None])[:, :, 0]
     return weights
+
+
+def _gram(columns: Csr, known: Longs) -> FloatArray:
+    """Return the inner products of the known columns, with one row and column of zeros after them for padding."""
+    chosen = columns[known]
+    ends = np.append(chosen.indptr, chosen.indptr[-1])
+    padded = as_csr(sp.csr_array((chosen.data, chosen.indices, ends), shape=(len(known) + 1, columns.shape[1])))
+    return np.asarray((padded @ padded.T).toarray(), dtype=np.float32)

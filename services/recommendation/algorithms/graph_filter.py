@@ -12,7 +12,7 @@ from services.recommendation.algorithms.checks import require_not_negative, requ
 from services.recommendation.algorithms.factors import ROUNDING, right_vectors, without_rounding
 from services.recommendation.algorithms.item_to_item import ItemToItem
 from services.recommendation.algorithms.reasons import from_sources, strongest
-from services.recommendation.algorithms.sparse import scaled, stacked, top_k_product, top_k_rows
+from services.recommendation.algorithms.sparse import inverse, scaled, stacked, top_k_product, top_k_rows
 from services.recommendation.algorithms.taste import Evidence, Tasting
 
 
@@ -94,9 +94,3 @@ class GraphFilter(Tasting, ItemToItem):
         sources, near = self._contributions(shopper).to(product)
         parts[np.searchsorted(rows, sources)] += near
         return rows, parts
-
-
-def inverse(values: FloatArray) -> FloatArray:
-    """Return 1 / value, 0 for 0."""
-    inverted: FloatArray = np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
-    return inverted

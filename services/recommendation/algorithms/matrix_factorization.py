@@ -10,13 +10,13 @@ from services.recommendation.algorithms.arrays import FloatArray, Rows, as_csr
 from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper, Space
 from services.recommendation.algorithms.checks import require_fraction, require_positive
 from services.recommendation.algorithms.factors import ROUNDING, right_vectors, without_rounding
-from services.recommendation.algorithms.modelled import Modelled
 from services.recommendation.algorithms.reasons import strongest
 from services.recommendation.algorithms.sparse import scaled, stacked
+from services.recommendation.algorithms.taste import Tasting
 
 
 @dataclass(eq=False)
-class MatrixFactorization(Modelled):
+class MatrixFactorization(Tasting):
     """Truncated singular value decomposition of the preference matrix, popularity damped before.
 
     With columns scaled by popularity^−damping and V the leading right singular vectors, a shopper x scores x V Vᵀ:
@@ -38,6 +38,10 @@ class MatrixFactorization(Modelled):
         "damping": (0.0, 0.1, 0.2, 0.3, 0.4),
         "half_life_days": (15.0, 30.0, 60.0, 120.0, 240.0),
     }
+    kept: Rows = field(init=False, repr=False)
+    """Learned: ndarray of shape (n_kept,), int32: product row of each slot, ascending."""
+    slots: Rows = field(init=False, repr=False)
+    """Learned: ndarray of shape (n_products,), int32: slot of each product, -1 for none."""
     factors: FloatArray = field(init=False, repr=False)
     """Learned: ndarray of shape (n_kept, embedding_size), float32: V."""
     scale: FloatArray = field(init=False, repr=False)
@@ -64,7 +68,9 @@ class MatrixFactorization(Modelled):
     def _fit(self, data: Interactions) -> None:
         x = self._learn_preferences(data)
         customers = np.bincount(x.indices, minlength=data.n_products)
-        self._keep(np.flatnonzero(customers >= self.min_customers).astype(np.int32), data.n_products)
+        self.kept = np.flatnonzero(customers >= self.min_customers).astype(np.int32)
+        self.slots = np.full(data.n_products, -1, dtype=np.int32)
+        self.slots[self.kept] = np.arange(len(self.kept))
         self.scale = (customers[self.kept] ** -self.damping).astype(np.float32)
         damped = scaled(as_csr(x[:, self.kept]), columns=self.scale)
         self.factors = right_vectors(damped, self.embedding_size, self.seed)
@@ -75,7 +81,9 @@ class MatrixFactorization(Modelled):
 
     def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
         tastes = stacked([self._known(shopper)[:2] for shopper in shoppers], len(self.kept))
-        return self._spread(without_rounding((tastes @ self.factors) @ self.factors.T))
+        scores = np.zeros((len(shoppers), len(self.slots)), dtype=np.float32)
+        scores[:, self.kept] = without_rounding((tastes @ self.factors) @ self.factors.T)
+        return scores
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         slots, values, rows = self._known(shopper)
@@ -87,5 +95,7 @@ class MatrixFactorization(Modelled):
 
     def _known(self, shopper: Shopper) -> tuple[Rows, FloatArray, Rows]:
         """Return slots, scaled preferences and product rows of the shopper's products with factors."""
-        slots, values, rows = super()._known(shopper)
-        return slots, values * self.scale[slots], rows
+        rows, values = self._evidence(shopper)
+        slots = self.slots[rows]
+        known = slots >= 0
+        return slots[known], values[known] * self.scale[slots[known]], rows[known]

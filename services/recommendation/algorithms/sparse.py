@@ -146,6 +146,12 @@ def scaled(matrix: Csr, rows: FloatArray | None = None, columns: FloatArray | No
     return as_csr(sp.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape))
 
 
+def inverse(values: FloatArray) -> FloatArray:
+    """Return 1 / value, 0 for 0."""
+    inverted: FloatArray = np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
+    return inverted
+
+
 def ranges(starts: Longs, lengths: Longs) -> Longs:
     """Return the concatenated ranges start, …, start + length - 1."""
     ends = np.cumsum(lengths)

@@ -5,7 +5,7 @@ import pytest
 
 from services.recommendation.algorithms import ease
 from services.recommendation.algorithms.base import Interactions, ReasonKind, Shopper
-from services.recommendation.algorithms.ease import Ease, gram, most_popular
+from services.recommendation.algorithms.ease import Ease
 from services.recommendation.algorithms.interactions import EVENT_WEIGHTS
 from services.recommendation.algorithms.item_knn import ItemKnn, length_normalised
 from services.recommendation.algorithms.matrix_factorization import MatrixFactorization
@@ -14,36 +14,41 @@ from services.recommendation.algorithms.taste import taste
 from tests.contract.algorithms.worlds import NOW, browsing, buyer, checkerboard, shop, shopper_of
 
 
-def test_ease_solves_the_ridge_problem_of_each_product():
-    "column j of B is the ridge regression of product j on all the others"
+def ridge(x: np.ndarray, sources: np.ndarray, target: int, l2: float) -> np.ndarray:
+    a = x[:, sources]
+    return np.linalg.solve(a.T @ a + l2 * np.eye(len(sources)), a.T @ x[:, target])
+
+
+def test_ease_with_all_products_as_neighbours_is_ease():
+    "where all products share customers, column j of B is −P_ij / P_jj of the inverse P of the whole Gram matrix"
+    customers, products = np.nonzero(np.random.default_rng(3).random((60, 12)) < 0.5)
+    data = Interactions.of(customers, products, n_customers=60, n_products=12, now=NOW)
+    x = evened(preferences(data, 120.0)).toarray().astype(np.float64)
+    inverse = np.linalg.inv(x.T @ x + 7.0 * np.eye(12))
+    whole = -inverse / np.diag(inverse)
+    np.fill_diagonal(whole, 0.0)
+    np.testing.assert_allclose(Ease(l2=7.0).fit(data).neighbours.toarray(), whole, atol=1e-4)
+
+
+@pytest.mark.parametrize("together", [1, 4, 64])
+def test_ease_solves_each_product_over_its_nearest(monkeypatch, together):
+    monkeypatch.setattr(ease, "TOGETHER", together)
     data = shop()
     x = evened(preferences(data, 120.0)).toarray().astype(np.float64)
-    weights = Ease(l2=7.0).fit(data).weights.astype(np.float64)
-    for j in (0, 11, 29):
-        others = np.arange(30) != j
-        a = x[:, others]
-        solved = np.linalg.solve(a.T @ a + 7.0 * np.eye(29), a.T @ x[:, j])
-        np.testing.assert_allclose(weights[others, j], solved, atol=1e-3)
-        assert weights[j, j] == 0.0
+    cosine = x.T @ x / np.sqrt((x**2).sum(axis=0))[:, None]
+    np.fill_diagonal(cosine, 0.0)
+    weights = Ease(l2=7.0, top_k=5).fit(data).neighbours.toarray()
+    for j in range(30):
+        near = np.sort(np.argsort(-cosine[:, j], kind="stable")[:5])
+        np.testing.assert_array_equal(np.flatnonzero(weights[:, j]), near)
+        np.testing.assert_allclose(weights[near, j], ridge(x, near, j, 7.0), atol=1e-4)
 
 
-def test_ease_models_only_the_most_popular():
-    data = shop()
-    popular = set(most_popular(preferences(data, 120.0), 10).tolist())
-    small = Ease(max_products=10).fit(data)
-    assert len(popular) == 10
-    assert set(small.kept.tolist()) == popular
-    scores = np.stack([small.score(shopper_of(data, customer)) for customer in range(40)])
-    assert set(np.flatnonzero(scores.any(axis=0)).tolist()) == popular
-
-
-def test_dense_and_sparse_gram_agree(monkeypatch):
-    x = preferences(shop(), 120.0)
-    monkeypatch.setattr(ease, "BATCH_CUSTOMERS", 7)
-    monkeypatch.setattr(ease, "DENSE_GAIN", 1e-9)
-    by_sparse = gram(x)
-    monkeypatch.setattr(ease, "DENSE_GAIN", 1e9)
-    np.testing.assert_allclose(gram(x), by_sparse, rtol=1e-5)
+def test_ease_leaves_products_without_neighbours_alone():
+    alone = Interactions.of([0, 1, 1, 2, 2], [0, 1, 2, 1, 2], n_customers=3, n_products=4, now=NOW)
+    weights = Ease().fit(alone).neighbours.toarray()
+    assert np.argwhere(weights).tolist() == [[1, 2], [2, 1]]
+    assert not Ease().fit(alone.where(np.zeros(5, bool))).neighbours.nnz
 
 
 def test_item_knn_is_the_shrunk_cosine_of_weighted_preferences():
