@@ -35,7 +35,8 @@ def print_report(report: dict[str, Any]) -> None:
 
 def _asked(settings: dict[str, Any]) -> str:
     seen = "seen products left out" if settings["exclude_seen"] else "all products of train"
-    return f"{settings['questions']:,} questions of {settings['customers']:,} about a {settings['target']} · {seen}"
+    answer = "any event" if settings["target"] == "any" else f"a {settings['target']}"
+    return f"{settings['questions']:,} questions of {settings['customers']:,} about {answer} · {seen}"
 
 
 def _print_metrics(title: str, rows: Sequence[Row], metrics: Sequence[str]) -> None:
@@ -57,7 +58,9 @@ def _print_costs(rows: Sequence[Row]) -> None:
 
 
 def _print_notes(settings: dict[str, Any]) -> None:
-    notes = [f"{name} did not take part: {why}" for name, why in settings["skipped"].items()]
+    turnout = settings["turnout"]
+    notes = [f"not asked: {number:,} {turnout['who']} {why}" for why, number in turnout["not_asked"].items()]
+    notes += [f"{name} did not take part: {why}" for name, why in settings["skipped"].items()]
     if settings["bootstrap"]:
         notes.append(f"* best; intervals are 95 %, from {settings['bootstrap']:,} resamples of the customers")
     for note in notes:

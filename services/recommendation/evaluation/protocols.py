@@ -29,6 +29,7 @@ def questions(
     exclude_seen: bool,
     cutoff: int,
     shortest_session: int = 1,
+    every_kind: bool = False,
     most: int | None = None,
     seed: int = 0,
 ) -> list[Question]:
@@ -49,6 +50,8 @@ def questions(
         The moment at which all shoppers ask, in the unit of `times`.
     shortest_session : int
         Events of a session before its first question, at least 1.
+    every_kind : bool
+        Whether events of all kinds are answers in sessions.
     most : int or None
         Ask at most so many, drawn at random with `seed`.
 
@@ -65,13 +68,12 @@ def questions(
     """
     _require_same_rows(train, test)
     if protocol is Protocol.SESSION:
-        steps = Steps.of(test, target, products_of(train) > 0)
+        steps = Steps.of(test, None if every_kind else target, products_of(train) > 0)
         asked = _sample(np.flatnonzero(steps.places >= shortest_session), most, seed)
         return _of_sessions(steps, asked, train, cutoff)
-    exclude = exclude_seen or protocol is Protocol.TOP_N_DISCOVERY
-    seen = Pairs.of(train, train.kinds == target if exclude else slice(0))
-    relevant = Pairs.of(test, _answers(protocol, test, target)).without(seen)
-    relevant = _askable(relevant, train)
+    seen = left_out(protocol, train, target, exclude_seen=exclude_seen)
+    relevant = Pairs.of(test, answers(protocol, test, target)).without(seen)
+    relevant = askable(relevant, train)
     histories = Histories(train, cutoff)
     return [
         Question(histories.shopper(customer), relevant.of_customer(customer), seen.of_customer(customer), customer)
@@ -84,21 +86,36 @@ def strongest_kind(test: Interactions) -> Kind:
     return Kind(int(test.kinds.max(initial=Kind.VIEW)))
 
 
-def rebuys(train: Interactions, target: Kind) -> float:
-    """Return the share of (customer, product) pairs of kind `target` that occur in more than one basket."""
+def most_frequent_kind(test: Interactions) -> Kind:
+    """Return the kind of which there are most events."""
+    return Kind(int(np.bincount(test.kinds, minlength=1).argmax()))
+
+
+def rebuys(train: Interactions, target: Kind, *, timed: bool = True) -> float:
+    """Return the share of (customer, product) pairs of kind `target` that occur in more than one basket.
+
+    Data that is not `timed` may not know baskets: there it is the share of those that occur at more than one place in
+    the order.
+    """
     events = np.flatnonzero(train.kinds == target)
-    pairs, baskets = keys_of(train)[events], train.baskets[events]
-    order = np.lexsort((baskets, pairs))
-    pairs, baskets = pairs[order], baskets[order]
-    again = (pairs[1:] == pairs[:-1]) & (baskets[1:] != baskets[:-1])
+    pairs, moments = keys_of(train)[events], (train.baskets if timed else train.times)[events]
+    order = np.lexsort((moments, pairs))
+    pairs, moments = pairs[order], moments[order]
+    again = (pairs[1:] == pairs[:-1]) & (moments[1:] != moments[:-1])
     return len(np.unique(pairs[1:][again])) / max(len(np.unique(pairs)), 1)
 
 
-def excludes_seen(protocol: Protocol, train: Interactions, target: Kind) -> bool:
+def excludes_seen(protocol: Protocol, train: Interactions, target: Kind, *, timed: bool = True) -> bool:
     """Return whether seen products are left out where nobody has said: for discovery, and where nobody rebuys."""
     if protocol is Protocol.NEXT_ITEM:
-        return rebuys(train, target) < FEWEST_REBUYS
+        return rebuys(train, target, timed=timed) < FEWEST_REBUYS
     return protocol is Protocol.TOP_N_DISCOVERY
+
+
+def left_out(protocol: Protocol, train: Interactions, target: Kind, *, exclude_seen: bool) -> Pairs:
+    """Return the pairs that are neither ranked nor relevant: what the shoppers had, or nothing."""
+    exclude = exclude_seen or protocol is Protocol.TOP_N_DISCOVERY
+    return Pairs.of(train, train.kinds == target if exclude else slice(0))
 
 
 def products_of(data: Interactions) -> Longs:
@@ -111,8 +128,8 @@ def customers_of(data: Interactions) -> Longs:
     return np.bincount(data.customers, minlength=data.n_customers)
 
 
-def _answers(protocol: Protocol, test: Interactions, target: Kind) -> Longs:
-    """Return the numbers of the test events that count as answers."""
+def answers(protocol: Protocol, test: Interactions, target: Kind) -> Longs:
+    """Return the numbers of the test events that count as answers, in other protocols than `SESSION`."""
     events: Longs = np.flatnonzero(test.kinds == target)
     if protocol in (Protocol.TOP_N, Protocol.TOP_N_DISCOVERY):
         return events
@@ -124,7 +141,7 @@ def _answers(protocol: Protocol, test: Interactions, target: Kind) -> Longs:
     return answers
 
 
-def _askable(relevant: Pairs, train: Interactions) -> Pairs:
+def askable(relevant: Pairs, train: Interactions) -> Pairs:
     """Return the pairs whose customer and whose product train knows."""
     known = products_of(train)[relevant.products] > 0
     known &= customers_of(train)[relevant.keys // max(train.n_products, 1)] > 0

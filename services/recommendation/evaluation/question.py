@@ -1,8 +1,10 @@
 """What is asked: shoppers with a known next step, under one protocol."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol as Interface
+from typing import runtime_checkable
 
 from services.recommendation.algorithms.arrays import Rows
 from services.recommendation.algorithms.interactions import Interactions, Kind
@@ -58,6 +60,8 @@ class Task:
         Whether `train.times` are moments. Otherwise they only order the events of a customer.
     exclude_seen : bool
         Whether products with which the shopper had an event of the target kind are left out.
+    every_kind : bool
+        Whether events of all kinds are answers in sessions; `target` is then the most frequent of them.
     """
 
     train: Interactions
@@ -65,6 +69,11 @@ class Task:
     target: Kind = Kind.PURCHASE
     timed: bool = True
     exclude_seen: bool = False
+    every_kind: bool = False
+
+
+Told = Callable[[str, float], None]
+"""Called with what is being done and the fraction done, 0 to 1."""
 
 
 class Ranker(Interface):
@@ -85,3 +94,10 @@ class Ranker(Interface):
             Rows, best first; -1 where there is nothing more to recommend.
         """
         ...
+
+
+@runtime_checkable
+class Reporting(Interface):
+    """A ranker that takes long to learn, and says how far it is where `told` is given."""
+
+    told: Told | None

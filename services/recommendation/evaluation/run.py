@@ -2,8 +2,8 @@
 
 import gc
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,19 +14,17 @@ from services.recommendation.algorithms.interactions import Kind
 from services.recommendation.evaluation import beyond
 from services.recommendation.evaluation.intervals import RESAMPLES, Interval, clusters_of, intervals
 from services.recommendation.evaluation.metrics import RecallOver, Values, measure
-from services.recommendation.evaluation.protocols import excludes_seen, questions, strongest_kind
-from services.recommendation.evaluation.question import Protocol, Question, Ranker, Task
+from services.recommendation.evaluation.protocols import excludes_seen, most_frequent_kind, questions, strongest_kind
+from services.recommendation.evaluation.question import Protocol, Question, Ranker, Reporting, Task, Told
 from services.recommendation.evaluation.report import Cost, Findings, Report
 from services.recommendation.evaluation.resources import peak_mb, reset_peak
 from services.recommendation.evaluation.slices import Slice, cold_items, cold_users, never_seen
+from services.recommendation.evaluation.turnout import Turnout
 from services.recommendation.evaluation.worlds import World
 from shared.errors import FailedPrecondition, InvalidArgument
 
 DEFAULT_K = 20
 ASKED_AT_ONCE = 512
-
-Progress = Callable[[str, float], None]
-"""Called with what is done now and the fraction done, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Plan:
     ks : tuple of int
         Lengths of lists to measure, each at least 1.
     target : Kind, optional
-        The kind of event that counts as an answer; by default the strongest there is in test.
+        The kind of event that counts as an answer; by default the strongest there is in test, in sessions all kinds.
     exclude_seen : bool, optional
         Whether what the shopper had is left out; by default as the protocol has it.
     recall_over : {"min", "all"}
@@ -89,16 +87,27 @@ class Plan:
         if self.protocol is Protocol.SESSION and self.exclude_seen:
             raise InvalidArgument.of("exclude_seen", True, "means nothing for sessions: repeats count in them")
 
+    @property
+    def every_kind(self) -> bool:
+        """Whether events of all kinds are answers."""
+        return self.protocol is Protocol.SESSION and self.target is None
+
     def settled(self, world: World) -> tuple[Protocol, Kind, bool]:
-        """Return the protocol's name in reports, the target and whether seen products are left out."""
-        target = strongest_kind(world.test) if self.target is None else self.target
-        exclude = excludes_seen(self.protocol, world.train, target) if self.exclude_seen is None else self.exclude_seen
+        """Return the protocol's name in reports, the target and whether seen products are left out.
+
+        The target of sessions in which all kinds count is the most frequent one.
+        """
+        kind_of = most_frequent_kind if self.every_kind else strongest_kind
+        target = kind_of(world.test) if self.target is None else self.target
+        exclude = self.exclude_seen
+        if exclude is None:
+            exclude = excludes_seen(self.protocol, world.train, target, timed=world.timed)
         if self.protocol in (Protocol.TOP_N, Protocol.TOP_N_DISCOVERY):
             return (Protocol.TOP_N_DISCOVERY if exclude else Protocol.TOP_N), target, exclude
         return self.protocol, target, exclude
 
 
-def evaluate(world: World, plan: Plan, rankers: Iterable[Ranker], progress: Progress) -> Report:
+def evaluate(world: World, plan: Plan, rankers: Iterable[Ranker], progress: Told) -> Report:
     """Fit, ask and measure rankers one after the other.
 
     Parameters
@@ -118,7 +127,9 @@ def evaluate(world: World, plan: Plan, rankers: Iterable[Ranker], progress: Prog
         If the data has nobody to ask.
     """
     protocol, target, exclude = plan.settled(world)
+    task = Task(world.train, protocol, target, world.timed, exclude, plan.every_kind)
     progress("asking", 0.0)
+    turnout = Turnout.of(task, world.test, plan.shortest_session)
     asked = questions(
         protocol,
         world.train,
@@ -127,17 +138,14 @@ def evaluate(world: World, plan: Plan, rankers: Iterable[Ranker], progress: Prog
         exclude_seen=exclude,
         cutoff=world.cutoff,
         shortest_session=plan.shortest_session,
+        every_kind=plan.every_kind,
         most=plan.most_questions,
         seed=plan.seed,
     )
     if not asked:
-        raise FailedPrecondition(
-            f"there is nobody to ask by {protocol}: no customer of train has a {target.name.lower()} in test"
-            f" of a product that train knows"
-        )
-    task = Task(world.train, protocol, target, world.timed, exclude)
+        raise FailedPrecondition(f"there is nobody to ask by {protocol} for {_answer(task)}: {turnout.sentence()}")
     exam = Exam(task, asked, plan)
-    report = Report(plan.dataset, protocol, settings=_settings(world, plan, task, asked))
+    report = Report(plan.dataset, protocol, settings=_settings(world, plan, task, asked, turnout))
     waiting = list(rankers)[::-1]
     total = len(waiting)
     while waiting:
@@ -183,11 +191,13 @@ class Exam:
         return intervals(values, clusters, resamples=self._plan.resamples, seed=self._plan.seed)
 
 
-def _examined(ranker: Ranker, exam: Exam, progress: Progress) -> tuple[Rows, Cost]:
+def _examined(ranker: Ranker, exam: Exam, progress: Told) -> tuple[Rows, Cost]:
     """Return the ranker's lists and what they cost."""
     reset_peak()
     with threadpool_limits(limits=exam.threads):
         progress("fitting", 0.0)
+        if isinstance(ranker, Reporting):
+            ranker.told = lambda stage, fraction: progress(f"fitting: {stage}", 0.5 * fraction)
         started = time.perf_counter()
         ranker.fit(exam.task)
         fitted = time.perf_counter()
@@ -201,26 +211,33 @@ def _examined(ranker: Ranker, exam: Exam, progress: Progress) -> tuple[Rows, Cos
     return np.concatenate(parts), cost
 
 
-def _part(progress: Progress, name: str, number: int, total: int) -> Progress:
+def _part(progress: Told, name: str, number: int, total: int) -> Told:
     return lambda stage, fraction: progress(f"{name}: {stage}", (number + fraction) / total)
 
 
-def _settings(world: World, plan: Plan, task: Task, asked: Sequence[Question]) -> dict[str, Any]:
+def _answer(task: Task) -> str:
+    return "any event" if task.every_kind else f"a {task.target.name.lower()}"
+
+
+def _settings(world: World, plan: Plan, task: Task, asked: Sequence[Question], turnout: Turnout) -> dict[str, Any]:
     return {
-        "target": task.target.name.lower(),
+        "target": "any" if task.every_kind else task.target.name.lower(),
         "exclude_seen": task.exclude_seen,
         "k": sorted({*plan.ks}),
         "recall_over": plan.recall_over,
         "shortest_session": plan.shortest_session,
         "questions": len(asked),
         "customers": len(np.unique(clusters_of(list(asked)))),
+        "turnout": asdict(turnout),
         "limit_questions": plan.most_questions,
         "bootstrap": plan.resamples,
         "seed": plan.seed,
         "threads": plan.threads,
         "timed": world.timed,
         "cutoff": world.cutoff,
-        "pairs_of_products_train_never_saw": never_seen(world.train, world.test, task.target),
+        "pairs_of_products_train_never_saw": never_seen(
+            world.train, world.test, None if task.every_kind else task.target
+        ),
         "peak_mb_is_of_each": reset_peak(),
         **world.facts,
     }

@@ -35,17 +35,19 @@ class Steps:
     times: Longs
 
     @classmethod
-    def of(cls, test: Interactions, target: Kind, known: Mask) -> Self:
-        """Return every event of kind `target` that follows another in its session (`baskets`), if its product is known.
+    def of(cls, test: Interactions, target: Kind | None, known: Mask) -> Self:
+        """Return every event that follows another in its session (`baskets`), if its product is known.
 
-        `known` (shape (n_products,)) says which products train knows; the others are left out of the sessions.
+        Events of kind `target` only, unless it is None. `known` (shape (n_products,)) says which products train knows;
+        the others are left out of the sessions.
         """
         order = np.lexsort((test.times, test.baskets))
         baskets = test.baskets[order]
         places = np.arange(len(baskets)) - np.searchsorted(baskets, baskets)
         kept = known[test.products[order]]
         order, baskets, places = order[kept], baskets[kept], places[kept]
-        ends = np.flatnonzero((test.kinds[order] == target) & (places > 0))
+        wanted = np.full(len(order), True) if target is None else test.kinds[order] == target
+        ends = np.flatnonzero(wanted & (places > 0))
         starts = np.searchsorted(baskets, baskets[ends])
         taken = order[ends]
         return cls(test.products[order], test.customers[taken], starts, ends, places[ends], test.times[taken])

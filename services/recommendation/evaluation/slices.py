@@ -57,10 +57,11 @@ def cold_items(questions: list[Question], train: Interactions, fewer_than: int =
     return Slice(SliceName.COLD_ITEM, at, [targets[position] for position in at])
 
 
-def never_seen(train: Interactions, test: Interactions, target: Kind) -> int:
+def never_seen(train: Interactions, test: Interactions, target: Kind | None) -> int:
     """Return the number of (customer, product) pairs of the test whose product train never saw.
 
-    No ranking of train's products can hold them, so nothing asks for them; a report says how many there were.
+    Events of kind `target` only, unless it is None. No ranking of train's products can hold them, so nothing asks for
+    them; a report says how many there were.
     """
-    relevant = Pairs.of(test, test.kinds == target)
+    relevant = Pairs.of(test, slice(None) if target is None else test.kinds == target)
     return int(np.sum(products_of(train)[relevant.products] == 0))

@@ -75,6 +75,7 @@ def validation(task: Task, seed: int = 0, most: int | None = None) -> tuple[Task
         target=task.target,
         exclude_seen=task.exclude_seen,
         cutoff=split.now,
+        every_kind=task.every_kind,
         most=most,
         seed=seed,
     )

@@ -11,7 +11,7 @@ from services.recommendation.algorithms.arrays import Rows
 from services.recommendation.algorithms.base import Algorithm, Interactions, Shopper
 from services.recommendation.algorithms.registry import default_algorithms
 from services.recommendation.evaluation.protocols import products_of
-from services.recommendation.evaluation.question import Task
+from services.recommendation.evaluation.question import Task, Told
 from services.recommendation.evaluation.splits import validation
 from services.recommendation.hybrid.behaviours import learn_kind_weights
 from services.recommendation.hybrid.candidates import Candidates
@@ -21,6 +21,9 @@ from services.recommendation.model import DEFAULT_THREADS, Model, Progress, trai
 
 MOST_QUESTIONS = 15_000
 """Questions that the hybrid is learned from, at most."""
+BEFORE = (0.1, 0.3)
+AGAIN = (0.75, 1.0)
+"""When the algorithms learn, without the answers and with them, as shares of the whole; the hybrid learns between."""
 
 
 class Trainer(Protocol):
@@ -48,6 +51,11 @@ class Quintet:
         Fits algorithms, as `model.train` does; another one may remember what it fitted before.
     most_questions : int
         Questions that the hybrid is learned from, at most.
+
+    Attributes
+    ----------
+    told : callable or None
+        Called with what is being learned and the fraction learned, 0 to 1.
     """
 
     name = "quintet"
@@ -59,7 +67,6 @@ class Quintet:
         recipe: Recipe | None = None,
         *,
         threads: int = DEFAULT_THREADS,
-        progress: Progress | None = None,
         trainer: Trainer = train,
         most_questions: int = MOST_QUESTIONS,
     ) -> None:
@@ -67,7 +74,7 @@ class Quintet:
         self._without = frozenset(without)
         self._recipe = recipe or Recipe()
         self._threads = threads
-        self._progress = progress
+        self.told: Told | None = None
         self._trainer = trainer
         self._most_questions = most_questions
 
@@ -76,11 +83,12 @@ class Quintet:
         inner, asked = validation(task, self._recipe.seed, self._most_questions)
         weights = learn_kind_weights(inner.train, asked)
         inner, task = (replace(each, train=replace(each.train, kind_weights=weights)) for each in (inner, task))
-        before = self._train(inner.train)
+        before = self._train(inner.train, *BEFORE)
         facts = ProductFacts.of(inner.train, task.target, task.timed)
         seen = products_of(inner.train) > 0
+        self._say("hybrid", BEFORE[1])
         self.hybrid = learn(before.algorithms, facts, seen, asked, task.target, self._recipe)
-        self.model = self._train(task.train)
+        self.model = self._train(task.train, *AGAIN)
         self.facts = ProductFacts.of(task.train, task.target, task.timed)
         self._seen = products_of(task.train) > 0
 
@@ -96,9 +104,17 @@ class Quintet:
         candidates = Candidates.of(scores, excluded, self.hybrid.depth)
         return candidates.lists(self.hybrid.values(candidates, shoppers, self.facts), k)
 
-    def _train(self, data: Interactions) -> Model:
+    def _train(self, data: Interactions, begin: float, end: float) -> Model:
         chosen = [each for each in self._algorithms() if each.name not in self._without and has_a_say(each, data)]
-        return self._trainer(data, chosen, self._progress, threads=self._threads)
+
+        def progress(stage: str, done: int, total: int) -> None:
+            self._say(stage, begin + (end - begin) * done / max(total, 1))
+
+        return self._trainer(data, chosen, progress, threads=self._threads)
+
+    def _say(self, stage: str, fraction: float) -> None:
+        if self.told:
+            self.told(stage, fraction)
 
 
 def has_a_say(algorithm: Algorithm, data: Interactions) -> bool:

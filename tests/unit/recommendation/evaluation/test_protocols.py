@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from services.recommendation.algorithms.base import Interactions, Kind
-from services.recommendation.evaluation.protocols import excludes_seen, questions, rebuys, strongest_kind
+from services.recommendation.evaluation.protocols import (
+    excludes_seen,
+    most_frequent_kind,
+    questions,
+    rebuys,
+    strongest_kind,
+)
 from services.recommendation.evaluation.question import Protocol, Question
 from tests.unit.recommendation.evaluation.worlds import CART, PURCHASE, VIEW, at_random, bought, events, viewed
 
@@ -249,3 +255,24 @@ def test_seen_products_are_left_out_by_default_for_discovery_and_where_nobody_re
 def test_train_and_test_must_mean_the_same_rows():
     with pytest.raises(ValueError, match=r"test\.n_products: must be that of train, 8, got 9"):
         asked(Protocol.TOP_N, test=events(n_products=9))
+
+
+def test_without_times_a_repeat_at_another_place_is_a_rebuy():
+    "baskets are not known then: all events of a customer are one"
+    in_one = events(bought(0, 1, 1, basket=0), bought(0, 2, 2, basket=0), bought(0, 1, 3, basket=0))
+    assert rebuys(in_one, Kind.PURCHASE) == 0.0
+    assert rebuys(in_one, Kind.PURCHASE, timed=False) == 0.5
+    assert not excludes_seen(Protocol.NEXT_ITEM, in_one, Kind.PURCHASE, timed=False)
+    once = events(bought(0, 1, 1, basket=0), bought(0, 2, 2, basket=0))
+    assert excludes_seen(Protocol.NEXT_ITEM, once, Kind.PURCHASE, timed=False)
+
+
+def test_sessions_ask_for_every_kind_where_all_count():
+    test = events(viewed(0, 1, 60, basket=1), viewed(0, 2, 61, basket=1), bought(0, 3, 62, basket=1))
+    assert [question.targets.tolist() for question in asked(Protocol.SESSION, test=test)] == [[3]]
+    every = asked(Protocol.SESSION, test=test, every_kind=True)
+    assert [question.targets.tolist() for question in every] == [[2], [3]]
+
+
+def test_the_most_frequent_kind():
+    assert most_frequent_kind(events(viewed(0, 1, 1), viewed(0, 2, 2), bought(0, 1, 3))) is Kind.VIEW

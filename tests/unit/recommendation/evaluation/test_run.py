@@ -9,7 +9,7 @@ import pytest
 
 from services.recommendation.algorithms.arrays import Rows
 from services.recommendation.algorithms.base import Interactions, Kind, Shopper
-from services.recommendation.evaluation.question import Protocol, Task
+from services.recommendation.evaluation.question import Protocol, Task, Told
 from services.recommendation.evaluation.report import Report
 from services.recommendation.evaluation.run import Plan, evaluate
 from services.recommendation.evaluation.worlds import World
@@ -156,8 +156,38 @@ def test_progress_never_goes_back() -> None:
     assert [stage for stage, _ in said] == ["asking", "a: fitting", "a: ranking", "b: fitting", "b: ranking"]
 
 
+def test_a_ranker_that_takes_long_says_how_far_it_is() -> None:
+    class Slow(Fixed):
+        told: Told | None = None
+
+        def fit(self, task: Task) -> None:
+            assert self.told
+            self.told("half", 0.5)
+            super().fit(task)
+
+    said: list[tuple[str, float]] = []
+    evaluate(world(), Plan("tiny"), [Slow("a", 1)], lambda *step: said.append(step))
+    assert ("a: fitting: half", 0.25) in said
+
+
+def test_those_who_are_not_asked_are_counted() -> None:
+    assert run(Fixed("a", 1)).settings["turnout"] == {
+        "who": "customers",
+        "in_test": 3,
+        "not_asked": {"with nothing but products that train never saw": 1},
+    }
+
+
+def test_sessions_ask_for_any_event_unless_a_target_is_said() -> None:
+    after = events(viewed(0, 1, 20, 1), viewed(0, 2, 21, 1), bought(0, 3, 22, 1))
+    report = run(Fixed("a", 2, 3), on=world(test=after), protocol=Protocol.SESSION)
+    assert (report.settings["target"], report.settings["questions"]) == ("any", 2)
+    report = run(Fixed("a", 2, 3), on=world(test=after), protocol=Protocol.SESSION, target=Kind.PURCHASE)
+    assert (report.settings["target"], report.settings["questions"]) == ("purchase", 1)
+
+
 def test_nobody_to_ask() -> None:
-    with pytest.raises(FailedPrecondition, match=r"nobody to ask by top-n: .* purchase in test"):
+    with pytest.raises(FailedPrecondition, match=r"nobody to ask by top-n for a purchase: .* 1 not in train"):
         run(Fixed("a", 1), on=world(test=events(bought(4, 1, 30))))
 
 
