@@ -161,6 +161,14 @@ class Comparison:
         parts = [entry for entry in self.measured() if entry.role is Role.PART]
         return [entry for entry in parts if own and entry.metrics[metric].value > own.metrics[metric].value]
 
+    def close(self, metric: str) -> list[Entry]:
+        """Return the product's parts whose interval touches its own by a metric, the best first."""
+        own = self.own()
+        parts = [entry for entry in self.measured() if entry.role is Role.PART]
+        return _sorted(
+            [entry for entry in parts if own and entry.metrics[metric].high >= own.metrics[metric].low], metric
+        )
+
     def checks(self) -> Iterator[Check]:
         """Yield the metrics that something is asked of, or all where nothing is published."""
         own = self.own()

@@ -1,6 +1,6 @@
 """The report: a page of tables with pictures. The same results give the same page to the byte."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.quality.ablation import MOST_QUESTIONS
@@ -83,23 +83,27 @@ def _named(entry: Entry | None, metric: str) -> str:
 
 
 def _parts(measured: list[Comparison]) -> Iterator[str]:
-    """Say where one of the product's parts alone is better than all of them together."""
+    """Say where one of the product's parts alone is better than all of them together, and where it comes close."""
     owned = [each for each in measured if each.own() and each.best(Role.PART, each.evaluation.metrics[0])]
     if not owned:
         return
-    behind = [
+    ahead, close = _lines_of_parts(owned, Comparison.ahead), _lines_of_parts(owned, Comparison.close)
+    every = "The mean of the hybrid is better than that of each of its parts"
+    yield f"{every}, except:\n" if ahead else f"{every} in every row.\n"
+    yield from [*ahead, ""] if ahead else []
+    if close:
+        yield "The 95 % intervals of these parts touch the hybrid's, so that the difference may be chance:\n"
+        yield from [*close, ""]
+
+
+def _lines_of_parts(owned: list[Comparison], chosen: Callable[[Comparison, str], list[Entry]]) -> list[str]:
+    return [
         f"- {each.dataset.title}, {each.evaluation.protocol}, {metric}: "
-        + ", ".join(f"{entry.name} {_digits(entry.metrics[metric].value)}" for entry in ahead)
+        + ", ".join(f"{entry.name} {_digits(entry.metrics[metric].value)}" for entry in entries)
         for each in owned
         for metric in each.evaluation.metrics
-        if (ahead := each.ahead(metric))
+        if (entries := chosen(each, metric))
     ]
-    if not behind:
-        yield "The hybrid is better than each of its parts in every row.\n"
-        return
-    yield "The hybrid is better than each of its parts, except:\n"
-    yield from behind
-    yield ""
 
 
 def _costs(measured: list[Comparison]) -> Iterator[str]:
@@ -174,7 +178,8 @@ def _ablations(measured: list[Comparison]) -> Iterator[str]:
     yield (
         "The hybrid learned anew without one of its algorithms, in brackets the change. The largest loss first."
         f" To save time all of them, the whole product too, learn from and are asked {MOST_QUESTIONS:,} questions at"
-        " most, so the figures differ from those above.\n"
+        " most, so the figures differ from those above. What one algorithm proposes others often propose too: losing"
+        " one costs little where another stands in, and changes of a percent, up or down, may be chance.\n"
     )
     for each, whole in ablated:
         yield f"### {_title(each)}, without a part\n"

@@ -89,6 +89,14 @@ def test_parts_that_are_better_than_the_whole_are_found(results: Results):
     assert beauty.ahead("ndcg") == []
 
 
+def test_parts_whose_interval_touches_that_of_the_whole_are_close(results: Results):
+    results.rows.append(row(BEAUTY, "transitions", "recall", 0.101))
+    results.rows.append(row(BEAUTY, "item_knn", "recall", 0.01))
+    close = of(results, "amazon_beauty_5core").close("recall")
+    assert "transitions" in [entry.name for entry in close]
+    assert "item_knn" not in [entry.name for entry in close]
+
+
 def test_everybody_is_in_order_with_their_role(results: Results):
     found = of(results, "amazon_beauty_5core").everybody()
     assert [entry.name for entry in found][:4] == ["quintet", "transitions + EASE", "ease", "TIGER"]
@@ -117,7 +125,7 @@ def test_the_report_says_what_was_measured(results: Results, tmp_path: Path):
     text = page.read_text()
     assert "| [Amazon Beauty (5-core), next-item](#amazon-beauty-5-core-next-item) | recall@10 | **.1020**" in text
     assert "52 more questions ask for products that train never saw" in text
-    assert "The hybrid is better than each of its parts in every row." in text
+    assert "The mean of the hybrid is better than that of each of its parts in every row." in text
     assert "Training the product took 4 s in all" in text
     assert "| ease | .0900 (−10.0 %)" in text
     assert "- content did not take part: nothing to learn from." in text
