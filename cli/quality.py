@@ -59,12 +59,18 @@ def _print_costs(rows: Sequence[Row]) -> None:
 
 def _print_notes(settings: dict[str, Any]) -> None:
     turnout = settings["turnout"]
-    notes = [f"not asked: {number:,} {turnout['who']} {why}" for why, number in turnout["not_asked"].items()]
+    notes = [f"warning: {each}" for each in settings["warnings"]]
+    notes += [f"{name} with tuned parameters: {_said(params)}" for name, params in settings["tuned"].items()]
+    notes += [f"not asked: {number:,} {turnout['who']} {why}" for why, number in turnout["not_asked"].items()]
     notes += [f"{name} did not take part: {why}" for name, why in settings["skipped"].items()]
     if settings["bootstrap"]:
         notes.append(f"* best; intervals are 95 %, from {settings['bootstrap']:,} resamples of the customers")
     for note in notes:
         out.print(note, highlight=False, markup=False)
+
+
+def _said(params: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in params.items())
 
 
 def _table(title: str, columns: Iterable[str]) -> Table:

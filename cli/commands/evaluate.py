@@ -35,8 +35,12 @@ def evaluate(
     ] = None,
     all_algorithms: Annotated[bool, typer.Option("--all-algorithms", help="Each algorithm of Quintet too.")] = False,
     target: Annotated[
-        str, typer.Option(help="What counts as an answer: purchase, cart or view.", show_default="strongest in test")
+        str,
+        typer.Option(
+            help="What counts as an answer: purchase, cart or view.", show_default="strongest in test; any in sessions"
+        ),
     ] = "",
+    tuned: Annotated[bool, typer.Option("--tuned", help="With the parameters that quintet tune chose.")] = False,
     k: Annotated[list[int] | None, typer.Option(help="Length of lists; may be repeated.", show_default="20")] = None,
     recall_over: Annotated[
         str, typer.Option(help="Recall over min, the lesser of k and what is relevant, or all of it.")
@@ -68,6 +72,7 @@ def evaluate(
         "algorithms": algorithm or [],
         "all_algorithms": all_algorithms,
         "target": target,
+        "tuned": tuned,
         "k": k or [20],
         "recall_over": recall_over,
         "dataset": dataset,

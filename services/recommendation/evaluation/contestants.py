@@ -1,6 +1,6 @@
 """Who takes part in an evaluation, by name."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -16,6 +16,7 @@ from services.recommendation.evaluation.baselines import (
 from services.recommendation.evaluation.question import Ranker
 from services.recommendation.evaluation.ranking import AlgorithmRanker
 from services.recommendation.hybrid.quintet import Quintet
+from services.recommendation.tuning.parameters import tuned_algorithms
 from shared.errors import InvalidArgument
 
 BASELINES = (
@@ -30,6 +31,7 @@ EXTRA = "not installed: pip install 'quintet[baselines]'"
 
 NEIGHBOURS = 100
 FACTORS = 128
+Params = Mapping[str, Mapping[str, Any]]
 
 
 def default_names() -> list[str]:
@@ -49,7 +51,7 @@ def missing(wanted: Iterable[str]) -> dict[str, str]:
     return {name: EXTRA for name in wanted if name in _IMPLICIT}
 
 
-def rankers(wanted: Iterable[str], *, seed: int = 0, threads: int = 1) -> list[Ranker]:
+def rankers(wanted: Iterable[str], *, seed: int = 0, threads: int = 1, params: Params | None = None) -> list[Ranker]:
     """Return unfitted rankers, each name once.
 
     Parameters
@@ -60,25 +62,27 @@ def rankers(wanted: Iterable[str], *, seed: int = 0, threads: int = 1) -> list[R
         Seed of ties and of what is learned by chance.
     threads : int
         Threads of libraries that take them as an argument.
+    params : mapping of str to mapping, optional
+        By algorithm of the product the parameters that are not the defaults.
 
     Raises
     ------
     InvalidArgument
         If a name is not known.
     """
-    return [_ranker(name, seed, threads) for name in dict.fromkeys(wanted)]
+    return [_ranker(name, seed, threads, params or {}) for name in dict.fromkeys(wanted)]
 
 
-def _ranker(name: str, seed: int, threads: int) -> Ranker:
+def _ranker(name: str, seed: int, threads: int, params: Params) -> Ranker:
     require_known([name])
     if name == Quintet.name:
-        return Quintet(threads=threads)
+        return Quintet(partial(tuned_algorithms, params), threads=threads)
     if name in _IMPLICIT:
         kind, make = _IMPLICIT[name]
         return kind(name, partial(make, seed, threads), seed)
     if name in _SIMPLE:
         return _SIMPLE[name](seed)
-    return AlgorithmRanker(BY_NAME[name](), seed)
+    return AlgorithmRanker(tuned_algorithms(params, (BY_NAME[name],))[0], seed)
 
 
 def require_known(wanted: Iterable[str]) -> None:

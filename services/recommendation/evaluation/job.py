@@ -5,6 +5,7 @@ REQUEST is a JSON object with the fields of `Request`. The report is written to 
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import Enum
@@ -22,6 +23,7 @@ from services.recommendation.evaluation.run import Plan, evaluate
 from services.recommendation.evaluation.worlds import World, of_files
 from shared.config import Settings
 from shared.db.engine import Database
+from shared.db.tuning import Tuned, all_tuned
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.jobs import ProgressReporter, job_main
 from shared.values import MILLION, BadValue, time_parser
@@ -54,6 +56,8 @@ class Request:
         Kind of event that counts as an answer: purchase, cart or view; empty for the strongest in test.
     plot : str
         File of the picture; empty for none.
+    tuned : bool
+        With the parameters that tuning chose on the database, instead of the defaults.
     dataset : str
         What the report calls the data; empty for its folder, file or database.
     exclude_seen, k, recall_over, bootstrap, seed, limit_questions, shortest_session
@@ -69,6 +73,7 @@ class Request:
     algorithms: tuple[str, ...] = ()
     all_algorithms: bool = False
     target: str = ""
+    tuned: bool = False
     k: tuple[int, ...] = (20,)
     recall_over: str = "min"
     dataset: str = ""
@@ -146,9 +151,13 @@ def run(request: Request, settings: Settings, reporter: ProgressReporter) -> dic
         require_matplotlib()
     reporter.report("reading", 0.0)
     world = _world(request, settings, moment, by_session=plan.protocol is Protocol.SESSION)
-    rankers = contestants.rankers(there, seed=plan.seed, threads=plan.threads)
+    tuned = _tuned(settings) if request.tuned else {}
+    params = {name: each.params for name, each in tuned.items()}
+    rankers = contestants.rankers(there, seed=plan.seed, threads=plan.threads, params=params)
     report = evaluate(world, plan, rankers, lambda stage, done: reporter.report(stage, READING + (1 - READING) * done))
-    report.settings |= {"skipped": missing, "made": datetime.now(UTC).isoformat(timespec="seconds")}
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    report.settings |= {"skipped": missing, "made": made, "tuned": params}
+    report.settings.setdefault("warnings", []).extend(_foresight(tuned, world) if not request.train else [])
     return _written(report, request)
 
 
@@ -163,6 +172,27 @@ def _world(request: Request, settings: Settings, moment: int | None, *, by_sessi
         return of_database(database, by_session=by_session, cutoff=moment)
     finally:
         database.close()
+
+
+def _tuned(settings: Settings) -> dict[str, Tuned]:
+    """Return what tuning chose that is not the defaults. Raises FailedPrecondition if there is nothing."""
+    database = Database(settings.database_url)
+    try:
+        with database.read() as connection:
+            found = {name: each for name, each in all_tuned(connection).items() if each.params}
+    finally:
+        database.close()
+    if not found:
+        raise FailedPrecondition("tuned: tuning has chosen nothing but the defaults on this database")
+    return found
+
+
+def _foresight(tuned: Mapping[str, Tuned], world: World) -> list[str]:
+    """Return a warning where tuning looked at what is asked for now."""
+    names = [name for name, each in tuned.items() if each.tuned_at.timestamp() > world.cutoff]
+    if not names:
+        return []
+    return [f"{', '.join(names)}: tuned on data that reaches into the test, so that the figures may flatter"]
 
 
 def _written(report: Report, request: Request) -> dict[str, Any]:

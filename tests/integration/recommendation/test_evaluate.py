@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import log2
 from pathlib import Path
@@ -15,7 +16,9 @@ from services.recommendation.evaluation import contestants, job
 from services.recommendation.evaluation.database import of_database
 from services.recommendation.evaluation.job import Request
 from shared.config import Settings
+from shared.db import tuning
 from shared.db.engine import Database
+from shared.db.tuning import Tuned
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.jobs import ProgressReporter
 from tests.integration.recommendation import shop
@@ -140,6 +143,7 @@ def test_the_table(files: list[str]) -> None:
         "ms/user",
         "cold-user",
         "–",
+        "not asked: 1 customers with nothing but products that train never saw",
     ):
         assert word in result.stdout
     assert "evaluating" in result.stderr
@@ -209,6 +213,25 @@ def test_every_algorithm_takes_part(untrained: Database, tmp_path: Path) -> None
     assert found["settings"]["questions"] == 2 * shop.PEOPLE
     # everybody buys more of their own taste, which collaborative algorithms see and best-sellers do not
     assert values(found["rows"], "item_knn")["ndcg"] > values(found["rows"], "most_popular")["ndcg"]
+
+
+def test_with_what_tuning_chose(untrained: Database, tmp_path: Path) -> None:
+    settings = Settings(database_url=untrained.url, train_threads=1)
+    wish = Request(
+        str(tmp_path / "r.json"), cutoff=_days_ago(16), algorithms=("item_knn", "ease"), bootstrap=0, k=(5,), tuned=True
+    )
+    with pytest.raises(FailedPrecondition, match="tuning has chosen nothing but the defaults"):
+        run(wish, settings)
+    with untrained.write() as connection:
+        tuning.set_tuned(connection, Tuned("item_knn", {"top_k": 1}, {}, 560, datetime.now(UTC)))
+    tuned, plain = run(wish, settings), run(replace(wish, tuned=False), settings)
+    assert values(tuned["rows"], "item_knn") != values(plain["rows"], "item_knn")
+    assert values(tuned["rows"], "ease") == values(plain["rows"], "ease")
+    assert (tuned["settings"]["tuned"], plain["settings"]["tuned"]) == ({"item_knn": {"top_k": 1}}, {})
+    assert tuned["settings"]["warnings"] == [
+        "item_knn: tuned on data that reaches into the test, so that the figures may flatter"
+    ]
+    assert plain["settings"]["warnings"] == []
 
 
 def test_the_world_of_a_database(untrained: Database) -> None:
