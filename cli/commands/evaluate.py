@@ -90,7 +90,7 @@ def evaluate(
         return
     print_report(found)
     for path in (report, plot):
-        if path is not None:
+        if path is not None and path.exists():
             out.print(f"written: {path}", highlight=False, markup=False)
 
 

@@ -4,6 +4,7 @@ REQUEST is a JSON object with the fields of `Request`. The report is written to 
 """
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -31,6 +32,7 @@ from shared.values import MILLION, BadValue, time_parser
 E = TypeVar("E", bound=Enum)
 READING = 0.05
 """Share of the whole progress."""
+PICTURES = (".png", ".svg")
 RECALLS: tuple[Literal["min", "all"], ...] = ("min", "all")
 
 
@@ -147,8 +149,7 @@ def run(request: Request, settings: Settings, reporter: ProgressReporter) -> dic
     there = [name for name in names if name not in missing]
     if not there:
         raise FailedPrecondition("; ".join(f"{name}: {why}" for name, why in missing.items()))
-    if request.plot:
-        require_matplotlib()
+    require_writable(request)
     reporter.report("reading", 0.0)
     world = _world(request, settings, moment, by_session=plan.protocol is Protocol.SESSION)
     tuned = _tuned(settings) if request.tuned else {}
@@ -165,6 +166,8 @@ def _world(request: Request, settings: Settings, moment: int | None, *, by_sessi
     if bool(request.train) != bool(request.test):
         raise InvalidArgument("train, test: give both files, or neither for the database")
     if request.train:
+        if _same(request.train, request.test):
+            raise InvalidArgument.of("test", request.test, "is the file of train as well")
         train, test = read_events(Path(request.train)), read_events(Path(request.test))
         return of_files(train, test, by_session=by_session, cutoff=moment)
     database = Database(settings.database_url)
@@ -172,6 +175,10 @@ def _world(request: Request, settings: Settings, moment: int | None, *, by_sessi
         return of_database(database, by_session=by_session, cutoff=moment)
     finally:
         database.close()
+
+
+def _same(one: str, other: str) -> bool:
+    return Path(one).exists() and Path(other).exists() and Path(one).samefile(other)
 
 
 def _tuned(settings: Settings) -> dict[str, Tuned]:
@@ -195,10 +202,27 @@ def _foresight(tuned: Mapping[str, Tuned], world: World) -> list[str]:
     return [f"{', '.join(names)}: tuned on data that reaches into the test, so that the figures may flatter"]
 
 
-def _written(report: Report, request: Request) -> dict[str, Any]:
-    Path(request.out).write_text(json.dumps(report.as_dict(), indent=1) + "\n")
+def require_writable(request: Request) -> None:
+    """Raise InvalidArgument or FailedPrecondition for files that could not be written once all is measured."""
+    for name, value in (("out", request.out), ("plot", request.plot)):
+        path = Path(value).absolute()
+        if value and (path.is_dir() or not os.access(path.parent, os.W_OK)):
+            why = "is a folder" if path.is_dir() else "there is no such folder that can be written to"
+            raise InvalidArgument.of(name, value, why)
     if request.plot:
-        plot(report.rows, Path(request.plot))
+        if Path(request.plot).suffix not in PICTURES:
+            raise InvalidArgument.of("plot", request.plot, f"must end in {' or '.join(PICTURES)}")
+        require_matplotlib()
+
+
+def _written(report: Report, request: Request) -> dict[str, Any]:
+    """Write the picture and the report; a picture that fails is said in the report, which is worth more."""
+    if request.plot:
+        try:
+            plot(report.rows, Path(request.plot))
+        except OSError as error:
+            report.settings["warnings"].append(f"{request.plot} could not be written: {error}")
+    Path(request.out).write_text(json.dumps(report.as_dict(), indent=1) + "\n")
     return {"out": request.out, "plot": request.plot, "rows": len(report.rows)}
 
 

@@ -79,6 +79,7 @@ class Plan:
             ("k", min(self.ks, default=0), 1),
             ("shortest_session", self.shortest_session, 1),
             ("bootstrap", self.resamples, 0),
+            ("seed", self.seed, 0),
         ):
             if value < least:
                 raise InvalidArgument.of(name, value, f"must be at least {least}")

@@ -1,6 +1,7 @@
 """What is known before the questions and what came after, in the same rows."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from services.recommendation.evaluation.tables import Column
 from shared.errors import InvalidArgument
 
 MICROSECONDS = 1_000_000
+MOST_FORESIGHT = 0.01
+"""Share of the customers of both files whose train may go on after their test begins: clocks that were wrong."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +58,7 @@ def of_files(train: Events, test: Events, *, by_session: bool, cutoff: int | Non
     Raises
     ------
     InvalidArgument
-        If one of the files has no event, or `cutoff` is given and train has no times.
+        If one of the files has no event, or `cutoff` is given and train has no times or later ones.
     """
     for name, events in (("train", train), ("test", test)):
         if not len(events):
@@ -66,6 +69,9 @@ def of_files(train: Events, test: Events, *, by_session: bool, cutoff: int | Non
     customers, products = _names(train.customers, test.customers), _names(train.products, test.products)
     known = _Side(train, customers, products, by_session)
     asked = _Side(test, customers, products, by_session)
+    if cutoff is not None and cutoff < known.end:
+        last = datetime.fromtimestamp(known.end - 1, UTC).isoformat()
+        raise InvalidArgument.of("cutoff", cutoff, f"must be after the last event of train, {last}")
     now = max(known.end, int(asked.times[0]) if timed and asked.timed else 0) if cutoff is None else cutoff
     added = _first_met(known, len(products)) if timed else np.zeros(len(products), np.int64)
     return World(
@@ -73,7 +79,7 @@ def of_files(train: Events, test: Events, *, by_session: bool, cutoff: int | Non
         test=asked.interactions(now, added, later=0 if asked.timed else known.end, first_basket=known.n_baskets),
         cutoff=now,
         timed=timed,
-        facts={"train": known.facts(), "test": asked.facts()},
+        facts={"train": known.facts(), "test": asked.facts(), "warnings": _foresight(known, asked)},
     )
 
 
@@ -122,6 +128,23 @@ class _Side:
             "products": len(np.unique(self.products)),
             "left_out": self._left_out,
         }
+
+
+def _foresight(known: _Side, asked: _Side) -> list[str]:
+    """Return a warning where train has events of customers that come after their first one in test."""
+    if not (known.timed and asked.timed):
+        return []
+    n = int(max(known.customers.max(), asked.customers.max())) + 1
+    first = np.full(n, np.iinfo(np.int64).max)
+    np.minimum.at(first, asked.customers, asked.times)
+    late = np.unique(known.customers[known.times > first[known.customers]])
+    both = np.intersect1d(known.customers, asked.customers)
+    if len(late) <= MOST_FORESIGHT * len(both):
+        return []
+    return [
+        f"{len(late):,} of {len(both):,} customers have events in train after their first in test: what is asked for"
+        " may be known"
+    ]
 
 
 def _ordered(events: Events) -> tuple[Longs, Longs]:

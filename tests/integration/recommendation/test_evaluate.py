@@ -158,12 +158,18 @@ def test_the_table(files: list[str]) -> None:
         (["--recall-over", "some"], "recall_over: must be one of min, all"),
         (["--k", "0"], "k: must be at least 1"),
         (["--cutoff", "soon"], "cutoff: is not a time"),
+        (["--cutoff", "2026-01-04"], "cutoff: must be after the last event of train, 2026-01-05T00:00:00"),
+        (["--seed", "-1"], "seed: must be at least 0"),
+        (["--plot", "quality.bmp"], "plot: must end in .png or .svg"),
+        (["--plot", "nowhere/quality.png"], "plot: there is no such folder"),
+        (["--out", "nowhere/report.json"], "out: there is no such folder"),
+        (["--out", "."], "out: is a folder"),
     ],
 )
 def test_bad_options(files: list[str], more: list[str], problem: str) -> None:
     arguments = {"train": files[1], "test": files[3], "out": "none", "algorithms": ["most_popular"]}
     name, value = more[0].removeprefix("--").replace("-", "_"), more[1]
-    said = {"algorithm": {"algorithms": [value]}, "k": {"k": [int(value)] if value.isdigit() else []}}
+    said = {"algorithm": {"algorithms": [value]}, "k": {"k": [0]}, "seed": {"seed": -1}}
     request = Request.of_json(json.dumps({**arguments, **said.get(name, {name: value})}))
     with pytest.raises(InvalidArgument, match=problem):
         run(request)
@@ -183,6 +189,32 @@ def test_a_bad_row_is_named(files: list[str]) -> None:
 def test_one_file_is_not_enough(files: list[str]) -> None:
     with pytest.raises(InvalidArgument, match="give both files, or neither"):
         run(Request(out="none", train=files[1], algorithms=("most_popular",)))
+
+
+def test_one_file_for_both_sides_is_refused(files: list[str]) -> None:
+    with pytest.raises(InvalidArgument, match="test: is the file of train as well"):
+        run(Request(out="none", train=files[1], test=files[1], algorithms=("most_popular",)))
+
+
+def test_files_that_were_swapped_are_warned_of(files: list[str], tmp_path: Path) -> None:
+    wish = Request(str(tmp_path / "r.json"), train=files[1], test=files[3], algorithms=("most_popular",), bootstrap=0)
+    assert run(wish)["settings"]["warnings"] == []
+    warned = run(replace(wish, train=files[3], test=files[1]))["settings"]["warnings"]
+    assert warned == ["4 of 4 customers have events in train after their first in test: what is asked for may be known"]
+
+
+def test_a_picture_that_fails_does_not_lose_the_report(
+    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(job, "plot", full)
+    picture = str(tmp_path / "quality.png")
+    wish = Request(str(tmp_path / "r.json"), train=files[1], test=files[3], algorithms=("most_popular",), plot=picture)
+    found = run(wish)
+    assert found["rows"]
+    assert found["settings"]["warnings"] == [f"{picture} could not be written: no space left"]
 
 
 def test_those_that_are_not_installed_are_skipped_and_said(

@@ -197,6 +197,7 @@ def test_nobody_to_ask() -> None:
         ({"ks": (5, 0)}, "k: must be at least 1, got 0"),
         ({"ks": ()}, "k: must be at least 1"),
         ({"resamples": -1}, "bootstrap: must be at least 0"),
+        ({"seed": -1}, "seed: must be at least 0"),
         ({"most_questions": 0}, "limit_questions: must be at least 1"),
         ({"protocol": Protocol.SESSION, "exclude_seen": True}, "exclude_seen: means nothing for sessions"),
     ],
