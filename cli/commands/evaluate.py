@@ -22,6 +22,19 @@ def evaluate(
         Path | None, typer.Option(help="What is known: CSV, JSONL or Parquet; gzip too.", show_default="database")
     ] = None,
     test: Annotated[Path | None, typer.Option(help="What came after.", show_default="database")] = None,
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="THEIRS=OURS", help="A column of the files and ours, e.g. SKU=product_id."),
+    ] = None,
+    event_type: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[THEIRS=]OURS", help="Type of events without one; or what a name of the files means, fav=cart."
+        ),
+    ] = None,
+    negative_quantity: Annotated[
+        str, typer.Option(help="Purchase rows below 0: reject, or refund, which leaves them out.")
+    ] = "reject",
     cutoff: Annotated[
         str, typer.Option(help="Moment that splits the database: 2017-12-01.", show_default="its last tenth")
     ] = "",
@@ -66,6 +79,9 @@ def evaluate(
     request = {
         "train": str(train or ""),
         "test": str(test or ""),
+        "columns": mapping or [],
+        "event_types": event_type or [],
+        "negative_quantity": negative_quantity,
         "cutoff": cutoff,
         "protocol": protocol,
         "exclude_seen": exclude_seen,

@@ -17,6 +17,7 @@ from shared.errors import InvalidArgument
 from shared.values import COMPACT_DATE, LARGEST_MICROS, LARGEST_MILLIS, LARGEST_SECONDS, MILLION, BadValue, time_parser
 
 MOST_UNITS = 1_000_000
+RETURNS = "; --negative-quantity refund leaves out purchases below"
 NOT_A_NUMBER = "is not a number"
 _EXACT_TIME = time_parser(UTC)
 
@@ -99,7 +100,7 @@ def quantities(column: Column, place: Place) -> FloatArray:
     """
     found = numbers(column, place)
     found[np.isnan(found)] = 1.0
-    place.require((found >= 0) & (found <= MOST_UNITS), column, f"must be from 0 to {MOST_UNITS:,}")
+    place.require((found >= 0) & (found <= MOST_UNITS), column, f"must be from 0 to {MOST_UNITS:,}{RETURNS}")
     return found.astype(np.float32)
 
 

@@ -1,6 +1,7 @@
 """Files of events: the interchange columns that evaluation needs, checked."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 """Our columns with the names they may have in a file, the preferred one first."""
 
+_OURS = {name: ours for ours, names in COLUMNS.items() for name in names}
 KINDS = {event_types.PRODUCT_VIEW: Kind.VIEW, event_types.ADD: Kind.CART, event_types.PURCHASE: Kind.PURCHASE}
 OTHER = -1
 """Kind of events that say nothing of taste: searches, refunds, pages without a product."""
@@ -38,6 +40,45 @@ class MissingColumn(InvalidArgument):
     """A file has no column for something that it must say."""
 
     reason = "MISSING_COLUMN"
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How files say things, where it is not as interchange files do.
+
+    Parameters
+    ----------
+    columns : mapping of str to str
+        Names of the files' columns with ours, such as `StockCode` with `product_id`.
+    event_types : mapping of str to str
+        As `EventTypes` takes them: own words, and under "" the type of events without one.
+    returns : bool
+        Whether purchases of a negative quantity are goods that came back, and left out.
+
+    Raises
+    ------
+    InvalidArgument
+        If a column or an event type is not one of ours.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    event_types: Mapping[str, str] = field(default_factory=dict)
+    returns: bool = False
+
+    def __post_init__(self) -> None:
+        self.types()
+        for theirs, ours in self.columns.items():
+            if ours not in _OURS:
+                raise InvalidArgument.of("map", f"{theirs}={ours}", f"must name one of {', '.join(COLUMNS)}")
+
+    def types(self) -> EventTypes:
+        """Return what finds the type that a word means; of events without one, a purchase where nobody says else."""
+        return EventTypes({"": event_types.PURCHASE} | dict(self.event_types))
+
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Return our columns with the names they may have, the preferred one first."""
+        own = {_OURS[ours]: (theirs,) for theirs, ours in self.columns.items()}
+        return {name: own.get(name, ()) + others for name, others in COLUMNS.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +100,7 @@ class Events:
     sessions, orders : StringArray of length n, or None
         Ids of session and order, null where unknown; None where the file has no such column.
     left_out : int
-        Rows of other types of events.
+        Rows of other types of events, and goods that came back.
     """
 
     customers: Column
@@ -76,7 +117,7 @@ class Events:
         return len(self.kinds)
 
 
-def read_events(path: Path) -> Events:
+def read_events(path: Path, dialect: Dialect | None = None) -> Events:
     """Read the interchange columns of a file of events.
 
     Needed are product_id and one of customer_id, visitor_id and session_id. event_type is purchase where it is empty
@@ -92,9 +133,13 @@ def read_events(path: Path) -> Events:
     InvalidArgument
         If a value cannot be used; the message names file, row, column and value.
     """
-    columns, rows = read_columns(path, COLUMNS)
+    dialect = dialect or Dialect()
+    columns, rows = read_columns(path, dialect.names())
     _require_columns(path, columns)
-    kinds = _kinds(columns.get("event_type"), rows, path)
+    kinds = _kinds(columns.get("event_type"), rows, path, dialect.types())
+    if dialect.returns and "quantity" in columns:
+        quantity = numbers(columns["quantity"], Place(path, "quantity", np.arange(rows)))
+        kinds[(kinds == Kind.PURCHASE) & (quantity < 0)] = OTHER
     kept = kinds != OTHER
     columns = {name: column.filter(pa.array(kept)) for name, column in columns.items()} if not kept.all() else columns
     # Rows keep the numbers they have in the file, for messages.
@@ -173,13 +218,10 @@ def _require_columns(path: Path, columns: dict[str, Column]) -> None:
         raise MissingColumn(f"{path} has no column 'customer_id', and no 'session_id' that could stand for it")
 
 
-def _kinds(column: Column | None, rows: int, path: Path) -> NDArray[np.int8]:
-    if column is None:
-        return np.full(rows, Kind.PURCHASE, np.int8)
+def _kinds(column: Column | None, rows: int, path: Path, types: EventTypes) -> NDArray[np.int8]:
     place = Place(path, "event_type", np.arange(rows))
-    words = pc.fill_null(texts(column, place), event_types.PURCHASE)
-    distinct, codes = coded(words)
-    types = EventTypes({})
+    words = pa.chunked_array([pa.nulls(rows, pa.string())]) if column is None else texts(column, place)
+    distinct, codes = coded(pc.fill_null(words, ""))
     kinds = [_kind(types, word, place, codes == number) for number, word in enumerate(distinct.to_pylist())]
     found: NDArray[np.int8] = np.array(kinds, np.int8)[codes]
     return found

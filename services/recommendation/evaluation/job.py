@@ -16,7 +16,7 @@ from typing import Any, Literal, Self, TypeVar
 from services.recommendation.algorithms.interactions import Kind
 from services.recommendation.evaluation import contestants
 from services.recommendation.evaluation.database import of_database
-from services.recommendation.evaluation.files import read_events
+from services.recommendation.evaluation.files import Dialect, read_events
 from services.recommendation.evaluation.plot import plot, require_matplotlib
 from services.recommendation.evaluation.question import Protocol
 from services.recommendation.evaluation.report import Report
@@ -33,6 +33,7 @@ E = TypeVar("E", bound=Enum)
 READING = 0.05
 """Share of the whole progress."""
 PICTURES = (".png", ".svg")
+NEGATIVES = ("reject", "refund")
 RECALLS: tuple[Literal["min", "all"], ...] = ("min", "all")
 
 
@@ -46,6 +47,10 @@ class Request:
         File that the report is written to.
     train, test : str
         Files of events; empty for the database.
+    columns, event_types : tuple of str
+        How the files say things: `THEIRS=OURS` of columns, `[THEIRS=]OURS` of types of events.
+    negative_quantity : str
+        What becomes of purchases with a negative quantity: `reject` or `refund`, which leaves them out.
     cutoff : str
         Moment that splits the database, or at which is asked: ISO 8601 or Unix time.
     protocol : str
@@ -69,6 +74,9 @@ class Request:
     out: str
     train: str = ""
     test: str = ""
+    columns: tuple[str, ...] = ()
+    event_types: tuple[str, ...] = ()
+    negative_quantity: str = "reject"
     cutoff: str = ""
     protocol: str = Protocol.TOP_N.value
     exclude_seen: bool | None = None
@@ -106,6 +114,18 @@ class Request:
             shortest_session=self.shortest_session,
             threads=threads,
         )
+
+    def dialect(self) -> Dialect:
+        """Return how the files say things. Raises InvalidArgument naming the option."""
+        if self.negative_quantity not in NEGATIVES:
+            raise InvalidArgument.of(
+                "negative_quantity", self.negative_quantity, f"must be one of {', '.join(NEGATIVES)}"
+            )
+        columns, types = (
+            {theirs: ours for theirs, _, ours in (option.rpartition("=") for option in options)}
+            for options in (self.columns, self.event_types)
+        )
+        return Dialect(columns, types, returns=self.negative_quantity == "refund")
 
     def names(self) -> list[str]:
         """Return the names of those that take part. Raises InvalidArgument for an unknown one."""
@@ -145,6 +165,7 @@ def run(request: Request, settings: Settings, reporter: ProgressReporter) -> dic
         If there is nobody to ask or to be asked, or the picture cannot be drawn.
     """
     plan, names, moment = request.plan(settings.train_threads), request.names(), request.moment()
+    request.dialect()
     missing = contestants.missing(names)
     there = [name for name in names if name not in missing]
     if not there:
@@ -168,7 +189,7 @@ def _world(request: Request, settings: Settings, moment: int | None, *, by_sessi
     if request.train:
         if _same(request.train, request.test):
             raise InvalidArgument.of("test", request.test, "is the file of train as well")
-        train, test = read_events(Path(request.train)), read_events(Path(request.test))
+        train, test = (read_events(Path(path), request.dialect()) for path in (request.train, request.test))
         return of_files(train, test, by_session=by_session, cutoff=moment)
     database = Database(settings.database_url)
     try:

@@ -164,6 +164,7 @@ def test_the_table(files: list[str]) -> None:
         (["--plot", "nowhere/quality.png"], "plot: there is no such folder"),
         (["--out", "nowhere/report.json"], "out: there is no such folder"),
         (["--out", "."], "out: is a folder"),
+        (["--negative-quantity", "keep"], "negative_quantity: must be one of reject, refund"),
     ],
 )
 def test_bad_options(files: list[str], more: list[str], problem: str) -> None:
@@ -189,6 +190,16 @@ def test_a_bad_row_is_named(files: list[str]) -> None:
 def test_one_file_is_not_enough(files: list[str]) -> None:
     with pytest.raises(InvalidArgument, match="give both files, or neither"):
         run(Request(out="none", train=files[1], algorithms=("most_popular",)))
+
+
+def test_the_words_of_the_import_are_understood(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("who,product_id,event_type,quantity\n1,x,fav,1\n1,y,buy,-2\n2,y,fav,1\n")
+    (tmp_path / "b.csv").write_text("who,product_id,event_type,quantity\n1,y,fav,1\n")
+    files = ("--train", str(tmp_path / "a.csv"), "--test", str(tmp_path / "b.csv"))
+    words = ("--map", "who=customer_id", "--event-type", "fav=cart", "--negative-quantity", "refund")
+    found = report(*files, *words, "--algorithm", "most_popular", "--bootstrap", "0")["settings"]
+    assert (found["target"], found["questions"], found["train"]["events"]) == ("cart", 1, 2)
+    assert found["train"]["left_out"] == 1
 
 
 def test_one_file_for_both_sides_is_refused(files: list[str]) -> None:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from services.recommendation.algorithms.base import Kind
-from services.recommendation.evaluation.files import Events, MissingColumn, read_events
+from services.recommendation.evaluation.files import Dialect, Events, MissingColumn, read_events
 from services.recommendation.evaluation.tables import UnreadableRow
 from shared.errors import InvalidArgument
 from shared.files import UnreadableFile
@@ -182,7 +182,7 @@ BAD = [
     ("event_type,timestamp,quantity", "view,300000000000000000,1", "column timestamp: is not a time before"),
     ("event_type,timestamp,quantity", "view,1,two", "column quantity: is not a number, got 'two'"),
     ("event_type,timestamp,quantity", "view,1,inf", "column quantity: is not a number, got 'inf'"),
-    ("event_type,timestamp,quantity", "view,1,-1", "column quantity: must be from 0 to 1,000,000, got '-1'"),
+    ("event_type,timestamp,quantity", "view,1,-1", "column quantity: must be from 0 to 1,000,000; .*, got '-1'"),
     ("event_type,order,quantity", "view,,1", "column order: is required"),
     ("event_type,order,quantity", "view,x,1", "column order: is not a number, got 'x'"),
 ]
@@ -279,3 +279,30 @@ def test_many_rows(tmp_path: Path) -> None:
     assert len(events) == n
     assert events.times is not None
     assert (events.times // MICRO == table["timestamp"].to_numpy()).all()
+
+
+def test_files_may_say_things_in_their_own_words(tmp_path: Path) -> None:
+    text = (
+        "buyer,StockCode,what,quantity\na,p1,fav,1\na,p1,,2\na,p2,buy,-1\nb,p2,view,-1\nb,p3,wish,1\nb,p4,purchase,1\n"
+    )
+    words = {"fav": "cart", "": "view", "wish": "custom:wish"}
+    told = Dialect({"buyer": "customer_id", "StockCode": "product_id", "what": "event_type"}, words, returns=True)
+    with pytest.raises(InvalidArgument, match="row 4, column quantity: must be from 0"):
+        read_events(written(tmp_path / "events.csv", text), told)  # a view of -1 units is no return
+    events = read_events(written(tmp_path / "events.csv", text.replace("view,-1", "view,1")), told)
+    assert events.customers.to_pylist() == ["a", "a", "b", "b"]
+    assert events.products.to_pylist() == ["p1", "p1", "p2", "p4"]
+    assert events.kinds.tolist() == [Kind.CART, Kind.VIEW, Kind.VIEW, Kind.PURCHASE]
+    assert events.left_out == 2
+
+
+@pytest.mark.parametrize(
+    ("columns", "types", "problem"),
+    [
+        ({"sku": "price"}, {}, "map: must name one of customer_id"),
+        ({}, {"fav": "like"}, "event_type: must be one of product_view"),
+    ],
+)
+def test_words_that_mean_nothing_here(columns: dict[str, str], types: dict[str, str], problem: str) -> None:
+    with pytest.raises(InvalidArgument, match=problem):
+        Dialect(columns, types)
