@@ -143,15 +143,15 @@ def opinion_names(algorithms: Mapping[str, Scoring]) -> tuple[str, ...]:
     return (*algorithms, *(name + LAST for name in OF_LAST if name in algorithms))
 
 
-def learn(
+def teach(
     algorithms: Mapping[str, Algorithm],
     known: ProductFacts,
     seen: Mask,
     asked: Sequence[Question],
     target: Kind,
     recipe: Recipe,
-) -> Hybrid | Fusion:
-    """Learn from questions with known answers.
+) -> list[Lessons]:
+    """Return what can be learned from questions with known answers, as `grow` takes it.
 
     Parameters
     ----------
@@ -164,11 +164,6 @@ def learn(
     asked : sequence of Question
     target : Kind
         The kind of event that counts as an answer.
-
-    Returns
-    -------
-    Hybrid or Fusion
-        `Fusion` where there are too few questions to learn from.
     """
     names = opinion_names(algorithms)
     size = together(len(known.values))
@@ -179,7 +174,7 @@ def learn(
         candidates = Candidates.of(scores, [question.excluded for question in batch], recipe.depth)
         return lessons(candidates, batch, known, target, recipe, np.random.default_rng([recipe.seed, start]))
 
-    return grow(parallel.each(of, range(0, len(asked), size)), names, target, recipe)
+    return parallel.each(of, range(0, len(asked), size))
 
 
 def together(n_products: int) -> int:

@@ -171,7 +171,8 @@ def _settings(how: Boosting, objective: str, k: int) -> dict[str, Any]:
         "seed": how.seed,
         "num_threads": how.threads,
         "deterministic": True,
-        "force_row_wise": True,
+        # the same trees as by row, in half the time: each tree sees few of the features
+        "force_col_wise": True,
         "verbose": -1,
     }
 

@@ -11,17 +11,30 @@ from services.recommendation.algorithms.arrays import Rows
 from services.recommendation.algorithms.base import Algorithm, Interactions, Shopper
 from services.recommendation.algorithms.registry import default_algorithms
 from services.recommendation.evaluation.protocols import products_of
-from services.recommendation.evaluation.question import Task, Told
+from services.recommendation.evaluation.question import Question, Task, Told
 from services.recommendation.evaluation.splits import validation
 from services.recommendation.hybrid.behaviours import learn_kind_weights
 from services.recommendation.hybrid.candidates import Candidates
 from services.recommendation.hybrid.facts import ProductFacts
-from services.recommendation.hybrid.hybrid import Recipe, learn, opinions, together
+from services.recommendation.hybrid.hybrid import (
+    Fusion,
+    Hybrid,
+    Recipe,
+    grow,
+    opinion_names,
+    opinions,
+    teach,
+    together,
+)
+from services.recommendation.hybrid.learner import Lessons
 from services.recommendation.model import DEFAULT_THREADS, Model, Progress, train
 
 MOST_QUESTIONS = 15_000
 """Questions that the hybrid is learned from, at most."""
-BEFORE = (0.1, 0.3)
+MOST_SPLITS = 3
+FEW_EVENTS = 500_000
+"""Splits that the hybrid is learned from where questions are fewer than the most and a training is short."""
+BEFORE = (0.1, 0.5)
 AGAIN = (0.75, 1.0)
 """When the algorithms learn, without the answers and with them, as shares of the whole; the hybrid learns between."""
 
@@ -83,11 +96,7 @@ class Quintet:
         inner, asked = validation(task, self._recipe.seed, self._most_questions)
         weights = learn_kind_weights(inner.train, asked)
         inner, task = (replace(each, train=replace(each.train, kind_weights=weights)) for each in (inner, task))
-        before = self._train(inner.train, *BEFORE)
-        facts = ProductFacts.of(inner.train, task.target, task.timed)
-        seen = products_of(inner.train) > 0
-        self._say("hybrid", BEFORE[1])
-        self.hybrid = learn(before.algorithms, facts, seen, asked, task.target, self._recipe)
+        self.hybrid = self._learned(task, inner, asked)
         self.model = self._train(task.train, *AGAIN)
         self.facts = ProductFacts.of(task.train, task.target, task.timed)
         self._seen = products_of(task.train) > 0
@@ -103,6 +112,35 @@ class Quintet:
         scores = opinions(self.model.algorithms, self.hybrid.algorithms, shoppers, self._seen)
         candidates = Candidates.of(scores, excluded, self.hybrid.depth)
         return candidates.lists(self.hybrid.values(candidates, shoppers, self.facts), k)
+
+    def _learned(self, task: Task, inner: Task, asked: Sequence[Question]) -> Hybrid | Fusion:
+        """Learn the hybrid on a split inside train, and on earlier ones inside that where there is little to ask."""
+        names, parts = self._taught(inner, asked, 0)
+        n_events, n_asked = len(task.train.customers), len(asked)
+        for number in range(1, MOST_SPLITS if n_events <= FEW_EVENTS else 1):
+            if n_asked >= self._most_questions:
+                break
+            inner, asked = validation(inner, self._recipe.seed + number, self._most_questions)
+            if not asked or 2 * len(inner.train.customers) < n_events:
+                break
+            others, more = self._taught(inner, asked, number)
+            if others != names:
+                break
+            parts += more
+            n_asked += len(asked)
+        self._say("hybrid", BEFORE[1])
+        return grow(parts, names, task.target, self._recipe)
+
+    def _taught(self, inner: Task, asked: Sequence[Question], number: int) -> tuple[tuple[str, ...], list[Lessons]]:
+        """Return the names of the opinions on a split, and what can be learned from them."""
+        begin, end = BEFORE
+        share = (end - begin) / MOST_SPLITS
+        model = self._train(inner.train, begin + share * number, begin + share * (number + 1))
+        recipe = replace(self._recipe, seed=self._recipe.seed + number)
+        facts = ProductFacts.of(inner.train, inner.target, inner.timed)
+        seen = products_of(inner.train) > 0
+        parts = teach(model.algorithms, facts, seen, asked, inner.target, recipe)
+        return opinion_names(model.algorithms), parts
 
     def _train(self, data: Interactions, begin: float, end: float) -> Model:
         chosen = [each for each in self._algorithms() if each.name not in self._without and has_a_say(each, data)]

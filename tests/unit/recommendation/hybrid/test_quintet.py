@@ -12,8 +12,10 @@ from services.recommendation.algorithms.transitions import Transitions
 from services.recommendation.evaluation.metrics import measure
 from services.recommendation.evaluation.protocols import questions
 from services.recommendation.evaluation.question import Protocol, Question, Task
+from services.recommendation.hybrid import quintet as quintet_module
 from services.recommendation.hybrid.hybrid import Fusion, Hybrid
 from services.recommendation.hybrid.quintet import Quintet
+from services.recommendation.model import Model, train
 from tests.unit.recommendation.evaluation.test_leaks import CUTOFF, FUTURE, K, asked, worlds
 
 
@@ -88,9 +90,30 @@ def test_a_part_can_be_left_out(world):
     assert not any(name.startswith("transitions") for name in quintet.hybrid.algorithms)
 
 
+@pytest.mark.parametrize(
+    ("few_events", "most_questions", "splits"), [(500_000, 15_000, 3), (500_000, 1, 1), (500, 15_000, 1)]
+)
+def test_where_little_can_be_asked_earlier_splits_are_learned_from(
+    world, monkeypatch: pytest.MonkeyPatch, few_events: int, most_questions: int, splits: int
+):
+    monkeypatch.setattr(quintet_module, "FEW_EVENTS", few_events)
+    sizes = []
+
+    def remembered(data: Interactions, *others: object, **options: object) -> Model:
+        sizes.append(len(data.customers))
+        return train(data, *others, **options)
+
+    fitted(world[0], trainer=remembered, most_questions=most_questions)
+    *inside, whole = sizes
+    assert len(inside) == splits
+    assert whole == len(world[0].customers) > inside[0]
+    assert inside == sorted(inside, reverse=True)  # each inside what the one before left as known
+    assert 2 * inside[-1] >= whole
+
+
 def test_with_little_to_learn_from_ranks_are_fused(world):
     train, test = world
-    few = train.where(train.customers < 20)
+    few = train.where(train.customers < 12)
     quintet = fitted(few)
     assert isinstance(quintet.hybrid, Fusion)
     found = questions(Protocol.TOP_N_DISCOVERY, few, test, target=Kind.PURCHASE, exclude_seen=True, cutoff=CUTOFF)
