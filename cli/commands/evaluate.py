@@ -100,25 +100,33 @@ def evaluate(
     }
     settings = Settings(database_url=database_url) if database_url else Settings()
     with reported(), shown_progress("evaluating") as show:
-        found = _evaluated(request, report, settings, show)
+        found, picture = _evaluated(request, report, settings, show)
     if as_json:
         print_json(found)
         return
     print_report(found)
-    for path in (report, plot):
-        if path is not None and path.exists():
+    for path in (report, picture):
+        if path:
             out.print(f"written: {path}", highlight=False, markup=False)
 
 
-def _evaluated(request: dict[str, Any], report: Path | None, settings: Settings, show: Show) -> dict[str, Any]:
-    """Have the job write the report, to a file that goes away where nobody wants it, and return it."""
+def _evaluated(
+    request: dict[str, Any], report: Path | None, settings: Settings, show: Show
+) -> tuple[dict[str, Any], str]:
+    """Have the job write the report, to a file that goes away where nobody wants it; return it and the picture's path.
+
+    The path is empty where there is no picture.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = report or Path(folder) / "report.json"
-        asyncio.run(_run({**request, "out": str(path)}, settings, show))
+        result = asyncio.run(_run({**request, "out": str(path)}, settings, show))
         found: dict[str, Any] = json.loads(path.read_text())
-    return found
+    return found, result["plot"]
 
 
-async def _run(request: dict[str, Any], settings: Settings, show: Show) -> None:
+async def _run(request: dict[str, Any], settings: Settings, show: Show) -> dict[str, Any]:
+    result: dict[str, Any] = {}
     async for progress in run_job(JOB, settings, json.dumps(request)):
         show(progress.stage, progress.fraction)
+        result = progress.result or result
+    return result

@@ -226,9 +226,7 @@ def _foresight(tuned: Mapping[str, Tuned], world: World) -> list[str]:
 def require_writable(request: Request) -> None:
     """Raise InvalidArgument or FailedPrecondition for files that could not be written once all is measured."""
     for name, value in (("out", request.out), ("plot", request.plot)):
-        path = Path(value).absolute()
-        if value and (path.is_dir() or not os.access(path.parent, os.W_OK)):
-            why = "is a folder" if path.is_dir() else "there is no such folder that can be written to"
+        if value and (why := _unwritable(Path(value).absolute())):
             raise InvalidArgument.of(name, value, why)
     if request.plot:
         if Path(request.plot).suffix not in PICTURES:
@@ -236,15 +234,31 @@ def require_writable(request: Request) -> None:
         require_matplotlib()
 
 
+def _unwritable(path: Path) -> str:
+    """Return why a file could not be written, as far as can be told before; nothing where it could."""
+    if path.is_dir():
+        return "is a folder"
+    if path.exists():
+        return "" if os.access(path, os.W_OK) else "cannot be written to"
+    there = path.parent.is_dir() and os.access(path.parent, os.W_OK | os.X_OK)
+    return "" if there else "there is no such folder that can be written to"
+
+
 def _written(report: Report, request: Request) -> dict[str, Any]:
-    """Write the picture and the report; a picture that fails is said in the report, which is worth more."""
-    if request.plot:
-        try:
-            plot(report.rows, Path(request.plot))
-        except OSError as error:
-            report.settings["warnings"].append(f"{request.plot} could not be written: {error}")
+    """Write the picture and the report, and return where they are."""
+    drawn = request.plot if request.plot and _drawn(report, request.plot) else ""
     Path(request.out).write_text(json.dumps(report.as_dict(), indent=1) + "\n")
-    return {"out": request.out, "plot": request.plot, "rows": len(report.rows)}
+    return {"out": request.out, "plot": drawn, "rows": len(report.rows)}
+
+
+def _drawn(report: Report, picture: str) -> bool:
+    """Draw the picture and return whether that went well; if not, the report says why."""
+    try:
+        plot(report.rows, Path(picture))
+    except Exception as error:  # whatever it is: what was measured, perhaps for hours, is worth more than a picture
+        report.settings["warnings"].append(f"{picture} could not be written: {error}")
+        return False
+    return True
 
 
 def _choice(name: str, value: str, choices: type[E]) -> E:

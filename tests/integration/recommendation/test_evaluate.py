@@ -176,6 +176,19 @@ def test_bad_options(files: list[str], more: list[str], problem: str) -> None:
         run(request)
 
 
+@pytest.mark.parametrize("name", ["out", "plot"])
+def test_a_file_is_no_folder_to_write_to(files: list[str], name: str) -> None:
+    wish = Request(out="none", train=files[1], test=files[3], algorithms=("most_popular",))
+    with pytest.raises(InvalidArgument, match=f"{name}: there is no such folder"):
+        run(replace(wish, **{name: f"{files[1]}/quality.png"}))
+
+
+def test_a_file_that_may_not_be_written(files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job.os, "access", lambda path, _: path != Path(files[1]))
+    with pytest.raises(InvalidArgument, match="out: cannot be written to"):
+        run(Request(out=files[1], algorithms=("most_popular",)))
+
+
 def test_a_bad_row_is_named(files: list[str]) -> None:
     with Path(files[1]).open("a") as file:
         file.write("a,x,purchase,yesterday,o9\n")
@@ -214,18 +227,19 @@ def test_files_that_were_swapped_are_warned_of(files: list[str], tmp_path: Path)
     assert warned == ["4 of 4 customers have events in train after their first in test: what is asked for may be known"]
 
 
+@pytest.mark.parametrize("problem", [OSError("no space left"), RuntimeError("no font"), InvalidArgument("too large")])
 def test_a_picture_that_fails_does_not_lose_the_report(
-    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: Exception
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError("no space left")
+    def fails(*_: object) -> None:
+        raise problem
 
-    monkeypatch.setattr(job, "plot", full)
+    monkeypatch.setattr(job, "plot", fails)
     picture = str(tmp_path / "quality.png")
     wish = Request(str(tmp_path / "r.json"), train=files[1], test=files[3], algorithms=("most_popular",), plot=picture)
     found = run(wish)
     assert found["rows"]
-    assert found["settings"]["warnings"] == [f"{picture} could not be written: no space left"]
+    assert found["settings"]["warnings"] == [f"{picture} could not be written: {problem}"]
 
 
 def test_those_that_are_not_installed_are_skipped_and_said(
