@@ -108,3 +108,17 @@ def test_a_file_without_events(file: File, empty: str) -> None:
     files[empty] = file("customer_id,product_id,event_type a,x,search")
     with pytest.raises(InvalidArgument, match=f"{empty}: there is no view, cart or purchase"):
         world(files["train"], files["test"])
+
+
+def test_a_train_that_goes_on_after_test_began_is_warned_of(file: File) -> None:
+    head = "customer_id,product_id,timestamp "
+    test = file(head + " ".join(f"c{n},x,100" for n in range(200)))
+    early = " ".join(f"c{n},x,100" for n in range(2, 200))  # at the very moment is not after it
+    few, many = (
+        file(f"{head}{early} {late} stranger,x,900") for late in ("c0,x,101 c1,x,500", "c0,x,101 c1,x,500 c2,x,101")
+    )
+    assert world(few, test).facts["warnings"] == []
+    assert world(many, test).facts["warnings"] == [
+        "3 of 200 customers have events in train after their first in test: what is asked for may be known"
+    ]
+    assert world(many, file("customer_id,product_id c0,x c1,x c2,x")).facts["warnings"] == []
