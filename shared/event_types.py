@@ -1,6 +1,6 @@
 """The words files use for what happened, and the field of the contract's Event each stands for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from shared.errors import InvalidArgument
 
@@ -53,3 +53,19 @@ class EventTypes:
         if not name:
             raise InvalidArgument.of("event_type", name, "is required: give a column or --event-type")
         raise InvalidArgument.of("event_type", name, f"must be one of {', '.join(NAMES)} or custom:NAME")
+
+
+def parse_event_types(options: Iterable[str]) -> dict[str, str]:
+    """Turn `--event-type` options, `OURS` or `THEIRS=OURS`, into what `EventTypes` takes.
+
+    Raises InvalidArgument for unknown types.
+    """
+    own: dict[str, str] = {}
+    for option in options:
+        theirs, _, ours = option.rpartition("=")
+        own[theirs] = ours
+    try:
+        EventTypes(own)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"--event-type: {error}") from error
+    return own

@@ -13,13 +13,13 @@ from google.protobuf.json_format import MessageToDict
 from cli.client import coordinator
 from cli.commands.train import train_here
 from cli.datasets import complete_journey
-from cli.importing.columns import Kind
 from cli.importing.errors import ImportAborted
 from cli.importing.request import ImportRequest, import_files
 from cli.journey import Journey
 from cli.output import EXIT_FAILED, err, fail, out, print_json, reported
 from cli.progress import shown_progress
 from cli.supervisor import Supervisor
+from shared.columns import Kind
 from shared.config import Agent, Settings
 from shared.db.engine import Database
 from shared.db.migrate import migrate

@@ -6,9 +6,9 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from cli.importing.batch import RowBatch
 from cli.importing.convert import Options, Reject, rejected
 from cli.importing.customers import CustomerConverter
-from cli.importing.mapping import ColumnMapping
 from cli.importing.products import ProductConverter
 from cli.importing.sinks import Prepared, Written
+from shared.column_mapping import ColumnMapping
 from shared.db import customers, products
 from shared.db.customers import Customer, NewCustomer
 from shared.db.engine import Connection

@@ -10,11 +10,11 @@ from cli.importing.batch import RowBatch
 from cli.importing.convert import Options, Reject, rejected
 from cli.importing.events import Draft, EventConverter
 from cli.importing.known import KnownKeys
-from cli.importing.mapping import ColumnMapping
 from cli.importing.orders import renamed, whole_orders
 from cli.importing.references import product_ids, refuse_unknown
 from cli.importing.refunds import match_refunds
 from cli.importing.sinks import Prepared, Written
+from shared.column_mapping import ColumnMapping
 from shared.db import customers, event_log, orders, products, refundable
 from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent, NewEvent

@@ -11,23 +11,23 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from quintet.type.v1.money_pb2 import Money
 
-from cli.importing.columns import Kind
 from cli.importing.convert import Options
 from cli.importing.entity_sinks import CustomerSink, Existing, ProductSink
 from cli.importing.errors import ImportAborted
 from cli.importing.event_sink import EventSink
-from cli.importing.event_types import parse_event_types
 from cli.importing.fingerprint import fingerprint
-from cli.importing.mapping import ColumnMapping
 from cli.importing.readers import BATCH_ROWS
 from cli.importing.run import FileImport, Job, Show, Summary
 from cli.importing.shift import newest_time, weeks_to_now
 from cli.importing.sinks import Sink
+from shared.column_mapping import ColumnMapping
+from shared.columns import Kind
 from shared.db import import_checkpoints
 from shared.db.engine import Database
 from shared.db.import_checkpoints import ImportCheckpoint
 from shared.db.migrate import require_current
 from shared.errors import InvalidArgument
+from shared.event_types import parse_event_types
 from shared.events.check import check_money
 
 COLLECT_AFTER = 50_000
@@ -127,7 +127,7 @@ def _options(request: ImportRequest) -> Options:
     return Options(
         currency=request.currency,
         zone=_zone(request.timezone),
-        event_types=parse_event_types(list(request.event_types)),
+        event_types=parse_event_types(request.event_types),
         guests=request.guests,
         negative_quantity=request.negative_quantity,
     )

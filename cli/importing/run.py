@@ -9,11 +9,11 @@ from typing import Any
 
 from cli.importing.batch import RowBatch
 from cli.importing.errors import ImportAborted
-from cli.importing.mapping import ColumnMapping
 from cli.importing.orders import renamed
 from cli.importing.readers import BATCH_ROWS, open_reader
 from cli.importing.rejects import RejectsFile
 from cli.importing.sinks import Prepared, Sink, Written
+from shared.column_mapping import ColumnMapping
 from shared.db import import_checkpoints
 from shared.db.engine import Database, StaleReference
 from shared.db.import_checkpoints import ImportCheckpoint
@@ -70,7 +70,7 @@ class FileImport:
         self._ignored: dict[str, None] = {}
 
     def run(self) -> Summary:
-        """Import and return what became of the rows. Raises ImportAborted when it cannot go on."""
+        """Import and return what became of the rows. Raises ImportAborted or QuintetError when it cannot go on."""
         started = time.monotonic()
         job = self._job
         if not job.dry_run:

@@ -5,11 +5,11 @@ from contextlib import closing
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
-from cli.importing.columns import Kind
-from cli.importing.mapping import ColumnMapping
 from cli.importing.orders import renamed
 from cli.importing.readers import open_reader
 from shared import values
+from shared.column_mapping import ColumnMapping
+from shared.columns import Kind
 from shared.db.types import to_micros
 
 MICROS_A_WEEK = 7 * 24 * 3600 * 1_000_000

@@ -6,7 +6,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from cli.importing.batch import RowBatch
 from cli.importing.convert import Reject
-from cli.importing.mapping import ColumnMapping
+from shared.column_mapping import ColumnMapping
 from shared.db.engine import Connection
 
 T = TypeVar("T")

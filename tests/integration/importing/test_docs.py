@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.importing.columns import COLUMNS, Column
+from shared.columns import COLUMNS, Column
 from shared.db.engine import Database
 from shared.event_types import NAMES
 from tests.integration.importing.conftest import rejects_of, run_into

@@ -8,10 +8,9 @@ from quintet.type.v1.event_pb2 import Event, PageType
 
 from cli.importing.batch import Fault, RowBatch, by_column
 from cli.importing.convert import Options
-from cli.importing.errors import ImportAborted
-from cli.importing.event_types import parse_event_types
 from cli.importing.events import MOST_LINES, Converted, EventConverter, derived_id, short_id
-from shared.event_types import EventTypes
+from shared.errors import InvalidArgument
+from shared.event_types import EventTypes, parse_event_types
 
 AT = "2026-01-31T12:00:00Z"
 LINE = {"event_type": "purchase", "customer_id": "c", "timestamp": AT, "order_id": "o1"}
@@ -273,5 +272,5 @@ def test_unreadable_rows_are_rejected_and_do_not_end_an_order() -> None:
 def test_event_type_options() -> None:
     types = EventTypes(parse_event_types(["fav=custom:favourite", "2=add_to_cart", "purchase"]))
     assert (types.of("FAV"), types.of("2"), types.of("")) == ("custom:favourite", "add_to_cart", "purchase")
-    with pytest.raises(ImportAborted, match="--event-type: event_type: must be one of"):
+    with pytest.raises(InvalidArgument, match="--event-type: event_type: must be one of"):
         parse_event_types(["fav=like"])

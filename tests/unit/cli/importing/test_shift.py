@@ -6,8 +6,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.importing.mapping import ColumnMapping
 from cli.importing.shift import newest_time, weeks_to_now
+from shared.column_mapping import ColumnMapping
 from shared.db.types import from_micros, to_micros
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

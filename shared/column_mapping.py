@@ -1,10 +1,10 @@
 """Which column of a file is which of ours."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 
-from cli.importing.columns import ALIASES, COLUMNS, Kind
-from cli.importing.errors import ImportAborted
+from shared.columns import ALIASES, COLUMNS, Kind
+from shared.errors import InvalidArgument
 
 
 class ColumnMapping:
@@ -16,25 +16,27 @@ class ColumnMapping:
         What the file holds.
     options : iterable of str
         `theirs=ours`, ours dotted such as `demographics.region`. One of theirs may stand for several of ours.
+    also : collection of str
+        Columns of ours that interchange files do not have.
 
     Raises
     ------
-    ImportAborted
+    InvalidArgument
         If an option is not of that form or names no column of ours.
     """
 
-    def __init__(self, kind: Kind, options: Iterable[str] = ()) -> None:
+    def __init__(self, kind: Kind, options: Iterable[str] = (), also: Collection[str] = ()) -> None:
         self.kind = kind
         self._wanted: dict[str, str] = {}
         for option in options:
             theirs, separator, ours = option.rpartition("=")
             if not separator or not theirs:
-                raise ImportAborted(f"--map {option}: write theirs=ours, such as StockCode=product_id")
+                raise InvalidArgument(f"--map {option}: write theirs=ours, such as StockCode=product_id")
             ours = ALIASES[kind].get(ours, ours)
-            if not _is_ours(kind, ours):
-                raise ImportAborted(f"--map {option}: there is no column {ours!r} of {kind}{_suggestion(kind, ours)}")
+            if ours not in also and not _is_ours(kind, ours):
+                raise InvalidArgument(f"--map {option}: there is no column {ours!r} of {kind}{_suggestion(kind, ours)}")
             if self._wanted.get(ours, theirs) != theirs:
-                raise ImportAborted(f"--map {option}: {ours} is mapped from {self._wanted[ours]!r} already")
+                raise InvalidArgument(f"--map {option}: {ours} is mapped from {self._wanted[ours]!r} already")
             self._wanted[ours] = theirs
 
     def resolve(self, names: Iterable[str]) -> dict[str, str]:
@@ -55,21 +57,21 @@ class ColumnMapping:
         return [name for name in names if name not in used]
 
     def require(self, names: Iterable[str], also: Iterable[str] = ()) -> None:
-        """Raise ImportAborted when a mapped or required column, or one of `also`, is not in the file."""
+        """Raise InvalidArgument when a mapped or required column, or one of `also`, is not in the file."""
         names = list(names)
         for ours, theirs in self._wanted.items():
             if theirs not in names:
-                raise ImportAborted(f"--map {theirs}={ours}: the file has no column {theirs!r}, but {_listed(names)}")
+                raise InvalidArgument(f"--map {theirs}={ours}: the file has no column {theirs!r}, but {_listed(names)}")
         found = self.resolve(names)
         for name in [column.name for column in COLUMNS[self.kind] if column.required] + list(also):
             if name not in found:
-                raise ImportAborted(
+                raise InvalidArgument(
                     f"the file has no column {name!r}, but {_listed(names)}: "
                     f"name the one that holds it with --map THEIRS={name}"
                 )
 
     def signature(self) -> Mapping[str, str]:
-        """Return the options as ours and theirs, for the fingerprint of the import."""
+        """Return the options as ours and theirs."""
         return dict(sorted(self._wanted.items()))
 
 
