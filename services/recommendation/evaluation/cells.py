@@ -17,7 +17,6 @@ from shared.errors import InvalidArgument
 from shared.values import COMPACT_DATE, LARGEST_MICROS, LARGEST_MILLIS, LARGEST_SECONDS, MILLION, BadValue, time_parser
 
 MOST_UNITS = 1_000_000
-RETURNS = "; --negative-quantity refund leaves out purchases below"
 NOT_A_NUMBER = "is not a number"
 _EXACT_TIME = time_parser(UTC)
 
@@ -90,18 +89,17 @@ def numbers(column: Column, place: Place) -> NDArray[np.float64]:
     return values
 
 
-def quantities(column: Column, place: Place) -> FloatArray:
-    """Return how many units, 1 where that is empty.
+def quantities(found: NDArray[np.float64], column: Column, place: Place) -> FloatArray:
+    """Return how many units the numbers of a column say, 1 where that is empty.
 
     Raises
     ------
     InvalidArgument
-        If a value is not a number from 0 to 1,000,000.
+        If a value is not from 0 to 1,000,000.
     """
-    found = numbers(column, place)
-    found[np.isnan(found)] = 1.0
-    place.require((found >= 0) & (found <= MOST_UNITS), column, f"must be from 0 to {MOST_UNITS:,}{RETURNS}")
-    return found.astype(np.float32)
+    units = np.where(np.isnan(found), 1.0, found)
+    place.require((units >= 0) & (units <= MOST_UNITS), column, f"must be from 0 to {MOST_UNITS:,}")
+    return units.astype(np.float32)
 
 
 def micros(column: Column, place: Place) -> Longs:

@@ -1,7 +1,7 @@
 """Files of events: the interchange columns that evaluation needs, checked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ from services.recommendation.algorithms.interactions import Kind
 from services.recommendation.evaluation.cells import Place, coded, micros, numbers, present, quantities, texts
 from services.recommendation.evaluation.tables import Column, read_columns
 from shared import event_types
+from shared.column_mapping import ColumnMapping
 from shared.errors import InvalidArgument
-from shared.event_types import EventTypes
+from shared.event_types import EventTypes, parse_event_types
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "customer_id": ("customer_id",),
@@ -26,12 +27,14 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "order": ("order",),
     "quantity": ("quantity",),
     "session_id": ("session_id",),
-    "order_id": ("order_id", "basket_id"),
+    "order_id": ("order_id", "purchase_id", "basket_id"),
 }
 """Our columns with the names they may have in a file, the preferred one first."""
 
-_OURS = {name: ours for ours, names in COLUMNS.items() for name in names}
+OWN = ("order",)
+"""Those of our columns that the import does not know."""
 KINDS = {event_types.PRODUCT_VIEW: Kind.VIEW, event_types.ADD: Kind.CART, event_types.PURCHASE: Kind.PURCHASE}
+GOODS_BACK = "must be from 0; --negative-quantity refund leaves out goods that came back"
 OTHER = -1
 """Kind of events that say nothing of taste: searches, refunds, pages without a product."""
 
@@ -44,41 +47,45 @@ class MissingColumn(InvalidArgument):
 
 @dataclass(frozen=True)
 class Dialect:
-    """How files say things, where it is not as interchange files do.
+    """How files say things, where it is not as interchange files do: the options of an import.
 
     Parameters
     ----------
-    columns : mapping of str to str
-        Names of the files' columns with ours, such as `StockCode` with `product_id`.
-    event_types : mapping of str to str
-        As `EventTypes` takes them: own words, and under "" the type of events without one.
+    columns : tuple of str
+        As `ColumnMapping` takes them. Columns of the import that say nothing here, such as price, are not read.
+    event_types : tuple of str
+        As `parse_event_types` takes them.
     returns : bool
         Whether purchases of a negative quantity are goods that came back, and left out.
 
     Raises
     ------
     InvalidArgument
-        If a column or an event type is not one of ours.
+        If an option makes no sense.
     """
 
-    columns: Mapping[str, str] = field(default_factory=dict)
-    event_types: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    event_types: tuple[str, ...] = ()
     returns: bool = False
 
     def __post_init__(self) -> None:
         self.types()
-        for theirs, ours in self.columns.items():
-            if ours not in _OURS:
-                raise InvalidArgument.of("map", f"{theirs}={ours}", f"must name one of {', '.join(COLUMNS)}")
+        self.mapped()
 
     def types(self) -> EventTypes:
         """Return what finds the type that a word means; of events without one, a purchase where nobody says else."""
-        return EventTypes({"": event_types.PURCHASE} | dict(self.event_types))
+        return EventTypes({"": event_types.PURCHASE} | parse_event_types(self.event_types))
+
+    def mapped(self) -> Mapping[str, str]:
+        """Return our columns that have another name, also those that are not read, with that name."""
+        return ColumnMapping("events", self.columns, also=OWN).signature()
 
     def names(self) -> dict[str, tuple[str, ...]]:
-        """Return our columns with the names they may have, the preferred one first."""
-        own = {_OURS[ours]: (theirs,) for theirs, ours in self.columns.items()}
-        return {name: own.get(name, ()) + others for name, others in COLUMNS.items()}
+        """Return the columns to read with the names they may have, the preferred one first."""
+        mapped = self.mapped()
+        taken = set(mapped.values())
+        usual = {ours: tuple(name for name in names if name not in taken) for ours, names in COLUMNS.items()}
+        return {ours: (mapped[ours],) if ours in mapped else names for ours, names in usual.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,11 +142,10 @@ def read_events(path: Path, dialect: Dialect | None = None) -> Events:
     """
     dialect = dialect or Dialect()
     columns, rows = read_columns(path, dialect.names())
-    _require_columns(path, columns)
+    _require_columns(path, columns, dialect.mapped())
     kinds = _kinds(columns.get("event_type"), rows, path, dialect.types())
     if dialect.returns and "quantity" in columns:
-        quantity = numbers(columns["quantity"], Place(path, "quantity", np.arange(rows)))
-        kinds[(kinds == Kind.PURCHASE) & (quantity < 0)] = OTHER
+        kinds[_goods_back(columns["quantity"], kinds, path)] = OTHER
     kept = kinds != OTHER
     columns = {name: column.filter(pa.array(kept)) for name, column in columns.items()} if not kept.all() else columns
     # Rows keep the numbers they have in the file, for messages.
@@ -162,7 +168,7 @@ class _Reader:
             customers=self._customers(sessions),
             products=self._required("product_id"),
             kinds=kinds,
-            quantities=self._quantities(len(kinds)),
+            quantities=self._quantities(kinds),
             times=None if times is None else micros(times, self._place("timestamp")),
             order=None if order is None else self._order(order),
             sessions=sessions,
@@ -200,9 +206,14 @@ class _Reader:
         self._place("customer_id").require(present(found), found, "is required")
         return found
 
-    def _quantities(self, n: int) -> FloatArray:
+    def _quantities(self, kinds: NDArray[np.int8]) -> FloatArray:
         column = self._filled("quantity")
-        return np.ones(n, np.float32) if column is None else quantities(column, self._place("quantity"))
+        if column is None:
+            return np.ones(len(kinds), np.float32)
+        place = self._place("quantity")
+        found = numbers(column, place)
+        place.require((kinds != Kind.PURCHASE) | ~(found < 0), column, GOODS_BACK)
+        return quantities(found, column, place)
 
     def _order(self, column: Column) -> NDArray[np.float64]:
         place = self._place("order")
@@ -211,11 +222,20 @@ class _Reader:
         return found
 
 
-def _require_columns(path: Path, columns: dict[str, Column]) -> None:
+def _goods_back(column: Column, kinds: NDArray[np.int8], path: Path) -> Longs:
+    """Return the rows that are purchases of fewer than 0 units."""
+    bought = np.flatnonzero(kinds == Kind.PURCHASE)
+    return bought[numbers(column.take(pa.array(bought)), Place(path, "quantity", bought)) < 0]
+
+
+def _require_columns(path: Path, columns: Mapping[str, Column], mapped: Mapping[str, str]) -> None:
+    for ours, theirs in mapped.items():
+        if ours in COLUMNS and ours not in columns:
+            raise MissingColumn(f"--map {theirs}={ours}: {path} has no column {theirs!r}")
     if "product_id" not in columns:
-        raise MissingColumn(f"{path} has no column 'product_id'")
+        raise MissingColumn(f"{path} has no column 'product_id': name the one that holds it with --map")
     if not columns.keys() & {"customer_id", "visitor_id", "session_id"}:
-        raise MissingColumn(f"{path} has no column 'customer_id', and no 'session_id' that could stand for it")
+        raise MissingColumn(f"{path} has no column 'customer_id', and no 'session_id' to stand for it: see --map")
 
 
 def _kinds(column: Column | None, rows: int, path: Path, types: EventTypes) -> NDArray[np.int8]:
@@ -231,4 +251,5 @@ def _kind(types: EventTypes, word: str, place: Place, rows: Mask) -> int:
     try:
         return KINDS.get(types.of(word), OTHER)
     except InvalidArgument as error:
-        place.fault(int(np.argmax(rows)), word, error.violations[0].description.rpartition(", got")[0])
+        known = error.violations[0].description.rpartition(", got")[0]
+        place.fault(int(np.argmax(rows)), word, f"{known}; --event-type THEIRS=OURS says which it is")

@@ -121,11 +121,7 @@ class Request:
             raise InvalidArgument.of(
                 "negative_quantity", self.negative_quantity, f"must be one of {', '.join(NEGATIVES)}"
             )
-        columns, types = (
-            {theirs: ours for theirs, _, ours in (option.rpartition("=") for option in options)}
-            for options in (self.columns, self.event_types)
-        )
-        return Dialect(columns, types, returns=self.negative_quantity == "refund")
+        return Dialect(self.columns, self.event_types, returns=self.negative_quantity == "refund")
 
     def names(self) -> list[str]:
         """Return the names of those that take part. Raises InvalidArgument for an unknown one."""

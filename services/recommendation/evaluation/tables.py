@@ -70,7 +70,7 @@ def _csv(file: OpenFile, names: Mapping[str, tuple[str, ...]]) -> tuple[dict[str
     header, delimiter, skipped = _head(file)
     _require_closed_quotes(file, delimiter)
     found = _found(header, names)
-    taken = list(found.values()) or header[:1]
+    taken = list(dict.fromkeys(found.values())) or header[:1]
     table = pacsv.read_csv(
         file.stream,
         # One thread: only then do errors name the row.

@@ -174,7 +174,11 @@ def test_a_header_alone(tmp_path: Path) -> None:
 
 
 BAD = [
-    ("event_type,timestamp,quantity", "like,1,1", "column event_type: must be one of .*, got 'like'"),
+    (
+        "event_type,timestamp,quantity",
+        "like,1,1",
+        "column event_type: .*; --event-type THEIRS=OURS says .*, got 'like'",
+    ),
     ("event_type,timestamp,quantity", "view,soon,1", "column timestamp: is not a time .*, got 'soon'"),
     ("event_type,timestamp,quantity", "view,,1", "column timestamp: is required, got None"),
     ("event_type,timestamp,quantity", "view, ,1", "column timestamp: is required"),
@@ -182,7 +186,8 @@ BAD = [
     ("event_type,timestamp,quantity", "view,300000000000000000,1", "column timestamp: is not a time before"),
     ("event_type,timestamp,quantity", "view,1,two", "column quantity: is not a number, got 'two'"),
     ("event_type,timestamp,quantity", "view,1,inf", "column quantity: is not a number, got 'inf'"),
-    ("event_type,timestamp,quantity", "view,1,-1", "column quantity: must be from 0 to 1,000,000; .*, got '-1'"),
+    ("event_type,timestamp,quantity", "view,1,-1", "column quantity: must be from 0 to 1,000,000, got '-1'"),
+    ("event_type,timestamp,quantity", "buy,1,-1", "column quantity: .*; --negative-quantity refund .*, got '-1'"),
     ("event_type,order,quantity", "view,,1", "column order: is required"),
     ("event_type,order,quantity", "view,x,1", "column order: is not a number, got 'x'"),
 ]
@@ -285,8 +290,14 @@ def test_files_may_say_things_in_their_own_words(tmp_path: Path) -> None:
     text = (
         "buyer,StockCode,what,quantity\na,p1,fav,1\na,p1,,2\na,p2,buy,-1\nb,p2,view,-1\nb,p3,wish,1\nb,p4,purchase,1\n"
     )
-    words = {"fav": "cart", "": "view", "wish": "custom:wish"}
-    told = Dialect({"buyer": "customer_id", "StockCode": "product_id", "what": "event_type"}, words, returns=True)
+    columns = (
+        "buyer=customer_id",
+        "StockCode=product_id",
+        "what=event_type",
+        "Price=price",
+        "colour=attributes.colour",
+    )
+    told = Dialect(columns, ("fav=cart", "view", "wish=custom:wish"), returns=True)
     with pytest.raises(InvalidArgument, match="row 4, column quantity: must be from 0"):
         read_events(written(tmp_path / "events.csv", text), told)  # a view of -1 units is no return
     events = read_events(written(tmp_path / "events.csv", text.replace("view,-1", "view,1")), told)
@@ -297,12 +308,35 @@ def test_files_may_say_things_in_their_own_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "types", "problem"),
+    ("name", "text"),
     [
-        ({"sku": "price"}, {}, "map: must name one of customer_id"),
-        ({}, {"fav": "like"}, "event_type: must be one of product_view"),
+        ("events.csv", "InvoiceNo,customer_id,product_id,quantity\n7,a,p,2.5\n"),
+        ("events.jsonl", '{"InvoiceNo": 7, "customer_id": "a", "product_id": "p", "quantity": 2.5}\n'),
     ],
 )
-def test_words_that_mean_nothing_here(columns: dict[str, str], types: dict[str, str], problem: str) -> None:
+def test_one_column_may_say_two_things_and_no_longer_says_its_own(tmp_path: Path, name: str, text: str) -> None:
+    told = Dialect(("InvoiceNo=order_id", "InvoiceNo=session_id", "customer_id=visitor_id", "quantity=price"))
+    events = read_events(written(tmp_path / name, text), told)
+    assert (events.orders.to_pylist(), events.sessions.to_pylist()) == (["7"], ["7"])
+    assert (events.customers.to_pylist(), events.quantities.tolist()) == (["visitor:a"], [1.0])
+
+
+def test_a_mapped_column_must_be_there(tmp_path: Path) -> None:
+    path = written(tmp_path / "events.csv", "customer_id,product_id\na,p\n")
+    with pytest.raises(MissingColumn, match=r"--map buyer=customer_id: .* has no column 'buyer'"):
+        read_events(path, Dialect(("buyer=customer_id",)))
+
+
+@pytest.mark.parametrize(
+    ("columns", "types", "problem"),
+    [
+        (("sku=prodct_id",), (), "--map sku=prodct_id: .* did you mean product_id"),
+        (("customer_id",), (), "--map customer_id: write theirs=ours"),
+        (("a=customer_id", "b=customer_id"), (), "--map b=customer_id: customer_id is mapped from 'a' already"),
+        ((), ("fav=like",), "--event-type: event_type: must be one of product_view"),
+        ((), ("fav=",), "--event-type: event_type: is required"),
+    ],
+)
+def test_words_that_mean_nothing_here(columns: tuple[str, ...], types: tuple[str, ...], problem: str) -> None:
     with pytest.raises(InvalidArgument, match=problem):
         Dialect(columns, types)
