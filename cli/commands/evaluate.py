@@ -35,6 +35,7 @@ def evaluate(
     negative_quantity: Annotated[
         str, typer.Option(help="Purchase rows below 0: reject, or refund, which leaves them out.")
     ] = "reject",
+    guests: Annotated[str, typer.Option(help="Events of nobody: reject, or visitor, one per order.")] = "reject",
     cutoff: Annotated[
         str, typer.Option(help="Moment that splits the database: 2017-12-01.", show_default="its last tenth")
     ] = "",
@@ -82,6 +83,7 @@ def evaluate(
         "columns": mapping or [],
         "event_types": event_type or [],
         "negative_quantity": negative_quantity,
+        "guests": guests,
         "cutoff": cutoff,
         "protocol": protocol,
         "exclude_seen": exclude_seen,

@@ -35,6 +35,7 @@ OWN = ("order",)
 """Those of our columns that the import does not know."""
 KINDS = {event_types.PRODUCT_VIEW: Kind.VIEW, event_types.ADD: Kind.CART, event_types.PURCHASE: Kind.PURCHASE}
 GOODS_BACK = "must be from 0; --negative-quantity refund leaves out goods that came back"
+NOBODY = "is required; --guests visitor makes one visitor of each order of nobody"
 OTHER = -1
 """Kind of events that say nothing of taste: searches, refunds, pages without a product."""
 
@@ -57,6 +58,8 @@ class Dialect:
         As `parse_event_types` takes them.
     returns : bool
         Whether purchases of a negative quantity are goods that came back, and left out.
+    guests : bool
+        Whether an order of nobody is one of a visitor of its own.
 
     Raises
     ------
@@ -67,6 +70,7 @@ class Dialect:
     columns: tuple[str, ...] = ()
     event_types: tuple[str, ...] = ()
     returns: bool = False
+    guests: bool = False
 
     def __post_init__(self) -> None:
         self.types()
@@ -95,7 +99,7 @@ class Events:
     Attributes
     ----------
     customers, products : StringArray of length n
-        Ids. A visitor stands for a customer without one, else a session does.
+        Ids. A visitor stands for a customer without one, else (where guests are wanted) the order, else a session.
     kinds : ndarray of shape (n,), int8
         `Kind` of each.
     quantities : ndarray of shape (n,), float32
@@ -127,9 +131,9 @@ class Events:
 def read_events(path: Path, dialect: Dialect | None = None) -> Events:
     """Read the interchange columns of a file of events.
 
-    Needed are product_id and one of customer_id, visitor_id and session_id. event_type is purchase where it is empty
-    or missing. Times come from timestamp (or event_time); without it, order, or else the order of the rows, is what
-    comes first. price and other columns say nothing here and are not read.
+    Needed are product_id and one of customer_id, visitor_id and session_id, or order_id where guests are wanted.
+    event_type is purchase where it is empty or missing. Times come from timestamp (or event_time); without it, order,
+    or else the order of the rows, is what comes first. price and other columns say nothing here and are not read.
 
     Raises
     ------
@@ -142,37 +146,39 @@ def read_events(path: Path, dialect: Dialect | None = None) -> Events:
     """
     dialect = dialect or Dialect()
     columns, rows = read_columns(path, dialect.names())
-    _require_columns(path, columns, dialect.mapped())
+    _require_columns(path, columns, dialect)
     kinds = _kinds(columns.get("event_type"), rows, path, dialect.types())
     if dialect.returns and "quantity" in columns:
         kinds[_goods_back(columns["quantity"], kinds, path)] = OTHER
     kept = kinds != OTHER
     columns = {name: column.filter(pa.array(kept)) for name, column in columns.items()} if not kept.all() else columns
     # Rows keep the numbers they have in the file, for messages.
-    return _Reader(path, columns, np.flatnonzero(kept)).events(kinds[kept], left_out=int((~kept).sum()))
+    reader = _Reader(path, columns, np.flatnonzero(kept), guests=dialect.guests)
+    return reader.events(kinds[kept], left_out=int((~kept).sum()))
 
 
 class _Reader:
     """Reads the columns of the rows that are kept."""
 
-    def __init__(self, path: Path, columns: dict[str, Column], rows: Longs) -> None:
+    def __init__(self, path: Path, columns: dict[str, Column], rows: Longs, *, guests: bool) -> None:
         self._path = path
         self._columns = columns
         self._rows = rows
+        self._guests = guests
 
     def events(self, kinds: NDArray[np.int8], left_out: int) -> Events:
-        sessions = self._texts("session_id")
+        sessions, orders = self._texts("session_id"), self._texts("order_id")
         times = self._filled("timestamp")
         order = self._filled("order")
         return Events(
-            customers=self._customers(sessions),
+            customers=self._customers(sessions, orders),
             products=self._required("product_id"),
             kinds=kinds,
             quantities=self._quantities(kinds),
             times=None if times is None else micros(times, self._place("timestamp")),
             order=None if order is None else self._order(order),
             sessions=sessions,
-            orders=self._texts("order_id"),
+            orders=orders,
             left_out=left_out,
         )
 
@@ -193,17 +199,18 @@ class _Reader:
         self._place(name).require(present(column), column, "is required")
         return column
 
-    def _customers(self, sessions: Column | None) -> Column:
-        """Return the customers; visitors and sessions that stand for one cannot have the name of a customer."""
-        visitors = self._texts("visitor_id")
+    def _customers(self, sessions: Column | None, orders: Column | None) -> Column:
+        """Return the customers; what stands for one cannot have the name of a customer."""
         candidates = [
             self._texts("customer_id"),
-            None if visitors is None else pc.binary_join_element_wise("visitor", visitors, ":"),
-            None if sessions is None else pc.binary_join_element_wise("session", sessions, ":"),
+            _standing("visitor", self._texts("visitor_id")),
+            _standing("guest", orders if self._guests else None),
+            _standing("session", sessions),
         ]
         there = [each for each in candidates if each is not None]
         found = pc.coalesce(*there) if there else pa.nulls(len(self._rows), pa.string())
-        self._place("customer_id").require(present(found), found, "is required")
+        problem = "is required" if self._guests or orders is None else NOBODY
+        self._place("customer_id").require(present(found), found, problem)
         return found
 
     def _quantities(self, kinds: NDArray[np.int8]) -> FloatArray:
@@ -222,19 +229,24 @@ class _Reader:
         return found
 
 
+def _standing(what: str, ids: Column | None) -> Column | None:
+    """Return ids that stand for customers."""
+    return None if ids is None else pc.binary_join_element_wise(what, ids, ":")
+
+
 def _goods_back(column: Column, kinds: NDArray[np.int8], path: Path) -> Longs:
     """Return the rows that are purchases of fewer than 0 units."""
     bought = np.flatnonzero(kinds == Kind.PURCHASE)
     return bought[numbers(column.take(pa.array(bought)), Place(path, "quantity", bought)) < 0]
 
 
-def _require_columns(path: Path, columns: Mapping[str, Column], mapped: Mapping[str, str]) -> None:
-    for ours, theirs in mapped.items():
+def _require_columns(path: Path, columns: Mapping[str, Column], dialect: Dialect) -> None:
+    for ours, theirs in dialect.mapped().items():
         if ours in COLUMNS and ours not in columns:
             raise MissingColumn(f"--map {theirs}={ours}: {path} has no column {theirs!r}")
     if "product_id" not in columns:
         raise MissingColumn(f"{path} has no column 'product_id': name the one that holds it with --map")
-    if not columns.keys() & {"customer_id", "visitor_id", "session_id"}:
+    if not columns.keys() & {"customer_id", "visitor_id", "session_id", *(["order_id"] if dialect.guests else [])}:
         raise MissingColumn(f"{path} has no column 'customer_id', and no 'session_id' to stand for it: see --map")
 
 

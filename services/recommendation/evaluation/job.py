@@ -34,6 +34,7 @@ READING = 0.05
 """Share of the whole progress."""
 PICTURES = (".png", ".svg")
 NEGATIVES = ("reject", "refund")
+GUESTS = ("reject", "visitor")
 RECALLS: tuple[Literal["min", "all"], ...] = ("min", "all")
 
 
@@ -51,6 +52,8 @@ class Request:
         How the files say things: `THEIRS=OURS` of columns, `[THEIRS=]OURS` of types of events.
     negative_quantity : str
         What becomes of purchases with a negative quantity: `reject` or `refund`, which leaves them out.
+    guests : str
+        What becomes of events of nobody: `reject`, or `visitor`, one for each order.
     cutoff : str
         Moment that splits the database, or at which is asked: ISO 8601 or Unix time.
     protocol : str
@@ -77,6 +80,7 @@ class Request:
     columns: tuple[str, ...] = ()
     event_types: tuple[str, ...] = ()
     negative_quantity: str = "reject"
+    guests: str = "reject"
     cutoff: str = ""
     protocol: str = Protocol.TOP_N.value
     exclude_seen: bool | None = None
@@ -117,11 +121,18 @@ class Request:
 
     def dialect(self) -> Dialect:
         """Return how the files say things. Raises InvalidArgument naming the option."""
-        if self.negative_quantity not in NEGATIVES:
-            raise InvalidArgument.of(
-                "negative_quantity", self.negative_quantity, f"must be one of {', '.join(NEGATIVES)}"
-            )
-        return Dialect(self.columns, self.event_types, returns=self.negative_quantity == "refund")
+        for name, value, words in (
+            ("negative_quantity", self.negative_quantity, NEGATIVES),
+            ("guests", self.guests, GUESTS),
+        ):
+            if value not in words:
+                raise InvalidArgument.of(name, value, f"must be one of {', '.join(words)}")
+        return Dialect(
+            self.columns,
+            self.event_types,
+            returns=self.negative_quantity == "refund",
+            guests=self.guests == "visitor",
+        )
 
     def names(self) -> list[str]:
         """Return the names of those that take part. Raises InvalidArgument for an unknown one."""

@@ -164,6 +164,7 @@ def test_the_table(files: list[str]) -> None:
         (["--plot", "nowhere/quality.png"], "plot: there is no such folder"),
         (["--out", "nowhere/report.json"], "out: there is no such folder"),
         (["--out", "."], "out: is a folder"),
+        (["--guests", "keep"], "guests: must be one of reject, visitor"),
         (["--negative-quantity", "keep"], "negative_quantity: must be one of reject, refund"),
     ],
 )

@@ -327,6 +327,18 @@ def test_a_mapped_column_must_be_there(tmp_path: Path) -> None:
         read_events(path, Dialect(("buyer=customer_id",)))
 
 
+def test_an_order_stands_for_a_guest_where_that_is_wanted(tmp_path: Path) -> None:
+    path = written(tmp_path / "events.csv", "customer_id,order_id,session_id,product_id\na,1,,p\n,2,s,p\n,2,,p\n")
+    with pytest.raises(InvalidArgument, match="row 3, column customer_id: is required; --guests visitor makes"):
+        read_events(path)
+    assert read_events(path, Dialect(guests=True)).customers.to_pylist() == ["a", "guest:2", "guest:2"]
+    path = written(tmp_path / "events.csv", "order_id,product_id\n1,p\n,p\n")
+    with pytest.raises(MissingColumn, match="customer_id"):
+        read_events(path)
+    with pytest.raises(InvalidArgument, match="row 2, column customer_id: is required, got None"):
+        read_events(path, Dialect(guests=True))
+
+
 @pytest.mark.parametrize(
     ("columns", "types", "problem"),
     [
