@@ -50,6 +50,7 @@ def _notes(result: dict[str, Any]) -> list[str]:
     for name, words in (("unchanged", "data has hardly changed"), ("not_reached", "no time left")):
         if result.get(name):
             notes.append(f"{words} for {', '.join(result[name])}")
-    if any(decided["params"] for decided in result.get("algorithms", {}).values()):
+    decisions = result.get("algorithms", {}).values()
+    if any(decided["params"] for decided in decisions):
         notes.append("used from the next training on: quintet train")
-    return notes or ["nothing was tuned yet: quintet tune"]
+    return notes if notes or decisions else ["nothing was tuned yet: quintet tune"]

@@ -109,9 +109,10 @@ class _Campaign:
         store = DatabaseStore(self._database)
         store.forget_old()
         tuner = Tuner(store, self._most)
-        in_force = {name: tuned.params for name, tuned in self._before.items()}
         left = self._until - time.monotonic()
-        for algorithm, outcome in tuner.tune_all(due, Material.of(self._data), say, seconds=left, in_force=in_force):
+        for algorithm, outcome in tuner.tune_all(
+            due, Material.of(self._data), say, seconds=left, in_force=self._before
+        ):
             if outcome is not None:
                 self._put_in_force(outcome)
             yield algorithm.name, outcome

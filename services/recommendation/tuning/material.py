@@ -9,8 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from services.recommendation.algorithms.arrays import Rows, as_csr
-from services.recommendation.algorithms.interactions import DAY, Interactions, Kind
-from services.recommendation.evaluation.protocols import excludes_seen, strongest_kind
+from services.recommendation.algorithms.interactions import DAY, Interactions
+from services.recommendation.evaluation.protocols import excludes_seen, most_frequent_kind, strongest_kind
 from services.recommendation.evaluation.question import Protocol, Task
 from services.recommendation.evaluation.splits import validation
 from services.recommendation.learning import prepare
@@ -86,7 +86,7 @@ class Material:
         data, target = self._data, strongest_kind(self._data)
         if protocol is Protocol.SESSION and self._sessions is not None:
             data = replace(data, baskets=self._sessions)
-            target = Kind(int(np.bincount(data.kinds).argmax()))
+            target = most_frequent_kind(data)
         return Task(data, protocol, target, self._timed, excludes_seen(protocol, data, target))
 
 

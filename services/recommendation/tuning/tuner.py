@@ -16,7 +16,7 @@ from services.recommendation.tuning.material import Material
 from services.recommendation.tuning.search import Params, coordinate_search
 from services.recommendation.tuning.store import Store
 from services.recommendation.tuning.yardstick import FEWEST_CUSTOMERS, PLACES, Yardstick
-from shared.db.tuning import Trial, params_hash
+from shared.db.tuning import Trial, Tuned, params_hash
 
 DEFAULT_TRIALS = 20
 FAILED = float("-inf")
@@ -60,7 +60,7 @@ class Tuner:
     store : Store
         Each trial is kept there as soon as it is made, and none is made that is there.
     most : int
-        Trials of an algorithm at most, those that are there already included; at least 1.
+        Trials of an algorithm at most, those of earlier tunings on the same data included; at least 1.
     clock : callable
         Seconds that go by.
     """
@@ -76,7 +76,7 @@ class Tuner:
         say: Progress,
         *,
         seconds: float = math.inf,
-        in_force: Mapping[str, Params] | None = None,
+        in_force: Mapping[str, Tuned] | None = None,
     ) -> Iterator[tuple[type[Algorithm], Outcome | None]]:
         """Tune algorithms one after the other, each in its share of the time that is left.
 
@@ -90,7 +90,7 @@ class Tuner:
         for number, (algorithm, yardstick) in enumerate(_by_protocol(algorithms, material, say)):
             share = (until - self.clock()) / (len(algorithms) - number)
             told = _part(say, number, len(algorithms))
-            known = (in_force or {}).get(algorithm.name, {})
+            known = (in_force or {}).get(algorithm.name)
             yield algorithm, self.tune(algorithm, yardstick, told, until=self.clock() + share, in_force=known)
 
     def tune(
@@ -100,7 +100,7 @@ class Tuner:
         say: Progress,
         *,
         until: float = math.inf,
-        in_force: Params | None = None,
+        in_force: Tuned | None = None,
     ) -> Outcome | None:
         """Search the parameters of an algorithm.
 
@@ -114,8 +114,9 @@ class Tuner:
             Told before each trial.
         until : float
             By `clock`: no trial is made that would likely end after it.
-        in_force : dict, optional
-            Parameters tried next after the defaults.
+        in_force : Tuned, optional
+            What was decided before. Its parameters are tried next after the defaults; if they are what a search on the
+            same data and questions came to, nothing is tried any more.
 
         Returns
         -------
@@ -125,15 +126,15 @@ class Tuner:
         if yardstick.customers < FEWEST_CUSTOMERS:
             return _too_few(algorithm, yardstick)
         bench = Bench(algorithm, yardstick, self.store, self.clock)
-        search = coordinate_search(algorithm.space, bench.starts(in_force or {}))
-        proposed, finished = next(search), False
-        while not finished and bench.count < self.most and bench.has_time(proposed, until):
+        search = coordinate_search(algorithm.space, bench.starts(in_force.params if in_force else {}))
+        proposed, finished = next(search), bench.ended_before(in_force)
+        while not finished and bench.may_try(proposed, self.most, until):
             say(bench.said(self.most), bench.count / self.most)
             try:
                 proposed = search.send(bench.value(proposed))
             except StopIteration:
                 finished = True
-        if not finished and bench.count < min(2, self.most):
+        if not bench.compares or (not finished and bench.count < min(2, self.most)):
             return None
         return bench.outcome(finished=finished)
 
@@ -148,23 +149,38 @@ class Bench:
         self._store = store
         self._clock = clock
         self._kept = store.trials(yardstick.fingerprint, algorithm.name)
-        self._trials: list[Trial] = []
-        self._made = self._failed = 0
+        self._found = len(self._kept)
+        self._default = self._known({})
+        self._failed = 0
 
     @property
     def count(self) -> int:
-        """Trials so far, failed ones too."""
-        return len(self._trials) + self._failed
+        """Trials that there are, those of earlier tunings and failed ones too."""
+        return len(self._kept) + self._failed
+
+    @property
+    def compares(self) -> bool:
+        """Whether the defaults were tried, with which all others are compared."""
+        return self._default is not None
+
+    def ended_before(self, decided: Tuned | None) -> bool:
+        """Return whether a search on the same data and questions has come to its end, and its trials are there."""
+        evidence = decided.evidence if decided else {}
+        same = evidence.get("fingerprint") == self._yardstick.fingerprint
+        return self.compares and same and bool(evidence.get("search_finished"))
 
     def starts(self, in_force: Params) -> list[Params]:
         """Return the defaults of what is searched, then what is in force."""
         default = {name: self._defaults[name] for name in self._algorithm.space}
         return [default, {name: in_force.get(name, value) for name, value in default.items()}]
 
-    def has_time(self, params: Params, until: float) -> bool:
-        """Return whether there is time for a trial like the slowest before; one that is there already takes none."""
-        slowest = max((trial.seconds for trial in self._trials), default=0.0)
-        return self._clock() + slowest < until or self._known(params) is not None
+    def may_try(self, params: Params, most: int, until: float) -> bool:
+        """Return whether one more trial is allowed, and there is time for one like the slowest before.
+
+        One that is there already costs nothing.
+        """
+        slowest = max((trial.seconds for trial in self._kept.values()), default=0.0)
+        return self._known(params) is not None or (self.count < most and self._clock() + slowest < until)
 
     def value(self, params: Params) -> float:
         """Return the value of parameters, by a trial that is there or a new one."""
@@ -172,34 +188,44 @@ class Bench:
         if trial is None:
             self._failed += 1
             return FAILED
-        self._trials.append(trial)
+        self._default = self._default or trial
         return trial.value
 
     def said(self, most: int) -> str:
         """Return how far it is in words."""
-        found = len(self._trials) - self._made
         words = f"{self._algorithm.name}: trial {self.count + 1} of at most {most}"
-        words += f", {found} found" if found else ""
-        if not self._trials:
+        words += f", {self._found} found" if self._found else ""
+        if self._default is None:
             return words
-        best = max(trial.value for trial in self._trials)
-        return f"{words}, default {self._trials[0].value:.4f}, best {best:.4f}"
+        best = max(trial.value for trial in self._kept.values())
+        return f"{words}, default {self._default.value:.4f}, best {best:.4f}"
 
     def outcome(self, *, finished: bool) -> Outcome:
-        """Return what the trials lead to."""
-        gains = np.stack([trial.gains for trial in self._trials]).astype(np.float64)
-        choice = choose(gains, self._yardstick.clusters)
+        """Return what all trials on the same data and questions lead to, whichever search made them.
+
+        Those of earlier searches count as well: the interval is that of everything that was looked at.
+        """
+        trials = self._compared()
+        choice = choose(np.stack([trial.gains for trial in trials]).astype(np.float64), self._yardstick.clusters)
         return Outcome(
             algorithm=self._algorithm.name,
-            params=self._changed(choice.chosen),
-            evidence=self._evidence(choice, finished),
-            found=len(self._trials) - self._made,
-            made=self._made,
+            params=self._changed(trials[choice.chosen]),
+            evidence=self._evidence(trials, choice, finished),
+            found=self._found,
+            made=len(self._kept) - self._found,
             failed=self._failed,
         )
 
-    def _evidence(self, choice: Choice, finished: bool) -> dict[str, Any]:
-        values = [round(trial.value, 6) for trial in self._trials]
+    def _compared(self) -> list[Trial]:
+        """Return the trial of the defaults, then the others: those that change less first, whenever they were made."""
+        if self._default is None:
+            raise RuntimeError("the defaults were not tried")
+        others = [trial for trial in self._kept.values() if trial is not self._default]
+        others.sort(key=lambda trial: (len(self._changed(trial)), params_hash(trial.params)))
+        return [self._default, *others]
+
+    def _evidence(self, trials: list[Trial], choice: Choice, finished: bool) -> dict[str, Any]:
+        values = [round(trial.value, 6) for trial in trials]
         better = "better than the defaults beyond chance"
         return {
             "decision": better if choice.chosen else f"the defaults stay: nothing tried is {better}",
@@ -208,13 +234,12 @@ class Bench:
             "search_finished": finished,
             "default": values[0],
             "chosen": values[choice.chosen],
-            "best": {"params": self._changed(choice.best), "value": values[choice.best]},
+            "best": {"params": self._changed(trials[choice.best]), "value": values[choice.best]},
             "difference": {name: round(value, 6) for name, value in vars(choice.difference).items()},
         }
 
-    def _changed(self, place: int) -> Params:
-        params = self._trials[place].params
-        return {name: params[name] for name in self._algorithm.space if params[name] != self._defaults[name]}
+    def _changed(self, trial: Trial) -> Params:
+        return {name: value for name, value in trial.params.items() if value != self._defaults.get(name)}
 
     def _known(self, params: Params) -> Trial | None:
         return self._kept.get(params_hash({**self._defaults, **params}))
@@ -225,7 +250,7 @@ class Bench:
         try:
             gains = self._yardstick.gains(self._algorithm(**params))
         except (ArithmeticError, MemoryError, ValueError):
-            if not self._trials:
+            if self._default is None:
                 raise  # with the defaults every training would fail as well
             log.exception("cannot train with these parameters", algorithm=self._algorithm.name, params=params)
             return None
@@ -238,7 +263,7 @@ class Bench:
             created_at=datetime.now(UTC),
         )
         self._store.save(trial)
-        self._made += 1
+        self._kept[params_hash(trial.params)] = trial
         return trial
 
 

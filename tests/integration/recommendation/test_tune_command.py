@@ -64,6 +64,13 @@ def test_nothing_in_force_is_said(database: Database) -> None:
     assert "nothing was tuned yet" in quintet(database, "--show").stdout
 
 
+def test_defaults_that_stay_were_tuned_too(decided: Database) -> None:
+    printed(decided, "--reset", "ease")
+    text = quintet(decided, "--show").stdout
+    assert "only 7 customers" in text
+    assert "nothing was tuned yet" not in text
+
+
 def test_what_is_in_force_is_shown_with_its_evidence(decided: Database) -> None:
     text = quintet(decided, "--show").stdout
     for words in (

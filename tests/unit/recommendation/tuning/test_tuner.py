@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -10,7 +11,7 @@ from services.recommendation.evaluation.question import Protocol
 from services.recommendation.tuning.store import MemoryStore
 from services.recommendation.tuning.tuner import Outcome, Tuner
 from services.recommendation.tuning.yardstick import Yardstick
-from shared.db.tuning import Trial
+from shared.db.tuning import Trial, Tuned
 from tests.unit.recommendation.tuning.toys import Broken, Fragile, Said, Settled, Toy, material, silent
 
 
@@ -41,6 +42,10 @@ def tuned(algorithm: type[Algorithm], yardstick: Yardstick, most: int = 20) -> O
     outcome = Tuner(MemoryStore(), most).tune(algorithm, yardstick, silent)
     assert outcome is not None
     return outcome
+
+
+def decided(outcome: Outcome) -> Tuned:
+    return Tuned(outcome.algorithm, outcome.params, outcome.evidence, 0, datetime(2026, 3, 1, tzinfo=UTC))
 
 
 def test_the_known_optimum_is_found_with_its_evidence(yardstick: Yardstick) -> None:
@@ -88,6 +93,30 @@ def test_what_was_cut_off_goes_on_and_repeats_nothing(yardstick: Yardstick, live
     assert f"{lives} found" in said.stages[-1]
 
 
+@pytest.mark.parametrize("algorithm", [Toy, Settled])
+@pytest.mark.parametrize("most", [2, 3, 20])
+def test_the_same_data_gives_the_same_decision_however_often_it_is_tuned(
+    yardstick: Yardstick, algorithm: type[Algorithm], most: int
+) -> None:
+    "what was chosen is where the next search starts: neither its trials nor its evidence may depend on that"
+    store = MemoryStore()
+    first = Tuner(store, most).tune(algorithm, yardstick, silent)
+    assert first is not None
+    again = Tuner(store, most).tune(algorithm, yardstick, silent, in_force=decided(first))
+    assert again is not None
+    assert (again.params, again.found, again.made) == (first.params, first.made, 0)
+    assert again.evidence == first.evidence
+
+
+def test_trials_of_earlier_searches_count_in_the_evidence(yardstick: Yardstick) -> None:
+    store = MemoryStore()
+    Tuner(store, 2).tune(Toy, yardstick, silent)
+    more = Tuner(store, 20).tune(Toy, yardstick, silent, in_force=decided(Outcome("toy", {"other": 0.0}, {})))
+    assert more is not None
+    assert more.found == 2
+    assert more.evidence["trials"] == more.found + more.made == len(store.trials(yardstick.fingerprint, "toy"))
+
+
 def test_on_other_data_trials_are_made_anew(yardstick: Yardstick) -> None:
     store = MemoryStore()
     Tuner(store).tune(Toy, yardstick, silent)
@@ -103,7 +132,9 @@ def test_trials_are_limited(yardstick: Yardstick) -> None:
 
 
 def test_what_is_in_force_is_tried_after_the_defaults(yardstick: Yardstick) -> None:
-    outcome = Tuner(MemoryStore(), 2).tune(Toy, yardstick, silent, in_force={"other": 0.0, "gone": 1})
+    outcome = Tuner(MemoryStore(), 2).tune(
+        Toy, yardstick, silent, in_force=decided(Outcome("toy", {"other": 0.0, "gone": 1}, {}))
+    )
     assert outcome is not None
     assert outcome.params == {"other": 0.0}
 
