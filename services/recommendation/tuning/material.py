@@ -87,7 +87,7 @@ class Material:
         if protocol is Protocol.SESSION and self._sessions is not None:
             data = replace(data, baskets=self._sessions)
             target = most_frequent_kind(data)
-        return Task(data, protocol, target, self._timed, excludes_seen(protocol, data, target))
+        return Task(data, protocol, target, self._timed, excludes_seen(protocol, data, target, timed=self._timed))
 
 
 def has_order(sessions: Rows, data: Interactions) -> bool:
