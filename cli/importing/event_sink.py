@@ -11,7 +11,7 @@ from cli.importing.convert import Options, Reject, rejected
 from cli.importing.events import Draft, EventConverter
 from cli.importing.known import KnownKeys
 from cli.importing.orders import renamed, whole_orders
-from cli.importing.references import product_ids, refuse_unknown
+from cli.importing.references import product_ids, refuse_unfitting, refuse_unknown
 from cli.importing.refunds import match_refunds
 from cli.importing.sinks import Prepared, Written
 from shared.column_mapping import ColumnMapping
@@ -21,7 +21,7 @@ from shared.db.event_log import LoggedEvent, NewEvent
 from shared.db.log_consumer import LogConsumer
 from shared.db.projection import decode, project
 from shared.db.types import from_micros
-from shared.errors import InvalidArgument, NotFound
+from shared.errors import InvalidArgument
 
 PROJECTOR = "customer"
 """The agent whose tables events are projected into; its cursor keeps the two from doing it twice."""
@@ -103,7 +103,7 @@ class EventSink:
     def _with_orders(
         self, connection: Connection, batch: RowBatch, drafts: Sequence[Draft]
     ) -> tuple[list[Draft], list[Reject]]:
-        """Find the orders that are refunded, and refuse refunds of orders that do not exist."""
+        """Find the orders that are refunded, and refuse refunds of what is in no order."""
         recorded = event_log.known_ids(connection, [draft.event.event_id for draft in drafts if draft.unmatched])
         for draft in drafts:
             draft.unmatched = draft.unmatched and draft.event.event_id not in recorded
@@ -113,18 +113,8 @@ class EventSink:
             lambda pairs: refundable.lots(connection, pairs),
             lambda order_ids: orders.known_orders(connection, order_ids),
         )
-        refunded = {draft.event.refund.purchase_id for draft in matched} - {""}
-        known = {draft.event.purchase.purchase_id for draft in matched}
-        known |= orders.known_orders(connection, refunded - known)
-        kept = []
-        for draft in matched:
-            order_id = draft.event.refund.purchase_id
-            if order_id and order_id not in known:
-                reason = f"order_id: {NotFound.of('purchase', order_id).message}"
-                rejects.extend(rejected(batch, index, reason) for index in draft.rows)
-            else:
-                kept.append(draft)
-        return kept, rejects
+        kept, unfitting = refuse_unfitting(batch, matched, lambda order_ids: orders.read_orders(connection, order_ids))
+        return kept, [*rejects, *unfitting]
 
     def _customer_keys(self, connection: Connection, drafts: Sequence[Draft]) -> dict[str, int]:
         """Return the keys of customers by id and of visitors by `visitor:` and id; adds the unknown ones."""

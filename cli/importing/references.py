@@ -1,11 +1,12 @@
-"""Refuse events that name customers or products which do not exist; of orders only the lines concerned."""
+"""Refuse events that refer to what does not exist or does not fit; of orders only the lines concerned."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 
 from cli.importing.batch import RowBatch
 from cli.importing.convert import Reject, rejected
 from cli.importing.events import Draft
-from shared.errors import NotFound
+from shared.errors import InvalidArgument, NotFound
+from shared.events.orders import OrderFacts, check_fits
 from shared.events.references import named_products
 
 
@@ -27,6 +28,22 @@ def refuse_unknown(
         elif missing := _first_missing(draft, products):
             rejects.extend(rejected(batch, index, _no_product(missing)) for index in draft.rows)
         else:
+            kept.append(draft)
+    return kept, rejects
+
+
+def refuse_unfitting(
+    batch: RowBatch, drafts: Sequence[Draft], read_orders: Callable[[Collection[str]], dict[str, OrderFacts]]
+) -> tuple[list[Draft], list[Reject]]:
+    """Return the events without refunds that name an order which does not exist or is not theirs, and those rows."""
+    found = {draft.event.purchase.purchase_id: OrderFacts.of(draft.event) for draft in drafts}
+    found |= read_orders({draft.event.refund.purchase_id for draft in drafts} - {"", *found})
+    kept: list[Draft] = []
+    rejects: list[Reject] = []
+    for draft in drafts:
+        problem = _misfit(draft, found) if draft.event.refund.purchase_id else ""
+        rejects.extend(rejected(batch, index, problem) for index in draft.rows if problem)
+        if not problem:
             kept.append(draft)
     return kept, rejects
 
@@ -60,3 +77,17 @@ def _first_missing(draft: Draft, products: Container[str]) -> str:
 
 def _no_product(product_id: str) -> str:
     return f"product_id: {NotFound.of('product', product_id).message}"
+
+
+def _misfit(refund: Draft, orders: dict[str, OrderFacts]) -> str:
+    """Return why a refund does not fit, "" if it does."""
+    order_id = refund.event.refund.purchase_id
+    if order_id not in orders:
+        return f"order_id: {NotFound.of('purchase', order_id).message}"
+    try:
+        check_fits(refund.event, orders[order_id])
+    except InvalidArgument as error:
+        [violation] = error.violations
+        column = violation.field.rpartition(".")[2].removesuffix("_code")
+        return f"{column}: {violation.description}"
+    return ""

@@ -1,6 +1,6 @@
 """Write submissions into the event log: repeated ones once, ones that refer to nothing not at all."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -11,7 +11,8 @@ from services.coordinator.intake import Submission
 from shared.db import customers, event_log, orders, products, recommendations
 from shared.db.engine import Connection, Database, StaleReference
 from shared.db.event_log import NewEvent
-from shared.errors import AlreadyExists, NotFound, QuintetError
+from shared.errors import AlreadyExists, InvalidArgument, NotFound, QuintetError
+from shared.events.orders import OrderFacts, check_fits
 from shared.telemetry import EVENTS
 
 log = structlog.get_logger()
@@ -25,7 +26,7 @@ class _Known:
     customers: dict[str, int]
     products: dict[str, int]
     recommendations: set[str]
-    purchases: set[str]
+    purchases: dict[str, OrderFacts]
 
 
 class Journal:
@@ -79,7 +80,7 @@ class Journal:
         with self._database.read() as connection:
             known = _look_up(connection, submissions)
         refusals: dict[int, QuintetError] = {}
-        events, ordered = set(known.events), set(known.purchases)
+        events, ordered = set(known.events), dict(known.purchases)
         for index, each in enumerate(submissions):
             if each.log_id in events:
                 continue  # a repeated one is never refused: it was accepted before
@@ -89,7 +90,7 @@ class Journal:
                 continue
             events.add(each.log_id)
             if each.purchased:
-                ordered.add(each.purchased[0])
+                ordered[each.purchased[0]] = OrderFacts.of(Event.FromString(each.payload))
         return refusals, known
 
     def _append(self, submissions: Sequence[Submission], known: _Known) -> dict[str, int]:
@@ -117,7 +118,7 @@ def _look_up(connection: Connection, submissions: Sequence[Submission]) -> _Know
         recommendations=_recommendations(
             connection, _distinct(id_ for each in submissions for id_, _ in each.recommendations)
         ),
-        purchases=_purchases(connection, orders_named) if orders_named else set(),
+        purchases=_purchases(connection, orders_named) if orders_named else {},
     )
 
 
@@ -128,19 +129,21 @@ def _recommendations(connection: Connection, wanted: Sequence[str]) -> set[str]:
     return {each for each, key in keys.items() if key in known}
 
 
-def _purchases(connection: Connection, wanted: set[str]) -> set[str]:
+def _purchases(connection: Connection, wanted: set[str]) -> dict[str, OrderFacts]:
     """Return those of the purchases that exist, also those that are in the log and not projected yet."""
-    found = orders.known_orders(connection, wanted)
-    if found == wanted:
+    found = orders.read_orders(connection, wanted)
+    if len(found) == len(wanted):
         return found
     position = event_log.cursor(connection, "customer")
     while batch := event_log.read_after(connection, position, limit=500):
-        found |= {Event.FromString(each.payload).purchase.purchase_id for each in batch if each.kind == "purchase"}
+        for event in (Event.FromString(each.payload) for each in batch if each.kind == "purchase"):
+            if event.purchase.purchase_id in wanted:
+                found[event.purchase.purchase_id] = OrderFacts.of(event)
         position = batch[-1].sequence
-    return found & wanted
+    return found
 
 
-def _refusal(submission: Submission, known: _Known, ordered: set[str]) -> QuintetError | None:
+def _refusal(submission: Submission, known: _Known, ordered: Mapping[str, OrderFacts]) -> QuintetError | None:
     """Return why a new submission cannot be accepted, or None; `ordered` are the orders there are by now."""
     if submission.customer_id and submission.customer_id not in known.customers:
         return NotFound.of("customer", submission.customer_id, submission.customer_field)
@@ -150,10 +153,22 @@ def _refusal(submission: Submission, known: _Known, ordered: set[str]) -> Quinte
     missing = _first_missing(submission.recommendations, known.recommendations.__contains__)
     if missing:
         return NotFound.of("recommendation", *missing)
-    if submission.refunded and submission.refunded[0] not in ordered:
-        return NotFound.of("purchase", *submission.refunded)
+    if submission.refunded:
+        return _refund_refusal(submission, *submission.refunded, ordered)
     if submission.purchased and submission.purchased[0] in ordered:
         return AlreadyExists.of("purchase", *submission.purchased)
+    return None
+
+
+def _refund_refusal(
+    submission: Submission, order_id: str, field: str, ordered: Mapping[str, OrderFacts]
+) -> QuintetError | None:
+    if order_id not in ordered:
+        return NotFound.of("purchase", order_id, field)
+    try:
+        check_fits(Event.FromString(submission.payload), ordered[order_id], field.removesuffix(".refund.purchase_id"))
+    except InvalidArgument as error:
+        return error
     return None
 
 

@@ -5,17 +5,19 @@ price, else `USD`. A line without an amount costs the product's present price ti
 when the price is unknown or in another currency. An order without a total costs the sum of its lines.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
 from quintet.type.v1.event_pb2 import Purchase
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, case, select
 
 from shared.db.acts import Act
 from shared.db.batches import distinct_batches
 from shared.db.refunds import round_half_up
-from shared.db.schema import products, purchases
+from shared.db.schema import customers, products, purchase_items, purchases
+from shared.events.orders import OrderFacts
 
 DEFAULT_CURRENCY = "USD"
 
@@ -60,6 +62,30 @@ def known_orders(connection: Connection, external_ids: Collection[str]) -> set[s
         external_id
         for some in distinct_batches(external_ids)
         for external_id in connection.execute(select(column).where(column.in_(some))).scalars()
+    }
+
+
+def read_orders(connection: Connection, external_ids: Collection[str]) -> dict[str, OrderFacts]:
+    """Return recorded purchases by the platform's ids, as refunds must fit them; unknown ids are missing."""
+    query = (
+        select(
+            purchases.c.external_id.label("order_id"),
+            customers.c.external_id.label("customer_id"),
+            products.c.external_id.label("product_id"),
+            # The currency of an order without any amount is made up.
+            case((purchases.c.total_amount == 0, ""), else_=purchases.c.currency).label("currency"),
+        )
+        .join_from(purchases, customers, customers.c.customer_id == purchases.c.customer_id)
+        .outerjoin(purchase_items, purchase_items.c.purchase_id == purchases.c.purchase_id)
+        .outerjoin(products, products.c.product_id == purchase_items.c.product_id)
+    )
+    lines: dict[str, list[Any]] = defaultdict(list)
+    for some in distinct_batches(external_ids):
+        for row in connection.execute(query.where(purchases.c.external_id.in_(some))):
+            lines[row.order_id].append(row)
+    return {
+        order_id: OrderFacts(rows[0].customer_id or "", frozenset(row.product_id for row in rows), rows[0].currency)
+        for order_id, rows in lines.items()
     }
 
 

@@ -3,7 +3,17 @@
 from datetime import UTC, datetime
 
 import pytest
-from quintet.type.v1.event_pb2 import Event, HomeView, Impression, ProductView, Purchase, PurchaseLine, Refund
+from quintet.type.v1.event_pb2 import (
+    Event,
+    HomeView,
+    Impression,
+    ProductQuantity,
+    ProductView,
+    Purchase,
+    PurchaseLine,
+    Refund,
+)
+from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType
 
 from services.coordinator.inbox import Outcome
@@ -13,6 +23,7 @@ from shared.db import customers, event_log, products
 from shared.db.engine import Database, StaleReference
 from shared.db.recommendations import NewRecommendation, log_recommendations
 from shared.errors import NotFound
+from tests.support.projecting import apply_all
 from tests.support.shop import add_customers, add_products
 
 
@@ -147,6 +158,50 @@ def test_an_order_is_recorded_once_whatever_the_event(journal: Journal, database
 def test_a_refund_may_follow_its_purchase_in_one_batch(journal: Journal) -> None:
     refund = Event(event_id="r", customer_id="ann", refund=Refund(purchase_id="o"))
     assert [each.error for each in commit(journal, order("1"), refund)] == [None, None]
+
+
+@pytest.mark.parametrize("state", ["in the same batch", "in the log", "projected"])
+@pytest.mark.parametrize(
+    ("refund", "field"),
+    [
+        (Event(customer_id="bob", refund=Refund(purchase_id="o")), "event.customer_id"),
+        (
+            Event(customer_id="ann", refund=Refund(purchase_id="o", items=[ProductQuantity(product_id="cup")])),
+            "event.refund.items[0].product_id",
+        ),
+        (
+            Event(customer_id="ann", refund=Refund(purchase_id="o", amount=Money(currency_code="EUR", amount_minor=1))),
+            "event.refund.amount.currency_code",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_refund_that_does_not_fit_its_order_is_refused(
+    journal: Journal, database: Database, refund: Event, field: str, state: str
+) -> None:
+    paid = order("1")
+    paid.purchase.items[0].amount.CopyFrom(Money(currency_code="USD", amount_minor=300))
+    refund.event_id = "r"
+    good = Event(event_id="good", customer_id="ann", refund=Refund(purchase_id="o"))
+    if state != "in the same batch":
+        commit(journal, paid)
+    if state == "projected":
+        apply_all(database)
+    refused, kept = commit(journal, *([paid] if state == "in the same batch" else []), refund, good)[-2:]
+    assert refused.error is not None
+    assert refused.error.code.name == "INVALID_ARGUMENT"
+    assert [violation.field for violation in refused.error.violations] == [field]
+    assert kept.error is None
+    assert [each.event_id for each in logged(database)] == ["1", "good"]
+
+
+def test_a_visitors_order_can_be_given_back_by_the_customer_they_turn_out_to_be(
+    journal: Journal, database: Database
+) -> None:
+    bought = Event(visitor_id="cookie", purchase=Purchase(purchase_id="o", items=[PurchaseLine(product_id="tea")]))
+    commit(journal, bought)
+    apply_all(database)
+    assert commit(journal, Event(customer_id="ann", refund=Refund(purchase_id="o")))[0].error is None
 
 
 def test_feedback_and_events_have_ids_of_their_own(journal: Journal, database: Database) -> None:

@@ -139,6 +139,25 @@ def test_a_running_agent_and_an_import_never_double(run: Import, database: Datab
     assert len(contents(database)["views"]) == 40
 
 
+def test_refunds_that_do_not_fit_their_order(run: Import, database: Database, tmp_path: Path) -> None:
+    back = {**ORDER, "event_type": "refund", "timestamp": "2026-02-01"}
+    rows = [
+        {**ORDER, "product_id": "p1", "amount": "3.00", "currency": "USD"},
+        {**back, "customer_id": "c2"},
+        {**back, "product_id": "p2"},
+        {**back, "product_id": "p1", "amount": "1.00", "currency": "EUR"},
+        {**back, "product_id": "p1", "amount": "1.00", "currency": "USD"},
+    ]
+    path = write_jsonl(tmp_path / "e.jsonl", rows)
+    assert counts(run("events", path)) == (2, 0, 3)
+    assert [(each["line"], each["reason"]) for each in rejects_of(path)] == [
+        (2, "customer_id: is not who bought order 'o1', got 'c2'"),
+        (3, "product_id: is not in order 'o1', got 'p2'"),
+        (4, "currency: must be USD as in order 'o1', got 'EUR'"),
+    ]
+    assert contents(database)["purchases"][0][3] == 100
+
+
 def test_what_waits_in_the_log_is_projected_first(run: Import, database: Database, tmp_path: Path) -> None:
     run("events", write_jsonl(tmp_path / "a.jsonl", [{**ORDER, "product_id": "p1"}]))
     with database.write() as connection:
