@@ -12,11 +12,12 @@ import numpy as np
 
 from services.recommendation.algorithms.arrays import FloatArray, Mask
 from services.recommendation.algorithms.fusion import Fused
-from services.recommendation.hybrid.candidates import UNRANKED, Candidates, ranks_within
+from services.recommendation.hybrid.candidates import UNRANKED, Candidates
 from services.recommendation.hybrid.contexts import NOTHING, Context
 from services.recommendation.hybrid.facts import ProductFacts
 from services.recommendation.hybrid.hybrid import LAST, Hybrid
 from services.recommendation.hybrid.learned import Learned
+from services.recommendation.hybrid.ranks import Ranker
 from services.recommendation.scorers import Views, in_groups
 
 NAME = "hybrid"
@@ -83,7 +84,7 @@ class Said:
     def scores(self, n: int) -> FloatArray:
         """Return scores of shape (n,) in the order of the values, above 0 for each candidate."""
         scores = np.zeros(n, np.float32)
-        scores[self.candidates.products] = len(self.values) - ranks_within(self.values, self.candidates.owners)
+        scores[self.candidates.products] = len(self.values) - Ranker(self.candidates.owners).ranks(self.values)
         return scores
 
     def credited(self, fused: Fused) -> Fused:

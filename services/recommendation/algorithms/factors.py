@@ -77,5 +77,6 @@ def _orthonormal(basis: FloatArray) -> FloatArray:
 
 def without_rounding(scores: FloatArray) -> FloatArray:
     """Return `scores`, changed in place, with 0 for what is negative or an error of rounding."""
-    scores[scores < ROUNDING] = 0.0
+    # ten times as fast as an assignment to a mask
+    np.multiply(scores, scores >= ROUNDING, out=scores)
     return scores

@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask, Rows
+from services.recommendation.hybrid.ranks import Ranker
 
 UNRANKED = 9999.0
 """Rank of a product that an algorithm has no opinion of."""
@@ -61,8 +62,9 @@ class Candidates:
         for each in scores.values():
             each[left_out] = 0.0
             keys.append(largest(each, depth))
-        owners, products = np.divmod(np.unique(np.concatenate(keys)), shape[1])
-        columns = [column for each in scores.values() for column in _opinion(each, owners, products)]
+        owners, products = np.divmod(_distinct(np.concatenate(keys)), shape[1])
+        ranker = Ranker(owners)
+        columns = [column for each in scores.values() for column in _opinion(each[owners, products], owners, ranker)]
         return cls(shape[0], owners, products, np.stack(columns, axis=1))
 
     def where(self, mask: Mask) -> Self:
@@ -71,7 +73,7 @@ class Candidates:
 
     def lists(self, values: FloatArray, k: int) -> Rows:
         """Return the `k` candidates of largest value (shape (n_candidates,)) for each shopper, -1 for none."""
-        ranks = ranks_within(values, self.owners)
+        ranks = Ranker(self.owners).ranks(values)
         chosen = ranks < k
         lists = np.full((self.n_shoppers, k), -1, np.int32)
         lists[self.owners[chosen], ranks[chosen]] = self.products[chosen]
@@ -114,16 +116,16 @@ def _columns_of_the_best_groups(scores: FloatArray, k: int) -> Longs:
     return found
 
 
-def ranks_within(values: FloatArray, owners: Longs) -> Longs:
-    """Return the rank of each value among those of its owner, from 0, the largest first; owners ascend."""
-    order = np.lexsort((-values, owners))
-    ranks = np.empty(len(values), np.int64)
-    ranks[order] = np.arange(len(values)) - np.searchsorted(owners, owners)
-    return ranks
+def _distinct(keys: Longs) -> Longs:
+    keys = np.sort(keys)
+    distinct: Longs = keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
+    return distinct
 
 
-def _opinion(scores: FloatArray, owners: Longs, products: Longs) -> tuple[FloatArray, FloatArray]:
-    own = scores[owners, products]
-    best = np.maximum(scores.max(axis=1), np.finfo(np.float32).tiny)
-    ranks = np.where(own > 0, ranks_within(own, owners), UNRANKED)
-    return own / best[owners], ranks.astype(np.float32)
+def _opinion(own: FloatArray, owners: Longs, ranker: Ranker) -> tuple[FloatArray, FloatArray]:
+    """Return scores of candidates as shares of their owner's best, and ranks; the best is always a candidate."""
+    best: FloatArray = np.full(owners.max(initial=-1) + 1, np.finfo(np.float32).tiny, np.float32)
+    np.maximum.at(best, owners, own)
+    ranks = np.where(own > 0, ranker.ranks(own), UNRANKED)
+    shares: FloatArray = own / best[owners]
+    return shares, ranks.astype(np.float32)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.recommendation.hybrid.candidates import UNRANKED, Candidates, largest, ranks_within
+from services.recommendation.hybrid.candidates import UNRANKED, Candidates, largest
 
 NONE = np.empty(0, np.int32)
 
@@ -52,8 +52,3 @@ def test_long_rows_are_searched_to_their_last_column(n: int) -> None:
     rows = np.full((1, n), 0.5, np.float32)
     rows[0, -1], rows[0, 0] = 2.0, 1.0
     assert set(largest(rows, 2).tolist()) == {0, n - 1}
-
-
-def test_ranks_begin_anew_for_each_owner() -> None:
-    ranks = ranks_within(np.array([1.0, 3.0, 2.0, 5.0], np.float32), np.array([0, 0, 0, 2]))
-    assert ranks.tolist() == [2, 0, 1, 0]
