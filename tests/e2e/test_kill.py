@@ -13,9 +13,8 @@ from shared.db.engine import Database
 from shared.db.schema import browsing_history, cart_items, purchases
 from shared.db.schema import event_log as log_table
 from tests.support.cluster import Cluster, running_cluster
-from tests.support.patience import PATIENCE_SECONDS
 from tests.support.shop import add_customers, add_products
-from tests.support.under_fire import Senders, Traffic, seconds_until_whole
+from tests.support.under_fire import PATIENCE_SECONDS, Senders, Traffic, seconds_until_whole
 
 EVENTS = 2_000
 CUSTOMERS = [f"c{number}" for number in range(20)]

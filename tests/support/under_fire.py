@@ -11,10 +11,10 @@ from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 from quintet.type.v1.event_pb2 import AddToCart, Event, HomeView, ProductQuantity, ProductView, Purchase, PurchaseLine
 
 from tests.support.cluster import coordinator_stub
-from tests.support.patience import PATIENCE_SECONDS
 
 SENDERS = 4
 KINDS = ("view", "view", "view", "cart", "purchase")
+PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

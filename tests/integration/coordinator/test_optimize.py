@@ -22,7 +22,6 @@ from shared.db.engine import Database
 from shared.errors import InvalidArgument
 from shared.rpc.client import call, open_channel, stream
 from tests.integration.recommendation.tuning_shop import open_shop
-from tests.support.patience import PATIENCE_SECONDS
 
 NOWHERE = "127.0.0.1:1"
 
@@ -70,7 +69,7 @@ class Shop:
 
     async def optimized(self, **wish: Any) -> dict[str, Any]:
         """Optimise and return what came of it."""
-        job = (await call(self.stub.OptimizeAlgorithms, pb.OptimizeAlgorithmsRequest(**wish), PATIENCE_SECONDS)).job
+        job = (await call(self.stub.OptimizeAlgorithms, pb.OptimizeAlgorithmsRequest(**wish), 10)).job
         return await self._result(job)
 
     async def by_the_clock(self) -> dict[str, Any]:
@@ -147,7 +146,7 @@ async def test_the_weights_are_set_even_if_tuning_fails(sqlite_database: Databas
 async def test_a_bad_request_is_refused(sqlite_database: Database, wish: dict[str, Any], field: str) -> None:
     async with Shop(sqlite_database, alone=True) as shop:
         with pytest.raises(InvalidArgument) as caught:
-            await call(shop.stub.OptimizeAlgorithms, pb.OptimizeAlgorithmsRequest(**wish), PATIENCE_SECONDS)
+            await call(shop.stub.OptimizeAlgorithms, pb.OptimizeAlgorithmsRequest(**wish), 10)
     assert caught.value.violations[0].field == field
 
 

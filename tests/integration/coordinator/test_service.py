@@ -18,7 +18,6 @@ from shared.db import event_log
 from shared.db.engine import Database
 from shared.errors import InvalidArgument, NotFound, QuintetError
 from shared.rpc.client import call, open_channel
-from tests.support.patience import PATIENCE_SECONDS
 from tests.support.shop import add_customers, add_products
 
 NOWHERE = "127.0.0.1:1"
@@ -55,9 +54,9 @@ def recorded(database: Database) -> int:
 
 async def test_an_event_is_kept_while_the_agents_are_down(stub: Any, sqlite_database: Database) -> None:
     request = pb.RecordEventRequest(event=Event(event_id="1", customer_id="ann", home_view=HomeView()))
-    answer = await call(stub.RecordEvent, request, PATIENCE_SECONDS)
+    answer = await call(stub.RecordEvent, request, 10)
     assert sorted(answer.pending_agents) == ["customer", "feedback"]
-    assert (await call(stub.RecordEvent, request, PATIENCE_SECONDS)).duplicate
+    assert (await call(stub.RecordEvent, request, 10)).duplicate
     assert recorded(sqlite_database) == 1
 
 
@@ -84,7 +83,7 @@ async def test_bad_options_are_refused_before_anything_is_recorded(
     event = Event(customer_id="ann", product_view=ProductView(product_id="tea"))
     request = pb.RecordEventRequest(event=event, recommend=pb.RecommendationOptions(**options))
     with pytest.raises(error) as caught:
-        await call(stub.RecordEvent, request, PATIENCE_SECONDS)
+        await call(stub.RecordEvent, request, 10)
     assert caught.value.violations[0].field == field
     assert recorded(sqlite_database) == 0
 
@@ -93,11 +92,11 @@ async def test_validate_only_refuses_what_recording_would_and_records_nothing(
     stub: Any, sqlite_database: Database
 ) -> None:
     good = Event(event_id="e", customer_id="ann", product_view=ProductView(product_id="tea"))
-    checked = await call(stub.RecordEvent, pb.RecordEventRequest(event=good, validate_only=True), PATIENCE_SECONDS)
+    checked = await call(stub.RecordEvent, pb.RecordEventRequest(event=good, validate_only=True), 10)
     assert checked.event_id == "e"
     bad = Event(customer_id="ann", product_view=ProductView(product_id="no"))
     with pytest.raises(NotFound, match="no"):
-        await call(stub.RecordEvent, pb.RecordEventRequest(event=bad, validate_only=True), PATIENCE_SECONDS)
+        await call(stub.RecordEvent, pb.RecordEventRequest(event=bad, validate_only=True), 10)
     assert recorded(sqlite_database) == 0
 
 
@@ -124,12 +123,12 @@ async def test_a_bad_request_is_refused_also_while_best_sellers_stand_in(
 ) -> None:
     request = pb.GetRecommendationsRequest(**{"customer_id": "ann", **request_fields})
     with pytest.raises(QuintetError) as caught:
-        await call(stub.GetRecommendations, request, PATIENCE_SECONDS)
+        await call(stub.GetRecommendations, request, 10)
     assert [violation.field for violation in caught.value.violations] == [field]
 
 
 async def test_the_answer_falls_back_and_says_so(stub: Any) -> None:
-    answer = await call(stub.GetRecommendations, pb.GetRecommendationsRequest(customer_id="ann"), PATIENCE_SECONDS)
+    answer = await call(stub.GetRecommendations, pb.GetRecommendationsRequest(customer_id="ann"), 10)
     assert list(answer.list.fallbacks) == ["recommendation_agent_unavailable"]
 
 
@@ -140,7 +139,7 @@ async def test_a_batch_keeps_the_good_and_says_the_bad(stub: Any, sqlite_databas
         Event(event_id="3", customer_id="ann"),
         Event(event_id="1", customer_id="ann", home_view=HomeView()),
     ]
-    answer = await call(stub.BatchRecordEvents, pb.BatchRecordEventsRequest(events=events), PATIENCE_SECONDS)
+    answer = await call(stub.BatchRecordEvents, pb.BatchRecordEventsRequest(events=events), 10)
     assert (answer.recorded, answer.duplicates) == (1, 1)
     assert [(each.index, each.id, each.code) for each in answer.rejections] == [
         (1, "2", "NOT_FOUND"),
@@ -150,7 +149,7 @@ async def test_a_batch_keeps_the_good_and_says_the_bad(stub: Any, sqlite_databas
 
 
 async def test_the_state_names_who_is_down(stub: Any) -> None:
-    answer = await call(stub.GetStatus, pb.GetStatusRequest(), PATIENCE_SECONDS)
+    answer = await call(stub.GetStatus, pb.GetStatusRequest(), 10)
     assert {each.agent: each.serving for each in answer.agents} == {
         "coordinator": True,
         "customer": False,
@@ -162,7 +161,7 @@ async def test_the_state_names_who_is_down(stub: Any) -> None:
 
 async def test_a_training_that_cannot_reach_an_agent_fails_with_its_reason(stub: Any) -> None:
     with pytest.raises(NotFound):
-        await call(stub.GetJob, pb.GetJobRequest(job_id="nothing"), PATIENCE_SECONDS)
-    job = (await call(stub.TrainModels, pb.TrainModelsRequest(), PATIENCE_SECONDS)).job
+        await call(stub.GetJob, pb.GetJobRequest(job_id="nothing"), 10)
+    job = (await call(stub.TrainModels, pb.TrainModelsRequest(), 10)).job
     seen = [answer.job async for answer in stub.WatchJob(pb.WatchJobRequest(job_id=job.job_id))]
     assert seen[-1].error
