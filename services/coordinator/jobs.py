@@ -13,6 +13,7 @@ from shared.db.engine import Database
 from shared.db.job_runs import JobRun
 from shared.errors import Conflict, NotFound
 from shared.jobs import Progress
+from shared.rpc.interceptor import deadline
 from shared.telemetry import BACKGROUND_ERRORS
 
 SAVE_EVERY_SECONDS = 0.5
@@ -78,6 +79,7 @@ class Jobs:
         return run
 
     async def _run(self, run: JobRun, work: Work) -> None:
+        deadline.set(None)  # a task starts with that of the call that asked for the job; the job outlives the call
         heartbeat = asyncio.create_task(self._beat(run.job_id))
         try:
             result = await self._follow(run.job_id, work)

@@ -1,6 +1,7 @@
 """An optimisation tunes and then sets the weights; each is told of, and the weights are set even without the tuning."""
 
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,6 +22,7 @@ from shared.db import tuning
 from shared.db.engine import Database
 from shared.errors import InvalidArgument
 from shared.rpc.client import call, open_channel, stream
+from shared.rpc.interceptor import deadline
 from tests.integration.recommendation.tuning_shop import open_shop
 
 NOWHERE = "127.0.0.1:1"
@@ -126,6 +128,15 @@ async def test_the_clock_tunes_for_the_usual_minutes(sqlite_database: Database) 
     open_shop(sqlite_database)
     async with Shop(sqlite_database, tune_minutes=1e-6) as shop:
         assert "item_knn" in (await shop.by_the_clock())["tuning"]["not_reached"]
+
+
+async def test_the_weights_are_set_after_the_deadline_of_who_asked(sqlite_database: Database) -> None:
+    async with Shop(sqlite_database, tune_minutes=0.0) as shop:
+        token = deadline.set(time.monotonic())
+        try:
+            assert (await shop.by_the_clock())["weights"]
+        finally:
+            deadline.reset(token)
 
 
 async def test_the_weights_are_set_even_if_tuning_fails(sqlite_database: Database) -> None:
