@@ -1,5 +1,6 @@
 """Customers and products into the database: whole rows, each id once a batch, the last row of an id counts."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -30,7 +31,7 @@ Row = tuple[int, E]
 """Place in the batch and what it says."""
 
 
-class _EntitySink(Generic[E]):
+class _EntitySink(ABC, Generic[E]):
     def __init__(self, convert: Callable[[Mapping[str, Sequence[Any]], int], E], existing: Existing) -> None:
         self._convert = convert
         self._existing = existing
@@ -73,11 +74,13 @@ class _EntitySink(Generic[E]):
     def settle(self) -> None:
         """Nothing is derived."""
 
+    @abstractmethod
     def _known(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, int]:
-        raise NotImplementedError
+        """Return the keys of those of the ids that are in the database."""
 
+    @abstractmethod
     def _store(self, connection: Connection, batch: RowBatch, rows: list[Row[E]]) -> Written:
-        raise NotImplementedError
+        """Write rows of distinct ids, and say what became of them."""
 
 
 class CustomerSink(_EntitySink[NewCustomer]):

@@ -83,7 +83,7 @@ def run(stage: str, stack: Stack, steps: list[Step], summary: list[str]) -> bool
         with timed(f"{stage}: {name}", summary) as say:
             try:
                 step(say)
-            except Exception:
+            except Exception:  # whatever failed: the logs first, before the containers go
                 traceback.print_exc()
                 print(stack.logs(), file=sys.stderr)
                 say("FAILED")

@@ -82,7 +82,7 @@ class Follower:
             if not self._down:
                 log.warning("agent does not follow", follower=self.agent, error=error.message)
             self._down = True
-        except Exception:
+        except Exception:  # a fault of ours must not end the following for good; the answers name the agent as pending
             log.exception("agent does not follow", follower=self.agent)
             self._down = True
         EVENTS_BEHIND.labels(self.agent).set(max(0, self._wanted - self.applied))

@@ -70,7 +70,7 @@ class Schedule:
             await plan.start()
         except Conflict:
             return False  # another replica was faster
-        except Exception:
+        except Exception:  # the schedule goes on, and the job is due again at the next look
             log.exception("scheduled job did not start", kind=plan.kind)
             BACKGROUND_ERRORS.labels("coordinator", "schedule").inc()
             return False

@@ -59,7 +59,7 @@ class Applier:
                 touched, self._touched = self._touched, set()
             try:
                 update_embeddings(self._database, touched)
-            except Exception:
+            except Exception:  # whatever it was, these customers still wait for their embeddings
                 self._note(touched)
                 raise
 

@@ -56,7 +56,7 @@ def score_all(
     for name in sorted(scorers.keys() & set(names), reverse=True):
         try:
             scores[name] = _finite(scorers[name].score(views))
-        except Exception:
+        except Exception:  # the answer is made without it; `failed` says so in the response
             log.exception("algorithm failed", algorithm=name)
             failed.add(name.removesuffix(LAST))
     return scores, tuple(sorted(failed))
@@ -118,7 +118,7 @@ def explain(ranked: Ranked, scorers: Mapping[str, Scorer], views: Views, row: in
     for name in ranked.fused.contributions(row):
         try:
             reason = scorers[name].explain(views, row)
-        except Exception:
+        except Exception:  # a recommendation is worth more than its reason: the next algorithm may have one
             log.exception("explanation failed", algorithm=name)
             FALLBACKS.labels("recommendation", f"explanation_failed:{name}").inc()
             continue
@@ -131,7 +131,7 @@ def _said(voice: Voice, scores: Mapping[str, FloatArray], views: Views, allowed:
     """Return the order of the hybrid; None when it fails."""
     try:
         return voice.speak(scores, views, allowed)
-    except Exception:
+    except Exception:  # the weights fuse instead, and the response says so
         log.exception("the learned hybrid failed")
         return None
 

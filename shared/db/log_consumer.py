@@ -85,7 +85,7 @@ class LogConsumer:
             return len(events)
         except QuintetError:
             raise
-        except Exception:
+        except Exception:  # one bad event must not hold up the others
             log.exception("a batch of events failed, applying them one by one", consumer=self._name)
             return sum(self._apply_one() for _ in range(self._batch))
 
@@ -103,7 +103,7 @@ class LogConsumer:
                 self._project(connection, [event])
         except OperationalError:
             raise  # the database is away or locked: not the event's fault
-        except Exception:
+        except Exception:  # it would fail again for ever; the log keeps it
             log.exception("stepped over an event", consumer=self._name, sequence=event.sequence, kind=event.kind)
             BACKGROUND_ERRORS.labels(self._name, "apply_event").inc()
 

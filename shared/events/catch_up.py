@@ -44,7 +44,7 @@ class CatchUp:
             try:
                 more = await asyncio.to_thread(self._step)
                 pause = 0.0 if more else self._pause
-            except Exception:
+            except Exception:  # the database may be back at the next step: catching up must not end
                 log.exception("catching up with the event log failed")
                 BACKGROUND_ERRORS.labels(self._agent, "catch_up").inc()
                 pause = min(max(pause, self._pause) * 2, LONGEST_PAUSE_SECONDS)

@@ -80,7 +80,7 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         except grpc.aio.AbortError:
             code = context.code() or grpc.StatusCode.UNKNOWN
             raise
-        except Exception:
+        except Exception:  # the caller is told where to look, not what a stack trace would give away
             code = grpc.StatusCode.INTERNAL
             log.exception("call failed", method=method)
             await context.abort(code, f"internal error, see the log of {self._agent} for request {request_id.get()}")
