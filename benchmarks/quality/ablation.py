@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from benchmarks.quality.order import WITHOUT
 from services.recommendation.algorithms.base import Algorithm, Interactions
-from services.recommendation.hybrid.quintet import Quintet
-from services.recommendation.model import Model, Progress, train
+from services.recommendation.evaluation.offline_ranker import OfflineRanker
+from services.recommendation.models.model import Model
+from services.recommendation.training.fit import Progress, train
 
 MOST_QUESTIONS = 5000
 """Questions that hybrids are learned from, and that are asked: what is left out shows with these as well."""
@@ -28,12 +29,12 @@ class Remembering:
         return replace(model, algorithms={each.name: model.algorithms[each.name] for each in algorithms})
 
 
-def rankers(names: Sequence[str], threads: int) -> list[Quintet]:
+def rankers(names: Sequence[str], threads: int) -> list[OfflineRanker]:
     """Return the whole product, then what it is without each of the named algorithms; all share what they fit."""
     trainer = Remembering()
     found = []
     for left_out in [(), *((name,) for name in names)]:
-        ranker = Quintet(without=left_out, threads=threads, trainer=trainer, most_questions=MOST_QUESTIONS)
-        ranker.name = WITHOUT + left_out[0] if left_out else Quintet.name
+        ranker = OfflineRanker(without=left_out, threads=threads, trainer=trainer, most_questions=MOST_QUESTIONS)
+        ranker.name = WITHOUT + left_out[0] if left_out else OfflineRanker.name
         found.append(ranker)
     return found

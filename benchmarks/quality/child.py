@@ -18,12 +18,13 @@ from benchmarks.quality.sets import BY_NAME
 from benchmarks.quality.sets.dataset import Evaluation, MissingData, write
 from services.recommendation.algorithms.interactions import Interactions
 from services.recommendation.algorithms.registry import default_algorithms
-from services.recommendation.evaluation import contestants
-from services.recommendation.evaluation.files import read_events
-from services.recommendation.evaluation.question import Protocol, Ranker
-from services.recommendation.evaluation.run import Plan, evaluate
-from services.recommendation.evaluation.worlds import of_files
-from services.recommendation.hybrid.quintet import Quintet, has_a_say
+from services.recommendation.evaluation import ranker_registry
+from services.recommendation.evaluation.io.files import read_events
+from services.recommendation.evaluation.io.train_test_split import split_files
+from services.recommendation.evaluation.offline_ranker import OfflineRanker
+from services.recommendation.evaluation.run import EvaluationPlan, evaluate
+from services.recommendation.holdout.tasks import Protocol, Ranker
+from services.recommendation.training.fit import has_input
 
 
 def main(argument: str) -> None:
@@ -35,9 +36,9 @@ def main(argument: str) -> None:
     Path(order.out).write_text(json.dumps(found))
 
 
-def plan_of(name: str, evaluation: Evaluation, order: Order) -> Plan:
+def plan_of(name: str, evaluation: Evaluation, order: Order) -> EvaluationPlan:
     """Return what is asked in an evaluation of a data set."""
-    return Plan(
+    return EvaluationPlan(
         dataset=name,
         protocol=evaluation.protocol,
         ks=(evaluation.k,),
@@ -58,7 +59,7 @@ def _evaluated(order: Order) -> dict[str, Any]:
     dataset = BY_NAME[order.dataset]
     evaluation = dataset.evaluations[order.evaluation]
     train, test = (read_events(Path(order.cache) / f"{part}.parquet") for part in ("train", "test"))
-    world = of_files(train, test, by_session=evaluation.protocol is Protocol.SESSION)
+    world = split_files(train, test, by_session=evaluation.protocol is Protocol.SESSION)
     del train, test
     plan = plan_of(dataset.name, evaluation, order)
     if order.task == ABLATE:
@@ -72,26 +73,26 @@ def _evaluated(order: Order) -> dict[str, Any]:
 
 def _parts(order: Order, train: Interactions) -> list[str]:
     """Return the names of the algorithms that are left out one after the other."""
-    parts = [each.name for each in default_algorithms() if has_a_say(each, train)]
+    parts = [each.name for each in default_algorithms() if has_input(each, train)]
     return [name for name in parts if name in (order.algorithms or parts)]
 
 
 def _names(order: Order, train: Interactions) -> tuple[list[str], dict[str, str]]:
     """Return the names of those that take part, the product first, and of those that cannot with the reason."""
-    silent = {each.name: "nothing to learn from" for each in default_algorithms() if not has_a_say(each, train)}
+    silent = {each.name: "nothing to learn from" for each in default_algorithms() if not has_input(each, train)}
     wanted = list(order.algorithms or _everybody())
-    missing = contestants.missing(wanted) | {name: why for name, why in silent.items() if name in wanted}
+    missing = ranker_registry.missing(wanted) | {name: why for name, why in silent.items() if name in wanted}
     return [name for name in wanted if name not in missing], missing
 
 
 def _everybody() -> Iterator[str]:
-    yield from dict.fromkeys([Quintet.name, *contestants.names()])
+    yield from dict.fromkeys([OfflineRanker.name, *ranker_registry.names()])
 
 
 def _ranker(name: str, order: Order) -> Ranker:
-    if name == Quintet.name:
-        return Quintet(threads=order.threads)
-    return contestants.rankers([name], seed=order.seed, threads=order.threads)[0]
+    if name == OfflineRanker.name:
+        return OfflineRanker(threads=order.threads)
+    return ranker_registry.rankers([name], seed=order.seed, threads=order.threads)[0]
 
 
 def _show(stage: str, fraction: float) -> None:

@@ -9,7 +9,7 @@ from benchmarks.quality import sets
 from benchmarks.quality.published import UNTUNED, Aim, Value, aim_of
 from benchmarks.quality.results import ABLATION, ROWS, SLICES, Results, Row, key_of
 from benchmarks.quality.sets.dataset import Dataset, Evaluation
-from services.recommendation.evaluation.contestants import BASELINES
+from services.recommendation.evaluation.ranker_registry import BASELINES
 
 OWN = "quintet"
 

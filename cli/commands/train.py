@@ -19,7 +19,7 @@ from shared.jobs import run_job
 # The job modules of the agents that own what is learned; each step builds on the one before.
 STEPS = (
     ("catalogue", "services.product.refresh", 0.0, 0.35),
-    ("models", "services.recommendation.train", 0.35, 0.85),
+    ("models", "services.recommendation.training.train", 0.35, 0.85),
     ("customers", "services.customer.refresh", 0.85, 1.0),
 )
 

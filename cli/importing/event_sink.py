@@ -15,7 +15,7 @@ from cli.importing.references import product_ids, refuse_unfitting, refuse_unkno
 from cli.importing.refunds import match_refunds
 from cli.importing.sinks import Prepared, Written
 from shared.column_mapping import ColumnMapping
-from shared.db import customers, event_log, orders, products, refundable
+from shared.db import customers, event_log, orders, products, refundable_lines
 from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent, NewEvent
 from shared.db.log_consumer import LogConsumer
@@ -110,7 +110,7 @@ class EventSink:
         matched, rejects = match_refunds(
             batch,
             drafts,
-            lambda pairs: refundable.lots(connection, pairs),
+            lambda pairs: refundable_lines.lots(connection, pairs),
             lambda order_ids: orders.known_orders(connection, order_ids),
         )
         kept, unfitting = refuse_unfitting(batch, matched, lambda order_ids: orders.read_orders(connection, order_ids))

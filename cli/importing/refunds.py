@@ -8,12 +8,12 @@ from quintet.type.v1.event_pb2 import Event
 from cli.importing.batch import RowBatch
 from cli.importing.convert import Reject, rejected
 from cli.importing.events import Draft
-from shared.db.refundable import NOTHING, Lot, Pair
+from shared.db.refundable_lines import NOTHING, Pair, RefundableLine
 from shared.db.types import from_micros
 from shared.errors import InvalidArgument
 from shared.events.check import check_event
 
-LookUp = Callable[[Collection[Pair]], dict[Pair, list[Lot]]]
+LookUp = Callable[[Collection[Pair]], dict[Pair, list[RefundableLine]]]
 """Gives what is stored of customers' products and was not given back yet."""
 
 KnownOrders = Callable[[Collection[str]], set[str]]
@@ -56,14 +56,16 @@ def match_refunds(
     return matched, rejects
 
 
-def _remember(purchase: Event, pairs: Collection[Pair], lots: dict[Pair, list[Lot]]) -> None:
+def _remember(purchase: Event, pairs: Collection[Pair], lots: dict[Pair, list[RefundableLine]]) -> None:
     for line in purchase.purchase.items:
         pair = (purchase.customer_id, line.product_id)
         if pair in pairs:
-            lots.setdefault(pair, []).append(Lot(purchase.purchase.purchase_id, _at(purchase), line.quantity or 1.0))
+            lots.setdefault(pair, []).append(
+                RefundableLine(purchase.purchase.purchase_id, _at(purchase), line.quantity or 1.0)
+            )
 
 
-def _matched(draft: Draft, lots: Sequence[Lot]) -> list[Draft]:
+def _matched(draft: Draft, lots: Sequence[RefundableLine]) -> list[Draft]:
     """Return the refunds of a draft, one an order. Raises InvalidArgument when too little was bought before."""
     event, at = draft.event, _at(draft.event)
     wanted = event.refund.items[0].quantity
@@ -72,7 +74,7 @@ def _matched(draft: Draft, lots: Sequence[Lot]) -> list[Draft]:
     if available < wanted - NOTHING:
         problem = f"is more than the {available:g} units the customer bought before and has not given back"
         raise InvalidArgument.of("quantity", -wanted, problem)
-    parts: list[tuple[Lot, float]] = []
+    parts: list[tuple[RefundableLine, float]] = []
     rest = wanted
     for lot in reversed(before):
         taken = min(lot.left, rest)
@@ -83,7 +85,7 @@ def _matched(draft: Draft, lots: Sequence[Lot]) -> list[Draft]:
     return _split(draft, parts)
 
 
-def _split(draft: Draft, parts: Sequence[tuple[Lot, float]]) -> list[Draft]:
+def _split(draft: Draft, parts: Sequence[tuple[RefundableLine, float]]) -> list[Draft]:
     amount = draft.event.refund.amount.amount_minor
     quantity = draft.event.refund.items[0].quantity
     drafts = []

@@ -13,16 +13,16 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as recommendati
 from quintet.type.v1.event_pb2 import Event
 from quintet.type.v1.recommendation_pb2 import RecommendationList
 
-from services.coordinator import work
-from services.coordinator.agents import FOLLOWED, Agents
+from services.coordinator import job_steps
+from services.coordinator.agent_clients import FOLLOWED, AgentClients
 from services.coordinator.background import Background
+from services.coordinator.event_validation import Submission
+from services.coordinator.event_writer import EventWriter
 from services.coordinator.fallback import BestSellers
-from services.coordinator.followers import Follower, reach_all
-from services.coordinator.inbox import Inbox, Outcome
-from services.coordinator.intake import Submission
+from services.coordinator.group_commit import CommitResult, GroupCommit
 from services.coordinator.jobs import Jobs
-from services.coordinator.journal import Journal
-from services.coordinator.schedule import Plan, Schedule
+from services.coordinator.log_followers import LogFollower, reach_all
+from services.coordinator.schedule import Schedule, ScheduledJob
 from shared.config import Agent, Settings
 from shared.db import event_log, maintenance, models, sessions
 from shared.db.engine import Database
@@ -59,13 +59,16 @@ class SystemState:
 class Coordinator:
     """Orchestrates the agents. `start` before use, `stop` after."""
 
-    def __init__(self, settings: Settings, database: Database, agents: Agents) -> None:
+    def __init__(self, settings: Settings, database: Database, agents: AgentClients) -> None:
         self.agents = agents
         self._settings = settings
         self._database = database
-        self._journal = Journal(database)
-        self._inbox = Inbox(self._journal.commit)
-        self._followers = [Follower("customer", agents.apply_customer), Follower("feedback", agents.apply_feedback)]
+        self._journal = EventWriter(database)
+        self._inbox = GroupCommit(self._journal.commit)
+        self._followers = [
+            LogFollower("customer", agents.apply_customer),
+            LogFollower("feedback", agents.apply_feedback),
+        ]
         self._best_sellers = BestSellers(database)
         self.jobs = Jobs(database)
         self._schedule = Schedule(database, self._plans(settings))
@@ -91,7 +94,7 @@ class Coordinator:
             await follower.stop()
         await self.agents.close()
 
-    async def record(self, submissions: Sequence[Submission]) -> list[Outcome]:
+    async def record(self, submissions: Sequence[Submission]) -> list[CommitResult]:
         """Make submissions durable and have the agents follow, without waiting for them."""
         outcomes = await self._inbox.record(submissions)
         newest = max((outcome.sequence for outcome in outcomes), default=0)
@@ -108,7 +111,7 @@ class Coordinator:
         if named:
             await asyncio.to_thread(self._journal.check_products, named)
 
-    async def applied(self, outcomes: Sequence[Outcome]) -> list[str]:
+    async def applied(self, outcomes: Sequence[CommitResult]) -> list[str]:
         """Wait a little for the agents to apply what was recorded; return those that have not."""
         newest = max((outcome.sequence for outcome in outcomes), default=0)
         return await reach_all(self._followers, newest, self._settings.apply_timeout_seconds) if newest else []
@@ -132,7 +135,7 @@ class Coordinator:
     async def erase_customer(self, customer_id: str) -> tuple[str, datetime, customer_pb.EraseCustomerResponse]:
         """Erase a customer; return the receipt's id, the time and the rows by table. Raises NotFound."""
         request = customer_pb.EraseCustomerRequest(customer_id=customer_id)
-        erased = await self.agents.call(self.agents.customer.EraseCustomer, request, work.OPTIMIZE_TIMEOUT_SECONDS)
+        erased = await self.agents.call(self.agents.customer.EraseCustomer, request, job_steps.OPTIMIZE_TIMEOUT_SECONDS)
         return uuid.uuid4().hex, datetime.now(UTC), erased
 
     @property
@@ -146,12 +149,12 @@ class Coordinator:
         Raises Conflict while one of the kind runs.
         """
         bodies = {
-            work.TRAIN: lambda: work.train_models(self.agents),
-            work.REFRESH: lambda: work.refresh_catalog(self.agents),
-            work.OPTIMIZE: lambda: work.optimize_algorithms(self.agents, tuning or self._usual_tuning()),
-            work.MAINTAIN: lambda: work.maintain(self._database, self._settings.browsing_retention_days),
+            job_steps.TRAIN: lambda: job_steps.train_models(self.agents),
+            job_steps.REFRESH: lambda: job_steps.refresh_catalog(self.agents),
+            job_steps.OPTIMIZE: lambda: job_steps.optimize_algorithms(self.agents, tuning or self._usual_tuning()),
+            job_steps.MAINTAIN: lambda: job_steps.maintain(self._database, self._settings.browsing_retention_days),
         }
-        return await self.jobs.start(kind, bodies[kind], work.NEVER_BESIDES.get(kind, ()))
+        return await self.jobs.start(kind, bodies[kind], job_steps.NEVER_BESIDES.get(kind, ()))
 
     async def state(self) -> SystemState:
         """Return how the system is."""
@@ -194,11 +197,13 @@ class Coordinator:
         with self._database.read() as connection:
             return event_log.last_sequence(connection)
 
-    def _plans(self, settings: Settings) -> list[Plan]:
+    def _plans(self, settings: Settings) -> list[ScheduledJob]:
         hours = {
-            work.REFRESH: settings.refresh_catalog_hours,
-            work.OPTIMIZE: settings.optimize_hours,
-            work.TRAIN: settings.train_hours,
-            work.MAINTAIN: settings.maintenance_hours,
+            job_steps.REFRESH: settings.refresh_catalog_hours,
+            job_steps.OPTIMIZE: settings.optimize_hours,
+            job_steps.TRAIN: settings.train_hours,
+            job_steps.MAINTAIN: settings.maintenance_hours,
         }
-        return [Plan(kind, timedelta(hours=every), partial(self.start_job, kind)) for kind, every in hours.items()]
+        return [
+            ScheduledJob(kind, timedelta(hours=every), partial(self.start_job, kind)) for kind, every in hours.items()
+        ]

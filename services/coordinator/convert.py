@@ -11,7 +11,7 @@ from quintet.type.v1.job_pb2 import Job, JobState
 
 from services.coordinator.agent import SystemState
 from services.coordinator.context import context_of
-from services.coordinator.inbox import Outcome
+from services.coordinator.group_commit import CommitResult
 from services.coordinator.uploads import Rejected, Tally
 from shared.algorithms import ALGORITHM_NAMES, MOST_MINUTES, MOST_TRIALS
 from shared.db.job_runs import JobRun
@@ -80,7 +80,7 @@ def to_products_imported(tally: Tally) -> pb.ImportProductsResponse:
     )
 
 
-def to_rejections(outcomes: Iterable[tuple[int, Outcome]]) -> list[Rejected]:
+def to_rejections(outcomes: Iterable[tuple[int, CommitResult]]) -> list[Rejected]:
     """Return the refused ones of recorded submissions, with their places in the request."""
     return [
         Rejected(index, outcome.event_id, outcome.error) for index, outcome in outcomes if outcome.error is not None

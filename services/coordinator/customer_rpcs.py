@@ -9,7 +9,7 @@ from quintet.type.v1.customer_pb2 import Customer
 
 from services.coordinator import convert
 from services.coordinator.agent import Coordinator
-from services.coordinator.intake import require_distinct
+from services.coordinator.event_validation import require_distinct
 from services.coordinator.uploads import Upload
 from shared.errors import QuintetError
 from shared.events.check import check_count

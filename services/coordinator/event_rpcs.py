@@ -8,8 +8,8 @@ from quintet.product.v1 import product_service_pb2 as product_pb
 
 from services.coordinator import convert
 from services.coordinator.agent import Coordinator
-from services.coordinator.inbox import Outcome
-from services.coordinator.intake import Submission, submit_event, submit_feedback
+from services.coordinator.event_validation import Submission, submit_event, submit_feedback
+from services.coordinator.group_commit import CommitResult
 from services.coordinator.uploads import MOST_REJECTIONS, Rejected, portions
 from shared.errors import InvalidArgument
 from shared.events.check import check_count, check_id
@@ -117,15 +117,15 @@ def _sorted_out(events: Any, start: int) -> tuple[list[tuple[int, Submission]], 
     return good, bad
 
 
-def _accepted(outcome: Outcome) -> Outcome:
+def _accepted(outcome: CommitResult) -> CommitResult:
     if outcome.error is not None:
         raise outcome.error
     return outcome
 
 
-def _recorded(outcomes: list[Outcome]) -> int:
+def _recorded(outcomes: list[CommitResult]) -> int:
     return sum(outcome.error is None and not outcome.duplicate for outcome in outcomes)
 
 
-def _duplicates(outcomes: list[Outcome]) -> int:
+def _duplicates(outcomes: list[CommitResult]) -> int:
     return sum(outcome.duplicate for outcome in outcomes)

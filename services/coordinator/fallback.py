@@ -18,7 +18,7 @@ from quintet.type.v1.recommendation_pb2 import (
     RecommendationList,
 )
 
-from shared.db import customers, product_performance, products, recommendations, shopper
+from shared.db import customers, product_performance, products, recommendations, request_reads
 from shared.db.engine import Connection, Database
 from shared.db.products import Product
 from shared.db.recommendations import NewRecommendation
@@ -105,7 +105,7 @@ def _customer(connection: Connection, request: RecommendRequest) -> int | None:
 
 def _unwanted(connection: Connection, customer: int) -> set[int]:
     """Return what the customer bought or said no to: best-sellers are for discovery."""
-    return set(shopper.bought_products(connection, customer).tolist()) | recommendations.dismissed_products(
+    return set(request_reads.bought_products(connection, customer).tolist()) | recommendations.dismissed_products(
         connection, customer
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
 
-from services.coordinator import convert, work
+from services.coordinator import convert, job_steps
 from services.coordinator.agent import Coordinator
 from shared.events.check import check_id
 
@@ -30,16 +30,18 @@ class OperationRpcs:
         return pb.GetAlgorithmPerformanceResponse(algorithms=measured.algorithms, weights=weights.weights)
 
     async def RefreshCatalog(self, request: pb.RefreshCatalogRequest, context: Any) -> pb.RefreshCatalogResponse:
-        return pb.RefreshCatalogResponse(job=convert.to_job(await self._agent.start_job(work.REFRESH)))
+        return pb.RefreshCatalogResponse(job=convert.to_job(await self._agent.start_job(job_steps.REFRESH)))
 
     async def OptimizeAlgorithms(
         self, request: pb.OptimizeAlgorithmsRequest, context: Any
     ) -> pb.OptimizeAlgorithmsResponse:
         tuning = convert.to_tuning(request, self._agent.tune_minutes)
-        return pb.OptimizeAlgorithmsResponse(job=convert.to_job(await self._agent.start_job(work.OPTIMIZE, tuning)))
+        return pb.OptimizeAlgorithmsResponse(
+            job=convert.to_job(await self._agent.start_job(job_steps.OPTIMIZE, tuning))
+        )
 
     async def TrainModels(self, request: pb.TrainModelsRequest, context: Any) -> pb.TrainModelsResponse:
-        return pb.TrainModelsResponse(job=convert.to_job(await self._agent.start_job(work.TRAIN)))
+        return pb.TrainModelsResponse(job=convert.to_job(await self._agent.start_job(job_steps.TRAIN)))
 
     async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:
         check_id(request.job_id, "job_id")

@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Plan:
+class ScheduledJob:
     """A job of `kind` is due `every` after its last start; never where `every` is zero."""
 
     kind: str
@@ -30,7 +30,7 @@ class Schedule:
     """Starts jobs when they are due. The job rows are the memory, so a restart neither skips nor repeats one."""
 
     def __init__(
-        self, database: Database, plans: Sequence[Plan], look_every_seconds: float = LOOK_EVERY_SECONDS
+        self, database: Database, plans: Sequence[ScheduledJob], look_every_seconds: float = LOOK_EVERY_SECONDS
     ) -> None:
         self._database = database
         self._plans = [plan for plan in plans if plan.every > timedelta(0)]
@@ -59,13 +59,13 @@ class Schedule:
             await asyncio.sleep(self._look_every_seconds)
             await self.look()
 
-    def _is_due(self, plan: Plan) -> bool:
+    def _is_due(self, plan: ScheduledJob) -> bool:
         """A job that never ran is due one period after the coordinator started: first start-up stays quiet."""
         with self._database.read() as connection:
             last = job_runs.latest(connection, plan.kind)
         return datetime.now(UTC) >= (last.started_at if last else self._since) + plan.every
 
-    async def _try_start(self, plan: Plan) -> bool:
+    async def _try_start(self, plan: ScheduledJob) -> bool:
         try:
             await plan.start()
         except Conflict:

@@ -3,7 +3,7 @@
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 
 from services.coordinator.agent import Coordinator
-from services.coordinator.agents import Agents
+from services.coordinator.agent_clients import AgentClients
 from services.coordinator.servicer import CoordinatorServicer
 from shared.config import Settings
 from shared.db.engine import Database
@@ -23,7 +23,7 @@ async def main(settings: Settings) -> None:
     """Serve until stopped."""
     database = Database(settings.database_url)
     require_current(database)
-    agent = Coordinator(settings, database, Agents(settings))
+    agent = Coordinator(settings, database, AgentClients(settings))
     await agent.start()
     try:
         await serve_until_stopped(build(settings, agent))

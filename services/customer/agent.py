@@ -8,8 +8,8 @@ from typing import Any
 
 from services.customer.applier import Applier
 from services.customer.change import DEFAULT_SETTINGS, ChangeReport, detect_changes
+from services.customer.customer_history import CustomerHistory, read_portrait
 from services.customer.embedder import active_space, update_embeddings
-from services.customer.portrait import Portrait, read_portrait
 from services.customer.preferences import Preferences, preferences
 from services.customer.segmentation import SegmentKeeper, SegmentModel, aligned
 from shared.config import Settings
@@ -27,7 +27,7 @@ REFRESH_JOB = "services.customer.refresh"
 
 
 @dataclass(frozen=True, eq=False)
-class Taste:
+class Affinity:
     """A customer's preferences; their product rows index `products` (the platform's ids), prices are in `currency`."""
 
     preferences: Preferences
@@ -43,7 +43,7 @@ class Profile:
     views: list[Shown]
     purchases: list[Shown]
     cart: list[Shown]
-    taste: Taste
+    taste: Affinity
     segments: list[Membership]
     changes: ChangeReport
     embedding: CustomerEmbedding | None
@@ -109,7 +109,7 @@ class CustomerAgent:
                 sessions=profiles.count_sessions(connection, customer.key),
             )
 
-    def preferences(self, customer_id: str) -> Taste:
+    def preferences(self, customer_id: str) -> Affinity:
         """Return what a customer likes. Raises NotFound."""
         with self._database.read() as connection:
             customer = customers.read(connection, customer_id)
@@ -150,7 +150,7 @@ class CustomerAgent:
             async for progress in steps:
                 yield progress
 
-    def _taste(self, portrait: Portrait, model: SegmentModel | None) -> Taste:
+    def _taste(self, portrait: CustomerHistory, model: SegmentModel | None) -> Affinity:
         catalogue = portrait.catalogue
         found = preferences(
             portrait.events,
@@ -159,16 +159,16 @@ class CustomerAgent:
             category_population=aligned(model.categories, catalogue.categories) if model else None,
             brand_population=aligned(model.brands, catalogue.brands) if model else None,
         )
-        return Taste(found, portrait.products, portrait.currency)
+        return Affinity(found, portrait.products, portrait.currency)
 
     def _segments(
-        self, connection: Connection, customer_key: int, portrait: Portrait, model: SegmentModel | None
+        self, connection: Connection, customer_key: int, portrait: CustomerHistory, model: SegmentModel | None
     ) -> list[Membership]:
         if model is None:
             return segments.memberships_of(connection, customer_key)
         return model.segments_of(portrait.events, portrait.catalogue, self._seconds())
 
-    def _changes(self, portrait: Portrait, false_alarm_rate: float | None = None) -> ChangeReport:
+    def _changes(self, portrait: CustomerHistory, false_alarm_rate: float | None = None) -> ChangeReport:
         rate = DEFAULT_SETTINGS.alpha if false_alarm_rate is None else false_alarm_rate
         settings = replace(DEFAULT_SETTINGS, alpha=rate)
         return detect_changes(portrait.events, portrait.catalogue.categories, self._seconds(), settings)

@@ -10,14 +10,14 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from services.customer.aspects import ASPECTS, AspectTest, content_tests, frequency_test, weekly_counts
 from services.customer.baskets import Baskets, baskets_of
+from services.customer.change_tests import ASPECTS, ChangeTest, content_tests, frequency_test, weekly_counts
 from services.customer.clock import WEEK
 from services.customer.events import Events
 from services.customer.interests import Labels
 from services.customer.permutation import choices, holm
 
-__all__ = ["ASPECTS", "AspectTest", "ChangeReport", "ChangeSettings", "detect_changes"]
+__all__ = ["ASPECTS", "ChangeReport", "ChangeSettings", "ChangeTest", "detect_changes"]
 
 FloatArray = NDArray[np.float64]
 
@@ -85,13 +85,13 @@ class ChangeReport:
     """What was tested and what changed."""
 
     alpha: float
-    tests: tuple[AspectTest, ...]
+    tests: tuple[ChangeTest, ...]
     """All aspects with enough data, most significant first; empty for a customer with a short history."""
     recent_baskets: int
     baseline_baskets: int
 
     @property
-    def changes(self) -> tuple[AspectTest, ...]:
+    def changes(self) -> tuple[ChangeTest, ...]:
         """The significant ones, most significant first."""
         return tuple(test for test in self.tests if test.p_value <= self.alpha)
 
@@ -151,7 +151,7 @@ def _compare(
     settings: ChangeSettings,
     draws: int,
     rng: np.random.Generator,
-) -> list[AspectTest]:
+) -> list[ChangeTest]:
     """Return the tests of all aspects there is enough data for."""
     tests = []
     if len(weekly) - settings.recent_weeks >= settings.min_baseline:
@@ -162,7 +162,7 @@ def _compare(
     return tests
 
 
-def _corrected(tests: list[AspectTest]) -> tuple[AspectTest, ...]:
+def _corrected(tests: list[ChangeTest]) -> tuple[ChangeTest, ...]:
     corrected = holm([test.raw_p_value for test in tests])
     tests = [replace(test, p_value=p) for test, p in zip(tests, corrected, strict=True)]
     return tuple(sorted(tests, key=lambda test: (test.raw_p_value, test.aspect)))

@@ -12,7 +12,7 @@ from quintet.type.v1 import customer_pb2 as types
 from quintet.type.v1.job_pb2 import JobProgress
 from quintet.type.v1.money_pb2 import Money
 
-from services.customer.agent import Profile, Taste
+from services.customer.agent import Affinity, Profile
 from services.customer.change import ChangeReport
 from services.customer.interests import Share
 from shared.db.customers import Customer, NewCustomer
@@ -101,7 +101,7 @@ def from_customer(customer: Customer) -> types.Customer:
     )
 
 
-def from_taste(taste: Taste) -> types.Preferences:
+def from_taste(taste: Affinity) -> types.Preferences:
     """Return preferences as a message."""
     found = taste.preferences
     message = types.Preferences(

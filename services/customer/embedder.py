@@ -5,12 +5,12 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from services.customer.customer_history import events_of
 from services.customer.embedding import customer_vectors
-from services.customer.portrait import events_of
 from shared.db import customer_embeddings, models, product_embeddings
 from shared.db.batches import batches
 from shared.db.engine import Connection, Database
-from shared.db.interactions import Interactions, interactions_of
+from shared.db.interactions import InteractionRows, interactions_of
 from shared.db.product_embeddings import EmbeddingMatrix
 
 SPACE = "embedding_space"
@@ -42,7 +42,7 @@ def active_space(connection: Connection) -> str | None:
     return models.active_version(connection, SPACE)
 
 
-def embed(found: Interactions, customers: NDArray[np.int64], products: EmbeddingMatrix) -> NDArray[np.float32]:
+def embed(found: InteractionRows, customers: NDArray[np.int64], products: EmbeddingMatrix) -> NDArray[np.float32]:
     """Return the embedding of each customer, shape (customers, d), float32; zero without an embedded product.
 
     Parameters

@@ -28,7 +28,7 @@ class Labels:
 
 
 @dataclass(frozen=True, eq=False)
-class Catalogue:
+class CatalogueLabels:
     """What preferences need to know about products."""
 
     categories: Labels

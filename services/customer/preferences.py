@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from services.customer.clock import DAYPARTS, HOUR, WEEKDAYS, daypart, hour, weekday
 from services.customer.embedding import DEFAULT_WEIGHTS, EventWeights
 from services.customer.events import Events
-from services.customer.interests import Catalogue, Labels, Share, population_shares, shares
-from services.customer.rhythm import DueProduct, Rhythm, rhythm
+from services.customer.interests import CatalogueLabels, Labels, Share, population_shares, shares
+from services.customer.purchase_cadence import DueProduct, PurchaseCadence, rhythm
 
 __all__ = [
-    "Catalogue",
+    "CatalogueLabels",
     "DueProduct",
     "Labels",
     "Preferences",
     "PriceBand",
-    "Rhythm",
+    "PurchaseCadence",
     "Share",
     "Timing",
     "population_shares",
@@ -59,7 +59,7 @@ class Preferences:
     categories: tuple[Share, ...]
     brands: tuple[Share, ...]
     price_band: PriceBand | None
-    rhythm: Rhythm
+    rhythm: PurchaseCadence
     timing: Timing
     events: int
     """Number of events all this rests on."""
@@ -67,7 +67,7 @@ class Preferences:
 
 def preferences(
     events: Events,
-    catalogue: Catalogue,
+    catalogue: CatalogueLabels,
     now: int,
     *,
     category_population: FloatArray | None = None,

@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from services.customer.customer_history import catalogue_of, events_of
 from services.customer.embedder import active_space, embed, rows_of
-from services.customer.portrait import catalogue_of, events_of
 from services.customer.segmentation import KEPT_VERSIONS, KIND, Population, SegmentModel
 from shared.config import Settings
 from shared.db import customer_embeddings, customers, interactions, models, product_embeddings, profiles, segments
 from shared.db.batches import batches
 from shared.db.engine import Database
-from shared.db.interactions import Interactions
+from shared.db.interactions import InteractionRows
 from shared.db.product_embeddings import EmbeddingMatrix
 from shared.db.profiles import Labels
 from shared.jobs import ProgressReporter, job_main
@@ -38,7 +38,7 @@ class Shop:
     customers: NDArray[np.int64]
     product_keys: NDArray[np.int64]
     products: list[Labels]
-    found: Interactions
+    found: InteractionRows
     space_version: str | None
     embeddings: EmbeddingMatrix
 

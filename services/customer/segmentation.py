@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from services.customer.behaviour import behaviour
 from services.customer.clusters import Clusters
 from services.customer.events import Events
-from services.customer.interests import Catalogue, Labels, population_shares
+from services.customer.interests import CatalogueLabels, Labels, population_shares
 from services.customer.rfm import rfm_values
 from services.customer.segments import Rfm
 from services.customer.state import require_format
@@ -43,10 +43,10 @@ class Population:
     customers: NDArray[np.int32]
     events: Events
     n_customers: int
-    catalogue: Catalogue
+    catalogue: CatalogueLabels
 
     @classmethod
-    def of_one(cls, events: Events, catalogue: Catalogue) -> "Population":
+    def of_one(cls, events: Events, catalogue: CatalogueLabels) -> "Population":
         """Return one customer as a population."""
         return cls(np.zeros(len(events), dtype=np.int32), events, 1, catalogue)
 
@@ -94,7 +94,7 @@ class SegmentModel:
             _add(found, self.clusters.names, codes, learned.confidence)
         return found
 
-    def segments_of(self, events: Events, catalogue: Catalogue, now: int) -> list[Membership]:
+    def segments_of(self, events: Events, catalogue: CatalogueLabels, now: int) -> list[Membership]:
         """Return the segments of one customer, most confident first."""
         by_name = {segment.name: segment for segment in self.segments()}
         (found,) = self.memberships(Population.of_one(events, catalogue), now)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from services.feedback import metrics, weights
 from services.feedback.attribution import Windows
 from services.feedback.metrics import Performance
-from services.feedback.projection import project
+from services.feedback.response_projection import project
 from shared import periods
 from shared.db import outcomes
 from shared.db import weights as stored_weights

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from services.product.live import LiveEmbeddings, similarities
+from services.product.embedding_cache import EmbeddingCache, similarities
 from services.product.paging import key_of_token, page_token
 from services.product.spaces import SpaceCache, active_version, features_of
 from shared import periods
@@ -38,7 +38,7 @@ class PageQuery:
 
 
 @dataclass(frozen=True)
-class Page:
+class ProductPage:
     """Products, and the token of the next page; empty on the last."""
 
     products: list[Product]
@@ -59,7 +59,7 @@ class ProductAgent:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._database = database
         self._spaces = SpaceCache(database)
-        self._live = LiveEmbeddings()
+        self._live = EmbeddingCache()
         self._refreshing = SingleJob(REFRESH_JOB, settings)
 
     def upsert(self, new: Sequence[NewProduct]) -> Upserted:
@@ -84,7 +84,7 @@ class ProductAgent:
         with self._database.read() as connection:
             return _known(connection, product_id)
 
-    def page(self, query: PageQuery) -> Page:
+    def page(self, query: PageQuery) -> ProductPage:
         """Return a page of the catalogue in a stable order. Raises InvalidArgument for a bad token."""
         filters = (query.category, query.name_contains)
         after_key = key_of_token(query.token, *filters)
@@ -97,7 +97,7 @@ class ProductAgent:
                 name_contains=query.name_contains,
             )
         page, more = found[: query.size], len(found) > query.size
-        return Page(page, page_token(page[-1].key, *filters) if more else "")
+        return ProductPage(page, page_token(page[-1].key, *filters) if more else "")
 
     def related(self, product_id: str, relation: Relation, limit: int) -> list[RelatedProduct]:
         """Return products related to a product that can be bought, strongest first. Raises NotFound.

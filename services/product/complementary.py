@@ -6,8 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from services.product.blocks import Csr
-from services.product.top import Entries, best_per_row, stacked
+from services.product.feature_encoders import Csr
+from services.product.topk import Entries, best_per_row, stacked
 
 FloatArray = NDArray[np.float64]
 

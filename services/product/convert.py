@@ -9,7 +9,7 @@ from quintet.product.v1 import product_service_pb2 as pb
 from quintet.type.v1 import job_pb2, product_pb2
 from quintet.type.v1.money_pb2 import Money
 
-from services.product.agent import Page, PageQuery, RelatedProduct
+from services.product.agent import PageQuery, ProductPage, RelatedProduct
 from shared.db.product_performance import ProductPerformance
 from shared.db.products import NewProduct, Product
 from shared.db.relations import COMPLEMENTARY, SIMILAR, Relation
@@ -112,7 +112,7 @@ def page_query(request: pb.ListProductsRequest) -> PageQuery:
     return PageQuery(size, request.page_token, request.category, request.name_contains)
 
 
-def to_page(page: Page) -> pb.ListProductsResponse:
+def to_page(page: ProductPage) -> pb.ListProductsResponse:
     """Return a page of products."""
     return pb.ListProductsResponse(products=map(to_product, page.products), next_page_token=page.next_token)
 

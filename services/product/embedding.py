@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 
-from services.product.blocks import CategoricalBlock, Csr, FloatArray, NumericBlock, TextBlock
+from services.product.feature_encoders import CategoricalEncoder, Csr, FloatArray, NumericEncoder, TextEncoder
 from services.product.features import ProductFeatures
 
 __all__ = ["BLOCK_WEIGHTS", "EmbeddingSpace", "ProductFeatures", "State"]
@@ -44,9 +44,9 @@ class EmbeddingSpace:
     randomness", 2011, doi:10.1137/090771806
     """
 
-    text: TextBlock
-    categorical: dict[str, CategoricalBlock]
-    numeric: dict[str, NumericBlock]
+    text: TextEncoder
+    categorical: dict[str, CategoricalEncoder]
+    numeric: dict[str, NumericEncoder]
     components: FloatArray
     """Shape (features, dimensions); columns beyond the rank of the population are zero."""
 
@@ -81,9 +81,9 @@ class EmbeddingSpace:
             raise ValueError("products: at least one is needed to fit a space, got none")
         if dimensions < 1:
             raise ValueError(f"dimensions: must be positive, got {dimensions}")
-        text = TextBlock.fit([product.text for product in products], max_terms)
-        categorical = {name: CategoricalBlock.fit(_labels(products, name)) for name in CATEGORICAL}
-        numeric = {name: NumericBlock.fit(_numbers(products, name)) for name in NUMERIC}
+        text = TextEncoder.fit([product.text for product in products], max_terms)
+        categorical = {name: CategoricalEncoder.fit(_labels(products, name)) for name in CATEGORICAL}
+        numeric = {name: NumericEncoder.fit(_numbers(products, name)) for name in NUMERIC}
         features = _features(text, categorical, numeric, products)
         return cls(text, categorical, numeric, _components(features, dimensions, seed))
 
@@ -125,9 +125,11 @@ class EmbeddingSpace:
         if metadata.get("format") != FORMAT:
             raise ValueError(f"format: this version reads {FORMAT}, got {metadata.get('format')!r}")
         values, scales = metadata["values"], metadata["scales"]
-        categorical = {name: CategoricalBlock(tuple(values[name]), arrays[f"{name}.weights"]) for name in CATEGORICAL}
-        numeric = {name: NumericBlock(*scales[name]) for name in NUMERIC}
-        return cls(TextBlock(tuple(metadata["terms"]), arrays["text.idf"]), categorical, numeric, arrays["components"])
+        categorical = {name: CategoricalEncoder(tuple(values[name]), arrays[f"{name}.weights"]) for name in CATEGORICAL}
+        numeric = {name: NumericEncoder(*scales[name]) for name in NUMERIC}
+        return cls(
+            TextEncoder(tuple(metadata["terms"]), arrays["text.idf"]), categorical, numeric, arrays["components"]
+        )
 
 
 def _labels(products: Sequence[ProductFeatures], name: str) -> list[str]:
@@ -142,9 +144,9 @@ def _numbers(products: Sequence[ProductFeatures], name: str) -> NDArray[np.float
 
 
 def _features(
-    text: TextBlock,
-    categorical: dict[str, CategoricalBlock],
-    numeric: dict[str, NumericBlock],
+    text: TextEncoder,
+    categorical: dict[str, CategoricalEncoder],
+    numeric: dict[str, NumericEncoder],
     products: Sequence[ProductFeatures],
 ) -> Csr:
     """Return the weighted blocks side by side, shape (n, features)."""

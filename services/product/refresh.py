@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class CatalogueSnapshot:
     """All products, and the newest change among them."""
 
     products: list[Product]
@@ -88,15 +88,15 @@ def _refresh(database: Database, reporter: ProgressReporter, *, full: bool) -> d
     }
 
 
-def read_catalogue(database: Database) -> Catalogue:
+def read_catalogue(database: Database) -> CatalogueSnapshot:
     """Return all products."""
     with database.read() as connection:
         # Asked first: a product that changes in between is read in its newer state and read again next time.
         newest = products.newest_change(connection)
-        return Catalogue(products.all_products(connection), newest)
+        return CatalogueSnapshot(products.all_products(connection), newest)
 
 
-def usable_space(database: Database, catalogue: Catalogue) -> FittedSpace | None:
+def usable_space(database: Database, catalogue: CatalogueSnapshot) -> FittedSpace | None:
     """Return the active space if it is still to be used; None when one must be fitted."""
     try:
         known = load_space(database)
@@ -109,7 +109,7 @@ def usable_space(database: Database, catalogue: Catalogue) -> FittedSpace | None
     return known if changed <= REFIT_SHARE * known.products else None
 
 
-def fit_and_embed(database: Database, catalogue: Catalogue, reporter: ProgressReporter) -> tuple[str, int]:
+def fit_and_embed(database: Database, catalogue: CatalogueSnapshot, reporter: ProgressReporter) -> tuple[str, int]:
     """Fit a space, embed all products, make it active; return its version and how many products were embedded."""
     reporter.report("embedding: fitting the space", 0.05)
     space = EmbeddingSpace.fit([features_of(product) for product in catalogue.products], DIMENSIONS)
@@ -156,7 +156,7 @@ def _store_vectors(
     product_embeddings.store_embeddings(connection, version, keys, vectors[current])
 
 
-def relate_similar(database: Database, catalogue: Catalogue, version: str, reporter: ProgressReporter) -> int:
+def relate_similar(database: Database, catalogue: CatalogueSnapshot, version: str, reporter: ProgressReporter) -> int:
     """Recompute which products are similar; return how many rows changed."""
     reporter.report("relations: similar", 0.35)
     with database.read() as connection:
@@ -165,7 +165,7 @@ def relate_similar(database: Database, catalogue: Catalogue, version: str, repor
     return _store(database, SIMILAR, table, catalogue, reporter, 0.75)
 
 
-def relate_complementary(database: Database, catalogue: Catalogue, reporter: ProgressReporter) -> int:
+def relate_complementary(database: Database, catalogue: CatalogueSnapshot, reporter: ProgressReporter) -> int:
     """Recompute which products are bought together; return how many rows changed."""
     reporter.report("relations: reading baskets", 0.8)
     with database.read() as connection:
@@ -179,7 +179,7 @@ def _store(
     database: Database,
     relation: relations.Relation,
     table: relations.RelationTable,
-    catalogue: Catalogue,
+    catalogue: CatalogueSnapshot,
     reporter: ProgressReporter,
     progress: float,
 ) -> int:

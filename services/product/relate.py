@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.product.blocks import Csr
 from services.product.complementary import complementary_products
-from services.product.live import SAME_CATEGORY_BONUS
+from services.product.embedding_cache import SAME_CATEGORY_BONUS
+from services.product.feature_encoders import Csr
 from services.product.similar import similar_products
 from shared.db.product_embeddings import EmbeddingMatrix
 from shared.db.products import DISCONTINUED, Product

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from services.product.blocks import Csr, FloatArray
-from services.product.top import Entries, best_per_row, stacked
+from services.product.feature_encoders import Csr, FloatArray
+from services.product.topk import Entries, best_per_row, stacked
 
 GROUPED = 64
 """Number of columns whose maximum is taken together when looking for a row's best."""

@@ -9,20 +9,20 @@ from datetime import UTC, datetime
 
 import structlog
 
-from services.recommendation import ranking
-from services.recommendation.context import Situation, read_situation
-from services.recommendation.explain import explained
-from services.recommendation.keeper import KIND, Keeper, Serving
-from services.recommendation.logbook import Logbook
-from services.recommendation.ranking import Ranked
 from services.recommendation.request import Answer, Explanation, Filters, Pick, Price, Query
-from services.recommendation.rules import allowed_rows, permits
-from services.recommendation.selection import Plan, choose
+from services.recommendation.serving import ranking
+from services.recommendation.serving.explain import explained
+from services.recommendation.serving.model_manager import KIND, ModelManager, ServingState
+from services.recommendation.serving.page_policy import RankingPlan, plan_ranking
+from services.recommendation.serving.ranking import Ranked
+from services.recommendation.serving.recommendation_log import RecommendationLog
+from services.recommendation.serving.request_context import RequestContext, read_request_context
+from services.recommendation.serving.rerank import PageReranker
+from services.recommendation.serving.rules import allowed_rows, permits
+from services.recommendation.serving.weights import LatestWeights
 from services.recommendation.tuning.request import TuningRequest
-from services.recommendation.voice import Voice
-from services.recommendation.weights import LatestWeights
 from shared.config import Settings
-from shared.db import models, shopper
+from shared.db import models, request_reads
 from shared.db.engine import Database, StaleReference
 from shared.db.models import ModelVersion
 from shared.db.products import CatalogueEntry
@@ -31,7 +31,7 @@ from shared.errors import QuintetError, Unavailable
 from shared.jobs import Progress, SingleJob
 from shared.telemetry import FALLBACKS
 
-TRAINING = "services.recommendation.train"
+TRAINING = "services.recommendation.training.train"
 TUNING = "services.recommendation.tuning.job"
 SPARE = 10
 """Candidates beyond the limit, for those that went out of stock a moment ago."""
@@ -59,8 +59,8 @@ class RecommendationAgent:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._database = database
-        self._keeper = Keeper(database)
-        self._logbook = Logbook(database)
+        self._keeper = ModelManager(database)
+        self._logbook = RecommendationLog(database)
         self._weights = LatestWeights()
         self._training = SingleJob(TRAINING, settings)
         self._tuning = SingleJob(TUNING, settings)
@@ -149,16 +149,16 @@ class RecommendationAgent:
 
     def _answer(self, query: Query) -> Answer:
         with self._database.read() as connection:
-            newest_change, weights_version = shopper.latest_changes(connection)
+            newest_change, weights_version = request_reads.latest_changes(connection)
             serving = self._keeper.serving(connection, newest_change)
-            situation = read_situation(connection, query, serving)
+            situation = read_request_context(connection, query, serving)
             weights = self._weights.read(connection, weights_version)
-        plan = choose(query.context.page, weights, situation.evidence, serving.learned.rebuy_rate)
+        plan = plan_ranking(query.context.page, weights, situation.evidence, serving.learned.rebuy_rate)
         ranked = _ranked(serving, situation, plan, query.all_filters)
-        ranked = ranking.stepped_back(
+        ranked = ranking.demote(
             ranked, serving.catalogue, plan.purpose, situation.just_bought, situation.views.whole.present
         )
-        rows = ranking.shortlist(ranked, serving.catalogue, plan.purpose, query.limit, SPARE)
+        rows = ranking.diversify(ranked, serving.catalogue, plan.purpose, query.limit, SPARE)
         chosen = self._chosen(rows.tolist(), serving, situation, ranked, query)
         strategy = plan.strategy if serving.bundle else COLD_START
         now = datetime.now(UTC)
@@ -167,17 +167,17 @@ class RecommendationAgent:
         return Answer(picks, serving.version, strategy, self._fallbacks(serving, ranked), now)
 
     def _chosen(
-        self, rows: Sequence[int], serving: Serving, situation: Situation, ranked: Ranked, query: Query
+        self, rows: Sequence[int], serving: ServingState, situation: RequestContext, ranked: Ranked, query: Query
     ) -> list[_Chosen]:
         """Read the candidates as they are now and keep the first that may still be shown."""
         filters = query.all_filters
         keys = {int(serving.catalogue.keys[row]): row for row in rows}
         with self._database.read() as connection:
-            fresh = shopper.products_now(connection, keys)
+            fresh = request_reads.products_now(connection, keys)
         shown = [key for key in keys if key in fresh and permits(fresh[key], filters)][: query.limit]
         return [_explained(keys[key], fresh[key], serving, situation, ranked) for key in shown]
 
-    def _fallbacks(self, serving: Serving, ranked: Ranked) -> tuple[str, ...]:
+    def _fallbacks(self, serving: ServingState, ranked: Ranked) -> tuple[str, ...]:
         taken = [] if serving.bundle else ["no_model"]
         if self._keeper.broken not in ("", serving.version):
             taken.append("model_load_failed")
@@ -189,24 +189,26 @@ class RecommendationAgent:
         return tuple(taken)
 
 
-def _ranked(serving: Serving, situation: Situation, plan: Plan, filters: Filters) -> Ranked:
+def _ranked(serving: ServingState, situation: RequestContext, plan: RankingPlan, filters: Filters) -> Ranked:
     allowed = allowed_rows(serving.catalogue, filters, situation.excluded(plan.purpose.bought))
     if plan.purpose.bought:
         never = allowed.copy()
         never[situation.bought] = False
         allowed &= ~never
-    voice = Voice.of(serving.learned, plan.purpose.context, plan.hybrid)
+    voice = PageReranker.of(serving.learned, plan.purpose.context, plan.hybrid)
     return ranking.rank(serving.scorers, plan.weights, situation.views, allowed, voice)
 
 
-def _explained(row: int, product: CatalogueEntry, serving: Serving, situation: Situation, ranked: Ranked) -> _Chosen:
+def _explained(
+    row: int, product: CatalogueEntry, serving: ServingState, situation: RequestContext, ranked: Ranked
+) -> _Chosen:
     reason = ranking.explain(ranked, serving.scorers, situation.views, row)
     explanation = explained(reason, serving.catalogue, serving.groups, situation.views.search, row)
     return _Chosen(row, product, float(ranked.fused.scores[row]), ranked.fused.contributions(row), explanation)
 
 
 def _log_rows(
-    chosen: Sequence[_Chosen], situation: Situation, query: Query, strategy: str, version: str, now: datetime
+    chosen: Sequence[_Chosen], situation: RequestContext, query: Query, strategy: str, version: str, now: datetime
 ) -> list[NewRecommendation]:
     request_id = uuid.uuid4().hex
     return [

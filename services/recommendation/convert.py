@@ -20,10 +20,10 @@ from services.recommendation.request import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
     Answer,
-    Context,
     Explanation,
     Filters,
     Page,
+    PageContext,
     Pick,
     Price,
     Query,
@@ -53,9 +53,9 @@ def to_query(request: pb.RecommendRequest) -> Query:
     )
 
 
-def to_context(context: RecommendationContext) -> Context:
+def to_context(context: RecommendationContext) -> PageContext:
     """Return a checked context."""
-    return Context(
+    return PageContext(
         page=Page(PageType.Name(context.page_type or PageType.PAGE_TYPE_HOME).removeprefix("PAGE_TYPE_")),
         product_id=context.product_id,
         category=context.category,

@@ -22,7 +22,7 @@ class Page(StrEnum):
 
 
 @dataclass(frozen=True)
-class Context:
+class PageContext:
     """Where and why recommendations are asked for; ids are the platform's. Empty means: what the events left."""
 
     page: Page = Page.HOME
@@ -60,7 +60,7 @@ class Query:
 
     customer_id: str = ""
     visitor_id: str = ""
-    context: Context = Context()
+    context: PageContext = PageContext()
     limit: int = DEFAULT_LIMIT
     filters: Filters = Filters()
 

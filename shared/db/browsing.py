@@ -5,7 +5,7 @@ from typing import Any
 
 from quintet.type.v1.event_pb2 import Event, PageType
 
-from shared.db.acts import Act
+from shared.db.identified_events import IdentifiedEvent
 
 LONGEST_VALUE = 500
 
@@ -15,7 +15,7 @@ def viewed_product(event: Event, kind: str) -> str:
     return str(getattr(event, kind).product_id) if kind in ("product_view", "page_view") else ""
 
 
-def view_row(act: Act, product_key: int) -> dict[str, Any]:
+def view_row(act: IdentifiedEvent, product_key: int) -> dict[str, Any]:
     """Return the row of `browsing_history` for a product view, or for a page view of a product's page."""
     view = act.event.product_view
     actions = {"scrolls": view.scrolls, "clicks": view.clicks} if act.kind == "product_view" else {}
@@ -29,7 +29,7 @@ def view_row(act: Act, product_key: int) -> dict[str, Any]:
     }
 
 
-def page_row(act: Act) -> dict[str, Any] | None:
+def page_row(act: IdentifiedEvent) -> dict[str, Any] | None:
     """Return the row of `page_events`; None for events that are not about a page, or about a product's."""
     describe = _PAGES.get(act.kind)
     if describe is None or viewed_product(act.event, act.kind):

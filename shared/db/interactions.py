@@ -46,8 +46,8 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class Interactions:
-    """Interactions with products, as parallel arrays.
+class InteractionRows:
+    """InteractionRows with products, as parallel arrays.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class History:
 
     Attributes
     ----------
-    interactions : Interactions
+    interactions : InteractionRows
         Oldest first.
     cart : ndarray of shape (n_cart,), int64
         Keys of the products in the cart now, in the order they were first put in.
@@ -104,7 +104,7 @@ class History:
         Key of the session with the latest event of any kind; 0 without any.
     """
 
-    interactions: Interactions
+    interactions: InteractionRows
     cart: Longs
     latest_session: int
 
@@ -146,12 +146,12 @@ def find_session(connection: Connection, customer_key: int, external_id: str) ->
     return connection.execute(query).scalar_one_or_none()
 
 
-def all_interactions(connection: Connection) -> Interactions:
+def all_interactions(connection: Connection) -> InteractionRows:
     """Return every interaction of everybody, by customer and then oldest first."""
     return _in_order([piece for query, _ in _KINDS for piece in _pieces(connection, query)])
 
 
-def interactions_of(connection: Connection, customer_keys: Collection[int]) -> Interactions:
+def interactions_of(connection: Connection, customer_keys: Collection[int]) -> InteractionRows:
     """Return every interaction of some customers, by customer and then oldest first."""
     return _in_order(
         [
@@ -241,12 +241,12 @@ def _columns(rows: Sequence[Row[Any]]) -> list[NDArray[Any]]:
     return [np.fromiter(column, dtype, len(rows)) for column, dtype in zip(columns, _TYPES, strict=True)]
 
 
-def _in_order(pieces: Sequence[list[NDArray[Any]]]) -> Interactions:
+def _in_order(pieces: Sequence[list[NDArray[Any]]]) -> InteractionRows:
     columns = [np.concatenate(column) for column in zip(_columns([]), *pieces, strict=True)]
     return _interactions(columns, np.lexsort((columns[-1], columns[2], columns[TIMES], columns[0])))
 
 
-def _interactions(columns: Sequence[NDArray[Any]], order: NDArray[np.int64]) -> Interactions:
+def _interactions(columns: Sequence[NDArray[Any]], order: NDArray[np.int64]) -> InteractionRows:
     columns = [each[order] for each in columns[:-1]]
     columns[TIMES] //= MICROSECONDS
-    return Interactions(*columns)
+    return InteractionRows(*columns)

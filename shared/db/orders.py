@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from quintet.type.v1.event_pb2 import Purchase
 from sqlalchemy import Connection, case, select
 
-from shared.db.acts import Act
 from shared.db.batches import distinct_batches
+from shared.db.identified_events import IdentifiedEvent
 from shared.db.refunds import round_half_up
 from shared.db.schema import customers, products, purchase_items, purchases
 from shared.events.orders import OrderFacts
@@ -89,7 +89,7 @@ def read_orders(connection: Connection, external_ids: Collection[str]) -> dict[s
     }
 
 
-def add_orders(connection: Connection, acts: Sequence[Act], catalogue: Catalogue) -> int:
+def add_orders(connection: Connection, acts: Sequence[IdentifiedEvent], catalogue: Catalogue) -> int:
     """Store purchases, each new, with their lines; return how many lines were left out for an unknown product."""
     if not acts:
         return 0
@@ -107,7 +107,7 @@ def add_orders(connection: Connection, acts: Sequence[Act], catalogue: Catalogue
     return sum(len(act.event.purchase.items) for act in acts) - len(rows)
 
 
-def _order(act: Act, catalogue: Catalogue) -> tuple[dict[str, Any], list[tuple[int, float, int]]]:
+def _order(act: IdentifiedEvent, catalogue: Catalogue) -> tuple[dict[str, Any], list[tuple[int, float, int]]]:
     purchase = act.event.purchase
     currency = _currency(purchase, catalogue)
     lines = [

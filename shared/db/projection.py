@@ -12,11 +12,11 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, or_
 
 from shared.db import sessions
-from shared.db.acts import Act, Recorded, decode, identify
 from shared.db.browsing import page_row, view_row, viewed_product
 from shared.db.carts import CartRow, Carts
+from shared.db.identified_events import IdentifiedEvent, Recorded, decode, identify
 from shared.db.orders import Catalogue, add_orders, known_orders, read_catalogue
-from shared.db.refunds import read_orders, save_orders
+from shared.db.refunds import read_refundable_orders, save_orders
 from shared.db.schema import browsing_history, customers, page_events
 from shared.events.references import named_products
 
@@ -50,7 +50,7 @@ def project(connection: Connection, recorded: Sequence[Recorded]) -> Projected:
 
 
 class _Batch:
-    def __init__(self, connection: Connection, acts: Sequence[Act], skipped: Counter[str]) -> None:
+    def __init__(self, connection: Connection, acts: Sequence[IdentifiedEvent], skipped: Counter[str]) -> None:
         self._connection = connection
         self._acts = acts
         self._skipped = skipped
@@ -64,7 +64,7 @@ class _Batch:
         self._write_refunds()
         _move_last_active(self._connection, self._acts)
 
-    def _of(self, *kinds: str) -> list[Act]:
+    def _of(self, *kinds: str) -> list[IdentifiedEvent]:
         return [act for act in self._acts if act.kind in kinds]
 
     def _product(self, external_id: str) -> int | None:
@@ -97,7 +97,7 @@ class _Batch:
                 self._change(carts, act)
         carts.save()
 
-    def _change(self, carts: Carts, act: Act) -> None:
+    def _change(self, carts: Carts, act: IdentifiedEvent) -> None:
         for item in getattr(act.event, act.kind).items:
             product_key, quantity = self._product(item.product_id), item.quantity or 1.0
             if product_key is None:
@@ -108,7 +108,7 @@ class _Batch:
             else:
                 carts.remove(act.customer_key, product_key, quantity)
 
-    def _buy(self, carts: Carts, act: Act) -> None:
+    def _buy(self, carts: Carts, act: IdentifiedEvent) -> None:
         if not carts.has_any(act.customer_key):
             return
         for line in act.event.purchase.items:
@@ -124,7 +124,7 @@ class _Batch:
 
     def _write_refunds(self) -> None:
         refunds = self._of("refund")
-        orders = read_orders(self._connection, {act.event.refund.purchase_id for act in refunds})
+        orders = read_refundable_orders(self._connection, {act.event.refund.purchase_id for act in refunds})
         for act in refunds:
             order = orders.get(act.event.refund.purchase_id)
             if order is None:
@@ -134,13 +134,13 @@ class _Batch:
             self.touched.add(order.customer_key)
         save_orders(self._connection, orders.values())
 
-    def _given_back(self, act: Act) -> list[tuple[int, float]] | None:
+    def _given_back(self, act: IdentifiedEvent) -> list[tuple[int, float]] | None:
         if not act.event.refund.items:
             return None
         items = [(self._product(item.product_id), item.quantity or 1.0) for item in act.event.refund.items]
         return [(key, quantity) for key, quantity in items if key is not None]
 
-    def _paid_back(self, act: Act, currency: str) -> int | None:
+    def _paid_back(self, act: IdentifiedEvent, currency: str) -> int | None:
         if not act.event.refund.HasField("amount"):
             return None
         if act.event.refund.amount.currency_code != currency:
@@ -149,11 +149,13 @@ class _Batch:
         return int(act.event.refund.amount.amount_minor)
 
 
-def _catalogue(connection: Connection, acts: Sequence[Act]) -> Catalogue:
+def _catalogue(connection: Connection, acts: Sequence[IdentifiedEvent]) -> Catalogue:
     return read_catalogue(connection, {name for act in acts for name, _ in named_products(act.event)})
 
 
-def _without_repeated(connection: Connection, acts: Sequence[Act], skipped: Counter[str]) -> list[Act]:
+def _without_repeated(
+    connection: Connection, acts: Sequence[IdentifiedEvent], skipped: Counter[str]
+) -> list[IdentifiedEvent]:
     """Leave out purchases that are recorded already, under another event id."""
     seen = known_orders(connection, {act.event.purchase.purchase_id for act in acts if act.kind == "purchase"})
     kept = []
@@ -167,19 +169,19 @@ def _without_repeated(connection: Connection, acts: Sequence[Act], skipped: Coun
     return kept
 
 
-def _with_sessions(connection: Connection, acts: Sequence[Act]) -> list[Act]:
+def _with_sessions(connection: Connection, acts: Sequence[IdentifiedEvent]) -> list[IdentifiedEvent]:
     visiting = [act for act in acts if act.kind not in WITHOUT_VISIT]
     visits = [
         sessions.Visit(act.customer_key, act.at, sessions.named_by_platform(act.event.session_id)) for act in visiting
     ]
     keys = iter(sessions.assign(connection, visits))
     return [
-        act if act.kind in WITHOUT_VISIT else Act(act.customer_key, act.at, act.kind, act.event, next(keys))
+        act if act.kind in WITHOUT_VISIT else IdentifiedEvent(act.customer_key, act.at, act.kind, act.event, next(keys))
         for act in acts
     ]
 
 
-def _move_last_active(connection: Connection, acts: Sequence[Act]) -> None:
+def _move_last_active(connection: Connection, acts: Sequence[IdentifiedEvent]) -> None:
     """Move `last_active` forward to the latest event of each customer."""
     latest: dict[int, datetime] = {}
     for act in acts:

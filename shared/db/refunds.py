@@ -84,7 +84,7 @@ class Order:
         return taken
 
 
-def read_orders(connection: Connection, external_ids: Collection[str]) -> dict[str, Order]:
+def read_refundable_orders(connection: Connection, external_ids: Collection[str]) -> dict[str, Order]:
     """Return purchases with their lines by the platform's ids; unknown ids are missing."""
     orders: dict[str, Order] = {}
     columns = purchases.c

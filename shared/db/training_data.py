@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from shared.db import customers, interactions, models, product_embeddings, products, relations
 from shared.db.customers import Groups
 from shared.db.engine import Database
-from shared.db.interactions import Interactions
+from shared.db.interactions import InteractionRows
 from shared.db.product_embeddings import EmbeddingMatrix
 from shared.db.relations import RelationTable
 
@@ -21,7 +21,7 @@ class TrainingData:
 
     Attributes
     ----------
-    interactions : Interactions
+    interactions : InteractionRows
         Of everybody, by customer and then oldest first.
     product_keys : ndarray of shape (n_products,), int64
         The whole catalogue, ascending.
@@ -37,7 +37,7 @@ class TrainingData:
         Groups of the customers that have interactions, by key.
     """
 
-    interactions: Interactions
+    interactions: InteractionRows
     product_keys: NDArray[np.int64]
     categories: list[str]
     added: NDArray[np.int64]

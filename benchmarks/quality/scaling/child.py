@@ -13,12 +13,12 @@ import numpy as np
 from benchmarks.quality.scaling.world import world
 from services.recommendation.algorithms.base import Algorithm
 from services.recommendation.algorithms.interactions import Interactions, Kind
-from services.recommendation.evaluation.contestants import rankers
-from services.recommendation.evaluation.histories import Histories
-from services.recommendation.evaluation.question import Protocol, Ranker, Task
-from services.recommendation.evaluation.ranking import AlgorithmRanker
+from services.recommendation.evaluation.offline_ranker import OfflineRanker
+from services.recommendation.evaluation.ranker_registry import rankers
 from services.recommendation.evaluation.resources import peak_mb, reset_peak
-from services.recommendation.hybrid.quintet import Quintet
+from services.recommendation.holdout.histories import CustomerHistories
+from services.recommendation.holdout.tasks import Protocol, Ranker, Task
+from services.recommendation.holdout.topk import AlgorithmRanker
 
 SHOPPERS = 256
 ALONE = 50
@@ -35,7 +35,7 @@ def main(name: str, n_products: str, out: str) -> None:
 
 def measured(name: str, data: Interactions) -> dict[str, Any]:
     """Return what one ranker costs in a world: seconds, milliseconds, megabytes."""
-    ranker = Quintet() if name == Quintet.name else rankers([name], threads=2)[0]
+    ranker = OfflineRanker() if name == OfflineRanker.name else rankers([name], threads=2)[0]
     reset_peak()
     world_mb = peak_mb()
     started = time.perf_counter()
@@ -59,7 +59,7 @@ def measured(name: str, data: Interactions) -> dict[str, Any]:
 def _answering(ranker: Ranker, data: Interactions) -> tuple[float, float]:
     """Return milliseconds a shopper, many together and one by one (the median)."""
     chosen = np.random.default_rng(1).choice(data.n_customers, SHOPPERS + ALONE, replace=False)
-    histories = Histories(data, data.now)
+    histories = CustomerHistories(data, data.now)
     shoppers = [histories.shopper(int(customer)) for customer in chosen]
     nothing = np.empty(0, np.int32)
     started = time.perf_counter()
@@ -75,7 +75,7 @@ def _answering(ranker: Ranker, data: Interactions) -> tuple[float, float]:
 
 def _artefact_bytes(ranker: Ranker) -> int:
     """Return the bytes of what was learned, before compression."""
-    if isinstance(ranker, Quintet):
+    if isinstance(ranker, OfflineRanker):
         trees = getattr(ranker.hybrid, "trees", "")  # where there was too little to learn from there are none
         return len(trees) + _bytes_of(ranker.model.algorithms.values())
     return _bytes_of([ranker.algorithm]) if isinstance(ranker, AlgorithmRanker) else 0

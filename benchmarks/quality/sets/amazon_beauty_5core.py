@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.quality.sets.dataset import Dataset, Evaluation, Split, Table, events, require
 from benchmarks.quality.sets.lines import flat, read_lines
-from services.recommendation.evaluation.question import Protocol
+from services.recommendation.holdout.tasks import Protocol
 
 
 def read(folder: Path) -> Split:

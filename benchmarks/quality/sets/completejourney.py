@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.quality.sets.dataset import Dataset, Evaluation, MissingData, Split, Table, events
-from services.recommendation.evaluation.question import Protocol
+from services.recommendation.holdout.tasks import Protocol
 
 CUTOFF = np.datetime64("2017-12-01")
 

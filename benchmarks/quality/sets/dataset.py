@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.recommendation.evaluation.metrics import RecallOver
-from services.recommendation.evaluation.question import Protocol
+from services.recommendation.holdout.metrics import RecallOver
+from services.recommendation.holdout.tasks import Protocol
 
 Table = Any
 """A `pyarrow.Table`, which has no type hints."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks.quality.sets.dataset import Dataset, Evaluation, Split, events, require
 from benchmarks.quality.sets.lines import flat, read_lines, shuffled
-from services.recommendation.evaluation.question import Protocol
+from services.recommendation.holdout.tasks import Protocol
 
 
 def read(folder: Path) -> Split:

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.quality.sets.dataset import Dataset, Evaluation, Split, Table, events, require
-from services.recommendation.evaluation.question import Protocol
+from services.recommendation.holdout.tasks import Protocol
 
 CUTOFF = np.datetime64("2011-11-09")
 """A month before the last day."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.quality.sets.dataset import Dataset, Evaluation, Split, Table, events, require
 from benchmarks.quality.sets.lines import read_lines
-from services.recommendation.evaluation.question import Protocol
+from services.recommendation.holdout.tasks import Protocol
 
 SHORTEST_SESSION = 2
 """Items of a session known before its first question."""

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.csv as csv
 
 from benchmarks.quality.sets.dataset import Dataset, Evaluation, Split, Table, events, require
-from services.recommendation.evaluation.question import Protocol
+from services.recommendation.holdout.tasks import Protocol
 
 
 def read(folder: Path) -> Split:

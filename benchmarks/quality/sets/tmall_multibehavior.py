@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from benchmarks.quality.sets.dataset import Dataset, Evaluation, Split, events, require
 from benchmarks.quality.sets.lines import Lists, flat, read_lines, shuffled
-from services.recommendation.evaluation.question import Protocol
+from services.recommendation.holdout.tasks import Protocol
 
 BEHAVIOURS = {"view": "view", "cart": "cart", "buy": "purchase"}
 """The files' words with ours, weakest first: their order in train, as no file has times."""

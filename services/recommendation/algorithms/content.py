@@ -10,11 +10,11 @@ from services.recommendation.algorithms.arrays import FloatArray, Rows
 from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper, Space
 from services.recommendation.algorithms.checks import require_positive
 from services.recommendation.algorithms.reasons import strongest
-from services.recommendation.algorithms.taste import Tasting
+from services.recommendation.algorithms.user_profile import UserProfileMixin
 
 
 @dataclass(eq=False)
-class Content(Tasting):
+class Content(UserProfileMixin):
     """Cosine between the shopper's profile and each product; the profile is a weighted sum of product embeddings.
 
     Shopper and products live in one space, so a product added a moment ago is scored like any other as soon as it has

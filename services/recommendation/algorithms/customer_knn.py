@@ -11,7 +11,7 @@ from services.recommendation.algorithms.base import Interactions, Reason, Shoppe
 from services.recommendation.algorithms.checks import require_positive
 from services.recommendation.algorithms.reasons import from_sources, strongest
 from services.recommendation.algorithms.sparse import combine, scaled, stacked, top_k_rows
-from services.recommendation.algorithms.taste import Evidence, Tasting
+from services.recommendation.algorithms.user_profile import UserProfile, UserProfileMixin
 
 ONESELF = 0.999
 """Cosine from which a customer is taken to be the shopper."""
@@ -24,7 +24,7 @@ Neighbours = tuple[Rows, FloatArray]
 
 
 @dataclass(eq=False)
-class CustomerKnn(Tasting):
+class CustomerKnn(UserProfileMixin):
     """Decayed frequencies of the nearest customers (the neighbour part of TIFU-kNN).
 
     Customers are alike by the cosine of log(1 + decayed weight) · log(customers / customers of the product). The
@@ -110,7 +110,7 @@ class CustomerKnn(Tasting):
         likeness.data[likeness.data > ONESELF] = 0.0
         return top_k_rows(likeness, self.neighbours)
 
-    def _profile(self, shopper: Shopper) -> Evidence:
+    def _profile(self, shopper: Shopper) -> UserProfile:
         """Return the shopper's products as a unit vector; zeros where nothing is known."""
         rows, values = self._evidence(shopper)
         weighted = values * self.rarity[rows]

@@ -12,14 +12,14 @@ from services.recommendation.algorithms.base import Interactions, Space
 from services.recommendation.algorithms.checks import require_positive
 from services.recommendation.algorithms.item_to_item import ItemToItem
 from services.recommendation.algorithms.sparse import evened, inverse, ranges, scaled, top_k_product, top_k_rows
-from services.recommendation.algorithms.taste import Tasting
+from services.recommendation.algorithms.user_profile import UserProfileMixin
 
 TOGETHER = 12
 """Products solved at once: enough to share the multiplication, few enough that what they need stays small."""
 
 
 @dataclass(eq=False)
-class Ease(Tasting, ItemToItem):
+class Ease(UserProfileMixin, ItemToItem):
     """Linear item-to-item autoencoder with a zero diagonal, each product solved over its nearest products.
 
     With x_j the preferences of the customers of product j and C its `top_k` neighbours by cosine, the weights from C

@@ -13,11 +13,11 @@ from services.recommendation.algorithms.factors import ROUNDING, right_vectors, 
 from services.recommendation.algorithms.item_to_item import ItemToItem
 from services.recommendation.algorithms.reasons import from_sources, strongest
 from services.recommendation.algorithms.sparse import inverse, scaled, stacked, top_k_product, top_k_rows
-from services.recommendation.algorithms.taste import Evidence, Tasting
+from services.recommendation.algorithms.user_profile import UserProfile, UserProfileMixin
 
 
 @dataclass(eq=False)
-class GraphFilter(Tasting, ItemToItem):
+class GraphFilter(UserProfileMixin, ItemToItem):
     """Graph filtering (GF-CF): one linear step over shared customers plus an ideal low-pass filter.
 
     With X the preferences, R = D_c^−½ X D_p^−½ (D the row and column sums), P = RᵀR with the largest `top_k` entries
@@ -86,7 +86,7 @@ class GraphFilter(Tasting, ItemToItem):
         others = np.where(rows == product, 0.0, parts)
         return from_sources(shopper, strongest(rows, others if (others > 0).any() else parts))
 
-    def _parts(self, shopper: Shopper, product: int) -> Evidence:
+    def _parts(self, shopper: Shopper, product: int) -> UserProfile:
         """Return the shopper's products and what each gives to `product`."""
         rows, values = self._evidence(shopper)
         reach = self.factors[rows] @ self.factors[product] * inverse(self.degree[rows]) * self.degree[product]

@@ -10,11 +10,11 @@ from services.recommendation.algorithms.base import Interactions, Space
 from services.recommendation.algorithms.checks import require_fraction, require_positive
 from services.recommendation.algorithms.item_to_item import ItemToItem
 from services.recommendation.algorithms.sparse import evened, scaled, top_k_product, top_k_rows
-from services.recommendation.algorithms.taste import Tasting
+from services.recommendation.algorithms.user_profile import UserProfileMixin
 
 
 @dataclass(eq=False)
-class ItemKnn(Tasting, ItemToItem):
+class ItemKnn(UserProfileMixin, ItemToItem):
     """Cosine neighbours over all products, customers of long histories counting less, shrunk where support is little.
 
     similarity(i, j) = x_i · x_j / √((‖x_i‖² + shrink)(‖x_j‖² + shrink)), x_i the preferences of the customers of i,

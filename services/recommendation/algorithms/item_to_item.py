@@ -10,7 +10,7 @@ from services.recommendation.algorithms.arrays import Csr, FloatArray
 from services.recommendation.algorithms.base import Algorithm, Reason, Shopper
 from services.recommendation.algorithms.reasons import from_sources, strongest
 from services.recommendation.algorithms.sparse import Contributions, combine, stacked
-from services.recommendation.algorithms.taste import Evidence
+from services.recommendation.algorithms.user_profile import UserProfile
 
 
 @dataclass(eq=False)
@@ -24,7 +24,7 @@ class ItemToItem(Algorithm):
     """Learned: csr_array of shape (n_products, n_products), float32, source to target."""
 
     @abstractmethod
-    def _evidence(self, shopper: Shopper) -> Evidence:
+    def _evidence(self, shopper: Shopper) -> UserProfile:
         """Return the source rows, each once, and their weights."""
 
     def _score(self, shopper: Shopper) -> FloatArray:

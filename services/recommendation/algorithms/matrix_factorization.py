@@ -12,11 +12,11 @@ from services.recommendation.algorithms.checks import require_fraction, require_
 from services.recommendation.algorithms.factors import ROUNDING, right_vectors, without_rounding
 from services.recommendation.algorithms.reasons import strongest
 from services.recommendation.algorithms.sparse import scaled, stacked
-from services.recommendation.algorithms.taste import Tasting
+from services.recommendation.algorithms.user_profile import UserProfileMixin
 
 
 @dataclass(eq=False)
-class MatrixFactorization(Tasting):
+class MatrixFactorization(UserProfileMixin):
     """Truncated singular value decomposition of the preference matrix, popularity damped before.
 
     With columns scaled by popularity^−damping and V the leading right singular vectors, a shopper x scores x V Vᵀ:

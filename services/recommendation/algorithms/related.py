@@ -11,7 +11,7 @@ from services.recommendation.algorithms.checks import require_fraction, require_
 from services.recommendation.algorithms.item_to_item import ItemToItem
 from services.recommendation.algorithms.shopper import last_occurrences
 from services.recommendation.algorithms.sparse import combine
-from services.recommendation.algorithms.taste import Evidence
+from services.recommendation.algorithms.user_profile import UserProfile
 
 
 @dataclass(eq=False)
@@ -45,7 +45,7 @@ class Similar(ItemToItem):
     def _fit(self, data: Interactions) -> None:
         self.neighbours = as_csr(data.similar)
 
-    def _evidence(self, shopper: Shopper) -> Evidence:
+    def _evidence(self, shopper: Shopper) -> UserProfile:
         return faded(shopper.present if len(shopper.present) else shopper.trail, self.fade, self.last)
 
     def _reason_from(self, shopper: Shopper, sources: tuple[int, ...]) -> Reason:
@@ -70,7 +70,7 @@ class Complementary(Similar):
     def _fit(self, data: Interactions) -> None:
         self.neighbours = as_csr(data.complementary)
 
-    def _evidence(self, shopper: Shopper) -> Evidence:
+    def _evidence(self, shopper: Shopper) -> UserProfile:
         rows = shopper.cart if len(shopper.cart) else shopper.last_basket
         if shopper.current is not None:
             rows = np.append(rows, np.int32(shopper.current))
@@ -80,7 +80,7 @@ class Complementary(Similar):
         return Reason(ReasonKind.BOUGHT_TOGETHER, sources)
 
 
-def faded(rows: Rows, fade: float, last: int) -> Evidence:
+def faded(rows: Rows, fade: float, last: int) -> UserProfile:
     """Return the `last` rows, oldest first, with weights fade^age; the latest has age 0 and weight 1."""
     latest = rows[-last:]
     return latest, np.float32(fade) ** np.arange(len(latest) - 1, -1, -1, dtype=np.float32)

@@ -11,7 +11,7 @@ from services.recommendation.algorithms.base import Interactions, Reason, Reason
 from services.recommendation.algorithms.checks import require_fraction, require_not_negative, require_positive
 from services.recommendation.algorithms.item_to_item import ItemToItem
 from services.recommendation.algorithms.sparse import scaled, top_k_product, top_k_rows
-from services.recommendation.algorithms.taste import Evidence
+from services.recommendation.algorithms.user_profile import UserProfile
 
 
 @dataclass(eq=False)
@@ -78,7 +78,7 @@ class Transitions(ItemToItem):
         spread = scaled(baskets, rows=1.0 / sizes)
         return top_k_product(as_csr(baskets[before].T), as_csr(spread[after]), 4 * self.top_k, drop_diagonal=True)
 
-    def _evidence(self, shopper: Shopper) -> Evidence:
+    def _evidence(self, shopper: Shopper) -> UserProfile:
         return shopper.trail[-self.last :], np.float32(self.fade) ** shopper.trail_ages[-self.last :]
 
     def _reason_from(self, shopper: Shopper, sources: tuple[int, ...]) -> Reason:

@@ -18,10 +18,10 @@ from threadpoolctl import threadpool_limits
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Mask, Rows, as_csr
 from services.recommendation.algorithms.interactions import EVENT_WEIGHTS, Kind
 from services.recommendation.algorithms.shopper import Shopper
-from services.recommendation.evaluation.pairs import Pairs
-from services.recommendation.evaluation.protocols import products_of
-from services.recommendation.evaluation.question import Task
-from services.recommendation.evaluation.ranking import BATCH_CELLS, top_k
+from services.recommendation.holdout.pairs import Pairs
+from services.recommendation.holdout.protocols import products_of
+from services.recommendation.holdout.tasks import Task
+from services.recommendation.holdout.topk import BATCH_CELLS, top_k
 
 Scores = NDArray[Any]
 

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from services.recommendation.algorithms.interactions import Kind
-from services.recommendation.evaluation import contestants
-from services.recommendation.evaluation.database import of_database
-from services.recommendation.evaluation.files import Dialect, read_events
+from services.recommendation.evaluation import ranker_registry
+from services.recommendation.evaluation.io.database import split_database
+from services.recommendation.evaluation.io.files import ColumnNames, read_events
+from services.recommendation.evaluation.io.train_test_split import TrainTestSplit, split_files
 from services.recommendation.evaluation.plot import plot, require_matplotlib
-from services.recommendation.evaluation.question import Protocol
 from services.recommendation.evaluation.report import Report
-from services.recommendation.evaluation.run import Plan, evaluate
-from services.recommendation.evaluation.worlds import World, of_files
+from services.recommendation.evaluation.run import EvaluationPlan, evaluate
+from services.recommendation.holdout.tasks import Protocol
 from shared.config import Settings
 from shared.db.engine import Database
 from shared.db.tuning import Tuned, all_tuned
@@ -71,7 +71,7 @@ class Request:
     dataset : str
         What the report calls the data; empty for its folder, file or database.
     exclude_seen, k, recall_over, bootstrap, seed, limit_questions, shortest_session
-        As in `Plan`.
+        As in `EvaluationPlan`.
     """
 
     out: str
@@ -103,9 +103,9 @@ class Request:
         said = json.loads(text)
         return cls(**{field.name: _frozen(said[field.name]) for field in fields(cls) if field.name in said})
 
-    def plan(self, threads: int) -> Plan:
+    def plan(self, threads: int) -> EvaluationPlan:
         """Return what is asked. Raises InvalidArgument naming the option."""
-        return Plan(
+        return EvaluationPlan(
             dataset=self.dataset or self._name(),
             protocol=_choice("protocol", self.protocol, Protocol),
             ks=self.k,
@@ -119,7 +119,7 @@ class Request:
             threads=threads,
         )
 
-    def dialect(self) -> Dialect:
+    def dialect(self) -> ColumnNames:
         """Return how the files say things. Raises InvalidArgument naming the option."""
         for name, value, words in (
             ("negative_quantity", self.negative_quantity, NEGATIVES),
@@ -127,7 +127,7 @@ class Request:
         ):
             if value not in words:
                 raise InvalidArgument.of(name, value, f"must be one of {', '.join(words)}")
-        return Dialect(
+        return ColumnNames(
             self.columns,
             self.event_types,
             returns=self.negative_quantity == "refund",
@@ -136,9 +136,9 @@ class Request:
 
     def names(self) -> list[str]:
         """Return the names of those that take part. Raises InvalidArgument for an unknown one."""
-        chosen = list(self.algorithms or contestants.default_names())
-        contestants.require_known(chosen)
-        return list(dict.fromkeys([*chosen, *(contestants.names() if self.all_algorithms else [])]))
+        chosen = list(self.algorithms or ranker_registry.default_names())
+        ranker_registry.require_known(chosen)
+        return list(dict.fromkeys([*chosen, *(ranker_registry.names() if self.all_algorithms else [])]))
 
     def moment(self) -> int | None:
         """Return the cutoff in Unix seconds. Raises InvalidArgument when it is no time."""
@@ -173,7 +173,7 @@ def run(request: Request, settings: Settings, reporter: ProgressReporter) -> dic
     """
     plan, names, moment = request.plan(settings.train_threads), request.names(), request.moment()
     request.dialect()
-    missing = contestants.missing(names)
+    missing = ranker_registry.missing(names)
     there = [name for name in names if name not in missing]
     if not there:
         raise FailedPrecondition("; ".join(f"{name}: {why}" for name, why in missing.items()))
@@ -182,7 +182,7 @@ def run(request: Request, settings: Settings, reporter: ProgressReporter) -> dic
     world = _world(request, settings, moment, by_session=plan.protocol is Protocol.SESSION)
     tuned = _tuned(settings) if request.tuned else {}
     params = {name: each.params for name, each in tuned.items()}
-    rankers = contestants.rankers(there, seed=plan.seed, threads=plan.threads, params=params)
+    rankers = ranker_registry.rankers(there, seed=plan.seed, threads=plan.threads, params=params)
     report = evaluate(world, plan, rankers, lambda stage, done: reporter.report(stage, READING + (1 - READING) * done))
     made = datetime.now(UTC).isoformat(timespec="seconds")
     report.settings |= {"skipped": missing, "made": made, "tuned": params}
@@ -190,17 +190,17 @@ def run(request: Request, settings: Settings, reporter: ProgressReporter) -> dic
     return _written(report, request)
 
 
-def _world(request: Request, settings: Settings, moment: int | None, *, by_session: bool) -> World:
+def _world(request: Request, settings: Settings, moment: int | None, *, by_session: bool) -> TrainTestSplit:
     if bool(request.train) != bool(request.test):
         raise InvalidArgument("train, test: give both files, or neither for the database")
     if request.train:
         if _same(request.train, request.test):
             raise InvalidArgument.of("test", request.test, "is the file of train as well")
         train, test = (read_events(Path(path), request.dialect()) for path in (request.train, request.test))
-        return of_files(train, test, by_session=by_session, cutoff=moment)
+        return split_files(train, test, by_session=by_session, cutoff=moment)
     database = Database(settings.database_url)
     try:
-        return of_database(database, by_session=by_session, cutoff=moment)
+        return split_database(database, by_session=by_session, cutoff=moment)
     finally:
         database.close()
 
@@ -222,7 +222,7 @@ def _tuned(settings: Settings) -> dict[str, Tuned]:
     return found
 
 
-def _foresight(tuned: Mapping[str, Tuned], world: World) -> list[str]:
+def _foresight(tuned: Mapping[str, Tuned], world: TrainTestSplit) -> list[str]:
     """Return a warning where tuning looked at what is asked for now."""
     names = [name for name, each in tuned.items() if each.tuned_at.timestamp() > world.cutoff]
     if not names:

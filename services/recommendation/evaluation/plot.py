@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from services.recommendation.evaluation.contestants import BASELINES
+from services.recommendation.evaluation.ranker_registry import BASELINES
 from shared.errors import FailedPrecondition, InvalidArgument
 
 METRICS = ("recall", "ndcg", "hit_rate", "mrr", "map")

@@ -7,8 +7,8 @@ import numpy as np
 
 from services.recommendation.algorithms.arrays import Longs, Mask
 from services.recommendation.algorithms.interactions import Interactions
-from services.recommendation.evaluation.metrics import Values
-from services.recommendation.evaluation.pairs import Pairs
+from services.recommendation.holdout.metrics import Values
+from services.recommendation.holdout.pairs import Pairs
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.recommendation.evaluation.intervals import Interval
-from services.recommendation.evaluation.question import Protocol
+from services.recommendation.holdout.intervals import Interval
+from services.recommendation.holdout.tasks import Protocol
 
 DIGITS = 6
 

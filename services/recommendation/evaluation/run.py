@@ -11,16 +11,16 @@ from threadpoolctl import threadpool_limits
 
 from services.recommendation.algorithms.arrays import Longs, Rows
 from services.recommendation.algorithms.interactions import Kind
-from services.recommendation.evaluation import beyond
-from services.recommendation.evaluation.intervals import RESAMPLES, Interval, clusters_of, intervals
-from services.recommendation.evaluation.metrics import RecallOver, Values, measure
-from services.recommendation.evaluation.protocols import excludes_seen, most_frequent_kind, questions, strongest_kind
-from services.recommendation.evaluation.question import Protocol, Question, Ranker, Reporting, Task, Told
+from services.recommendation.evaluation import beyond_accuracy
+from services.recommendation.evaluation.coverage_report import CoverageReport
+from services.recommendation.evaluation.io.train_test_split import TrainTestSplit
 from services.recommendation.evaluation.report import Cost, Findings, Report
 from services.recommendation.evaluation.resources import peak_mb, reset_peak
 from services.recommendation.evaluation.slices import Slice, cold_items, cold_users, never_seen
-from services.recommendation.evaluation.turnout import Turnout
-from services.recommendation.evaluation.worlds import World
+from services.recommendation.holdout.intervals import RESAMPLES, Interval, clusters_of, intervals
+from services.recommendation.holdout.metrics import RecallOver, Values, measure
+from services.recommendation.holdout.protocols import eval_cases, excludes_seen, most_frequent_kind, strongest_kind
+from services.recommendation.holdout.tasks import EvalCase, ProgressCallback, Protocol, Ranker, Reporting, Task
 from shared.errors import FailedPrecondition, InvalidArgument
 
 DEFAULT_K = 20
@@ -28,7 +28,7 @@ ASKED_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """What is asked and how it is measured.
 
     Parameters
@@ -93,7 +93,7 @@ class Plan:
         """Whether events of all kinds are answers."""
         return self.protocol is Protocol.SESSION and self.target is None
 
-    def settled(self, world: World) -> tuple[Protocol, Kind, bool]:
+    def settled(self, world: TrainTestSplit) -> tuple[Protocol, Kind, bool]:
         """Return the protocol's name in reports, the target and whether seen products are left out.
 
         The target of sessions in which all kinds count is the most frequent one.
@@ -108,14 +108,16 @@ class Plan:
         return self.protocol, target, exclude
 
 
-def evaluate(world: World, plan: Plan, rankers: Iterable[Ranker], progress: Told) -> Report:
+def evaluate(
+    world: TrainTestSplit, plan: EvaluationPlan, rankers: Iterable[Ranker], progress: ProgressCallback
+) -> Report:
     """Fit, ask and measure rankers one after the other.
 
     Parameters
     ----------
-    world : World
+    world : TrainTestSplit
         What is known, and what came after.
-    plan : Plan
+    plan : EvaluationPlan
         What is asked and how it is measured.
     rankers : iterable of Ranker
         Unfitted.
@@ -130,8 +132,8 @@ def evaluate(world: World, plan: Plan, rankers: Iterable[Ranker], progress: Told
     protocol, target, exclude = plan.settled(world)
     task = Task(world.train, protocol, target, world.timed, exclude, plan.every_kind)
     progress("asking", 0.0)
-    turnout = Turnout.of(task, world.test, plan.shortest_session)
-    asked = questions(
+    turnout = CoverageReport.of(task, world.test, plan.shortest_session)
+    asked = eval_cases(
         protocol,
         world.train,
         world.test,
@@ -145,7 +147,7 @@ def evaluate(world: World, plan: Plan, rankers: Iterable[Ranker], progress: Told
     )
     if not asked:
         raise FailedPrecondition(f"there is nobody to ask by {protocol} for {_answer(task)}: {turnout.sentence()}")
-    exam = Exam(task, asked, plan)
+    exam = EvaluationSet(task, asked, plan)
     report = Report(plan.dataset, protocol, settings=_settings(world, plan, task, asked, turnout))
     waiting = list(rankers)[::-1]
     total = len(waiting)
@@ -158,10 +160,10 @@ def evaluate(world: World, plan: Plan, rankers: Iterable[Ranker], progress: Told
     return report
 
 
-class Exam:
+class EvaluationSet:
     """The questions and how answers are measured."""
 
-    def __init__(self, task: Task, asked: Sequence[Question], plan: Plan) -> None:
+    def __init__(self, task: Task, asked: Sequence[EvalCase], plan: EvaluationPlan) -> None:
         self.task = task
         self.shoppers = [question.shopper for question in asked]
         self.excluded = [question.excluded for question in asked]
@@ -178,9 +180,9 @@ class Exam:
 
     def _at(self, lists: Rows, k: int) -> list[Findings]:
         values = measure(lists, self._targets, k, recall_over=self._plan.recall_over)
-        values |= beyond.per_list(lists, self._targets, self.task.train, seed=self._plan.seed)
+        values |= beyond_accuracy.per_list(lists, self._targets, self.task.train, seed=self._plan.seed)
         whole = self._intervals(values, self._clusters)
-        for name, value in beyond.overall(lists, self.task.train).items():
+        for name, value in beyond_accuracy.overall(lists, self.task.train).items():
             whole[name] = Interval(value, np.nan, np.nan)
         return [Findings(k, whole), *(self._of_slice(lists, k, each) for each in self._slices if len(each.questions))]
 
@@ -192,7 +194,7 @@ class Exam:
         return intervals(values, clusters, resamples=self._plan.resamples, seed=self._plan.seed)
 
 
-def _examined(ranker: Ranker, exam: Exam, progress: Told) -> tuple[Rows, Cost]:
+def _examined(ranker: Ranker, exam: EvaluationSet, progress: ProgressCallback) -> tuple[Rows, Cost]:
     """Return the ranker's lists and what they cost."""
     reset_peak()
     with threadpool_limits(limits=exam.threads):
@@ -212,7 +214,7 @@ def _examined(ranker: Ranker, exam: Exam, progress: Told) -> tuple[Rows, Cost]:
     return np.concatenate(parts), cost
 
 
-def _part(progress: Told, name: str, number: int, total: int) -> Told:
+def _part(progress: ProgressCallback, name: str, number: int, total: int) -> ProgressCallback:
     return lambda stage, fraction: progress(f"{name}: {stage}", (number + fraction) / total)
 
 
@@ -220,7 +222,9 @@ def _answer(task: Task) -> str:
     return "any event" if task.every_kind else f"a {task.target.name.lower()}"
 
 
-def _settings(world: World, plan: Plan, task: Task, asked: Sequence[Question], turnout: Turnout) -> dict[str, Any]:
+def _settings(
+    world: TrainTestSplit, plan: EvaluationPlan, task: Task, asked: Sequence[EvalCase], turnout: CoverageReport
+) -> dict[str, Any]:
     return {
         "target": "any" if task.every_kind else task.target.name.lower(),
         "exclude_seen": task.exclude_seen,

@@ -7,9 +7,9 @@ import numpy as np
 
 from services.recommendation.algorithms.arrays import Longs, Rows
 from services.recommendation.algorithms.interactions import Interactions, Kind
-from services.recommendation.evaluation.pairs import Pairs
-from services.recommendation.evaluation.protocols import customers_of, products_of
-from services.recommendation.evaluation.question import Question
+from services.recommendation.holdout.pairs import Pairs
+from services.recommendation.holdout.protocols import customers_of, products_of
+from services.recommendation.holdout.tasks import EvalCase
 
 FEW_EVENTS = 5
 """A customer or product with fewer events in train is cold."""
@@ -41,7 +41,7 @@ class Slice:
     targets: list[Rows]
 
 
-def cold_users(questions: list[Question], train: Interactions, fewer_than: int = FEW_EVENTS) -> Slice:
+def cold_users(questions: list[EvalCase], train: Interactions, fewer_than: int = FEW_EVENTS) -> Slice:
     """Return the questions of customers with fewer than `fewer_than` events in train, unknown ones included."""
     counts = np.append(customers_of(train), 0)  # the last for customer -1
     customers = np.fromiter((question.customer for question in questions), np.int64, len(questions))
@@ -49,7 +49,7 @@ def cold_users(questions: list[Question], train: Interactions, fewer_than: int =
     return Slice(SliceName.COLD_USER, at, [questions[position].targets for position in at])
 
 
-def cold_items(questions: list[Question], train: Interactions, fewer_than: int = FEW_EVENTS) -> Slice:
+def cold_items(questions: list[EvalCase], train: Interactions, fewer_than: int = FEW_EVENTS) -> Slice:
     """Return the questions with targets of fewer than `fewer_than` events in train, and only those."""
     cold = products_of(train) < fewer_than
     targets = [question.targets[cold[question.targets]] for question in questions]

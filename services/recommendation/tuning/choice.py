@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.recommendation.algorithms.arrays import Longs
-from services.recommendation.evaluation.intervals import RESAMPLES, Interval, resampled
-from services.recommendation.evaluation.metrics import Values
+from services.recommendation.holdout.intervals import RESAMPLES, Interval, resampled
+from services.recommendation.holdout.metrics import Values
 
 LEVEL = 0.95
 

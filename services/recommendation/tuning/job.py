@@ -15,10 +15,10 @@ from threadpoolctl import threadpool_limits
 
 from services.recommendation.algorithms.base import Algorithm
 from services.recommendation.algorithms.registry import CLASSES
-from services.recommendation.tuning.material import Material
 from services.recommendation.tuning.request import TuningRequest
 from services.recommendation.tuning.store import DatabaseStore
-from services.recommendation.tuning.tuner import DEFAULT_TRIALS, Outcome, Progress, Tuner
+from services.recommendation.tuning.tuner import DEFAULT_TRIALS, Progress, Tuner, TuningResult
+from services.recommendation.tuning.tuning_data import TuningData
 from shared.config import Settings
 from shared.db import tuning
 from shared.db.engine import Database
@@ -102,7 +102,7 @@ class _Campaign:
         cut_off = not before.evidence.get("search_finished", True) and before.evidence["trials"] < self._most
         return cut_off or abs(self._events - before.events) >= ENOUGH_CHANGE * before.events
 
-    def outcomes(self, due: Sequence[type[Algorithm]], say: Progress) -> Iterator[tuple[str, Outcome | None]]:
+    def outcomes(self, due: Sequence[type[Algorithm]], say: Progress) -> Iterator[tuple[str, TuningResult | None]]:
         """Tune algorithms, put what is decided on each in force, and yield it."""
         if not due:
             return
@@ -111,19 +111,19 @@ class _Campaign:
         tuner = Tuner(store, self._most)
         left = self._until - time.monotonic()
         for algorithm, outcome in tuner.tune_all(
-            due, Material.of(self._data), say, seconds=left, in_force=self._before
+            due, TuningData.of(self._data), say, seconds=left, in_force=self._before
         ):
             if outcome is not None:
                 self._put_in_force(outcome)
             yield algorithm.name, outcome
 
-    def _put_in_force(self, outcome: Outcome) -> None:
+    def _put_in_force(self, outcome: TuningResult) -> None:
         tuned = Tuned(outcome.algorithm, outcome.params, outcome.evidence, self._events, datetime.now(UTC))
         with self._database.write() as connection:
             tuning.set_tuned(connection, tuned)
 
 
-def _told(outcomes: dict[str, Outcome | None], unchanged: list[str]) -> dict[str, Any]:
+def _told(outcomes: dict[str, TuningResult | None], unchanged: list[str]) -> dict[str, Any]:
     reached = {name: outcome for name, outcome in outcomes.items() if outcome is not None}
     return {
         "algorithms": {

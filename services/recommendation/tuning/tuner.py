@@ -12,10 +12,10 @@ import structlog
 
 from services.recommendation.algorithms.base import Algorithm
 from services.recommendation.tuning.choice import Choice, choose
-from services.recommendation.tuning.material import Material
+from services.recommendation.tuning.objective import FEWEST_CUSTOMERS, PLACES, Objective
 from services.recommendation.tuning.search import Params, coordinate_search
 from services.recommendation.tuning.store import Store
-from services.recommendation.tuning.yardstick import FEWEST_CUSTOMERS, PLACES, Yardstick
+from services.recommendation.tuning.tuning_data import TuningData
 from shared.db.tuning import Trial, Tuned, params_hash
 
 DEFAULT_TRIALS = 20
@@ -29,7 +29,7 @@ Progress: TypeAlias = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TuningResult:
     """What came of tuning an algorithm.
 
     Attributes
@@ -72,18 +72,18 @@ class Tuner:
     def tune_all(
         self,
         algorithms: Sequence[type[Algorithm]],
-        material: Material,
+        material: TuningData,
         say: Progress,
         *,
         seconds: float = math.inf,
         in_force: Mapping[str, Tuned] | None = None,
-    ) -> Iterator[tuple[type[Algorithm], Outcome | None]]:
+    ) -> Iterator[tuple[type[Algorithm], TuningResult | None]]:
         """Tune algorithms one after the other, each in its share of the time that is left.
 
         Yields
         ------
         algorithm : type of Algorithm
-        outcome : Outcome or None
+        outcome : TuningResult or None
             As of `tune`.
         """
         until = self.clock() + seconds
@@ -96,19 +96,19 @@ class Tuner:
     def tune(
         self,
         algorithm: type[Algorithm],
-        yardstick: Yardstick,
+        yardstick: Objective,
         say: Progress,
         *,
         until: float = math.inf,
         in_force: Tuned | None = None,
-    ) -> Outcome | None:
+    ) -> TuningResult | None:
         """Search the parameters of an algorithm.
 
         Parameters
         ----------
         algorithm : type of Algorithm
             Its `space` is searched; parameters outside of it keep their defaults.
-        yardstick : Yardstick
+        yardstick : Objective
             What trials are measured by.
         say : callable
             Told before each trial.
@@ -120,7 +120,7 @@ class Tuner:
 
         Returns
         -------
-        Outcome or None
+        TuningResult or None
             None where there was no time for a trial beside the defaults.
         """
         if yardstick.customers < FEWEST_CUSTOMERS:
@@ -142,7 +142,7 @@ class Tuner:
 class Bench:
     """The trials of one algorithm."""
 
-    def __init__(self, algorithm: type[Algorithm], yardstick: Yardstick, store: Store, clock: Clock) -> None:
+    def __init__(self, algorithm: type[Algorithm], yardstick: Objective, store: Store, clock: Clock) -> None:
         self._algorithm = algorithm
         self._defaults = algorithm().params
         self._yardstick = yardstick
@@ -200,14 +200,14 @@ class Bench:
         best = max(trial.value for trial in self._kept.values())
         return f"{words}, default {self._default.value:.4f}, best {best:.4f}"
 
-    def outcome(self, *, finished: bool) -> Outcome:
+    def outcome(self, *, finished: bool) -> TuningResult:
         """Return what all trials on the same data and questions lead to, whichever search made them.
 
         Those of earlier searches count as well: the interval is that of everything that was looked at.
         """
         trials = self._compared()
         choice = choose(np.stack([trial.gains for trial in trials]).astype(np.float64), self._yardstick.clusters)
-        return Outcome(
+        return TuningResult(
             algorithm=self._algorithm.name,
             params=self._changed(trials[choice.chosen]),
             evidence=self._evidence(trials, choice, finished),
@@ -268,8 +268,8 @@ class Bench:
 
 
 def _by_protocol(
-    algorithms: Sequence[type[Algorithm]], material: Material, say: Progress
-) -> Iterator[tuple[type[Algorithm], Yardstick]]:
+    algorithms: Sequence[type[Algorithm]], material: TuningData, say: Progress
+) -> Iterator[tuple[type[Algorithm], Objective]]:
     """Yield algorithms with what they are measured by, those that are asked the same together."""
     protocols = {algorithm: material.protocol(algorithm.name) for algorithm in algorithms}
     done = 0
@@ -281,13 +281,13 @@ def _by_protocol(
             done += 1
 
 
-def _too_few(algorithm: type[Algorithm], yardstick: Yardstick) -> Outcome:
+def _too_few(algorithm: type[Algorithm], yardstick: Objective) -> TuningResult:
     customers = f"{yardstick.customers} customers could be asked, {FEWEST_CUSTOMERS} are needed"
     evidence = {"decision": f"the defaults stay: only {customers}", **_measured_by(yardstick), "trials": 0}
-    return Outcome(algorithm.name, {}, evidence)
+    return TuningResult(algorithm.name, {}, evidence)
 
 
-def _measured_by(yardstick: Yardstick) -> dict[str, Any]:
+def _measured_by(yardstick: Objective) -> dict[str, Any]:
     return {
         "metric": f"ndcg@{PLACES}",
         "protocol": yardstick.protocol.value,

@@ -8,9 +8,9 @@ from quintet.type.v1.event_pb2 import Event, Purchase, PurchaseLine
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import RecommendationContext, RecommendationFilter
 
+from services.coordinator.event_validation import submit_event
+from services.coordinator.event_writer import EventWriter
 from services.coordinator.fallback import BestSellers
-from services.coordinator.intake import submit_event
-from services.coordinator.journal import Journal
 from shared.db.engine import Database
 from shared.db.recommendations import mark_dismissed, read_recommendations
 from shared.errors import NotFound
@@ -38,7 +38,7 @@ def buy(database: Database, customer: str, *names: str) -> None:
     )
     event = Event(customer_id=customer, purchase=purchase)
     event.event_time.FromDatetime(datetime.now(UTC) - timedelta(days=1))
-    [outcome] = Journal(database).commit([submit_event(event)])
+    [outcome] = EventWriter(database).commit([submit_event(event)])
     assert outcome.error is None
     apply_all(database)
 

@@ -8,7 +8,7 @@ import pytest
 
 from services.coordinator import jobs as jobs_module
 from services.coordinator.jobs import Jobs
-from services.coordinator.schedule import Plan, Schedule
+from services.coordinator.schedule import Schedule, ScheduledJob
 from shared.db import job_runs
 from shared.db.engine import Database
 from shared.db.schema import job_runs as job_rows
@@ -113,14 +113,14 @@ class Starter:
 async def test_the_schedule_starts_what_is_due_once(database: Database) -> None:
     starter, never = Starter(database, "maintenance"), Starter(database, "train_models")
     plans = [
-        Plan("maintenance", timedelta(microseconds=1), starter.start),
-        Plan("train_models", timedelta(0), never.start),
-        Plan("refresh_catalog", timedelta(days=1), never.start),
+        ScheduledJob("maintenance", timedelta(microseconds=1), starter.start),
+        ScheduledJob("train_models", timedelta(0), never.start),
+        ScheduledJob("refresh_catalog", timedelta(days=1), never.start),
     ]
     schedule = Schedule(database, plans)
     assert await schedule.look() == ["maintenance"]
     assert (starter.count, never.count) == (1, 0)
-    later = Schedule(database, [Plan("maintenance", timedelta(hours=1), starter.start)])
+    later = Schedule(database, [ScheduledJob("maintenance", timedelta(hours=1), starter.start)])
     assert await later.look() == []
 
 
@@ -128,7 +128,7 @@ async def test_the_schedule_starts_what_is_due_once(database: Database) -> None:
 async def test_a_job_that_does_not_start_does_not_stop_the_schedule(database: Database, error: Exception) -> None:
     bad, good = Starter(database, "maintenance", error), Starter(database, "train_models")
     plans = [
-        Plan(kind, timedelta(microseconds=1), each.start)
+        ScheduledJob(kind, timedelta(microseconds=1), each.start)
         for kind, each in (("maintenance", bad), ("train_models", good))
     ]
     assert await Schedule(database, plans).look() == ["train_models"]
@@ -137,7 +137,7 @@ async def test_a_job_that_does_not_start_does_not_stop_the_schedule(database: Da
 async def test_the_schedule_looks_by_itself(database: Database) -> None:
     starter = Starter(database, "maintenance")
     schedule = Schedule(
-        database, [Plan("maintenance", timedelta(microseconds=1), starter.start)], look_every_seconds=0.001
+        database, [ScheduledJob("maintenance", timedelta(microseconds=1), starter.start)], look_every_seconds=0.001
     )
     schedule.start()
     async with asyncio.timeout(10):

@@ -10,9 +10,9 @@ from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 from quintet.type.v1.job_pb2 import Job, JobState
 
-from services.coordinator import work
+from services.coordinator import job_steps
 from services.coordinator.agent import Coordinator
-from services.coordinator.agents import Agents
+from services.coordinator.agent_clients import AgentClients
 from services.coordinator.server import build
 from services.feedback import server as feedback
 from services.recommendation import server as recommendation
@@ -56,7 +56,7 @@ class Shop:
             self._servers.append(recommendation.build(settings, agent))
             addresses["recommendation_address"] = f"127.0.0.1:{await self._servers[1].start()}"
         settings = settings.model_copy(update=addresses)
-        self._coordinator = Coordinator(settings, self._database, Agents(settings))
+        self._coordinator = Coordinator(settings, self._database, AgentClients(settings))
         await self._coordinator.start()
         self._servers.append(build(settings, self._coordinator))
         self._channel = open_channel(f"127.0.0.1:{await self._servers[-1].start()}")
@@ -76,7 +76,7 @@ class Shop:
 
     async def by_the_clock(self) -> dict[str, Any]:
         """Optimise as the schedule does."""
-        run = await self._coordinator.start_job(work.OPTIMIZE)
+        run = await self._coordinator.start_job(job_steps.OPTIMIZE)
         return await self._result(Job(job_id=run.job_id))
 
     async def _result(self, job: Job) -> dict[str, Any]:

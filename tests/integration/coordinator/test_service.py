@@ -11,7 +11,7 @@ from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import RecommendationContext, RecommendationFilter
 
 from services.coordinator.agent import Coordinator
-from services.coordinator.agents import Agents
+from services.coordinator.agent_clients import AgentClients
 from services.coordinator.server import build
 from shared.config import Settings
 from shared.db import event_log
@@ -37,7 +37,7 @@ async def stub(sqlite_database: Database) -> AsyncIterator[Any]:
         recommendation_address=NOWHERE,
         feedback_address=NOWHERE,
     )
-    agent = Coordinator(settings, sqlite_database, Agents(settings))
+    agent = Coordinator(settings, sqlite_database, AgentClients(settings))
     await agent.start()
     server = build(settings, agent)
     channel = open_channel(f"127.0.0.1:{await server.start()}")

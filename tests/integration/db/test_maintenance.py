@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from quintet.type.v1.event_pb2 import Event, ProductView
 from sqlalchemy import func, select
 
-from services.coordinator.intake import submit_event
-from services.coordinator.journal import Journal
+from services.coordinator.event_validation import submit_event
+from services.coordinator.event_writer import EventWriter
 from shared.db import maintenance
 from shared.db.engine import Database
 from shared.db.schema import browsing_history
@@ -17,7 +17,7 @@ from tests.support.shop import add_customers, add_products
 def view(database: Database, days_ago: int) -> None:
     event = Event(customer_id="ann", product_view=ProductView(product_id="tea"))
     event.event_time.FromDatetime(datetime.now(UTC) - timedelta(days=days_ago))
-    Journal(database).commit([submit_event(event)])
+    EventWriter(database).commit([submit_event(event)])
 
 
 def test_only_views_older_than_the_retention_go(database: Database, monkeypatch) -> None:  # type: ignore[no-untyped-def]

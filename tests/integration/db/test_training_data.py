@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from shared.db import shopper
+from shared.db import request_reads
 from shared.db.customers import resolve_customers
 from shared.db.engine import Database
 from shared.db.interactions import Kind
@@ -53,8 +53,8 @@ def test_bought_products_are_complete_and_the_customers_own(database: Database) 
     with database.read() as connection:
         keys = product_keys(connection, ["c0", "c1", "c2"])
         customers = resolve_customers(connection, ["ann", "bob"])
-        assert sorted(shopper.bought_products(connection, customers["ann"])) == [keys["c0"], keys["c1"]]
-        assert len(shopper.bought_products(connection, customers["bob"])) == 0
+        assert sorted(request_reads.bought_products(connection, customers["ann"])) == [keys["c0"], keys["c1"]]
+        assert len(request_reads.bought_products(connection, customers["bob"])) == 0
 
 
 def test_the_latest_search_is_that_of_the_session(database: Database) -> None:
@@ -63,5 +63,5 @@ def test_the_latest_search_is_that_of_the_session(database: Database) -> None:
     shop.act(database, shop.searched("ann", "coffee"), shop.searched("ann", "tea"))
     with database.read() as connection:
         key = resolve_customers(connection, ["ann"])["ann"]
-        assert shopper.latest_search(connection, key, 1) == "tea"
-        assert shopper.latest_search(connection, key, 2) == ""
+        assert request_reads.latest_search(connection, key, 1) == "tea"
+        assert request_reads.latest_search(connection, key, 2) == ""

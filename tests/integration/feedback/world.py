@@ -17,7 +17,7 @@ from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType
 from sqlalchemy import Connection, select
 
 from services.feedback.attribution import Windows
-from services.feedback.projection import project
+from services.feedback.response_projection import project
 from shared.db import event_log
 from shared.db.engine import Database
 from shared.db.event_log import NewEvent

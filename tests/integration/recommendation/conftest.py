@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.recommendation.agent import RecommendationAgent
-from services.recommendation.request import Answer, Context, Filters, Page, Query
+from services.recommendation.request import Answer, Filters, Page, PageContext, Query
 from shared.config import Settings
 from shared.db import models
 from shared.db.engine import Database
@@ -25,7 +25,7 @@ class Shop:
 
     def ask(self, customer: str, page: Page = Page.HOME, limit: int = 10, **context: Any) -> Answer:
         """Ask for recommendations without filters."""
-        return self.agent.recommend(Query(customer, context=Context(page, **context), limit=limit))
+        return self.agent.recommend(Query(customer, context=PageContext(page, **context), limit=limit))
 
     def ids(self, customer: str, page: Page = Page.HOME, limit: int = 10, **context: Any) -> list[str]:
         """Return the products recommended."""

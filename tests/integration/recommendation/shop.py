@@ -19,7 +19,7 @@ from quintet.type.v1.event_pb2 import (
     Search,
 )
 
-from services.recommendation.train import run
+from services.recommendation.training.train import run
 from shared.db import event_log, models, product_embeddings, relations
 from shared.db.customers import NewCustomer, resolve_visitors
 from shared.db.customers import upsert as upsert_customers

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
-from services.recommendation.evaluation import contestants, job
-from services.recommendation.evaluation.database import of_database
+from services.recommendation.evaluation import job, ranker_registry
+from services.recommendation.evaluation.io.database import split_database
 from services.recommendation.evaluation.job import Request
 from shared.config import Settings
 from shared.db import tuning
@@ -246,9 +246,11 @@ def test_a_picture_that_fails_does_not_lose_the_report(
 def test_those_that_are_not_installed_are_skipped_and_said(
     files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contestants, "find_spec", lambda name: None)
+    monkeypatch.setattr(ranker_registry, "find_spec", lambda name: None)
     found = run(Request(out=str(tmp_path / "r.json"), train=files[1], test=files[3], bootstrap=0))
-    assert set(found["settings"]["skipped"]) == {name for name in contestants.BASELINES if name.startswith("implicit")}
+    assert set(found["settings"]["skipped"]) == {
+        name for name in ranker_registry.BASELINES if name.startswith("implicit")
+    }
     assert values(found["rows"], "most_popular")
     assert not values(found["rows"], "implicit_als")
     with pytest.raises(FailedPrecondition, match="implicit_als: not installed"):
@@ -266,7 +268,7 @@ def test_every_algorithm_takes_part(untrained: Database, tmp_path: Path) -> None
     settings = Settings(database_url=untrained.url, train_threads=1)
     out, cutoff = str(tmp_path / "r.json"), _days_ago(16)
     found = run(Request(out, cutoff=cutoff, all_algorithms=True, bootstrap=10, k=(5,), exclude_seen=True), settings)
-    assert set(contestants.names()) == {row["algorithm"] for row in found["rows"]}
+    assert set(ranker_registry.names()) == {row["algorithm"] for row in found["rows"]}
     assert {row["dataset"] for row in found["rows"]} == {"database"}
     assert found["settings"]["questions"] == 2 * shop.PEOPLE
     # everybody buys more of their own taste, which collaborative algorithms see and best-sellers do not
@@ -294,7 +296,7 @@ def test_with_what_tuning_chose(untrained: Database, tmp_path: Path) -> None:
 
 def test_the_world_of_a_database(untrained: Database) -> None:
     cutoff = int((datetime.now(UTC) - timedelta(days=16)).timestamp())
-    world = of_database(untrained, by_session=False, cutoff=cutoff)
+    world = split_database(untrained, by_session=False, cutoff=cutoff)
     lines = 4 * 2 * shop.PEOPLE
     assert (len(world.train.customers), len(world.test.customers)) == (lines, lines)
     assert world.train.times.max() < cutoff <= world.test.times.min()
@@ -306,7 +308,7 @@ def test_the_world_of_a_database(untrained: Database) -> None:
 
 
 def test_a_database_is_split_at_its_last_tenth(untrained: Database) -> None:
-    world = of_database(untrained, by_session=True)
+    world = split_database(untrained, by_session=True)
     assert world.cutoff % 86_400 == 0
     assert 0 < len(world.test.customers) < len(world.train.customers) * 2
 
@@ -314,12 +316,12 @@ def test_a_database_is_split_at_its_last_tenth(untrained: Database) -> None:
 @pytest.mark.parametrize("days", [0, 400])
 def test_a_moment_outside_the_data(untrained: Database, days: int) -> None:
     with pytest.raises(InvalidArgument, match="cutoff: must lie within the data"):
-        of_database(untrained, by_session=False, cutoff=int((datetime.now(UTC) - timedelta(days=days)).timestamp()))
+        split_database(untrained, by_session=False, cutoff=int((datetime.now(UTC) - timedelta(days=days)).timestamp()))
 
 
 def test_an_empty_database(sqlite_database: Database) -> None:
     with pytest.raises(FailedPrecondition, match="nothing to evaluate on yet"):
-        of_database(sqlite_database, by_session=False)
+        split_database(sqlite_database, by_session=False)
 
 
 def _days_ago(days: int) -> str:

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from services.recommendation import bundle
 from services.recommendation.algorithms.base import Interactions, Kind
-from services.recommendation.hybrid import learner, training
-from services.recommendation.hybrid.contexts import Context
-from services.recommendation.hybrid.exam import Exam
-from services.recommendation.hybrid.facts import ProductFacts
-from services.recommendation.hybrid.hybrid import Hybrid, opinion_names
-from services.recommendation.hybrid.learned import Learned
+from services.recommendation.models import bundle
 from services.recommendation.request import Page
-from services.recommendation.train import run
+from services.recommendation.reranker.contexts import RerankContext
+from services.recommendation.reranker.item_features import ItemFeatures
+from services.recommendation.reranker.model import Reranker, scorer_names
+from services.recommendation.reranker.reranker_models import RerankerModels
+from services.recommendation.training import boosting, reranker_training
+from services.recommendation.training.holdout_eval import HoldoutEval
+from services.recommendation.training.train import run
 from shared.algorithms import ALGORITHM_NAMES
 from shared.db import models
 from shared.db.engine import Database
@@ -25,7 +25,7 @@ from shared.jobs import ProgressReporter
 from shared.telemetry import FALLBACKS
 from tests.integration.recommendation import shop
 from tests.integration.recommendation.conftest import Shop
-from tests.unit.recommendation.hybrid.grown import grown
+from tests.unit.recommendation.reranker.trees import grown
 
 RunAgent = Callable[[Database], AbstractContextManager[Shop]]
 PAGES: dict[Page, dict[str, Any]] = {
@@ -46,12 +46,12 @@ def install(database: Database, *first: str) -> None:
     loaded = models.load_active(database, "recommender")
     assert loaded is not None
     before = bundle.load(loaded[1])
-    names = dict.fromkeys([*first, *opinion_names(before.model.algorithms)])
-    targets = {context: Kind.VIEW if context is Context.SESSION else Kind.PURCHASE for context in Context}
+    names = dict.fromkeys([*first, *scorer_names(before.model.algorithms)])
+    targets = {context: Kind.VIEW if context is RerankContext.SESSION else Kind.PURCHASE for context in RerankContext}
     hybrids = {context: grown([*names], target) for context, target in targets.items()}
     nothing = Interactions.of(n_customers=0, n_products=before.model.n_products, now=0)
-    facts = {kind: ProductFacts.of(nothing, kind, timed=True) for kind in Kind}
-    model = replace(before.model, learned=Learned(hybrids, facts, rebuy_rate=0.5))
+    facts = {kind: ItemFeatures.of(nothing, kind, timed=True) for kind in Kind}
+    model = replace(before.model, learned=RerankerModels(hybrids, facts, rebuy_rate=0.5))
     payload = bundle.dump(replace(before, model=model))
     models.save_model(database, "recommender", "learned", payload, {})
 
@@ -104,7 +104,7 @@ def test_a_hybrid_that_fails_is_a_counted_fallback(learned_shop: Shop, monkeypat
     def broken(*_: object) -> None:
         raise RuntimeError("broken for the test")
 
-    monkeypatch.setattr(Hybrid, "values", broken)
+    monkeypatch.setattr(Reranker, "values", broken)
     counter = FALLBACKS.labels("recommendation", "algorithm_failed:hybrid")
     before = counter._value.get()
     answer = learned_shop.ask("c-lover-1")
@@ -116,13 +116,13 @@ def test_a_hybrid_that_fails_is_a_counted_fallback(learned_shop: Shop, monkeypat
 def test_what_training_learns_is_what_answers(
     untrained: Database, run_agent: RunAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def hopeless(self: Exam, depth: int) -> dict[str, Any]:
+    def hopeless(self: HoldoutEval, depth: int) -> dict[str, Any]:
         return {name: values * 0.0 for name, values in self.of_algorithms()["popular"].items()}
 
-    monkeypatch.setattr(training, "FEWEST_QUESTIONS", 10)
-    monkeypatch.setattr(training, "FEWEST_EXAMINED", 1)
-    monkeypatch.setattr(learner, "FEWEST_QUESTIONS", 5)
-    monkeypatch.setattr(Exam, "of_fixed_weights", hopeless)
+    monkeypatch.setattr(reranker_training, "FEWEST_QUESTIONS", 10)
+    monkeypatch.setattr(reranker_training, "FEWEST_EXAMINED", 1)
+    monkeypatch.setattr(boosting, "FEWEST_QUESTIONS", 5)
+    monkeypatch.setattr(HoldoutEval, "of_fixed_weights", hopeless)
     visits = [
         shop.bought(f"{taste}-lover-{i}", f"{taste}{(i + 7) % 8}", ago=timedelta(days=1, minutes=i))
         for taste in "ct"

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.recommendation import train as training
 from services.recommendation.algorithms.ease import Ease
 from services.recommendation.algorithms.popular import Popular
-from services.recommendation.keeper import Keeper
-from services.recommendation.logbook import Logbook
-from services.recommendation.model import Model
+from services.recommendation.models.model import Model
 from services.recommendation.request import Page
+from services.recommendation.serving.model_manager import ModelManager
+from services.recommendation.serving.recommendation_log import RecommendationLog
+from services.recommendation.training import train as training
 from shared.algorithms import DEFAULT_WEIGHTS
 from shared.config import Settings
 from shared.db import models
@@ -186,11 +186,11 @@ def test_another_embedding_space_is_taken_in_by_itself(coffee_shop: Shop) -> Non
 def test_errors_in_the_background_are_retried(coffee_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
 
-    def failing(_: Keeper) -> None:
+    def failing(_: ModelManager) -> None:
         calls.append(1)
         raise RuntimeError("broken for the test")
 
-    monkeypatch.setattr(Keeper, "_follow_space", failing)
+    monkeypatch.setattr(ModelManager, "_follow_space", failing)
     wait_until(lambda: len(calls) >= 2)
     assert coffee_shop.ask("c-lover-1").fallbacks == ()
 
@@ -245,15 +245,15 @@ def test_an_algorithm_whose_scores_are_not_finite_is_left_out(
 def test_a_shopper_who_changes_during_the_call_is_looked_up_again(
     coffee_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append, failures = Logbook.append, [1]
+    append, failures = RecommendationLog.append, [1]
 
-    def stale(book: Logbook, rows: Any) -> list[int]:
+    def stale(book: RecommendationLog, rows: Any) -> list[int]:
         if failures:
             failures.pop()
             raise StaleReference("the customer is gone")
         return append(book, rows)
 
-    monkeypatch.setattr(Logbook, "append", stale)
+    monkeypatch.setattr(RecommendationLog, "append", stale)
     assert len(coffee_shop.ids("c-lover-1")) == 10
     failures += [1, 1]
     with pytest.raises(Unavailable, match="try again"):

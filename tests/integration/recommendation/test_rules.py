@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.recommendation.request import Context, Filters, Page, Price, Query
+from services.recommendation.request import Filters, Page, PageContext, Price, Query
 from shared.db.engine import Database
 from shared.db.products import NewProduct, get_products
 from tests.integration.recommendation import shop
@@ -26,13 +26,13 @@ filters = st.builds(
 )
 contexts = st.sampled_from(
     [
-        Context(Page.HOME),
-        Context(Page.PRODUCT, product_id="t3"),
-        Context(Page.CATEGORY, category="Tea"),
-        Context(Page.CART, cart_product_ids=("c6", "a0")),
-        Context(Page.SEARCH, search_query="number 3"),
-        Context(Page.POST_PURCHASE),
-        Context(Page.BUY_AGAIN),
+        PageContext(Page.HOME),
+        PageContext(Page.PRODUCT, product_id="t3"),
+        PageContext(Page.CATEGORY, category="Tea"),
+        PageContext(Page.CART, cart_product_ids=("c6", "a0")),
+        PageContext(Page.SEARCH, search_query="number 3"),
+        PageContext(Page.POST_PURCHASE),
+        PageContext(Page.BUY_AGAIN),
     ]
 )
 
@@ -51,7 +51,7 @@ def mixed_stock(database: Database) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=filters, context=contexts, limit=st.integers(1, 30), customer=st.integers(0, 3))
 def test_no_rule_is_ever_violated(
-    coffee_shop: Shop, asked: Filters, context: Context, limit: int, customer: int
+    coffee_shop: Shop, asked: Filters, context: PageContext, limit: int, customer: int
 ) -> None:
     mixed_stock(coffee_shop.database)
     query = Query(f"c-lover-{customer}", context=context, limit=limit, filters=asked)
@@ -85,7 +85,7 @@ def test_out_of_stock_holds_with_the_next_answer_and_ends_with_it(coffee_shop: S
 
 def test_what_goes_out_of_stock_during_the_call_is_replaced(coffee_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     before = coffee_shop.ids("c-lover-1", limit=5)
-    ranking = __import__("services.recommendation.ranking", fromlist=["shortlist"])
+    ranking = __import__("services.recommendation.serving.ranking", fromlist=["shortlist"])
     original = ranking.shortlist
 
     def slowly(*arguments: object) -> object:

@@ -15,9 +15,9 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as pb
 from quintet.recommendation.v1 import recommendation_service_pb2_grpc as pb_grpc
 from sqlalchemy import select
 
-from services.recommendation import train
 from services.recommendation.agent import RecommendationAgent
 from services.recommendation.server import build
+from services.recommendation.training import train
 from services.recommendation.tuning.job import run
 from services.recommendation.tuning.request import TuningRequest
 from shared.config import Settings

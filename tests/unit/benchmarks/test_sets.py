@@ -21,10 +21,10 @@ from benchmarks.quality.sets import (
 from benchmarks.quality.sets.dataset import Dataset, Evaluation, MissingData, Split, write
 from benchmarks.quality.sets.lines import Lists, shuffled
 from services.recommendation.algorithms.interactions import Kind
-from services.recommendation.evaluation.files import read_events
-from services.recommendation.evaluation.protocols import questions
-from services.recommendation.evaluation.question import Protocol, Question
-from services.recommendation.evaluation.worlds import World, of_files
+from services.recommendation.evaluation.io.files import read_events
+from services.recommendation.evaluation.io.train_test_split import TrainTestSplit, split_files
+from services.recommendation.holdout.protocols import eval_cases
+from services.recommendation.holdout.tasks import EvalCase, Protocol
 
 
 def packed(path: Path, *lines: str) -> None:
@@ -33,16 +33,16 @@ def packed(path: Path, *lines: str) -> None:
         file.write("\n".join(lines))
 
 
-def world_of(split: Split, folder: Path, evaluation: Evaluation) -> World:
+def world_of(split: Split, folder: Path, evaluation: Evaluation) -> TrainTestSplit:
     """The split through interchange files, as the benchmark evaluates it."""
     dataset = Dataset("set", "Set", "", lambda _: split, (0, 0), ())
     write(dataset, folder, folder)
     train, test = (read_events(folder / f"{part}.parquet") for part in ("train", "test"))
-    return of_files(train, test, by_session=evaluation.protocol is Protocol.SESSION)
+    return split_files(train, test, by_session=evaluation.protocol is Protocol.SESSION)
 
 
-def asked(world: World, evaluation: Evaluation, target: Kind, *, exclude_seen: bool = False) -> list[Question]:
-    return questions(
+def asked(world: TrainTestSplit, evaluation: Evaluation, target: Kind, *, exclude_seen: bool = False) -> list[EvalCase]:
+    return eval_cases(
         evaluation.protocol,
         world.train,
         world.test,

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from services.customer.customer_history import catalogue_of
 from services.customer.embedder import embed, rows_of
 from services.customer.events import Events, Kind
-from services.customer.portrait import catalogue_of
 from services.customer.segmentation import LEAST_EVENTS, Population, SegmentModel, aligned
-from shared.db.interactions import Interactions
+from shared.db.interactions import InteractionRows
 from shared.db.product_embeddings import EmbeddingMatrix
 from shared.db.profiles import Labels
 from shared.errors import DataLoss
@@ -86,7 +86,7 @@ def test_damaged_bytes_are_data_loss() -> None:
 
 
 def test_embeddings_are_of_the_customers_asked_for() -> None:
-    found = Interactions(
+    found = InteractionRows(
         customers=np.array([4, 4, 9]),
         products=np.array([11, 99, 12]),
         kinds=np.array([0, 2, 1], dtype=np.int8),

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 
 from services.customer.clock import DAY, DAYPARTS, WEEKDAYS
 from services.customer.events import Events, Kind
-from services.customer.interests import Catalogue, Labels, population_shares, shares
+from services.customer.interests import CatalogueLabels, Labels, population_shares, shares
 from services.customer.preferences import preferences, price_band, timing
-from services.customer.rhythm import rhythm
+from services.customer.purchase_cadence import rhythm
 from tests.unit.customer.histories import CATEGORIES, N_CATEGORIES, NOW, events, purchases
 
 BRANDS = Labels(np.array([0, 0, 1, -1, 1], dtype=np.int32), ["Alpha", "Beta"])
-CATALOGUE = Catalogue(CATEGORIES, BRANDS)
+CATALOGUE = CatalogueLabels(CATEGORIES, BRANDS)
 
 
 def test_shares_follow_the_weights_of_events() -> None:

@@ -13,13 +13,13 @@ import pytest
 
 from services.recommendation.algorithms.base import Algorithm, Reason, ReasonKind
 from services.recommendation.algorithms.registry import CLASSES
-from services.recommendation.catalogue import Catalogue
-from services.recommendation.explain import explained
-from services.recommendation.groups import GroupCodes
-from services.recommendation.hybrid.hybrid import Recipe
-from services.recommendation.hybrid.training import SERVED
+from services.recommendation.models.groups import GroupCodes
 from services.recommendation.request import Page
-from services.recommendation.selection import choose
+from services.recommendation.serving.catalogue import Catalogue
+from services.recommendation.serving.explain import explained
+from services.recommendation.serving.page_policy import plan_ranking
+from services.recommendation.training.reranker_params import RerankerParams
+from services.recommendation.training.reranker_training import SERVED
 from shared.algorithms import DEFAULT_WEIGHTS, KNOWN_ALGORITHMS
 
 FOLDER = Path(__file__).parents[3] / "docs" / "algorithms"
@@ -76,7 +76,7 @@ def flat(config: Any) -> dict[str, Any]:
 def constant(name: str) -> Any:
     """Return what `module.NAME` of the hybrid is."""
     module, attribute = name.split(".")
-    return getattr(import_module(f"services.recommendation.hybrid.{module}"), attribute)
+    return getattr(import_module(f"services.recommendation.training.{module}"), attribute)
 
 
 def sentences(kind: ReasonKind) -> set[str]:
@@ -102,8 +102,8 @@ def percent(share: float) -> str:
 
 def parts() -> dict[str, list[str]]:
     """Return how much each algorithm and the hybrid count, by page."""
-    plans = [choose(page, DEFAULT_WEIGHTS, LONG_HISTORY, REBUYING) for page in Page]
-    plans.append(choose(Page.HOME, DEFAULT_WEIGHTS, 0.0))
+    plans = [plan_ranking(page, DEFAULT_WEIGHTS, LONG_HISTORY, REBUYING) for page in Page]
+    plans.append(plan_ranking(Page.HOME, DEFAULT_WEIGHTS, 0.0))
     columns = [shares(plan.weights) for plan in plans]
     names = [*(known.name for known in KNOWN_ALGORITHMS), "search"]
     found = {name: [percent(column.get(name, 0.0)) for column in columns] for name in names}
@@ -154,11 +154,11 @@ def test_reasons_are_what_shoppers_read(name: str) -> None:
 def test_the_recipe_of_the_hybrid_is_that_of_the_code() -> None:
     stated = defaults(HYBRID)
     constants = {name: constant(name) for name in stated if name.rpartition(".")[2].isupper()}
-    assert stated == flat(Recipe()) | constants
+    assert stated == flat(RerankerParams()) | constants
 
 
 def test_what_serving_does_otherwise_is_said() -> None:
-    stated, recipe = parameters(HYBRID), flat(Recipe())
+    stated, recipe = parameters(HYBRID), flat(RerankerParams())
     for name, value in flat(SERVED).items():
         said = re.search(r"In serving `(.*?)`", stated[name][-1])
         assert (said is not None) == (value != recipe[name]), name

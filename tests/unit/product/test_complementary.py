@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.product.blocks import Csr
 from services.product.complementary import complementary_products
+from services.product.feature_encoders import Csr
 
 Lines = tuple[NDArray[np.int32], NDArray[np.int32]]
 

@@ -11,7 +11,7 @@ from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.product_pb2 import Product as Message
 
 from services.product import convert
-from services.product.agent import Page, PageQuery, RelatedProduct
+from services.product.agent import PageQuery, ProductPage, RelatedProduct
 from shared.db.product_performance import ProductPerformance
 from shared.db.products import INVENTORY_STATUSES, NewProduct, Product
 from shared.db.relations import COMPLEMENTARY, SIMILAR
@@ -144,7 +144,7 @@ def test_a_bad_page_request_is_refused(request_: pb.ListProductsRequest, field: 
 
 
 def test_a_page_keeps_order_and_token() -> None:
-    page = Page([product(external_id="b"), product(external_id="a")], "next")
+    page = ProductPage([product(external_id="b"), product(external_id="a")], "next")
     told = convert.to_page(page)
     assert [each.product_id for each in told.products] == ["b", "a"]
     assert told.next_page_token == page.next_token

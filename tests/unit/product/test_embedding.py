@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.product.blocks import CategoricalBlock, NumericBlock, TextBlock
 from services.product.embedding import EmbeddingSpace, ProductFeatures
+from services.product.feature_encoders import CategoricalEncoder, NumericEncoder, TextEncoder
 
 MILK = ProductFeatures("Whole milk 1 l", "fresh milk", "dairy", "milk", "Alpha", ("organic",), 129, 4.5)
 SKIMMED = ProductFeatures("Skimmed milk 1 l", "fresh milk", "dairy", "milk", "Beta", (), 119, 4.1)
@@ -57,34 +57,34 @@ def test_price_orders_products_that_are_otherwise_alike() -> None:
 
 
 def test_missing_numbers_are_the_population_mean() -> None:
-    block = NumericBlock.fit(np.array([1.0, 3.0, np.nan]))
+    block = NumericEncoder.fit(np.array([1.0, 3.0, np.nan]))
     np.testing.assert_allclose(block.transform(np.array([np.nan, 2.0, 3.0])).toarray().ravel(), [0.0, 0.0, 1 / 3])
-    constant = NumericBlock.fit(np.array([5.0, 5.0]))
+    constant = NumericEncoder.fit(np.array([5.0, 5.0]))
     assert not constant.transform(np.array([900.0])).toarray().any()
-    assert NumericBlock.fit(np.array([np.nan])) == NumericBlock(0.0, 0.0)
+    assert NumericEncoder.fit(np.array([np.nan])) == NumericEncoder(0.0, 0.0)
 
 
 def test_outliers_are_cut() -> None:
-    block = NumericBlock(mean=0.0, deviation=1.0)
+    block = NumericEncoder(mean=0.0, deviation=1.0)
     assert block.transform(np.array([1e12, -1e12])).toarray().ravel().tolist() == [1.0, -1.0]
 
 
 def test_common_values_weigh_less_than_rare_ones() -> None:
-    block = CategoricalBlock.fit(["own"] * 9 + ["rare"])
+    block = CategoricalEncoder.fit(["own"] * 9 + ["rare"])
     own, rare, unknown = block.transform(["own", "rare", "new"]).toarray().max(axis=1)
     assert 0 < own < rare == 1.0
     assert unknown == 0
 
 
 def test_text_rows_have_length_one_and_bounded_terms() -> None:
-    block = TextBlock.fit([product.text for product in POPULATION], max_terms=6)
+    block = TextEncoder.fit([product.text for product in POPULATION], max_terms=6)
     rows = block.transform(["fresh milk", "nothing known here"]).toarray()
     assert len(block.terms) == 6
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), [1.0, 0.0], atol=1e-6)
 
 
 def test_text_without_a_word_has_no_columns() -> None:
-    assert TextBlock.fit(["", "?"], max_terms=5).transform(["word"]).shape == (1, 0)
+    assert TextEncoder.fit(["", "?"], max_terms=5).transform(["word"]).shape == (1, 0)
 
 
 def test_a_product_of_which_nothing_is_known_is_zero() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.product.blocks import Csr
+from services.product.feature_encoders import Csr
 from services.product.similar import similar_products
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from services.recommendation.catalogue import Catalogue
+from services.recommendation.serving.catalogue import Catalogue
 from shared.db.products import CatalogueEntry
 
 DAY_ONE = datetime(2026, 1, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ from quintet.type.v1.recommendation_pb2 import RecommendationContext, Recommenda
 
 from services.recommendation import convert
 from services.recommendation.algorithms.base import ReasonKind
-from services.recommendation.request import Answer, Context, Explanation, Filters, Page, Pick, Price, Query
+from services.recommendation.request import Answer, Explanation, Filters, Page, PageContext, Pick, Price, Query
 from shared.db.models import ModelVersion
 from shared.errors import InvalidArgument
 from shared.jobs import Progress
@@ -35,7 +35,7 @@ def asked(
 
 
 def test_an_empty_request_is_the_start_page_for_ten() -> None:
-    assert convert.to_query(asked()) == Query("c", context=Context(Page.HOME), limit=10)
+    assert convert.to_query(asked()) == Query("c", context=PageContext(Page.HOME), limit=10)
 
 
 def test_everything_is_taken_over() -> None:
@@ -59,7 +59,7 @@ def test_everything_is_taken_over() -> None:
     assert query == Query(
         "c",
         "v",
-        Context(Page.CATEGORY, "p", "Tea", ("a",), ("b",), "s", "x"),
+        PageContext(Page.CATEGORY, "p", "Tea", ("a",), ("b",), "s", "x"),
         7,
         Filters(frozenset({"Tea"}), "", Price(1, "EUR"), Price(2, "EUR"), frozenset({"q"}), True),
     )

@@ -10,7 +10,7 @@ from quintet.type.v1.money_pb2 import Money
 from cli.importing.batch import RowBatch
 from cli.importing.events import Draft
 from cli.importing.refunds import match_refunds
-from shared.db.refundable import Lot, Pair
+from shared.db.refundable_lines import Pair, RefundableLine
 
 BATCH = RowBatch(range(1, 10), {"n": list(range(1, 10))})
 
@@ -40,7 +40,9 @@ def none_known(order_ids: Collection[str]) -> set[str]:
     return set()
 
 
-def matched(drafts: list[Draft], stored: dict[Pair, list[Lot]] | None = None) -> list[tuple[str, str, float, int]]:
+def matched(
+    drafts: list[Draft], stored: dict[Pair, list[RefundableLine]] | None = None
+) -> list[tuple[str, str, float, int]]:
     found, rejects = match_refunds(BATCH, drafts, lambda pairs: {} if stored is None else stored, none_known)
     assert rejects == []
     return [
@@ -56,12 +58,18 @@ def matched(drafts: list[Draft], stored: dict[Pair, list[Lot]] | None = None) ->
 
 
 def test_the_latest_earlier_order_is_taken() -> None:
-    stored = {("c", "p"): [Lot("old", day(1), 5), Lot("new", day(3), 5), Lot("later", day(9), 5)]}
+    stored = {
+        ("c", "p"): [
+            RefundableLine("old", day(1), 5),
+            RefundableLine("new", day(3), 5),
+            RefundableLine("later", day(9), 5),
+        ]
+    }
     assert matched([refund(1, day(5), 2)], stored) == [("refund:C:1", "new", 2, 0)]
 
 
 def test_a_refund_of_more_than_one_order_is_split_and_its_money_too() -> None:
-    stored = {("c", "p"): [Lot("old", day(1), 5), Lot("new", day(3), 1)]}
+    stored = {("c", "p"): [RefundableLine("old", day(1), 5), RefundableLine("new", day(3), 1)]}
     assert matched([refund(1, day(5), 3, 100)], stored) == [
         ("refund:C:1", "new", 1, 33),
         ("refund:C:1.2", "old", 2, 67),
@@ -78,7 +86,7 @@ def test_orders_of_the_same_batch_count_and_are_used_up() -> None:
 
 
 def test_an_order_that_is_stored_already_does_not_count_twice() -> None:
-    stored = {("c", "p"): [Lot("o", day(2), 1)]}
+    stored = {("c", "p"): [RefundableLine("o", day(2), 1)]}
     _, rejects = match_refunds(
         BATCH, [purchase("o", day(2), 3), refund(1, day(3), 2)], lambda pairs: stored, lambda order_ids: {"o"}
     )

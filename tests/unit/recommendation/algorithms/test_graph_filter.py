@@ -8,7 +8,7 @@ from services.recommendation.algorithms.base import Interactions, ReasonKind
 from services.recommendation.algorithms.factors import right_vectors
 from services.recommendation.algorithms.graph_filter import GraphFilter
 from services.recommendation.algorithms.sparse import preferences
-from services.recommendation.algorithms.taste import taste
+from services.recommendation.algorithms.user_profile import user_profile
 from tests.contract.algorithms.worlds import NOW, browsing, buyer, shop, shopper_of
 
 
@@ -19,7 +19,7 @@ def test_it_is_one_step_over_shared_customers_and_a_low_pass_filter():
     r = x / np.sqrt(customers) / np.sqrt(products)
     v = np.linalg.svd(r)[2][:4].T
     shopper = shopper_of(data, 3)
-    rows, values = taste(shopper, 120.0, 400, data.relative_weights)
+    rows, values = user_profile(shopper, 120.0, 400, data.relative_weights)
     y = np.zeros(30)
     y[rows] = values
     expected = y @ (r.T @ r) + 0.3 * (y / np.sqrt(products)) @ v @ v.T * np.sqrt(products)

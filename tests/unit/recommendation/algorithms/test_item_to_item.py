@@ -10,7 +10,7 @@ from services.recommendation.algorithms.interactions import EVENT_WEIGHTS
 from services.recommendation.algorithms.item_knn import ItemKnn, length_normalised
 from services.recommendation.algorithms.matrix_factorization import MatrixFactorization
 from services.recommendation.algorithms.sparse import confidence, evened, preferences
-from services.recommendation.algorithms.taste import taste
+from services.recommendation.algorithms.user_profile import user_profile
 from tests.contract.algorithms.worlds import NOW, browsing, buyer, checkerboard, shop, shopper_of
 
 
@@ -81,7 +81,7 @@ def test_reason_names_what_was_bought_viewed_or_in_the_cart():
 
 
 def test_taste_keeps_the_strongest_products():
-    rows, values = taste(buyer((1, 90), (2, 50), (3, 1)), 10.0, 2, EVENT_WEIGHTS)
+    rows, values = user_profile(buyer((1, 90), (2, 50), (3, 1)), 10.0, 2, EVENT_WEIGHTS)
     assert rows.tolist() == [2, 3]
     np.testing.assert_allclose(values, confidence(np.float32([5 * 2**-5, 5 * 2**-0.1])), rtol=1e-5)
 
@@ -96,7 +96,7 @@ def test_fold_in_projects_on_the_taste_space():
     model = MatrixFactorization(embedding_size=5, damping=0.4, min_customers=1).fit(data)
     shopper = shopper_of(data, 1)
     x = np.zeros(30, np.float32)
-    rows, values = taste(shopper, model.half_life_days, model.max_history, data.relative_weights)
+    rows, values = user_profile(shopper, model.half_life_days, model.max_history, data.relative_weights)
     x[rows] = values * model.scale[rows]
     expected = np.maximum(x @ model.factors @ model.factors.T, 0.0)
     np.testing.assert_allclose(model.score(shopper), expected, rtol=1e-4, atol=1e-5)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from services.recommendation.algorithms.base import Interactions, Kind, Shopper
-from services.recommendation.evaluation import contestants
+from services.recommendation.evaluation import ranker_registry
 from services.recommendation.evaluation.baselines import MostPopular, PersonalFrequency, matrix_of, popularity
-from services.recommendation.evaluation.histories import Histories
-from services.recommendation.evaluation.question import Protocol, Task
+from services.recommendation.holdout.histories import CustomerHistories
+from services.recommendation.holdout.tasks import Protocol, Task
 from shared.errors import InvalidArgument
 from tests.unit.recommendation.evaluation.worlds import bought, events, rows, two_tastes, viewed
 
@@ -49,7 +49,7 @@ def test_personal_frequency_counts_baskets_and_popularity_settles_ties() -> None
     )  # fmt: skip
     ranker = PersonalFrequency()
     ranker.fit(task(train))
-    shoppers = [Histories(train, 9).shopper(0), Shopper(now=9, session=rows(5, 1, 1))]
+    shoppers = [CustomerHistories(train, 9).shopper(0), Shopper(now=9, session=rows(5, 1, 1))]
     top = ranker.top(shoppers, [NOTHING, NOTHING], 5)
     # 3 in two baskets; 2 and 1 in one each, 2 with more customers; then what others buy; views are no purchases
     assert top[0].tolist() == [3, 2, 1, 5, -1]
@@ -74,10 +74,10 @@ def test_the_matrix_of_shoppers() -> None:
 @pytest.mark.parametrize("name", IMPLICIT)
 def test_libraries_find_the_taste(name: str) -> None:
     train = two_tastes()
-    (ranker,) = contestants.rankers([name], threads=1)
+    (ranker,) = ranker_registry.rankers([name], threads=1)
     assert ranker.name == name
     ranker.fit(task(train))
-    known = [Histories(train, train.now).shopper(customer) for customer in range(20)]
+    known = [CustomerHistories(train, train.now).shopper(customer) for customer in range(20)]
     strangers = [Shopper(now=train.now, session=shopper.products[:4]) for shopper in known]
     for shoppers in (known, strangers):
         seen = [np.unique(np.concatenate([each.products, each.session])) for each in shoppers]
@@ -91,7 +91,7 @@ def test_libraries_find_the_taste(name: str) -> None:
 
 @pytest.mark.parametrize("name", IMPLICIT)
 def test_libraries_take_shoppers_of_whom_nothing_is_known(name: str) -> None:
-    (ranker,) = contestants.rankers([name], threads=1)
+    (ranker,) = ranker_registry.rankers([name], threads=1)
     ranker.fit(task(two_tastes()))
     assert ranker.top([Shopper(now=0)], [NOTHING], 3).shape == (1, 3)
 
@@ -99,27 +99,27 @@ def test_libraries_take_shoppers_of_whom_nothing_is_known(name: str) -> None:
 @pytest.mark.parametrize("name", IMPLICIT)
 def test_the_seed_decides(name: str) -> None:
     train = two_tastes()
-    shoppers = [Histories(train, train.now).shopper(customer) for customer in range(10)]
+    shoppers = [CustomerHistories(train, train.now).shopper(customer) for customer in range(10)]
     lists = []
     for _ in range(2):
-        (ranker,) = contestants.rankers([name], seed=3, threads=1)
+        (ranker,) = ranker_registry.rankers([name], seed=3, threads=1)
         ranker.fit(task(train))
         lists.append(ranker.top(shoppers, [NOTHING] * 10, 5))
     assert (lists[0] == lists[1]).all()
 
 
 def test_names() -> None:
-    names = contestants.names()
+    names = ranker_registry.names()
     assert len(set(names)) == len(names)
-    assert set(contestants.BASELINES) <= set(contestants.default_names()) <= set(names)
+    assert set(ranker_registry.BASELINES) <= set(ranker_registry.default_names()) <= set(names)
     assert {"ease", "item_knn", "popular"} <= set(names)
-    assert [each.name for each in contestants.rankers(["ease", "most_popular", "ease"])] == ["ease", "most_popular"]
+    assert [each.name for each in ranker_registry.rankers(["ease", "most_popular", "ease"])] == ["ease", "most_popular"]
     with pytest.raises(InvalidArgument, match=r"algorithm: must be one of .*most_popular.*, got 'als'"):
-        contestants.rankers(["als"])
+        ranker_registry.rankers(["als"])
 
 
 def test_libraries_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert contestants.missing(contestants.names()) == {}
-    monkeypatch.setattr(contestants, "find_spec", lambda name: None)
-    assert set(contestants.missing(contestants.names())) == set(IMPLICIT)
-    assert contestants.missing(["most_popular"]) == {}
+    assert ranker_registry.missing(ranker_registry.names()) == {}
+    monkeypatch.setattr(ranker_registry, "find_spec", lambda name: None)
+    assert set(ranker_registry.missing(ranker_registry.names())) == set(IMPLICIT)
+    assert ranker_registry.missing(["most_popular"]) == {}

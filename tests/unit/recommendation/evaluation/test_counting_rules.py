@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from services.recommendation.algorithms.base import Interactions, Kind
-from services.recommendation.evaluation.metrics import measure
-from services.recommendation.evaluation.protocols import questions
-from services.recommendation.evaluation.question import Protocol
-from services.recommendation.evaluation.ranking import top_k
+from services.recommendation.holdout.metrics import measure
+from services.recommendation.holdout.protocols import eval_cases
+from services.recommendation.holdout.tasks import Protocol
+from services.recommendation.holdout.topk import top_k
 from tests.unit.recommendation.evaluation.worlds import at_random
 
 K = 6
@@ -21,7 +21,7 @@ K = 6
 def ours(
     protocol: Protocol, train: Interactions, test: Interactions, scores: np.ndarray, **how: bool
 ) -> dict[str, float]:
-    asked = questions(
+    asked = eval_cases(
         protocol, train, test, target=Kind.PURCHASE, cutoff=60, exclude_seen=how.get("exclude_seen", False)
     )
     own = scores[[question.customer for question in asked]]

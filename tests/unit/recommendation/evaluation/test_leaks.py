@@ -9,10 +9,10 @@ from services.recommendation.algorithms.base import Algorithm, Interactions, Kin
 from services.recommendation.algorithms.ease import Ease
 from services.recommendation.algorithms.item_knn import ItemKnn
 from services.recommendation.algorithms.registry import BY_NAME
-from services.recommendation.evaluation.metrics import measure
-from services.recommendation.evaluation.protocols import questions
-from services.recommendation.evaluation.question import Protocol, Question, Task
-from services.recommendation.evaluation.ranking import AlgorithmRanker
+from services.recommendation.holdout.metrics import measure
+from services.recommendation.holdout.protocols import eval_cases
+from services.recommendation.holdout.tasks import EvalCase, Protocol, Task
+from services.recommendation.holdout.topk import AlgorithmRanker
 from tests.unit.recommendation.evaluation.worlds import DAY, bought, events, two_tastes
 
 K = 5
@@ -38,11 +38,11 @@ def worlds() -> tuple[Interactions, Interactions]:
     return train, events(*later, n_customers=train.n_customers, n_products=train.n_products)
 
 
-def asked(train: Interactions, test: Interactions) -> list[Question]:
-    return questions(Protocol.TOP_N_DISCOVERY, train, test, target=Kind.PURCHASE, exclude_seen=True, cutoff=CUTOFF)
+def asked(train: Interactions, test: Interactions) -> list[EvalCase]:
+    return eval_cases(Protocol.TOP_N_DISCOVERY, train, test, target=Kind.PURCHASE, exclude_seen=True, cutoff=CUTOFF)
 
 
-def listed(algorithm: Algorithm, train: Interactions, found: list[Question]) -> np.ndarray:
+def listed(algorithm: Algorithm, train: Interactions, found: list[EvalCase]) -> np.ndarray:
     ranker = AlgorithmRanker(algorithm)
     ranker.fit(Task(train, Protocol.TOP_N_DISCOVERY, exclude_seen=True))
     return ranker.top([question.shopper for question in found], [question.excluded for question in found], K)

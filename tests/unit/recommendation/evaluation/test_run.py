@@ -9,10 +9,10 @@ import pytest
 
 from services.recommendation.algorithms.arrays import Rows
 from services.recommendation.algorithms.base import Interactions, Kind, Shopper
-from services.recommendation.evaluation.question import Protocol, Task, Told
+from services.recommendation.evaluation.io.train_test_split import TrainTestSplit
 from services.recommendation.evaluation.report import Report
-from services.recommendation.evaluation.run import Plan, evaluate
-from services.recommendation.evaluation.worlds import World
+from services.recommendation.evaluation.run import EvaluationPlan, evaluate
+from services.recommendation.holdout.tasks import ProgressCallback, Protocol, Task
 from shared.errors import FailedPrecondition, InvalidArgument
 from tests.unit.recommendation.evaluation.worlds import bought, events, viewed
 
@@ -41,15 +41,17 @@ class Fixed:
         return lists
 
 
-def world(train: Interactions | None = None, test: Interactions | None = None) -> World:
+def world(train: Interactions | None = None, test: Interactions | None = None) -> TrainTestSplit:
     """Three customers of four products; 0 buys 1 and 2 afterwards, 1 buys 1 again, 2 a product nobody knew."""
     known = events(bought(0, 1, 10), bought(1, 1, 11), bought(1, 2, 12), viewed(2, 3, 13), now=20)
     after = events(bought(0, 1, 20), bought(0, 2, 21), bought(1, 1, 22), bought(2, 7, 23), viewed(2, 1, 24), now=20)
-    return World(train or known, test or after, cutoff=20, timed=True, facts={"train": {"events": 4}})
+    return TrainTestSplit(train or known, test or after, cutoff=20, timed=True, facts={"train": {"events": 4}})
 
 
 def run(*rankers: Fixed, **options: Any) -> Report:
-    return evaluate(options.pop("on", world()), Plan("tiny", **options), rankers, lambda stage, fraction: None)
+    return evaluate(
+        options.pop("on", world()), EvaluationPlan("tiny", **options), rankers, lambda stage, fraction: None
+    )
 
 
 def values(report: Report, algorithm: str, k: int = 20) -> dict[str, float]:
@@ -144,13 +146,13 @@ def test_nothing_of_one_is_left_for_the_next() -> None:
 
     waiting = [first, Last("last", 1)]
     del first
-    evaluate(world(), Plan("tiny"), iter([waiting.pop(0), waiting.pop(0)]), lambda stage, fraction: None)
+    evaluate(world(), EvaluationPlan("tiny"), iter([waiting.pop(0), waiting.pop(0)]), lambda stage, fraction: None)
     assert alive_at_the_end == [False]
 
 
 def test_progress_never_goes_back() -> None:
     said: list[tuple[str, float]] = []
-    evaluate(world(), Plan("tiny"), [Fixed("a", 1), Fixed("b", 1)], lambda *step: said.append(step))
+    evaluate(world(), EvaluationPlan("tiny"), [Fixed("a", 1), Fixed("b", 1)], lambda *step: said.append(step))
     fractions = [fraction for _, fraction in said]
     assert fractions == sorted(fractions)
     assert [stage for stage, _ in said] == ["asking", "a: fitting", "a: ranking", "b: fitting", "b: ranking"]
@@ -158,7 +160,7 @@ def test_progress_never_goes_back() -> None:
 
 def test_a_ranker_that_takes_long_says_how_far_it_is() -> None:
     class Slow(Fixed):
-        told: Told | None = None
+        told: ProgressCallback | None = None
 
         def fit(self, task: Task) -> None:
             assert self.told
@@ -166,7 +168,7 @@ def test_a_ranker_that_takes_long_says_how_far_it_is() -> None:
             super().fit(task)
 
     said: list[tuple[str, float]] = []
-    evaluate(world(), Plan("tiny"), [Slow("a", 1)], lambda *step: said.append(step))
+    evaluate(world(), EvaluationPlan("tiny"), [Slow("a", 1)], lambda *step: said.append(step))
     assert ("a: fitting: half", 0.25) in said
 
 
@@ -204,4 +206,4 @@ def test_nobody_to_ask() -> None:
 )
 def test_bad_plans(options: dict[str, Any], problem: str) -> None:
     with pytest.raises(InvalidArgument, match=problem):
-        Plan("tiny", **options)
+        EvaluationPlan("tiny", **options)

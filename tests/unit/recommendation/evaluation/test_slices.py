@@ -3,8 +3,8 @@
 import numpy as np
 
 from services.recommendation.algorithms.base import Kind, Shopper
-from services.recommendation.evaluation.question import Question
 from services.recommendation.evaluation.slices import cold_items, cold_users, never_seen
+from services.recommendation.holdout.tasks import EvalCase
 from tests.unit.recommendation.evaluation.worlds import bought, events, rows, viewed
 
 TRAIN = events(
@@ -13,8 +13,8 @@ TRAIN = events(
 """Customer 0 has five events, customer 1 four, the others none; product 1 has eight, product 2 one."""
 
 
-def question(customer: int, *targets: int) -> Question:
-    return Question(Shopper(now=9), rows(*targets), rows(), customer)
+def question(customer: int, *targets: int) -> EvalCase:
+    return EvalCase(Shopper(now=9), rows(*targets), rows(), customer)
 
 
 def test_cold_users_have_fewer_than_five_events_or_are_unknown():

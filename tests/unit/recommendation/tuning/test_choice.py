@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from services.recommendation.evaluation.intervals import intervals
+from services.recommendation.holdout.intervals import intervals
 from services.recommendation.tuning.choice import choose
 
 QUESTIONS = 400

@@ -7,16 +7,16 @@ from datetime import UTC, datetime
 import pytest
 
 from services.recommendation.algorithms.base import Algorithm
-from services.recommendation.evaluation.question import Protocol
+from services.recommendation.holdout.tasks import Protocol
+from services.recommendation.tuning.objective import Objective
 from services.recommendation.tuning.store import MemoryStore
-from services.recommendation.tuning.tuner import Outcome, Tuner
-from services.recommendation.tuning.yardstick import Yardstick
+from services.recommendation.tuning.tuner import Tuner, TuningResult
 from shared.db.tuning import Trial, Tuned
 from tests.unit.recommendation.tuning.toys import Broken, Fragile, Said, Settled, Toy, material, silent
 
 
 @pytest.fixture(scope="module")
-def yardstick() -> Yardstick:
+def yardstick() -> Objective:
     return material().yardstick(Protocol.TOP_N_DISCOVERY)
 
 
@@ -38,17 +38,17 @@ class ShortLived(MemoryStore):
             raise Killed
 
 
-def tuned(algorithm: type[Algorithm], yardstick: Yardstick, most: int = 20) -> Outcome:
+def tuned(algorithm: type[Algorithm], yardstick: Objective, most: int = 20) -> TuningResult:
     outcome = Tuner(MemoryStore(), most).tune(algorithm, yardstick, silent)
     assert outcome is not None
     return outcome
 
 
-def decided(outcome: Outcome) -> Tuned:
+def decided(outcome: TuningResult) -> Tuned:
     return Tuned(outcome.algorithm, outcome.params, outcome.evidence, 0, datetime(2026, 3, 1, tzinfo=UTC))
 
 
-def test_the_known_optimum_is_found_with_its_evidence(yardstick: Yardstick) -> None:
+def test_the_known_optimum_is_found_with_its_evidence(yardstick: Objective) -> None:
     outcome = tuned(Toy, yardstick)
     assert outcome.params == {"other": 0.0}
     evidence = outcome.evidence
@@ -62,7 +62,7 @@ def test_the_known_optimum_is_found_with_its_evidence(yardstick: Yardstick) -> N
     assert (outcome.found, outcome.made, outcome.failed) == (0, evidence["trials"], 0)
 
 
-def test_defaults_that_nothing_beats_stay(yardstick: Yardstick) -> None:
+def test_defaults_that_nothing_beats_stay(yardstick: Objective) -> None:
     outcome = tuned(Settled, yardstick)
     assert outcome.params == {}
     assert outcome.evidence["decision"].startswith("the defaults stay")
@@ -78,7 +78,7 @@ def test_with_few_customers_nothing_is_tried() -> None:
 
 
 @pytest.mark.parametrize("lives", [1, 2, 4])
-def test_what_was_cut_off_goes_on_and_repeats_nothing(yardstick: Yardstick, lives: int) -> None:
+def test_what_was_cut_off_goes_on_and_repeats_nothing(yardstick: Objective, lives: int) -> None:
     whole = tuned(Toy, yardstick)
     store = ShortLived(lives)
     Toy.fits = 0
@@ -96,7 +96,7 @@ def test_what_was_cut_off_goes_on_and_repeats_nothing(yardstick: Yardstick, live
 @pytest.mark.parametrize("algorithm", [Toy, Settled])
 @pytest.mark.parametrize("most", [2, 3, 20])
 def test_the_same_data_gives_the_same_decision_however_often_it_is_tuned(
-    yardstick: Yardstick, algorithm: type[Algorithm], most: int
+    yardstick: Objective, algorithm: type[Algorithm], most: int
 ) -> None:
     "what was chosen is where the next search starts: neither its trials nor its evidence may depend on that"
     store = MemoryStore()
@@ -108,16 +108,16 @@ def test_the_same_data_gives_the_same_decision_however_often_it_is_tuned(
     assert again.evidence == first.evidence
 
 
-def test_trials_of_earlier_searches_count_in_the_evidence(yardstick: Yardstick) -> None:
+def test_trials_of_earlier_searches_count_in_the_evidence(yardstick: Objective) -> None:
     store = MemoryStore()
     Tuner(store, 2).tune(Toy, yardstick, silent)
-    more = Tuner(store, 20).tune(Toy, yardstick, silent, in_force=decided(Outcome("toy", {"other": 0.0}, {})))
+    more = Tuner(store, 20).tune(Toy, yardstick, silent, in_force=decided(TuningResult("toy", {"other": 0.0}, {})))
     assert more is not None
     assert more.found == 2
     assert more.evidence["trials"] == more.found + more.made == len(store.trials(yardstick.fingerprint, "toy"))
 
 
-def test_on_other_data_trials_are_made_anew(yardstick: Yardstick) -> None:
+def test_on_other_data_trials_are_made_anew(yardstick: Objective) -> None:
     store = MemoryStore()
     Tuner(store).tune(Toy, yardstick, silent)
     outcome = Tuner(store).tune(Toy, material(seed=1).yardstick(Protocol.TOP_N_DISCOVERY), silent)
@@ -125,26 +125,26 @@ def test_on_other_data_trials_are_made_anew(yardstick: Yardstick) -> None:
     assert outcome.found == 0
 
 
-def test_trials_are_limited(yardstick: Yardstick) -> None:
+def test_trials_are_limited(yardstick: Objective) -> None:
     outcome = tuned(Toy, yardstick, most=2)
     assert outcome.evidence["trials"] == 2
     assert not outcome.evidence["search_finished"]
 
 
-def test_what_is_in_force_is_tried_after_the_defaults(yardstick: Yardstick) -> None:
+def test_what_is_in_force_is_tried_after_the_defaults(yardstick: Objective) -> None:
     outcome = Tuner(MemoryStore(), 2).tune(
-        Toy, yardstick, silent, in_force=decided(Outcome("toy", {"other": 0.0, "gone": 1}, {}))
+        Toy, yardstick, silent, in_force=decided(TuningResult("toy", {"other": 0.0, "gone": 1}, {}))
     )
     assert outcome is not None
     assert outcome.params == {"other": 0.0}
 
 
-def test_parameters_that_cannot_be_trained_with_are_passed_over(yardstick: Yardstick) -> None:
+def test_parameters_that_cannot_be_trained_with_are_passed_over(yardstick: Objective) -> None:
     outcome = tuned(Fragile, yardstick)
     assert (outcome.params, outcome.failed, outcome.made) == ({"other": 0.0}, 1, 2)
 
 
-def test_defaults_that_cannot_be_trained_with_are_an_error(yardstick: Yardstick) -> None:
+def test_defaults_that_cannot_be_trained_with_are_an_error(yardstick: Objective) -> None:
     with pytest.raises(ValueError, match="other"):
         tuned(Broken, yardstick)
 
@@ -153,7 +153,7 @@ def ticking(step: float) -> Iterator[float]:
     return itertools.count(0.0, step)
 
 
-def test_no_trial_is_begun_that_would_not_end_in_time(yardstick: Yardstick) -> None:
+def test_no_trial_is_begun_that_would_not_end_in_time(yardstick: Objective) -> None:
     store = MemoryStore()
     hurried = Tuner(store, clock=ticking(1.0).__next__)
     assert hurried.tune(Toy, yardstick, silent, until=3.0) is None

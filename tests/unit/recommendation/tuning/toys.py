@@ -7,7 +7,7 @@ import numpy as np
 
 from services.recommendation.algorithms.arrays import FloatArray
 from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, Shopper, Space
-from services.recommendation.tuning.material import Material
+from services.recommendation.tuning.tuning_data import TuningData
 from tests.unit.recommendation.evaluation.worlds import two_tastes
 
 
@@ -73,9 +73,9 @@ class Said:
         self.fractions.append(fraction)
 
 
-def material(n_customers: int = 120, seed: int = 0) -> Material:
+def material(n_customers: int = 120, seed: int = 0) -> TuningData:
     """Return two tastes, in which the toys' parameters show."""
-    return Material(two_tastes(seed, n_customers=n_customers), timed=False)
+    return TuningData(two_tastes(seed, n_customers=n_customers), timed=False)
 
 
 def silent(stage: str, fraction: float) -> None:

@@ -1,0 +1,69 @@
+"""The other agents as the coordinator calls them: one channel each, deadlines, errors turned back."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from quintet.customer.v1 import customer_service_pb2 as customer_pb
+from quintet.customer.v1 import customer_service_pb2_grpc as customer_grpc
+from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
+from quintet.feedback.v1 import feedback_service_pb2_grpc as feedback_grpc
+from quintet.product.v1 import product_service_pb2_grpc as product_grpc
+from quintet.recommendation.v1 import recommendation_service_pb2_grpc as recommendation_grpc
+
+from shared.config import Agent, Settings
+from shared.errors import QuintetError
+from shared.rpc.client import call, open_channel, stream
+
+FOLLOWED: tuple[Agent, ...] = ("customer", "product", "recommendation", "feedback")
+HEALTH_TIMEOUT_SECONDS = 1.0
+APPLY_TIMEOUT_SECONDS = 30.0
+
+
+class AgentClients:
+    """Stubs of the four agents. `call` and `stream` raise the QuintetError that the agent answered with."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._timeout = settings.agent_timeout_seconds
+        self._channels: dict[Agent, grpc.aio.Channel] = {
+            name: open_channel(settings.address(name)) for name in FOLLOWED
+        }
+        self.customer = customer_grpc.CustomerServiceStub(self._channels["customer"])
+        self.product = product_grpc.ProductServiceStub(self._channels["product"])
+        self.recommendation = recommendation_grpc.RecommendationServiceStub(self._channels["recommendation"])
+        self.feedback = feedback_grpc.FeedbackServiceStub(self._channels["feedback"])
+
+    async def call(self, method: Any, request: Any, timeout_seconds: float | None = None) -> Any:
+        """Call a unary method for at most the configured seconds, or the caller's own deadline."""
+        return await call(method, request, timeout_seconds or self._timeout)
+
+    def stream(self, method: Any, request: Any) -> AsyncIterator[Any]:
+        """Call a method that streams its answers."""
+        return stream(method, request)
+
+    async def apply_customer(self, sequence: int) -> int:
+        """Have the customer agent apply the log up to `sequence`; return the number it has applied."""
+        request = customer_pb.ApplyEventsRequest(up_to_sequence=sequence)
+        answer = await call(self.customer.ApplyEvents, request, APPLY_TIMEOUT_SECONDS)
+        return int(answer.applied_sequence)
+
+    async def apply_feedback(self, sequence: int) -> int:
+        """Have the feedback agent apply the log up to `sequence`; return the number it has applied."""
+        request = feedback_pb.ApplyEventsRequest(up_to_sequence=sequence)
+        answer = await call(self.feedback.ApplyEvents, request, APPLY_TIMEOUT_SECONDS)
+        return int(answer.applied_sequence)
+
+    async def serving(self, agent: Agent) -> bool:
+        """Return whether an agent answers its health check with SERVING."""
+        stub = health_pb2_grpc.HealthStub(self._channels[agent])
+        try:
+            answer = await call(stub.Check, health_pb2.HealthCheckRequest(), HEALTH_TIMEOUT_SECONDS)  # type: ignore[attr-defined]
+        except QuintetError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    async def close(self) -> None:
+        """Close all channels."""
+        for channel in self._channels.values():
+            await channel.close()

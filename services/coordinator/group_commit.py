@@ -1,0 +1,106 @@
+"""The way into the event log: durable before it is acknowledged, many at once.
+
+Callers that wait at the same time share one transaction (group commit): while one batch is being written, the next
+gathers. So the cost of a durable write is paid per batch, and nobody waits longer than two writes.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from services.coordinator.background import Background
+from services.coordinator.event_validation import Submission
+from shared.errors import QuintetError, Unavailable
+
+MOST_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True)
+class CommitResult:
+    """What became of a submission: its number in the log, or that it was there before, or why it was refused."""
+
+    event_id: str
+    sequence: int = 0
+    duplicate: bool = False
+    error: QuintetError | None = None
+
+
+Commit = Callable[[Sequence[Submission]], list[CommitResult]]
+"""Writes submissions durably, all in one transaction, and says what became of each."""
+
+
+@dataclass
+class _Waiting:
+    submissions: Sequence[Submission]
+    answer: asyncio.Future[list[CommitResult]] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class GroupCommit:
+    """Gathers submissions and commits them in groups, one group at a time, in the order they came."""
+
+    def __init__(self, commit: Commit) -> None:
+        self._commit = commit
+        self._waiting: list[_Waiting] = []
+        self._wake = asyncio.Event()
+        self._background = Background(self._run)
+
+    def start(self) -> None:
+        """Begin to commit."""
+        self._background.start()
+
+    async def stop(self) -> None:
+        """Refuse what still waits and stop. Safe to repeat."""
+        await self._background.stop()
+        for each in self._waiting:
+            each.answer.set_exception(Unavailable("the coordinator is stopping"))
+        self._waiting.clear()
+
+    async def record(self, submissions: Sequence[Submission]) -> list[CommitResult]:
+        """Return what became of each submission, once durable. Raises Unavailable when nothing could be written."""
+        if not submissions:
+            return []
+        waiting = _Waiting(submissions)
+        self._waiting.append(waiting)
+        self._wake.set()
+        return await waiting.answer
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            group = self._take()
+            if not self._waiting:
+                self._wake.clear()
+            await self._answer(group)
+
+    def _take(self) -> list[_Waiting]:
+        """Take waiting callers, oldest first, up to 2,000 submissions but at least one caller."""
+        taken = count = 0
+        for each in self._waiting:
+            if taken and count + len(each.submissions) > MOST_AT_ONCE:
+                break
+            taken += 1
+            count += len(each.submissions)
+        group, self._waiting = self._waiting[:taken], self._waiting[taken:]
+        return group
+
+    async def _answer(self, group: list[_Waiting]) -> None:
+        together = [submission for each in group for submission in each.submissions]
+        try:
+            outcomes = await asyncio.to_thread(self._commit, together)
+        except Exception as error:
+            for each in group:
+                _fail(each, error)
+            return
+        start = 0
+        for each in group:
+            end = start + len(each.submissions)
+            if not each.answer.done():
+                each.answer.set_result(outcomes[start:end])
+            start = end
+
+
+def _fail(waiting: _Waiting, error: Exception) -> None:
+    if not waiting.answer.done():
+        waiting.answer.set_exception(error)

@@ -1,0 +1,98 @@
+"""What the coordinator's long jobs do: they drive the agents and relay their progress."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import structlog
+from quintet.customer.v1 import customer_service_pb2 as customer_pb
+from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
+from quintet.product.v1 import product_service_pb2 as product_pb
+from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
+
+from services.coordinator.agent_clients import AgentClients
+from shared.db import maintenance
+from shared.db.engine import Database
+from shared.errors import InvalidArgument, QuintetError
+from shared.jobs import Progress
+from shared.telemetry import BACKGROUND_ERRORS
+
+TRAIN, REFRESH, OPTIMIZE, MAINTAIN = "train_models", "refresh_catalog", "optimize_algorithms", "maintenance"
+OPTIMIZE_TIMEOUT_SECONDS = 60.0
+TUNED = 0.95
+"""Share of tuning in the progress of an optimisation."""
+log = structlog.get_logger()
+
+NEVER_BESIDES = {TRAIN: (REFRESH,), REFRESH: (TRAIN,)}
+"""Training refreshes the catalogue itself."""
+
+
+async def refresh_catalog(agents: AgentClients) -> AsyncIterator[Progress]:
+    """Have the product agent embed the catalogue and find relations."""
+    async for progress in _relay(agents, agents.product.RefreshCatalog, product_pb.RefreshCatalogRequest()):
+        yield progress
+
+
+async def train_models(agents: AgentClients) -> AsyncIterator[Progress]:
+    """Refresh the catalogue, train on it, then recompute the customers: each step builds on the one before."""
+    steps = (
+        ("catalogue", 0.0, 0.35, agents.product.RefreshCatalog, product_pb.RefreshCatalogRequest()),
+        ("models", 0.35, 0.85, agents.recommendation.TrainModels, recommendation_pb.TrainModelsRequest()),
+        ("customers", 0.85, 1.0, agents.customer.RefreshCustomers, customer_pb.RefreshCustomersRequest()),
+    )
+    result: dict[str, Any] = {}
+    for name, low, high, method, request in steps:
+        async for progress in _relay(agents, method, request):
+            if progress.result is not None:
+                result[name] = progress.result
+            yield Progress(f"{name}: {progress.stage}", low + (high - low) * progress.fraction)
+    yield Progress("done", 1.0, result)
+
+
+async def optimize_algorithms(
+    agents: AgentClients, tuning: recommendation_pb.TuneAlgorithmsRequest
+) -> AsyncIterator[Progress]:
+    """Tune the algorithms if there are minutes for it, then set the hybrid's weights from measured performance."""
+    tuned: dict[str, Any] = {}
+    async for progress in _tune(agents, tuning):
+        tuned = progress.result or tuned
+        yield Progress(f"tuning: {progress.stage}", TUNED * progress.fraction)
+    yield Progress("weights", TUNED)
+    request = feedback_pb.UpdateWeightsRequest()
+    answer = await agents.call(agents.feedback.UpdateWeights, request, OPTIMIZE_TIMEOUT_SECONDS)
+    weights = {each.algorithm: each.weight for each in answer.weights}
+    yield Progress("done", 1.0, {"tuning": tuned, "weights": weights, "rationale": answer.rationale})
+
+
+async def _tune(agents: AgentClients, request: recommendation_pb.TuneAlgorithmsRequest) -> AsyncIterator[Progress]:
+    """Have the recommendation agent tune. When it fails the result says so: the weights do not depend on it."""
+    if not request.max_minutes:
+        yield Progress("off", 1.0, {"skipped": "there are no minutes for it"})
+        return
+    try:
+        async for progress in _relay(agents, agents.recommendation.TuneAlgorithms, request):
+            yield progress
+    except InvalidArgument:
+        raise
+    except QuintetError as error:
+        log.warning("tuning failed, the weights are set all the same", error=error.message, code=error.code.name)
+        BACKGROUND_ERRORS.labels("coordinator", "tuning").inc()
+        yield Progress("failed", 1.0, {"failed": error.message})
+
+
+async def maintain(database: Database, retention_days: int) -> AsyncIterator[Progress]:
+    """Drop old product views, renew the statistics, give free space back."""
+    yield Progress("dropping old product views", 0.0)
+    dropped = await asyncio.to_thread(maintenance.drop_old_browsing, database, retention_days)
+    yield Progress("renewing statistics", 0.4)
+    await asyncio.to_thread(maintenance.analyze, database)
+    yield Progress("giving free space back", 0.6)
+    vacuumed = await asyncio.to_thread(maintenance.vacuum, database)
+    yield Progress("done", 1.0, {"views_dropped": dropped, "vacuumed": vacuumed})
+
+
+async def _relay(agents: AgentClients, method: Any, request: Any) -> AsyncIterator[Progress]:
+    async for answer in agents.stream(method, request):
+        said = answer.progress
+        yield Progress(said.stage, said.progress, json.loads(said.result_json) if said.result_json else None)

@@ -1,0 +1,73 @@
+"""The shop's own data, split at a moment."""
+
+from dataclasses import replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from services.recommendation.algorithms.arrays import as_csr
+from services.recommendation.algorithms.interactions import DAY, Interactions
+from services.recommendation.evaluation.io.train_test_split import TrainTestSplit
+from services.recommendation.training.dataset import build_dataset
+from shared.db.engine import Database
+from shared.db.training_data import TrainingData, read_training_data
+from shared.errors import FailedPrecondition, InvalidArgument
+
+TEST_SHARE = 0.1
+"""Share of the time span that is tested by default, the last."""
+
+
+def split_database(database: Database, *, by_session: bool, cutoff: int | None = None) -> TrainTestSplit:
+    """Return the world of a database: known is what happened before `cutoff`.
+
+    What the product agent found to be bought together is not known, since it learned it from all purchases.
+
+    Parameters
+    ----------
+    database : Database
+    by_session : bool
+        Sessions are the baskets, of purchases too.
+    cutoff : int, optional
+        Unix seconds; by default the day at which the last tenth of the time span begins.
+
+    Raises
+    ------
+    FailedPrecondition
+        If there are no interactions.
+    InvalidArgument
+        If nothing happened before, or nothing since `cutoff`.
+    """
+    data = read_training_data(database)
+    if not len(data.interactions):
+        raise FailedPrecondition("there is nothing to evaluate on yet: import events first")
+    everything = build_dataset(_by_session(data) if by_session else data).interactions
+    moment = _default_cutoff(everything) if cutoff is None else cutoff
+    before = everything.times < moment
+    if before.all() or not before.any():
+        raise InvalidArgument.of("cutoff", moment, f"must lie within the data, {_span(everything)} in Unix seconds")
+    nothing = as_csr(sp.csr_array((everything.n_products, everything.n_products), dtype=np.float32))
+    train = replace(everything.where(before), now=moment, complementary=nothing)
+    test = everything.where(~before)
+    return TrainTestSplit(train, test, moment, timed=True, facts={"train": _facts(train), "test": _facts(test)})
+
+
+def _by_session(data: TrainingData) -> TrainingData:
+    events = data.interactions
+    return replace(data, interactions=replace(events, purchases=np.zeros_like(events.purchases)))
+
+
+def _default_cutoff(data: Interactions) -> int:
+    first, last = int(data.times.min()), int(data.times.max())
+    return int(last - TEST_SHARE * (last - first)) // DAY * DAY
+
+
+def _span(data: Interactions) -> str:
+    return f"{int(data.times.min())} to {int(data.times.max())}"
+
+
+def _facts(data: Interactions) -> dict[str, int]:
+    return {
+        "events": len(data.customers),
+        "customers": len(np.unique(data.customers)),
+        "products": len(np.unique(data.products)),
+    }

@@ -1,0 +1,149 @@
+"""The product as a ranker: all algorithms and the hybrid that was learned over them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from services.recommendation.algorithms import parallel
+from services.recommendation.algorithms.arrays import Rows
+from services.recommendation.algorithms.base import Algorithm, Interactions, Shopper
+from services.recommendation.algorithms.registry import default_algorithms
+from services.recommendation.holdout.protocols import products_of
+from services.recommendation.holdout.splits import validation
+from services.recommendation.holdout.tasks import EvalCase, ProgressCallback, Task
+from services.recommendation.models.model import Model
+from services.recommendation.reranker.candidates import Candidates
+from services.recommendation.reranker.item_features import ItemFeatures
+from services.recommendation.reranker.model import Fusion, Reranker, batch_size, score_by_algorithm, scorer_names
+from services.recommendation.training.boosting import fit_reranker
+from services.recommendation.training.event_weights import learn_kind_weights
+from services.recommendation.training.fit import DEFAULT_THREADS, Progress, has_input, train
+from services.recommendation.training.ltr_dataset import LtrDataset, build_ltr_datasets
+from services.recommendation.training.reranker_params import RerankerParams
+
+MOST_QUESTIONS = 15_000
+"""Questions that the hybrid is learned from, at most."""
+MOST_SPLITS = 3
+FEW_EVENTS = 500_000
+"""Splits that the hybrid is learned from where questions are fewer than the most and a training is short."""
+BEFORE = (0.1, 0.5)
+AGAIN = (0.75, 1.0)
+"""When the algorithms learn, without the answers and with them, as shares of the whole; the hybrid learns between."""
+
+
+class Trainer(Protocol):
+    """What fits algorithms."""
+
+    def __call__(
+        self, data: Interactions, algorithms: Sequence[Algorithm], progress: Progress | None, *, threads: int
+    ) -> Model:
+        """Return the fitted algorithms, as `model.train` does."""
+        ...
+
+
+class OfflineRanker:
+    """Learns the hybrid on a validation split inside train, then all algorithms on all of train.
+
+    Parameters
+    ----------
+    algorithms : callable, optional
+        Makes the unfitted algorithms; default all, with their default configurations.
+    without : sequence of str
+        Names of algorithms to leave out, for ablations.
+    recipe : RerankerParams
+        How the hybrid is learned.
+    trainer : callable
+        Fits algorithms, as `model.train` does; another one may remember what it fitted before.
+    most_questions : int
+        Questions that the hybrid is learned from, at most.
+
+    Attributes
+    ----------
+    told : callable or None
+        Called with what is being learned and the fraction learned, 0 to 1.
+    """
+
+    name = "quintet"
+
+    def __init__(
+        self,
+        algorithms: Callable[[], list[Algorithm]] = default_algorithms,
+        without: Sequence[str] = (),
+        recipe: RerankerParams | None = None,
+        *,
+        threads: int = DEFAULT_THREADS,
+        trainer: Trainer = train,
+        most_questions: int = MOST_QUESTIONS,
+    ) -> None:
+        self._algorithms = algorithms
+        self._without = frozenset(without)
+        self._recipe = recipe or RerankerParams()
+        self._threads = threads
+        self.told: ProgressCallback | None = None
+        self._trainer = trainer
+        self._most_questions = most_questions
+
+    def fit(self, task: Task) -> None:
+        """Learn from `task.train`, replacing what was learned before."""
+        inner, asked = validation(task, self._recipe.seed, self._most_questions)
+        weights = learn_kind_weights(inner.train, asked)
+        inner, task = (replace(each, train=replace(each.train, kind_weights=weights)) for each in (inner, task))
+        self.hybrid = self._learned(task, inner, asked)
+        self.model = self._train(task.train, *AGAIN)
+        self.facts = ItemFeatures.of(task.train, task.target, task.timed)
+        self._seen = products_of(task.train) > 0
+
+    def top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:
+        """Return the best `k` products that train saw for each shopper, shape (n_shoppers, k), -1 for none."""
+        size = batch_size(self.model.n_products)
+        parts = [slice(start, start + size) for start in range(0, len(shoppers), size)]
+        lists = parallel.each(lambda part: self._top(shoppers[part], excluded[part], k), parts)
+        return np.concatenate([np.empty((0, k), np.int32), *lists])
+
+    def _top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:
+        scores = score_by_algorithm(self.model.algorithms, self.hybrid.algorithms, shoppers, self._seen)
+        candidates = Candidates.of(scores, excluded, self.hybrid.depth)
+        return candidates.lists(self.hybrid.values(candidates, shoppers, self.facts), k)
+
+    def _learned(self, task: Task, inner: Task, asked: Sequence[EvalCase]) -> Reranker | Fusion:
+        """Learn the hybrid on a split inside train, and on earlier ones inside that where there is little to ask."""
+        names, parts = self._taught(inner, asked, 0)
+        n_events, n_asked = len(task.train.customers), len(asked)
+        for number in range(1, MOST_SPLITS if n_events <= FEW_EVENTS else 1):
+            if n_asked >= self._most_questions:
+                break
+            inner, asked = validation(inner, self._recipe.seed + number, self._most_questions)
+            if not asked or 2 * len(inner.train.customers) < n_events:
+                break
+            others, more = self._taught(inner, asked, number)
+            if others != names:
+                break
+            parts += more
+            n_asked += len(asked)
+        self._say("hybrid", BEFORE[1])
+        return fit_reranker(parts, names, task.target, self._recipe)
+
+    def _taught(self, inner: Task, asked: Sequence[EvalCase], number: int) -> tuple[tuple[str, ...], list[LtrDataset]]:
+        """Return the names of the opinions on a split, and what can be learned from them."""
+        begin, end = BEFORE
+        share = (end - begin) / MOST_SPLITS
+        model = self._train(inner.train, begin + share * number, begin + share * (number + 1))
+        recipe = replace(self._recipe, seed=self._recipe.seed + number)
+        facts = ItemFeatures.of(inner.train, inner.target, inner.timed)
+        seen = products_of(inner.train) > 0
+        parts = build_ltr_datasets(model.algorithms, facts, seen, asked, inner.target, recipe)
+        return scorer_names(model.algorithms), parts
+
+    def _train(self, data: Interactions, begin: float, end: float) -> Model:
+        chosen = [each for each in self._algorithms() if each.name not in self._without and has_input(each, data)]
+
+        def progress(stage: str, done: int, total: int) -> None:
+            self._say(stage, begin + (end - begin) * done / max(total, 1))
+
+        return self._trainer(data, chosen, progress, threads=self._threads)
+
+    def _say(self, stage: str, fraction: float) -> None:
+        if self.told:
+            self.told(stage, fraction)

@@ -1,0 +1,1 @@
+"""Questions with known answers, splits, metrics and intervals: used by reranker training and by evaluation."""

@@ -1,0 +1,1 @@
+"""The fitted models of one training and how they are stored."""

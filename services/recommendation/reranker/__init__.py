@@ -1,0 +1,1 @@
+"""The learned reranker: orders the candidates of all algorithms. Arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""Fits the algorithms and the rerankers and stores a new model version."""

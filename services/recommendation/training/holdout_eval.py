@@ -1,0 +1,117 @@
+"""Examining the orders of candidates: a hybrid, fixed weights and every algorithm alone, on the same questions."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+
+from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
+from services.recommendation.algorithms.base import Kind
+from services.recommendation.holdout.metrics import Values, measure
+from services.recommendation.holdout.tasks import EvalCase
+from services.recommendation.reranker import features
+from services.recommendation.reranker.candidates import UNRANKED, Candidates
+from services.recommendation.reranker.histories import ShopperHistories
+from services.recommendation.reranker.item_features import ItemFeatures
+from services.recommendation.reranker.model import Fusion, Reranker
+
+PLACES = 20
+"""Places of the lists that are examined."""
+METRICS = ("recall", "ndcg")
+
+Found: TypeAlias = dict[str, Values]
+"""Metrics of every question."""
+
+
+@dataclass(frozen=True, eq=False)
+class EvalBatch:
+    """Questions that can be answered under any order: candidates, their features, and what was right.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        One shopper for each question.
+    features : ndarray of shape (n_candidates, n_features), float32
+        As `features.table` gives them.
+    targets : list of ndarray
+        Products that were right, for each question.
+    """
+
+    candidates: Candidates
+    features: FloatArray
+    targets: list[Rows]
+
+    @classmethod
+    def of(
+        cls, candidates: Candidates, batch: Sequence[EvalCase], places: Longs, known: ItemFeatures, target: Kind
+    ) -> Self:
+        """Return the questions at some places (ascending) of a batch, whose candidates `candidates` are."""
+        chosen = candidates.where(np.isin(candidates.owners, places))
+        drawn = features.table(chosen, ShopperHistories.of([question.shopper for question in batch]), known, target)
+        own = replace(chosen, n_shoppers=len(places), owners=np.searchsorted(places, chosen.owners))
+        return cls(own, drawn, [batch[place].targets for place in places.tolist()])
+
+
+Order: TypeAlias = Callable[[EvalBatch], tuple[Candidates, FloatArray]]
+"""Gives candidates and their values."""
+
+
+@dataclass(eq=False)
+class HoldoutEval:
+    """All that is asked of a context.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The opinions, in the order of the features.
+    """
+
+    names: tuple[str, ...]
+    sheets: list[EvalBatch] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return sum(len(sheet.targets) for sheet in self.sheets)
+
+    def add(self, sheet: EvalBatch) -> None:
+        """Ask more."""
+        if sheet.targets:
+            self.sheets.append(sheet)
+
+    def of_hybrid(self, hybrid: Reranker) -> Found:
+        """Return how well the hybrid does."""
+        return self._found(lambda sheet: (sheet.candidates, hybrid.ordering.values(sheet.features).astype(np.float32)))
+
+    def of_fixed_weights(self, depth: int) -> Found:
+        """Return how well the weights of the start do."""
+        fusion = Fusion(self.names, depth)
+        return self._found(lambda sheet: (sheet.candidates, fusion.by_ranks(sheet.candidates.ranks)))
+
+    def of_algorithms(self) -> dict[str, Found]:
+        """Return how well each opinion does alone."""
+        return {name: self._found(_by_one_algorithm(place)) for place, name in enumerate(self.names)}
+
+    def _found(self, order: Order) -> Found:
+        parts = [
+            measure(candidates.lists(values, PLACES), sheet.targets, PLACES)
+            for sheet in self.sheets
+            for candidates, values in [order(sheet)]
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
+
+
+def report(found: dict[str, Found]) -> dict[str, Any]:
+    """Return the means, as `<metric>_at_20.<name>`."""
+    return {
+        f"{metric}_at_{PLACES}.{name}": round(float(values[metric].mean()), 4)
+        for metric in METRICS
+        for name, values in found.items()
+    }
+
+
+def _by_one_algorithm(place: int) -> Order:
+    def order(sheet: EvalBatch) -> tuple[Candidates, FloatArray]:
+        own = sheet.candidates.where(sheet.candidates.ranks[:, place] < UNRANKED)
+        return own, -own.ranks[:, place]
+
+    return order

@@ -1,0 +1,39 @@
+"""How a reranker is trained."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class BoostingParams:
+    """How the trees are grown."""
+
+    learning_rate: float = 0.1
+    """Share of each tree's correction that is taken."""
+    leaves: int = 15
+    """Leaves of a tree."""
+    rounds: int = 250
+    """Most trees."""
+    min_leaf: int = 200
+    """Fewest candidates in a leaf."""
+    features: float = 0.4
+    """Share of the features that each tree sees: few, so that no tree learns single products by their facts."""
+    l2: float = 5.0
+    """Ridge weight of leaf values."""
+    seed: int = 1
+    """Seed of the samples of features and candidates."""
+    threads: int = 1
+    """Threads of learning: trees this small are grown by one, several would wait for each other on a busy machine."""
+
+
+@dataclass(frozen=True)
+class RerankerParams:
+    """How a hybrid is learned."""
+
+    depth: int = 100
+    """Products that each algorithm may propose."""
+    negatives: int = 80
+    """Candidates that nobody chose, for each question that is learned from."""
+    k: int = 20
+    """Places of the list that it should be best at."""
+    boosting: BoostingParams = field(default_factory=BoostingParams)
+    seed: int = 0

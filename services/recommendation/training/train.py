@@ -1,0 +1,132 @@
+"""Training, as a process of its own: `python -m services.recommendation.training.train`.
+
+Reads everything, learns the hybrids on the last tenth of the time and examines them there beside best-sellers, trains
+on all data, with the parameters that tuning chose, checks the result, and stores it as the new active version.
+"""
+
+import resource
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from services.recommendation.algorithms.base import Shopper
+from services.recommendation.models.bundle import Bundle, dump
+from services.recommendation.models.model import Model
+from services.recommendation.reranker.candidates import Candidates
+from services.recommendation.reranker.contexts import NOTHING
+from services.recommendation.reranker.model import score_by_algorithm
+from services.recommendation.training.dataset import TrainingDataset, build_dataset
+from services.recommendation.training.eval_rounds import PastShoppers
+from services.recommendation.training.fit import train
+from services.recommendation.training.parameters import changed, read_tuned, tuned_algorithms
+from services.recommendation.training.reranker_training import train_rerankers
+from shared.config import Settings
+from shared.db import models
+from shared.db.engine import Database
+from shared.db.models import ModelVersion
+from shared.db.training_data import read_training_data
+from shared.errors import FailedPrecondition, QuintetError
+from shared.jobs import ProgressReporter, job_main
+
+KIND = "recommender"
+KEPT_VERSIONS = 3
+CHECKED_SHOPPERS = 20
+LEARNING = (0.15, 0.55)
+TRAINING = (0.55, 0.9)
+"""Shares of the whole progress."""
+
+
+class SelfCheckFailed(QuintetError):
+    """The trained model gives answers that cannot be right; the version before stays in use."""
+
+    reason = "MODEL_SELF_CHECK"
+
+
+def work(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
+    """Train and return the version and the facts of the training.
+
+    Raises FailedPrecondition when there is no product to learn about.
+    """
+    database = Database(settings.database_url)
+    try:
+        return run(database, reporter, settings.train_threads)
+    finally:
+        database.close()
+
+
+def run(database: Database, reporter: ProgressReporter, threads: int) -> dict[str, Any]:
+    """Train on the data of `database`, store the new version there and return what came of it."""
+    started = time.perf_counter()
+    reporter.report("reading", 0.0)
+    with database.read() as connection:
+        algorithms = partial(tuned_algorithms, read_tuned(connection))
+    lesson = build_dataset(read_training_data(database))
+    if not len(lesson.product_keys):
+        raise FailedPrecondition("there is nothing to train on yet: add products first")
+    read_seconds = time.perf_counter() - started
+    learning = _stages(reporter, "learning", *LEARNING)
+    outcome = train_rerankers(lesson.interactions, algorithms, learning, threads=threads)
+    data = replace(lesson.interactions, kind_weights=outcome.kind_weights)
+    model = train(data, algorithms(), _stages(reporter, "training", *TRAINING), threads=threads)
+    model = replace(model, learned=outcome.learned)
+    reporter.report("checking", TRAINING[1])
+    check(model, lesson)
+    reporter.report("storing", 0.95)
+    facts = model.metadata | {
+        "evaluation": outcome.reports,
+        "tuned": changed(model.algorithms.values()),
+        "rebuy_rate": round(outcome.learned.rebuy_rate, 4),
+        "kind_weights": [round(float(weight), 4) for weight in outcome.kind_weights],
+        "read_seconds": round(read_seconds, 2),
+        "seconds": round(time.perf_counter() - started, 2),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+    stored = _store(database, Bundle(model, lesson.product_keys, lesson.groups), facts)
+    return {"version": stored.version, "size_bytes": stored.size_bytes, "checksum": stored.checksum, **facts}
+
+
+def check(model: Model, lesson: TrainingDataset) -> None:
+    """Raise SelfCheckFailed when scores are not finite, or nobody gets a list."""
+    data = lesson.interactions
+    some = np.unique(data.customers)[:CHECKED_SHOPPERS].tolist()
+    pasts = PastShoppers(data)
+    shoppers = [pasts.shopper(customer, data.now + 1) for customer in some]
+    scored = [model.scores(shopper) for shopper in (Shopper(data.now), *shoppers)]
+    for scores in scored:
+        bad = [name for name, values in scores.items() if not np.isfinite(values).all()]
+        if bad:
+            raise SelfCheckFailed(f"the trained model has scores that are not finite: {', '.join(bad)}")
+    if some and not any(values.any() for scores in scored for values in scores.values()):
+        raise SelfCheckFailed("the trained model recommends nothing to anybody")
+    _check_hybrids(model, shoppers)
+
+
+def _check_hybrids(model: Model, shoppers: list[Shopper]) -> None:
+    """Raise SelfCheckFailed when a hybrid gives values that are not finite."""
+    for context, hybrid in model.learned.hybrids.items():
+        scores = score_by_algorithm(model.algorithms, hybrid.algorithms, shoppers)
+        candidates = Candidates.of(scores, [NOTHING] * len(shoppers), hybrid.depth)
+        values = hybrid.values(candidates, shoppers, model.learned.facts[hybrid.target])
+        if not np.isfinite(values).all():
+            raise SelfCheckFailed(f"the trained hybrid for {context} gives values that are not finite")
+
+
+def _stages(reporter: ProgressReporter, verb: str, begin: float, end: float) -> Callable[[str, int, int], None]:
+    return lambda stage, done, total: reporter.report(f"{verb}: {stage}", begin + (end - begin) * done / max(total, 1))
+
+
+def _store(database: Database, bundle: Bundle, facts: dict[str, Any]) -> ModelVersion:
+    version = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    stored = models.save_model(database, KIND, version, dump(bundle), facts)
+    models.prune(database, KIND, KEPT_VERSIONS)
+    return stored
+
+
+if __name__ == "__main__":
+    raise SystemExit(job_main("recommendation", work))

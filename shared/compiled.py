@@ -1,0 +1,17 @@
+"""Compiles numerical loops to machine code: cached on disk, and without the interpreter lock while they run."""
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from numba import njit
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def compiled(function: Function) -> Function:
+    """Return `function` compiled at its first call for each combination of argument types.
+
+    The machine code is cached beside the source, or in the user's cache folder where that is read-only, so only the
+    first process of an installation compiles. Arrays in, numbers and arrays out; no Python objects.
+    """
+    return cast(Function, njit(cache=True, nogil=True, error_model="numpy")(function))

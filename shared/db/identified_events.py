@@ -1,0 +1,107 @@
+"""What customers did, out of the event log: decoded, and with the customer each event belongs to."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from quintet.type.v1.event_pb2 import Event
+from sqlalchemy import Connection, select
+
+from shared.db import visitors
+from shared.db.batches import distinct_batches
+from shared.db.customers import keep, known_visitors, resolve_customers
+from shared.db.event_log import LoggedEvent
+from shared.db.schema import customers
+
+FEEDBACK = "feedback"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An event of the log, decoded."""
+
+    sequence: int
+    customer_key: int | None
+    at: datetime
+    kind: str
+    event: Event
+
+
+@dataclass(frozen=True)
+class IdentifiedEvent:
+    """An event with the customer it belongs to and its session (0 where it has none)."""
+
+    customer_key: int
+    at: datetime
+    kind: str
+    event: Event
+    session_key: int = 0
+
+
+def decode(logged: Iterable[LoggedEvent]) -> list[Recorded]:
+    """Return the shoppers' events of a piece of the log; feedback is the feedback agent's.
+
+    Raises google.protobuf.message.DecodeError for a payload that is not an event.
+    """
+    return [
+        Recorded(each.sequence, each.customer_key, each.occurred_at, each.kind, Event.FromString(each.payload))
+        for each in logged
+        if each.kind != FEEDBACK
+    ]
+
+
+def identify(
+    connection: Connection, recorded: Sequence[Recorded], skipped: Counter[str]
+) -> tuple[list[IdentifiedEvent], dict[int, int]]:
+    """Return events with their customers, and the customer by each visitor's key that was given up on the way.
+
+    An event with both ids makes the visitor the customer, for the whole batch. Events whose customer was erased are
+    left out and counted as `unknown_customer`.
+    """
+    owners = _owners(connection, recorded)
+    logins = [
+        visitors.Login(each.event.visitor_id, owners[each.sequence])
+        for each in recorded
+        if each.event.customer_id and each.event.visitor_id and each.sequence in owners
+    ]
+    merged = visitors.link(connection, logins)
+    keep(connection, {merged.get(key, key) for key in owners.values()})
+    acts = [
+        IdentifiedEvent(merged.get(owners[each.sequence], owners[each.sequence]), each.at, each.kind, each.event)
+        for each in recorded
+        if each.sequence in owners
+    ]
+    skipped["unknown_customer"] += len(recorded) - len(acts)
+    return acts, merged
+
+
+def _owners(connection: Connection, recorded: Sequence[Recorded]) -> dict[int, int]:
+    """Return the customer of each event by its number; events of erased customers are missing."""
+    keys = {each.sequence: each.customer_key for each in recorded if each.customer_key is not None}
+    alive = _alive(connection, keys.values())
+    owners = {number: key for number, key in keys.items() if key in alive}
+    return owners | _find(connection, [each for each in recorded if each.sequence not in owners])
+
+
+def _find(connection: Connection, stray: Sequence[Recorded]) -> dict[int, int]:
+    """Look owners up by the ids in the events, where the key in the log is no more: the visitor became a customer."""
+    if not stray:
+        return {}
+    registered = resolve_customers(connection, {each.event.customer_id for each in stray})
+    anonymous = known_visitors(connection, {each.event.visitor_id for each in stray})
+    found = {}
+    for each in stray:
+        by_name = each.event.customer_id
+        owner = registered.get(by_name) if by_name else anonymous.get(each.event.visitor_id)
+        if owner is not None:
+            found[each.sequence] = owner
+    return found
+
+
+def _alive(connection: Connection, keys: Collection[int]) -> set[int]:
+    column = customers.c.customer_id
+    query = select(column)
+    return {
+        key for some in distinct_batches(keys) for key in connection.execute(query.where(column.in_(some))).scalars()
+    }

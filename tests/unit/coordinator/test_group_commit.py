@@ -1,0 +1,99 @@
+"""The inbox commits many callers' submissions at once and tells each what became of its own."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from services.coordinator.event_validation import Submission
+from services.coordinator.group_commit import MOST_AT_ONCE, Commit, CommitResult, GroupCommit
+from shared.errors import Unavailable
+
+
+def submission(name: str) -> Submission:
+    return Submission(name, "home_view", datetime.now(UTC), b"")
+
+
+@asynccontextmanager
+async def running(commit: Commit) -> AsyncIterator[GroupCommit]:
+    inbox = GroupCommit(commit)
+    inbox.start()
+    try:
+        yield inbox
+    finally:
+        await inbox.stop()
+
+
+async def test_each_caller_gets_its_own_outcomes() -> None:
+    def commit(batch: Sequence[Submission]) -> list[CommitResult]:
+        return [CommitResult(each.event_id, sequence=len(each.event_id)) for each in batch]
+
+    async with running(commit) as inbox:
+        answers = await asyncio.gather(
+            inbox.record([submission("a"), submission("bb")]), inbox.record([submission("ccc")])
+        )
+    assert [[outcome.sequence for outcome in answer] for answer in answers] == [[1, 2], [3]]
+
+
+async def test_callers_that_come_during_a_commit_share_the_next() -> None:
+    first_is_running, go_on = threading.Event(), threading.Event()
+    sizes: list[int] = []
+
+    def commit(batch: Sequence[Submission]) -> list[CommitResult]:
+        sizes.append(len(batch))
+        first_is_running.set()
+        assert go_on.wait(10)
+        return [CommitResult(each.event_id) for each in batch]
+
+    async with running(commit) as inbox:
+        first = asyncio.create_task(inbox.record([submission("a")]))
+        await asyncio.to_thread(first_is_running.wait, 10)
+        others = [asyncio.create_task(inbox.record([submission(str(n))])) for n in range(20)]
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.gather(first, *others)
+    assert sizes == [1, 20]
+
+
+async def test_a_group_is_bounded_but_no_caller_is_split() -> None:
+    sizes: list[int] = []
+
+    def commit(batch: Sequence[Submission]) -> list[CommitResult]:
+        sizes.append(len(batch))
+        return [CommitResult(each.event_id) for each in batch]
+
+    inbox = GroupCommit(commit)
+    many = [submission(str(n)) for n in range(MOST_AT_ONCE - 1)]
+    calls = [asyncio.create_task(inbox.record(many)), asyncio.create_task(inbox.record(many[:3]))]
+    await asyncio.sleep(0)
+    inbox.start()
+    await asyncio.gather(*calls)
+    await inbox.stop()
+    assert sizes == [MOST_AT_ONCE - 1, 3]
+
+
+async def test_a_failed_commit_is_told_to_all_of_its_callers_and_the_inbox_goes_on() -> None:
+    failures = iter([Unavailable("locked")])
+
+    def commit(batch: Sequence[Submission]) -> list[CommitResult]:
+        for error in failures:
+            raise error
+        return [CommitResult(each.event_id) for each in batch]
+
+    async with running(commit) as inbox:
+        with pytest.raises(Unavailable, match="locked"):
+            await inbox.record([submission("a")])
+        assert await inbox.record([submission("a")]) == [CommitResult("a")]
+        assert await inbox.record([]) == []
+
+
+async def test_stopping_refuses_what_still_waits() -> None:
+    inbox = GroupCommit(lambda batch: [])
+    waiting = asyncio.create_task(inbox.record([submission("a")]))
+    await asyncio.sleep(0)
+    await inbox.stop()
+    with pytest.raises(Unavailable, match="stopping"):
+        await waiting

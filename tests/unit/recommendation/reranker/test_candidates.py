@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.recommendation.reranker.candidates import UNRANKED, Candidates, largest
+
+NONE = np.empty(0, np.int32)
+
+
+def scores(*rows: list[float]) -> np.ndarray:
+    return np.array(rows, np.float32)
+
+
+def test_candidates_are_the_best_of_every_algorithm() -> None:
+    one, other = scores([5, 4, 3, 0]), scores([0, 0, 1, 9])
+    found = Candidates.of({"one": one, "other": other}, [NONE], depth=1)
+    assert found.products.tolist() == [0, 3]
+    assert found.opinions.tolist() == [[1.0, 0.0, 0.0, UNRANKED], [0.0, UNRANKED, 1.0, 0.0]]
+
+
+def test_an_excluded_product_is_no_candidate_and_no_yardstick() -> None:
+    found = Candidates.of({"one": scores([8, 4, 2])}, [np.array([0], np.int32)], depth=3)
+    assert found.products.tolist() == [1, 2]
+    assert found.opinions[:, 0].tolist() == [1.0, 0.5]
+
+
+def test_shoppers_do_not_mix() -> None:
+    found = Candidates.of({"one": scores([1, 2], [4, 3])}, [NONE, NONE], depth=2)
+    assert found.owners.tolist() == [0, 0, 1, 1]
+    assert found.ranks.ravel().tolist() == [1, 0, 0, 1]
+
+
+def test_lists_hold_the_largest_values_and_end_with_minus_one() -> None:
+    found = Candidates.of({"one": scores([1, 2, 3], [1, 0, 0])}, [NONE, NONE], depth=3)
+    lists = found.lists(np.array([0.1, 0.9, 0.5, 7.0], np.float32), 3)
+    assert lists.tolist() == [[1, 2, 0], [0, -1, -1]]
+
+
+@given(st.integers(1, 1000), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_the_largest_are_found_in_rows_of_any_length(n: int, k: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = np.where(rng.random((3, n)) < 0.3, rng.permutation(3 * n).reshape(3, n), 0).astype(np.float32)
+    expected = {
+        row * n + column for row in range(3) for column in np.argsort(-rows[row])[:k].tolist() if rows[row, column] > 0
+    }
+    assert set(largest(rows, k).tolist()) == expected
+
+
+@pytest.mark.parametrize("n", [2000, 2048, 2049, 16_000, 16_017])
+def test_long_rows_are_searched_to_their_last_column(n: int) -> None:
+    rows = np.full((1, n), 0.5, np.float32)
+    rows[0, -1], rows[0, 0] = 2.0, 1.0
+    assert set(largest(rows, 2).tolist()) == {0, n - 1}

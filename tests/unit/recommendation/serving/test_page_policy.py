@@ -1,0 +1,121 @@
+"""Selection: which algorithms answer where, and how the person takes over from the group."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.recommendation.request import Page
+from services.recommendation.reranker.contexts import RerankContext
+from services.recommendation.serving.page_policy import COLD, SEARCH, plan_ranking
+from shared.algorithms import DEFAULT_WEIGHTS
+
+POPULARITY = {"popular", "popular_in_group", "trending", "new_arrivals"}
+
+
+@given(
+    st.sampled_from(list(Page)),
+    st.floats(0, 1e6),
+    st.dictionaries(st.sampled_from(list(DEFAULT_WEIGHTS)), st.floats(0, 1)),
+)
+def test_weights_are_positive_and_there_are_some(page: Page, evidence: float, weights: dict[str, float]) -> None:
+    plan = plan_ranking(page, weights, evidence)
+    assert plan.weights
+    assert all(weight > 0 for weight in plan.weights.values())
+
+
+def test_a_stranger_gets_what_is_popular() -> None:
+    plan = plan_ranking(Page.HOME, DEFAULT_WEIGHTS, 0.0)
+    assert plan.strategy == "cold_start"
+    assert plan.weights.keys() == COLD.keys()
+    assert max(plan.weights, key=plan.weights.__getitem__) == "popular_in_group"
+
+
+def test_the_person_takes_over_smoothly() -> None:
+    def personal(evidence: float) -> float:
+        weights = plan_ranking(Page.HOME, DEFAULT_WEIGHTS, evidence).weights
+        return sum(weight for name, weight in weights.items() if name not in POPULARITY) / sum(weights.values())
+
+    shares = [personal(evidence) for evidence in (0, 1, 2, 5, 10, 50, 1000)]
+    assert shares == sorted(shares)
+    assert shares[0] == 0
+    assert 0.1 < shares[1] < 0.3
+    assert shares[-1] > 0.85
+    assert max(after - before for before, after in pairwise(shares)) < 0.35
+
+
+@pytest.mark.parametrize(
+    ("page", "strategy", "leading"),
+    [
+        (Page.HOME, "hybrid", "content"),
+        (Page.PRODUCT, "related", "similar"),
+        (Page.CATEGORY, "category", "content"),
+        (Page.CART, "complementary", "complementary"),
+        (Page.SEARCH, "search", SEARCH),
+        (Page.POST_PURCHASE, "post_purchase", "complementary"),
+        (Page.BUY_AGAIN, "buy_again", "repurchase"),
+    ],
+)
+def test_each_page_is_led_by_its_purpose(page: Page, strategy: str, leading: str) -> None:
+    plan = plan_ranking(page, DEFAULT_WEIGHTS, 1000.0)
+    assert plan.strategy == strategy
+    assert max(plan.weights, key=plan.weights.__getitem__) == leading
+
+
+@pytest.mark.parametrize("page", [Page.PRODUCT, Page.CART, Page.SEARCH, Page.POST_PURCHASE])
+def test_pages_about_something_are_no_cold_start_for_a_stranger(page: Page) -> None:
+    plan = plan_ranking(page, DEFAULT_WEIGHTS, 0.0)
+    assert plan.strategy != "cold_start"
+    assert sum(plan.weights.get(name, 0.0) for name in POPULARITY) < 0.25 * sum(plan.weights.values())
+
+
+def test_what_was_bought_is_for_one_page_alone() -> None:
+    everything = dict.fromkeys(DEFAULT_WEIGHTS, 1.0)
+    for page in set(Page) - {Page.BUY_AGAIN}:
+        assert "repurchase" not in plan_ranking(page, everything, 50.0).weights
+    assert plan_ranking(Page.BUY_AGAIN, everything, 50.0).weights == {"repurchase": 1.0}
+
+
+def test_the_hybrid_gets_its_say_with_the_evidence() -> None:
+    said = [plan_ranking(Page.HOME, DEFAULT_WEIGHTS, evidence).hybrid for evidence in (0, 1, 5, 1000)]
+    assert said[0] == 0
+    assert said == sorted(said)
+    assert said[-1] == pytest.approx(4.0, rel=0.01)
+    assert plan_ranking(Page.PRODUCT, DEFAULT_WEIGHTS, 0.0).hybrid > 1.5, "the page itself is evidence"
+    assert (
+        0 < plan_ranking(Page.SEARCH, DEFAULT_WEIGHTS, 1000.0).hybrid < 0.5 < plan_ranking(Page.CART, {}, 1000.0).hybrid
+    )
+
+
+@pytest.mark.parametrize(
+    ("page", "context"),
+    [
+        (Page.HOME, RerankContext.DISCOVERY),
+        (Page.CATEGORY, RerankContext.DISCOVERY),
+        (Page.SEARCH, RerankContext.DISCOVERY),
+        (Page.PRODUCT, RerankContext.SESSION),
+        (Page.CART, RerankContext.BASKET),
+        (Page.POST_PURCHASE, RerankContext.BASKET),
+        (Page.BUY_AGAIN, RerankContext.EVERYTHING),
+    ],
+)
+def test_each_page_has_a_context(page: Page, context: RerankContext) -> None:
+    assert plan_ranking(page, DEFAULT_WEIGHTS, 10.0).purpose.context is context
+
+
+def test_what_was_bought_is_ordered_by_the_hybrid_where_people_buy_again() -> None:
+    assert plan_ranking(Page.BUY_AGAIN, DEFAULT_WEIGHTS, 10.0).hybrid == 0
+    assert plan_ranking(Page.BUY_AGAIN, DEFAULT_WEIGHTS, 10.0, rebuy_rate=0.19).hybrid == 0
+    assert plan_ranking(Page.BUY_AGAIN, DEFAULT_WEIGHTS, 10.0, rebuy_rate=0.2).hybrid > 1
+    assert plan_ranking(Page.HOME, DEFAULT_WEIGHTS, 10.0, 0.9) == plan_ranking(Page.HOME, DEFAULT_WEIGHTS, 10.0, 0.0)
+
+
+def test_the_database_decides_what_leads_on_the_start_page() -> None:
+    plan = plan_ranking(Page.HOME, {"ease": 0.9, "content": 0.1}, 1000.0)
+    assert max(plan.weights, key=plan.weights.__getitem__) == "ease"
+    assert "transitions" not in plan.weights
+
+
+def test_all_weights_zero_still_gives_a_list() -> None:
+    assert plan_ranking(Page.HOME, dict.fromkeys(DEFAULT_WEIGHTS, 0.0), 1000.0).weights

@@ -1,0 +1,159 @@
+"""Learning the hybrids of a shop: what is learned, what is left out, and what is said of it."""
+
+import numpy as np
+import pytest
+
+from services.recommendation.algorithms.base import Algorithm, Interactions, Kind
+from services.recommendation.algorithms.interactions import DAY
+from services.recommendation.algorithms.item_knn import ItemKnn
+from services.recommendation.algorithms.popular import Popular
+from services.recommendation.algorithms.related import Complementary
+from services.recommendation.algorithms.repurchase import Repurchase
+from services.recommendation.algorithms.transitions import Transitions
+from services.recommendation.reranker.contexts import RerankContext
+from services.recommendation.reranker.model import LAST
+from services.recommendation.training import reranker_training
+from services.recommendation.training.reranker_params import BoostingParams, RerankerParams
+from services.recommendation.training.reranker_training import RerankerTrainingResult, train_rerankers
+from tests.contract.algorithms.worlds import NOW
+
+CUSTOMERS, PRODUCTS, VISITS = 400, 160, 8
+QUICK = RerankerParams(depth=20, boosting=BoostingParams(rounds=20, min_leaf=20, threads=1))
+
+
+def algorithms() -> list[Algorithm]:
+    return [Popular(), Repurchase(), Transitions(), ItemKnn(), Complementary()]
+
+
+def world(n_customers: int = CUSTOMERS) -> Interactions:
+    """Customers look at three products in a row of their own department, each time, and buy two of the next ones.
+
+    Popularity says nothing: all departments and products are alike.
+    """
+    rng = np.random.default_rng(0)
+    n = n_customers * VISITS
+    customers = np.repeat(np.arange(n_customers), VISITS)
+    department = customers % 4 * 40
+    first = rng.integers(0, 40, n)
+    steps = np.stack([department + (first + step) % 40 for step in range(5)], axis=1)
+    times = NOW - rng.integers(0, 100 * DAY, n)
+    return Interactions.of(
+        np.repeat(customers, 5),
+        steps.ravel(),
+        n_customers=n_customers,
+        n_products=PRODUCTS,
+        now=NOW,
+        kinds=np.tile([Kind.VIEW] * 3 + [Kind.PURCHASE] * 2, n),
+        times=(times[:, None] + 60 * np.arange(5)).ravel(),
+        baskets=(2 * np.arange(n)[:, None] + [0, 0, 0, 1, 1]).ravel(),
+    )
+
+
+@pytest.fixture(scope="module")
+def stages() -> list[tuple[str, int, int]]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def outcome(stages: list[tuple[str, int, int]]) -> RerankerTrainingResult:
+    return train_rerankers(world(), algorithms, lambda *stage: stages.append(stage), threads=1, recipe=QUICK)
+
+
+def test_every_context_gets_a_hybrid_that_beats_fixed_weights(outcome: RerankerTrainingResult) -> None:
+    assert set(outcome.reports) == {context.value for context in RerankContext}
+    for context in outcome.learned.hybrids:
+        report = outcome.reports[context.value]
+        assert report["learned"]
+        assert report["questions"] >= 50
+        assert report["examined"] >= reranker_training.FEWEST_EXAMINED
+        assert report["ndcg_at_20.hybrid"] > report["ndcg_at_20.fixed"]
+    assert {RerankContext.DISCOVERY, RerankContext.SESSION} <= outcome.learned.hybrids.keys()
+    session = outcome.reports["session"]
+    assert session["best"].removesuffix(LAST) == "transitions"
+    assert session["ndcg_at_20.hybrid"] > 2 * session["ndcg_at_20.popular"]
+
+
+def test_hybrids_lead_to_what_their_context_asks_for(outcome: RerankerTrainingResult) -> None:
+    targets = {context: hybrid.target for context, hybrid in outcome.learned.hybrids.items()}
+    assert targets[RerankContext.DISCOVERY] is Kind.PURCHASE
+    assert targets[RerankContext.SESSION] is Kind.VIEW
+    assert outcome.learned.facts.keys() == set(targets.values())
+    for facts in outcome.learned.facts.values():
+        facts.require(PRODUCTS)
+
+
+def test_the_last_product_is_asked_about_in_sessions_and_told_answers_nowhere(outcome: RerankerTrainingResult) -> None:
+    for context, hybrid in outcome.learned.hybrids.items():
+        assert any(name.endswith(LAST) for name in hybrid.algorithms) == (context is RerankContext.SESSION)
+        assert "complementary" not in hybrid.algorithms
+
+
+def test_progress_goes_forward_to_its_end(outcome: RerankerTrainingResult, stages: list[tuple[str, int, int]]) -> None:
+    done = [done for _, done, _ in stages]
+    assert done == sorted(done)
+    assert {total for _, _, total in stages} == {4 + 3}
+    assert done[-1] == 6
+    assert any("everything and discovery" in name for name, _, _ in stages)
+
+
+def test_people_who_buy_again_are_noticed(outcome: RerankerTrainingResult) -> None:
+    assert 0.1 < outcome.learned.rebuy_rate < 0.3
+    assert outcome.kind_weights.shape == (3,)
+
+
+def test_examiners_teach_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    taught: set[int] = set()
+    examined: set[int] = set()
+    build, of = reranker_training.build_ltr_dataset, reranker_training.EvalBatch.of
+
+    def noting(candidates, asked, *rest):  # type: ignore[no-untyped-def]
+        taught.update(question.customer for question in asked if len(question.targets))
+        return build(candidates, asked, *rest)
+
+    def noting_exam(candidates, batch, places, *rest):  # type: ignore[no-untyped-def]
+        examined.update(batch[place].customer for place in places.tolist())
+        return of(candidates, batch, places, *rest)
+
+    monkeypatch.setattr(reranker_training, "build_ltr_dataset", noting)
+    monkeypatch.setattr(reranker_training.EvalBatch, "of", noting_exam)
+    train_rerankers(world(), algorithms, lambda *_: None, threads=1, recipe=QUICK)
+    assert taught
+    assert examined
+    assert not taught & examined
+
+
+def test_too_little_to_learn_from_is_examined_with_fixed_weights() -> None:
+    outcome = train_rerankers(world(40), algorithms, lambda *_: None, threads=1, recipe=QUICK)
+    discovery = outcome.reports["discovery"]
+    assert RerankContext.DISCOVERY not in outcome.learned.hybrids
+    assert (discovery["learned"], discovery["questions"]) == (False, 0)
+    assert discovery["recall_at_20.hybrid"] == discovery["recall_at_20.fixed"]
+
+
+def test_almost_nothing_says_nothing() -> None:
+    outcome = train_rerankers(world(3), algorithms, lambda *_: None, threads=1, recipe=QUICK)
+    assert not outcome.learned.hybrids
+    assert not outcome.reports.keys() & {"discovery", "everything"}
+    nobody = train_rerankers(
+        world().where(np.zeros(CUSTOMERS * VISITS * 5, dtype=bool)), algorithms, lambda *_: None, threads=1
+    )
+    assert (nobody.reports, nobody.learned.rebuy_rate) == ({}, 0)
+
+
+def test_a_hybrid_that_is_no_better_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_hybrid = reranker_training.HoldoutEval.of_hybrid
+
+    def worse(self, hybrid):  # type: ignore[no-untyped-def]
+        return {name: values * 0 for name, values in of_hybrid(self, hybrid).items()}
+
+    monkeypatch.setattr(reranker_training.HoldoutEval, "of_hybrid", worse)
+    outcome = train_rerankers(world(), algorithms, lambda *_: None, threads=1, recipe=QUICK)
+    assert outcome.learned.hybrids == {}
+    assert all(report["ndcg_at_20.hybrid"] == report["ndcg_at_20.fixed"] for report in outcome.reports.values())
+
+
+def test_learning_is_repeatable(outcome: RerankerTrainingResult) -> None:
+    again = train_rerankers(world(), algorithms, lambda *_: None, threads=1, recipe=QUICK)
+    assert again.reports == outcome.reports
+    for context, hybrid in outcome.learned.hybrids.items():
+        assert again.learned.hybrids[context].trees == hybrid.trees
