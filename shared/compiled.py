@@ -15,3 +15,8 @@ def compiled(function: Function) -> Function:
     first process of an installation compiles. Arrays in, numbers and arrays out; no Python objects.
     """
     return cast(Function, njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def compiled_sums(function: Function) -> Function:
+    """Return `function` as `compiled` does, with sums in any order: the processor adds several numbers at a time."""
+    return cast(Function, njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})(function))

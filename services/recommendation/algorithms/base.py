@@ -8,14 +8,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
 
-from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray
+from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Mask, Rows
 from services.recommendation.algorithms.interactions import Interactions, Kind
 from services.recommendation.algorithms.shopper import Shopper
+from services.recommendation.algorithms.shopper_scores import ShopperScores
 
 __all__ = ["Algorithm", "Interactions", "Kind", "NotFittedError", "Reason", "ReasonKind", "Shopper", "Space"]
 
@@ -62,7 +64,10 @@ class Algorithm(ABC):
     """One way to score products for a shopper.
 
     A subclass is a dataclass: its fields are its configuration, except those with `field(init=False)`, which are
-    what `fit` learns, each an ndarray or a CSR matrix. It writes `_fit`, `_score` and `_reason`; the rest follows.
+    what `fit` learns, each an ndarray or a CSR matrix. It writes `_fit`, `_score`, `_sparse_scores` and `_reason`.
+
+    An algorithm has two faces that give the same numbers: `score` and `score_many` score the whole catalogue, for
+    training and evaluation; `propose` and `score_products` cost no more in a larger catalogue, for serving.
     """
 
     name: ClassVar[str]
@@ -96,6 +101,7 @@ class Algorithm(ABC):
         """Learn from `data`, replacing what was learned before, and return the algorithm itself."""
         self._fit(data)
         self._n_products = data.n_products
+        self._forget_derived()
         return self
 
     def score(self, shopper: Shopper) -> FloatArray:
@@ -137,6 +143,47 @@ class Algorithm(ABC):
             shopper.require_within(n_products)
         return self._score_many(shoppers)
 
+    def propose(self, shopper: Shopper, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
+        """Return the `k` allowed products of the largest scores, largest first, and these scores.
+
+        Parameters
+        ----------
+        k : int
+            At least 1.
+        allowed : ndarray of shape (n_products,), bool
+            Products that may be proposed; entries behind those known at training are not looked at.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit` or `load`.
+        ValueError
+            If a row of the shopper is negative or not below `n_products`.
+        """
+        return self.scores_of(shopper).top(k, allowed)
+
+    def score_products(self, shopper: Shopper, products: Rows) -> FloatArray:
+        """Return the scores of the given products, shape (n,), float32; 0 where the algorithm has no opinion.
+
+        Parameters
+        ----------
+        products : ndarray of shape (n,), int32
+            Distinct rows, each below `n_products`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit` or `load`.
+        ValueError
+            If a row of the shopper is negative or not below `n_products`.
+        """
+        return self.scores_of(shopper).at(products)
+
+    def scores_of(self, shopper: Shopper) -> ShopperScores:
+        """Return all scores of one shopper in sparse form, computed once; errors as for `propose`."""
+        shopper.require_within(self.n_products)
+        return shopper.memo((self, "scores"), lambda: self._sparse_scores(shopper))
+
     def explain(self, shopper: Shopper, product: int) -> Reason | None:
         """Return why `product` (a row) got its score, or None where the algorithm has no opinion.
 
@@ -174,6 +221,11 @@ class Algorithm(ABC):
         algorithm._n_products = int(state["n_products"])
         return algorithm
 
+    def _forget_derived(self) -> None:
+        """Drop the cached properties: they were derived from what was learned before."""
+        for name in [name for name in vars(self) if isinstance(getattr(type(self), name, None), cached_property)]:
+            delattr(self, name)
+
     @classmethod
     def _learned(cls) -> list[str]:
         return [field.name for field in fields(cls) if not field.init]
@@ -183,6 +235,9 @@ class Algorithm(ABC):
 
     @abstractmethod
     def _score(self, shopper: Shopper) -> FloatArray: ...
+
+    @abstractmethod
+    def _sparse_scores(self, shopper: Shopper) -> ShopperScores: ...
 
     def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
         scores = np.empty((len(shoppers), self.n_products), dtype=np.float32)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +11,7 @@ from services.recommendation.algorithms.arrays import FloatArray, Rows
 from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper, Space
 from services.recommendation.algorithms.checks import require_positive
 from services.recommendation.algorithms.reasons import strongest
+from services.recommendation.algorithms.shopper_scores import ProductVectors, ShopperScores, VectorScores
 from services.recommendation.algorithms.user_profile import UserProfileMixin
 
 
@@ -72,6 +74,18 @@ class Content(UserProfileMixin):
 
     def _score(self, shopper: Shopper) -> FloatArray:
         return self.score_with(self.embeddings, shopper)
+
+    def scores_with(self, vectors: ProductVectors, shopper: Shopper) -> ShopperScores:
+        """Return the sparse scores of a live catalogue: cosine times the scale of `vectors`, whose rows are unit."""
+        shopper.require_within(len(vectors.factors))
+        return VectorScores(self._profile(vectors.factors, shopper), vectors, 0.0)
+
+    def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
+        return self.scores_with(self._vectors, shopper)
+
+    @cached_property
+    def _vectors(self) -> ProductVectors:
+        return ProductVectors.of_all(self.embeddings, np.ones(len(self.embeddings), np.float32))
 
     def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
         profiles = np.zeros((len(shoppers), self.embeddings.shape[1]), dtype=np.float32)

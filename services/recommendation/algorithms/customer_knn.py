@@ -6,10 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from services.recommendation.algorithms import kernels
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Rows, as_csr
 from services.recommendation.algorithms.base import Interactions, Reason, Shopper, Space
 from services.recommendation.algorithms.checks import require_positive
 from services.recommendation.algorithms.reasons import from_sources, strongest
+from services.recommendation.algorithms.shopper_scores import FewScores, ShopperScores
 from services.recommendation.algorithms.sparse import combine, scaled, stacked, top_k_rows
 from services.recommendation.algorithms.user_profile import UserProfile, UserProfileMixin
 
@@ -81,6 +83,9 @@ class CustomerKnn(UserProfileMixin):
     def _score(self, shopper: Shopper) -> FloatArray:
         return combine(self.habits, *self._nearest(shopper)).dense()
 
+    def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
+        return FewScores.of_rows(self.habits, *self._nearest(shopper))
+
     def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
         scores = np.zeros((len(shoppers), self.n_products), dtype=np.float32)
         for start in range(0, len(shoppers), BLOCK):
@@ -89,8 +94,9 @@ class CustomerKnn(UserProfileMixin):
         return scores
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
-        voters, given = combine(self.habits, *self._nearest(shopper)).to(product)
-        if not len(voters):
+        voters, likeness = self._nearest(shopper)
+        given = kernels.given_to(self.habits.indptr, self.habits.indices, self.habits.data, voters, likeness, product)
+        if not given.any():
             return None
         weight = np.zeros(self.index.shape[1], dtype=np.float32)
         weight[voters] = given
@@ -101,7 +107,13 @@ class CustomerKnn(UserProfileMixin):
 
     def _nearest(self, shopper: Shopper) -> Neighbours:
         """Return the customers most like the shopper, ascending, and their similarity."""
-        return shopper.memo((self, "nearest"), lambda: _entries(self._votes([shopper])))
+        return shopper.memo((self, "nearest"), lambda: self._search(shopper))
+
+    def _search(self, shopper: Shopper) -> Neighbours:
+        found = FewScores.of_rows(self.index, *self._profile(shopper))
+        likeness = np.where(found.values > ONESELF, np.float32(0.0), found.values)
+        everybody = np.ones(found.n_products, np.bool_)
+        return kernels.largest_allowed(found.rows, likeness, everybody, self.neighbours)
 
     def _votes(self, shoppers: Sequence[Shopper]) -> Csr:
         """Return the similarity of each shopper to their neighbours, shape (len(shoppers), n_kept)."""
@@ -131,7 +143,3 @@ def unit(x: Csr) -> Csr:
     owners = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
     lengths = np.sqrt(np.bincount(owners, x.data**2, x.shape[0]))
     return scaled(x, rows=(1.0 / np.where(lengths > 0, lengths, 1.0)).astype(np.float32))
-
-
-def _entries(row: Csr) -> Neighbours:
-    return row.indices, row.data

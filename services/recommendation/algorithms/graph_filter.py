@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from services.recommendation.algorithms.checks import require_not_negative, requ
 from services.recommendation.algorithms.factors import ROUNDING, right_vectors, without_rounding
 from services.recommendation.algorithms.item_to_item import ItemToItem
 from services.recommendation.algorithms.reasons import from_sources, strongest
+from services.recommendation.algorithms.shopper_scores import FewScores, ProductVectors, ShopperScores, VectorScores
 from services.recommendation.algorithms.sparse import inverse, scaled, stacked, top_k_product, top_k_rows
 from services.recommendation.algorithms.user_profile import UserProfile, UserProfileMixin
 
@@ -79,6 +81,17 @@ class GraphFilter(UserProfileMixin, ItemToItem):
         scores += (tastes @ self.neighbours).toarray()
         return without_rounding(scores)
 
+    def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
+        rows, values = self._evidence(shopper)
+        weights = np.float32(self.smooth) * values * inverse(self.degree[rows])
+        near = FewScores.of_rows(self.neighbours, rows, values)
+        point = (weights @ self.factors[rows]).astype(np.float32)
+        return VectorScores(point, self._vectors, ROUNDING, near)
+
+    @cached_property
+    def _vectors(self) -> ProductVectors:
+        return ProductVectors.of_all(self.factors, self.degree)
+
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         rows, parts = self._parts(shopper, product)
         if parts.sum() < ROUNDING:
@@ -91,6 +104,4 @@ class GraphFilter(UserProfileMixin, ItemToItem):
         rows, values = self._evidence(shopper)
         reach = self.factors[rows] @ self.factors[product] * inverse(self.degree[rows]) * self.degree[product]
         parts = self.smooth * values * reach
-        sources, near = self._contributions(shopper).to(product)
-        parts[np.searchsorted(rows, sources)] += near
-        return rows, parts
+        return rows, parts + self._given(shopper, product)[1]

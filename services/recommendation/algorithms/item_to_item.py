@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from services.recommendation.algorithms import kernels
 from services.recommendation.algorithms.arrays import Csr, FloatArray
 from services.recommendation.algorithms.base import Algorithm, Reason, Shopper
 from services.recommendation.algorithms.reasons import from_sources, strongest
-from services.recommendation.algorithms.sparse import Contributions, combine, stacked
+from services.recommendation.algorithms.shopper_scores import FewScores, ShopperScores
+from services.recommendation.algorithms.sparse import combine, stacked
 from services.recommendation.algorithms.user_profile import UserProfile
 
 
@@ -28,7 +30,10 @@ class ItemToItem(Algorithm):
         """Return the source rows, each once, and their weights."""
 
     def _score(self, shopper: Shopper) -> FloatArray:
-        return np.maximum(self._contributions(shopper).dense(), 0.0)
+        return np.maximum(combine(self.neighbours, *self._evidence(shopper)).dense(), 0.0)
+
+    def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
+        return FewScores.of_rows(self.neighbours, *self._evidence(shopper))
 
     def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
         evidence = stacked([self._evidence(shopper) for shopper in shoppers], self.n_products)
@@ -36,7 +41,7 @@ class ItemToItem(Algorithm):
         return np.maximum(scores, 0.0, out=scores)
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
-        sources, values = self._contributions(shopper).to(product)
+        sources, values = self._given(shopper, product)
         if values.sum() <= 0.0:
             return None
         return self._reason_from(shopper, strongest(sources, values))
@@ -44,5 +49,8 @@ class ItemToItem(Algorithm):
     def _reason_from(self, shopper: Shopper, sources: tuple[int, ...]) -> Reason:
         return from_sources(shopper, sources)
 
-    def _contributions(self, shopper: Shopper) -> Contributions:
-        return shopper.memo((self, "contributions"), lambda: combine(self.neighbours, *self._evidence(shopper)))
+    def _given(self, shopper: Shopper, product: int) -> UserProfile:
+        """Return the shopper's products and what each gives to `product`."""
+        rows, weights = self._evidence(shopper)
+        near = self.neighbours
+        return rows, kernels.given_to(near.indptr, near.indices, near.data, rows, weights, product)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from services.recommendation.algorithms.base import Interactions, Reason, Reason
 from services.recommendation.algorithms.checks import require_fraction, require_positive
 from services.recommendation.algorithms.factors import ROUNDING, right_vectors, without_rounding
 from services.recommendation.algorithms.reasons import strongest
+from services.recommendation.algorithms.shopper_scores import ProductVectors, ShopperScores, VectorScores
 from services.recommendation.algorithms.sparse import scaled, stacked
 from services.recommendation.algorithms.user_profile import UserProfileMixin
 
@@ -84,6 +86,14 @@ class MatrixFactorization(UserProfileMixin):
         scores = np.zeros((len(shoppers), len(self.slots)), dtype=np.float32)
         scores[:, self.kept] = without_rounding((tastes @ self.factors) @ self.factors.T)
         return scores
+
+    def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
+        slots, values, _ = self._known(shopper)
+        return VectorScores(values @ self.factors[slots], self._vectors, ROUNDING)
+
+    @cached_property
+    def _vectors(self) -> ProductVectors:
+        return ProductVectors(self.factors, np.ones(len(self.kept), np.float32), self.kept, self.slots)
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         slots, values, rows = self._known(shopper)

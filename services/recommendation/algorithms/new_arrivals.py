@@ -9,6 +9,7 @@ from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask, R
 from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, ReasonKind, Shopper
 from services.recommendation.algorithms.checks import require_positive
 from services.recommendation.algorithms.interactions import DAY, EVENT_WEIGHTS, decay
+from services.recommendation.algorithms.shopper_scores import FewScores, ShopperScores
 
 
 @dataclass(eq=False)
@@ -47,14 +48,21 @@ class NewArrivals(Algorithm):
 
     def score_with(self, added: Longs, category: Rows, shopper: Shopper) -> FloatArray:
         """Score a live catalogue: `added` and `category` as in `Interactions`, of any number of products."""
-        shopper.require_within(len(added))
+        found = self.scores_with(added, category, shopper)
         scores = np.zeros(len(added), dtype=np.float32)
-        arrived = np.flatnonzero(_arrived(added, shopper.now, self.window_days))
+        scores[found.rows] = found.values
+        return scores
+
+    def scores_with(self, added: Longs, category: Rows, shopper: Shopper) -> FewScores:
+        """Return the sparse scores of a live catalogue, as `score_with` takes it."""
+        shopper.require_within(len(added))
+        arrived = np.flatnonzero(_arrived(added, shopper.now, self.window_days)).astype(np.int32)
+        values = np.empty(0, np.float32)
         if len(arrived):
             affinity = _affinity(category, *shopper.weights(kind_weights=self.kind_weights))
             fit = (1.0 + affinity[category[arrived] + 1]) / 2.0
-            scores[arrived] = decay(shopper.now - added[arrived], self.half_life_days) * fit
-        return scores
+            values = (decay(shopper.now - added[arrived], self.half_life_days) * fit).astype(np.float32)
+        return FewScores(arrived, values, len(added))
 
     def _fit(self, data: Interactions) -> None:
         self.kind_weights = data.relative_weights
@@ -63,6 +71,9 @@ class NewArrivals(Algorithm):
 
     def _score(self, shopper: Shopper) -> FloatArray:
         return self.score_with(self.added, self.category, shopper)
+
+    def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
+        return self.scores_with(self.added, self.category, shopper)
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         arrived = _arrived(self.added, shopper.now, self.window_days)[product]

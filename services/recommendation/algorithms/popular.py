@@ -1,7 +1,8 @@
 """Popularity: with everybody, and in the shopper's own groups."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -10,11 +11,14 @@ import scipy.sparse as sp
 from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Longs, Rows, as_csr
 from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, ReasonKind, Shopper, Space
 from services.recommendation.algorithms.checks import require_positive
+from services.recommendation.algorithms.shopper_scores import OrderedScores, ShopperScores
 from services.recommendation.algorithms.sparse import preferences
 
 Level = tuple[str, ...]
 
 
+KEPT_GROUPS = 32
+"""Combinations of groups whose ordered shares are kept in memory, each of twice the size of the catalogue."""
 LEAST_PRIOR = 4.0
 """Mass that a group is mixed with even in a tiny shop: some handful of customers who bought."""
 
@@ -81,8 +85,26 @@ class Popular(Algorithm):
         self.masses = np.asarray(self.counts.sum(axis=1), dtype=np.float32).ravel()
 
     def _score(self, shopper: Shopper) -> FloatArray:
+        return self._shares(self._rows_of(shopper))
+
+    def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
+        rows = tuple(self._rows_of(shopper))
+        found = self._of_groups.get(rows)
+        if found is None:
+            found = OrderedScores.of(self._shares(rows))
+            if len(self._of_groups) >= KEPT_GROUPS:
+                self._of_groups.pop(next(iter(self._of_groups)), None)
+            self._of_groups[rows] = found
+        return found
+
+    @cached_property
+    def _of_groups(self) -> dict[tuple[int, ...], OrderedScores]:
+        return {}
+
+    def _shares(self, rows: Sequence[int]) -> FloatArray:
+        """Return the share of each product in the narrowest of the groups at `rows`, which come widest first."""
         shares = self.overall.copy()
-        for row in self._rows_of(shopper):
+        for row in rows:
             mass = self.masses[row] + self.pull[0]
             begin, end = self.counts.indptr[row], self.counts.indptr[row + 1]
             shares *= self.pull[0] / mass

@@ -10,6 +10,7 @@ from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
 from services.recommendation.algorithms.base import Algorithm, Interactions, Kind, Reason, ReasonKind, Shopper, Space
 from services.recommendation.algorithms.checks import require_fraction, require_positive
 from services.recommendation.algorithms.interactions import DAY, decay
+from services.recommendation.algorithms.shopper_scores import FewScores, ShopperScores
 
 Floats = NDArray[np.float64]
 
@@ -62,15 +63,24 @@ class Repurchase(Algorithm):
         self.repeat_rate = ((repeaters + self.prior * overall) / (buyers + self.prior)).astype(np.float32)
 
     def _score(self, shopper: Shopper) -> FloatArray:
+        found = self._bought(shopper)
         scores = np.zeros(self.n_products, dtype=np.float32)
+        scores[found.rows] = found.values
+        return scores
+
+    def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
+        return self._bought(shopper)
+
+    def _bought(self, shopper: Shopper) -> FewScores:
+        """Return the scores of what the shopper bought."""
         rows, times = _purchases(shopper)
         if not len(rows):
-            return scores
+            return FewScores(rows, np.empty(0, np.float32), self.n_products)
         products, first, counts = np.unique(rows, return_index=True, return_counts=True)
         frequency = np.add.reduceat(decay(shopper.now - times, self.half_life_days), first)
         due = self._due(products, times[first], times[first + counts - 1], counts, shopper.now)
-        scores[products] = np.maximum(frequency * due * np.sqrt(self.repeat_rate[products]), np.finfo(np.float32).tiny)
-        return scores
+        values = np.maximum(frequency * due * np.sqrt(self.repeat_rate[products]), np.finfo(np.float32).tiny)
+        return FewScores(products, values.astype(np.float32), self.n_products)
 
     def _due(self, products: Rows, first: Longs, last: Longs, counts: Longs, now: int) -> FloatArray:
         """Return how due each product is, 1 − rhythm just bought to 1 long ago, shape (n,), float32."""

@@ -6,12 +6,15 @@ from typing import ClassVar
 import numpy as np
 import scipy.sparse as sp
 
+from services.recommendation.algorithms import kernels
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Rows, as_csr
 from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, Shopper, Space
 from services.recommendation.algorithms.checks import require_not_negative, require_positive
 from services.recommendation.algorithms.reasons import from_sources, strongest
 from services.recommendation.algorithms.shopper import last_occurrences
+from services.recommendation.algorithms.shopper_scores import FewScores, ShopperScores
 from services.recommendation.algorithms.sparse import combine, ranges
+from services.recommendation.algorithms.workspace import workspace
 
 Neighbours = tuple[Rows, FloatArray]
 
@@ -74,9 +77,13 @@ class SessionKnn(Algorithm):
     def _score(self, shopper: Shopper) -> FloatArray:
         return combine(self.sessions, *self._nearest(shopper)).dense()
 
+    def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
+        return FewScores.of_rows(self.sessions, *self._nearest(shopper))
+
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         near, votes = self._nearest(shopper)
-        with_product, _ = combine(self.sessions, near, votes).to(product)
+        given = kernels.given_to(self.sessions.indptr, self.sessions.indices, self.sessions.data, near, votes, product)
+        with_product = near[given > 0]
         if not len(with_product):
             return None
         running = _running(shopper, self.max_session)
@@ -91,16 +98,26 @@ class SessionKnn(Algorithm):
         return shopper.memo((self, "nearest"), lambda: self._search(_running(shopper, self.max_session)))
 
     def _search(self, running: Rows) -> Neighbours:
-        places = np.arange(1, len(running) + 1, dtype=np.float32)
-        found = combine(self.index, running, places / np.float32(max(len(running), 1)))
-        rows, inverse = np.unique(found.columns, return_inverse=True)
-        similarity = np.bincount(inverse, found.values, len(rows))
-        latest = np.zeros(len(rows))
-        np.maximum.at(latest, inverse, np.repeat(places, found.lengths))
-        # ascending rows are older sessions first, so the reversed stable order prefers recent ones among equals
-        best = np.argsort(similarity, kind="stable")[::-1][: self.neighbours]
+        scratch = workspace(self.index.shape[1])
+        count = kernels.vote_sessions(
+            self.index.indptr, self.index.indices, running, scratch.sums, scratch.slots, scratch.touched
+        )
+        # the latest sessions come first among equals
+        sessions = np.sort(scratch.touched[:count])[::-1]
+        similarity, latest = scratch.sums[sessions], scratch.slots[sessions]
+        scratch.sums[sessions], scratch.slots[sessions] = 0.0, -1
+        best = _first_largest(similarity, self.neighbours)
         nearness = 1.0 - 0.1 * np.minimum(len(running) - latest[best], 9.0)
-        return rows[best], (similarity[best] * nearness).astype(np.float32)
+        return sessions[best].astype(np.int32), (similarity[best] * nearness).astype(np.float32)
+
+
+def _first_largest(values: FloatArray, k: int) -> Longs:
+    """Return the places of the `k` largest values, the first of equals first."""
+    if len(values) > k:
+        least = np.partition(values, len(values) - k)[len(values) - k]
+        places = np.concatenate([np.flatnonzero(values > least), np.flatnonzero(values == least)])[:k]
+        return np.sort(places)
+    return np.arange(len(values))
 
 
 def _running(shopper: Shopper, max_session: int) -> Rows:

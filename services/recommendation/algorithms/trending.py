@@ -1,6 +1,7 @@
 """Trending: what sells more than usual at the moment."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -9,6 +10,7 @@ from services.recommendation.algorithms.arrays import FloatArray, Mask
 from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, ReasonKind, Shopper
 from services.recommendation.algorithms.checks import require_positive
 from services.recommendation.algorithms.interactions import DAY
+from services.recommendation.algorithms.shopper_scores import OrderedScores, ShopperScores
 
 
 @dataclass(eq=False)
@@ -53,6 +55,13 @@ class Trending(Algorithm):
 
     def _score(self, shopper: Shopper) -> FloatArray:
         return self.trend.copy()
+
+    def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
+        return self._ordered
+
+    @cached_property
+    def _ordered(self) -> OrderedScores:
+        return OrderedScores.of(self.trend)
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         return Reason(ReasonKind.TRENDING) if self.trend[product] > 0 else None

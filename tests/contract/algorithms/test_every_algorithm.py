@@ -231,3 +231,58 @@ def test_repurchase_ranks_only_what_was_bought(data):
     shopper = shopper_of(data, 3)
     scores = Repurchase().fit(data).score(shopper)
     assert set(np.flatnonzero(scores)) == set(shopper.bought)
+
+
+def masks(n: int) -> list[np.ndarray]:
+    "everything, a random half, one product, nothing"
+    one = np.zeros(n, bool)
+    one[n // 2] = True
+    return [np.ones(n, bool), np.random.default_rng(7).random(n) < 0.5, one, np.zeros(n, bool)]
+
+
+@every_class
+@pytest.mark.parametrize("k", [1, 5, 30, 100])
+def test_proposals_are_the_top_of_the_full_scores(kind, k, fitted, shoppers):
+    algorithm = fitted[kind.name]
+    for shopper in shoppers:
+        full = algorithm.score(shopper)
+        for allowed in masks(30):
+            rows, scores = algorithm.propose(shopper, k, allowed)
+            possible = np.sort(full[allowed & (full > 0)])[::-1]
+            assert rows.dtype == np.int32
+            assert scores.dtype == np.float32
+            assert allowed[rows].all()
+            assert len(set(rows.tolist())) == len(rows)
+            np.testing.assert_allclose(scores, possible[:k], rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(scores, full[rows], rtol=1e-4, atol=1e-6)
+
+
+@every_class
+def test_given_products_get_their_full_scores(kind, fitted, shoppers):
+    algorithm = fitted[kind.name]
+    rng = np.random.default_rng(3)
+    for shopper in shoppers:
+        products = rng.permutation(30)[:12].astype(np.int32)
+        np.testing.assert_allclose(
+            algorithm.score_products(shopper, products), algorithm.score(shopper)[products], rtol=1e-4, atol=1e-6
+        )
+        assert len(algorithm.score_products(shopper, products[:0])) == 0
+
+
+@every_class
+def test_proposals_follow_a_new_fit(kind, data):
+    algorithm = kind().fit(data)
+    anybody = shopper_of(data, 0)
+    allowed = np.ones(30, bool)
+    algorithm.propose(anybody, 5, allowed)
+    algorithm.fit(shop(seed=99))
+    again = shopper_of(data, 0)
+    rows, scores = algorithm.propose(again, 5, allowed)
+    np.testing.assert_allclose(scores, algorithm.score(again)[rows], rtol=1e-4, atol=1e-6)
+
+
+@every_class
+@pytest.mark.parametrize("shopper", BAD_ROWS, ids=("below", "above", "session", "current", "cart"))
+def test_proposing_with_rows_out_of_range_is_refused(kind, shopper, fitted):
+    with pytest.raises(ValueError, match="product rows must be from 0 to 29"):
+        fitted[kind.name].propose(shopper, 5, np.ones(30, bool))

@@ -1,0 +1,204 @@
+"""The scores of one shopper, sparse: the best of them are proposed, and given products are looked up.
+
+Three forms cover all algorithms: scores of few products, scores of all products in an order that is the same for many
+shoppers, and inner products with the vectors of all products.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from services.recommendation.algorithms import kernels
+from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Mask, Rows
+from services.recommendation.algorithms.workspace import workspace
+
+NOTHING: FloatArray = np.empty(0, np.float32)
+
+
+class ShopperScores(Protocol):
+    """What one algorithm says of all products to one shopper. Scores are positive; 0 means no score."""
+
+    def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
+        """Return the `k` allowed products of the largest scores, largest first, and these scores.
+
+        Parameters
+        ----------
+        k : int
+            At least 1.
+        allowed : ndarray of shape (n_products,), bool
+
+        Returns
+        -------
+        rows : ndarray of shape (at most k,), int32
+        scores : ndarray of the same shape, float32
+        """
+        ...
+
+    def at(self, rows: Rows) -> FloatArray:
+        """Return the scores of the given products (distinct rows), float32; 0 for none."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class FewScores:
+    """Scores of few products.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n,), int32
+        Distinct products.
+    values : ndarray of shape (n,), float32
+        Their scores, positive.
+    n_products : int
+    """
+
+    rows: Rows
+    values: FloatArray
+    n_products: int
+
+    def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
+        return kernels.largest_allowed(self.rows, self.values, allowed, k)
+
+    def at(self, rows: Rows) -> FloatArray:
+        return kernels.pick(self.rows, self.values, rows, workspace(self.n_products).slots)
+
+    @classmethod
+    def of_rows(cls, matrix: Csr, rows: AnyArray, weights: AnyArray, least: float = 0.0) -> "FewScores":
+        """Return the sum of weighted rows of `matrix`, without sums below `least` or not above 0."""
+        n = matrix.shape[1]
+        scratch = workspace(n)
+        count = kernels.add_rows(
+            matrix.indptr, matrix.indices, matrix.data, rows, weights, scratch.sums, scratch.touched
+        )
+        return cls(*kernels.take_sums(scratch.sums, scratch.touched, count, least), n)
+
+
+@dataclass(frozen=True, eq=False)
+class OrderedScores:
+    """Scores of all products with their order, both shared by many shoppers.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_products,), float32
+    order : ndarray of shape (n_products,), int32
+        All products by falling score.
+    """
+
+    values: FloatArray
+    order: Rows
+
+    @classmethod
+    def of(cls, values: FloatArray) -> "OrderedScores":
+        """Return `values` with their order."""
+        return cls(values, np.argsort(-values, kind="stable").astype(np.int32))
+
+    def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
+        rows = kernels.first_allowed(self.order, self.values, allowed, k)
+        return rows, self.values[rows]
+
+    def at(self, rows: Rows) -> FloatArray:
+        return self.values[rows]
+
+
+@dataclass(frozen=True, eq=False)
+class ProductVectors:
+    """The vectors of products, in the order that an exact search needs.
+
+    Parameters
+    ----------
+    factors : ndarray of shape (m, d), float32
+        The vector of each slot, its dimensions of most weight first.
+    scale : ndarray of shape (m,), float32
+        Factor of each slot's inner products, not negative.
+    rows : ndarray of shape (m,), int32
+        The product of each slot.
+    slots : ndarray of shape (n_products,), int32
+        The slot of each product, -1 for none.
+    """
+
+    factors: FloatArray
+    scale: FloatArray
+    rows: Rows
+    slots: Rows
+
+    @classmethod
+    def of_all(cls, factors: FloatArray, scale: FloatArray) -> "ProductVectors":
+        """Return vectors of all products, slot by row."""
+        rows = np.arange(len(factors), dtype=np.int32)
+        return cls(factors, scale, rows, rows)
+
+    @cached_property
+    def lengths(self) -> FloatArray:
+        """The length of each vector times its scale, shape (m,)."""
+        return _lengths(self.factors, self.scale)
+
+    @cached_property
+    def tails(self) -> FloatArray:
+        """The length of the dimensions behind the leading ones, times the scale, shape (m,)."""
+        return _lengths(self.factors[:, kernels.HEAD :], self.scale)
+
+    @cached_property
+    def order(self) -> Rows:
+        """The slots by falling length, shape (m,)."""
+        return np.argsort(-self.lengths, kind="stable").astype(np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class VectorScores:
+    """Inner products with the vectors of all products, plus the scores of few products.
+
+    Parameters
+    ----------
+    point : ndarray of shape (d,), float32
+        The shopper's vector.
+    vectors : ProductVectors
+    least : float
+        Scores below are no scores: they are errors of rounding.
+    near : FewScores, optional
+        What is added for few products.
+    """
+
+    point: FloatArray
+    vectors: ProductVectors
+    least: float
+    near: FewScores | None = None
+
+    def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
+        each, near = self.vectors, self.near
+        scratch = workspace(len(each.slots))
+        rows = near.rows if near else scratch.touched[:0]
+        if near:
+            scratch.sums[rows] = near.values
+        try:
+            return kernels.largest_dots(
+                self.point,
+                each.factors,
+                each.scale,
+                each.lengths,
+                each.tails,
+                each.order,
+                each.rows,
+                scratch.sums,
+                rows,
+                len(rows),
+                each.slots,
+                allowed,
+                k,
+                self.least,
+            )
+        finally:
+            scratch.sums[rows] = 0.0
+
+    def at(self, rows: Rows) -> FloatArray:
+        sums = self.near.at(rows) if self.near else np.zeros(len(rows), np.float32)
+        each = self.vectors
+        found = kernels.dots(self.point, each.factors, each.scale, each.slots[rows], sums)
+        found[found < self.least] = 0.0
+        return found
+
+
+def _lengths(factors: FloatArray, scale: FloatArray) -> FloatArray:
+    lengths: FloatArray = (np.sqrt(np.einsum("ij,ij->i", factors, factors)) * scale).astype(np.float32)
+    return lengths

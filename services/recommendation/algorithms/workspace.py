@@ -1,0 +1,40 @@
+"""Arrays that each thread keeps between requests, so that a request allocates nothing of the catalogue's size."""
+
+import threading
+
+import numpy as np
+
+from services.recommendation.algorithms.arrays import FloatArray, Rows
+
+
+class Workspace:
+    """Scratch arrays of one thread for catalogues of up to `size` products.
+
+    Whoever writes into an array leaves it as it was: `sums` all 0, `slots` all -1. `touched` may hold anything.
+
+    Parameters
+    ----------
+    size : int
+        Length of the arrays.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.sums: FloatArray = np.zeros(size, np.float32)
+        self.slots: Rows = np.full(size, -1, np.int32)
+        self.touched: Rows = np.empty(size, np.int32)
+
+
+class _OfThread(threading.local):
+    workspace: Workspace | None = None
+
+
+_OF_THREAD = _OfThread()
+
+
+def workspace(size: int) -> Workspace:
+    """Return the workspace of the calling thread, with arrays of at least `size` entries."""
+    found = _OF_THREAD.workspace
+    if found is None or found.size < size:
+        found = _OF_THREAD.workspace = Workspace(size)
+    return found

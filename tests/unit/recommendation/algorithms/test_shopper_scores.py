@@ -1,0 +1,93 @@
+"""Sparse scores against their obvious dense twins."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.recommendation.algorithms.arrays import as_csr
+from services.recommendation.algorithms.shopper_scores import FewScores, OrderedScores, ProductVectors, VectorScores
+from services.recommendation.algorithms.workspace import workspace
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def require_top(scores, dense, allowed, k):
+    rows, values = scores.top(k, allowed)
+    expected = np.sort(dense[allowed & (dense > 0)])[::-1][:k]
+    assert allowed[rows].all()
+    assert len(set(rows.tolist())) == len(rows)
+    np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(dense[rows], values, rtol=1e-4, atol=1e-6)
+
+
+def require_clean(n):
+    scratch = workspace(n)
+    assert not scratch.sums.any()
+    assert (scratch.slots == -1).all()
+
+
+@given(seeds, st.integers(1, 60))
+@settings(max_examples=60, deadline=None)
+def test_few_scores_are_those_of_the_dense_sum(seed, k):
+    rng = np.random.default_rng(seed)
+    matrix = as_csr(sp.random_array((80, 80), density=0.2, rng=rng, data_sampler=lambda size: rng.normal(size=size)))
+    rows = np.sort(rng.permutation(80)[:10]).astype(np.int32)
+    weights = rng.random(10).astype(np.float32)
+    dense = np.maximum(weights @ matrix[rows].toarray(), 0.0)
+    found = FewScores.of_rows(matrix, rows, weights)
+    require_top(found, dense, rng.random(80) < 0.7, k)
+    some = rng.permutation(80)[:20].astype(np.int32)
+    np.testing.assert_allclose(found.at(some), dense[some], rtol=1e-4, atol=1e-6)
+    require_clean(80)
+
+
+@given(seeds, st.integers(1, 60), st.booleans(), st.sampled_from([2, 40, 70]))
+@settings(max_examples=100, deadline=None)
+def test_the_search_with_bounds_finds_what_all_inner_products_find(seed, k, with_near, width):
+    rng = np.random.default_rng(seed)
+    n, m = 400, 300
+    factors = (rng.normal(size=(m, width)) * rng.exponential(size=(m, 1))).astype(np.float32)
+    scale = rng.random(m).astype(np.float32)
+    rows = np.sort(rng.permutation(n)[:m]).astype(np.int32)
+    slots = np.full(n, -1, np.int32)
+    slots[rows] = np.arange(m)
+    point = rng.normal(size=width).astype(np.float32)
+    dense = np.zeros(n, np.float32)
+    dense[rows] = scale * (factors @ point)
+    near = None
+    if with_near:
+        met = rng.permutation(n)[:50].astype(np.int32)
+        near = FewScores(met, rng.random(50).astype(np.float32), n)
+        dense[met] += near.values
+    dense[dense < 1e-6] = 0.0
+    found = VectorScores(point, ProductVectors(factors, scale, rows, slots), 1e-6, near)
+    require_top(found, dense, rng.random(n) < 0.7, k)
+    some = rng.permutation(n)[:30].astype(np.int32)
+    np.testing.assert_allclose(found.at(some), dense[some], rtol=1e-4, atol=1e-5)
+    require_clean(n)
+
+
+@given(seeds, st.integers(1, 60))
+@settings(max_examples=30, deadline=None)
+def test_ordered_scores(seed, k):
+    rng = np.random.default_rng(seed)
+    dense = np.maximum(rng.normal(size=100), 0).astype(np.float32)
+    found = OrderedScores.of(dense)
+    require_top(found, dense, rng.random(100) < 0.3, k)
+    np.testing.assert_array_equal(found.at(np.array([3, 1], np.int32)), dense[[3, 1]])
+
+
+def test_sums_that_cancel_out_are_no_scores():
+    matrix = as_csr(np.array([[0.0, 1.0, 2.0], [0.0, -1.0, 1.0], [0.0, 0.0, 0.0]]))
+    found = FewScores.of_rows(matrix, np.array([0, 1], np.int32), np.ones(2, np.float32))
+    assert found.rows.tolist() == [2]
+    assert found.values.tolist() == [3.0]
+    require_clean(3)
+
+
+@pytest.mark.parametrize("size", [3, 50, 10])
+def test_a_workspace_grows_and_stays(size):
+    assert len(workspace(size).sums) >= size
+    assert workspace(size) is workspace(size)
