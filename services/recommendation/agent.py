@@ -2,14 +2,15 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
 import structlog
 
-from services.recommendation.request import Answer, Explanation, Filters, Pick, Price, Query
+from services.recommendation.request import Answer, Explanation, Pick, Price, Query
 from services.recommendation.serving import ranking
 from services.recommendation.serving.explain import explained
 from services.recommendation.serving.model_manager import KIND, ModelManager, ServingState
@@ -151,23 +152,20 @@ class RecommendationAgent:
         with self._database.read() as connection:
             newest_change, weights_version = request_reads.latest_changes(connection)
             serving = self._keeper.serving(connection, newest_change)
-            situation = read_request_context(connection, query, serving)
+            request = read_request_context(connection, query, serving)
             weights = self._weights.read(connection, weights_version)
-        plan = plan_ranking(query.context.page, weights, situation.evidence, serving.learned.rebuy_rate)
-        ranked = _ranked(serving, situation, plan, query.all_filters)
-        ranked = ranking.demote(
-            ranked, serving.catalogue, plan.purpose, situation.just_bought, situation.views.whole.present
-        )
-        rows = ranking.diversify(ranked, serving.catalogue, plan.purpose, query.limit, SPARE)
-        chosen = self._chosen(rows.tolist(), serving, situation, ranked, query)
+        plan = plan_ranking(query.context.page, weights, request.interaction_strength, serving.learned.rebuy_rate)
+        ranked = _ranked(serving, request, plan, weights, query)
+        rows = ranking.diversify(ranked, serving.catalogue, plan.policy, query.limit, SPARE)
+        chosen = self._chosen(rows.tolist(), serving, request, ranked, query)
         strategy = plan.strategy if serving.bundle else COLD_START
         now = datetime.now(UTC)
-        ids = self._logbook.append(_log_rows(chosen, situation, query, strategy, serving.version, now))
+        ids = self._logbook.append(_log_rows(chosen, request, query, strategy, serving.version, now))
         picks = tuple(_pick(each, number) for each, number in zip(chosen, ids, strict=True))
         return Answer(picks, serving.version, strategy, self._fallbacks(serving, ranked), now)
 
     def _chosen(
-        self, rows: Sequence[int], serving: ServingState, situation: RequestContext, ranked: Ranked, query: Query
+        self, rows: Sequence[int], serving: ServingState, request: RequestContext, ranked: Ranked, query: Query
     ) -> list[_Chosen]:
         """Read the candidates as they are now and keep the first that may still be shown."""
         filters = query.all_filters
@@ -175,7 +173,7 @@ class RecommendationAgent:
         with self._database.read() as connection:
             fresh = request_reads.products_now(connection, keys)
         shown = [key for key in keys if key in fresh and permits(fresh[key], filters)][: query.limit]
-        return [_explained(keys[key], fresh[key], serving, situation, ranked) for key in shown]
+        return [_explained(keys[key], fresh[key], serving, request, ranked) for key in shown]
 
     def _fallbacks(self, serving: ServingState, ranked: Ranked) -> tuple[str, ...]:
         taken = [] if serving.bundle else ["no_model"]
@@ -189,32 +187,39 @@ class RecommendationAgent:
         return tuple(taken)
 
 
-def _ranked(serving: ServingState, situation: RequestContext, plan: RankingPlan, filters: Filters) -> Ranked:
-    allowed = allowed_rows(serving.catalogue, filters, situation.excluded(plan.purpose.bought))
-    if plan.purpose.bought:
-        never = allowed.copy()
-        never[situation.bought] = False
-        allowed &= ~never
-    voice = PageReranker.of(serving.learned, plan.purpose.context, plan.hybrid)
-    return ranking.rank(serving.scorers, plan.weights, situation.views, allowed, voice)
+def _ranked(
+    serving: ServingState, request: RequestContext, plan: RankingPlan, weights: Mapping[str, float], query: Query
+) -> Ranked:
+    policy = plan.policy
+    allowed = allowed_rows(serving.catalogue, query.all_filters, request.excluded(policy.bought))
+    if policy.bought:
+        bought = np.zeros_like(allowed)
+        bought[request.bought] = True
+        allowed &= bought
+    reranker = PageReranker.of(serving.learned, policy.context, plan.reranker_weight, policy.alone)
+    depth = max(ranking.DEPTH, ranking.POOL_PER_PLACE * (query.limit + SPARE))
+    ranked = ranking.rank(
+        serving.scorers, plan.weights, request.views, allowed, reranker, learned_weights=weights, depth=depth
+    )
+    return ranking.demote(ranked, serving.catalogue, policy, request.just_bought, request.views.whole.present)
 
 
 def _explained(
-    row: int, product: CatalogueEntry, serving: ServingState, situation: RequestContext, ranked: Ranked
+    row: int, product: CatalogueEntry, serving: ServingState, request: RequestContext, ranked: Ranked
 ) -> _Chosen:
-    reason = ranking.explain(ranked, serving.scorers, situation.views, row)
-    explanation = explained(reason, serving.catalogue, serving.groups, situation.views.search, row)
-    return _Chosen(row, product, float(ranked.fused.scores[row]), ranked.fused.contributions(row), explanation)
+    reason = ranking.explain(ranked, serving.scorers, request.views, row)
+    explanation = explained(reason, serving.catalogue, serving.groups, request.views.search, row)
+    return _Chosen(row, product, ranked.score(row), ranked.contributions(row), explanation)
 
 
 def _log_rows(
-    chosen: Sequence[_Chosen], situation: RequestContext, query: Query, strategy: str, version: str, now: datetime
+    chosen: Sequence[_Chosen], request: RequestContext, query: Query, strategy: str, version: str, now: datetime
 ) -> list[NewRecommendation]:
     request_id = uuid.uuid4().hex
     return [
         NewRecommendation(
             request_id=request_id,
-            customer_key=situation.person.key,
+            customer_key=request.person.key,
             product_key=each.product.key,
             position=position,
             score=each.score,

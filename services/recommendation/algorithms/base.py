@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Mask, Rows
 from services.recommendation.algorithms.interactions import Interactions, Kind
 from services.recommendation.algorithms.shopper import Shopper
-from services.recommendation.algorithms.shopper_scores import ShopperScores
+from services.recommendation.algorithms.shopper_scores import FewScores, ShopperScores
 
 __all__ = ["Algorithm", "Interactions", "Kind", "NotFittedError", "Reason", "ReasonKind", "Shopper", "Space"]
 
@@ -64,7 +64,7 @@ class Algorithm(ABC):
     """One way to score products for a shopper.
 
     A subclass is a dataclass: its fields are its configuration, except those with `field(init=False)`, which are
-    what `fit` learns, each an ndarray or a CSR matrix. It writes `_fit`, `_score`, `_sparse_scores` and `_reason`.
+    what `fit` learns, each an ndarray or a CSR matrix. It writes `_fit`, `_score` and `_reason`, and `_sparse_scores` to be quick.
 
     An algorithm has two faces that give the same numbers: `score` and `score_many` score the whole catalogue, for
     training and evaluation; `propose` and `score_products` cost no more in a larger catalogue, for serving.
@@ -236,8 +236,11 @@ class Algorithm(ABC):
     @abstractmethod
     def _score(self, shopper: Shopper) -> FloatArray: ...
 
-    @abstractmethod
-    def _sparse_scores(self, shopper: Shopper) -> ShopperScores: ...
+    def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
+        """Return the scores of one shopper. Written anew where an algorithm can do without the whole catalogue."""
+        scores = self._score(shopper)
+        rows = np.flatnonzero(scores).astype(np.int32)
+        return FewScores(rows, scores[rows], len(scores))
 
     def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
         scores = np.empty((len(shoppers), self.n_products), dtype=np.float32)

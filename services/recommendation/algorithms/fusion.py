@@ -32,7 +32,8 @@ class Fused:
 
     def top(self, n: int) -> Rows:
         """Return the rows of the best `n` products with a score above 0, best first; equals by row."""
-        return self.rows[np.argsort(-self.scores[self.rows], kind="stable")[:n]].astype(np.int32)
+        best = self.rows[np.argsort(-self.scores[self.rows], kind="stable")[:n]]
+        return best[self.scores[best] > 0].astype(np.int32)
 
     def contributions(self, product: int) -> dict[str, float]:
         """Return what each algorithm gave to `product`, largest first, without those that gave nothing."""

@@ -1,12 +1,14 @@
-"""Selection: which algorithms answer on which page, and how much each counts.
+"""Page policies: which algorithms answer on which page, and how much each counts.
 
 An algorithm's weight on a page is `emphasis · (weight in the database) + base`. The database's weights are learned from
-response; `base` gives a page the algorithms that are its purpose, such as complements in the cart. For somebody
-nobody knows yet the weights of the page move, with the evidence, from what the group likes to what this person likes.
+response; `base` gives a page the algorithms that it is made for, such as complements in the cart. For a shopper of
+whom nothing is known the weights of the page move, with the interaction strength, from what the group likes to what
+this shopper likes.
 
-Beside the algorithms speaks the hybrid that was learned for the page's context, with the weight `trust` times the sum
-of the personal weights; where none was learned the algorithms are alone. What was bought is ordered by the learned
-hybrid where people do buy again, and by the rhythm of the purchases alone where they hardly do.
+Where a reranker was trained for the page's context it orders the page alone (`alone`), as soon as anything is known of
+the shopper; the database's weights tilt its order. Elsewhere it is fused with the algorithms, with the weight
+`reranker_weight` times the sum of the personal weights. Products that were bought are ordered by the reranker where
+people do buy again, and by the times of the purchases alone where they hardly do.
 """
 
 from collections.abc import Mapping
@@ -18,26 +20,26 @@ from services.recommendation.reranker.contexts import RerankContext
 SEARCH = "search"
 """Name of the algorithm that matches words; it is no trained one."""
 
-EVIDENCE_HALF = 4.0
-"""Evidence at which person and group count alike: in views; a cart addition counts 3, a purchase 5."""
-ANCHOR_EVIDENCE = 30.0
-"""Evidence of a page that is about something itself: a product in view, a cart, an order, a search."""
+STRENGTH_HALF = 4.0
+"""Interaction strength at which shopper and group count alike: in views; a cart counts 3, a purchase 5."""
+ANCHOR_STRENGTH = 30.0
+"""Interaction strength of a page that is about something itself: a product in view, a cart, an order, a search."""
 COLD_BELOW = 0.5
 """Share of the personal weights below which the strategy is called a cold start."""
 FILL = 0.01
-"""Share of the weights that fills a list up when nobody has an opinion."""
+"""Share of the weights that fills a list up when no algorithm has a score."""
 
 REBUYS = 0.2
 """Share of bought products that are bought again from which a shop's people count as buying again."""
 
 COLD: Mapping[str, float] = {"popular_in_group": 0.6, "popular": 0.1, "trending": 0.15, "new_arrivals": 0.15}
-"""What somebody nobody knows yet gets."""
+"""The weights for a shopper of whom nothing is known."""
 FILLERS: Mapping[str, float] = {"popular_in_group": 0.5, "popular": 0.5}
 
 
 @dataclass(frozen=True)
 class PagePolicy:
-    """What a page is for.
+    """What a page shows and how it is ordered.
 
     Parameters
     ----------
@@ -56,14 +58,17 @@ class PagePolicy:
     seen : float
         Share of its score that a product keeps when the shopper looked at it in this session.
     context : RerankContext
-        The context whose hybrid speaks on the page.
-    trust : float
-        Weight of the hybrid, where 1 is the sum of the personal weights.
+        The context whose reranker orders the page.
+    reranker_weight : float
+        Weight of the reranker in fusion, where 1 is the sum of the personal weights.
+    alone : bool
+        Whether the reranker orders the page alone.
     """
 
     strategy: str
     context: RerankContext = RerankContext.DISCOVERY
-    trust: float = 0.0
+    reranker_weight: float = 0.0
+    alone: bool = False
     base: Mapping[str, float] = field(default_factory=dict)
     emphasis: Mapping[str, float] = field(default_factory=dict)
     trade_off: float = 0.85
@@ -77,7 +82,8 @@ PAGE_POLICIES: Mapping[Page, PagePolicy] = {
     Page.HOME: PagePolicy(
         "hybrid",
         RerankContext.DISCOVERY,
-        trust=4.0,
+        reranker_weight=4.0,
+        alone=True,
         base={"new_arrivals": 0.03, "trending": 0.03, "popular_in_group": 0.04},
         trade_off=0.8,
         category_share=0.5,
@@ -87,7 +93,8 @@ PAGE_POLICIES: Mapping[Page, PagePolicy] = {
     Page.PRODUCT: PagePolicy(
         "related",
         RerankContext.SESSION,
-        trust=2.0,
+        reranker_weight=2.0,
+        alone=True,
         base={"similar": 0.5, "complementary": 0.3},
         emphasis={
             "transitions": 3.0,
@@ -97,12 +104,12 @@ PAGE_POLICIES: Mapping[Page, PagePolicy] = {
         seen=0.6,
     ),
     Page.CATEGORY: PagePolicy(
-        "category", RerankContext.DISCOVERY, 4.0, base={"popular_in_group": 0.05, "new_arrivals": 0.05}
+        "category", RerankContext.DISCOVERY, 4.0, True, base={"popular_in_group": 0.05, "new_arrivals": 0.05}
     ),
     Page.CART: PagePolicy(
         "complementary",
         RerankContext.BASKET,
-        trust=2.0,
+        reranker_weight=2.0,
         base={"complementary": 1.0},
         emphasis={"session_knn": 2.0, "transitions": 1.5, "content": 0.25},
     ),
@@ -110,13 +117,13 @@ PAGE_POLICIES: Mapping[Page, PagePolicy] = {
     Page.POST_PURCHASE: PagePolicy(
         "post_purchase",
         RerankContext.BASKET,
-        trust=1.0,
+        reranker_weight=1.0,
         base={"complementary": 0.8},
         emphasis={"session_knn": 2.0, "transitions": 2.0, "content": 0.5},
         substitutes=0.25,
     ),
     Page.BUY_AGAIN: PagePolicy(
-        "buy_again", RerankContext.EVERYTHING, 2.0, base={"repurchase": 1.0}, trade_off=1.0, bought=True
+        "buy_again", RerankContext.EVERYTHING, 2.0, True, base={"repurchase": 1.0}, trade_off=1.0, bought=True
     ),
 }
 
@@ -130,23 +137,25 @@ class RankingPlan:
 
     Parameters
     ----------
-    purpose : PagePolicy
-        The page's purpose.
+    policy : PagePolicy
+        Of the page.
     strategy : str
         Its name in the answer.
     weights : mapping of str to float
         Weights by algorithm.
-    hybrid : float
-        Weight of the learned hybrid of the page's context, if there is one.
+    reranker_weight : float
+        Weight of the reranker of the page's context, if there is one; 0 leaves it out.
     """
 
-    purpose: PagePolicy
+    policy: PagePolicy
     strategy: str
     weights: Mapping[str, float]
-    hybrid: float = 0.0
+    reranker_weight: float = 0.0
 
 
-def plan_ranking(page: Page, weights: Mapping[str, float], evidence: float, rebuy_rate: float = 0.0) -> RankingPlan:
+def plan_ranking(
+    page: Page, weights: Mapping[str, float], interaction_strength: float, rebuy_rate: float = 0.0
+) -> RankingPlan:
     """Choose algorithms and their weights.
 
     Parameters
@@ -155,28 +164,29 @@ def plan_ranking(page: Page, weights: Mapping[str, float], evidence: float, rebu
         The page.
     weights : mapping of str to float
         The weights in the database.
-    evidence : float
+    interaction_strength : float
         How much is known of the shopper, in views.
     rebuy_rate : float
         Share of the pairs of customer and bought product that were bought again.
     """
-    purpose = PAGE_POLICIES[page]
-    if purpose.bought:
+    policy = PAGE_POLICIES[page]
+    if policy.bought:
         return RankingPlan(
-            purpose, purpose.strategy, dict(purpose.base), purpose.trust if rebuy_rate >= REBUYS else 0.0
+            policy, policy.strategy, dict(policy.base), policy.reranker_weight if rebuy_rate >= REBUYS else 0.0
         )
-    seen = max(evidence, ANCHOR_EVIDENCE) if page in ANCHORED else evidence
-    share = seen / (seen + EVIDENCE_HALF)
-    personal = _normalised(_of_page(purpose, weights))
+    seen = max(interaction_strength, ANCHOR_STRENGTH) if page in ANCHORED else interaction_strength
+    share = seen / (seen + STRENGTH_HALF)
+    personal = _normalised(_of_page(policy, weights))
     blended = _mixed((personal, share), (COLD, 1.0 - share), (FILLERS, FILL))
-    strategy = purpose.strategy if share >= COLD_BELOW else "cold_start"
-    return RankingPlan(purpose, strategy, blended, purpose.trust * share)
+    strategy = policy.strategy if share >= COLD_BELOW else "cold_start"
+    alone = policy.alone and seen > 0
+    return RankingPlan(policy, strategy, blended, policy.reranker_weight * (1.0 if alone else share))
 
 
-def _of_page(purpose: PagePolicy, weights: Mapping[str, float]) -> dict[str, float]:
-    names = {*weights, *purpose.base} - {"repurchase"}
+def _of_page(policy: PagePolicy, weights: Mapping[str, float]) -> dict[str, float]:
+    names = {*weights, *policy.base} - {"repurchase"}
     return {
-        name: purpose.emphasis.get(name, 1.0) * weights.get(name, 0.0) + purpose.base.get(name, 0.0) for name in names
+        name: policy.emphasis.get(name, 1.0) * weights.get(name, 0.0) + policy.base.get(name, 0.0) for name in names
     }
 
 

@@ -1,9 +1,9 @@
-"""Ranking: scores of the chosen algorithms and the order of the learned hybrid, fused, spread over different things.
+"""Ranking: what the algorithms of a page propose, ordered by the reranker or fused by weights, spread over categories.
 
 An algorithm that fails is left out: the answer is made without it and says so.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,9 +13,9 @@ from services.recommendation.algorithms.arrays import FloatArray, Mask, Rows
 from services.recommendation.algorithms.base import Reason, ReasonKind
 from services.recommendation.algorithms.diversity import rerank
 from services.recommendation.algorithms.fusion import Fused, fuse
-from services.recommendation.reranker.model import LAST
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.page_policy import SEARCH, PagePolicy
+from services.recommendation.serving.proposals import Proposals
 from services.recommendation.serving.rerank import NAME as HYBRID
 from services.recommendation.serving.rerank import PageReranker, RerankResult
 from services.recommendation.serving.retrieval import Scorer, ShopperViews
@@ -23,12 +23,12 @@ from shared.telemetry import FALLBACKS
 
 SMALLEST_POOL = 60
 POOL_PER_PLACE = 4
+DEPTH = 100
+"""Products that each algorithm proposes at least; the same in training and evaluation."""
 MATCHING = 0.5
 """Share of a search from which a product matches it."""
 ALIKE = 0.8
 """Cosine from which a product can stand in for another of its category."""
-MOST_STEPPING_BACK = 500
-"""Best products among which substitutes are looked for; those behind are hardly ever shown."""
 LAST_RESORT = {"popular": 1.0}
 """Weights when every algorithm failed."""
 log = structlog.get_logger()
@@ -36,30 +36,45 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """Scores fused over the allowed products, what the algorithms said, who failed, and what may be shown."""
+    """Proposals with their final scores.
+
+    Parameters
+    ----------
+    fused : Fused
+        Over the places of `proposals.rows`: what each algorithm gave to each, and the sums.
+    proposals : Proposals
+    allowed : ndarray of shape (n_products,), bool
+        What may be shown.
+    failed : tuple of str
+        The algorithms that failed, and `hybrid` where the reranker did.
+    exhausted : bool
+        Whether all of them failed.
+    """
 
     fused: Fused
-    scores: Mapping[str, FloatArray]
+    proposals: Proposals
     allowed: Mask
     failed: tuple[str, ...]
     exhausted: bool = False
-    """Whether all of them failed."""
 
+    def top(self, n: int) -> Rows:
+        """Return the products of the `n` largest scores above 0, best first."""
+        return self.proposals.rows[self.fused.top(n)]
 
-def score_all(
-    scorers: Mapping[str, Scorer], names: Iterable[str], views: ShopperViews
-) -> tuple[dict[str, FloatArray], tuple[str, ...]]:
-    """Return the scores of those of the named algorithms that are there, and the names of those that failed."""
-    scores: dict[str, FloatArray] = {}
-    failed: set[str] = set()
-    # from the end: `OfLast` before the algorithm itself, whose scores it brings along
-    for name in sorted(scorers.keys() & set(names), reverse=True):
-        try:
-            scores[name] = _finite(scorers[name].score(views))
-        except Exception:  # the answer is made without it; `failed` says so in the response
-            log.exception("algorithm failed", algorithm=name)
-            failed.add(name.removesuffix(LAST))
-    return scores, tuple(sorted(failed))
+    def score(self, row: int) -> float:
+        """Return the final score of a product; 0 for one that nobody proposed."""
+        place = self._place(row)
+        return 0.0 if place is None else float(self.fused.scores[place])
+
+    def contributions(self, row: int) -> dict[str, float]:
+        """Return what each algorithm gave to a product, largest first; {} for one that nobody proposed."""
+        place = self._place(row)
+        return {} if place is None else self.fused.contributions(place)
+
+    def _place(self, row: int) -> int | None:
+        place = int(np.searchsorted(self.proposals.rows, row))
+        found = place < len(self.proposals.rows) and int(self.proposals.rows[place]) == row
+        return place if found else None
 
 
 def rank(
@@ -67,59 +82,81 @@ def rank(
     weights: Mapping[str, float],
     views: ShopperViews,
     allowed: Mask,
-    voice: PageReranker | None = None,
+    reranker: PageReranker | None = None,
+    *,
+    learned_weights: Mapping[str, float] | None = None,
+    depth: int = DEPTH,
 ) -> Ranked:
-    """Score, leave out who fails, and fuse over the allowed products; popular ones when all fail."""
-    scores, failed = score_all(scorers, [*weights, *(voice.asks(views) if voice else ())], views)
-    said = None
-    if voice and scores:
-        said = _reranked(voice, scores, views, allowed)
-        failed = failed if said else (*failed, HYBRID)
-    exhausted = not said and not scores.keys() & weights.keys()
+    """Retrieve, score the proposals and order them; popular products when all algorithms fail.
+
+    Parameters
+    ----------
+    scorers : mapping of name to Scorer
+    weights : mapping of name to float
+        The weight of each algorithm on the page.
+    views : ShopperViews
+        The shopper.
+    allowed : ndarray of shape (n_products,), bool
+        Products that may be shown.
+    reranker : PageReranker, optional
+        The learned reranker of the page's context.
+    learned_weights : mapping of name to float, optional
+        Weights that were learned from response, which tilt a reranker that orders the page alone.
+    depth : int
+        Products that each algorithm proposes.
+    """
+    names = {*weights, *(reranker.scorer_names(views) if reranker else ())}
+    proposals = Proposals.of(scorers, names, views, allowed, depth)
+    failed = proposals.failed
+    result = None
+    if reranker and proposals.names:
+        result = _rerank(reranker, proposals, views)
+        failed = failed if result else (*failed, HYBRID)
+    exhausted = not result and not set(proposals.names) & weights.keys()
     if exhausted:
-        scores, weights = score_all(scorers, LAST_RESORT, views)[0], LAST_RESORT
-    if not scores:
-        scores = {"popular": np.zeros(len(allowed), np.float32)}
-    return Ranked(_fused(scores, weights, allowed, voice, said), scores, allowed, failed, exhausted)
+        weights = LAST_RESORT
+        proposals = Proposals.of(scorers, LAST_RESORT, views, allowed, depth)
+    return Ranked(_fused(proposals, weights, reranker, result, learned_weights), proposals, allowed, failed, exhausted)
 
 
-def demote(ranked: Ranked, catalogue: Catalogue, purpose: PagePolicy, just_bought: Rows, seen: Rows) -> Ranked:
+def demote(ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, just_bought: Rows, seen: Rows) -> Ranked:
     """Return the ranking with less of what this shopper needs least now.
 
     Who just bought milk needs no other milk: substitutes of `just_bought` (of the same category and close in the
-    embedding space) keep the share `purpose.substitutes` of their score. Who looked at a product a moment ago knows
-    it: what was `seen` keeps the share `purpose.seen`.
+    embedding space) keep the share `policy.substitutes` of their score. Who looked at a product a moment ago knows
+    it: what was `seen` keeps the share `policy.seen`.
     """
-    rows = ranked.fused.top(MOST_STEPPING_BACK)
-    keep = np.where(_substitutes(catalogue, rows, just_bought), purpose.substitutes, 1.0)
-    keep *= np.where(np.isin(rows, seen), purpose.seen, 1.0)
-    fused = ranked.fused
-    scores, parts = fused.scores.copy(), fused.parts.copy()
-    scores[rows] *= keep.astype(np.float32)
-    parts[:, np.searchsorted(fused.rows, rows)] *= keep.astype(np.float32)
-    return replace(ranked, fused=replace(fused, scores=scores, parts=parts))
+    rows, fused = ranked.proposals.rows, ranked.fused
+    keep = np.ones(len(rows), np.float32)
+    if policy.substitutes < 1.0 and len(just_bought):
+        keep[_substitutes(catalogue, rows, just_bought)] = policy.substitutes
+    if policy.seen < 1.0 and len(seen):
+        keep[np.isin(rows, seen)] *= policy.seen
+    if (keep == 1.0).all():
+        return ranked
+    demoted = replace(fused, scores=fused.scores * keep, parts=fused.parts * keep[fused.rows])
+    return replace(ranked, fused=demoted)
 
 
-def diversify(ranked: Ranked, catalogue: Catalogue, purpose: PagePolicy, limit: int, spare: int) -> Rows:
-    """Return up to `limit + spare` rows, best first, different from each other as the page's purpose says.
+def diversify(ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, limit: int, spare: int) -> Rows:
+    """Return up to `limit + spare` rows, best first, different from each other as the page's policy says.
 
-    What matches a search comes before all that does not. What nobody has an opinion of fills the list at its end.
+    What matches a search comes before all that does not. What nobody proposed fills the list at its end.
     """
     pool = max(SMALLEST_POOL, POOL_PER_PLACE * (limit + spare))
-    matching = ranked.scores[SEARCH] >= MATCHING if SEARCH in ranked.scores else None
-    if matching is None or not matching.any():
-        candidates = _diverse(ranked.fused, catalogue, purpose, pool)
-    else:
-        tiers = (matching, ~matching)
-        parts = [replace(ranked.fused, scores=ranked.fused.scores * tier) for tier in tiers]
-        candidates = np.concatenate([_diverse(part, catalogue, purpose, pool) for part in parts])
-    spread = _spread(candidates, catalogue, purpose.category_share, limit)[: limit + spare]
-    return spread if purpose.bought else _filled(spread, ranked.allowed, limit + spare)
+    scores = ranked.fused.scores
+    matching = ranked.proposals.scores_by(SEARCH) >= MATCHING
+    tiers = [scores * matching, scores * ~matching] if matching.any() else [scores]
+    candidates = np.concatenate(
+        [_diverse(replace(ranked.fused, scores=tier), ranked.proposals.rows, catalogue, policy, pool) for tier in tiers]
+    )
+    spread = _spread(candidates, catalogue, policy.category_share, limit)[: limit + spare]
+    return spread if policy.bought else _filled(spread, ranked.allowed, limit + spare)
 
 
 def explain(ranked: Ranked, scorers: Mapping[str, Scorer], views: ShopperViews, row: int) -> Reason | None:
     """Return the reason of the algorithm that gave most, of the next where it has none; None where nobody has one."""
-    for name in ranked.fused.contributions(row):
+    for name in ranked.contributions(row):
         try:
             reason = scorers[name].explain(views, row)
         except Exception:  # a recommendation is worth more than its reason: the next algorithm may have one
@@ -131,28 +168,39 @@ def explain(ranked: Ranked, scorers: Mapping[str, Scorer], views: ShopperViews, 
     return None
 
 
-def _reranked(
-    voice: PageReranker, scores: Mapping[str, FloatArray], views: ShopperViews, allowed: Mask
-) -> RerankResult | None:
-    """Return the order of the hybrid; None when it fails."""
+def _rerank(reranker: PageReranker, proposals: Proposals, views: ShopperViews) -> RerankResult | None:
+    """Return the order of the reranker; None when it fails."""
     try:
-        return voice.speak(scores, views, allowed)
+        return reranker.rerank(proposals, views)
     except Exception:  # the weights fuse instead, and the response says so
-        log.exception("the learned hybrid failed")
+        log.exception("the reranker failed")
         return None
 
 
 def _fused(
-    scores: Mapping[str, FloatArray],
+    proposals: Proposals,
     weights: Mapping[str, float],
-    allowed: Mask,
-    voice: PageReranker | None,
-    said: RerankResult | None,
+    reranker: PageReranker | None,
+    result: RerankResult | None,
+    learned_weights: Mapping[str, float] | None,
 ) -> Fused:
-    if voice is None or said is None:
-        return fuse(scores, weights, allowed=allowed)
-    voices = {**scores, HYBRID: said.scores(len(allowed))}
-    return said.credited(fuse(voices, {**weights, HYBRID: voice.weight}, allowed=allowed))
+    scores: dict[str, FloatArray] = dict(zip(proposals.names, proposals.scores, strict=True))
+    if not scores:
+        nothing = np.zeros(len(proposals.rows), np.float32)
+        return Fused((), np.arange(len(nothing)), np.zeros((0, len(nothing)), np.float32), nothing)
+    if reranker is None or result is None:
+        return fuse(scores, weights)
+    if reranker.alone:
+        return result.ordered(_over_all(fuse(scores, weights)), learned_weights or {})
+    combined = fuse({**scores, HYBRID: result.scores()}, {**weights, HYBRID: reranker.weight})
+    return result.attribute_credit(combined)
+
+
+def _over_all(fused: Fused) -> Fused:
+    """Return the fusion with a column for every proposal, also for those that nobody with a weight scores."""
+    parts = np.zeros((len(fused.names), len(fused.scores)), np.float32)
+    parts[:, fused.rows] = fused.parts
+    return replace(fused, rows=np.arange(len(fused.scores)), parts=parts)
 
 
 def _not_itself(reason: Reason, row: int) -> Reason:
@@ -170,12 +218,6 @@ def _substitutes(catalogue: Catalogue, rows: Rows, bought: Rows) -> Mask:
     return np.asarray(alike.any(axis=1))
 
 
-def _finite(scores: FloatArray) -> FloatArray:
-    if not np.isfinite(scores.sum()):
-        raise ValueError("scores are not finite")
-    return scores
-
-
 def _filled(rows: Rows, allowed: Mask, most: int) -> Rows:
     if len(rows) >= most:
         return rows
@@ -183,12 +225,12 @@ def _filled(rows: Rows, allowed: Mask, most: int) -> Rows:
     return np.concatenate([rows, rest[: most - len(rows)].astype(np.int32)])
 
 
-def _diverse(fused: Fused, catalogue: Catalogue, purpose: PagePolicy, pool: int) -> Rows:
-    rows = fused.top(pool)
-    if purpose.trade_off == 1.0:
-        return rows
-    order = rerank(fused.scores[rows], catalogue.embeddings[rows], len(rows), purpose.trade_off)
-    return rows[order]
+def _diverse(fused: Fused, rows: Rows, catalogue: Catalogue, policy: PagePolicy, pool: int) -> Rows:
+    places = fused.top(pool)
+    if policy.trade_off == 1.0:
+        return rows[places]
+    order = rerank(fused.scores[places], catalogue.embeddings[rows[places]], len(places), policy.trade_off)
+    return rows[places[order]]
 
 
 def _spread(rows: Rows, catalogue: Catalogue, share: float, limit: int) -> Rows:

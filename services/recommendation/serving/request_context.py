@@ -57,7 +57,7 @@ class RequestContext:
         Rows of the products the shopper said no to.
     just_bought : ndarray of shape (n_just_bought,), int32
         Rows of the products bought within the last day, or named as just bought.
-    evidence : float
+    interaction_strength : float
         How much is known of the shopper, in views.
     """
 
@@ -67,7 +67,7 @@ class RequestContext:
     here: Rows
     dismissed: Rows
     just_bought: Rows
-    evidence: float
+    interaction_strength: float
 
     def excluded(self, only_bought: bool) -> Rows:
         """Return the rows that must not be shown: with `only_bought` everything never bought stays out otherwise."""
@@ -198,7 +198,7 @@ def _request_context(
         here=np.concatenate([current, cart, ordered]),
         dismissed=past.dismissed,
         just_bought=np.concatenate([_lately_bought(past, clock), named.purchased]),
-        evidence=_evidence(whole),
+        interaction_strength=_interaction_strength(whole),
     )
 
 
@@ -219,7 +219,7 @@ def _profile_clock(clock: int, times: Longs) -> int:
     return min(clock, latest + LONGEST_ABSENCE_DAYS * DAY)
 
 
-def _evidence(whole: Shopper) -> float:
+def _interaction_strength(whole: Shopper) -> float:
     present = len(whole.present) * EVENT_WEIGHTS[Kind.VIEW] + len(whole.cart) * EVENT_WEIGHTS[Kind.CART]
     return float(EVENT_WEIGHTS[whole.kinds].sum() + present)
 

@@ -1,4 +1,4 @@
-"""The voice of the learned hybrid: it orders what the algorithms propose, and is fused with them.
+"""The learned reranker on a page: it orders what its algorithms propose.
 
 What it gives to a product is credited to the algorithms that proposed the product, so contributions, reasons and the
 weights that are learned from response know algorithms only.
@@ -13,102 +13,150 @@ import numpy as np
 from services.recommendation.algorithms.arrays import FloatArray, Mask
 from services.recommendation.algorithms.fusion import Fused
 from services.recommendation.reranker.candidates import UNRANKED, Candidates
-from services.recommendation.reranker.contexts import NOTHING, RerankContext
+from services.recommendation.reranker.contexts import RerankContext
 from services.recommendation.reranker.item_features import ItemFeatures
 from services.recommendation.reranker.model import LAST, Reranker
 from services.recommendation.reranker.ranks import Ranker
 from services.recommendation.reranker.reranker_models import RerankerModels
+from services.recommendation.serving.proposals import Proposals
 from services.recommendation.serving.retrieval import ShopperViews, in_groups
+from shared.algorithms import DEFAULT_WEIGHTS
 
 NAME = "hybrid"
-"""The voice's name in fusion and in fallbacks."""
-FLATNESS = 11.0
-"""An algorithm that proposed a product at rank r (from 0) is credited with 1 / (`FLATNESS` + r), as in fusion."""
+"""The reranker's name in fusion and in fallbacks."""
+RANK_OFFSET = 11.0
+"""An algorithm that proposed a product at rank r (from 0) is credited with 1 / (`RANK_OFFSET` + r), as in fusion."""
+LEAST_WEIGHT = 0.02
+"""Added to an algorithm's weight and its default before they are compared: some start at 0."""
+MOST_TILT = 4.0
+"""Most that weights in the database may raise or lower a product's score by."""
 
 
 @dataclass(frozen=True, eq=False)
 class PageReranker:
-    """The hybrid of a context and its weight beside the algorithms of the page."""
+    """The reranker of a context as one page uses it.
 
-    hybrid: Reranker
-    facts: ItemFeatures
+    Parameters
+    ----------
+    reranker : Reranker
+    item_features : ItemFeatures
+        Of all products of the model.
+    weight : float
+        Its weight in fusion beside the algorithms of the page.
+    alone : bool
+        Whether it orders the page alone: the algorithms' weights then only tilt its order.
+    """
+
+    reranker: Reranker
+    item_features: ItemFeatures
     weight: float
+    alone: bool = False
 
     @classmethod
-    def of(cls, learned: RerankerModels, context: RerankContext | None, weight: float) -> Self | None:
-        """Return the voice of a context; None where nothing was learned for it, or it has no weight."""
-        hybrid = learned.hybrids.get(context) if context else None
-        return cls(hybrid, learned.facts[hybrid.target], weight) if hybrid and weight > 0 else None
+    def of(cls, models: RerankerModels, context: RerankContext, weight: float, alone: bool) -> Self | None:
+        """Return the reranker of a context; None where none was trained, or it has no weight."""
+        found = models.hybrids.get(context)
+        return cls(found, models.facts[found.target], weight, alone) if found and weight > 0 else None
 
-    def asks(self, views: ShopperViews) -> list[str]:
-        """Return the names of the scorers whose opinions it takes in, in the order of the hybrid's features."""
-        return [in_groups(name, views) for name in self.hybrid.algorithms]
+    def scorer_names(self, views: ShopperViews) -> list[str]:
+        """Return the names of the scorers that it takes scores from, in the order of its features."""
+        return [in_groups(name, views) for name in self.reranker.algorithms]
 
-    def speak(self, scores: Mapping[str, FloatArray], views: ShopperViews, allowed: Mask) -> "RerankResult":
-        """Order the candidates among the allowed products that the model knows; who is not in `scores` has no opinion.
-
-        Parameters
-        ----------
-        scores : mapping of scorer to ndarray of shape (n_products,), float32
-        allowed : ndarray of shape (n_products,), bool
-        """
-        n, names = len(self.facts.values), self.asks(views)
-        nothing = np.zeros(n, np.float32)
-        opinions = {
-            opinion: (scores[name][:n] * allowed[:n] if name in scores else nothing)[None, :]
-            for opinion, name in zip(self.hybrid.algorithms, names, strict=True)
-        }
-        candidates = Candidates.of(opinions, [NOTHING], self.hybrid.depth)
-        values = self.hybrid.values(candidates, [views.known], self.facts)
-        return RerankResult(candidates, values, tuple(name.removesuffix(LAST) for name in names))
+    def rerank(self, proposals: Proposals, views: ShopperViews) -> "RerankResult":
+        """Order the products that its algorithms propose and the model knows."""
+        names = self.scorer_names(views)
+        chosen = proposals.proposed_by(names) & (proposals.rows < len(self.item_features.values))
+        scores = np.stack([proposals.scores_by(name)[chosen] for name in names])
+        candidates = Candidates.of_proposals(proposals.rows[chosen], scores)
+        values = self.reranker.values(candidates, [views.known], self.item_features)
+        return RerankResult(chosen, candidates, values, tuple(name.removesuffix(LAST) for name in names))
 
 
 @dataclass(frozen=True, eq=False)
 class RerankResult:
-    """What the hybrid said.
+    """The order that a reranker gives to candidates.
 
     Parameters
     ----------
+    chosen : ndarray of shape (n_proposals,), bool
+        Which of the page's proposals are candidates.
     candidates : Candidates
         Of one shopper.
     values : ndarray of shape (n_candidates,), float32
         Larger is better.
     proposers : tuple of str
-        The algorithm behind each opinion.
+        The algorithm behind each score of the candidates.
     """
 
+    chosen: Mask
     candidates: Candidates
     values: FloatArray
     proposers: tuple[str, ...]
 
-    def scores(self, n: int) -> FloatArray:
-        """Return scores of shape (n,) in the order of the values, above 0 for each candidate."""
-        scores = np.zeros(n, np.float32)
-        scores[self.candidates.products] = len(self.values) - Ranker(self.candidates.owners).ranks(self.values)
+    def scores(self) -> FloatArray:
+        """Return scores of the proposals in the order of the values, shape (n_proposals,): above 0 for candidates."""
+        scores = np.zeros(len(self.chosen), np.float32)
+        scores[self.chosen] = len(self.values) - self._ranks()
         return scores
 
-    def credited(self, fused: Fused) -> Fused:
+    def ordered(self, fused: Fused, weights: Mapping[str, float]) -> Fused:
+        """Return a fusion in which the candidates come first, in this order, and the other proposals follow.
+
+        A candidate at rank r (from 0) scores 11 / (11 + r), between 1/2 and 1, times the tilt of the weights: the
+        product over its proposers of (weight / default weight) ^ share. Weights at their defaults change nothing. The
+        other proposals keep their order with half of their score at most.
+        """
+        scores = 0.5 * fused.scores
+        place = 0.5 + 0.5 * RANK_OFFSET / (RANK_OFFSET + self._ranks())
+        scores[self.chosen] = np.minimum(place * self._tilt(weights), 1.0)
+        shares = np.zeros((len(fused.names) + 1, len(scores)), np.float32)
+        shares[:-1] = fused.parts
+        shares[:, self.chosen] = 0.0
+        shares[-1, self.chosen] = 1.0
+        total = np.maximum(shares.sum(axis=0), np.finfo(np.float32).tiny)
+        parts = shares / total * scores
+        return self.attribute_credit(Fused((*fused.names, NAME), fused.rows, parts, scores.astype(np.float32)))
+
+    def attribute_credit(self, fused: Fused) -> Fused:
         """Return a fusion in which `NAME` took part with its part given to the proposers of each product."""
         if NAME not in fused.names:
             return fused
-        given = fused.parts[fused.names.index(NAME)]
-        inside = np.isin(self.candidates.products, fused.rows)
-        columns = np.searchsorted(fused.rows, self.candidates.products[inside])
+        own = fused.names.index(NAME)
+        given = fused.parts[own]
+        position = np.searchsorted(fused.rows, np.flatnonzero(self.chosen))
+        inside = (position < len(fused.rows)) & (
+            fused.rows[np.minimum(position, len(fused.rows) - 1)] == np.flatnonzero(self.chosen)
+        )
+        columns = position[inside]
         names = tuple(sorted({*fused.names, *self.proposers} - {NAME}))
         parts = np.zeros((len(names), len(fused.rows)), np.float32)
-        parts[_places(names, (name for name in fused.names if name != NAME))] = np.delete(
-            fused.parts, fused.names.index(NAME), axis=0
-        )
+        parts[_places(names, (name for name in fused.names if name != NAME))] = np.delete(fused.parts, own, axis=0)
         for place, share in zip(_places(names, self.proposers), self._shares()[inside].T, strict=True):
             parts[place, columns] += share * given[columns]
         return replace(fused, names=names, parts=parts)
 
+    def _ranks(self) -> FloatArray:
+        ranks: FloatArray = Ranker(self.candidates.owners).ranks(self.values).astype(np.float32)
+        return ranks
+
     def _shares(self) -> FloatArray:
-        """Return each opinion's share in each candidate, shape (n_candidates, n_opinions); they add up to 1."""
+        """Return each proposer's share in each candidate, shape (n_candidates, n_proposers); they add up to 1."""
         ranks = self.candidates.ranks
-        credit = np.where(ranks < UNRANKED, 1.0 / (FLATNESS + ranks), 0.0)
+        credit = np.where(ranks < UNRANKED, 1.0 / (RANK_OFFSET + ranks), 0.0)
         shares: FloatArray = (credit / credit.sum(axis=1, keepdims=True)).astype(np.float32)
         return shares
+
+    def _tilt(self, weights: Mapping[str, float]) -> FloatArray:
+        """Return the factor of each candidate, shape (n_candidates,)."""
+        changes = [
+            np.log((weights.get(name, 0.0) + LEAST_WEIGHT) / (DEFAULT_WEIGHTS.get(name, 0.0) + LEAST_WEIGHT))
+            for name in self.proposers
+        ]
+        if not np.any(changes):
+            return np.ones(len(self.values), np.float32)
+        tilt = np.exp(self._shares() @ np.array(changes))
+        tilt = np.clip(tilt, 1 / MOST_TILT, MOST_TILT)
+        return np.asarray(tilt, np.float32)
 
 
 def _places(names: tuple[str, ...], wanted: Iterable[str]) -> list[int]:

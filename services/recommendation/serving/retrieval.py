@@ -1,7 +1,7 @@
-"""Scorers: the algorithms as they answer now, over the live catalogue.
+"""Retrieval: what each algorithm proposes to a shopper, over the live catalogue.
 
 A trained algorithm knows the products of its training; products that came later get no score from it. What needs no
-training (content, new arrivals, search words) looks at the live catalogue, so a product added a moment ago is scored.
+training (content, new arrivals, search words) looks at the live catalogue, so a product added a moment ago is proposed.
 """
 
 from dataclasses import dataclass, field, replace
@@ -10,11 +10,12 @@ from typing import Protocol
 
 import numpy as np
 
-from services.recommendation.algorithms.arrays import FloatArray
+from services.recommendation.algorithms.arrays import FloatArray, Mask, Rows
 from services.recommendation.algorithms.base import Algorithm, Reason, ReasonKind, Shopper
 from services.recommendation.algorithms.content import Content
 from services.recommendation.algorithms.new_arrivals import NewArrivals
 from services.recommendation.algorithms.repurchase import Repurchase
+from services.recommendation.algorithms.shopper_scores import FewScores, OrderedScores, ProductVectors, ShopperScores
 from services.recommendation.models.model import Model
 from services.recommendation.reranker.model import LAST, OF_LAST, last_only
 from services.recommendation.reranker.popularity_prior import popularity_prior
@@ -27,14 +28,14 @@ UNKNOWN_REPEAT_RATE = 0.3
 
 @dataclass(frozen=True, eq=False)
 class ShopperViews:
-    """One shopper as different algorithms must see them.
+    """One shopper in the form that each kind of algorithm takes.
 
     Parameters
     ----------
     whole : Shopper
-        With all products of the catalogue; `now` is the moment from which taste fades.
+        With all products of the catalogue; `now` is the moment from which preferences decay.
     trained : int
-        Products known to the model.
+        Number of products that the model knows.
     clock : int
         The moment of asking in Unix seconds.
     search : str
@@ -48,47 +49,71 @@ class ShopperViews:
 
     @cached_property
     def known(self) -> Shopper:
-        """Without products that the model does not know."""
+        """The shopper without products that the model does not know."""
         return self.whole.within(self.trained)
 
     @cached_property
     def last(self) -> Shopper:
-        """As if nothing were known but the last product met."""
+        """The shopper as if nothing were known but the last product met."""
         return last_only(self.known)
 
     @cached_property
     def ungrouped(self) -> Shopper:
-        """Anybody: no history, no groups."""
+        """A shopper without history and groups."""
         return Shopper(self.whole.now)
 
     @cached_property
     def punctual(self) -> Shopper:
-        """With `now` the moment of asking."""
+        """The shopper with the moment of asking as `now`."""
         return replace(self.whole, now=self.clock)
 
 
 class Scorer(Protocol):
     """An algorithm over the live catalogue."""
 
-    def score(self, views: ShopperViews) -> FloatArray:
-        """Return scores of shape (n_products,), as `Algorithm.score` gives them."""
+    def scores_of(self, views: ShopperViews) -> ShopperScores:
+        """Return the scores of one shopper over all products of the catalogue."""
         ...
 
     def explain(self, views: ShopperViews, row: int) -> Reason | None:
-        """Return why a product got its score; None without an opinion."""
+        """Return why a product got its score; None where the algorithm has none."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainedScores:
+    """Scores of the products that a model knows, over a catalogue that may have more.
+
+    Parameters
+    ----------
+    scores : ShopperScores
+        Over the first `n_products` rows.
+    n_products : int
+    """
+
+    scores: ShopperScores
+    n_products: int
+
+    def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
+        return self.scores.top(k, allowed)
+
+    def at(self, rows: Rows) -> FloatArray:
+        known = rows < self.n_products
+        if known.all():
+            return self.scores.at(rows)
+        found = np.zeros(len(rows), np.float32)
+        found[known] = self.scores.at(rows[known])
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedScorer:
     """An algorithm as it was trained."""
 
     algorithm: Algorithm
-    n: int
 
-    def score(self, views: ShopperViews) -> FloatArray:
-        view = self._view(views)
-        return padded(view.memo(_scores_key(self.algorithm), lambda: self.algorithm.score(view)), self.n)
+    def scores_of(self, views: ShopperViews) -> ShopperScores:
+        return TrainedScores(self.algorithm.scores_of(self._view(views)), self.algorithm.n_products)
 
     def explain(self, views: ShopperViews, row: int) -> Reason | None:
         return self.algorithm.explain(self._view(views), row) if row < self.algorithm.n_products else None
@@ -97,68 +122,31 @@ class Trained:
         return views.known
 
 
-class Ungrouped(Trained):
+class UngroupedScorer(TrainedScorer):
     """Popularity with everybody."""
 
     def _view(self, views: ShopperViews) -> Shopper:
         return views.ungrouped
 
 
-class Grouped(Trained):
-    """Popularity in the shopper's groups; no opinion on somebody of no known group."""
+class GroupedScorer(TrainedScorer):
+    """Popularity in the shopper's groups; no score for a shopper of no known group."""
 
-    def score(self, views: ShopperViews) -> FloatArray:
-        return super().score(views) if views.whole.groups else np.zeros(self.n, np.float32)
+    def scores_of(self, views: ShopperViews) -> ShopperScores:
+        return super().scores_of(views) if views.whole.groups else no_scores(self.algorithm.n_products)
 
     def explain(self, views: ShopperViews, row: int) -> Reason | None:
         return super().explain(views, row) if views.whole.groups else None
 
 
-class OfLast(Trained):
-    """An algorithm's opinion of what follows the last product met.
-
-    It asks for that of everything met as well, which costs little more than one of them, and leaves it for `Trained`.
-    """
-
-    def score(self, views: ShopperViews) -> FloatArray:
-        whole, last = self.algorithm.score_many([views.known, views.last])
-        views.known.memo(_scores_key(self.algorithm), lambda: whole)
-        return padded(last, self.n)
+class LastItemScorer(TrainedScorer):
+    """What an algorithm proposes after the last product met."""
 
     def _view(self, views: ShopperViews) -> Shopper:
         return views.last
 
 
-@dataclass(frozen=True, eq=False)
-class LiveContent:
-    """Likeness to what the shopper likes, in the embeddings of now, times how much the product is asked for at all."""
-
-    catalogue: Catalogue
-    algorithm: Content
-    salience: FloatArray
-
-    def score(self, views: ShopperViews) -> FloatArray:
-        return self.algorithm.score_with(self.catalogue.embeddings, views.whole) * self.salience
-
-    def explain(self, views: ShopperViews, row: int) -> Reason | None:
-        return self.algorithm.explain_with(self.catalogue.embeddings, views.whole, row)
-
-
-@dataclass(frozen=True, eq=False)
-class LiveArrivals:
-    """What is new now."""
-
-    catalogue: Catalogue
-    algorithm: NewArrivals = field(default_factory=NewArrivals)
-
-    def score(self, views: ShopperViews) -> FloatArray:
-        return self.algorithm.score_with(self.catalogue.added, self.catalogue.category, views.punctual)
-
-    def explain(self, views: ShopperViews, row: int) -> Reason | None:
-        return Reason(ReasonKind.NEW_ARRIVAL)
-
-
-class LiveRepurchase(Trained):
+class RepurchaseScorer(TrainedScorer):
     """What is bought again and due now, products bought since the training included."""
 
     def _view(self, views: ShopperViews) -> Shopper:
@@ -166,52 +154,106 @@ class LiveRepurchase(Trained):
 
 
 @dataclass(frozen=True, eq=False)
-class SearchMatches:
+class ContentScorer:
+    """Similarity to the shopper's profile in the embeddings of now, times the popularity prior of the product."""
+
+    algorithm: Content
+    vectors: ProductVectors
+
+    def scores_of(self, views: ShopperViews) -> ShopperScores:
+        return self.algorithm.scores_with(self.vectors, views.whole)
+
+    def explain(self, views: ShopperViews, row: int) -> Reason | None:
+        return self.algorithm.explain_with(self.vectors.factors, views.whole, row)
+
+
+@dataclass(frozen=True, eq=False)
+class ArrivalsScorer:
+    """What is new now."""
+
+    catalogue: Catalogue
+    algorithm: NewArrivals = field(default_factory=NewArrivals)
+
+    def scores_of(self, views: ShopperViews) -> ShopperScores:
+        return self.algorithm.scores_with(self.catalogue.added, self.catalogue.category, views.punctual)
+
+    def explain(self, views: ShopperViews, row: int) -> Reason | None:
+        return Reason(ReasonKind.NEW_ARRIVAL)
+
+
+@dataclass(frozen=True, eq=False)
+class SearchScorer:
     """Products with the words that were searched for."""
 
     catalogue: Catalogue
 
-    def score(self, views: ShopperViews) -> FloatArray:
-        return self.catalogue.index.scores(views.search)
+    def scores_of(self, views: ShopperViews) -> ShopperScores:
+        return FewScores(*self.catalogue.index.matches(views.search), len(self.catalogue))
 
     def explain(self, views: ShopperViews, row: int) -> Reason | None:
         return Reason(ReasonKind.MATCHES_SEARCH)
 
 
 @dataclass(frozen=True, eq=False)
-class BestSellers:
-    """Popularity counted in the live data, for the time before the first training; `Ungrouped` in its place then."""
+class BestSellerScorer:
+    """Popularity counted in the live data, for the time before the first training."""
 
-    shares: FloatArray
+    shares: OrderedScores
 
-    def score(self, views: ShopperViews) -> FloatArray:
+    def scores_of(self, views: ShopperViews) -> ShopperScores:
         return self.shares
 
     def explain(self, views: ShopperViews, row: int) -> Reason | None:
-        return Reason(ReasonKind.POPULAR) if self.shares[row] > 0 else None
+        return Reason(ReasonKind.POPULAR) if self.shares.values[row] > 0 else None
 
 
 def build_scorers(catalogue: Catalogue, model: Model | None, best_sellers: FloatArray) -> dict[str, Scorer]:
     """Return the scorers that are there: with a model all of its algorithms, else what works on live data."""
     n = len(catalogue)
     trained = dict(model.algorithms) if model else {}
-    scorers: dict[str, Scorer] = {name: Trained(algorithm, n) for name, algorithm in trained.items()}
+    scorers: dict[str, Scorer] = {name: TrainedScorer(algorithm) for name, algorithm in trained.items()}
     content, arrivals, popular = (trained.get(name) for name in ("content", "new_arrivals", "popular"))
-    salience = popularity_prior(popular, n)
-    scorers["content"] = LiveContent(catalogue, content if isinstance(content, Content) else Content(), salience)
-    scorers["new_arrivals"] = LiveArrivals(catalogue, arrivals if isinstance(arrivals, NewArrivals) else NewArrivals())
-    scorers["repurchase"] = LiveRepurchase(_extended(trained.get("repurchase"), n), n)
-    scorers[SEARCH] = SearchMatches(catalogue)
-    scorers["popular"] = BestSellers(best_sellers)
-    if popular is not None:
-        scorers["popular"] = Ungrouped(popular, n)
-        scorers["popular_in_group"] = Grouped(popular, n)
-    return scorers | {name + LAST: OfLast(trained[name], n) for name in OF_LAST if name in trained}
+    vectors = _VECTORS.of(catalogue.embeddings, popular, n)
+    scorers["content"] = ContentScorer(content if isinstance(content, Content) else Content(), vectors)
+    scorers["new_arrivals"] = ArrivalsScorer(
+        catalogue, arrivals if isinstance(arrivals, NewArrivals) else NewArrivals()
+    )
+    scorers["repurchase"] = RepurchaseScorer(_extended(trained.get("repurchase"), n))
+    scorers[SEARCH] = SearchScorer(catalogue)
+    if popular is None:
+        scorers["popular"] = BestSellerScorer(OrderedScores.of(best_sellers))
+    else:
+        scorers["popular"] = UngroupedScorer(popular)
+        scorers["popular_in_group"] = GroupedScorer(popular)
+    return scorers | {name + LAST: LastItemScorer(trained[name]) for name in OF_LAST if name in trained}
 
 
 def in_groups(name: str, views: ShopperViews) -> str:
     """Return the scorer that answers as the algorithm `name` itself does: popularity looks at the groups, if any."""
     return "popular_in_group" if name == "popular" and views.whole.groups else name
+
+
+def no_scores(n_products: int) -> FewScores:
+    """Return scores of nothing."""
+    return FewScores(np.empty(0, np.int32), np.empty(0, np.float32), n_products)
+
+
+class _LatestVectors:
+    """The vectors of the content algorithm, made anew only when embeddings or the model change, not with each price."""
+
+    def __init__(self) -> None:
+        self._latest: tuple[FloatArray, Algorithm | None, ProductVectors] | None = None
+
+    def of(self, embeddings: FloatArray, popular: Algorithm | None, n: int) -> ProductVectors:
+        latest = self._latest
+        if latest is not None and latest[0] is embeddings and latest[1] is popular:
+            return latest[2]
+        vectors = ProductVectors.of_all(embeddings, popularity_prior(popular, n))
+        self._latest = (embeddings, popular, vectors)
+        return vectors
+
+
+_VECTORS = _LatestVectors()
 
 
 def _extended(repurchase: Algorithm | None, n: int) -> Repurchase:
@@ -223,12 +265,3 @@ def _extended(repurchase: Algorithm | None, n: int) -> Repurchase:
         usual = float(np.median(values)) if len(values) else unknown
         state[name] = np.concatenate([values, np.full(n - len(values), usual, np.float32)])
     return Repurchase.load(state, learned.params if learned else None)
-
-
-def _scores_key(algorithm: Algorithm) -> tuple[str, str]:
-    return ("scores", algorithm.name)
-
-
-def padded(scores: FloatArray, n: int) -> FloatArray:
-    """Return `scores` with zeros for the products that came after training, shape (n,)."""
-    return scores if len(scores) == n else np.concatenate([scores, np.zeros(n - len(scores), np.float32)])

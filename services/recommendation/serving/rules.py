@@ -32,7 +32,8 @@ def allowed_rows(catalogue: Catalogue, filters: Filters, excluded: Rows) -> Mask
     for names in _category_sets(filters):
         codes = [catalogue.categories.of(name) for name in names]
         allowed &= np.isin(catalogue.category, [code for code in codes if code >= 0])
-    allowed &= _within_prices(catalogue, filters)
+    if filters.min_price is not None or filters.max_price is not None:
+        allowed &= _within_prices(catalogue, filters)
     named = (catalogue.row_of_id(external_id) for external_id in filters.exclude_product_ids)
     allowed[[row for row in named if row is not None]] = False
     allowed[excluded[excluded >= 0]] = False

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from services.recommendation.algorithms.arrays import FloatArray, Longs
+from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
 
 _WORD = re.compile(r"\w+")
 _SHORTEST_PLURAL = 4
@@ -41,20 +41,24 @@ class TextIndex:
         rows.update(_moved(rows, old, {row: texts[row] for row in changed}))
         return TextIndex(texts, rows)
 
-    def scores(self, query: str) -> FloatArray:
-        """Score each row by the share of the query that it matches, rare words counting more (IDF).
+    def matches(self, query: str) -> tuple[Rows, FloatArray]:
+        """Return the rows that match a query, and the share of it that each matches, rare words counting more (IDF).
 
         Returns
         -------
-        ndarray of shape (n_rows,), float32
-            0 to 1; 1 where a row has every word of the query that any row has.
+        rows : ndarray of shape (n,), int32
+            Ascending.
+        shares : ndarray of shape (n,), float32
+            Above 0 to 1; 1 where a row has every word of the query that any row has.
         """
-        total = np.zeros(len(self.texts), dtype=np.float32)
         found = {word: self.rows[word] for word in words(query) if len(self.rows.get(word, ()))}
+        if not found:
+            return np.empty(0, np.int32), np.empty(0, np.float32)
         weights = {word: float(np.log1p(len(self.texts) / len(rows))) for word, rows in found.items()}
-        for word, rows in found.items():
-            total[rows] += weights[word] / sum(weights.values())
-        return total
+        matching, places = np.unique(np.concatenate(list(found.values())), return_inverse=True)
+        each = np.repeat(list(weights.values()), [len(rows) for rows in found.values()])
+        shares = np.bincount(places, each / sum(weights.values()), len(matching))
+        return matching.astype(np.int32), shares.astype(np.float32)
 
 
 def words(text: str) -> frozenset[str]:

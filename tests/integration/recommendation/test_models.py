@@ -12,6 +12,7 @@ import pytest
 
 from services.recommendation.algorithms.ease import Ease
 from services.recommendation.algorithms.popular import Popular
+from services.recommendation.algorithms.shopper_scores import OrderedScores
 from services.recommendation.models.model import Model
 from services.recommendation.request import Page
 from services.recommendation.serving.model_manager import ModelManager
@@ -101,7 +102,7 @@ def test_an_algorithm_that_fails_is_left_out_and_named(coffee_shop: Shop, monkey
     def broken(*_: object) -> None:
         raise RuntimeError("broken for the test")
 
-    monkeypatch.setattr(Ease, "_score", broken)
+    monkeypatch.setattr(Ease, "_sparse_scores", broken)
     answer = coffee_shop.ask("c-lover-1")
     assert answer.fallbacks == ("algorithm_failed:ease",)
     assert len(answer.picks) == 10
@@ -109,14 +110,20 @@ def test_an_algorithm_that_fails_is_left_out_and_named(coffee_shop: Shop, monkey
 
 
 def test_when_every_algorithm_fails_there_is_still_a_list(coffee_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    from services.recommendation import scorers
+    from services.recommendation.serving import retrieval
 
     def broken(*_: object) -> None:
         raise RuntimeError("broken for the test")
 
-    kinds = (scorers.Trained, scorers.LiveContent, scorers.LiveArrivals, scorers.Grouped, scorers.Ungrouped)
+    kinds = (
+        retrieval.TrainedScorer,
+        retrieval.ContentScorer,
+        retrieval.ArrivalsScorer,
+        retrieval.GroupedScorer,
+        retrieval.UngroupedScorer,
+    )
     for kind in kinds:
-        monkeypatch.setattr(kind, "score", broken)
+        monkeypatch.setattr(kind, "scores_of", broken)
     answer = coffee_shop.ask("c-lover-1")
     assert "all_algorithms_failed" in answer.fallbacks
     assert len(answer.picks) == 10
@@ -238,7 +245,8 @@ def test_a_model_that_recommends_nothing_is_not_stored(untrained: Database, monk
 def test_an_algorithm_whose_scores_are_not_finite_is_left_out(
     coffee_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Ease, "_score", lambda self, _: np.full(self.n_products, np.inf, np.float32))
+    infinite = lambda self, _: OrderedScores.of(np.full(self.n_products, np.inf, np.float32))  # noqa: E731
+    monkeypatch.setattr(Ease, "_sparse_scores", infinite)
     assert coffee_shop.ask("c-lover-1").fallbacks == ("algorithm_failed:ease",)
 
 

@@ -7,7 +7,7 @@ import pytest
 from quintet.type.v1.event_pb2 import Event, ProductView
 from sqlalchemy import select
 
-from services.recommendation.request import PageContext, PageType, Query
+from services.recommendation.request import Page, PageContext, Query
 from shared.db.customers import resolve_customers
 from shared.db.recommendations import mark_dismissed
 from shared.db.schema import recommendations
@@ -79,17 +79,17 @@ def test_weight_moves_from_the_group_to_the_person(coffee_shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("page", "context", "strategy", "expected"),
     [
-        (PageType.HOME, {}, "hybrid", "c"),
-        (PageType.PRODUCT, {"product_id": "t1"}, "related", "ta"),
-        (PageType.CATEGORY, {"category": "Tea"}, "category", "t"),
-        (PageType.CART, {"cart_product_ids": ("c7",)}, "complementary", "a"),
-        (PageType.SEARCH, {"search_query": "teas"}, "search", "t"),
-        (PageType.POST_PURCHASE, {"purchased_product_ids": ("t1",)}, "post_purchase", "a"),
-        (PageType.BUY_AGAIN, {}, "buy_again", "ca"),
+        (Page.HOME, {}, "hybrid", "c"),
+        (Page.PRODUCT, {"product_id": "t1"}, "related", "ta"),
+        (Page.CATEGORY, {"category": "Tea"}, "category", "t"),
+        (Page.CART, {"cart_product_ids": ("c7",)}, "complementary", "a"),
+        (Page.SEARCH, {"search_query": "teas"}, "search", "t"),
+        (Page.POST_PURCHASE, {"purchased_product_ids": ("t1",)}, "post_purchase", "a"),
+        (Page.BUY_AGAIN, {}, "buy_again", "ca"),
     ],
 )
 def test_each_page_has_its_purpose(
-    coffee_shop: Shop, page: PageType, context: dict[str, object], strategy: str, expected: str
+    coffee_shop: Shop, page: Page, context: dict[str, object], strategy: str, expected: str
 ) -> None:
     answer = coffee_shop.ask("c-lover-1", page, 3, **context)
     assert answer.strategy == strategy
@@ -101,20 +101,20 @@ def test_each_page_has_its_purpose(
 def test_what_was_bought_is_shown_on_the_buy_again_page_only(coffee_shop: Shop) -> None:
     shop.act(coffee_shop.database, shop.bought("c-lover-1", "t0", ago=timedelta(days=3)))
     bought = {"c1", "c2", "c3", "c4", "c5", "c6", "a2", "t0"}
-    contexts: dict[PageType, dict[str, object]] = {
-        PageType.PRODUCT: {"product_id": "c1"},
-        PageType.SEARCH: {"search_query": "tea"},
+    contexts: dict[Page, dict[str, object]] = {
+        Page.PRODUCT: {"product_id": "c1"},
+        Page.SEARCH: {"search_query": "tea"},
     }
-    for page in set(PageType) - {PageType.BUY_AGAIN}:
+    for page in set(Page) - {Page.BUY_AGAIN}:
         shown = set(coffee_shop.ids("c-lover-1", page, 100, **contexts.get(page, {})))
         assert shown
         assert not shown & bought, page
-    assert set(coffee_shop.ids("c-lover-1", PageType.BUY_AGAIN, 100)) == bought
+    assert set(coffee_shop.ids("c-lover-1", Page.BUY_AGAIN, 100)) == bought
 
 
 def test_the_product_in_view_and_the_cart_are_not_recommended(coffee_shop: Shop) -> None:
     shop.act(coffee_shop.database, shop.put_in_cart("t-lover-1", "c1", "a0"))
-    shown = coffee_shop.ids("t-lover-1", PageType.PRODUCT, 100, product_id="c0")
+    shown = coffee_shop.ids("t-lover-1", Page.PRODUCT, 100, product_id="c0")
     assert shown
     assert not {"c0", "c1", "a0"} & set(shown)
 
@@ -122,9 +122,9 @@ def test_the_product_in_view_and_the_cart_are_not_recommended(coffee_shop: Shop)
 def test_the_cart_and_the_order_default_to_what_events_left(coffee_shop: Shop) -> None:
     shop.add_customer(coffee_shop.database, "buyer")
     shop.act(coffee_shop.database, shop.put_in_cart("buyer", "t1"))
-    assert coffee_shop.ask("buyer", PageType.CART).picks[0].explanation.product_ids == ("t1",)
+    assert coffee_shop.ask("buyer", Page.CART).picks[0].explanation.product_ids == ("t1",)
     shop.act(coffee_shop.database, shop.bought("buyer", "c2"))
-    after = coffee_shop.ask("buyer", PageType.POST_PURCHASE)
+    after = coffee_shop.ask("buyer", Page.POST_PURCHASE)
     assert "c2" not in [pick.product_id for pick in after.picks]
     assert after.picks[0].explanation.kind == "bought_together"
     assert after.picks[0].explanation.product_ids == ("c2",)
@@ -132,7 +132,7 @@ def test_the_cart_and_the_order_default_to_what_events_left(coffee_shop: Shop) -
 
 def test_the_search_defaults_to_the_last_of_the_session(coffee_shop: Shop) -> None:
     shop.act(coffee_shop.database, shop.searched("c-lover-2", "coffee"), shop.searched("c-lover-2", "tea"))
-    first = coffee_shop.ask("c-lover-2", PageType.SEARCH).picks[0]
+    first = coffee_shop.ask("c-lover-2", Page.SEARCH).picks[0]
     assert first.product_id[0] == "t"
     assert first.explanation.text == "Matches “tea”"
 
@@ -147,9 +147,9 @@ def test_a_session_named_by_the_caller_counts_in_place_of_the_latest(coffee_shop
 
 def test_a_product_added_now_is_recommended_now(coffee_shop: Shop) -> None:
     shop.add_products(coffee_shop.database, [shop.product("c99", available_at=datetime.now(UTC))])
-    shown = coffee_shop.ids("c-lover-1", PageType.PRODUCT, 10, product_id="c7")
+    shown = coffee_shop.ids("c-lover-1", Page.PRODUCT, 10, product_id="c7")
     assert "c99" in shown
-    assert coffee_shop.ids("c-lover-1", PageType.SEARCH, 1, search_query="99") == ["c99"]
+    assert coffee_shop.ids("c-lover-1", Page.SEARCH, 1, search_query="99") == ["c99"]
     assert "c99" in coffee_shop.ids("c-lover-1", limit=20)
 
 
@@ -167,7 +167,7 @@ def test_a_dismissed_product_never_comes_back(coffee_shop: Shop) -> None:
     first = coffee_shop.ask("c-lover-1").picks[0]
     with coffee_shop.database.write() as connection:
         mark_dismissed(connection, [first.recommendation_id])
-    for page in (PageType.HOME, PageType.CATEGORY, PageType.POST_PURCHASE):
+    for page in (Page.HOME, Page.CATEGORY, Page.POST_PURCHASE):
         assert first.product_id not in coffee_shop.ids("c-lover-1", page, 100)
     assert first.product_id in coffee_shop.ids("c-lover-2", limit=100) or first.product_id in "c0c7a0"
 
@@ -183,7 +183,7 @@ def test_new_weights_are_in_force_with_the_next_answer(coffee_shop: Shop) -> Non
 
 
 def test_every_recommendation_is_logged_as_it_was_answered(coffee_shop: Shop) -> None:
-    answer = coffee_shop.ask("c-lover-1", PageType.PRODUCT, product_id="c0")
+    answer = coffee_shop.ask("c-lover-1", Page.PRODUCT, product_id="c0")
     with coffee_shop.database.read() as connection:
         key = resolve_customers(connection, ["c-lover-1"])["c-lover-1"]
         rows = connection.execute(select(recommendations).order_by(recommendations.c.id)).all()
@@ -214,14 +214,14 @@ def test_a_list_of_the_start_page_is_not_all_of_one_kind(coffee_shop: Shop) -> N
     ("query", "field", "name"),
     [
         (Query("nobody"), "customer_id", "nobody"),
-        (Query("c-lover-1", context=PageContext(PageType.PRODUCT, product_id="x")), "context.product_id", "x"),
+        (Query("c-lover-1", context=PageContext(Page.PRODUCT, product_id="x")), "context.product_id", "x"),
         (
-            Query("c-lover-1", context=PageContext(PageType.CART, cart_product_ids=("c1", "x"))),
+            Query("c-lover-1", context=PageContext(Page.CART, cart_product_ids=("c1", "x"))),
             "context.cart_product_ids[1]",
             "x",
         ),
         (
-            Query("c-lover-1", context=PageContext(PageType.POST_PURCHASE, purchased_product_ids=("x",))),
+            Query("c-lover-1", context=PageContext(Page.POST_PURCHASE, purchased_product_ids=("x",))),
             "context.purchased_product_ids[0]",
             "x",
         ),

@@ -85,8 +85,8 @@ def test_out_of_stock_holds_with_the_next_answer_and_ends_with_it(coffee_shop: S
 
 def test_what_goes_out_of_stock_during_the_call_is_replaced(coffee_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     before = coffee_shop.ids("c-lover-1", limit=5)
-    ranking = __import__("services.recommendation.serving.ranking", fromlist=["shortlist"])
-    original = ranking.shortlist
+    ranking = __import__("services.recommendation.serving.ranking", fromlist=["diversify"])
+    original = ranking.diversify
 
     def slowly(*arguments: object) -> object:
         rows = original(*arguments)
@@ -94,7 +94,7 @@ def test_what_goes_out_of_stock_during_the_call_is_replaced(coffee_shop: Shop, m
         shop.add_products(coffee_shop.database, gone)
         return rows
 
-    monkeypatch.setattr(ranking, "shortlist", slowly)
+    monkeypatch.setattr(ranking, "diversify", slowly)
     after = coffee_shop.ids("c-lover-1", limit=5)
     assert len(after) == 5
     assert not set(before[:3]) & set(after)

@@ -17,7 +17,7 @@ from services.recommendation.models.groups import GroupCodes
 from services.recommendation.request import Page
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.explain import explained
-from services.recommendation.serving.page_policy import plan_ranking
+from services.recommendation.serving.page_policy import RankingPlan, plan_ranking
 from services.recommendation.training.reranker_params import RerankerParams
 from services.recommendation.training.reranker_training import SERVED
 from shared.algorithms import DEFAULT_WEIGHTS, KNOWN_ALGORITHMS
@@ -79,6 +79,13 @@ def constant(name: str) -> Any:
     return getattr(import_module(f"services.recommendation.training.{module}"), attribute)
 
 
+def _reranker_share(plan: RankingPlan) -> float:
+    """Return the reranker's share of a page's order."""
+    if plan.policy.alone and plan.reranker_weight:
+        return 1.0
+    return plan.reranker_weight / (plan.reranker_weight + sum(plan.weights.values()))
+
+
 def sentences(kind: ReasonKind) -> set[str]:
     """Return what shoppers may read for a kind of reason, with … for names."""
     catalogue = cast("Catalogue", SimpleNamespace(external_ids=["p"], names=["…"]))
@@ -107,7 +114,7 @@ def parts() -> dict[str, list[str]]:
     columns = [shares(plan.weights) for plan in plans]
     names = [*(known.name for known in KNOWN_ALGORITHMS), "search"]
     found = {name: [percent(column.get(name, 0.0)) for column in columns] for name in names}
-    of_hybrid = [plan.hybrid / (plan.hybrid + sum(plan.weights.values())) for plan in plans]
+    of_hybrid = [_reranker_share(plan) for plan in plans]
     return found | {HYBRID: [percent(share) for share in of_hybrid]}
 
 

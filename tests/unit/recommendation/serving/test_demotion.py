@@ -7,18 +7,20 @@ from services.recommendation.algorithms.arrays import FloatArray, Rows
 from services.recommendation.algorithms.base import Reason, ReasonKind
 from services.recommendation.algorithms.fusion import fuse
 from services.recommendation.algorithms.shopper import Shopper
+from services.recommendation.algorithms.shopper_scores import OrderedScores, ShopperScores
 from services.recommendation.models.groups import GroupCodes
 from services.recommendation.serving import ranking
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.explain import explained
 from services.recommendation.serving.page_policy import PagePolicy
+from services.recommendation.serving.proposals import Proposals
 from services.recommendation.serving.ranking import Ranked, demote
 from services.recommendation.serving.retrieval import ShopperViews
 from tests.unit.recommendation.small import catalogue, entry
 
 MILK, OTHER_MILK, CREAM, BREAD = range(4)
 SCORES: FloatArray = np.array([4.0, 3.0, 2.0, 1.0], dtype=np.float32)
-PURPOSE = PagePolicy("test", substitutes=0.5, seen=0.25)
+POLICY = PagePolicy("test", substitutes=0.5, seen=0.25)
 
 
 def shelf(*names: str) -> Catalogue:
@@ -31,8 +33,9 @@ def shelf(*names: str) -> Catalogue:
 
 
 def ranked() -> Ranked:
-    scores = {"popular": SCORES}
-    return Ranked(fuse(scores, {"popular": 1.0}), scores, np.ones(4, dtype=bool), ())
+    everything = np.ones(4, dtype=bool)
+    proposals = Proposals(rows(0, 1, 2, 3), ("popular",), SCORES[None, :], everything[None, :])
+    return Ranked(fuse({"popular": SCORES}, {"popular": 1.0}), proposals, everything, ())
 
 
 def rows(*numbers: int) -> Rows:
@@ -50,10 +53,10 @@ def rows(*numbers: int) -> Rows:
 )
 def test_what_is_needed_least_steps_back(bought: Rows, seen: Rows, kept: list[float]) -> None:
     before = ranked()
-    after = demote(before, shelf(), PURPOSE, bought, seen)
+    after = demote(before, shelf(), POLICY, bought, seen)
     assert np.allclose(after.fused.scores / before.fused.scores, kept)
     for row in range(4):
-        assert sum(after.fused.contributions(row).values()) == pytest.approx(float(after.fused.scores[row]))
+        assert sum(after.contributions(row).values()) == pytest.approx(after.score(row))
     assert np.allclose(before.fused.scores, ranked().fused.scores)
 
 
@@ -73,8 +76,8 @@ class Because:
     def __init__(self, reason: Reason) -> None:
         self.reason = reason
 
-    def score(self, views: ShopperViews) -> FloatArray:
-        return SCORES
+    def scores_of(self, views: ShopperViews) -> ShopperScores:
+        return OrderedScores.of(SCORES)
 
     def explain(self, views: ShopperViews, row: int) -> Reason:
         return self.reason

@@ -77,15 +77,17 @@ def test_what_was_bought_is_for_one_page_alone() -> None:
     assert plan_ranking(Page.BUY_AGAIN, everything, 50.0).weights == {"repurchase": 1.0}
 
 
-def test_the_hybrid_gets_its_say_with_the_evidence() -> None:
-    said = [plan_ranking(Page.HOME, DEFAULT_WEIGHTS, evidence).hybrid for evidence in (0, 1, 5, 1000)]
-    assert said[0] == 0
-    assert said == sorted(said)
-    assert said[-1] == pytest.approx(4.0, rel=0.01)
-    assert plan_ranking(Page.PRODUCT, DEFAULT_WEIGHTS, 0.0).hybrid > 1.5, "the page itself is evidence"
-    assert (
-        0 < plan_ranking(Page.SEARCH, DEFAULT_WEIGHTS, 1000.0).hybrid < 0.5 < plan_ranking(Page.CART, {}, 1000.0).hybrid
-    )
+def test_the_reranker_orders_the_page_as_soon_as_anything_is_known() -> None:
+    assert plan_ranking(Page.HOME, DEFAULT_WEIGHTS, 0.0).reranker_weight == 0
+    assert plan_ranking(Page.HOME, DEFAULT_WEIGHTS, 1.0).reranker_weight > 0
+    assert plan_ranking(Page.HOME, DEFAULT_WEIGHTS, 1.0).policy.alone
+
+
+def test_beside_other_algorithms_the_reranker_weighs_more_the_more_is_known() -> None:
+    weights = [plan_ranking(Page.SEARCH, DEFAULT_WEIGHTS, strength).reranker_weight for strength in (30, 100, 1000)]
+    assert weights == sorted(weights)
+    assert 0 < weights[-1] < 0.5 < plan_ranking(Page.CART, {}, 1000.0).reranker_weight
+    assert plan_ranking(Page.PRODUCT, DEFAULT_WEIGHTS, 0.0).reranker_weight > 1.5, "the product in view is known"
 
 
 @pytest.mark.parametrize(
@@ -101,13 +103,13 @@ def test_the_hybrid_gets_its_say_with_the_evidence() -> None:
     ],
 )
 def test_each_page_has_a_context(page: Page, context: RerankContext) -> None:
-    assert plan_ranking(page, DEFAULT_WEIGHTS, 10.0).purpose.context is context
+    assert plan_ranking(page, DEFAULT_WEIGHTS, 10.0).policy.context is context
 
 
-def test_what_was_bought_is_ordered_by_the_hybrid_where_people_buy_again() -> None:
-    assert plan_ranking(Page.BUY_AGAIN, DEFAULT_WEIGHTS, 10.0).hybrid == 0
-    assert plan_ranking(Page.BUY_AGAIN, DEFAULT_WEIGHTS, 10.0, rebuy_rate=0.19).hybrid == 0
-    assert plan_ranking(Page.BUY_AGAIN, DEFAULT_WEIGHTS, 10.0, rebuy_rate=0.2).hybrid > 1
+def test_what_was_bought_is_ordered_by_the_reranker_where_people_buy_again() -> None:
+    assert plan_ranking(Page.BUY_AGAIN, DEFAULT_WEIGHTS, 10.0).reranker_weight == 0
+    assert plan_ranking(Page.BUY_AGAIN, DEFAULT_WEIGHTS, 10.0, rebuy_rate=0.19).reranker_weight == 0
+    assert plan_ranking(Page.BUY_AGAIN, DEFAULT_WEIGHTS, 10.0, rebuy_rate=0.2).reranker_weight > 1
     assert plan_ranking(Page.HOME, DEFAULT_WEIGHTS, 10.0, 0.9) == plan_ranking(Page.HOME, DEFAULT_WEIGHTS, 10.0, 0.0)
 
 

@@ -1,4 +1,4 @@
-"""The learned hybrid as a voice: it leads, its part is credited to the proposers, and its failure costs only itself."""
+"""The reranker on a page: it leads, its part is credited to the proposers, and its failure costs only itself."""
 
 from typing import Any
 
@@ -7,22 +7,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.recommendation.algorithms.arrays import FloatArray, Mask
+from services.recommendation.algorithms.arrays import Mask
 from services.recommendation.algorithms.base import Kind, Reason, Shopper
+from services.recommendation.algorithms.shopper_scores import OrderedScores, ShopperScores
 from services.recommendation.reranker.contexts import RerankContext
 from services.recommendation.reranker.item_features import NAMES, ItemFeatures
 from services.recommendation.reranker.model import Reranker
 from services.recommendation.reranker.reranker_models import RerankerModels
+from services.recommendation.serving.proposals import Proposals
 from services.recommendation.serving.ranking import Ranked, rank
 from services.recommendation.serving.rerank import PageReranker
 from services.recommendation.serving.retrieval import Scorer, ShopperViews
+from shared.algorithms import DEFAULT_WEIGHTS
 from tests.unit.recommendation.reranker.trees import grown
 
 N, KNOWN = 12, 10
 EVERYBODY: Mask = np.ones(N, dtype=bool)
-FACTS = ItemFeatures(np.zeros((KNOWN, len(NAMES)), np.float32))
+ITEM_FEATURES = ItemFeatures(np.zeros((KNOWN, len(NAMES)), np.float32))
 WEIGHTS = {"ease": 0.5, "content": 0.5}
-OPINIONS = ("item_knn", "ease", "popular", "item_knn@last")
+NAMES_OF_SCORERS = ("item_knn", "ease", "popular", "item_knn@last")
 
 
 class Fixed:
@@ -31,10 +34,10 @@ class Fixed:
     def __init__(self, scores: Any = None) -> None:
         self.scores = scores
 
-    def score(self, views: ShopperViews) -> FloatArray:
+    def scores_of(self, views: ShopperViews) -> ShopperScores:
         if self.scores is None:
             raise RuntimeError("broken for the test")
-        return np.array(self.scores, np.float32)
+        return OrderedScores.of(np.array(self.scores, np.float32))
 
     def explain(self, views: ShopperViews, row: int) -> Reason | None:
         return None
@@ -42,7 +45,7 @@ class Fixed:
 
 @pytest.fixture(scope="module")
 def hybrid() -> Reranker:
-    return grown(OPINIONS)
+    return grown(NAMES_OF_SCORERS)
 
 
 def scorers(**changed: Scorer) -> dict[str, Scorer]:
@@ -62,27 +65,27 @@ def views(**groups: int) -> ShopperViews:
     return ShopperViews(Shopper(0, groups=groups), KNOWN, 0)
 
 
-def heard(hybrid: Reranker, allowed: Mask = EVERYBODY, weight: float = 4.0, **changed: Scorer) -> Ranked:
-    return rank(scorers(**changed), WEIGHTS, views(), allowed, PageReranker(hybrid, FACTS, weight))
+def reranked(hybrid: Reranker, allowed: Mask = EVERYBODY, weight: float = 4.0, **changed: Scorer) -> Ranked:
+    return rank(scorers(**changed), WEIGHTS, views(), allowed, PageReranker(hybrid, ITEM_FEATURES, weight))
 
 
 def test_the_hybrid_leads_where_it_has_the_weight(hybrid: Reranker) -> None:
-    assert set(heard(hybrid).fused.top(3).tolist()) == {6, 7, 8}
-    assert rank(scorers(), WEIGHTS, views(), EVERYBODY).fused.top(2).tolist() == [0, 11]
-    assert heard(hybrid, weight=0.01).fused.top(2).tolist() == [0, 11]
+    assert set(reranked(hybrid).top(3).tolist()) == {6, 7, 8}
+    assert rank(scorers(), WEIGHTS, views(), EVERYBODY).top(2).tolist() == [0, 11]
+    assert reranked(hybrid, weight=0.01).top(2).tolist() == [0, 11]
 
 
 def test_its_part_is_credited_to_the_algorithms_that_proposed_the_product(hybrid: Reranker) -> None:
-    ranked = heard(hybrid)
+    ranked = reranked(hybrid)
     assert "hybrid" not in ranked.fused.names
     assert not any("@" in name for name in ranked.fused.names)
-    given = ranked.fused.contributions(8)
+    given = ranked.contributions(8)
     assert next(iter(given)) == "item_knn"
     # the hybrid likes 6, 7 and 8 alike; 8 is first of item_knn and ninth of ease, and 8 gets of ease itself as a ninth
     part, first, ninth = 4.0 / 5.0 * 11 / 13, 1 / 11, 1 / 19
     assert given["item_knn"] == pytest.approx(part * first / (first + ninth), abs=1e-5)
     assert given["ease"] == pytest.approx(0.5 / 5.0 * 11 / 19 + part * ninth / (first + ninth), abs=1e-5)
-    assert "item_knn" in heard(hybrid).fused.contributions(9), "an opinion on the last product is the algorithm's"
+    assert "item_knn" in reranked(hybrid).contributions(9), "an opinion on the last product is the algorithm's"
 
 
 @settings(max_examples=40, deadline=None)
@@ -91,64 +94,88 @@ def test_contributions_add_up_to_scores(hybrid: Reranker, seed: int, weight: flo
     rng = np.random.default_rng(seed)
     allowed = rng.random(N) < 0.7
     changed = {name: Fixed(np.where(rng.random(N) < 0.4, rng.random(N), 0.0)) for name in ("ease", "item_knn")}
-    ranked = heard(hybrid, allowed, weight, **changed)
+    ranked = reranked(hybrid, allowed, weight, **changed)
     for row in range(N):
-        assert sum(ranked.fused.contributions(row).values()) == pytest.approx(float(ranked.fused.scores[row]), abs=1e-5)
-    assert not ranked.fused.scores[~allowed].any()
+        assert sum(ranked.contributions(row).values()) == pytest.approx(ranked.score(row), abs=1e-5)
+    assert allowed[ranked.proposals.rows].all()
 
 
 def test_only_known_and_allowed_products_are_ordered(hybrid: Reranker) -> None:
     allowed = EVERYBODY.copy()
     allowed[8] = False
-    voice = PageReranker(hybrid, FACTS, 1.0)
-    scores = {name: scorer.score(views()) for name, scorer in scorers().items()}
-    said = voice.speak(scores, views(), allowed)
-    assert said.candidates.products.tolist() == [row for row in range(KNOWN) if row != 8]
-    ordered = said.scores(N)
-    assert ordered[[8, 10, 11]].tolist() == [0.0, 0.0, 0.0]
-    assert sorted(ordered[ordered > 0].tolist()) == list(range(1, KNOWN))
+    reranker = PageReranker(hybrid, ITEM_FEATURES, 1.0)
+    proposals = Proposals.of(scorers(), reranker.scorer_names(views()), views(), allowed, 100)
+    result = reranker.rerank(proposals, views())
+    assert result.candidates.products.tolist() == [row for row in range(KNOWN) if row != 8]
+    ordered = dict(zip(proposals.rows.tolist(), result.scores().tolist(), strict=True))
+    assert [row for row, score in ordered.items() if score == 0] == [10, 11]
+    assert sorted(score for score in ordered.values() if score > 0) == list(range(1, KNOWN))
+
+
+def alone(hybrid: Reranker, learned: dict[str, float] | None = None) -> Ranked:
+    reranker = PageReranker(hybrid, ITEM_FEATURES, 1.0, alone=True)
+    return rank(scorers(), WEIGHTS, views(), EVERYBODY, reranker, learned_weights=learned or DEFAULT_WEIGHTS)
+
+
+def test_alone_it_orders_its_candidates_before_all_others(hybrid: Reranker) -> None:
+    ranked = alone(hybrid)
+    assert set(ranked.top(10).tolist()) == set(range(KNOWN))
+    assert set(ranked.top(12)[10:].tolist()) == {10, 11}
+    for row in range(N):
+        assert sum(ranked.contributions(row).values()) == pytest.approx(ranked.score(row), abs=1e-5)
+
+
+def test_alone_its_order_is_that_of_the_trees_until_weights_are_learned(hybrid: Reranker) -> None:
+    reranker = PageReranker(hybrid, ITEM_FEATURES, 1.0, alone=True)
+    ranked = alone(hybrid)
+    result = reranker.rerank(ranked.proposals, views())
+    expected = result.candidates.products[np.argsort(-result.scores()[result.chosen], kind="stable")]
+    assert ranked.top(KNOWN).tolist() == expected.tolist()
+    tilted = alone(hybrid, {**DEFAULT_WEIGHTS, "item_knn": 0.9})
+    assert tilted.score(9) > ranked.score(9), "item_knn proposed it"
+    assert tilted.score(0) == pytest.approx(ranked.score(0), rel=0.05), "item_knn did not"
 
 
 def test_popularity_looks_at_the_groups_if_there_are_any(hybrid: Reranker) -> None:
-    voice = PageReranker(hybrid, FACTS, 1.0)
-    assert voice.asks(views()) == list(OPINIONS)
-    assert voice.asks(views(age=1)) == ["item_knn", "ease", "popular_in_group", "item_knn@last"]
-    ranked = rank(scorers(), WEIGHTS, views(age=1), EVERYBODY, voice)
-    assert "popular_in_group" in ranked.fused.contributions(5)
-    assert "popular" not in ranked.fused.contributions(5)
+    reranker = PageReranker(hybrid, ITEM_FEATURES, 1.0)
+    assert reranker.scorer_names(views()) == list(NAMES_OF_SCORERS)
+    assert reranker.scorer_names(views(age=1)) == ["item_knn", "ease", "popular_in_group", "item_knn@last"]
+    ranked = rank(scorers(), WEIGHTS, views(age=1), EVERYBODY, reranker)
+    assert "popular_in_group" in ranked.contributions(5)
+    assert "popular" not in ranked.contributions(5)
 
 
 def test_a_hybrid_that_fails_is_named_and_costs_only_itself() -> None:
-    broken = Reranker(OPINIONS, Kind.PURCHASE, "no trees", 20)
-    ranked = rank(scorers(), WEIGHTS, views(), EVERYBODY, PageReranker(broken, FACTS, 4.0))
+    broken = Reranker(NAMES_OF_SCORERS, Kind.PURCHASE, "no trees", 20)
+    ranked = rank(scorers(), WEIGHTS, views(), EVERYBODY, PageReranker(broken, ITEM_FEATURES, 4.0))
     assert ranked.failed == ("hybrid",)
     assert not ranked.exhausted
     np.testing.assert_array_equal(ranked.fused.scores, rank(scorers(), WEIGHTS, views(), EVERYBODY).fused.scores)
 
 
 def test_an_algorithm_that_fails_has_no_opinion_in_the_hybrid(hybrid: Reranker) -> None:
-    ranked = heard(hybrid, item_knn=Fixed(), **{"item_knn@last": Fixed()})
+    ranked = reranked(hybrid, item_knn=Fixed(), **{"item_knn@last": Fixed()})
     assert ranked.failed == ("item_knn",)
-    assert "item_knn" not in ranked.fused.contributions(8)
-    assert ranked.fused.scores[8] > 0
+    assert "item_knn" not in ranked.contributions(8)
+    assert ranked.score(8) > 0
 
 
 def test_with_all_weighted_algorithms_gone_the_hybrid_still_answers(hybrid: Reranker) -> None:
-    ranked = heard(hybrid, ease=Fixed(), content=Fixed())
+    ranked = reranked(hybrid, ease=Fixed(), content=Fixed())
     assert ranked.failed == ("content", "ease")
     assert not ranked.exhausted
-    assert set(ranked.fused.top(5).tolist()) == {6, 7, 8, 9}
+    assert set(ranked.top(5).tolist()) == {6, 7, 8, 9}
 
 
-def test_there_is_a_voice_only_where_something_was_learned_and_has_a_weight(hybrid: Reranker) -> None:
-    learned = RerankerModels({RerankContext.BASKET: hybrid}, {Kind.PURCHASE: FACTS})
-    voice = PageReranker.of(learned, RerankContext.BASKET, 2.0)
-    assert voice is not None
-    assert (voice.hybrid, voice.facts, voice.weight) == (hybrid, FACTS, 2.0)
-    assert PageReranker.of(learned, RerankContext.BASKET, 0.0) is None
-    assert PageReranker.of(learned, RerankContext.SESSION, 2.0) is None
+def test_there_is_a_reranker_only_where_something_was_learned_and_has_a_weight(hybrid: Reranker) -> None:
+    learned = RerankerModels({RerankContext.BASKET: hybrid}, {Kind.PURCHASE: ITEM_FEATURES})
+    reranker = PageReranker.of(learned, RerankContext.BASKET, 2.0, True)
+    assert reranker is not None
+    assert (reranker.reranker, reranker.item_features, reranker.weight) == (hybrid, ITEM_FEATURES, 2.0)
+    assert PageReranker.of(learned, RerankContext.BASKET, 0.0, True) is None
+    assert PageReranker.of(learned, RerankContext.SESSION, 2.0, True) is None
 
 
 def test_a_hybrid_needs_the_facts_of_its_target(hybrid: Reranker) -> None:
     with pytest.raises(ValueError, match="PURCHASE"):
-        RerankerModels({RerankContext.BASKET: hybrid}, {Kind.VIEW: FACTS})
+        RerankerModels({RerankContext.BASKET: hybrid}, {Kind.VIEW: ITEM_FEATURES})

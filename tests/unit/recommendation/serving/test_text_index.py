@@ -5,10 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.recommendation.algorithms.arrays import FloatArray
 from services.recommendation.serving import text_index as module
 from services.recommendation.serving.text_index import TextIndex, words
 
 TEXTS = {0: "Green tea", 1: "Black tea", 2: "Black coffee beans", 3: ""}
+
+
+def shares(index: TextIndex, query: str) -> FloatArray:
+    """Return the share of the query that each row matches."""
+    dense = np.zeros(len(index.texts), np.float32)
+    rows, values = index.matches(query)
+    dense[rows] = values
+    return dense
 
 
 def test_words_are_folded_and_singular() -> None:
@@ -16,7 +25,7 @@ def test_words_are_folded_and_singular() -> None:
 
 
 def test_rare_words_count_more_and_all_words_make_one() -> None:
-    scores = TextIndex().updated(TEXTS, 4).scores("green teas")
+    scores = shares(TextIndex().updated(TEXTS, 4), "green teas")
     assert scores[0] == pytest.approx(1.0)
     assert 0 < scores[1] < 0.5
     assert scores[2] == scores[3] == 0
@@ -24,11 +33,11 @@ def test_rare_words_count_more_and_all_words_make_one() -> None:
 
 @pytest.mark.parametrize("query", ["", "unknown words", "!?"])
 def test_nothing_matches_nothing(query: str) -> None:
-    assert not TextIndex().updated(TEXTS, 4).scores(query).any()
+    assert len(TextIndex().updated(TEXTS, 4).matches(query)[0]) == 0
 
 
 def test_unknown_words_are_left_out_of_the_share() -> None:
-    assert TextIndex().updated(TEXTS, 4).scores("zzz coffee")[2] == 1.0
+    assert shares(TextIndex().updated(TEXTS, 4), "zzz coffee")[2] == 1.0
 
 
 TEXT = st.text("ab cd", max_size=8)
@@ -45,4 +54,4 @@ def test_changing_is_like_building_anew(changes: list[dict[int, str]], query: st
             texts.update(change)
     finally:
         module.MANY = before
-    np.testing.assert_allclose(index.scores(query), TextIndex().updated(texts, 6).scores(query), rtol=1e-6)
+    np.testing.assert_allclose(shares(index, query), shares(TextIndex().updated(texts, 6), query), rtol=1e-6)

@@ -1,0 +1,90 @@
+"""Proposals: the products that the algorithms of a page propose to a shopper, with the score of each by each."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import structlog
+
+from services.recommendation.algorithms.arrays import FloatArray, Mask, Rows
+from services.recommendation.algorithms.shopper_scores import ShopperScores
+from services.recommendation.reranker.model import LAST
+from services.recommendation.serving.retrieval import Scorer, ShopperViews
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, eq=False)
+class Proposals:
+    """The union of what several scorers propose.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n,), int32
+        Products, ascending.
+    names : tuple of str
+        The scorers that answered.
+    scores : ndarray of shape (n_names, n), float32
+        The score of each product by each scorer; 0 for none.
+    proposed : ndarray of shape (n_names, n), bool
+        Which scorer proposed which product.
+    failed : tuple of str
+        The algorithms that failed.
+    """
+
+    rows: Rows
+    names: tuple[str, ...]
+    scores: FloatArray
+    proposed: Mask
+    failed: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, scorers: Mapping[str, Scorer], names: Iterable[str], views: ShopperViews, allowed: Mask, depth: int
+    ) -> Self:
+        """Ask those of the named scorers that are there for their best `depth` allowed products each.
+
+        A scorer that fails, or whose scores are not finite, is left out, and its algorithm is named in `failed`.
+        """
+        tops: dict[str, Rows] = {}
+        scores: dict[str, ShopperScores] = {}
+        failed: set[str] = set()
+        for name in sorted(scorers.keys() & set(names)):
+            try:
+                scores[name] = scorers[name].scores_of(views)
+                tops[name] = _finite(*scores[name].top(depth, allowed))
+            except Exception:  # the answer is made without it; `failed` says so in the response
+                log.exception("algorithm failed", algorithm=name)
+                failed.add(name.removesuffix(LAST))
+        answered = tuple(tops)
+        rows = _union(list(tops.values()))
+        table = np.zeros((len(answered), len(rows)), np.float32)
+        proposed = np.zeros(table.shape, np.bool_)
+        for place, name in enumerate(answered):
+            table[place] = scores[name].at(rows)
+            proposed[place, np.searchsorted(rows, tops[name])] = True
+        return cls(rows, answered, table, proposed, tuple(sorted(failed)))
+
+    def scores_by(self, name: str) -> FloatArray:
+        """Return the scores by one scorer, shape (n,); zeros where it did not answer."""
+        if name not in self.names:
+            return np.zeros(len(self.rows), np.float32)
+        scores: FloatArray = self.scores[self.names.index(name)]
+        return scores
+
+    def proposed_by(self, names: Sequence[str]) -> Mask:
+        """Return which products any of the named scorers proposed, shape (n,)."""
+        chosen = [self.names.index(name) for name in names if name in self.names]
+        return np.asarray(self.proposed[chosen].any(axis=0))
+
+
+def _finite(rows: Rows, values: FloatArray) -> Rows:
+    if not np.isfinite(values.sum()):
+        raise ValueError("scores are not finite")
+    return rows
+
+
+def _union(parts: Sequence[Rows]) -> Rows:
+    """Return the distinct rows, ascending."""
+    return np.unique(np.concatenate([np.empty(0, np.int32), *parts])).astype(np.int32)
