@@ -64,7 +64,8 @@ class Algorithm(ABC):
     """One way to score products for a shopper.
 
     A subclass is a dataclass: its fields are its configuration, except those with `field(init=False)`, which are
-    what `fit` learns, each an ndarray or a CSR matrix. It writes `_fit`, `_score` and `_reason`, and `_sparse_scores` to be quick.
+    what `fit` learns, each an ndarray or a CSR matrix. It writes `_fit`, `_score` and `_reason`, and
+    `_sparse_scores` to be quick.
 
     An algorithm has two faces that give the same numbers: `score` and `score_many` score the whole catalogue, for
     training and evaluation; `propose` and `score_products` cost no more in a larger catalogue, for serving.

@@ -7,6 +7,8 @@ from shared.compiled import compiled, compiled_sums
 
 HEAD = 32
 """Leading dimensions whose inner product is computed before the bound of the others is looked at."""
+FIRST = 300
+"""Longest vectors that are looked at before all else: they make the bound tight early."""
 SLACK = np.float32(1e-5)
 """Share by which a bound is raised, so that rounding leaves nothing out."""
 
@@ -131,6 +133,42 @@ def first_allowed(order: Rows, scores: FloatArray, allowed: Mask, k: int) -> Row
 
 
 @compiled
+def largest_blended(
+    order: Rows,
+    values: FloatArray,
+    factor: float,
+    rows: Rows,
+    added: FloatArray,
+    sums: FloatArray,
+    allowed: Mask,
+    k: int,
+) -> tuple[Rows, FloatArray]:
+    """Return the `k` allowed rows of largest factor · value + added, largest first, and these scores.
+
+    `order` has all rows by falling value; `rows` those that get something `added`. `sums` is scratch, all 0 before and
+    after.
+    """
+    best = np.empty(k, np.float32)
+    chosen = np.empty(k, np.int32)
+    n = 0
+    for i in range(len(rows)):
+        sums[rows[i]] = added[i]
+        score = np.float32(factor) * values[rows[i]] + added[i]
+        if allowed[rows[i]] and (n < k or score > best[0]):
+            n = _offer(best, chosen, n, score, rows[i])
+    for row in order:
+        score = np.float32(factor) * values[row]
+        if score <= 0.0 or (n == k and score <= best[0]):
+            break
+        if allowed[row] and sums[row] == 0.0:
+            n = _offer(best, chosen, n, score, row)
+    for row in rows:
+        sums[row] = 0.0
+    ranking = np.argsort(-best[:n])
+    return chosen[:n][ranking], best[:n][ranking]
+
+
+@compiled
 def pick(rows: Rows, values: FloatArray, wanted: Rows, slots: Rows) -> FloatArray:
     """Return the value of each of the `wanted` rows, 0 for one that is not in `rows`.
 
@@ -149,10 +187,10 @@ def pick(rows: Rows, values: FloatArray, wanted: Rows, slots: Rows) -> FloatArra
 
 
 @compiled_sums
-def _dot(left: FloatArray, right: FloatArray, begin: int, end: int) -> float:
-    """Return the inner product over the dimensions from `begin` to `end`."""
+def _dot(left: FloatArray, right: FloatArray) -> float:
+    """Return the inner product of two vectors of one length."""
     total = np.float32(0.0)
-    for d in range(begin, end):
+    for d in range(len(left)):
         total += left[d] * right[d]
     return total  # type: ignore[return-value]  # a float32 inside the compiled loop
 
@@ -164,8 +202,32 @@ def dots(point: FloatArray, factors: FloatArray, scale: FloatArray, slots: AnyAr
     for i in range(len(slots)):
         slot = slots[i]
         if slot >= 0:
-            found[i] += scale[slot] * _dot(point, factors[slot], 0, len(point))
+            found[i] += scale[slot] * _dot(point, factors[slot])
     return found
+
+
+@compiled
+def _offer_longest(
+    point: FloatArray,
+    factors: FloatArray,
+    scale: FloatArray,
+    longest: Rows,
+    rows: Rows,
+    sums: FloatArray,
+    allowed: Mask,
+    least: float,
+    best: FloatArray,
+    chosen: Rows,
+) -> int:
+    """Offer the products of the longest vectors to the heap of the best; return how many entries it has."""
+    n = 0
+    for slot in longest:
+        row = rows[slot]
+        if allowed[row]:
+            value = sums[row] + scale[slot] * _dot(point, factors[slot])
+            if value >= least and value > 0.0:
+                n = _offer(best, chosen, n, value, row)
+    return n
 
 
 @compiled
@@ -174,26 +236,30 @@ def _offer_touched(
     factors: FloatArray,
     scale: FloatArray,
     lengths: FloatArray,
-    sums: FloatArray,
     touched: Rows,
+    added: FloatArray,
     slots: AnyArray,
     allowed: Mask,
     whole: float,
     least: float,
+    first: float,
     best: FloatArray,
     chosen: Rows,
+    n: int,
 ) -> int:
-    """Offer the products that have a sum already to the heap of the best; return how many entries it has."""
-    n = 0
-    for row in touched:
-        if not allowed[row]:
+    """Offer the products that get something added, but for those of the longest vectors; return the heap's entries."""
+    for i in range(len(touched)):
+        value = added[i]
+        if n == len(best) and value + whole * first <= best[0]:
             continue
-        value = sums[row]
+        row = touched[i]
         slot = slots[row]
+        if not allowed[row] or (slot >= 0 and lengths[slot] >= first):
+            continue
         if slot >= 0:
             if n == len(best) and value + whole * lengths[slot] <= best[0]:
                 continue
-            value += scale[slot] * _dot(point, factors[slot], 0, len(point))
+            value += scale[slot] * _dot(point, factors[slot])
         if value >= least and value > 0.0:
             n = _offer(best, chosen, n, value, row)
     return n
@@ -210,7 +276,7 @@ def largest_dots(
     rows: Rows,
     sums: FloatArray,
     touched: Rows,
-    n_touched: int,
+    added: FloatArray,
     slots: AnyArray,
     allowed: Mask,
     k: int,
@@ -235,8 +301,10 @@ def largest_dots(
         scale · length of each vector, and scale · length of its dimensions from `HEAD` on.
     order, rows : ndarray of shape (m,), int32
         Slots by falling `lengths`, and the product row of each slot.
-    sums, touched, n_touched
-        What was added to products before, as `add_rows` leaves it.
+    sums : ndarray of shape (n_products,), float32
+        What is added to each product.
+    touched, added : ndarray of shape (n,), int32 and float32
+        The products that get something added, and what.
     slots : ndarray of shape (n_products,), int32
         Slot of each product row, -1 for none.
     allowed : ndarray of shape (n_products,), bool
@@ -246,24 +314,29 @@ def largest_dots(
     """
     best = np.empty(k, np.float32)
     chosen = np.empty(k, np.int32)
-    size = len(point)
-    head = min(HEAD, size)
-    whole = np.sqrt(_dot(point, point, 0, size)) * (1 + SLACK)
-    rest = np.sqrt(_dot(point, point, head, size)) * (1 + SLACK)
+    head = min(HEAD, len(point))
+    whole = np.sqrt(_dot(point, point)) * (1 + SLACK)
+    rest = np.sqrt(_dot(point[head:], point[head:])) * (1 + SLACK)
+    # products as long as the last of the longest are looked at with them, so that a length says who was
+    first = float(lengths[order[min(FIRST, len(order)) - 1]]) if len(order) else 0.0
+    n_first = 0
+    while n_first < len(order) and lengths[order[n_first]] >= first:
+        n_first += 1
+    n = _offer_longest(point, factors, scale, order[:n_first], rows, sums, allowed, least, best, chosen)
     n = _offer_touched(
-        point, factors, scale, lengths, sums, touched[:n_touched], slots, allowed, whole, least, best, chosen
+        point, factors, scale, lengths, touched, added, slots, allowed, whole, least, first, best, chosen, n
     )
-    for slot in order:
+    for slot in order[n_first:]:
         bound = whole * lengths[slot]
         if bound < least or (n == k and bound <= best[0]):
             break
         row = rows[slot]
         if not allowed[row] or sums[row] != 0.0:
             continue
-        value = scale[slot] * _dot(point, factors[slot], 0, head)
+        value = scale[slot] * _dot(point[:head], factors[slot, :head])
         if n == k and value + rest * tails[slot] <= best[0]:
             continue
-        value += scale[slot] * _dot(point, factors[slot], head, size)
+        value += scale[slot] * _dot(point[head:], factors[slot, head:])
         if value >= least and value > 0.0:
             n = _offer(best, chosen, n, value, row)
     ranking = np.argsort(-best[:n])

@@ -41,7 +41,7 @@ class MatrixFactorization(UserProfileMixin):
         "half_life_days": (15.0, 30.0, 60.0, 120.0, 240.0),
     }
     kept: Rows = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_kept,), int32: product row of each slot, ascending."""
+    """Learned: ndarray of shape (n_kept,), int32: product row of each slot, longest vectors first."""
     slots: Rows = field(init=False, repr=False)
     """Learned: ndarray of shape (n_products,), int32: slot of each product, -1 for none."""
     factors: FloatArray = field(init=False, repr=False)
@@ -76,6 +76,14 @@ class MatrixFactorization(UserProfileMixin):
         self.scale = (customers[self.kept] ** -self.damping).astype(np.float32)
         damped = scaled(as_csr(x[:, self.kept]), columns=self.scale)
         self.factors = right_vectors(damped, self.embedding_size, self.seed)
+        self._sort_by_length()
+
+    def _sort_by_length(self) -> None:
+        """Put the longest vectors first: the search for the largest products reads memory in its order."""
+        order = np.argsort(-np.linalg.norm(self.factors, axis=1), kind="stable")
+        self.kept, self.scale = self.kept[order], self.scale[order]
+        self.factors = np.ascontiguousarray(self.factors[order])
+        self.slots[self.kept] = np.arange(len(self.kept))
 
     def _score(self, shopper: Shopper) -> FloatArray:
         scores: FloatArray = self._score_many([shopper])[0]

@@ -53,10 +53,15 @@ class NewArrivals(Algorithm):
         scores[found.rows] = found.values
         return scores
 
-    def scores_with(self, added: Longs, category: Rows, shopper: Shopper) -> FewScores:
-        """Return the sparse scores of a live catalogue, as `score_with` takes it."""
+    def scores_with(self, added: Longs, category: Rows, shopper: Shopper, recent: Rows | None = None) -> FewScores:
+        """Return the sparse scores of a live catalogue, as `score_with` takes it.
+
+        `recent` are the rows among which new products are looked for, as `recent_rows` gave them earlier; default all.
+        """
         shopper.require_within(len(added))
-        arrived = np.flatnonzero(_arrived(added, shopper.now, self.window_days)).astype(np.int32)
+        if recent is None:
+            recent = recent_rows(added, shopper.now, self.window_days)
+        arrived = recent[added[recent] >= shopper.now - int(self.window_days * DAY)]
         values = np.empty(0, np.float32)
         if len(arrived):
             affinity = _affinity(category, *shopper.weights(kind_weights=self.kind_weights))
@@ -78,6 +83,11 @@ class NewArrivals(Algorithm):
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         arrived = _arrived(self.added, shopper.now, self.window_days)[product]
         return Reason(ReasonKind.NEW_ARRIVAL) if arrived else None
+
+
+def recent_rows(added: Longs, now: int, window_days: float) -> Rows:
+    """Return the rows of the products that are new at `now`; whatever is new later, but for new rows, is among them."""
+    return np.flatnonzero(_arrived(added, now, window_days)).astype(np.int32)
 
 
 def _arrived(added: Longs, now: int, window_days: float) -> Mask:

@@ -11,14 +11,12 @@ import scipy.sparse as sp
 from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Longs, Rows, as_csr
 from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, ReasonKind, Shopper, Space
 from services.recommendation.algorithms.checks import require_positive
-from services.recommendation.algorithms.shopper_scores import OrderedScores, ShopperScores
+from services.recommendation.algorithms.shopper_scores import BlendedScores, FewScores, OrderedScores, ShopperScores
 from services.recommendation.algorithms.sparse import preferences
 
 Level = tuple[str, ...]
 
 
-KEPT_GROUPS = 32
-"""Combinations of groups whose ordered shares are kept in memory, each of twice the size of the catalogue."""
 LEAST_PRIOR = 4.0
 """Mass that a group is mixed with even in a tiny shop: some handful of customers who bought."""
 
@@ -88,18 +86,19 @@ class Popular(Algorithm):
         return self._shares(self._rows_of(shopper))
 
     def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
-        rows = tuple(self._rows_of(shopper))
-        found = self._of_groups.get(rows)
-        if found is None:
-            found = OrderedScores.of(self._shares(rows))
-            if len(self._of_groups) >= KEPT_GROUPS:
-                self._of_groups.pop(next(iter(self._of_groups)), None)
-            self._of_groups[rows] = found
-        return found
+        rows = np.array(self._rows_of(shopper), dtype=np.int32)
+        if not len(rows):
+            return self._ordered
+        total = self.masses[rows] + self.pull[0]
+        kept = self.pull[0] / total
+        # what a wider group gives is mixed down by every narrower one
+        narrower = np.append(np.cumprod(kept[::-1])[::-1][1:], np.float32(1.0))
+        weights = (narrower / total).astype(np.float32)
+        return BlendedScores(self._ordered, float(kept.prod()), FewScores.of_rows(self.counts, rows, weights))
 
     @cached_property
-    def _of_groups(self) -> dict[tuple[int, ...], OrderedScores]:
-        return {}
+    def _ordered(self) -> OrderedScores:
+        return OrderedScores.of(self.overall)
 
     def _shares(self, rows: Sequence[int]) -> FloatArray:
         """Return the share of each product in the narrowest of the groups at `rows`, which come widest first."""

@@ -103,6 +103,34 @@ class OrderedScores:
 
 
 @dataclass(frozen=True, eq=False)
+class BlendedScores:
+    """A multiple of ordered scores, plus scores of few products.
+
+    Parameters
+    ----------
+    base : OrderedScores
+    factor : float
+        Not negative.
+    near : FewScores
+        What is added.
+    """
+
+    base: OrderedScores
+    factor: float
+    near: FewScores
+
+    def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
+        near = self.near
+        sums = workspace(near.n_products).sums
+        return kernels.largest_blended(
+            self.base.order, self.base.values, self.factor, near.rows, near.values, sums, allowed, k
+        )
+
+    def at(self, rows: Rows) -> FloatArray:
+        return np.float32(self.factor) * self.base.at(rows) + self.near.at(rows)
+
+
+@dataclass(frozen=True, eq=False)
 class ProductVectors:
     """The vectors of products, in the order that an exact search needs.
 
@@ -168,9 +196,8 @@ class VectorScores:
     def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
         each, near = self.vectors, self.near
         scratch = workspace(len(each.slots))
-        rows = near.rows if near else scratch.touched[:0]
-        if near:
-            scratch.sums[rows] = near.values
+        rows, added = (near.rows, near.values) if near else (scratch.touched[:0], scratch.sums[:0])
+        scratch.sums[rows] = added
         try:
             return kernels.largest_dots(
                 self.point,
@@ -182,7 +209,7 @@ class VectorScores:
                 each.rows,
                 scratch.sums,
                 rows,
-                len(rows),
+                added,
                 each.slots,
                 allowed,
                 k,

@@ -13,7 +13,8 @@ import numpy as np
 from services.recommendation.algorithms.arrays import FloatArray, Mask, Rows
 from services.recommendation.algorithms.base import Algorithm, Reason, ReasonKind, Shopper
 from services.recommendation.algorithms.content import Content
-from services.recommendation.algorithms.new_arrivals import NewArrivals
+from services.recommendation.algorithms.interactions import DAY
+from services.recommendation.algorithms.new_arrivals import NewArrivals, recent_rows
 from services.recommendation.algorithms.repurchase import Repurchase
 from services.recommendation.algorithms.shopper_scores import FewScores, OrderedScores, ProductVectors, ShopperScores
 from services.recommendation.models.model import Model
@@ -173,9 +174,19 @@ class ArrivalsScorer:
 
     catalogue: Catalogue
     algorithm: NewArrivals = field(default_factory=NewArrivals)
+    _found: dict[str, tuple[int, Rows]] = field(default_factory=dict)
 
     def scores_of(self, views: ShopperViews) -> ShopperScores:
-        return self.algorithm.scores_with(self.catalogue.added, self.catalogue.category, views.punctual)
+        added, category = self.catalogue.added, self.catalogue.category
+        return self.algorithm.scores_with(added, category, views.punctual, self._recent(views.clock))
+
+    def _recent(self, clock: int) -> Rows:
+        """Return the rows of new products, found once for the catalogue and then at most once a day."""
+        found = self._found.get("recent")
+        if found is None or not 0 <= clock - found[0] < DAY:
+            found = (clock, recent_rows(self.catalogue.added, clock, self.algorithm.window_days))
+            self._found["recent"] = found
+        return found[1]
 
     def explain(self, views: ShopperViews, row: int) -> Reason | None:
         return Reason(ReasonKind.NEW_ARRIVAL)

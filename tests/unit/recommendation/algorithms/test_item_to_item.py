@@ -97,8 +97,9 @@ def test_fold_in_projects_on_the_taste_space():
     shopper = shopper_of(data, 1)
     x = np.zeros(30, np.float32)
     rows, values = user_profile(shopper, model.half_life_days, model.max_history, data.relative_weights)
-    x[rows] = values * model.scale[rows]
-    expected = np.maximum(x @ model.factors @ model.factors.T, 0.0)
+    x[rows] = values
+    factors, scale = model.factors[model.slots], model.scale[model.slots]
+    expected = np.maximum((x * scale) @ factors @ factors.T, 0.0)
     np.testing.assert_allclose(model.score(shopper), expected, rtol=1e-4, atol=1e-5)
 
 

@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.recommendation.algorithms.arrays import as_csr
-from services.recommendation.algorithms.shopper_scores import FewScores, OrderedScores, ProductVectors, VectorScores
+from services.recommendation.algorithms.shopper_scores import (
+    BlendedScores,
+    FewScores,
+    OrderedScores,
+    ProductVectors,
+    VectorScores,
+)
 from services.recommendation.algorithms.workspace import workspace
 
 seeds = st.integers(0, 2**32 - 1)
@@ -77,6 +83,21 @@ def test_ordered_scores(seed, k):
     found = OrderedScores.of(dense)
     require_top(found, dense, rng.random(100) < 0.3, k)
     np.testing.assert_array_equal(found.at(np.array([3, 1], np.int32)), dense[[3, 1]])
+
+
+@given(seeds, st.integers(1, 60))
+@settings(max_examples=60, deadline=None)
+def test_blended_scores_are_those_of_the_dense_sum(seed, k):
+    rng = np.random.default_rng(seed)
+    base = np.maximum(rng.normal(size=100), 0).astype(np.float32)
+    near = FewScores(rng.permutation(100)[:20].astype(np.int32), rng.random(20).astype(np.float32), 100)
+    dense = np.float32(0.3) * base
+    dense[near.rows] += near.values
+    found = BlendedScores(OrderedScores.of(base), 0.3, near)
+    require_top(found, dense, rng.random(100) < 0.5, k)
+    some = rng.permutation(100)[:20].astype(np.int32)
+    np.testing.assert_allclose(found.at(some), dense[some], rtol=1e-5)
+    require_clean(100)
 
 
 def test_sums_that_cancel_out_are_no_scores():
