@@ -76,8 +76,9 @@ def _answering(ranker: Ranker, data: Interactions) -> tuple[float, float]:
 def _artefact_bytes(ranker: Ranker) -> int:
     """Return the bytes of what was learned, before compression."""
     if isinstance(ranker, OfflineRanker):
-        trees = getattr(ranker.hybrid, "trees", "")  # where there was too little to learn from there are none
-        return len(trees) + _bytes_of(ranker.model.algorithms.values())
+        trees = getattr(ranker.hybrid, "trees", None)  # Fusion has none: there was too little to learn from
+        held = sum(array.nbytes for array in trees.state().values()) if trees else 0
+        return held + _bytes_of(ranker.model.algorithms.values())
     return _bytes_of([ranker.algorithm]) if isinstance(ranker, AlgorithmRanker) else 0
 
 

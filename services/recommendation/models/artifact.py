@@ -2,7 +2,7 @@
 
 Layout: MAGIC, the SHA-256 of the body (32 bytes), the body. The body is a NumPy archive (`.npz`) with the JSON
 manifest as the array `manifest` (uint8), each learned array as `<algorithm>/<array>`, the trees of each hybrid as
-`hybrid.<context>/trees` (LightGBM's text form, uint8) and the facts of products as `facts.<kind>/values`.
+`hybrid.<context>/<array of Trees.state>` and the facts of products as `facts.<kind>/values`.
 """
 
 import hashlib
@@ -22,16 +22,18 @@ from services.recommendation.reranker.contexts import RerankContext
 from services.recommendation.reranker.item_features import ItemFeatures
 from services.recommendation.reranker.model import Reranker
 from services.recommendation.reranker.reranker_models import RerankerModels
+from services.recommendation.reranker.trees import Trees
 from shared.errors import DataLoss
 
 MAGIC = b"QUINTET-MODEL\n"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Raised with each change of the layout; 1 held the trees as text."""
 CHECKSUM_BYTES = hashlib.sha256().digest_size
 MANIFEST = "manifest"
 
 
 class ArtifactError(DataLoss):
-    """The bytes are no model of ours, are damaged, or were written by a newer Quintet."""
+    """The bytes are no model of ours, are damaged, or were written in another format."""
 
     reason = "MODEL_ARTIFACT"
 
@@ -44,7 +46,7 @@ def dump(model: Model) -> bytes:
     for name, algorithm in model.algorithms.items():
         arrays |= {f"{name}/{key}": array for key, array in algorithm.state().items()}
     for context, hybrid in model.learned.hybrids.items():
-        arrays[_trees_key(context)] = np.frombuffer(hybrid.trees.encode(), dtype=np.uint8)
+        arrays |= {_trees_prefix(context) + key: array for key, array in hybrid.trees.state().items()}
     arrays |= {_facts_key(kind): facts.values for kind, facts in model.learned.facts.items()}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
@@ -63,7 +65,7 @@ def load(artifact: bytes) -> Model:
     Raises
     ------
     ArtifactError
-        If the bytes are not an artefact, do not match their checksum, were written in a newer format, or name an
+        If the bytes are not an artefact, do not match their checksum, were written in another format, or name an
         algorithm that is not known here.
     """
     arrays = _arrays(_verified_body(artifact))
@@ -100,15 +102,20 @@ def _manifest(arrays: Mapping[str, AnyArray]) -> dict[str, Any]:
         version = int(manifest["format"])
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"model artefact: no readable manifest: {error!r}") from error
-    if not 1 <= version <= FORMAT_VERSION:
-        raise ArtifactError(f"model artefact: format {version} is not known, this Quintet reads up to {FORMAT_VERSION}")
+    if version != FORMAT_VERSION:
+        raise ArtifactError(
+            f"model artefact: format {version} is not known, this Quintet reads format {FORMAT_VERSION}; train again"
+        )
     return manifest
 
 
 def _algorithm(name: str, params: Mapping[str, Any], arrays: Mapping[str, AnyArray]) -> Algorithm:
-    prefix = f"{name}/"
-    state = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
-    return BY_NAME[name].load(state, params)
+    return BY_NAME[name].load(_below(f"{name}/", arrays), params)
+
+
+def _below(prefix: str, arrays: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+    """Return the arrays whose names begin with `prefix`, by the rest of the name."""
+    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
 
 
 def _learned_head(learned: RerankerModels) -> dict[str, Any]:
@@ -122,21 +129,21 @@ def _learned_head(learned: RerankerModels) -> dict[str, Any]:
 def _learned(head: Mapping[str, Any], arrays: Mapping[str, AnyArray], n_products: int) -> RerankerModels:
     """Return what was learned with its trees ready to judge, so that damage shows now and not in a request."""
     contexts = {RerankContext(name): each for name, each in head["hybrids"].items()}
-    hybrids = {context: _hybrid(each, arrays[_trees_key(context)]) for context, each in contexts.items()}
+    hybrids = {context: _hybrid(each, _below(_trees_prefix(context), arrays)) for context, each in contexts.items()}
     facts = {Kind[name]: ItemFeatures(arrays[_facts_key(Kind[name])]) for name in head["facts"]}
     for known in facts.values():
         known.require(n_products)
     return RerankerModels(hybrids, facts, float(head["rebuy_rate"]))
 
 
-def _hybrid(head: Mapping[str, Any], trees: AnyArray) -> Reranker:
-    hybrid = Reranker(tuple(head["algorithms"]), Kind[head["target"]], trees.tobytes().decode(), int(head["depth"]))
+def _hybrid(head: Mapping[str, Any], trees: Mapping[str, AnyArray]) -> Reranker:
+    hybrid = Reranker(tuple(head["algorithms"]), Kind[head["target"]], Trees.load(trees), int(head["depth"]))
     hybrid.require_loadable()
     return hybrid
 
 
-def _trees_key(context: RerankContext) -> str:
-    return f"hybrid.{context.value}/trees"
+def _trees_prefix(context: RerankContext) -> str:
+    return f"hybrid.{context.value}/"
 
 
 def _facts_key(kind: Kind) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -67,7 +66,7 @@ class Fusion:
 
 @dataclass(frozen=True, eq=False)
 class Reranker:
-    """What was learned: trees over the features of candidates.
+    """Boosted trees over the features of candidates.
 
     Parameters
     ----------
@@ -75,31 +74,26 @@ class Reranker:
         Names of the algorithms asked, in the order of the features.
     target : Kind
         The kind of event that it leads to.
-    trees : str
-        As `Trees` takes them.
+    trees : Trees
+        Over the features that `features.names(algorithms)` lists.
     depth : int
         Products that each algorithm may propose.
     """
 
     algorithms: tuple[str, ...]
     target: Kind
-    trees: str
+    trees: Trees
     depth: int
 
-    @cached_property
-    def ordering(self) -> Trees:
-        """The trees, ready to judge."""
-        return Trees(self.trees)
-
     def require_loadable(self) -> None:
-        """Raise ValueError if the trees are none or judge other features than those of today."""
-        if self.ordering.features != features.names(self.algorithms):
-            raise ValueError("hybrid: the trees judge other features than this Quintet knows")
+        """Raise ValueError if the trees were trained on other features than those of `features.names`."""
+        if list(self.trees.feature_names) != features.names(self.algorithms):
+            raise ValueError("hybrid: the trees were trained on other features than this Quintet computes")
 
     def values(self, candidates: Candidates, shoppers: Sequence[Shopper], known: ItemFeatures) -> FloatArray:
         """Return the value of each candidate, shape (n_candidates,): comparable within one shopper."""
         table = features.table(candidates, ShopperHistories.of(shoppers), known, self.target)
-        return self.ordering.values(table).astype(np.float32)
+        return self.trees.values(table).astype(np.float32)
 
 
 def score_by_algorithm(

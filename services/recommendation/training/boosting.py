@@ -7,7 +7,6 @@ Sources: Burges, "From RankNet to LambdaRank to LambdaMART: an overview", Micros
 "LightGBM: a highly efficient gradient boosting decision tree", NeurIPS 2017.
 """
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,8 @@ from services.recommendation.algorithms.arrays import Mask
 from services.recommendation.algorithms.interactions import Kind
 from services.recommendation.reranker import features
 from services.recommendation.reranker.model import Fusion, Reranker
+from services.recommendation.reranker.trees import Trees
+from services.recommendation.training.lightgbm_trees import convert
 from services.recommendation.training.ltr_dataset import LtrDataset
 from services.recommendation.training.reranker_params import BoostingParams, RerankerParams
 
@@ -40,15 +41,15 @@ FEWEST_QUESTIONS = 50
 """Questions with a found answer below which nothing is learned."""
 
 
-def fit_trees(lessons: LtrDataset, names: list[str], k: int, how: BoostingParams) -> str:
-    """Return trees that order candidates best for `k` places, as `Trees` takes them; "" for too few lessons.
+def fit_trees(lessons: LtrDataset, names: list[str], k: int, how: BoostingParams) -> Trees | None:
+    """Return trees that order candidates best for `k` places; None for too few questions.
 
     The two sets of trees grow at the same time where two threads are allowed; the trees do not depend on it.
     """
     if int((lessons.sizes > 0).sum()) < FEWEST_QUESTIONS:
-        return ""
+        return None
     grown = _fit_boosters(lessons, names, k, how)
-    return json.dumps([{"scale": _spread(trees, lessons), "trees": trees.model_to_string()} for trees in grown])
+    return convert(grown, [_spread(trees, lessons) for trees in grown])
 
 
 def _fit_boosters(lessons: LtrDataset, names: list[str], k: int, how: BoostingParams) -> "list[Booster]":

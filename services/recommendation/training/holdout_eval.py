@@ -80,7 +80,7 @@ class HoldoutEval:
 
     def of_hybrid(self, hybrid: Reranker) -> Found:
         """Return how well the hybrid does."""
-        return self._found(lambda sheet: (sheet.candidates, hybrid.ordering.values(sheet.features).astype(np.float32)))
+        return self._found(lambda sheet: (sheet.candidates, hybrid.trees.values(sheet.features).astype(np.float32)))
 
     def of_fixed_weights(self, depth: int) -> Found:
         """Return how well the weights of the start do."""

@@ -19,7 +19,7 @@ from services.recommendation.models.model import Model
 from services.recommendation.reranker.candidates import Candidates
 from services.recommendation.reranker.contexts import NOTHING, RerankContext
 from services.recommendation.reranker.item_features import ItemFeatures
-from services.recommendation.reranker.model import Reranker, score_by_algorithm
+from services.recommendation.reranker.model import score_by_algorithm
 from services.recommendation.reranker.reranker_models import RerankerModels
 from services.recommendation.training.fit import train
 from tests.contract.algorithms.worlds import shop, shopper_of
@@ -107,19 +107,30 @@ def test_hybrids_come_back_as_they_were():
 
 
 @pytest.mark.parametrize(
-    "trees",
-    [b"", b"no trees", b"[]", b'[{"scale": 1, "trees": "tree\nend of trees"}]', b"\xff\xfe", b'[{"scale": 1}]'],
+    ("array", "damaged"),
+    [
+        ("names", np.frombuffer(b"no names", np.uint8)),
+        ("names", np.frombuffer(b"{}", np.uint8)),
+        ("starts", np.array([0, 10**6])),
+        ("masks", np.zeros(3, np.uint16)),
+        ("values", np.zeros((1, 15))),
+        ("thresholds", np.zeros(3)),
+    ],
 )
-def test_trees_that_cannot_be_read_are_refused(trees):
-    damaged = sealed(contents() | {"hybrid.session/trees": np.frombuffer(trees, np.uint8)})
+def test_trees_that_cannot_be_read_are_refused(array: str, damaged: np.ndarray):
     with pytest.raises(ArtifactError, match="do not fit together"):
-        artifact.load(damaged)
+        artifact.load(sealed(contents() | {f"hybrid.session/{array}": damaged}))
 
 
 def test_trees_over_other_features_are_refused():
-    other = grown(["popular", "repurchase", "ease"]).trees.encode()
+    other = grown(["popular", "repurchase", "ease"]).trees.state()
     with pytest.raises(ArtifactError, match="other features"):
-        artifact.load(sealed(contents() | {"hybrid.session/trees": np.frombuffer(other, np.uint8)}))
+        artifact.load(sealed(contents() | {f"hybrid.session/{name}": array for name, array in other.items()}))
+
+
+def test_a_model_of_the_format_with_text_trees_is_refused():
+    with pytest.raises(ArtifactError, match=r"format 1 is not known, this Quintet reads format 2; train again"):
+        artifact.load(sealed_manifest(format=1))
 
 
 def test_facts_of_other_products_are_refused():
@@ -127,16 +138,15 @@ def test_facts_of_other_products_are_refused():
         artifact.load(sealed(contents() | {"facts.VIEW/values": np.zeros((7, 9), np.float32)}))
 
 
-@pytest.mark.parametrize("missing", ["hybrid.session/trees", "facts.VIEW/values"])
+@pytest.mark.parametrize("missing", ["hybrid.session/masks", "facts.VIEW/values"])
 def test_what_is_named_must_be_there(missing):
     with pytest.raises(ArtifactError, match="do not fit together"):
         artifact.load(sealed({name: array for name, array in contents().items() if name != missing}))
 
 
-def test_a_hybrid_is_made_of_text():
-    hybrid = learned_model().learned.hybrids[RerankContext.SESSION]
-    assert isinstance(hybrid, Reranker)
-    assert contents()["hybrid.session/trees"].tobytes().decode() == hybrid.trees
+def test_a_hybrid_is_stored_as_arrays():
+    for name, array in learned_model().learned.hybrids[RerankContext.SESSION].trees.state().items():
+        np.testing.assert_array_equal(contents()[f"hybrid.session/{name}"], array)
 
 
 def test_a_model_without_algorithms_comes_back():
@@ -166,17 +176,17 @@ def test_foreign_bytes_are_refused(data):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (sealed_manifest(format=2), "format 2 is not known, this Quintet reads up to 1"),
+        (sealed_manifest(format=3), "format 3 is not known, this Quintet reads format 2"),
         (sealed_manifest(format="x"), "no readable manifest"),
         (sealed_manifest(), "no readable manifest"),
         (sealed({"other": np.zeros(1)}), "no readable manifest"),
         (sealed({"manifest": np.array([None])}), "not a NumPy archive"),
         (MAGIC + hashlib.sha256(b"x").digest() + b"x", "not a NumPy archive"),
-        (sealed_manifest(format=1, algorithms={"magic": {}}), "do not fit together"),
-        (sealed_manifest(format=1, algorithms={"popular": {}}), "do not fit together"),
-        (sealed_manifest(format=1, algorithms={"popular": {"colour": 1}}), "do not fit together"),
-        (sealed_manifest(format=1, algorithms=[]), "do not fit together"),
-        (sealed_manifest(format=1, algorithms={}), "do not fit together"),
+        (sealed_manifest(format=2, algorithms={"magic": {}}), "do not fit together"),
+        (sealed_manifest(format=2, algorithms={"popular": {}}), "do not fit together"),
+        (sealed_manifest(format=2, algorithms={"popular": {"colour": 1}}), "do not fit together"),
+        (sealed_manifest(format=2, algorithms=[]), "do not fit together"),
+        (sealed_manifest(format=2, algorithms={}), "do not fit together"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_reason(data, message):

@@ -23,4 +23,5 @@ def grown(algorithms: Sequence[str], target: Kind = Kind.PURCHASE, depth: int = 
     sizes = np.full(QUESTIONS, CANDIDATES)
     how = BoostingParams(learning_rate=0.5, rounds=20, min_leaf=1, features=1.0, l2=0.0, threads=1)
     trees = fit_trees(LtrDataset(table, table[:, 1] < 3, sizes), names, 5, how)
+    assert trees is not None
     return Reranker(tuple(algorithms), target, trees, depth)

@@ -146,7 +146,7 @@ def test_popularity_looks_at_the_groups_if_there_are_any(hybrid: Reranker) -> No
 
 
 def test_a_hybrid_that_fails_is_named_and_costs_only_itself() -> None:
-    broken = Reranker(NAMES_OF_SCORERS, Kind.PURCHASE, "no trees", 20)
+    broken = Reranker(NAMES_OF_SCORERS, Kind.PURCHASE, grown(["ease"]).trees, 20)
     ranked = rank(scorers(), WEIGHTS, views(), EVERYBODY, PageReranker(broken, ITEM_FEATURES, 4.0))
     assert ranked.failed == ("hybrid",)
     assert not ranked.exhausted
