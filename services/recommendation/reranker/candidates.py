@@ -1,6 +1,6 @@
 """Candidates: the best of every algorithm, with what each algorithm says of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -63,9 +63,32 @@ class Candidates:
             each[left_out] = 0.0
             keys.append(largest(each, depth))
         owners, products = np.divmod(_distinct(np.concatenate(keys)), shape[1])
-        ranker = Ranker(owners)
-        columns = [column for each in scores.values() for column in _opinion(each[owners, products], owners, ranker)]
-        return cls(shape[0], owners, products, np.stack(columns, axis=1))
+        return cls(shape[0], owners, products, _columns([each[owners, products] for each in scores.values()], owners))
+
+    @classmethod
+    def of_proposals(cls, products: Longs, scores: FloatArray) -> Self:
+        """Return the candidates of one shopper from what each algorithm proposed.
+
+        On the union of the first `depth` products of every algorithm the result equals that of `of`.
+
+        Parameters
+        ----------
+        products : ndarray of shape (n_candidates,), int64
+            Distinct rows of products, ascending.
+        scores : ndarray of shape (n_algorithms, n_candidates), float32
+            Score of each candidate with each algorithm, 0 for none.
+
+        Raises
+        ------
+        ValueError
+            If the products do not ascend, or the scores are not one for each product.
+        """
+        if (np.diff(products) <= 0).any():
+            raise ValueError("products: must be distinct and ascending")
+        if scores.ndim != 2 or scores.shape[1] != len(products):
+            raise ValueError(f"scores: shape {scores.shape}, expected (n_algorithms, {len(products)})")
+        owners = np.zeros(len(products), np.int64)
+        return cls(1, owners, products, _columns(scores, owners))
 
     @classmethod
     def of_proposals(cls, products: Rows, scores: FloatArray) -> Self:
@@ -136,6 +159,12 @@ def _distinct(keys: Longs) -> Longs:
     keys = np.sort(keys)
     distinct: Longs = keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
     return distinct
+
+
+def _columns(scores: Iterable[FloatArray], owners: Longs) -> FloatArray:
+    """Return shares and ranks of each algorithm side by side, shape (n_candidates, 2 · n_algorithms)."""
+    ranker = Ranker(owners)
+    return np.stack([column for each in scores for column in _opinion(each, owners, ranker)], axis=1)
 
 
 def _opinion(own: FloatArray, owners: Longs, ranker: Ranker) -> tuple[FloatArray, FloatArray]:
