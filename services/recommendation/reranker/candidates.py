@@ -90,22 +90,6 @@ class Candidates:
         owners = np.zeros(len(products), np.int64)
         return cls(1, owners, products, _columns(scores, owners))
 
-    @classmethod
-    def of_proposals(cls, products: Rows, scores: FloatArray) -> Self:
-        """Return the candidates of one shopper.
-
-        Parameters
-        ----------
-        products : ndarray of shape (n,), int32
-            Distinct rows, ascending.
-        scores : ndarray of shape (n_algorithms, n), float32
-            The score of each by each algorithm; 0 for none.
-        """
-        owners = np.zeros(len(products), np.int64)
-        ranker = Ranker(owners)
-        columns = [column for each in scores for column in _opinion(each, owners, ranker)]
-        return cls(1, owners, products.astype(np.int64), np.stack(columns, axis=1))
-
     def where(self, mask: Mask) -> Self:
         """Return the candidates that `mask` (shape (n_candidates,)) selects, of as many shoppers."""
         return replace(self, owners=self.owners[mask], products=self.products[mask], opinions=self.opinions[mask])
