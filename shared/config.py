@@ -53,6 +53,11 @@ class Settings(BaseSettings):
     apply_timeout_seconds: float = Field(
         1.0, gt=0, description="Seconds RecordEvent waits for the agents to apply the event; they catch up later."
     )
+    model_cache_dir: str = Field(
+        "",
+        description="Folder of the model files that the agents of one machine share; empty: beside the SQLite file, "
+        "or in the user's cache folder.",
+    )
     train_threads: int = Field(2, ge=1, le=64, description="Threads that training may use.")
     attribution_click_days: float = Field(
         7.0, gt=0, description="Days after a click in which a purchase is credited to it."

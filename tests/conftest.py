@@ -17,6 +17,13 @@ from tests.support.postgres import find_binaries, running_server
 TEMPLATE = "quintet_template"
 
 
+@pytest.fixture(autouse=True)
+def model_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of model files: one of the test's own, and never the user's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """URL of a PostgreSQL server with a migrated template. Skips where none is installed, but fails in CI."""

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 import numpy as np
 import structlog
 
+from services.recommendation.models.store import KIND, ModelStore
 from services.recommendation.request import Answer, Explanation, Pick, Price, Query
 from services.recommendation.serving import ranking
 from services.recommendation.serving.explain import explained
-from services.recommendation.serving.model_manager import KIND, ModelManager, ServingState
+from services.recommendation.serving.model_manager import ModelManager, ServingState
 from services.recommendation.serving.page_policy import RankingPlan, plan_ranking
 from services.recommendation.serving.ranking import Ranked
 from services.recommendation.serving.recommendation_log import RecommendationLog
@@ -60,7 +61,7 @@ class RecommendationAgent:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._database = database
-        self._keeper = ModelManager(database)
+        self._keeper = ModelManager(database, ModelStore(database, settings.model_cache_dir))
         self._logbook = RecommendationLog(database)
         self._weights = LatestWeights()
         self._training = SingleJob(TRAINING, settings)

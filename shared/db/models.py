@@ -5,10 +5,11 @@ version of a kind is active; the older ones stay for the way back.
 """
 
 import hashlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import IO, Any
 
 from sqlalchemy import Connection, select
 
@@ -16,7 +17,10 @@ from shared.db.engine import Database
 from shared.db.schema import model_chunks, model_versions
 from shared.errors import DataLoss, NotFound
 
-CHUNK_BYTES = 4 * 1024 * 1024
+CHUNK_BYTES = 1024 * 1024
+"""Bytes of a row: what a transaction writes, and what a reader has in memory besides the artefact."""
+LEAVING = ".leaving"
+"""Added to the kind of a version whose chunks are being deleted."""
 
 
 @dataclass(frozen=True)
@@ -33,25 +37,35 @@ class ModelVersion:
 
 
 def save_model(database: Database, kind: str, version: str, payload: bytes, metadata: dict[str, Any]) -> ModelVersion:
-    """Store an artefact in chunks, one short transaction each, and make it the active version of its kind.
+    """Store an artefact that is in memory and make it the active version of its kind; see `save_model_file`."""
+    return save_model_file(database, kind, version, io.BytesIO(payload), metadata)
 
-    Until the last transaction the version before stays active, so a crash leaves nothing half-active.
+
+def save_model_file(
+    database: Database, kind: str, version: str, file: IO[bytes], metadata: dict[str, Any]
+) -> ModelVersion:
+    """Store the whole of a seekable file in chunks, one short transaction each, and make it the active version.
+
+    Until the last transaction the version before stays active, so a crash leaves nothing half-active. No more than
+    one chunk is in memory.
     """
+    file.seek(0)
+    checksum = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # wants the looser protocol
+    row = {
+        "kind": kind,
+        "version": version,
+        "checksum": checksum,
+        "size_bytes": file.seek(0, io.SEEK_END),
+        "metadata": metadata,
+        "created_at": datetime.now(UTC),
+        "active": False,
+    }
     with database.write() as connection:
-        row = {
-            "kind": kind,
-            "version": version,
-            "checksum": hashlib.sha256(payload).hexdigest(),
-            "size_bytes": len(payload),
-            "metadata": metadata,
-            "created_at": datetime.now(UTC),
-            "active": False,
-        }
         key = connection.execute(model_versions.insert().values(row).returning(model_versions.c.id)).scalar_one()
-    for number, start in enumerate(range(0, len(payload), CHUNK_BYTES)):
+    file.seek(0)
+    for number, data in enumerate(iter(lambda: file.read(CHUNK_BYTES), b"")):
         with database.write() as connection:
-            chunk = {"model_version_id": key, "chunk": number, "data": payload[start : start + CHUNK_BYTES]}
-            connection.execute(model_chunks.insert().values(chunk))
+            connection.execute(model_chunks.insert().values(model_version_id=key, chunk=number, data=data))
     return activate(database, kind, version)
 
 
@@ -80,41 +94,83 @@ def active_version(connection: Connection, kind: str) -> str | None:
     return connection.execute(select(columns.version).where(columns.kind == kind, columns.active)).scalar_one_or_none()
 
 
+def active_model(connection: Connection, kind: str) -> ModelVersion | None:
+    """Return the active version of a kind and what is known of it; None before the first training."""
+    return next(_versions(connection, kind, model_versions.c.active), None)
+
+
 def load_active(database: Database, kind: str) -> tuple[str, bytes] | None:
     """Return the active version of a kind and its artefact; None before the first training.
 
-    Raises DataLoss when the artefact does not match its checksum.
+    For small artefacts: the whole is in memory. Raises DataLoss when it does not match its checksum.
     """
-    columns = model_versions.c
     with database.read() as connection:
-        found = connection.execute(
-            select(columns.id, columns.version, columns.checksum).where(columns.kind == kind, columns.active)
-        ).one_or_none()
-        if found is None:
-            return None
-        chunks = connection.execute(
-            select(model_chunks.c.data)
-            .where(model_chunks.c.model_version_id == found.id)
-            .order_by(model_chunks.c.chunk)
-        ).scalars()
-        payload = b"".join(chunks)
-    if hashlib.sha256(payload).hexdigest() != found.checksum:
-        raise DataLoss(f"{kind} model {found.version}: its artefact does not match its checksum")
-    return found.version, payload
+        found = active_model(connection, kind)
+    return None if found is None else (found.version, b"".join(read_model(database, found)))
+
+
+def read_model(database: Database, model: ModelVersion) -> Iterator[bytes]:
+    """Yield the artefact of a version chunk by chunk; no more than one is in memory.
+
+    The checksum is known to match only when the last chunk has been taken without an error.
+
+    Raises
+    ------
+    DataLoss
+        After the last chunk, when the artefact does not match its checksum: chunks are damaged or missing.
+    """
+    digest = hashlib.sha256()
+    with database.read() as connection:
+        for data in _chunks(connection, model):
+            digest.update(data)
+            yield data
+    if digest.hexdigest() != model.checksum:
+        raise DataLoss(f"{model.kind} model {model.version}: its artefact does not match its checksum")
 
 
 def prune(database: Database, kind: str, keep: int) -> int:
-    """Delete all but the newest `keep` versions of a kind and the active one; return how many were deleted."""
-    columns = model_versions.c
-    with database.read() as connection:
+    """Delete all but the newest `keep` versions of a kind and the active one; return how many were deleted.
+
+    A version leaves the list first and its chunks are deleted one transaction each, so that other writers wait only
+    for one chunk. What a crash left is deleted by the next call. The space is used again by the next version.
+    """
+    columns, leaving = model_versions.c, kind + LEAVING
+    with database.write() as connection:
         keys = select(columns.id).where(columns.kind == kind).order_by(columns.created_at.desc(), columns.id.desc())
         old = connection.execute(keys.offset(keep)).scalars().all()
+        retired = connection.execute(
+            model_versions.update().where(columns.id.in_(old), ~columns.active).values(kind=leaving)
+        ).rowcount
+    with database.read() as connection:
+        doomed = connection.execute(select(columns.id).where(columns.kind == leaving)).scalars().all()
+    for key in doomed:
+        _delete(database, key)
+    return retired
+
+
+def _delete(database: Database, key: int) -> None:
+    chunks = model_chunks.c
+    with database.read() as connection:
+        numbers = connection.execute(select(chunks.chunk).where(chunks.model_version_id == key)).scalars().all()
+    for number in numbers:
+        with database.write() as connection:
+            connection.execute(model_chunks.delete().where(chunks.model_version_id == key, chunks.chunk == number))
     with database.write() as connection:
-        removable = select(columns.id).where(columns.id.in_(old), ~columns.active)
-        doomed = connection.execute(removable).scalars().all()
-        connection.execute(model_chunks.delete().where(model_chunks.c.model_version_id.in_(doomed)))
-        connection.execute(model_versions.delete().where(columns.id.in_(doomed)))
-    return len(doomed)
+        connection.execute(model_versions.delete().where(model_versions.c.id == key))
+
+
+def _chunks(connection: Connection, model: ModelVersion) -> Iterator[bytes]:
+    """Yield the chunks of a version, each read by a statement of its own: drivers read whole results into memory."""
+    columns = model_chunks.c
+    key = select(model_versions.c.id).where(
+        model_versions.c.kind == model.kind, model_versions.c.version == model.version
+    )
+    owner = connection.execute(key).scalar_one_or_none()
+    statement = select(columns.data).where(columns.model_version_id == owner)
+    number = 0
+    while (data := connection.execute(statement.where(columns.chunk == number)).scalar_one_or_none()) is not None:
+        yield data
+        number += 1
 
 
 def _versions(connection: Connection, kind: str, *conditions: Any) -> Iterator[ModelVersion]:

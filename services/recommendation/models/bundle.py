@@ -1,23 +1,19 @@
-"""What a model version holds: the model, and whose rows its rows are.
+"""What a model version holds: the model, and which product each of its rows is. One container."""
 
-Layout: MAGIC, the length of the head (8 bytes, little endian), the head as JSON, the product keys (int64, little
-endian), the model's own artefact, which has its checksum and format version.
-"""
-
-import json
+import io
 from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 
 from services.recommendation.algorithms.arrays import Longs
-from services.recommendation.models import artifact
-from services.recommendation.models.artifact import ArtifactError
+from services.recommendation.models import storage
+from services.recommendation.models.artifact import arrays_of, facts_of, model_of
+from services.recommendation.models.container import ArtifactError, Container, ContainerWriter, open_container
 from services.recommendation.models.groups import GroupCodes
 from services.recommendation.models.model import Model
 
-MAGIC = b"QUINTET-BUNDLE-1\n"
-LENGTH_BYTES = 8
-STORED_KEYS = np.dtype("<i8")
+KEYS = "product_keys"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,32 +25,43 @@ class Bundle:
     groups: GroupCodes
 
 
+def write(bundle: Bundle, file: IO[bytes]) -> None:
+    """Write `bundle` into an empty seekable file, array by array. The same bundle gives the same bytes."""
+    writer = ContainerWriter(file)
+    writer.add(KEYS, bundle.product_keys.astype(np.int64))
+    for name, array in arrays_of(bundle.model):
+        writer.add(name, array)
+    labels = {name: list(values) for name, values in bundle.groups.labels.items()}
+    writer.finish(facts_of(bundle.model) | {"groups": labels})
+
+
 def dump(bundle: Bundle) -> bytes:
-    """Return `bundle` as bytes."""
-    head = json.dumps({"products": len(bundle.product_keys), "groups": bundle.groups.labels}).encode()
-    keys = bundle.product_keys.astype(STORED_KEYS).tobytes()
-    return b"".join([MAGIC, len(head).to_bytes(LENGTH_BYTES, "little"), head, keys, artifact.dump(bundle.model)])
+    """Return `bundle` as bytes: for small ones."""
+    buffer = io.BytesIO()
+    write(bundle, buffer)
+    return buffer.getvalue()
 
 
-def load(payload: bytes) -> Bundle:
-    """Return the bundle that `payload` holds.
+def load(content: bytes | memoryview) -> Bundle:
+    """Return the bundle that `content` holds; errors as for `bundle_of`."""
+    return bundle_of(open_container(content))
+
+
+def bundle_of(container: Container) -> Bundle:
+    """Return the bundle in a container. Its arrays are views wherever they are stored as they are used.
 
     Raises
     ------
     ArtifactError
         If the bytes are no bundle, are damaged, or the parts do not fit together.
     """
-    if not payload.startswith(MAGIC):
-        raise ArtifactError("model bundle: not a model version of Quintet")
-    start = len(MAGIC) + LENGTH_BYTES
-    body = start + int.from_bytes(payload[len(MAGIC) : start], "little")
+    arrays = dict(storage.restored(container.arrays))
+    model = model_of(container.facts, arrays)
     try:
-        head = json.loads(payload[start:body])
-        keys = np.frombuffer(payload, STORED_KEYS, head["products"], body)
-        groups = GroupCodes({name: tuple(labels) for name, labels in head["groups"].items()})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"model bundle: unreadable head: {error!r}") from error
-    model = artifact.load(payload[body + keys.nbytes :])
-    if model.n_products != len(keys):
-        raise ArtifactError(f"model bundle: {len(keys)} product keys for {model.n_products} product rows")
-    return Bundle(model, keys.astype(np.int64), groups)
+        keys = arrays[KEYS]
+        groups = GroupCodes({name: tuple(labels) for name, labels in container.facts["groups"].items()})
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ArtifactError(f"model artefact: product keys or groups are missing: {error!r}") from error
+    if keys.shape != (model.n_products,):
+        raise ArtifactError(f"model artefact: {len(keys)} product keys for {model.n_products} product rows")
+    return Bundle(model, keys, groups)

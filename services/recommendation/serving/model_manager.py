@@ -14,9 +14,9 @@ import numpy as np
 import structlog
 
 from services.recommendation.algorithms.arrays import FloatArray
-from services.recommendation.models import bundle as bundles
 from services.recommendation.models.bundle import Bundle
 from services.recommendation.models.groups import GroupCodes
+from services.recommendation.models.store import KIND, ModelStore
 from services.recommendation.reranker.reranker_models import RerankerModels
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.retrieval import Scorer, build_scorers
@@ -25,7 +25,6 @@ from shared.db.engine import Connection, Database
 from shared.errors import QuintetError
 from shared.telemetry import BACKGROUND_ERRORS
 
-KIND = "recommender"
 SPACE = "embedding_space"
 POLL_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 60.0
@@ -75,8 +74,9 @@ class ServingState:
 class ModelManager:
     """Keeps the serving state. `start` before use, `stop` after."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, store: ModelStore) -> None:
         self._database = database
+        self._store = store
         self._serving = ServingState(Catalogue.of_keys(np.empty(0, np.int64)))
         self._swap = threading.Lock()
         self._loading = threading.Lock()
@@ -151,11 +151,10 @@ class ModelManager:
             return "unknown"  # the database is away, which the error that led here was logged for
 
     def _load(self) -> None:
-        loaded = models.load_active(self._database, KIND)
+        loaded = self._store.load_active()
         if loaded is None:
             return
-        version, payload = loaded
-        bundle = bundles.load(payload)
+        version, bundle = loaded
         with self._database.read() as connection:
             catalogue = _caught_up(connection, Catalogue.of_keys(bundle.product_keys))
         with self._swap:

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from services.recommendation.algorithms.base import Shopper
-from services.recommendation.models.bundle import Bundle, dump
+from services.recommendation.models.bundle import Bundle
 from services.recommendation.models.model import Model
+from services.recommendation.models.store import ModelStore
 from services.recommendation.reranker.candidates import Candidates
 from services.recommendation.reranker.contexts import NOTHING
 from services.recommendation.reranker.model import score_by_algorithm
@@ -27,15 +28,11 @@ from services.recommendation.training.fit import train
 from services.recommendation.training.parameters import changed, read_tuned, tuned_algorithms
 from services.recommendation.training.reranker_training import train_rerankers
 from shared.config import Settings
-from shared.db import models
 from shared.db.engine import Database
-from shared.db.models import ModelVersion
 from shared.db.training_data import read_training_data
 from shared.errors import FailedPrecondition, QuintetError
 from shared.jobs import ProgressReporter, job_main
 
-KIND = "recommender"
-KEPT_VERSIONS = 3
 CHECKED_SHOPPERS = 20
 LEARNING = (0.15, 0.55)
 TRAINING = (0.55, 0.9)
@@ -55,13 +52,16 @@ def work(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
     """
     database = Database(settings.database_url)
     try:
-        return run(database, reporter, settings.train_threads)
+        return run(database, reporter, settings.train_threads, settings.model_cache_dir)
     finally:
         database.close()
 
 
-def run(database: Database, reporter: ProgressReporter, threads: int) -> dict[str, Any]:
-    """Train on the data of `database`, store the new version there and return what came of it."""
+def run(database: Database, reporter: ProgressReporter, threads: int, model_folder: str = "") -> dict[str, Any]:
+    """Train on the data of `database`, store the new version there and return what came of it.
+
+    `model_folder` is where the artefact is written before it is stored (`Settings.model_cache_dir`).
+    """
     started = time.perf_counter()
     reporter.report("reading", 0.0)
     with database.read() as connection:
@@ -87,7 +87,9 @@ def run(database: Database, reporter: ProgressReporter, threads: int) -> dict[st
         "seconds": round(time.perf_counter() - started, 2),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
-    stored = _store(database, Bundle(model, lesson.product_keys, lesson.groups), facts)
+    version = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    store = ModelStore(database, model_folder)
+    stored = store.save(version, Bundle(model, lesson.product_keys, lesson.groups), facts)
     return {"version": stored.version, "size_bytes": stored.size_bytes, "checksum": stored.checksum, **facts}
 
 
@@ -119,13 +121,6 @@ def _check_hybrids(model: Model, shoppers: list[Shopper]) -> None:
 
 def _stages(reporter: ProgressReporter, verb: str, begin: float, end: float) -> Callable[[str, int, int], None]:
     return lambda stage, done, total: reporter.report(f"{verb}: {stage}", begin + (end - begin) * done / max(total, 1))
-
-
-def _store(database: Database, bundle: Bundle, facts: dict[str, Any]) -> ModelVersion:
-    version = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    stored = models.save_model(database, KIND, version, dump(bundle), facts)
-    models.prune(database, KIND, KEPT_VERSIONS)
-    return stored
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ import pytest
 
 from services.recommendation.algorithms.interactions import Interactions
 from services.recommendation.algorithms.popular import Popular
-from services.recommendation.models.bundle import MAGIC, Bundle, dump, load
+from services.recommendation.models.bundle import Bundle, dump, load
+from services.recommendation.models.container import ArtifactError
 from services.recommendation.models.groups import GroupCodes
 from services.recommendation.training.fit import train
-from shared.errors import DataLoss
 
 
 @pytest.fixture
@@ -26,20 +26,17 @@ def test_what_goes_in_comes_out(bundle: Bundle) -> None:
     assert dump(again) == dump(bundle)
 
 
-@pytest.mark.parametrize("broken", [b"", b"x" * 100, MAGIC, MAGIC + b"\x05" + b"\0" * 7 + b"{}..."])
+def test_arrays_are_views_of_the_bytes(bundle: Bundle) -> None:
+    content = memoryview(dump(bundle))
+    assert np.shares_memory(load(content).product_keys, np.frombuffer(content, np.uint8))
+
+
+@pytest.mark.parametrize("broken", [b"", b"x" * 100])
 def test_other_bytes_are_refused(broken: bytes) -> None:
-    with pytest.raises(DataLoss):
+    with pytest.raises(ArtifactError):
         load(broken)
 
 
-def test_damage_and_truncation_are_noticed(bundle: Bundle) -> None:
-    payload = dump(bundle)
-    with pytest.raises(DataLoss):
-        load(payload[:-10])
-    with pytest.raises(DataLoss):
-        load(payload[:-5] + b"xxxxx")
-
-
 def test_keys_must_fit_the_rows(bundle: Bundle) -> None:
-    with pytest.raises(DataLoss, match="2 product keys for 3"):
+    with pytest.raises(ArtifactError, match="2 product keys for 3"):
         load(dump(Bundle(bundle.model, bundle.product_keys[:2], bundle.groups)))

@@ -1,0 +1,79 @@
+"""The stored models: from the database, by way of this machine's model files, into memory and back."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+import structlog
+
+from services.recommendation.models import bundle as bundles
+from services.recommendation.models.bundle import Bundle
+from services.recommendation.models.cache import ModelCache
+from shared.db import models
+from shared.db.engine import Database
+from shared.db.models import ModelVersion
+
+KIND = "recommender"
+KEPT_VERSIONS = 3
+log = structlog.get_logger()
+
+
+class ModelStore:
+    """Saves and loads the versions of the recommendation model.
+
+    Parameters
+    ----------
+    database : Database
+    folder : str
+        Folder of the model files (`Settings.model_cache_dir`); empty for the one that `model_folder` names.
+    """
+
+    def __init__(self, database: Database, folder: str = "") -> None:
+        self._database = database
+        self._folder = Path(folder) if folder else model_folder(database)
+        self._cache = ModelCache(self._folder)
+
+    def load_active(self) -> tuple[str, Bundle] | None:
+        """Return the active version and what it holds, mapped; None before the first training.
+
+        Raises
+        ------
+        DataLoss
+            If the database holds damaged bytes. An `ArtifactError`, which is one, if another Quintet wrote them.
+        """
+        with self._database.read() as connection:
+            active = models.active_model(connection, KIND)
+            kept = models.list_versions(connection, KIND)
+        if active is None:
+            return None
+        container = self._cache.open(self._database, active)
+        self._cache.keep_only(kept)
+        return active.version, bundles.bundle_of(container)
+
+    def save(self, version: str, bundle: Bundle, facts: dict[str, Any]) -> ModelVersion:
+        """Store `bundle` as the new active version and delete all but the newest few; it is in memory only once."""
+        with _temporary_file(self._folder) as file:
+            bundles.write(bundle, file)
+            stored = models.save_model_file(self._database, KIND, version, file, facts)
+        models.prune(self._database, KIND, KEPT_VERSIONS)
+        return stored
+
+
+def model_folder(database: Database) -> Path:
+    """Return where model files go by default: beside the file of the database, else in the user's cache folder."""
+    if database.file is not None:
+        return database.file.with_name(f"models-of-{database.file.name}")
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "quintet" / hashlib.sha256(database.url.encode()).hexdigest()[:16]
+
+
+def _temporary_file(folder: Path) -> IO[bytes]:
+    """Return a file without a name in `folder`, or where the system has its temporary files if that is impossible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=folder)
+    except OSError as error:
+        log.warning("model cache: cannot be written to", folder=str(folder), error=str(error))
+        return tempfile.TemporaryFile()
