@@ -60,6 +60,13 @@ class ModelCache:
             FALLBACKS.labels("recommendation", "model_cache_unusable").inc()
             return open_container(_in_memory(database, model))
 
+    def prepare(self, database: Database, model: ModelVersion) -> None:
+        """Make the file of `model`, so that agents map it at once; where the folder cannot be used there is none."""
+        try:
+            self._opened(database, model)
+        except OSError as error:
+            log.warning("model cache: cannot be used", folder=str(self._folder), error=str(error))
+
     def keep_only(self, models: Collection[ModelVersion]) -> int:
         """Delete the files of all other versions and return how many; processes that have them mapped keep them."""
         kept = {_name(model) for model in models}

@@ -1,114 +1,181 @@
-"""How learned arrays are stored: narrow where that does not change what is recommended, and nothing twice.
+"""How learned arrays are stored: compact where that does not change what is recommended, and nothing twice.
 
-What an array was made into shows from what is stored, so reading needs no table:
+What is stored says itself how it is read:
 
-    dense array of dtype float16        the array, rounded
-    `<matrix>.scale` is there           the entries of row r are scale[r] · `<matrix>.steps`
-    `<matrix>.by_column` is there       the entry in column c is by_column[c], whatever the row; there is no `.data`
-    else                                the array itself
-
-Entries of a matrix are rounded relative to the largest of their row, so that sums over rows keep their order.
+    `<matrix>.gaps`, `.lengths`   columns of a CSR matrix (`packing.columns_to_gaps`) and entries of each row
+    `<matrix>.steps`, `.scale`    its entries: entry = step · scale of the row; `.kind` is empty, of the type of a step
+    `<matrix>.by_column`          its entries where all entries of a column are the same
+    `<matrix>.data`               its entries where they are neither
+    `<array>.half`, `.scale`      rows of a dense array: row = half · scale
+    `.like`                       rows that are equal are stored once: the place of each row among those stored
+    `….deflated`                  bytes compressed by zlib
+    else                          the array itself
 """
 
+import zlib
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from services.recommendation.algorithms.arrays import AnyArray, FloatArray
-from shared.compiled import compiled
+from services.recommendation.algorithms.arrays import AnyArray, FloatArray, Rows
+from services.recommendation.models.container import ArtifactError
+from services.recommendation.models.packing import (
+    LAST_BYTE,
+    columns_to_gaps,
+    entries_of,
+    equal_rows,
+    gaps_to_columns,
+    row_steps,
+    starts_of,
+    steps_to_entries,
+)
+
+Named = Iterator[tuple[str, AnyArray]]
 
 NOT_STORED = frozenset({"content/embeddings"})
 """Arrays that the catalogue of the serving process has anyway: stored with no columns."""
-HALF = frozenset({"graph_filter/factors", "matrix_factorization/factors"})
-"""Dense arrays that are stored as float16."""
-SCALED = frozenset(
-    {
-        "customer_knn/habits",
-        "customer_knn/index",
-        "complementary/neighbours",
-        "ease/neighbours",
-        "graph_filter/neighbours",
-        "item_knn/neighbours",
-        "similar/neighbours",
-        "transitions/neighbours",
-    }
-)
-"""Matrices whose entries are stored as integers over the largest of their row."""
-STEPS = np.iinfo(np.int16).max
-HALF_MAX = float(np.finfo(np.float16).max)
+HALVES = frozenset({"graph_filter/factors", "matrix_factorization/factors"})
+"""Dense arrays whose rows are stored as float16 times a scale."""
+STEPS: Mapping[str, type[np.integer]] = {
+    "complementary/neighbours": np.uint8,
+    "customer_knn/habits": np.uint8,
+    "customer_knn/index": np.uint16,
+    "ease/neighbours": np.int8,
+    "graph_filter/neighbours": np.uint8,
+    "item_knn/neighbours": np.uint8,
+    "similar/neighbours": np.uint8,
+    "transitions/neighbours": np.uint8,
+}
+"""Matrices whose entries are stored as steps of their row, and the type of a step: the narrowest that leaves 99 of the
+100 best products of the demo shop's customers in place (docs/decisions/0013)."""
+DEFLATED = ".deflated"
+LEVEL = 1
+WORTH_SHARING = 0.05
+"""Share of rows that must be equal to others before the places of all rows are worth storing."""
+NEARLY = 2.0**-11
+"""Rows are equal when they differ by no more than float16 rounds."""
+PARTS = frozenset({"lengths", "steps", "scale", "kind", "by_column", "like"})
+"""What is read together with `.gaps` or `.half`."""
 
 
-def stored(state: Mapping[str, AnyArray]) -> Iterator[tuple[str, AnyArray]]:
+def stored(state: Mapping[str, AnyArray]) -> Named:
     """Yield what is stored of the learned arrays of an algorithm, given by names such as `ease/neighbours.data`."""
     for name, array in state.items():
         matrix, _, part = name.rpartition(".")
         if part == "data":
-            yield from _stored_entries(matrix, array, state)
+            yield from _stored_matrix(matrix, array, state[f"{matrix}.indices"], state[f"{matrix}.indptr"])
         elif name in NOT_STORED:
             yield name, array[:, :0]
-        elif name in HALF and np.abs(array).max(initial=0.0) < HALF_MAX:
-            yield name, array.astype(np.float16)
-        else:
-            yield name, _narrow_integers(array) if part in "indices/indptr" else array
+        elif name in HALVES and array.size:
+            yield from _stored_rows(name, array)
+        elif part not in ("indices", "indptr"):
+            yield name, array
 
 
-def restored(arrays: Mapping[str, AnyArray]) -> Iterator[tuple[str, AnyArray]]:
-    """Yield the learned arrays that were stored: themselves where they are stored as they are used, else new ones."""
+def restored(arrays: Mapping[str, AnyArray]) -> Named:
+    """Yield the learned arrays that were stored: themselves where they are stored as they are used, else new ones.
+
+    Raises
+    ------
+    ArtifactError
+        If parts are missing or do not fit together.
+    """
+    try:
+        yield from _restored(arrays)
+    except (LookupError, ValueError, zlib.error) as error:
+        raise ArtifactError(f"model artefact: an array cannot be restored: {error!r}") from error
+
+
+def _restored(arrays: Mapping[str, AnyArray]) -> Named:
     for name, array in arrays.items():
-        matrix, _, part = name.rpartition(".")
-        if part == "scale":
-            yield f"{matrix}.data", unscaled(arrays[f"{matrix}.steps"], arrays[f"{matrix}.indptr"], array)
-        elif part == "by_column":
-            yield f"{matrix}.data", array[arrays[f"{matrix}.indices"]]
-        elif part != "steps":
-            yield name, array.astype(np.float32) if array.dtype == np.float16 else array
+        base, _, part = name.removesuffix(DEFLATED).rpartition(".")
+        if part == "gaps":
+            yield from _restored_matrix(base, arrays)
+        elif part == "half":
+            yield base, _restored_rows(base, array, arrays)
+        elif part not in PARTS:
+            yield name, array
 
 
-def _stored_entries(matrix: str, data: AnyArray, state: Mapping[str, AnyArray]) -> Iterator[tuple[str, AnyArray]]:
-    indices, indptr = state[f"{matrix}.indices"], state[f"{matrix}.indptr"]
-    by_column = np.zeros(int(state[f"{matrix}.shape"][1]), data.dtype)
+def _stored_matrix(matrix: str, data: FloatArray, indices: AnyArray, indptr: AnyArray) -> Named:
+    by_column = np.zeros(int(indices.max(initial=-1)) + 1, data.dtype)
     by_column[indices] = data
     if len(data) > len(by_column) and np.array_equal(by_column[indices], data):
         yield f"{matrix}.by_column", by_column
-    elif matrix in SCALED:
-        scale = row_scales(data, indptr)
-        yield f"{matrix}.steps", scaled_steps(data, indptr, scale)
+    elif matrix in STEPS:
+        steps, scale = row_steps(data, indptr, STEPS[matrix])
         yield f"{matrix}.scale", scale
+        yield f"{matrix}.kind", steps[:0]
+        first, like = equal_rows(len(indptr) - 1, (indices, indptr), (steps, indptr))
+        if len(first) < (1 - WORTH_SHARING) * len(like):
+            yield f"{matrix}.like", like
+            places = entries_of(first, indptr)
+            indices, steps, indptr = indices[places], steps[places], starts_of(np.diff(indptr)[first])
+        yield _deflated(f"{matrix}.steps", steps)
     else:
         yield f"{matrix}.data", data
+    yield f"{matrix}.lengths", np.diff(indptr).astype(np.int32)
+    yield _deflated(f"{matrix}.gaps", columns_to_gaps(indices, indptr))
 
 
-def _narrow_integers(array: AnyArray) -> AnyArray:
-    return array.astype(np.int32) if array.max(initial=0) <= np.iinfo(np.int32).max else array
+def _restored_matrix(matrix: str, arrays: Mapping[str, AnyArray]) -> Named:
+    lengths = arrays[f"{matrix}.lengths"]
+    gaps = _inflated(arrays[f"{matrix}.gaps{DEFLATED}"])
+    if np.count_nonzero(gaps < LAST_BYTE) != lengths.sum():
+        raise ValueError(f"{matrix}: the gaps do not fit the lengths of the rows")
+    indptr, indices = starts_of(lengths), gaps_to_columns(gaps, lengths)
+    like = arrays.get(f"{matrix}.like")
+    if like is not None:
+        places = entries_of(like.astype(np.int64), indptr)
+        indices, indptr = indices[places], starts_of(lengths[like])
+    yield f"{matrix}.indices", indices
+    yield f"{matrix}.indptr", indptr.astype(np.int32) if indptr[-1] <= np.iinfo(np.int32).max else indptr
+    if f"{matrix}.by_column" in arrays:
+        yield f"{matrix}.data", arrays[f"{matrix}.by_column"][indices]
+    elif f"{matrix}.scale" in arrays:
+        scale = arrays[f"{matrix}.scale"]
+        kind = arrays[f"{matrix}.kind"].dtype
+        steps = _inflated(arrays[f"{matrix}.steps{DEFLATED}"]).view(kind)
+        if len(steps) != lengths.sum():
+            raise ValueError(f"{matrix}: the steps do not fit the lengths of the rows")
+        steps = steps if like is None else steps[places]
+        yield f"{matrix}.data", steps_to_entries(steps, indptr, scale)
 
 
-def row_scales(data: FloatArray, indptr: AnyArray) -> FloatArray:
-    """Return what a step of each row of a CSR matrix is worth, shape (n_rows,), float32; 0 for an empty row."""
-    scale = np.zeros(len(indptr) - 1, np.float32)
-    filled = np.flatnonzero(np.diff(indptr))
-    if len(filled):
-        scale[filled] = np.maximum.reduceat(np.abs(data), indptr[filled]) / np.float32(STEPS)
-    return scale
+def _stored_rows(name: str, array: FloatArray) -> Named:
+    scale = np.abs(array).max(axis=1)
+    even = np.divide(array, scale[:, None], out=np.zeros_like(array), where=scale[:, None] > 0)
+    first, like = _nearly_equal_rows(even)
+    yield f"{name}.scale", scale
+    if len(first) < (1 - WORTH_SHARING) * len(like):
+        yield f"{name}.like", like
+        even = even[first]
+    yield f"{name}.half", even.astype(np.float16)
 
 
-@compiled
-def scaled_steps(data: FloatArray, indptr: AnyArray, scale: FloatArray) -> AnyArray:
-    """Return the entries of a CSR matrix in steps of their row, int16; none but 0 itself becomes 0."""
-    steps = np.zeros(len(data), np.int16)
-    for row in range(len(scale)):
-        for at in range(indptr[row], indptr[row + 1]):
-            if data[at] != 0.0:
-                least = 1 if data[at] > 0.0 else -1
-                near = np.int16(np.rint(data[at] / scale[row]))
-                steps[at] = near if near != 0 else least
-    return steps
+def _nearly_equal_rows(even: FloatArray) -> tuple[AnyArray, Rows]:
+    """Return the distinct rows of an array of values from -1 to 1, and the place among them of each row."""
+    rough = np.rint(even * np.float32(np.iinfo(np.int8).max)).astype(np.int8)
+    starts = np.arange(len(even) + 1) * even.shape[1]
+    first, like = equal_rows(len(even), (rough.ravel(), starts))
+    far = np.flatnonzero(np.abs(even - even[first[like]]).max(axis=1) > NEARLY)
+    if len(far):
+        like[far] = len(first) + np.arange(len(far), dtype=np.int32)
+        first = np.concatenate([first, far])
+    return first, like
 
 
-@compiled
-def unscaled(steps: AnyArray, indptr: AnyArray, scale: FloatArray) -> FloatArray:
-    """Return the entries of a CSR matrix from steps of their row, float32."""
-    data = np.empty(len(steps), np.float32)
-    for row in range(len(scale)):
-        for at in range(indptr[row], indptr[row + 1]):
-            data[at] = np.float32(steps[at]) * scale[row]
-    return data
+def _restored_rows(name: str, half: AnyArray, arrays: Mapping[str, AnyArray]) -> FloatArray:
+    like = arrays.get(f"{name}.like")
+    rows: FloatArray = (half if like is None else half[like]).astype(np.float32)
+    rows *= arrays[f"{name}.scale"][:, None]
+    return rows
+
+
+def _deflated(name: str, array: AnyArray) -> tuple[str, AnyArray]:
+    """Return the bytes of an array compressed, under the name that says so."""
+    return name + DEFLATED, np.frombuffer(zlib.compress(array.data, LEVEL), np.uint8)
+
+
+def _inflated(content: AnyArray) -> AnyArray:
+    return np.frombuffer(zlib.decompress(content.data), np.uint8)

@@ -53,10 +53,14 @@ class ModelStore:
         return active.version, bundles.bundle_of(container)
 
     def save(self, version: str, bundle: Bundle, facts: dict[str, Any]) -> ModelVersion:
-        """Store `bundle` as the new active version and delete all but the newest few; it is in memory only once."""
+        """Store `bundle` as the new active version and delete all but the newest few.
+
+        The artefact goes through a file, so it is in memory only once; this machine's model file is made as well.
+        """
         with _temporary_file(self._folder) as file:
             bundles.write(bundle, file)
             stored = models.save_model_file(self._database, KIND, version, file, facts)
+        self._cache.prepare(self._database, stored)
         models.prune(self._database, KIND, KEPT_VERSIONS)
         return stored
 
