@@ -17,7 +17,10 @@ Row = dict[str, Any]
 
 
 def print_report(report: dict[str, Any]) -> None:
-    """Print a report as tables: accuracy with intervals, what else is measured, slices (at the largest k), and cost."""
+    """Print a report as tables: accuracy with intervals, what else is measured, slices (at the largest k), and cost.
+
+    Differences of the first algorithm from the others are printed at the largest k as well.
+    """
     rows: list[Row] = report["rows"]
     settings = report["settings"]
     out.print(f"{rows[0]['dataset']} · {rows[0]['protocol']} · {_asked(settings)}", highlight=False, markup=False)
@@ -29,6 +32,7 @@ def print_report(report: dict[str, Any]) -> None:
     for name in _distinct(report["slices"], "slice"):
         part = [row for row in report["slices"] if row["slice"] == name and row["k"] == max(settings["k"])]
         _print_metrics(f"{name}, {part[0]['questions']:,} questions, at {part[0]['k']}", part, ACCURACY)
+    _print_differences(report["differences"], max(settings["k"]))
     _print_costs(rows)
     _print_notes(settings)
 
@@ -39,14 +43,21 @@ def _asked(settings: dict[str, Any]) -> str:
     return f"{settings['questions']:,} questions of {settings['customers']:,} about {answer} · {seen}"
 
 
-def _print_metrics(title: str, rows: Sequence[Row], metrics: Sequence[str]) -> None:
+def _print_metrics(title: str, rows: Sequence[Row], metrics: Sequence[str], *, mark_best: bool = True) -> None:
     table = _table(title, metrics)
     values = {(row["algorithm"], row["metric"]): row for row in rows}
     best = {metric: _best(metric, [row for row in rows if row["metric"] == metric]) for metric in metrics}
     for name in _distinct(rows, "algorithm"):
-        cells = [_cell(values[name, metric], best=values[name, metric]["value"] == best[metric]) for metric in metrics]
+        of_name = [values[name, metric] for metric in metrics]
+        cells = [_cell(row, best=mark_best and row["value"] == best[row["metric"]]) for row in of_name]
         table.add_row(name, *cells)
     out.print(table)
+
+
+def _print_differences(differences: Sequence[Row], k: int) -> None:
+    at_k = [row | {"algorithm": f"than {row['versus']}"} for row in differences if row["k"] == k]
+    if at_k:
+        _print_metrics(f"{differences[0]['algorithm']} better by, at {k}", at_k, ACCURACY, mark_best=False)
 
 
 def _print_costs(rows: Sequence[Row]) -> None:
@@ -58,10 +69,10 @@ def _print_costs(rows: Sequence[Row]) -> None:
 
 
 def _print_notes(settings: dict[str, Any]) -> None:
-    turnout = settings["turnout"]
+    coverage = settings["coverage"]
     notes = [f"warning: {each}" for each in settings["warnings"]]
     notes += [f"{name} with tuned parameters: {_said(params)}" for name, params in settings["tuned"].items()]
-    notes += [f"not asked: {number:,} {turnout['who']} {why}" for why, number in turnout["not_asked"].items()]
+    notes += [f"not asked: {number:,} {coverage['who']} {why}" for why, number in coverage["not_asked"].items()]
     notes += [f"{name} did not take part: {why}" for name, why in settings["skipped"].items()]
     if settings["bootstrap"]:
         notes.append(f"* best; intervals are 95 %, from {settings['bootstrap']:,} resamples of the customers")

@@ -59,14 +59,16 @@ def _evaluated(order: Order) -> dict[str, Any]:
     dataset = BY_NAME[order.dataset]
     evaluation = dataset.evaluations[order.evaluation]
     train, test = (read_events(Path(order.cache) / f"{part}.parquet") for part in ("train", "test"))
-    world = split_files(train, test, by_session=evaluation.protocol is Protocol.SESSION)
+    split_data = split_files(train, test, by_session=evaluation.protocol is Protocol.SESSION)
     del train, test
     plan = plan_of(dataset.name, evaluation, order)
     if order.task == ABLATE:
         few = replace(plan, most_questions=min(ablation.MOST_QUESTIONS, plan.most_questions or sys.maxsize))
-        return evaluate(world, few, ablation.rankers(_parts(order, world.train), order.threads), _show).as_dict()
-    names, missing = _names(order, world.train)
-    report = evaluate(world, plan, [_ranker(name, order) for name in names], _show)
+        return evaluate(
+            split_data, few, ablation.rankers(_parts(order, split_data.train), order.threads), _show
+        ).as_dict()
+    names, missing = _names(order, split_data.train)
+    report = evaluate(split_data, plan, [_ranker(name, order) for name in names], _show)
     report.settings |= {"skipped": missing}
     return report.as_dict()
 

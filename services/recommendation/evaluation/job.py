@@ -40,7 +40,7 @@ RECALLS: tuple[Literal["min", "all"], ...] = ("min", "all")
 
 @dataclass(frozen=True)
 class Request:
-    """What to evaluate, as an operator says it.
+    """What to evaluate, as given on the command line.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Request:
     train, test : str
         Files of events; empty for the database.
     columns, event_types : tuple of str
-        How the files say things: `THEIRS=OURS` of columns, `[THEIRS=]OURS` of types of events.
+        Names in the files: `THEIRS=OURS` of columns, `[THEIRS=]OURS` of types of events.
     negative_quantity : str
         What becomes of purchases with a negative quantity: `reject` or `refund`, which leaves them out.
     guests : str
@@ -99,9 +99,9 @@ class Request:
 
     @classmethod
     def of_json(cls, text: str) -> Self:
-        """Return the request that a JSON object says."""
-        said = json.loads(text)
-        return cls(**{field.name: _frozen(said[field.name]) for field in fields(cls) if field.name in said})
+        """Return the request of a JSON object."""
+        values = json.loads(text)
+        return cls(**{field.name: _frozen(values[field.name]) for field in fields(cls) if field.name in values})
 
     def plan(self, threads: int) -> EvaluationPlan:
         """Return what is asked. Raises InvalidArgument naming the option."""
@@ -119,8 +119,8 @@ class Request:
             threads=threads,
         )
 
-    def dialect(self) -> ColumnNames:
-        """Return how the files say things. Raises InvalidArgument naming the option."""
+    def column_names(self) -> ColumnNames:
+        """Return the names that the files use. Raises InvalidArgument naming the option."""
         for name, value, words in (
             ("negative_quantity", self.negative_quantity, NEGATIVES),
             ("guests", self.guests, GUESTS),
@@ -172,31 +172,33 @@ def run(request: Request, settings: Settings, reporter: ProgressReporter) -> dic
         If there is nobody to ask or to be asked, or the picture cannot be drawn.
     """
     plan, names, moment = request.plan(settings.train_threads), request.names(), request.moment()
-    request.dialect()
+    request.column_names()
     missing = ranker_registry.missing(names)
     there = [name for name in names if name not in missing]
     if not there:
         raise FailedPrecondition("; ".join(f"{name}: {why}" for name, why in missing.items()))
     require_writable(request)
     reporter.report("reading", 0.0)
-    world = _world(request, settings, moment, by_session=plan.protocol is Protocol.SESSION)
+    split_data = _split_data(request, settings, moment, by_session=plan.protocol is Protocol.SESSION)
     tuned = _tuned(settings) if request.tuned else {}
     params = {name: each.params for name, each in tuned.items()}
     rankers = ranker_registry.rankers(there, seed=plan.seed, threads=plan.threads, params=params)
-    report = evaluate(world, plan, rankers, lambda stage, done: reporter.report(stage, READING + (1 - READING) * done))
+    report = evaluate(
+        split_data, plan, rankers, lambda stage, done: reporter.report(stage, READING + (1 - READING) * done)
+    )
     made = datetime.now(UTC).isoformat(timespec="seconds")
     report.settings |= {"skipped": missing, "made": made, "tuned": params}
-    report.settings.setdefault("warnings", []).extend(_foresight(tuned, world) if not request.train else [])
+    report.settings.setdefault("warnings", []).extend(_tuned_on_test(tuned, split_data) if not request.train else [])
     return _written(report, request)
 
 
-def _world(request: Request, settings: Settings, moment: int | None, *, by_session: bool) -> TrainTestSplit:
+def _split_data(request: Request, settings: Settings, moment: int | None, *, by_session: bool) -> TrainTestSplit:
     if bool(request.train) != bool(request.test):
         raise InvalidArgument("train, test: give both files, or neither for the database")
     if request.train:
         if _same(request.train, request.test):
             raise InvalidArgument.of("test", request.test, "is the file of train as well")
-        train, test = (read_events(Path(path), request.dialect()) for path in (request.train, request.test))
+        train, test = (read_events(Path(path), request.column_names()) for path in (request.train, request.test))
         return split_files(train, test, by_session=by_session, cutoff=moment)
     database = Database(settings.database_url)
     try:
@@ -222,9 +224,9 @@ def _tuned(settings: Settings) -> dict[str, Tuned]:
     return found
 
 
-def _foresight(tuned: Mapping[str, Tuned], world: TrainTestSplit) -> list[str]:
+def _tuned_on_test(tuned: Mapping[str, Tuned], split_data: TrainTestSplit) -> list[str]:
     """Return a warning where tuning looked at what is asked for now."""
-    names = [name for name, each in tuned.items() if each.tuned_at.timestamp() > world.cutoff]
+    names = [name for name, each in tuned.items() if each.tuned_at.timestamp() > split_data.cutoff]
     if not names:
         return []
     return [f"{', '.join(names)}: tuned on data that reaches into the test, so that the figures may flatter"]

@@ -61,7 +61,7 @@ class OfflineRanker:
 
     Attributes
     ----------
-    told : callable or None
+    progress : callable or None
         Called with what is being learned and the fraction learned, 0 to 1.
     """
 
@@ -81,7 +81,7 @@ class OfflineRanker:
         self._without = frozenset(without)
         self._recipe = recipe or RerankerParams()
         self._threads = threads
-        self.told: ProgressCallback | None = None
+        self.progress: ProgressCallback | None = None
         self._trainer = trainer
         self._most_questions = most_questions
 
@@ -145,5 +145,5 @@ class OfflineRanker:
         return self._trainer(data, chosen, progress, threads=self._threads)
 
     def _say(self, stage: str, fraction: float) -> None:
-        if self.told:
-            self.told(stage, fraction)
+        if self.progress:
+            self.progress(stage, fraction)

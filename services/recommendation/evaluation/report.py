@@ -1,10 +1,12 @@
 """What an evaluation found, as plain values: one row a metric."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from services.recommendation.holdout.intervals import Interval
+from services.recommendation.holdout.paired import PairedGain
 from services.recommendation.holdout.tasks import Protocol
 
 DIGITS = 6
@@ -48,6 +50,9 @@ class Report:
         is no value or no interval.
     slices : list of dict
         The same of parts of the questions, with the name of the slice and its number of questions, without the cost.
+    differences : list of dict
+        dataset, protocol, algorithm, versus, metric, k, value, low, high, p_value: the mean over the questions of the
+        first algorithm's metric minus that of `versus`, with the interval of the paired bootstrap.
     settings : dict
         How it was done and on what.
     """
@@ -56,6 +61,7 @@ class Report:
     protocol: Protocol
     rows: list[dict[str, Any]] = field(default_factory=list)
     slices: list[dict[str, Any]] = field(default_factory=list)
+    differences: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
 
     def add(self, algorithm: str, cost: Cost, findings: list[Findings]) -> None:
@@ -68,9 +74,20 @@ class Report:
                 else:
                     self.rows.append(row | cost.as_dict())
 
+    def compare(self, algorithm: str, versus: str, k: int, gains: Mapping[str, PairedGain]) -> None:
+        """Add how much better `algorithm` is than `versus` at `k`, by metric."""
+        for metric, gain in gains.items():
+            row = {**self._row(algorithm, metric, k, gain), "versus": versus, "p_value": _plain(gain.p_value)}
+            self.differences.append(row)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON-able values."""
-        return {"rows": self.rows, "slices": self.slices, "settings": self.settings}
+        return {
+            "rows": self.rows,
+            "slices": self.slices,
+            "differences": self.differences,
+            "settings": self.settings,
+        }
 
     def _row(self, algorithm: str, metric: str, k: int, interval: Interval) -> dict[str, Any]:
         return {

@@ -1,10 +1,10 @@
-"""One evaluation: everybody is fitted on the same train, asked the same questions and measured alike."""
+"""One evaluation: every ranker is fitted on the same train, asked the same questions and measured alike."""
 
 import gc
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -16,15 +16,19 @@ from services.recommendation.evaluation.coverage_report import CoverageReport
 from services.recommendation.evaluation.io.train_test_split import TrainTestSplit
 from services.recommendation.evaluation.report import Cost, Findings, Report
 from services.recommendation.evaluation.resources import peak_mb, reset_peak
-from services.recommendation.evaluation.slices import Slice, cold_items, cold_users, never_seen
+from services.recommendation.evaluation.slices import Slice, never_seen, slices_of
 from services.recommendation.holdout.intervals import RESAMPLES, Interval, clusters_of, intervals
 from services.recommendation.holdout.metrics import RecallOver, Values, measure
+from services.recommendation.holdout.paired import PairedGain, paired_gains
 from services.recommendation.holdout.protocols import eval_cases, excludes_seen, most_frequent_kind, strongest_kind
-from services.recommendation.holdout.tasks import EvalCase, ProgressCallback, Protocol, Ranker, Reporting, Task
+from services.recommendation.holdout.tasks import EvalCase, ProgressCallback, Protocol, Ranker, Reporting, Task, Tunes
 from shared.errors import FailedPrecondition, InvalidArgument
 
 DEFAULT_K = 20
 ASKED_AT_ONCE = 512
+
+Accuracy: TypeAlias = dict[int, dict[str, Values]]
+"""The metrics of each question, by k and then by metric."""
 
 
 @dataclass(frozen=True)
@@ -93,34 +97,34 @@ class EvaluationPlan:
         """Whether events of all kinds are answers."""
         return self.protocol is Protocol.SESSION and self.target is None
 
-    def settled(self, world: TrainTestSplit) -> tuple[Protocol, Kind, bool]:
+    def settled(self, split_data: TrainTestSplit) -> tuple[Protocol, Kind, bool]:
         """Return the protocol's name in reports, the target and whether seen products are left out.
 
         The target of sessions in which all kinds count is the most frequent one.
         """
         kind_of = most_frequent_kind if self.every_kind else strongest_kind
-        target = kind_of(world.test) if self.target is None else self.target
+        target = kind_of(split_data.test) if self.target is None else self.target
         exclude = self.exclude_seen
         if exclude is None:
-            exclude = excludes_seen(self.protocol, world.train, target, timed=world.timed)
+            exclude = excludes_seen(self.protocol, split_data.train, target, timed=split_data.timed)
         if self.protocol in (Protocol.TOP_N, Protocol.TOP_N_DISCOVERY):
             return (Protocol.TOP_N_DISCOVERY if exclude else Protocol.TOP_N), target, exclude
         return self.protocol, target, exclude
 
 
 def evaluate(
-    world: TrainTestSplit, plan: EvaluationPlan, rankers: Iterable[Ranker], progress: ProgressCallback
+    split_data: TrainTestSplit, plan: EvaluationPlan, rankers: Iterable[Ranker], progress: ProgressCallback
 ) -> Report:
     """Fit, ask and measure rankers one after the other.
 
     Parameters
     ----------
-    world : TrainTestSplit
+    split_data : TrainTestSplit
         What is known, and what came after.
     plan : EvaluationPlan
         What is asked and how it is measured.
     rankers : iterable of Ranker
-        Unfitted.
+        Unfitted. The report has the paired differences between the first one and each of the others.
     progress : callable
         Called with what is done now and the fraction done.
 
@@ -129,58 +133,62 @@ def evaluate(
     FailedPrecondition
         If the data has nobody to ask.
     """
-    protocol, target, exclude = plan.settled(world)
-    task = Task(world.train, protocol, target, world.timed, exclude, plan.every_kind)
+    protocol, target, exclude = plan.settled(split_data)
+    task = Task(split_data.train, protocol, target, split_data.timed, exclude, plan.every_kind)
     progress("asking", 0.0)
-    turnout = CoverageReport.of(task, world.test, plan.shortest_session)
-    asked = eval_cases(
+    coverage = CoverageReport.of(task, split_data.test, plan.shortest_session)
+    cases = eval_cases(
         protocol,
-        world.train,
-        world.test,
+        split_data.train,
+        split_data.test,
         target=target,
         exclude_seen=exclude,
-        cutoff=world.cutoff,
+        cutoff=split_data.cutoff,
         shortest_session=plan.shortest_session,
         every_kind=plan.every_kind,
         most=plan.most_questions,
         seed=plan.seed,
     )
-    if not asked:
-        raise FailedPrecondition(f"there is nobody to ask by {protocol} for {_answer(task)}: {turnout.sentence()}")
-    exam = EvaluationSet(task, asked, plan)
-    report = Report(plan.dataset, protocol, settings=_settings(world, plan, task, asked, turnout))
-    waiting = list(rankers)[::-1]
-    total = len(waiting)
-    while waiting:
-        ranker = waiting.pop()  # what it learned goes before the next one learns, unless the caller keeps it
-        lists, cost = _examined(ranker, exam, _part(progress, ranker.name, total - len(waiting) - 1, total))
-        report.add(ranker.name, cost, exam.findings(lists))
-        del ranker
-        gc.collect()
+    if not cases:
+        raise FailedPrecondition(f"there is nobody to ask by {protocol} for {_answer(task)}: {coverage.sentence()}")
+    report = Report(plan.dataset, protocol, settings=_settings(split_data, plan, task, cases, coverage))
+    _measure_each(EvaluationSet(task, cases, plan), list(rankers), report, progress)
     return report
 
 
 class EvaluationSet:
     """The questions and how answers are measured."""
 
-    def __init__(self, task: Task, asked: Sequence[EvalCase], plan: EvaluationPlan) -> None:
+    def __init__(self, task: Task, cases: Sequence[EvalCase], plan: EvaluationPlan) -> None:
         self.task = task
-        self.shoppers = [question.shopper for question in asked]
-        self.excluded = [question.excluded for question in asked]
-        self.k = max(plan.ks)
+        self.shoppers = [case.shopper for case in cases]
+        self.excluded = [case.excluded for case in cases]
+        self.ks = sorted({*plan.ks})
         self.threads = plan.threads
-        self._targets = [question.targets for question in asked]
-        self._clusters: Longs = clusters_of(list(asked))
-        self._slices = [cold_users(list(asked), task.train), cold_items(list(asked), task.train)]
+        self._targets = [case.targets for case in cases]
+        self._clusters: Longs = clusters_of(list(cases))
+        self._slices = slices_of(list(cases), task)
         self._plan = plan
 
-    def findings(self, lists: Rows) -> list[Findings]:
-        """Return what is measured of the lists, by k and slice."""
-        return [each for k in sorted({*self._plan.ks}) for each in self._at(lists[:, :k], k)]
+    def accuracy(self, lists: Rows) -> Accuracy:
+        """Return the accuracy of each list, by k and then by metric."""
+        over = self._plan.recall_over
+        return {k: measure(lists[:, :k], self._targets, k, recall_over=over) for k in self.ks}
 
-    def _at(self, lists: Rows, k: int) -> list[Findings]:
-        values = measure(lists, self._targets, k, recall_over=self._plan.recall_over)
-        values |= beyond_accuracy.per_list(lists, self._targets, self.task.train, seed=self._plan.seed)
+    def findings(self, lists: Rows, accuracy: Accuracy) -> list[Findings]:
+        """Return what is measured of the lists, by k and slice."""
+        return [each for k in self.ks for each in self._at(lists[:, :k], k, accuracy[k])]
+
+    def gains(self, own: Accuracy, other: Accuracy) -> dict[int, dict[str, PairedGain]]:
+        """Return how much better one ranker is than another, by k and then by metric."""
+        return {
+            k: paired_gains(own[k], other[k], self._clusters, resamples=self._plan.resamples, seed=self._plan.seed)
+            for k in self.ks
+        }
+
+    def _at(self, lists: Rows, k: int, accuracy: dict[str, Values]) -> list[Findings]:
+        seed = self._plan.seed
+        values = accuracy | beyond_accuracy.per_list(lists, self._targets, self.task.train, seed=seed)
         whole = self._intervals(values, self._clusters)
         for name, value in beyond_accuracy.overall(lists, self.task.train).items():
             whole[name] = Interval(value, np.nan, np.nan)
@@ -194,23 +202,43 @@ class EvaluationSet:
         return intervals(values, clusters, resamples=self._plan.resamples, seed=self._plan.seed)
 
 
-def _examined(ranker: Ranker, exam: EvaluationSet, progress: ProgressCallback) -> tuple[Rows, Cost]:
-    """Return the ranker's lists and what they cost."""
+def _measure_each(eval_set: EvaluationSet, rankers: list[Ranker], report: Report, progress: ProgressCallback) -> None:
+    """Fit and measure the rankers and add what was found to the report. Empties the list `rankers`."""
+    total = len(rankers)
+    first: tuple[str, Accuracy] | None = None
+    for number in range(total):
+        ranker = rankers.pop(0)  # the model is freed before the next one is fitted, unless the caller keeps it
+        lists, cost = _rank(ranker, eval_set, _part(progress, ranker.name, number, total))
+        accuracy = eval_set.accuracy(lists)
+        report.add(ranker.name, cost, eval_set.findings(lists, accuracy))
+        if isinstance(ranker, Tunes):
+            report.settings["chosen_on_validation"][ranker.name] = dict(ranker.chosen)
+        if first is None:
+            first = ranker.name, accuracy
+        else:
+            for k, gains in eval_set.gains(first[1], accuracy).items():
+                report.compare(first[0], ranker.name, k, gains)
+        del ranker
+        gc.collect()
+
+
+def _rank(ranker: Ranker, eval_set: EvaluationSet, progress: ProgressCallback) -> tuple[Rows, Cost]:
+    """Fit the ranker and return its lists and what they cost."""
     reset_peak()
-    with threadpool_limits(limits=exam.threads):
+    with threadpool_limits(limits=eval_set.threads):
         progress("fitting", 0.0)
         if isinstance(ranker, Reporting):
-            ranker.told = lambda stage, fraction: progress(f"fitting: {stage}", 0.5 * fraction)
+            ranker.progress = lambda stage, fraction: progress(f"fitting: {stage}", 0.5 * fraction)
         started = time.perf_counter()
-        ranker.fit(exam.task)
+        ranker.fit(eval_set.task)
         fitted = time.perf_counter()
         parts = []
-        for start in range(0, len(exam.shoppers), ASKED_AT_ONCE):
-            progress("ranking", 0.5 + 0.5 * start / len(exam.shoppers))
+        for start in range(0, len(eval_set.shoppers), ASKED_AT_ONCE):
+            progress("ranking", 0.5 + 0.5 * start / len(eval_set.shoppers))
             some = slice(start, start + ASKED_AT_ONCE)
-            parts.append(ranker.top(exam.shoppers[some], exam.excluded[some], exam.k))
+            parts.append(ranker.top(eval_set.shoppers[some], eval_set.excluded[some], eval_set.ks[-1]))
         ranked = time.perf_counter()
-    cost = Cost(fitted - started, 1000 * (ranked - fitted) / len(exam.shoppers), peak_mb())
+    cost = Cost(fitted - started, 1000 * (ranked - fitted) / len(eval_set.shoppers), peak_mb())
     return np.concatenate(parts), cost
 
 
@@ -223,7 +251,7 @@ def _answer(task: Task) -> str:
 
 
 def _settings(
-    world: TrainTestSplit, plan: EvaluationPlan, task: Task, asked: Sequence[EvalCase], turnout: CoverageReport
+    split_data: TrainTestSplit, plan: EvaluationPlan, task: Task, cases: Sequence[EvalCase], coverage: CoverageReport
 ) -> dict[str, Any]:
     return {
         "target": "any" if task.every_kind else task.target.name.lower(),
@@ -231,18 +259,19 @@ def _settings(
         "k": sorted({*plan.ks}),
         "recall_over": plan.recall_over,
         "shortest_session": plan.shortest_session,
-        "questions": len(asked),
-        "customers": len(np.unique(clusters_of(list(asked)))),
-        "turnout": asdict(turnout),
+        "questions": len(cases),
+        "customers": len(np.unique(clusters_of(list(cases)))),
+        "coverage": asdict(coverage),
         "limit_questions": plan.most_questions,
         "bootstrap": plan.resamples,
         "seed": plan.seed,
         "threads": plan.threads,
-        "timed": world.timed,
-        "cutoff": world.cutoff,
+        "timed": split_data.timed,
+        "cutoff": split_data.cutoff,
         "pairs_of_products_train_never_saw": never_seen(
-            world.train, world.test, None if task.every_kind else task.target
+            split_data.train, split_data.test, None if task.every_kind else task.target
         ),
         "peak_mb_is_of_each": reset_peak(),
-        **world.facts,
+        "chosen_on_validation": {},
+        **split_data.counts,
     }

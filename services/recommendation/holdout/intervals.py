@@ -56,7 +56,7 @@ def intervals(
         return {}
     means, drawn = resampled(np.stack(list(values.values())), clusters, resamples=resamples, seed=seed)
     found = zip(values, means, drawn, strict=True)
-    return {name: Interval(float(mean), *_percentiles(of_metric, level)) for name, mean, of_metric in found}
+    return {name: Interval(float(mean), *percentile_interval(of_metric, level)) for name, mean, of_metric in found}
 
 
 def resampled(values: Values, clusters: ArrayLike, *, resamples: int, seed: int) -> tuple[Values, Values]:
@@ -84,11 +84,20 @@ def clusters_of(questions: list[EvalCase]) -> Longs:
     return np.where(customers >= 0, customers, -1 - np.arange(len(questions)))
 
 
-def _by_cluster(cells: Values, clusters: Longs) -> tuple[Values, Values]:
+def percentile_interval(means: Values, level: float) -> tuple[float, float]:
+    """Return the ends that hold `level` of the resampled means, shape (resamples,); NaN without any."""
+    known = means[~np.isnan(means)]
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = np.quantile(known, [(1.0 - level) / 2, (1.0 + level) / 2])
+    return float(low), float(high)
+
+
+def _by_cluster(values: Values, clusters: Longs) -> tuple[Values, Values]:
     """Return the sums and the counts of what is not NaN, each of shape (n_metrics, n_clusters)."""
     names, of_question = np.unique(clusters, return_inverse=True)
-    known = ~np.isnan(cells)
-    sums = [np.bincount(of_question, row, len(names)) for row in np.where(known, cells, 0.0)]
+    known = ~np.isnan(values)
+    sums = [np.bincount(of_question, row, len(names)) for row in np.where(known, values, 0.0)]
     sizes = [np.bincount(of_question, row, len(names)) for row in known]
     return np.stack(sums), np.stack(sizes)
 
@@ -106,11 +115,3 @@ def _resampled(sums: Values, sizes: Values, resamples: int, seed: int) -> Values
 def _ratio(sums: Values, sizes: Values) -> Values:
     ratio: Values = np.divide(sums, sizes, out=np.full(sums.shape, np.nan), where=sizes > 0)
     return ratio
-
-
-def _percentiles(means: Values, level: float) -> tuple[float, float]:
-    known = means[~np.isnan(means)]
-    if not len(known):
-        return float("nan"), float("nan")
-    low, high = np.quantile(known, [(1.0 - level) / 2, (1.0 + level) / 2])
-    return float(low), float(high)

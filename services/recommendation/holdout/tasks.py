@@ -1,10 +1,10 @@
 """What is asked: shoppers with a known next step, under one protocol."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, runtime_checkable
 from typing import Protocol as Interface
-from typing import runtime_checkable
 
 from services.recommendation.algorithms.arrays import Rows
 from services.recommendation.algorithms.interactions import Interactions, Kind
@@ -98,6 +98,14 @@ class Ranker(Interface):
 
 @runtime_checkable
 class Reporting(Interface):
-    """A ranker that takes long to learn, and says how far it is where `told` is given."""
+    """A ranker that takes long to fit and calls `progress`, where it is set, while it is fitted."""
 
-    told: ProgressCallback | None
+    progress: ProgressCallback | None
+
+
+@runtime_checkable
+class Tunes(Interface):
+    """A ranker that chooses its parameters on a validation split inside train when it is fitted."""
+
+    chosen: Mapping[str, Any]
+    """The chosen parameters by name, JSON-able; empty before `fit`."""

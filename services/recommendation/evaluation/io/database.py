@@ -18,7 +18,7 @@ TEST_SHARE = 0.1
 
 
 def split_database(database: Database, *, by_session: bool, cutoff: int | None = None) -> TrainTestSplit:
-    """Return the world of a database: known is what happened before `cutoff`.
+    """Return the split of a database: what happened before `cutoff` is known.
 
     What the product agent found to be bought together is not known, since it learned it from all purchases.
 
@@ -48,7 +48,7 @@ def split_database(database: Database, *, by_session: bool, cutoff: int | None =
     nothing = as_csr(sp.csr_array((everything.n_products, everything.n_products), dtype=np.float32))
     train = replace(everything.where(before), now=moment, complementary=nothing)
     test = everything.where(~before)
-    return TrainTestSplit(train, test, moment, timed=True, facts={"train": _facts(train), "test": _facts(test)})
+    return TrainTestSplit(train, test, moment, timed=True, counts={"train": _counts(train), "test": _counts(test)})
 
 
 def _by_session(data: TrainingData) -> TrainingData:
@@ -65,7 +65,7 @@ def _span(data: Interactions) -> str:
     return f"{int(data.times.min())} to {int(data.times.max())}"
 
 
-def _facts(data: Interactions) -> dict[str, int]:
+def _counts(data: Interactions) -> dict[str, int]:
     return {
         "events": len(data.customers),
         "customers": len(np.unique(data.customers)),

@@ -32,7 +32,7 @@ class TrainTestSplit:
         The moment between them, in the unit of the times.
     timed : bool
         Whether times are Unix seconds. Otherwise they are places in an order.
-    facts : dict
+    counts : dict
         Counts for the report, JSON-able.
     """
 
@@ -40,11 +40,11 @@ class TrainTestSplit:
     test: Interactions
     cutoff: int
     timed: bool
-    facts: dict[str, Any] = field(default_factory=dict)
+    counts: dict[str, Any] = field(default_factory=dict)
 
 
 def split_files(train: Events, test: Events, *, by_session: bool, cutoff: int | None = None) -> TrainTestSplit:
-    """Return the world of two files of events.
+    """Return the split of two files of events.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def split_files(train: Events, test: Events, *, by_session: bool, cutoff: int | 
         test=asked.interactions(now, added, later=0 if asked.timed else known.end, first_basket=known.n_baskets),
         cutoff=now,
         timed=timed,
-        facts={"train": known.facts(), "test": asked.facts(), "warnings": _foresight(known, asked)},
+        counts={"train": known.counts(), "test": asked.counts(), "warnings": _foresight(known, asked)},
     )
 
 
@@ -97,7 +97,7 @@ class _Side:
         self._baskets = baskets[order]
         self._kinds = events.kinds[order]
         self._quantities: FloatArray = events.quantities[order]
-        self._counts = (len(customers), len(products))
+        self._shape = (len(customers), len(products))
         self._left_out = events.left_out
 
     @property
@@ -110,8 +110,8 @@ class _Side:
         return Interactions.of(
             self.customers,
             self.products,
-            n_customers=self._counts[0],
-            n_products=self._counts[1],
+            n_customers=self._shape[0],
+            n_products=self._shape[1],
             now=now,
             kinds=self._kinds,
             quantities=self._quantities,
@@ -120,7 +120,7 @@ class _Side:
             added=added,
         )
 
-    def facts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
         """Return how much there is."""
         return {
             "events": len(self.customers),

@@ -21,23 +21,23 @@ TEST = events(
 
 
 def test_each_customer_who_is_not_asked_is_counted_once_by_reason() -> None:
-    turnout = CoverageReport.of(Task(TRAIN, Protocol.NEXT_ITEM, exclude_seen=True), TEST)
-    assert (turnout.who, turnout.in_test) == ("customers", 4)
-    assert turnout.not_asked == {
+    coverage = CoverageReport.of(Task(TRAIN, Protocol.NEXT_ITEM, exclude_seen=True), TEST)
+    assert (coverage.who, coverage.in_test) == ("customers", 4)
+    assert coverage.not_asked == {
         "not in train": 1,
         "with nothing but what they had before": 1,
         "with nothing but products that train never saw": 1,
     }
-    assert turnout.sentence() == (
+    assert coverage.sentence() == (
         "customers in test: 4, of them 1 not in train, 1 with nothing but what they had before,"
         " 1 with nothing but products that train never saw"
     )
 
 
 def test_reasons_that_hold_for_nobody_are_not_there() -> None:
-    turnout = CoverageReport.of(Task(TRAIN, Protocol.TOP_N), TEST.where(TEST.customers == 2))
-    assert turnout == CoverageReport("customers", 1, {})
-    assert turnout.sentence() == "customers in test: 1"
+    coverage = CoverageReport.of(Task(TRAIN, Protocol.TOP_N), TEST.where(TEST.customers == 2))
+    assert coverage == CoverageReport("customers", 1, {})
+    assert coverage.sentence() == "customers in test: 1"
 
 
 def test_sessions_too_short_and_without_a_next_item_are_counted() -> None:
@@ -68,9 +68,9 @@ def test_those_who_are_not_asked_and_those_who_are_make_all(protocol: Protocol, 
     test = replace(test, products=(test.products + 1) % test.n_products)
     task = Task(_without_some(train), protocol, Kind.PURCHASE, exclude_seen=exclude)
     asked = eval_cases(protocol, task.train, test, target=task.target, exclude_seen=exclude, cutoff=60)
-    turnout = CoverageReport.of(task, test)
-    assert len(asked) == turnout.in_test - sum(turnout.not_asked.values())
-    assert turnout.not_asked
+    coverage = CoverageReport.of(task, test)
+    assert len(asked) == coverage.in_test - sum(coverage.not_asked.values())
+    assert coverage.not_asked
 
 
 def _without_some(train: Interactions) -> Interactions:

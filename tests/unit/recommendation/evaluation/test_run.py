@@ -45,7 +45,7 @@ def world(train: Interactions | None = None, test: Interactions | None = None) -
     """Three customers of four products; 0 buys 1 and 2 afterwards, 1 buys 1 again, 2 a product nobody knew."""
     known = events(bought(0, 1, 10), bought(1, 1, 11), bought(1, 2, 12), viewed(2, 3, 13), now=20)
     after = events(bought(0, 1, 20), bought(0, 2, 21), bought(1, 1, 22), bought(2, 7, 23), viewed(2, 1, 24), now=20)
-    return TrainTestSplit(train or known, test or after, cutoff=20, timed=True, facts={"train": {"events": 4}})
+    return TrainTestSplit(train or known, test or after, cutoff=20, timed=True, counts={"train": {"events": 4}})
 
 
 def run(*rankers: Fixed, **options: Any) -> Report:
@@ -83,21 +83,32 @@ def test_rows_have_the_agreed_form() -> None:
             assert row["low"] <= row["value"] <= row["high"]
         if row["metric"] == "gini":
             assert (row["low"], row["high"]) == (None, None)
-    assert set(report.as_dict()) == {"rows", "slices", "settings"}
+    assert set(report.as_dict()) == {"rows", "slices", "differences", "settings"}
 
 
 def test_slices_stand_beside_the_rows() -> None:
     report = run(Fixed("a", 1), ks=(5,))
-    assert {row["slice"] for row in report.slices} == {"cold-user", "cold-item"}
-    assert {row["questions"] for row in report.slices} == {2}
+    questions = {row["slice"]: row["questions"] for row in report.slices}
+    # customer 1 bought 1 before; customer 0 bought 1 before and 2 not
+    assert questions == {"cold-user": 2, "cold-item": 2, "repeat": 2, "new": 1}
     assert "train_seconds" not in report.slices[0]
     assert not any("slice" in row for row in report.rows)
 
 
+def test_the_first_ranker_is_compared_with_each_other_by_question() -> None:
+    report = run(Fixed("a", 1, 2), Fixed("b", 2), Fixed("c", 1, 2), ks=(2,), resamples=200)
+    assert {(row["algorithm"], row["versus"]) for row in report.differences} == {("a", "b"), ("a", "c")}
+    found = {row["versus"]: row for row in report.differences if row["metric"] == "hit_rate"}
+    # a finds something for both customers, b only for customer 0
+    assert found["b"]["value"] == 0.5
+    assert (found["b"]["low"], found["b"]["high"]) == (0.0, 1.0)
+    assert [found["c"][name] for name in ("value", "low", "high", "p_value")] == [0.0, 0.0, 0.0, 1.0]
+
+
 def test_settings_say_how_it_was_done() -> None:
     settings = run(Fixed("a", 1), resamples=10, seed=4).settings
-    told = ("target", "exclude_seen", "k", "questions", "customers", "bootstrap", "seed", "cutoff", "train")
-    assert [settings[name] for name in told] == ["purchase", False, [20], 2, 2, 10, 4, 20, {"events": 4}]
+    names = ("target", "exclude_seen", "k", "questions", "customers", "bootstrap", "seed", "cutoff", "train")
+    assert [settings[name] for name in names] == ["purchase", False, [20], 2, 2, 10, 4, 20, {"events": 4}]
     assert settings["pairs_of_products_train_never_saw"] == 1
 
 
@@ -160,11 +171,11 @@ def test_progress_never_goes_back() -> None:
 
 def test_a_ranker_that_takes_long_says_how_far_it_is() -> None:
     class Slow(Fixed):
-        told: ProgressCallback | None = None
+        progress: ProgressCallback | None = None
 
         def fit(self, task: Task) -> None:
-            assert self.told
-            self.told("half", 0.5)
+            assert self.progress
+            self.progress("half", 0.5)
             super().fit(task)
 
     said: list[tuple[str, float]] = []
@@ -173,7 +184,7 @@ def test_a_ranker_that_takes_long_says_how_far_it_is() -> None:
 
 
 def test_those_who_are_not_asked_are_counted() -> None:
-    assert run(Fixed("a", 1)).settings["turnout"] == {
+    assert run(Fixed("a", 1)).settings["coverage"] == {
         "who": "customers",
         "in_test": 3,
         "not_asked": {"with nothing but products that train never saw": 1},

@@ -3,8 +3,9 @@
 import numpy as np
 
 from services.recommendation.algorithms.base import Kind, Shopper
-from services.recommendation.evaluation.slices import cold_items, cold_users, never_seen
-from services.recommendation.holdout.tasks import EvalCase
+from services.recommendation.evaluation.slices import cold_items, cold_users, never_seen, new, repeats, slices_of
+from services.recommendation.holdout.histories import CustomerHistories
+from services.recommendation.holdout.tasks import EvalCase, Protocol, Task
 from tests.unit.recommendation.evaluation.worlds import bought, events, rows, viewed
 
 TRAIN = events(
@@ -42,3 +43,33 @@ def test_no_question_no_slice():
 def test_pairs_with_products_that_train_never_saw_are_counted():
     test = events(bought(0, 3, 20), bought(0, 3, 21), bought(1, 3, 20), bought(0, 1, 20), viewed(0, 4, 20))
     assert never_seen(TRAIN, test, Kind.PURCHASE) == 2
+
+
+def test_repeats_and_new_targets_are_reported_apart_in_sessions():
+    running = Shopper(now=9, session=rows(3, 1, 3))
+    asked = [EvalCase(running, rows(1), rows(), 0), EvalCase(running, rows(2), rows(), 0)]
+    assert repeats(asked).questions.tolist() == [0]
+    assert new(asked).questions.tolist() == [1]
+    assert (repeats(asked).name, new(asked).name) == ("repeat", "new")
+
+
+def test_a_question_with_both_is_in_both_slices_with_its_own_targets():
+    shopper = CustomerHistories(TRAIN, 9).shopper(1)  # bought 1 and 2
+    asked = [EvalCase(shopper, rows(1, 3), rows(), 1)]
+    assert [own.tolist() for own in repeats(asked).targets] == [[1]]
+    assert [own.tolist() for own in new(asked).targets] == [[3]]
+
+
+def test_a_viewed_product_counts_as_met():
+    shopper = CustomerHistories(TRAIN, 9).shopper(0)  # viewed 1 only
+    assert repeats([EvalCase(shopper, rows(1), rows(), 0)]).questions.tolist() == [0]
+
+
+def test_sessions_have_no_cold_user_slice():
+    found = {
+        protocol: [each.name for each in slices_of([question(1, 1)], Task(TRAIN, protocol))] for protocol in Protocol
+    }
+    assert found[Protocol.SESSION] == ["cold-item", "repeat", "new"]
+    assert all(
+        found[each] == ["cold-user", "cold-item", "repeat", "new"] for each in Protocol if each != Protocol.SESSION
+    )

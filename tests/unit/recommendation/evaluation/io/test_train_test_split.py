@@ -36,7 +36,7 @@ def test_rows_are_the_sorted_ids_of_both(file: File) -> None:
     assert (made.train.n_customers, made.train.n_products) == (3, 3) == (made.test.n_customers, made.test.n_products)
     assert list(zip(made.train.customers.tolist(), made.train.products.tolist(), strict=True)) == [(1, 1), (0, 0)]
     assert list(zip(made.test.customers.tolist(), made.test.products.tolist(), strict=True)) == [(2, 2), (0, 1)]
-    assert made.facts["test"] == {"events": 2, "customers": 2, "products": 2, "left_out": 0}
+    assert made.counts["test"] == {"events": 2, "customers": 2, "products": 2, "left_out": 0}
 
 
 def test_without_times_the_order_of_rows_is_time(file: File) -> None:
@@ -117,8 +117,8 @@ def test_a_train_that_goes_on_after_test_began_is_warned_of(file: File) -> None:
     few, many = (
         file(f"{head}{early} {late} stranger,x,900") for late in ("c0,x,101 c1,x,500", "c0,x,101 c1,x,500 c2,x,101")
     )
-    assert world(few, test).facts["warnings"] == []
-    assert world(many, test).facts["warnings"] == [
+    assert world(few, test).counts["warnings"] == []
+    assert world(many, test).counts["warnings"] == [
         "3 of 200 customers have events in train after their first in test: what is asked for may be known"
     ]
-    assert world(many, file("customer_id,product_id c0,x c1,x c2,x")).facts["warnings"] == []
+    assert world(many, file("customer_id,product_id c0,x c1,x c2,x")).counts["warnings"] == []
