@@ -7,7 +7,6 @@ standard error; what was found is written to the order's `out`.
 import json
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from services.recommendation.algorithms.interactions import Interactions
 from services.recommendation.algorithms.registry import default_algorithms
 from services.recommendation.evaluation import ranker_registry
 from services.recommendation.evaluation.io.files import read_events
-from services.recommendation.evaluation.io.train_test_split import split_files
+from services.recommendation.evaluation.io.train_test_split import TrainTestSplit, split_files
 from services.recommendation.evaluation.offline_ranker import OfflineRanker
 from services.recommendation.evaluation.run import EvaluationPlan, evaluate
 from services.recommendation.holdout.tasks import Protocol, Ranker
@@ -67,7 +66,7 @@ def _evaluated(order: Order) -> dict[str, Any]:
         return evaluate(
             split_data, few, ablation.rankers(_parts(order, split_data.train), order.threads), _show
         ).as_dict()
-    names, missing = _names(order, split_data.train)
+    names, missing = _names(order, plan, split_data)
     report = evaluate(split_data, plan, [_ranker(name, order) for name in names], _show)
     report.settings |= {"skipped": missing}
     return report.as_dict()
@@ -79,16 +78,15 @@ def _parts(order: Order, train: Interactions) -> list[str]:
     return [name for name in parts if name in (order.algorithms or parts)]
 
 
-def _names(order: Order, train: Interactions) -> tuple[list[str], dict[str, str]]:
+def _names(order: Order, plan: EvaluationPlan, split_data: TrainTestSplit) -> tuple[list[str], dict[str, str]]:
     """Return the names of those that take part, the product first, and of those that cannot with the reason."""
-    silent = {each.name: "nothing to learn from" for each in default_algorithms() if not has_input(each, train)}
-    wanted = list(order.algorithms or _everybody())
-    missing = ranker_registry.missing(wanted) | {name: why for name, why in silent.items() if name in wanted}
+    train = split_data.train
+    protocol, target, _ = plan.settled(split_data)
+    no_input = {each.name: "nothing to learn from" for each in default_algorithms() if not has_input(each, train)}
+    wanted = list(order.algorithms or ranker_registry.names())
+    missing = ranker_registry.missing(wanted) | ranker_registry.unsuited(wanted, protocol, train, target)
+    missing |= {name: why for name, why in no_input.items() if name in wanted}
     return [name for name in wanted if name not in missing], missing
-
-
-def _everybody() -> Iterator[str]:
-    yield from dict.fromkeys([OfflineRanker.name, *ranker_registry.names()])
 
 
 def _ranker(name: str, order: Order) -> Ranker:

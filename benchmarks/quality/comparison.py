@@ -9,7 +9,7 @@ from benchmarks.quality import sets
 from benchmarks.quality.published import UNTUNED, Aim, Value, aim_of
 from benchmarks.quality.results import ABLATION, ROWS, SLICES, Results, Row, key_of
 from benchmarks.quality.sets.dataset import Dataset, Evaluation
-from services.recommendation.evaluation.ranker_registry import BASELINES
+from services.recommendation.evaluation.ranker_registry import BASELINES, TUNED_BASELINES
 
 OWN = "quintet"
 
@@ -204,7 +204,7 @@ def role_of(name: str) -> Role:
     """Return the role of somebody who was measured."""
     if name == OWN:
         return Role.OWN
-    return Role.BASELINE if name in BASELINES else Role.PART
+    return Role.BASELINE if name in (*BASELINES, *TUNED_BASELINES) else Role.PART
 
 
 def _entry(name: str, rows: list[Row]) -> Entry:

@@ -174,12 +174,13 @@ def run(request: Request, settings: Settings, reporter: ProgressReporter) -> dic
     plan, names, moment = request.plan(settings.train_threads), request.names(), request.moment()
     request.column_names()
     missing = ranker_registry.missing(names)
-    there = [name for name in names if name not in missing]
-    if not there:
-        raise FailedPrecondition("; ".join(f"{name}: {why}" for name, why in missing.items()))
+    _require_some(names, missing)
     require_writable(request)
     reporter.report("reading", 0.0)
     split_data = _split_data(request, settings, moment, by_session=plan.protocol is Protocol.SESSION)
+    protocol, target, _ = plan.settled(split_data)
+    missing |= ranker_registry.unsuited(names, protocol, split_data.train, target)
+    there = _require_some(names, missing)
     tuned = _tuned(settings) if request.tuned else {}
     params = {name: each.params for name, each in tuned.items()}
     rankers = ranker_registry.rankers(there, seed=plan.seed, threads=plan.threads, params=params)
@@ -205,6 +206,14 @@ def _split_data(request: Request, settings: Settings, moment: int | None, *, by_
         return split_database(database, by_session=by_session, cutoff=moment)
     finally:
         database.close()
+
+
+def _require_some(names: list[str], missing: Mapping[str, str]) -> list[str]:
+    """Return the names that are not missing. Raises FailedPrecondition where none is left."""
+    there = [name for name in names if name not in missing]
+    if not there:
+        raise FailedPrecondition("; ".join(f"{name}: {why}" for name, why in missing.items()))
+    return there
 
 
 def _same(one: str, other: str) -> bool:

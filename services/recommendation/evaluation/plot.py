@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from services.recommendation.evaluation.ranker_registry import BASELINES
+from services.recommendation.evaluation.ranker_registry import BASELINES, TUNED_BASELINES
 from shared.errors import FailedPrecondition, InvalidArgument
 
 METRICS = ("recall", "ndcg", "hit_rate", "mrr", "map")
@@ -113,4 +113,4 @@ def _legend(figure: Any, panel: Any, order: Sequence[str]) -> None:
 def _role(name: str) -> str:
     if name == OWN:
         return "own"
-    return "baseline" if name in BASELINES else "part"
+    return "baseline" if name in (*BASELINES, *TUNED_BASELINES) else "part"

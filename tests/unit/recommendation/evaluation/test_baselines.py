@@ -5,9 +5,10 @@ import pytest
 
 from services.recommendation.algorithms.base import Interactions, Kind, Shopper
 from services.recommendation.evaluation import ranker_registry
-from services.recommendation.evaluation.baselines import MostPopular, PersonalFrequency, matrix_of, popularity
+from services.recommendation.evaluation.baselines import BuysPerView, MostPopular, PersonalFrequency, popularity
+from services.recommendation.evaluation.implicit_baselines import matrix_of
 from services.recommendation.holdout.histories import CustomerHistories
-from services.recommendation.holdout.tasks import Protocol, Task
+from services.recommendation.holdout.tasks import Protocol, Task, Tunes
 from shared.errors import InvalidArgument
 from tests.unit.recommendation.evaluation.worlds import bought, events, rows, two_tastes, viewed
 
@@ -54,6 +55,55 @@ def test_personal_frequency_counts_baskets_and_popularity_settles_ties() -> None
     # 3 in two baskets; 2 and 1 in one each, 2 with more customers; then what others buy; views are no purchases
     assert top[0].tolist() == [3, 2, 1, 5, -1]
     assert top[1, :2].tolist() == [1, 5]
+
+
+def test_buys_per_view_orders_what_was_viewed_and_not_bought() -> None:
+    train = events(
+        viewed(0, 1, 1), viewed(1, 1, 1), viewed(2, 1, 1), bought(1, 1, 2),  # 1 of 3
+        viewed(0, 2, 1), viewed(1, 2, 1), bought(1, 2, 2), bought(2, 2, 2),  # 2 of 2
+        viewed(0, 3, 1), bought(0, 3, 2), viewed(0, 4, 1), bought(1, 5, 2),
+    )  # fmt: skip
+    ranker = BuysPerView()
+    ranker.fit(task(train))
+    shoppers = [CustomerHistories(train, 9).shopper(0), Shopper(now=9)]
+    top = ranker.top(shoppers, [rows(3), NOTHING], 5)
+    # 4 was viewed but never bought by anybody: still before what the shopper never met
+    assert top[0].tolist() == [2, 1, 4, 5, -1]
+    assert top[1, 0] == 2  # for a stranger the best-seller
+
+
+@pytest.mark.parametrize(
+    ("protocol", "skipped"),
+    [
+        (Protocol.SESSION, {"buys_per_view", "tifu_knn", "up_cf"}),
+        (Protocol.TOP_N, {"vstan", "repeat_first_session_knn", "repeat_first_item_knn"}),
+    ],
+)
+def test_baselines_that_mean_nothing_under_a_protocol_say_so(protocol: Protocol, skipped: set[str]) -> None:
+    names = ranker_registry.names()
+    assert set(ranker_registry.unsuited(names, protocol, world(), Kind.PURCHASE)) == skipped
+
+
+def test_buys_per_view_needs_views_and_buys() -> None:
+    only = events(bought(0, 1, 1))
+    for target in (Kind.PURCHASE, Kind.CART):
+        assert "buys_per_view" in ranker_registry.unsuited(["buys_per_view"], Protocol.TOP_N, only, target)
+
+
+@pytest.mark.parametrize("name", ranker_registry.TUNED_BASELINES)
+def test_tuned_baselines_choose_and_rank(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranker_registry, "FACTORS", 8)
+    train = two_tastes()
+    (ranker,) = ranker_registry.rankers([name], threads=1)
+    assert isinstance(ranker, Tunes)
+    ranker.fit(task(train))
+    assert ranker.chosen
+    shoppers = [CustomerHistories(train, train.now).shopper(customer) for customer in range(20)]
+    top = ranker.top(shoppers, [each.bought for each in shoppers], 5)
+    assert not any(np.isin(listed, each.bought).any() for listed, each in zip(top, shoppers, strict=True))
+    if name in ("up_cf", "tuned_als", "tuned_item_knn"):  # the others need baskets of several products, or fewer ties
+        own = [product % 2 == customer % 2 for customer, listed in enumerate(top) for product in listed if product >= 0]
+        assert np.mean(own) > 0.8
 
 
 def test_no_shoppers() -> None:
@@ -121,5 +171,5 @@ def test_names() -> None:
 def test_libraries_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ranker_registry.missing(ranker_registry.names()) == {}
     monkeypatch.setattr(ranker_registry, "find_spec", lambda name: None)
-    assert set(ranker_registry.missing(ranker_registry.names())) == set(IMPLICIT)
+    assert set(ranker_registry.missing(ranker_registry.names())) == {*IMPLICIT, "tuned_als", "tuned_item_knn"}
     assert ranker_registry.missing(["most_popular"]) == {}
