@@ -13,7 +13,7 @@ from benchmarks.quality import sets
 from benchmarks.quality.machine import ROOT, commit, machine
 from benchmarks.quality.order import ABLATE, EVALUATE, NO_DATA, PREPARE, Order
 from benchmarks.quality.report import write_report
-from benchmarks.quality.results import ABLATION, ROWS, SETTINGS, SLICES, Results, key_of
+from benchmarks.quality.results import ABLATION, DIFFERENCES, ROWS, SETTINGS, SLICES, Results, key_of
 from benchmarks.quality.sets.dataset import Dataset
 
 DATA = "QUINTET_BENCH_DATA"
@@ -94,10 +94,10 @@ def _measure(options: Options, results: Results) -> None:
 def _evaluate(options: Options, results: Results, dataset: Dataset, number: int) -> None:
     protocol = dataset.evaluations[number].protocol
     found = _run(options.order(EVALUATE, dataset, number)) or {}
-    for name in (ROWS, SLICES):
+    for name in (ROWS, SLICES, DIFFERENCES):
         results.replace(name, dataset.name, protocol, found[name])
-    facts = {"commit": commit(), "machine": machine(), "seconds": found["seconds"], "quick": options.quick}
-    results.settings[key_of(dataset.name, protocol)] = found[SETTINGS] | facts
+    made = {"commit": commit(), "machine": machine(), "seconds": found["seconds"], "quick": options.quick}
+    results.settings[key_of(dataset.name, protocol)] = found[SETTINGS] | made
 
 
 def _ablate(options: Options, results: Results, dataset: Dataset, number: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.quality import sets
 from benchmarks.quality.published import UNTUNED, Aim, Value, aim_of
-from benchmarks.quality.results import ABLATION, ROWS, SLICES, Results, Row, key_of
+from benchmarks.quality.results import ABLATION, DIFFERENCES, ROWS, SLICES, Results, Row, key_of
 from benchmarks.quality.sets.dataset import Dataset, Evaluation
 from services.recommendation.evaluation.ranker_registry import BASELINES, TUNED_BASELINES
 
@@ -20,7 +20,7 @@ class Role(StrEnum):
     OWN = "the product"
     PART = "one algorithm of it"
     BASELINE = "baseline"
-    UNTUNED = "untuned model"
+    UNTUNED = "our quick model"
     PUBLISHED = "published"
 
 
@@ -60,16 +60,20 @@ class Check:
         Ours, counted over all questions of the rules.
     baseline : Entry or None
         The best of the baselines of this run.
-    known : Value or None
-        The best value known elsewhere.
+    gain : Estimate or None
+        Ours minus the best baseline's, by the difference of each question; None where that was not measured.
+    known, quick : Value or None
+        The best published value, and the best of our own quick models.
     reach, beyond : float or None
-        What is asked for; None where the aim is to be ahead of every baseline with intervals apart.
+        What is asked for; None where the aim is to be ahead of every baseline beyond chance.
     """
 
     metric: str
     own: Estimate
     baseline: Entry | None
+    gain: Estimate | None
     known: Value | None
+    quick: Value | None
     reach: float | None
     beyond: float | None
 
@@ -78,12 +82,27 @@ class Check:
         """Whether ours is what was asked for."""
         if self.reach is not None:
             return round(self.own.value, 4) >= self.reach
-        return self.baseline is None or self.own.low > self.baseline.metrics[self.metric].high
+        return self.baseline is None or self.ahead
+
+    @property
+    def ahead(self) -> bool:
+        """Whether ours is better than the best baseline beyond chance.
+
+        Decided by the paired differences; where they were not measured, by intervals that lie apart.
+        """
+        if self.baseline is None:
+            return False
+        if self.gain is not None:
+            return self.gain.low > 0.0
+        return self.own.low > self.baseline.metrics[self.metric].high
 
     @property
     def verdict(self) -> str:
-        """What to say of it."""
-        if self.beyond is not None and round(self.own.value, 4) >= self.beyond:
+        """What is said of it.
+
+        Beyond means that the whole interval is at or above the figure, and that every baseline is beaten.
+        """
+        if self.beyond is not None and round(self.own.low, 4) >= self.beyond and (self.ahead or not self.baseline):
             return "beyond"
         return "reached" if self.reached else "not reached"
 
@@ -113,8 +132,8 @@ class Comparison:
         self.evaluation = evaluation
         self.aim: Aim = aim_of(dataset, evaluation)
         self.settings: dict[str, Any] = results.settings[key_of(dataset.name, evaluation.protocol)]
-        self._rows, self.slices, self.ablation = (
-            results.of(name, dataset.name, evaluation.protocol) for name in (ROWS, SLICES, ABLATION)
+        self._rows, self.slices, self._differences, self.ablation = (
+            results.of(name, dataset.name, evaluation.protocol) for name in (ROWS, SLICES, DIFFERENCES, ABLATION)
         )
 
     @property
@@ -162,12 +181,22 @@ class Comparison:
         return [entry for entry in parts if own and entry.metrics[metric].value > own.metrics[metric].value]
 
     def close(self, metric: str) -> list[Entry]:
-        """Return the product's parts whose interval touches its own by a metric, the best first."""
+        """Return the product's parts that it is not better than beyond chance by a metric, the best first.
+
+        Decided by the paired differences; where they were not measured, by intervals that touch.
+        """
         own = self.own()
         parts = [entry for entry in self.measured() if entry.role is Role.PART]
-        return _sorted(
-            [entry for entry in parts if own and entry.metrics[metric].high >= own.metrics[metric].low], metric
-        )
+        return _sorted([entry for entry in parts if own and self._touches(own, entry, metric)], metric)
+
+    def gain(self, name: str, metric: str) -> Estimate | None:
+        """Return the product's metric minus that of another, by question; None where that was not measured."""
+        rows = [row for row in self._differences if (row["versus"], row["metric"]) == (name, metric)]
+        return next((estimate_of(row) for row in rows if row["algorithm"] == OWN and row["value"] is not None), None)
+
+    def _touches(self, own: Entry, other: Entry, metric: str) -> bool:
+        gain = self.gain(other.name, metric)
+        return other.metrics[metric].high >= own.metrics[metric].low if gain is None else gain.low <= 0.0
 
     def checks(self) -> Iterator[Check]:
         """Yield the metrics that something is asked of, or all where nothing is published."""
@@ -175,11 +204,14 @@ class Comparison:
         for metric in self.evaluation.metrics if own else ():
             if self.aim.reach and metric not in self.aim.reach:
                 continue
+            baseline = self.best(Role.BASELINE, metric)
             yield Check(
                 metric,
                 self.strict(own.metrics[metric]) if own else Estimate(0.0, 0.0, 0.0),
-                self.best(Role.BASELINE, metric),
+                baseline,
+                self.gain(baseline.name, metric) if baseline else None,
                 self.aim.best_known(metric),
+                self.aim.best_quick(metric),
                 self.aim.reach.get(metric),
                 self.aim.beyond.get(metric),
             )

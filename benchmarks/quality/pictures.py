@@ -85,7 +85,7 @@ def _share(panel: Any, check: Check, place: int) -> None:
 def _legend(panel: Any) -> None:
     marks = [
         ("o", COLOURS[Role.OWN], "quintet, with 95 % interval"),
-        ("D", COLOURS[Role.PUBLISHED], "best known elsewhere"),
+        ("D", COLOURS[Role.PUBLISHED], "best published elsewhere"),
         ("o", COLOURS[Role.BASELINE], "best baseline of this run"),
         ("|", INK, "beyond"),
     ]

@@ -6,10 +6,10 @@ from benchmarks.quality.sets.dataset import Dataset, Evaluation
 
 PUBLISHED = "published"
 UNTUNED = "untuned"
-"""Kinds of values: printed in a paper or by a project, or of quick untuned models counted by the same rules."""
+"""Kinds of values: printed in a paper or by a project, or of quick models of our own, counted by the same rules."""
 
 BARS = "Zhu et al., BARS, SIGIR 2022 (reczoo/BARS)"
-QUICK = "untuned model, same counting rules"
+QUICK = "a quick model of our own, not tuned, counted by the same rules"
 TIGER = "as tabulated by Rajput et al., TIGER, NeurIPS 2023 (quoted at second hand)"
 
 
@@ -41,8 +41,15 @@ class Aim:
     beyond: dict[str, float] = field(default_factory=dict)
 
     def best_known(self, metric: str) -> Value | None:
-        """Return the highest known value of a metric."""
-        there = [value for value in self.known if metric in value.metrics]
+        """Return the highest value of a metric that others have published."""
+        return self._best(metric, PUBLISHED)
+
+    def best_quick(self, metric: str) -> Value | None:
+        """Return the highest value of a metric by a quick model of our own."""
+        return self._best(metric, UNTUNED)
+
+    def _best(self, metric: str, kind: str) -> Value | None:
+        there = [value for value in self.known if metric in value.metrics and value.kind == kind]
         return max(there, key=lambda value: value.metrics[metric], default=None)
 
 

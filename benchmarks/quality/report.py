@@ -7,14 +7,23 @@ from benchmarks.quality.ablation import MOST_QUESTIONS
 from benchmarks.quality.comparison import Comparison, Entry, Estimate, Role, comparisons, estimate_of
 from benchmarks.quality.order import WITHOUT
 from benchmarks.quality.pictures import draw_evaluation, draw_overview
+from benchmarks.quality.published import Value
 from benchmarks.quality.results import Results, Row
 from benchmarks.quality.tables import table
+from services.recommendation.holdout.tasks import Protocol
 
 BUDGET_SECONDS = 600
 BUDGET_MB = 4096
 
 BEYOND = ("coverage", "diversity", "novelty", "serendipity", "popularity_bias", "gini")
-COLD = {"cold-user": "customers with fewer than 5 events in train", "cold-item": "products with fewer than 5"}
+PARTS = {
+    "repeat": "products that the shopper met before",
+    "new": "products that the shopper never met before",
+    "cold-user": "customers with fewer than 5 events in train",
+    "cold-item": "products with fewer than 5 events in train",
+}
+SIMPLE = ("most_popular", "personal_frequency")
+"""Simple baselines that stand beside the product in the table of parts."""
 
 HEAD = """\
 # How good the recommendations are
@@ -23,8 +32,9 @@ Made by `make bench-quality` from `benchmarks/results/quality.json`; do not edit
 [evaluation.md](../evaluation.md). How to run it: [benchmarks/README.md](../../benchmarks/README.md).
 
 All rankings are over the whole catalogue that train knows, never over a sample. Brackets are bootstrap 95 % intervals
-over customers or sessions. One configuration serves all sets: what depends on the data is learned on a validation split
-inside train.
+over customers or sessions; "gain" is the mean difference of each question, with the interval of the paired bootstrap,
+and decides whether one is better than another. "Beyond" needs the whole interval above the figure. One configuration
+serves all sets: what depends on the data is learned on a validation split inside train.
 """
 
 
@@ -48,7 +58,7 @@ def _page(measured: list[Comparison]) -> Iterator[str]:
         yield from _section(each)
     yield from _ablations(measured)
     yield from _beyond(measured)
-    yield from _cold(measured)
+    yield from _slices(measured)
     yield from _setting(measured)
 
 
@@ -57,7 +67,7 @@ def _summary(measured: list[Comparison]) -> Iterator[str]:
     if not owned:
         return
     yield "## Summary\n"
-    yield "![Ours against what was to be reached, the best known and the baselines](quality-overview.png)\n"
+    yield "![Ours against what was to be reached, the best published and the baselines](quality-overview.png)\n"
     rows = []
     for each in owned:
         for check in each.checks():
@@ -68,14 +78,31 @@ def _summary(measured: list[Comparison]) -> Iterator[str]:
                     metric,
                     f"**{_digits(check.own.value)}** {_interval(check.own)}",
                     _named(check.baseline, check.metric),
-                    f"{_digits(check.known.metrics[check.metric])} {check.known.model}" if check.known else "–",
+                    _signed(check.gain),
+                    _reference(check.known, check.metric),
+                    _reference(check.quick, check.metric),
                     _digits(check.reach) if check.reach is not None else "every baseline",
                     _digits(check.beyond) if check.beyond is not None else "–",
                     check.verdict,
                 ]
             )
-    head = ("data and protocol", "metric", "quintet", "best baseline", "best known", "reach", "beyond", "")
-    yield table(head, rows, "llrllrrl")
+    head = (
+        *("data and protocol", "metric", "quintet", "best baseline", "gain over it", "best published"),
+        *("our best quick model", "reach", "beyond", ""),
+    )
+    yield table(head, rows, "llrlrllrrl")
+
+
+def _reference(value: Value | None, metric: str) -> str:
+    return f"{_digits(value.metrics[metric])} {value.model}" if value else "–"
+
+
+def _signed(gain: Estimate | None) -> str:
+    """Return a difference with its interval, with signs."""
+    if gain is None:
+        return "–"
+    value, low, high = (f"{each:+.4f}".replace("0.", ".", 1).replace("-", "−") for each in gain)
+    return f"{value} [{low}, {high}]"
 
 
 def _named(entry: Entry | None, metric: str) -> str:
@@ -92,7 +119,7 @@ def _parts(measured: list[Comparison]) -> Iterator[str]:
     yield f"{every}, except:\n" if ahead else f"{every} in every row.\n"
     yield from [*ahead, ""] if ahead else []
     if close:
-        yield "The 95 % intervals of these parts touch the hybrid's, so that the difference may be chance:\n"
+        yield "The hybrid is not better than these parts beyond chance:\n"
         yield from [*close, ""]
 
 
@@ -128,7 +155,7 @@ def _section(each: Comparison) -> Iterator[str]:
     yield table(head, rows, "ll" + "r" * (len(metrics) + 3))
     sources = sorted({(entry.source, entry.name) for entry in each.everybody() if entry.source})
     for source in dict.fromkeys(source for source, _ in sources):
-        yield f"- {', '.join(name for said, name in sources if said == source)}: {source}."
+        yield f"- {', '.join(name for of, name in sources if of == source)}: {source}."
     for name, why in sorted(each.settings.get("skipped", {}).items()):
         yield f"- {name} did not take part: {why}."
     yield ""
@@ -141,20 +168,20 @@ def _title(each: Comparison) -> str:
 def _counts(each: Comparison) -> str:
     settings, asked = each.settings, each.settings["questions"]
     train, test = settings["train"], settings["test"]
-    said = (
+    text = (
         f"Train: {train['events']:,} events of {train['customers']:,} customers or sessions"
         f" with {train['products']:,} products; test: {test['events']:,} events; {asked:,} questions."
     )
     if settings["limit_questions"] == asked:
-        said += " These questions are a sample."
+        text += " These questions are a sample."
     own = each.own()
     if each.missed and own:
         strict = " / ".join(_digits(each.strict(own.metrics[metric]).value) for metric in each.evaluation.metrics)
-        said += (
+        text += (
             f" {each.missed:,} more questions ask for products that train never saw. They are not in the means below;"
             f" counted as misses, as in the published figures and in the summary, ours is {strict}."
         )
-    return said
+    return text
 
 
 def _line(entry: Entry, metrics: Sequence[str]) -> list[str]:
@@ -212,22 +239,32 @@ def _beyond(measured: list[Comparison]) -> Iterator[str]:
         yield table(("", "", *BEYOND), rows, "ll" + "r" * len(BEYOND))
 
 
-def _cold(measured: list[Comparison]) -> Iterator[str]:
-    rows = [line for each in measured for name in COLD for line in _slice(each, name)]
+def _slices(measured: list[Comparison]) -> Iterator[str]:
+    rows = [line for each in measured for name in PARTS for line in _slice(each, name)]
     if rows:
-        yield "## Cold customers and products\n"
-        yield "; ".join(f"{name}: {what}" for name, what in COLD.items()) + ". Only what was asked of them counts.\n"
-        yield table(("", "slice", "questions", "metric", "quintet", "best baseline"), rows, "llrlrl")
+        yield "## Repeats, new products, cold customers and cold products\n"
+        yield (
+            "; ".join(f"{name}: {what}" for name, what in PARTS.items())
+            + ". Only the answers named count. Sessions have no"
+            " cold customers: there every shopper is the running session alone.\n"
+        )
+        head = ("", "part", "questions", "metric", "quintet", "best baseline", *SIMPLE, "")
+        yield table(head, rows, "llrlrl" + "r" * len(SIMPLE) + "l")
 
 
 def _slice(each: Comparison, name: str) -> Iterator[list[str]]:
+    if name == "cold-user" and each.evaluation.protocol is Protocol.SESSION:
+        return
     metric = each.evaluation.metrics[0]
     rows = [row for row in each.slices if row["slice"] == name and row["metric"] == metric and row["value"] is not None]
     own = next((row for row in rows if row["algorithm"] == "quintet"), None)
     best = max(_of_baselines(each, rows), key=lambda row: float(row["value"]), default=None)
     if own:
         figures = [_figure(estimate_of(own)), f"{_digits(best['value'])} {best['algorithm']}" if best else "–"]
-        yield [_title(each), name, f"{own['questions']:,}", f"{metric}@{each.evaluation.k}", *figures]
+        of_simple = {row["algorithm"]: _digits(row["value"]) for row in rows if row["algorithm"] in SIMPLE}
+        figures += [of_simple.get(simple, "–") for simple in SIMPLE]
+        behind = "behind" if best and best["value"] > own["value"] else ""
+        yield [_title(each), name, f"{own['questions']:,}", f"{metric}@{each.evaluation.k}", *figures, behind]
 
 
 def _of_baselines(each: Comparison, rows: Iterable[Row]) -> list[Row]:

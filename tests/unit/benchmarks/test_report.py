@@ -31,6 +31,10 @@ def settings(asked: int, **more: Any) -> dict[str, Any]:
     return {"train": side, "test": side, "questions": asked, "limit_questions": None, "skipped": {}} | how | more
 
 
+def difference(of: tuple[str, str], versus: str, metric: str, value: float, spread: float) -> Row:
+    return row(of, "quintet", metric, value, spread) | {"versus": versus, "p_value": 0.01}
+
+
 @pytest.fixture
 def results() -> Results:
     found = Results()
@@ -65,7 +69,9 @@ def test_what_cannot_be_asked_counts_as_missed_where_it_is_compared(results: Res
     assert recall.verdict == "reached"
     assert ndcg.verdict == "beyond"
     assert recall.known is not None
-    assert recall.known.model == "transitions + EASE"
+    assert recall.known.model == "TIGER"
+    assert recall.quick is not None
+    assert recall.quick.model == "transitions + EASE"
 
 
 def test_a_sample_of_questions_is_no_reason_to_count_misses(results: Results):
@@ -79,6 +85,45 @@ def test_without_published_values_intervals_must_lie_apart(results: Results, own
     found = [row(RETAIL, name, metric, value) for name, value in figures.items() for metric in ("recall", "ndcg")]
     results.replace("rows", *RETAIL, found)
     assert [check.reached for check in of(results, RETAIL[0]).checks()] == [reached, reached]
+
+
+@pytest.mark.parametrize(("spread", "reached"), [(0.0005, True), (0.002, False)])
+def test_paired_differences_decide_where_they_were_measured(results: Results, spread: float, *, reached: bool):
+    figures = {"quintet": 0.051, "most_popular": 0.05, "ease": 0.0505}
+    metrics = ("recall", "ndcg")
+    results.replace("rows", *RETAIL, [row(RETAIL, name, m, v) for name, v in figures.items() for m in metrics])
+    found = [difference(RETAIL, name, m, 0.001, spread) for name in ("most_popular", "ease") for m in metrics]
+    results.replace("differences", *RETAIL, found)
+    retail = of(results, RETAIL[0])
+    assert [check.reached for check in retail.checks()] == [reached, reached]  # though the intervals overlap
+    assert [entry.name for entry in retail.close("ndcg")] == ([] if reached else ["ease"])
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(0.0725, "beyond"), (0.0710, "reached")])
+def test_beyond_needs_the_whole_interval_above_the_figure(results: Results, value: float, verdict: str):
+    figures = {"quintet": value, "most_popular": 0.05}
+    results.replace(
+        "rows", *BEAUTY, [row(BEAUTY, name, m, v) for name, v in figures.items() for m in ("recall", "ndcg")]
+    )
+    assert of(results, BEAUTY[0]).aim.beyond["ndcg"] == 0.070
+    assert list(of(results, BEAUTY[0]).checks())[1].verdict == verdict
+
+
+def test_parts_of_the_questions_show_where_a_baseline_is_ahead(results: Results, tmp_path: Path):
+    cold = row(BEAUTY, "quintet", "recall", 0.04) | {"slice": "cold-item", "questions": 9}
+    results.slices += [cold, cold | {"algorithm": "most_popular", "value": 0.05}]
+    session = ("retailrocket_sessions", "session")
+    results.settings[key_of(*session)] = settings(9)
+    results.rows += [row(session, "quintet", metric, 0.3) for metric in ("hit_rate", "mrr")]
+    results.slices += [
+        row(session, "quintet", "hit_rate", 0.3) | {"slice": n, "questions": 9} for n in ("cold-user", "new")
+    ]
+    write_report(results, tmp_path / "quality.md")
+    lines = (tmp_path / "quality.md").read_text().splitlines()
+    (line,) = [each for each in lines if "| cold-item |" in each]
+    assert ".0500 most_popular | .0500 | – | behind" in line
+    assert any("RetailRocket" in each and "| new |" in each for each in lines)
+    assert not any("RetailRocket" in each and "| cold-user |" in each for each in lines)
 
 
 def test_parts_that_are_better_than_the_whole_are_found(results: Results):
@@ -167,7 +212,7 @@ def test_results_survive_their_file_one_line_a_row(results: Results, tmp_path: P
     results.save(path)
     assert Results.load(path) == results
     assert sum('"algorithm"' in line for line in path.read_text().splitlines()) == len(
-        results.rows + results.slices + results.ablation
+        results.rows + results.slices + results.differences + results.ablation
     )
     assert Results.load(tmp_path / "none.json") == Results()
 
