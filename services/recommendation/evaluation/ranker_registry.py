@@ -13,7 +13,7 @@ from services.recommendation.evaluation.baselines import BuysPerView, MostPopula
 from services.recommendation.evaluation.basket_baselines import TifuKnn, UpCf
 from services.recommendation.evaluation.implicit_baselines import ImplicitFactors, ImplicitItems, ImplicitRanking
 from services.recommendation.evaluation.offline_ranker import OfflineRanker
-from services.recommendation.evaluation.session_baselines import RepeatFirst, Vstan
+from services.recommendation.evaluation.session_baselines import LastProduct, RepeatFirst, Vstan
 from services.recommendation.evaluation.tuned_ranker import TunedRanker
 from services.recommendation.holdout.tasks import Protocol, Ranker
 from services.recommendation.holdout.topk import AlgorithmRanker
@@ -31,13 +31,14 @@ BASELINES = (
     "implicit_bm25",
     "implicit_item_knn",
 )
-"""Baselines with fixed parameters; they take part where nobody is named."""
+"""Baselines that are fitted quickly; they take part where nobody is named."""
 TUNED_BASELINES = ("vstan", "tifu_knn", "up_cf", "tuned_als", "tuned_item_knn")
 """Baselines whose parameters are chosen on a validation split inside train; they are fitted up to ten times."""
 SESSIONS_ONLY = ("repeat_first_session_knn", "repeat_first_item_knn", "vstan")
 HISTORIES_ONLY = ("buys_per_view", "tifu_knn", "up_cf")
 EXTRA = "not installed: pip install 'quintet[baselines]'"
 
+LAST_PRODUCT: Mapping[str, tuple[LastProduct, ...]] = {"last": ("after", "first", "out")}
 NEIGHBOURS = 100
 FACTORS = 128
 Params = Mapping[str, Mapping[str, Any]]
@@ -114,7 +115,7 @@ def _ranker(name: str, seed: int, threads: int, params: Params) -> Ranker:
         of_name, space = _TUNED[name]
         return TunedRanker(name, partial(of_name, seed=seed), space, seed)
     if name in _REPEAT_FIRST:
-        return RepeatFirst(tuned_algorithms(params, (BY_NAME[_REPEAT_FIRST[name]],))[0], seed)
+        return TunedRanker(name, partial(_repeat_first, _REPEAT_FIRST[name], params, seed), LAST_PRODUCT, seed)
     if name in _SIMPLE:
         return _SIMPLE[name](seed)
     return AlgorithmRanker(tuned_algorithms(params, (BY_NAME[name],))[0], seed)
@@ -164,6 +165,10 @@ def _item_knn(seed: int, threads: int, neighbours: int = NEIGHBOURS, similarity:
     return kinds[similarity](K=neighbours, num_threads=threads)
 
 
+def _repeat_first(algorithm: str, params: Params, seed: int, last: LastProduct) -> Ranker:
+    return RepeatFirst(tuned_algorithms(params, (BY_NAME[algorithm],))[0], last, seed)
+
+
 _SIMPLE = {each.name: each for each in (MostPopular, PersonalFrequency, BuysPerView)}
 _REPEAT_FIRST = {f"repeat_first_{name}": name for name in ("session_knn", "item_knn")}
 _IMPLICIT: dict[str, tuple[Callable[..., Ranker], Callable[[int, int], Any]]] = {
@@ -176,6 +181,7 @@ _TUNED: dict[str, tuple[Callable[..., Ranker], Mapping[str, tuple[Any, ...]]]] =
     Vstan.name: (
         Vstan,
         {
+            "list_last": (True, False),
             "position_decay": (1.81, 0.4525, 0.905, 3.62),
             "neighbour_decay": (1.81, 0.4525, 7.24),
             "idf_weight": (1.0, 0.0, 5.0),
@@ -193,7 +199,7 @@ _TUNED_IMPLICIT: dict[str, tuple[Callable[..., Ranker], Callable[..., Any], Mapp
     "tuned_als": (
         ImplicitFactors,
         _als,
-        {"alpha": (1.0, 10.0, 40.0), "regularization": (0.01, 1.0, 10.0), "factors": (128, 64, 256)},
+        {"alpha": (1.0, 10.0, 40.0), "regularization": (0.01, 1.0), "factors": (128, 64)},
     ),
     # Sarwar et al., "Item-based collaborative filtering recommendation algorithms", WWW 2001,
     # doi:10.1145/371920.372071; the library keeps the nearest products of each.

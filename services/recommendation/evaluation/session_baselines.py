@@ -1,7 +1,7 @@
 """Baselines for sessions: the session's own products first, and the session neighbours of VSTAN."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,9 +15,12 @@ from services.recommendation.evaluation.baselines import Baseline, Scores
 from services.recommendation.holdout.metrics import Values
 from services.recommendation.holdout.tasks import Task
 
+LastProduct: TypeAlias = Literal["after", "first", "out"]
+"""Where the last product of the session stands: after the earlier ones, before them, or nowhere."""
+
 
 class RepeatFirst(Baseline):
-    """The products that the shopper met, the most recent first; then the order of one algorithm.
+    """The earlier products of the session, the most recent first; then the order of one algorithm.
 
     Where many answers are repeats this is hard to beat. The name is `repeat_first_` and the algorithm's name.
 
@@ -25,14 +28,17 @@ class RepeatFirst(Baseline):
     ----------
     algorithm : Algorithm
         Fitted anew by `fit`.
+    last : {"after", "first", "out"}
+        Where the last product stands. In some data it is often met again at once, in other data it never is.
     seed : int
         Seed of the order of ties.
     """
 
-    def __init__(self, algorithm: Algorithm, seed: int = 0) -> None:
+    def __init__(self, algorithm: Algorithm, last: LastProduct = "after", seed: int = 0) -> None:
         super().__init__(seed)
         self.name = f"repeat_first_{algorithm.name}"
         self._algorithm = algorithm
+        self._last = last
 
     def _fit(self, task: Task) -> None:
         self._algorithm.fit(task.train)
@@ -41,7 +47,10 @@ class RepeatFirst(Baseline):
         scores = self._algorithm.score_many(shoppers).astype(np.float64)
         scores /= 1.0 + scores.max(axis=1, keepdims=True, initial=0.0)  # below 1
         for scored, shopper in zip(scores, shoppers, strict=True):
-            scored[shopper.trail] = 1.0 + np.arange(len(shopper.trail))
+            trail = shopper.trail
+            scored[trail] = 2.0 + np.arange(len(trail))
+            if self._last != "first":
+                scored[trail[-1:]] = 1.0 if self._last == "after" else 0.0
         return scores
 
 
@@ -103,6 +112,8 @@ class Vstan(Baseline):
         Age in days after which a neighbour session counts 1 / e; not used where data has no times.
     idf_weight : float
         Scores are multiplied by 1 + idf_weight · log(sessions / sessions with the product).
+    list_last : bool
+        Whether the last product of the running session is listed; STAN calls it reminders.
     neighbours, sample : int
         Sessions that vote, and sessions that are looked at, the most recent with a shared product.
     seed : int
@@ -118,6 +129,7 @@ class Vstan(Baseline):
         neighbour_decay: float = 1.81,
         recency_days: float = 40.0,
         idf_weight: float = 1.0,
+        list_last: bool = True,
         neighbours: int = 500,
         sample: int = 2500,
         seed: int = 0,
@@ -127,6 +139,7 @@ class Vstan(Baseline):
         self._neighbour_decay = neighbour_decay
         self._recency_days = recency_days
         self._idf_weight = idf_weight
+        self._list_last = list_last
         self._neighbours = neighbours
         self._sample = sample
 
@@ -139,7 +152,11 @@ class Vstan(Baseline):
         self._recency: Values = np.exp(-np.maximum(age, 0.0)) if task.timed else np.ones(n_sessions)
 
     def _scores(self, shoppers: list[Shopper]) -> Scores:
-        return np.stack([self._score(shopper) for shopper in shoppers])
+        scores = np.stack([self._score(shopper) for shopper in shoppers])
+        if not self._list_last:
+            for scored, shopper in zip(scores, shoppers, strict=True):
+                scored[shopper.trail[-1:]] = 0.0
+        return scores
 
     def _score(self, shopper: Shopper) -> Values:
         index, running = self._index, shopper.trail

@@ -6,7 +6,7 @@ import pytest
 from services.recommendation.algorithms.base import Interactions, Kind, Shopper
 from services.recommendation.algorithms.interactions import DAY
 from services.recommendation.algorithms.item_knn import ItemKnn
-from services.recommendation.evaluation.session_baselines import RepeatFirst, SessionIndex, Vstan
+from services.recommendation.evaluation.session_baselines import LastProduct, RepeatFirst, SessionIndex, Vstan
 from services.recommendation.holdout.tasks import Protocol, Task
 from tests.unit.recommendation.evaluation.worlds import at_random, events, rows, two_tastes, viewed
 
@@ -17,18 +17,20 @@ def sessions(train: Interactions, *, timed: bool = True) -> Task:
     return Task(train, Protocol.SESSION, Kind.VIEW, timed, every_kind=True)
 
 
-def test_the_sessions_own_products_come_first_the_most_recent_first() -> None:
+@pytest.mark.parametrize(("last", "own"), [("after", [6, 2, 4]), ("first", [4, 6, 2]), ("out", [6, 2])])
+def test_the_sessions_earlier_products_come_first_the_most_recent_first(last: LastProduct, own: list[int]) -> None:
     train = two_tastes()
-    ranker, alone = RepeatFirst(ItemKnn()), ItemKnn().fit(train)
+    ranker, alone = RepeatFirst(ItemKnn(), last), ItemKnn().fit(train)
     assert ranker.name == "repeat_first_item_knn"
     ranker.fit(sessions(train))
     shopper = Shopper(now=train.now, session=rows(2, 4, 6, 4))
     top = ranker.top([shopper], [NOTHING], 8)[0].tolist()
-    assert top[:3] == [4, 6, 2]
+    assert top[: len(own)] == own
     scores = alone.score(shopper)
-    rest = scores[top[3:]]
+    rest = scores[top[len(own) :]]
     assert (np.diff(rest) <= 0).all()
-    assert rest.min() >= np.delete(scores, top).max()
+    assert rest.min() >= np.delete(scores, [*top, 4]).max()
+    assert 4 in own or 4 not in top
 
 
 def test_what_is_excluded_stays_out_of_repeats() -> None:
@@ -88,6 +90,17 @@ def test_vstan_looks_at_the_most_recent_sessions_only() -> None:
     ranker = Vstan(sample=1)
     ranker.fit(sessions(train))
     assert set(ranker.top([Shopper(now=30, session=rows(1))], [rows(1)], 3)[0].tolist()) == {3, -1}
+
+
+def test_vstan_leaves_out_the_last_product_where_asked() -> None:
+    train = at_random(3)
+    shopper = Shopper(now=60, session=rows(3, 5))
+    for listed in (True, False):
+        ranker = Vstan(list_last=listed)
+        ranker.fit(sessions(train))
+        top = ranker.top([shopper], [NOTHING], 25)[0]
+        assert (5 in top) == listed
+        assert 3 in top
 
 
 def test_vstan_of_an_empty_session() -> None:
