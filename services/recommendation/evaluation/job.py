@@ -253,7 +253,7 @@ def require_writable(request: Request) -> None:
 
 
 def _unwritable(path: Path) -> str:
-    """Return why a file could not be written, as far as can be told before; nothing where it could."""
+    """Return why a file could not be written, as far as can be known beforehand; empty where it could."""
     if path.is_dir():
         return "is a folder"
     if path.exists():

@@ -15,9 +15,10 @@ from threadpoolctl import threadpool_limits
 
 from services.recommendation.algorithms.base import Algorithm
 from services.recommendation.algorithms.registry import CLASSES
+from services.recommendation.holdout.tasks import ProgressCallback
 from services.recommendation.tuning.request import TuningRequest
 from services.recommendation.tuning.store import DatabaseStore
-from services.recommendation.tuning.tuner import DEFAULT_TRIALS, Progress, Tuner, TuningResult
+from services.recommendation.tuning.tuner import DEFAULT_TRIALS, Tuner, TuningResult
 from services.recommendation.tuning.tuning_data import TuningData
 from shared.config import Settings
 from shared.db import tuning
@@ -76,7 +77,7 @@ def run(
     with threadpool_limits(limits=threads):
         outcomes = dict(campaign.outcomes(due, _after_reading(reporter)))
     unchanged = [each.name for each in chosen if each not in due]
-    return _told(outcomes, unchanged) | {"seconds": round(time.monotonic() - started, 2)}
+    return _result(outcomes, unchanged) | {"seconds": round(time.monotonic() - started, 2)}
 
 
 class _Campaign:
@@ -102,7 +103,9 @@ class _Campaign:
         cut_off = not before.evidence.get("search_finished", True) and before.evidence["trials"] < self._most
         return cut_off or abs(self._events - before.events) >= ENOUGH_CHANGE * before.events
 
-    def outcomes(self, due: Sequence[type[Algorithm]], say: Progress) -> Iterator[tuple[str, TuningResult | None]]:
+    def outcomes(
+        self, due: Sequence[type[Algorithm]], progress: ProgressCallback
+    ) -> Iterator[tuple[str, TuningResult | None]]:
         """Tune algorithms, put what is decided on each in force, and yield it."""
         if not due:
             return
@@ -111,7 +114,7 @@ class _Campaign:
         tuner = Tuner(store, self._most)
         left = self._until - time.monotonic()
         for algorithm, outcome in tuner.tune_all(
-            due, TuningData.of(self._data), say, seconds=left, in_force=self._before
+            due, TuningData.of(self._data), progress, seconds=left, in_force=self._before
         ):
             if outcome is not None:
                 self._put_in_force(outcome)
@@ -123,7 +126,7 @@ class _Campaign:
             tuning.set_tuned(connection, tuned)
 
 
-def _told(outcomes: dict[str, TuningResult | None], unchanged: list[str]) -> dict[str, Any]:
+def _result(outcomes: dict[str, TuningResult | None], unchanged: list[str]) -> dict[str, Any]:
     reached = {name: outcome for name, outcome in outcomes.items() if outcome is not None}
     return {
         "algorithms": {
@@ -137,7 +140,7 @@ def _told(outcomes: dict[str, TuningResult | None], unchanged: list[str]) -> dic
     }
 
 
-def _after_reading(reporter: ProgressReporter) -> Progress:
+def _after_reading(reporter: ProgressReporter) -> ProgressCallback:
     return lambda stage, fraction: reporter.report(stage, READING + (1.0 - READING) * fraction)
 
 

@@ -1,4 +1,4 @@
-"""The yardstick: what an algorithm with some parameters is worth on questions held out of the data."""
+"""The objective: what an algorithm with some parameters is worth on questions held out of the data."""
 
 import zlib
 from collections.abc import Sequence

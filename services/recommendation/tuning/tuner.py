@@ -11,6 +11,7 @@ import numpy as np
 import structlog
 
 from services.recommendation.algorithms.base import Algorithm
+from services.recommendation.holdout.tasks import ProgressCallback
 from services.recommendation.tuning.choice import Choice, choose
 from services.recommendation.tuning.objective import FEWEST_CUSTOMERS, PLACES, Objective
 from services.recommendation.tuning.search import Params, coordinate_search
@@ -24,8 +25,6 @@ FAILED = float("-inf")
 log = structlog.get_logger()
 
 Clock: TypeAlias = Callable[[], float]
-Progress: TypeAlias = Callable[[str, float], None]
-"""Called with what is done now and the fraction done, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,8 @@ class Tuner:
     def tune_all(
         self,
         algorithms: Sequence[type[Algorithm]],
-        material: TuningData,
-        say: Progress,
+        tuning_data: TuningData,
+        progress: ProgressCallback,
         *,
         seconds: float = math.inf,
         in_force: Mapping[str, Tuned] | None = None,
@@ -87,17 +86,17 @@ class Tuner:
             As of `tune`.
         """
         until = self.clock() + seconds
-        for number, (algorithm, yardstick) in enumerate(_by_protocol(algorithms, material, say)):
+        for number, (algorithm, objective) in enumerate(_by_protocol(algorithms, tuning_data, progress)):
             share = (until - self.clock()) / (len(algorithms) - number)
-            told = _part(say, number, len(algorithms))
+            part = _part(progress, number, len(algorithms))
             known = (in_force or {}).get(algorithm.name)
-            yield algorithm, self.tune(algorithm, yardstick, told, until=self.clock() + share, in_force=known)
+            yield algorithm, self.tune(algorithm, objective, part, until=self.clock() + share, in_force=known)
 
     def tune(
         self,
         algorithm: type[Algorithm],
-        yardstick: Objective,
-        say: Progress,
+        objective: Objective,
+        progress: ProgressCallback,
         *,
         until: float = math.inf,
         in_force: Tuned | None = None,
@@ -108,10 +107,10 @@ class Tuner:
         ----------
         algorithm : type of Algorithm
             Its `space` is searched; parameters outside of it keep their defaults.
-        yardstick : Objective
+        objective : Objective
             What trials are measured by.
-        say : callable
-            Told before each trial.
+        progress : callable
+            Called before each trial.
         until : float
             By `clock`: no trial is made that would likely end after it.
         in_force : Tuned, optional
@@ -123,13 +122,13 @@ class Tuner:
         TuningResult or None
             None where there was no time for a trial beside the defaults.
         """
-        if yardstick.customers < FEWEST_CUSTOMERS:
-            return _too_few(algorithm, yardstick)
-        bench = Bench(algorithm, yardstick, self.store, self.clock)
+        if objective.customers < FEWEST_CUSTOMERS:
+            return _too_few(algorithm, objective)
+        bench = Bench(algorithm, objective, self.store, self.clock)
         search = coordinate_search(algorithm.space, bench.starts(in_force.params if in_force else {}))
         proposed, finished = next(search), bench.ended_before(in_force)
         while not finished and bench.may_try(proposed, self.most, until):
-            say(bench.said(self.most), bench.count / self.most)
+            progress(bench.status(self.most), bench.count / self.most)
             try:
                 proposed = search.send(bench.value(proposed))
             except StopIteration:
@@ -142,13 +141,13 @@ class Tuner:
 class Bench:
     """The trials of one algorithm."""
 
-    def __init__(self, algorithm: type[Algorithm], yardstick: Objective, store: Store, clock: Clock) -> None:
+    def __init__(self, algorithm: type[Algorithm], objective: Objective, store: Store, clock: Clock) -> None:
         self._algorithm = algorithm
         self._defaults = algorithm().params
-        self._yardstick = yardstick
+        self._objective = objective
         self._store = store
         self._clock = clock
-        self._kept = store.trials(yardstick.fingerprint, algorithm.name)
+        self._kept = store.trials(objective.fingerprint, algorithm.name)
         self._found = len(self._kept)
         self._default = self._known({})
         self._failed = 0
@@ -166,7 +165,7 @@ class Bench:
     def ended_before(self, decided: Tuned | None) -> bool:
         """Return whether a search on the same data and questions has come to its end, and its trials are there."""
         evidence = decided.evidence if decided else {}
-        same = evidence.get("fingerprint") == self._yardstick.fingerprint
+        same = evidence.get("fingerprint") == self._objective.fingerprint
         return self.compares and same and bool(evidence.get("search_finished"))
 
     def starts(self, in_force: Params) -> list[Params]:
@@ -191,8 +190,8 @@ class Bench:
         self._default = self._default or trial
         return trial.value
 
-    def said(self, most: int) -> str:
-        """Return how far it is in words."""
+    def status(self, most: int) -> str:
+        """Return in words how many trials were made, and the best value so far."""
         words = f"{self._algorithm.name}: trial {self.count + 1} of at most {most}"
         words += f", {self._found} found" if self._found else ""
         if self._default is None:
@@ -206,7 +205,7 @@ class Bench:
         Those of earlier searches count as well: the interval is that of everything that was looked at.
         """
         trials = self._compared()
-        choice = choose(np.stack([trial.gains for trial in trials]).astype(np.float64), self._yardstick.clusters)
+        choice = choose(np.stack([trial.gains for trial in trials]).astype(np.float64), self._objective.clusters)
         return TuningResult(
             algorithm=self._algorithm.name,
             params=self._changed(trials[choice.chosen]),
@@ -229,7 +228,7 @@ class Bench:
         better = "better than the defaults beyond chance"
         return {
             "decision": better if choice.chosen else f"the defaults stay: nothing tried is {better}",
-            **_measured_by(self._yardstick),
+            **_measured_by(self._objective),
             "trials": len(values),
             "search_finished": finished,
             "default": values[0],
@@ -248,14 +247,14 @@ class Bench:
         """Return a new trial, which is stored; None where the parameters cannot be trained with."""
         started = self._clock()
         try:
-            gains = self._yardstick.gains(self._algorithm(**params))
+            gains = self._objective.gains(self._algorithm(**params))
         except (ArithmeticError, MemoryError, ValueError):
             if self._default is None:
                 raise  # with the defaults every training would fail as well
             log.exception("cannot train with these parameters", algorithm=self._algorithm.name, params=params)
             return None
         trial = Trial(
-            fingerprint=self._yardstick.fingerprint,
+            fingerprint=self._objective.fingerprint,
             algorithm=self._algorithm.name,
             params={**self._defaults, **params},
             gains=gains,
@@ -268,35 +267,35 @@ class Bench:
 
 
 def _by_protocol(
-    algorithms: Sequence[type[Algorithm]], material: TuningData, say: Progress
+    algorithms: Sequence[type[Algorithm]], tuning_data: TuningData, progress: ProgressCallback
 ) -> Iterator[tuple[type[Algorithm], Objective]]:
     """Yield algorithms with what they are measured by, those that are asked the same together."""
-    protocols = {algorithm: material.protocol(algorithm.name) for algorithm in algorithms}
+    protocols = {algorithm: tuning_data.protocol(algorithm.name) for algorithm in algorithms}
     done = 0
     for protocol in dict.fromkeys(protocols.values()):
-        say(f"holding out questions: {protocol}", done / len(algorithms))
-        yardstick = material.yardstick(protocol)
+        progress(f"holding out questions: {protocol}", done / len(algorithms))
+        objective = tuning_data.objective(protocol)
         for algorithm in (each for each in algorithms if protocols[each] is protocol):
-            yield algorithm, yardstick
+            yield algorithm, objective
             done += 1
 
 
-def _too_few(algorithm: type[Algorithm], yardstick: Objective) -> TuningResult:
-    customers = f"{yardstick.customers} customers could be asked, {FEWEST_CUSTOMERS} are needed"
-    evidence = {"decision": f"the defaults stay: only {customers}", **_measured_by(yardstick), "trials": 0}
+def _too_few(algorithm: type[Algorithm], objective: Objective) -> TuningResult:
+    customers = f"{objective.customers} customers could be asked, {FEWEST_CUSTOMERS} are needed"
+    evidence = {"decision": f"the defaults stay: only {customers}", **_measured_by(objective), "trials": 0}
     return TuningResult(algorithm.name, {}, evidence)
 
 
-def _measured_by(yardstick: Objective) -> dict[str, Any]:
+def _measured_by(objective: Objective) -> dict[str, Any]:
     return {
         "metric": f"ndcg@{PLACES}",
-        "protocol": yardstick.protocol.value,
-        "target": yardstick.target.name.lower(),
-        "questions": len(yardstick),
-        "customers": yardstick.customers,
-        "fingerprint": yardstick.fingerprint,
+        "protocol": objective.protocol.value,
+        "target": objective.target.name.lower(),
+        "questions": len(objective),
+        "customers": objective.customers,
+        "fingerprint": objective.fingerprint,
     }
 
 
-def _part(say: Progress, number: int, total: int) -> Progress:
-    return lambda stage, fraction: say(stage, (number + fraction) / total)
+def _part(progress: ProgressCallback, number: int, total: int) -> ProgressCallback:
+    return lambda stage, fraction: progress(stage, (number + fraction) / total)

@@ -43,7 +43,7 @@ class TuningData:
 
     @classmethod
     def of(cls, data: TrainingData) -> Self:
-        """Return the material of a database.
+        """Return the data of a database.
 
         What was found to be bought together is not known: answers are in it. Today's events are left out, where there
         are others, so that a tuning which is cut off finds the same data when it goes on the same day.
@@ -70,7 +70,7 @@ class TuningData:
             return Protocol.TOP_N
         return Protocol.SESSION if self._sessions is not None and self._hardly_any_return else Protocol.TOP_N_DISCOVERY
 
-    def yardstick(self, protocol: Protocol) -> Objective:
+    def objective(self, protocol: Protocol) -> Objective:
         """Return what algorithms are measured by.
 
         Answers are events of the strongest kind there is; in sessions those of the kind that is most of them.

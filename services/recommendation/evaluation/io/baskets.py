@@ -68,7 +68,7 @@ def _moments(events: Events, customers: Rows) -> Longs:
 
 
 def _visits(events: Events, customers: Rows) -> Longs:
-    """Return a number for the session of each event, told by silence."""
+    """Return a number for the session of each event: a pause ends a session."""
     if events.times is None:
         return _moments(events, customers)
     order = np.lexsort((events.times, customers))

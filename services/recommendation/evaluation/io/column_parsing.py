@@ -105,7 +105,7 @@ def quantities(found: NDArray[np.float64], column: Column, place: Place) -> Floa
 def micros(column: Column, place: Place) -> Longs:
     """Return moments in microseconds since 1970 (UTC).
 
-    ISO 8601, dates, and Unix time in seconds, milliseconds or microseconds, told apart by their size, as in the
+    ISO 8601, dates, and Unix time in seconds, milliseconds or microseconds, distinguished by their size, as in the
     interchange files; what has no zone is UTC.
 
     Raises

@@ -166,16 +166,16 @@ def test_nothing_to_ask_is_no_question(protocol: Protocol):
 def test_a_sample_is_some_of_the_questions_the_same_every_time(protocol: Protocol):
     train, test = at_random(0), at_random(1)
 
-    def told(found: list[EvalCase]) -> list[tuple[int, list[int], list[int]]]:
+    def summary(found: list[EvalCase]) -> list[tuple[int, list[int], list[int]]]:
         return [(each.customer, each.shopper.session.tolist(), each.targets.tolist()) for each in found]
 
-    everything = told(asked(protocol, train, test))
-    some = told(asked(protocol, train, test, most=6))
+    everything = summary(asked(protocol, train, test))
+    some = summary(asked(protocol, train, test, most=6))
     assert len(some) == 6
     assert [each for each in everything if each in some] == some
-    assert told(asked(protocol, train, test, most=6)) == some
-    assert told(asked(protocol, train, test, most=6, seed=1)) != some
-    assert told(asked(protocol, train, test, most=10_000)) == everything
+    assert summary(asked(protocol, train, test, most=6)) == some
+    assert summary(asked(protocol, train, test, most=6, seed=1)) != some
+    assert summary(asked(protocol, train, test, most=10_000)) == everything
 
 
 @pytest.mark.parametrize("exclude_seen", [False, True])

@@ -61,41 +61,41 @@ def test_without_sessions_or_order_in_them_the_next_product_is_asked_for() -> No
 def test_where_hardly_anybody_comes_back_sessions_are_asked_for_by_all_but_repurchase() -> None:
     data, sessions = browsing()
     strangers = replace(data, customers=sessions, n_customers=120)
-    material = TuningData(strangers, sessions)
-    assert material.protocol("item_knn") is material.protocol("popular") is Protocol.SESSION
-    assert material.protocol("repurchase") is Protocol.TOP_N
+    tuning_data = TuningData(strangers, sessions)
+    assert tuning_data.protocol("item_knn") is tuning_data.protocol("popular") is Protocol.SESSION
+    assert tuning_data.protocol("repurchase") is Protocol.TOP_N
     assert TuningData(strangers).protocol("item_knn") is Protocol.TOP_N_DISCOVERY
 
 
 def test_sessions_are_asked_about_what_they_mostly_are_and_the_rest_about_the_strongest() -> None:
-    material = TuningData(*browsing())
-    assert material.yardstick(Protocol.SESSION).target is Kind.VIEW
-    assert material.yardstick(Protocol.TOP_N).target is Kind.PURCHASE
+    tuning_data = TuningData(*browsing())
+    assert tuning_data.objective(Protocol.SESSION).target is Kind.VIEW
+    assert tuning_data.objective(Protocol.TOP_N).target is Kind.PURCHASE
 
 
 def test_sessions_go_across_baskets() -> None:
-    steps = TuningData(*browsing()).yardstick(Protocol.SESSION)
+    steps = TuningData(*browsing()).objective(Protocol.SESSION)
     assert len(steps) == 12 * 3  # of each held-out session every view but the first
     assert steps.gains(Transitions()).mean() > 0.9  # the next product is always the same
 
 
 def test_gains_are_by_question_and_the_same_each_time() -> None:
-    yardstick = TuningData(two_tastes(), timed=False).yardstick(Protocol.TOP_N_DISCOVERY)
-    gains = yardstick.gains(ItemKnn())
-    assert gains.shape == (len(yardstick),) == (120,)
+    objective = TuningData(two_tastes(), timed=False).objective(Protocol.TOP_N_DISCOVERY)
+    gains = objective.gains(ItemKnn())
+    assert gains.shape == (len(objective),) == (120,)
     assert gains.dtype == np.float32
-    assert gains.tolist() == yardstick.gains(ItemKnn()).tolist()
-    assert yardstick.gains(Settled()).mean() > yardstick.gains(Toy()).mean()
+    assert gains.tolist() == objective.gains(ItemKnn()).tolist()
+    assert objective.gains(Settled()).mean() > objective.gains(Toy()).mean()
 
 
 def test_questions_are_capped() -> None:
     many = TuningData(two_tastes(n_customers=MOST_QUESTIONS + 100), timed=False)
-    assert len(many.yardstick(Protocol.TOP_N_DISCOVERY)) == MOST_QUESTIONS
+    assert len(many.objective(Protocol.TOP_N_DISCOVERY)) == MOST_QUESTIONS
 
 
 def fingerprint(data: Interactions) -> str:
-    yardstick: Objective = TuningData(data, timed=False).yardstick(Protocol.TOP_N_DISCOVERY)
-    return yardstick.fingerprint
+    objective: Objective = TuningData(data, timed=False).objective(Protocol.TOP_N_DISCOVERY)
+    return objective.fingerprint
 
 
 def test_the_fingerprint_is_that_of_the_data() -> None:

@@ -73,7 +73,7 @@ class Said:
         self.fractions.append(fraction)
 
 
-def material(n_customers: int = 120, seed: int = 0) -> TuningData:
+def tuning_data(n_customers: int = 120, seed: int = 0) -> TuningData:
     """Return two tastes, in which the toys' parameters show."""
     return TuningData(two_tastes(seed, n_customers=n_customers), timed=False)
 

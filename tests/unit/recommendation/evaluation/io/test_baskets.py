@@ -1,4 +1,4 @@
-"""What belongs together, told by ids, else by time, else by order."""
+"""What belongs together: by ids, else by time, else by order."""
 
 import numpy as np
 import pyarrow as pa

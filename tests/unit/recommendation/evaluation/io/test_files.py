@@ -297,10 +297,10 @@ def test_files_may_say_things_in_their_own_words(tmp_path: Path) -> None:
         "Price=price",
         "colour=attributes.colour",
     )
-    told = ColumnNames(columns, ("fav=cart", "view", "wish=custom:wish"), returns=True)
+    names = ColumnNames(columns, ("fav=cart", "view", "wish=custom:wish"), returns=True)
     with pytest.raises(InvalidArgument, match="row 4, column quantity: must be from 0"):
-        read_events(written(tmp_path / "events.csv", text), told)  # a view of -1 units is no return
-    events = read_events(written(tmp_path / "events.csv", text.replace("view,-1", "view,1")), told)
+        read_events(written(tmp_path / "events.csv", text), names)  # a view of -1 units is no return
+    events = read_events(written(tmp_path / "events.csv", text.replace("view,-1", "view,1")), names)
     assert events.customers.to_pylist() == ["a", "a", "b", "b"]
     assert events.products.to_pylist() == ["p1", "p1", "p2", "p4"]
     assert events.kinds.tolist() == [Kind.CART, Kind.VIEW, Kind.VIEW, Kind.PURCHASE]
@@ -315,8 +315,8 @@ def test_files_may_say_things_in_their_own_words(tmp_path: Path) -> None:
     ],
 )
 def test_one_column_may_say_two_things_and_no_longer_says_its_own(tmp_path: Path, name: str, text: str) -> None:
-    told = ColumnNames(("InvoiceNo=order_id", "InvoiceNo=session_id", "customer_id=visitor_id", "quantity=price"))
-    events = read_events(written(tmp_path / name, text), told)
+    names = ColumnNames(("InvoiceNo=order_id", "InvoiceNo=session_id", "customer_id=visitor_id", "quantity=price"))
+    events = read_events(written(tmp_path / name, text), names)
     assert (events.orders.to_pylist(), events.sessions.to_pylist()) == (["7"], ["7"])
     assert (events.customers.to_pylist(), events.quantities.tolist()) == (["visitor:a"], [1.0])
 
