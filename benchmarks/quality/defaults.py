@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +122,9 @@ def chosen_again(data: Interactions, questions: int, say: Callable[[str], None])
         inner, cases = validation(Task(data, protocol, Kind.PURCHASE, exclude_seen=discovery), SEED, questions)
         bench = Bench(inner, cases)
         for name, values, of in bench.experiments():
-            say(f"{protocol}: {name}")
-            rows += compared(name, protocol, values, [of(value) for value in values], cases)
+            found = compared(name, protocol, values, [of(value) for value in values], cases)
+            say(_table(found))
+            rows += found
     return rows
 
 
@@ -162,16 +164,12 @@ class Bench:
         self._inner = inner
         self._cases = cases
         self._unseen = products_of(inner.train) == 0
-        fitted = (BY_NAME[name]() for name, weight in DEFAULT_WEIGHTS.items() if weight > 0)
-        self._algorithms = [each.fit(inner.train) for each in fitted if has_input(each, inner.train)]
-        overall = Popular().fit(inner.train).overall
-        self._shares: FloatArray = np.maximum(overall, overall[overall > 0].min()) / overall.max()
 
     def experiments(self) -> list[tuple[str, tuple[float, ...], ValuesOf]]:
         """Return the parameters that matter under the protocol: name, values, and what measures a value."""
         both: list[tuple[str, tuple[float, ...], ValuesOf]] = [
-            ("fusion k", FUSION_KS, self.with_fusion),
             ("popularity prior exponent, content alone", PRIOR_EXPONENTS, self.with_prior),
+            ("fusion k", FUSION_KS, self.with_fusion),
             ("popularity prior exponent, fusion", PRIOR_EXPONENTS, lambda value: self.with_fusion(FUSION_KS[0], value)),
         ]
         if self._inner.protocol is not Protocol.TOP_N:
@@ -182,6 +180,23 @@ class Bench:
             *both,
         ]
 
+    @cached_property
+    def _algorithms(self) -> list[Algorithm]:
+        """The fitted algorithms that have a weight by default."""
+        weighted = (BY_NAME[name]() for name, weight in DEFAULT_WEIGHTS.items() if weight > 0)
+        return [each.fit(self._inner.train) for each in weighted if has_input(each, self._inner.train)]
+
+    @cached_property
+    def _content(self) -> Content:
+        return Content().fit(self._inner.train)
+
+    @cached_property
+    def _shares(self) -> FloatArray:
+        """The popularity of each product over the largest, above 0."""
+        overall = Popular().fit(self._inner.train).overall
+        shares: FloatArray = np.maximum(overall, overall[overall > 0].min()) / overall.max()
+        return shares
+
     def alone(self, algorithm: Algorithm) -> Values:
         """Return the NDCG of each question by one algorithm."""
         ranker = AlgorithmRanker(algorithm, SEED)
@@ -191,9 +206,8 @@ class Bench:
 
     def with_prior(self, exponent: float) -> Values:
         """Return the NDCG of each question by content times popularity^exponent."""
-        content = next(each for each in self._algorithms if each.name == Content.name)
         prior = self._shares**exponent
-        return self._ranked(lambda part: content.score_many([case.shopper for case in part]) * prior)
+        return self._ranked(lambda part: self._content.score_many([case.shopper for case in part]) * prior)
 
     def with_fusion(self, k: float, exponent: float = PRIOR_EXPONENTS[0]) -> Values:
         """Return the NDCG of each question by the fusion with the default weights."""

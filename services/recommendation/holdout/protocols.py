@@ -15,7 +15,7 @@ from services.recommendation.holdout.sessions import Steps
 from services.recommendation.holdout.tasks import EvalCase, Protocol
 
 FEWEST_REBUYS = 0.01
-"""Share of repeating pairs below which `next-item` takes it that nobody buys the same again."""
+"""Share of repeating pairs below which `next-item` assumes that customers do not buy a product again."""
 
 NOTHING: Rows = np.empty(0, dtype=np.int32)
 
@@ -51,7 +51,7 @@ def eval_cases(
     shortest_session : int
         Events of a session before its first question, at least 1.
     every_kind : bool
-        Whether events of all kinds are relevant_events in sessions.
+        Whether events of all kinds are answers in sessions.
     most : int or None
         Ask at most so many, drawn at random with `seed`.
 
@@ -106,7 +106,7 @@ def rebuys(train: Interactions, target: Kind, *, timed: bool = True) -> float:
 
 
 def excludes_seen(protocol: Protocol, train: Interactions, target: Kind, *, timed: bool = True) -> bool:
-    """Return whether seen products are left out where nobody has said: for discovery, and where nobody rebuys."""
+    """Return whether seen products are left out by default: for discovery, and where hardly anybody buys again."""
     if protocol is Protocol.NEXT_ITEM:
         return rebuys(train, target, timed=timed) < FEWEST_REBUYS
     return protocol is Protocol.TOP_N_DISCOVERY

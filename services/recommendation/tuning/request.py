@@ -35,8 +35,8 @@ class TuningRequest:
     @classmethod
     def of_json(cls, text: str) -> Self:
         """Return the request that a JSON object says."""
-        said = json.loads(text)
-        known = {field.name: said[field.name] for field in fields(cls) if field.name in said}
+        values = json.loads(text)
+        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
         return cls(**{**known, "algorithms": tuple(known.get("algorithms", ()))})
 
     def as_json(self) -> str:
