@@ -47,7 +47,7 @@ STEPS: Mapping[str, type[np.integer]] = {
     "transitions/neighbours": np.uint8,
 }
 """Matrices whose entries are stored as steps of their row, and the type of a step: the narrowest that leaves 99 of the
-100 best products of the demo shop's customers in place (docs/decisions/0013)."""
+100 best products of the demo shop's customers in place (docs/decisions/0014)."""
 DEFLATED = ".deflated"
 LEVEL = 1
 WORTH_SHARING = 0.05
