@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import ROOT, commit, machine
 from benchmarks.quality import sets
-from benchmarks.quality.machine import ROOT, commit, machine
 from benchmarks.quality.order import ABLATE, EVALUATE, NO_DATA, PREPARE, Order
 from benchmarks.quality.report import write_report
 from benchmarks.quality.results import ABLATION, DIFFERENCES, ROWS, SETTINGS, SLICES, Results, key_of

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.drawing import GUIDE, INK, OWN_COLOUR, clean, figure_of, save
 from benchmarks.quality.comparison import Check, Comparison, Entry, Role
-from benchmarks.quality.drawing import GUIDE, INK, OWN_COLOUR, clean, figure_of, save
 
 COLOURS = {
     Role.OWN: OWN_COLOUR,

@@ -9,7 +9,7 @@ from benchmarks.quality.order import WITHOUT
 from benchmarks.quality.pictures import draw_evaluation, draw_overview
 from benchmarks.quality.published import Value
 from benchmarks.quality.results import Results, Row
-from benchmarks.quality.tables import table
+from benchmarks.tables import table
 from services.recommendation.holdout.tasks import Protocol
 
 BUDGET_SECONDS = 600

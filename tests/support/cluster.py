@@ -61,9 +61,13 @@ class Cluster:
 
     def kill(self, agent: Agent) -> None:
         """Kill an agent with SIGKILL; the supervisor starts it again."""
+        os.kill(self.pid(agent), signal.SIGKILL)
+
+    def pid(self, agent: Agent) -> int:
+        """Return the process id of an agent."""
         pid = self._supervisor.pid(agent)
         assert pid is not None, f"{agent} is not running"
-        os.kill(pid, signal.SIGKILL)
+        return pid
 
     def wait_ready(self, agent: Agent) -> None:
         """Wait until an agent serves."""

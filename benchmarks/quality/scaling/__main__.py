@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.quality.machine import ROOT, commit, machine
+from benchmarks.machine import ROOT, commit, machine
 from benchmarks.quality.scaling.report import write_page
 from services.recommendation.algorithms.registry import CLASSES
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.quality.drawing import GRID, GUIDE, INK, OWN_COLOUR, clean, figure_of, save
+from benchmarks.drawing import GRID, GUIDE, INK, OWN_COLOUR, clean, figure_of, save
 from benchmarks.quality.scaling.costs import COSTS, SYMBOLS
-from benchmarks.quality.tables import table
+from benchmarks.tables import table
 
 Row = dict[str, Any]
 PANELS = {"train_seconds": "training, seconds", "peak_mb": "peak memory, MB", "ms_per_user": "answer, ms a shopper"}

@@ -22,13 +22,33 @@ DAYS = 180
 NOW = 1_700_000_000
 
 
-def world(n_products: int, seed: int = 0) -> Interactions:
-    """Return a world of so many products, with 10 customers a product and 10 events a customer, over half a year."""
+def world(
+    n_products: int,
+    seed: int = 0,
+    *,
+    n_customers: int | None = None,
+    n_events: int | None = None,
+    activity_spread: float = 0.0,
+) -> Interactions:
+    """Return the interactions of half a year.
+
+    Parameters
+    ----------
+    n_products : int
+        Size of the catalogue.
+    seed : int
+        Seed of everything by chance.
+    n_customers, n_events : int, optional
+        Default: 10 customers a product, and 10 events a customer.
+    activity_spread : float
+        Standard deviation of the logarithm of how active a customer is; 0 makes all equally active.
+    """
     rng = np.random.default_rng(seed)
-    n_customers = CUSTOMERS_A_PRODUCT * n_products
+    n_customers = CUSTOMERS_A_PRODUCT * n_products if n_customers is None else n_customers
+    n_events = EVENTS_A_CUSTOMER * n_customers if n_events is None else n_events
     n_tastes = max(1, n_products // PRODUCTS_A_TASTE)
     taste = np.sort(rng.integers(0, n_tastes, n_products)).astype(np.int32)
-    customers, baskets, times = _visits(rng, n_customers)
+    customers, baskets, times = _visits(rng, n_customers, n_events, activity_spread)
     return Interactions.of(
         customers,
         _products(rng, taste, customers, n_customers, n_tastes),
@@ -44,15 +64,26 @@ def world(n_products: int, seed: int = 0) -> Interactions:
     )
 
 
-def _visits(rng: np.random.Generator, n_customers: int) -> tuple[Rows, Rows, Longs]:
+def _visits(
+    rng: np.random.Generator, n_customers: int, n_events: int, activity_spread: float
+) -> tuple[Rows, Rows, Longs]:
     """Return customer, session and time of each event, oldest first."""
-    n_events = EVENTS_A_CUSTOMER * n_customers
     n_sessions = n_events // EVENTS_A_SESSION
     began = np.sort(NOW - rng.integers(1, DAYS * DAY, n_sessions))
-    visitor = rng.integers(0, n_customers, n_sessions).astype(np.int32)
+    visitor = _visitors(rng, n_customers, n_sessions, activity_spread)
     sessions = np.sort(rng.integers(0, n_sessions, n_events)).astype(np.int32)
     place = np.arange(n_events) - np.searchsorted(sessions, sessions)
     return visitor[sessions], sessions, np.minimum(began[sessions] + 60 * place, NOW - 1)
+
+
+def _visitors(rng: np.random.Generator, n_customers: int, n_sessions: int, activity_spread: float) -> Rows:
+    """Return the customer of each session."""
+    if not activity_spread:
+        return rng.integers(0, n_customers, n_sessions).astype(np.int32)
+    heaped = np.cumsum(rng.lognormal(0.0, activity_spread, n_customers))
+    drawn = np.searchsorted(heaped, heaped[-1] * rng.random(n_sessions), "right")
+    visitors: Rows = np.minimum(drawn, n_customers - 1).astype(np.int32)
+    return visitors
 
 
 def _products(rng: np.random.Generator, taste: Rows, customers: Rows, n_customers: int, n_tastes: int) -> Rows:

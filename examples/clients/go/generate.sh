@@ -1,11 +1,13 @@
 #!/bin/sh
-# Make the Go stubs of the contract in gen/ (not committed). Needs Go and a Python with grpcio-tools, which brings protoc;
-# the plugins are pinned in go.mod. PYTHON names the interpreter; default is the checkout's own environment.
+# Make the Go stubs of the contract in gen/ (not committed) of this module, or of the module in the folder that is given.
+# Needs Go and a Python with grpcio-tools, which brings protoc; the plugins are pinned in go.mod. PYTHON names the
+# interpreter; default is the checkout's own environment.
 set -eu
-cd "$(dirname "$0")"
+root=$(cd "$(dirname "$0")/../../.." && pwd)
+cd "${1:-$(dirname "$0")}"
 
-protos=../../../protos
-venv=../../../.venv/bin/python
+protos=$root/protos
+venv=$root/.venv/bin/python
 python=${PYTHON:-$([ -x "$venv" ] && echo "$venv" || echo python3)}
 module=$(go list -m)
 

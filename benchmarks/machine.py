@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 """The checkout."""
 
 LIBRARIES = ("numpy", "scipy", "lightgbm", "implicit")
@@ -27,7 +27,7 @@ def machine() -> dict[str, Any]:
 
 def commit() -> str:
     """Return the commit of the checkout, with `+` where the product or the benchmark has changes; "" without git."""
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", "services", "shared", "benchmarks/quality")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", "services", "shared", "cli", "benchmarks")
     return _git("rev-parse", "--short=10", "HEAD") + ("+" if changed else "")
 
 

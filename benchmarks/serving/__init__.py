@@ -1,0 +1,1 @@
+"""How fast the agents answer and record, against an empty service on the same stack."""

@@ -1,0 +1,178 @@
+"""What all parts of the benchmark share: the shops, the lengths of phases, the results, and how a phase is run."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import ROOT, commit, machine
+from benchmarks.processes import peak_mb_of
+from benchmarks.serving.generated import Size
+from benchmarks.serving.load import Loop, Measured, send
+from benchmarks.serving.plan import Call, Material, Planner
+from benchmarks.serving.results import Results
+from benchmarks.serving.shops import Shop
+from shared.config import AGENTS
+from tests.support.cluster import Cluster, cluster_settings
+
+CACHE = ROOT / ".build" / "bench" / "serving"
+SECONDS, QUICK_SECONDS = 15.0, 4.0
+GENERATED = Size(100_000, 200_000, 5_000_000)
+MILLION = Size(1_000_000, 200_000, 5_000_000)
+PLANNED = 2_000
+"""Calls of a plan; the load generator begins again at its end."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure and how."""
+
+    quick: bool = False
+    seed: int = 0
+    generated: Size = GENERATED
+    million: Size = MILLION
+    renew: bool = False
+    reuse: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of a phase."""
+        return QUICK_SECONDS if self.quick else SECONDS
+
+
+class Agents:
+    """Five running agents on a copy of a shop's database."""
+
+    def __init__(self, shop: Shop, start_seconds: float, cluster: Cluster) -> None:
+        self.shop = shop
+        self.start_seconds = start_seconds
+        self.cluster = cluster
+
+    @property
+    def address(self) -> str:
+        """Address of the coordinator."""
+        return self.cluster.address
+
+
+class Bench:
+    """Runs phases and keeps what they find."""
+
+    def __init__(self, options: Options, results: Results, folder: Path = CACHE) -> None:
+        self.options = options
+        self.results = results
+        self._folder = folder
+        self._prepared: set[str] = set()
+
+    @cached_property
+    def demo(self) -> Shop:
+        """The Complete Journey."""
+        return Shop("demo", self._folder / "demo")
+
+    @cached_property
+    def generated(self) -> Shop:
+        """The generated shop."""
+        return Shop("generated", self._folder / "generated", self.options.generated)
+
+    @cached_property
+    def million(self) -> Shop:
+        """The generated shop with a large catalogue."""
+        return Shop("million", self._folder / "million", self.options.million)
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for what is needed during a phase only."""
+        folder = self._folder / "run"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def start(self, part: str, **settings: Any) -> None:
+        """Begin a part: forget its earlier results and note how it is measured."""
+        self.say(f"== {part}")
+        given = {"commit": commit(), "machine": machine(), "seed": self.options.seed, "quick": self.options.quick}
+        self.results.start(part, given | {"phase_seconds": self.options.seconds, "load": _load()} | settings)
+
+    def ready(self, shop: Shop) -> Shop:
+        """Return a shop, imported and trained."""
+        if shop.name not in self._prepared:
+            shop.prepare(self.say, renew=self.options.renew, reuse=self.options.reuse)
+            self._prepared.add(shop.name)
+        return shop
+
+    def planner(self, shop: Shop) -> Planner:
+        """Return what draws calls for a shop."""
+        return Planner(Material.read(shop.folder, self.options.seed), self.options.seed)
+
+    @contextmanager
+    def agents(self, shop: Shop) -> Iterator[Agents]:
+        """Give the five agents, as `quintet up` starts them, on a copy of the database of a shop."""
+        url = self.ready(shop).copy(self.scratch / "quintet.db")
+        cluster = Cluster(cluster_settings(url, refresh_catalog_hours=0, optimize_hours=0, train_hours=0))
+        began = time.perf_counter()
+        try:
+            cluster.start()
+            yield Agents(shop, time.perf_counter() - began, cluster)
+        except BaseException:
+            print("\n".join(cluster.log[-50:]), file=sys.stderr)
+            raise
+        finally:
+            cluster.stop()
+            (self.scratch / "agents.log").write_text("\n".join(cluster.log))
+
+    def phase(self, part: str, shop: str, what: str, address: str, calls: list[Call], loop: Loop) -> Measured:
+        """Send calls, keep a row of what became of them, and return it."""
+        found = send(address, calls, loop, self.scratch)
+        row = {
+            "part": part,
+            "shop": shop,
+            "calls": what,
+            "loop": loop.name,
+            "per_second": round(found.items_per_second if loop.stream else found.per_second, 1),
+            "p50_ms": _ms(found.percentile(50)),
+            "p95_ms": _ms(found.percentile(95)),
+            "p99_ms": _ms(found.percentile(99)),
+            "measured": found.total("calls"),
+            "empty": found.total("empty"),
+            "pending": found.total("pending"),
+            "errors": found.counted("errors"),
+            "fallbacks": found.counted("fallbacks"),
+            "generator_cores": round(found.raw["cpu_seconds"] / (loop.seconds + loop.warm_seconds), 3),
+        }
+        self.results.phases.append(row)
+        self.say(
+            f"  {shop}: {what}, {loop.name}: {row['per_second']:,} a second, p50 {row['p50_ms']} ms, "
+            f"p99 {row['p99_ms']} ms{_trouble(row)}"
+        )
+        return found
+
+    def loop(self, **how: Any) -> Loop:
+        """Return a loop as long as phases are here."""
+        return Loop(self.options.seconds, **how)
+
+    @staticmethod
+    def say(text: str) -> None:
+        """Show progress."""
+        print(text, file=sys.stderr, flush=True)
+
+
+def peaks(cluster: Cluster) -> dict[str, float]:
+    """Return the peak memory of each agent in MiB."""
+    return {agent: peak_mb_of(cluster.pid(agent)) for agent in AGENTS}
+
+
+def _ms(value: float) -> float | None:
+    return None if value != value else round(value, 2)
+
+
+def _trouble(row: dict[str, Any]) -> str:
+    said = {**row["errors"], **row["fallbacks"]} | ({"empty": row["empty"]} if row["empty"] else {})
+    return "".join(f", {name} {count:,}" for name, count in said.items())
+
+
+def _load() -> float:
+    """Return how many processes wanted a core in the last minute."""
+    return round(os.getloadavg()[0], 2)

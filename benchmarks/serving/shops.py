@@ -1,0 +1,125 @@
+"""The shops that are served: a database each, imported and trained, kept and used again while nothing has changed."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import ROOT
+from benchmarks.quality.scaling.world import NOW
+from benchmarks.serving.generated import Size, write_files
+from cli.importing.shift import weeks_to_now
+
+KINDS = ("customers", "products", "events")
+LAYOUT = ("shared/db/schema.py", "shared/db/migrations", "cli/importing")
+"""Sources that decide what an imported database looks like."""
+TRAINING = ("services/recommendation", "services/product", "services/customer", "shared/db/training_data.py")
+"""Sources that decide what is learned from it."""
+MICROSECONDS = 1_000_000
+DATABASE = "quintet.db"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop: its name, its folder, and its size where it is generated; The Complete Journey has none."""
+
+    name: str
+    folder: Path
+    size: Size | None = None
+
+    @property
+    def database(self) -> Path:
+        """The database's file."""
+        return self.folder / DATABASE
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """How it was prepared: rows imported, seconds, what training said of itself."""
+        return dict(json.loads(self._facts_file.read_text())) if self._facts_file.is_file() else {}
+
+    def prepare(self, say: Say, *, renew: bool = False, reuse: bool = False) -> None:
+        """Import and train unless that was done by the same code already.
+
+        `renew` does it in any case; `reuse` takes what is there, whatever the code was.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        facts = {} if renew else self.facts
+        if reuse and {"imported", "trained"} <= set(facts):
+            return
+        imported = _key(LAYOUT, self.size)
+        if facts.get("imported") != imported:
+            self._import(imported, say)
+        if self.facts.get("trained") != _key(TRAINING, self.size):
+            self._train(say)
+
+    def copy(self, to: Path) -> str:
+        """Copy the database to a fresh file, which a measurement may change, and return its address."""
+        to.parent.mkdir(parents=True, exist_ok=True)
+        for old in to.parent.glob(f"{to.name}*"):
+            old.unlink()
+        shutil.copyfile(self.database, to)
+        return f"sqlite:///{to}"
+
+    def _import(self, key: str, say: Say) -> None:
+        for old in self.folder.glob(f"{DATABASE}*"):
+            old.unlink()
+        self._facts_file.unlink(missing_ok=True)
+        say(f"{self.name}: writing the files")
+        weeks = self._write_files()
+        self._quintet("migrate")
+        summaries = {}
+        for kind in KINDS:
+            say(f"{self.name}: importing {kind}")
+            [summaries[kind]] = self._quintet(
+                "import", kind, str(self.folder / f"{kind}.parquet"), "--shift-weeks", str(weeks), "--json"
+            )
+        self._note({"imported": key, "import": summaries})
+
+    def _write_files(self) -> int:
+        """Write the interchange files and return by how many weeks they are to be moved."""
+        if self.size is None:
+            self._quintet("demo-data", str(self.folder), "--shift-to-now", "--json")
+            return 0
+        write_files(self.size, self.folder)
+        return weeks_to_now(NOW * MICROSECONDS)
+
+    def _train(self, say: Say) -> None:
+        say(f"{self.name}: training")
+        started = time.monotonic()
+        facts = self._quintet("train", "--json")
+        self._note({"trained": _key(TRAINING, self.size), "train": facts, "seconds": time.monotonic() - started})
+
+    def _quintet(self, *arguments: str) -> Any:
+        """Run a command of `quintet` on the database and return what it printed; a failure ends the benchmark."""
+        environment = os.environ | {"QUINTET_DATABASE_URL": f"sqlite:///{self.database}"}
+        command = [sys.executable, "-m", "cli.main", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"quintet {' '.join(arguments)} failed with exit code {done.returncode}")
+        return json.loads(done.stdout) if "--json" in arguments else None
+
+    @property
+    def _facts_file(self) -> Path:
+        return self.folder / "facts.json"
+
+    def _note(self, more: dict[str, Any]) -> None:
+        self._facts_file.write_text(json.dumps(self.facts | more, indent=1, default=str))
+
+
+def _key(sources: Iterable[str], size: Size | None) -> str:
+    """Return a short name of the sources as they are, and of the size of the shop."""
+    digest = hashlib.sha256(json.dumps(size.as_dict() if size else None).encode())
+    for source in sources:
+        path = ROOT / source
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(file.read_bytes() if file.is_file() else b"")
+    return digest.hexdigest()[:16]
