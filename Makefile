@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test check bench-quality bench-scaling contract setup protos lock containers clean
+.PHONY: help demo test check bench-quality bench-scaling bench-serving bench-main contract setup protos lock containers clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -39,6 +39,12 @@ bench-quality: setup ## measure on the public data sets in ../shared/data and wr
 
 bench-scaling: setup ## measure how training grows, 10,000 to 100,000 products, and write docs/benchmarks/scaling.md
 	$(BIN)/python -m benchmarks.quality.scaling $(BENCH_ARGS)
+
+bench-serving: setup ## measure the five agents under load and write docs/benchmarks/serving.md; needs Go
+	$(BIN)/python -m benchmarks.serving $(BENCH_ARGS)
+
+bench-main: setup ## run the demo, an import, faults and a foreign file, and write docs/benchmarks/main.md
+	$(BIN)/python -m benchmarks.main $(BENCH_ARGS)
 
 containers: setup ## take the compose file up for real, run the journey, kill, scale, and take it down
 	deploy/compose-test.sh

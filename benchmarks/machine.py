@@ -10,6 +10,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout."""
 
+DATA = "QUINTET_BENCH_DATA"
+"""Environment variable that names the folder of the data sets."""
+DEFAULT_DATA = ROOT.parent / "shared" / "data"
+
 LIBRARIES = ("numpy", "scipy", "lightgbm", "implicit")
 
 

@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import ROOT, commit, machine
+from benchmarks.machine import DATA, DEFAULT_DATA, ROOT, commit, machine
 from benchmarks.quality import sets
 from benchmarks.quality.order import ABLATE, EVALUATE, NO_DATA, PREPARE, Order
 from benchmarks.quality.report import write_report
 from benchmarks.quality.results import ABLATION, DIFFERENCES, ROWS, SETTINGS, SLICES, Results, key_of
 from benchmarks.quality.sets.dataset import Dataset
 
-DATA = "QUINTET_BENCH_DATA"
-"""Environment variable that names the folder of the data sets."""
-DEFAULT_DATA = ROOT.parent / "shared" / "data"
 CACHE = ROOT / ".build" / "bench"
 RESULTS = ROOT / "benchmarks" / "results" / "quality.json"
 PAGE = ROOT / "docs" / "benchmarks" / "quality.md"

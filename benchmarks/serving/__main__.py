@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _options(given: argparse.Namespace) -> Options:
-    options = Options(quick=given.quick, seed=given.seed, renew=given.renew, reuse=given.reuse)
+    options = Options(given.quick, given.seconds, seed=given.seed, renew=given.renew, reuse=given.reuse)
     return replace(
         options,
         generated=given.generated or replace(options.generated, seed=given.seed),
@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     say = parser.add_argument
     say("--only", type=parts_of, default=list(PARTS), metavar="PART,…", help=f"of {', '.join(PARTS)}; others stay")
     say("--quick", action="store_true", help="short phases; results and page under .build/bench/quick")
+    say("--seconds", type=float, help="seconds of a phase (default: 15, with --quick 4)")
     say("--seed", type=int, default=0, help="seed of everything by chance (default: 0)")
     say("--generated", type=size_of, metavar="P,C,E", help="generated shop (default: 100000,200000,5000000)")
     say("--million", type=size_of, metavar="P,C,E", help="with a large catalogue (default: 1000000,200000,5000000)")

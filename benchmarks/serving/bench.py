@@ -22,6 +22,7 @@ from tests.support.cluster import Cluster, cluster_settings
 
 CACHE = ROOT / ".build" / "bench" / "serving"
 SECONDS, QUICK_SECONDS = 15.0, 4.0
+STREAMED, QUICK_STREAMED = 30_000, 5_000
 GENERATED = Size(100_000, 200_000, 5_000_000)
 MILLION = Size(1_000_000, 200_000, 5_000_000)
 PLANNED = 2_000
@@ -33,6 +34,7 @@ class Options:
     """What to measure and how."""
 
     quick: bool = False
+    phase_seconds: float | None = None
     seed: int = 0
     generated: Size = GENERATED
     million: Size = MILLION
@@ -42,7 +44,14 @@ class Options:
     @property
     def seconds(self) -> float:
         """Seconds of a phase."""
+        if self.phase_seconds is not None:
+            return self.phase_seconds
         return QUICK_SECONDS if self.quick else SECONDS
+
+    @property
+    def streamed(self) -> int:
+        """Events of a stream."""
+        return QUICK_STREAMED if self.quick else STREAMED
 
 
 class Agents:

@@ -90,7 +90,12 @@ def events(bench: Bench) -> None:
                 bench.results.add("events", "event.p50_ms", found.percentile(50), "ms, 1 caller")
         bench.results.add("events", "event.acknowledged_per_second", found.per_second, "1/s, 64 callers")
         streamed = bench.phase(
-            "events", "demo", "ImportEvents", agents.address, planner.events(PLANNED * 5), bench.loop(stream=True)
+            "events",
+            "demo",
+            "ImportEvents",
+            agents.address,
+            planner.events(bench.options.streamed),
+            bench.loop(stream=True),
         )
         bench.results.add("events", "ingest.events_per_second", streamed.items_per_second, "1/s, ImportEvents")
         batches = bench.phase(
@@ -154,7 +159,7 @@ def inside(bench: Bench) -> None:
     out = bench.scratch / "inside.json"
     command = [sys.executable, "-m", "benchmarks.serving.inside", url, str(plan), f"{2 * bench.options.seconds:g}"]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "QUINTET_LOG_LEVEL": "warning"}
-    subprocess.run([*command, str(out)], cwd=ROOT, env=environment, check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([*command, str(out)], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
     found = json.loads(out.read_text())
     bench.results.add("inside", "load.seconds", found["load_seconds"], "s, in process", first_ms=found["first_ms"])
     bench.results.add("inside", "inside.p50_ms", found["p50_ms"], "ms, HOME, in process without gRPC")

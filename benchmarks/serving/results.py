@@ -42,7 +42,8 @@ class Results:
     def save(self, path: Path) -> None:
         """Write a file: one line a row, so that versions of it can be compared."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        parts = [f'"{name}": [\n{_lines(getattr(self, name))}\n]' for name in LISTS]
+        lists = {name: getattr(self, name) for name in LISTS}
+        parts = [f'"{name}": [\n{_lines(rows)}\n]' for name, rows in lists.items() if rows or name == LISTS[0]]
         settings = json.dumps(dict(sorted(self.settings.items())), indent=1)
         path.write_text("{\n" + ",\n".join([*parts, f'"settings": {settings}']) + "\n}\n")
 

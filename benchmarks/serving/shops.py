@@ -2,16 +2,14 @@
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import quintet
 from benchmarks.machine import ROOT
 from benchmarks.quality.scaling.world import NOW
 from benchmarks.serving.generated import Size, write_files
@@ -99,13 +97,8 @@ class Shop:
         self._note({"trained": _key(TRAINING, self.size), "train": facts, "seconds": time.monotonic() - started})
 
     def _quintet(self, *arguments: str) -> Any:
-        """Run a command of `quintet` on the database and return what it printed; a failure ends the benchmark."""
-        environment = os.environ | {"QUINTET_DATABASE_URL": f"sqlite:///{self.database}"}
-        command = [sys.executable, "-m", "cli.main", *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"quintet {' '.join(arguments)} failed with exit code {done.returncode}")
-        return json.loads(done.stdout) if "--json" in arguments else None
+        """Run a command of `quintet` on the database and return what it printed."""
+        return quintet({"QUINTET_DATABASE_URL": f"sqlite:///{self.database}"}, *arguments)
 
     @property
     def _facts_file(self) -> Path:

@@ -3,14 +3,19 @@
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 from quintet.type.v1.event_pb2 import AddToCart, Event, HomeView, ProductQuantity, ProductView, Purchase, PurchaseLine
+from sqlalchemy import select
 
-from tests.support.cluster import coordinator_stub
+from shared.config import AGENTS
+from shared.db import event_log
+from shared.db.engine import Database
+from shared.db.schema import event_log as log_table
+from tests.support.cluster import Cluster, coordinator_stub
 
 SENDERS = 4
 KINDS = ("view", "view", "view", "cart", "purchase")
@@ -105,6 +110,54 @@ class Senders:
                 with self._lock:
                     self.acknowledged.append(event.event_id)
                 return
+
+
+@dataclass
+class Survived:
+    """What became of events that were sent while every agent was killed once."""
+
+    acknowledged: list[str] = field(default_factory=list)
+    stored: list[str] = field(default_factory=list)
+    again: int = 0
+    seconds: float = 0.0
+    healed: dict[str, float] = field(default_factory=dict)
+    """Seconds until all was whole again, by the agent that was killed."""
+
+
+def kill_each_agent(cluster: Cluster, database: Database, traffic: Traffic) -> Survived:
+    """Send the events, kill each agent with SIGKILL meanwhile, wait until all is applied, and return what became."""
+    senders = Senders(cluster.address, traffic)
+    found = Survived()
+    started = time.monotonic()
+    senders.start()
+    for place, agent in enumerate(AGENTS, 1):
+        senders.wait_for(place * traffic.count // (len(AGENTS) + 1))
+        before = cluster.restarts(agent)
+        cluster.kill(agent)
+        found.healed[agent] = seconds_until_whole(cluster.address, traffic, agent)
+        assert cluster.restarts(agent) == before + 1
+    senders.join()
+    found.seconds = time.monotonic() - started
+    assert senders.errors == []
+    wait_applied(database)
+    found.acknowledged, found.again = senders.acknowledged, senders.again
+    with database.read() as connection:
+        own = log_table.c.event_id.like(f"{traffic.prefix}%")
+        found.stored = list(connection.execute(select(log_table.c.event_id).where(own)).scalars())
+    return found
+
+
+def wait_applied(database: Database) -> None:
+    """Wait until both followers have applied the whole log."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        with database.read() as connection:
+            last = event_log.last_sequence(connection)
+            behind = [name for name in ("customer", "feedback") if event_log.cursor(connection, name) < last]
+        if not behind:
+            return
+        assert time.monotonic() < until, f"{behind} did not catch up"
+        time.sleep(0.05)
 
 
 def seconds_until_whole(address: str, traffic: Traffic, killed: str) -> float:

@@ -66,27 +66,26 @@ func openLoop(opts options, clients []client, calls []call) *report {
 	return result
 }
 
-// stream sends the plan's events through one ImportEvents call, and counts until all are acknowledged.
+// stream sends each of the plan's events once through one ImportEvents call, and counts until all are acknowledged.
 func stream(opts options, c client, calls []call) *report {
 	result := newReport("stream", opts)
 	events := eventsOf(calls)
 	begin := time.Now()
-	answer, err := importEvents(c, events, begin.Add(seconds(opts.seconds)))
+	answer, err := importEvents(c, events)
 	took := time.Since(begin)
 	result.Seconds = took.Seconds()
 	result.add("stream", took, outcome{err: err, items: int(answer.GetRecorded())}, true)
 	return result
 }
 
-func importEvents(c client, events []*typev1.Event, end time.Time) (*coordinatorv1.ImportEventsResponse, error) {
+func importEvents(c client, events []*typev1.Event) (*coordinatorv1.ImportEventsResponse, error) {
 	sending, err := c.ImportEvents(context.Background())
 	if err != nil {
 		return nil, err
 	}
-	for place := 0; time.Now().Before(end); place++ {
-		event := call{"RecordEvent", "", &coordinatorv1.RecordEventRequest{Event: events[place%len(events)]}}
-		fresh := event.fresh(nextID()).(*coordinatorv1.RecordEventRequest)
-		if err := sending.Send(&coordinatorv1.ImportEventsRequest{Event: fresh.Event}); err != nil {
+	for _, event := range events {
+		number(event, nextID())
+		if err := sending.Send(&coordinatorv1.ImportEventsRequest{Event: event}); err != nil {
 			break // the reason comes with CloseAndRecv
 		}
 	}

@@ -3,7 +3,7 @@
 // Closed loop (-callers N): N callers, each sends its next call when the answer to the one before is there.
 // Open loop (-rate R): R calls a second, whether earlier ones are answered or not. Each is timed from the moment when
 // it was due, so that a service that stalls cannot hide the calls that wait for it.
-// Stream (-stream): the events of the plan through one ImportEvents call.
+// Stream (-stream): each event of the plan once, through one ImportEvents call, however long that takes.
 package main
 
 import (
@@ -54,7 +54,7 @@ func parse() options {
 	flag.StringVar(&opts.out, "out", "", "file of the report; standard output when empty")
 	flag.IntVar(&opts.callers, "callers", 1, "callers of the closed loop")
 	flag.Float64Var(&opts.rate, "rate", 0, "calls a second of the open loop; 0 is the closed loop")
-	flag.BoolVar(&opts.stream, "stream", false, "send the plan's events through one ImportEvents call")
+	flag.BoolVar(&opts.stream, "stream", false, "send each of the plan's events once, through one ImportEvents call")
 	flag.Float64Var(&opts.seconds, "seconds", 10, "seconds that are measured")
 	flag.Float64Var(&opts.warmSeconds, "warm", 1, "seconds before, that are not measured")
 	flag.DurationVar(&opts.deadline, "deadline", 10*time.Second, "deadline of each call")

@@ -19,7 +19,7 @@ type line struct {
 	Request json.RawMessage `json:"request"`
 }
 
-// A call of the plan. Its request is never changed: what is sent with an event in it is a copy.
+// A call of the plan. Its request may be sent many times: what is sent with an event in it is a copy.
 type call struct {
 	method  string
 	group   string

@@ -28,7 +28,7 @@ type report struct {
 type group struct {
 	Calls     int            `json:"calls"`
 	InTime    int            `json:"in_time"` // answered without an error before the measured seconds ended
-	Items     int            `json:"items"`   // products recommended, or events recorded
+	Items     int            `json:"items"`   // products recommended, or events recorded, in time
 	Empty     int            `json:"empty"`
 	Pending   int            `json:"pending"`
 	Errors    map[string]int `json:"errors"`
@@ -58,8 +58,8 @@ func (r *report) add(name string, took time.Duration, got outcome, inTime bool) 
 	}
 	if inTime {
 		to.InTime++
+		to.Items += got.items
 	}
-	to.Items += got.items
 	if got.items == 0 {
 		to.Empty++
 	}

@@ -1,0 +1,1 @@
+"""What the whole product does: the demo, an import, memory, faults, a foreign file, the tests."""
