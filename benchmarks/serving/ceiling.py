@@ -64,7 +64,7 @@ def empty_service(answer: RecommendationList, folder: Path) -> Iterator[str]:
 @contextmanager
 def _process(role: str, port: int, given: str) -> Iterator[None]:
     command = [sys.executable, "-m", "benchmarks.serving.empty_service", role, str(port), given]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None  # noqa: S101 - for the type checker: it is piped
             if process.stdout.readline().strip() != "ready":

@@ -57,14 +57,14 @@ def back(answer: pb.RecommendResponse) -> Any:
 
 
 async def serve(role: str, port: str, given: str) -> None:
-    """Serve until the process is ended; print a line when it is ready."""
+    """Serve until standard input is closed, as it is when the parent ends; print a line when it is ready."""
     server = grpc.aio.server()
     handler = front(given) if role == "front" else back(pb.RecommendResponse.FromString(Path(given).read_bytes()))
     server.add_generic_rpc_handlers((handler,))
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
     print("ready", flush=True)
-    await asyncio.Event().wait()
+    await asyncio.to_thread(sys.stdin.read)
 
 
 def _handler(work: Callable[[Any, Any], Any], request: Any) -> Any:

@@ -78,8 +78,13 @@ class Measured:
 
     @property
     def per_second(self) -> float:
-        """Calls answered without an error, a second."""
+        """Full answers a second: those without an error or a fallback."""
         return self.total("in_time") / float(self.raw["seconds"])
+
+    @property
+    def full_share(self) -> float:
+        """Share of the calls that got a full answer."""
+        return self.total("full") / max(self.total("calls"), 1)
 
     @property
     def items_per_second(self) -> float:

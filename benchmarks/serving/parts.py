@@ -37,6 +37,8 @@ RESTART_PATIENCE_SECONDS = 120.0
 STARTS = 3
 LONGEST_TRAINING_SECONDS = 120.0
 CONNECTIONS = 4
+KEPT_UP = 0.99
+"""Share of full answers below which a rate was too much, so that times under it mean nothing."""
 
 
 def ceiling(bench: Bench) -> None:
@@ -194,6 +196,9 @@ def training(bench: Bench) -> None:
             busy = bench.phase("training", "demo", "all pages, while training", agents.address, calls, longer)
             now = stub.GetJob(pb.GetJobRequest(job_id=job.job_id), timeout=10).job
         still = now.state == JobState.JOB_STATE_RUNNING
+        if quiet.full_share < KEPT_UP or busy.full_share < KEPT_UP:
+            bench.say("  no ratio: the agents do not keep up with this rate")
+            return
         bench.results.add(
             "training",
             "training.p99_ratio",

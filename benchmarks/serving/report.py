@@ -22,8 +22,8 @@ right after, on the same machine.
 """
 LOOPS = """\
 "Callers" wait for an answer before they send again. "A second" sends at that rate whatever happens, and counts a call
-from the moment when it was due. Failed calls count with the time until they failed. "Generator" is how much of a core
-the load generator used.
+from the moment when it was due. The column "a second" counts full answers. A call that failed or got a fallback counts
+as if it had taken the deadline of 10 s. "Generator" is how much of a core the load generator used.
 """
 PROFILE = """\
 HOME of known customers, one call at a time, in the agent's process; sampled by the clock, and scaled to the median of

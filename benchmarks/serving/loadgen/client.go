@@ -18,12 +18,17 @@ type client struct {
 	coordinatorv1.CoordinatorServiceClient
 }
 
-// What a call came to. An answer is full when nothing stood in for what was asked for.
+// What a call came to.
 type outcome struct {
 	err       error
 	items     int
 	fallbacks []string
 	pending   int
+}
+
+// full says whether the call was answered by what it was meant for.
+func (o outcome) full() bool {
+	return o.err == nil && len(o.fallbacks) == 0
 }
 
 var (

@@ -21,13 +21,15 @@ type report struct {
 	Growth     float64           `json:"growth"`
 	Groups     map[string]*group `json:"groups"`
 
-	lock sync.Mutex
+	lock     sync.Mutex
+	deadline time.Duration
 }
 
 // A group of calls. Buckets count calls by time: bucket b holds what took at most growth^b microseconds.
 type group struct {
 	Calls     int            `json:"calls"`
-	InTime    int            `json:"in_time"` // answered without an error before the measured seconds ended
+	InTime    int            `json:"in_time"` // full answers that came before the measured seconds ended
+	Full      int            `json:"full"`    // answers without an error or a fallback
 	Items     int            `json:"items"`   // products recommended, or events recorded, in time
 	Empty     int            `json:"empty"`
 	Pending   int            `json:"pending"`
@@ -38,10 +40,11 @@ type group struct {
 
 func newReport(mode string, opts options) *report {
 	return &report{Mode: mode, Callers: opts.callers, Rate: opts.rate, Seconds: opts.seconds, Growth: growth,
-		Groups: map[string]*group{}}
+		Groups: map[string]*group{}, deadline: opts.deadline}
 }
 
-// add counts a call. A failed one counts with the time until it failed, so that failing fast or late is seen.
+// add counts a call. One that failed, or that was answered with a fallback, counts as if it had taken the whole deadline:
+// failing fast must not look like answering fast.
 func (r *report) add(name string, took time.Duration, got outcome, inTime bool) {
 	r.lock.Lock()
 	defer r.lock.Unlock()
@@ -51,12 +54,17 @@ func (r *report) add(name string, took time.Duration, got outcome, inTime bool) 
 		r.Groups[name] = to
 	}
 	to.Calls++
+	if got.full() {
+		to.Full++
+	} else {
+		took = max(took, r.deadline)
+	}
 	to.Buckets[bucket(took)]++
 	if got.err != nil {
 		to.Errors[status.Code(got.err).String()]++
 		return
 	}
-	if inTime {
+	if inTime && got.full() {
 		to.InTime++
 		to.Items += got.items
 	}

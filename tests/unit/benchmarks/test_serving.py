@@ -31,7 +31,14 @@ def group(times: list[float], **more: Any) -> dict[str, Any]:
     buckets: dict[str, int] = {}
     for ms in times:
         buckets[str(bucket(ms))] = buckets.get(str(bucket(ms)), 0) + 1
-    counts = {"calls": len(times), "in_time": len(times), "items": 10 * len(times), "empty": 0, "pending": 0}
+    counts = {
+        "calls": len(times),
+        "in_time": len(times),
+        "full": len(times),
+        "items": 10 * len(times),
+        "empty": 0,
+        "pending": 0,
+    }
     return counts | {"errors": {}, "fallbacks": {}, "buckets": buckets} | more
 
 
@@ -65,6 +72,7 @@ def test_what_was_measured_adds_up_over_groups():
     found = Measured({"growth": GROWTH, "seconds": 2.0, "groups": groups})
     assert found.per_second == 2.5
     assert found.items_per_second == 30
+    assert found.full_share == 1
     assert found.counted("errors") == {"Unavailable": 3}
     assert found.counted("fallbacks") == {"no_model": 1}
     assert found.histogram.total == 6
