@@ -31,7 +31,8 @@ def machine() -> dict[str, Any]:
 
 def commit() -> str:
     """Return the commit of the checkout, with `+` where the product or the benchmark has changes; "" without git."""
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", "services", "shared", "cli", "benchmarks")
+    measured = ("services", "shared", "cli", "benchmarks", ":(exclude)benchmarks/results")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", *measured)
     return _git("rev-parse", "--short=10", "HEAD") + ("+" if changed else "")
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict
 
 import grpc
 import numpy as np
+from google.protobuf.json_format import ParseDict
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.type.v1.job_pb2 import JobState
 from quintet.type.v1.recommendation_pb2 import RecommendationList
@@ -263,11 +264,8 @@ def _warm(bench: Bench, agents: Agents) -> None:
     """Ask each page once or more, so that what is made at the first call is there."""
     with coordinator_stub(agents.address) as stub:
         for call in bench.planner(agents.shop).mixed(3 * len(PAGES)):
-            request = pb.GetRecommendationsRequest(
-                customer_id=call["request"].get("customerId", ""), visitor_id=call["request"].get("visitorId", "")
-            )
             try:
-                stub.GetRecommendations(request, timeout=30)
+                stub.GetRecommendations(ParseDict(call["request"], pb.GetRecommendationsRequest()), timeout=30)
             except grpc.RpcError as error:
                 bench.say(f"  while warming up: {error.code()}")
 
