@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.command import TooSlow
 from benchmarks.machine import ROOT
 from benchmarks.serving import load
 from benchmarks.serving.bench import Bench, Options
@@ -29,7 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
         load.build()
         bench = Bench(_options(given), results)
         for name in given.only:
-            PARTS[name](bench)
+            try:
+                PARTS[name](bench)
+            except TooSlow as reason:
+                bench.leave_out(name, str(reason))
             results.save(out)  # what took long is not lost when the next part fails
     if given.label:
         results.remember(given.label)
@@ -42,7 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _options(given: argparse.Namespace) -> Options:
-    options = Options(given.quick, given.seconds, seed=given.seed, renew=given.renew, reuse=given.reuse)
+    options = Options(
+        given.quick, given.seconds, seed=given.seed, renew=given.renew, reuse=given.reuse, minutes=given.minutes
+    )
     return replace(
         options,
         generated=given.generated or replace(options.generated, seed=given.seed),
@@ -77,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     say("--seed", type=int, default=0, help="seed of everything by chance (default: 0)")
     say("--generated", type=size_of, metavar="P,C,E", help="generated shop (default: 100000,200000,5000000)")
     say("--million", type=size_of, metavar="P,C,E", help="with a large catalogue (default: 1000000,200000,5000000)")
+    say("--minutes", type=float, default=90.0, help="longest import of a file, or training, of a shop (default: 90)")
     say("--renew", action="store_true", help="import and train the shops anew")
     say("--reuse", action="store_true", help="use the shops that are there, whatever code they were trained by")
     say("--label", help="keep the figures and the profile in the history under this name")

@@ -38,6 +38,8 @@ class Options:
     seed: int = 0
     generated: Size = GENERATED
     million: Size = MILLION
+    minutes: float = 90.0
+    """Longest time that the import of a file, or a training, may take."""
     renew: bool = False
     reuse: bool = False
 
@@ -105,10 +107,16 @@ class Bench:
         given = {"commit": commit(), "machine": machine(), "seed": self.options.seed, "quick": self.options.quick}
         self.results.start(part, given | {"phase_seconds": self.options.seconds, "load": _load()} | settings)
 
+    def leave_out(self, part: str, reason: str) -> None:
+        """Note that a part could not be measured; what was measured of it before is forgotten."""
+        self.start(part, left_out=reason)
+        self.say(f"  left out: {reason}")
+
     def ready(self, shop: Shop) -> Shop:
         """Return a shop, imported and trained."""
         if shop.name not in self._prepared:
-            shop.prepare(self.say, renew=self.options.renew, reuse=self.options.reuse)
+            how = self.options
+            shop.prepare(self.say, renew=how.renew, reuse=how.reuse, minutes=how.minutes)
             self._prepared.add(shop.name)
         return shop
 

@@ -124,9 +124,13 @@ def _settings_section(results: Results) -> Iterator[str]:
         data = ", ".join(
             f"{value:,} {name}" for name, value in settings.get("data", {}).items() if isinstance(value, int)
         )
-        how = f"{settings['phase_seconds']:g} s a phase{', quick' if settings['quick'] else ''}"
+        how = settings.get("left_out") or f"{settings['phase_seconds']:g} s a phase{_quick(settings)}"
         lines.append([part, settings["commit"], data, how, f"{settings['load']:g}", hardware])
     yield table(("part", "commit", "data", "phases", "load before", "machine"), lines, "llllrl")
+
+
+def _quick(settings: dict[str, Any]) -> str:
+    return ", quick" if settings["quick"] else ""
 
 
 def _times(phases: list[Row]) -> dict[str, list[tuple[str, float, float]]]:

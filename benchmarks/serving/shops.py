@@ -44,10 +44,11 @@ class Shop:
         """How it was prepared: rows imported, seconds, what training said of itself."""
         return dict(json.loads(self._facts_file.read_text())) if self._facts_file.is_file() else {}
 
-    def prepare(self, say: Say, *, renew: bool = False, reuse: bool = False) -> None:
+    def prepare(self, say: Say, *, renew: bool = False, reuse: bool = False, minutes: float | None = None) -> None:
         """Import and train unless that was done by the same code already.
 
-        `renew` does it in any case; `reuse` takes what is there, whatever the code was.
+        `renew` does it in any case; `reuse` takes what is there, whatever the code was. Raises TooSlow when the import
+        of a file, or the training, takes longer than `minutes`.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         facts = {} if renew else self.facts
@@ -55,9 +56,9 @@ class Shop:
             return
         imported = _key(LAYOUT, self.size)
         if facts.get("imported") != imported:
-            self._import(imported, say)
+            self._import(imported, say, minutes)
         if self.facts.get("trained") != _key(TRAINING, self.size):
-            self._train(say)
+            self._train(say, minutes)
 
     def copy(self, to: Path) -> str:
         """Copy the database to a fresh file, which a measurement may change, and return its address."""
@@ -67,7 +68,7 @@ class Shop:
         shutil.copyfile(self.database, to)
         return f"sqlite:///{to}"
 
-    def _import(self, key: str, say: Say) -> None:
+    def _import(self, key: str, say: Say, minutes: float | None) -> None:
         for old in self.folder.glob(f"{DATABASE}*"):
             old.unlink()
         self._facts_file.unlink(missing_ok=True)
@@ -77,8 +78,9 @@ class Shop:
         summaries = {}
         for kind in KINDS:
             say(f"{self.name}: importing {kind}")
+            file = str(self.folder / f"{kind}.parquet")
             [summaries[kind]] = self._quintet(
-                "import", kind, str(self.folder / f"{kind}.parquet"), "--shift-weeks", str(weeks), "--json"
+                "import", kind, file, "--shift-weeks", str(weeks), "--json", minutes=minutes
             )
         self._note({"imported": key, "import": summaries})
 
@@ -90,15 +92,15 @@ class Shop:
         write_files(self.size, self.folder)
         return weeks_to_now(NOW * MICROSECONDS)
 
-    def _train(self, say: Say) -> None:
+    def _train(self, say: Say, minutes: float | None) -> None:
         say(f"{self.name}: training")
         started = time.monotonic()
-        facts = self._quintet("train", "--json")
+        facts = self._quintet("train", "--json", minutes=minutes)
         self._note({"trained": _key(TRAINING, self.size), "train": facts, "seconds": time.monotonic() - started})
 
-    def _quintet(self, *arguments: str) -> Any:
+    def _quintet(self, *arguments: str, minutes: float | None = None) -> Any:
         """Run a command of `quintet` on the database and return what it printed."""
-        return quintet({"QUINTET_DATABASE_URL": f"sqlite:///{self.database}"}, *arguments)
+        return quintet({"QUINTET_DATABASE_URL": f"sqlite:///{self.database}"}, *arguments, minutes=minutes)
 
     @property
     def _facts_file(self) -> Path:
