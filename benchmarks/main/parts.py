@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 
-from benchmarks.command import quintet
+from benchmarks.command import import_file, quintet
 from benchmarks.machine import commit, machine
 from benchmarks.processes import peak_mb_of
 from benchmarks.serving.load import Loop, build, send
@@ -101,7 +101,7 @@ def importing(bench: Bench) -> None:
     quintet({}, "demo-data", str(files), "--shift-to-now", "--json")
     url = _fresh(files / "quintet.db")
     for kind in KINDS:
-        [summary] = quintet({"QUINTET_DATABASE_URL": url}, "import", kind, str(files / f"{kind}.parquet"), "--json")
+        summary = import_file({"QUINTET_DATABASE_URL": url}, kind, files / f"{kind}.parquet")
         counted = {"rows": summary["imported"], "rejected": summary["rejected"], "seconds": summary["seconds"]}
         rate = summary["imported"] / summary["seconds"]
         bench.add("import", f"import.{kind}_per_second", rate, "rows/s", **counted)
@@ -158,8 +158,7 @@ def foreign(bench: Bench) -> None:
     for kind, mapped in RETAIL_OPTIONS.items():
         maps = [word for pair in mapped for word in ("--map", pair)]
         rejects = str(bench.folder / "foreign" / f"{kind}.rejects.jsonl")
-        arguments = ("import", kind, str(file), *maps, *RETAIL_MORE[kind], "--rejects", rejects, "--json")
-        [summary] = quintet(environment, *arguments)
+        summary = import_file(environment, kind, file, *maps, *RETAIL_MORE[kind], "--rejects", rejects)
         bench.add("foreign", f"foreign.{kind}_imported", summary["imported"], "lines", rejected=summary["rejected"])
         bench.add("foreign", f"foreign.{kind}_seconds", summary["seconds"], "s")
     started = time.monotonic()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.command import quintet
+from benchmarks.command import import_file, quintet
 from benchmarks.machine import ROOT
 from benchmarks.quality.scaling.world import NOW
 from benchmarks.serving.generated import Size, write_files
@@ -74,20 +74,19 @@ class Shop:
         self._facts_file.unlink(missing_ok=True)
         say(f"{self.name}: writing the files")
         weeks = self._write_files()
-        self._quintet("migrate")
+        quintet(self._environment, "migrate")
         summaries = {}
         for kind in KINDS:
             say(f"{self.name}: importing {kind}")
-            file = str(self.folder / f"{kind}.parquet")
-            [summaries[kind]] = self._quintet(
-                "import", kind, file, "--shift-weeks", str(weeks), "--json", minutes=minutes
-            )
+            file = self.folder / f"{kind}.parquet"
+            shift = ("--shift-weeks", str(weeks))
+            summaries[kind] = import_file(self._environment, kind, file, *shift, minutes=minutes)
         self._note({"imported": key, "import": summaries})
 
     def _write_files(self) -> int:
         """Write the interchange files and return by how many weeks they are to be moved."""
         if self.size is None:
-            self._quintet("demo-data", str(self.folder), "--shift-to-now", "--json")
+            quintet({}, "demo-data", str(self.folder), "--shift-to-now", "--json")
             return 0
         write_files(self.size, self.folder)
         return weeks_to_now(NOW * MICROSECONDS)
@@ -95,12 +94,12 @@ class Shop:
     def _train(self, say: Say, minutes: float | None) -> None:
         say(f"{self.name}: training")
         started = time.monotonic()
-        facts = self._quintet("train", "--json", minutes=minutes)
+        facts = quintet(self._environment, "train", "--json", minutes=minutes)
         self._note({"trained": _key(TRAINING, self.size), "train": facts, "seconds": time.monotonic() - started})
 
-    def _quintet(self, *arguments: str, minutes: float | None = None) -> Any:
-        """Run a command of `quintet` on the database and return what it printed."""
-        return quintet({"QUINTET_DATABASE_URL": f"sqlite:///{self.database}"}, *arguments, minutes=minutes)
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {"QUINTET_DATABASE_URL": f"sqlite:///{self.database}"}
 
     @property
     def _facts_file(self) -> Path:
