@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks.quality.__main__ import CACHE
 from benchmarks.quality.machine import commit
 from benchmarks.quality.sets.completejourney import CUTOFF
-from benchmarks.quality.tables import table
+from benchmarks.tables import table
 from services.product.embedding import EmbeddingSpace
 from services.product.features import ProductFeatures
 from services.recommendation.algorithms.arrays import FloatArray
