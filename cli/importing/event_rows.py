@@ -1,7 +1,6 @@
 """One row of an events file as an event of the contract."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import repeat
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from quintet.type.v1.event_pb2 import Event, PageType
@@ -46,13 +45,17 @@ class Goods(NamedTuple):
     currency: str
 
 
-def event_rows(columns: Mapping[str, Sequence[Any]], size: int) -> Iterator[EventRow]:
-    """Yield `size` rows from values by column name; columns that are not there give None."""
+def rows_by_place(columns: Mapping[str, Sequence[Any]], size: int) -> Callable[[int], EventRow]:
+    """Return a function from the place of a row to the row, from values by column name; missing columns give None."""
+    nothing = [None] * size
     attributes = {name: column for name, column in columns.items() if name.startswith("attributes.")}
-    given = [columns.get(name) or repeat(None, size) for name in EventRow._fields]
-    if attributes:
-        given[-1] = [attributes_of(attributes, "attributes.", index) for index in range(size)]
-    return map(EventRow._make, zip(*given, strict=True))
+    given = [columns.get(name) or nothing for name in EventRow._fields]
+
+    def row_at(index: int) -> EventRow:
+        row = EventRow._make(column[index] for column in given)
+        return row._replace(attributes=attributes_of(attributes, "attributes.", index)) if attributes else row
+
+    return row_at
 
 
 class EventBuilder:
@@ -77,10 +80,10 @@ class EventBuilder:
     def build(self, kind: str, row: EventRow) -> tuple[Event, int]:
         """Return the event, without its time, and its time in microseconds since 1970."""
         event = Event(
-            event_id=_id("event_id", row.event_id),
-            customer_id=_id("customer_id", row.customer_id),
-            visitor_id=_id("visitor_id", row.visitor_id),
-            session_id=_id("session_id", row.session_id),
+            event_id=id_of("event_id", row.event_id),
+            customer_id=id_of("customer_id", row.customer_id),
+            visitor_id=id_of("visitor_id", row.visitor_id),
+            session_id=id_of("session_id", row.session_id),
             attributes=row.attributes,
         )
         if not event.customer_id and not event.visitor_id:
@@ -96,7 +99,7 @@ class EventBuilder:
 
     def goods(self, row: EventRow) -> Goods:
         """Return the product, quantity and amount of a row."""
-        product_id = _id("product_id", row.product_id)
+        product_id = id_of("product_id", row.product_id)
         if not product_id:
             raise InvalidArgument.of("product_id", row.product_id, "is required")
         currency = self.currency(row)
@@ -137,10 +140,10 @@ class EventBuilder:
         order_id = value_of("order_id", values.text, row.order_id)
         if self._options.guests == "reject" or not order_id:
             raise InvalidArgument.of("customer_id", row.customer_id, "is required unless visitor_id is set")
-        return _id("order_id", f"guest:{order_id}")
+        return id_of("order_id", f"guest:{order_id}")
 
     def _purchase(self, event: Event, row: EventRow) -> None:
-        event.purchase.purchase_id = _id("order_id", row.order_id)
+        event.purchase.purchase_id = id_of("order_id", row.order_id)
         for each in self._nested(row):
             add_line(event, self.bought(each))
         if not event.purchase.items:
@@ -148,7 +151,7 @@ class EventBuilder:
 
     def _refund(self, event: Event, row: EventRow) -> None:
         refund = event.refund
-        refund.purchase_id = _id("order_id", row.order_id)
+        refund.purchase_id = id_of("order_id", row.order_id)
         for each in self._nested(row):
             goods = self.goods(each)
             refund.items.add(product_id=goods.product_id, quantity=abs(goods.quantity))
@@ -166,7 +169,7 @@ class EventBuilder:
             items.add(product_id=goods.product_id, quantity=goods.quantity)
 
     def _product_view(self, event: Event, row: EventRow) -> None:
-        event.product_view.product_id = _id("product_id", row.product_id)
+        event.product_view.product_id = id_of("product_id", row.product_id)
         seconds = value_of("duration_seconds", values.number, row.duration_seconds)
         event.product_view.duration_seconds = seconds or 0.0
 
@@ -181,7 +184,7 @@ class EventBuilder:
         page_type = value_of("page_type", values.text, row.page_type)
         if page_type:
             event.page_view.page_type = _page_type(page_type)
-            event.page_view.product_id = _id("product_id", row.product_id)
+            event.page_view.product_id = id_of("product_id", row.product_id)
             event.page_view.category = value_of("category", values.text, row.category)
         elif row.product_id is not None:
             self._product_view(event, row)
@@ -224,7 +227,8 @@ def add_line(event: Event, goods: Goods) -> None:
     amount.currency_code, amount.amount_minor = goods.currency, goods.amount
 
 
-def _id(name: str, value: Any) -> str:
+def id_of(name: str, value: Any) -> str:
+    """Return a value as an id, "" for none. Raises InvalidArgument when it is none that the contract allows."""
     if type(value) is str and value.isalnum() and len(value) <= PLAIN_ID:
         return value  # as most are; that spares a closer look
     found = value_of(name, values.text, value)

@@ -26,7 +26,7 @@ from shared.errors import InvalidArgument
 PROJECTOR = "customer"
 """The agent whose tables events are projected into; its cursor keeps the two from doing it twice."""
 
-EVENTS_AT_ONCE = 1_000
+EVENTS_AT_ONCE = 3_000
 """Events projected in one transaction; more would keep other writers waiting for longer."""
 
 

@@ -9,7 +9,8 @@ from quintet.type.v1.event_pb2 import Event
 
 from cli.importing.batch import RowBatch
 from cli.importing.convert import Options, Reject, rejected, set_time, value_of
-from cli.importing.event_rows import EventBuilder, EventRow, add_line, event_rows
+from cli.importing.event_rows import EventBuilder, EventRow, add_line, rows_by_place
+from cli.importing.plain_lines import Line, PlainLines, add_plain_lines
 from shared import event_types, values
 from shared.errors import InvalidArgument
 from shared.events.check import MAX_ID, check_event
@@ -66,6 +67,16 @@ class _Order:
             return None
         return self.purchases[-1]
 
+    def take_plain(self, lines: Sequence[Line], start: int) -> int:
+        """Add the plain lines from the row `start` on that continue the order, and return the row behind them."""
+        purchase = self.open()
+        if purchase is None or purchase.rows[-1] != start - 1:
+            return start
+        end = add_plain_lines(purchase.event, lines, start, MOST_LINES - len(purchase.rows))
+        purchase.rows.extend(range(start, end))
+        self.rows += end - start
+        return end
+
     def goes_on(self, row: EventRow) -> bool:
         """Return whether a row repeats the order's first row word for word in all but the goods: the common case."""
         first = self.first
@@ -85,6 +96,7 @@ class EventConverter:
         self._options = options
         self._types = event_types.EventTypes(options.event_types)
         self._builder = EventBuilder(options)
+        self._plain = PlainLines(self._builder)
 
     def convert(self, batch: RowBatch, columns: Mapping[str, Sequence[Any]]) -> Converted:
         """Return the events of a batch and its rejected rows.
@@ -98,10 +110,14 @@ class EventConverter:
         """
         found = Converted()
         order = _Order()
-        for index, row in enumerate(event_rows(columns, len(batch))):
+        row_at = rows_by_place(columns, len(batch))
+        lines = self._plain.of(columns, len(batch))
+        index = 0
+        while index < len(batch):
             try:
                 if index in batch.faults:
                     raise InvalidArgument(f"the row {batch.faults[index].reason}")
+                row = row_at(index)
                 order = self._order_of(row, order)
                 draft = self._take(row, index, order)
                 if draft is not None:
@@ -110,6 +126,7 @@ class EventConverter:
                 found.rejects.append(rejected(batch, index, error.message))
             except UnicodeError:
                 found.rejects.append(rejected(batch, index, "the row is not UTF-8 text"))
+            index = order.take_plain(lines, index + 1)
         return found
 
     def _order_of(self, row: EventRow, order: _Order) -> _Order:

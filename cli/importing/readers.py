@@ -17,7 +17,7 @@ from cli.importing.batch import Fault, RowBatch, by_column
 from cli.importing.errors import ImportAborted
 from shared.files import OpenFile, UnreadableFile, csv_header, open_file
 
-BATCH_ROWS = 10_000
+BATCH_ROWS = 25_000
 LONGEST_FIELD = 1024 * 1024
 SHOWN_TEXT = 2_000
 NOT_UTF8 = "is not UTF-8 text"

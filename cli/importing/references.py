@@ -1,13 +1,13 @@
 """Refuse events that refer to what does not exist or does not fit; of orders only the lines concerned."""
 
-from collections.abc import Callable, Collection, Container, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 
 from cli.importing.batch import RowBatch
 from cli.importing.convert import Reject, rejected
 from cli.importing.events import Draft
 from shared.errors import InvalidArgument, NotFound
+from shared.events import references
 from shared.events.orders import OrderFacts, check_fits
-from shared.events.references import named_products
 
 
 def refuse_unknown(
@@ -36,6 +36,8 @@ def refuse_unfitting(
     batch: RowBatch, drafts: Sequence[Draft], read_orders: Callable[[Collection[str]], dict[str, OrderFacts]]
 ) -> tuple[list[Draft], list[Reject]]:
     """Return the events without refunds that name an order which does not exist or is not theirs, and those rows."""
+    if not any(draft.event.refund.purchase_id for draft in drafts):
+        return list(drafts), []
     found = {draft.event.purchase.purchase_id: OrderFacts.of(draft.event) for draft in drafts}
     found |= read_orders({draft.event.refund.purchase_id for draft in drafts} - {"", *found})
     kept: list[Draft] = []
@@ -53,15 +55,15 @@ def product_ids(drafts: Sequence[Draft]) -> set[str]:
     return {product_id for draft in drafts for product_id in _named(draft)}
 
 
-def _named(draft: Draft) -> list[str]:
-    if draft.by_line:
-        return [line.product_id for line in draft.event.purchase.items]
-    return [product_id for product_id, _ in named_products(draft.event)]
+def _named(draft: Draft) -> Iterable[str]:
+    return references.product_ids(draft.event, draft.event.WhichOneof("detail"))
 
 
 def _drop_lines(batch: RowBatch, draft: Draft, products: Container[str]) -> list[Reject]:
     """Take lines with unknown products out of an order."""
-    rejects = []
+    rejects: list[Reject] = []
+    if all(line.product_id in products for line in draft.event.purchase.items):
+        return rejects
     for place in range(len(draft.rows) - 1, -1, -1):
         product_id = draft.event.purchase.items[place].product_id
         if product_id not in products:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, literal_column, select
 
-from shared.db.batches import distinct_batches
+from shared.db.batches import among
 from shared.db.schema import cart_items
 
 NOTHING = 1e-9
@@ -89,7 +89,7 @@ class Carts:
 
 
 def open_rows(connection: Connection, customer_keys: Collection[int]) -> Iterable[CartRow]:
-    """Yield the rows of customers' open carts, in the order they were added."""
+    """Return the rows of customers' open carts, in the order they were added."""
     columns = cart_items.c
     query = select(
         columns.id,
@@ -101,9 +101,8 @@ def open_rows(connection: Connection, customer_keys: Collection[int]) -> Iterabl
         columns.removed_quantity,
         columns.purchased_quantity,
     ).where(is_open())
-    for some in distinct_batches(customer_keys):
-        rows = connection.execute(query.where(columns.customer_id.in_(some)).order_by(columns.id))
-        yield from (CartRow(*row) for row in rows)
+    rows = connection.execute(query.where(among(connection, columns.customer_id, customer_keys)).order_by(columns.id))
+    return [CartRow(*row) for row in rows]
 
 
 def is_open() -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, text
 
-from shared.db.batches import distinct_batches
+from shared.db.batches import among, distinct_batches
 from shared.db.schema import customers, visitors
 from shared.errors import AlreadyExists, NotFound
 
@@ -105,11 +105,9 @@ def upsert(
 
 def resolve_customers(connection: Connection, external_ids: Collection[str]) -> dict[str, int]:
     """Return the keys of customers by the platform's ids; unknown ids are missing."""
-    found: dict[str, int] = {}
-    for some in distinct_batches(external_ids):
-        query = select(customers.c.external_id, customers.c.customer_id).where(customers.c.external_id.in_(some))
-        found.update((row.external_id, row.customer_id) for row in connection.execute(query))
-    return found
+    columns = customers.c
+    query = select(columns.external_id, columns.customer_id).where(among(connection, columns.external_id, external_ids))
+    return dict(connection.execute(query).all())
 
 
 def resolve_visitors(connection: Connection, visitor_ids: Collection[str]) -> dict[str, int]:
@@ -133,11 +131,9 @@ def resolve_visitors(connection: Connection, visitor_ids: Collection[str]) -> di
 
 def known_visitors(connection: Connection, visitor_ids: Collection[str]) -> dict[str, int]:
     """Return the keys of visitors' customer rows, by visitor id; unknown visitors are missing."""
-    found: dict[str, int] = {}
-    for some in distinct_batches(visitor_ids):
-        query = select(visitors.c.visitor_id, visitors.c.customer_id).where(visitors.c.visitor_id.in_(some))
-        found.update((row.visitor_id, row.customer_id) for row in connection.execute(query))
-    return found
+    columns = visitors.c
+    query = select(columns.visitor_id, columns.customer_id).where(among(connection, columns.visitor_id, visitor_ids))
+    return dict(connection.execute(query).all())
 
 
 def read(connection: Connection, external_id: str, field: str = "customer_id") -> Customer:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, select, text
 
-from shared.db.batches import batches
+from shared.db.batches import among
 from shared.db.engine import insert_into
 from shared.db.schema import event_cursors, event_log
 
@@ -68,11 +68,9 @@ def known_ids(connection: Connection, event_ids: Sequence[str]) -> set[str]:
 
 def payloads(connection: Connection, event_ids: Sequence[str]) -> dict[str, bytes]:
     """Return what was recorded under event ids; unknown ids are missing."""
-    found: dict[str, bytes] = {}
-    for some in batches(event_ids):
-        query = select(event_log.c.event_id, event_log.c.payload).where(event_log.c.event_id.in_(some))
-        found.update((row.event_id, row.payload) for row in connection.execute(query))
-    return found
+    columns = event_log.c
+    query = select(columns.event_id, columns.payload).where(among(connection, columns.event_id, event_ids))
+    return dict(connection.execute(query).all())
 
 
 def read_after(connection: Connection, sequence: int, limit: int) -> list[LoggedEvent]:
@@ -130,10 +128,6 @@ def _row(event: NewEvent, now: datetime) -> dict[str, object]:
 
 
 def _numbers(connection: Connection, event_ids: Sequence[str]) -> dict[str, int]:
-    numbers: dict[str, int] = {}
-    for some in batches(event_ids):
-        rows = connection.execute(
-            select(event_log.c.event_id, event_log.c.sequence).where(event_log.c.event_id.in_(some))
-        )
-        numbers.update((row.event_id, row.sequence) for row in rows)
-    return numbers
+    columns = event_log.c
+    query = select(columns.event_id, columns.sequence).where(among(connection, columns.event_id, event_ids))
+    return dict(connection.execute(query).all())

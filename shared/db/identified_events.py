@@ -9,7 +9,7 @@ from quintet.type.v1.event_pb2 import Event
 from sqlalchemy import Connection, select
 
 from shared.db import visitors
-from shared.db.batches import distinct_batches
+from shared.db.batches import among
 from shared.db.customers import keep, known_visitors, resolve_customers
 from shared.db.event_log import LoggedEvent
 from shared.db.schema import customers
@@ -101,7 +101,4 @@ def _find(connection: Connection, stray: Sequence[Recorded]) -> dict[int, int]:
 
 def _alive(connection: Connection, keys: Collection[int]) -> set[int]:
     column = customers.c.customer_id
-    query = select(column)
-    return {
-        key for some in distinct_batches(keys) for key in connection.execute(query.where(column.in_(some))).scalars()
-    }
+    return set(connection.execute(select(column).where(among(connection, column, keys))).scalars())

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
-from shared.db.batches import batches
+from shared.db.batches import among, batches
 from shared.db.engine import insert_into, next_count
 from shared.db.schema import products
 
@@ -144,13 +144,9 @@ def lock_changes(connection: Connection, keys: Iterable[int]) -> dict[int, int]:
 
 def product_keys(connection: Connection, external_ids: Iterable[str]) -> dict[str, int]:
     """Return the keys of products by the platform's id; unknown ids are left out."""
-    keys: dict[str, int] = {}
-    for some in batches(external_ids):
-        found = connection.execute(
-            select(products.c.external_id, products.c.product_id).where(products.c.external_id.in_(some))
-        )
-        keys.update((row.external_id, row.product_id) for row in found)
-    return keys
+    columns = products.c
+    query = select(columns.external_id, columns.product_id).where(among(connection, columns.external_id, external_ids))
+    return dict(connection.execute(query).all())
 
 
 def product_ids(connection: Connection, keys: Iterable[int]) -> dict[int, str]:

@@ -18,7 +18,7 @@ from shared.db.identified_events import IdentifiedEvent, Recorded, decode, ident
 from shared.db.orders import Catalogue, add_orders, known_orders, read_catalogue
 from shared.db.refunds import read_refundable_orders, save_orders
 from shared.db.schema import browsing_history, customers, page_events
-from shared.events.references import named_products
+from shared.events.references import product_ids
 
 __all__ = ["Projected", "Recorded", "decode", "project"]
 
@@ -150,7 +150,7 @@ class _Batch:
 
 
 def _catalogue(connection: Connection, acts: Sequence[IdentifiedEvent]) -> Catalogue:
-    return read_catalogue(connection, {name for act in acts for name, _ in named_products(act.event)})
+    return read_catalogue(connection, {name for act in acts for name in product_ids(act.event, act.kind)})
 
 
 def _without_repeated(

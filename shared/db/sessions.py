@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, tuple_
 
-from shared.db.batches import distinct_batches
+from shared.db.batches import among, distinct_batches
 from shared.db.references import references_to
 from shared.db.schema import customers, sessions, visitors
 
@@ -151,11 +151,13 @@ def _silent_sessions(connection: Connection, visits: Sequence[Visit]) -> dict[in
     latest = max(visit.at for visit in visits) + SILENCE
     columns = sessions.c
     query = select(sessions).where(
-        columns.external_id.is_(None), columns.last_event_at >= earliest, columns.started_at <= latest
+        among(connection, columns.customer_id, (visit.customer_key for visit in visits)),
+        columns.external_id.is_(None),
+        columns.last_event_at >= earliest,
+        columns.started_at <= latest,
     )
-    for some in distinct_batches([visit.customer_key for visit in visits]):
-        for row in connection.execute(query.where(columns.customer_id.in_(some)).order_by(columns.started_at)):
-            found[row.customer_id].append(_loaded(row))
+    for row in connection.execute(query.order_by(columns.started_at)):
+        found[row.customer_id].append(_loaded(row))
     return found
 
 

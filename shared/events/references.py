@@ -1,8 +1,11 @@
 """What an event refers to: the products and recommendations it names, with the field that names them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from quintet.type.v1.event_pb2 import Event
+
+WITH_ITEMS = ("add_to_cart", "remove_from_cart", "purchase", "refund")
+"""Kinds of events about several products."""
 
 
 def named_products(event: Event, field: str = "event") -> Iterator[tuple[str, str]]:
@@ -15,9 +18,16 @@ def named_products(event: Event, field: str = "event") -> Iterator[tuple[str, st
         product_id = getattr(event, kind).product_id
         if product_id:
             yield product_id, f"{field}.{kind}.product_id"
-    elif kind in ("add_to_cart", "remove_from_cart", "purchase", "refund"):
+    elif kind in WITH_ITEMS:
         for index, item in enumerate(getattr(event, kind).items):
             yield item.product_id, f"{field}.{kind}.items[{index}].product_id"
+
+
+def product_ids(event: Event, kind: str | None) -> Iterable[str]:
+    """Return the products of `named_products` without the fields; `kind` is the event's detail. May repeat."""
+    if kind in WITH_ITEMS:
+        return [item.product_id for item in getattr(event, kind).items]
+    return [product_id for product_id, _ in named_products(event)]
 
 
 def named_recommendations(event: Event, field: str = "event") -> Iterator[tuple[str, str]]:
