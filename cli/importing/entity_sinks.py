@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from cli.importing.batch import RowBatch
@@ -27,20 +28,38 @@ class Entity(Protocol):
 
 
 E = TypeVar("E", bound=Entity)
+E_co = TypeVar("E_co", bound=Entity, covariant=True)
 Row = tuple[int, E]
 """Place in the batch and what it says."""
 
 
-class _EntitySink(ABC, Generic[E]):
-    def __init__(self, convert: Callable[[Mapping[str, Sequence[Any]], int], E], existing: Existing) -> None:
-        self._convert = convert
-        self._existing = existing
+class RowConverter(Protocol[E_co]):
+    """Turns a row into a customer or a product."""
+
+    def convert(self, columns: Mapping[str, Sequence[Any]], index: int) -> E_co:
+        """Return what the row at `index` says. Raises InvalidArgument or UnicodeError."""
+        ...
+
+
+class EntityConverter(Generic[E]):
+    """Converts rows one by one.
+
+    Parameters
+    ----------
+    converter : type
+        What converts a row, made with the options.
+    options : Options
+        How values are understood.
+    """
+
+    def __init__(self, converter: Callable[[Options], RowConverter[E]], options: Options) -> None:
+        self._convert = converter(options).convert
 
     def batches(self, batches: Iterable[RowBatch], mapping: ColumnMapping) -> Iterator[RowBatch]:
         """Return the batches as they are."""
         yield from batches
 
-    def prepare(self, batch: RowBatch, columns: Mapping[str, Sequence[Any]]) -> Prepared[Row[E]]:
+    def convert(self, batch: RowBatch, columns: Mapping[str, Sequence[Any]]) -> Prepared[Row[E]]:
         """Convert rows."""
         prepared: Prepared[Row[E]] = Prepared(batch, [])
         for index in range(len(batch)):
@@ -53,6 +72,16 @@ class _EntitySink(ABC, Generic[E]):
             except UnicodeError:
                 prepared.rejects.append(rejected(batch, index, "the row is not UTF-8 text"))
         return prepared
+
+
+class _EntitySink(ABC, Generic[E]):
+    def __init__(self, converter: Callable[[Options], RowConverter[E]], options: Options, existing: Existing) -> None:
+        self.make_converter = partial(EntityConverter, converter, options)
+        self._existing = existing
+
+    def prepare(self, batch: RowBatch, converted: Prepared[Row[E]]) -> Prepared[Row[E]]:
+        """Return the rows as they were converted."""
+        return converted
 
     def write(self, connection: Connection, prepared: Prepared[Row[E]]) -> Written:
         """Add what is new and, unless it is to be kept, update what is known."""
@@ -87,7 +116,7 @@ class CustomerSink(_EntitySink[NewCustomer]):
     """Customers: what a row leaves empty stays as it is."""
 
     def __init__(self, options: Options, existing: Existing) -> None:
-        super().__init__(CustomerConverter(options).convert, existing)
+        super().__init__(CustomerConverter, options, existing)
 
     def _known(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, int]:
         return customers.resolve_customers(connection, ids)
@@ -112,7 +141,7 @@ class ProductSink(_EntitySink[NewProduct]):
     """Products: a row replaces the whole product, but for an empty inventory status or time of availability."""
 
     def __init__(self, options: Options, existing: Existing) -> None:
-        super().__init__(ProductConverter(options).convert, existing)
+        super().__init__(ProductConverter, options, existing)
 
     def _known(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, int]:
         return products.product_keys(connection, ids)

@@ -1,24 +1,23 @@
 """Events into the event log, and from there into the tables, just as the agents do it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from functools import partial
 
 from quintet.type.v1.event_pb2 import Event
 
 from cli.importing.batch import RowBatch
 from cli.importing.convert import Options, Reject, rejected
-from cli.importing.events import Draft, EventConverter
+from cli.importing.events import Converted, Draft, EventConverter
 from cli.importing.known import KnownKeys
-from cli.importing.orders import renamed, whole_orders
 from cli.importing.references import product_ids, refuse_unfitting, refuse_unknown
 from cli.importing.refunds import match_refunds
 from cli.importing.sinks import Prepared, Written
-from shared.column_mapping import ColumnMapping
 from shared.db import customers, event_log, orders, products, refundable_lines
 from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent, NewEvent
 from shared.db.log_consumer import LogConsumer
+from shared.db.orders import RememberedCatalogue
 from shared.db.projection import decode, project
 from shared.db.types import from_micros
 from shared.errors import InvalidArgument
@@ -51,18 +50,19 @@ class EventSink:
         self._database = database
         self._create_customers = create_customers
         self._dry_run = dry_run
-        self._converter = EventConverter(options)
+        self._options = options
         self._customers = KnownKeys(customers.resolve_customers)
         self._products = KnownKeys(products.product_keys)
-        self._consumer = LogConsumer(database, PROJECTOR, _project, EVENTS_AT_ONCE)
+        self._consumer = LogConsumer(database, PROJECTOR, self._project, EVENTS_AT_ONCE)
+        self._catalogue = RememberedCatalogue()
 
-    def batches(self, batches: Iterable[RowBatch], mapping: ColumnMapping) -> Iterator[RowBatch]:
-        """Cut the rows where an order ends."""
-        return whole_orders(batches, lambda batch: renamed(batch, mapping.resolve(batch.columns)).get("order_id", ()))
+    @property
+    def make_converter(self) -> Callable[[], EventConverter]:
+        """Makes the converter of rows into events."""
+        return partial(EventConverter, self._options)
 
-    def prepare(self, batch: RowBatch, columns: Mapping[str, Sequence[Any]]) -> Prepared[Draft]:
-        """Convert rows and refuse those that refer to what does not exist."""
-        converted = self._converter.convert(batch, columns)
+    def prepare(self, batch: RowBatch, converted: Converted) -> Prepared[Draft]:
+        """Refuse events that refer to what does not exist, and find the orders of refunds."""
         drafts = converted.drafts
         with self._database.read() as connection:
             named = {draft.event.customer_id for draft in drafts}
@@ -100,6 +100,9 @@ class EventSink:
         """Project what is in the log and was not projected yet."""
         self._consumer.apply()
 
+    def _project(self, connection: Connection, logged: Sequence[LoggedEvent]) -> None:
+        project(connection, decode(logged), self._catalogue.read)
+
     def _with_orders(
         self, connection: Connection, batch: RowBatch, drafts: Sequence[Draft]
     ) -> tuple[list[Draft], list[Reject]]:
@@ -131,10 +134,6 @@ class EventSink:
         anonymous = {draft.event.visitor_id for draft in drafts if not draft.event.customer_id}
         found = customers.resolve_visitors(connection, sorted(anonymous))
         return keys | {f"visitor:{each}": key for each, key in found.items()}
-
-
-def _project(connection: Connection, logged: Sequence[LoggedEvent]) -> None:
-    project(connection, decode(logged))
 
 
 def _new_event(draft: Draft, keys: Mapping[str, int]) -> NewEvent:

@@ -1,6 +1,6 @@
 """From batches of rows to events: rows of one order become one purchase, every event gets an id and a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -10,8 +10,10 @@ from quintet.type.v1.event_pb2 import Event
 from cli.importing.batch import RowBatch
 from cli.importing.convert import Options, Reject, rejected, set_time, value_of
 from cli.importing.event_rows import EventBuilder, EventRow, add_line, rows_by_place
+from cli.importing.orders import renamed, whole_orders
 from cli.importing.plain_lines import Line, PlainLines, add_plain_lines
 from shared import event_types, values
+from shared.column_mapping import ColumnMapping
 from shared.errors import InvalidArgument
 from shared.events.check import MAX_ID, check_event
 
@@ -90,13 +92,17 @@ class _Order:
 
 
 class EventConverter:
-    """Turns batches of rows into events. All rows of an order must come in one batch, see `whole_orders`."""
+    """Turns batches of rows into events. All rows of an order must come in one batch, as from `batches`."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._types = event_types.EventTypes(options.event_types)
         self._builder = EventBuilder(options)
         self._plain = PlainLines(self._builder)
+
+    def batches(self, batches: Iterable[RowBatch], mapping: ColumnMapping) -> Iterator[RowBatch]:
+        """Cut the rows where an order ends."""
+        return whole_orders(batches, lambda batch: renamed(batch, mapping.resolve(batch.columns)).get("order_id", ()))
 
     def convert(self, batch: RowBatch, columns: Mapping[str, Sequence[Any]]) -> Converted:
         """Return the events of a batch and its rejected rows.

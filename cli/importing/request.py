@@ -1,8 +1,5 @@
 """Everything an operator may ask of an import, checked, and carried out file by file."""
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -16,6 +13,7 @@ from cli.importing.entity_sinks import CustomerSink, Existing, ProductSink
 from cli.importing.errors import ImportAborted
 from cli.importing.event_sink import EventSink
 from cli.importing.fingerprint import fingerprint
+from cli.importing.garbage import rare_collections
 from cli.importing.readers import BATCH_ROWS
 from cli.importing.run import FileImport, Job, Show, Summary
 from cli.importing.shift import newest_time, weeks_to_now
@@ -29,8 +27,6 @@ from shared.db.migrate import require_current
 from shared.errors import InvalidArgument
 from shared.event_types import parse_event_types
 from shared.events.check import check_money
-
-COLLECT_AFTER = 50_000
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ def import_files(request: ImportRequest, show: Show) -> list[Summary]:
     rejects = _rejects(request)
     database = Database(request.database_url)
     try:
-        with _rare_collections():
+        with rare_collections():
             return _import(request, mapping, options, rejects, database, show)
     finally:
         database.close()
@@ -104,17 +100,6 @@ def _import(
         )
         summaries.append(FileImport(database, sink, job, _part(show, path, number, len(request.files))).run())
     return summaries
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Look for cycles of objects seldom: rows become millions of objects without any, and looking costs a tenth."""
-    before = gc.get_threshold()
-    gc.set_threshold(COLLECT_AFTER)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _options(request: ImportRequest) -> Options:
@@ -194,7 +179,7 @@ def _shift_weeks(
     return 0 if newest is None else weeks_to_now(newest)
 
 
-def _sink(request: ImportRequest, database: Database, options: Options) -> Sink[Any]:
+def _sink(request: ImportRequest, database: Database, options: Options) -> Sink[Any, Any]:
     if request.kind == "customers":
         return CustomerSink(options, request.existing)
     if request.kind == "products":

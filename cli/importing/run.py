@@ -1,16 +1,16 @@
 """Import one file: read, convert, write, and remember how far it is, batch by batch."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cli.importing.batch import RowBatch
+from cli.importing.ahead import ahead
+from cli.importing.conversion import ConvertedBatch, FileToConvert, convert, converted_batches
 from cli.importing.errors import ImportAborted
-from cli.importing.orders import renamed
-from cli.importing.readers import BATCH_ROWS, open_reader
+from cli.importing.readers import BATCH_ROWS
 from cli.importing.rejects import RejectsFile
 from cli.importing.sinks import Prepared, Sink, Written
 from shared.column_mapping import ColumnMapping
@@ -19,6 +19,8 @@ from shared.db.engine import Database, StaleReference
 from shared.db.import_checkpoints import ImportCheckpoint
 
 TRIES = 3
+AHEAD_FROM_BYTES = 2 * 1024 * 1024
+"""Size of files whose rows are converted in a process of their own; its start, half a second, must be worth it."""
 
 Show = Callable[[str, float], None]
 
@@ -61,7 +63,7 @@ class _RolledBack(Exception):
 class FileImport:
     """The import of one file. Each batch, its checkpoint and its rejected rows become durable together."""
 
-    def __init__(self, database: Database, sink: Sink[Any], job: Job, show: Show) -> None:
+    def __init__(self, database: Database, sink: Sink[Any, Any], job: Job, show: Show) -> None:
         self._database = database
         self._sink = sink
         self._job = job
@@ -76,36 +78,35 @@ class FileImport:
         if not job.dry_run:
             self._sink.settle()
         with (
-            closing(open_reader(job.path, job.batch_rows)) as reader,
+            closing(self._converted()) as batches,
             closing(RejectsFile(job.rejects, self._checkpoint.rows_rejected)) as rejects,
         ):
-            rows = _without_first(self._checked(reader.batches()), self._checkpoint.rows_done)
-            for batch in self._sink.batches(rows, job.mapping):
-                self._import(batch, rejects)
-                self._show(self._stage(started), reader.fraction())
+            for each in batches:
+                self._ignored.update(dict.fromkeys(each.ignored))
+                self._import(each, rejects)
+                self._show(self._stage(started), each.fraction)
         self._finish()
         return self._summary(time.monotonic() - started)
 
-    def _checked(self, batches: Iterable[RowBatch]) -> Iterator[RowBatch]:
-        """Yield the batches; the columns of the first must be those the kind needs."""
-        mapping = self._job.mapping
-        for number, batch in enumerate(batches):
-            if number == 0:
-                mapping.require(batch.columns, self._job.required)
-            self._ignored.update(dict.fromkeys(mapping.ignored(batch.columns)))
-            yield batch
+    def _converted(self) -> Generator[ConvertedBatch[Any], None, None]:
+        job, make = self._job, self._sink.make_converter
+        file = FileToConvert(job.path, job.mapping, job.required, self._checkpoint.rows_done, job.batch_rows)
+        if job.path.stat().st_size < AHEAD_FROM_BYTES:
+            return converted_batches(file, make)
+        return ahead(converted_batches, file, make)
 
-    def _import(self, batch: RowBatch, rejects: RejectsFile) -> None:
-        columns = renamed(batch, self._job.mapping.resolve(batch.columns))
+    def _import(self, given: ConvertedBatch[Any], rejects: RejectsFile) -> None:
+        batch, converted = given.batch, given.result
         for attempt in range(TRIES):
-            prepared = self._sink.prepare(batch, columns)
             try:
-                self._write(prepared, rejects)
+                self._write(self._sink.prepare(batch, converted), rejects)
                 break
             except StaleReference:
                 if attempt == TRIES - 1:
                     raise
                 self._sink.forget()
+                # Anew, for preparing takes out of it what is refused.
+                converted = convert(self._sink.make_converter(), batch, self._job.mapping)
         if not self._job.dry_run:
             self._sink.settle()
 
@@ -169,13 +170,3 @@ class FileImport:
             rejects_file=str(self._job.rejects) if done.rows_rejected else "",
             ignored_columns=tuple(self._ignored),
         )
-
-
-def _without_first(batches: Iterator[RowBatch], rows: int) -> Iterator[RowBatch]:
-    """Yield batches without the first `rows` rows, which are imported already."""
-    for batch in batches:
-        if rows >= len(batch):
-            rows -= len(batch)
-            continue
-        yield batch.part(rows, len(batch)) if rows else batch
-        rows = 0

@@ -1,14 +1,15 @@
 """What the imports of all kinds have in common: rows are prepared outside, and written inside, a short transaction."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from cli.importing.batch import RowBatch
+from cli.importing.conversion import Converter
 from cli.importing.convert import Reject
-from shared.column_mapping import ColumnMapping
 from shared.db.engine import Connection
 
+C = TypeVar("C")
 T = TypeVar("T")
 
 
@@ -30,15 +31,16 @@ class Written:
     rejects: list[Reject] = field(default_factory=list)
 
 
-class Sink(Protocol[T]):
+class Sink(Protocol[C, T]):
     """The way of one kind of rows into the database."""
 
-    def batches(self, batches: Iterable[RowBatch], mapping: ColumnMapping) -> Iterator[RowBatch]:
-        """Cut the rows into what is written at once."""
+    @property
+    def make_converter(self) -> Callable[[], Converter[C]]:
+        """Makes what converts the rows. It can be pickled, for a process that does nothing else."""
         ...
 
-    def prepare(self, batch: RowBatch, columns: Mapping[str, Sequence[Any]]) -> Prepared[T]:
-        """Convert rows, given also as values by our column names, and check them; writes nothing."""
+    def prepare(self, batch: RowBatch, converted: C) -> Prepared[T]:
+        """Check converted rows against what there is, and look up what they need; writes nothing."""
         ...
 
     def write(self, connection: Connection, prepared: Prepared[T]) -> Written:

@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, func, select, text
 
 from shared.db.batches import among
+from shared.db.bulk import insert_rows
 from shared.db.engine import insert_into
 from shared.db.schema import event_cursors, event_log
+from shared.db.types import to_micros
 
 APPEND_LOCK = 0x5175_6576  # any number that nobody else uses as an advisory lock
 
@@ -57,7 +59,7 @@ def append(connection: Connection, events: Sequence[NewEvent]) -> dict[str, int]
     ordered = [event for event in events if fresh.get(event.event_id) is event]
     if not ordered:
         return {}
-    connection.execute(event_log.insert(), [_row(event, now) for event in ordered])
+    insert_rows(connection, event_log, _COLUMNS, [_row(event, now) for event in ordered])
     return _numbers(connection, [event.event_id for event in ordered])
 
 
@@ -115,16 +117,13 @@ def move_cursor(connection: Connection, consumer: str, sequence: int) -> None:
     )
 
 
-def _row(event: NewEvent, now: datetime) -> dict[str, object]:
-    return {
-        "event_id": event.event_id,
-        "customer_id": event.customer_key,
-        "kind": event.kind,
-        # Clocks of clients may be ahead: an event that is still to come would be the latest for hours.
-        "occurred_at": min(event.occurred_at, now),
-        "received_at": now,
-        "payload": event.payload,
-    }
+_COLUMNS = ("event_id", "customer_id", "kind", "occurred_at", "received_at", "payload")
+
+
+def _row(event: NewEvent, now: datetime) -> tuple[object, ...]:
+    # Clocks of clients may be ahead: an event that is still to come would be the latest for hours.
+    at = to_micros(min(event.occurred_at, now))
+    return event.event_id, event.customer_key, event.kind, at, to_micros(now), event.payload
 
 
 def _numbers(connection: Connection, event_ids: Sequence[str]) -> dict[str, int]:

@@ -6,7 +6,7 @@ when the price is unknown or in another currency. An order without a total costs
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -16,12 +16,14 @@ from sqlalchemy import Connection, case, select
 from shared.db.identified_events import IdentifiedEvent
 from shared.db.batches import among
 from shared.db.bulk import insert_rows
+from shared.db.products import newest_change
 from shared.db.refunds import round_half_up
 from shared.db.schema import customers, products, purchase_items, purchases
 from shared.db.types import to_micros
 from shared.events.orders import OrderFacts
 
 DEFAULT_CURRENCY = "USD"
+MOST_REMEMBERED = 500_000
 
 _ORDER = ("external_id", "customer_id", "session_id", "timestamp", "total_amount", "refunded_amount", "currency")
 _LINE = ("purchase_id", "product_id", "quantity", "amount", "refunded_quantity", "refunded_amount")
@@ -45,6 +47,24 @@ def read_catalogue(connection: Connection, external_ids: Collection[str]) -> Cat
     query = select(columns.external_id, columns.product_id, columns.price, columns.currency)
     rows = connection.execute(query.where(among(connection, columns.external_id, external_ids))).all()
     return {external_id: Priced(key, price, currency) for external_id, key, price, currency in rows}
+
+
+class RememberedCatalogue:
+    """Looks products up once, and anew when the catalogue has changed. Keeps at most MOST_REMEMBERED products."""
+
+    def __init__(self) -> None:
+        self._change = -1
+        self._products: dict[str, Priced] = {}
+
+    def read(self, connection: Connection, external_ids: Set[str]) -> Catalogue:
+        """Return at least the products named, as they are now; unknown ids are missing."""
+        change = newest_change(connection)
+        if change != self._change or len(self._products) > MOST_REMEMBERED:
+            self._change, self._products = change, {}
+        missing = external_ids - self._products.keys()
+        if missing:
+            self._products.update(read_catalogue(connection, missing))
+        return self._products
 
 
 def known_orders(connection: Connection, external_ids: Collection[str]) -> set[str]:

@@ -5,7 +5,7 @@ of the log, and written table by table. Nothing here moves the cursor; the calle
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +25,9 @@ __all__ = ["Projected", "Recorded", "decode", "project"]
 WITHOUT_VISIT = ("refund",)
 """Kinds that are not something the shopper does in the shop: they neither make a session nor a customer active."""
 
+ReadCatalogue = Callable[[Connection, set[str]], Catalogue]
+"""Gives products by the platform's ids, with prices as they are now."""
+
 
 @dataclass(frozen=True)
 class Projected:
@@ -40,21 +43,24 @@ class Projected:
     skipped: dict[str, int]
 
 
-def project(connection: Connection, recorded: Sequence[Recorded]) -> Projected:
-    """Write the effects of events, which follow each other in the log and are not projected yet."""
+def project(connection: Connection, recorded: Sequence[Recorded], read: ReadCatalogue = read_catalogue) -> Projected:
+    """Write the effects of events, which follow each other in the log and are not projected yet.
+
+    `read` gives the products that they name.
+    """
     skipped: Counter[str] = Counter()
     acts, merged = identify(connection, recorded, skipped)
-    batch = _Batch(connection, _with_sessions(connection, _without_repeated(connection, acts, skipped)), skipped)
+    batch = _Batch(connection, _with_sessions(connection, _without_repeated(connection, acts, skipped)), skipped, read)
     batch.write()
     return Projected(frozenset(batch.touched | set(merged.values())), merged, dict(+skipped))
 
 
 class _Batch:
-    def __init__(self, connection: Connection, acts: Sequence[IdentifiedEvent], skipped: Counter[str]) -> None:
+    def __init__(self, connection: Connection, acts: Sequence[IdentifiedEvent], skipped: Counter[str], read: ReadCatalogue) -> None:
         self._connection = connection
         self._acts = acts
         self._skipped = skipped
-        self._catalogue = _catalogue(connection, acts)
+        self._catalogue = read(connection, {name for act in acts for name in product_ids(act.event, act.kind)})
         self.touched: set[int] = set()
 
     def write(self) -> None:
@@ -149,13 +155,7 @@ class _Batch:
         return int(act.event.refund.amount.amount_minor)
 
 
-def _catalogue(connection: Connection, acts: Sequence[IdentifiedEvent]) -> Catalogue:
-    return read_catalogue(connection, {name for act in acts for name in product_ids(act.event, act.kind)})
-
-
-def _without_repeated(
-    connection: Connection, acts: Sequence[IdentifiedEvent], skipped: Counter[str]
-) -> list[IdentifiedEvent]:
+def _without_repeated(connection: Connection, acts: Sequence[IdentifiedEvent], skipped: Counter[str]) -> list[IdentifiedEvent]:
     """Leave out purchases that are recorded already, under another event id."""
     seen = known_orders(connection, {act.event.purchase.purchase_id for act in acts if act.kind == "purchase"})
     kept = []
