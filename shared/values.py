@@ -4,12 +4,12 @@ import json
 import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime, tzinfo
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
 from shared.db.types import to_micros
-from shared.money import decimals
+from shared.money import decimals, rounded
 
 MILLION = 1_000_000
 LARGEST_MINOR = 2**63 - 1
@@ -89,14 +89,14 @@ def minor_units(value: Any, currency: str) -> int | None:
     if exact is None:
         return None
     units = exact.scaleb(decimals(currency))
-    rounded = _rounded(units)
-    if rounded != units and not isinstance(value, float):
+    found = _rounded(units)
+    if found != units and not isinstance(value, float):
         raise BadValue(f"has more than the {decimals(currency)} decimals of {currency}")
-    return rounded
+    return found
 
 
 def line_amount(price: Any, quantity: Any, currency: str) -> int | None:
-    """Return price × quantity in the currency's smallest unit, rounded half to even; None without a price."""
+    """Return price × quantity in the currency's smallest unit, rounded half up; None without a price."""
     each = decimal(price)
     if each is None:
         return None
@@ -160,7 +160,7 @@ def _json_list(value: str) -> list[Any]:
 def _rounded(units: Decimal) -> int:
     if abs(units) > LARGEST_MINOR:
         raise BadValue("is too large an amount")
-    return int(units.to_integral_value(ROUND_HALF_EVEN))
+    return rounded(units)
 
 
 def _unix(value: Any) -> int | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from fractions import Fraction
 
 from quintet.type.v1.event_pb2 import Event
 
@@ -12,6 +13,7 @@ from shared.db.refundable_lines import NOTHING, Pair, RefundableLine
 from shared.db.types import from_micros
 from shared.errors import InvalidArgument
 from shared.events.check import check_event
+from shared.money import rounded, units
 
 LookUp = Callable[[Collection[Pair]], dict[Pair, list[RefundableLine]]]
 """Gives what is stored of customers' products and was not given back yet."""
@@ -91,20 +93,20 @@ def _split(draft: Draft, parts: Sequence[tuple[RefundableLine, float]]) -> list[
     drafts = []
     paid = 0
     taken = 0.0
-    for number, (lot, units) in enumerate(parts, start=1):
+    for number, (lot, count) in enumerate(parts, start=1):
         event = _copy(draft.event)
-        taken += units
-        due = round(amount * min(taken / quantity, 1.0)) if number < len(parts) else amount
+        taken += count
+        due = rounded(amount * min(units(taken) / units(quantity), Fraction(1))) if number < len(parts) else amount
         event.refund.purchase_id = lot.order_id
-        event.refund.items[0].quantity = units
+        event.refund.items[0].quantity = count
         if event.refund.HasField("amount"):
             event.refund.amount.amount_minor = due - paid
         paid = due
         event.event_id += f".{number}" if number > 1 else ""
         check_event(event)
         drafts.append(Draft(event, draft.rows if number == 1 else []))
-    for lot, units in parts:
-        lot.left -= units
+    for lot, count in parts:
+        lot.left -= count
     return drafts
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
 
 from quintet.type.v1.event_pb2 import Purchase, PurchaseLine, Refund
+
+from shared import money
+from shared.money import line_amount, units
 
 Price = tuple[int | None, str | None]
 """Price of a unit in minor units and its currency; None where unknown."""
@@ -28,11 +30,6 @@ class GivenBack:
 
     amount: int
     every_unit: bool
-
-
-def units(quantity: float) -> Fraction:
-    """Return a quantity as an exact number; 0 stands for the default of one."""
-    return Fraction(quantity) if quantity else Fraction(1)
 
 
 def bought(purchase: Purchase, product_id: str, price: Price) -> Bought:
@@ -66,17 +63,21 @@ def given_back(order: Mapping[str, Bought], refund: Refund) -> dict[str, GivenBa
         The whole order.
     refund : Refund
         Names products and units, or none for all of the order. Its amount, where given in the currency of the order,
-        is spread over what came back in proportion to what was paid for it; otherwise what was paid for it is taken.
+        is spread over what came back in proportion to what was paid for it, up to that; otherwise what was paid for it
+        is taken.
 
     Returns
     -------
     dict of product id to GivenBack
-        Amounts are rounded up to whole minor units, so that returning an order bit by bit leaves nothing behind.
+        Amounts are shared out as the order's own refunds are, see `shared.money`.
     """
     back = _units_back(order, refund)
-    paid = {each: _share(order[each], count) for each, count in back.items()}
-    scale = _scale(refund, sum(paid.values(), Fraction(0)), _currencies(order.values()))
-    return {each: GivenBack(ceil(paid[each] * scale), count >= order[each].quantity) for each, count in back.items()}
+    shares = [money.share(order[each].amount or 0, order[each].quantity, count) for each, count in back.items()]
+    parts = money.split(_paid_back(refund, sum(shares), _currencies(order.values())), shares)
+    return {
+        each: GivenBack(part, count >= order[each].quantity)
+        for (each, count), part in zip(back.items(), parts, strict=True)
+    }
 
 
 def _currency(purchase: Purchase) -> str | None:
@@ -87,7 +88,7 @@ def _currency(purchase: Purchase) -> str | None:
 
 
 def _amount(line: PurchaseLine, unit_price: int) -> int:
-    return int(line.amount.amount_minor) if line.HasField("amount") else round(unit_price * units(line.quantity))
+    return int(line.amount.amount_minor) if line.HasField("amount") else line_amount(unit_price, line.quantity)
 
 
 def _units_back(order: Mapping[str, Bought], refund: Refund) -> dict[str, Fraction]:
@@ -101,13 +102,9 @@ def _units_back(order: Mapping[str, Bought], refund: Refund) -> dict[str, Fracti
     return back
 
 
-def _share(line: Bought, count: Fraction) -> Fraction:
-    return Fraction(line.amount or 0) * count / line.quantity
-
-
-def _scale(refund: Refund, paid: Fraction, currencies: set[str]) -> Fraction:
-    usable = refund.HasField("amount") and paid > 0 and currencies == {refund.amount.currency_code}
-    return Fraction(refund.amount.amount_minor) / paid if usable else Fraction(1)
+def _paid_back(refund: Refund, shares: int, currencies: set[str]) -> int:
+    usable = refund.HasField("amount") and currencies == {refund.amount.currency_code}
+    return min(int(refund.amount.amount_minor), shares) if usable else shares
 
 
 def _currencies(lines: Iterable[Bought]) -> set[str]:

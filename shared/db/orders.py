@@ -7,7 +7,6 @@ when the price is unknown or in another currency. An order without a total costs
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence, Set
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 from quintet.type.v1.event_pb2 import Purchase
@@ -17,10 +16,10 @@ from shared.db.identified_events import IdentifiedEvent
 from shared.db.batches import among
 from shared.db.bulk import insert_rows
 from shared.db.products import newest_change
-from shared.db.refunds import round_half_up
 from shared.db.schema import customers, products, purchase_items, purchases
 from shared.db.types import to_micros
 from shared.events.orders import OrderFacts
+from shared.money import line_amount
 
 DEFAULT_CURRENCY = "USD"
 MOST_REMEMBERED = 500_000
@@ -148,4 +147,4 @@ def _amount(line: Any, product: Priced, currency: str) -> int:
         return int(line.amount.amount_minor)
     if product.price is None or product.currency != currency:
         return 0
-    return round_half_up(product.price * Decimal(str(line.quantity or 1.0)))
+    return line_amount(product.price, line.quantity)

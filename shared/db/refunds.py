@@ -3,10 +3,10 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_UP, Decimal
 
 from sqlalchemy import Connection, bindparam, select
 
+from shared import money
 from shared.db.batches import distinct_batches
 from shared.db.schema import purchase_items, purchases
 
@@ -34,7 +34,7 @@ class BoughtLine:
         rest = self.amount - self.refunded_amount
         if quantity >= self.left - NOTHING:
             return rest
-        return min(rest, round_half_up(Decimal(self.amount) * Decimal(str(quantity)) / Decimal(str(self.quantity))))
+        return min(rest, money.share(self.amount, money.units(self.quantity), money.units(quantity)))
 
 
 @dataclass(eq=False)
@@ -63,7 +63,7 @@ class Order:
         whole = all(line.left <= NOTHING for line in self.lines)
         default = rest if whole else min(rest, sum(shares))
         paid = default if amount is None else min(rest, amount)
-        for (line, _), part in zip(taken, _split(min(paid, sum(shares)), shares), strict=True):
+        for (line, _), part in zip(taken, money.split(min(paid, sum(shares)), shares), strict=True):
             line.refunded_amount += part
         self.refunded += paid
         self.changed = True
@@ -120,11 +120,6 @@ def save_orders(connection: Connection, orders: Collection[Order]) -> None:
     connection.execute(purchase_items.update().where(purchase_items.c.id == bindparam("of")), rows)
 
 
-def round_half_up(value: Decimal) -> int:
-    """Return the nearest whole number, the larger one half-way."""
-    return int(value.quantize(Decimal(1), rounding=ROUND_HALF_UP))
-
-
 def _read_lines(connection: Connection, orders: dict[int, Order]) -> None:
     columns = purchase_items.c
     query = select(
@@ -139,14 +134,3 @@ def _read_lines(connection: Connection, orders: dict[int, Order]) -> None:
     for some in distinct_batches(orders):
         for purchase_key, *values in connection.execute(query.where(columns.purchase_id.in_(some))):
             orders[purchase_key].lines.append(BoughtLine(*values))
-
-
-def _split(amount: int, shares: Sequence[int]) -> list[int]:
-    """Split `amount` in proportion to `shares`, which it does not exceed in sum; no part exceeds its share."""
-    parts, total, given, seen = [], sum(shares), 0, 0
-    for share in shares:
-        seen += share
-        until = amount * seen // total if total else 0
-        parts.append(until - given)
-        given = until
-    return parts

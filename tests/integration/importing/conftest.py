@@ -43,6 +43,9 @@ def contents(database: Database) -> dict[str, list[tuple[Any, ...]]]:
         "lines": "SELECT o.external_id, p.external_id, quantity, amount, refunded_quantity FROM purchase_items i "
         "JOIN purchases o ON o.purchase_id = i.purchase_id JOIN products p ON p.product_id = i.product_id "
         "ORDER BY i.id",
+        "carts": "SELECT c.external_id, p.external_id, quantity, removed_quantity, purchased_quantity, open "
+        "FROM cart_items i JOIN customers c ON c.customer_id = i.customer_id "
+        "JOIN products p ON p.product_id = i.product_id ORDER BY i.id",
         "sessions": "SELECT customer_id, started_at, last_event_at, event_count FROM sessions ORDER BY session_id",
         "cursors": "SELECT consumer, sequence FROM event_cursors ORDER BY consumer",
     }

@@ -88,11 +88,9 @@ def test_any_amount_in_cents_comes_back(cents: int) -> None:
 
 @pytest.mark.parametrize(
     ("price", "quantity", "expected"),
-    [("2.55", 6, 1530), ("0.125", 1, 12), ("0.135", 1, 14), ("1.99", None, 199), (None, 3, None), ("3", "0.5", 150)],
+    [("2.55", 6, 1530), ("0.125", 1, 13), ("0.135", 1, 14), ("1.99", None, 199), (None, 3, None), ("3", "0.5", 150)],
 )
-def test_a_line_costs_price_times_quantity_rounded_half_to_even(
-    price: Any, quantity: Any, expected: int | None
-) -> None:
+def test_a_line_costs_price_times_quantity_rounded_half_up(price: Any, quantity: Any, expected: int | None) -> None:
     assert values.line_amount(price, quantity, "USD") == expected
 
 
