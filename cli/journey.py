@@ -162,6 +162,7 @@ class Journey:
                 pb.GetProductRequest(product_id=each.product_id), timeout=TIMEOUT_SECONDS
             ).product
             self._expect(product.inventory_status in BUYABLE, f"{product.name} cannot be bought: {title}")
+            self._expect(product.recommendable, f"{product.name} must not be recommended: {title}")
 
     def _expect(self, holds: bool, otherwise: str) -> None:
         if not holds:

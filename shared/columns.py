@@ -52,6 +52,12 @@ PRODUCTS = (
         "as it is; IN_STOCK for a new product",
         "Whether it can be bought.",
     ),
+    Column(
+        "recommendable",
+        "true or false, yes or no, 1 or 0",
+        "as it is; true for a new product",
+        "Whether it may be recommended. False for coupons, fuel, deposits, fees.",
+    ),
     Column("available_time", _TIME, "now for a new product", "When it entered the assortment."),
     Column("attributes.*", "text", "none", "Further facts by name, such as `attributes.colour`."),
 )

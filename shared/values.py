@@ -19,6 +19,8 @@ LARGEST_MILLIS = LARGEST_SECONDS * 1000
 LARGEST_MICROS = 253_402_300_800 * MILLION
 COMPACT_DATE = len("20260131")
 
+_FLAGS = dict.fromkeys(("true", "yes", "1"), True) | dict.fromkeys(("false", "no", "0"), False)
+
 TimeParser = Callable[[Any], int | None]
 """From a value to microseconds since 1970 (UTC); None for none."""
 
@@ -61,6 +63,16 @@ def whole(value: Any) -> int | None:
     if not found.is_integer():
         raise BadValue("is not a whole number")
     return int(found)
+
+
+def flag(value: Any) -> bool | None:
+    """Return a value as yes or no; None for none. It takes true and false, yes and no, 1 and 0, in any case."""
+    found = text(value).lower()
+    if not found:
+        return None
+    if found not in _FLAGS:
+        raise BadValue("is not true or false")
+    return _FLAGS[found]
 
 
 @lru_cache(maxsize=65_536, typed=True)

@@ -39,7 +39,8 @@ def demo_data(
 def _said(written: complete_journey.Written) -> str:
     return (
         f"{written.folder}: {written.customers:,} customers ({written.customers_with_demographics:,} with "
-        f"demographics), {written.products:,} products ({written.products_out_of_stock:,} out of stock), "
+        f"demographics), {written.products:,} products ({written.products_out_of_stock:,} out of stock, "
+        f"{written.products_not_recommendable:,} not recommendable), "
         f"{written.lines:,} lines in {written.orders:,} orders\n"
         f"left out: {written.lines_left_out:,} lines without a quantity or product; counted as one unit: "
         f"{written.lines_counted_as_one_unit:,} lines of fuel and the like; times moved by {written.shift_weeks} weeks"

@@ -11,6 +11,8 @@ Not in the data, but derived here:
   or since the first day of the data when it was never sold.
 - Its price is the median paid for a unit in the last eight weeks, else ever; none when it was never paid for.
 - A line of more than 1,000 units (fuel, which is measured in small units of volume) counts as one unit.
+- A product is not recommendable where department or category say that it is no product to recommend: fuel, coupons,
+  bottle deposits, donations, supplies of the store, and what the tills put under miscellaneous.
 - Lines without a positive quantity, with negative sales, or of products that are not in the catalogue are left out.
 """
 
@@ -30,6 +32,16 @@ from cli.importing.shift import weeks_to_now
 Frame: TypeAlias = Any
 """A pandas DataFrame; pandas comes with the extra."""
 
+NOT_RECOMMENDABLE_DEPARTMENTS = {
+    "CHARITABLE CONT",
+    "CNTRL/STORE SUP",
+    "COUPON",
+    "FUEL",
+    "GM MERCH EXP",
+    "MISCELLANEOUS",
+    "POSTAL CENTER",
+}
+NOT_RECOMMENDABLE_CATEGORIES = {"BOTTLE DEPOSITS", "COUPON", "COUPON/MISC ITEMS", "COUPONS/STORE & MFG", "FUEL"}
 RECENT = timedelta(weeks=8)
 MOST_UNITS = 1_000
 MICROSECONDS = 1_000
@@ -45,6 +57,7 @@ class Written:
     customers_with_demographics: int
     products: int
     products_out_of_stock: int
+    products_not_recommendable: int
     orders: int
     lines: int
     lines_left_out: int
@@ -97,6 +110,7 @@ def write_files(
         customers_with_demographics=len(tables["demographics"]),
         products=products.num_rows,
         products_out_of_stock=products["inventory_status"].to_pylist().count("OUT_OF_STOCK"),
+        products_not_recommendable=products["recommendable"].to_pylist().count(False),
         orders=int(lines["basket_id"].nunique()),
         lines=events.num_rows,
         lines_left_out=len(tables["transactions"]) - len(lines),
@@ -152,6 +166,7 @@ def product_table(lines: Frame, products: Frame) -> pa.Table:
             "price": _texts(prices, lambda price: f"{price:.2f}"),
             "currency": ["USD"] * len(ids),
             "inventory_status": ["OUT_OF_STOCK" if each else "IN_STOCK" for each in gone],
+            "recommendable": _recommendable(products),
             "available_time": _times(first.fillna(start)),
             "attributes.department": [each["department"] for each in words],
             "attributes.package_size": _texts(products["package_size"], measure),
@@ -183,6 +198,12 @@ def _sold(transactions: Frame, products: Frame) -> Frame:
     known = transactions["product_id"].isin(products["product_id"])
     lines = transactions[(transactions["quantity"] > 0) & (transactions["sales_value"] >= 0) & known]
     return lines.assign(quantity=lines["quantity"].where(lines["quantity"] <= MOST_UNITS, 1))
+
+
+def _recommendable(products: Frame) -> list[bool]:
+    department, category = products["department"], products["product_category"]
+    never = department.isin(NOT_RECOMMENDABLE_DEPARTMENTS) | category.isin(NOT_RECOMMENDABLE_CATEGORIES)
+    return list((~never).to_list())
 
 
 def _median_price(lines: Frame) -> Frame:

@@ -138,7 +138,7 @@ class CustomerSink(_EntitySink[NewCustomer]):
 
 
 class ProductSink(_EntitySink[NewProduct]):
-    """Products: a row replaces the whole product, but for an empty inventory status or time of availability."""
+    """Products: a row replaces the whole product, but for what `NewProduct` may leave open."""
 
     def __init__(self, options: Options, existing: Existing) -> None:
         super().__init__(ProductConverter, options, existing)

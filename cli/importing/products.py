@@ -46,6 +46,7 @@ class ProductConverter:
             image_urls=_texts(columns, "image_urls", index, 50, 2_000),
             average_rating=_rating(columns, index),
             inventory_status=_status(columns, index),
+            recommendable=value_of("recommendable", values.flag, cell(columns, "recommendable", index)),
             available_at=checked_time(columns, "available_time", index, self._micros, self._options.shift_weeks),
         )
 

@@ -114,7 +114,7 @@ def _allows(request: RecommendRequest, product: Product) -> bool:
     rule = request.filter
     context = request.context
     here = {context.product_id, *context.cart_product_ids, *context.purchased_product_ids, *rule.exclude_product_ids}
-    if product.external_id in here or product.inventory_status not in products.BUYABLE:
+    if product.external_id in here or not product.recommendable or not product.buyable:
         return False
     if rule.in_stock_only and product.inventory_status != "IN_STOCK":
         return False

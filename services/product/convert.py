@@ -78,6 +78,7 @@ def new_product(message: product_pb2.Product, field: str) -> NewProduct:
         image_urls=tuple(message.image_urls),
         average_rating=message.average_rating if message.HasField("average_rating") else None,
         inventory_status=_status(message.inventory_status, f"{field}.inventory_status"),
+        recommendable=message.recommendable if message.HasField("recommendable") else None,
         available_at=_moment(message.available_time) if message.HasField("available_time") else None,
     )
 
@@ -96,6 +97,7 @@ def to_product(product: Product) -> product_pb2.Product:
         attributes=product.attributes,
         average_rating=product.average_rating,
         inventory_status=product_pb2.InventoryStatus.Value(f"{STATUS_PREFIX}{product.inventory_status}"),
+        recommendable=product.recommendable,
         available_time=to_timestamp(product.available_at),
         update_time=to_timestamp(product.updated_at),
     )

@@ -82,4 +82,5 @@ def _codes(labels: Sequence[str]) -> NDArray[np.int32]:
 
 def _eligible(products: Sequence[Product]) -> NDArray[np.bool_]:
     # What is out of stock may be back before the next refresh; who asks leaves it out until then.
-    return np.array([product.inventory_status != DISCONTINUED for product in products], dtype=np.bool_)
+    eligible = [product.recommendable and product.inventory_status != DISCONTINUED for product in products]
+    return np.array(eligible, dtype=np.bool_)

@@ -138,7 +138,7 @@ def _popularity(start: datetime, end: datetime, category: str) -> Select[Any]:
             func.sum(happened.c.views).label("views"),
         )
         .join_from(happened, products, products.c.product_id == happened.c.product_id)
-        .where(products.c.inventory_status.in_(BUYABLE))
+        .where(products.c.inventory_status.in_(BUYABLE), products.c.recommendable)
         .group_by(products.c.product_id, products.c.category)
     )
     return popularity.where(products.c.category == category) if category else popularity

@@ -50,9 +50,13 @@ class ProductFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class NewProduct(ProductFacts):
-    """A product to add or update. None keeps what is stored, or takes IN_STOCK and now for a new product."""
+    """A product to add or update.
+
+    None keeps what is stored; without it, a new product is IN_STOCK, recommendable and available from now on.
+    """
 
     inventory_status: str | None = None
+    recommendable: bool | None = None
     available_at: datetime | None = None
 
 
@@ -62,6 +66,7 @@ class Product(ProductFacts):
 
     key: int
     inventory_status: str
+    recommendable: bool = True
     available_at: datetime
     updated_at: datetime
     change_sequence: int
@@ -85,6 +90,7 @@ class CatalogueEntry(NamedTuple):
     currency: str | None
     image_url: str | None
     inventory_status: str
+    recommendable: bool
     available_at: datetime
     change_sequence: int
 
@@ -107,8 +113,8 @@ _ALL_COLUMNS = [*_COLUMNS, products.c.updated_at, products.c.change_sequence]
 def upsert_products(connection: Connection, new: Sequence[NewProduct]) -> Upserted:
     """Add or update products with distinct ids.
 
-    An update replaces the whole product, but for an inventory status and an availability of None, which keep what is
-    stored. A product that is stored just so already is left alone: it does not count as a change.
+    An update replaces the whole product, but for what `NewProduct` leaves open with None. A product that is stored just
+    so already is left alone: it does not count as a change.
     """
     # The counter comes first: it makes other writers of the catalogue wait, so nothing changes between look and write.
     change = next_count(connection, CHANGES)
@@ -217,6 +223,7 @@ def catalogue_since(connection: Connection, change_sequence: int) -> Iterator[Ca
             columns.currency,
             columns.image_urls[0].as_string(),
             columns.inventory_status,
+            columns.recommendable,
             columns.available_at,
             columns.change_sequence,
         )
@@ -256,6 +263,8 @@ def _content(new: NewProduct, stored: Product | None, now: datetime) -> dict[str
     values = {name: getattr(new, name) for name in _CONTENT}
     if new.inventory_status is None:
         values["inventory_status"] = stored.inventory_status if stored else IN_STOCK
+    if new.recommendable is None:
+        values["recommendable"] = stored.recommendable if stored else True
     if new.available_at is None:
         values["available_at"] = stored.available_at if stored else now
     return values

@@ -32,6 +32,7 @@ _NOW = select(
     products.c.currency,
     products.c.image_urls[0].as_string(),
     products.c.inventory_status,
+    products.c.recommendable,
     products.c.available_at,
     products.c.change_sequence,
 ).where(products.c.product_id.in_(bindparam("keys", expanding=True)))

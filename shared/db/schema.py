@@ -21,6 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     text,
+    true,
 )
 
 from shared.db.types import Json, Key, UtcTime
@@ -198,6 +199,14 @@ products = Table(
     Column("image_urls", Json, nullable=False, default=list),
     Column("average_rating", Float),
     Column("inventory_status", String(20), nullable=False, default="IN_STOCK"),
+    Column(
+        "recommendable",
+        Boolean,
+        nullable=False,
+        default=True,
+        server_default=true(),
+        comment="false for coupons, fuel, deposits and the like",
+    ),
     Column("available_at", UtcTime, nullable=False, comment="when it entered the assortment"),
     Column("updated_at", UtcTime, nullable=False),
     Column("change_sequence", BigInteger, nullable=False, index=True, comment="counts changes of the catalogue up"),

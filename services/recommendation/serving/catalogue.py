@@ -174,7 +174,7 @@ class Catalogue:
             "category": [categories.of(entry.category) for entry in entries],
             "currency": [currencies.of(entry.currency or "") for entry in entries],
             "price": [-1 if entry.price is None else entry.price for entry in entries],
-            "stock": [stock_of(entry.inventory_status) for entry in entries],
+            "stock": [stock_of(entry.inventory_status) if entry.recommendable else NOT_BUYABLE for entry in entries],
             "added": [int(entry.available_at.timestamp()) for entry in entries],
         }
         ids, names, rows_by_id = self.external_ids.copy(), self.names.copy(), self.rows_by_id.copy()

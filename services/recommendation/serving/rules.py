@@ -44,7 +44,8 @@ def permits(product: CatalogueEntry, filters: Filters) -> bool:
     """Return whether a product, as it is now, may be shown."""
     stock = stock_of(product.inventory_status)
     return (
-        stock > NOT_BUYABLE
+        product.recommendable
+        and stock > NOT_BUYABLE
         and (stock == NOW or not filters.in_stock_only)
         and all(product.category in names for names in _category_sets(filters))
         and product.external_id not in filters.exclude_product_ids

@@ -25,9 +25,10 @@ def best_sellers(database: Database) -> BestSellers:
     add_products(database, "tea", "cake", "milk", price=300, category="food")
     add_products(database, "soap", price=900, category="care")
     add_products(database, "gone", inventory_status="OUT_OF_STOCK")
-    buy(database, "bob", "tea", "cake", "milk", "soap", "gone")
-    buy(database, "cy", "tea", "cake", "gone")
-    buy(database, "di", "tea")
+    add_products(database, "petrol", recommendable=False)
+    buy(database, "bob", "tea", "cake", "milk", "soap", "gone", "petrol")
+    buy(database, "cy", "tea", "cake", "gone", "petrol")
+    buy(database, "di", "tea", "petrol")
     buy(database, "ann", "milk")
     return BestSellers(database)
 
@@ -50,6 +51,12 @@ def shown(best_sellers: BestSellers, **request: object) -> list[str]:
 
 def test_best_sellers_come_first_and_nothing_bought_or_out_of_stock(best_sellers: BestSellers) -> None:
     assert shown(best_sellers) == ["tea", "cake", "soap"]
+
+
+def test_a_product_that_stops_being_recommendable_is_not_shown(best_sellers: BestSellers, database: Database) -> None:
+    assert "tea" in shown(best_sellers)
+    add_products(database, "tea", recommendable=False)
+    assert shown(best_sellers) == ["cake", "soap"]
 
 
 def test_the_answer_says_what_it_is(best_sellers: BestSellers) -> None:

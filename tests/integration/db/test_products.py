@@ -23,6 +23,7 @@ FULL = NewProduct(
     image_urls=("https://shop.example/1.jpg", "https://shop.example/2.jpg"),
     average_rating=4.5,
     inventory_status=OUT_OF_STOCK,
+    recommendable=False,
     available_at=SPRING,
 )
 
@@ -78,6 +79,19 @@ def test_an_update_may_set_status_and_availability(database: Database) -> None:
     with database.read() as connection:
         product = products.get_products(connection, ["a"])["a"]
     assert (product.inventory_status, product.available_at) == (DISCONTINUED, SPRING)
+
+
+def test_a_product_stays_not_recommendable_until_an_update_says_otherwise(database: Database) -> None:
+    def known() -> tuple[bool, bool]:
+        with database.read() as connection:
+            [entry] = products.catalogue_since(connection, 0)
+            return products.get_products(connection, ["a"])["a"].recommendable, entry.recommendable
+
+    upsert(database, plain("a"))
+    assert known() == (True, True)
+    for given, expected in ((False, False), (None, False), (True, True)):
+        upsert(database, plain("a", recommendable=given))
+        assert known() == (expected, expected)
 
 
 def test_upsert_counts_new_and_known_products_and_says_which_changed(database: Database) -> None:
@@ -181,6 +195,7 @@ def test_a_catalogue_entry_has_what_serving_needs(database: Database) -> None:
         "EUR",
         "https://shop.example/1.jpg",
         OUT_OF_STOCK,
+        False,
         SPRING,
         1,
     )

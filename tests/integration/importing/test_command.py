@@ -153,7 +153,7 @@ def test_help_has_an_example() -> None:
 
 
 def test_demo_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = complete_journey.Written(str(tmp_path), 2, 1, 5, 1, 4, 6, 2, 1, 463)
+    told = complete_journey.Written(str(tmp_path), 2, 1, 5, 1, 1, 4, 6, 2, 1, 463)
     monkeypatch.setattr(complete_journey, "load", dict)
     monkeypatch.setattr(complete_journey, "write_files", lambda tables, folder, shift_to_now: told)
     result = call("demo-data", tmp_path, "--shift-to-now")

@@ -51,9 +51,10 @@ FULL = {
 def test_a_full_message_becomes_a_product_and_back() -> None:
     price = Money(currency_code="EUR", amount_minor=1999)
     status = product_pb2.INVENTORY_STATUS_BACKORDER
-    full = message(**FULL, price=price, inventory_status=status, available_time=stamp(SPRING))
+    full = message(**FULL, price=price, inventory_status=status, recommendable=False, available_time=stamp(SPRING))
     [new] = convert.new_products([full])
     facts = {**FULL, "price": 1999, "currency": "EUR", "inventory_status": "BACKORDER", "available_at": SPRING}
+    facts["recommendable"] = False
     assert new == NewProduct(external_id="p", name="Product", **facts)  # type: ignore[arg-type]
     full.update_time.CopyFrom(stamp(SPRING))
     assert convert.to_product(product(**facts)) == full

@@ -15,7 +15,9 @@ VECTORS = np.array([[1, 0], [0.8, 0.6], [0.6, 0.8], [0, 1]], dtype=np.float32)
 KEYS = np.array([10, 20, 30, 40])
 
 
-def product(key: int, category: str = "", subcategory: str = "", status: str = "IN_STOCK") -> Product:
+def product(
+    key: int, category: str = "", subcategory: str = "", status: str = "IN_STOCK", *, fit: bool = True
+) -> Product:
     return Product(
         key=key,
         external_id=str(key),
@@ -23,6 +25,7 @@ def product(key: int, category: str = "", subcategory: str = "", status: str = "
         category=category,
         subcategory=subcategory,
         inventory_status=status,
+        recommendable=fit,
         available_at=SPRING,
         updated_at=SPRING,
         change_sequence=1,
@@ -60,6 +63,11 @@ def test_what_is_gone_is_related_to_nothing_but_has_substitutes() -> None:
     table = relate.similar(gone, EmbeddingMatrix(KEYS, VECTORS))
     assert list(row(table, 10)) == [20, 30]
     assert list(row(table, 20)) == [30, 40]
+
+
+def test_what_is_not_recommendable_is_related_to_nothing() -> None:
+    table = relate.similar([product(10, fit=False), *map(product, (20, 30, 40))], EmbeddingMatrix(KEYS, VECTORS))
+    assert 10 not in row(table, 20)
 
 
 def test_products_of_one_basket_are_complementary() -> None:

@@ -24,6 +24,7 @@ def entry(key: int, change: int = 1, **facts: Any) -> CatalogueEntry:
         "currency": "EUR",
         "image_url": None,
         "inventory_status": "IN_STOCK",
+        "recommendable": True,
         "available_at": DAY_ONE,
         "change_sequence": change,
     }

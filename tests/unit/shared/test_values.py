@@ -145,3 +145,27 @@ def test_objects() -> None:
     for wrong in ("[1]", "{}", "[", [1]):
         with pytest.raises(BadValue):
             values.objects(wrong)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (True, True),
+        ("Yes", True),
+        (1, True),
+        (1.0, True),
+        ("FALSE", False),
+        ("no", False),
+        (0, False),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_yes_and_no(value: Any, expected: bool | None) -> None:
+    assert values.flag(value) is expected
+
+
+@pytest.mark.parametrize("value", ["maybe", 2, -1])
+def test_neither_yes_nor_no(value: Any) -> None:
+    with pytest.raises(values.BadValue, match="is not true or false"):
+        values.flag(value)

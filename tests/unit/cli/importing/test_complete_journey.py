@@ -75,6 +75,7 @@ def test_products(written: dict[str, list[dict[str, Any]]]) -> None:
     assert (nameless["name"], nameless["category"], nameless["brand"]) == ("Grocery", "Grocery", "Manufacturer 2")
     assert (nameless["price"], nameless["inventory_status"]) == ("0.07", "OUT_OF_STOCK")
     assert fuel["price"] == "25.00"
+    assert [each["recommendable"] for each in written["products"]] == [True, True, False, True, True]
     assert (bananas["price"], bananas["name"]) == (None, "Bananas")
     assert (unsold["price"], unsold["inventory_status"]) == (None, "IN_STOCK")
     assert unsold["available_time"] == datetime(2017, 1, 5, tzinfo=UTC)
@@ -104,6 +105,7 @@ def test_everything_moves_by_the_same_weeks(tables: dict[str, Any], tmp_path: Pa
         "customers_with_demographics": 1,
         "products": 5,
         "products_out_of_stock": 1,
+        "products_not_recommendable": 1,
         "orders": 4,
         "lines": 6,
         "lines_left_out": 2,

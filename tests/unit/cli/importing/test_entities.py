@@ -80,6 +80,7 @@ def test_a_whole_product() -> None:
             "image_urls": ["https://example.org/1.jpg"],
             "average_rating": "4.5",
             "inventory_status": "out of stock",
+            "recommendable": "No",
             "available_time": "2025-01-01T00:00:00Z",
             "attributes": {"size": "1 l"},
         }
@@ -97,6 +98,7 @@ def test_a_whole_product() -> None:
         image_urls=("https://example.org/1.jpg",),
         average_rating=4.5,
         inventory_status="OUT_OF_STOCK",
+        recommendable=False,
         available_at=datetime(2025, 1, 1, tzinfo=UTC),
         attributes={"size": "1 l"},
     )
@@ -116,6 +118,7 @@ def test_what_a_product_leaves_out() -> None:
         ({"product_id": "p", "price": "1", "currency": "usd"}, "price.currency_code"),
         ({"product_id": "p", "average_rating": 6}, "average_rating"),
         ({"product_id": "p", "inventory_status": "GONE"}, "inventory_status: must be one of IN_STOCK.* got 'GONE'"),
+        ({"product_id": "p", "recommendable": "maybe"}, "recommendable: is not true or false, got 'maybe'"),
         ({"product_id": "p", "tags": ["x" * 101]}, "tags"),
         ({"product_id": "p", "attributes": {str(n): "x" for n in range(201)}}, "attributes"),
     ],

@@ -19,6 +19,7 @@ SHELF = [
     entry(6, currency="USD"),
     entry(7, category="", price=0),
     entry(8, inventory_status="DISCONTINUED"),
+    entry(9, recommendable=False),
 ]
 
 

@@ -41,7 +41,9 @@ class _InventoryStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Inven
     """Gone for good. Never recommended; kept because history refers to it."""
 
 class InventoryStatus(_InventoryStatus, metaclass=_InventoryStatusEnumTypeWrapper):
-    """Whether a product can be bought now. Only products in stock or on pre-order or back-order are ever recommended."""
+    """Whether a product can be bought now. Only products in stock or on pre-order or back-order are ever recommended,
+    and of these only the recommendable ones.
+    """
 
 INVENTORY_STATUS_UNSPECIFIED: InventoryStatus.ValueType  # 0
 """Not said: kept as it is on an update, `IN_STOCK` for a new product."""
@@ -120,6 +122,7 @@ class Product(_message.Message):
     AVERAGE_RATING_FIELD_NUMBER: _builtins.int
     INVENTORY_STATUS_FIELD_NUMBER: _builtins.int
     AVAILABLE_TIME_FIELD_NUMBER: _builtins.int
+    RECOMMENDABLE_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
     """Required. The platform's id (SKU), 1 to 128 characters, no control characters."""
@@ -137,6 +140,11 @@ class Product(_message.Message):
     """Optional. Mean rating of the shop's reviews, 0 to 5."""
     inventory_status: Global___InventoryStatus.ValueType
     """Optional. Default `IN_STOCK`."""
+    recommendable: _builtins.bool
+    """Optional. Whether it may be recommended. False for what no shopper wants to see recommended although it is sold and
+    counted: coupons, fuel, deposits, gift wrapping, fees. Not given: kept as it is on an update, true for a new product.
+    Answers always give it.
+    """
     @_builtins.property
     def price(self) -> _money_pb2.Money:
         """Optional. Current price of one unit, not negative. Without it the product fails every price filter."""
@@ -179,15 +187,21 @@ class Product(_message.Message):
         average_rating: _builtins.float | None = ...,
         inventory_status: Global___InventoryStatus.ValueType = ...,
         available_time: _timestamp_pb2.Timestamp | None = ...,
+        recommendable: _builtins.bool | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_average_rating", b"_average_rating", "available_time", b"available_time", "average_rating", b"average_rating", "price", b"price", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_average_rating", b"_average_rating", "_recommendable", b"_recommendable", "available_time", b"available_time", "average_rating", b"average_rating", "price", b"price", "recommendable", b"recommendable", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_rating", b"_average_rating", "attributes", b"attributes", "available_time", b"available_time", "average_rating", b"average_rating", "brand", b"brand", "category", b"category", "description", b"description", "image_urls", b"image_urls", "inventory_status", b"inventory_status", "name", b"name", "price", b"price", "product_id", b"product_id", "subcategory", b"subcategory", "tags", b"tags", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_rating", b"_average_rating", "_recommendable", b"_recommendable", "attributes", b"attributes", "available_time", b"available_time", "average_rating", b"average_rating", "brand", b"brand", "category", b"category", "description", b"description", "image_urls", b"image_urls", "inventory_status", b"inventory_status", "name", b"name", "price", b"price", "product_id", b"product_id", "recommendable", b"recommendable", "subcategory", b"subcategory", "tags", b"tags", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__average_rating: _TypeAlias = _typing.Literal["average_rating"]  # noqa: Y015
     _WhichOneofArgType__average_rating: _TypeAlias = _typing.Literal["_average_rating", b"_average_rating"]  # noqa: Y015
+    _WhichOneofReturnType__recommendable: _TypeAlias = _typing.Literal["recommendable"]  # noqa: Y015
+    _WhichOneofArgType__recommendable: _TypeAlias = _typing.Literal["_recommendable", b"_recommendable"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__average_rating) -> _WhichOneofReturnType__average_rating | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__recommendable) -> _WhichOneofReturnType__recommendable | None: ...
 
 Global___Product: _TypeAlias = Product  # noqa: Y015
 
