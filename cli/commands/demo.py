@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,10 +16,12 @@ from cli.commands.train import train_here
 from cli.datasets import complete_journey
 from cli.importing.errors import ImportAborted
 from cli.importing.request import ImportRequest, import_files
+from cli.importing.run import Summary
 from cli.journey import Journey
 from cli.output import EXIT_FAILED, err, fail, out, print_json, reported
 from cli.progress import shown_progress
 from cli.supervisor import Supervisor
+from cli.training_summary import print_training
 from shared.columns import Kind
 from shared.config import Agent, Settings
 from shared.db.engine import Database
@@ -62,12 +65,13 @@ def demo(
     settings = Settings(database_url=f"sqlite:///{folder / 'quintet.db'}", log_format="console")
     console = err if as_json else out
     with reported():
-        timings = _prepare(settings, folder, console.print)
+        prepared = _prepare(settings, folder, console.print, as_json=as_json)
+        timings = prepared.timings
         journey = asyncio.run(_play(settings, folder, region, age, console.print, timings))
     seconds = round(time.monotonic() - started, 1)
     console.print(f"\n{_times(timings)} · {seconds} s in all", highlight=False)
     if as_json:
-        print_json({**journey, "seconds": seconds, "timings": timings, "database_url": settings.database_url})
+        print_json({**journey, "seconds": seconds, **asdict(prepared), "database_url": settings.database_url})
     else:
         address, url = settings.coordinator_address, settings.database_url
         out.print(
@@ -81,8 +85,17 @@ def demo(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _prepare(settings: Settings, folder: Path, say: Callable[..., None]) -> dict[str, float]:
-    """Write the data, import it and train; return the seconds each took."""
+@dataclass(frozen=True)
+class Prepared:
+    """What was made before the agents start: seconds by step, counts of the import by kind, facts of the training."""
+
+    timings: dict[str, float]
+    imported: dict[str, dict[str, Any]]
+    trained: dict[str, Any]
+
+
+def _prepare(settings: Settings, folder: Path, say: Callable[..., None], *, as_json: bool) -> Prepared:
+    """Write the data, import it and train."""
     timings: dict[str, float] = {}
     _header(say, "The Complete Journey, of 84.51°")
     say(PUBLISHED, highlight=False)
@@ -99,12 +112,13 @@ def _prepare(settings: Settings, folder: Path, say: Callable[..., None]) -> dict
         database = Database(settings.database_url)
         migrate(database)
         database.close()
-        for kind in KINDS:
-            _import(settings, folder, kind, say)
+        imported = {kind: _import(settings, folder, kind, say) for kind in KINDS}
     _header(say, "Training")
     with _timed(timings, "training"), shown_progress("training") as show:
-        asyncio.run(train_here(settings, show))
-    return timings
+        trained = asyncio.run(train_here(settings, show))
+    if not as_json:
+        print_training({**trained, "seconds": timings["training"]})
+    return Prepared(timings, {kind: asdict(summary) for kind, summary in imported.items()}, trained)
 
 
 def _written(folder: Path) -> complete_journey.Written:
@@ -114,14 +128,16 @@ def _written(folder: Path) -> complete_journey.Written:
         fail(str(error))
 
 
-def _import(settings: Settings, folder: Path, kind: Kind, say: Callable[..., None]) -> None:
+def _import(settings: Settings, folder: Path, kind: Kind, say: Callable[..., None]) -> Summary:
     request = ImportRequest(kind=kind, files=(folder / f"{kind}.parquet",), database_url=settings.database_url)
     with shown_progress(f"importing {kind}") as show:
         [summary] = import_files(request, show)
     say(
-        f"{kind}: {summary.imported:,} rows imported, {summary.rejected:,} rejected, {summary.seconds:.1f} s",
+        f"{kind}: {summary.imported:,} rows imported, {summary.rejected:,} rejected, {summary.seconds:.1f} s, "
+        f"{summary.rows_per_second:,.0f} rows/s",
         highlight=False,
     )
+    return summary
 
 
 async def _play(

@@ -11,8 +11,9 @@ from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.type.v1.job_pb2 import Job, JobState
 
 from cli.client import TIMEOUT_SECONDS, coordinator
-from cli.output import fail, out, print_json, reported
+from cli.output import fail, print_json, reported
 from cli.progress import Show, shown_progress
+from cli.training_summary import print_training
 from shared.config import Settings
 from shared.jobs import run_job
 
@@ -39,9 +40,7 @@ def train(
     if as_json:
         print_json(result)
     else:
-        out.print(
-            f"trained in {result['seconds']} s: {json.dumps(result, default=str)}", highlight=False, soft_wrap=True
-        )
+        print_training(result)
 
 
 async def train_here(settings: Settings, show: Show) -> dict[str, Any]:

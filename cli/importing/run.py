@@ -27,7 +27,10 @@ Show = Callable[[str, float], None]
 
 @dataclass
 class Summary:
-    """What became of a file, counted in rows. With a resumed import, all counts are from the file's beginning."""
+    """What became of a file, counted in rows. With a resumed import, all counts are from the file's beginning.
+
+    `rows_per_second` is of this run alone.
+    """
 
     file: str
     read: int = 0
@@ -35,6 +38,7 @@ class Summary:
     duplicates: int = 0
     rejected: int = 0
     seconds: float = 0.0
+    rows_per_second: float = 0.0
     resumed_at: int = 0
     shift_weeks: int = 0
     rejects_file: str = ""
@@ -165,6 +169,7 @@ class FileImport:
             duplicates=done.rows_duplicate,
             rejected=done.rows_rejected,
             seconds=round(seconds, 3),
+            rows_per_second=round((done.rows_done - self._job.checkpoint.rows_done) / max(seconds, 1e-3), 1),
             resumed_at=self._job.checkpoint.rows_done,
             shift_weeks=done.shift_weeks,
             rejects_file=str(self._job.rejects) if done.rows_rejected else "",
