@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import commit
 from benchmarks.quality.__main__ import CACHE
-from benchmarks.quality.machine import commit
 from benchmarks.quality.sets.completejourney import CUTOFF
 from benchmarks.tables import table
 from services.product.embedding import EmbeddingSpace

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from quintet.type.v1.event_pb2 import Purchase
 from sqlalchemy import Connection, case, select
 
-from shared.db.identified_events import IdentifiedEvent
 from shared.db.batches import among
 from shared.db.bulk import insert_rows
+from shared.db.identified_events import IdentifiedEvent
 from shared.db.products import newest_change
 from shared.db.schema import customers, products, purchase_items, purchases
 from shared.db.types import to_micros

@@ -56,7 +56,9 @@ def project(connection: Connection, recorded: Sequence[Recorded], read: ReadCata
 
 
 class _Batch:
-    def __init__(self, connection: Connection, acts: Sequence[IdentifiedEvent], skipped: Counter[str], read: ReadCatalogue) -> None:
+    def __init__(
+        self, connection: Connection, acts: Sequence[IdentifiedEvent], skipped: Counter[str], read: ReadCatalogue
+    ) -> None:
         self._connection = connection
         self._acts = acts
         self._skipped = skipped
@@ -155,7 +157,9 @@ class _Batch:
         return int(act.event.refund.amount.amount_minor)
 
 
-def _without_repeated(connection: Connection, acts: Sequence[IdentifiedEvent], skipped: Counter[str]) -> list[IdentifiedEvent]:
+def _without_repeated(
+    connection: Connection, acts: Sequence[IdentifiedEvent], skipped: Counter[str]
+) -> list[IdentifiedEvent]:
     """Leave out purchases that are recorded already, under another event id."""
     seen = known_orders(connection, {act.event.purchase.purchase_id for act in acts if act.kind == "purchase"})
     kept = []

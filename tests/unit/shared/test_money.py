@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from quintet.type.v1.event_pb2 import Event, Purchase, Refund
+from shared.db.acts import Act
 
 from services.feedback import lines
 from shared import money, values
-from shared.db.acts import Act
 from shared.db.orders import Priced, _order
 from shared.db.refunds import BoughtLine, Order
 from shared.db.types import EPOCH
