@@ -248,9 +248,11 @@ def test_those_that_are_not_installed_are_skipped_and_said(
 ) -> None:
     monkeypatch.setattr(ranker_registry, "find_spec", lambda name: None)
     found = run(Request(out=str(tmp_path / "r.json"), train=files[1], test=files[3], bootstrap=0))
-    assert set(found["settings"]["skipped"]) == {
+    skipped = found["settings"]["skipped"]
+    assert {name for name, why in skipped.items() if why == ranker_registry.EXTRA} == {
         name for name in ranker_registry.BASELINES if name.startswith("implicit")
     }
+    assert skipped["repeat_first_item_knn"] == "it is for sessions"
     assert values(found["rows"], "most_popular")
     assert not values(found["rows"], "implicit_als")
     with pytest.raises(FailedPrecondition, match="implicit_als: not installed"):
@@ -268,7 +270,11 @@ def test_every_algorithm_takes_part(untrained: Database, tmp_path: Path) -> None
     settings = Settings(database_url=untrained.url, train_threads=1)
     out, cutoff = str(tmp_path / "r.json"), _days_ago(16)
     found = run(Request(out, cutoff=cutoff, all_algorithms=True, bootstrap=10, k=(5,), exclude_seen=True), settings)
-    assert set(ranker_registry.names()) == {row["algorithm"] for row in found["rows"]}
+    took_part, skipped = {row["algorithm"] for row in found["rows"]}, set(found["settings"]["skipped"])
+    assert skipped == {*ranker_registry.SESSIONS_ONLY, "buys_per_view"}  # the shop has nothing but purchases
+    assert took_part == set(ranker_registry.names()) - skipped
+    assert set(found["settings"]["chosen_on_validation"]) == {"tifu_knn", "up_cf", "tuned_als", "tuned_item_knn"}
+    assert {row["versus"] for row in found["differences"]} == took_part - {"quintet"}
     assert {row["dataset"] for row in found["rows"]} == {"database"}
     assert found["settings"]["questions"] == 2 * shop.PEOPLE
     # everybody buys more of their own taste, which collaborative algorithms see and best-sellers do not
