@@ -13,6 +13,7 @@ from benchmarks.serving.generated import Size
 from benchmarks.serving.parts import PARTS
 from benchmarks.serving.report import write_page
 from benchmarks.serving.results import Results
+from shared.errors import QuintetError
 
 RESULTS = ROOT / "benchmarks" / "results" / "serving.json"
 PAGE = ROOT / "docs" / "benchmarks" / "serving.md"
@@ -20,19 +21,21 @@ QUICK = ROOT / ".build" / "bench" / "quick"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
+    """Run the command and return its exit code: 1 when a part could not be measured, which the page says."""
     given = _parser().parse_args(arguments)
     quick = given.quick and not given.report_only
     out = given.out or (QUICK / RESULTS.name if quick else RESULTS)
     page = given.page or (QUICK / PAGE.name if quick else PAGE)
     results = Results.load(out)
+    failed = False
     if not given.report_only:
         load.build()
         bench = Bench(_options(given), results)
         for name in given.only:
             try:
                 PARTS[name](bench)
-            except TooSlow as reason:
+            except (TooSlow, QuintetError) as reason:
+                failed = True
                 bench.leave_out(name, str(reason))
             results.save(out)  # what took long is not lost when the next part fails
     if given.label:
@@ -42,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.json:
         print(out.read_text(), end="")
     print(f"{out}\n{page}", file=sys.stderr)
-    return 0
+    return 1 if failed else 0
 
 
 def _options(given: argparse.Namespace) -> Options:
