@@ -164,7 +164,7 @@ def foreign(bench: Bench) -> None:
     started = time.monotonic()
     quintet(environment, "train", "--json")
     bench.add("foreign", "foreign.train_seconds", time.monotonic() - started, "s")
-    _ask(bench, url, pq.read_table(file, columns=["CustomerID"])["CustomerID"].drop_null()[0].as_py())
+    _ask(bench, url, str(pq.read_table(file, columns=["CustomerID"])["CustomerID"].drop_null()[0]))
 
 
 def tests(bench: Bench) -> None:
