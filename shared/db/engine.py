@@ -3,17 +3,23 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from shared.db.driver import DriverCursor
 from shared.errors import FailedPrecondition, InvalidArgument, Unavailable
 
 __all__ = ["Connection", "Database", "StaleReference", "insert_into", "next_count"]
 
 BUSY_TIMEOUT_SECONDS = 15.0
+CONNECT_TIMEOUT_SECONDS = 5
+STATEMENT_TIMEOUT_SECONDS = 600.0
+"""Longest run of one statement on PostgreSQL: above every regular one; maintenance lifts it for its own."""
+SILENCE_SECONDS = 15
+"""A PostgreSQL server that acknowledges nothing for so long is taken for lost."""
 POOL_SIZE = 16
 
 
@@ -39,6 +45,9 @@ class Database:
         self.url = url
         self.engine = _create_engine(url)
         self.dialect = self.engine.dialect.name
+        # On SQLite every transaction sees one state of the data already.
+        one_view = {"isolation_level": "REPEATABLE READ"} if self.dialect == "postgresql" else {}
+        self._reading = self.engine.execution_options(**one_view)
 
     @property
     def file(self) -> Path | None:
@@ -48,8 +57,25 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection with one consistent view of the data. Raises Unavailable when it is out of reach."""
-        with _translated(), self.engine.connect() as connection:
+        with self._translated(), self._reading.connect() as connection:
             yield connection
+
+    @contextmanager
+    def cursor(self) -> Iterator[DriverCursor]:
+        """Give a cursor of the driver for reads on the path of a request; each statement is a transaction of its own.
+
+        Raises Unavailable when the database is out of reach.
+        """
+        with self._translated():
+            borrowed = self.engine.raw_connection()
+            try:
+                with _autocommit(borrowed.driver_connection, self.dialect):
+                    yield DriverCursor(borrowed.cursor(), self.engine.dialect)
+            except self._driver.Error as error:
+                borrowed.invalidate(error)
+                raise
+            finally:
+                borrowed.close()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -59,7 +85,7 @@ class Database:
         Raises Unavailable when the database is out of reach or locked for longer than 15 seconds.
         """
         with (
-            _translated(),
+            self._translated(),
             self.engine.connect().execution_options(quintet_write=True) as connection,
             connection.begin(),
         ):
@@ -68,6 +94,26 @@ class Database:
     def close(self) -> None:
         """Close all connections. Safe to repeat."""
         self.engine.dispose()
+
+    @property
+    def _driver(self) -> Any:
+        return self.engine.dialect.loaded_dbapi
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn the driver's "cannot reach" and "locked" into Unavailable, a lost reference into StaleReference."""
+        try:
+            yield
+        except IntegrityError as error:
+            if "foreign key" in str(error.orig).lower():
+                raise StaleReference(str(error.orig)) from error
+            raise
+        except (OperationalError, self._driver.OperationalError) as error:
+            _raise_operational(error, getattr(error, "orig", error))
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise Unavailable(f"the connection to the database was lost: {error.orig}") from error
+            raise
 
 
 def insert_into(connection: Connection, table: Table) -> Any:
@@ -86,25 +132,26 @@ def next_count(connection: Connection, name: str) -> int:
     return int(connection.execute(counted).scalar_one())
 
 
+def _raise_operational(error: Exception, cause: BaseException | None) -> NoReturn:
+    if "integer overflow" in str(cause):
+        raise error
+    if "no such table" in str(cause):
+        raise FailedPrecondition("the database has no schema yet: run `quintet migrate`") from error
+    raise Unavailable(f"the database is not available: {cause}") from error
+
+
 @contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the driver's "cannot reach" and "locked" into Unavailable, a lost reference into StaleReference."""
+def _autocommit(connection: Any, dialect: str) -> Iterator[None]:
+    """Let each statement of a driver's connection be its own transaction; SQLite's connections are made so."""
+    if dialect == "sqlite":
+        yield
+        return
+    connection.autocommit = True
     try:
         yield
-    except IntegrityError as error:
-        if "foreign key" in str(error.orig).lower():
-            raise StaleReference(str(error.orig)) from error
-        raise
-    except OperationalError as error:
-        if "integer overflow" in str(error.orig):
-            raise
-        if "no such table" in str(error.orig):
-            raise FailedPrecondition("the database has no schema yet: run `quintet migrate`") from error
-        raise Unavailable(f"the database is not available: {error.orig}") from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise Unavailable(f"the connection to the database was lost: {error.orig}") from error
-        raise
+    finally:
+        if not connection.closed:
+            connection.autocommit = False
 
 
 def _create_engine(url: str) -> Engine:
@@ -113,10 +160,32 @@ def _create_engine(url: str) -> Engine:
     if backend == "sqlite":
         return _sqlite_engine(url)
     if backend == "postgresql":
-        return create_engine(
-            parsed.set(drivername="postgresql+psycopg"), pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True
-        )
+        return _postgres_engine(parsed)
     raise InvalidArgument.of("database_url", url, "must start with sqlite:// or postgresql://")
+
+
+def _postgres_engine(url: URL) -> Engine:
+    """Return an engine that waits for nothing without bound. What the URL itself says goes before."""
+    settings = {
+        "lock_timeout": int(BUSY_TIMEOUT_SECONDS * 1000),
+        "statement_timeout": int(STATEMENT_TIMEOUT_SECONDS * 1000),
+        "synchronous_commit": "on",
+    }
+    timeouts = {
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "keepalives_idle": CONNECT_TIMEOUT_SECONDS,
+        "keepalives_interval": CONNECT_TIMEOUT_SECONDS,
+        "keepalives_count": 2,
+        "tcp_user_timeout": SILENCE_SECONDS * 1000,
+        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
+    }
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
+        pool_pre_ping=True,
+        connect_args={name: value for name, value in timeouts.items() if name not in url.query},
+    )
 
 
 def _sqlite_engine(url: str) -> Engine:

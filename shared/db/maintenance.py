@@ -44,7 +44,11 @@ def vacuum(database: Database) -> bool:
             connection.rollback()
             connection.connection.driver_connection.execute("VACUUM")  # type: ignore[union-attr]
             return True
-        connection.execute(text("VACUUM"))
+        connection.execute(text("SET statement_timeout = 0"))
+        try:
+            connection.execute(text("VACUUM"))
+        finally:
+            connection.execute(text("RESET statement_timeout"))
         return True
 
 
