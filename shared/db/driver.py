@@ -7,7 +7,7 @@ microseconds since 1970, and JSON should be cast to text, because the drivers di
 
 from typing import Any
 
-from sqlalchemy import Connection, CompoundSelect, Dialect, Select
+from sqlalchemy import CompoundSelect, Connection, Dialect, Select
 
 
 class PreparedQuery:
