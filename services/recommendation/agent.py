@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ import structlog
 from services.recommendation.models.store import KIND, ModelStore
 from services.recommendation.request import Answer, Explanation, Pick, Price, Query
 from services.recommendation.serving import ranking
+from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.explain import explained
 from services.recommendation.serving.model_manager import ModelManager, ServingState
 from services.recommendation.serving.page_policy import RankingPlan, plan_ranking
@@ -20,14 +21,13 @@ from services.recommendation.serving.ranking import Ranked
 from services.recommendation.serving.recommendation_log import RecommendationLog
 from services.recommendation.serving.request_context import RequestContext, read_request_context
 from services.recommendation.serving.rerank import PageReranker
-from services.recommendation.serving.rules import allowed_rows, permits
-from services.recommendation.serving.weights import LatestWeights
+from services.recommendation.serving.rules import allowed_rows
+from services.recommendation.serving.user_history import UserHistories
 from services.recommendation.tuning.request import TuningRequest
 from shared.config import Settings
-from shared.db import models, request_reads
+from shared.db import models
 from shared.db.engine import Database, StaleReference
 from shared.db.models import ModelVersion
-from shared.db.products import CatalogueEntry
 from shared.db.recommendations import NewRecommendation
 from shared.errors import QuintetError, Unavailable
 from shared.jobs import Progress, SingleJob
@@ -35,18 +35,15 @@ from shared.telemetry import FALLBACKS
 
 TRAINING = "services.recommendation.training.train"
 TUNING = "services.recommendation.tuning.job"
-SPARE = 10
-"""Candidates beyond the limit, for those that went out of stock a moment ago."""
 COLD_START = "cold_start"
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class _Chosen:
-    """A product chosen, as it is now."""
+    """A product chosen, by its row."""
 
     row: int
-    product: CatalogueEntry
     score: float
     contributions: dict[str, float]
     explanation: Explanation
@@ -63,7 +60,7 @@ class RecommendationAgent:
         self._database = database
         self._keeper = ModelManager(database, ModelStore(database, settings.model_cache_dir))
         self._logbook = RecommendationLog(database)
-        self._weights = LatestWeights()
+        self._histories = UserHistories(database)
         self._training = SingleJob(TRAINING, settings)
         self._tuning = SingleJob(TUNING, settings)
 
@@ -150,31 +147,18 @@ class RecommendationAgent:
             raise
 
     def _answer(self, query: Query) -> Answer:
-        with self._database.read() as connection:
-            newest_change, weights_version = request_reads.latest_changes(connection)
-            serving = self._keeper.serving(connection, newest_change)
-            request = read_request_context(connection, query, serving)
-            weights = self._weights.read(connection, weights_version)
-        plan = plan_ranking(query.context.page, weights, request.interaction_strength, serving.learned.rebuy_rate)
-        ranked = _ranked(serving, request, plan, weights, query)
-        rows = ranking.diversify(ranked, serving.catalogue, plan.policy, query.limit, SPARE)
-        chosen = self._chosen(rows.tolist(), serving, request, ranked, query)
+        serving = self._keeper.serving
+        request = read_request_context(self._histories, query, serving)
+        strength, rebuy_rate = request.interaction_strength, serving.learned.rebuy_rate
+        plan = plan_ranking(query.context.page, serving.weights, strength, rebuy_rate)
+        ranked = _ranked(serving, request, plan, query)
+        rows = ranking.diversify(ranked, serving.catalogue, plan.policy, query.limit)
+        chosen = [_explained(row, serving, request, ranked) for row in rows.tolist()]
         strategy = plan.strategy if serving.bundle else COLD_START
         now = datetime.now(UTC)
-        ids = self._logbook.append(_log_rows(chosen, request, query, strategy, serving.version, now))
-        picks = tuple(_pick(each, number) for each, number in zip(chosen, ids, strict=True))
+        ids = self._logbook.append(_log_rows(chosen, request, query, strategy, serving, now))
+        picks = tuple(_pick(each, number, serving.catalogue) for each, number in zip(chosen, ids, strict=True))
         return Answer(picks, serving.version, strategy, self._fallbacks(serving, ranked), now)
-
-    def _chosen(
-        self, rows: Sequence[int], serving: ServingState, request: RequestContext, ranked: Ranked, query: Query
-    ) -> list[_Chosen]:
-        """Read the candidates as they are now and keep the first that may still be shown."""
-        filters = query.all_filters
-        keys = {int(serving.catalogue.keys[row]): row for row in rows}
-        with self._database.read() as connection:
-            fresh = request_reads.products_now(connection, keys)
-        shown = [key for key in keys if key in fresh and permits(fresh[key], filters)][: query.limit]
-        return [_explained(keys[key], fresh[key], serving, request, ranked) for key in shown]
 
     def _fallbacks(self, serving: ServingState, ranked: Ranked) -> tuple[str, ...]:
         taken = [] if serving.bundle else ["no_model"]
@@ -188,9 +172,7 @@ class RecommendationAgent:
         return tuple(taken)
 
 
-def _ranked(
-    serving: ServingState, request: RequestContext, plan: RankingPlan, weights: Mapping[str, float], query: Query
-) -> Ranked:
+def _ranked(serving: ServingState, request: RequestContext, plan: RankingPlan, query: Query) -> Ranked:
     policy = plan.policy
     allowed = allowed_rows(serving.catalogue, query.all_filters, request.excluded(policy.bought))
     if policy.bought:
@@ -198,30 +180,33 @@ def _ranked(
         bought[request.bought] = True
         allowed &= bought
     reranker = PageReranker.of(serving.learned, policy.context, plan.reranker_weight, policy.alone)
-    depth = max(ranking.DEPTH, ranking.POOL_PER_PLACE * (query.limit + SPARE))
+    depth = max(ranking.DEPTH, ranking.POOL_PER_PLACE * query.limit)
     ranked = ranking.rank(
-        serving.scorers, plan.weights, request.views, allowed, reranker, learned_weights=weights, depth=depth
+        serving.scorers, plan.weights, request.views, allowed, reranker, learned_weights=serving.weights, depth=depth
     )
     return ranking.demote(ranked, serving.catalogue, policy, request.just_bought, request.views.whole.present)
 
 
-def _explained(
-    row: int, product: CatalogueEntry, serving: ServingState, request: RequestContext, ranked: Ranked
-) -> _Chosen:
+def _explained(row: int, serving: ServingState, request: RequestContext, ranked: Ranked) -> _Chosen:
     reason = ranking.explain(ranked, serving.scorers, request.views, row)
     explanation = explained(reason, serving.catalogue, serving.groups, request.views.search, row)
-    return _Chosen(row, product, ranked.score(row), ranked.contributions(row), explanation)
+    return _Chosen(row, ranked.score(row), ranked.contributions(row), explanation)
 
 
 def _log_rows(
-    chosen: Sequence[_Chosen], request: RequestContext, query: Query, strategy: str, version: str, now: datetime
+    chosen: Sequence[_Chosen],
+    request: RequestContext,
+    query: Query,
+    strategy: str,
+    serving: ServingState,
+    now: datetime,
 ) -> list[NewRecommendation]:
     request_id = uuid.uuid4().hex
     return [
         NewRecommendation(
             request_id=request_id,
             customer_key=request.person.key,
-            product_key=each.product.key,
+            product_key=int(serving.catalogue.keys[each.row]),
             position=position,
             score=each.score,
             algorithm=each.algorithm,
@@ -234,21 +219,21 @@ def _log_rows(
                 "group": each.explanation.group,
             },
             strategy=strategy,
-            model_version=version,
+            model_version=serving.version,
         )
         for position, each in enumerate(chosen, start=1)
     ]
 
 
-def _pick(chosen: _Chosen, recommendation_id: int) -> Pick:
-    product = chosen.product
+def _pick(chosen: _Chosen, recommendation_id: int, catalogue: Catalogue) -> Pick:
+    price = catalogue.price_of(chosen.row)
     return Pick(
         recommendation_id=recommendation_id,
-        product_id=product.external_id,
-        product_name=product.name,
-        category=product.category,
-        price=None if product.price is None else Price(product.price, product.currency or ""),
-        image_url=product.image_url or "",
+        product_id=catalogue.external_ids[chosen.row],
+        product_name=catalogue.names[chosen.row],
+        category=catalogue.category_of(chosen.row),
+        price=None if price is None else Price(*price),
+        image_url=catalogue.image_urls[chosen.row],
         score=chosen.score,
         algorithm=chosen.algorithm,
         explanation=chosen.explanation,

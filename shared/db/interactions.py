@@ -26,8 +26,8 @@ from sqlalchemy import (
 
 from shared.db.batches import distinct_batches
 from shared.db.carts import is_open
+from shared.db.driver import DriverCursor, PreparedQuery
 from shared.db.schema import browsing_history, cart_items, purchase_items, purchases, sessions
-from shared.db.sessions import derived_key
 
 Longs: TypeAlias = NDArray[np.int64]
 
@@ -100,12 +100,15 @@ class History:
         Oldest first.
     cart : ndarray of shape (n_cart,), int64
         Keys of the products in the cart now, in the order they were first put in.
+    cart_units : ndarray of shape (n_cart,), float64
+        Units of each of them.
     latest_session : int
         Key of the session with the latest event of any kind; 0 without any.
     """
 
     interactions: InteractionRows
     cart: Longs
+    cart_units: NDArray[np.float64]
     latest_session: int
 
     def met_in(self, session_key: int) -> Longs:
@@ -129,21 +132,21 @@ class History:
 def recent_history(connection: Connection, customer_key: int, limit: int = 500) -> History:
     """Return the customer's latest `limit` interactions, open cart and latest session; all empty for an unknown key.
 
-    Made for the request path: three indexed queries, under 2 ms for 500 interactions.
+    Made for the request path: three indexed queries through the driver, .7 ms for 500 interactions on SQLite.
     """
-    columns = _columns(connection.execute(_LATEST, {"customer": customer_key, "most": limit}).fetchall())
-    cart = connection.execute(_CART, {"customer": customer_key}).scalars()
-    session = connection.execute(_LATEST_SESSION, {"customer": customer_key}).scalar()
+    cursor = DriverCursor.of(connection)
+    columns = _columns(cursor.fetch(_LATEST, customer=customer_key, most=limit))
+    cart: dict[int, float] = {}
+    for product, left in cursor.fetch(_CART, customer=customer_key):
+        cart[product] = cart.get(product, 0.0) + left
+    session = cursor.first(_LATEST_SESSION, customer=customer_key)
     order = np.lexsort((columns[-1], columns[2], columns[TIMES]))[-limit:]
-    return History(_interactions(columns, order), np.fromiter(dict.fromkeys(cart), np.int64), int(session or 0))
-
-
-def find_session(connection: Connection, customer_key: int, external_id: str) -> int | None:
-    """Return the key of a session by its name, the platform's or ours; None for none of the customer's."""
-    key = derived_key(external_id)
-    named = sessions.c.external_id == external_id if key is None else sessions.c.session_id == key
-    query = select(sessions.c.session_id).where(sessions.c.customer_id == customer_key, named)
-    return connection.execute(query).scalar_one_or_none()
+    return History(
+        _interactions(columns, order),
+        np.fromiter(cart, np.int64, len(cart)),
+        np.fromiter(cart.values(), np.float64, len(cart)),
+        session[0] if session else 0,
+    )
 
 
 def all_interactions(connection: Connection) -> InteractionRows:
@@ -217,13 +220,18 @@ def _latest() -> CompoundSelect[Any]:
     return union_all(*(select(kind.subquery()) for kind in kinds))
 
 
-_LATEST = _latest()
-_CART = (select(cart_items.c.product_id).where(cart_items.c.customer_id == bindparam("customer"), is_open())).order_by(
-    cart_items.c.id
+_LATEST = PreparedQuery(_latest())
+_CART = PreparedQuery(
+    select(
+        cart_items.c.product_id,
+        cart_items.c.quantity - cart_items.c.removed_quantity - cart_items.c.purchased_quantity,
+    )
+    .where(cart_items.c.customer_id == bindparam("customer", type_=BigInteger), is_open())
+    .order_by(cart_items.c.id)
 )
-_LATEST_SESSION = (
+_LATEST_SESSION = PreparedQuery(
     select(sessions.c.session_id)
-    .where(sessions.c.customer_id == bindparam("customer"))
+    .where(sessions.c.customer_id == bindparam("customer", type_=BigInteger))
     .order_by(sessions.c.last_event_at.desc(), sessions.c.session_id.desc())
     .limit(1)
 )
@@ -236,7 +244,7 @@ def _pieces(connection: Connection, query: Select[Any]) -> Iterator[list[NDArray
     return (_columns(rows) for rows in result.partitions())
 
 
-def _columns(rows: Sequence[Row[Any]]) -> list[NDArray[Any]]:
+def _columns(rows: Sequence[Row[Any]] | Sequence[tuple[Any, ...]]) -> list[NDArray[Any]]:
     columns = zip(*rows, strict=True) if rows else ((),) * len(_TYPES)
     return [np.fromiter(column, dtype, len(rows)) for column, dtype in zip(columns, _TYPES, strict=True)]
 

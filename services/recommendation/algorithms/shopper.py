@@ -9,14 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
-from services.recommendation.algorithms.interactions import EVENT_WEIGHTS, Kind, decay
+from services.recommendation.algorithms.interactions import DAY, EVENT_WEIGHTS, Kind, decay
 
 T = TypeVar("T")
 
 TASTE_HALF_LIFE_DAYS = 90.0
 """Default half-life of what an event says about taste."""
+LONGEST_ABSENCE_DAYS = 60
+"""A shopper's profile fades no further than this while the shopper is away: who comes back is not a stranger."""
 LEAST_OF_NOW = 0.1
 """Least weight of what is met now, as a share of the weightiest kind's."""
+
+
+def profile_clock(moment: int, times: Longs) -> int:
+    """Return the moment at which a profile is looked at, in Unix seconds: `moment`, or 60 days after the last event.
+
+    `times` has shape (n_events,), ascending. Training and serving set `Shopper.now` by it.
+    """
+    latest = int(times[-1]) if len(times) else moment
+    return min(moment, latest + LONGEST_ABSENCE_DAYS * DAY)
 
 
 def _rows() -> Rows:

@@ -1,8 +1,8 @@
-"""The keeper: what answers are made from, kept current while answers are being made.
+"""What answers are made from, kept current in the background while answers are being made.
 
-Requests take one immutable `ServingState` and keep it to their end. Changes of the catalogue are taken in by the next
-request itself, so that a new product or price counts at once. Models and embedding spaces are loaded by a thread in
-the background and swapped in whole; when one cannot be loaded the last good one stays, and answers say so.
+Requests take one immutable `ServingState` and keep it to their end; it costs them no statement. One thread looks every
+25 ms whether the catalogue or the weights changed, another every half second for a new model or embedding space; each
+puts a new state in place. When something cannot be loaded the last good state stays, and answers say so.
 """
 
 import threading
@@ -20,13 +20,19 @@ from services.recommendation.models.store import KIND, ModelStore
 from services.recommendation.reranker.reranker_models import RerankerModels
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.retrieval import Scorer, build_scorers
-from shared.db import models, product_embeddings, product_performance, products
+from shared.algorithms import DEFAULT_WEIGHTS
+from shared.db import models, product_embeddings, product_performance, products, request_reads
+from shared.db.change_watch import ChangeWatch
 from shared.db.engine import Connection, Database
+from shared.db.weights import current_weights
 from shared.errors import QuintetError
 from shared.telemetry import BACKGROUND_ERRORS
 
 SPACE = "embedding_space"
+CHANGES_SECONDS = 0.025
+"""Between two looks for changes of the catalogue and the weights: they count within 100 ms."""
 POLL_SECONDS = 0.5
+"""Between two looks for a new model, embedding space or, without a model, best-sellers."""
 LONGEST_PAUSE_SECONDS = 60.0
 BEST_SELLERS_SECONDS = 30.0
 BEST_SELLERS = 500
@@ -37,12 +43,17 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, eq=False)
 class ServingState:
-    """One consistent state: a catalogue, and the model whose rows it begins with. `version` is empty without one."""
+    """One consistent state: a catalogue, the model whose rows it begins with, and the weights of the algorithms.
+
+    `version` is the model's, empty without one; `weights_version` is -1 until weights were read.
+    """
 
     catalogue: Catalogue
     bundle: Bundle | None = None
     version: str = ""
     best_sellers: tuple[int, ...] = ()
+    weights: dict[str, float] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+    weights_version: int = -1
     scorers: dict[str, Scorer] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,40 +89,44 @@ class ModelManager:
         self._database = database
         self._store = store
         self._serving = ServingState(Catalogue.of_keys(np.empty(0, np.int64)))
-        self._swap = threading.Lock()
+        self._watch = ChangeWatch(database)
         self._loading = threading.Lock()
+        self._swap = threading.RLock()
         self._broken = ""
         self._failures = 0
         self._retry_at = 0.0
+        self._changes_failed = False
         self._counted_at = -BEST_SELLERS_SECONDS
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="keeper", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._watch_models, name="models", daemon=True),
+            threading.Thread(target=self._watch_changes, name="changes", daemon=True),
+        ]
 
     def start(self) -> None:
         """Load what there is, then watch for newer."""
-        self._follow()
-        self._thread.start()
+        self._follow_models()
+        self._follow_changes()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """End the watching. Safe to repeat."""
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+        self._watch.close()
 
     @property
     def broken(self) -> str:
         """The active version that could not be loaded; empty when all is well."""
         return self._broken
 
-    def serving(self, connection: Connection, newest: int) -> ServingState:
-        """Return the state with all changes of the catalogue up to the number `newest` taken in."""
-        serving = self._serving
-        if newest <= serving.catalogue.change and serving.catalogue.space:
-            return serving
-        with self._swap:
-            if newest > self._serving.catalogue.change or not self._serving.catalogue.space:
-                self._adopt(_caught_up(connection, self._serving.catalogue))
-            return self._serving
+    @property
+    def serving(self) -> ServingState:
+        """The state that is current."""
+        return self._serving
 
     def reload(self) -> str:
         """Load the active model now if it is not in use yet, and return the version in use. Raises when it fails."""
@@ -123,12 +138,44 @@ class ModelManager:
             self._broken = ""
             return self._serving.version
 
-    def _watch(self) -> None:
+    def _watch_models(self) -> None:
+        self._serving.catalogue.index.prepare()
         while not self._stopping.wait(POLL_SECONDS):
             if time.monotonic() >= self._retry_at or self._active_or_unknown() != self._broken:
-                self._follow()
+                self._follow_models()
 
-    def _follow(self) -> None:
+    def _watch_changes(self) -> None:
+        while not self._stopping.wait(CHANGES_SECONDS):
+            self._follow_changes()
+
+    def _follow_changes(self) -> None:
+        """Take in changes of the catalogue and of the weights."""
+        try:
+            if self._changes_failed or self._watch.changed():
+                self._take_changes()
+            self._changes_failed = False
+        except Exception:
+            # The state before goes on answering; the next look tries again.
+            if not self._changes_failed:
+                log.exception("cannot follow the changes of the catalogue")
+            BACKGROUND_ERRORS.labels("recommendation", "changes").inc()
+            self._changes_failed = True
+
+    def _take_changes(self) -> None:
+        with self._database.cursor() as cursor:
+            newest, weights_version = request_reads.latest_changes(cursor)
+        with self._swap:
+            before = self._serving
+            if newest <= before.catalogue.change and weights_version == before.weights_version:
+                return
+            with self._database.read() as connection:
+                catalogue = _caught_up(connection, before.catalogue)
+                weights = current_weights(connection)
+            self._serving = replace(
+                before, catalogue=catalogue, weights=weights.weights, weights_version=weights.version
+            )
+
+    def _follow_models(self) -> None:
         """Take in a new model, embedding space or best-sellers; what fails is tried again after a growing pause."""
         try:
             self.reload()
@@ -158,20 +205,19 @@ class ModelManager:
         with self._database.read() as connection:
             catalogue = _caught_up(connection, Catalogue.of_keys(bundle.product_keys))
         with self._swap:
-            self._serving = ServingState(catalogue, bundle, version)
+            self._serving = replace(self._serving, catalogue=catalogue, bundle=bundle, version=version)
+            self._take_changes()
         log.info("model in use", version=version, products=len(catalogue))
 
     def _follow_space(self) -> None:
-        """Take all embeddings anew when another space became active, beside the requests."""
-        base = self._serving
-        with self._database.read() as connection:
-            if (models.active_version(connection, SPACE) or "") == base.catalogue.space:
-                return
-            catalogue = _caught_up(connection, replace(base.catalogue, space=""))
+        """Take all embeddings anew when another space became active."""
         with self._swap:
-            # What changed meanwhile is taken in by the next request; another model has rows of its own.
-            if self._serving.bundle is base.bundle:
-                self._adopt(catalogue)
+            before = self._serving
+            with self._database.read() as connection:
+                if (models.active_version(connection, SPACE) or "") == before.catalogue.space:
+                    return
+                catalogue = _caught_up(connection, replace(before.catalogue, space=""))
+            self._serving = replace(before, catalogue=catalogue)
 
     def _count_best_sellers(self) -> None:
         """Count them now and then while there is no model, which knows better."""
@@ -184,10 +230,6 @@ class ModelManager:
         self._counted_at = time.monotonic()
         with self._swap:
             self._serving = replace(self._serving, best_sellers=tuple(each.key for each in counted))
-
-    def _adopt(self, catalogue: Catalogue) -> None:
-        if catalogue is not self._serving.catalogue:
-            self._serving = replace(self._serving, catalogue=catalogue)
 
 
 def _caught_up(connection: Connection, catalogue: Catalogue) -> Catalogue:

@@ -138,20 +138,20 @@ def demote(ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, just_bought
     return replace(ranked, fused=demoted)
 
 
-def diversify(ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, limit: int, spare: int) -> Rows:
-    """Return up to `limit + spare` rows, best first, different from each other as the page's policy says.
+def diversify(ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, limit: int) -> Rows:
+    """Return up to `limit` rows, best first, different from each other as the page's policy says.
 
     What matches a search comes before all that does not. What nobody proposed fills the list at its end.
     """
-    pool = max(SMALLEST_POOL, POOL_PER_PLACE * (limit + spare))
+    pool = max(SMALLEST_POOL, POOL_PER_PLACE * limit)
     scores = ranked.fused.scores
     matching = ranked.proposals.scores_by(SEARCH) >= MATCHING
     tiers = [scores * matching, scores * ~matching] if matching.any() else [scores]
     candidates = np.concatenate(
         [_diverse(replace(ranked.fused, scores=tier), ranked.proposals.rows, catalogue, policy, pool) for tier in tiers]
     )
-    spread = _spread(candidates, catalogue, policy.category_share, limit)[: limit + spare]
-    return spread if policy.bought else _filled(spread, ranked.allowed, limit + spare)
+    spread = _spread(candidates, catalogue, policy.category_share, limit)[:limit]
+    return spread if policy.bought else _filled(spread, ranked.allowed, limit)
 
 
 def explain(ranked: Ranked, scorers: Mapping[str, Scorer], views: ShopperViews, row: int) -> Reason | None:

@@ -1,15 +1,10 @@
-"""Business rules: which products may be shown. Never violated, so they are applied before ranking and again at the end.
-
-Before ranking they are one mask over the catalogue in memory; at the end each chosen product is checked as the
-database has it now.
-"""
+"""Business rules: which products may be shown, as one mask over the catalogue in memory. Applied before ranking."""
 
 import numpy as np
 
 from services.recommendation.algorithms.arrays import Mask, Rows
 from services.recommendation.request import Filters
-from services.recommendation.serving.catalogue import NOT_BUYABLE, NOW, Catalogue, stock_of
-from shared.db.products import CatalogueEntry
+from services.recommendation.serving.catalogue import NOT_BUYABLE, NOW, Catalogue
 
 
 def allowed_rows(catalogue: Catalogue, filters: Filters, excluded: Rows) -> Mask:
@@ -40,19 +35,6 @@ def allowed_rows(catalogue: Catalogue, filters: Filters, excluded: Rows) -> Mask
     return allowed
 
 
-def permits(product: CatalogueEntry, filters: Filters) -> bool:
-    """Return whether a product, as it is now, may be shown."""
-    stock = stock_of(product.inventory_status)
-    return (
-        product.recommendable
-        and stock > NOT_BUYABLE
-        and (stock == NOW or not filters.in_stock_only)
-        and all(product.category in names for names in _category_sets(filters))
-        and product.external_id not in filters.exclude_product_ids
-        and _price_permits(product, filters)
-    )
-
-
 def _category_sets(filters: Filters) -> list[frozenset[str]]:
     """Return the sets of categories that a product must be in, all at once."""
     page = frozenset({filters.page_category} - {""})
@@ -66,12 +48,3 @@ def _within_prices(catalogue: Catalogue, filters: Filters) -> Mask:
             within &= (catalogue.currency == catalogue.currencies.of(bound.currency)) & (catalogue.currency >= 0)
             within &= (catalogue.price >= 0) & (sign * catalogue.price >= sign * bound.amount)
     return within
-
-
-def _price_permits(product: CatalogueEntry, filters: Filters) -> bool:
-    for bound, sign in ((filters.min_price, 1), (filters.max_price, -1)):
-        if bound is not None:
-            known = product.price is not None and product.currency == bound.currency
-            if not known or sign * (product.price or 0) < sign * bound.amount:
-                return False
-    return True

@@ -1,45 +1,66 @@
 """Search words: which products match a query by the words of their name, category, subcategory and brand."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
+from services.recommendation.algorithms.arrays import FloatArray, Rows
 
 _WORD = re.compile(r"\w+")
 _SHORTEST_PLURAL = 4
 MANY = 2000
-"""Changed texts from which building the index anew is cheaper than changing it."""
+"""Changed texts that are kept beside the inverted lists; with more of them the lists are made anew."""
 
 
-@dataclass(frozen=True, eq=False)
+class _InvertedTexts:
+    """The rows with each word, made when first asked for: 5 µs a text."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.texts = texts
+        self._rows: Mapping[str, Rows] | None = None
+        self._making = threading.Lock()
+
+    @property
+    def rows(self) -> Mapping[str, Rows]:
+        """Rows by word, int32, ascending."""
+        if self._rows is None:
+            with self._making:
+                if self._rows is None:
+                    self._rows = _inverted(self.texts)
+        return self._rows
+
+
 class TextIndex:
-    """Which rows have which words. Immutable: `updated` gives a new one and shares what did not change.
+    """Which rows have which words. Immutable: `updated` gives a new one.
 
-    Parameters
-    ----------
-    texts : sequence of frozenset of str
-        The words of each row.
-    rows : mapping of str to ndarray of int64
-        The rows with each word, ascending.
+    The inverted lists are shared by all indexes made from one another, so a change of a few texts costs no more in a
+    large catalogue. Rows whose text changed since the lists were made have their words beside them.
     """
 
-    texts: Sequence[frozenset[str]] = ()
-    rows: Mapping[str, Longs] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._base = _InvertedTexts(())
+        self._changed: dict[int, str] = {}
+        self._words: dict[int, frozenset[str]] = {}
+        self._n_rows = 0
 
     def updated(self, changed: Mapping[int, str], n_rows: int) -> "TextIndex":
         """Return the index of `n_rows` rows with the texts of some of them replaced."""
-        texts = [*self.texts, *[frozenset[str]()] * (n_rows - len(self.texts))]
-        old = {row: texts[row] for row in changed}
-        for row, text in changed.items():
-            texts[row] = words(text)
-        if len(changed) > MANY:
-            return TextIndex(texts, _inverted(texts))
-        rows = dict(self.rows)
-        rows.update(_moved(rows, old, {row: texts[row] for row in changed}))
-        return TextIndex(texts, rows)
+        index = TextIndex()
+        index._n_rows = n_rows
+        if len(self._changed) + len(changed) > MANY:
+            index._base = _InvertedTexts(_replaced(self._base.texts, {**self._changed, **changed}, n_rows))
+            return index
+        index._base = self._base
+        index._changed = {**self._changed, **changed}
+        index._words = {**self._words, **{row: words(text) for row, text in changed.items()}}
+        return index
+
+    def prepare(self) -> None:
+        """Make the inverted lists now, if they are not made yet."""
+        len(self._base.rows)
 
     def matches(self, query: str) -> tuple[Rows, FloatArray]:
         """Return the rows that match a query, and the share of it that each matches, rare words counting more (IDF).
@@ -51,14 +72,22 @@ class TextIndex:
         shares : ndarray of shape (n,), float32
             Above 0 to 1; 1 where a row has every word of the query that any row has.
         """
-        found = {word: self.rows[word] for word in words(query) if len(self.rows.get(word, ()))}
+        found = {word: rows for word in words(query) if len(rows := self._rows_of(word))}
         if not found:
             return np.empty(0, np.int32), np.empty(0, np.float32)
-        weights = {word: float(np.log1p(len(self.texts) / len(rows))) for word, rows in found.items()}
+        weights = {word: float(np.log1p(self._n_rows / len(rows))) for word, rows in found.items()}
         matching, places = np.unique(np.concatenate(list(found.values())), return_inverse=True)
         each = np.repeat(list(weights.values()), [len(rows) for rows in found.values()])
         shares = np.bincount(places, each / sum(weights.values()), len(matching))
         return matching.astype(np.int32), shares.astype(np.float32)
+
+    def _rows_of(self, word: str) -> Rows:
+        rows = self._base.rows.get(word, np.empty(0, np.int32))
+        if not self._words:
+            return rows
+        changed = np.fromiter(self._words, np.int32, len(self._words))
+        new = [row for row, own in self._words.items() if word in own]
+        return np.concatenate([rows[~np.isin(rows, changed)], np.array(new, np.int32)])
 
 
 def words(text: str) -> frozenset[str]:
@@ -71,35 +100,17 @@ def _singular(word: str) -> str:
     return word[:-1] if plural else word
 
 
-def _inverted(texts: Sequence[frozenset[str]]) -> dict[str, Longs]:
+def _replaced(texts: Sequence[str], changed: Mapping[int, str], n_rows: int) -> list[str]:
+    replaced = [*texts, *[""] * (n_rows - len(texts))]
+    for row, text in changed.items():
+        replaced[row] = text
+    return replaced
+
+
+def _inverted(texts: Sequence[str]) -> dict[str, Rows]:
     lists: dict[str, list[int]] = {}
-    for row, own in enumerate(texts):
-        for word in own:
+    for row, text in enumerate(texts):
+        for word in words(text):
             lists.setdefault(word, []).append(row)
-    return {word: np.array(rows, dtype=np.int64) for word, rows in lists.items()}
-
-
-def _moved(
-    rows: Mapping[str, Longs], old: Mapping[int, frozenset[str]], new: Mapping[int, frozenset[str]]
-) -> dict[str, Longs]:
-    gone, come = _pairs(old, new), _pairs(new, old)
-    empty = np.empty(0, dtype=np.int64)
-    return {
-        word: np.union1d(np.setdiff1d(rows.get(word, empty), gone.get(word, ())), come.get(word, empty)).astype(
-            np.int64
-        )
-        for word in gone.keys() | come.keys()
-    }
-
-
-def _pairs(these: Mapping[int, frozenset[str]], those: Mapping[int, frozenset[str]]) -> dict[str, list[int]]:
-    """Return the rows by word that `these` have and `those` have not."""
-    lists: dict[str, list[int]] = {}
-    for row, own in these.items():
-        for word in _only(own, those[row]):
-            lists.setdefault(word, []).append(row)
-    return lists
-
-
-def _only(own: frozenset[str], other: frozenset[str]) -> Iterable[str]:
-    return own - other
+    inverted: dict[str, NDArray[np.int32]] = {word: np.array(rows, np.int32) for word, rows in lists.items()}
+    return inverted

@@ -1,12 +1,15 @@
 """The history of one customer and of everybody, as arrays."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from shared.db import interactions
-from shared.db.engine import Database
+from shared.db.driver import PreparedQuery
+from shared.db.engine import Connection, Database
 from shared.db.interactions import History, Kind, recent_history
+from shared.db.request_reads import find_session
 from tests.support.events import (
     NOON,
     add,
@@ -106,22 +109,20 @@ def test_everybody_by_customer_and_time(database: Database, keys: dict[str, int]
 
 def test_a_session_is_found_by_the_platforms_id(database: Database, keys: dict[str, int]) -> None:
     happened(database, view("anna", "p1", session="s-1"), view("anna", "p2", 1))
-    with database.read() as connection:
-        session = interactions.find_session(connection, keys["anna"], "s-1")
-        assert interactions.find_session(connection, keys["ben"], "s-1") is None
-    assert session is not None
+    with database.cursor() as cursor:
+        session = find_session(cursor, keys["anna"], "s-1")
+        assert find_session(cursor, keys["ben"], "s-1") == 0
     assert history(database, keys["anna"]).met_in(session).tolist() == [keys["p1"]]
 
 
 def test_the_hot_path_reads_by_index_alone(sqlite_database: Database) -> None:
     with sqlite_database.read() as connection:
-        statement = interactions._LATEST.compile(connection.engine, compile_kwargs={"literal_binds": False})
-        plan = connection.exec_driver_sql(
-            f"EXPLAIN QUERY PLAN {statement}", tuple(1 for _ in statement.positiontup or ())
-        ).all()
-        cart = connection.exec_driver_sql(
-            "EXPLAIN QUERY PLAN SELECT product_id FROM cart_items WHERE customer_id = 1 AND open ORDER BY id"
-        ).all()
+        plan, cart = (_plan(connection, query) for query in (interactions._LATEST, interactions._CART))
     scans = [row[-1] for row in plan if row[-1].startswith("SCAN") and "SUBQUERY" not in row[-1].upper()]
     assert [scan for scan in scans if not scan.startswith(("SCAN anon", "SCAN (subquery"))] == []
     assert "ix_cart_open" in cart[0][-1]
+
+
+def _plan(connection: Connection, query: PreparedQuery) -> list[Any]:
+    sql, places, _ = query.compiled(connection.dialect)
+    return list(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (1,) * len(places or ())))

@@ -1,5 +1,6 @@
 """The shop of two tastes with a trained model, and an agent in it, on both databases."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from services.recommendation.agent import RecommendationAgent
 from services.recommendation.request import Answer, Filters, Page, PageContext, Query
 from shared.config import Settings
-from shared.db import models
+from shared.db import models, request_reads
 from shared.db.engine import Database
 from tests.integration.recommendation import shop
 
@@ -30,6 +31,15 @@ class Shop:
     def ids(self, customer: str, page: Page = Page.HOME, limit: int = 10, **context: Any) -> list[str]:
         """Return the products recommended."""
         return [pick.product_id for pick in self.ask(customer, page, limit, **context).picks]
+
+    def caught_up(self) -> None:
+        """Wait, at most 2 seconds, until the agent has taken in what changed in the catalogue and the weights."""
+        with self.database.cursor() as cursor:
+            newest, weights = request_reads.latest_changes(cursor)
+        manager, deadline = self.agent._keeper, time.monotonic() + 2.0
+        while manager.serving.catalogue.change < newest or manager.serving.weights_version < weights:
+            assert time.monotonic() < deadline, "the agent does not follow the changes"
+            time.sleep(0.001)
 
     def filtered(self, customer: str, limit: int = 10, **filters: Any) -> Answer:
         """Ask on the start page with filters."""

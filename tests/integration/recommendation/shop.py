@@ -23,7 +23,7 @@ from services.recommendation.training.train import run
 from shared.db import event_log, models, product_embeddings, relations
 from shared.db.customers import NewCustomer, resolve_visitors
 from shared.db.customers import upsert as upsert_customers
-from shared.db.engine import Database
+from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent, NewEvent
 from shared.db.products import NewProduct, product_keys, upsert_products
 from shared.db.projection import decode, project
@@ -73,7 +73,7 @@ def act(database: Database, *events: Event) -> None:
             new = [_new(event) for event in events[start : start + 100]]
             numbers = event_log.append(connection, new)
             logged = [LoggedEvent(numbers[each.event_id], *_fields(each)) for each in new]
-            project(connection, decode(logged))
+            _project(connection, logged)
 
 
 def act_as_visitor(database: Database, event: Event) -> None:
@@ -82,7 +82,13 @@ def act_as_visitor(database: Database, event: Event) -> None:
         key = resolve_visitors(connection, [event.visitor_id])[event.visitor_id]
         new = replace(_new(event), customer_key=key)
         number = event_log.append(connection, [new])[new.event_id]
-        project(connection, decode([LoggedEvent(number, *_fields(new))]))
+        _project(connection, [LoggedEvent(number, *_fields(new))])
+
+
+def _project(connection: Connection, logged: Sequence[LoggedEvent]) -> None:
+    project(connection, decode(logged))
+    event_log.lock_cursor(connection, "customer")
+    event_log.move_cursor(connection, "customer", logged[-1].sequence)
 
 
 def viewed(customer: str, product: str, session: str = "now", ago: timedelta = timedelta()) -> Event:

@@ -147,6 +147,7 @@ def test_a_session_named_by_the_caller_counts_in_place_of_the_latest(coffee_shop
 
 def test_a_product_added_now_is_recommended_now(coffee_shop: Shop) -> None:
     shop.add_products(coffee_shop.database, [shop.product("c99", available_at=datetime.now(UTC))])
+    coffee_shop.caught_up()
     shown = coffee_shop.ids("c-lover-1", Page.PRODUCT, 10, product_id="c7")
     assert "c99" in shown
     assert coffee_shop.ids("c-lover-1", Page.SEARCH, 1, search_query="99") == ["c99"]
@@ -155,6 +156,7 @@ def test_a_product_added_now_is_recommended_now(coffee_shop: Shop) -> None:
 
 def test_price_and_name_are_those_of_now(coffee_shop: Shop) -> None:
     shop.add_products(coffee_shop.database, [shop.product("c0", name="Coffee renamed", price=1, category="Tea")])
+    coffee_shop.caught_up()
     picks = {pick.product_id: pick for pick in coffee_shop.ask("c-lover-1", limit=50).picks}
     assert picks["c0"].product_name == "Coffee renamed"
     assert picks["c0"].category == "Tea"
@@ -179,6 +181,7 @@ def test_new_weights_are_in_force_with_the_next_answer(coffee_shop: Shop) -> Non
     for name in ("content", "ease", "popular_in_group"):
         with coffee_shop.database.write() as connection:
             set_weights(connection, {name: 1.0}, "a test", datetime.now(UTC))
+        coffee_shop.caught_up()
         assert name in first_algorithms()
 
 

@@ -1,0 +1,250 @@
+"""What a shopper did, as arrays by row of the catalogue, and the cache that keeps it while nothing changes."""
+
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.recommendation.algorithms.arrays import Longs, Rows
+from services.recommendation.algorithms.interactions import Kind
+from services.recommendation.models.groups import labels_of
+from services.recommendation.reranker.contexts import LONGEST_HISTORY
+from services.recommendation.serving.catalogue import Catalogue
+from services.recommendation.serving.pending_events import PendingEffects, PendingInteraction
+from shared.db import customers, request_reads
+from shared.db.driver import DriverCursor
+from shared.db.engine import Database
+from shared.db.request_reads import ShopperVersion, StoredShopper
+from shared.db.sessions import derived_key
+
+MOST_SHOPPERS = 4_000
+"""Shoppers kept in memory: at most 20 kB each."""
+LONGEST_KEPT_SECONDS = 60.0
+"""Age at which a history is read again though no event came: retention deletes old views, refunds name no customer."""
+
+
+@dataclass(frozen=True, eq=False)
+class UserHistory:
+    """What the events of a shopper left, without products that are not in the catalogue.
+
+    Parameters
+    ----------
+    products, kinds, quantities, times, baskets : ndarray of shape (n_events,)
+        The latest interactions, oldest first; types and meanings as in `Shopper`.
+    sessions : ndarray of shape (n_events,), int64
+        Keys of sessions.
+    cart, last_order, bought, dismissed : ndarray, int32
+        Rows of the products in the cart, of the latest purchase, ever bought, and said no to.
+    latest_session : int
+        Key of the session with the latest event of any kind; 0 without any.
+    session_names : dict of str to int
+        Keys of the latest sessions that the platform named.
+    searches : dict of int to str
+        Latest search of each session, of events that are not projected yet.
+    complete : bool
+        Whether all products that the events name are in the catalogue.
+    """
+
+    products: Rows
+    kinds: NDArray[np.int8]
+    quantities: NDArray[np.float32]
+    times: Longs
+    baskets: Rows
+    sessions: Longs
+    cart: Rows
+    last_order: Rows
+    bought: Rows
+    dismissed: Rows
+    latest_session: int = 0
+    session_names: dict[str, int] = field(default_factory=dict)
+    searches: dict[int, str] = field(default_factory=dict)
+    complete: bool = True
+
+    @classmethod
+    def nothing(cls) -> "UserHistory":
+        """Return the history of somebody nobody knows."""
+        none, longs = np.empty(0, np.int32), np.empty(0, np.int64)
+        kinds, units = np.empty(0, np.int8), np.empty(0, np.float32)
+        return cls(none, kinds, units, longs, none, longs, none, none, none, none)
+
+    @classmethod
+    def of(cls, stored: StoredShopper, catalogue: Catalogue) -> "UserHistory":
+        """Return the history that is stored, with the events that are not projected yet."""
+        past = stored.history
+        cart_rows = catalogue.rows_of(past.cart)
+        cart = {row: left for row, left in zip(cart_rows.tolist(), past.cart_units.tolist(), strict=True) if row >= 0}
+        pending = PendingEffects(catalogue.row_of_id, cart, dict(stored.sessions), dict(stored.session_ends))
+        pending.latest_session = past.latest_session
+        pending.apply(stored.pending)
+        return _joined(stored, pending, catalogue)
+
+    def in_session(self, session: int) -> Rows:
+        """Return the rows of the products viewed or put into the cart in a session, oldest first; may repeat."""
+        rows: Rows = self.products[(self.sessions == session) & (self.kinds != Kind.PURCHASE)]
+        return rows
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who asks: key in the database, None for a visitor nobody knows yet, and values of their groups."""
+
+    key: int | None
+    labels: dict[str, str]
+
+
+NOBODY = Person(None, {})
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """A shopper in memory, and what must be the same for the rows to be right."""
+
+    version: ShopperVersion
+    person: Person
+    history: UserHistory
+    model_version: str
+    n_products: int
+    read_at: float
+
+    def holds(self, now: ShopperVersion, model_version: str, n_products: int) -> bool:
+        rows_hold = self.model_version == model_version and (self.history.complete or self.n_products == n_products)
+        young = time.monotonic() - self.read_at < LONGEST_KEPT_SECONDS
+        return rows_hold and young and self.version.still_holds(now)
+
+
+class UserHistories:
+    """Histories of shoppers by key: those asked for lately stay in memory as long as nothing happens to the shopper.
+
+    Each request asks the database by one statement whether something did: an event in the log, the projection of one,
+    an erasure, another owner of the visitor's id, new demographics, a dismissal. So every replica is right at once.
+    Safe to call from several threads.
+    """
+
+    def __init__(self, database: Database, most: int = MOST_SHOPPERS) -> None:
+        self._database = database
+        self._most = most
+        self._kept: OrderedDict[int, _Kept] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def read(
+        self, customer_id: str, visitor_id: str, catalogue: Catalogue, model_version: str
+    ) -> tuple[Person, UserHistory] | None:
+        """Return who asks and what they did; None for an unknown customer or visitor.
+
+        `model_version` names the model whose rows the catalogue begins with.
+        """
+        with self._database.cursor() as cursor:
+            now = request_reads.find_shopper(cursor, customer_id, visitor_id)
+        if now is None:
+            return None
+        with self._guard:
+            kept = self._kept.get(now.key)
+            if kept is not None:
+                self._kept.move_to_end(now.key)
+        if kept is None or not kept.holds(now, model_version, len(catalogue)):
+            kept = self._load(customer_id, visitor_id, catalogue, model_version)
+        return None if kept is None else (kept.person, kept.history)
+
+    def find_session(self, person_key: int, name: str) -> int:
+        """Return the key of a session by its name, where it is not among the latest; 0 for none."""
+        with self._database.cursor() as cursor:
+            return request_reads.find_session(cursor, person_key, name)
+
+    def latest_search(self, person_key: int, session: int) -> str:
+        """Return what was searched for last in a session, as far as events are projected; empty for nothing."""
+        with self._database.cursor() as cursor:
+            return request_reads.latest_search(cursor, person_key, session)
+
+    def _load(self, customer_id: str, visitor_id: str, catalogue: Catalogue, model_version: str) -> _Kept | None:
+        with self._database.read() as connection:
+            version = request_reads.find_shopper(DriverCursor.of(connection), customer_id, visitor_id)
+            if version is None:
+                return None
+            stored = request_reads.read_shopper(connection, version, LONGEST_HISTORY)
+        labels = labels_of(customers.groups_of(version.key, json.loads(version.demographics))) if customer_id else {}
+        history = UserHistory.of(stored, catalogue)
+        kept = _Kept(version, Person(version.key, labels), history, model_version, len(catalogue), time.monotonic())
+        with self._guard:
+            self._kept[version.key] = kept
+            self._kept.move_to_end(version.key)
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return kept
+
+
+def session_key(history: UserHistory, name: str) -> int | None:
+    """Return the key of a session by its name, the platform's or ours; None when it is not among the latest."""
+    key = derived_key(name)
+    if key is None:
+        return history.session_names.get(name)
+    return key
+
+
+def _joined(stored: StoredShopper, pending: PendingEffects, catalogue: Catalogue) -> UserHistory:
+    past = stored.history.interactions
+    rows = catalogue.rows_of(past.products)
+    known = rows >= 0
+    new = _columns(pending.interactions)
+    products = np.concatenate([rows[known], new.products])
+    kinds = np.concatenate([past.kinds[known], new.kinds])
+    times = np.concatenate([past.times[known], new.times])
+    baskets = np.concatenate([past.baskets[known], new.baskets])
+    order = np.lexsort((kinds, times))[-LONGEST_HISTORY:] if len(new.products) else slice(None)
+    bought = _known(catalogue, stored.bought)
+    kinds, baskets = kinds[order], baskets[order]
+    return UserHistory(
+        products=products[order],
+        kinds=kinds,
+        quantities=np.concatenate([past.quantities[known], new.quantities])[order],
+        times=times[order],
+        baskets=np.unique(baskets, return_inverse=True)[1].astype(np.int32),
+        sessions=np.concatenate([past.sessions[known], new.sessions])[order],
+        cart=np.fromiter(pending.cart, np.int32, len(pending.cart)),
+        last_order=_last_order(products[order], kinds, baskets),
+        bought=np.union1d(bought, new.products[new.kinds == Kind.PURCHASE]).astype(np.int32),
+        dismissed=_known(catalogue, stored.dismissed),
+        latest_session=pending.latest_session,
+        session_names=pending.sessions,
+        searches=pending.searches,
+        complete=bool(known.all()) and len(bought) == len(stored.bought),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    products: Rows
+    kinds: NDArray[np.int8]
+    quantities: NDArray[np.float32]
+    times: Longs
+    baskets: Longs
+    sessions: Longs
+
+
+def _columns(interactions: list[PendingInteraction]) -> _Columns:
+    columns = zip(*interactions, strict=True) if interactions else ((),) * len(PendingInteraction._fields)
+    products, kinds, quantities, times, baskets, sessions = columns
+    return _Columns(
+        np.array(products, np.int32),
+        np.array(kinds, np.int8),
+        np.array(quantities, np.float32),
+        np.array(times, np.int64),
+        np.array(baskets, np.int64),
+        np.array(sessions, np.int64),
+    )
+
+
+def _last_order(products: Rows, kinds: NDArray[np.int8], baskets: Longs) -> Rows:
+    purchases = kinds == Kind.PURCHASE
+    latest = baskets[purchases][-1:]
+    rows: Rows = products[purchases & np.isin(baskets, latest)]
+    return rows
+
+
+def _known(catalogue: Catalogue, keys: Iterable[int]) -> Rows:
+    rows = catalogue.rows_of(keys)
+    return rows[rows >= 0]
