@@ -21,7 +21,7 @@ from quintet.type.v1.event_pb2 import (
 
 from services.recommendation.training.train import run
 from shared.db import event_log, models, product_embeddings, relations
-from shared.db.customers import NewCustomer, resolve_visitors
+from shared.db.customers import NewCustomer, resolve_customers, resolve_visitors
 from shared.db.customers import upsert as upsert_customers
 from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent, NewEvent
@@ -70,7 +70,9 @@ def act(database: Database, *events: Event) -> None:
     """Record events and project them, as coordinator and customer agent do."""
     for start in range(0, len(events), 100):
         with database.write() as connection:
-            new = [_new(event) for event in events[start : start + 100]]
+            some = events[start : start + 100]
+            owners = resolve_customers(connection, [event.customer_id for event in some])
+            new = [replace(_new(event), customer_key=owners.get(event.customer_id)) for event in some]
             numbers = event_log.append(connection, new)
             logged = [LoggedEvent(numbers[each.event_id], *_fields(each)) for each in new]
             _project(connection, logged)
