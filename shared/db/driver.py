@@ -5,9 +5,12 @@ which is 20 times the work of SQLite for a look-up by key. Values come back as t
 microseconds since 1970, and JSON should be cast to text, because the drivers differ.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import CompoundSelect, Connection, Dialect, Select
+
+ROWS_AT_ONCE = 5_000
 
 
 class PreparedQuery:
@@ -44,11 +47,20 @@ class DriverCursor:
 
     def fetch(self, query: PreparedQuery, **values: Any) -> list[tuple[Any, ...]]:
         """Return all rows of `query`."""
+        self._execute(query, values)
+        rows: list[tuple[Any, ...]] = self._cursor.fetchall()
+        return rows
+
+    def stream(self, query: PreparedQuery, **values: Any) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of `query`, some thousands at a time."""
+        self._execute(query, values)
+        while rows := self._cursor.fetchmany(ROWS_AT_ONCE):
+            yield from rows
+
+    def _execute(self, query: PreparedQuery, values: dict[str, Any]) -> None:
         sql, places, fixed = query.compiled(self._dialect)
         given = {**fixed, **values}
         self._cursor.execute(sql, given if places is None else tuple(given[name] for name in places))
-        rows: list[tuple[Any, ...]] = self._cursor.fetchall()
-        return rows
 
     def first(self, query: PreparedQuery, **values: Any) -> tuple[Any, ...] | None:
         """Return the first row of `query`; None for no row."""

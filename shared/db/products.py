@@ -5,16 +5,19 @@ Each write transaction that changes products counts the counter `products` up on
 nothing when it asks for what came after n.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Text, bindparam, cast, func, select
 
 from shared.db.batches import among, batches
+from shared.db.driver import DriverCursor, PreparedQuery
 from shared.db.engine import insert_into, next_count
 from shared.db.schema import products
+from shared.db.types import from_micros
 
 CHANGES = "products"
 """Name of the counter of changes of the catalogue."""
@@ -108,6 +111,27 @@ class Upserted:
 _CONTENT = tuple(each.name for each in fields(NewProduct))
 _COLUMNS = [products.c.product_id.label("key"), *(products.c[name] for name in _CONTENT)]
 _ALL_COLUMNS = [*_COLUMNS, products.c.updated_at, products.c.change_sequence]
+
+
+_CHANGED = PreparedQuery(
+    select(
+        products.c.product_id,
+        products.c.external_id,
+        products.c.name,
+        products.c.category,
+        products.c.subcategory,
+        products.c.brand,
+        products.c.price,
+        products.c.currency,
+        cast(products.c.image_urls, Text),
+        products.c.inventory_status,
+        cast(products.c.available_at, BigInteger),
+        products.c.change_sequence,
+    )
+        products.c.inventory_status,
+        products.c.recommendable,
+    .order_by(products.c.change_sequence, products.c.product_id)
+)
 
 
 def upsert_products(connection: Connection, new: Sequence[NewProduct]) -> Upserted:
@@ -210,27 +234,13 @@ def catalogue_since(connection: Connection, change_sequence: int) -> Iterator[Ca
 
     The last entry's `change_sequence` is the one to ask with next time.
     """
-    columns = products.c
-    rows = connection.execute(
-        select(
-            columns.product_id,
-            columns.external_id,
-            columns.name,
-            columns.category,
-            columns.subcategory,
-            columns.brand,
-            columns.price,
-            columns.currency,
-            columns.image_urls[0].as_string(),
-            columns.inventory_status,
-            columns.recommendable,
-            columns.available_at,
-            columns.change_sequence,
-        )
-        .where(columns.change_sequence > change_sequence)
-        .order_by(columns.change_sequence, columns.product_id)
-    )
-    return (CatalogueEntry._make(row) for row in rows)
+    rows = DriverCursor.of(connection).stream(_CHANGED, change=change_sequence)
+    return (CatalogueEntry._make((*row[:8], _first(row[8]), row[9], bool(row[10]), from_micros(row[11]), row[12])) for row in rows)
+
+
+def _first(image_urls: str) -> str | None:
+    urls: list[str] = json.loads(image_urls)
+    return urls[0] if urls else None
 
 
 def newest_change(connection: Connection) -> int:
