@@ -4,7 +4,7 @@ The rows of the loaded model come first, in its order; products that came later 
 gives a new catalogue, so a request that took one keeps one view of stock, price and category to its end.
 
 What a change of a few products copies decides how soon it counts. The columns of numbers are copied whole: 25 bytes a
-product, 4 ms at 1,000,000 products, in the background and without the interpreter's lock. The texts and the embeddings
+product, 10 ms at 1,000,000 products, in the background and without the interpreter's lock. The texts and the embeddings
 would cost 100 times that, so catalogues made from one another share them: a change replaces the one text or the one
 vector in place, and new products are appended. A request may so see a new name of a product beside its old price, but
 never a row beyond its own catalogue's length.
