@@ -125,11 +125,11 @@ _CHANGED = PreparedQuery(
         products.c.currency,
         cast(products.c.image_urls, Text),
         products.c.inventory_status,
+        products.c.recommendable,
         cast(products.c.available_at, BigInteger),
         products.c.change_sequence,
     )
-        products.c.inventory_status,
-        products.c.recommendable,
+    .where(products.c.change_sequence > bindparam("change", type_=BigInteger))
     .order_by(products.c.change_sequence, products.c.product_id)
 )
 
@@ -235,7 +235,10 @@ def catalogue_since(connection: Connection, change_sequence: int) -> Iterator[Ca
     The last entry's `change_sequence` is the one to ask with next time.
     """
     rows = DriverCursor.of(connection).stream(_CHANGED, change=change_sequence)
-    return (CatalogueEntry._make((*row[:8], _first(row[8]), row[9], bool(row[10]), from_micros(row[11]), row[12])) for row in rows)
+    return (
+        CatalogueEntry._make((*row[:8], _first(row[8]), row[9], bool(row[10]), from_micros(row[11]), row[12]))
+        for row in rows
+    )
 
 
 def _first(image_urls: str) -> str | None:

@@ -62,7 +62,7 @@ def test_what_is_needed_least_steps_back(bought: Rows, seen: Rows, kept: list[fl
 
 def test_a_name_is_not_shown_twice_while_there_are_others() -> None:
     twice = shelf("Milk", "Milk", "Cream", "Bread")
-    assert ranking.diversify(ranked(), twice, PagePolicy("test", trade_off=1.0), limit=3, spare=1).tolist() == [
+    assert ranking.diversify(ranked(), twice, PagePolicy("test", trade_off=1.0), limit=4).tolist() == [
         MILK,
         CREAM,
         BREAD,
