@@ -1,0 +1,185 @@
+"""Recommendation ids as shops see them: opaque, authentic, and bound to the shopper that they were made for.
+
+A token encrypts the number of a recommendation (list and position, see `RecommendationNumbers`) and a digest of the
+shopper. The construction is a synthetic initialisation vector (RFC 5297, with keyed BLAKE2b, RFC 7693, in place of
+AES): the tag authenticates the content and seeds the key stream that encrypts it. Who has no key can neither read a
+token, nor make one, nor change one.
+
+Tokens are verified by their key alone, without a database. The first key of a ring makes new tokens; every key of
+the ring verifies old ones, so that keys can be replaced while old tokens stay valid.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import itertools
+import secrets
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.errors import FailedPrecondition, InvalidArgument, NotFound
+
+KEY_BYTES = 32
+TAG_BYTES = 16
+NUMBER_BYTES = 8
+SHOPPER_BYTES = 8
+TOKEN_BYTES = TAG_BYTES + NUMBER_BYTES + 1 + SHOPPER_BYTES  # 33, of which base64 makes 44 characters
+POSITION_BITS = 7
+LIST_BITS = 32
+WRITER_BITS = 24
+MOST_POSITIONS = (1 << POSITION_BITS) - 1
+
+_CUSTOMER, _VISITOR = b"c", b"v"
+
+
+@dataclass(frozen=True)
+class Shopper:
+    """Who a list is for or who responds: the platform's ids, each may be empty. A customer counts before a visitor."""
+
+    customer_id: str = ""
+    visitor_id: str = ""
+
+    def named(self, kind: bytes) -> str:
+        """Return the id of a kind: customer or visitor."""
+        return self.customer_id if kind == _CUSTOMER else self.visitor_id
+
+    @property
+    def kind(self) -> bytes:
+        """Kind of the id that a token is bound to."""
+        return _CUSTOMER if self.customer_id else _VISITOR
+
+
+class RecommendationNumbers:
+    """Numbers of recommendations that no other process gives, without asking the database for each.
+
+    A number has 63 bits: 24 of the writer, 32 of the list, 7 of the position in the list (from 1). Each process takes
+    its writer number once, when it starts, from a counter in the database.
+    """
+
+    def __init__(self, writer: int) -> None:
+        if not 0 < writer < 1 << WRITER_BITS:
+            raise FailedPrecondition(
+                f"writer {writer} of recommendations is not between 1 and {(1 << WRITER_BITS) - 1}"
+            )
+        self._writer = writer
+        self._lists = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def take(self, count: int) -> list[int]:
+        """Return the numbers of a new list of `count` recommendations, at most 127, by position."""
+        if not 0 <= count <= MOST_POSITIONS:
+            raise InvalidArgument.of("count", count, f"must be between 0 and {MOST_POSITIONS}")
+        with self._lock:
+            number = next(self._lists)
+        if number >= 1 << LIST_BITS:
+            raise FailedPrecondition("this process has numbered all the lists it can: start it again")
+        first = (self._writer << LIST_BITS | number) << POSITION_BITS
+        return [first | position for position in range(1, count + 1)]
+
+
+class TokenKeys:
+    """The key ring.
+
+    Parameters
+    ----------
+    keys : sequence of bytes
+        Secret keys of 32 bytes. The first makes tokens; all verify them.
+    """
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        if not keys or any(len(key) != KEY_BYTES for key in keys):
+            raise InvalidArgument.of("token_keys", f"{len(keys)} keys", f"must be keys of {KEY_BYTES} bytes each")
+        self._keys = [_derive(key) for key in keys]
+
+    @classmethod
+    def from_text(cls, text: str) -> "TokenKeys":
+        """Return the ring of keys in hexadecimal, separated by commas. Raises InvalidArgument and never shows a key."""
+        try:
+            return cls([bytes.fromhex(each.strip()) for each in text.split(",")])
+        except ValueError as error:
+            raise InvalidArgument.of("token_keys", "(hidden)", "must be hexadecimal, separated by commas") from error
+
+    def issue(self, number: int, shopper: Shopper) -> str:
+        """Return the token of a recommendation made for a shopper."""
+        key = self._keys[0]
+        kind = shopper.kind
+        content = number.to_bytes(NUMBER_BYTES, "big") + kind + key.digest(kind, shopper.named(kind))
+        tag = key.tag(content)
+        return base64.urlsafe_b64encode(tag + key.encrypt(tag, content)).decode()
+
+    def verify(self, token: str, shopper: Shopper, field: str) -> int:
+        """Return the number of the recommendation that a token names.
+
+        The shopper is compared when it has an id of the kind that the token is bound to. A visitor may have become a
+        customer since, so ids of different kinds say nothing.
+
+        Raises
+        ------
+        NotFound
+            If the token was not made with any key of the ring, or was changed.
+        InvalidArgument
+            If the recommendation was made for another shopper.
+        """
+        raw = _decode(token)
+        for key in self._keys if raw is not None else ():
+            content = key.open(raw or b"")
+            if content is not None:
+                return _checked(key, content, token, shopper, field)
+        raise NotFound.of("recommendation", token, field)
+
+
+@dataclass(frozen=True)
+class _Key:
+    """One secret, as three keys that are used for one thing each."""
+
+    authentication: bytes
+    encryption: bytes
+    shopper: bytes
+
+    def tag(self, content: bytes) -> bytes:
+        return hashlib.blake2b(content, key=self.authentication, digest_size=TAG_BYTES).digest()
+
+    def digest(self, kind: bytes, name: str) -> bytes:
+        return hashlib.blake2b(kind + name.encode(), key=self.shopper, digest_size=SHOPPER_BYTES).digest()
+
+    def encrypt(self, tag: bytes, content: bytes) -> bytes:
+        """Return the content encrypted, or decrypted: the operation is its own inverse."""
+        stream = hashlib.blake2b(tag, key=self.encryption, digest_size=len(content)).digest()
+        return bytes(one ^ other for one, other in zip(content, stream, strict=True))
+
+    def open(self, raw: bytes) -> bytes | None:
+        """Return the content of a token; None when it was not made with this key."""
+        tag, encrypted = raw[:TAG_BYTES], raw[TAG_BYTES:]
+        content = self.encrypt(tag, encrypted)
+        return content if hmac.compare_digest(tag, self.tag(content)) else None
+
+
+def generate_key() -> bytes:
+    """Return a new secret key."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def _derive(secret: bytes) -> _Key:
+    return _Key(
+        *(hashlib.blake2b(purpose, key=secret, digest_size=KEY_BYTES).digest() for purpose in (b"tag", b"text", b"who"))
+    )
+
+
+def _decode(token: str) -> bytes | None:
+    """Return the bytes of a token; None unless it is the one spelling of that many bytes."""
+    try:
+        raw = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
+    except (UnicodeEncodeError, binascii.Error):
+        return None
+    exact = len(raw) == TOKEN_BYTES and base64.urlsafe_b64encode(raw).decode() == token
+    return raw if exact else None
+
+
+def _checked(key: _Key, content: bytes, token: str, shopper: Shopper, field: str) -> int:
+    kind, digest = content[NUMBER_BYTES : NUMBER_BYTES + 1], content[NUMBER_BYTES + 1 :]
+    name = shopper.named(kind)
+    if name and not hmac.compare_digest(digest, key.digest(kind, name)):
+        raise InvalidArgument.of(field, token, "names a recommendation that was made for another shopper")
+    return int.from_bytes(content[:NUMBER_BYTES], "big")

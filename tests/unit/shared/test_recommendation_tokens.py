@@ -1,0 +1,100 @@
+"""Recommendation ids as shops see them."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import FailedPrecondition, InvalidArgument, NotFound
+from shared.recommendation_tokens import RecommendationNumbers, Shopper, TokenKeys, generate_key
+
+OLD, NEW = bytes(range(32)), bytes(range(32, 64))
+NUMBERS = st.integers(0, 2**63 - 1)
+NAMES = st.text(min_size=1, max_size=40).filter(lambda text: text.isprintable())
+
+
+@given(NUMBERS, NAMES, st.booleans())
+def test_a_token_names_its_recommendation(number: int, name: str, registered: bool) -> None:
+    shopper = Shopper(customer_id=name) if registered else Shopper(visitor_id=name)
+    keys = TokenKeys([OLD])
+    assert keys.verify(keys.issue(number, shopper), shopper, "feedback.recommendation_id") == number
+
+
+@given(NUMBERS, NAMES, st.integers(0, 32), st.integers(1, 255))
+def test_a_changed_token_is_unknown(number: int, name: str, place: int, change: int) -> None:
+    keys = TokenKeys([OLD])
+    raw = bytearray(base64.urlsafe_b64decode(keys.issue(number, Shopper(name))))
+    raw[place] ^= change
+    with pytest.raises(NotFound, match="no recommendation"):
+        keys.verify(base64.urlsafe_b64encode(raw).decode(), Shopper(name), "field")
+
+
+@given(st.text(max_size=60))
+def test_any_other_text_is_unknown(text: str) -> None:
+    with pytest.raises(NotFound):
+        TokenKeys([OLD]).verify(text, Shopper(), "field")
+
+
+@given(NUMBERS, NAMES, NAMES, st.booleans())
+def test_a_response_by_another_shopper_is_refused(number: int, one: str, other: str, registered: bool) -> None:
+    name = "customer_id" if registered else "visitor_id"
+    keys = TokenKeys([OLD])
+    token = keys.issue(number, Shopper(**{name: one}))
+    if one == other:
+        assert keys.verify(token, Shopper(**{name: other}), "field") == number
+    else:
+        with pytest.raises(InvalidArgument, match="another shopper"):
+            keys.verify(token, Shopper(**{name: other}), "field")
+
+
+def test_a_shopper_of_another_kind_or_none_is_not_compared() -> None:
+    keys = TokenKeys([OLD])
+    token = keys.issue(5, Shopper(visitor_id="cookie"))
+    assert keys.verify(token, Shopper(customer_id="ann"), "field") == 5
+    assert keys.verify(token, Shopper(), "field") == 5
+
+
+def test_old_keys_of_the_ring_verify_and_the_first_makes_tokens() -> None:
+    before, during, after = TokenKeys([OLD]), TokenKeys([NEW, OLD]), TokenKeys([NEW])
+    ann = Shopper("ann")
+    old, new = before.issue(1, ann), during.issue(2, ann)
+    assert during.verify(old, ann, "field") == 1
+    assert after.verify(new, ann, "field") == 2
+    with pytest.raises(NotFound):
+        after.verify(old, ann, "field")
+
+
+def test_tokens_of_one_list_have_nothing_in_common() -> None:
+    keys = TokenKeys([OLD])
+    tokens = [base64.urlsafe_b64decode(keys.issue(number, Shopper("ann"))) for number in range(1, 101)]
+    for place in range(33):
+        assert len({token[place] for token in tokens}) > 20
+
+
+def test_keys_are_read_from_text_and_never_shown() -> None:
+    ring = TokenKeys.from_text(f"{NEW.hex()}, {OLD.hex()}")
+    assert ring.issue(1, Shopper("ann")) == TokenKeys([NEW]).issue(1, Shopper("ann"))
+    for bad in ("", "secret", OLD.hex()[:-2]):
+        with pytest.raises(InvalidArgument) as refused:
+            TokenKeys.from_text(bad)
+        assert not bad or bad not in str(refused.value)
+
+
+def test_a_generated_key_is_new_each_time() -> None:
+    assert generate_key() != generate_key()
+
+
+def test_numbers_are_never_given_twice() -> None:
+    one, other = RecommendationNumbers(1), RecommendationNumbers(2)
+    numbers = [number for source in (one, other, one, other) for number in source.take(100)]
+    assert len(set(numbers)) == 400
+    assert all(0 < number < 2**63 for number in [*numbers, *RecommendationNumbers(2**24 - 1).take(127)])
+
+
+def test_numbers_are_bounded() -> None:
+    with pytest.raises(InvalidArgument, match="count"):
+        RecommendationNumbers(1).take(128)
+    for writer in (0, 2**24):
+        with pytest.raises(FailedPrecondition, match="writer"):
+            RecommendationNumbers(writer)
