@@ -65,6 +65,14 @@ class Settings(BaseSettings):
     attribution_view_days: float = Field(
         1.0, gt=0, description="Days after an impression in which a purchase counts as view-through."
     )
+    token_keys: str = Field(
+        "generated",
+        repr=False,
+        description=(
+            "Secret keys of recommendation ids: 64 hexadecimal digits each, separated by commas, the current first; "
+            "`generated` takes a key that is made once and kept in the database."
+        ),
+    )
     browsing_retention_days: int = Field(90, ge=1, description="Days that product views are kept.")
     refresh_catalog_hours: float = Field(1.0, ge=0, description="Hours between catalogue refreshes; 0 is never.")
     optimize_hours: float = Field(24.0, ge=0, description="Hours between optimisations of the weights; 0 is never.")

@@ -25,6 +25,9 @@ RPC_IN_PROGRESS = Gauge("quintet_rpc_in_progress", "Calls in progress.", ["agent
 FALLBACKS = Counter(
     "quintet_fallbacks_total", "Answers that fell back to something simpler, by reason.", ["agent", "reason"]
 )
+RECOMMENDATIONS_DROPPED = Counter(
+    "quintet_recommendations_dropped_total", "Recommendations that were not logged, by reason.", ["agent", "reason"]
+)
 EVENTS = Counter("quintet_events_total", "Events received, by kind and outcome.", ["kind", "outcome"])
 EVENTS_BEHIND = Gauge("quintet_events_behind", "Events recorded but not yet applied.", ["agent"])
 BACKGROUND_ERRORS = Counter("quintet_background_errors_total", "Errors in background work, by task.", ["agent", "task"])

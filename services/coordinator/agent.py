@@ -27,8 +27,10 @@ from shared.config import Agent, Settings
 from shared.db import event_log, maintenance, models, sessions
 from shared.db.engine import Database
 from shared.db.job_runs import JobRun
+from shared.db.token_keys import load_token_keys
 from shared.errors import QuintetError, Unavailable
 from shared.events.recommend import context_products
+from shared.recommendation_log import RecommendationLog
 from shared.telemetry import BACKGROUND_ERRORS, FALLBACKS
 
 COUNT_EVERY_SECONDS = 600.0
@@ -63,13 +65,15 @@ class Coordinator:
         self.agents = agents
         self._settings = settings
         self._database = database
-        self._journal = EventWriter(database)
+        tokens = load_token_keys(settings, database)
+        self._journal = EventWriter(database, tokens)
         self._inbox = GroupCommit(self._journal.commit)
         self._followers = [
             LogFollower("customer", agents.apply_customer),
             LogFollower("feedback", agents.apply_feedback),
         ]
-        self._best_sellers = BestSellers(database)
+        self._recommendation_log = RecommendationLog(database, "coordinator")
+        self._best_sellers = BestSellers(database, self._recommendation_log, tokens)
         self.jobs = Jobs(database)
         self._schedule = Schedule(database, self._plans(settings))
         self._counting = Background(self._count_best_sellers)
@@ -77,6 +81,7 @@ class Coordinator:
     async def start(self) -> None:
         """Begin to record, to keep the agents up with the log, and to look at the clock."""
         self._inbox.start()
+        await asyncio.to_thread(self._recommendation_log.start)
         last = await asyncio.to_thread(self._last_sequence)
         for follower in self._followers:
             follower.start()
@@ -92,6 +97,7 @@ class Coordinator:
         await self._inbox.stop()
         for follower in self._followers:
             await follower.stop()
+        await asyncio.to_thread(self._recommendation_log.stop)
         await self.agents.close()
 
     async def record(self, submissions: Sequence[Submission]) -> list[CommitResult]:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from quintet.type.v1.event_pb2 import Event
@@ -11,13 +11,17 @@ from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType
 from shared.errors import InvalidArgument
 from shared.events.check import check_event, check_id, check_time
 from shared.events.references import named_products, named_recommendations
+from shared.recommendation_tokens import Shopper
 
 FEEDBACK = "feedback"
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A checked event or feedback on its way into the log, and everything it refers to with the field that names it."""
+    """A checked event or feedback on its way into the log, and everything it refers to with the field that names it.
+
+    `shopper` is who responds to the recommendations.
+    """
 
     event_id: str
     kind: str
@@ -30,6 +34,7 @@ class Submission:
     recommendations: tuple[tuple[str, str], ...] = ()
     purchased: tuple[str, str] | None = None
     refunded: tuple[str, str] | None = None
+    shopper: Shopper = field(default_factory=Shopper)
 
     @property
     def log_id(self) -> str:
@@ -59,6 +64,7 @@ def submit_event(event: Event, field: str = "event") -> Submission:
         recommendations=tuple(named_recommendations(complete, field)),
         purchased=_order(complete, "purchase", field),
         refunded=_order(complete, "refund", field),
+        shopper=Shopper(complete.customer_id, complete.visitor_id),
     )
 
 
@@ -72,6 +78,8 @@ def submit_feedback(feedback: Feedback, field: str = "feedback") -> Submission:
     """Check a feedback and complete it with an id and a time. Raises InvalidArgument naming the field under `field`."""
     check_id(feedback.feedback_id, f"{field}.feedback_id", required=False)
     check_id(feedback.recommendation_id, f"{field}.recommendation_id")
+    check_id(feedback.customer_id, f"{field}.customer_id", required=False)
+    check_id(feedback.visitor_id, f"{field}.visitor_id", required=False)
     known = feedback.interaction_type in InteractionType.values()
     if not known or feedback.interaction_type == InteractionType.INTERACTION_TYPE_UNSPECIFIED:
         raise InvalidArgument.of(f"{field}.interaction_type", feedback.interaction_type, "must be one of the types")
@@ -88,6 +96,7 @@ def submit_feedback(feedback: Feedback, field: str = "feedback") -> Submission:
         occurred_at=complete.interaction_time.ToDatetime(tzinfo=UTC),
         payload=complete.SerializeToString(),
         recommendations=((complete.recommendation_id, f"{field}.recommendation_id"),),
+        shopper=Shopper(complete.customer_id, complete.visitor_id),
     )
 
 

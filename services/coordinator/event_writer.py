@@ -8,11 +8,13 @@ from quintet.type.v1.event_pb2 import Event
 
 from services.coordinator.event_validation import Submission
 from services.coordinator.group_commit import CommitResult
-from shared.db import customers, event_log, orders, products, recommendations
+from services.coordinator.recommendation_references import with_numbers
+from shared.db import customers, event_log, orders, products
 from shared.db.engine import Connection, Database, StaleReference
 from shared.db.event_log import NewEvent
 from shared.errors import AlreadyExists, InvalidArgument, NotFound, QuintetError
 from shared.events.orders import OrderFacts, check_fits
+from shared.recommendation_tokens import TokenKeys
 from shared.telemetry import EVENTS
 
 log = structlog.get_logger()
@@ -25,15 +27,15 @@ class _Known:
     events: set[str]
     customers: dict[str, int]
     products: dict[str, int]
-    recommendations: set[str]
     purchases: dict[str, OrderFacts]
 
 
 class EventWriter:
     """The durable end of the inbox: `commit` is one short write transaction for a whole batch."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, tokens: TokenKeys) -> None:
         self._database = database
+        self._tokens = tokens
 
     def commit(self, submissions: Sequence[Submission]) -> list[CommitResult]:
         """Append what is new and refers to things that exist; return what became of each submission, in order."""
@@ -84,7 +86,7 @@ class EventWriter:
         for index, each in enumerate(submissions):
             if each.log_id in events:
                 continue  # a repeated one is never refused: it was accepted before
-            error = _refusal(each, known, ordered)
+            error = _refusal(each, known, ordered) or _bad_recommendation(each, self._tokens)
             if error is not None:
                 refusals[index] = error
                 continue
@@ -99,7 +101,8 @@ class EventWriter:
         with self._database.write() as connection:
             anonymous = {each.visitor_id for each in submissions if each.visitor_id and not each.customer_id}
             visitors = customers.resolve_visitors(connection, sorted(anonymous))
-            return event_log.append(connection, [_new_event(each, known.customers, visitors) for each in submissions])
+            new = [_new_event(with_numbers(each, self._tokens), known.customers, visitors) for each in submissions]
+            return event_log.append(connection, new)
 
     def _commit_alone(self, submission: Submission) -> CommitResult:
         try:
@@ -115,18 +118,8 @@ def _look_up(connection: Connection, submissions: Sequence[Submission]) -> _Know
         events=event_log.known_ids(connection, [each.log_id for each in submissions]),
         customers=customers.resolve_customers(connection, _distinct(each.customer_id for each in submissions)),
         products=products.product_keys(connection, _distinct(id_ for each in submissions for id_, _ in each.products)),
-        recommendations=_recommendations(
-            connection, _distinct(id_ for each in submissions for id_, _ in each.recommendations)
-        ),
         purchases=_purchases(connection, orders_named) if orders_named else {},
     )
-
-
-def _recommendations(connection: Connection, wanted: Sequence[str]) -> set[str]:
-    """Return those of the ids that are recommendations of ours."""
-    keys = {each: recommendations.recommendation_key(each) for each in wanted}
-    known = recommendations.read_recommendations(connection, [key for key in keys.values() if key is not None])
-    return {each for each, key in keys.items() if key in known}
 
 
 def _purchases(connection: Connection, wanted: set[str]) -> dict[str, OrderFacts]:
@@ -150,13 +143,19 @@ def _refusal(submission: Submission, known: _Known, ordered: Mapping[str, OrderF
     missing = _first_missing(submission.products, known.products.__contains__)
     if missing:
         return NotFound.of("product", *missing)
-    missing = _first_missing(submission.recommendations, known.recommendations.__contains__)
-    if missing:
-        return NotFound.of("recommendation", *missing)
     if submission.refunded:
         return _refund_refusal(submission, *submission.refunded, ordered)
     if submission.purchased and submission.purchased[0] in ordered:
         return AlreadyExists.of("purchase", *submission.purchased)
+    return None
+
+
+def _bad_recommendation(submission: Submission, tokens: TokenKeys) -> QuintetError | None:
+    """Return why a recommendation that a submission names cannot be responded to, or None."""
+    try:
+        with_numbers(submission, tokens)
+    except (NotFound, InvalidArgument) as error:
+        return error
     return None
 
 

@@ -23,6 +23,8 @@ from shared.db.engine import Connection, Database
 from shared.db.products import Product
 from shared.db.recommendations import NewRecommendation
 from shared.errors import NotFound
+from shared.recommendation_log import LOG_DROPPED, RecommendationLog
+from shared.recommendation_tokens import Shopper, TokenKeys
 
 STRATEGY = "best_sellers"
 REASON = "recommendation_agent_unavailable"
@@ -36,8 +38,10 @@ DEFAULT_LIMIT, MOST_LIMIT = 10, 100
 class BestSellers:
     """Answers requests for recommendations from the database alone."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, log: RecommendationLog, tokens: TokenKeys) -> None:
         self._database = database
+        self._log = log
+        self._tokens = tokens
         self._keys: list[int] = []
 
     def count(self) -> None:
@@ -70,8 +74,10 @@ class BestSellers:
             return answer
         page = PageType.Name(request.context.page_type or PageType.PAGE_TYPE_HOME).removeprefix("PAGE_TYPE_")
         request_id = uuid.uuid4().hex
+        numbers = self._log.take_numbers(len(chosen))
         rows = [
             NewRecommendation(
+                recommendation_id=number,
                 request_id=request_id,
                 customer_key=customer,
                 product_key=product.key,
@@ -84,12 +90,14 @@ class BestSellers:
                 reason={"kind": "popular"},
                 strategy=STRATEGY,
             )
-            for position, product in enumerate(chosen, 1)
+            for position, (product, number) in enumerate(zip(chosen, numbers, strict=True), 1)
         ]
-        with self._database.write() as connection:
-            ids = recommendations.log_recommendations(connection, rows)
+        if not self._log.append(rows):
+            answer.fallbacks.append(LOG_DROPPED)
+        shopper = Shopper(request.customer_id, request.visitor_id)
         answer.recommendations.extend(
-            _to_message(product, row, id_) for product, row, id_ in zip(chosen, rows, ids, strict=True)
+            _to_message(product, row, self._tokens.issue(row.recommendation_id, shopper))
+            for product, row in zip(chosen, rows, strict=True)
         )
         return answer
 
@@ -137,12 +145,12 @@ def _score(position: int, count: int) -> float:
     return 1.0 - (position - 1) / max(count, 1)
 
 
-def _to_message(product: Product, row: NewRecommendation, recommendation_id: int) -> Recommendation:
+def _to_message(product: Product, row: NewRecommendation, recommendation_id: str) -> Recommendation:
     price = None
     if product.price is not None:
         price = Money(currency_code=product.currency or "", amount_minor=product.price)
     return Recommendation(
-        recommendation_id=str(recommendation_id),
+        recommendation_id=recommendation_id,
         product_id=product.external_id,
         product_name=product.name,
         price=price,

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from services.feedback import metrics, weights
 from services.feedback.attribution import Windows
+from services.feedback.late_recommendations import apply_late
 from services.feedback.metrics import Performance
 from services.feedback.response_projection import project
 from shared import periods
@@ -38,6 +39,7 @@ class FeedbackAgent:
     ) -> None:
         self._database = database
         self._now = now
+        self._windows = windows
         self._consumer = LogConsumer(
             database, CONSUMER, lambda connection, events: project(connection, events, windows)
         )
@@ -47,8 +49,9 @@ class FeedbackAgent:
         return self._consumer.apply(up_to)
 
     def apply_batch(self) -> bool:
-        """Apply one batch of the event log and return whether there is more."""
-        return self._consumer.apply_batch()
+        """Apply one batch of the event log and what waited for recommendations; return whether there is more."""
+        more = self._consumer.apply_batch()
+        return apply_late(self._database, self._windows) or more
 
     def performance(self, start: datetime | None = None, end: datetime | None = None) -> list[Performance]:
         """Return how each algorithm did, by name; by default in the 30 days before the end, which is now.

@@ -10,14 +10,14 @@ A purchase belongs to the first event of the log that records its id; later ones
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from services.feedback import attribution, lines, refunds
 from services.feedback.attribution import Windows
 from services.feedback.responses import Known, Pending
 from services.feedback.signals import Signal, read_signal
-from shared.db import outcomes, recommendations
+from shared.db import outcomes, recommendations, waiting_responses
 from shared.db.engine import Connection
 from shared.db.event_log import LoggedEvent
 from shared.db.outcomes import NewOutcome
@@ -29,7 +29,14 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 def project(connection: Connection, events: Sequence[LoggedEvent], windows: Windows) -> None:
     """Apply events, in their order, to the outcomes of recommendations."""
-    signals = [signal for event in events if (signal := read_signal(event)) is not None]
+    project_signals(connection, [signal for event in events if (signal := read_signal(event)) is not None], windows)
+
+
+def project_signals(connection: Connection, signals: Sequence[Signal], windows: Windows) -> None:
+    """Apply what events say about recommendations, in their order.
+
+    What is said about a recommendation that is not written yet is kept in `waiting_responses`.
+    """
     if signals:
         _Projection(connection, signals, windows).run()
 
@@ -49,6 +56,16 @@ class _Projection:
         for signal in self._signals:
             self._apply(signal)
         self._pending.write(self._connection)
+        waiting_responses.keep_waiting(self._connection, self._waiting(), datetime.now(UTC))
+
+    def _waiting(self) -> list[waiting_responses.Waiting]:
+        known = self._known.recommendations
+        waiting = {
+            (key, signal.sequence): signal for signal in self._signals for key in signal.named if key not in known
+        }
+        for signal in waiting.values():
+            EVENTS.labels(signal.kind, "recommendation_not_written").inc()
+        return list(waiting)
 
     def _apply(self, signal: Signal) -> None:
         for key in signal.shown:
@@ -86,11 +103,11 @@ class _Projection:
         """
         found = self._known.recommendations.get(key)
         if found is None:
-            EVENTS.labels(signal.kind, "unknown_recommendation").inc()
-        elif self._known.strangers(found.customer_key, signal.customer_key):
+            return None
+        if self._known.strangers(found.customer_key, signal.customer_key):
             EVENTS.labels(signal.kind, "recommendation_of_another").inc()
             return None
-        elif found.customer_key is None and signal.customer_key is not None:
+        if found.customer_key is None and signal.customer_key is not None:
             self._pending.owners[key] = signal.customer_key
             return self._known.adopt(key, signal.customer_key)
         return found

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-import structlog
 
 from services.recommendation.models.store import KIND, ModelStore
 from services.recommendation.request import Answer, Explanation, Pick, Price, Query
@@ -18,7 +17,6 @@ from services.recommendation.serving.explain import explained
 from services.recommendation.serving.model_manager import ModelManager, ServingState
 from services.recommendation.serving.page_policy import RankingPlan, plan_ranking
 from services.recommendation.serving.ranking import Ranked
-from services.recommendation.serving.recommendation_log import RecommendationLog
 from services.recommendation.serving.request_context import RequestContext, read_request_context
 from services.recommendation.serving.rerank import PageReranker
 from services.recommendation.serving.rules import allowed_rows
@@ -26,17 +24,18 @@ from services.recommendation.serving.user_history import UserHistories
 from services.recommendation.tuning.request import TuningRequest
 from shared.config import Settings
 from shared.db import models
-from shared.db.engine import Database, StaleReference
+from shared.db.engine import Database
 from shared.db.models import ModelVersion
 from shared.db.recommendations import NewRecommendation
-from shared.errors import QuintetError, Unavailable
+from shared.db.token_keys import load_token_keys
+from shared.errors import QuintetError
 from shared.jobs import Progress, SingleJob
+from shared.recommendation_log import LOG_DROPPED, RecommendationLog
 from shared.telemetry import FALLBACKS
 
 TRAINING = "services.recommendation.training.train"
 TUNING = "services.recommendation.tuning.job"
 COLD_START = "cold_start"
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -58,24 +57,25 @@ class RecommendationAgent:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._database = database
-        self._keeper = ModelManager(database, ModelStore(database, settings.model_cache_dir))
-        self._logbook = RecommendationLog(database)
+        self._model_manager = ModelManager(database, ModelStore(database, settings.model_cache_dir))
         self._histories = UserHistories(database)
+        self.tokens = load_token_keys(settings, database)
+        self._recommendation_log = RecommendationLog(database, "recommendation")
         self._training = SingleJob(TRAINING, settings)
         self._tuning = SingleJob(TUNING, settings)
 
     def start(self) -> None:
         """Load the active model and begin to follow changes."""
-        self._keeper.start()
-        self._logbook.start()
+        self._model_manager.start()
+        self._recommendation_log.start()
 
     def stop(self) -> None:
         """Write what still waits and end what `start` began. Safe to repeat."""
-        self._logbook.stop()
-        self._keeper.stop()
+        self._recommendation_log.stop()
+        self._model_manager.stop()
 
     def recommend(self, query: Query) -> Answer:
-        """Return recommendations, each logged.
+        """Return recommendations; they are logged behind the answer.
 
         Raises
         ------
@@ -84,15 +84,7 @@ class RecommendationAgent:
         Unavailable
             If the database is out of reach.
         """
-        try:
-            return self._answer(query)
-        except StaleReference:
-            # The customer was erased, or the visitor became a customer, since we looked: look again.
-            log.info("the shopper changed during the call")
-        try:
-            return self._answer(query)
-        except StaleReference as error:
-            raise Unavailable("the shopper changes while being answered; try again") from error
+        return self._answer(query)
 
     def versions(self) -> list[ModelVersion]:
         """Return the model versions, newest first."""
@@ -140,14 +132,14 @@ class RecommendationAgent:
     def _take_over(self, before: str | None) -> None:
         """Load the active version; when that fails, make the one before active again and raise."""
         try:
-            self._keeper.reload()
+            self._model_manager.reload()
         except QuintetError:
             if before is not None:
                 models.activate(self._database, KIND, before)
             raise
 
     def _answer(self, query: Query) -> Answer:
-        serving = self._keeper.serving
+        serving = self._model_manager.serving
         request = read_request_context(self._histories, query, serving)
         strength, rebuy_rate = request.interaction_strength, serving.learned.rebuy_rate
         plan = plan_ranking(query.context.page, serving.weights, strength, rebuy_rate)
@@ -156,17 +148,20 @@ class RecommendationAgent:
         chosen = [_explained(row, serving, request, ranked) for row in rows.tolist()]
         strategy = plan.strategy if serving.bundle else COLD_START
         now = datetime.now(UTC)
-        ids = self._logbook.append(_log_rows(chosen, request, query, strategy, serving, now))
-        picks = tuple(_pick(each, number, serving.catalogue) for each, number in zip(chosen, ids, strict=True))
-        return Answer(picks, serving.version, strategy, self._fallbacks(serving, ranked), now)
+        numbers = self._recommendation_log.take_numbers(len(chosen))
+        logged = self._recommendation_log.append(_log_rows(chosen, numbers, request, query, strategy, serving, now))
+        picks = tuple(_pick(each, number, serving.catalogue) for each, number in zip(chosen, numbers, strict=True))
+        return Answer(picks, serving.version, strategy, self._fallbacks(serving, ranked, logged), now)
 
-    def _fallbacks(self, serving: ServingState, ranked: Ranked) -> tuple[str, ...]:
+    def _fallbacks(self, serving: ServingState, ranked: Ranked, logged: bool) -> tuple[str, ...]:
         taken = [] if serving.bundle else ["no_model"]
-        if self._keeper.broken not in ("", serving.version):
+        if self._model_manager.broken not in ("", serving.version):
             taken.append("model_load_failed")
         taken += [f"algorithm_failed:{name}" for name in ranked.failed]
         if ranked.exhausted:
             taken.append("all_algorithms_failed")
+        if not logged:
+            taken.append(LOG_DROPPED)
         for reason in taken:
             FALLBACKS.labels("recommendation", reason).inc()
         return tuple(taken)
@@ -195,6 +190,7 @@ def _explained(row: int, serving: ServingState, request: RequestContext, ranked:
 
 def _log_rows(
     chosen: Sequence[_Chosen],
+    numbers: Sequence[int],
     request: RequestContext,
     query: Query,
     strategy: str,
@@ -204,6 +200,7 @@ def _log_rows(
     request_id = uuid.uuid4().hex
     return [
         NewRecommendation(
+            recommendation_id=number,
             request_id=request_id,
             customer_key=request.person.key,
             product_key=int(serving.catalogue.keys[each.row]),
@@ -221,7 +218,7 @@ def _log_rows(
             strategy=strategy,
             model_version=serving.version,
         )
-        for position, each in enumerate(chosen, start=1)
+        for position, (each, number) in enumerate(zip(chosen, numbers, strict=True), start=1)
     ]
 
 

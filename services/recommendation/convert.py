@@ -35,6 +35,7 @@ from shared.errors import InvalidArgument
 from shared.events.check import check_id, check_number
 from shared.events.recommend import check_recommend
 from shared.jobs import Progress
+from shared.recommendation_tokens import Shopper, TokenKeys
 
 
 def to_query(request: pb.RecommendRequest) -> Query:
@@ -77,10 +78,14 @@ def to_filters(rule: RecommendationFilter) -> Filters:
     )
 
 
-def to_response(answer: Answer) -> pb.RecommendResponse:
-    """Return the answer as a message."""
+def to_response(answer: Answer, shopper: Shopper, tokens: TokenKeys) -> pb.RecommendResponse:
+    """Return the answer to a shopper as a message; `tokens` make the recommendation ids."""
+    ids = [tokens.issue(pick.recommendation_id, shopper) for pick in answer.picks]
     response = RecommendationList(
-        recommendations=[_recommendation(pick, position) for position, pick in enumerate(answer.picks, start=1)],
+        recommendations=[
+            _recommendation(pick, id_, position)
+            for position, (pick, id_) in enumerate(zip(answer.picks, ids, strict=True), start=1)
+        ],
         model_version=answer.model_version,
         strategy=answer.strategy,
         fallbacks=answer.fallbacks,
@@ -124,10 +129,10 @@ def _price(money: Money) -> Price:
     return Price(money.amount_minor, money.currency_code)
 
 
-def _recommendation(pick: Pick, position: int) -> Recommendation:
+def _recommendation(pick: Pick, recommendation_id: str, position: int) -> Recommendation:
     parts = [AlgorithmContribution(algorithm=name, contribution=part) for name, part in pick.contributions.items()]
     return Recommendation(
-        recommendation_id=str(pick.recommendation_id),
+        recommendation_id=recommendation_id,
         product_id=pick.product_id,
         product_name=pick.product_name,
         price=None if pick.price is None else Money(currency_code=pick.price.currency, amount_minor=pick.price.amount),

@@ -10,6 +10,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2_grpc as pb_grpc
 from services.recommendation import convert
 from services.recommendation.agent import RecommendationAgent
 from shared.events.check import check_id
+from shared.recommendation_tokens import Shopper
 
 
 class RecommendationServicer(pb_grpc.RecommendationServiceServicer):
@@ -21,7 +22,7 @@ class RecommendationServicer(pb_grpc.RecommendationServiceServicer):
     async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:
         """Return recommendations."""
         answer = await asyncio.to_thread(self._agent.recommend, convert.to_query(request))
-        return convert.to_response(answer)
+        return convert.to_response(answer, Shopper(request.customer_id, request.visitor_id), self._agent.tokens)
 
     async def TrainModels(self, request: pb.TrainModelsRequest, context: Any) -> AsyncIterator[pb.TrainModelsResponse]:
         """Train and stream the progress."""

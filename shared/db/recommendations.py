@@ -12,16 +12,21 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, literal_column, or_, select, update
 
 from shared.db.batches import batches
+from shared.db.engine import next_count
 from shared.db.schema import customers, products, recommendation_outcomes, recommendations
 
-LONGEST_ID = 18  # digits that surely fit the key
+LARGEST_ID = 2**63 - 1
 FEW_PRODUCTS = 50  # up to here a look-up by product is cheaper than all recommendations of the customer
 
 
 @dataclass(frozen=True)
 class NewRecommendation:
-    """A recommendation to log. Keys are those of the tables; `reason` and `contributions` are kept as JSON."""
+    """A recommendation to log. Keys are those of the tables; `reason` and `contributions` are kept as JSON.
 
+    `recommendation_id` is a number that no other recommendation has, see `RecommendationNumbers`.
+    """
+
+    recommendation_id: int
     request_id: str
     customer_key: int | None
     product_key: int
@@ -74,18 +79,23 @@ class Touch:
 
 
 def recommendation_key(recommendation_id: str) -> int | None:
-    """Return the key behind a recommendation's id in the contract; None for what is no id of ours."""
-    ours = recommendation_id.isascii() and recommendation_id.isdigit() and len(recommendation_id) <= LONGEST_ID
-    return int(recommendation_id) if ours else None
+    """Return the number of a recommendation that an event of the log names; None for what is no number.
+
+    The log names recommendations by their numbers in decimal digits, not by the tokens that shops see.
+    """
+    digits = recommendation_id.isascii() and recommendation_id.isdigit() and len(recommendation_id) <= 19
+    return int(recommendation_id) if digits and int(recommendation_id) <= LARGEST_ID else None
 
 
-def log_recommendations(connection: Connection, rows: Sequence[NewRecommendation]) -> list[int]:
-    """Append recommendations and return their ids, in the order of `rows`."""
-    if not rows:
-        return []
-    columns = recommendations.c
-    insert = recommendations.insert().returning(columns.id, sort_by_parameter_order=True)
-    return list(connection.execute(insert, [_row(row) for row in rows]).scalars())
+def new_writer(connection: Connection) -> int:
+    """Return a number for a process that logs recommendations; each call returns another, from 1."""
+    return next_count(connection, "recommendation_writers")
+
+
+def log_recommendations(connection: Connection, rows: Sequence[NewRecommendation]) -> None:
+    """Append recommendations."""
+    if rows:
+        connection.execute(recommendations.insert(), [_row(row) for row in rows])
 
 
 def read_recommendations(connection: Connection, ids: Iterable[int]) -> dict[int, LoggedRecommendation]:
@@ -238,6 +248,7 @@ def _touches() -> Select[Any]:
 
 def _row(row: NewRecommendation) -> dict[str, Any]:
     return {
+        "id": row.recommendation_id,
         "request_id": row.request_id,
         "customer_id": row.customer_key,
         "product_id": row.product_key,

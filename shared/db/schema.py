@@ -344,6 +344,20 @@ recommendation_outcomes = Table(
     Index("ix_outcomes_purchase", "purchase_id"),
 )
 
+waiting_responses = Table(
+    "waiting_responses",
+    metadata,
+    Column("recommendation_id", BigInteger, primary_key=True, autoincrement=False, comment="not written yet"),
+    Column(
+        "event_sequence",
+        Key,
+        ForeignKey("event_log.sequence", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("since", UtcTime, nullable=False, index=True),
+)
+
 algorithm_weights = Table(
     "algorithm_weights",
     metadata,
@@ -409,6 +423,14 @@ counters = Table(
     metadata,
     Column("name", String(40), primary_key=True),
     Column("value", BigInteger, nullable=False),
+)
+
+token_keys = Table(
+    "token_keys",
+    metadata,
+    Column("key_id", Integer, primary_key=True, autoincrement=False),
+    Column("secret", LargeBinary, nullable=False, comment="32 bytes; protects recommendation ids"),
+    Column("created_at", UtcTime, nullable=False),
 )
 
 import_checkpoints = Table(

@@ -22,16 +22,17 @@ from services.coordinator.group_commit import CommitResult
 from shared.db import customers, event_log, products
 from shared.db.engine import Database, StaleReference
 from shared.db.recommendations import NewRecommendation, log_recommendations
-from shared.errors import NotFound
+from shared.errors import InvalidArgument, NotFound
 from tests.support.projecting import apply_all
 from tests.support.shop import add_customers, add_products
+from tests.support.tokens import KEYS, next_number, token
 
 
 @pytest.fixture
 def journal(database: Database) -> EventWriter:
     add_customers(database, "ann", "bob")
     add_products(database, "tea", "cup")
-    return EventWriter(database)
+    return EventWriter(database, KEYS)
 
 
 def home(event_id: str, customer: str = "ann") -> Event:
@@ -115,9 +116,10 @@ def test_feedback_on_a_known_recommendation_is_appended(journal: EventWriter, da
     with database.write() as connection:
         customer = customers.resolve_customers(connection, ["ann"])["ann"]
         product = products.product_keys(connection, ["tea"])["tea"]
-        row = NewRecommendation("r", customer, product, 1, 0.5, "popular", "HOME", datetime.now(UTC))
-        [known] = log_recommendations(connection, [row])
-    click = Feedback(recommendation_id=str(known), interaction_type=InteractionType.INTERACTION_TYPE_CLICK)
+        known = next_number()
+        row = NewRecommendation(known, "r", customer, product, 1, 0.5, "popular", "HOME", datetime.now(UTC))
+        log_recommendations(connection, [row])
+    click = Feedback(recommendation_id=token(known), interaction_type=InteractionType.INTERACTION_TYPE_CLICK)
     [outcome] = journal.commit([submit_feedback(click)])
     assert outcome.error is None
     assert [each.kind for each in logged(database)] == ["feedback"]
@@ -207,10 +209,11 @@ def test_a_visitors_order_can_be_given_back_by_the_customer_they_turn_out_to_be(
 def test_feedback_and_events_have_ids_of_their_own(journal: EventWriter, database: Database) -> None:
     with database.write() as connection:
         product = products.product_keys(connection, ["tea"])["tea"]
-        row = NewRecommendation("r", None, product, 1, 0.5, "popular", "HOME", datetime.now(UTC))
-        [known] = log_recommendations(connection, [row])
+        known = next_number()
+        row = NewRecommendation(known, "r", None, product, 1, 0.5, "popular", "HOME", datetime.now(UTC))
+        log_recommendations(connection, [row])
     feedback = Feedback(
-        feedback_id="x", recommendation_id=str(known), interaction_type=InteractionType.INTERACTION_TYPE_DISMISS
+        feedback_id="x", recommendation_id=token(known), interaction_type=InteractionType.INTERACTION_TYPE_DISMISS
     )
     both = [submit_event(home("x")), submit_feedback(feedback)]
     assert [(each.event_id, each.duplicate) for each in journal.commit(both)] == [("x", False), ("x", False)]
@@ -225,3 +228,23 @@ def test_a_check_refuses_like_a_commit_and_writes_nothing(journal: EventWriter, 
     with pytest.raises(NotFound, match="no such"):
         journal.check_products([("tea", "a"), ("no such", "recommend.context.cart_product_ids[0]")])
     assert logged(database) == []
+
+
+def test_the_log_names_recommendations_by_number_and_refuses_another_shopper(
+    journal: EventWriter, database: Database
+) -> None:
+    known = next_number()
+    seen = Event(customer_id="ann", impression=Impression(recommendation_ids=[token(known, "ann")]))
+    stolen = Event(customer_id="ann", recommendation_id=token(known, "bob"), home_view=HomeView())
+    click = Feedback(
+        recommendation_id=token(known, "ann"),
+        customer_id="bob",
+        interaction_type=InteractionType.INTERACTION_TYPE_CLICK,
+    )
+    first, second, third = journal.commit([submit_event(seen), submit_event(stolen), submit_feedback(click)])
+    assert first.error is None
+    for refused, field in ((second, "event.recommendation_id"), (third, "feedback.recommendation_id")):
+        assert isinstance(refused.error, InvalidArgument)
+        assert refused.error.violations[0].field == field
+    [kept] = logged(database)
+    assert list(Event.FromString(kept.payload).impression.recommendation_ids) == [str(known)]

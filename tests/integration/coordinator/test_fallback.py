@@ -1,5 +1,6 @@
 """Best-sellers stand in for the recommendation agent and keep every rule, on both databases."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,12 +15,23 @@ from services.coordinator.fallback import BestSellers
 from shared.db.engine import Database
 from shared.db.recommendations import mark_dismissed, read_recommendations
 from shared.errors import NotFound
+from shared.recommendation_log import RecommendationLog
+from shared.recommendation_tokens import Shopper
 from tests.support.projecting import apply_all
 from tests.support.shop import add_customers, add_products
+from tests.support.tokens import KEYS
 
 
 @pytest.fixture
-def best_sellers(database: Database) -> BestSellers:
+def recommendation_log(database: Database) -> Iterator[RecommendationLog]:
+    opened = RecommendationLog(database, "coordinator")
+    opened.start()
+    yield opened
+    opened.stop()
+
+
+@pytest.fixture
+def best_sellers(database: Database, recommendation_log: RecommendationLog) -> BestSellers:
     """A shop where tea sells best, then cake, then milk; ann bought milk, the others everything."""
     add_customers(database, "ann", "bob", "cy", "di")
     add_products(database, "tea", "cake", "milk", price=300, category="food")
@@ -30,7 +42,7 @@ def best_sellers(database: Database) -> BestSellers:
     buy(database, "cy", "tea", "cake", "gone", "petrol")
     buy(database, "di", "tea", "petrol")
     buy(database, "ann", "milk")
-    return BestSellers(database)
+    return BestSellers(database, recommendation_log, KEYS)
 
 
 def buy(database: Database, customer: str, *names: str) -> None:
@@ -39,7 +51,7 @@ def buy(database: Database, customer: str, *names: str) -> None:
     )
     event = Event(customer_id=customer, purchase=purchase)
     event.event_time.FromDatetime(datetime.now(UTC) - timedelta(days=1))
-    [outcome] = EventWriter(database).commit([submit_event(event)])
+    [outcome] = EventWriter(database, KEYS).commit([submit_event(event)])
     assert outcome.error is None
     apply_all(database)
 
@@ -86,11 +98,15 @@ def test_rules_hold(best_sellers: BestSellers, request_fields: dict[str, object]
     assert shown(best_sellers, **request_fields) == expected
 
 
-def test_each_is_logged_and_a_dismissed_one_does_not_come_back(best_sellers: BestSellers, database: Database) -> None:
+def test_each_is_logged_and_a_dismissed_one_does_not_come_back(
+    best_sellers: BestSellers, database: Database, recommendation_log: RecommendationLog
+) -> None:
     first = best_sellers.answer(RecommendRequest(customer_id="ann")).recommendations[0]
+    number = KEYS.verify(first.recommendation_id, Shopper("ann"), "recommendation_id")
+    assert recommendation_log.wait_until_written(10.0)
     with database.write() as connection:
-        assert int(first.recommendation_id) in read_recommendations(connection, [int(first.recommendation_id)])
-        mark_dismissed(connection, [int(first.recommendation_id)])
+        assert number in read_recommendations(connection, [number])
+        mark_dismissed(connection, [number])
     assert shown(best_sellers) == ["cake", "soap"]
 
 
@@ -99,6 +115,6 @@ def test_an_unknown_customer_is_not_found(best_sellers: BestSellers) -> None:
         shown(best_sellers, customer_id="zed")
 
 
-def test_an_empty_shop_has_an_empty_answer(database: Database) -> None:
+def test_an_empty_shop_has_an_empty_answer(database: Database, recommendation_log: RecommendationLog) -> None:
     add_customers(database, "ann")
-    assert shown(BestSellers(database)) == []
+    assert shown(BestSellers(database, recommendation_log, KEYS)) == []

@@ -12,12 +12,13 @@ from shared.db.engine import Database
 from shared.db.schema import browsing_history
 from tests.support.projecting import apply_all
 from tests.support.shop import add_customers, add_products
+from tests.support.tokens import KEYS
 
 
 def view(database: Database, days_ago: int) -> None:
     event = Event(customer_id="ann", product_view=ProductView(product_id="tea"))
     event.event_time.FromDatetime(datetime.now(UTC) - timedelta(days=days_ago))
-    EventWriter(database).commit([submit_event(event)])
+    EventWriter(database, KEYS).commit([submit_event(event)])
 
 
 def test_only_views_older_than_the_retention_go(database: Database, monkeypatch) -> None:  # type: ignore[no-untyped-def]

@@ -14,6 +14,7 @@ from shared.db.engine import Database
 from tests.support.events import NOON, event, happened, rows, view
 from tests.support.projecting import apply_all
 from tests.support.shop import add_customers, add_products
+from tests.support.tokens import KEYS
 
 DAY = 24 * 60
 
@@ -22,14 +23,14 @@ def test_a_derived_session_that_a_client_sends_back_is_the_same_session(database
     add_customers(database, "ann")
     add_products(database, "tea")
     first = Event(event_id="1", customer_id="ann", product_view=ProductView(product_id="tea"))
-    EventWriter(database).commit([submit_event(first)])
+    EventWriter(database, KEYS).commit([submit_event(first)])
     apply_all(database)
     with database.read() as connection:
         name = sessions.name_at(connection, "ann", "", datetime.now(UTC))
         key = customers.resolve_customers(connection, ["ann"])["ann"]
         assert interactions.find_session(connection, key, name) == sessions.derived_key(name)
     again = Event(event_id="2", customer_id="ann", session_id=name, product_view=ProductView(product_id="tea"))
-    EventWriter(database).commit([submit_event(again)])
+    EventWriter(database, KEYS).commit([submit_event(again)])
     apply_all(database)
     with database.read() as connection:
         assert sessions.name_at(connection, "ann", "", datetime.now(UTC)) == name
@@ -77,7 +78,7 @@ async def test_an_old_event_is_answered_with_its_own_session(sqlite_database: Da
     old, new = event("ann", home_view={}), Event(customer_id="ann", home_view=HomeView())
     ahead = Event(customer_id="ann", home_view=HomeView())
     ahead.event_time.FromDatetime(datetime.now(UTC) + timedelta(hours=20))
-    EventWriter(sqlite_database).commit([submit_event(each) for each in (old, new)])
+    EventWriter(sqlite_database, KEYS).commit([submit_event(each) for each in (old, new)])
     apply_all(sqlite_database)
     first, second = _keys_by_start(sqlite_database)
     settings = Settings(_env_file=None, database_url=sqlite_database.url)

@@ -120,10 +120,10 @@ def test_an_unknown_recommendation_does_no_harm(log: Log, unknown: str) -> None:
     log.add(NOON, ANN, 999, product_view=ProductView(product_id="p1"))
     for response in ("DISMISS", "SHOWN", "ADD_TO_CART"):
         log.respond(NOON, unknown, response)
-    before = EVENTS.labels("product_view", "unknown_recommendation")._value.get()
+    before = EVENTS.labels("product_view", "recommendation_not_written")._value.get()
     log.apply()
     assert outcomes_of(log) == []
-    assert EVENTS.labels("product_view", "unknown_recommendation")._value.get() == before + 1
+    assert EVENTS.labels("product_view", "recommendation_not_written")._value.get() == before + 1
 
 
 def test_a_recommendation_for_nobody_becomes_the_responders(log: Log) -> None:

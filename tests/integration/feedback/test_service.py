@@ -26,6 +26,7 @@ from shared.db.engine import Database
 from shared.db.recommendations import NewRecommendation, log_recommendations, mark_clicked, mark_shown
 from shared.errors import FailedPrecondition
 from tests.integration.feedback.world import ANN, NOON, Log, line, open_shop, recommend
+from tests.support.tokens import next_number
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -175,12 +176,13 @@ async def test_weights_follow_the_measured_performance(
 ) -> None:
     yesterday = datetime.now(UTC) - DAY
     rows = [
-        NewRecommendation("r", ANN, 1, n, 0.5, algorithm, "home", yesterday)
+        NewRecommendation(next_number(), "r", ANN, 1, n, 0.5, algorithm, "home", yesterday)
         for algorithm in ("ease", "content")
         for n in range(1000)
     ]
     with sqlite_database.write() as connection:
-        keys = log_recommendations(connection, rows)
+        log_recommendations(connection, rows)
+        keys = [row.recommendation_id for row in rows]
         mark_shown(connection, dict.fromkeys(keys, yesterday))
         mark_clicked(connection, dict.fromkeys(keys[:200], yesterday))
     updated = await stub.UpdateWeights(pb.UpdateWeightsRequest())

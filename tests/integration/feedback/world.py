@@ -14,7 +14,7 @@ from quintet.type.v1.event_pb2 import (
 )
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from services.feedback.attribution import Windows
 from services.feedback.response_projection import project
@@ -43,8 +43,10 @@ def recommend(
     connection: Connection, product: int, customer: int | None = ANN, algorithm: str = "ease", at: datetime = NOON
 ) -> int:
     """Log one recommendation and return its id."""
-    row = NewRecommendation("r", customer, product, 1, 0.5, algorithm, "home", at)
-    return log_recommendations(connection, [row])[0]
+    number = connection.execute(select(func.count()).select_from(recommendations)).scalar_one() + 1
+    row = NewRecommendation(number, "r", customer, product, 1, 0.5, algorithm, "home", at)
+    log_recommendations(connection, [row])
+    return row.recommendation_id
 
 
 def outcome_rows(connection: Connection) -> list[tuple[int, str, int | None]]:

@@ -167,6 +167,7 @@ def test_price_and_name_are_those_of_now(coffee_shop: Shop) -> None:
 
 def test_a_dismissed_product_never_comes_back(coffee_shop: Shop) -> None:
     first = coffee_shop.ask("c-lover-1").picks[0]
+    coffee_shop.agent.stop()  # writes the log
     with coffee_shop.database.write() as connection:
         mark_dismissed(connection, [first.recommendation_id])
     for page in (Page.HOME, Page.CATEGORY, Page.POST_PURCHASE):
@@ -187,6 +188,7 @@ def test_new_weights_are_in_force_with_the_next_answer(coffee_shop: Shop) -> Non
 
 def test_every_recommendation_is_logged_as_it_was_answered(coffee_shop: Shop) -> None:
     answer = coffee_shop.ask("c-lover-1", Page.PRODUCT, product_id="c0")
+    coffee_shop.agent.stop()  # writes the log
     with coffee_shop.database.read() as connection:
         key = resolve_customers(connection, ["c-lover-1"])["c-lover-1"]
         rows = connection.execute(select(recommendations).order_by(recommendations.c.id)).all()

@@ -16,6 +16,8 @@ from services.recommendation.request import Answer, Explanation, Filters, Page, 
 from shared.db.models import ModelVersion
 from shared.errors import InvalidArgument
 from shared.jobs import Progress
+from shared.recommendation_tokens import Shopper
+from tests.support.tokens import KEYS
 
 
 def money(amount: int, currency: str = "EUR") -> Money:
@@ -122,9 +124,11 @@ def test_the_answer_as_a_message() -> None:
     pick = Pick(7, "a", "A", "Tea", Price(5, "EUR"), "http://i", 0.5, "content", why, {"content": 0.3, "ease": 0.2})
     plain = Pick(8, "b", "B", "", None, "", 0.1, "popular", Explanation("unspecified", text="t"))
     now = datetime(2026, 1, 2, tzinfo=UTC)
-    message = convert.to_response(Answer((pick, plain), "v1", "hybrid", ("no_model",), now)).list
+    answer = Answer((pick, plain), "v1", "hybrid", ("no_model",), now)
+    message = convert.to_response(answer, Shopper("ann"), KEYS).list
     first, second = message.recommendations
-    assert (first.recommendation_id, first.product_id, first.product_name) == ("7", "a", "A")
+    assert (first.product_id, first.product_name) == ("a", "A")
+    assert KEYS.verify(first.recommendation_id, Shopper("ann"), "field") == 7
     assert (first.price, first.image_url, first.category, first.position) == (money(5), "http://i", "Tea", 1)
     assert (first.reason.kind, list(first.reason.product_ids)) == (MessageReason.REASON_KIND_SIMILAR_TO, ["b"])
     assert [(each.algorithm, each.contribution) for each in first.contributions] == [("content", 0.3), ("ease", 0.2)]
@@ -138,7 +142,7 @@ def test_the_answer_as_a_message() -> None:
 def test_every_reason_has_its_kind_in_the_contract(kind: ReasonKind) -> None:
     pick = Pick(1, "a", "A", "", None, "", 0.1, "x", Explanation(kind.value))
     answer = Answer((pick,), "", "", (), datetime(2026, 1, 1, tzinfo=UTC))
-    sent = convert.to_response(answer).list.recommendations[0].reason.kind
+    sent = convert.to_response(answer, Shopper("ann"), KEYS).list.recommendations[0].reason.kind
     assert MessageReason.Name(sent) == f"REASON_KIND_{kind.value.upper()}"
 
 

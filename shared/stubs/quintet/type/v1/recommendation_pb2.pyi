@@ -404,12 +404,24 @@ class Feedback(_message.Message):
     RECOMMENDATION_ID_FIELD_NUMBER: _builtins.int
     INTERACTION_TYPE_FIELD_NUMBER: _builtins.int
     INTERACTION_TIME_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    VISITOR_ID_FIELD_NUMBER: _builtins.int
     feedback_id: _builtins.str
     """Optional but advised. The platform's id of this feedback, at most 128 characters; a repeated one changes nothing."""
     recommendation_id: _builtins.str
-    """Required. The recommendation. Unknown: NOT_FOUND."""
+    """Required. The recommendation, as given in `Recommendation.recommendation_id`. An id that Quintet did not make:
+    NOT_FOUND.
+    """
     interaction_type: Global___InteractionType.ValueType
     """Required. What the shopper did. Purchases are not reported here: they are credited from purchase events."""
+    customer_id: _builtins.str
+    """Optional but advised. The customer who responds, at most 128 characters. It is compared with the customer that the
+    recommendation was asked for; another one: INVALID_ARGUMENT. Not compared when it was asked for a visitor only.
+    """
+    visitor_id: _builtins.str
+    """Optional but advised. The visitor who responds, at most 128 characters. It is compared with the visitor that the
+    recommendation was asked for; another one: INVALID_ARGUMENT. Not compared when it was asked for a customer.
+    """
     @_builtins.property
     def interaction_time(self) -> _timestamp_pb2.Timestamp:
         """Optional. When, default now; at most 24 hours in the future."""
@@ -421,10 +433,12 @@ class Feedback(_message.Message):
         recommendation_id: _builtins.str = ...,
         interaction_type: Global___InteractionType.ValueType = ...,
         interaction_time: _timestamp_pb2.Timestamp | None = ...,
+        customer_id: _builtins.str = ...,
+        visitor_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["interaction_time", b"interaction_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["feedback_id", b"feedback_id", "interaction_time", b"interaction_time", "interaction_type", b"interaction_type", "recommendation_id", b"recommendation_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "feedback_id", b"feedback_id", "interaction_time", b"interaction_time", "interaction_type", b"interaction_type", "recommendation_id", b"recommendation_id", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

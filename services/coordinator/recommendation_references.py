@@ -1,0 +1,46 @@
+"""Recommendation ids in submissions: verified by their key alone, and stored as the numbers that the database knows."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from quintet.type.v1.event_pb2 import Event
+from quintet.type.v1.recommendation_pb2 import Feedback
+
+from services.coordinator.event_validation import FEEDBACK, Submission
+from shared.recommendation_tokens import TokenKeys
+
+
+def with_numbers(submission: Submission, tokens: TokenKeys) -> Submission:
+    """Return the submission with numbers in the place of the recommendation ids that shops see.
+
+    Keys may be replaced later; the numbers in the event log stay valid.
+
+    Raises
+    ------
+    NotFound
+        If Quintet did not make one of the ids.
+    InvalidArgument
+        If one was made for another shopper.
+    """
+    if not submission.recommendations:
+        return submission
+    numbers = {
+        token: str(tokens.verify(token, submission.shopper, field)) for token, field in submission.recommendations
+    }
+    payload = _numbered_feedback if submission.kind == FEEDBACK else _numbered_event
+    return replace(submission, payload=payload(submission.payload, numbers))
+
+
+def _numbered_feedback(payload: bytes, numbers: Mapping[str, str]) -> bytes:
+    feedback = Feedback.FromString(payload)
+    feedback.recommendation_id = numbers[feedback.recommendation_id]
+    return feedback.SerializeToString()
+
+
+def _numbered_event(payload: bytes, numbers: Mapping[str, str]) -> bytes:
+    event = Event.FromString(payload)
+    if event.recommendation_id:
+        event.recommendation_id = numbers[event.recommendation_id]
+    if event.WhichOneof("detail") == "impression":
+        event.impression.recommendation_ids[:] = [numbers[each] for each in event.impression.recommendation_ids]
+    return event.SerializeToString()

@@ -1,0 +1,54 @@
+"""Responses that come before their recommendations are written.
+
+Recommendations are written behind the answer, so that a quick response may be applied first. It is kept and applied as
+soon as the recommendation is there. After LONGEST_WAIT the recommendation is taken for lost, and the response with it.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from services.feedback.attribution import Windows
+from services.feedback.response_projection import project_signals
+from services.feedback.signals import Signal, read_signal
+from shared.db import waiting_responses
+from shared.db.engine import Database
+from shared.db.event_log import LoggedEvent
+from shared.telemetry import EVENTS
+
+LONGEST_WAIT = timedelta(minutes=5)
+MOST_AT_ONCE = 500
+
+
+def apply_late(database: Database, windows: Windows) -> bool:
+    """Apply the responses whose recommendations have come and drop those that waited too long.
+
+    Returns whether there may be more to apply.
+    """
+    with database.read() as connection:
+        if not waiting_responses.any_waiting(connection):
+            return False
+    with database.write() as connection:
+        ready = waiting_responses.take_ready(connection, MOST_AT_ONCE)
+        project_signals(connection, _signals(ready), windows)
+        lost = waiting_responses.drop_waiting(connection, datetime.now(UTC) - LONGEST_WAIT)
+    EVENTS.labels("response", "recommendation_came").inc(len(ready))
+    EVENTS.labels("response", "recommendation_lost").inc(lost)
+    return len(ready) == MOST_AT_ONCE
+
+
+def _signals(ready: Sequence[tuple[int, LoggedEvent]]) -> list[Signal]:
+    signals = ((key, read_signal(event)) for key, event in ready)
+    return [_about(signal, key) for key, signal in signals if signal is not None]
+
+
+def _about(signal: Signal, key: int) -> Signal:
+    """Return the part of a signal that is about one recommendation; the rest was applied before."""
+    return signal._replace(
+        shown=(key,) if key in signal.shown else (),
+        clicked=key if signal.clicked == key else None,
+        carted=key if signal.carted == key else None,
+        dismissed=key if signal.dismissed == key else None,
+        cart_products=(),
+        purchase=None,
+        refund=None,
+    )

@@ -1,0 +1,63 @@
+"""Responses that come before their recommendations are written are kept, joined once, and bounded in time."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from services.feedback import late_recommendations
+from services.feedback.attribution import Windows
+from services.feedback.late_recommendations import apply_late
+from shared.db.engine import Database
+from shared.db.recommendations import NewRecommendation, log_recommendations
+from shared.db.schema import waiting_responses
+from shared.telemetry import EVENTS
+from tests.integration.feedback.world import ANN, NOON, Log, open_shop, outcome_rows
+
+WINDOWS = Windows(timedelta(days=7), timedelta(days=1))
+
+
+@pytest.fixture
+def log(database: Database) -> Log:
+    with database.write() as connection:
+        open_shop(connection)
+    return Log(database)
+
+
+def write(database: Database, number: int) -> None:
+    with database.write() as connection:
+        log_recommendations(connection, [NewRecommendation(number, "r", ANN, 1, 1, 0.5, "ease", "home", NOON)])
+
+
+def rows(database: Database) -> tuple[list[tuple[int, str, int | None]], int]:
+    """Return the outcomes and how many responses wait."""
+    with database.read() as connection:
+        waiting = connection.execute(select(func.count()).select_from(waiting_responses)).scalar_one()
+        return outcome_rows(connection), waiting
+
+
+def test_a_response_is_joined_once_when_its_recommendation_comes(log: Log, database: Database) -> None:
+    log.respond(NOON, 77, "CLICK")
+    log.see(NOON, ANN, 77, 78)
+    log.apply()
+    assert not apply_late(database, WINDOWS)
+    assert rows(database) == ([], 3)
+    write(database, 77)
+    apply_late(database, WINDOWS)
+    assert rows(database) == ([(77, "click", None), (77, "shown", None)], 1)
+    apply_late(database, WINDOWS)
+    write(database, 78)
+    apply_late(database, WINDOWS)
+    assert rows(database) == ([(77, "click", None), (77, "shown", None), (78, "shown", None)], 0)
+
+
+def test_a_response_to_a_lost_recommendation_does_not_wait_for_ever(
+    log: Log, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.respond(NOON, 77, "CLICK")
+    log.apply()
+    before = EVENTS.labels("response", "recommendation_lost")._value.get()
+    monkeypatch.setattr(late_recommendations, "LONGEST_WAIT", timedelta(seconds=-1))
+    apply_late(database, WINDOWS)
+    assert rows(database) == ([], 0)
+    assert EVENTS.labels("response", "recommendation_lost")._value.get() == before + 1
