@@ -126,8 +126,12 @@ def _allows(request: RecommendRequest, product: Product) -> bool:
         return False
     if rule.in_stock_only and product.inventory_status != "IN_STOCK":
         return False
-    wanted = set(rule.categories) | ({context.category} if context.category else set())
-    return (not wanted or product.category in wanted) and _price_allowed(rule, product)
+    return _category_allowed(request, product) and _price_allowed(rule, product)
+
+
+def _category_allowed(request: RecommendRequest, product: Product) -> bool:
+    wanted, page = request.filter.categories, request.context.category
+    return (not wanted or product.category in wanted) and (not page or product.category == page)
 
 
 def _price_allowed(rule: RecommendationFilter, product: Product) -> bool:

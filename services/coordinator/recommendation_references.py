@@ -34,6 +34,9 @@ def with_numbers(submission: Submission, tokens: TokenKeys) -> Submission:
 def _numbered_feedback(payload: bytes, numbers: Mapping[str, str]) -> bytes:
     feedback = Feedback.FromString(payload)
     feedback.recommendation_id = numbers[feedback.recommendation_id]
+    # They were needed for the check only. Without them an erasure need not look for names in payloads of feedback.
+    feedback.ClearField("customer_id")
+    feedback.ClearField("visitor_id")
     return feedback.SerializeToString()
 
 

@@ -60,12 +60,10 @@ class _Projection:
 
     def _waiting(self) -> list[waiting_responses.Waiting]:
         known = self._known.recommendations
-        waiting = {
-            (key, signal.sequence): signal for signal in self._signals for key in signal.named if key not in known
-        }
-        for signal in waiting.values():
+        missing = [(key, signal) for signal in self._signals for key in signal.named if key not in known]
+        for _, signal in missing:
             EVENTS.labels(signal.kind, "recommendation_not_written").inc()
-        return list(waiting)
+        return [(key, signal.sequence) for key, signal in missing]
 
     def _apply(self, signal: Signal) -> None:
         for key in signal.shown:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 import pytest
 from quintet.recommendation.v1.recommendation_service_pb2 import RecommendRequest
@@ -88,6 +89,7 @@ def test_the_answer_says_what_it_is(best_sellers: BestSellers) -> None:
         ({"filter": RecommendationFilter(min_price=Money(currency_code="USD", amount_minor=301))}, ["soap"]),
         ({"filter": RecommendationFilter(min_price=Money(currency_code="EUR", amount_minor=1))}, []),
         ({"context": RecommendationContext(category="care")}, ["soap"]),
+        ({"context": RecommendationContext(category="care"), "filter": RecommendationFilter(categories=["food"])}, []),
         ({"context": RecommendationContext(product_id="tea")}, ["cake", "soap"]),
         ({"context": RecommendationContext(cart_product_ids=["cake"])}, ["tea", "soap"]),
         ({"limit": 2}, ["tea", "cake"]),
@@ -118,3 +120,10 @@ def test_an_unknown_customer_is_not_found(best_sellers: BestSellers) -> None:
 def test_an_empty_shop_has_an_empty_answer(database: Database, recommendation_log: RecommendationLog) -> None:
     add_customers(database, "ann")
     assert shown(BestSellers(database, recommendation_log, KEYS)) == []
+
+
+def test_an_answer_does_not_wait_for_a_writer(best_sellers: BestSellers, database: Database) -> None:
+    with database.write():  # holds the write lock
+        start = monotonic()
+        assert shown(best_sellers) == ["tea", "cake", "soap"]
+        assert monotonic() - start < 5.0  # a writer gives up after 15

@@ -27,6 +27,7 @@ ABOUT_CUSTOMERS = {
     "customer_segment_memberships",
     "customers",
     "event_log",
+    "waiting_responses",
     "page_events",
     "purchase_items",
     "purchases",

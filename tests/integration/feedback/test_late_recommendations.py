@@ -38,7 +38,7 @@ def rows(database: Database) -> tuple[list[tuple[int, str, int | None]], int]:
 
 def test_a_response_is_joined_once_when_its_recommendation_comes(log: Log, database: Database) -> None:
     log.respond(NOON, 77, "CLICK")
-    log.see(NOON, ANN, 77, 78)
+    log.see(NOON, 77, 78)
     log.apply()
     assert not apply_late(database, WINDOWS)
     assert rows(database) == ([], 3)
