@@ -181,7 +181,7 @@ class Credit(_message.Message):
     ALGORITHM_FIELD_NUMBER: _builtins.int
     TOUCH_TIME_FIELD_NUMBER: _builtins.int
     recommendation_id: _builtins.str
-    """The recommendation."""
+    """Number of the recommendation in the database. It is not the id that feedback and events give back."""
     product_id: _builtins.str
     """The product."""
     kind: Global___CreditKind.ValueType
