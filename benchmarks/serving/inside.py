@@ -18,6 +18,7 @@ from services.recommendation import convert
 from services.recommendation.agent import RecommendationAgent
 from shared.config import Settings
 from shared.db.engine import Database
+from shared.recommendation_tokens import Shopper
 
 WARM_CALLS = 20
 
@@ -73,7 +74,7 @@ def _timed(agent: RecommendationAgent, request: Any) -> float:
     """Return how long an answer takes in seconds. Raises RuntimeError when it is not a full one."""
     started = time.perf_counter()
     answer = agent.recommend(convert.to_query(request))
-    convert.to_response(answer)
+    convert.to_response(answer, Shopper(request.customer_id, request.visitor_id), agent.tokens)
     took = time.perf_counter() - started
     if not answer.model_version or answer.fallbacks:
         raise RuntimeError(f"not a full answer: model {answer.model_version!r}, fallbacks {answer.fallbacks}")

@@ -29,6 +29,7 @@ from shared.db.schema import (
     metadata,
     recommendation_outcomes,
     recommendations,
+    waiting_responses,
 )
 
 FEEDBACK = "feedback"
@@ -66,8 +67,11 @@ def erase(connection: Connection, customer_key: int) -> Receipt:
         for table in reversed(personal_tables())
     }
     for some in batches(feedback):
-        gone = connection.execute(event_log.delete().where(event_log.c.sequence.in_(some)))
-        rows[event_log.name] += gone.rowcount
+        for table, number in (
+            (waiting_responses, waiting_responses.c.event_sequence),
+            (event_log, event_log.c.sequence),
+        ):
+            rows[table.name] += connection.execute(table.delete().where(number.in_(some))).rowcount
     return _store_receipt(connection, {name: count for name, count in rows.items() if count})
 
 
@@ -133,7 +137,8 @@ def _feedback_numbers(connection: Connection, customer_key: int) -> list[int]:
         .join(recommendation_outcomes, outcome.event_sequence == log.sequence)
         .where(log.kind == FEEDBACK, outcome.recommendation_id.in_(shown))
     )
-    numbers = set(connection.execute(applied).scalars())
+    early = select(waiting_responses.c.event_sequence).where(waiting_responses.c.recommendation_id.in_(shown))
+    numbers = {*connection.execute(applied).scalars(), *connection.execute(early).scalars()}
     position = cursor(connection, FEEDBACK)
     waiting = connection.execute(
         select(log.sequence, log.payload).where(log.kind == FEEDBACK, log.sequence > position)

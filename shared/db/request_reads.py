@@ -42,6 +42,7 @@ from shared.db.schema import (
     sessions,
     visitors,
 )
+from shared.db.sessions import derived_key
 from shared.db.types import from_micros
 
 PROJECTION = "customer"
@@ -133,8 +134,12 @@ def bought_products(connection: Connection, customer_key: int) -> NDArray[np.int
 
 
 def find_session(cursor: DriverCursor, customer_key: int, name: str) -> int:
-    """Return the key of a customer's session by the name that the platform gave it; 0 for none."""
-    row = cursor.first(_SESSION, customer=customer_key, name=name)
+    """Return the key of a customer's session by its name, the platform's or ours; 0 for none."""
+    key = derived_key(name)
+    if key is None:
+        row = cursor.first(_SESSION, customer=customer_key, name=name)
+    else:
+        row = cursor.first(_DERIVED_SESSION, customer=customer_key, session=key)
     return row[0] if row else 0
 
 
@@ -212,6 +217,11 @@ _SESSIONS = PreparedQuery(
 )
 _SESSION = PreparedQuery(
     select(sessions.c.session_id).where(sessions.c.customer_id == _KEY, sessions.c.external_id == _NAME)
+)
+_DERIVED_SESSION = PreparedQuery(
+    select(sessions.c.session_id).where(
+        sessions.c.customer_id == _KEY, sessions.c.session_id == bindparam("session", type_=BigInteger)
+    )
 )
 _SEARCHED = PreparedQuery(
     select(page_events.c.value)

@@ -19,6 +19,7 @@ from services.recommendation.serving.proposals import Proposals
 from services.recommendation.serving.rerank import NAME as HYBRID
 from services.recommendation.serving.rerank import PageReranker, RerankResult
 from services.recommendation.serving.retrieval import Scorer, ShopperViews
+from shared.algorithms import DEFAULT_WEIGHTS
 from shared.telemetry import FALLBACKS
 
 SMALLEST_POOL = 60
@@ -191,7 +192,8 @@ def _fused(
     if reranker is None or result is None:
         return fuse(scores, weights)
     if reranker.alone:
-        return result.ordered(_over_all(fuse(scores, weights)), learned_weights or {})
+        unknown = proposals.rows >= len(reranker.item_features.values)
+        return result.ordered(_over_all(fuse(scores, weights)), learned_weights or DEFAULT_WEIGHTS, unknown)
     combined = fuse({**scores, HYBRID: result.scores()}, {**weights, HYBRID: reranker.weight})
     return result.attribute_credit(combined)
 

@@ -99,16 +99,19 @@ class RerankResult:
         scores[self.chosen] = len(self.values) - self._ranks()
         return scores
 
-    def ordered(self, fused: Fused, weights: Mapping[str, float]) -> Fused:
+    def ordered(self, fused: Fused, weights: Mapping[str, float], unknown: Mask) -> Fused:
         """Return a fusion in which the candidates come first, in this order, and the other proposals follow.
 
-        A candidate at rank r (from 0) scores 11 / (11 + r), between 1/2 and 1, times the tilt of the weights: the
-        product over its proposers of (weight / default weight) ^ share. Weights at their defaults change nothing. The
+        A candidate at rank r (from 0) scores (1 + 11 / (11 + r)) / 2 times the tilt of the weights: the product over
+        its proposers of (weight / default weight) ^ share. Weights at their defaults change nothing. A product that
+        the model does not know yet (`unknown`, shape (n_proposals,)) gets the place that it has in the fusion. The
         other proposals keep their order with half of their score at most.
         """
         scores = 0.5 * fused.scores
-        place = 0.5 + 0.5 * RANK_OFFSET / (RANK_OFFSET + self._ranks())
-        scores[self.chosen] = np.minimum(place * self._tilt(weights), 1.0)
+        scores[self.chosen] = np.minimum(_place(self._ranks()) * self._tilt(weights), 1.0)
+        fused_ranks = Ranker(np.zeros(len(scores), np.int64)).ranks(fused.scores)
+        new = unknown & (fused.scores > 0)
+        scores[new] = _place(fused_ranks[new].astype(np.float32))
         shares = np.zeros((len(fused.names) + 1, len(scores)), np.float32)
         shares[:-1] = fused.parts
         shares[:, self.chosen] = 0.0
@@ -157,6 +160,12 @@ class RerankResult:
         tilt = np.exp(self._shares() @ np.array(changes))
         tilt = np.clip(tilt, 1 / MOST_TILT, MOST_TILT)
         return np.asarray(tilt, np.float32)
+
+
+def _place(ranks: FloatArray) -> FloatArray:
+    """Return the score of a place in the list, 1 at the first and never below 1/2."""
+    score: FloatArray = 0.5 + 0.5 * RANK_OFFSET / (RANK_OFFSET + ranks)
+    return score
 
 
 def _places(names: tuple[str, ...], wanted: Iterable[str]) -> list[int]:

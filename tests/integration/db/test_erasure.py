@@ -16,7 +16,7 @@ from shared.db import customers as customers_of
 from shared.db.customers import NewCustomer
 from shared.db.engine import Database
 from shared.db.event_log import NewEvent
-from shared.db.schema import customers, metadata, recommendation_outcomes, recommendations
+from shared.db.schema import customers, metadata, recommendation_outcomes, recommendations, waiting_responses
 from shared.db.segments import Segment
 from tests.support.events import NOON, add, add_customers, add_products, event, happened, purchase, rows, view
 
@@ -78,6 +78,9 @@ def add_rest(connection: Connection, who: str, key: int, product: int) -> None:
     event_log.lock_cursor(connection, "feedback")
     outcome = {"recommendation_id": recommendation, "kind": "click", "occurred_at": NOON, "event_sequence": applied}
     connection.execute(recommendation_outcomes.insert().values(outcome))
+    unwritten = append_feedback(connection, f"early of {who}", recommendation)
+    waiting = {"recommendation_id": recommendation, "event_sequence": unwritten, "since": NOON}
+    connection.execute(waiting_responses.insert().values(waiting))
 
 
 def append_feedback(connection: Connection, event_id: str, recommendation: int) -> int:

@@ -9,8 +9,9 @@ from services.coordinator.agent_clients import AgentClients
 from services.coordinator.event_validation import submit_event
 from services.coordinator.event_writer import EventWriter
 from shared.config import Settings
-from shared.db import customers, interactions, sessions
+from shared.db import customers, sessions
 from shared.db.engine import Database
+from shared.db.request_reads import find_session
 from tests.support.events import NOON, event, happened, rows, view
 from tests.support.projecting import apply_all
 from tests.support.shop import add_customers, add_products
@@ -28,13 +29,15 @@ def test_a_derived_session_that_a_client_sends_back_is_the_same_session(database
     with database.read() as connection:
         name = sessions.name_at(connection, "ann", "", datetime.now(UTC))
         key = customers.resolve_customers(connection, ["ann"])["ann"]
-        assert interactions.find_session(connection, key, name) == sessions.derived_key(name)
+    with database.cursor() as cursor:
+        assert find_session(cursor, key, name) == sessions.derived_key(name)
     again = Event(event_id="2", customer_id="ann", session_id=name, product_view=ProductView(product_id="tea"))
     EventWriter(database, KEYS).commit([submit_event(again)])
     apply_all(database)
     with database.read() as connection:
         assert sessions.name_at(connection, "ann", "", datetime.now(UTC)) == name
-        assert interactions.find_session(connection, key, "unheard-of") is None
+    with database.cursor() as cursor:
+        assert find_session(cursor, key, "unheard-of") == 0
 
 
 def test_an_event_has_the_session_of_its_time(database: Database) -> None:

@@ -63,5 +63,6 @@ def test_the_latest_search_is_that_of_the_session(database: Database) -> None:
     shop.act(database, shop.searched("ann", "coffee"), shop.searched("ann", "tea"))
     with database.read() as connection:
         key = resolve_customers(connection, ["ann"])["ann"]
-        assert request_reads.latest_search(connection, key, 1) == "tea"
-        assert request_reads.latest_search(connection, key, 2) == ""
+    with database.cursor() as cursor:
+        assert request_reads.latest_search(cursor, key, 1) == "tea"
+        assert request_reads.latest_search(cursor, key, 2) == ""

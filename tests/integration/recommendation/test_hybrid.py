@@ -95,6 +95,7 @@ def test_a_stranger_is_none_of_its_business(learned_shop: Shop) -> None:
 
 def test_a_product_that_came_after_training_is_still_recommended(learned_shop: Shop) -> None:
     shop.add_products(learned_shop.database, [shop.product("c99")])
+    learned_shop.caught_up()
     answer = learned_shop.ask("c-lover-1", Page.PRODUCT, 20, product_id="c7")
     assert "c99" in [pick.product_id for pick in answer.picks]
     assert answer.fallbacks == ()
@@ -133,7 +134,7 @@ def test_what_training_learns_is_what_answers(
     learned = {context for context, report in result["evaluation"].items() if report["learned"]}
     assert "discovery" in learned
     with run_agent(untrained) as opened:
-        assert set(opened.agent._keeper._serving.learned.hybrids) == learned
+        assert set(opened.agent._model_manager._serving.learned.hybrids) == learned
         answer = opened.ask("c-lover-1")
         assert (answer.fallbacks, answer.model_version) == ((), result["version"])
         assert answer.picks

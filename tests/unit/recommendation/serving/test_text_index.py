@@ -12,9 +12,9 @@ from services.recommendation.serving.text_index import TextIndex, words
 TEXTS = {0: "Green tea", 1: "Black tea", 2: "Black coffee beans", 3: ""}
 
 
-def shares(index: TextIndex, query: str) -> FloatArray:
+def shares(index: TextIndex, query: str, n: int) -> FloatArray:
     """Return the share of the query that each row matches."""
-    dense = np.zeros(len(index.texts), np.float32)
+    dense = np.zeros(n, np.float32)
     rows, values = index.matches(query)
     dense[rows] = values
     return dense
@@ -25,7 +25,7 @@ def test_words_are_folded_and_singular() -> None:
 
 
 def test_rare_words_count_more_and_all_words_make_one() -> None:
-    scores = shares(TextIndex().updated(TEXTS, 4), "green teas")
+    scores = shares(TextIndex().updated(TEXTS, 4), "green teas", 4)
     assert scores[0] == pytest.approx(1.0)
     assert 0 < scores[1] < 0.5
     assert scores[2] == scores[3] == 0
@@ -37,7 +37,7 @@ def test_nothing_matches_nothing(query: str) -> None:
 
 
 def test_unknown_words_are_left_out_of_the_share() -> None:
-    assert shares(TextIndex().updated(TEXTS, 4), "zzz coffee")[2] == 1.0
+    assert shares(TextIndex().updated(TEXTS, 4), "zzz coffee", 4)[2] == 1.0
 
 
 TEXT = st.text("ab cd", max_size=8)
@@ -54,4 +54,4 @@ def test_changing_is_like_building_anew(changes: list[dict[int, str]], query: st
             texts.update(change)
     finally:
         module.MANY = before
-    np.testing.assert_allclose(shares(index, query), shares(TextIndex().updated(texts, 6), query), rtol=1e-6)
+    np.testing.assert_allclose(shares(index, query, 6), shares(TextIndex().updated(texts, 6), query, 6), rtol=1e-6)
