@@ -24,14 +24,24 @@ Apply = Callable[[int], Awaitable[int]]
 
 
 class LogFollower:
-    """One agent that follows the log. Many callers share one request: it asks for the highest number wanted."""
+    """One agent that follows the log. Many callers share one request: it asks for the highest number wanted.
+
+    Attributes
+    ----------
+    agent : str
+        Its name.
+    applied : int
+        Number of the last event that it has applied.
+    down : bool
+        Whether it did not answer when it was last asked.
+    """
 
     def __init__(self, agent: str, apply: Apply) -> None:
         self.agent = agent
         self.applied = 0
         self._apply = apply
         self._wanted = 0
-        self._down = False
+        self.down = False
         self._moved = asyncio.Condition()
         self._wake = asyncio.Event()
         self._background = Background(self._run)
@@ -59,7 +69,7 @@ class LogFollower:
         async with self._moved:
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, until - time.monotonic())):
-                    await self._moved.wait_for(lambda: self.applied >= sequence or self._down)
+                    await self._moved.wait_for(lambda: self.applied >= sequence or self.down)
         return self.applied >= sequence
 
     async def _run(self) -> None:
@@ -77,18 +87,18 @@ class LogFollower:
     async def _nudge(self) -> bool:
         try:
             self.applied = max(self.applied, await self._apply(self._wanted))
-            self._down = False
+            self.down = False
         except QuintetError as error:
-            if not self._down:
+            if not self.down:
                 log.warning("agent does not follow", follower=self.agent, error=error.message)
-            self._down = True
+            self.down = True
         except Exception:  # a fault of ours must not end the following for good; the answers name the agent as pending
             log.exception("agent does not follow", follower=self.agent)
-            self._down = True
+            self.down = True
         EVENTS_BEHIND.labels(self.agent).set(max(0, self._wanted - self.applied))
         async with self._moved:
             self._moved.notify_all()
-        return not self._down
+        return not self.down
 
 
 async def reach_all(followers: Sequence[LogFollower], sequence: int, timeout_seconds: float) -> list[str]:
