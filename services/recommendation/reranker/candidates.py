@@ -1,16 +1,15 @@
-"""Candidates: the best of every algorithm, with what each algorithm says of each."""
+"""Candidates: the best products of every algorithm, with the scores and ranks that each algorithm gives them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask, Rows
-from services.recommendation.reranker.ranks import Ranker
+from services.recommendation.reranker.ranks import candidate_columns, ranks_in_groups, tie_hash
+from shared.compiled import compiled
 
-UNRANKED = 9999.0
-"""Rank of a product that an algorithm has no opinion of."""
 GROUP = 16
 """Columns looked at together when the largest entries of long rows are searched."""
 WORTH_GROUPING = 10
@@ -28,23 +27,26 @@ class Candidates:
         Place in the list of shoppers, ascending.
     products : ndarray of shape (n_candidates,), int64
         Rows of products, ascending for each shopper.
-    opinions : ndarray of shape (n_candidates, 2 · n_algorithms), float32
-        For each algorithm the score as a share of its best for this shopper, and the rank among the candidates from 0.
+    score_columns : ndarray of shape (2 · n_algorithms, n_candidates), float32
+        For each algorithm a row with the scores as shares of its best for this shopper, and a row with the ranks among
+        the shopper's candidates from 0, `UNRANKED` where the algorithm gives no score.
     """
 
     n_shoppers: int
     owners: Longs
     products: Longs
-    opinions: FloatArray
+    score_columns: FloatArray
 
     @property
     def ranks(self) -> FloatArray:
         """Rank of each candidate with each algorithm from 0, shape (n_candidates, n_algorithms)."""
-        return self.opinions[:, 1::2]
+        return self.score_columns[1::2].T
 
     @classmethod
     def of(cls, scores: Mapping[str, FloatArray], excluded: Sequence[Rows], depth: int) -> Self:
-        """Return the union of the first `depth` of every algorithm.
+        """Return the union of the first `depth` products of every algorithm.
+
+        `ranks.tie_hash` decides which of equal scores come first, here and wherever candidates are ranked.
 
         Parameters
         ----------
@@ -63,7 +65,8 @@ class Candidates:
             each[left_out] = 0.0
             keys.append(largest(each, depth))
         owners, products = np.divmod(_distinct(np.concatenate(keys)), shape[1])
-        return cls(shape[0], owners, products, _columns([each[owners, products] for each in scores.values()], owners))
+        chosen = np.stack([each[owners, products] for each in scores.values()])
+        return cls(shape[0], owners, products, candidate_columns(chosen, owners, products))
 
     @classmethod
     def of_proposals(cls, products: Longs, scores: FloatArray) -> Self:
@@ -88,15 +91,24 @@ class Candidates:
         if scores.ndim != 2 or scores.shape[1] != len(products):
             raise ValueError(f"scores: shape {scores.shape}, expected (n_algorithms, {len(products)})")
         owners = np.zeros(len(products), np.int64)
-        return cls(1, owners, products, _columns(scores, owners))
+        columns = candidate_columns(np.ascontiguousarray(scores, np.float32), owners, products)
+        return cls(1, owners, products, columns)
 
     def where(self, mask: Mask) -> Self:
         """Return the candidates that `mask` (shape (n_candidates,)) selects, of as many shoppers."""
-        return replace(self, owners=self.owners[mask], products=self.products[mask], opinions=self.opinions[mask])
+        columns = self.score_columns[:, mask]
+        return replace(self, owners=self.owners[mask], products=self.products[mask], score_columns=columns)
+
+    def ranks_by(self, values: FloatArray) -> Longs:
+        """Return the rank of each candidate among its shopper's from 0 by values, shape (n_candidates,).
+
+        The largest value has rank 0.
+        """
+        return ranks_in_groups(np.ascontiguousarray(values, np.float32), self.owners, self.products)
 
     def lists(self, values: FloatArray, k: int) -> Rows:
         """Return the `k` candidates of largest value (shape (n_candidates,)) for each shopper, -1 for none."""
-        ranks = Ranker(self.owners).ranks(values)
+        ranks = self.ranks_by(values)
         chosen = ranks < k
         lists = np.full((self.n_shoppers, k), -1, np.int32)
         lists[self.owners[chosen], ranks[chosen]] = self.products[chosen]
@@ -104,21 +116,51 @@ class Candidates:
 
 
 def largest(scores: FloatArray, k: int) -> Longs:
-    """Return the places (row · n_columns + column) of the `k` largest positive entries of each row.
+    """Return the places (row · n_columns + column) of the `k` largest positive entries of each row, ascending.
+
+    Of equal entries at the edge, those whose column has the smallest `tie_hash` are taken.
+    """
+    return places_from(scores, _kth_largest(scores, k), k)
+
+
+def _kth_largest(scores: FloatArray, k: int) -> FloatArray:
+    """Return the `k`-th largest entry of each row, the smallest where there are fewer.
 
     The largest `k` entries lie in the `k` groups of columns with the largest maxima, so only those are searched.
     """
+    if scores.shape[1] > WORTH_GROUPING * k * GROUP:
+        scores = np.take_along_axis(scores, _columns_of_the_best_groups(scores, k), 1)
+    place = max(scores.shape[1] - k, 0)
+    edges: FloatArray = np.partition(scores, place, axis=1)[:, place]
+    return edges
+
+
+@compiled
+def places_from(scores: FloatArray, edges: FloatArray, k: int) -> Longs:
+    """Return the places of the `k` largest positive entries of each row, given the `k`-th largest entry of each."""
     n_rows, n = scores.shape
-    columns = None
-    if n > WORTH_GROUPING * k * GROUP:
-        columns = _columns_of_the_best_groups(scores, k)
-        scores = np.take_along_axis(scores, columns, 1)
-    width = min(k, scores.shape[1])
-    top = np.argpartition(-scores, width - 1, axis=1)[:, :width]
-    positive = np.take_along_axis(scores, top, 1) > 0
-    found = top if columns is None else np.take_along_axis(columns, top, 1)
-    places: Longs = (found + np.arange(n_rows)[:, None] * n)[positive]
-    return places
+    places = np.empty(n_rows * k, np.int64)
+    found = 0
+    for row in range(n_rows):
+        edge = edges[row]
+        larger = (scores[row] > max(edge, np.float32(0.0))).sum()
+        last_hash = _hash_of_the_last(scores[row], edge, k - larger) if edge > 0 else np.uint64(0)
+        for column in range(n):
+            score = scores[row, column]
+            if score > 0 and (score > edge or (score == edge and tie_hash(column) <= last_hash)):
+                places[found] = row * n + column
+                found += 1
+    return places[:found]
+
+
+@compiled
+def _hash_of_the_last(scores: FloatArray, edge: float, n: int) -> int:
+    """Return the `n`-th smallest hash of the columns whose score is `edge`, the largest where there are fewer."""
+    columns = np.flatnonzero(scores == edge)
+    hashes = np.empty(len(columns), np.uint64)
+    for i in range(len(columns)):
+        hashes[i] = tie_hash(columns[i])
+    return np.sort(hashes)[min(n, len(hashes)) - 1]  # type: ignore[no-any-return]
 
 
 def _columns_of_the_best_groups(scores: FloatArray, k: int) -> Longs:
@@ -143,18 +185,3 @@ def _distinct(keys: Longs) -> Longs:
     keys = np.sort(keys)
     distinct: Longs = keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
     return distinct
-
-
-def _columns(scores: Iterable[FloatArray], owners: Longs) -> FloatArray:
-    """Return shares and ranks of each algorithm side by side, shape (n_candidates, 2 · n_algorithms)."""
-    ranker = Ranker(owners)
-    return np.stack([column for each in scores for column in _opinion(each, owners, ranker)], axis=1)
-
-
-def _opinion(own: FloatArray, owners: Longs, ranker: Ranker) -> tuple[FloatArray, FloatArray]:
-    """Return scores of candidates as shares of their owner's best, and ranks; the best is always a candidate."""
-    best: FloatArray = np.full(owners.max(initial=-1) + 1, np.finfo(np.float32).tiny, np.float32)
-    np.maximum.at(best, owners, own)
-    ranks = np.where(own > 0, ranker.ranks(own), UNRANKED)
-    shares: FloatArray = own / best[owners]
-    return shares, ranks.astype(np.float32)

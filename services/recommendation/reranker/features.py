@@ -1,17 +1,17 @@
-"""Features of candidates: the algorithms' opinions, the shopper's own history with the product, the product's facts."""
+"""Features of candidates: scores by algorithm, the shopper's own history with the product, features of the product."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask
+from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
 from services.recommendation.algorithms.interactions import Kind
 from services.recommendation.reranker import item_features
 from services.recommendation.reranker.candidates import Candidates
 from services.recommendation.reranker.histories import ShopperHistories
 from services.recommendation.reranker.item_features import ItemFeatures
+from shared.compiled import compiled
 
 NEVER = 9999.0
 """Age in days or steps of what never happened."""
@@ -32,102 +32,183 @@ OWN = (
     "own.share",
 )
 SHOPPER = ("shopper.events", "shopper.repeats", "shopper.activity", "shopper.absence")
-Columns: TypeAlias = list[NDArray[np.float64] | FloatArray | Longs]
+
+LAST_STEP, LAST_AGE, COUNTS = 0, 1, 2
+DECAYED = COUNTS + len(Kind)
+INTERVAL, DUE, SHARE = range(DECAYED + len(HALF_LIVES), len(OWN))
+"""Rows of the features in `OWN`."""
+N_HALF_LIVES = len(HALF_LIVES)
+N_OWN, N_SHOPPER, N_KINDS = len(OWN), len(SHOPPER), len(Kind)
 
 
 def names(algorithms: Sequence[str]) -> list[str]:
     """Return the name of each column of `table`."""
-    opinions = [f"{name}.{aspect}" for name in algorithms for aspect in ("score", "rank")]
-    return [*opinions, *OWN, *SHOPPER, *(f"product.{name}" for name in item_features.NAMES)]
+    by_algorithm = [f"{name}.{aspect}" for name in algorithms for aspect in ("score", "rank")]
+    return [*by_algorithm, *OWN, *SHOPPER, *(f"product.{name}" for name in item_features.NAMES)]
 
 
-def table(candidates: Candidates, histories: ShopperHistories, known: ItemFeatures, target: Kind) -> FloatArray:
+def table(candidates: Candidates, histories: ShopperHistories, products: ItemFeatures, target: Kind) -> FloatArray:
     """Return the features of each candidate.
+
+    Parameters
+    ----------
+    candidates : Candidates
+    histories : ShopperHistories
+        Of the candidates' shoppers.
+    products : ItemFeatures
+        Of all products.
+    target : Kind
+        The kind of event that the reranker leads to.
 
     Returns
     -------
     ndarray of shape (n_candidates, n_features), float32
-        Columns as `names` gives them.
+        Columns as `names` gives them, each contiguous in memory, as `Trees.values` reads them without a copy.
+
+    Raises
+    ------
+    ValueError
+        If a candidate's shopper has no history here, or its product no features.
     """
-    own = _Own(candidates, histories, len(known.values))
-    columns = [*_own(own, histories, known.gap, target), *_shopper(candidates, histories, own, target)]
-    drawn = np.stack(columns, axis=1).astype(np.float32)
-    return np.concatenate([candidates.opinions, drawn, known.values[candidates.products]], axis=1)
-
-
-class _Own:
-    """The events of each candidate's shopper with the candidate's product, latest first."""
-
-    def __init__(self, candidates: Candidates, histories: ShopperHistories, n_products: int) -> None:
-        pairs = histories.owners * n_products + histories.products
-        self.order = np.lexsort((histories.steps, pairs))
-        self.pairs = pairs[self.order]
-        wanted = candidates.owners * n_products + candidates.products
-        self.begin = np.searchsorted(self.pairs, wanted)
-        self.end = np.searchsorted(self.pairs, wanted, side="right")
-        self.products = candidates.products
-        self.owners = candidates.owners
-
-    @property
-    def count(self) -> Longs:
-        return self.end - self.begin
-
-    @property
-    def met(self) -> Mask:
-        return self.end > self.begin
-
-    def total(self, values: NDArray[np.floating] | Mask) -> NDArray[np.float64]:
-        """Return the sum over the events, shape (n_candidates,)."""
-        running = np.concatenate([[0.0], np.cumsum(values[self.order], dtype=np.float64)])
-        totals: NDArray[np.float64] = running[self.end] - running[self.begin]
-        return totals
-
-    def latest(self, values: FloatArray | Longs, missing: float) -> NDArray[np.float64]:
-        """Return the value of the latest event, `missing` where there is none."""
-        return self._at(self.begin, values, missing)
-
-    def earliest(self, values: FloatArray | Longs, missing: float) -> NDArray[np.float64]:
-        """Return the value of the earliest event, `missing` where there is none."""
-        return self._at(self.end - 1, values, missing)
-
-    def _at(self, places: Longs, values: FloatArray | Longs, missing: float) -> NDArray[np.float64]:
-        if not len(self.order):
-            return np.full(len(places), missing)
-        safe = np.clip(places, 0, len(self.order) - 1)
-        return np.where(self.met, values[self.order][safe], missing)
-
-
-def _own(own: _Own, histories: ShopperHistories, gap: FloatArray, target: Kind) -> Columns:
-    wanted = histories.kinds == target
-    latest = own.latest(histories.ages, NEVER)
-    span = np.where(own.met, own.earliest(histories.ages, 0.0) - latest, 0.0)
-    interval = np.maximum((span + gap[own.products]) / np.maximum(own.count, 1), SHORTEST_INTERVAL_DAYS)
-    events = np.bincount(histories.owners[wanted], minlength=histories.n_shoppers)
-    counts = own.total(wanted)
-    return [
-        own.latest(histories.steps, NEVER),
-        latest,
-        *(own.total(histories.kinds == kind) for kind in Kind),
-        *(own.total(np.where(wanted, np.exp2(-histories.ages / half_life), 0.0)) for half_life in HALF_LIVES),
-        np.where(own.met, interval, -1.0),
-        np.where(own.met, latest / interval, -1.0),
-        counts / np.maximum(events, 1)[own.owners],
-    ]
-
-
-def _shopper(candidates: Candidates, histories: ShopperHistories, own: _Own, target: Kind) -> Columns:
-    n = histories.n_shoppers
-    events = np.bincount(histories.owners, minlength=n)
-    first = np.append(True, own.pairs[1:] != own.pairs[:-1])[: len(own.pairs)]
-    distinct = np.bincount(histories.owners[own.order][first], minlength=n)
-    wanted = histories.kinds == target
-    fresh = np.where(wanted, np.exp2(-histories.ages / ACTIVITY_HALF_LIFE_DAYS), 0.0)
-    absence = np.full(n, NEVER)
-    np.minimum.at(absence, histories.owners, histories.ages)
-    each = (
-        np.log1p(events),
-        np.maximum(events, 1) / np.maximum(distinct, 1),
-        np.log1p(np.bincount(histories.owners, fresh, n)),
-        absence,
+    _require_fit(candidates, histories, products)
+    n_scores = len(candidates.score_columns)
+    n_others = len(OWN) + len(SHOPPER) + products.values.shape[1]
+    columns = np.empty((n_scores + n_others, len(candidates.products)), np.float32)
+    columns[:n_scores] = candidates.score_columns
+    fill_columns(
+        candidates.owners,
+        candidates.products,
+        histories.starts,
+        histories.products,
+        histories.kinds,
+        histories.ages,
+        histories.steps,
+        products.values,
+        products.gap,
+        int(target),
+        columns[n_scores:],
     )
-    return [values[candidates.owners] for values in each]
+    return columns.T
+
+
+def _require_fit(candidates: Candidates, histories: ShopperHistories, products: ItemFeatures) -> None:
+    """Raise ValueError if a candidate is out of range: the kernel does not check bounds."""
+    rows, n_products = candidates.products, len(products.values)
+    if len(rows) and candidates.owners[-1] >= histories.n_shoppers:
+        raise ValueError(
+            f"histories: of {histories.n_shoppers} shoppers, the candidates are of {candidates.n_shoppers}"
+        )
+    if len(rows) and not (rows.min() >= 0 and rows.max() < n_products):
+        worst = rows.min() if rows.min() < 0 else rows.max()
+        raise ValueError(f"candidates: rows must be from 0 to {n_products - 1}, got {worst}")
+
+
+@compiled
+def fill_columns(
+    owners: Longs,
+    products: Longs,
+    starts: Longs,
+    event_products: Rows,
+    kinds: NDArray[np.int8],
+    ages: FloatArray,
+    steps: Longs,
+    item_values: FloatArray,
+    gaps: FloatArray,
+    target: int,
+    columns: FloatArray,
+) -> None:
+    """Write the features that no algorithm gives to `columns`, shape (n_features, n_candidates), in place.
+
+    Candidates are ordered by owner and product, both ascending. The other arrays are those of `ShopperHistories` and
+    `ItemFeatures`.
+    """
+    n = len(owners)
+    begin = 0
+    while begin < n:
+        owner = owners[begin]
+        end = begin + np.searchsorted(owners[begin:], owner, side="right")
+        first, last = starts[owner], starts[owner + 1]
+        own = _own_features(
+            products[begin:end],
+            event_products[first:last],
+            kinds[first:last],
+            ages[first:last],
+            steps[first:last],
+            gaps,
+            target,
+        )
+        columns[:N_OWN, begin:end] = own
+        shopper = _shopper_features(event_products[first:last], kinds[first:last], ages[first:last], target)
+        for row in range(N_SHOPPER):
+            columns[N_OWN + row, begin:end] = shopper[row]
+        begin = end
+    for i in range(n):
+        columns[N_OWN + N_SHOPPER :, i] = item_values[products[i]]
+
+
+@compiled
+def _own_features(
+    products: Longs,
+    event_products: Rows,
+    kinds: NDArray[np.int8],
+    ages: FloatArray,
+    steps: Longs,
+    gaps: FloatArray,
+    target: int,
+) -> NDArray[np.float64]:
+    """Return the features `OWN` of one shopper's candidates, shape (len(OWN), n_candidates)."""
+    own = np.zeros((N_OWN, len(products)))
+    own[LAST_STEP] = own[LAST_AGE] = NEVER
+    earliest = np.full(len(products), NEVER)
+    n_target = 0
+    for event in range(len(event_products)):
+        n_target += kinds[event] == target
+        place = np.searchsorted(products, event_products[event])
+        if place < len(products) and products[place] == event_products[event]:
+            if own[LAST_STEP, place] == NEVER:
+                earliest[place] = ages[event]
+            own[LAST_STEP, place], own[LAST_AGE, place] = steps[event], ages[event]
+            own[COUNTS + kinds[event], place] += 1.0
+            if kinds[event] == target:
+                _add_decayed(ages[event], own[:, place])
+    for place in range(len(products)):
+        _add_intervals(own[:, place], earliest[place], gaps[products[place]])
+        own[SHARE, place] = own[COUNTS + target, place] / max(n_target, 1)
+    return own
+
+
+@compiled
+def _add_decayed(age: float, own: NDArray[np.float64]) -> None:
+    for i in range(N_HALF_LIVES):
+        own[DECAYED + i] += np.exp2(-age / HALF_LIVES[i])
+
+
+@compiled
+def _add_intervals(own: NDArray[np.float64], earliest: float, gap: float) -> None:
+    """Write how often the shopper meets a product, and how long after that interval the last time was."""
+    count = 0.0
+    for kind in range(N_KINDS):
+        count += own[COUNTS + kind]
+    if count:
+        own[INTERVAL] = max((earliest - own[LAST_AGE] + gap) / count, SHORTEST_INTERVAL_DAYS)
+        own[DUE] = own[LAST_AGE] / own[INTERVAL]
+    else:
+        own[INTERVAL] = own[DUE] = -1.0
+
+
+@compiled
+def _shopper_features(
+    products: Rows, kinds: NDArray[np.int8], ages: FloatArray, target: int
+) -> tuple[float, float, float, float]:
+    """Return the features `SHOPPER` of one shopper with these events."""
+    n = len(products)
+    activity, absence = 0.0, NEVER
+    for event in range(n):
+        if kinds[event] == target:
+            activity += np.exp2(-ages[event] / ACTIVITY_HALF_LIFE_DAYS)
+        absence = min(absence, ages[event])
+    ordered = np.sort(products)
+    distinct = 1
+    for event in range(1, n):
+        distinct += ordered[event] != ordered[event - 1]
+    return np.log1p(n), max(n, 1) / distinct, np.log1p(activity), absence

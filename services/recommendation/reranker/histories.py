@@ -1,4 +1,4 @@
-"""Many shoppers' histories end to end, so that features of all of them are a few array operations."""
+"""The histories of one or many shoppers end to end, as one kernel reads them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from numpy.typing import DTypeLike, NDArray
 from services.recommendation.algorithms.arrays import AnyArray, FloatArray, Longs, Rows
 from services.recommendation.algorithms.interactions import DAY, Kind
 from services.recommendation.algorithms.shopper import Shopper
+from shared.compiled import compiled
 
 
 @dataclass(frozen=True, eq=False)
 class ShopperHistories:
-    """What shoppers met, this session included: by shopper, oldest first.
+    """The events of shoppers, this session included: by shopper, oldest first.
 
     Parameters
     ----------
-    n_shoppers : int
-    owners : ndarray of shape (n_events,), int64
-        Whose event it is: the place in the list of shoppers.
+    starts : ndarray of shape (n_shoppers + 1,), int64
+        Place of the first event of each shopper, and the number of events.
     products, kinds : ndarray of shape (n_events,)
         As in `Shopper`; products of this session and the product in view are views.
     ages : ndarray of shape (n_events,), float32
@@ -29,33 +29,33 @@ class ShopperHistories:
         Steps before the end of the shopper's history; the events of one second are one step.
     """
 
-    n_shoppers: int
-    owners: Longs
+    starts: Longs
     products: Rows
     kinds: NDArray[np.int8]
     ages: FloatArray
     steps: Longs
 
+    @property
+    def n_shoppers(self) -> int:
+        return len(self.starts) - 1
+
     @classmethod
     def of(cls, shoppers: Sequence[Shopper]) -> Self:
         """Return the histories of `shoppers`."""
         sessions = [_session(shopper) for shopper in shoppers]
-        parts = list(zip(shoppers, sessions, strict=True))
-        lengths = np.array([len(shopper.products) + len(session) for shopper, session in parts], np.int64)
-        clocks = _joined([_clock(shopper, len(session)) for shopper, session in parts], np.int64)
-        owners = np.repeat(np.arange(len(parts)), lengths)
-        now = np.repeat(np.array([shopper.now for shopper in shoppers], np.int64), lengths)
-        return cls(
-            n_shoppers=len(parts),
-            owners=owners,
-            products=_joined([rows for shopper, session in parts for rows in (shopper.products, session)], np.int32),
-            kinds=_joined(
-                [kinds for shopper, session in parts for kinds in (shopper.kinds, np.full(len(session), Kind.VIEW))],
-                np.int8,
-            ),
-            ages=(np.maximum(now - clocks, 0) / DAY).astype(np.float32),
-            steps=_steps(owners, clocks, np.cumsum(lengths)),
+        starts = np.zeros(len(shoppers) + 1, np.int64)
+        rows: list[AnyArray] = []
+        kinds: list[AnyArray] = []
+        times: list[AnyArray] = []
+        for i, (shopper, session) in enumerate(zip(shoppers, sessions, strict=True)):
+            rows += (shopper.products, session)
+            kinds += (shopper.kinds, np.full(len(session), Kind.VIEW, np.int8))
+            times += (shopper.times, _session_times(shopper, len(session)))
+            starts[i + 1] = starts[i] + len(shopper.products) + len(session)
+        ages, steps = _ages_and_steps(
+            _joined(times, np.int64), starts, np.array([shopper.now for shopper in shoppers], np.int64)
         )
+        return cls(starts, _joined(rows, np.int32), _joined(kinds, np.int8), ages, steps)
 
 
 def _session(shopper: Shopper) -> Rows:
@@ -64,21 +64,25 @@ def _session(shopper: Shopper) -> Rows:
     return np.append(shopper.session, np.int32(shopper.current))
 
 
-def _clock(shopper: Shopper, present: int) -> Longs:
-    """Return a moment for each event; those of the session are steps of their own after everything else."""
-    begin = max(shopper.now, int(shopper.times[-1]) if len(shopper.times) else shopper.now)
-    clock: Longs = np.concatenate([shopper.times, begin + 1 + np.arange(present)])
-    return clock
+def _session_times(shopper: Shopper, n: int) -> Longs:
+    """Return a moment for each product of the session: each is a step of its own after the history."""
+    last = max(shopper.now, int(shopper.times[-1])) if len(shopper.times) else shopper.now
+    return np.arange(last + 1, last + 1 + n)
 
 
-def _steps(owners: Longs, clocks: Longs, ends: Longs) -> Longs:
-    if not len(owners):
-        return np.empty(0, np.int64)
-    new = (np.diff(clocks, prepend=clocks[:1]) != 0) | (np.diff(owners, prepend=owners[:1]) != 0)
-    number = np.cumsum(new)
-    steps: Longs = number[np.maximum(ends - 1, 0)][owners] - number
-    return steps
+@compiled
+def _ages_and_steps(times: Longs, starts: Longs, now: Longs) -> tuple[FloatArray, Longs]:
+    """Return `ages` and `steps` of `ShopperHistories` from the events' times and the moments of asking."""
+    ages, steps = np.empty(len(times), np.float32), np.empty(len(times), np.int64)
+    for shopper in range(len(now)):
+        step = 0
+        for event in range(starts[shopper + 1] - 1, starts[shopper] - 1, -1):
+            if event + 1 < starts[shopper + 1] and times[event] != times[event + 1]:
+                step += 1
+            ages[event] = max(now[shopper] - times[event], 0) / DAY
+            steps[event] = step
+    return ages, steps
 
 
 def _joined(parts: Sequence[AnyArray], dtype: DTypeLike) -> AnyArray:
-    return np.concatenate(parts).astype(dtype) if parts else np.empty(0, dtype)
+    return np.concatenate(parts, dtype=dtype, casting="unsafe") if parts else np.empty(0, dtype)

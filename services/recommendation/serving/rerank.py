@@ -12,11 +12,11 @@ import numpy as np
 
 from services.recommendation.algorithms.arrays import FloatArray, Mask
 from services.recommendation.algorithms.fusion import Fused
-from services.recommendation.reranker.candidates import UNRANKED, Candidates
+from services.recommendation.reranker.candidates import Candidates
 from services.recommendation.reranker.contexts import RerankContext
 from services.recommendation.reranker.item_features import ItemFeatures
 from services.recommendation.reranker.model import LAST, Reranker
-from services.recommendation.reranker.ranks import Ranker
+from services.recommendation.reranker.ranks import UNRANKED
 from services.recommendation.reranker.reranker_models import RerankerModels
 from services.recommendation.serving.proposals import Proposals
 from services.recommendation.serving.retrieval import ShopperViews, in_groups
@@ -139,7 +139,7 @@ class RerankResult:
         return replace(fused, names=names, parts=parts)
 
     def _ranks(self) -> FloatArray:
-        ranks: FloatArray = Ranker(self.candidates.owners).ranks(self.values).astype(np.float32)
+        ranks: FloatArray = self.candidates.ranks_by(self.values).astype(np.float32)
         return ranks
 
     def _shares(self) -> FloatArray:

@@ -11,10 +11,11 @@ from services.recommendation.algorithms.base import Kind
 from services.recommendation.holdout.metrics import Values, measure
 from services.recommendation.holdout.tasks import EvalCase
 from services.recommendation.reranker import features
-from services.recommendation.reranker.candidates import UNRANKED, Candidates
+from services.recommendation.reranker.candidates import Candidates
 from services.recommendation.reranker.histories import ShopperHistories
 from services.recommendation.reranker.item_features import ItemFeatures
 from services.recommendation.reranker.model import Fusion, Reranker
+from services.recommendation.reranker.ranks import UNRANKED
 
 PLACES = 20
 """Places of the lists that are examined."""

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.recommendation.reranker.candidates import UNRANKED, Candidates, largest
+from services.recommendation.reranker.candidates import Candidates, largest
+from services.recommendation.reranker.ranks import UNRANKED, tie_hash
 
 NONE = np.empty(0, np.int32)
 
@@ -16,13 +17,13 @@ def test_candidates_are_the_best_of_every_algorithm() -> None:
     one, other = scores([5, 4, 3, 0]), scores([0, 0, 1, 9])
     found = Candidates.of({"one": one, "other": other}, [NONE], depth=1)
     assert found.products.tolist() == [0, 3]
-    assert found.opinions.tolist() == [[1.0, 0.0, 0.0, UNRANKED], [0.0, UNRANKED, 1.0, 0.0]]
+    assert found.score_columns.tolist() == [[1.0, 0.0], [0.0, UNRANKED], [0.0, 1.0], [UNRANKED, 0.0]]
 
 
-def test_an_excluded_product_is_no_candidate_and_no_yardstick() -> None:
+def test_an_excluded_product_is_no_candidate_and_not_the_best() -> None:
     found = Candidates.of({"one": scores([8, 4, 2])}, [np.array([0], np.int32)], depth=3)
     assert found.products.tolist() == [1, 2]
-    assert found.opinions[:, 0].tolist() == [1.0, 0.5]
+    assert found.score_columns[0].tolist() == [1.0, 0.5]
 
 
 def test_shoppers_do_not_mix() -> None:
@@ -52,3 +53,19 @@ def test_long_rows_are_searched_to_their_last_column(n: int) -> None:
     rows = np.full((1, n), 0.5, np.float32)
     rows[0, -1], rows[0, 0] = 2.0, 1.0
     assert set(largest(rows, 2).tolist()) == {0, n - 1}
+
+
+@pytest.mark.parametrize("n", [50, 5000])
+@pytest.mark.parametrize("first", [0.5, 3.0])
+def test_a_hash_decides_which_of_equal_scores_are_candidates(n: int, first: float) -> None:
+    rows = np.ones((2, n), np.float32)
+    rows[:, 3] = first
+    by_hash = sorted(set(range(n)) - {3}, key=lambda row: int(tie_hash(row)))
+    expected = {*by_hash[:3], 3} if first > 1 else set(by_hash[:4])
+    assert largest(rows, 4).tolist() == sorted(row * n + column for row in range(2) for column in expected)
+
+
+def test_a_hash_orders_equal_values_in_lists() -> None:
+    found = Candidates.of({"one": scores([1] * 40)}, [NONE], depth=40)
+    lists = found.lists(np.zeros(40, np.float32), 40)
+    assert lists[0].tolist() == sorted(range(40), key=lambda row: int(tie_hash(row)))

@@ -1,3 +1,5 @@
+"""Features of candidates: by hand, alone and together, and against plain numpy."""
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from services.recommendation.reranker.features import NEVER
 from services.recommendation.reranker.histories import ShopperHistories
 from services.recommendation.reranker.item_features import ItemFeatures
 from tests.contract.algorithms.worlds import NOW, browsing, buyer, shop
+from tests.unit.recommendation.reranker import plain
 
 NONE = np.empty(0, np.int32)
 ONE_ALGORITHM = ["one"]
@@ -85,7 +88,51 @@ def test_shoppers_together_have_the_features_that_they_have_alone() -> None:
     np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-5)
 
 
-def test_facts_of_products() -> None:
+def anybody(rng: np.random.Generator, n_products: int) -> Shopper:
+    """Return a shopper with up to 80 events, some at the same second, a session, and perhaps a product in view."""
+    n, n_session = int(rng.integers(0, 80)), int(rng.integers(0, 5))
+    return Shopper(
+        NOW,
+        products=rng.integers(0, n_products, n).astype(np.int32),
+        kinds=rng.integers(0, 3, n).astype(np.int8),
+        times=np.sort(NOW - rng.integers(0, 200, n) * (DAY // 2)),
+        session=rng.integers(0, n_products, n_session).astype(np.int32),
+        current=int(rng.integers(0, n_products)) if rng.random() < 0.5 else None,
+    )
+
+
+@pytest.mark.parametrize("target", list(Kind))
+@pytest.mark.parametrize("n_shoppers", [1, 20])
+def test_the_kernel_gives_the_features_of_plain_numpy(target: Kind, n_shoppers: int) -> None:
+    rng = np.random.default_rng([n_shoppers, int(target)])
+    n_products = 60
+    shoppers = [anybody(rng, n_products) for _ in range(n_shoppers)]
+    scores = {name: rng.random((n_shoppers, n_products)).astype(np.float32) for name in ("one", "other")}
+    everything = Candidates.of(scores, [NONE] * n_shoppers, 20)
+    # some shoppers are left without a candidate
+    candidates = everything.where((rng.random(len(everything.products)) < 0.5) & (everything.owners % 4 != 1))
+    items = ItemFeatures(rng.random((n_products, len(item_features.NAMES))).astype(np.float32))
+    found = features.table(candidates, ShopperHistories.of(shoppers), items, target)
+    assert found.T.flags.c_contiguous
+    expected = plain.table(candidates, plain.PlainHistories.of(shoppers), items, target)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7)
+
+
+def test_features_of_other_shoppers_are_refused() -> None:
+    candidates = Candidates.of({"one": np.ones((2, 5), np.float32)}, [NONE] * 2, 5)
+    items = ItemFeatures.of(shop(n_products=5), Kind.PURCHASE, timed=True)
+    with pytest.raises(ValueError, match="histories: of 1 shoppers, the candidates are of 2"):
+        features.table(candidates, ShopperHistories.of([Shopper(NOW)]), items, Kind.PURCHASE)
+
+
+def test_candidates_without_item_features_are_refused() -> None:
+    candidates = Candidates.of({"one": np.ones((1, 6), np.float32)}, [NONE], 6)
+    items = ItemFeatures.of(shop(n_products=5), Kind.PURCHASE, timed=True)
+    with pytest.raises(ValueError, match="candidates: rows must be from 0 to 4, got 5"):
+        features.table(candidates, ShopperHistories.of([Shopper(NOW)]), items, Kind.PURCHASE)
+
+
+def test_item_features_of_products() -> None:
     data = Interactions.of(
         [0, 0, 1, 0, 1],
         [0, 0, 0, 1, 1],

@@ -16,12 +16,12 @@ def test_proposals_give_the_candidates_of_the_full_scores(seed: int) -> None:
     found = Candidates.of_proposals(expected.products, dense[:, expected.products])
     assert found.n_shoppers == 1
     np.testing.assert_array_equal(found.owners, expected.owners)
-    np.testing.assert_array_equal(found.opinions, expected.opinions)
+    np.testing.assert_array_equal(found.score_columns, expected.score_columns)
 
 
 def test_no_proposals_are_no_candidates() -> None:
     found = Candidates.of_proposals(np.empty(0, np.int64), np.empty((3, 0), np.float32))
-    assert found.opinions.shape == (0, 6)
+    assert found.score_columns.shape == (6, 0)
 
 
 @pytest.mark.parametrize("products", [[3, 3], [4, 1]])
