@@ -52,7 +52,7 @@ class OfflineRanker:
         Makes the unfitted algorithms; default all, with their default configurations.
     without : sequence of str
         Names of algorithms to leave out, for ablations.
-    recipe : RerankerParams
+    params : RerankerParams
         How the hybrid is learned.
     trainer : callable
         Fits algorithms, as `model.train` does; another one may remember what it fitted before.
@@ -71,7 +71,7 @@ class OfflineRanker:
         self,
         algorithms: Callable[[], list[Algorithm]] = default_algorithms,
         without: Sequence[str] = (),
-        recipe: RerankerParams | None = None,
+        params: RerankerParams | None = None,
         *,
         threads: int = DEFAULT_THREADS,
         trainer: Trainer = train,
@@ -79,7 +79,7 @@ class OfflineRanker:
     ) -> None:
         self._algorithms = algorithms
         self._without = frozenset(without)
-        self._recipe = recipe or RerankerParams()
+        self._params = params or RerankerParams()
         self._threads = threads
         self.progress: ProgressCallback | None = None
         self._trainer = trainer
@@ -87,12 +87,12 @@ class OfflineRanker:
 
     def fit(self, task: Task) -> None:
         """Learn from `task.train`, replacing what was learned before."""
-        inner, asked = validation(task, self._recipe.seed, self._most_questions)
+        inner, asked = validation(task, self._params.seed, self._most_questions)
         weights = learn_kind_weights(inner.train, asked)
         inner, task = (replace(each, train=replace(each.train, kind_weights=weights)) for each in (inner, task))
         self.hybrid = self._learned(task, inner, asked)
         self.model = self._train(task.train, *AGAIN)
-        self.facts = ItemFeatures.of(task.train, task.target, task.timed)
+        self.item_features = ItemFeatures.of(task.train, task.target, task.timed)
         self._seen = products_of(task.train) > 0
 
     def top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:
@@ -105,7 +105,7 @@ class OfflineRanker:
     def _top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:
         scores = score_by_algorithm(self.model.algorithms, self.hybrid.algorithms, shoppers, self._seen)
         candidates = Candidates.of(scores, excluded, self.hybrid.depth)
-        return candidates.lists(self.hybrid.values(candidates, shoppers, self.facts), k)
+        return candidates.lists(self.hybrid.values(candidates, shoppers, self.item_features), k)
 
     def _learned(self, task: Task, inner: Task, asked: Sequence[EvalCase]) -> Reranker | Fusion:
         """Learn the hybrid on a split inside train, and on earlier ones inside that where there is little to ask."""
@@ -114,7 +114,7 @@ class OfflineRanker:
         for number in range(1, MOST_SPLITS if n_events <= FEW_EVENTS else 1):
             if n_asked >= self._most_questions:
                 break
-            inner, asked = validation(inner, self._recipe.seed + number, self._most_questions)
+            inner, asked = validation(inner, self._params.seed + number, self._most_questions)
             if not asked or 2 * len(inner.train.customers) < n_events:
                 break
             others, more = self._taught(inner, asked, number)
@@ -123,17 +123,17 @@ class OfflineRanker:
             parts += more
             n_asked += len(asked)
         self._say("hybrid", BEFORE[1])
-        return fit_reranker(parts, names, task.target, self._recipe)
+        return fit_reranker(parts, names, task.target, self._params)
 
     def _taught(self, inner: Task, asked: Sequence[EvalCase], number: int) -> tuple[tuple[str, ...], list[LtrDataset]]:
-        """Return the names of the opinions on a split, and what can be learned from them."""
+        """Return the names of the scorers on a split, and what can be learned from them."""
         begin, end = BEFORE
         share = (end - begin) / MOST_SPLITS
         model = self._train(inner.train, begin + share * number, begin + share * (number + 1))
-        recipe = replace(self._recipe, seed=self._recipe.seed + number)
-        facts = ItemFeatures.of(inner.train, inner.target, inner.timed)
+        params = replace(self._params, seed=self._params.seed + number)
+        item_features = ItemFeatures.of(inner.train, inner.target, inner.timed)
         seen = products_of(inner.train) > 0
-        parts = build_ltr_datasets(model.algorithms, facts, seen, asked, inner.target, recipe)
+        parts = build_ltr_datasets(model.algorithms, item_features, seen, asked, inner.target, params)
         return scorer_names(model.algorithms), parts
 
     def _train(self, data: Interactions, begin: float, end: float) -> Model:

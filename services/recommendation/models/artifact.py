@@ -29,10 +29,10 @@ def arrays_of(model: Model) -> Iterator[tuple[str, AnyArray]]:
     """Yield each array of `model` with its name, as it is stored; one at a time is made."""
     for name, algorithm in model.algorithms.items():
         yield from storage.stored({f"{name}/{key}": array for key, array in algorithm.state().items()})
-    for context, hybrid in model.learned.hybrids.items():
-        yield from ((_trees_prefix(context) + key, array) for key, array in hybrid.trees.state().items())
-    for kind, known in model.learned.facts.items():
-        yield _facts_key(kind), known.values
+    for context, reranker in model.learned.rerankers.items():
+        yield from ((_trees_prefix(context) + key, array) for key, array in reranker.trees.state().items())
+    for kind, features in model.learned.item_features.items():
+        yield _item_features_key(kind), features.values
 
 
 def model_of(facts: Mapping[str, Any], arrays: Mapping[str, AnyArray]) -> Model:
@@ -61,32 +61,36 @@ def _below(prefix: str, arrays: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
 
 
 def _learned_head(learned: RerankerModels) -> dict[str, Any]:
-    hybrids = {
-        context.value: {"algorithms": hybrid.algorithms, "target": hybrid.target.name, "depth": hybrid.depth}
-        for context, hybrid in learned.hybrids.items()
+    rerankers = {
+        context.value: {"algorithms": reranker.algorithms, "target": reranker.target.name, "depth": reranker.depth}
+        for context, reranker in learned.rerankers.items()
     }
-    return {"rebuy_rate": learned.rebuy_rate, "hybrids": hybrids, "facts": [kind.name for kind in learned.facts]}
+    return {
+        "rebuy_rate": learned.rebuy_rate,
+        "hybrids": rerankers,
+        "facts": [kind.name for kind in learned.item_features],
+    }
 
 
 def _learned(head: Mapping[str, Any], arrays: Mapping[str, AnyArray], n_products: int) -> RerankerModels:
     """Return the rerankers with their trees parsed, so that damage shows now and not in a request."""
     contexts = {RerankContext(name): each for name, each in head["hybrids"].items()}
-    hybrids = {context: _hybrid(each, _below(_trees_prefix(context), arrays)) for context, each in contexts.items()}
-    facts = {Kind[name]: ItemFeatures(arrays[_facts_key(Kind[name])]) for name in head["facts"]}
-    for known in facts.values():
-        known.require(n_products)
-    return RerankerModels(hybrids, facts, float(head["rebuy_rate"]))
+    rerankers = {context: _reranker(each, _below(_trees_prefix(context), arrays)) for context, each in contexts.items()}
+    item_features = {Kind[name]: ItemFeatures(arrays[_item_features_key(Kind[name])]) for name in head["facts"]}
+    for features in item_features.values():
+        features.require(n_products)
+    return RerankerModels(rerankers, item_features, float(head["rebuy_rate"]))
 
 
-def _hybrid(head: Mapping[str, Any], trees: Mapping[str, AnyArray]) -> Reranker:
-    hybrid = Reranker(tuple(head["algorithms"]), Kind[head["target"]], Trees.load(trees), int(head["depth"]))
-    hybrid.require_loadable()
-    return hybrid
+def _reranker(head: Mapping[str, Any], trees: Mapping[str, AnyArray]) -> Reranker:
+    reranker = Reranker(tuple(head["algorithms"]), Kind[head["target"]], Trees.load(trees), int(head["depth"]))
+    reranker.require_loadable()
+    return reranker
 
 
 def _trees_prefix(context: RerankContext) -> str:
     return f"hybrid.{context.value}/"
 
 
-def _facts_key(kind: Kind) -> str:
+def _item_features_key(kind: Kind) -> str:
     return f"facts.{kind.name}/values"

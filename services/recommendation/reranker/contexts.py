@@ -1,6 +1,6 @@
-"""The contexts that a hybrid is learned for, and what is asked in each of what a shop's customers did later.
+"""The contexts that a reranker is trained for: each has training examples of its own.
 
-A question puts the shopper where the page will put them: with what was known at that moment, in the same form, and
+An example describes the shopper as a page would at that moment: with the history of that moment, in the same form, and
 without the products that the page does not show.
 """
 
@@ -11,15 +11,15 @@ import numpy as np
 from services.recommendation.algorithms.arrays import Rows
 
 LONGEST_HISTORY = 500
-"""Latest events of a shopper that are known: as many as are read when a page is answered."""
+"""Latest events of a shopper that are used: as many as serving reads for a page."""
 NOTHING: Rows = np.empty(0, np.int32)
 
 
 class RerankContext(StrEnum):
-    """What a hybrid is learned for.
+    """What a reranker predicts.
 
-    DISCOVERY asks for what a customer next obtains for the first time, EVERYTHING for all they obtain next, BASKET for
-    what joins a basket that is begun, SESSION for the product that is looked at next.
+    DISCOVERY: the products that a customer obtains for the first time. EVERYTHING: all products that they obtain next.
+    BASKET: the products that they add to a basket. SESSION: the product that they view next.
     """
 
     DISCOVERY = "discovery"

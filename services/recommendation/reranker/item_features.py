@@ -1,4 +1,4 @@
-"""What is known of each product whoever asks: how popular, rising, new, and how often it is bought again."""
+"""Features of products that do not depend on the shopper: popularity, trend, age, and how often they are rebought."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -12,7 +12,7 @@ from services.recommendation.algorithms.interactions import DAY, Interactions, K
 RECENT = 20
 """The recent past is this fraction of the time span; the latest past a third of it."""
 PRIOR = 5.0
-"""Customers' worth of the overall rate mixed into each product's."""
+"""Weight of the overall rate in each product's rate, in customers."""
 USUAL_GAP_DAYS = 30.0
 """Days between purchases where nobody has bought anything twice."""
 NAMES = ("popularity", "conversion", "recent", "latest", "trend", "age", "repeaters", "repeats", "gap")
@@ -20,7 +20,7 @@ NAMES = ("popularity", "conversion", "recent", "latest", "trend", "age", "repeat
 
 @dataclass(frozen=True, eq=False)
 class ItemFeatures:
-    """Facts of products as features.
+    """Features of all products.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class ItemFeatures:
         age           days since the first event
         repeaters     share of the customers who came back to the product, shrunk
         repeats       events a customer, shrunk
-        gap           mean days between events of one customer, drawn to that of all products
+        gap           mean days between events of one customer, shrunk to that of all products
         ============  ========================================================================
     """
 
@@ -42,7 +42,7 @@ class ItemFeatures:
 
     @classmethod
     def of(cls, data: Interactions, target: Kind, timed: bool) -> Self:
-        """Return the facts that `data` tells; those of time are 0 where times are none."""
+        """Return the features that `data` gives; those of time are 0 where the data has no times (`timed` is false)."""
         wanted = data.kinds == target
         count = np.bincount(data.products[wanted], minlength=data.n_products).astype(np.float64)
         views = np.bincount(data.products[data.kinds == Kind.VIEW], minlength=data.n_products)
@@ -52,9 +52,9 @@ class ItemFeatures:
         return cls(np.stack([*columns, gaps], axis=1).astype(np.float32))
 
     def require(self, n_products: int) -> None:
-        """Raise ValueError if these are not the facts of so many products."""
+        """Raise ValueError if these do not belong to `n_products` products."""
         if self.values.shape != (n_products, len(NAMES)):
-            raise ValueError(f"facts: must have shape ({n_products}, {len(NAMES)}), got {self.values.shape}")
+            raise ValueError(f"item features: must have shape ({n_products}, {len(NAMES)}), got {self.values.shape}")
 
     @property
     def gap(self) -> FloatArray:

@@ -1,4 +1,4 @@
-"""The hybrid: candidates of all algorithms in the order that was learned."""
+"""The reranker: it orders the candidates of all algorithms by boosted trees, or by fixed weights."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ from services.recommendation.reranker.trees import Trees
 from shared.algorithms import DEFAULT_WEIGHTS
 
 LAST = "@last"
-"""Marks what an algorithm says of the shopper's last product alone."""
+"""Marks the scores that an algorithm gives for the shopper's last product alone."""
 OF_LAST = ("transitions", "graph_filter", "item_knn")
-"""Algorithms that are also asked about the last product alone."""
-MOST_TOGETHER = 256
+"""Algorithms that also score for the last product alone."""
+MOST_SHOPPERS = 256
 MOST_CELLS = 2**22
-"""Shoppers scored batch_size, and scores of one algorithm: they bound the memory (16 MB an algorithm)."""
+"""Most shoppers of a batch, and most scores of one algorithm in it: they bound the memory (16 MB an algorithm)."""
 
 
 class BatchScorer(Protocol):
-    """What has score_by_algorithm: an algorithm, or one seen through something else."""
+    """Gives scores to shoppers: an algorithm, or a wrapper of one."""
 
     def score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
         """Return scores of shape (n_shoppers, n_products), as `Algorithm.score_many` gives them."""
@@ -39,26 +39,26 @@ class Combination(Protocol):
     algorithms: tuple[str, ...]
     depth: int
 
-    def values(self, candidates: Candidates, shoppers: Sequence[Shopper], known: ItemFeatures) -> FloatArray:
+    def values(self, candidates: Candidates, shoppers: Sequence[Shopper], item_features: ItemFeatures) -> FloatArray:
         """Return the value of each candidate, shape (n_candidates,): comparable within one shopper."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Fusion:
-    """Where there was too little to learn from: Σ over algorithms of weight / (`flatness` + rank)."""
+    """Fixed weights, for too little training data: the value is Σ over algorithms of weight / (`flatness` + rank)."""
 
     algorithms: tuple[str, ...]
     depth: int
     flatness: float = 10.0
     least: float = 0.02
-    """Weight of an algorithm that has none at the start."""
+    """Least weight of an algorithm: some default weights are 0."""
 
-    def values(self, candidates: Candidates, shoppers: Sequence[Shopper], known: ItemFeatures) -> FloatArray:
+    def values(self, candidates: Candidates, shoppers: Sequence[Shopper], item_features: ItemFeatures) -> FloatArray:
         return self.by_ranks(candidates.ranks)
 
     def by_ranks(self, ranks: FloatArray) -> FloatArray:
-        """Return values by the ranks with each algorithm, shape (n_candidates, n_algorithms)."""
+        """Return values from the ranks by each algorithm, shape (n_candidates, n_algorithms)."""
         weights = np.array([max(DEFAULT_WEIGHTS.get(name, 0.0), self.least) for name in self.algorithms])
         values: FloatArray = (weights / (self.flatness + ranks)).sum(axis=1).astype(np.float32)
         return values
@@ -71,9 +71,9 @@ class Reranker:
     Parameters
     ----------
     algorithms : tuple of str
-        Names of the algorithms asked, in the order of the features.
+        Names of the scorers (see `scorer_names`), in the order of the features.
     target : Kind
-        The kind of event that it leads to.
+        The kind of event that it predicts.
     trees : Trees
         Over the features that `features.names(algorithms)` lists.
     depth : int
@@ -88,44 +88,44 @@ class Reranker:
     def require_loadable(self) -> None:
         """Raise ValueError if the trees were trained on other features than those of `features.names`."""
         if list(self.trees.feature_names) != features.names(self.algorithms):
-            raise ValueError("hybrid: the trees were trained on other features than this Quintet computes")
+            raise ValueError("reranker: the trees were trained on other features than this Quintet computes")
 
-    def values(self, candidates: Candidates, shoppers: Sequence[Shopper], known: ItemFeatures) -> FloatArray:
+    def values(self, candidates: Candidates, shoppers: Sequence[Shopper], item_features: ItemFeatures) -> FloatArray:
         """Return the value of each candidate, shape (n_candidates,): comparable within one shopper."""
-        table = features.table(candidates, ShopperHistories.of(shoppers), known, self.target)
+        table = features.table(candidates, ShopperHistories.of(shoppers), item_features, self.target)
         return self.trees.values(table).astype(np.float32)
 
 
 def score_by_algorithm(
     algorithms: Mapping[str, BatchScorer], names: Sequence[str], shoppers: Sequence[Shopper], seen: Mask | None = None
 ) -> dict[str, FloatArray]:
-    """Return what the named algorithms say, each of shape (n_shoppers, n_products).
+    """Return the scores by each named scorer, each of shape (n_shoppers, n_products).
 
-    A name with `@last` asks about the shopper's last product alone. With `seen`, shape (n_products,), the other
-    products get no score: those that nobody could know yet.
+    A name with `@last` is the algorithm's scores for the shopper's last product alone. With `seen`, shape
+    (n_products,), products outside it score 0: they did not exist yet.
     """
     last = [last_only(shopper) for shopper in shoppers] if any(name.endswith(LAST) for name in names) else []
-    said = {
+    scores_by_name = {
         name: algorithms[name.removesuffix(LAST)].score_many(last if name.endswith(LAST) else shoppers)
         for name in names
     }
     if seen is not None:
-        for scores in said.values():
+        for scores in scores_by_name.values():
             scores[:, ~seen] = 0.0
-    return said
+    return scores_by_name
 
 
 def scorer_names(algorithms: Mapping[str, BatchScorer]) -> tuple[str, ...]:
-    """Return the score_by_algorithm that a hybrid of these algorithms takes into account."""
+    """Return the names of the scorers that a reranker over these algorithms uses."""
     return (*algorithms, *(name + LAST for name in OF_LAST if name in algorithms))
 
 
 def batch_size(n_products: int) -> int:
-    """Return how many shoppers are scored batch_size."""
-    return max(1, min(MOST_TOGETHER, MOST_CELLS // max(n_products, 1)))
+    """Return how many shoppers are scored in one batch."""
+    return max(1, min(MOST_SHOPPERS, MOST_CELLS // max(n_products, 1)))
 
 
 def last_only(shopper: Shopper) -> Shopper:
-    """Return a shopper who has only just met the last product of this one."""
+    """Return a shopper whose session is the last product of this one, without a history."""
     trail: Rows = shopper.trail[-1:]
     return Shopper(shopper.now, session=trail, groups=shopper.groups)

@@ -1,4 +1,4 @@
-"""What was learned over the algorithms of one model: a hybrid for each context with enough to learn from."""
+"""The rerankers of one model: one for each context that had enough training data."""
 
 from dataclasses import dataclass, field
 
@@ -10,23 +10,23 @@ from services.recommendation.reranker.model import Reranker
 
 @dataclass(frozen=True, eq=False)
 class RerankerModels:
-    """Hybrids and what they need to know of the products.
+    """Rerankers, and the features of the products that they need.
 
     Parameters
     ----------
-    hybrids : dict of RerankContext to Reranker
+    rerankers : dict of RerankContext to Reranker
         A context with too little data has none.
-    facts : dict of Kind to ItemFeatures
-        For the target of each hybrid, of all products of the model.
+    item_features : dict of Kind to ItemFeatures
+        For the target of each reranker, of all products of the model.
     rebuy_rate : float
         Share of the pairs of customer and bought product that were bought in more than one basket, 0 to 1.
     """
 
-    hybrids: dict[RerankContext, Reranker] = field(default_factory=dict)
-    facts: dict[Kind, ItemFeatures] = field(default_factory=dict)
+    rerankers: dict[RerankContext, Reranker] = field(default_factory=dict)
+    item_features: dict[Kind, ItemFeatures] = field(default_factory=dict)
     rebuy_rate: float = 0.0
 
     def __post_init__(self) -> None:
-        missing = {hybrid.target for hybrid in self.hybrids.values()} - self.facts.keys()
+        missing = {reranker.target for reranker in self.rerankers.values()} - self.item_features.keys()
         if missing:
-            raise ValueError(f"facts: missing for {', '.join(sorted(kind.name for kind in missing))}")
+            raise ValueError(f"item features: missing for {', '.join(sorted(kind.name for kind in missing))}")

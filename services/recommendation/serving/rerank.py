@@ -55,8 +55,8 @@ class PageReranker:
     @classmethod
     def of(cls, models: RerankerModels, context: RerankContext, weight: float, alone: bool) -> Self | None:
         """Return the reranker of a context; None where none was trained, or it has no weight."""
-        found = models.hybrids.get(context)
-        return cls(found, models.facts[found.target], weight, alone) if found and weight > 0 else None
+        found = models.rerankers.get(context)
+        return cls(found, models.item_features[found.target], weight, alone) if found and weight > 0 else None
 
     def scorer_names(self, views: ShopperViews) -> list[str]:
         """Return the names of the scorers that it takes scores from, in the order of its features."""
@@ -109,9 +109,10 @@ class RerankResult:
         """
         scores = 0.5 * fused.scores
         scores[self.chosen] = np.minimum(_place(self._ranks()) * self._tilt(weights), 1.0)
-        fused_ranks = Ranker(np.zeros(len(scores), np.int64)).ranks(fused.scores)
+        fused_ranks = np.empty(len(scores), np.float32)
+        fused_ranks[np.argsort(-fused.scores, kind="stable")] = np.arange(len(scores))
         new = unknown & (fused.scores > 0)
-        scores[new] = _place(fused_ranks[new].astype(np.float32))
+        scores[new] = _place(fused_ranks[new])
         shares = np.zeros((len(fused.names) + 1, len(scores)), np.float32)
         shares[:-1] = fused.parts
         shares[:, self.chosen] = 0.0

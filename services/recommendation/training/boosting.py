@@ -128,15 +128,15 @@ def _dataset(
 
 
 def fit_reranker(
-    parts: Sequence[LtrDataset], names: tuple[str, ...], target: Kind, recipe: RerankerParams
+    parts: Sequence[LtrDataset], names: tuple[str, ...], target: Kind, params: RerankerParams
 ) -> Reranker | Fusion:
-    """Return what is learned from the parts batch_size; `Fusion` where they are too few."""
+    """Return the reranker trained on all parts together; `Fusion` where they are too few."""
     if not parts:
-        return Fusion(names, recipe.depth)
+        return Fusion(names, params.depth)
     joined = LtrDataset(
         np.concatenate([part.features for part in parts]),
         np.concatenate([part.relevant for part in parts]),
         np.concatenate([part.sizes for part in parts]),
     )
-    trees = fit_trees(joined, features.names(names), recipe.k, recipe.boosting)
-    return Reranker(names, target, trees, recipe.depth) if trees else Fusion(names, recipe.depth)
+    trees = fit_trees(joined, features.names(names), params.k, params.boosting)
+    return Reranker(names, target, trees, params.depth) if trees else Fusion(names, params.depth)

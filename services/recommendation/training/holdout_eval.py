@@ -1,4 +1,4 @@
-"""Examining the orders of candidates: a hybrid, fixed weights and every algorithm alone, on the same questions."""
+"""Evaluation of orders of candidates: a reranker, fixed weights and every algorithm alone, on the same questions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,11 +45,13 @@ class EvalBatch:
 
     @classmethod
     def of(
-        cls, candidates: Candidates, batch: Sequence[EvalCase], places: Longs, known: ItemFeatures, target: Kind
+        cls, candidates: Candidates, batch: Sequence[EvalCase], places: Longs, item_features: ItemFeatures, target: Kind
     ) -> Self:
         """Return the questions at some places (ascending) of a batch, whose candidates `candidates` are."""
         chosen = candidates.where(np.isin(candidates.owners, places))
-        drawn = features.table(chosen, ShopperHistories.of([question.shopper for question in batch]), known, target)
+        drawn = features.table(
+            chosen, ShopperHistories.of([question.shopper for question in batch]), item_features, target
+        )
         own = replace(chosen, n_shoppers=len(places), owners=np.searchsorted(places, chosen.owners))
         return cls(own, drawn, [batch[place].targets for place in places.tolist()])
 
@@ -65,7 +67,7 @@ class HoldoutEval:
     Parameters
     ----------
     names : tuple of str
-        The opinions, in the order of the features.
+        The scorers, in the order of the features.
     """
 
     names: tuple[str, ...]
@@ -79,17 +81,17 @@ class HoldoutEval:
         if sheet.targets:
             self.sheets.append(sheet)
 
-    def of_hybrid(self, hybrid: Reranker) -> Found:
-        """Return how well the hybrid does."""
-        return self._found(lambda sheet: (sheet.candidates, hybrid.trees.values(sheet.features).astype(np.float32)))
+    def of_reranker(self, reranker: Reranker) -> Found:
+        """Return how well the reranker does."""
+        return self._found(lambda sheet: (sheet.candidates, reranker.trees.values(sheet.features).astype(np.float32)))
 
     def of_fixed_weights(self, depth: int) -> Found:
-        """Return how well the weights of the start do."""
+        """Return how well the fixed weights do."""
         fusion = Fusion(self.names, depth)
         return self._found(lambda sheet: (sheet.candidates, fusion.by_ranks(sheet.candidates.ranks)))
 
     def of_algorithms(self) -> dict[str, Found]:
-        """Return how well each opinion does alone."""
+        """Return how well each scorer does alone."""
         return {name: self._found(_by_one_algorithm(place)) for place, name in enumerate(self.names)}
 
     def _found(self, order: Order) -> Found:

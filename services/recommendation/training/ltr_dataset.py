@@ -37,11 +37,11 @@ class LtrDataset:
 
 def build_ltr_datasets(
     algorithms: Mapping[str, Algorithm],
-    known: ItemFeatures,
+    item_features: ItemFeatures,
     seen: Mask,
     asked: Sequence[EvalCase],
     target: Kind,
-    recipe: RerankerParams,
+    params: RerankerParams,
 ) -> list[LtrDataset]:
     """Return what can be learned from questions with known answers, as `fit_reranker` takes it.
 
@@ -49,7 +49,7 @@ def build_ltr_datasets(
     ----------
     algorithms : mapping of str to Algorithm
         Fitted on data without the answers.
-    known : ItemFeatures
+    item_features : ItemFeatures
         Of the same data.
     seen : ndarray of shape (n_products,), bool
         Products of the same data; the others cannot be candidates.
@@ -58,13 +58,15 @@ def build_ltr_datasets(
         The kind of event that counts as an answer.
     """
     names = scorer_names(algorithms)
-    size = batch_size(len(known.values))
+    size = batch_size(len(item_features.values))
 
     def of(start: int) -> LtrDataset:
         batch = asked[start : start + size]
         scores = score_by_algorithm(algorithms, names, [question.shopper for question in batch], seen)
-        candidates = Candidates.of(scores, [question.excluded for question in batch], recipe.depth)
-        return build_ltr_dataset(candidates, batch, known, target, recipe, np.random.default_rng([recipe.seed, start]))
+        candidates = Candidates.of(scores, [question.excluded for question in batch], params.depth)
+        return build_ltr_dataset(
+            candidates, batch, item_features, target, params, np.random.default_rng([params.seed, start])
+        )
 
     return parallel.each(of, range(0, len(asked), size))
 
@@ -72,9 +74,9 @@ def build_ltr_datasets(
 def build_ltr_dataset(
     candidates: Candidates,
     asked: Sequence[EvalCase],
-    known: ItemFeatures,
+    item_features: ItemFeatures,
     target: Kind,
-    recipe: RerankerParams,
+    params: RerankerParams,
     rng: np.random.Generator,
 ) -> LtrDataset:
     """Return what can be learned from questions of which one candidate was right: those that were, some that were not.
@@ -84,18 +86,18 @@ def build_ltr_dataset(
     candidates : Candidates
         Of the shoppers of `asked`, in their order. A question may be without targets: nothing is learned from it.
     rng : Generator
-        Draws `recipe.negatives` of the candidates that were not right.
+        Draws `params.negatives` of the candidates that were not right.
     """
-    n_products = len(known.values)
+    n_products = len(item_features.values)
     relevant = np.isin(candidates.owners * n_products + candidates.products, _answers(asked, n_products))
     counts = np.bincount(candidates.owners, minlength=len(asked))
     found = np.bincount(candidates.owners, relevant, len(asked)) > 0
-    drawn = rng.random(len(relevant)) * counts[candidates.owners] < recipe.negatives
+    drawn = rng.random(len(relevant)) * counts[candidates.owners] < params.negatives
     kept = (relevant | drawn) & found[candidates.owners]
     chosen = candidates.where(kept)
     histories = ShopperHistories.of([question.shopper for question in asked])
     return LtrDataset(
-        features.table(chosen, histories, known, target),
+        features.table(chosen, histories, item_features, target),
         relevant[kept],
         np.bincount(chosen.owners, minlength=len(asked)),
     )

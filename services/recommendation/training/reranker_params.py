@@ -16,7 +16,7 @@ class BoostingParams:
     min_leaf: int = 200
     """Fewest candidates in a leaf."""
     features: float = 0.4
-    """Share of the features that each tree sees: few, so that no tree learns single products by their facts."""
+    """Share of the features that each tree sees: few, so that no tree learns single products by their features."""
     l2: float = 5.0
     """Ridge weight of leaf values."""
     seed: int = 1
@@ -27,13 +27,13 @@ class BoostingParams:
 
 @dataclass(frozen=True)
 class RerankerParams:
-    """How a hybrid is learned."""
+    """How a reranker is trained."""
 
     depth: int = 100
     """Products that each algorithm may propose."""
     negatives: int = 80
-    """Candidates that nobody chose, for each question that is learned from."""
+    """Candidates that were not chosen, for each training example."""
     k: int = 20
-    """Places of the list that it should be best at."""
+    """Places of the list that it is trained to fill best."""
     boosting: BoostingParams = field(default_factory=BoostingParams)
     seed: int = 0

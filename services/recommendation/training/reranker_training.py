@@ -1,7 +1,7 @@
-"""Learning the hybrids of a shop: on the last tenth of its time, from algorithms fitted on what was before.
+"""Learning the rerankers of a shop: on the last tenth of its time, from algorithms fitted on what was before.
 
 Each context is examined on a fifth of the customers, from whom nothing is learned, beside every algorithm alone and the
-fixed weights of the start. A hybrid that does no better than those is left out.
+fixed weights of the start. A reranker that does no better than those is left out.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,7 +53,7 @@ class RerankerTrainingResult:
     Parameters
     ----------
     learned : RerankerModels
-        With the facts of all products.
+        With the features of all products.
     kind_weights : ndarray of shape (3,), float32
         How much an event says about taste, by `Kind`.
     reports : dict
@@ -73,9 +73,9 @@ def train_rerankers(
     progress: Progress,
     *,
     threads: int,
-    recipe: RerankerParams = SERVED,
+    params: RerankerParams = SERVED,
 ) -> RerankerTrainingResult:
-    """Learn a hybrid for each context that has enough to learn from.
+    """Learn a reranker for each context that has enough to learn from.
 
     Parameters
     ----------
@@ -87,13 +87,13 @@ def train_rerankers(
         As `train` takes it.
     threads : int
         Of the algorithms; at least 1.
-    recipe : RerankerParams
-        How hybrids are learned.
+    params : RerankerParams
+        How rerankers are learned.
     """
     rebuy_rate = rebuys(data, Kind.PURCHASE)
     if not len(data.customers):
         return RerankerTrainingResult(RerankerModels(), data.kind_weights, {})
-    later = HeldOutPeriod(data, recipe.seed)
+    later = HeldOutPeriod(data, params.seed)
     rounds = _worthwhile(later)
     known = replace(later.known, kind_weights=_kind_weights(later.known, rounds, threads))
     if not rounds:
@@ -101,19 +101,19 @@ def train_rerankers(
     chosen = [each for each in algorithms() if each.name not in TOLD and has_input(each, known)]
     steps = len(chosen) + len(rounds)
     model = train(known, chosen, lambda stage, done, _: progress(stage, done, steps), threads=threads)
-    hybrids: dict[RerankContext, Reranker] = {}
+    rerankers: dict[RerankContext, Reranker] = {}
     reports: dict[str, dict[str, Any]] = {}
-    school = _RerankerTrainer(model, known, later.there, recipe)
+    school = _RerankerTrainer(model, known, later.there, params)
     with threadpool_limits(limits=threads):
         for number, asked in enumerate(rounds):
             progress(f"hybrid for {' and '.join(asked.asked)}", len(chosen) + number, steps)
             for context, course in school.courses(asked).items():
-                hybrid, found = course.result()
-                hybrids |= {context: hybrid} if hybrid else {}
+                reranker, found = course.result()
+                rerankers |= {context: reranker} if reranker else {}
                 reports |= {context.value: found} if found else {}
-    targets = {hybrid.target for hybrid in hybrids.values()}
-    facts = {target: ItemFeatures.of(data, target, timed=True) for target in targets}
-    return RerankerTrainingResult(RerankerModels(hybrids, facts, rebuy_rate), known.kind_weights, reports)
+    targets = {reranker.target for reranker in rerankers.values()}
+    item_features = {target: ItemFeatures.of(data, target, timed=True) for target in targets}
+    return RerankerTrainingResult(RerankerModels(rerankers, item_features, rebuy_rate), known.kind_weights, reports)
 
 
 def _worthwhile(later: HeldOutPeriod) -> list[EvalRound]:
@@ -137,41 +137,41 @@ def _kind_weights(known: Interactions, rounds: Sequence[EvalRound], threads: int
 class _WithPopularityPrior:
     """Likeness times how much a product is asked for, as the content algorithm answers when it serves."""
 
-    def __init__(self, content: BatchScorer, salience: FloatArray) -> None:
+    def __init__(self, content: BatchScorer, prior: FloatArray) -> None:
         self._content = content
-        self._salience = salience
+        self._prior = prior
 
     def score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
-        return self._content.score_many(shoppers) * self._salience
+        return self._content.score_many(shoppers) * self._prior
 
 
 class _RerankerTrainer:
-    """Algorithms fitted on what was known, and the courses over their opinions."""
+    """Algorithms fitted on what was known, and the courses over their scores."""
 
-    def __init__(self, model: Model, known: Interactions, there: Mask, recipe: RerankerParams) -> None:
+    def __init__(self, model: Model, known: Interactions, there: Mask, params: RerankerParams) -> None:
         self._scorings: dict[str, BatchScorer] = {**model.algorithms}
         if "content" in self._scorings:
-            salience = popularity_prior(model.algorithms.get("popular"), model.n_products)
-            self._scorings["content"] = _WithPopularityPrior(self._scorings["content"], salience)
+            prior = popularity_prior(model.algorithms.get("popular"), model.n_products)
+            self._scorings["content"] = _WithPopularityPrior(self._scorings["content"], prior)
         self._known = known
         self._there = there
-        self._recipe = recipe
-        rng = np.random.default_rng(recipe.seed)
+        self._params = params
+        rng = np.random.default_rng(params.seed)
         self._examiners: Mask = rng.permutation(known.n_customers) % EXAMINED == 0
 
     def courses(self, asked: EvalRound) -> "dict[RerankContext, _ContextTrainer]":
         """Return for each context what can be learned and examined."""
-        facts = ItemFeatures.of(self._known, asked.target, timed=True)
+        item_features = ItemFeatures.of(self._known, asked.target, timed=True)
         # what follows the last product alone is no question where there is no page on which it is seen
         names = scorer_names(self._scorings) if RerankContext.SESSION in asked.asked else tuple(self._scorings)
         courses = {
-            context: _ContextTrainer(questions, names, facts, asked.target, self._recipe)
+            context: _ContextTrainer(questions, names, item_features, asked.target, self._params)
             for context, questions in asked.asked.items()
         }
         size = batch_size(self._known.n_products)
 
         def of(start: int) -> "list[tuple[EvalBatch, LtrDataset | None]]":
-            rng = np.random.default_rng([self._recipe.seed, start])
+            rng = np.random.default_rng([self._params.seed, start])
             scores = score_by_algorithm(self._scorings, names, asked.shoppers(start, start + size), self._there)
             part = slice(start, start + size)
             return [course.drawn_up(scores, part, self._examiners, rng) for course in courses.values()]
@@ -189,15 +189,15 @@ class _ContextTrainer:
         self,
         questions: list[EvalCase],
         names: tuple[str, ...],
-        facts: ItemFeatures,
+        item_features: ItemFeatures,
         target: Kind,
-        recipe: RerankerParams,
+        params: RerankerParams,
     ) -> None:
         self._questions = questions
         self._names = names
-        self._facts = facts
+        self._item_features = item_features
         self._target = target
-        self._recipe = recipe
+        self._params = params
         self._learns = len(_answerable(questions)) >= FEWEST_QUESTIONS
         self._lessons: list[LtrDataset] = []
         self._exam = HoldoutEval(names)
@@ -210,18 +210,18 @@ class _ContextTrainer:
         Excluded products lose their scores.
         """
         batch = self._questions[part]
-        candidates = Candidates.of(scores, [question.excluded for question in batch], self._recipe.depth)
+        candidates = Candidates.of(scores, [question.excluded for question in batch], self._params.depth)
         examining = examiners[[question.customer for question in batch]] | (not self._learns)
         answerable = np.array([len(question.targets) > 0 for question in batch])
         places = np.flatnonzero(examining & answerable)
-        sheet = EvalBatch.of(candidates, batch, places, self._facts, self._target)
+        sheet = EvalBatch.of(candidates, batch, places, self._item_features, self._target)
         if not self._learns:
             return sheet, None
         taught = [
             replace(question, targets=NOTHING) if examines else question
             for question, examines in zip(batch, examining.tolist(), strict=True)
         ]
-        return sheet, build_ltr_dataset(candidates, taught, self._facts, self._target, self._recipe, rng)
+        return sheet, build_ltr_dataset(candidates, taught, self._item_features, self._target, self._params, rng)
 
     def take(self, sheet: EvalBatch, taught: LtrDataset | None) -> None:
         """Take in what was drawn up."""
@@ -233,9 +233,9 @@ class _ContextTrainer:
         """Return what was learned, if it is better than fixed weights, and the report; {} for nothing to say."""
         if len(self._exam) < FEWEST_EXAMINED:
             return None, {}
-        grown = fit_reranker(self._lessons, self._names, self._target, self._recipe)
-        fixed, alone = self._exam.of_fixed_weights(self._recipe.depth), self._exam.of_algorithms()
-        learned = self._exam.of_hybrid(grown) if isinstance(grown, Reranker) else fixed
+        grown = fit_reranker(self._lessons, self._names, self._target, self._params)
+        fixed, alone = self._exam.of_fixed_weights(self._params.depth), self._exam.of_algorithms()
+        learned = self._exam.of_reranker(grown) if isinstance(grown, Reranker) else fixed
         better = float(learned["ndcg"].mean()) > float(fixed["ndcg"].mean())
         best = max(alone, key=lambda name: float(alone[name]["ndcg"].mean()))
         found = {"hybrid": learned if better else fixed, "best": alone[best]}

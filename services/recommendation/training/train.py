@@ -106,17 +106,17 @@ def check(model: Model, lesson: TrainingDataset) -> None:
             raise SelfCheckFailed(f"the trained model has scores that are not finite: {', '.join(bad)}")
     if some and not any(values.any() for scores in scored for values in scores.values()):
         raise SelfCheckFailed("the trained model recommends nothing to anybody")
-    _check_hybrids(model, shoppers)
+    _check_rerankers(model, shoppers)
 
 
-def _check_hybrids(model: Model, shoppers: list[Shopper]) -> None:
-    """Raise SelfCheckFailed when a hybrid gives values that are not finite."""
-    for context, hybrid in model.learned.hybrids.items():
-        scores = score_by_algorithm(model.algorithms, hybrid.algorithms, shoppers)
-        candidates = Candidates.of(scores, [NOTHING] * len(shoppers), hybrid.depth)
-        values = hybrid.values(candidates, shoppers, model.learned.facts[hybrid.target])
+def _check_rerankers(model: Model, shoppers: list[Shopper]) -> None:
+    """Raise SelfCheckFailed when a reranker gives values that are not finite."""
+    for context, reranker in model.learned.rerankers.items():
+        scores = score_by_algorithm(model.algorithms, reranker.algorithms, shoppers)
+        candidates = Candidates.of(scores, [NOTHING] * len(shoppers), reranker.depth)
+        values = reranker.values(candidates, shoppers, model.learned.item_features[reranker.target])
         if not np.isfinite(values).all():
-            raise SelfCheckFailed(f"the trained hybrid for {context} gives values that are not finite")
+            raise SelfCheckFailed(f"the trained reranker for {context} gives values that are not finite")
 
 
 def _stages(reporter: ProgressReporter, verb: str, begin: float, end: float) -> Callable[[str, int, int], None]:

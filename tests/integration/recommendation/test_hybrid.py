@@ -134,7 +134,7 @@ def test_what_training_learns_is_what_answers(
     learned = {context for context, report in result["evaluation"].items() if report["learned"]}
     assert "discovery" in learned
     with run_agent(untrained) as opened:
-        assert set(opened.agent._model_manager._serving.learned.hybrids) == learned
+        assert set(opened.agent._model_manager._serving.learned.rerankers) == learned
         answer = opened.ask("c-lover-1")
         assert (answer.fallbacks, answer.model_version) == ((), result["version"])
         assert answer.picks

@@ -92,15 +92,15 @@ def test_rerankers_come_back_as_they_were() -> None:
     model = learned_model()
     restored = again(model)
     assert restored.learned.rebuy_rate == 0.25
-    assert restored.learned.hybrids.keys() == model.learned.hybrids.keys()
+    assert restored.learned.rerankers.keys() == model.learned.rerankers.keys()
     shoppers = [shopper_of(shop(), customer) for customer in range(5)]
-    for context, hybrid in restored.learned.hybrids.items():
-        before = model.learned.hybrids[context]
+    for context, hybrid in restored.learned.rerankers.items():
+        before = model.learned.rerankers[context]
         assert (hybrid.algorithms, hybrid.target, hybrid.depth) == (before.algorithms, before.target, before.depth)
         scores = score_by_algorithm(restored.algorithms, hybrid.algorithms, shoppers)
         candidates = Candidates.of(scores, [NOTHING] * 5, hybrid.depth)
         values = [
-            each.learned.hybrids[context].values(candidates, shoppers, each.learned.facts[hybrid.target])
+            each.learned.rerankers[context].values(candidates, shoppers, each.learned.item_features[hybrid.target])
             for each in (model, restored)
         ]
         assert len(np.unique(values[0])) > 1
@@ -133,7 +133,7 @@ def test_trees_over_other_features_are_refused() -> None:
 
 def test_features_of_other_products_are_refused() -> None:
     facts, arrays = contents(learned_model())
-    with pytest.raises(ArtifactError, match=r"facts: must have shape \(30, "):
+    with pytest.raises(ArtifactError, match=r"item features: must have shape \(30, "):
         model_of(facts, arrays | {"facts.VIEW/values": np.zeros((7, 9), np.float32)})
 
 
@@ -147,7 +147,7 @@ def test_what_is_named_must_be_there(missing: str) -> None:
 
 def test_a_reranker_is_stored_as_arrays() -> None:
     arrays = contents(learned_model())[1]
-    for name, array in learned_model().learned.hybrids[RerankContext.SESSION].trees.state().items():
+    for name, array in learned_model().learned.rerankers[RerankContext.SESSION].trees.state().items():
         np.testing.assert_array_equal(arrays[f"hybrid.session/{name}"], array)
 
 

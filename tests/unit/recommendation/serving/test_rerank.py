@@ -181,6 +181,6 @@ def test_there_is_a_reranker_only_where_something_was_learned_and_has_a_weight(h
     assert PageReranker.of(learned, RerankContext.SESSION, 2.0, True) is None
 
 
-def test_a_hybrid_needs_the_facts_of_its_target(hybrid: Reranker) -> None:
+def test_a_reranker_needs_the_item_features_of_its_target(hybrid: Reranker) -> None:
     with pytest.raises(ValueError, match="PURCHASE"):
         RerankerModels({RerankContext.BASKET: hybrid}, {Kind.VIEW: ITEM_FEATURES})

@@ -56,34 +56,34 @@ def stages() -> list[tuple[str, int, int]]:
 
 @pytest.fixture(scope="module")
 def outcome(stages: list[tuple[str, int, int]]) -> RerankerTrainingResult:
-    return train_rerankers(world(), algorithms, lambda *stage: stages.append(stage), threads=1, recipe=QUICK)
+    return train_rerankers(world(), algorithms, lambda *stage: stages.append(stage), threads=1, params=QUICK)
 
 
 def test_every_context_gets_a_hybrid_that_beats_fixed_weights(outcome: RerankerTrainingResult) -> None:
     assert set(outcome.reports) == {context.value for context in RerankContext}
-    for context in outcome.learned.hybrids:
+    for context in outcome.learned.rerankers:
         report = outcome.reports[context.value]
         assert report["learned"]
         assert report["questions"] >= 50
         assert report["examined"] >= reranker_training.FEWEST_EXAMINED
         assert report["ndcg_at_20.hybrid"] > report["ndcg_at_20.fixed"]
-    assert {RerankContext.DISCOVERY, RerankContext.SESSION} <= outcome.learned.hybrids.keys()
+    assert {RerankContext.DISCOVERY, RerankContext.SESSION} <= outcome.learned.rerankers.keys()
     session = outcome.reports["session"]
     assert session["best"].removesuffix(LAST) == "transitions"
     assert session["ndcg_at_20.hybrid"] > 2 * session["ndcg_at_20.popular"]
 
 
 def test_hybrids_lead_to_what_their_context_asks_for(outcome: RerankerTrainingResult) -> None:
-    targets = {context: hybrid.target for context, hybrid in outcome.learned.hybrids.items()}
+    targets = {context: hybrid.target for context, hybrid in outcome.learned.rerankers.items()}
     assert targets[RerankContext.DISCOVERY] is Kind.PURCHASE
     assert targets[RerankContext.SESSION] is Kind.VIEW
-    assert outcome.learned.facts.keys() == set(targets.values())
-    for facts in outcome.learned.facts.values():
+    assert outcome.learned.item_features.keys() == set(targets.values())
+    for facts in outcome.learned.item_features.values():
         facts.require(PRODUCTS)
 
 
 def test_the_last_product_is_asked_about_in_sessions_and_told_answers_nowhere(outcome: RerankerTrainingResult) -> None:
-    for context, hybrid in outcome.learned.hybrids.items():
+    for context, hybrid in outcome.learned.rerankers.items():
         assert any(name.endswith(LAST) for name in hybrid.algorithms) == (context is RerankContext.SESSION)
         assert "complementary" not in hybrid.algorithms
 
@@ -116,23 +116,23 @@ def test_examiners_teach_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(reranker_training, "build_ltr_dataset", noting)
     monkeypatch.setattr(reranker_training.EvalBatch, "of", noting_exam)
-    train_rerankers(world(), algorithms, lambda *_: None, threads=1, recipe=QUICK)
+    train_rerankers(world(), algorithms, lambda *_: None, threads=1, params=QUICK)
     assert taught
     assert examined
     assert not taught & examined
 
 
 def test_too_little_to_learn_from_is_examined_with_fixed_weights() -> None:
-    outcome = train_rerankers(world(40), algorithms, lambda *_: None, threads=1, recipe=QUICK)
+    outcome = train_rerankers(world(40), algorithms, lambda *_: None, threads=1, params=QUICK)
     discovery = outcome.reports["discovery"]
-    assert RerankContext.DISCOVERY not in outcome.learned.hybrids
+    assert RerankContext.DISCOVERY not in outcome.learned.rerankers
     assert (discovery["learned"], discovery["questions"]) == (False, 0)
     assert discovery["recall_at_20.hybrid"] == discovery["recall_at_20.fixed"]
 
 
 def test_almost_nothing_says_nothing() -> None:
-    outcome = train_rerankers(world(3), algorithms, lambda *_: None, threads=1, recipe=QUICK)
-    assert not outcome.learned.hybrids
+    outcome = train_rerankers(world(3), algorithms, lambda *_: None, threads=1, params=QUICK)
+    assert not outcome.learned.rerankers
     assert not outcome.reports.keys() & {"discovery", "everything"}
     nobody = train_rerankers(
         world().where(np.zeros(CUSTOMERS * VISITS * 5, dtype=bool)), algorithms, lambda *_: None, threads=1
@@ -141,20 +141,20 @@ def test_almost_nothing_says_nothing() -> None:
 
 
 def test_a_hybrid_that_is_no_better_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    of_hybrid = reranker_training.HoldoutEval.of_hybrid
+    of_reranker = reranker_training.HoldoutEval.of_reranker
 
     def worse(self, hybrid):  # type: ignore[no-untyped-def]
-        return {name: values * 0 for name, values in of_hybrid(self, hybrid).items()}
+        return {name: values * 0 for name, values in of_reranker(self, hybrid).items()}
 
-    monkeypatch.setattr(reranker_training.HoldoutEval, "of_hybrid", worse)
-    outcome = train_rerankers(world(), algorithms, lambda *_: None, threads=1, recipe=QUICK)
-    assert outcome.learned.hybrids == {}
+    monkeypatch.setattr(reranker_training.HoldoutEval, "of_reranker", worse)
+    outcome = train_rerankers(world(), algorithms, lambda *_: None, threads=1, params=QUICK)
+    assert outcome.learned.rerankers == {}
     assert all(report["ndcg_at_20.hybrid"] == report["ndcg_at_20.fixed"] for report in outcome.reports.values())
 
 
 def test_learning_is_repeatable(outcome: RerankerTrainingResult) -> None:
-    again = train_rerankers(world(), algorithms, lambda *_: None, threads=1, recipe=QUICK)
+    again = train_rerankers(world(), algorithms, lambda *_: None, threads=1, params=QUICK)
     assert again.reports == outcome.reports
-    for context, hybrid in outcome.learned.hybrids.items():
-        for name, array in again.learned.hybrids[context].trees.state().items():
+    for context, hybrid in outcome.learned.rerankers.items():
+        for name, array in again.learned.rerankers[context].trees.state().items():
             np.testing.assert_array_equal(array, hybrid.trees.state()[name])
