@@ -5,11 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask, Rows
-from services.recommendation.reranker.ranks import candidate_columns, ranks_in_groups, tie_hash
+from services.recommendation.reranker.ranks import candidate_columns, ranks_in_groups, tie_hash, tie_hashes
 from shared.compiled import compiled
 
+SMALLEST_POSITIVE = np.nextafter(np.float32(0), np.float32(1))
+BLOCK = 64
+"""Entries compared with an edge together: most blocks have none above it and are passed over."""
 GROUP = 16
 """Columns looked at together when the largest entries of long rows are searched."""
 WORTH_GROUPING = 10
@@ -120,7 +124,8 @@ def largest(scores: FloatArray, k: int) -> Longs:
 
     Of equal entries at the edge, those whose column has the smallest `tie_hash` are taken.
     """
-    return places_from(scores, _kth_largest(scores, k), k)
+    edges = np.maximum(_kth_largest(scores, k), SMALLEST_POSITIVE)
+    return _places_from(scores, edges, _last_hashes(scores, edges, k), k)
 
 
 def _kth_largest(scores: FloatArray, k: int) -> FloatArray:
@@ -135,32 +140,49 @@ def _kth_largest(scores: FloatArray, k: int) -> FloatArray:
     return edges
 
 
+def _last_hashes(scores: FloatArray, edges: FloatArray, k: int) -> NDArray[np.uint64]:
+    """Return for each row the largest hash of the columns with the value of the edge that are among the `k` taken."""
+    last = np.full(len(scores), np.iinfo(np.uint64).max, np.uint64)
+    larger, at_least = _counts(scores, edges)
+    for row in np.flatnonzero(at_least > k).tolist():
+        hashes = tie_hashes(np.flatnonzero(scores[row] == edges[row]))
+        place = k - int(larger[row]) - 1
+        last[row] = np.partition(hashes, place)[place]
+    return last
+
+
 @compiled
-def places_from(scores: FloatArray, edges: FloatArray, k: int) -> Longs:
-    """Return the places of the `k` largest positive entries of each row, given the `k`-th largest entry of each."""
+def _counts(scores: FloatArray, edges: FloatArray) -> tuple[Longs, Longs]:
+    """Return how many entries of each row are larger than its edge, and how many at least as large."""
+    n_rows, n = scores.shape
+    larger, at_least = np.zeros(n_rows, np.int64), np.zeros(n_rows, np.int64)
+    for row in range(n_rows):
+        for column in range(n):
+            larger[row] += scores[row, column] > edges[row]
+            at_least[row] += scores[row, column] >= edges[row]
+    return larger, at_least
+
+
+@compiled
+def _places_from(scores: FloatArray, edges: FloatArray, last_hashes: NDArray[np.uint64], k: int) -> Longs:
+    """Return the places of the entries above the edge of their row, and of those at the edge up to the last hash."""
     n_rows, n = scores.shape
     places = np.empty(n_rows * k, np.int64)
     found = 0
     for row in range(n_rows):
         edge = edges[row]
-        larger = (scores[row] > max(edge, np.float32(0.0))).sum()
-        last_hash = _hash_of_the_last(scores[row], edge, k - larger) if edge > 0 else np.uint64(0)
-        for column in range(n):
-            score = scores[row, column]
-            if score > 0 and (score > edge or (score == edge and tie_hash(column) <= last_hash)):
-                places[found] = row * n + column
-                found += 1
+        for begin in range(0, n, BLOCK):
+            end = min(begin + BLOCK, n)
+            any_there = False
+            for column in range(begin, end):
+                any_there |= scores[row, column] >= edge
+            if any_there:
+                for column in range(begin, end):
+                    score = scores[row, column]
+                    if score > edge or (score == edge and tie_hash(column) <= last_hashes[row]):
+                        places[found] = row * n + column
+                        found += 1
     return places[:found]
-
-
-@compiled
-def _hash_of_the_last(scores: FloatArray, edge: float, n: int) -> int:
-    """Return the `n`-th smallest hash of the columns whose score is `edge`, the largest where there are fewer."""
-    columns = np.flatnonzero(scores == edge)
-    hashes = np.empty(len(columns), np.uint64)
-    for i in range(len(columns)):
-        hashes[i] = tie_hash(columns[i])
-    return np.sort(hashes)[min(n, len(hashes)) - 1]  # type: ignore[no-any-return]
 
 
 def _columns_of_the_best_groups(scores: FloatArray, k: int) -> Longs:

@@ -11,6 +11,7 @@ from services.recommendation.reranker import item_features
 from services.recommendation.reranker.candidates import Candidates
 from services.recommendation.reranker.histories import ShopperHistories
 from services.recommendation.reranker.item_features import ItemFeatures
+from services.recommendation.reranker.ranks import sort_places
 from shared.compiled import compiled
 
 NEVER = 9999.0
@@ -126,7 +127,7 @@ def fill_columns(
     begin = 0
     while begin < n:
         owner = owners[begin]
-        end = begin + np.searchsorted(owners[begin:], owner, side="right")
+        end = begin + _first_from(owners[begin:], owner + 1)
         first, last = starts[owner], starts[owner + 1]
         own = _own_features(
             products[begin:end],
@@ -163,7 +164,7 @@ def _own_features(
     n_target = 0
     for event in range(len(event_products)):
         n_target += kinds[event] == target
-        place = np.searchsorted(products, event_products[event])
+        place = _first_from(products, event_products[event])
         if place < len(products) and products[place] == event_products[event]:
             if own[LAST_STEP, place] == NEVER:
                 earliest[place] = ages[event]
@@ -207,8 +208,27 @@ def _shopper_features(
         if kinds[event] == target:
             activity += np.exp2(-ages[event] / ACTIVITY_HALF_LIFE_DAYS)
         absence = min(absence, ages[event])
-    ordered = np.sort(products)
-    distinct = 1
-    for event in range(1, n):
-        distinct += ordered[event] != ordered[event - 1]
-    return np.log1p(n), max(n, 1) / distinct, np.log1p(activity), absence
+    return np.log1p(n), max(n, 1) / max(_n_distinct(products), 1), np.log1p(activity), absence
+
+
+@compiled
+def _n_distinct(products: Rows) -> int:
+    places = np.arange(len(products))
+    sort_places(products.view(np.uint32), places)
+    n = min(len(products), 1)
+    for i in range(1, len(products)):
+        n += products[places[i]] != products[places[i - 1]]
+    return n
+
+
+@compiled
+def _first_from(values: Longs, value: int) -> int:
+    """Return the first place in ascending values that holds `value` or more."""
+    low, high = 0, len(values)
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low

@@ -42,6 +42,15 @@ def tie_hash(product: int) -> int:
 
 
 @compiled
+def tie_hashes(products: Longs) -> NDArray[np.uint64]:
+    """Return `tie_hash` of each product."""
+    hashes = np.empty(len(products), np.uint64)
+    for i in range(len(products)):
+        hashes[i] = tie_hash(products[i])
+    return hashes
+
+
+@compiled
 def candidate_columns(scores: FloatArray, owners: Longs, products: Longs) -> FloatArray:
     """Return each algorithm's scores as shares of its best for the owner, and its ranks among the owner's candidates.
 
@@ -87,7 +96,7 @@ def ranks_in_groups(values: FloatArray, owners: Longs, products: Longs) -> Longs
     while begin < len(values):
         end = _group_end(owners, begin)
         places = _hash_order(products[begin:end])
-        _sort_places(_falling_keys(values[begin:end]), places)
+        sort_places(_falling_keys(values[begin:end]), places)
         for rank in range(len(places)):
             ranks[begin + places[rank]] = rank
         begin = end
@@ -109,7 +118,7 @@ def _hash_order(products: Longs) -> Longs:
     for i in range(len(products)):
         keys[i] = tie_hash(products[i]) >> np.uint64(32)
     places = np.arange(len(products))
-    _sort_places(keys, places)
+    sort_places(keys, places)
     return places
 
 
@@ -132,7 +141,7 @@ def _fill_ranks(scores: FloatArray, by_hash: Longs, ranks: FloatArray) -> None:
         if scores[by_hash[i]] > 0:
             scored[n] = by_hash[i]
             n += 1
-    _sort_places(_falling_keys(scores), scored[:n])
+    sort_places(_falling_keys(scores), scored[:n])
     for rank in range(n):
         ranks[scored[rank]] = rank
 
@@ -151,7 +160,7 @@ def _falling_keys(values: FloatArray) -> NDArray[np.uint32]:
 
 
 @compiled
-def _sort_places(keys: NDArray[np.uint32], places: Longs) -> None:
+def sort_places(keys: NDArray[np.uint32], places: Longs) -> None:
     """Sort places by ascending key in place; places of equal keys keep their order."""
     n = len(places)
     counts = np.zeros((4, N_DIGITS), np.int64)
@@ -161,9 +170,19 @@ def _sort_places(keys: NDArray[np.uint32], places: Longs) -> None:
             counts[digit, (key >> np.uint32(DIGIT_BITS * digit)) & np.uint32(N_DIGITS - 1)] += 1
     other = np.empty(n, np.int64)
     for digit in range(4):
-        if counts[digit].max() < n:
+        if not _all_equal(counts[digit], n):
             _move_by_digit(keys, places, counts[digit], np.uint32(DIGIT_BITS * digit), other)
-            places[:] = other
+            for i in range(n):
+                places[i] = other[i]
+
+
+@compiled
+def _all_equal(counts: Longs, n: int) -> bool:
+    """Return whether one digit has all `n` keys."""
+    for digit in range(N_DIGITS):
+        if counts[digit]:
+            return bool(counts[digit] == n)
+    return True
 
 
 @compiled
