@@ -138,13 +138,22 @@ def fill_columns(
             gaps,
             target,
         )
-        columns[:N_OWN, begin:end] = own
+        _copy_rows(own, columns[:N_OWN, begin:end])
         shopper = _shopper_features(event_products[first:last], kinds[first:last], ages[first:last], target)
-        for row in range(N_SHOPPER):
-            columns[N_OWN + row, begin:end] = shopper[row]
+        for i in range(begin, end):
+            for row in range(N_SHOPPER):
+                columns[N_OWN + row, i] = shopper[row]
         begin = end
     for i in range(n):
-        columns[N_OWN + N_SHOPPER :, i] = item_values[products[i]]
+        for feature in range(item_values.shape[1]):
+            columns[N_OWN + N_SHOPPER + feature, i] = item_values[products[i], feature]
+
+
+@compiled
+def _copy_rows(rows: NDArray[np.float64], columns: FloatArray) -> None:
+    for row in range(len(rows)):
+        for i in range(rows.shape[1]):
+            columns[row, i] = rows[row, i]
 
 
 @compiled
@@ -159,8 +168,9 @@ def _own_features(
 ) -> NDArray[np.float64]:
     """Return the features `OWN` of one shopper's candidates, shape (len(OWN), n_candidates)."""
     own = np.zeros((N_OWN, len(products)))
-    own[LAST_STEP] = own[LAST_AGE] = NEVER
     earliest = np.full(len(products), NEVER)
+    for place in range(len(products)):
+        own[LAST_STEP, place] = own[LAST_AGE, place] = NEVER
     n_target = 0
     for event in range(len(event_products)):
         n_target += kinds[event] == target
