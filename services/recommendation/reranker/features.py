@@ -84,8 +84,9 @@ def table(candidates: Candidates, histories: ShopperHistories, products: ItemFea
         histories.kinds,
         histories.ages,
         histories.steps,
-        products.values,
-        products.gap,
+        # Copied, so that the kernel is compiled once for arrays in memory and those mapped read-only from a file.
+        products.values[candidates.products],
+        products.gap[candidates.products],
         int(target),
         columns[n_scores:],
     )
@@ -120,8 +121,8 @@ def fill_columns(
 ) -> None:
     """Write the features that no algorithm gives to `columns`, shape (n_features, n_candidates), in place.
 
-    Candidates are ordered by owner and product, both ascending. The other arrays are those of `ShopperHistories` and
-    `ItemFeatures`.
+    Candidates are ordered by owner and product, both ascending. `item_values` and `gaps` have the `ItemFeatures` of
+    each candidate; the other arrays are those of `ShopperHistories`.
     """
     n = len(owners)
     begin = 0
@@ -135,7 +136,7 @@ def fill_columns(
             kinds[first:last],
             ages[first:last],
             steps[first:last],
-            gaps,
+            gaps[begin:end],
             target,
         )
         _copy_rows(own, columns[:N_OWN, begin:end])
@@ -146,7 +147,7 @@ def fill_columns(
         begin = end
     for i in range(n):
         for feature in range(item_values.shape[1]):
-            columns[N_OWN + N_SHOPPER + feature, i] = item_values[products[i], feature]
+            columns[N_OWN + N_SHOPPER + feature, i] = item_values[i, feature]
 
 
 @compiled
@@ -183,7 +184,7 @@ def _own_features(
             if kinds[event] == target:
                 _add_decayed(ages[event], own[:, place])
     for place in range(len(products)):
-        _add_intervals(own[:, place], earliest[place], gaps[products[place]])
+        _add_intervals(own[:, place], earliest[place], gaps[place])
         own[SHARE, place] = own[COUNTS + target, place] / max(n_target, 1)
     return own
 
