@@ -32,6 +32,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin 
 COPY --from=build /opt/quintet /opt/quintet
 ENV PATH=/opt/quintet/bin:$PATH \
     OPENBLAS_NUM_THREADS=1 \
+    NUMBA_CACHE_DIR=/data/numba \
     QUINTET_BIND_HOST=0.0.0.0
 USER 10001:10001
 WORKDIR /data

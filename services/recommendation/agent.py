@@ -21,6 +21,7 @@ from services.recommendation.serving.request_context import RequestContext, read
 from services.recommendation.serving.rerank import PageReranker
 from services.recommendation.serving.rules import allowed_rows
 from services.recommendation.serving.user_history import UserHistories
+from services.recommendation.serving.warm_up import warm_up
 from services.recommendation.tuning.request import TuningRequest
 from shared.config import Settings
 from shared.db import models
@@ -57,7 +58,7 @@ class RecommendationAgent:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._database = database
-        self._model_manager = ModelManager(database, ModelStore(database, settings.model_cache_dir))
+        self._model_manager = ModelManager(database, ModelStore(database, settings.model_cache_dir), warm_up)
         self._histories = UserHistories(database)
         self.tokens = load_token_keys(settings, database)
         self._recommendation_log = RecommendationLog(database, "recommendation")

@@ -7,6 +7,7 @@ puts a new state in place. When something cannot be loaded the last good state s
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -83,10 +84,22 @@ class ServingState:
 
 
 class ModelManager:
-    """Keeps the serving state. `start` before use, `stop` after."""
+    """Keeps the serving state. `start` before use, `stop` after.
 
-    def __init__(self, database: Database, store: ModelStore) -> None:
+    Parameters
+    ----------
+    database : Database
+    store : ModelStore
+    prepare : callable, optional
+        Called in the background with the first state and with the first of each new model.
+    """
+
+    def __init__(
+        self, database: Database, store: ModelStore, prepare: Callable[[ServingState], None] | None = None
+    ) -> None:
         self._database = database
+        self._prepare = prepare
+        self._prepared: str | None = None
         self._store = store
         self._serving = ServingState(Catalogue.of_keys(np.empty(0, np.int64)))
         self._watch = ChangeWatch(database)
@@ -140,9 +153,23 @@ class ModelManager:
 
     def _watch_models(self) -> None:
         self._serving.catalogue.index.prepare()
+        self._prepare_new()
         while not self._stopping.wait(POLL_SECONDS):
+            self._prepare_new()
             if time.monotonic() >= self._retry_at or self._active_or_unknown() != self._broken:
                 self._follow_models()
+
+    def _prepare_new(self) -> None:
+        """Prepare the state of a model that was not prepared yet."""
+        state = self._serving
+        if self._prepare is None or state.version == self._prepared:
+            return
+        self._prepared = state.version
+        try:
+            self._prepare(state)
+        except Exception:  # the first request does it then, and says what is wrong
+            log.exception("the model could not be warmed up", version=state.version)
+            BACKGROUND_ERRORS.labels("recommendation", "warm_up").inc()
 
     def _watch_changes(self) -> None:
         while not self._stopping.wait(CHANGES_SECONDS):
