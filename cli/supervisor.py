@@ -34,7 +34,7 @@ class _Child:
     agent: Agent
     process: asyncio.subprocess.Process | None = None
     restarts: int = 0
-    keeper: asyncio.Task[None] | None = field(default=None)
+    watcher: asyncio.Task[None] | None = field(default=None)
 
 
 class Supervisor:
@@ -65,7 +65,7 @@ class Supervisor:
         for agent in AGENTS:
             _require_free(agent, self._settings)
         for child in self._children.values():
-            child.keeper = asyncio.create_task(self._keep(child))
+            child.watcher = asyncio.create_task(self._keep(child))
         try:
             await asyncio.gather(*(self.wait_ready(agent) for agent in AGENTS))
         except BaseException:
@@ -77,10 +77,10 @@ class Supervisor:
         self._stopping.set()
         for agent in AGENTS:
             await self._end(self._children[agent])
-        keepers = [child.keeper for child in self._children.values() if child.keeper is not None]
-        for keeper in keepers:
-            keeper.cancel()
-        await asyncio.gather(*keepers, return_exceptions=True)
+        watchers = [child.watcher for child in self._children.values() if child.watcher is not None]
+        for watcher in watchers:
+            watcher.cancel()
+        await asyncio.gather(*watchers, return_exceptions=True)
 
     async def wait_ready(self, agent: Agent, timeout_seconds: float = READY_TIMEOUT_SECONDS) -> None:
         """Wait until an agent's health is SERVING. Raises Unavailable when it is not in time."""

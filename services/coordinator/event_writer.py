@@ -32,7 +32,7 @@ class _Known:
 
 
 class EventWriter:
-    """The durable end of the inbox: `commit` is one short write transaction for a whole batch."""
+    """The durable end of the group commit: `commit` is one short write transaction for a whole batch."""
 
     def __init__(self, database: Database, tokens: TokenKeys) -> None:
         self._database = database

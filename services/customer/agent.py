@@ -8,10 +8,10 @@ from typing import Any
 
 from services.customer.applier import Applier
 from services.customer.change import DEFAULT_SETTINGS, ChangeReport, detect_changes
-from services.customer.customer_history import CustomerHistory, read_portrait
+from services.customer.customer_history import CustomerHistory, read_customer_history
 from services.customer.embedder import active_space, update_embeddings
 from services.customer.preferences import Preferences, preferences
-from services.customer.segmentation import SegmentKeeper, SegmentModel, aligned
+from services.customer.segmentation import SegmentModel, SegmentModelManager, aligned
 from shared.config import Settings
 from shared.db import customer_embeddings, customers, erasure, profiles, segments
 from shared.db.customer_embeddings import CustomerEmbedding
@@ -69,7 +69,7 @@ class CustomerAgent:
         self._database = database
         self._now = now
         self._applier = Applier(database)
-        self._keeper = SegmentKeeper(database)
+        self._segment_models = SegmentModelManager(database)
         self._refreshing = SingleJob(REFRESH_JOB, settings)
 
     def upsert(self, given: Sequence[NewCustomer], *, create_only: bool = False) -> tuple[int, int]:
@@ -95,16 +95,16 @@ class CustomerAgent:
         """Return all that is known of a customer. Raises NotFound."""
         with self._database.read() as connection:
             customer = customers.read(connection, customer_id)
-            portrait = read_portrait(connection, customer.key)
-            model = self._keeper.current(connection)
+            history = read_customer_history(connection, customer.key)
+            model = self._segment_models.current(connection)
             return Profile(
                 customer=customer,
                 views=profiles.latest_views(connection, customer.key),
                 purchases=profiles.latest_lines(connection, customer.key),
                 cart=profiles.open_cart(connection, customer.key),
-                taste=self._taste(portrait, model),
-                segments=self._segments(connection, customer.key, portrait, model),
-                changes=self._changes(portrait),
+                taste=self._taste(history, model),
+                segments=self._segments(connection, customer.key, history, model),
+                changes=self._changes(history),
                 embedding=self._embedding(connection, customer.key),
                 sessions=profiles.count_sessions(connection, customer.key),
             )
@@ -113,14 +113,16 @@ class CustomerAgent:
         """Return what a customer likes. Raises NotFound."""
         with self._database.read() as connection:
             customer = customers.read(connection, customer_id)
-            return self._taste(read_portrait(connection, customer.key), self._keeper.current(connection))
+            return self._taste(
+                read_customer_history(connection, customer.key), self._segment_models.current(connection)
+            )
 
     def segments(self, customer_id: str) -> list[Membership]:
         """Return the segments a customer is in now, most confident first. Raises NotFound."""
         with self._database.read() as connection:
             customer = customers.read(connection, customer_id)
-            portrait = read_portrait(connection, customer.key)
-            return self._segments(connection, customer.key, portrait, self._keeper.current(connection))
+            history = read_customer_history(connection, customer.key)
+            return self._segments(connection, customer.key, history, self._segment_models.current(connection))
 
     def changes(self, customer_id: str, false_alarm_rate: float | None = None) -> ChangeReport:
         """Return whether a customer's behaviour changed lately and how; by default 1 % of alarms are false.
@@ -129,8 +131,8 @@ class CustomerAgent:
         """
         with self._database.read() as connection:
             customer = customers.read(connection, customer_id)
-            portrait = read_portrait(connection, customer.key)
-        return self._changes(portrait, false_alarm_rate)
+            history = read_customer_history(connection, customer.key)
+        return self._changes(history, false_alarm_rate)
 
     def erase(self, customer_id: str) -> Receipt:
         """Erase every row about a customer in one transaction, and what files still show of it. Raises NotFound."""
@@ -150,28 +152,28 @@ class CustomerAgent:
             async for progress in steps:
                 yield progress
 
-    def _taste(self, portrait: CustomerHistory, model: SegmentModel | None) -> Affinity:
-        catalogue = portrait.catalogue
+    def _taste(self, history: CustomerHistory, model: SegmentModel | None) -> Affinity:
+        catalogue = history.catalogue
         found = preferences(
-            portrait.events,
+            history.events,
             catalogue,
             self._seconds(),
             category_population=aligned(model.categories, catalogue.categories) if model else None,
             brand_population=aligned(model.brands, catalogue.brands) if model else None,
         )
-        return Affinity(found, portrait.products, portrait.currency)
+        return Affinity(found, history.products, history.currency)
 
     def _segments(
-        self, connection: Connection, customer_key: int, portrait: CustomerHistory, model: SegmentModel | None
+        self, connection: Connection, customer_key: int, history: CustomerHistory, model: SegmentModel | None
     ) -> list[Membership]:
         if model is None:
             return segments.memberships_of(connection, customer_key)
-        return model.segments_of(portrait.events, portrait.catalogue, self._seconds())
+        return model.segments_of(history.events, history.catalogue, self._seconds())
 
-    def _changes(self, portrait: CustomerHistory, false_alarm_rate: float | None = None) -> ChangeReport:
+    def _changes(self, history: CustomerHistory, false_alarm_rate: float | None = None) -> ChangeReport:
         rate = DEFAULT_SETTINGS.alpha if false_alarm_rate is None else false_alarm_rate
         settings = replace(DEFAULT_SETTINGS, alpha=rate)
-        return detect_changes(portrait.events, portrait.catalogue.categories, self._seconds(), settings)
+        return detect_changes(history.events, history.catalogue.categories, self._seconds(), settings)
 
     def _embedding(self, connection: Connection, customer_key: int) -> CustomerEmbedding | None:
         """Return the embedding in the space in force: it is renewed first when it is in an older one."""

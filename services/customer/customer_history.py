@@ -37,8 +37,8 @@ class CustomerHistory:
     currency: str
 
 
-def read_portrait(connection: Connection, customer_key: int) -> CustomerHistory:
-    """Return a customer's portrait; one without events for a customer who did nothing yet."""
+def read_customer_history(connection: Connection, customer_key: int) -> CustomerHistory:
+    """Return a customer's history; one without events for a customer who did nothing yet."""
     found = interactions_of(connection, [customer_key])
     keys, rows = np.unique(found.products, return_inverse=True)
     labels = profiles.labels(connection, keys.tolist())

@@ -128,7 +128,7 @@ class SegmentModel:
             raise DataLoss(f"segment model: cannot be read: {error}") from error
 
 
-class SegmentKeeper:
+class SegmentModelManager:
     """Keeps the active segment model in memory and notices a newer one. Safe to call from several threads."""
 
     def __init__(self, database: Database) -> None:

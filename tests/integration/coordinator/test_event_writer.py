@@ -1,4 +1,4 @@
-"""The journal keeps what is new and refers to things that exist, on both databases."""
+"""The event writer keeps what is new and refers to things that exist, on both databases."""
 
 from datetime import UTC, datetime
 
@@ -29,7 +29,7 @@ from tests.support.tokens import KEYS, next_number, token
 
 
 @pytest.fixture
-def journal(database: Database) -> EventWriter:
+def writer(database: Database) -> EventWriter:
     add_customers(database, "ann", "bob")
     add_products(database, "tea", "cup")
     return EventWriter(database, KEYS)
@@ -39,8 +39,8 @@ def home(event_id: str, customer: str = "ann") -> Event:
     return Event(event_id=event_id, customer_id=customer, home_view=HomeView())
 
 
-def commit(journal: EventWriter, *events: Event) -> list[CommitResult]:
-    return journal.commit([submit_event(event) for event in events])
+def commit(writer: EventWriter, *events: Event) -> list[CommitResult]:
+    return writer.commit([submit_event(event) for event in events])
 
 
 def logged(database: Database) -> list[event_log.LoggedEvent]:
@@ -48,8 +48,8 @@ def logged(database: Database) -> list[event_log.LoggedEvent]:
         return event_log.read_after(connection, 0, limit=1000)
 
 
-def test_new_events_are_appended_in_order_with_their_customers(journal: EventWriter, database: Database) -> None:
-    outcomes = commit(journal, home("1"), home("2", "bob"))
+def test_new_events_are_appended_in_order_with_their_customers(writer: EventWriter, database: Database) -> None:
+    outcomes = commit(writer, home("1"), home("2", "bob"))
     assert [(each.event_id, each.duplicate, each.error) for each in outcomes] == [
         ("1", False, None),
         ("2", False, None),
@@ -60,9 +60,9 @@ def test_new_events_are_appended_in_order_with_their_customers(journal: EventWri
     assert [each.sequence for each in outcomes] == [each.sequence for each in logged(database)]
 
 
-def test_a_repeated_event_is_a_duplicate_within_and_across_batches(journal: EventWriter, database: Database) -> None:
-    assert [each.duplicate for each in commit(journal, home("1"), home("1"), home("2"))] == [False, True, False]
-    assert [each.duplicate for each in commit(journal, home("2"), home("3"))] == [True, False]
+def test_a_repeated_event_is_a_duplicate_within_and_across_batches(writer: EventWriter, database: Database) -> None:
+    assert [each.duplicate for each in commit(writer, home("1"), home("1"), home("2"))] == [False, True, False]
+    assert [each.duplicate for each in commit(writer, home("2"), home("3"))] == [True, False]
     assert [each.event_id for each in logged(database)] == ["1", "2", "3"]
 
 
@@ -86,9 +86,9 @@ def test_a_repeated_event_is_a_duplicate_within_and_across_batches(journal: Even
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_an_unknown_reference_is_refused_and_the_rest_of_the_batch_is_kept(
-    journal: EventWriter, database: Database, event: Event, field: str
+    writer: EventWriter, database: Database, event: Event, field: str
 ) -> None:
-    refused, kept = commit(journal, event, home("good"))
+    refused, kept = commit(writer, event, home("good"))
     assert refused.error is not None
     assert refused.error.code.name == "NOT_FOUND"
     assert [violation.field for violation in refused.error.violations] == [field]
@@ -96,9 +96,9 @@ def test_an_unknown_reference_is_refused_and_the_rest_of_the_batch_is_kept(
     assert [each.event_id for each in logged(database)] == ["good"]
 
 
-def test_a_visitor_becomes_known_with_the_first_event(journal: EventWriter, database: Database) -> None:
+def test_a_visitor_becomes_known_with_the_first_event(writer: EventWriter, database: Database) -> None:
     visitor = Event(visitor_id="cookie", home_view=HomeView())
-    first, second = commit(journal, visitor), commit(journal, visitor)
+    first, second = commit(writer, visitor), commit(writer, visitor)
     assert not first[0].duplicate
     assert not second[0].duplicate
     keys = {each.customer_key for each in logged(database)}
@@ -106,13 +106,13 @@ def test_a_visitor_becomes_known_with_the_first_event(journal: EventWriter, data
     assert None not in keys
 
 
-def test_a_refund_of_a_purchase_that_is_not_projected_yet_is_accepted(journal: EventWriter) -> None:
+def test_a_refund_of_a_purchase_that_is_not_projected_yet_is_accepted(writer: EventWriter) -> None:
     purchase = Event(customer_id="ann", purchase=Purchase(purchase_id="o", items=[PurchaseLine(product_id="tea")]))
-    commit(journal, purchase)
-    assert commit(journal, Event(customer_id="ann", refund=Refund(purchase_id="o")))[0].error is None
+    commit(writer, purchase)
+    assert commit(writer, Event(customer_id="ann", refund=Refund(purchase_id="o")))[0].error is None
 
 
-def test_feedback_on_a_known_recommendation_is_appended(journal: EventWriter, database: Database) -> None:
+def test_feedback_on_a_known_recommendation_is_appended(writer: EventWriter, database: Database) -> None:
     with database.write() as connection:
         customer = customers.resolve_customers(connection, ["ann"])["ann"]
         product = products.product_keys(connection, ["tea"])["tea"]
@@ -120,13 +120,13 @@ def test_feedback_on_a_known_recommendation_is_appended(journal: EventWriter, da
         row = NewRecommendation(known, "r", customer, product, 1, 0.5, "popular", "HOME", datetime.now(UTC))
         log_recommendations(connection, [row])
     click = Feedback(recommendation_id=token(known), interaction_type=InteractionType.INTERACTION_TYPE_CLICK)
-    [outcome] = journal.commit([submit_feedback(click)])
+    [outcome] = writer.commit([submit_feedback(click)])
     assert outcome.error is None
     assert [each.kind for each in logged(database)] == ["feedback"]
 
 
 def test_an_erasure_between_look_up_and_write_refuses_only_what_it_hit(
-    journal: EventWriter, database: Database, monkeypatch: pytest.MonkeyPatch
+    writer: EventWriter, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append = event_log.append
     failures = iter([StaleReference("foreign key")])
@@ -137,7 +137,7 @@ def test_an_erasure_between_look_up_and_write_refuses_only_what_it_hit(
         return append(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(event_log, "append", append_after_erasure)
-    assert [each.error for each in commit(journal, home("1"), home("2"))] == [None, None]
+    assert [each.error for each in commit(writer, home("1"), home("2"))] == [None, None]
     assert [each.event_id for each in logged(database)] == ["1", "2"]
 
 
@@ -146,20 +146,20 @@ def order(event_id: str, purchase: str = "o", customer: str = "ann") -> Event:
     return Event(event_id=event_id, customer_id=customer, purchase=Purchase(purchase_id=purchase, items=[line]))
 
 
-def test_an_order_is_recorded_once_whatever_the_event(journal: EventWriter, database: Database) -> None:
-    first, again, others = commit(journal, order("1"), order("2"), order("3", customer="bob"))
+def test_an_order_is_recorded_once_whatever_the_event(writer: EventWriter, database: Database) -> None:
+    first, again, others = commit(writer, order("1"), order("2"), order("3", customer="bob"))
     assert first.error is None
-    for refused in (again, others, *commit(journal, order("4"))):
+    for refused in (again, others, *commit(writer, order("4"))):
         assert refused.error is not None
         assert refused.error.code.name == "ALREADY_EXISTS"
         assert refused.error.violations[0].field == "event.purchase.purchase_id"
-    assert commit(journal, order("1"))[0].duplicate
+    assert commit(writer, order("1"))[0].duplicate
     assert [each.event_id for each in logged(database)] == ["1"]
 
 
-def test_a_refund_may_follow_its_purchase_in_one_batch(journal: EventWriter) -> None:
+def test_a_refund_may_follow_its_purchase_in_one_batch(writer: EventWriter) -> None:
     refund = Event(event_id="r", customer_id="ann", refund=Refund(purchase_id="o"))
-    assert [each.error for each in commit(journal, order("1"), refund)] == [None, None]
+    assert [each.error for each in commit(writer, order("1"), refund)] == [None, None]
 
 
 @pytest.mark.parametrize("state", ["in the same batch", "in the log", "projected"])
@@ -179,17 +179,17 @@ def test_a_refund_may_follow_its_purchase_in_one_batch(journal: EventWriter) -> 
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_refund_that_does_not_fit_its_order_is_refused(
-    journal: EventWriter, database: Database, refund: Event, field: str, state: str
+    writer: EventWriter, database: Database, refund: Event, field: str, state: str
 ) -> None:
     paid = order("1")
     paid.purchase.items[0].amount.CopyFrom(Money(currency_code="USD", amount_minor=300))
     refund.event_id = "r"
     good = Event(event_id="good", customer_id="ann", refund=Refund(purchase_id="o"))
     if state != "in the same batch":
-        commit(journal, paid)
+        commit(writer, paid)
     if state == "projected":
         apply_all(database)
-    refused, kept = commit(journal, *([paid] if state == "in the same batch" else []), refund, good)[-2:]
+    refused, kept = commit(writer, *([paid] if state == "in the same batch" else []), refund, good)[-2:]
     assert refused.error is not None
     assert refused.error.code.name == "INVALID_ARGUMENT"
     assert [violation.field for violation in refused.error.violations] == [field]
@@ -198,15 +198,15 @@ def test_a_refund_that_does_not_fit_its_order_is_refused(
 
 
 def test_a_visitors_order_can_be_given_back_by_the_customer_they_turn_out_to_be(
-    journal: EventWriter, database: Database
+    writer: EventWriter, database: Database
 ) -> None:
     bought = Event(visitor_id="cookie", purchase=Purchase(purchase_id="o", items=[PurchaseLine(product_id="tea")]))
-    commit(journal, bought)
+    commit(writer, bought)
     apply_all(database)
-    assert commit(journal, Event(customer_id="ann", refund=Refund(purchase_id="o")))[0].error is None
+    assert commit(writer, Event(customer_id="ann", refund=Refund(purchase_id="o")))[0].error is None
 
 
-def test_feedback_and_events_have_ids_of_their_own(journal: EventWriter, database: Database) -> None:
+def test_feedback_and_events_have_ids_of_their_own(writer: EventWriter, database: Database) -> None:
     with database.write() as connection:
         product = products.product_keys(connection, ["tea"])["tea"]
         known = next_number()
@@ -216,22 +216,22 @@ def test_feedback_and_events_have_ids_of_their_own(journal: EventWriter, databas
         feedback_id="x", recommendation_id=token(known), interaction_type=InteractionType.INTERACTION_TYPE_DISMISS
     )
     both = [submit_event(home("x")), submit_feedback(feedback)]
-    assert [(each.event_id, each.duplicate) for each in journal.commit(both)] == [("x", False), ("x", False)]
-    assert [each.duplicate for each in journal.commit(both)] == [True, True]
+    assert [(each.event_id, each.duplicate) for each in writer.commit(both)] == [("x", False), ("x", False)]
+    assert [each.duplicate for each in writer.commit(both)] == [True, True]
 
 
-def test_a_check_refuses_like_a_commit_and_writes_nothing(journal: EventWriter, database: Database) -> None:
-    journal.check(submit_event(home("1")))
+def test_a_check_refuses_like_a_commit_and_writes_nothing(writer: EventWriter, database: Database) -> None:
+    writer.check(submit_event(home("1")))
     with pytest.raises(NotFound, match="nobody"):
-        journal.check(submit_event(home("1", "nobody")))
-    journal.check_products([("tea", "recommend.context.product_id")])
+        writer.check(submit_event(home("1", "nobody")))
+    writer.check_products([("tea", "recommend.context.product_id")])
     with pytest.raises(NotFound, match="no such"):
-        journal.check_products([("tea", "a"), ("no such", "recommend.context.cart_product_ids[0]")])
+        writer.check_products([("tea", "a"), ("no such", "recommend.context.cart_product_ids[0]")])
     assert logged(database) == []
 
 
 def test_the_log_names_recommendations_by_number_and_refuses_another_shopper(
-    journal: EventWriter, database: Database
+    writer: EventWriter, database: Database
 ) -> None:
     known = next_number()
     seen = Event(customer_id="ann", impression=Impression(recommendation_ids=[token(known, "ann")]))
@@ -241,7 +241,7 @@ def test_the_log_names_recommendations_by_number_and_refuses_another_shopper(
         customer_id="bob",
         interaction_type=InteractionType.INTERACTION_TYPE_CLICK,
     )
-    first, second, third = journal.commit([submit_event(seen), submit_event(stolen), submit_feedback(click)])
+    first, second, third = writer.commit([submit_event(seen), submit_event(stolen), submit_feedback(click)])
     assert first.error is None
     for refused, field in ((second, "event.recommendation_id"), (third, "feedback.recommendation_id")):
         assert isinstance(refused.error, InvalidArgument)
