@@ -48,6 +48,9 @@ def evaluate(
         list[str] | None, typer.Option(help="Who takes part; may be repeated.", show_default="quintet and baselines")
     ] = None,
     all_algorithms: Annotated[bool, typer.Option("--all-algorithms", help="Each algorithm of Quintet too.")] = False,
+    served: Annotated[
+        bool, typer.Option("--served", help="The page that a shop serves too: the list after each of its steps.")
+    ] = False,
     target: Annotated[
         str,
         typer.Option(
@@ -89,6 +92,7 @@ def evaluate(
         "exclude_seen": exclude_seen,
         "algorithms": algorithm or [],
         "all_algorithms": all_algorithms,
+        "served": served,
         "target": target,
         "tuned": tuned,
         "k": k or [20],

@@ -7,19 +7,16 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import numpy as np
-
 from services.recommendation.models.store import KIND, ModelStore
 from services.recommendation.request import Answer, Explanation, Pick, Price, Query
 from services.recommendation.serving import ranking
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.explain import explained
 from services.recommendation.serving.model_manager import ModelManager, ServingState
-from services.recommendation.serving.page_policy import RankingPlan, plan_ranking
+from services.recommendation.serving.page import arrange, rank_page
+from services.recommendation.serving.page_policy import plan_ranking
 from services.recommendation.serving.ranking import Ranked
 from services.recommendation.serving.request_context import RequestContext, read_request_context
-from services.recommendation.serving.rerank import PageReranker
-from services.recommendation.serving.rules import allowed_rows
 from services.recommendation.serving.user_history import UserHistories
 from services.recommendation.serving.warm_up import warm_up
 from services.recommendation.tuning.request import TuningRequest
@@ -144,15 +141,15 @@ class RecommendationAgent:
         request = read_request_context(self._histories, query, serving)
         strength, rebuy_rate = request.interaction_strength, serving.learned.rebuy_rate
         plan = plan_ranking(query.context.page, serving.weights, strength, rebuy_rate)
-        ranked = _ranked(serving, request, plan, query)
-        rows = ranking.diversify(ranked, serving.catalogue, plan.policy, query.limit)
-        chosen = [_explained(row, serving, request, ranked) for row in rows.tolist()]
+        before = rank_page(serving, request, plan, query.all_filters, query.limit)
+        page = arrange(before, serving.catalogue, plan.policy, request, query.limit)
+        chosen = [_explained(row, serving, request, page.ranked) for row in page.rows.tolist()]
         strategy = plan.strategy if serving.bundle else COLD_START
         now = datetime.now(UTC)
         numbers = self._recommendation_log.take_numbers(len(chosen))
         logged = self._recommendation_log.append(_log_rows(chosen, numbers, request, query, strategy, serving, now))
         picks = tuple(_pick(each, number, serving.catalogue) for each, number in zip(chosen, numbers, strict=True))
-        return Answer(picks, serving.version, strategy, self._fallbacks(serving, ranked, logged), now)
+        return Answer(picks, serving.version, strategy, self._fallbacks(serving, page.ranked, logged), now)
 
     def _fallbacks(self, serving: ServingState, ranked: Ranked, logged: bool) -> tuple[str, ...]:
         taken = [] if serving.bundle else ["no_model"]
@@ -166,21 +163,6 @@ class RecommendationAgent:
         for reason in taken:
             FALLBACKS.labels("recommendation", reason).inc()
         return tuple(taken)
-
-
-def _ranked(serving: ServingState, request: RequestContext, plan: RankingPlan, query: Query) -> Ranked:
-    policy = plan.policy
-    allowed = allowed_rows(serving.catalogue, query.all_filters, request.excluded(policy.bought))
-    if policy.bought:
-        bought = np.zeros_like(allowed)
-        bought[request.bought] = True
-        allowed &= bought
-    reranker = PageReranker.of(serving.learned, policy.context, plan.reranker_weight, policy.alone)
-    depth = max(ranking.DEPTH, ranking.POOL_PER_PLACE * query.limit)
-    ranked = ranking.rank(
-        serving.scorers, plan.weights, request.views, allowed, reranker, learned_weights=serving.weights, depth=depth
-    )
-    return ranking.demote(ranked, serving.catalogue, policy, request.just_bought, request.views.whole.present)
 
 
 def _explained(row: int, serving: ServingState, request: RequestContext, ranked: Ranked) -> _Chosen:

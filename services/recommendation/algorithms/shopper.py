@@ -24,7 +24,7 @@ LEAST_OF_NOW = 0.1
 def profile_clock(moment: int, times: Longs) -> int:
     """Return the moment at which a profile is looked at, in Unix seconds: `moment`, or 60 days after the last event.
 
-    `times` has shape (n_events,), ascending. Training and serving set `Shopper.now` by it.
+    `times` has shape (n_events,), ascending. Training, evaluation and serving look at profiles by it.
     """
     latest = int(times[-1]) if len(times) else moment
     return min(moment, latest + LONGEST_ABSENCE_DAYS * DAY)

@@ -18,6 +18,7 @@ from services.recommendation.evaluation import ranker_registry
 from services.recommendation.evaluation.io.database import split_database
 from services.recommendation.evaluation.io.files import ColumnNames, read_events
 from services.recommendation.evaluation.io.train_test_split import TrainTestSplit, split_files
+from services.recommendation.evaluation.offline_ranker import OfflineRanker
 from services.recommendation.evaluation.plot import plot, require_matplotlib
 from services.recommendation.evaluation.report import Report
 from services.recommendation.evaluation.run import EvaluationPlan, evaluate
@@ -68,6 +69,8 @@ class Request:
         File of the picture; empty for none.
     tuned : bool
         With the parameters that tuning chose on the database, instead of the defaults.
+    served : bool
+        The page path as well: what a shop shows, and each step to it.
     dataset : str
         What the report calls the data; empty for its folder, file or database.
     exclude_seen, k, recall_over, bootstrap, seed, limit_questions, shortest_session
@@ -96,6 +99,7 @@ class Request:
     limit_questions: int | None = None
     shortest_session: int = 1
     plot: str = ""
+    served: bool = False
 
     @classmethod
     def of_json(cls, text: str) -> Self:
@@ -137,6 +141,8 @@ class Request:
     def names(self) -> list[str]:
         """Return the names of those that take part. Raises InvalidArgument for an unknown one."""
         chosen = list(self.algorithms or ranker_registry.default_names())
+        if self.served and OfflineRanker.name not in chosen:
+            chosen.insert(0, OfflineRanker.name)
         ranker_registry.require_known(chosen)
         return list(dict.fromkeys([*chosen, *(ranker_registry.names() if self.all_algorithms else [])]))
 
@@ -184,6 +190,7 @@ def run(request: Request, settings: Settings, reporter: ProgressReporter) -> dic
     tuned = _tuned(settings) if request.tuned else {}
     params = {name: each.params for name, each in tuned.items()}
     rankers = ranker_registry.rankers(there, seed=plan.seed, threads=plan.threads, params=params)
+    rankers = ranker_registry.with_served(rankers) if request.served else rankers
     report = evaluate(
         split_data, plan, rankers, lambda stage, done: reporter.report(stage, READING + (1 - READING) * done)
     )

@@ -1,27 +1,31 @@
 """The product as a ranker: all algorithms and the hybrid that was learned over them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol as Interface
 
 import numpy as np
 
 from services.recommendation.algorithms import parallel
-from services.recommendation.algorithms.arrays import Rows
+from services.recommendation.algorithms.arrays import Mask, Rows
 from services.recommendation.algorithms.base import Algorithm, Interactions, Shopper
 from services.recommendation.algorithms.registry import default_algorithms
 from services.recommendation.holdout.protocols import products_of
 from services.recommendation.holdout.splits import validation
-from services.recommendation.holdout.tasks import EvalCase, ProgressCallback, Task
+from services.recommendation.holdout.tasks import EvalCase, ProgressCallback, Protocol, Task
 from services.recommendation.models.model import Model
 from services.recommendation.reranker.candidates import Candidates
+from services.recommendation.reranker.contexts import RerankContext, recent
 from services.recommendation.reranker.item_features import ItemFeatures
-from services.recommendation.reranker.model import Fusion, Reranker, batch_size, score_by_algorithm, scorer_names
+from services.recommendation.reranker.model import Fusion, Reranker, batch_size, score_by_algorithm
+from services.recommendation.reranker.popularity_prior import batch_scorers
 from services.recommendation.training.boosting import fit_reranker
+from services.recommendation.training.eval_rounds import EvalRound
 from services.recommendation.training.event_weights import learn_kind_weights
 from services.recommendation.training.fit import DEFAULT_THREADS, Progress, has_input, train
-from services.recommendation.training.ltr_dataset import LtrDataset, build_ltr_datasets
+from services.recommendation.training.ltr_dataset import LtrDataset
 from services.recommendation.training.reranker_params import RerankerParams
+from services.recommendation.training.reranker_trainer import RerankerTrainer
 
 MOST_QUESTIONS = 15_000
 """Questions that the hybrid is learned from, at most."""
@@ -32,8 +36,17 @@ BEFORE = (0.1, 0.5)
 AGAIN = (0.75, 1.0)
 """When the algorithms learn, without the answers and with them, as shares of the whole; the hybrid learns between."""
 
+CONTEXT_OF: Mapping[Protocol, RerankContext] = {
+    Protocol.TOP_N_DISCOVERY: RerankContext.DISCOVERY,
+    Protocol.NEXT_ITEM: RerankContext.DISCOVERY,
+    Protocol.SESSION: RerankContext.SESSION,
+    Protocol.TOP_N: RerankContext.EVERYTHING,
+    Protocol.NEXT_BASKET: RerankContext.EVERYTHING,
+}
+"""The context whose pages ask as a protocol does."""
 
-class Trainer(Protocol):
+
+class Trainer(Interface):
     """What fits algorithms."""
 
     def __call__(
@@ -63,6 +76,15 @@ class OfflineRanker:
     ----------
     progress : callable or None
         Called with what is being learned and the fraction learned, 0 to 1.
+    fitted_on : Task or None
+        What it was fitted on.
+    model : Model
+        The algorithms.
+    hybrid : Reranker or Fusion
+        Orders what they propose.
+    item_features : ItemFeatures
+    seen : ndarray of shape (n_products,), bool
+        Products that train saw; the others are not listed.
     """
 
     name = "quintet"
@@ -84,16 +106,19 @@ class OfflineRanker:
         self.progress: ProgressCallback | None = None
         self._trainer = trainer
         self._most_questions = most_questions
+        self.fitted_on: Task | None = None
 
     def fit(self, task: Task) -> None:
         """Learn from `task.train`, replacing what was learned before."""
+        self.fitted_on = task
         inner, asked = validation(task, self._params.seed, self._most_questions)
         weights = learn_kind_weights(inner.train, asked)
         inner, task = (replace(each, train=replace(each.train, kind_weights=weights)) for each in (inner, task))
         self.hybrid = self._learned(task, inner, asked)
         self.model = self._train(task.train, *AGAIN)
         self.item_features = ItemFeatures.of(task.train, task.target, task.timed)
-        self._seen = products_of(task.train) > 0
+        self._scorers = batch_scorers(self.model.algorithms, self.model.n_products)
+        self.seen: Mask = products_of(task.train) > 0
 
     def top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:
         """Return the best `k` products that train saw for each shopper, shape (n_shoppers, k), -1 for none."""
@@ -103,7 +128,8 @@ class OfflineRanker:
         return np.concatenate([np.empty((0, k), np.int32), *lists])
 
     def _top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:
-        scores = score_by_algorithm(self.model.algorithms, self.hybrid.algorithms, shoppers, self._seen)
+        shoppers = [recent(shopper) for shopper in shoppers]
+        scores = score_by_algorithm(self._scorers, self.hybrid.algorithms, shoppers, self.seen)
         candidates = Candidates.of(scores, excluded, self.hybrid.depth)
         return candidates.lists(self.hybrid.values(candidates, shoppers, self.item_features), k)
 
@@ -131,10 +157,11 @@ class OfflineRanker:
         share = (end - begin) / MOST_SPLITS
         model = self._train(inner.train, begin + share * number, begin + share * (number + 1))
         params = replace(self._params, seed=self._params.seed + number)
-        item_features = ItemFeatures.of(inner.train, inner.target, inner.timed)
         seen = products_of(inner.train) > 0
-        parts = build_ltr_datasets(model.algorithms, item_features, seen, asked, inner.target, params)
-        return scorer_names(model.algorithms), parts
+        trainer = RerankerTrainer(model, inner.train, seen, params, timed=inner.timed, examined=False)
+        context = CONTEXT_OF[inner.protocol]
+        as_read = [replace(question, shopper=recent(question.shopper)) for question in asked]
+        return trainer.names, trainer.examples(EvalRound(inner.target, {context: as_read}))[context].examples
 
     def _train(self, data: Interactions, begin: float, end: float) -> Model:
         chosen = [each for each in self._algorithms() if each.name not in self._without and has_input(each, data)]

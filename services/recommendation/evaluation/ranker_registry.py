@@ -13,6 +13,7 @@ from services.recommendation.evaluation.baselines import BuysPerView, MostPopula
 from services.recommendation.evaluation.basket_baselines import TifuKnn, UpCf
 from services.recommendation.evaluation.implicit_baselines import ImplicitFactors, ImplicitItems, ImplicitRanking
 from services.recommendation.evaluation.offline_ranker import OfflineRanker
+from services.recommendation.evaluation.served_ranker import ServedRanker
 from services.recommendation.evaluation.session_baselines import LastProduct, RepeatFirst, Vstan
 from services.recommendation.evaluation.tuned_ranker import TunedRanker
 from services.recommendation.holdout.tasks import Protocol, Ranker
@@ -97,6 +98,14 @@ def rankers(wanted: Iterable[str], *, seed: int = 0, threads: int = 1, params: P
         If a name is not known.
     """
     return [_ranker(name, seed, threads, params or {}) for name in dict.fromkeys(wanted)]
+
+
+def with_served(chosen: Iterable[Ranker]) -> list[Ranker]:
+    """Return the rankers with the page that serves what `quintet` learned, right after `quintet` itself."""
+    found: list[Ranker] = []
+    for ranker in chosen:
+        found += [ranker, ServedRanker(ranker)] if isinstance(ranker, OfflineRanker) else [ranker]
+    return found
 
 
 def _ranker(name: str, seed: int, threads: int, params: Params) -> Ranker:

@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -21,7 +21,16 @@ from services.recommendation.holdout.intervals import RESAMPLES, Interval, clust
 from services.recommendation.holdout.metrics import RecallOver, Values, measure
 from services.recommendation.holdout.paired import PairedGain, paired_gains
 from services.recommendation.holdout.protocols import eval_cases, excludes_seen, most_frequent_kind, strongest_kind
-from services.recommendation.holdout.tasks import EvalCase, ProgressCallback, Protocol, Ranker, Reporting, Task, Tunes
+from services.recommendation.holdout.tasks import (
+    EvalCase,
+    ProgressCallback,
+    Protocol,
+    Ranker,
+    Reporting,
+    Staged,
+    Task,
+    Tunes,
+)
 from shared.errors import FailedPrecondition, InvalidArgument
 
 DEFAULT_K = 20
@@ -209,21 +218,28 @@ def _measure_each(eval_set: EvaluationSet, rankers: list[Ranker], report: Report
     for number in range(total):
         ranker = rankers.pop(0)  # the model is freed before the next one is fitted, unless the caller keeps it
         lists, cost = _rank(ranker, eval_set, _part(progress, ranker.name, number, total))
-        accuracy = eval_set.accuracy(lists)
-        report.add(ranker.name, cost, eval_set.findings(lists, accuracy))
+        accuracies = {name: eval_set.accuracy(rows) for name, rows in lists.items()}
+        for name, accuracy in accuracies.items():
+            report.add(name, cost, eval_set.findings(lists[name], accuracy))
+            if first is not None:
+                _compare(report, eval_set, first, (name, accuracy))
+        for own, other in ranker.pairs if isinstance(ranker, Staged) else ():
+            _compare(report, eval_set, (own, accuracies[own]), (other, accuracies[other]))
         if isinstance(ranker, Tunes):
             report.settings["chosen_on_validation"][ranker.name] = dict(ranker.chosen)
-        if first is None:
-            first = ranker.name, accuracy
-        else:
-            for k, gains in eval_set.gains(first[1], accuracy).items():
-                report.compare(first[0], ranker.name, k, gains)
+        first = first or (ranker.name, accuracies[ranker.name])
         del ranker
         gc.collect()
 
 
-def _rank(ranker: Ranker, eval_set: EvaluationSet, progress: ProgressCallback) -> tuple[Rows, Cost]:
-    """Fit the ranker and return its lists and what they cost."""
+def _compare(report: Report, eval_set: EvaluationSet, own: tuple[str, Accuracy], other: tuple[str, Accuracy]) -> None:
+    """Add to the report how much better the first ranker is than the second."""
+    for k, gains in eval_set.gains(own[1], other[1]).items():
+        report.compare(own[0], other[0], k, gains)
+
+
+def _rank(ranker: Ranker, eval_set: EvaluationSet, progress: ProgressCallback) -> tuple[dict[str, Rows], Cost]:
+    """Fit the ranker and return its lists by the name of their row, and what they cost."""
     reset_peak()
     with threadpool_limits(limits=eval_set.threads):
         progress("fitting", 0.0)
@@ -235,11 +251,17 @@ def _rank(ranker: Ranker, eval_set: EvaluationSet, progress: ProgressCallback) -
         parts = []
         for start in range(0, len(eval_set.shoppers), ASKED_AT_ONCE):
             progress("ranking", 0.5 + 0.5 * start / len(eval_set.shoppers))
-            some = slice(start, start + ASKED_AT_ONCE)
-            parts.append(ranker.top(eval_set.shoppers[some], eval_set.excluded[some], eval_set.ks[-1]))
+            parts.append(_lists(ranker, eval_set, slice(start, start + ASKED_AT_ONCE)))
         ranked = time.perf_counter()
     cost = Cost(fitted - started, 1000 * (ranked - fitted) / len(eval_set.shoppers), peak_mb())
-    return np.concatenate(parts), cost
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, cost
+
+
+def _lists(ranker: Ranker, eval_set: EvaluationSet, some: slice) -> Mapping[str, Rows]:
+    shoppers, excluded, k = eval_set.shoppers[some], eval_set.excluded[some], eval_set.ks[-1]
+    if isinstance(ranker, Staged):
+        return ranker.stages(shoppers, excluded, k)
+    return {ranker.name: ranker.top(shoppers, excluded, k)}
 
 
 def _part(progress: ProgressCallback, name: str, number: int, total: int) -> ProgressCallback:

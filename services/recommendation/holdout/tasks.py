@@ -109,3 +109,15 @@ class Tunes(Interface):
 
     chosen: Mapping[str, Any]
     """The chosen parameters by name, JSON-able; empty before `fit`."""
+
+
+@runtime_checkable
+class Staged(Interface):
+    """A ranker that gives several lists to each shopper, one for each step on the way to its own."""
+
+    pairs: tuple[tuple[str, str], ...]
+    """Names of lists whose paired differences are reported: the first minus the second."""
+
+    def stages(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Mapping[str, Rows]:
+        """Return lists as `Ranker.top` does, by name; that of `Ranker.top` under the name of the ranker."""
+        ...

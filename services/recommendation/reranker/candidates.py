@@ -11,6 +11,8 @@ from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask, R
 from services.recommendation.reranker.ranks import candidate_columns, ranks_in_groups, tie_hash, tie_hashes
 from shared.compiled import compiled
 
+DEPTH = 100
+"""Products that each algorithm proposes: in training, evaluation and serving."""
 SMALLEST_POSITIVE = np.nextafter(np.float32(0), np.float32(1))
 BLOCK = 64
 """Entries compared with an edge together: most blocks have none above it and are passed over."""

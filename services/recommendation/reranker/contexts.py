@@ -4,11 +4,13 @@ An example describes the shopper as a page would at that moment: with the histor
 without the products that the page does not show.
 """
 
+from dataclasses import replace
 from enum import StrEnum
 
 import numpy as np
 
 from services.recommendation.algorithms.arrays import Rows
+from services.recommendation.algorithms.shopper import Shopper, profile_clock
 
 LONGEST_HISTORY = 500
 """Latest events of a shopper that are used: as many as serving reads for a page."""
@@ -26,3 +28,24 @@ class RerankContext(StrEnum):
     EVERYTHING = "everything"
     BASKET = "basket"
     SESSION = "session"
+
+
+def recent(shopper: Shopper) -> Shopper:
+    """Return the shopper with the latest `LONGEST_HISTORY` events of the history only."""
+    if len(shopper.products) <= LONGEST_HISTORY:
+        return shopper
+    latest = slice(-LONGEST_HISTORY, None)
+    return replace(
+        shopper,
+        products=shopper.products[latest],
+        kinds=shopper.kinds[latest],
+        quantities=shopper.quantities[latest],
+        times=shopper.times[latest],
+        baskets=shopper.baskets[latest],
+    )
+
+
+def with_profile_clock(shopper: Shopper) -> Shopper:
+    """Return the shopper with `profile_clock` as `now`."""
+    moment = profile_clock(shopper.now, shopper.times)
+    return shopper if moment == shopper.now else replace(shopper, now=moment)

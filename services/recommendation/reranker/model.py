@@ -11,6 +11,7 @@ from services.recommendation.algorithms.interactions import Kind
 from services.recommendation.algorithms.shopper import Shopper
 from services.recommendation.reranker import features
 from services.recommendation.reranker.candidates import Candidates
+from services.recommendation.reranker.contexts import with_profile_clock
 from services.recommendation.reranker.histories import ShopperHistories
 from services.recommendation.reranker.item_features import ItemFeatures
 from services.recommendation.reranker.trees import Trees
@@ -20,6 +21,8 @@ LAST = "@last"
 """Marks the scores that an algorithm gives for the shopper's last product alone."""
 OF_LAST = ("transitions", "graph_filter", "item_knn")
 """Algorithms that also score for the last product alone."""
+PUNCTUAL = ("repurchase", "new_arrivals")
+"""Algorithms that score for the moment of asking itself, however long the shopper was away."""
 MOST_SHOPPERS = 256
 MOST_CELLS = 2**22
 """Most shoppers of a batch, and most scores of one algorithm in it: they bound the memory (16 MB an algorithm)."""
@@ -101,14 +104,17 @@ def score_by_algorithm(
 ) -> dict[str, FloatArray]:
     """Return the scores by each named scorer, each of shape (n_shoppers, n_products).
 
-    A name with `@last` is the algorithm's scores for the shopper's last product alone. With `seen`, shape
-    (n_products,), products outside it score 0: they did not exist yet.
+    A name with `@last` is the algorithm's scores for the shopper's last product alone. Profiles are those of
+    `profile_clock`, except for the algorithms in `PUNCTUAL`. With `seen`, shape (n_products,), products outside it
+    score 0: they did not exist yet.
     """
-    last = [last_only(shopper) for shopper in shoppers] if any(name.endswith(LAST) for name in names) else []
-    scores_by_name = {
-        name: algorithms[name.removesuffix(LAST)].score_many(last if name.endswith(LAST) else shoppers)
-        for name in names
-    }
+    profiles = [with_profile_clock(shopper) for shopper in shoppers]
+    last = [last_only(shopper) for shopper in profiles] if any(name.endswith(LAST) for name in names) else []
+
+    def asked(name: str) -> Sequence[Shopper]:
+        return last if name.endswith(LAST) else shoppers if name in PUNCTUAL else profiles
+
+    scores_by_name = {name: algorithms[name.removesuffix(LAST)].score_many(asked(name)) for name in names}
     if seen is not None:
         for scores in scores_by_name.values():
             scores[:, ~seen] = 0.0

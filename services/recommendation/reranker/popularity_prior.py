@@ -1,10 +1,14 @@
 """The popularity of products, as a factor for scores that do not depend on it."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from services.recommendation.algorithms.arrays import FloatArray
 from services.recommendation.algorithms.base import Algorithm
 from services.recommendation.algorithms.popular import Popular
+from services.recommendation.algorithms.shopper import Shopper
+from services.recommendation.reranker.model import BatchScorer
 
 NEW_QUANTILE = 0.9
 """A product added after training has the popularity of this quantile of the popular products."""
@@ -29,3 +33,24 @@ def popularity_prior(popular: Algorithm | None, n: int) -> FloatArray:
     new = np.full(n - len(shares), np.quantile(positive, NEW_QUANTILE), np.float32)
     prior: FloatArray = np.sqrt(np.concatenate([np.maximum(shares, positive.min()), new]) / positive.max())
     return prior.astype(np.float32)
+
+
+class WithPopularityPrior:
+    """The scores of an algorithm times the popularity prior of the products."""
+
+    def __init__(self, algorithm: BatchScorer, prior: FloatArray) -> None:
+        self._algorithm = algorithm
+        self._prior = prior
+
+    def score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
+        """Return scores of shape (n_shoppers, n_products)."""
+        return self._algorithm.score_many(shoppers) * self._prior
+
+
+def batch_scorers(algorithms: Mapping[str, Algorithm], n_products: int) -> dict[str, BatchScorer]:
+    """Return the algorithms as a page uses them: content with the popularity prior, the others as they are."""
+    scorers: dict[str, BatchScorer] = {**algorithms}
+    if "content" in scorers:
+        prior = popularity_prior(algorithms.get("popular"), n_products)
+        scorers["content"] = WithPopularityPrior(scorers["content"], prior)
+    return scorers

@@ -13,6 +13,7 @@ from services.recommendation.algorithms.arrays import FloatArray, Mask, Rows
 from services.recommendation.algorithms.base import Reason, ReasonKind
 from services.recommendation.algorithms.diversity import rerank
 from services.recommendation.algorithms.fusion import Fused, fuse
+from services.recommendation.reranker.candidates import DEPTH
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.page_policy import SEARCH, PagePolicy
 from services.recommendation.serving.proposals import Proposals
@@ -24,8 +25,6 @@ from shared.telemetry import FALLBACKS
 
 SMALLEST_POOL = 60
 POOL_PER_PLACE = 4
-DEPTH = 100
-"""Products that each algorithm proposes at least; the same in training and evaluation."""
 MATCHING = 0.5
 """Share of a search from which a product matches it."""
 ALIKE = 0.8

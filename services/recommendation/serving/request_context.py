@@ -139,8 +139,8 @@ def _request_context(
         bought=np.concatenate([past.bought, named.purchased]),
         here=np.concatenate([current, cart, ordered]),
         dismissed=past.dismissed,
-        just_bought=np.concatenate([_lately_bought(past, clock), named.purchased]),
-        interaction_strength=_interaction_strength(whole),
+        just_bought=np.concatenate([lately_bought(whole, clock), named.purchased]),
+        interaction_strength=interaction_strength(whole),
     )
 
 
@@ -151,12 +151,15 @@ def _order(context: PageContext, named: NamedProducts, past: UserHistory) -> Row
     return named.purchased
 
 
-def _lately_bought(past: UserHistory, clock: int) -> Rows:
-    rows: Rows = past.products[(past.kinds == Kind.PURCHASE) & (past.times > clock - JUST_BOUGHT_SECONDS)]
+def lately_bought(shopper: Shopper, clock: int) -> Rows:
+    """Return the rows of the products bought within the day before `clock`."""
+    bought = shopper.kinds == Kind.PURCHASE
+    rows: Rows = shopper.products[bought & (shopper.times > clock - JUST_BOUGHT_SECONDS)]
     return rows
 
 
-def _interaction_strength(whole: Shopper) -> float:
+def interaction_strength(whole: Shopper) -> float:
+    """Return how much is known of a shopper, in views."""
     present = len(whole.present) * EVENT_WEIGHTS[Kind.VIEW] + len(whole.cart) * EVENT_WEIGHTS[Kind.CART]
     return float(EVENT_WEIGHTS[whole.kinds].sum() + present)
 

@@ -68,7 +68,7 @@ class PageReranker:
         chosen = proposals.proposed_by(names) & (proposals.rows < len(self.item_features.values))
         scores = np.stack([proposals.scores_by(name)[chosen] for name in names])
         candidates = Candidates.of_proposals(proposals.rows[chosen].astype(np.int64), scores)
-        values = self.reranker.values(candidates, [views.known], self.item_features)
+        values = self.reranker.values(candidates, [views.known_punctual], self.item_features)
         return RerankResult(chosen, candidates, values, tuple(name.removesuffix(LAST) for name in names))
 
 

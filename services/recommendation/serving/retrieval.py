@@ -68,6 +68,11 @@ class ShopperViews:
         """The shopper with the moment of asking as `now`."""
         return replace(self.whole, now=self.clock)
 
+    @cached_property
+    def known_punctual(self) -> Shopper:
+        """The shopper without products that the model does not know, with the moment of asking as `now`."""
+        return self.known if self.known.now == self.clock else replace(self.known, now=self.clock)
+
 
 class Scorer(Protocol):
     """An algorithm over the live catalogue."""

@@ -8,6 +8,7 @@ Sources: Burges, "From RankNet to LambdaRank to LambdaMART: an overview", Micros
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,19 +47,25 @@ def fit_trees(lessons: LtrDataset, names: list[str], k: int, how: BoostingParams
 
     The two sets of trees grow at the same time where two threads are allowed; the trees do not depend on it.
     """
-    if int((lessons.sizes > 0).sum()) < FEWEST_QUESTIONS:
+    if not enough(lessons):
         return None
-    grown = _fit_boosters(lessons, names, k, how)
-    return convert(grown, [_spread(trees, lessons) for trees in grown])
+    grown = _stopped_early(lessons, names, k, how)
+    if len(lessons.sizes) <= SMALL:
+        grown = _of_rounds(lessons, names, k, how, _rounds_of(grown))
+    return _converted(grown, lessons)
 
 
-def _fit_boosters(lessons: LtrDataset, names: list[str], k: int, how: BoostingParams) -> "list[Booster]":
-    """Return for each objective as many trees as help on questions that they were not grown on."""
+def enough(lessons: LtrDataset) -> bool:
+    """Return whether there are enough questions with a found answer to learn from."""
+    return int((lessons.sizes > 0).sum()) >= FEWEST_QUESTIONS
+
+
+def _stopped_early(lessons: LtrDataset, names: list[str], k: int, how: BoostingParams) -> "list[Booster]":
+    """Return for each objective as many trees as help on a fifth of the questions, which they were not grown on."""
     # Imported here: a serving agent without a learned model does not need it.
     import lightgbm
 
     judging = np.arange(len(lessons.sizes)) % JUDGES == JUDGES - 1
-    settings = [_settings(how, objective, k) for objective in OBJECTIVES]
     learn = _dataset(lessons, ~judging, names, how)
     judges = _dataset(lessons, judging, names, how, learn)
 
@@ -66,14 +73,28 @@ def _fit_boosters(lessons: LtrDataset, names: list[str], k: int, how: BoostingPa
         stop = lightgbm.early_stopping(STOP_AFTER, verbose=False)
         return lightgbm.train(setting, learn, how.rounds, valid_sets=[judges], callbacks=[stop])
 
-    trees = parallel.each(judged, settings)
-    if len(lessons.sizes) > SMALL:
-        return trees
-    everything = _dataset(lessons, ~judging | judging, names, how)
-    enough = [max(each.best_iteration, 1) for each in trees]
+    return parallel.each(judged, [_settings(how, objective, k) for objective in OBJECTIVES])
+
+
+def _of_rounds(
+    lessons: LtrDataset, names: list[str], k: int, how: BoostingParams, rounds: Sequence[int]
+) -> "list[Booster]":
+    """Return for each objective so many trees, grown on all questions."""
+    import lightgbm
+
+    everything = _dataset(lessons, np.ones(len(lessons.sizes), dtype=bool), names, how)
+    settings = [_settings(how, objective, k) for objective in OBJECTIVES]
     return parallel.each(
-        lambda part: lightgbm.train(part[0], everything, part[1]), list(zip(settings, enough, strict=True))
+        lambda part: lightgbm.train(part[0], everything, part[1]), list(zip(settings, rounds, strict=True))
     )
+
+
+def _rounds_of(grown: "Sequence[Booster]") -> list[int]:
+    return [max(each.best_iteration, 1) for each in grown]
+
+
+def _converted(grown: "Sequence[Booster]", lessons: LtrDataset) -> Trees:
+    return convert(grown, [_spread(trees, lessons) for trees in grown])
 
 
 def _spread(trees: "Booster", lessons: LtrDataset) -> float:
@@ -130,13 +151,41 @@ def _dataset(
 def fit_reranker(
     parts: Sequence[LtrDataset], names: tuple[str, ...], target: Kind, params: RerankerParams
 ) -> Reranker | Fusion:
-    """Return the reranker trained on all parts together; `Fusion` where they are too few."""
-    if not parts:
-        return Fusion(names, params.depth)
-    joined = LtrDataset(
+    """Return what is learned from all parts together; `Fusion` where they are too few."""
+    trees = fit_trees(_joined(parts), features.names(names), params.k, params.boosting) if parts else None
+    return Reranker(names, target, trees, params.depth) if trees else Fusion(names, params.depth)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A reranker that has yet to pass an exam, and how many trees of each objective it has."""
+
+    reranker: Reranker
+    rounds: tuple[int, ...]
+
+
+def fit_candidate(
+    parts: Sequence[LtrDataset], names: tuple[str, ...], target: Kind, params: RerankerParams
+) -> Candidate | None:
+    """Return a reranker for an exam, without the refit of `fit_reranker`; None for too few questions."""
+    lessons = _joined(parts) if parts else None
+    if lessons is None or not enough(lessons):
+        return None
+    grown = _stopped_early(lessons, features.names(names), params.k, params.boosting)
+    return Candidate(Reranker(names, target, _converted(grown, lessons), params.depth), tuple(_rounds_of(grown)))
+
+
+def refit(candidate: Candidate, parts: Sequence[LtrDataset], params: RerankerParams) -> Reranker:
+    """Return the reranker with as many trees, grown on all parts: those of the exam too."""
+    reranker, lessons = candidate.reranker, _joined(parts)
+    names = features.names(reranker.algorithms)
+    grown = _of_rounds(lessons, names, params.k, params.boosting, candidate.rounds)
+    return replace(reranker, trees=_converted(grown, lessons))
+
+
+def _joined(parts: Sequence[LtrDataset]) -> LtrDataset:
+    return LtrDataset(
         np.concatenate([part.features for part in parts]),
         np.concatenate([part.relevant for part in parts]),
         np.concatenate([part.sizes for part in parts]),
     )
-    trees = fit_trees(joined, features.names(names), params.k, params.boosting)
-    return Reranker(names, target, trees, params.depth) if trees else Fusion(names, params.depth)

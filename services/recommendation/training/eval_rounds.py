@@ -6,7 +6,7 @@ import numpy as np
 
 from services.recommendation.algorithms.arrays import Longs, Mask, Rows
 from services.recommendation.algorithms.interactions import Interactions, Kind
-from services.recommendation.algorithms.shopper import Shopper, profile_clock
+from services.recommendation.algorithms.shopper import Shopper
 from services.recommendation.holdout.histories import FIELDS, groups_of
 from services.recommendation.holdout.pairs import Pairs
 from services.recommendation.holdout.protocols import customers_of, products_of, strongest_kind
@@ -140,8 +140,7 @@ class PastShoppers:
         before = events[: np.searchsorted(self._data.times[events], moment)][-LONGEST_HISTORY:]
         history = {name: getattr(self._data, name)[before] for name in FIELDS}
         groups = groups_of(self._data, customer)
-        now = profile_clock(moment, history["times"])
-        return Shopper(now=now, session=session, current=current, cart=cart, groups=groups, **history)
+        return Shopper(now=moment, session=session, current=current, cart=cart, groups=groups, **history)
 
 
 def _without(rows: Rows, excluded: Rows) -> Rows:

@@ -13,6 +13,7 @@ from services.recommendation.algorithms.item_knn import ItemKnn
 from services.recommendation.holdout.metrics import Values, measure
 from services.recommendation.holdout.tasks import EvalCase
 from services.recommendation.holdout.topk import top_k
+from services.recommendation.reranker.contexts import with_profile_clock
 
 GRID = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Weights tried, relative to the strongest kind."""
@@ -72,7 +73,7 @@ def quality(train: Interactions, questions: Sequence[EvalCase], kind_weights: Fl
     parts = []
     for start in range(0, len(questions), BATCH):
         part = questions[start : start + BATCH]
-        scores = algorithm.score_many([question.shopper for question in part])
+        scores = algorithm.score_many([with_profile_clock(question.shopper) for question in part])
         lists = top_k(scores, [question.excluded for question in part], PLACES)
         parts.append(measure(lists, [question.targets for question in part], PLACES)["ndcg"])
     return np.concatenate(parts)

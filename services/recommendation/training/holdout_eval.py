@@ -8,6 +8,7 @@ import numpy as np
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
 from services.recommendation.algorithms.base import Kind
+from services.recommendation.holdout.intervals import clusters_of
 from services.recommendation.holdout.metrics import Values, measure
 from services.recommendation.holdout.tasks import EvalCase
 from services.recommendation.reranker import features
@@ -37,11 +38,14 @@ class EvalBatch:
         As `features.table` gives them.
     targets : list of ndarray
         Products that were right, for each question.
+    clusters : ndarray of shape (n_questions,), int64
+        Customers of the questions.
     """
 
     candidates: Candidates
     features: FloatArray
     targets: list[Rows]
+    clusters: Longs
 
     @classmethod
     def of(
@@ -53,7 +57,8 @@ class EvalBatch:
             chosen, ShopperHistories.of([question.shopper for question in batch]), item_features, target
         )
         own = replace(chosen, n_shoppers=len(places), owners=np.searchsorted(places, chosen.owners))
-        return cls(own, drawn, [batch[place].targets for place in places.tolist()])
+        asked = [batch[place] for place in places.tolist()]
+        return cls(own, drawn, [question.targets for question in asked], clusters_of(asked))
 
 
 Order: TypeAlias = Callable[[EvalBatch], tuple[Candidates, FloatArray]]
@@ -75,6 +80,11 @@ class HoldoutEval:
 
     def __len__(self) -> int:
         return sum(len(sheet.targets) for sheet in self.sheets)
+
+    @property
+    def clusters(self) -> Longs:
+        """The customer of each question, shape (n_questions,)."""
+        return np.concatenate([sheet.clusters for sheet in self.sheets])
 
     def add(self, sheet: EvalBatch) -> None:
         """Ask more."""

@@ -1,20 +1,18 @@
 """Learning-to-rank data: candidates of shoppers with a known next step, and which of them were chosen."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
-from services.recommendation.algorithms import parallel
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask
-from services.recommendation.algorithms.base import Algorithm
 from services.recommendation.algorithms.interactions import Kind
 from services.recommendation.holdout.tasks import EvalCase
 from services.recommendation.reranker import features
 from services.recommendation.reranker.candidates import Candidates
 from services.recommendation.reranker.histories import ShopperHistories
 from services.recommendation.reranker.item_features import ItemFeatures
-from services.recommendation.reranker.model import batch_size, score_by_algorithm, scorer_names
 from services.recommendation.training.reranker_params import RerankerParams
 
 
@@ -34,41 +32,12 @@ class LtrDataset:
     relevant: Mask
     sizes: Longs
 
-
-def build_ltr_datasets(
-    algorithms: Mapping[str, Algorithm],
-    item_features: ItemFeatures,
-    seen: Mask,
-    asked: Sequence[EvalCase],
-    target: Kind,
-    params: RerankerParams,
-) -> list[LtrDataset]:
-    """Return what can be learned from questions with known answers, as `fit_reranker` takes it.
-
-    Parameters
-    ----------
-    algorithms : mapping of str to Algorithm
-        Fitted on data without the answers.
-    item_features : ItemFeatures
-        Of the same data.
-    seen : ndarray of shape (n_products,), bool
-        Products of the same data; the others cannot be candidates.
-    asked : sequence of EvalCase
-    target : Kind
-        The kind of event that counts as an answer.
-    """
-    names = scorer_names(algorithms)
-    size = batch_size(len(item_features.values))
-
-    def of(start: int) -> LtrDataset:
-        batch = asked[start : start + size]
-        scores = score_by_algorithm(algorithms, names, [question.shopper for question in batch], seen)
-        candidates = Candidates.of(scores, [question.excluded for question in batch], params.depth)
-        return build_ltr_dataset(
-            candidates, batch, item_features, target, params, np.random.default_rng([params.seed, start])
+    def where(self, questions: Mask) -> Self:
+        """Return what can be learned from some of the questions (mask of shape (n_questions,)); the others get none."""
+        kept = np.repeat(questions, self.sizes)
+        return replace(
+            self, features=self.features[kept], relevant=self.relevant[kept], sizes=np.where(questions, self.sizes, 0)
         )
-
-    return parallel.each(of, range(0, len(asked), size))
 
 
 def build_ltr_dataset(

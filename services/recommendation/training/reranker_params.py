@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from services.recommendation.reranker.candidates import DEPTH
+
 
 @dataclass(frozen=True)
 class BoostingParams:
@@ -29,7 +31,7 @@ class BoostingParams:
 class RerankerParams:
     """How a reranker is trained."""
 
-    depth: int = 100
+    depth: int = DEPTH
     """Products that each algorithm may propose."""
     negatives: int = 80
     """Candidates that were not chosen, for each training example."""

@@ -1,0 +1,200 @@
+"""The trainer of rerankers: the same for `quintet train`, which serves them, and for `quintet evaluate`.
+
+In training each context is examined on a fifth of the customers, from whom the examined reranker learns nothing. It is
+kept if it is better than the fixed weights of the start, which would order the page in its place, and if no single
+algorithm is better than it: both by the paired bootstrap over customers. What is kept is trained again on all
+questions.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from services.recommendation.algorithms import parallel
+from services.recommendation.algorithms.arrays import FloatArray, Mask
+from services.recommendation.algorithms.base import Interactions, Kind
+from services.recommendation.holdout.paired import gain_over_best, paired_gain
+from services.recommendation.holdout.tasks import EvalCase
+from services.recommendation.models.model import Model
+from services.recommendation.reranker.candidates import Candidates
+from services.recommendation.reranker.contexts import RerankContext
+from services.recommendation.reranker.item_features import ItemFeatures
+from services.recommendation.reranker.model import Reranker, batch_size, score_by_algorithm, scorer_names
+from services.recommendation.reranker.popularity_prior import batch_scorers
+from services.recommendation.training.boosting import fit_candidate, refit
+from services.recommendation.training.eval_rounds import EvalRound
+from services.recommendation.training.holdout_eval import EvalBatch, Found, HoldoutEval, report
+from services.recommendation.training.ltr_dataset import LtrDataset, build_ltr_dataset
+from services.recommendation.training.reranker_params import RerankerParams
+
+FEWEST_QUESTIONS = 100
+"""Questions of a context below which nothing is learned for it."""
+FEWEST_EXAMINED = 20
+"""Examined questions below which nothing is reported of a context: the differences would be chance."""
+EXAMINED = 5
+"""One customer of so many is examined."""
+
+
+class RerankerTrainer:
+    """Draws up training examples from algorithms that were fitted without the answers.
+
+    Parameters
+    ----------
+    model : Model
+        The algorithms, fitted on `known`.
+    known : Interactions
+        What was known before the questions.
+    there : ndarray of shape (n_products,), bool
+        Products that may be candidates.
+    params : RerankerParams
+        How rerankers are trained.
+    timed : bool
+        Whether the times of `known` are moments.
+    examined : bool
+        Whether a fifth of the customers is held back for an exam.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The scorers whose scores are features.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        known: Interactions,
+        there: Mask,
+        params: RerankerParams,
+        *,
+        timed: bool = True,
+        examined: bool = True,
+    ) -> None:
+        self._scorers = batch_scorers(model.algorithms, model.n_products)
+        self.names = scorer_names(self._scorers)
+        self._known = known
+        self._there = there
+        self._params = params
+        self._timed = timed
+        order = np.random.default_rng(params.seed).permutation(known.n_customers)
+        self._examined: Mask = (order % EXAMINED == 0) & examined
+
+    def examples(self, asked: EvalRound) -> "dict[RerankContext, ContextExamples]":
+        """Return for each context the examples to learn from, and the exam."""
+        item_features = ItemFeatures.of(self._known, asked.target, timed=self._timed)
+        found = {
+            context: ContextExamples(questions, self.names, item_features, asked.target, self._params)
+            for context, questions in asked.asked.items()
+        }
+        size = batch_size(self._known.n_products)
+
+        def of(start: int) -> "list[tuple[EvalBatch, LtrDataset, LtrDataset]]":
+            rng = np.random.default_rng([self._params.seed, start])
+            scores = score_by_algorithm(self._scorers, self.names, asked.shoppers(start, start + size), self._there)
+            part = slice(start, start + size)
+            return [each.drawn_up(scores, part, self._examined, rng) for each in found.values()]
+
+        for parts in parallel.each(of, range(0, len(asked), size)):
+            for each, part in zip(found.values(), parts, strict=True):
+                each.take(*part)
+        return found
+
+
+class ContextExamples:
+    """The examples of one context: those to learn from, and those of the exam.
+
+    Attributes
+    ----------
+    examples : list of LtrDataset
+        To learn from.
+    """
+
+    def __init__(
+        self,
+        questions: list[EvalCase],
+        names: tuple[str, ...],
+        item_features: ItemFeatures,
+        target: Kind,
+        params: RerankerParams,
+    ) -> None:
+        self.examples: list[LtrDataset] = []
+        self._questions = questions
+        self._names = names
+        self._item_features = item_features
+        self._target = target
+        self._params = params
+        self._learns = len(answerable(questions)) >= FEWEST_QUESTIONS
+        self._held_back: list[LtrDataset] = []
+        self._exam = HoldoutEval(names)
+
+    def drawn_up(
+        self, scores: dict[str, FloatArray], part: slice, examined: Mask, rng: np.random.Generator
+    ) -> tuple[EvalBatch, LtrDataset, LtrDataset]:
+        """Return the exam, the examples to learn from and those that are held back, of some of the questions.
+
+        Parameters
+        ----------
+        scores : dict of str to ndarray of shape (n_questions, n_products)
+            The scores of the shoppers of these questions; excluded products lose theirs.
+        part : slice
+            Which questions.
+        examined : ndarray of shape (n_customers,), bool
+            Customers who are examined; all are where there are too few questions to learn from.
+        rng : Generator
+            Draws candidates that were not right.
+        """
+        batch = self._questions[part]
+        candidates = Candidates.of(scores, [question.excluded for question in batch], self._params.depth)
+        held_back = examined[[question.customer for question in batch]]
+        places = np.flatnonzero((held_back | (not self._learns)) & _with_targets(batch))
+        exam = EvalBatch.of(candidates, batch, places, self._item_features, self._target)
+        examples = build_ltr_dataset(candidates, batch, self._item_features, self._target, self._params, rng)
+        return exam, examples.where(~held_back), examples.where(held_back)
+
+    def take(self, exam: EvalBatch, examples: LtrDataset, held_back: LtrDataset) -> None:
+        """Add what was drawn up of a batch."""
+        self._exam.add(exam)
+        self.examples.append(examples)
+        self._held_back.append(held_back)
+
+    def examined(self) -> tuple[Reranker | None, dict[str, Any]]:
+        """Return the reranker, if it passes the exam, and the report; {} where too few questions are examined."""
+        if len(self._exam) < FEWEST_EXAMINED:
+            return None, {}
+        candidate = fit_candidate(self.examples, self._names, self._target, self._params) if self._learns else None
+        fixed, alone = self._exam.of_fixed_weights(self._params.depth), self._exam.of_algorithms()
+        learned = self._exam.of_reranker(candidate.reranker) if candidate else fixed
+        passes, gains = self._compared(learned, fixed, alone)
+        passes = passes and candidate is not None
+        found = {"hybrid": learned if passes else fixed, "best": alone[gains["best"]]}
+        found |= {"popular": alone["popular"]} if "popular" in alone else {}
+        kept = refit(candidate, [*self.examples, *self._held_back], self._params) if passes and candidate else None
+        used = [*self.examples, *self._held_back] if kept else self.examples if self._learns else []
+        facts = {
+            "learned": kept is not None,
+            "questions": sum(int((part.sizes > 0).sum()) for part in used),
+            "examined": len(self._exam),
+        }
+        return kept, facts | gains | report(found | {"fixed": fixed})
+
+    def _compared(self, learned: Found, fixed: Found, alone: dict[str, Found]) -> tuple[bool, dict[str, Any]]:
+        """Return whether the reranker passes, and its gains of NDCG over the best algorithm and the fixed weights."""
+        clusters = self._exam.clusters
+        single = {name: values["ndcg"] for name, values in alone.items()}
+        best, over_best = gain_over_best(learned["ndcg"], single, clusters)
+        over_fixed = paired_gain(learned["ndcg"], fixed["ndcg"], clusters)
+        gains = {"over_best": over_best, "over_fixed": over_fixed}
+        rounded = {
+            f"ndcg_gain.{name}": [round(each, 4) for each in (gain.value, gain.low, gain.high)]
+            for name, gain in gains.items()
+        }
+        return over_fixed.better and over_best.high >= 0.0, {"best": best} | rounded
+
+
+def answerable(questions: Sequence[EvalCase]) -> list[EvalCase]:
+    """Return the questions that have targets."""
+    return [question for question in questions if len(question.targets)]
+
+
+def _with_targets(questions: Sequence[EvalCase]) -> Mask:
+    return np.array([len(question.targets) > 0 for question in questions], dtype=bool)
