@@ -67,7 +67,8 @@ def _evaluated(order: Order) -> dict[str, Any]:
             split_data, few, ablation.rankers(_parts(order, split_data.train), order.threads), _show
         ).as_dict()
     names, missing = _names(order, plan, split_data)
-    report = evaluate(split_data, plan, [_ranker(name, order) for name in names], _show)
+    rankers = ranker_registry.with_served(_ranker(name, order) for name in names)
+    report = evaluate(split_data, plan, rankers, _show)
     report.settings |= {"skipped": missing}
     return report.as_dict()
 

@@ -10,14 +10,18 @@ from benchmarks.quality.published import UNTUNED, Aim, Value, aim_of
 from benchmarks.quality.results import ABLATION, DIFFERENCES, ROWS, SLICES, Results, Row, key_of
 from benchmarks.quality.sets.dataset import Dataset, Evaluation
 from services.recommendation.evaluation.ranker_registry import BASELINES, TUNED_BASELINES
+from services.recommendation.evaluation.served_ranker import OFFLINE_PAGE, RANKED, SERVED, WITHOUT_RULE
 
 OWN = "quintet"
+STEPS = (OFFLINE_PAGE, RANKED, *WITHOUT_RULE)
+"""Lists on the way to the page that is served; they have a table of their own."""
 
 
 class Role(StrEnum):
     """What takes part in a comparison."""
 
     OWN = "the product"
+    SERVED = "the page that it serves"
     PART = "one algorithm of it"
     BASELINE = "baseline"
     UNTUNED = "our quick model"
@@ -148,7 +152,7 @@ class Comparison:
 
     def measured(self) -> list[Entry]:
         """Return those that were measured, the best by the first metric first."""
-        names = dict.fromkeys(row["algorithm"] for row in self._rows)
+        names = dict.fromkeys(row["algorithm"] for row in self._rows if row["algorithm"] not in STEPS)
         return _sorted([_entry(name, self._rows) for name in names], self.evaluation.metrics[0])
 
     def everybody(self) -> list[Entry]:
@@ -159,6 +163,18 @@ class Comparison:
     def own(self) -> Entry | None:
         """Return the product's own figures, None where it did not take part."""
         return next((entry for entry in self.measured() if entry.role is Role.OWN), None)
+
+    def step(self, name: str) -> Entry | None:
+        """Return the figures of the page that is served or of one of its steps, None where it was not measured."""
+        return _entry(name, self._rows) if any(row["algorithm"] == name for row in self._rows) else None
+
+    def relative(self, name: str, versus: str, metric: str) -> Estimate | None:
+        """Return the metric of one list minus that of another, as a share of the other's; None if not measured."""
+        base = self.step(versus)
+        found = self._difference(name, versus, metric)
+        if base is None or found is None or not base.metrics[metric].value:
+            return None
+        return Estimate(*(each / base.metrics[metric].value for each in found))
 
     def whole(self) -> Entry | None:
         """Return the product that its lesser selves are compared with, None where there are none."""
@@ -191,8 +207,12 @@ class Comparison:
 
     def gain(self, name: str, metric: str) -> Estimate | None:
         """Return the product's metric minus that of another, by question; None where that was not measured."""
-        rows = [row for row in self._differences if (row["versus"], row["metric"]) == (name, metric)]
-        return next((estimate_of(row) for row in rows if row["algorithm"] == OWN and row["value"] is not None), None)
+        return self._difference(OWN, name, metric)
+
+    def _difference(self, name: str, versus: str, metric: str) -> Estimate | None:
+        wanted = (name, versus, metric)
+        rows = [row for row in self._differences if (row["algorithm"], row["versus"], row["metric"]) == wanted]
+        return next((estimate_of(row) for row in rows if row["value"] is not None), None)
 
     def _touches(self, own: Entry, other: Entry, metric: str) -> bool:
         gain = self.gain(other.name, metric)
@@ -234,8 +254,8 @@ def comparisons(results: Results) -> list[Comparison]:
 
 def role_of(name: str) -> Role:
     """Return the role of somebody who was measured."""
-    if name == OWN:
-        return Role.OWN
+    if name in (OWN, SERVED):
+        return Role.OWN if name == OWN else Role.SERVED
     return Role.BASELINE if name in (*BASELINES, *TUNED_BASELINES) else Role.PART
 
 

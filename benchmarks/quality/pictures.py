@@ -9,12 +9,13 @@ from benchmarks.quality.comparison import Check, Comparison, Entry, Role
 
 COLOURS = {
     Role.OWN: OWN_COLOUR,
+    Role.SERVED: "#b45309",
     Role.PART: "#1d4ed8",
     Role.BASELINE: "#9ca3af",
     Role.UNTUNED: "#7c3aed",
     Role.PUBLISHED: "#047857",
 }
-MARKS = {Role.OWN: "o", Role.PART: "o", Role.BASELINE: "o", Role.UNTUNED: "D", Role.PUBLISHED: "D"}
+MARKS = {Role.OWN: "o", Role.SERVED: "s", Role.PART: "o", Role.BASELINE: "o", Role.UNTUNED: "D", Role.PUBLISHED: "D"}
 WEAKEST = 0.25
 """Weaker than this share of the best is left out of the picture of an evaluation, but not of its table."""
 

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.quality.ablation import MOST_QUESTIONS
-from benchmarks.quality.comparison import Comparison, Entry, Estimate, Role, comparisons, estimate_of
+from benchmarks.quality.comparison import OWN, Comparison, Entry, Estimate, Role, comparisons, estimate_of
 from benchmarks.quality.order import WITHOUT
 from benchmarks.quality.pictures import draw_evaluation, draw_overview
 from benchmarks.quality.published import Value
 from benchmarks.quality.results import Results, Row
 from benchmarks.tables import table
+from services.recommendation.evaluation.served_ranker import OFFLINE_PAGE, RANKED, SERVED, WITHOUT_RULE
 from services.recommendation.holdout.tasks import Protocol
 
 BUDGET_SECONDS = 600
@@ -52,6 +53,7 @@ def write_report(results: Results, page: Path) -> None:
 def _page(measured: list[Comparison]) -> Iterator[str]:
     yield HEAD
     yield from _summary(measured)
+    yield from _served(measured)
     yield from _parts(measured)
     yield from _costs(measured)
     for each in measured:
@@ -91,6 +93,44 @@ def _summary(measured: list[Comparison]) -> Iterator[str]:
         *("our best quick model", "reach", "beyond", ""),
     )
     yield table(head, rows, "llrlrllrrl")
+
+
+def _served(measured: list[Comparison]) -> Iterator[str]:
+    """Show the list that is served beside the offline one, and what each rule of the page costs."""
+    rows = [_steps(each, metric) for each in measured if each.step(SERVED) for metric in each.evaluation.metrics]
+    if not rows:
+        return
+    yield "## The list that is served\n"
+    yield (
+        "The questions replayed through the page path of the agent (`quintet evaluate --served`). `quintet.page` is the"
+        " offline ranker for the products that the page may show; `served.ranked` is the ranking of the page before its"
+        " rules, `served` what it shows. The last columns say what a rule changes: the page against itself without the"
+        " rule, relative, with the interval of the paired bootstrap.\n"
+    )
+    head = ("", "metric", OWN, *_LISTS, f"{RANKED} to {OFFLINE_PAGE}", *(_rule(name) for name in WITHOUT_RULE))
+    yield table(head, rows, "ll" + "r" * (len(head) - 2))
+
+
+def _steps(each: Comparison, metric: str) -> list[str]:
+    entries = [each.step(name) for name in (OWN, *_LISTS)]
+    pairs = [(RANKED, OFFLINE_PAGE), *((SERVED, name) for name in WITHOUT_RULE)]
+    figures = [_figure(entry.metrics.get(metric)) if entry else "–" for entry in entries]
+    changes = [_relative(each.relative(*pair, metric)) for pair in pairs]
+    return [_title(each), f"{metric}@{each.evaluation.k}", *figures, *changes]
+
+
+def _relative(change: Estimate | None) -> str:
+    if change is None:
+        return "–"
+    value, low, high = (_percent(end) for end in change)
+    return value if change.exact else f"{value} [{low}, {high}]"
+
+
+def _rule(name: str) -> str:
+    return name.removeprefix(f"{SERVED}.without_")
+
+
+_LISTS = (OFFLINE_PAGE, RANKED, SERVED)
 
 
 def _reference(value: Value | None, metric: str) -> str:

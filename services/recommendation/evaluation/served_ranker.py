@@ -121,13 +121,13 @@ class ServedRanker:
         state = self._state
         plan = plan_ranking(self._page, state.weights, request.interaction_strength, state.learned.rebuy_rate)
         ranked = rank_page(state, request, plan, Filters(), k)
-        policies: dict[str, PagePolicy] = {SERVED: plan.policy} | {
-            name: without(plan.policy) for name, without in WITHOUT_RULE.items()
-        }
-        arranged = {
-            name: arrange(ranked, state.catalogue, policy, request, k).rows[:k] for name, policy in policies.items()
-        }
-        return {RANKED: ranked.top(k), **arranged}
+        whole = arrange(ranked, state.catalogue, plan.policy, request, k).rows[:k]
+        lists = {RANKED: ranked.top(k), SERVED: whole}
+        for name, without in WITHOUT_RULE.items():
+            policy = without(plan.policy)
+            same = policy == plan.policy  # the page does not have this rule
+            lists[name] = whole if same else arrange(ranked, state.catalogue, policy, request, k).rows[:k]
+        return lists
 
     def _allowed(self, request: RequestContext) -> Mask:
         return allowed_on_page(self._state.catalogue, request, PAGE_POLICIES[self._page], Filters())

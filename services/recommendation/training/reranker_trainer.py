@@ -1,9 +1,9 @@
 """The trainer of rerankers: the same for `quintet train`, which serves them, and for `quintet evaluate`.
 
 In training each context is examined on a fifth of the customers, from whom the examined reranker learns nothing. It is
-kept if it is better than the fixed weights of the start, which would order the page in its place, and if no single
-algorithm is better than it: both by the paired bootstrap over customers. What is kept is trained again on all
-questions.
+kept if its mean NDCG is above that of the fixed weights of the start, which would order the page in its place, and if
+the best single algorithm is not better than it by the paired bootstrap over customers: the whole interval of the
+difference would be below 0. What is kept is trained again on all questions.
 """
 
 from collections.abc import Sequence
@@ -188,7 +188,7 @@ class ContextExamples:
             f"ndcg_gain.{name}": [round(each, 4) for each in (gain.value, gain.low, gain.high)]
             for name, gain in gains.items()
         }
-        return over_fixed.better and over_best.high >= 0.0, {"best": best} | rounded
+        return over_fixed.value > 0.0 and not over_best.high < 0.0, {"best": best} | rounded
 
 
 def answerable(questions: Sequence[EvalCase]) -> list[EvalCase]:

@@ -15,7 +15,7 @@ from services.recommendation.reranker.contexts import RerankContext
 from services.recommendation.reranker.item_features import ItemFeatures
 from services.recommendation.reranker.model import Reranker, scorer_names
 from services.recommendation.reranker.reranker_models import RerankerModels
-from services.recommendation.training import boosting, reranker_training
+from services.recommendation.training import boosting, reranker_trainer
 from services.recommendation.training.holdout_eval import HoldoutEval
 from services.recommendation.training.train import run
 from shared.algorithms import ALGORITHM_NAMES
@@ -120,8 +120,8 @@ def test_what_training_learns_is_what_answers(
     def hopeless(self: HoldoutEval, depth: int) -> dict[str, Any]:
         return {name: values * 0.0 for name, values in self.of_algorithms()["popular"].items()}
 
-    monkeypatch.setattr(reranker_training, "FEWEST_QUESTIONS", 10)
-    monkeypatch.setattr(reranker_training, "FEWEST_EXAMINED", 1)
+    monkeypatch.setattr(reranker_trainer, "FEWEST_QUESTIONS", 10)
+    monkeypatch.setattr(reranker_trainer, "FEWEST_EXAMINED", 1)
     monkeypatch.setattr(boosting, "FEWEST_QUESTIONS", 5)
     monkeypatch.setattr(HoldoutEval, "of_fixed_weights", hopeless)
     visits = [

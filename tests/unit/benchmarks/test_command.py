@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.quality import __main__ as command
+from services.recommendation.evaluation.served_ranker import OFFLINE_PAGE, RANKED, SERVED, WITHOUT_RULE
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +44,7 @@ def test_everything_is_measured_and_reported(data: Path, tmp_path: Path, capfd: 
     assert "Serenade's example\n  there is no train.tsv.gz" in capfd.readouterr().err
     found = json.loads((tmp_path / "quality.json").read_text())
     hits = {row["algorithm"]: row for row in found["rows"] if row["metric"] == "hit_rate"}
-    assert set(hits) == {"quintet", "item_knn", "most_popular"}
+    assert set(hits) == {"quintet", "item_knn", "most_popular", OFFLINE_PAGE, RANKED, SERVED, *WITHOUT_RULE}
     assert all(row["dataset"] == "tmall_multibehavior" and row["protocol"] == "next-item" for row in found["rows"])
     assert all(row["low"] <= row["value"] <= row["high"] for row in hits.values())
     assert all(row["peak_mb"] > 0 for row in hits.values())

@@ -19,7 +19,6 @@ from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.explain import explained
 from services.recommendation.serving.page_policy import RankingPlan, plan_ranking
 from services.recommendation.training.reranker_params import RerankerParams
-from services.recommendation.training.reranker_training import SERVED
 from shared.algorithms import DEFAULT_WEIGHTS, KNOWN_ALGORITHMS
 
 FOLDER = Path(__file__).parents[3] / "docs" / "algorithms"
@@ -162,14 +161,6 @@ def test_the_recipe_of_the_hybrid_is_that_of_the_code() -> None:
     stated = defaults(HYBRID)
     constants = {name: constant(name) for name in stated if name.rpartition(".")[2].isupper()}
     assert stated == flat(RerankerParams()) | constants
-
-
-def test_what_serving_does_otherwise_is_said() -> None:
-    stated, recipe = parameters(HYBRID), flat(RerankerParams())
-    for name, value in flat(SERVED).items():
-        said = re.search(r"In serving `(.*?)`", stated[name][-1])
-        assert (said is not None) == (value != recipe[name]), name
-        assert not said or ast.literal_eval(said.group(1)) == value
 
 
 def test_the_index_names_families_and_weights() -> None:

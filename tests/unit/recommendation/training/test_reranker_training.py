@@ -12,7 +12,7 @@ from services.recommendation.algorithms.repurchase import Repurchase
 from services.recommendation.algorithms.transitions import Transitions
 from services.recommendation.reranker.contexts import RerankContext
 from services.recommendation.reranker.model import LAST
-from services.recommendation.training import reranker_training
+from services.recommendation.training import reranker_trainer
 from services.recommendation.training.reranker_params import BoostingParams, RerankerParams
 from services.recommendation.training.reranker_training import RerankerTrainingResult, train_rerankers
 from tests.contract.algorithms.worlds import NOW
@@ -65,7 +65,7 @@ def test_every_context_gets_a_hybrid_that_beats_fixed_weights(outcome: RerankerT
         report = outcome.reports[context.value]
         assert report["learned"]
         assert report["questions"] >= 50
-        assert report["examined"] >= reranker_training.FEWEST_EXAMINED
+        assert report["examined"] >= reranker_trainer.FEWEST_EXAMINED
         assert report["ndcg_at_20.hybrid"] > report["ndcg_at_20.fixed"]
     assert {RerankContext.DISCOVERY, RerankContext.SESSION} <= outcome.learned.rerankers.keys()
     session = outcome.reports["session"]
@@ -82,9 +82,9 @@ def test_hybrids_lead_to_what_their_context_asks_for(outcome: RerankerTrainingRe
         facts.require(PRODUCTS)
 
 
-def test_the_last_product_is_asked_about_in_sessions_and_told_answers_nowhere(outcome: RerankerTrainingResult) -> None:
-    for context, hybrid in outcome.learned.rerankers.items():
-        assert any(name.endswith(LAST) for name in hybrid.algorithms) == (context is RerankContext.SESSION)
+def test_the_last_product_is_asked_about_and_told_answers_nowhere(outcome: RerankerTrainingResult) -> None:
+    for hybrid in outcome.learned.rerankers.values():
+        assert any(name.endswith(LAST) for name in hybrid.algorithms)
         assert "complementary" not in hybrid.algorithms
 
 
@@ -101,25 +101,44 @@ def test_people_who_buy_again_are_noticed(outcome: RerankerTrainingResult) -> No
     assert outcome.kind_weights.shape == (3,)
 
 
-def test_examiners_teach_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    taught: set[int] = set()
+def test_the_examined_reranker_learns_nothing_from_the_examined(monkeypatch: pytest.MonkeyPatch) -> None:
+    learned_from: set[int] = set()
     examined: set[int] = set()
-    build, of = reranker_training.build_ltr_dataset, reranker_training.EvalBatch.of
+    held_back: set[int] = set()
+    drawn_up = reranker_trainer.ContextExamples.drawn_up
 
-    def noting(candidates, asked, *rest):  # type: ignore[no-untyped-def]
-        taught.update(question.customer for question in asked if len(question.targets))
-        return build(candidates, asked, *rest)
+    def noting(self, scores, part, *rest):  # type: ignore[no-untyped-def]
+        exam, examples, others = drawn_up(self, scores, part, *rest)
+        customers = np.array([question.customer for question in self._questions[part]])
+        learned_from.update(customers[examples.sizes > 0].tolist())
+        held_back.update(customers[others.sizes > 0].tolist())
+        examined.update(exam.clusters.tolist())
+        return exam, examples, others
 
-    def noting_exam(candidates, batch, places, *rest):  # type: ignore[no-untyped-def]
-        examined.update(batch[place].customer for place in places.tolist())
-        return of(candidates, batch, places, *rest)
-
-    monkeypatch.setattr(reranker_training, "build_ltr_dataset", noting)
-    monkeypatch.setattr(reranker_training.EvalBatch, "of", noting_exam)
+    monkeypatch.setattr(reranker_trainer.ContextExamples, "drawn_up", noting)
     train_rerankers(world(), algorithms, lambda *_: None, threads=1, params=QUICK)
-    assert taught
+    assert learned_from
     assert examined
-    assert not taught & examined
+    assert not learned_from & examined
+    assert held_back
+    assert held_back <= examined
+
+
+def test_what_passes_the_exam_is_trained_again_on_all_questions(
+    monkeypatch: pytest.MonkeyPatch, outcome: RerankerTrainingResult
+) -> None:
+    exam: list[int] = []
+    fit = reranker_trainer.fit_candidate
+
+    def noting(parts, *rest):  # type: ignore[no-untyped-def]
+        exam.append(sum(int((part.sizes > 0).sum()) for part in parts))
+        return fit(parts, *rest)
+
+    monkeypatch.setattr(reranker_trainer, "fit_candidate", noting)
+    train_rerankers(world(), algorithms, lambda *_: None, threads=1, params=QUICK)
+    reports = [outcome.reports[context] for context in ("everything", "discovery", "basket", "session")]
+    for questions, report in zip(exam, reports, strict=True):
+        assert (report["questions"] > questions) == report["learned"]
 
 
 def test_too_little_to_learn_from_is_examined_with_fixed_weights() -> None:
@@ -141,12 +160,12 @@ def test_almost_nothing_says_nothing() -> None:
 
 
 def test_a_hybrid_that_is_no_better_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    of_reranker = reranker_training.HoldoutEval.of_reranker
+    of_reranker = reranker_trainer.HoldoutEval.of_reranker
 
     def worse(self, hybrid):  # type: ignore[no-untyped-def]
         return {name: values * 0 for name, values in of_reranker(self, hybrid).items()}
 
-    monkeypatch.setattr(reranker_training.HoldoutEval, "of_reranker", worse)
+    monkeypatch.setattr(reranker_trainer.HoldoutEval, "of_reranker", worse)
     outcome = train_rerankers(world(), algorithms, lambda *_: None, threads=1, params=QUICK)
     assert outcome.learned.rerankers == {}
     assert all(report["ndcg_at_20.hybrid"] == report["ndcg_at_20.fixed"] for report in outcome.reports.values())
