@@ -12,6 +12,8 @@ ACCURACY = ("recall", "ndcg", "hit_rate", "mrr", "map")
 LOW_IS_BETTER = ("gini",)
 COSTS = {"train_seconds": "train s", "ms_per_user": "ms/user", "peak_mb": "peak MB"}
 BEST = "bold green"
+SERVED = "served"
+"""Begins the names of the page that is served and of the steps to it."""
 
 Row = dict[str, Any]
 
@@ -19,7 +21,8 @@ Row = dict[str, Any]
 def print_report(report: dict[str, Any]) -> None:
     """Print a report as tables: accuracy with intervals, what else is measured, slices (at the largest k), and cost.
 
-    Differences of the first algorithm from the others are printed at the largest k as well.
+    Differences of the first algorithm from the others, and those between the steps of the served page, are printed at
+    the largest k as well.
     """
     rows: list[Row] = report["rows"]
     settings = report["settings"]
@@ -33,6 +36,7 @@ def print_report(report: dict[str, Any]) -> None:
         part = [row for row in report["slices"] if row["slice"] == name and row["k"] == max(settings["k"])]
         _print_metrics(f"{name}, {part[0]['questions']:,} questions, at {part[0]['k']}", part, ACCURACY)
     _print_differences(report["differences"], max(settings["k"]))
+    _print_relative(rows, report["differences"], max(settings["k"]))
     _print_costs(rows)
     _print_notes(settings)
 
@@ -55,9 +59,28 @@ def _print_metrics(title: str, rows: Sequence[Row], metrics: Sequence[str], *, m
 
 
 def _print_differences(differences: Sequence[Row], k: int) -> None:
-    at_k = [row | {"algorithm": f"than {row['versus']}"} for row in differences if row["k"] == k]
-    if at_k:
-        _print_metrics(f"{differences[0]['algorithm']} better by, at {k}", at_k, ACCURACY, mark_best=False)
+    at_k = [
+        row | {"algorithm": f"than {row['versus']}", "own": row["algorithm"]} for row in differences if row["k"] == k
+    ]
+    for own in _distinct(at_k, "own"):
+        of_own = [row for row in at_k if row["own"] == own]
+        _print_metrics(f"{own} better by, at {k}", of_own, ACCURACY, mark_best=False)
+
+
+def _print_relative(rows: Sequence[Row], differences: Sequence[Row], k: int) -> None:
+    """Print the differences between the steps of the served page as shares of the NDCG: what each rule changes."""
+    ndcg = {row["algorithm"]: row["value"] for row in rows if (row["metric"], row["k"]) == ("ndcg", k)}
+    found = [row for row in differences if (row["metric"], row["k"]) == ("ndcg", k)]
+    table = _table(f"steps of the served page, change of ndcg at {k}", ["change", "95 %"])
+    for row in [row for row in found if row["algorithm"].startswith(SERVED) and row["value"] is not None]:
+        shares = [_share(row[name], ndcg[row["versus"]]) for name in ("value", "low", "high")]
+        table.add_row(f"{row['algorithm']} against {row['versus']}", shares[0], f"{shares[1]} to {shares[2]}")
+    if table.row_count:
+        out.print(table)
+
+
+def _share(value: float | None, base: float | None) -> str:
+    return "–" if value is None or not base else f"{100 * value / base:+.2f} %"
 
 
 def _print_costs(rows: Sequence[Row]) -> None:

@@ -180,6 +180,24 @@ def test_the_report_says_what_was_measured(results: Results, tmp_path: Path):
     assert all((page.parent / name).stat().st_size > 1000 for name in pictures)
 
 
+def test_the_served_list_stands_beside_the_offline_one_with_what_each_rule_costs(results: Results, tmp_path: Path):
+    lists = {"quintet.page": 0.1, "served.ranked": 0.1, "served": 0.08, "served.without_demotion": 0.1}
+    results.rows += [row(BEAUTY, name, metric, value) for name, value in lists.items() for metric in ("recall", "ndcg")]
+    results.differences += [
+        row(BEAUTY, "served.ranked", "ndcg", 0.0, 0.0) | {"versus": "quintet.page", "p_value": 0.5},
+        row(BEAUTY, "served", "ndcg", -0.02, 0.001) | {"versus": "served.without_demotion", "p_value": 1.0},
+    ]
+    beauty = of(results, "amazon_beauty_5core")
+    assert {entry.name for entry in beauty.measured()} == {"quintet", "ease", "most_popular", "served"}
+    assert beauty.relative("served", "served.without_demotion", "ndcg") == pytest.approx((-0.2, -0.21, -0.19))
+    assert beauty.relative("served", "served.without_caps", "ndcg") is None
+    write_report(results, tmp_path / "quality.md")
+    text = (tmp_path / "quality.md").read_text()
+    (line,) = [line for line in text.splitlines() if "ndcg@10" in line and "−20.0 % [−21.0 %, −19.0 %]" in line]
+    assert "+0.0 %" in line
+    assert "Online Retail" not in text.split("## The list that is served")[1].split("\n## ")[0]
+
+
 def test_every_link_within_the_report_leads_somewhere(results: Results, tmp_path: Path):
     page = tmp_path / "quality.md"
     write_report(results, page)
