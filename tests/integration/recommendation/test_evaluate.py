@@ -99,6 +99,20 @@ def test_the_rows_by_hand(files: list[str], tmp_path: Path) -> None:
     )
 
 
+def test_the_served_page_stands_beside_the_offline_ranker(files: list[str]) -> None:
+    asked = [*files, "--served", "--exclude-seen", "--k", "2", "--bootstrap", "50", "--algorithm", "most_popular"]
+    found = report(*asked)
+    names = list(dict.fromkeys(row["algorithm"] for row in found["rows"]))
+    assert names[:4] == ["quintet", "quintet.page", "served.ranked", "served"]
+    assert names[-1] == "most_popular"
+    # a has x and y, so the page of a shows z and w; that of b, who has x, the others
+    assert values(found["rows"], "served")["recall"] == 1.0
+    assert ("served", "served.ranked") in {(row["algorithm"], row["versus"]) for row in found["differences"]}
+    printed = call(*asked).stdout
+    assert "steps of the served page, change of ndcg at 2" in printed
+    assert "served against served.without_diversity" in printed
+
+
 def test_discovery(files: list[str]) -> None:
     found = report(
         *files, "--exclude-seen", "--target", "purchase", "--k", "1", "--algorithm", "most_popular", "--bootstrap", "0"

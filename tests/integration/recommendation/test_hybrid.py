@@ -117,13 +117,16 @@ def test_a_hybrid_that_fails_is_a_counted_fallback(learned_shop: Shop, monkeypat
 def test_what_training_learns_is_what_answers(
     untrained: Database, run_agent: RunAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def hopeless(self: HoldoutEval, depth: int) -> dict[str, Any]:
-        return {name: values * 0.0 for name, values in self.of_algorithms()["popular"].items()}
+    of_algorithms = HoldoutEval.of_algorithms
+
+    def hopeless(self: HoldoutEval) -> dict[str, Any]:
+        return {name: values * 0.0 for name, values in of_algorithms(self)["popular"].items()}
 
     monkeypatch.setattr(reranker_trainer, "FEWEST_QUESTIONS", 10)
     monkeypatch.setattr(reranker_trainer, "FEWEST_EXAMINED", 1)
     monkeypatch.setattr(boosting, "FEWEST_QUESTIONS", 5)
-    monkeypatch.setattr(HoldoutEval, "of_fixed_weights", hopeless)
+    monkeypatch.setattr(HoldoutEval, "of_fixed_weights", lambda self, _: hopeless(self))
+    monkeypatch.setattr(HoldoutEval, "of_algorithms", lambda self: {"popular": hopeless(self)})
     visits = [
         shop.bought(f"{taste}-lover-{i}", f"{taste}{(i + 7) % 8}", ago=timedelta(days=1, minutes=i))
         for taste in "ct"
