@@ -51,16 +51,7 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(10.0, ge=0, description="Seconds a server gives calls in progress when it stops.")
     agent_timeout_seconds: float = Field(2.0, gt=0, description="Seconds the coordinator waits for another agent.")
     apply_timeout_seconds: float = Field(
-        1.0,
-        gt=0,
-        description="Seconds a reader of profiles or performance waits for the agents to apply what was recorded "
-        "before.",
-    )
-    fallback_reserve_seconds: float = Field(
-        0.3,
-        ge=0,
-        description="Seconds of the caller's deadline that are kept for the fallback when the recommendation agent "
-        "hangs.",
+        1.0, gt=0, description="Seconds RecordEvent waits for the agents to apply the event; they catch up later."
     )
     model_cache_dir: str = Field(
         "",

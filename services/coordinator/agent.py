@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
+from quintet.type.v1.event_pb2 import Event
 from quintet.type.v1.recommendation_pb2 import RecommendationList
 
 from services.coordinator import job_steps
@@ -23,7 +24,7 @@ from services.coordinator.jobs import Jobs
 from services.coordinator.log_followers import LogFollower, reach_all
 from services.coordinator.schedule import Schedule, ScheduledJob
 from shared.config import Agent, Settings
-from shared.db import event_log, maintenance, models
+from shared.db import event_log, maintenance, models, sessions
 from shared.db.engine import Database
 from shared.db.job_runs import JobRun
 from shared.db.token_keys import load_token_keys
@@ -65,9 +66,8 @@ class Coordinator:
         self._settings = settings
         self._database = database
         tokens = load_token_keys(settings, database)
-        self._event_writer = EventWriter(database, tokens)
-        self._group_commit = GroupCommit(self._event_writer.commit)
-        self._newest = 0
+        self._journal = EventWriter(database, tokens)
+        self._inbox = GroupCommit(self._journal.commit)
         self._followers = [
             LogFollower("customer", agents.apply_customer),
             LogFollower("feedback", agents.apply_feedback),
@@ -80,7 +80,7 @@ class Coordinator:
 
     async def start(self) -> None:
         """Begin to record, to keep the agents up with the log, and to look at the clock."""
-        self._group_commit.start()
+        self._inbox.start()
         await asyncio.to_thread(self._recommendation_log.start)
         last = await asyncio.to_thread(self._last_sequence)
         for follower in self._followers:
@@ -94,7 +94,7 @@ class Coordinator:
         await self._counting.stop()
         await self._schedule.stop()
         await self.jobs.stop()
-        await self._group_commit.stop()
+        await self._inbox.stop()
         for follower in self._followers:
             await follower.stop()
         await asyncio.to_thread(self._recommendation_log.stop)
@@ -102,39 +102,36 @@ class Coordinator:
 
     async def record(self, submissions: Sequence[Submission]) -> list[CommitResult]:
         """Make submissions durable and have the agents follow, without waiting for them."""
-        outcomes = await self._group_commit.record(submissions)
-        self._newest = max(self._newest, max((outcome.sequence for outcome in outcomes), default=0))
+        outcomes = await self._inbox.record(submissions)
+        newest = max((outcome.sequence for outcome in outcomes), default=0)
         for follower in self._followers:
-            follower.want(self._newest)
+            follower.want(newest)
         return outcomes
 
     async def check(self, submission: Submission) -> None:
         """Raise what recording the submission would be refused with; record nothing."""
-        await asyncio.to_thread(self._event_writer.check, submission)
+        await asyncio.to_thread(self._journal.check, submission)
 
     async def check_products(self, named: Sequence[tuple[str, str]]) -> None:
         """Raise NotFound naming the field for the first of (product id, field) that does not exist."""
         if named:
-            await asyncio.to_thread(self._event_writer.check_products, named)
+            await asyncio.to_thread(self._journal.check_products, named)
 
-    def not_following(self) -> list[str]:
-        """Return the agents that do not follow the event log at the moment; they catch up when they are back."""
-        return [follower.agent for follower in self._followers if follower.down]
+    async def applied(self, outcomes: Sequence[CommitResult]) -> list[str]:
+        """Wait a little for the agents to apply what was recorded; return those that have not."""
+        newest = max((outcome.sequence for outcome in outcomes), default=0)
+        return await reach_all(self._followers, newest, self._settings.apply_timeout_seconds) if newest else []
 
-    async def caught_up(self) -> None:
-        """Wait until the agents have applied what was recorded here, so that a caller reads what it wrote.
-
-        Waits for at most the configured seconds, and not for an agent that is down.
-        """
-        if self._newest:
-            await reach_all(self._followers, self._newest, self._settings.apply_timeout_seconds)
+    async def session_of(self, event: Event) -> str:
+        """Return the session of an event: the platform's own, or the one derived when it was applied."""
+        if event.session_id:
+            return event.session_id
+        return await asyncio.to_thread(self._derived_session, event)
 
     async def recommend(self, request: recommendation_pb.RecommendRequest) -> RecommendationList:
         """Return recommendations; best-sellers, and a word of it, when the recommendation agent does not answer."""
         try:
-            answer = await self.agents.call(
-                self.agents.recommendation.Recommend, request, reserve_seconds=self._settings.fallback_reserve_seconds
-            )
+            answer = await self.agents.call(self.agents.recommendation.Recommend, request)
         except Unavailable:
             await self.check_products(list(context_products(request.context)))
             FALLBACKS.labels("coordinator", "recommendation_agent_unavailable").inc()
@@ -194,6 +191,13 @@ class Coordinator:
             behind = max(0, last - cursors[name]) if name in followed else 0
             states.append(AgentState(name, self._settings.address(name), serving[name], cursors[name], behind))
         return SystemState(states, last, version or "", maintenance.row_counts(self._database))
+
+    def _derived_session(self, event: Event) -> str:
+        now = datetime.now(UTC)
+        # The log takes no event to be later than its arrival.
+        moment = min(event.event_time.ToDatetime(tzinfo=UTC), now) if event.HasField("event_time") else now
+        with self._database.read() as connection:
+            return sessions.name_at(connection, event.customer_id, event.visitor_id, moment)
 
     def _last_sequence(self) -> int:
         with self._database.read() as connection:

@@ -34,11 +34,9 @@ class AgentClients:
         self.recommendation = recommendation_grpc.RecommendationServiceStub(self._channels["recommendation"])
         self.feedback = feedback_grpc.FeedbackServiceStub(self._channels["feedback"])
 
-    async def call(
-        self, method: Any, request: Any, timeout_seconds: float | None = None, *, reserve_seconds: float = 0.0
-    ) -> Any:
-        """Call a unary method for at most the configured seconds, or the caller's own deadline less a reserve."""
-        return await call(method, request, timeout_seconds or self._timeout, reserve_seconds)
+    async def call(self, method: Any, request: Any, timeout_seconds: float | None = None) -> Any:
+        """Call a unary method for at most the configured seconds, or the caller's own deadline."""
+        return await call(method, request, timeout_seconds or self._timeout)
 
     def stream(self, method: Any, request: Any) -> AsyncIterator[Any]:
         """Call a method that streams its answers."""

@@ -58,7 +58,6 @@ class CustomerRpcs:
     async def GetCustomerProfile(
         self, request: pb.GetCustomerProfileRequest, context: Any
     ) -> pb.GetCustomerProfileResponse:
-        await self._agent.caught_up()
         return pb.GetCustomerProfileResponse(profile=await self._profile(request.customer_id))
 
     async def DeleteCustomer(self, request: pb.DeleteCustomerRequest, context: Any) -> pb.DeleteCustomerResponse:
@@ -73,7 +72,6 @@ class CustomerRpcs:
     async def ExportCustomer(
         self, request: pb.ExportCustomerRequest, context: Any
     ) -> AsyncIterator[pb.ExportCustomerResponse]:
-        await self._agent.caught_up()
         agents = self._agent.agents
         wanted = customer_pb.ExportCustomerRequest(customer_id=request.customer_id)
         async for row in agents.stream(agents.customer.ExportCustomer, wanted):

@@ -35,8 +35,6 @@ class Submission:
     purchased: tuple[str, str] | None = None
     refunded: tuple[str, str] | None = None
     shopper: Shopper = field(default_factory=Shopper)
-    id_is_new: bool = False
-    """Whether the id was made here, so that it cannot be in the log yet."""
 
     @property
     def log_id(self) -> str:
@@ -64,7 +62,6 @@ def submit_event(event: Event, field: str = "event") -> Submission:
         customer_field=f"{field}.customer_id",
         products=tuple(named_products(complete, field)),
         recommendations=tuple(named_recommendations(complete, field)),
-        id_is_new=not event.event_id,
         purchased=_order(complete, "purchase", field),
         refunded=_order(complete, "refund", field),
         shopper=Shopper(complete.customer_id, complete.visitor_id),
@@ -96,7 +93,6 @@ def submit_feedback(feedback: Feedback, field: str = "feedback") -> Submission:
     return Submission(
         event_id=complete.feedback_id,
         kind=FEEDBACK,
-        id_is_new=not feedback.feedback_id,
         occurred_at=complete.interaction_time.ToDatetime(tzinfo=UTC),
         payload=complete.SerializeToString(),
         recommendations=((complete.recommendation_id, f"{field}.recommendation_id"),),

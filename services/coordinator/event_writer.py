@@ -8,7 +8,6 @@ from quintet.type.v1.event_pb2 import Event
 
 from services.coordinator.event_validation import Submission
 from services.coordinator.group_commit import CommitResult
-from services.coordinator.known_ids import KnownIds
 from services.coordinator.recommendation_references import with_numbers
 from shared.db import customers, event_log, orders, products
 from shared.db.engine import Connection, Database, StaleReference
@@ -37,15 +36,13 @@ class EventWriter:
     def __init__(self, database: Database, tokens: TokenKeys) -> None:
         self._database = database
         self._tokens = tokens
-        self._ids = KnownIds()
 
     def commit(self, submissions: Sequence[Submission]) -> list[CommitResult]:
         """Append what is new and refers to things that exist; return what became of each submission, in order."""
         try:
             outcomes = self._commit(submissions)
         except StaleReference:
-            # Something was erased since it was looked up: find out which, one by one.
-            self._ids.forget()
+            # Something was erased between the look-up and the write: find out which, one by one.
             outcomes = [self._commit_alone(submission) for submission in submissions]
         for submission, outcome in zip(submissions, outcomes, strict=True):
             EVENTS.labels(submission.kind, _word(outcome)).inc()
@@ -83,7 +80,7 @@ class EventWriter:
     def _refusals(self, submissions: Sequence[Submission]) -> tuple[dict[int, QuintetError], _Known]:
         """Return why submissions cannot be accepted, by place; those before in the batch count as recorded."""
         with self._database.read() as connection:
-            known = self._look_up(connection, submissions)
+            known = _look_up(connection, submissions)
         refusals: dict[int, QuintetError] = {}
         events, ordered = set(known.events), dict(known.purchases)
         for index, each in enumerate(submissions):
@@ -98,16 +95,6 @@ class EventWriter:
                 ordered[each.purchased[0]] = OrderFacts.of(Event.FromString(each.payload))
         return refusals, known
 
-    def _look_up(self, connection: Connection, submissions: Sequence[Submission]) -> _Known:
-        orders_named = {order[0] for each in submissions for order in (each.purchased, each.refunded) if order}
-        given = [each.log_id for each in submissions if not each.id_is_new]
-        return _Known(
-            events=event_log.known_ids(connection, given) if given else set(),
-            customers=self._ids.customers(connection, _distinct(each.customer_id for each in submissions)),
-            products=self._ids.products(connection, _distinct(id_ for each in submissions for id_, _ in each.products)),
-            purchases=_purchases(connection, orders_named) if orders_named else {},
-        )
-
     def _append(self, submissions: Sequence[Submission], known: _Known) -> dict[str, int]:
         if not submissions:
             return {}
@@ -121,9 +108,18 @@ class EventWriter:
         try:
             return self._commit([submission])[0]
         except StaleReference:
-            self._ids.forget()
             missing = NotFound.of("customer", submission.customer_id, submission.customer_field)
             return CommitResult(submission.event_id, error=missing)
+
+
+def _look_up(connection: Connection, submissions: Sequence[Submission]) -> _Known:
+    orders_named = {order[0] for each in submissions for order in (each.purchased, each.refunded) if order}
+    return _Known(
+        events=event_log.known_ids(connection, [each.log_id for each in submissions]),
+        customers=customers.resolve_customers(connection, _distinct(each.customer_id for each in submissions)),
+        products=products.product_keys(connection, _distinct(id_ for each in submissions for id_, _ in each.products)),
+        purchases=_purchases(connection, orders_named) if orders_named else {},
+    )
 
 
 def _purchases(connection: Connection, wanted: set[str]) -> dict[str, OrderFacts]:

@@ -24,24 +24,14 @@ Apply = Callable[[int], Awaitable[int]]
 
 
 class LogFollower:
-    """One agent that follows the log. Many callers share one request: it asks for the highest number wanted.
-
-    Attributes
-    ----------
-    agent : str
-        Its name.
-    applied : int
-        Number of the last event that it has applied.
-    down : bool
-        Whether it did not answer when it was last asked.
-    """
+    """One agent that follows the log. Many callers share one request: it asks for the highest number wanted."""
 
     def __init__(self, agent: str, apply: Apply) -> None:
         self.agent = agent
         self.applied = 0
         self._apply = apply
         self._wanted = 0
-        self.down = False
+        self._down = False
         self._moved = asyncio.Condition()
         self._wake = asyncio.Event()
         self._background = Background(self._run)
@@ -69,7 +59,7 @@ class LogFollower:
         async with self._moved:
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, until - time.monotonic())):
-                    await self._moved.wait_for(lambda: self.applied >= sequence or self.down)
+                    await self._moved.wait_for(lambda: self.applied >= sequence or self._down)
         return self.applied >= sequence
 
     async def _run(self) -> None:
@@ -87,18 +77,18 @@ class LogFollower:
     async def _nudge(self) -> bool:
         try:
             self.applied = max(self.applied, await self._apply(self._wanted))
-            self.down = False
+            self._down = False
         except QuintetError as error:
-            if not self.down:
+            if not self._down:
                 log.warning("agent does not follow", follower=self.agent, error=error.message)
-            self.down = True
+            self._down = True
         except Exception:  # a fault of ours must not end the following for good; the answers name the agent as pending
             log.exception("agent does not follow", follower=self.agent)
-            self.down = True
+            self._down = True
         EVENTS_BEHIND.labels(self.agent).set(max(0, self._wanted - self.applied))
         async with self._moved:
             self._moved.notify_all()
-        return not self.down
+        return not self._down
 
 
 async def reach_all(followers: Sequence[LogFollower], sequence: int, timeout_seconds: float) -> list[str]:

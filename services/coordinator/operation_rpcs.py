@@ -19,7 +19,6 @@ class OperationRpcs:
     async def GetAlgorithmPerformance(
         self, request: pb.GetAlgorithmPerformanceRequest, context: Any
     ) -> pb.GetAlgorithmPerformanceResponse:
-        await self._agent.caught_up()
         agents = self._agent.agents
         wanted = feedback_pb.GetAlgorithmPerformanceRequest()
         if request.HasField("start_time"):

@@ -64,7 +64,6 @@ class ProductRpcs:
     async def GetProductPerformance(
         self, request: pb.GetProductPerformanceRequest, context: Any
     ) -> pb.GetProductPerformanceResponse:
-        await self._agent.caught_up()
         agents = self._agent.agents
         wanted = product_pb.GetProductPerformanceRequest(product_id=request.product_id)
         if request.HasField("start_time"):

@@ -50,15 +50,13 @@ def open_channel(target: str) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(target, options=channel_options())
 
 
-async def call(method: Any, request: Any, timeout_seconds: float, reserve_seconds: float = 0.0) -> Any:
+async def call(method: Any, request: Any, timeout_seconds: float) -> Any:
     """Call a unary method, for at most `timeout_seconds` or what is left of the caller's own deadline.
 
-    Of the caller's deadline `reserve_seconds` are kept, but at most half of what is left, for what the caller does when
-    the agent does not answer. Raises the QuintetError that the agent answered with; Unavailable when it does not
-    answer in time.
+    Raises the QuintetError that the agent answered with; Unavailable when it does not answer in time.
     """
     try:
-        return await method(request, timeout=_remaining(timeout_seconds, reserve_seconds), metadata=_metadata())
+        return await method(request, timeout=_remaining(timeout_seconds), metadata=_metadata())
     except grpc.aio.AioRpcError as error:
         raise from_rpc_error(error) from error
 
@@ -72,12 +70,9 @@ async def stream(method: Any, request: Any) -> AsyncIterator[Any]:
         raise from_rpc_error(error) from error
 
 
-def _remaining(timeout_seconds: float, reserve_seconds: float) -> float:
+def _remaining(timeout_seconds: float) -> float:
     until = deadline.get()
-    if until is None:
-        return timeout_seconds
-    left = max(0.0, until - time.monotonic())
-    return min(timeout_seconds, left - min(reserve_seconds, left / 2))
+    return timeout_seconds if until is None else max(0.0, min(timeout_seconds, until - time.monotonic()))
 
 
 def _metadata() -> tuple[tuple[str, str], ...]:

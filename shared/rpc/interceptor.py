@@ -1,6 +1,5 @@
 """What every server does around every call: request id, deadline, error status, metrics, one log line."""
 
-import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -78,9 +77,6 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
             code = error.code
             log.info("call refused", method=method, code=code.name, error=error.message)
             await _abort(context, error)
-        except asyncio.CancelledError:
-            code = grpc.StatusCode.DEADLINE_EXCEEDED if _too_late() else grpc.StatusCode.CANCELLED
-            raise
         except grpc.aio.AbortError:
             code = context.code() or grpc.StatusCode.UNKNOWN
             raise
@@ -101,11 +97,6 @@ def _adopt(context: Any) -> None:
     request_id.set(given if isinstance(given, str) and 0 < len(given) <= 64 else uuid.uuid4().hex)
     remaining = context.time_remaining()
     deadline.set(None if remaining is None else time.monotonic() + remaining)
-
-
-def _too_late() -> bool:
-    until = deadline.get()
-    return until is not None and time.monotonic() >= until
 
 
 async def _abort(context: Any, error: QuintetError) -> None:

@@ -2,10 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
-from quintet.type.v1.event_pb2 import Event, ProductView
+from quintet.type.v1.event_pb2 import Event, HomeView, ProductView
 
+from services.coordinator.agent import Coordinator
+from services.coordinator.agent_clients import AgentClients
 from services.coordinator.event_validation import submit_event
 from services.coordinator.event_writer import EventWriter
+from shared.config import Settings
 from shared.db import customers, sessions
 from shared.db.engine import Database
 from shared.db.request_reads import find_session
@@ -71,6 +74,20 @@ def test_the_closer_of_two_sessions_is_the_one(database: Database) -> None:
     with database.read() as connection:
         assert sessions.name_at(connection, "ann", "", NOON + timedelta(minutes=15)) == one
         assert sessions.name_at(connection, "ann", "", NOON + timedelta(minutes=25)) == other
+
+
+async def test_an_old_event_is_answered_with_its_own_session(sqlite_database: Database) -> None:
+    add_customers(sqlite_database, "ann")
+    old, new = event("ann", home_view={}), Event(customer_id="ann", home_view=HomeView())
+    ahead = Event(customer_id="ann", home_view=HomeView())
+    ahead.event_time.FromDatetime(datetime.now(UTC) + timedelta(hours=20))
+    EventWriter(sqlite_database, KEYS).commit([submit_event(each) for each in (old, new)])
+    apply_all(sqlite_database)
+    first, second = _keys_by_start(sqlite_database)
+    settings = Settings(_env_file=None, database_url=sqlite_database.url)
+    coordinator = Coordinator(settings, sqlite_database, AgentClients(settings))
+    assert [await coordinator.session_of(each) for each in (old, new, ahead)] == [first, second, second]
+    await coordinator.agents.close()
 
 
 def _keys_by_start(database: Database) -> list[str]:

@@ -146,8 +146,8 @@ class RecordEventResponse(_message.Message):
     duplicate: _builtins.bool
     """Whether an event with this id was recorded before; then nothing changed."""
     session_id: _builtins.str
-    """Session of the event as the platform named it; empty for one that is derived from 30 minutes of silence, which the
-    customer agent does after the acknowledgement.
+    """Session of the event: the platform's own or one derived from 30 minutes of silence; empty while the customer agent is
+    behind.
     """
     @_builtins.property
     def recommendations(self) -> _recommendation_pb2.RecommendationList:
@@ -155,7 +155,7 @@ class RecordEventResponse(_message.Message):
 
     @_builtins.property
     def pending_agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Agents that do not follow the event log at the moment and will catch up; empty when all is well."""
+        """Agents that have not applied the event yet and will catch up; empty when all is well."""
 
     def __init__(
         self,
@@ -218,7 +218,7 @@ class BatchRecordEventsResponse(_message.Message):
 
     @_builtins.property
     def pending_agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Agents that do not follow the event log at the moment and will catch up."""
+        """Agents that have not applied all of them yet."""
 
     def __init__(
         self,
@@ -455,7 +455,7 @@ class RecordFeedbackResponse(_message.Message):
     """Whether it was recorded before; then nothing changed."""
     @_builtins.property
     def pending_agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Agents that do not follow the event log at the moment and will catch up."""
+        """Agents that have not applied it yet."""
 
     def __init__(
         self,

@@ -182,9 +182,8 @@ class CoordinatorServiceServicer:
     """
 
     def RecordEvent(self, request, context):
-        """Records what a shopper did: acknowledged as soon as it is durable, then projected by the agents, and, when asked,
-        answered with fresh recommendations that know it. Who reads a profile or a performance afterwards through the same
-        coordinator sees it. Safe to repeat with the same `event_id`. An agent that is down catches up later and is named in
+        """Records what a shopper did: durable before it is acknowledged, projected by the agents, and, when asked, answered with
+        fresh recommendations. Safe to repeat with the same `event_id`. An agent that is down catches up later and is named in
         `pending_agents`.
         Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
         """

@@ -40,9 +40,8 @@ class CoordinatorServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CoordinatorServiceAsyncStub: ...
     RecordEvent: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RecordEventRequest, _coordinator_service_pb2.RecordEventResponse]
-    """Records what a shopper did: acknowledged as soon as it is durable, then projected by the agents, and, when asked,
-    answered with fresh recommendations that know it. Who reads a profile or a performance afterwards through the same
-    coordinator sees it. Safe to repeat with the same `event_id`. An agent that is down catches up later and is named in
+    """Records what a shopper did: durable before it is acknowledged, projected by the agents, and, when asked, answered with
+    fresh recommendations. Safe to repeat with the same `event_id`. An agent that is down catches up later and is named in
     `pending_agents`.
     Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
     """
@@ -122,9 +121,8 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordEvent: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RecordEventRequest, _coordinator_service_pb2.RecordEventResponse]  # type: ignore[assignment]
-    """Records what a shopper did: acknowledged as soon as it is durable, then projected by the agents, and, when asked,
-    answered with fresh recommendations that know it. Who reads a profile or a performance afterwards through the same
-    coordinator sees it. Safe to repeat with the same `event_id`. An agent that is down catches up later and is named in
+    """Records what a shopper did: durable before it is acknowledged, projected by the agents, and, when asked, answered with
+    fresh recommendations. Safe to repeat with the same `event_id`. An agent that is down catches up later and is named in
     `pending_agents`.
     Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
     """
@@ -207,9 +205,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.RecordEventRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.RecordEventResponse, _abc.Awaitable[_coordinator_service_pb2.RecordEventResponse]]:
-        """Records what a shopper did: acknowledged as soon as it is durable, then projected by the agents, and, when asked,
-        answered with fresh recommendations that know it. Who reads a profile or a performance afterwards through the same
-        coordinator sees it. Safe to repeat with the same `event_id`. An agent that is down catches up later and is named in
+        """Records what a shopper did: durable before it is acknowledged, projected by the agents, and, when asked, answered with
+        fresh recommendations. Safe to repeat with the same `event_id`. An agent that is down catches up later and is named in
         `pending_agents`.
         Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
         """
