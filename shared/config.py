@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(10.0, ge=0, description="Seconds a server gives calls in progress when it stops.")
     agent_timeout_seconds: float = Field(2.0, gt=0, description="Seconds the coordinator waits for another agent.")
     apply_timeout_seconds: float = Field(
-        1.0, gt=0, description="Seconds RecordEvent waits for the agents to apply the event; they catch up later."
+        1.0, gt=0, description="Seconds after which an agent that leaves a recorded event waiting is named as pending."
     )
     model_cache_dir: str = Field(
         "",

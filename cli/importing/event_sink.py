@@ -9,13 +9,13 @@ from quintet.type.v1.event_pb2 import Event
 from cli.importing.batch import RowBatch
 from cli.importing.convert import Options, Reject, rejected
 from cli.importing.events import Converted, Draft, EventConverter
-from cli.importing.known import KnownKeys
 from cli.importing.references import product_ids, refuse_unfitting, refuse_unknown
 from cli.importing.refunds import match_refunds
 from cli.importing.sinks import Prepared, Written
 from shared.db import customers, event_log, orders, products, refundable_lines
 from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent, NewEvent
+from shared.db.known_keys import KnownKeys
 from shared.db.log_consumer import LogConsumer
 from shared.db.orders import RememberedCatalogue
 from shared.db.projection import decode, project
@@ -141,7 +141,8 @@ def _new_event(draft: Draft, keys: Mapping[str, int]) -> NewEvent:
     kind = event.WhichOneof("detail")
     assert kind is not None  # noqa: S101 - for the type checker: checked on conversion
     key = keys[event.customer_id or f"visitor:{event.visitor_id}"]
-    return NewEvent(event.event_id, key, kind, _at(event), event.SerializeToString())
+    order_id = event.purchase.purchase_id if kind == "purchase" else None
+    return NewEvent(event.event_id, key, kind, _at(event), event.SerializeToString(), order_id)
 
 
 def _conflicts(connection: Connection, batch: RowBatch, repeated: Sequence[Draft]) -> list[Reject]:

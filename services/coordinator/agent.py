@@ -10,7 +10,6 @@ from functools import partial
 import structlog
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
-from quintet.type.v1.event_pb2 import Event
 from quintet.type.v1.recommendation_pb2 import RecommendationList
 
 from services.coordinator import job_steps
@@ -21,10 +20,10 @@ from services.coordinator.event_writer import EventWriter
 from services.coordinator.fallback import BestSellers
 from services.coordinator.group_commit import CommitResult, GroupCommit
 from services.coordinator.jobs import Jobs
-from services.coordinator.log_followers import LogFollower, reach_all
+from services.coordinator.log_followers import LogFollower
 from services.coordinator.schedule import Schedule, ScheduledJob
 from shared.config import Agent, Settings
-from shared.db import event_log, maintenance, models, sessions
+from shared.db import event_log, maintenance, models
 from shared.db.engine import Database
 from shared.db.job_runs import JobRun
 from shared.db.token_keys import load_token_keys
@@ -69,8 +68,8 @@ class Coordinator:
         self._journal = EventWriter(database, tokens)
         self._inbox = GroupCommit(self._journal.commit)
         self._followers = [
-            LogFollower("customer", agents.apply_customer),
-            LogFollower("feedback", agents.apply_feedback),
+            LogFollower("customer", agents.apply_customer, settings.apply_timeout_seconds),
+            LogFollower("feedback", agents.apply_feedback, settings.apply_timeout_seconds),
         ]
         self._recommendation_log = RecommendationLog(database, "coordinator")
         self._best_sellers = BestSellers(database, self._recommendation_log, tokens)
@@ -84,8 +83,8 @@ class Coordinator:
         await asyncio.to_thread(self._recommendation_log.start)
         last = await asyncio.to_thread(self._last_sequence)
         for follower in self._followers:
-            follower.start()
             follower.want(last)
+            follower.start()
         self._schedule.start()
         self._counting.start()
 
@@ -117,16 +116,9 @@ class Coordinator:
         if named:
             await asyncio.to_thread(self._journal.check_products, named)
 
-    async def applied(self, outcomes: Sequence[CommitResult]) -> list[str]:
-        """Wait a little for the agents to apply what was recorded; return those that have not."""
-        newest = max((outcome.sequence for outcome in outcomes), default=0)
-        return await reach_all(self._followers, newest, self._settings.apply_timeout_seconds) if newest else []
-
-    async def session_of(self, event: Event) -> str:
-        """Return the session of an event: the platform's own, or the one derived when it was applied."""
-        if event.session_id:
-            return event.session_id
-        return await asyncio.to_thread(self._derived_session, event)
+    def pending_agents(self) -> list[str]:
+        """Return the agents that do not keep up with the log at present."""
+        return [follower.agent for follower in self._followers if follower.behind]
 
     async def recommend(self, request: recommendation_pb.RecommendRequest) -> RecommendationList:
         """Return recommendations; best-sellers, and a word of it, when the recommendation agent does not answer."""
@@ -191,13 +183,6 @@ class Coordinator:
             behind = max(0, last - cursors[name]) if name in followed else 0
             states.append(AgentState(name, self._settings.address(name), serving[name], cursors[name], behind))
         return SystemState(states, last, version or "", maintenance.row_counts(self._database))
-
-    def _derived_session(self, event: Event) -> str:
-        now = datetime.now(UTC)
-        # The log takes no event to be later than its arrival.
-        moment = min(event.event_time.ToDatetime(tzinfo=UTC), now) if event.HasField("event_time") else now
-        with self._database.read() as connection:
-            return sessions.name_at(connection, event.customer_id, event.visitor_id, moment)
 
     def _last_sequence(self) -> int:
         with self._database.read() as connection:

@@ -24,18 +24,18 @@ class EventRpcs:
     _agent: Coordinator
 
     async def RecordEvent(self, request: pb.RecordEventRequest, context: Any) -> pb.RecordEventResponse:
-        submission = submit_event(request.event)
+        submission = submit_event(request.event, wants_session=True)
         await self._check_options(request)
         if request.validate_only:
             await self._agent.check(submission)
             return pb.RecordEventResponse(event_id=submission.event_id)
         outcome = _accepted((await self._agent.record([submission]))[0])
-        pending = await self._agent.applied([outcome])
         response = pb.RecordEventResponse(
-            event_id=outcome.event_id, duplicate=outcome.duplicate, pending_agents=pending
+            event_id=outcome.event_id,
+            duplicate=outcome.duplicate,
+            session_id=request.event.session_id or outcome.session,
+            pending_agents=self._agent.pending_agents(),
         )
-        if "customer" not in pending:
-            response.session_id = await self._agent.session_of(request.event)
         if request.HasField("recommend"):
             wanted = convert.to_recommend_after(request.event, request.recommend)
             response.recommendations.CopyFrom(await self._agent.recommend(wanted))
@@ -52,7 +52,7 @@ class EventRpcs:
             recorded=_recorded(outcomes),
             duplicates=_duplicates(outcomes),
             rejections=[convert.to_rejection(each) for each in sorted(rejections, key=lambda each: each.index)],
-            pending_agents=await self._agent.applied(outcomes),
+            pending_agents=self._agent.pending_agents(),
         )
 
     async def ImportEvents(
@@ -74,9 +74,10 @@ class EventRpcs:
 
     async def RecordFeedback(self, request: pb.RecordFeedbackRequest, context: Any) -> pb.RecordFeedbackResponse:
         outcome = _accepted((await self._agent.record([submit_feedback(request.feedback)]))[0])
-        pending = await self._agent.applied([outcome])
         return pb.RecordFeedbackResponse(
-            feedback_id=outcome.event_id, duplicate=outcome.duplicate, pending_agents=pending
+            feedback_id=outcome.event_id,
+            duplicate=outcome.duplicate,
+            pending_agents=self._agent.pending_agents(),
         )
 
     async def GetRecommendations(

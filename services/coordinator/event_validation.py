@@ -20,7 +20,7 @@ FEEDBACK = "feedback"
 class Submission:
     """A checked event or feedback on its way into the log, and everything it refers to with the field that names it.
 
-    `shopper` is who responds to the recommendations.
+    `shopper` is who responds to the recommendations. `wants_session` asks for the name of the event's session.
     """
 
     event_id: str
@@ -35,6 +35,7 @@ class Submission:
     purchased: tuple[str, str] | None = None
     refunded: tuple[str, str] | None = None
     shopper: Shopper = field(default_factory=Shopper)
+    wants_session: bool = False
 
     @property
     def log_id(self) -> str:
@@ -42,36 +43,33 @@ class Submission:
         return f"{FEEDBACK}\x1f{self.event_id}" if self.kind == FEEDBACK else self.event_id
 
 
-def submit_event(event: Event, field: str = "event") -> Submission:
-    """Check an event and complete it with an id and a time. Raises InvalidArgument naming the field under `field`."""
+def submit_event(event: Event, field: str = "event", *, wants_session: bool = False) -> Submission:
+    """Check an event and complete it, in place, with an id and a time.
+
+    Raises InvalidArgument naming the field under `field`.
+    """
     check_event(event, field)
-    complete = Event()
-    complete.CopyFrom(event)
-    complete.event_id = complete.event_id or uuid.uuid4().hex
-    if not complete.HasField("event_time"):
-        complete.event_time.FromDatetime(datetime.now(UTC))
-    kind = complete.WhichOneof("detail")
+    if not event.event_id:
+        event.event_id = uuid.uuid4().hex
+    if not event.HasField("event_time"):
+        event.event_time.FromDatetime(datetime.now(UTC))
+    kind = event.WhichOneof("detail")
     assert kind is not None  # noqa: S101 - for the type checker: checked above
     return Submission(
-        event_id=complete.event_id,
+        event_id=event.event_id,
         kind=kind,
-        occurred_at=complete.event_time.ToDatetime(tzinfo=UTC),
-        payload=complete.SerializeToString(),
-        customer_id=complete.customer_id,
-        visitor_id=complete.visitor_id,
+        occurred_at=event.event_time.ToDatetime(tzinfo=UTC),
+        payload=event.SerializeToString(),
+        customer_id=event.customer_id,
+        visitor_id=event.visitor_id,
         customer_field=f"{field}.customer_id",
-        products=tuple(named_products(complete, field)),
-        recommendations=tuple(named_recommendations(complete, field)),
-        purchased=_order(complete, "purchase", field),
-        refunded=_order(complete, "refund", field),
-        shopper=Shopper(complete.customer_id, complete.visitor_id),
+        products=tuple(named_products(event, field)),
+        recommendations=tuple(named_recommendations(event, field)),
+        purchased=(event.purchase.purchase_id, f"{field}.purchase.purchase_id") if kind == "purchase" else None,
+        refunded=(event.refund.purchase_id, f"{field}.refund.purchase_id") if kind == "refund" else None,
+        shopper=Shopper(event.customer_id, event.visitor_id),
+        wants_session=wants_session and not event.session_id,
     )
-
-
-def _order(event: Event, kind: str, field: str) -> tuple[str, str] | None:
-    if event.WhichOneof("detail") != kind:
-        return None
-    return getattr(event, kind).purchase_id, f"{field}.{kind}.purchase_id"
 
 
 def submit_feedback(feedback: Feedback, field: str = "feedback") -> Submission:

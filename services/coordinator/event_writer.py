@@ -1,23 +1,23 @@
 """Write submissions into the event log: repeated ones once, ones that refer to nothing not at all."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-import structlog
 from quintet.type.v1.event_pb2 import Event
 
 from services.coordinator.event_validation import Submission
 from services.coordinator.group_commit import CommitResult
 from services.coordinator.recommendation_references import with_numbers
-from shared.db import customers, event_log, orders, products
+from shared.db import customers, event_log, orders, products, sessions
 from shared.db.engine import Connection, Database, StaleReference
 from shared.db.event_log import NewEvent
-from shared.errors import AlreadyExists, InvalidArgument, NotFound, QuintetError
+from shared.db.known_keys import KnownKeys, LookUp
+from shared.errors import AlreadyExists, NotFound, QuintetError
 from shared.events.orders import OrderFacts, check_fits
 from shared.recommendation_tokens import TokenKeys
 from shared.telemetry import EVENTS
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -30,79 +30,89 @@ class _Known:
     purchases: dict[str, OrderFacts]
 
 
+@dataclass
+class _Checked:
+    """A batch after the checks: what is new and accepted, and the errors of what is refused by place in the batch."""
+
+    accepted: list[Submission] = field(default_factory=list)
+    refused: dict[int, QuintetError] = field(default_factory=dict)
+
+
 class EventWriter:
-    """The durable end of the group commit: `commit` is one short write transaction for a whole batch."""
+    """Writes submissions durably: `commit` is one short write transaction for a whole batch.
+
+    Keys of customers and products are remembered between batches. The foreign key of the log shows when a remembered
+    customer was erased: then all is looked up anew. Products are never deleted. Only one thread may call `commit`.
+    """
 
     def __init__(self, database: Database, tokens: TokenKeys) -> None:
         self._database = database
         self._tokens = tokens
+        self._customers = KnownKeys(customers.resolve_customers)
+        self._products = KnownKeys(products.product_keys)
 
     def commit(self, submissions: Sequence[Submission]) -> list[CommitResult]:
         """Append what is new and refers to things that exist; return what became of each submission, in order."""
         try:
             outcomes = self._commit(submissions)
         except StaleReference:
-            # Something was erased between the look-up and the write: find out which, one by one.
+            # Something was erased after it was looked up: find out which, one by one.
+            self._customers.forget()
+            self._products.forget()
             outcomes = [self._commit_alone(submission) for submission in submissions]
-        for submission, outcome in zip(submissions, outcomes, strict=True):
-            EVENTS.labels(submission.kind, _word(outcome)).inc()
+        counts = Counter(
+            (submission.kind, _word(outcome)) for submission, outcome in zip(submissions, outcomes, strict=True)
+        )
+        for (kind, word), count in counts.items():
+            EVENTS.labels(kind, word).inc(count)
         return outcomes
 
     def check(self, submission: Submission) -> None:
         """Raise what a commit of the submission would be refused with; write nothing."""
-        refusals, _ = self._refusals([submission])
-        for error in refusals.values():
+        with self._database.read() as connection:
+            known = _look_up(connection, [submission], customers.resolve_customers, products.product_keys)
+        for error in self._check([submission], known).refused.values():
             raise error
 
     def check_products(self, named: Sequence[tuple[str, str]]) -> None:
         """Raise NotFound naming the field for the first of (product id, field) that does not exist."""
         with self._database.read() as connection:
-            known = products.product_keys(connection, _distinct(name for name, _ in named))
+            known = products.product_keys(connection, {name for name, _ in named if name})
         missing = _first_missing(named, known.__contains__)
         if missing:
             raise NotFound.of("product", *missing)
 
     def _commit(self, submissions: Sequence[Submission]) -> list[CommitResult]:
-        refusals, known = self._refusals(submissions)
-        accepted = [each for index, each in enumerate(submissions) if index not in refusals]
-        numbers = self._append([each for each in accepted if each.log_id not in known.events], known)
-        taken: set[str] = set()
-        outcomes = []
-        for index, each in enumerate(submissions):
-            if index in refusals:
-                outcomes.append(CommitResult(each.event_id, error=refusals[index]))
-                continue
-            fresh = each.log_id in numbers and each.log_id not in taken
-            taken.add(each.log_id)
-            outcomes.append(CommitResult(each.event_id, numbers.get(each.log_id, 0), duplicate=not fresh))
-        return outcomes
+        with self._database.write() as connection:
+            event_log.lock_log(connection)
+            known = _look_up(connection, submissions, self._customers.of, self._products.of)
+            checked = self._check(submissions, known)
+            owners = _Owners(connection, submissions, checked.accepted, known.customers)
+            numbers = event_log.append_new(connection, [_new_event(each, owners.of(each)) for each in checked.accepted])
+            return [
+                CommitResult(each.event_id, error=checked.refused[index])
+                if index in checked.refused
+                else _recorded(connection, each, numbers, owners.of(each))
+                for index, each in enumerate(submissions)
+            ]
 
-    def _refusals(self, submissions: Sequence[Submission]) -> tuple[dict[int, QuintetError], _Known]:
-        """Return why submissions cannot be accepted, by place; those before in the batch count as recorded."""
-        with self._database.read() as connection:
-            known = _look_up(connection, submissions)
-        refusals: dict[int, QuintetError] = {}
+    def _check(self, submissions: Sequence[Submission], known: _Known) -> _Checked:
+        """Tell what can be accepted from what cannot; those before in the batch count as recorded."""
+        checked = _Checked()
         events, ordered = set(known.events), dict(known.purchases)
         for index, each in enumerate(submissions):
             if each.log_id in events:
                 continue  # a repeated one is never refused: it was accepted before
-            error = _refusal(each, known, ordered) or _bad_recommendation(each, self._tokens)
-            if error is not None:
-                refusals[index] = error
+            try:
+                _require_known(each, known, ordered)
+                checked.accepted.append(with_numbers(each, self._tokens))
+            except QuintetError as error:
+                checked.refused[index] = error
                 continue
             events.add(each.log_id)
             if each.purchased:
                 ordered[each.purchased[0]] = OrderFacts.of(Event.FromString(each.payload))
-        return refusals, known
-
-    def _append(self, submissions: Sequence[Submission], known: _Known) -> dict[str, int]:
-        if not submissions:
-            return {}
-        with self._database.write() as connection:
-            anonymous = {each.visitor_id for each in submissions if each.visitor_id and not each.customer_id}
-            visitors = customers.resolve_visitors(connection, sorted(anonymous))
-            new = [_new_event(with_numbers(each, self._tokens), known.customers, visitors) for each in submissions]
-            return event_log.append(connection, new)
+        return checked
 
     def _commit_alone(self, submission: Submission) -> CommitResult:
         try:
@@ -112,12 +122,52 @@ class EventWriter:
             return CommitResult(submission.event_id, error=missing)
 
 
-def _look_up(connection: Connection, submissions: Sequence[Submission]) -> _Known:
+class _Owners:
+    """Whose each submission of a batch is. The visitors of accepted ones are added; only known ones have a key else."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        submissions: Sequence[Submission],
+        accepted: Sequence[Submission],
+        known: Mapping[str, int],
+    ) -> None:
+        self._customers = known
+        self._visitors = customers.resolve_visitors(connection, _anonymous(accepted)) if accepted else {}
+        others = [each for each in _anonymous(submissions) if each not in self._visitors]
+        if others:
+            self._visitors |= customers.known_visitors(connection, others)
+
+    def of(self, submission: Submission) -> int | None:
+        """Return the key; None for feedback, and for an unknown visitor of a repeated or refused submission."""
+        if submission.customer_id:
+            return self._customers.get(submission.customer_id)
+        return self._visitors.get(submission.visitor_id)
+
+
+def _anonymous(submissions: Iterable[Submission]) -> list[str]:
+    return sorted({each.visitor_id for each in submissions if each.visitor_id and not each.customer_id})
+
+
+def _recorded(
+    connection: Connection, submission: Submission, numbers: dict[str, int], owner: int | None
+) -> CommitResult:
+    """Return the result of what was recorded now, or before; the first of equal ids in a batch is the new one."""
+    number = numbers.pop(submission.log_id, None)
+    session = ""
+    if submission.wants_session and owner is not None:
+        session = sessions.name_at(connection, owner, min(submission.occurred_at, datetime.now(UTC)))
+    return CommitResult(submission.event_id, number or 0, duplicate=number is None, session=session)
+
+
+def _look_up(
+    connection: Connection, submissions: Sequence[Submission], customers_of: LookUp, products_of: LookUp
+) -> _Known:
     orders_named = {order[0] for each in submissions for order in (each.purchased, each.refunded) if order}
     return _Known(
         events=event_log.known_ids(connection, [each.log_id for each in submissions]),
-        customers=customers.resolve_customers(connection, _distinct(each.customer_id for each in submissions)),
-        products=products.product_keys(connection, _distinct(id_ for each in submissions for id_, _ in each.products)),
+        customers=customers_of(connection, {each.customer_id for each in submissions if each.customer_id}),
+        products=products_of(connection, {id_ for each in submissions for id_, _ in each.products if id_}),
         purchases=_purchases(connection, orders_named) if orders_named else {},
     )
 
@@ -125,63 +175,39 @@ def _look_up(connection: Connection, submissions: Sequence[Submission]) -> _Know
 def _purchases(connection: Connection, wanted: set[str]) -> dict[str, OrderFacts]:
     """Return those of the purchases that exist, also those that are in the log and not projected yet."""
     found = orders.read_orders(connection, wanted)
-    if len(found) == len(wanted):
-        return found
-    position = event_log.cursor(connection, "customer")
-    while batch := event_log.read_after(connection, position, limit=500):
-        for event in (Event.FromString(each.payload) for each in batch if each.kind == "purchase"):
-            if event.purchase.purchase_id in wanted:
-                found[event.purchase.purchase_id] = OrderFacts.of(event)
-        position = batch[-1].sequence
+    missing = wanted - found.keys()
+    for event in map(Event.FromString, event_log.recorded_purchases(connection, missing)):
+        found.setdefault(event.purchase.purchase_id, OrderFacts.of(event))
     return found
 
 
-def _refusal(submission: Submission, known: _Known, ordered: Mapping[str, OrderFacts]) -> QuintetError | None:
-    """Return why a new submission cannot be accepted, or None; `ordered` are the orders there are by now."""
+def _require_known(submission: Submission, known: _Known, ordered: Mapping[str, OrderFacts]) -> None:
+    """Raise why a new submission cannot be accepted; `ordered` are the orders there are by now."""
     if submission.customer_id and submission.customer_id not in known.customers:
-        return NotFound.of("customer", submission.customer_id, submission.customer_field)
+        raise NotFound.of("customer", submission.customer_id, submission.customer_field)
     missing = _first_missing(submission.products, known.products.__contains__)
     if missing:
-        return NotFound.of("product", *missing)
+        raise NotFound.of("product", *missing)
     if submission.refunded:
-        return _refund_refusal(submission, *submission.refunded, ordered)
+        _require_fitting(submission, *submission.refunded, ordered)
     if submission.purchased and submission.purchased[0] in ordered:
-        return AlreadyExists.of("purchase", *submission.purchased)
-    return None
+        raise AlreadyExists.of("purchase", *submission.purchased)
 
 
-def _bad_recommendation(submission: Submission, tokens: TokenKeys) -> QuintetError | None:
-    """Return why a recommendation that a submission names cannot be responded to, or None."""
-    try:
-        with_numbers(submission, tokens)
-    except (NotFound, InvalidArgument) as error:
-        return error
-    return None
-
-
-def _refund_refusal(
-    submission: Submission, order_id: str, field: str, ordered: Mapping[str, OrderFacts]
-) -> QuintetError | None:
+def _require_fitting(submission: Submission, order_id: str, field_name: str, ordered: Mapping[str, OrderFacts]) -> None:
     if order_id not in ordered:
-        return NotFound.of("purchase", order_id, field)
-    try:
-        check_fits(Event.FromString(submission.payload), ordered[order_id], field.removesuffix(".refund.purchase_id"))
-    except InvalidArgument as error:
-        return error
-    return None
+        raise NotFound.of("purchase", order_id, field_name)
+    event = Event.FromString(submission.payload)
+    check_fits(event, ordered[order_id], field_name.removesuffix(".refund.purchase_id"))
 
 
 def _first_missing(named: Iterable[tuple[str, str]], exists: Callable[[str], bool]) -> tuple[str, str] | None:
     return next(((name, field) for name, field in named if not exists(name)), None)
 
 
-def _new_event(submission: Submission, known: dict[str, int], visitors: dict[str, int]) -> NewEvent:
-    key = known.get(submission.customer_id) if submission.customer_id else visitors.get(submission.visitor_id)
-    return NewEvent(submission.log_id, key, submission.kind, submission.occurred_at, submission.payload)
-
-
-def _distinct(ids: Iterable[str]) -> list[str]:
-    return sorted({each for each in ids if each})
+def _new_event(submission: Submission, owner: int | None) -> NewEvent:
+    order_id = submission.purchased[0] if submission.purchased else None
+    return NewEvent(submission.log_id, owner, submission.kind, submission.occurred_at, submission.payload, order_id)
 
 
 def _word(outcome: CommitResult) -> str:

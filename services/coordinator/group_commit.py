@@ -6,6 +6,7 @@ gathers. So the cost of a durable write is paid per batch, and nobody waits long
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from services.coordinator.background import Background
@@ -17,12 +18,16 @@ MOST_AT_ONCE = 2_000
 
 @dataclass(frozen=True)
 class CommitResult:
-    """What became of a submission: its number in the log, or that it was there before, or why it was refused."""
+    """What became of a submission: its number in the log, or that it was there before, or why it was refused.
+
+    `session` is the name of the session that the event is in, where one was asked for and is known.
+    """
 
     event_id: str
     sequence: int = 0
     duplicate: bool = False
     error: QuintetError | None = None
+    session: str = ""
 
 
 Commit = Callable[[Sequence[Submission]], list[CommitResult]]
@@ -38,13 +43,17 @@ class _Waiting:
 
 
 class GroupCommit:
-    """Gathers submissions and commits them in groups, one group at a time, in the order they came."""
+    """Gathers submissions and commits them in groups, one group at a time, in the order they came.
+
+    The commits have a thread of their own, so that slow reads in other threads never make an event wait.
+    """
 
     def __init__(self, commit: Commit) -> None:
         self._commit = commit
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
         self._background = Background(self._run)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="event-writer")
 
     def start(self) -> None:
         """Begin to commit."""
@@ -56,6 +65,7 @@ class GroupCommit:
         for each in self._waiting:
             each.answer.set_exception(Unavailable("the coordinator is stopping"))
         self._waiting.clear()
+        self._thread.shutdown()
 
     async def record(self, submissions: Sequence[Submission]) -> list[CommitResult]:
         """Return what became of each submission, once durable. Raises Unavailable when nothing could be written."""
@@ -88,7 +98,7 @@ class GroupCommit:
     async def _answer(self, group: list[_Waiting]) -> None:
         together = [submission for each in group for submission in each.submissions]
         try:
-            outcomes = await asyncio.to_thread(self._commit, together)
+            outcomes = await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, together)
         except Exception as error:
             for each in group:
                 _fail(each, error)

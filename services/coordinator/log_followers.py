@@ -1,13 +1,12 @@
 """Keep the agents that follow the event log up with it.
 
-Each follower is nudged when events were appended. One that does not answer is tried again with growing pauses, and
-meanwhile nobody waits for it: the event is in the log, and the agent catches up from there.
+Each follower is nudged when events were appended. One that does not answer is tried again with growing pauses. Nobody
+waits for it: the event is in the log, and the agent catches up from there.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -17,6 +16,8 @@ from shared.telemetry import EVENTS_BEHIND
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 2.0
+GATHER_SECONDS = 0.01
+"""Shortest time between two nudges: under load, the events of this time share one transaction of the agent."""
 log = structlog.get_logger()
 
 Apply = Callable[[int], Awaitable[int]]
@@ -24,15 +25,27 @@ Apply = Callable[[int], Awaitable[int]]
 
 
 class LogFollower:
-    """One agent that follows the log. Many callers share one request: it asks for the highest number wanted."""
+    """One agent that follows the log. Many events share one request: it asks for the highest number wanted.
 
-    def __init__(self, agent: str, apply: Apply) -> None:
+    Parameters
+    ----------
+    agent : str
+        Its name.
+    apply : callable
+        Asks it to apply the log.
+    patience_seconds : float
+        How long an event may wait until the agent counts as behind.
+    """
+
+    def __init__(self, agent: str, apply: Apply, patience_seconds: float) -> None:
         self.agent = agent
         self.applied = 0
         self._apply = apply
+        self._patience_seconds = patience_seconds
         self._wanted = 0
+        self._waiting_since: float | None = None
         self._down = False
-        self._moved = asyncio.Condition()
+        self._gauge = EVENTS_BEHIND.labels(agent)
         self._wake = asyncio.Event()
         self._background = Background(self._run)
 
@@ -44,39 +57,43 @@ class LogFollower:
         """Stop following. Safe to repeat."""
         await self._background.stop()
 
+    @property
+    def behind(self) -> bool:
+        """Whether the agent does not answer, or has left an event waiting for longer than the patience."""
+        waiting = self._waiting_since
+        return self._down or (waiting is not None and time.monotonic() - waiting > self._patience_seconds)
+
     def want(self, sequence: int) -> None:
         """Have the log applied up to `sequence`, without waiting."""
-        self._wanted = max(self._wanted, sequence)
-        EVENTS_BEHIND.labels(self.agent).set(max(0, self._wanted - self.applied))
+        if sequence <= self._wanted:
+            return
+        self._wanted = sequence
+        if self._waiting_since is None:
+            self._waiting_since = time.monotonic()
+        self._gauge.set(max(0, sequence - self.applied))
         self._wake.set()
-
-    async def reach(self, sequence: int, until: float) -> bool:
-        """Return whether the agent has applied `sequence` by the moment `until` of the monotonic clock.
-
-        Does not wait for an agent that is known to be down.
-        """
-        self.want(sequence)
-        async with self._moved:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, until - time.monotonic())):
-                    await self._moved.wait_for(lambda: self.applied >= sequence or self._down)
-        return self.applied >= sequence
 
     async def _run(self) -> None:
         pause = FIRST_PAUSE_SECONDS
         while True:
-            if self.applied >= self._wanted:
-                self._wake.clear()
-                await self._wake.wait()
             if await self._nudge():
                 pause = FIRST_PAUSE_SECONDS
+                await asyncio.sleep(GATHER_SECONDS)
+                await self._until_wanted()
             else:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
+    async def _until_wanted(self) -> None:
+        while self.applied >= self._wanted:
+            self._wake.clear()
+            await self._wake.wait()
+
     async def _nudge(self) -> bool:
+        asked_at = time.monotonic()
         try:
             self.applied = max(self.applied, await self._apply(self._wanted))
+            self._waiting_since = None if self.applied >= self._wanted else asked_at
             self._down = False
         except QuintetError as error:
             if not self._down:
@@ -85,14 +102,5 @@ class LogFollower:
         except Exception:  # a fault of ours must not end the following for good; the answers name the agent as pending
             log.exception("agent does not follow", follower=self.agent)
             self._down = True
-        EVENTS_BEHIND.labels(self.agent).set(max(0, self._wanted - self.applied))
-        async with self._moved:
-            self._moved.notify_all()
+        self._gauge.set(max(0, self._wanted - self.applied))
         return not self._down
-
-
-async def reach_all(followers: Sequence[LogFollower], sequence: int, timeout_seconds: float) -> list[str]:
-    """Wait until all have applied `sequence`, for at most the time given; return the agents that have not."""
-    until = time.monotonic() + timeout_seconds
-    reached = await asyncio.gather(*(follower.reach(sequence, until) for follower in followers))
-    return [follower.agent for follower, done in zip(followers, reached, strict=True) if not done]

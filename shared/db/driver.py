@@ -5,10 +5,12 @@ which is 20 times the work of SQLite for a look-up by key. Values come back as t
 microseconds since 1970, and JSON should be cast to text, because the drivers differ.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, Dialect, Select
+from sqlalchemy import Column, CompoundSelect, Connection, Dialect, Select, String, any_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 ROWS_AT_ONCE = 5_000
 
@@ -65,3 +67,22 @@ class DriverCursor:
     def first(self, query: PreparedQuery, **values: Any) -> tuple[Any, ...] | None:
         """Return the first row of `query`; None for no row."""
         return next(iter(self.fetch(query, **values)), None)
+
+
+class PreparedLookup:
+    """A SELECT of the rows whose `column`, a text, is one of any number of values. All values are one parameter."""
+
+    def __init__(self, statement: Select[Any], column: Column[Any]) -> None:
+        values = bindparam("values", type_=String)
+        listed = select(func.json_each(values).table_valued("value").c.value)
+        self._sqlite = PreparedQuery(statement.where(column.in_(listed)))
+        self._postgresql = PreparedQuery(statement.where(column == any_(bindparam("values", type_=ARRAY(String)))))
+
+    def fetch(self, connection: Connection, values: Collection[str]) -> list[tuple[Any, ...]]:
+        """Return all rows, in no order; without values none is looked for."""
+        if not values:
+            return []
+        cursor = DriverCursor.of(connection)
+        if connection.dialect.name == "postgresql":
+            return cursor.fetch(self._postgresql, values=list(values))
+        return cursor.fetch(self._sqlite, values=json.dumps(list(values)))

@@ -4,7 +4,7 @@ Events are appended by the coordinator before they are acknowledged. Agents proj
 its cursor move in one transaction, so that each event takes effect exactly once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, select, text
 
 from shared.db.batches import among
 from shared.db.bulk import insert_rows
+from shared.db.driver import PreparedLookup
 from shared.db.engine import insert_into
 from shared.db.schema import event_cursors, event_log
 from shared.db.types import to_micros
@@ -23,7 +24,8 @@ APPEND_LOCK = 0x5175_6576  # any number that nobody else uses as an advisory loc
 class NewEvent:
     """An event to append. `payload` is the serialised message; `kind` its field in `Event.detail`, or `feedback`.
 
-    An event that says it is still to come is taken to happen when it is appended.
+    An event that says it is still to come is taken to happen when it is appended. `order_id` is the platform's id of
+    the order that a purchase records; None for other kinds.
     """
 
     event_id: str
@@ -31,6 +33,7 @@ class NewEvent:
     kind: str
     occurred_at: datetime
     payload: bytes
+    order_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,22 +53,46 @@ def append(connection: Connection, events: Sequence[NewEvent]) -> dict[str, int]
 
     Of events with one id in `events`, the first is taken.
     """
+    lock_log(connection)
+    known = known_ids(connection, [event.event_id for event in events])
+    fresh = {event.event_id: event for event in reversed(events) if event.event_id not in known}
+    return append_new(connection, [event for event in events if fresh.get(event.event_id) is event])
+
+
+def append_new(connection: Connection, events: Sequence[NewEvent]) -> dict[str, int]:
+    """Append events that are not in the log, each id once, and return their numbers by event id.
+
+    The caller has called `lock_log` in this transaction before it looked for the ids.
+    """
+    if not events:
+        return {}
+    now = to_micros(datetime.now(UTC))
+    insert_rows(connection, event_log, _COLUMNS, [_row(event, now) for event in events])
+    if connection.dialect.name == "postgresql":
+        return _numbers(connection, [event.event_id for event in events])
+    # SQLite has one writer and counts up by one, so the numbers of one `executemany` follow each other.
+    last = int(connection.exec_driver_sql("SELECT last_insert_rowid()").scalar_one())
+    return {event.event_id: number for number, event in enumerate(events, last + 1 - len(events))}
+
+
+def lock_log(connection: Connection) -> None:
+    """Keep others from appending until the transaction ends; a write transaction on SQLite does so by itself."""
     if connection.dialect.name == "postgresql":
         # Numbers must become visible in their order, or a reader could step over one that commits late.
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": APPEND_LOCK})
-    known = known_ids(connection, [event.event_id for event in events])
-    now = datetime.now(UTC)
-    fresh = {event.event_id: event for event in reversed(events) if event.event_id not in known}
-    ordered = [event for event in events if fresh.get(event.event_id) is event]
-    if not ordered:
-        return {}
-    insert_rows(connection, event_log, _COLUMNS, [_row(event, now) for event in ordered])
-    return _numbers(connection, [event.event_id for event in ordered])
 
 
 def known_ids(connection: Connection, event_ids: Sequence[str]) -> set[str]:
     """Return those of `event_ids` that are in the log."""
-    return set(_numbers(connection, event_ids))
+    return {event_id for (event_id,) in _KNOWN.fetch(connection, event_ids)}
+
+
+def recorded_purchases(connection: Connection, order_ids: Collection[str]) -> list[bytes]:
+    """Return the events that record orders, by the platform's ids of the orders, in the order of the log.
+
+    One look-up by an index, however much of the log is not projected yet.
+    """
+    return [bytes(payload) for _, payload in sorted(_PURCHASES.fetch(connection, order_ids))]
 
 
 def payloads(connection: Connection, event_ids: Sequence[str]) -> dict[str, bytes]:
@@ -117,13 +144,15 @@ def move_cursor(connection: Connection, consumer: str, sequence: int) -> None:
     )
 
 
-_COLUMNS = ("event_id", "customer_id", "kind", "occurred_at", "received_at", "payload")
+_COLUMNS = ("event_id", "customer_id", "kind", "occurred_at", "received_at", "payload", "order_id")
+_KNOWN = PreparedLookup(select(event_log.c.event_id), event_log.c.event_id)
+_PURCHASES = PreparedLookup(select(event_log.c.sequence, event_log.c.payload), event_log.c.order_id)
 
 
-def _row(event: NewEvent, now: datetime) -> tuple[object, ...]:
+def _row(event: NewEvent, now: int) -> tuple[object, ...]:
     # Clocks of clients may be ahead: an event that is still to come would be the latest for hours.
-    at = to_micros(min(event.occurred_at, now))
-    return event.event_id, event.customer_key, event.kind, at, to_micros(now), event.payload
+    at = min(to_micros(event.occurred_at), now)
+    return event.event_id, event.customer_key, event.kind, at, now, event.payload, event.order_id
 
 
 def _numbers(connection: Connection, event_ids: Sequence[str]) -> dict[str, int]:

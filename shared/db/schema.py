@@ -376,11 +376,19 @@ event_log = Table(
     metadata,
     Column("sequence", Key, primary_key=True),
     Column("event_id", String(160), nullable=False, unique=True, comment="the platform's; of feedback with a prefix"),
-    Column("customer_id", Key, ForeignKey("customers.customer_id"), index=True),
+    Column("customer_id", Key, ForeignKey("customers.customer_id")),
     Column("kind", String(40), nullable=False, comment="field of Event.detail, or feedback"),
     Column("occurred_at", UtcTime, nullable=False),
     Column("received_at", UtcTime, nullable=False),
     Column("payload", LargeBinary, nullable=False, comment="quintet.type.v1.Event, or Feedback, serialised"),
+    Column("order_id", String(128), comment="the platform's id of the order that a purchase records; else null"),
+    Index("ix_event_log_customer_sequence", "customer_id", "sequence"),
+    Index(
+        "ix_event_log_order_id",
+        "order_id",
+        sqlite_where=text("order_id IS NOT NULL"),
+        postgresql_where=text("order_id IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -409,6 +417,13 @@ erasure_receipts = Table(
 )
 
 # --- bookkeeping --------------------------------------------------------------------------------------------------
+
+scheduled_jobs = Table(
+    "scheduled_jobs",
+    metadata,
+    Column("kind", String(40), primary_key=True),
+    Column("since", UtcTime, nullable=False, comment="when the kind was scheduled first: the start of its clock"),
+)
 
 event_cursors = Table(
     "event_cursors",

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, tuple_
+from sqlalchemy import BigInteger, Connection, bindparam, cast, select, tuple_
 
 from shared.db.batches import among, distinct_batches
+from shared.db.driver import DriverCursor, PreparedQuery
 from shared.db.references import references_to
-from shared.db.schema import customers, sessions, visitors
+from shared.db.schema import sessions
+from shared.db.types import MICROSECOND, to_micros
 
 SILENCE = timedelta(minutes=30)
 DERIVED = "quintet-"
@@ -86,25 +88,27 @@ def derived_key(name: str) -> int | None:
     return int(number) if ours else None
 
 
-def name_at(connection: Connection, external_id: str, visitor_id: str, moment: datetime) -> str:
+def name_at(connection: Connection, customer_key: int, moment: datetime) -> str:
     """Return the name of the derived session that an event at `moment` is in: `quintet-` and its key; empty for none.
 
-    The event is a customer's, or a visitor's without `external_id`. Where two sessions are near, because the event is
-    not applied yet, it is the closer one.
+    The event need not be applied yet. Where two sessions are near, which it will join, it is the closer one.
     """
-    mine = customers.c.external_id == external_id
-    if not external_id:
-        owner = select(visitors.c.customer_id).where(visitors.c.visitor_id == visitor_id)
-        mine = customers.c.customer_id == owner.scalar_subquery()
-    columns = sessions.c
-    near = (columns.started_at <= moment + SILENCE, columns.last_event_at >= moment - SILENCE)
-    query = (
-        select(columns.session_id, columns.started_at, columns.last_event_at)
-        .join(customers, customers.c.customer_id == columns.customer_id)
-        .where(mine, columns.external_id.is_(None), *near)
-    )
-    away = {key: max(started - moment, moment - last, timedelta(0)) for key, started, last in connection.execute(query)}
+    at, silence = to_micros(moment), SILENCE // MICROSECOND
+    rows = DriverCursor.of(connection).fetch(_NEAR, customer=customer_key, earliest=at - silence, latest=at + silence)
+    away = {key: max(started - at, at - last, 0) for key, started, last in rows}
     return f"{DERIVED}{min(away, key=lambda key: (away[key], key))}" if away else ""
+
+
+_NEAR = PreparedQuery(
+    select(
+        sessions.c.session_id, cast(sessions.c.started_at, BigInteger), cast(sessions.c.last_event_at, BigInteger)
+    ).where(
+        sessions.c.customer_id == bindparam("customer", type_=BigInteger),
+        sessions.c.external_id.is_(None),
+        sessions.c.last_event_at >= bindparam("earliest", type_=BigInteger),
+        sessions.c.started_at <= bindparam("latest", type_=BigInteger),
+    )
+)
 
 
 def move_sessions(connection: Connection, from_customer: int, to_customer: int) -> None:

@@ -21,10 +21,12 @@ from services.coordinator.event_writer import EventWriter
 from services.coordinator.group_commit import CommitResult
 from shared.db import customers, event_log, products
 from shared.db.engine import Database, StaleReference
+from shared.db.erasure import erase
 from shared.db.recommendations import NewRecommendation, log_recommendations
 from shared.errors import InvalidArgument, NotFound
 from tests.support.projecting import apply_all
 from tests.support.shop import add_customers, add_products
+from tests.support.sqlite_work import counted_work
 from tests.support.tokens import KEYS, next_number, token
 
 
@@ -97,8 +99,7 @@ def test_an_unknown_reference_is_refused_and_the_rest_of_the_batch_is_kept(
 
 
 def test_a_visitor_becomes_known_with_the_first_event(writer: EventWriter, database: Database) -> None:
-    visitor = Event(visitor_id="cookie", home_view=HomeView())
-    first, second = commit(writer, visitor), commit(writer, visitor)
+    first, second = (commit(writer, Event(visitor_id="cookie", home_view=HomeView())) for _ in range(2))
     assert not first[0].duplicate
     assert not second[0].duplicate
     keys = {each.customer_key for each in logged(database)}
@@ -139,6 +140,23 @@ def test_an_erasure_between_look_up_and_write_refuses_only_what_it_hit(
     monkeypatch.setattr(event_log, "append", append_after_erasure)
     assert [each.error for each in commit(writer, home("1"), home("2"))] == [None, None]
     assert [each.event_id for each in logged(database)] == ["1", "2"]
+
+
+def test_events_of_a_customer_that_was_erased_after_their_last_event_are_refused(
+    writer: EventWriter, database: Database
+) -> None:
+    assert [each.error for each in commit(writer, home("1"), home("2", "bob"))] == [None, None]
+    with database.write() as connection:
+        erase(connection, customers.resolve_customers(connection, ["bob"])["bob"])
+    kept, refused, also_kept = commit(writer, home("3"), home("4", "bob"), home("5"))
+    assert isinstance(refused.error, NotFound)
+    assert [violation.field for violation in refused.error.violations] == ["event.customer_id"]
+    assert [kept.error, also_kept.error] == [None, None]
+    with pytest.raises(NotFound):
+        writer.check(submit_event(home("6", "bob")))
+    add_customers(database, "bob")
+    assert commit(writer, home("7", "bob"))[0].error is None
+    assert [each.event_id for each in logged(database)] == ["1", "3", "5", "7"]
 
 
 def order(event_id: str, purchase: str = "o", customer: str = "ann") -> Event:
@@ -195,6 +213,25 @@ def test_a_refund_that_does_not_fit_its_order_is_refused(
     assert [violation.field for violation in refused.error.violations] == [field]
     assert kept.error is None
     assert [each.event_id for each in logged(database)] == ["1", "good"]
+
+
+def test_what_is_not_projected_yet_makes_recording_no_more_work(sqlite_database: Database) -> None:
+    add_customers(sqlite_database, "ann")
+    add_products(sqlite_database, "tea", "cup")
+    writer = EventWriter(sqlite_database, KEYS)
+
+    def work_of(name: str) -> int:
+        refund = Event(event_id=f"r{name}", customer_id="ann", refund=Refund(purchase_id="o"))
+        batch = [order(f"p{name}", f"o{name}"), home(f"h{name}"), refund]
+        with counted_work(sqlite_database) as work:
+            assert [each.error for each in commit(writer, *batch)] == [None, None, None]
+        return work.tens
+
+    commit(writer, order("first"))
+    alone = work_of("-alone")
+    for number in range(5):
+        commit(writer, *(order(f"{number}-{each}", f"o-{number}-{each}") for each in range(200)))
+    assert work_of("-behind") <= 1.1 * alone + 5
 
 
 def test_a_visitors_order_can_be_given_back_by_the_customer_they_turn_out_to_be(

@@ -3,13 +3,17 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from alembic import command
+from quintet.type.v1.event_pb2 import Event, Purchase
+from sqlalchemy import text
 
 from shared.db import event_log
 from shared.db.engine import Database, next_count
 from shared.db.event_log import NewEvent
-from shared.db.migrate import current_revision, migrate, newest_revision
+from shared.db.migrate import alembic_config, current_revision, migrate, newest_revision
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+ORDERS = [("a", "o-1"), ("b", "o-2"), ("c", "o-3"), ("d", "o-1")]
 
 
 def new_event(event_id: str) -> NewEvent:
@@ -70,6 +74,31 @@ def test_the_cursor_starts_at_zero_and_moves(database: Database) -> None:
 def test_counters_count_up_apart(database: Database) -> None:
     with database.write() as connection:
         assert [next_count(connection, "x"), next_count(connection, "x"), next_count(connection, "y")] == [1, 2, 1]
+
+
+def test_the_events_that_record_an_order_are_found_by_its_id(database: Database) -> None:
+    purchases = [NewEvent(name, None, "purchase", NOON, name.encode(), order_id) for name, order_id in ORDERS]
+    with database.write() as connection:
+        event_log.append(connection, [new_event("other"), *purchases])
+        assert event_log.recorded_purchases(connection, {"o-1", "o-2", "unknown"}) == [b"a", b"b", b"d"]
+        assert event_log.recorded_purchases(connection, []) == []
+
+
+def test_purchases_of_an_older_log_are_found_by_their_order_after_the_migration(database: Database) -> None:
+    bought = Event(customer_id="ann", purchase=Purchase(purchase_id="o-1"))
+    with database.write() as connection:
+        command.downgrade(alembic_config(connection), "0003")
+    with database.write() as connection:
+        insert = text(
+            "INSERT INTO event_log (event_id, kind, occurred_at, received_at, payload)"
+            " VALUES (:event_id, :kind, 0, 0, :payload)"
+        )
+        for kind, payload in (("purchase", bought.SerializeToString()), ("home_view", b"")):
+            connection.execute(insert, {"event_id": kind, "kind": kind, "payload": payload})
+    migrate(database)
+    with database.read() as connection:
+        (found,) = event_log.recorded_purchases(connection, ["o-1"])
+    assert Event.FromString(found) == bought
 
 
 def test_migrating_twice_changes_nothing(database: Database) -> None:

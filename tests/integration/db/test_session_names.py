@@ -4,11 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from quintet.type.v1.event_pb2 import Event, HomeView, ProductView
 
-from services.coordinator.agent import Coordinator
-from services.coordinator.agent_clients import AgentClients
 from services.coordinator.event_validation import submit_event
 from services.coordinator.event_writer import EventWriter
-from shared.config import Settings
 from shared.db import customers, sessions
 from shared.db.engine import Database
 from shared.db.request_reads import find_session
@@ -27,15 +24,15 @@ def test_a_derived_session_that_a_client_sends_back_is_the_same_session(database
     EventWriter(database, KEYS).commit([submit_event(first)])
     apply_all(database)
     with database.read() as connection:
-        name = sessions.name_at(connection, "ann", "", datetime.now(UTC))
         key = customers.resolve_customers(connection, ["ann"])["ann"]
+        name = sessions.name_at(connection, key, datetime.now(UTC))
     with database.cursor() as cursor:
         assert find_session(cursor, key, name) == sessions.derived_key(name)
     again = Event(event_id="2", customer_id="ann", session_id=name, product_view=ProductView(product_id="tea"))
     EventWriter(database, KEYS).commit([submit_event(again)])
     apply_all(database)
     with database.read() as connection:
-        assert sessions.name_at(connection, "ann", "", datetime.now(UTC)) == name
+        assert sessions.name_at(connection, key, datetime.now(UTC)) == name
     with database.cursor() as cursor:
         assert find_session(cursor, key, "unheard-of") == 0
 
@@ -56,7 +53,8 @@ def test_an_event_has_the_session_of_its_time(database: Database) -> None:
 
     def at(minutes: float, who: str = "ann", visitor: str = "") -> str:
         with database.read() as connection:
-            return sessions.name_at(connection, who, visitor, NOON + timedelta(minutes=minutes))
+            keys = customers.resolve_customers(connection, [who]) | customers.known_visitors(connection, [visitor])
+            return sessions.name_at(connection, keys[who or visitor], NOON + timedelta(minutes=minutes))
 
     assert at(0) == at(20) == at(-30) == first
     assert at(48) == first, "28 minutes after the first session, 32 before the second"
@@ -64,7 +62,6 @@ def test_an_event_has_the_session_of_its_time(database: Database) -> None:
     assert at(3 * DAY) == last
     assert at(2 * DAY) == at(DAY) == at(-30.1) == "", theirs
     assert at(0, "", "cookie") == visit
-    assert at(0, "nobody") == at(0, "", "nobody") == ""
 
 
 def test_the_closer_of_two_sessions_is_the_one(database: Database) -> None:
@@ -72,22 +69,41 @@ def test_the_closer_of_two_sessions_is_the_one(database: Database) -> None:
     happened(database, view("ann", "tea", 0), view("ann", "tea", 40))
     one, other = _keys_by_start(database)
     with database.read() as connection:
-        assert sessions.name_at(connection, "ann", "", NOON + timedelta(minutes=15)) == one
-        assert sessions.name_at(connection, "ann", "", NOON + timedelta(minutes=25)) == other
+        ann = customers.resolve_customers(connection, ["ann"])["ann"]
+        assert sessions.name_at(connection, ann, NOON + timedelta(minutes=15)) == one
+        assert sessions.name_at(connection, ann, NOON + timedelta(minutes=25)) == other
 
 
-async def test_an_old_event_is_answered_with_its_own_session(sqlite_database: Database) -> None:
-    add_customers(sqlite_database, "ann")
+def test_an_event_is_answered_with_the_session_it_is_near_before_it_is_applied(database: Database) -> None:
+    add_customers(database, "ann")
+    writer = EventWriter(database, KEYS)
+
+    def sessions_of(*events: Event) -> list[str]:
+        return [each.session for each in writer.commit([submit_event(each, wants_session=True) for each in events])]
+
     old, new = event("ann", home_view={}), Event(customer_id="ann", home_view=HomeView())
+    assert sessions_of(old, new) == ["", ""], "a visit has no name before its first event is applied"
+    apply_all(database)
+    first, second = _keys_by_start(database)
+    later = event("ann", 10, home_view={})
     ahead = Event(customer_id="ann", home_view=HomeView())
     ahead.event_time.FromDatetime(datetime.now(UTC) + timedelta(hours=20))
-    EventWriter(sqlite_database, KEYS).commit([submit_event(each) for each in (old, new)])
-    apply_all(sqlite_database)
-    first, second = _keys_by_start(sqlite_database)
-    settings = Settings(_env_file=None, database_url=sqlite_database.url)
-    coordinator = Coordinator(settings, sqlite_database, AgentClients(settings))
-    assert [await coordinator.session_of(each) for each in (old, new, ahead)] == [first, second, second]
-    await coordinator.agents.close()
+    named = Event(customer_id="ann", session_id="theirs", home_view=HomeView())
+    assert sessions_of(old, new, later, ahead, named) == [first, second, first, second, ""]
+    apply_all(database)
+    assert _keys_by_start(database)[:2] == [first, second], "and they are in these sessions once they are applied"
+
+
+def test_a_visitor_is_answered_with_their_session(database: Database) -> None:
+    writer = EventWriter(database, KEYS)
+
+    def session_of_a_view() -> str:
+        seen = Event(visitor_id="cookie", home_view=HomeView())
+        return writer.commit([submit_event(seen, wants_session=True)])[0].session
+
+    assert session_of_a_view() == ""
+    apply_all(database)
+    assert session_of_a_view() == _keys_by_start(database)[0]
 
 
 def _keys_by_start(database: Database) -> list[str]:

@@ -1,11 +1,22 @@
-"""Followers keep agents up with the log, share requests, and never make a caller wait for an agent that is down."""
+"""Followers keep agents up with the log, share requests, and say who is down or behind."""
 
 import asyncio
-import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
 
 from services.coordinator import log_followers
-from services.coordinator.log_followers import LogFollower, reach_all
+from services.coordinator.log_followers import Apply, LogFollower
 from shared.errors import Unavailable
+
+PATIENCE_SECONDS = 60.0
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FIRST_PAUSE_SECONDS", "LONGEST_PAUSE_SECONDS", "GATHER_SECONDS"):
+        monkeypatch.setattr(log_followers, name, 0.001)
 
 
 class FakeAgent:
@@ -14,61 +25,88 @@ class FakeAgent:
     def __init__(self) -> None:
         self.asked: list[int] = []
         self.down = False
-        self.up_again = asyncio.Event()
 
     async def apply(self, sequence: int) -> int:
         self.asked.append(sequence)
         if self.down:
             raise Unavailable("no answer")
-        self.up_again.set()
         return sequence
 
 
-async def test_reaching_waits_until_the_agent_has_applied() -> None:
-    agent = FakeAgent()
-    follower = LogFollower("customer", agent.apply)
+@asynccontextmanager
+async def following(apply: Apply, patience_seconds: float = PATIENCE_SECONDS) -> AsyncIterator[LogFollower]:
+    follower = LogFollower("customer", apply, patience_seconds)
     follower.start()
-    assert await follower.reach(3, time.monotonic() + 10)
-    assert await follower.reach(2, time.monotonic() + 10)
-    assert agent.asked == [3]
+    yield follower
     await follower.stop()
 
 
-async def test_an_agent_that_is_down_is_named_at_once_and_caught_up_later(monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(log_followers, "FIRST_PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr(log_followers, "LONGEST_PAUSE_SECONDS", 0.002)
-    well, ill = FakeAgent(), FakeAgent()
-    ill.down = True
-    both = [LogFollower("customer", well.apply), LogFollower("feedback", ill.apply)]
-    for each in both:
-        each.start()
-    started = time.monotonic()
-    assert await reach_all(both, 5, timeout_seconds=60) == ["feedback"]
-    assert time.monotonic() - started < 30
-    ill.down = False
+async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        await ill.up_again.wait()
-    assert await reach_all(both, 5, timeout_seconds=60) == []
-    for each in both:
-        await each.stop()
+        while not condition():
+            await asyncio.sleep(0)
+
+
+async def test_many_events_share_one_request() -> None:
+    agent = FakeAgent()
+    async with following(agent.apply) as follower:
+        for sequence in (1, 2, 3, 2):
+            follower.want(sequence)
+        await until(lambda: follower.applied == 3)
+        assert agent.asked == [3]
+        assert not follower.behind
+        follower.want(3)
+        follower.want(4)
+        await until(lambda: follower.applied == 4)
+    assert agent.asked == [3, 4]
+
+
+async def test_an_agent_that_is_down_is_behind_from_the_start_and_caught_up_later() -> None:
+    agent = FakeAgent()
+    agent.down = True
+    async with following(agent.apply) as follower:
+        await until(lambda: follower.behind)
+        follower.want(5)
+        assert follower.behind
+        agent.down = False
+        await until(lambda: follower.applied == 5)
+        assert not follower.behind
 
 
 async def test_a_bug_in_an_agent_counts_as_down() -> None:
     async def broken(sequence: int) -> int:
         raise RuntimeError("bug")
 
-    follower = LogFollower("customer", broken)
-    follower.start()
-    assert not await follower.reach(1, time.monotonic() + 10)
-    await follower.stop()
+    async with following(broken) as follower:
+        await until(lambda: follower.behind)
 
 
-async def test_a_slow_agent_is_not_waited_for_longer_than_allowed() -> None:
-    async def slow(sequence: int) -> int:
+async def test_an_agent_that_leaves_an_event_waiting_is_behind_after_the_patience() -> None:
+    asked = asyncio.Event()
+
+    async def silent(sequence: int) -> int:
+        asked.set()
         await asyncio.Event().wait()
         return sequence
 
-    follower = LogFollower("customer", slow)
-    follower.start()
-    assert not await follower.reach(1, time.monotonic() + 0.01)
-    await follower.stop()
+    async with following(silent) as patient, following(silent, patience_seconds=0.0) as impatient:
+        await asked.wait()
+        assert not impatient.behind, "nothing waits yet"
+        for follower in (patient, impatient):
+            follower.want(1)
+        await until(lambda: impatient.behind)
+        assert not patient.behind
+
+
+async def test_an_agent_that_keeps_up_under_load_is_not_behind() -> None:
+    newest = 0
+
+    async def slower_than_events(sequence: int) -> int:
+        nonlocal newest
+        newest = sequence + 1  # one more event comes during each request
+        follower.want(newest)
+        return sequence
+
+    async with following(slower_than_events) as follower:
+        await until(lambda: follower.applied >= 20)
+        assert not follower.behind

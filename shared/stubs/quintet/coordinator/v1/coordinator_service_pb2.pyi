@@ -146,8 +146,8 @@ class RecordEventResponse(_message.Message):
     duplicate: _builtins.bool
     """Whether an event with this id was recorded before; then nothing changed."""
     session_id: _builtins.str
-    """Session of the event: the platform's own or one derived from 30 minutes of silence; empty while the customer agent is
-    behind.
+    """Session of the event: the platform's own, or the visit that the event is near (30 minutes of silence end a visit).
+    Empty for the first event of such a visit, which gets its name when the customer agent applies it, a moment later.
     """
     @_builtins.property
     def recommendations(self) -> _recommendation_pb2.RecommendationList:
@@ -155,7 +155,9 @@ class RecordEventResponse(_message.Message):
 
     @_builtins.property
     def pending_agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Agents that have not applied the event yet and will catch up; empty when all is well."""
+        """Agents that are down, or that leave an event of the log waiting for longer than a second; they catch up by themselves.
+        Empty when all is well.
+        """
 
     def __init__(
         self,
@@ -218,7 +220,7 @@ class BatchRecordEventsResponse(_message.Message):
 
     @_builtins.property
     def pending_agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Agents that have not applied all of them yet."""
+        """Agents that are down or behind, as in `RecordEventResponse`."""
 
     def __init__(
         self,
@@ -455,7 +457,7 @@ class RecordFeedbackResponse(_message.Message):
     """Whether it was recorded before; then nothing changed."""
     @_builtins.property
     def pending_agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Agents that have not applied it yet."""
+        """Agents that are down or behind, as in `RecordEventResponse`."""
 
     def __init__(
         self,

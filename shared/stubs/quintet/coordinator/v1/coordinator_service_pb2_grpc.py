@@ -182,9 +182,9 @@ class CoordinatorServiceServicer:
     """
 
     def RecordEvent(self, request, context):
-        """Records what a shopper did: durable before it is acknowledged, projected by the agents, and, when asked, answered with
-        fresh recommendations. Safe to repeat with the same `event_id`. An agent that is down catches up later and is named in
-        `pending_agents`.
+        """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
+        of it. Safe to repeat with the same `event_id`. The agents apply the event to their tables a moment after the answer;
+        one that is down catches up later and is named in `pending_agents`.
         Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

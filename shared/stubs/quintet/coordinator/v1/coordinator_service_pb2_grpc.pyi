@@ -40,9 +40,9 @@ class CoordinatorServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CoordinatorServiceAsyncStub: ...
     RecordEvent: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RecordEventRequest, _coordinator_service_pb2.RecordEventResponse]
-    """Records what a shopper did: durable before it is acknowledged, projected by the agents, and, when asked, answered with
-    fresh recommendations. Safe to repeat with the same `event_id`. An agent that is down catches up later and is named in
-    `pending_agents`.
+    """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
+    of it. Safe to repeat with the same `event_id`. The agents apply the event to their tables a moment after the answer;
+    one that is down catches up later and is named in `pending_agents`.
     Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
     """
     BatchRecordEvents: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchRecordEventsRequest, _coordinator_service_pb2.BatchRecordEventsResponse]
@@ -121,9 +121,9 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordEvent: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RecordEventRequest, _coordinator_service_pb2.RecordEventResponse]  # type: ignore[assignment]
-    """Records what a shopper did: durable before it is acknowledged, projected by the agents, and, when asked, answered with
-    fresh recommendations. Safe to repeat with the same `event_id`. An agent that is down catches up later and is named in
-    `pending_agents`.
+    """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
+    of it. Safe to repeat with the same `event_id`. The agents apply the event to their tables a moment after the answer;
+    one that is down catches up later and is named in `pending_agents`.
     Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
     """
     BatchRecordEvents: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchRecordEventsRequest, _coordinator_service_pb2.BatchRecordEventsResponse]  # type: ignore[assignment]
@@ -205,9 +205,9 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.RecordEventRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.RecordEventResponse, _abc.Awaitable[_coordinator_service_pb2.RecordEventResponse]]:
-        """Records what a shopper did: durable before it is acknowledged, projected by the agents, and, when asked, answered with
-        fresh recommendations. Safe to repeat with the same `event_id`. An agent that is down catches up later and is named in
-        `pending_agents`.
+        """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
+        of it. Safe to repeat with the same `event_id`. The agents apply the event to their tables a moment after the answer;
+        one that is down catches up later and is named in `pending_agents`.
         Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
         """
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from cli.importing import known
-from cli.importing.known import KnownKeys
+from shared.db import known_keys
+from shared.db.known_keys import KnownKeys
 
 CONNECTION: Any = None
 
@@ -24,6 +24,6 @@ def test_found_keys_are_remembered_and_missing_ones_looked_up_again(monkeypatch:
     assert asked == [["1", "x"], ["2", "x"]]
     keys.forget()
     assert keys.of(CONNECTION, ["1"]) == {"1": 1}
-    monkeypatch.setattr(known, "MOST_REMEMBERED", 0)
+    monkeypatch.setattr(known_keys, "MOST_REMEMBERED", 0)
     assert keys.of(CONNECTION, ["1", "3"]) == {"1": 1, "3": 3}
     assert asked[2:] == [["1"], ["1", "3"]]
