@@ -50,6 +50,12 @@ class Settings(BaseSettings):
 
     drain_seconds: float = Field(10.0, ge=0, description="Seconds a server gives calls in progress when it stops.")
     agent_timeout_seconds: float = Field(2.0, gt=0, description="Seconds the coordinator waits for another agent.")
+    fallback_reserve_seconds: float = Field(
+        0.2,
+        ge=0,
+        description="Seconds of a caller's deadline, at most half of it, that are kept for best-sellers when the "
+        "recommendation agent does not answer.",
+    )
     apply_timeout_seconds: float = Field(
         1.0, gt=0, description="Seconds after which an agent that leaves a recorded event waiting is named as pending."
     )

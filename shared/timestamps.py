@@ -1,5 +1,6 @@
 """Moments as the contract's messages."""
 
+import time
 from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -10,3 +11,9 @@ def to_timestamp(moment: datetime) -> Timestamp:
     timestamp = Timestamp()
     timestamp.FromDatetime(moment)
     return timestamp
+
+
+def set_now(timestamp: Timestamp) -> None:
+    """Set a message to the present moment, in whole microseconds."""
+    timestamp.seconds, nanos = divmod(time.time_ns(), 1_000_000_000)
+    timestamp.nanos = nanos // 1_000 * 1_000

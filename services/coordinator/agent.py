@@ -10,7 +10,6 @@ from functools import partial
 import structlog
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
-from quintet.type.v1.recommendation_pb2 import RecommendationList
 
 from services.coordinator import job_steps
 from services.coordinator.agent_clients import FOLLOWED, AgentClients
@@ -120,15 +119,18 @@ class Coordinator:
         """Return the agents that do not keep up with the log at present."""
         return [follower.agent for follower in self._followers if follower.behind]
 
-    async def recommend(self, request: recommendation_pb.RecommendRequest) -> RecommendationList:
-        """Return recommendations; best-sellers, and a word of it, when the recommendation agent does not answer."""
+    async def recommend(self, request: recommendation_pb.RecommendRequest) -> bytes:
+        """Return recommendations; best-sellers, and a word of it, when the recommendation agent does not answer.
+
+        The answer is a serialised RecommendResponse. The one of the agent is passed on without decoding it.
+        """
         try:
-            answer = await self.agents.call(self.agents.recommendation.Recommend, request)
+            return await self.agents.recommend(request)
         except Unavailable:
             await self.check_products(list(context_products(request.context)))
             FALLBACKS.labels("coordinator", "recommendation_agent_unavailable").inc()
-            return await asyncio.to_thread(self._best_sellers.answer, request)
-        return answer.list  # type: ignore[no-any-return]
+            best_sellers = await asyncio.to_thread(self._best_sellers.answer, request)
+            return recommendation_pb.RecommendResponse(list=best_sellers).SerializeToString()
 
     async def erase_customer(self, customer_id: str) -> tuple[str, datetime, customer_pb.EraseCustomerResponse]:
         """Erase a customer; return the receipt's id, the time and the rows by table. Raises NotFound."""

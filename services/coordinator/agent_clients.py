@@ -10,6 +10,7 @@ from quintet.customer.v1 import customer_service_pb2_grpc as customer_grpc
 from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
 from quintet.feedback.v1 import feedback_service_pb2_grpc as feedback_grpc
 from quintet.product.v1 import product_service_pb2_grpc as product_grpc
+from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 from quintet.recommendation.v1 import recommendation_service_pb2_grpc as recommendation_grpc
 
 from shared.config import Agent, Settings
@@ -17,6 +18,7 @@ from shared.errors import QuintetError
 from shared.rpc.client import call, open_channel, stream
 
 FOLLOWED: tuple[Agent, ...] = ("customer", "product", "recommendation", "feedback")
+RECOMMEND = "/quintet.recommendation.v1.RecommendationService/Recommend"
 HEALTH_TIMEOUT_SECONDS = 1.0
 APPLY_TIMEOUT_SECONDS = 30.0
 
@@ -26,6 +28,7 @@ class AgentClients:
 
     def __init__(self, settings: Settings) -> None:
         self._timeout = settings.agent_timeout_seconds
+        self._reserve = settings.fallback_reserve_seconds
         self._channels: dict[Agent, grpc.aio.Channel] = {
             name: open_channel(settings.address(name)) for name in FOLLOWED
         }
@@ -33,10 +36,22 @@ class AgentClients:
         self.product = product_grpc.ProductServiceStub(self._channels["product"])
         self.recommendation = recommendation_grpc.RecommendationServiceStub(self._channels["recommendation"])
         self.feedback = feedback_grpc.FeedbackServiceStub(self._channels["feedback"])
+        # The answer stays as it came on the wire, see `recommend`.
+        self._recommend: Any = self._channels["recommendation"].unary_unary(
+            RECOMMEND, request_serializer=recommendation_pb.RecommendRequest.SerializeToString
+        )
 
     async def call(self, method: Any, request: Any, timeout_seconds: float | None = None) -> Any:
         """Call a unary method for at most the configured seconds, or the caller's own deadline."""
         return await call(method, request, timeout_seconds or self._timeout)
+
+    async def recommend(self, request: recommendation_pb.RecommendRequest) -> bytes:
+        """Return the recommendation agent's answer, a serialised RecommendResponse that nobody has decoded.
+
+        Leaves time for a fallback before the caller's own deadline. Raises as `call` does.
+        """
+        answer: bytes = await call(self._recommend, request, self._timeout, self._reserve)
+        return answer
 
     def stream(self, method: Any, request: Any) -> AsyncIterator[Any]:
         """Call a method that streams its answers."""

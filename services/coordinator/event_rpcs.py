@@ -5,6 +5,7 @@ from typing import Any
 
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.product.v1 import product_service_pb2 as product_pb
+from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 
 from services.coordinator import convert
 from services.coordinator.agent import Coordinator
@@ -38,7 +39,8 @@ class EventRpcs:
         )
         if request.HasField("recommend"):
             wanted = convert.to_recommend_after(request.event, request.recommend)
-            response.recommendations.CopyFrom(await self._agent.recommend(wanted))
+            answer = recommendation_pb.RecommendResponse.FromString(await self._agent.recommend(wanted))
+            response.recommendations.CopyFrom(answer.list)
         return response
 
     async def BatchRecordEvents(
@@ -80,14 +82,12 @@ class EventRpcs:
             pending_agents=self._agent.pending_agents(),
         )
 
-    async def GetRecommendations(
-        self, request: pb.GetRecommendationsRequest, context: Any
-    ) -> pb.GetRecommendationsResponse:
+    async def GetRecommendations(self, request: pb.GetRecommendationsRequest, context: Any) -> Any:
+        """Return the answer as bytes: a RecommendResponse is a GetRecommendationsResponse on the wire."""
         check_recommend(request.context, request.filter, request.limit)
         check_id(request.visitor_id, "visitor_id", required=False)
         check_id(request.customer_id, "customer_id", required=not request.visitor_id)
-        answer = await self._agent.recommend(convert.to_recommend_request(request))
-        return pb.GetRecommendationsResponse(list=answer)
+        return await self._agent.recommend(convert.to_recommend_request(request))
 
     async def GetSimilarProducts(
         self, request: pb.GetSimilarProductsRequest, context: Any
@@ -101,6 +101,8 @@ class EventRpcs:
 
     async def _check_options(self, request: pb.RecordEventRequest) -> None:
         """Refuse what cannot be answered before anything is recorded."""
+        if not request.HasField("recommend"):
+            return
         options = request.recommend
         check_recommend(options.context, options.filter, options.limit, "recommend.")
         await self._agent.check_products(list(context_products(options.context, "recommend.")))

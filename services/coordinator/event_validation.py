@@ -12,6 +12,7 @@ from shared.errors import InvalidArgument
 from shared.events.check import check_event, check_id, check_time
 from shared.events.references import named_products, named_recommendations
 from shared.recommendation_tokens import Shopper
+from shared.timestamps import set_now
 
 FEEDBACK = "feedback"
 
@@ -52,7 +53,7 @@ def submit_event(event: Event, field: str = "event", *, wants_session: bool = Fa
     if not event.event_id:
         event.event_id = uuid.uuid4().hex
     if not event.HasField("event_time"):
-        event.event_time.FromDatetime(datetime.now(UTC))
+        set_now(event.event_time)
     kind = event.WhichOneof("detail")
     assert kind is not None  # noqa: S101 - for the type checker: checked above
     return Submission(
@@ -87,7 +88,7 @@ def submit_feedback(feedback: Feedback, field: str = "feedback") -> Submission:
     complete.CopyFrom(feedback)
     complete.feedback_id = complete.feedback_id or uuid.uuid4().hex
     if not complete.HasField("interaction_time"):
-        complete.interaction_time.FromDatetime(datetime.now(UTC))
+        set_now(complete.interaction_time)
     return Submission(
         event_id=complete.feedback_id,
         kind=FEEDBACK,

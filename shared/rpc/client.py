@@ -50,13 +50,15 @@ def open_channel(target: str) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(target, options=channel_options())
 
 
-async def call(method: Any, request: Any, timeout_seconds: float) -> Any:
+async def call(method: Any, request: Any, timeout_seconds: float, reserve_seconds: float = 0.0) -> Any:
     """Call a unary method, for at most `timeout_seconds` or what is left of the caller's own deadline.
+
+    Of what is left, `reserve_seconds` are kept for work after a call that failed, but never more than half.
 
     Raises the QuintetError that the agent answered with; Unavailable when it does not answer in time.
     """
     try:
-        return await method(request, timeout=_remaining(timeout_seconds), metadata=_metadata())
+        return await method(request, timeout=_remaining(timeout_seconds, reserve_seconds), metadata=_metadata())
     except grpc.aio.AioRpcError as error:
         raise from_rpc_error(error) from error
 
@@ -70,9 +72,12 @@ async def stream(method: Any, request: Any) -> AsyncIterator[Any]:
         raise from_rpc_error(error) from error
 
 
-def _remaining(timeout_seconds: float) -> float:
+def _remaining(timeout_seconds: float, reserve_seconds: float) -> float:
     until = deadline.get()
-    return timeout_seconds if until is None else max(0.0, min(timeout_seconds, until - time.monotonic()))
+    if until is None:
+        return timeout_seconds
+    left = until - time.monotonic()
+    return max(0.0, min(timeout_seconds, left - min(reserve_seconds, left / 2)))
 
 
 def _metadata() -> tuple[tuple[str, str], ...]:

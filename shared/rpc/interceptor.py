@@ -1,9 +1,9 @@
 """What every server does around every call: request id, deadline, error status, metrics, one log line."""
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -22,35 +22,45 @@ QUIET_SERVICES = ("/grpc.health.v1.", "/grpc.reflection.")
 
 
 class EdgeInterceptor(grpc.aio.ServerInterceptor):
-    """Answer a raised QuintetError with its status; anything else is a bug: logged with its trace, said as INTERNAL."""
+    """Answer a raised QuintetError with its status; anything else is a bug: logged with its trace, said as INTERNAL.
+
+    A unary method may return bytes: an answer in its own wire format, passed on from another agent as it came.
+    """
 
     def __init__(self, agent: str) -> None:
         self._agent = agent
+        self._handlers: dict[str, Any] = {}
 
     async def intercept_service(
         self,
         continuation: "Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]]",
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        handler = await continuation(handler_call_details)
         method = handler_call_details.method
+        known = self._handlers.get(method)
+        if known is not None:
+            return known
+        handler = await continuation(handler_call_details)
         if handler is None or method.startswith(QUIET_SERVICES):
             return handler
-        if handler.response_streaming:
-            return self._streaming(handler, method)
-        return self._unary(handler, method)
+        around = self._streaming(handler, method) if handler.response_streaming else self._unary(handler, method)
+        return self._handlers.setdefault(method, around)
 
     def _unary(self, handler: Any, method: str) -> Any:
         behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
         make = (
             grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
         )
+        serializer = handler.response_serializer
 
         async def call(request: Any, context: Any) -> Any:
-            async with self._around(method, context):
+            async with _Around(self._agent, method, context):
                 return await behaviour(request, context)
 
-        return make(call, handler.request_deserializer, handler.response_serializer)
+        def serialize(response: Any) -> bytes:
+            return response if isinstance(response, bytes) else serializer(response)
+
+        return make(call, handler.request_deserializer, serialize)
 
     def _streaming(self, handler: Any, method: str) -> Any:
         behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
@@ -59,36 +69,62 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         )
 
         async def call(request: Any, context: Any) -> AsyncIterator[Any]:
-            async with self._around(method, context):
+            async with _Around(self._agent, method, context):
                 async for response in behaviour(request, context):
                     yield response
 
         return make(call, handler.request_deserializer, handler.response_serializer)
 
-    @asynccontextmanager
-    async def _around(self, method: str, context: Any) -> AsyncIterator[None]:
-        started = time.perf_counter()
-        _adopt(context)
-        code = grpc.StatusCode.OK
+
+class _Around:
+    """What is done before and after one call."""
+
+    def __init__(self, agent: str, method: str, context: Any) -> None:
+        self._agent = agent
+        self._method = method
+        self._context = context
+        self._started = time.perf_counter()
+
+    async def __aenter__(self) -> None:
+        _adopt(self._context)
         RPC_IN_PROGRESS.labels(self._agent).inc()
+
+    async def __aexit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
+        code = grpc.StatusCode.UNKNOWN
         try:
-            yield
-        except QuintetError as error:
-            code = error.code
-            log.info("call refused", method=method, code=code.name, error=error.message)
-            await _abort(context, error)
-        except grpc.aio.AbortError:
-            code = context.code() or grpc.StatusCode.UNKNOWN
-            raise
-        except Exception:  # the caller is told where to look, not what a stack trace would give away
-            code = grpc.StatusCode.INTERNAL
-            log.exception("call failed", method=method)
-            await context.abort(code, f"internal error, see the log of {self._agent} for request {request_id.get()}")
+            code = self._code(error)
+            await self._answer(error)
         finally:
-            seconds = time.perf_counter() - started
+            seconds = time.perf_counter() - self._started
             RPC_IN_PROGRESS.labels(self._agent).dec()
-            RPC_SECONDS.labels(self._agent, method, code.name).observe(seconds)
-            log.debug("call", method=method, code=code.name, milliseconds=round(seconds * 1000, 2))
+            RPC_SECONDS.labels(self._agent, self._method, code.name).observe(seconds)
+            log.debug("call", method=self._method, code=code.name, milliseconds=round(seconds * 1000, 2))
+
+    def _code(self, error: BaseException | None) -> grpc.StatusCode:
+        """Return the status that the caller sees: without an answer in time it is DEADLINE_EXCEEDED, whatever came."""
+        remaining = self._context.time_remaining()
+        if remaining is not None and remaining <= 0:
+            return grpc.StatusCode.DEADLINE_EXCEEDED
+        if error is None:
+            return grpc.StatusCode.OK
+        if isinstance(error, QuintetError):
+            return error.code
+        if isinstance(error, grpc.aio.AbortError):
+            return self._context.code() or grpc.StatusCode.UNKNOWN
+        if isinstance(error, asyncio.CancelledError | GeneratorExit):  # the caller went away
+            return grpc.StatusCode.CANCELLED
+        return grpc.StatusCode.INTERNAL
+
+    async def _answer(self, error: BaseException | None) -> None:
+        """End the call with the status of its error."""
+        if isinstance(error, QuintetError):
+            log.info("call refused", method=self._method, code=error.code.name, error=error.message)
+            await _abort(self._context, error)
+        elif isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
+            # the caller is told where to look, not what a stack trace would give away
+            log.error("call failed", method=self._method, exc_info=error)
+            where = f"internal error, see the log of {self._agent} for request {request_id.get()}"
+            await self._context.abort(grpc.StatusCode.INTERNAL, where)
 
 
 def _adopt(context: Any) -> None:

@@ -2,11 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+import grpc
 import pytest
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
+from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
+from quintet.recommendation.v1 import recommendation_service_pb2_grpc as recommendation_grpc
 from quintet.type.v1.event_pb2 import Event, HomeView, PageType, ProductView
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import RecommendationContext, RecommendationFilter
@@ -26,19 +30,25 @@ NOWHERE = "127.0.0.1:1"
 
 @pytest.fixture
 async def stub(sqlite_database: Database) -> AsyncIterator[Any]:
-    add_customers(sqlite_database, "ann")
-    add_products(sqlite_database, "tea", "cup")
+    async with coordinator(sqlite_database) as stub:
+        yield stub
+
+
+@asynccontextmanager
+async def coordinator(database: Database, recommendation_address: str = NOWHERE) -> AsyncIterator[Any]:
+    add_customers(database, "ann")
+    add_products(database, "tea", "cup")
     settings = Settings(
         coordinator_port=0,
         drain_seconds=1,
-        agent_timeout_seconds=1,
+        agent_timeout_seconds=1 if recommendation_address == NOWHERE else 60,
         apply_timeout_seconds=0.2,
         customer_address=NOWHERE,
         product_address=NOWHERE,
-        recommendation_address=NOWHERE,
+        recommendation_address=recommendation_address,
         feedback_address=NOWHERE,
     )
-    agent = Coordinator(settings, sqlite_database, AgentClients(settings))
+    agent = Coordinator(settings, database, AgentClients(settings))
     await agent.start()
     server = build(settings, agent)
     channel = open_channel(f"127.0.0.1:{await server.start()}")
@@ -46,6 +56,35 @@ async def stub(sqlite_database: Database) -> AsyncIterator[Any]:
     await channel.close()
     await server.stop()
     await agent.stop()
+
+
+class FakeRecommendationAgent(recommendation_grpc.RecommendationServiceServicer):
+    """Answers with a list of one product, or never."""
+
+    def __init__(self) -> None:
+        self.hangs = False
+        self.answer = recommendation_pb.RecommendResponse()
+        self.answer.list.strategy = "hybrid"
+        self.answer.list.recommendations.add(product_id="tea", score=0.5)
+        self.asked: list[recommendation_pb.RecommendRequest] = []
+
+    async def Recommend(
+        self, request: recommendation_pb.RecommendRequest, context: Any
+    ) -> recommendation_pb.RecommendResponse:
+        self.asked.append(request)
+        if self.hangs:
+            await asyncio.Event().wait()
+        return self.answer
+
+
+@asynccontextmanager
+async def serving(fake: FakeRecommendationAgent) -> AsyncIterator[str]:
+    server = grpc.aio.server()
+    recommendation_grpc.add_RecommendationServiceServicer_to_server(fake, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield f"127.0.0.1:{port}"
+    await server.stop(None)
 
 
 def recorded(database: Database) -> int:
@@ -135,6 +174,44 @@ async def test_a_bad_request_is_refused_also_while_best_sellers_stand_in(
 async def test_the_answer_falls_back_and_says_so(stub: Any) -> None:
     answer = await call(stub.GetRecommendations, pb.GetRecommendationsRequest(customer_id="ann"), 10)
     assert list(answer.list.fallbacks) == ["recommendation_agent_unavailable"]
+
+
+async def test_the_agents_answer_is_passed_on_as_it_is(sqlite_database: Database) -> None:
+    fake = FakeRecommendationAgent()
+    asked = pb.GetRecommendationsRequest(customer_id="ann", context=RecommendationContext(product_id="tea"), limit=3)
+    event = Event(customer_id="ann", home_view=HomeView())
+    with_event = pb.RecordEventRequest(event=event, recommend=pb.RecommendationOptions(limit=2))
+    async with serving(fake) as address, coordinator(sqlite_database, address) as stub:
+        answer = await call(stub.GetRecommendations, asked, 10)
+        recorded = await call(stub.RecordEvent, with_event, 10)
+    assert answer.list == fake.answer.list
+    assert recorded.recommendations == fake.answer.list
+    assert [(each.customer_id, each.context.product_id, each.limit) for each in fake.asked] == [
+        ("ann", "tea", 3),
+        ("ann", "", 2),
+    ]
+
+
+def test_an_answer_of_the_recommendation_agent_is_one_of_the_coordinator_on_the_wire() -> None:
+    def layout(message: Any) -> list[Any]:
+        return [
+            (field.number, field.name, field.type, field.message_type and field.message_type.full_name)
+            for field in message.DESCRIPTOR.fields
+        ]
+
+    assert layout(pb.GetRecommendationsResponse) == layout(recommendation_pb.RecommendResponse)
+
+
+@pytest.mark.parametrize("seconds", [1.0, 0.3])
+async def test_an_agent_that_hangs_costs_a_fallback_and_no_deadline(sqlite_database: Database, seconds: float) -> None:
+    fake = FakeRecommendationAgent()
+    fake.hangs = True
+    async with serving(fake) as address, coordinator(sqlite_database, address) as stub:
+        asked = pb.GetRecommendationsRequest(customer_id="ann")
+        await call(stub.GetStatus, pb.GetStatusRequest(), 10)  # connected
+        answer = await call(stub.GetRecommendations, asked, seconds)
+    assert list(answer.list.fallbacks) == ["recommendation_agent_unavailable"]
+    assert len(fake.asked) == 1
 
 
 async def test_a_batch_keeps_the_good_and_says_the_bad(stub: Any, sqlite_database: Database) -> None:

@@ -10,6 +10,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from prometheus_client import REGISTRY
 from quintet.product.v1 import product_service_pb2 as pb
 from quintet.product.v1 import product_service_pb2_grpc as pb_grpc
 from quintet.type.v1.job_pb2 import JobProgress
@@ -32,6 +33,7 @@ from shared.rpc.status import DETAILS_KEY
 from shared.telemetry import request_id
 
 NAME = "quintet.product.v1.ProductService"
+PASSED_ON = pb.GetProductResponse(product={"product_id": "as it came"})
 ERRORS = {
     "invalid": InvalidArgument.of("product_id", "invalid", "must be valid"),
     "missing": NotFound.of("product", "missing", "product_id"),
@@ -49,8 +51,9 @@ class Servicer(pb_grpc.ProductServiceServicer):
 
     def __init__(self) -> None:
         self.release = asyncio.Event()
+        self.waiting = asyncio.Event()
 
-    async def GetProduct(self, request: pb.GetProductRequest, context: Any) -> pb.GetProductResponse:
+    async def GetProduct(self, request: pb.GetProductRequest, context: Any) -> pb.GetProductResponse | bytes:
         if request.product_id in ERRORS:
             raise ERRORS[request.product_id]
         if request.product_id == "bug":
@@ -58,7 +61,10 @@ class Servicer(pb_grpc.ProductServiceServicer):
         if request.product_id == "abort":
             await context.abort(grpc.StatusCode.OUT_OF_RANGE, "as it says")
         if request.product_id == "wait":
+            self.waiting.set()
             await self.release.wait()
+        if request.product_id == "bytes":
+            return PASSED_ON.SerializeToString()
         response = pb.GetProductResponse()
         response.product.product_id = request_id.get()
         response.product.average_rating = (deadline.get() or 0.0) - time.monotonic()
@@ -148,6 +154,50 @@ async def test_the_callers_deadline_is_handed_down_and_bounds_the_call(stub: Any
         await call(stub.GetProduct, pb.GetProductRequest(product_id="wait"), 100)
     deadline.reset(token)
     servicer.release.set()
+
+
+def counted(code: str) -> float:
+    labels = {"agent": "product", "method": f"/{NAME}/GetProduct", "code": code}
+    return REGISTRY.get_sample_value("quintet_rpc_seconds_count", labels) or 0.0
+
+
+async def until_counted(code: str, count: float) -> None:
+    async with asyncio.timeout(10):
+        while counted(code) < count:
+            await asyncio.sleep(0.001)
+
+
+async def test_a_call_that_is_not_answered_in_time_is_counted_as_such(stub: Any) -> None:
+    ok, late = counted("OK"), counted("DEADLINE_EXCEEDED")
+    with pytest.raises(Unavailable):
+        await call(stub.GetProduct, pb.GetProductRequest(product_id="wait"), 0.05)
+    await until_counted("DEADLINE_EXCEEDED", late + 1)
+    assert counted("OK") == ok
+
+
+async def test_a_call_that_its_caller_gives_up_is_counted_as_cancelled(stub: Any, servicer: Servicer) -> None:
+    ok, cancelled = counted("OK"), counted("CANCELLED")
+    asked = stub.GetProduct(pb.GetProductRequest(product_id="wait"))
+    sent = asyncio.create_task(asked.code())
+    await servicer.waiting.wait()
+    asked.cancel()
+    await sent
+    await until_counted("CANCELLED", cancelled + 1)
+    assert counted("OK") == ok
+
+
+async def test_a_part_of_the_deadline_is_kept_for_work_after_the_call(stub: Any) -> None:
+    token = deadline.set(time.monotonic() + 3)
+    answer = await call(stub.GetProduct, pb.GetProductRequest(), 100, reserve_seconds=2)
+    assert 0 < answer.product.average_rating <= 1.6, "but never more than half"
+    answer = await call(stub.GetProduct, pb.GetProductRequest(), 100, reserve_seconds=1)
+    assert 1.5 < answer.product.average_rating <= 2.1
+    deadline.reset(token)
+
+
+async def test_an_answer_in_bytes_is_sent_as_it_is(stub: Any) -> None:
+    answer = await call(stub.GetProduct, pb.GetProductRequest(product_id="bytes"), 5)
+    assert answer.product.product_id == "as it came"
 
 
 async def test_a_stream_gives_what_there_is_and_then_the_error(stub: Any) -> None:
