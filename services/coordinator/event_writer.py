@@ -133,7 +133,8 @@ class _Owners:
         known: Mapping[str, int],
     ) -> None:
         self._customers = known
-        self._visitors = customers.resolve_visitors(connection, _anonymous(accepted)) if accepted else {}
+        new = _anonymous(accepted)
+        self._visitors = customers.resolve_visitors(connection, new) if new else {}
         others = [each for each in _anonymous(submissions) if each not in self._visitors]
         if others:
             self._visitors |= customers.known_visitors(connection, others)

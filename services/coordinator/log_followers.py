@@ -16,7 +16,7 @@ from shared.telemetry import EVENTS_BEHIND
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 2.0
-GATHER_SECONDS = 0.01
+GATHER_SECONDS = 0.03
 """Shortest time between two nudges: under load, the events of this time share one transaction of the agent."""
 log = structlog.get_logger()
 

@@ -19,7 +19,7 @@ class KnownKeys:
     def of(self, connection: Connection, ids: Iterable[str]) -> dict[str, int]:
         """Return the keys of those of `ids` that exist."""
         wanted = {each for each in ids if each}
-        missing = wanted - self._keys.keys()
+        missing = {each for each in wanted if each not in self._keys}  # `-` would go through all keys
         if missing:
             if len(self._keys) > MOST_REMEMBERED:
                 self._keys.clear()

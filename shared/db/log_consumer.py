@@ -8,6 +8,7 @@ log for ever: when it fails alone as well it is stepped over, logged with its nu
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import monotonic, sleep
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -19,6 +20,9 @@ from shared.errors import QuintetError
 from shared.telemetry import BACKGROUND_ERRORS, EVENTS_BEHIND
 
 BATCH = 500
+REST = 2.0
+"""How long a consumer that is behind leaves the database to those who record, in times of what its batch took."""
+LONGEST_REST_SECONDS = 0.25
 log = structlog.get_logger()
 
 Project = Callable[[Connection, Sequence[LoggedEvent]], None]
@@ -36,6 +40,9 @@ class Applied:
 class LogConsumer:
     """Follows the event log under a name of its own. Safe to call from several threads.
 
+    On SQLite there is one write lock for everybody. While events are recorded, a consumer that is behind rests after
+    each full batch, so that catching up does not slow recording.
+
     Parameters
     ----------
     name : str
@@ -51,6 +58,7 @@ class LogConsumer:
         self._project = project
         self._batch = batch
         self._turn = threading.Lock()
+        self._seen_end = 0
 
     def apply(self, up_to: int = 0) -> Applied:
         """Apply the log at least up to the number `up_to`, or its end where that comes first; 0 means its end."""
@@ -60,13 +68,23 @@ class LogConsumer:
                 position, end = self._position()
                 if position >= end or 0 < up_to <= position:
                     return Applied(position, events)
-                events += self._apply_batch()
+                events += self._apply_and_rest(end)
 
     def apply_batch(self) -> bool:
         """Apply at most one batch and return whether there is more."""
         with self._turn:
             position, end = self._position()
-            return position < end and self._apply_batch() >= self._batch
+            return position < end and self._apply_and_rest(end) >= self._batch
+
+    def _apply_and_rest(self, end: int) -> int:
+        """Apply a batch, and rest when events were recorded since the last one; `end` is the last number of the log."""
+        recorded = end > self._seen_end > 0
+        self._seen_end = end
+        began = monotonic()
+        applied = self._apply_batch()
+        if recorded and applied >= self._batch:
+            sleep(min(REST * (monotonic() - began), LONGEST_REST_SECONDS))
+        return applied
 
     def _position(self) -> tuple[int, int]:
         with self._database.read() as connection:

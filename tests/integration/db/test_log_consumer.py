@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from shared.db import event_log
+from shared.db import event_log, log_consumer
 from shared.db.engine import Connection, Database, next_count
 from shared.db.event_log import LoggedEvent, NewEvent
 from shared.db.log_consumer import Applied, LogConsumer
@@ -34,6 +34,11 @@ def fill(database: Database, *payloads: bytes) -> int:
         return max(event_log.append(connection, events).values())
 
 
+def record(database: Database, *names: str) -> None:
+    with database.write() as connection:
+        event_log.append(connection, [NewEvent(name, None, "home_view", NOON, b"") for name in names])
+
+
 def counted(database: Database) -> dict[str, int]:
     with database.read() as connection:
         return {row.name: row.value for row in connection.execute(select(counters))}
@@ -50,6 +55,26 @@ def test_everything_is_applied_once(database: Database) -> None:
     assert consumer.apply() == Applied(last, 0)
     assert counted(database) == {f"e{n}": 1 for n in range(7)}
     assert EVENTS_BEHIND.labels("customer")._value.get() == 0
+
+
+def test_a_consumer_that_is_behind_rests_only_while_events_are_recorded(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr(log_consumer, "sleep", rests.append)
+    fill(sqlite_database, *[b""] * 6)
+    consumer = LogConsumer(sqlite_database, "customer", count_each, batch=2)
+    assert consumer.apply_batch()
+    assert consumer.apply_batch()
+    assert rests == [], "nobody records"
+    record(sqlite_database, "new-1", "new-2", "new-3")
+    assert consumer.apply_batch()
+    assert len(rests) == 1
+    assert 0 < rests[0] <= log_consumer.LONGEST_REST_SECONDS
+    consumer.apply()
+    record(sqlite_database, "new-4")
+    consumer.apply()
+    assert len(rests) == 1, "a consumer that keeps up does not rest"
 
 
 def test_applying_up_to_a_number_stops_after_the_batch_that_holds_it(database: Database) -> None:
