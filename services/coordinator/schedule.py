@@ -14,12 +14,14 @@ from shared.errors import Conflict
 from shared.telemetry import BACKGROUND_ERRORS
 
 LOOK_EVERY_SECONDS = 30.0
+RETRY_AFTER = timedelta(hours=1)
+"""A job that failed is due again this long after its end, or after its period where that is shorter."""
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class ScheduledJob:
-    """A job of `kind` is due `every` after its last start; never where `every` is zero."""
+    """A job of `kind` is due `every` after its last start, sooner after a failure; never where `every` is zero."""
 
     kind: str
     every: timedelta
@@ -48,11 +50,7 @@ class Schedule:
 
     async def look(self) -> list[str]:
         """Start what is due now and return the kinds that were started."""
-        return [
-            plan.kind
-            for plan in self._plans
-            if await asyncio.to_thread(self._is_due, plan) and await self._try_start(plan)
-        ]
+        return [plan.kind for plan in self._plans if await self._start_if_due(plan)]
 
     async def _run(self) -> None:
         while True:
@@ -60,13 +58,23 @@ class Schedule:
             await self.look()
 
     def _is_due(self, plan: ScheduledJob) -> bool:
-        """A job that never ran is due one period after the coordinator started: first start-up stays quiet."""
+        """A job that never ran is due one period after it was scheduled first: the first start-up stays quiet."""
         with self._database.read() as connection:
             last = job_runs.latest(connection, plan.kind)
-        return datetime.now(UTC) >= (last.started_at if last else self._since) + plan.every
+        if last is None:
+            return datetime.now(UTC) >= self._scheduled_since(plan.kind) + plan.every
+        if job_runs.ended_badly(last):
+            return datetime.now(UTC) >= last.heartbeat_at + min(plan.every, RETRY_AFTER)
+        return datetime.now(UTC) >= last.started_at + plan.every
 
-    async def _try_start(self, plan: ScheduledJob) -> bool:
+    def _scheduled_since(self, kind: str) -> datetime:
+        with self._database.write() as connection:
+            return job_runs.scheduled_since(connection, kind, self._since)
+
+    async def _start_if_due(self, plan: ScheduledJob) -> bool:
         try:
+            if not await asyncio.to_thread(self._is_due, plan):
+                return False
             await plan.start()
         except Conflict:
             return False  # another replica was faster

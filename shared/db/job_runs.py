@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from shared.db.schema import job_runs
+from shared.db.engine import insert_into
+from shared.db.schema import job_runs, scheduled_jobs
 
 RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
 SILENT_AFTER = timedelta(seconds=30)
@@ -46,6 +47,22 @@ def running(connection: Connection, kind: str) -> JobRun | None:
 def latest(connection: Connection, kind: str) -> JobRun | None:
     """Return the run of `kind` that was started last, or None."""
     return _first(connection, job_runs.c.kind == kind)
+
+
+def ended_badly(run: JobRun) -> bool:
+    """Say whether a run failed, or fell silent and is lost."""
+    lost = run.state == RUNNING and run.heartbeat_at <= datetime.now(UTC) - SILENT_AFTER
+    return lost or run.state == FAILED
+
+
+def scheduled_since(connection: Connection, kind: str, now: datetime) -> datetime:
+    """Return since when jobs of `kind` are scheduled: `now` when this is asked for the first time."""
+    first = insert_into(connection, scheduled_jobs).values(kind=kind, since=now).on_conflict_do_nothing()
+    connection.execute(first)
+    since: datetime = connection.execute(
+        select(scheduled_jobs.c.since).where(scheduled_jobs.c.kind == kind)
+    ).scalar_one()
+    return since
 
 
 def get(connection: Connection, job_id: str) -> JobRun | None:

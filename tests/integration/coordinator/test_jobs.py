@@ -7,12 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.coordinator import jobs as jobs_module
+from services.coordinator import schedule as schedule_module
 from services.coordinator.jobs import Jobs
 from services.coordinator.schedule import Schedule, ScheduledJob
 from shared.db import job_runs
-from shared.db.engine import Database
+from shared.db.engine import Connection, Database
+from shared.db.job_runs import JobRun
 from shared.db.schema import job_runs as job_rows
-from shared.errors import Conflict, NotFound
+from shared.db.schema import scheduled_jobs
+from shared.errors import Conflict, NotFound, Unavailable
 from shared.jobs import Progress
 
 
@@ -132,6 +135,62 @@ async def test_a_job_that_does_not_start_does_not_stop_the_schedule(database: Da
         for kind, each in (("maintenance", bad), ("train_models", good))
     ]
     assert await Schedule(database, plans).look() == ["train_models"]
+
+
+async def test_a_failed_job_is_due_again_before_its_period_ends(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starter = Starter(database, "train_models")
+    schedule = Schedule(database, [ScheduledJob("train_models", timedelta(days=7), starter.start)])
+    with database.write() as connection:
+        job_runs.start(connection, "first", "train_models")
+        job_runs.fail(connection, "first", "no memory")
+    assert await schedule.look() == [], "not at once"
+    monkeypatch.setattr(schedule_module, "RETRY_AFTER", timedelta(0))
+    assert await schedule.look() == ["train_models"]
+    assert await schedule.look() == [], "it runs"
+    with database.write() as connection:
+        job_runs.succeed(connection, "train_models-1", {})
+    assert await schedule.look() == [], "it succeeded"
+
+
+async def test_a_job_whose_process_went_away_is_due_again(database: Database) -> None:
+    starter = Starter(database, "train_models")
+    schedule = Schedule(database, [ScheduledJob("train_models", timedelta(days=7), starter.start)])
+    with database.write() as connection:
+        job_runs.start(connection, "lost", "train_models")
+        connection.execute(job_rows.update().values(heartbeat_at=datetime.now(UTC) - timedelta(hours=2)))
+    assert await schedule.look() == ["train_models"]
+
+
+async def test_a_restart_does_not_start_the_clock_of_a_job_anew(database: Database) -> None:
+    starter = Starter(database, "train_models")
+    plans = [ScheduledJob("train_models", timedelta(days=7), starter.start)]
+    assert await Schedule(database, plans).look() == []
+    with database.write() as connection:
+        connection.execute(scheduled_jobs.update().values(since=datetime.now(UTC) - timedelta(days=8)))
+    assert await Schedule(database, plans).look() == ["train_models"]
+
+
+async def test_the_schedule_survives_a_database_that_is_away(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starter = Starter(sqlite_database, "maintenance")
+    plans = [ScheduledJob("maintenance", timedelta(microseconds=1), starter.start)]
+    schedule = Schedule(sqlite_database, plans, look_every_seconds=0.001)
+    latest, failures = job_runs.latest, iter([Unavailable("away"), RuntimeError("bug")])
+
+    def failing_first(connection: Connection, kind: str) -> JobRun | None:
+        for error in failures:
+            raise error
+        return latest(connection, kind)
+
+    monkeypatch.setattr(job_runs, "latest", failing_first)
+    schedule.start()
+    async with asyncio.timeout(10):
+        while not starter.count:
+            await asyncio.sleep(0.001)
+    await schedule.stop()
 
 
 async def test_the_schedule_looks_by_itself(database: Database) -> None:
