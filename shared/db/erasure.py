@@ -36,6 +36,8 @@ FEEDBACK = "feedback"
 """Kind of these events in the log, and the name of the agent that applies them."""
 ROWS_AT_ONCE = 1_000
 CHECKPOINT_WAIT_MS = 1_000
+_FEEDBACK_ROWS = ((waiting_responses, waiting_responses.c.event_sequence), (event_log, event_log.c.sequence))
+"""Where feedback of no named shopper lies, and the column with its number in the log; what refers comes first."""
 logger = structlog.get_logger()
 
 
@@ -67,10 +69,7 @@ def erase(connection: Connection, customer_key: int) -> Receipt:
         for table in reversed(personal_tables())
     }
     for some in batches(feedback):
-        for table, number in (
-            (waiting_responses, waiting_responses.c.event_sequence),
-            (event_log, event_log.c.sequence),
-        ):
+        for table, number in _FEEDBACK_ROWS:
             rows[table.name] += connection.execute(table.delete().where(number.in_(some))).rowcount
     return _store_receipt(connection, {name: count for name, count in rows.items() if count})
 
@@ -106,7 +105,8 @@ def export(connection: Connection, customer_key: int) -> Iterator[tuple[str, dic
     for table in personal_tables():
         yield from _rows(connection, table, _about(table, customer_key))
     for some in batches(feedback):
-        yield from _rows(connection, event_log, event_log.c.sequence.in_(some))
+        for table, number in _FEEDBACK_ROWS:
+            yield from _rows(connection, table, number.in_(some))
 
 
 def _owners(table: Table, personal: Sequence[Table]) -> list[tuple[Column[Any], Column[Any]]]:
