@@ -1,12 +1,13 @@
 """What must hold of the running containers. Each check raises AssertionError, or says what it saw."""
 
 import json
+import sqlite3
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import grpc
@@ -115,19 +116,28 @@ def scale(stack: Stack, say: Say) -> None:
 
 
 def backup(stack: Stack, say: Say) -> None:
-    """Back the SQLite file up while the agents serve, lose it, restore it: all is as before."""
-    before = _rows(stack)
+    """Back the SQLite file up while the agents serve, lose it, restore it: all is as in the backup."""
+    with coordinator_stub(stack.address) as stub:
+        small_shop.wait_until_applied(stub)
     [coordinator] = stack.containers("coordinator")
     stack.execute(coordinator, "python", "-c", BACK_UP)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "backup.db"
         stack.copy_out("coordinator", "/data/backup.db", copy)
+        # what was written behind the last answers may be in the copy and in no count from before
+        backed_up = _rows_in(copy, list(_rows(stack)))
         stack.down()
         stack.run_once("migrate", RESTORE, copy)
         size = copy.stat().st_size
     stack.up()
-    assert _rows(stack) == before
-    say(f"{size:,} bytes, {sum(before.values()):,} rows as before")
+    restored = _rows(stack)
+    assert restored == backed_up, f"{restored} restored, {backed_up} backed up"
+    say(f"{size:,} bytes, {sum(restored.values()):,} rows as in the backup")
+
+
+def _rows_in(copy: Path, tables: list[str]) -> dict[str, int]:
+    with closing(sqlite3.connect(copy)) as connection:
+        return {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}  # noqa: S608 - names of our tables
 
 
 def _rows(stack: Stack) -> dict[str, int]:
