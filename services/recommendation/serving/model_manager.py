@@ -91,7 +91,7 @@ class ModelManager:
     database : Database
     store : ModelStore
     prepare : callable, optional
-        Called in the background with the first state and with the first of each new model.
+        Called with the state of a new model before it answers: no request waits for what is compiled or derived.
     """
 
     def __init__(
@@ -99,7 +99,6 @@ class ModelManager:
     ) -> None:
         self._database = database
         self._prepare = prepare
-        self._prepared: str | None = None
         self._store = store
         self._serving = ServingState(Catalogue.of_keys(np.empty(0, np.int64)))
         self._watch = ChangeWatch(database)
@@ -153,18 +152,14 @@ class ModelManager:
 
     def _watch_models(self) -> None:
         self._serving.catalogue.index.prepare()
-        self._prepare_new()
         while not self._stopping.wait(POLL_SECONDS):
-            self._prepare_new()
             if time.monotonic() >= self._retry_at or self._active_or_unknown() != self._broken:
                 self._follow_models()
 
-    def _prepare_new(self) -> None:
-        """Prepare the state of a model that was not prepared yet."""
-        state = self._serving
-        if self._prepare is None or state.version == self._prepared:
+    def _prepared(self, state: ServingState) -> None:
+        """Prepare a state that does not answer yet."""
+        if self._prepare is None:
             return
-        self._prepared = state.version
         try:
             self._prepare(state)
         except Exception:  # the first request does it then, and says what is wrong
@@ -231,6 +226,7 @@ class ModelManager:
         version, bundle = loaded
         with self._database.read() as connection:
             catalogue = _caught_up(connection, Catalogue.of_keys(bundle.product_keys))
+        self._prepared(replace(self._serving, catalogue=catalogue, bundle=bundle, version=version))
         with self._swap:
             self._serving = replace(self._serving, catalogue=catalogue, bundle=bundle, version=version)
             self._take_changes()

@@ -21,6 +21,8 @@ def warm_up(state: ServingState) -> None:
     allowed = np.ones(len(state.catalogue), np.bool_)
     weights = dict.fromkeys(state.scorers, 1.0)
     rank(state.scorers, weights, views, allowed)
+    for scorer in state.scorers.values() if len(state.catalogue) else ():
+        scorer.explain(views, 0)
     for context in state.learned.rerankers:
         rank(state.scorers, weights, views, allowed, PageReranker.of(state.learned, context, 1.0, alone=True))
 
