@@ -156,7 +156,7 @@ class ModelManager:
             if time.monotonic() >= self._retry_at or self._active_or_unknown() != self._broken:
                 self._follow_models()
 
-    def _prepared(self, state: ServingState) -> None:
+    def _warm_up(self, state: ServingState) -> None:
         """Prepare a state that does not answer yet."""
         if self._prepare is None:
             return
@@ -176,8 +176,7 @@ class ModelManager:
             if self._changes_failed or self._watch.changed():
                 self._take_changes()
             self._changes_failed = False
-        except Exception:
-            # The state before goes on answering; the next look tries again.
+        except Exception:  # the state before goes on answering; the next look tries again
             if not self._changes_failed:
                 log.exception("cannot follow the changes of the catalogue")
             BACKGROUND_ERRORS.labels("recommendation", "changes").inc()
@@ -204,8 +203,7 @@ class ModelManager:
             self._follow_space()
             self._count_best_sellers()
             self._failures = 0
-        except Exception:
-            # Whatever is wrong with the new, the last good one goes on answering.
+        except Exception:  # whatever is wrong with the new, the last good one goes on answering
             log.exception("cannot load the model or the catalogue")
             BACKGROUND_ERRORS.labels("recommendation", "load").inc()
             self._broken = self._active_or_unknown()
@@ -226,10 +224,11 @@ class ModelManager:
         version, bundle = loaded
         with self._database.read() as connection:
             catalogue = _caught_up(connection, Catalogue.of_keys(bundle.product_keys))
-        self._prepared(replace(self._serving, catalogue=catalogue, bundle=bundle, version=version))
+        state = replace(self._serving, catalogue=catalogue, bundle=bundle, version=version)
+        self._warm_up(state)
         with self._swap:
-            self._serving = replace(self._serving, catalogue=catalogue, bundle=bundle, version=version)
-            self._take_changes()
+            self._serving = state
+            self._take_changes()  # what changed meanwhile
         log.info("model in use", version=version, products=len(catalogue))
 
     def _follow_space(self) -> None:
