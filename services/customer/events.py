@@ -1,18 +1,11 @@
 """What customers did, as columns: the input of everything the customer agent computes."""
 
 from dataclasses import dataclass, fields
-from enum import IntEnum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-
-class Kind(IntEnum):
-    """What a customer did with a product."""
-
-    VIEW = 0
-    CART = 1
-    PURCHASE = 2
+from shared.interaction_kind import Kind as Kind
 
 
 @dataclass(frozen=True, eq=False)

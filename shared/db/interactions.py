@@ -5,7 +5,6 @@ A purchase line that was given back in full is no interaction; putting into the 
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,6 +27,7 @@ from shared.db.batches import distinct_batches
 from shared.db.carts import is_open
 from shared.db.driver import DriverCursor, PreparedQuery
 from shared.db.schema import browsing_history, cart_items, purchase_items, purchases, sessions
+from shared.interaction_kind import Kind as Kind
 
 Longs: TypeAlias = NDArray[np.int64]
 
@@ -35,14 +35,6 @@ MICROSECONDS = 1_000_000
 ROWS_AT_ONCE = 50_000
 TIMES = 5
 GIVEN_BACK = 1e-9
-
-
-class Kind(IntEnum):
-    """What a customer did with a product."""
-
-    VIEW = 0
-    CART = 1
-    PURCHASE = 2
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,6 @@
 """Training data: all interactions as parallel arrays, and what is known of customers and products."""
 
 from dataclasses import dataclass, field, replace
-from enum import IntEnum
 from functools import cached_property
 from typing import Self, TypeVar
 
@@ -10,19 +9,12 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Mask, Rows, as_csr
+from shared.interaction_kind import Kind as Kind
 
 T = TypeVar("T", bound=np.generic)
 
 DAY = 86_400
 """Seconds in a day."""
-
-
-class Kind(IntEnum):
-    """What a customer did with a product."""
-
-    VIEW = 0
-    CART = 1
-    PURCHASE = 2
 
 
 EVENT_WEIGHTS: FloatArray = np.array([1.0, 3.0, 5.0], dtype=np.float32)

@@ -370,19 +370,27 @@ def vote_sessions(
 
 
 @compiled
+def first_from(values: AnyArray, value: int) -> int:
+    """Return the first place in ascending values that holds `value` or more."""
+    low, high = 0, len(values)
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@compiled
 def given_to(
     indptr: AnyArray, indices: AnyArray, data: AnyArray, rows: AnyArray, weights: AnyArray, column: int
 ) -> FloatArray:
     """Return what each of the weighted rows of a CSR matrix gives to one column, shape (len(rows),)."""
     given = np.zeros(len(rows), np.float32)
     for i in range(len(rows)):
-        low, high = indptr[rows[i]], indptr[rows[i] + 1]
-        while low < high:
-            middle = (low + high) // 2
-            if indices[middle] < column:
-                low = middle + 1
-            else:
-                high = middle
-        if low < indptr[rows[i] + 1] and indices[low] == column:
-            given[i] = np.float32(data[low]) * weights[i]
+        begin, end = indptr[rows[i]], indptr[rows[i] + 1]
+        at = begin + first_from(indices[begin:end], column)
+        if at < end and indices[at] == column:
+            given[i] = np.float32(data[at]) * weights[i]
     return given

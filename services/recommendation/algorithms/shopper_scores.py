@@ -14,8 +14,6 @@ from services.recommendation.algorithms import kernels
 from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Mask, Rows
 from services.recommendation.algorithms.workspace import workspace
 
-NOTHING: FloatArray = np.empty(0, np.float32)
-
 
 class ShopperScores(Protocol):
     """What one algorithm says of all products to one shopper. Scores are positive; 0 means no score."""

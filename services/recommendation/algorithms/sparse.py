@@ -87,12 +87,6 @@ class Contributions:
             return np.zeros(self.n_columns, dtype=np.float32)
         return np.bincount(self.columns, self.values, self.n_columns).astype(np.float32)
 
-    def to(self, column: int) -> tuple[Rows, FloatArray]:
-        """Return the sources of one column and what each gave."""
-        at = np.flatnonzero(self.columns == column)
-        source = np.searchsorted(np.cumsum(self.lengths), at, side="right")
-        return self.sources[source], self.values[at]
-
 
 def top_k_product(left: Csr, right: Csr, k: int, *, drop_diagonal: bool = False) -> Csr:
     """Return `left @ right` with only the `k` largest entries of each row, computed block by block.

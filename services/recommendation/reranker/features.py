@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
 from services.recommendation.algorithms.interactions import Kind
+from services.recommendation.algorithms.kernels import first_from
 from services.recommendation.reranker import item_features
 from services.recommendation.reranker.candidates import Candidates
 from services.recommendation.reranker.histories import ShopperHistories
@@ -128,7 +129,7 @@ def fill_columns(
     begin = 0
     while begin < n:
         owner = owners[begin]
-        end = begin + _first_from(owners[begin:], owner + 1)
+        end = begin + first_from(owners[begin:], owner + 1)
         first, last = starts[owner], starts[owner + 1]
         own = _own_features(
             products[begin:end],
@@ -175,7 +176,7 @@ def _own_features(
     n_target = 0
     for event in range(len(event_products)):
         n_target += kinds[event] == target
-        place = _first_from(products, event_products[event])
+        place = first_from(products, event_products[event])
         if place < len(products) and products[place] == event_products[event]:
             if own[LAST_STEP, place] == NEVER:
                 earliest[place] = ages[event]
@@ -230,16 +231,3 @@ def _n_distinct(products: Rows) -> int:
     for i in range(1, len(products)):
         n += products[places[i]] != products[places[i - 1]]
     return n
-
-
-@compiled
-def _first_from(values: Longs, value: int) -> int:
-    """Return the first place in ascending values that holds `value` or more."""
-    low, high = 0, len(values)
-    while low < high:
-        middle = (low + high) // 2
-        if values[middle] < value:
-            low = middle + 1
-        else:
-            high = middle
-    return low

@@ -6,6 +6,7 @@ weights that are learned from response know algorithms only.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -135,7 +136,7 @@ class RerankResult:
         names = tuple(sorted({*fused.names, *self.proposers} - {NAME}))
         parts = np.zeros((len(names), len(fused.rows)), np.float32)
         parts[_places(names, (name for name in fused.names if name != NAME))] = np.delete(fused.parts, own, axis=0)
-        for place, share in zip(_places(names, self.proposers), self._shares()[inside].T, strict=True):
+        for place, share in zip(_places(names, self.proposers), self._shares[inside].T, strict=True):
             parts[place, columns] += share * given[columns]
         return replace(fused, names=names, parts=parts)
 
@@ -143,6 +144,7 @@ class RerankResult:
         ranks: FloatArray = self.candidates.ranks_by(self.values).astype(np.float32)
         return ranks
 
+    @cached_property
     def _shares(self) -> FloatArray:
         """Return each proposer's share in each candidate, shape (n_candidates, n_proposers); they add up to 1."""
         ranks = self.candidates.ranks
@@ -158,7 +160,7 @@ class RerankResult:
         ]
         if not np.any(changes):
             return np.ones(len(self.values), np.float32)
-        tilt = np.exp(self._shares() @ np.array(changes))
+        tilt = np.exp(self._shares @ np.array(changes))
         tilt = np.clip(tilt, 1 / MOST_TILT, MOST_TILT)
         return np.asarray(tilt, np.float32)
 
