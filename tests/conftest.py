@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import create_engine, make_url, text
 
 from shared.db.engine import Database
@@ -15,6 +16,10 @@ from shared.db.migrate import migrate
 from tests.support.postgres import find_binaries, running_server
 
 TEMPLATE = "quintet_template"
+
+# The first call of a compiled loop compiles it, which takes longer than any deadline of a test case.
+settings.register_profile("quintet", deadline=None)
+settings.load_profile("quintet")
 
 
 @pytest.fixture(autouse=True)

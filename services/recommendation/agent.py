@@ -166,9 +166,10 @@ class RecommendationAgent:
 
 
 def _explained(row: int, serving: ServingState, request: RequestContext, ranked: Ranked) -> _Chosen:
-    reason = ranking.explain(ranked, serving.scorers, request.views, row)
+    contributions = ranked.contributions(row)
+    reason = ranking.explain(contributions, serving.scorers, request.views, row)
     explanation = explained(reason, serving.catalogue, serving.groups, request.views.search, row)
-    return _Chosen(row, ranked.score(row), ranked.contributions(row), explanation)
+    return _Chosen(row, ranked.score(row), contributions, explanation)
 
 
 def _log_rows(

@@ -77,8 +77,8 @@ class Content(UserProfileMixin):
 
     def scores_with(self, vectors: ProductVectors, shopper: Shopper) -> ShopperScores:
         """Return the sparse scores of a live catalogue: cosine times the scale of `vectors`, whose rows are unit."""
-        shopper.require_within(len(vectors.factors))
-        return VectorScores(self._profile(vectors.factors, shopper), vectors, 0.0)
+        shopper.require_within(len(vectors.vectors))
+        return VectorScores(self._profile(vectors.vectors, shopper), vectors, 0.0)
 
     def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
         return self.scores_with(self._vectors, shopper)

@@ -98,12 +98,12 @@ class CustomerKnn(UserProfileMixin):
         given = kernels.given_to(self.habits.indptr, self.habits.indices, self.habits.data, voters, likeness, product)
         if not given.any():
             return None
-        weight = np.zeros(self.index.shape[1], dtype=np.float32)
-        weight[voters] = given
-        shared = combine(self.index, *self._profile(shopper))
-        source = np.repeat(np.arange(len(shared.sources)), shared.lengths)
-        agreement = np.bincount(source, shared.values * weight[shared.columns], len(shared.sources))
-        return from_sources(shopper, strongest(shared.sources, agreement.astype(np.float32)))
+        rows, values = self._profile(shopper)
+        agreed = given > 0.0
+        agreement = kernels.agreeing(
+            self.index.indptr, self.index.indices, self.index.data, rows, values, voters[agreed], given[agreed]
+        )
+        return from_sources(shopper, strongest(rows, agreement))
 
     def _nearest(self, shopper: Shopper) -> Neighbours:
         """Return the customers most like the shopper, ascending, and their similarity."""
@@ -124,6 +124,9 @@ class CustomerKnn(UserProfileMixin):
 
     def _profile(self, shopper: Shopper) -> UserProfile:
         """Return the shopper's products as a unit vector; zeros where nothing is known."""
+        return shopper.memo((self, "profile"), lambda: self._unit_profile(shopper))
+
+    def _unit_profile(self, shopper: Shopper) -> UserProfile:
         rows, values = self._evidence(shopper)
         weighted = values * self.rarity[rows]
         length = float(np.linalg.norm(weighted))

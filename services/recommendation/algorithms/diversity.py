@@ -6,7 +6,10 @@ from numpy.typing import NDArray
 from services.recommendation.algorithms.arrays import FloatArray, Longs
 from services.recommendation.algorithms.checks import require_fraction
 from services.recommendation.algorithms.content import unit_rows
+from shared.compiled import compiled
 
+LEAST_PENALTY = -2.0
+"""Below any cosine."""
 TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -49,14 +52,19 @@ def rerank(relevance: FloatArray, embeddings: FloatArray, limit: int, trade_off:
     return _greedy(trade_off * (relevance / best).astype(np.float64), cosines, min(limit, len(relevance)))
 
 
+@compiled
 def _greedy(gain: NDArray[np.float64], penalties: FloatArray, limit: int) -> Longs:
-    chosen = np.empty(limit, dtype=np.int64)
-    worst = np.full(len(gain), -np.inf)
-    margin = gain
+    chosen = np.empty(limit, np.int64)
+    worst = np.full(len(gain), LEAST_PENALTY)
+    taken = np.zeros(len(gain), np.bool_)
     for place in range(limit):
-        best = int(np.argmax(margin))
+        best, most = -1, -np.inf
+        for i in range(len(gain)):
+            margin = gain[i] - worst[i]
+            if not taken[i] and (best < 0 or margin > most):
+                best, most = i, margin
         chosen[place] = best
-        worst = np.maximum(worst, penalties[best])
-        gain[best] = -np.inf
-        margin = gain - worst
+        taken[best] = True
+        for i in range(len(gain)):
+            worst[i] = max(worst[i], penalties[best, i])
     return chosen

@@ -1,7 +1,8 @@
-"""Leading singular vectors of sparse matrices."""
+"""Leading singular vectors of sparse matrices, and vectors in whole steps of a byte."""
 
 import numpy as np
 import scipy.linalg
+from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import Csr, FloatArray, as_csr
 
@@ -73,6 +74,21 @@ def _squared(x: Csr, basis: FloatArray) -> FloatArray:
 def _orthonormal(basis: FloatArray) -> FloatArray:
     q, _ = scipy.linalg.qr(basis, mode="economic", overwrite_a=True, check_finite=False)
     return np.asarray(q, np.float32)
+
+
+def quantized(vectors: FloatArray) -> tuple[NDArray[np.int8], FloatArray]:
+    """Round each vector to whole shares of its largest entry: a quarter of the memory to read for an inner product.
+
+    Returns
+    -------
+    steps : ndarray of the shape of `vectors`, int8
+        Vector = step · size.
+    sizes : ndarray of shape (n,), float32
+        Size of a step of each vector; 0 for a vector of zeros.
+    """
+    sizes = (np.abs(vectors).max(axis=1, initial=0.0) / np.float32(np.iinfo(np.int8).max)).astype(np.float32)
+    even = np.divide(vectors, sizes[:, None], out=np.zeros_like(vectors), where=sizes[:, None] > 0)
+    return np.rint(even).astype(np.int8), sizes
 
 
 def without_rounding(scores: FloatArray) -> FloatArray:

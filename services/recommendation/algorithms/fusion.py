@@ -7,6 +7,14 @@ import numpy as np
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask, Rows
 from services.recommendation.algorithms.checks import require_positive
+from services.recommendation.algorithms.radix_sort import falling_keys, sort_places
+from shared.compiled import compiled
+
+FLATNESS = 10.0
+"""Default of `k`."""
+DEPTH = 1000
+"""Default number of ranks of each algorithm that count."""
+TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,34 +25,26 @@ class Fused:
     ----------
     names : tuple of str
         Algorithms that took part.
-    rows : ndarray of shape (n_candidates,), int64
-        Products that any of them proposes, ascending.
-    parts : ndarray of shape (n_algorithms, n_candidates), float32
-        What each gave to each of these.
+    parts : ndarray of shape (n_algorithms, n_products), float32
+        What each gave to each product.
     scores : ndarray of shape (n_products,), float32
         Sum of the parts, 0 to 1; 0 where nobody has an opinion or the product is not allowed.
     """
 
     names: tuple[str, ...]
-    rows: Longs
     parts: FloatArray
     scores: FloatArray
 
     def top(self, n: int) -> Rows:
         """Return the rows of the best `n` products with a score above 0, best first; equals by row."""
-        best = self.rows[np.argsort(-self.scores[self.rows], kind="stable")[:n]]
+        best = np.argsort(-self.scores, kind="stable")[:n]
         return best[self.scores[best] > 0].astype(np.int32)
 
     def contributions(self, product: int) -> dict[str, float]:
         """Return what each algorithm gave to `product`, largest first, without those that gave nothing."""
-        column = np.flatnonzero(self.rows == product)
-        parts = zip(self.names, self.parts[:, column].sum(axis=1), strict=True)
-        given = {name: float(part) for name, part in parts if part > 0}
-        return dict(sorted(given.items(), key=lambda item: (-item[1], item[0])))
-
-    def dominant(self, product: int) -> str | None:
-        """Return the algorithm that gave most to `product`; None if nobody has an opinion of it."""
-        return next(iter(self.contributions(product)), None)
+        parts = zip(self.names, self.parts[:, product].tolist(), strict=True)
+        given = [(name, part) for name, part in parts if part > 0.0]
+        return dict(sorted(given, key=lambda item: (-item[1], item[0])))
 
 
 def fuse(
@@ -52,8 +52,8 @@ def fuse(
     weights: Mapping[str, float],
     *,
     allowed: Mask | None = None,
-    k: float = 10.0,
-    depth: int = 1000,
+    k: float = FLATNESS,
+    depth: int = DEPTH,
 ) -> Fused:
     """Fuse by weighted reciprocal rank: Σ weight · (k + 1) / (k + rank) / Σ weight.
 
@@ -82,41 +82,70 @@ def fuse(
     ValueError
         If there are no scores, lengths differ, a weight is negative or not finite, or `k` or `depth` is not positive.
     """
-    require_positive(k=k, depth=depth)
     n_products = _common_length(scores)
-    names = tuple(sorted(name for name in scores if _weight(weights, name) > 0))
-    total = sum(weights[name] for name in names)
-    proposals = [ranked(scores[name], allowed, depth) for name in names]
-    rows, slots = _union([rows for rows, _ in proposals], n_products)
-    parts = np.zeros((len(names), len(rows)), dtype=np.float32)
-    for part, name, (own, ranks) in zip(parts, names, proposals, strict=True):
-        part[slots[own]] = weights[name] / total * (k + 1.0) / (k + ranks)
-    fused = np.zeros(n_products, dtype=np.float32)
-    fused[rows] = np.minimum(parts.sum(axis=0), 1.0)
-    return Fused(names, rows, parts, fused)
+    table = np.empty((len(scores), n_products), np.float32)
+    for row, values in zip(table, scores.values(), strict=True):
+        row[:] = values if allowed is None else np.where(allowed, values, 0.0)
+    return fuse_table(tuple(scores), table, weights, k=k, depth=depth)
 
 
-def ranked(scores: FloatArray, allowed: Mask | None, depth: int) -> tuple[Longs, Longs]:
-    """Return the rows within the first `depth` ranks and their ranks from 1; equal scores share the better rank."""
-    proposed = scores > 0 if allowed is None else (scores > 0) & allowed
-    rows = np.flatnonzero(proposed)
-    values = scores[rows]
-    if len(values) > depth:
-        kept = values >= np.partition(values, len(values) - depth)[len(values) - depth]
-        rows, values = rows[kept], values[kept]
-    better = len(values) - np.searchsorted(np.sort(values), values, side="right")
-    return rows, better + 1
+def fuse_table(
+    names: tuple[str, ...],
+    scores: FloatArray,
+    weights: Mapping[str, float],
+    *,
+    k: float = FLATNESS,
+    depth: int = DEPTH,
+) -> Fused:
+    """Fuse as `fuse` does, from the scores as rows of a table.
+
+    Parameters
+    ----------
+    names : tuple of str
+    scores : ndarray of shape (n_names, n_products), float32
+    weights : mapping of name to float
+    k, depth
+        As for `fuse`.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative or not finite, or `k` or `depth` is not positive.
+    """
+    require_positive(k=k, depth=depth)
+    taking_part = sorted((name, place) for place, name in enumerate(names) if _weight(weights, name) > 0)
+    chosen = tuple(name for name, _ in taking_part)
+    places = np.array([place for _, place in taking_part], np.int64)
+    shares = np.array([weights[name] for name in chosen], np.float64)
+    parts = reciprocal_ranks(scores, places, shares / max(shares.sum(), TINY), k, depth)
+    return Fused(chosen, parts, np.minimum(parts.sum(axis=0), np.float32(1.0)))
 
 
-def _union(proposals: list[Longs], n_products: int) -> tuple[Longs, Longs]:
-    """Return the rows in any proposal, ascending, and for each product its place among them."""
-    proposed = np.zeros(n_products, dtype=bool)
-    for rows in proposals:
-        proposed[rows] = True
-    union = np.flatnonzero(proposed)
-    slots = np.zeros(n_products, dtype=np.int64)
-    slots[union] = np.arange(len(union))
-    return union, slots
+@compiled
+def reciprocal_ranks(scores: FloatArray, places: Longs, weights: FloatArray, k: float, depth: int) -> FloatArray:
+    """Return weight · (k + 1) / (k + rank) for each entry of the rows of `scores` at `places`, else 0.
+
+    Entries above 0 are ranked from 1, the largest first; equals share the better rank. Ranks beyond `depth` get 0.
+    """
+    n = scores.shape[1]
+    parts = np.zeros((len(places), n), np.float32)
+    scored = np.empty(n, np.int64)
+    for row in range(len(places)):
+        values = scores[places[row]]
+        count = 0
+        for i in range(n):
+            if values[i] > 0.0:
+                scored[count] = i
+                count += 1
+        sort_places(falling_keys(values), scored[:count])
+        rank = 1
+        for i in range(count):
+            if i > 0 and values[scored[i]] < values[scored[i - 1]]:
+                rank = i + 1
+            if rank > depth:
+                break
+            parts[row, scored[i]] = weights[row] * (k + 1.0) / (k + rank)
+    return parts
 
 
 def _common_length(scores: Mapping[str, FloatArray]) -> int:

@@ -6,12 +6,14 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import FloatArray, as_csr
 from services.recommendation.algorithms.base import Interactions, Reason, Shopper, Space
 from services.recommendation.algorithms.checks import require_not_negative, require_positive
-from services.recommendation.algorithms.factors import ROUNDING, right_vectors, without_rounding
+from services.recommendation.algorithms.factors import ROUNDING, quantized, right_vectors, without_rounding
 from services.recommendation.algorithms.item_to_item import ItemToItem
+from services.recommendation.algorithms.kernels import given_by, sum_vectors
 from services.recommendation.algorithms.reasons import from_sources, strongest
 from services.recommendation.algorithms.shopper_scores import FewScores, ProductVectors, ShopperScores, VectorScores
 from services.recommendation.algorithms.sparse import inverse, scaled, stacked, top_k_product, top_k_rows
@@ -51,8 +53,10 @@ class GraphFilter(UserProfileMixin, ItemToItem):
     seed: int = 0
     """Seed of the randomised solver."""
 
-    factors: FloatArray = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_products, d), float32: V."""
+    steps: NDArray[np.int8] = field(init=False, repr=False)
+    """Learned: ndarray of shape (n_products, d), int8: V in steps, as `quantized` gives them."""
+    step_sizes: FloatArray = field(init=False, repr=False)
+    """Learned: ndarray of shape (n_products,), float32: size of a step of each row of V."""
     degree: FloatArray = field(init=False, repr=False)
     """Learned: ndarray of shape (n_products,), float32: root of each product's summed preferences, D_p^½."""
 
@@ -66,7 +70,7 @@ class GraphFilter(UserProfileMixin, ItemToItem):
         self.degree = np.sqrt(np.bincount(x.indices, x.data, data.n_products)).astype(np.float32)
         customers = np.asarray(x.sum(axis=1), dtype=np.float32).ravel()
         r = scaled(x, rows=inverse(np.sqrt(customers)), columns=inverse(self.degree))
-        self.factors = right_vectors(r, self.dimensions, self.seed)
+        self.steps, self.step_sizes = quantized(right_vectors(r, self.dimensions, self.seed))
         self.neighbours = top_k_product(as_csr(r.T), r, self.top_k)
 
     def _score(self, shopper: Shopper) -> FloatArray:
@@ -75,8 +79,8 @@ class GraphFilter(UserProfileMixin, ItemToItem):
 
     def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
         tastes = stacked([self._evidence(shopper) for shopper in shoppers], self.n_products)
-        places = scaled(tastes, columns=self.smooth * inverse(self.degree)) @ self.factors
-        scores: FloatArray = places @ self.factors.T
+        places = scaled(tastes, columns=self.smooth * inverse(self.degree)) @ self._factors
+        scores: FloatArray = places @ self._factors.T
         scores *= self.degree
         scores += (tastes @ self.neighbours).toarray()
         return without_rounding(scores)
@@ -85,12 +89,17 @@ class GraphFilter(UserProfileMixin, ItemToItem):
         rows, values = self._evidence(shopper)
         weights = np.float32(self.smooth) * values * inverse(self.degree[rows])
         near = FewScores.of_rows(self.neighbours, rows, values)
-        point = (weights @ self.factors[rows]).astype(np.float32)
+        point = sum_vectors(self.steps, self.step_sizes, rows, weights)
         return VectorScores(point, self._vectors, ROUNDING, near)
 
     @cached_property
     def _vectors(self) -> ProductVectors:
-        return ProductVectors.of_all(self.factors, self.degree)
+        return ProductVectors.of_all(self.steps, self.step_sizes * self.degree)
+
+    @cached_property
+    def _factors(self) -> FloatArray:
+        """V, shape (n_products, d), float32: for many shoppers at once."""
+        return self.steps * self.step_sizes[:, None]
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         rows, parts = self._parts(shopper, product)
@@ -102,6 +111,6 @@ class GraphFilter(UserProfileMixin, ItemToItem):
     def _parts(self, shopper: Shopper, product: int) -> UserProfile:
         """Return the shopper's products and what each gives to `product`."""
         rows, values = self._evidence(shopper)
-        reach = self.factors[rows] @ self.factors[product] * inverse(self.degree[rows]) * self.degree[product]
+        reach = given_by(self.steps, self.step_sizes, rows, product) * inverse(self.degree[rows]) * self.degree[product]
         parts = self.smooth * values * reach
         return rows, parts + self._given(shopper, product)[1]

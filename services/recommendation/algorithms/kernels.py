@@ -5,10 +5,6 @@ import numpy as np
 from services.recommendation.algorithms.arrays import AnyArray, FloatArray, Mask, Rows
 from shared.compiled import compiled, compiled_sums
 
-HEAD = 32
-"""Leading dimensions whose inner product is computed before the bound of the others is looked at."""
-FIRST = 300
-"""Longest vectors that are looked at before all else: they make the bound tight early."""
 SLACK = np.float32(1e-5)
 """Share by which a bound is raised, so that rounding leaves nothing out."""
 
@@ -187,79 +183,82 @@ def pick(rows: Rows, values: FloatArray, wanted: Rows, slots: Rows) -> FloatArra
 
 
 @compiled_sums
-def _dot(left: FloatArray, right: FloatArray) -> float:
-    """Return the inner product of two vectors of one length."""
+def _dot(point: FloatArray, vector: AnyArray) -> float:
+    """Return the inner product of two vectors of one length; the second may be of int8."""
     total = np.float32(0.0)
-    for d in range(len(left)):
-        total += left[d] * right[d]
+    for d in range(len(point)):
+        total += point[d] * np.float32(vector[d])
     return total  # type: ignore[return-value]  # a float32 inside the compiled loop
 
 
 @compiled
-def dots(point: FloatArray, factors: FloatArray, scale: FloatArray, slots: AnyArray, sums: FloatArray) -> FloatArray:
-    """Return `sums` plus scale · (point · factors) for the given slots, shape (n,); slot -1 has no factors."""
+def dots(point: FloatArray, vectors: AnyArray, scale: FloatArray, slots: AnyArray, sums: FloatArray) -> FloatArray:
+    """Return `sums` plus scale · (point · vector) for the given slots, shape (n,); slot -1 has no vector."""
     found = sums.copy()
     for i in range(len(slots)):
         slot = slots[i]
         if slot >= 0:
-            found[i] += scale[slot] * _dot(point, factors[slot])
+            found[i] += scale[slot] * _dot(point, vectors[slot])
     return found
 
 
 @compiled
-def _offer_longest(
-    point: FloatArray,
-    factors: FloatArray,
-    scale: FloatArray,
-    longest: Rows,
-    rows: Rows,
-    sums: FloatArray,
-    allowed: Mask,
-    least: float,
-    best: FloatArray,
-    chosen: Rows,
-) -> int:
-    """Offer the products of the longest vectors to the heap of the best; return how many entries it has."""
-    n = 0
-    for slot in longest:
-        row = rows[slot]
-        if allowed[row]:
-            value = sums[row] + scale[slot] * _dot(point, factors[slot])
-            if value >= least and value > 0.0:
-                n = _offer(best, chosen, n, value, row)
-    return n
+def sum_vectors(vectors: AnyArray, scale: FloatArray, slots: AnyArray, weights: FloatArray) -> FloatArray:
+    """Return the sum of weight · scale · vector over the given slots, shape (d,), float32."""
+    total = np.zeros(vectors.shape[1], np.float32)
+    for i in range(len(slots)):
+        weight = weights[i] * scale[slots[i]]
+        vector = vectors[slots[i]]
+        for d in range(len(total)):
+            total[d] += weight * np.float32(vector[d])
+    return total
+
+
+@compiled
+def given_by(vectors: AnyArray, scale: FloatArray, slots: AnyArray, slot: int) -> FloatArray:
+    """Return the inner product of the vector of `slot` with those of the given slots, scales included, shape (n,)."""
+    target = vectors[slot].astype(np.float32) * scale[slot]
+    return dots(target, vectors, scale, slots, np.zeros(len(slots), np.float32))
+
+
+@compiled
+def lengths_of(vectors: AnyArray, scale: FloatArray) -> FloatArray:
+    """Return scale · length of each vector, shape (m,), float32."""
+    lengths = np.empty(len(vectors), np.float32)
+    for slot in range(len(vectors)):
+        square = 0.0
+        for d in range(vectors.shape[1]):
+            square += np.float64(vectors[slot, d]) ** 2
+        lengths[slot] = np.sqrt(square) * scale[slot]
+    return lengths
 
 
 @compiled
 def _offer_touched(
     point: FloatArray,
-    factors: FloatArray,
+    vectors: AnyArray,
     scale: FloatArray,
     lengths: FloatArray,
     touched: Rows,
-    added: FloatArray,
+    sums: FloatArray,
     slots: AnyArray,
     allowed: Mask,
     whole: float,
     least: float,
-    first: float,
     best: FloatArray,
     chosen: Rows,
     n: int,
 ) -> int:
-    """Offer the products that get something added, but for those of the longest vectors; return the heap's entries."""
-    for i in range(len(touched)):
-        value = added[i]
-        if n == len(best) and value + whole * first <= best[0]:
+    """Offer the products with a sum above 0 that the bounds do not rule out; return the heap's entries."""
+    for row in touched:
+        value = sums[row]
+        if value <= 0.0 or not allowed[row]:
             continue
-        row = touched[i]
         slot = slots[row]
-        if not allowed[row] or (slot >= 0 and lengths[slot] >= first):
-            continue
         if slot >= 0:
             if n == len(best) and value + whole * lengths[slot] <= best[0]:
                 continue
-            value += scale[slot] * _dot(point, factors[slot])
+            value += scale[slot] * _dot(point, vectors[slot])
         if value >= least and value > 0.0:
             n = _offer(best, chosen, n, value, row)
     return n
@@ -268,43 +267,41 @@ def _offer_touched(
 @compiled
 def largest_dots(
     point: FloatArray,
-    factors: FloatArray,
+    vectors: AnyArray,
     scale: FloatArray,
     lengths: FloatArray,
-    tails: FloatArray,
     order: Rows,
     rows: Rows,
     sums: FloatArray,
     touched: Rows,
-    added: FloatArray,
     slots: AnyArray,
     allowed: Mask,
     k: int,
     least: float,
 ) -> tuple[Rows, FloatArray]:
-    """Return the `k` allowed products of largest sum + scale · (point · factors), exactly, largest first.
+    """Return the `k` allowed products of largest sum + scale · (point · vector), exactly, largest first.
 
-    Products come in falling order of the length of their vector; the search ends where that length alone bounds the
-    score below the k-th best so far (Cauchy-Schwarz), and leaves a product out half-way where its leading dimensions
-    and the length of the rest do.
+    The products with the largest sums are looked at first, which makes the bound tight: no product whose sum and whose
+    length of the vector bound its score below the k-th best so far is looked at (Cauchy-Schwarz). The others come in
+    falling order of that length, and the search ends where it alone does.
 
-    Source: Li, Chan, Yiu & Mamoulis, "FEXIPRO: fast and exact inner product retrieval in recommender systems",
-    SIGMOD 2017, doi:10.1145/3035918.3064009
+    Source: Teflioudi, Gemulla & Mykytiuk, "LEMP: fast retrieval of large entries in a matrix product", SIGMOD 2015,
+    doi:10.1145/2723372.2747647
 
     Parameters
     ----------
     point : ndarray of shape (d,), float32
         The shopper's vector.
-    factors, scale : ndarray of shape (m, d) and (m,), float32
-        The vectors of the products and the positive factor of each.
-    lengths, tails : ndarray of shape (m,), float32
-        scale · length of each vector, and scale · length of its dimensions from `HEAD` on.
+    vectors : ndarray of shape (m, d), int8 or float32
+        The vectors of the products.
+    scale, lengths : ndarray of shape (m,), float32
+        The positive factor of each vector, and that factor times its length.
     order, rows : ndarray of shape (m,), int32
         Slots by falling `lengths`, and the product row of each slot.
     sums : ndarray of shape (n_products,), float32
-        What is added to each product.
-    touched, added : ndarray of shape (n,), int32 and float32
-        The products that get something added, and what.
+        What is added to each product, above 0 for those `touched` and 0 for the others. Left changed there.
+    touched : ndarray of shape (n,), int32
+        The products that get something added.
     slots : ndarray of shape (n_products,), int32
         Slot of each product row, -1 for none.
     allowed : ndarray of shape (n_products,), bool
@@ -314,33 +311,41 @@ def largest_dots(
     """
     best = np.empty(k, np.float32)
     chosen = np.empty(k, np.int32)
-    head = min(HEAD, len(point))
+    n = 0
+    for row in _largest_sums(sums, touched, allowed, k):
+        slot = slots[row]
+        value = sums[row]
+        if slot >= 0:
+            value += scale[slot] * _dot(point, vectors[slot])
+        sums[row] = -sums[row]  # it had its turn
+        if value >= least and value > 0.0:
+            n = _offer(best, chosen, n, value, row)
     whole = np.sqrt(_dot(point, point)) * (1 + SLACK)
-    rest = np.sqrt(_dot(point[head:], point[head:])) * (1 + SLACK)
-    # products as long as the last of the longest are looked at with them, so that a length says who was
-    first = float(lengths[order[min(FIRST, len(order)) - 1]]) if len(order) else 0.0
-    n_first = 0
-    while n_first < len(order) and lengths[order[n_first]] >= first:
-        n_first += 1
-    n = _offer_longest(point, factors, scale, order[:n_first], rows, sums, allowed, least, best, chosen)
-    n = _offer_touched(
-        point, factors, scale, lengths, touched, added, slots, allowed, whole, least, first, best, chosen, n
-    )
-    for slot in order[n_first:]:
+    n = _offer_touched(point, vectors, scale, lengths, touched, sums, slots, allowed, whole, least, best, chosen, n)
+    for slot in order:
         bound = whole * lengths[slot]
         if bound < least or (n == k and bound <= best[0]):
             break
         row = rows[slot]
         if not allowed[row] or sums[row] != 0.0:
             continue
-        value = scale[slot] * _dot(point[:head], factors[slot, :head])
-        if n == k and value + rest * tails[slot] <= best[0]:
-            continue
-        value += scale[slot] * _dot(point[head:], factors[slot, head:])
+        value = scale[slot] * _dot(point, vectors[slot])
         if value >= least and value > 0.0:
             n = _offer(best, chosen, n, value, row)
     ranking = np.argsort(-best[:n])
     return chosen[:n][ranking], best[:n][ranking]
+
+
+@compiled
+def _largest_sums(sums: FloatArray, touched: Rows, allowed: Mask, k: int) -> Rows:
+    """Return the `k` allowed products of the largest sums, in no order."""
+    best = np.empty(k, np.float32)
+    chosen = np.empty(k, np.int32)
+    n = 0
+    for row in touched:
+        if (n < k or sums[row] > best[0]) and allowed[row]:
+            n = _offer(best, chosen, n, sums[row], row)
+    return chosen[:n]
 
 
 @compiled
@@ -394,3 +399,25 @@ def given_to(
         if at < end and indices[at] == column:
             given[i] = np.float32(data[at]) * weights[i]
     return given
+
+
+@compiled
+def agreeing(
+    indptr: AnyArray,
+    indices: AnyArray,
+    data: AnyArray,
+    rows: AnyArray,
+    weights: AnyArray,
+    columns: AnyArray,
+    column_weights: FloatArray,
+) -> FloatArray:
+    """Return for each weighted row of a CSR matrix its inner product with a sparse vector, shape (len(rows),)."""
+    found = np.zeros(len(rows), np.float32)
+    for i in range(len(rows)):
+        begin, end = indptr[rows[i]], indptr[rows[i] + 1]
+        for j in range(len(columns)):
+            at = begin + first_from(indices[begin:end], columns[j])
+            if at < end and indices[at] == columns[j]:
+                found[i] += np.float32(data[at]) * column_weights[j]
+        found[i] *= weights[i]
+    return found

@@ -6,11 +6,13 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import FloatArray, Rows, as_csr
 from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper, Space
 from services.recommendation.algorithms.checks import require_fraction, require_positive
-from services.recommendation.algorithms.factors import ROUNDING, right_vectors, without_rounding
+from services.recommendation.algorithms.factors import ROUNDING, quantized, right_vectors, without_rounding
+from services.recommendation.algorithms.kernels import given_by, lengths_of, sum_vectors
 from services.recommendation.algorithms.reasons import strongest
 from services.recommendation.algorithms.shopper_scores import ProductVectors, ShopperScores, VectorScores
 from services.recommendation.algorithms.sparse import scaled, stacked
@@ -44,8 +46,10 @@ class MatrixFactorization(UserProfileMixin):
     """Learned: ndarray of shape (n_kept,), int32: product row of each slot, longest vectors first."""
     slots: Rows = field(init=False, repr=False)
     """Learned: ndarray of shape (n_products,), int32: slot of each product, -1 for none."""
-    factors: FloatArray = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_kept, embedding_size), float32: V."""
+    steps: NDArray[np.int8] = field(init=False, repr=False)
+    """Learned: ndarray of shape (n_kept, embedding_size), int8: V in steps, as `quantized` gives them."""
+    step_sizes: FloatArray = field(init=False, repr=False)
+    """Learned: ndarray of shape (n_kept,), float32: size of a step of each row of V."""
     scale: FloatArray = field(init=False, repr=False)
     """Learned: ndarray of shape (n_kept,), float32: popularity^−damping."""
 
@@ -75,15 +79,20 @@ class MatrixFactorization(UserProfileMixin):
         self.slots[self.kept] = np.arange(len(self.kept))
         self.scale = (customers[self.kept] ** -self.damping).astype(np.float32)
         damped = scaled(as_csr(x[:, self.kept]), columns=self.scale)
-        self.factors = right_vectors(damped, self.embedding_size, self.seed)
+        self.steps, self.step_sizes = quantized(right_vectors(damped, self.embedding_size, self.seed))
         self._sort_by_length()
 
     def _sort_by_length(self) -> None:
         """Put the longest vectors first: the search for the largest products reads memory in its order."""
-        order = np.argsort(-np.linalg.norm(self.factors, axis=1), kind="stable")
-        self.kept, self.scale = self.kept[order], self.scale[order]
-        self.factors = np.ascontiguousarray(self.factors[order])
+        order = np.argsort(-lengths_of(self.steps, self.step_sizes), kind="stable")
+        self.kept, self.scale, self.step_sizes = self.kept[order], self.scale[order], self.step_sizes[order]
+        self.steps = np.ascontiguousarray(self.steps[order])
         self.slots[self.kept] = np.arange(len(self.kept))
+
+    @cached_property
+    def _factors(self) -> FloatArray:
+        """V, shape (n_kept, embedding_size), float32: for many shoppers at once."""
+        return self.steps * self.step_sizes[:, None]
 
     def _score(self, shopper: Shopper) -> FloatArray:
         scores: FloatArray = self._score_many([shopper])[0]
@@ -92,23 +101,23 @@ class MatrixFactorization(UserProfileMixin):
     def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
         tastes = stacked([self._known(shopper)[:2] for shopper in shoppers], len(self.kept))
         scores = np.zeros((len(shoppers), len(self.slots)), dtype=np.float32)
-        scores[:, self.kept] = without_rounding((tastes @ self.factors) @ self.factors.T)
+        scores[:, self.kept] = without_rounding((tastes @ self._factors) @ self._factors.T)
         return scores
 
     def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
         slots, values, _ = self._known(shopper)
-        return VectorScores(values @ self.factors[slots], self._vectors, ROUNDING)
+        return VectorScores(sum_vectors(self.steps, self.step_sizes, slots, values), self._vectors, ROUNDING)
 
     @cached_property
     def _vectors(self) -> ProductVectors:
-        return ProductVectors(self.factors, np.ones(len(self.kept), np.float32), self.kept, self.slots)
+        return ProductVectors(self.steps, self.step_sizes, self.kept, self.slots)
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         slots, values, rows = self._known(shopper)
         slot = self.slots[product]
         if slot < 0:
             return None
-        parts = values * (self.factors[slots] @ self.factors[slot])
+        parts = values * given_by(self.steps, self.step_sizes, slots, slot)
         return Reason(ReasonKind.FITS_YOUR_TASTE, strongest(rows, parts)) if parts.sum() >= ROUNDING else None
 
     def _known(self, shopper: Shopper) -> tuple[Rows, FloatArray, Rows]:

@@ -87,10 +87,15 @@ class SessionKnn(Algorithm):
         if not len(with_product):
             return None
         running = _running(shopper, self.max_session)
-        shared = combine(self.index, running, np.ones(len(running), dtype=np.float32))
-        agrees = np.isin(shared.columns, with_product)
-        source = np.repeat(np.arange(len(running)), shared.lengths)[agrees]
-        votes = np.bincount(source, minlength=len(running)).astype(np.float32)
+        votes = kernels.agreeing(
+            self.index.indptr,
+            self.index.indices,
+            self.index.data,
+            running,
+            np.ones(len(running), np.float32),
+            with_product,
+            np.ones(len(with_product), np.float32),
+        )
         return from_sources(shopper, strongest(running, votes))
 
     def _nearest(self, shopper: Shopper) -> Neighbours:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
-from services.recommendation.algorithms.interactions import DAY, EVENT_WEIGHTS, Kind, decay
+from services.recommendation.algorithms.interactions import DAY, EVENT_WEIGHTS, Kind
+from shared.compiled import compiled
 
 T = TypeVar("T")
 
@@ -133,6 +134,8 @@ class Shopper:
 
     def within(self, n_products: int) -> Self:
         """Return the shopper without products whose row is not below `n_products`: those a model does not know yet."""
+        if self._row_range[1] < n_products:
+            return self
         known = self.products < n_products
         names = ("products", "kinds", "quantities", "times", "baskets")
         return replace(
@@ -179,13 +182,54 @@ class Shopper:
     def _memory(self) -> dict[Hashable, object]:
         return {}
 
+    @cached_property
+    def _distinct(self) -> tuple[Rows, Longs]:
+        """Return the rows of everything met, ascending, each once, and the place of each of `_all_rows` in them."""
+        rows, places = np.unique(self._all_rows, return_inverse=True)
+        return rows, places
+
     def _summed_weights(self, half_life_days: float, kind_weights: FloatArray) -> tuple[Rows, FloatArray]:
-        past = kind_weights[self.kinds] * decay(self.now - self.times, half_life_days)
+        rows, places = self._distinct
         view, cart = np.maximum(kind_weights, LEAST_OF_NOW * kind_weights.max())[[Kind.VIEW, Kind.CART]]
-        present = np.concatenate([np.full(len(self._steps_now), view), np.full(len(self.cart), cart)])
-        rows, inverse = np.unique(self._all_rows, return_inverse=True)
-        summed = np.bincount(inverse, np.concatenate([past, present]), len(rows))
-        return rows, summed.astype(np.float32)
+        return rows, summed_weights(
+            places,
+            len(rows),
+            self.kinds,
+            self.times,
+            self.now,
+            half_life_days * DAY,
+            kind_weights,
+            view,
+            cart,
+            len(self._steps_now),
+        )
+
+
+@compiled
+def summed_weights(
+    places: Longs,
+    n: int,
+    kinds: NDArray[np.int8],
+    times: Longs,
+    now: int,
+    half_life: float,
+    kind_weights: FloatArray,
+    view: float,
+    cart: float,
+    n_steps: int,
+) -> FloatArray:
+    """Return the summed weights of `n` products, float32.
+
+    `places` has the product of each event of the history, then of each of the `n_steps` of this session, which weigh
+    `view`, then of each product in the cart, which weighs `cart`. `half_life` is in seconds.
+    """
+    summed = np.zeros(n)
+    for event in range(len(kinds)):
+        age = max(now - times[event], 0)
+        summed[places[event]] += kind_weights[kinds[event]] * np.exp2(-age / half_life)
+    for step in range(len(kinds), len(places)):
+        summed[places[step]] += view if step < len(kinds) + n_steps else cart
+    return summed.astype(np.float32)
 
 
 def last_occurrences(rows: Rows) -> Rows:

@@ -134,8 +134,8 @@ class ProductVectors:
 
     Parameters
     ----------
-    factors : ndarray of shape (m, d), float32
-        The vector of each slot, its dimensions of most weight first.
+    vectors : ndarray of shape (m, d), int8 or float32
+        The vector of each slot.
     scale : ndarray of shape (m,), float32
         Factor of each slot's inner products, not negative.
     rows : ndarray of shape (m,), int32
@@ -144,26 +144,21 @@ class ProductVectors:
         The slot of each product, -1 for none.
     """
 
-    factors: FloatArray
+    vectors: AnyArray
     scale: FloatArray
     rows: Rows
     slots: Rows
 
     @classmethod
-    def of_all(cls, factors: FloatArray, scale: FloatArray) -> "ProductVectors":
+    def of_all(cls, vectors: AnyArray, scale: FloatArray) -> "ProductVectors":
         """Return vectors of all products, slot by row."""
-        rows = np.arange(len(factors), dtype=np.int32)
-        return cls(factors, scale, rows, rows)
+        rows = np.arange(len(vectors), dtype=np.int32)
+        return cls(vectors, scale, rows, rows)
 
     @cached_property
     def lengths(self) -> FloatArray:
         """The length of each vector times its scale, shape (m,)."""
-        return _lengths(self.factors, self.scale)
-
-    @cached_property
-    def tails(self) -> FloatArray:
-        """The length of the dimensions behind the leading ones, times the scale, shape (m,)."""
-        return _lengths(self.factors[:, kernels.HEAD :], self.scale)
+        return kernels.lengths_of(self.vectors, self.scale)
 
     @cached_property
     def order(self) -> Rows:
@@ -194,36 +189,30 @@ class VectorScores:
     def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
         each, near = self.vectors, self.near
         scratch = workspace(len(each.slots))
-        rows, added = (near.rows, near.values) if near else (scratch.touched[:0], scratch.sums[:0])
-        scratch.sums[rows] = added
+        touched = near.rows if near else scratch.touched[:0]
+        if near:
+            scratch.sums[touched] = near.values
         try:
             return kernels.largest_dots(
                 self.point,
-                each.factors,
+                each.vectors,
                 each.scale,
                 each.lengths,
-                each.tails,
                 each.order,
                 each.rows,
                 scratch.sums,
-                rows,
-                added,
+                touched,
                 each.slots,
                 allowed,
                 k,
                 self.least,
             )
         finally:
-            scratch.sums[rows] = 0.0
+            scratch.sums[touched] = 0.0
 
     def at(self, rows: Rows) -> FloatArray:
         sums = self.near.at(rows) if self.near else np.zeros(len(rows), np.float32)
         each = self.vectors
-        found = kernels.dots(self.point, each.factors, each.scale, each.slots[rows], sums)
+        found = kernels.dots(self.point, each.vectors, each.scale, each.slots[rows], sums)
         found[found < self.least] = 0.0
         return found
-
-
-def _lengths(factors: FloatArray, scale: FloatArray) -> FloatArray:
-    lengths: FloatArray = (np.sqrt(np.einsum("ij,ij->i", factors, factors)) * scale).astype(np.float32)
-    return lengths

@@ -42,7 +42,9 @@ class UserProfileMixin(Algorithm):
 
     def _evidence(self, shopper: Shopper) -> UserProfile:
         """Return the source rows, each once, and their weights."""
-        return user_profile(shopper, self.half_life_days, self.max_history, self.kind_weights)
+        how = (self.half_life_days, self.max_history, self.kind_weights)
+        key = ("profile", self.half_life_days, self.max_history, self.kind_weights.tobytes())
+        return shopper.memo(key, lambda: user_profile(shopper, *how))
 
 
 def user_profile(shopper: Shopper, half_life_days: float, max_history: int, kind_weights: FloatArray) -> UserProfile:

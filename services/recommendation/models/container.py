@@ -30,7 +30,7 @@ from services.recommendation.algorithms.arrays import AnyArray
 from shared.errors import DataLoss
 
 MAGIC = b"QUINTET-MODEL\r\n\0"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 EARLIER_MAGIC = b"QUINTET-BUNDLE-1"
 """How artefacts of format 1 begin."""
 ALIGNMENT = 64

@@ -6,7 +6,7 @@ What is stored says itself how it is read:
     `<matrix>.steps`, `.scale`    its entries: entry = step · scale of the row; `.kind` is empty, of the type of a step
     `<matrix>.by_column`          its entries where all entries of a column are the same
     `<matrix>.data`               its entries where they are neither
-    `<array>.half`, `.scale`      rows of a dense array: row = half · scale
+    `<array>.rows`                distinct rows of a dense array
     `.like`                       rows that are equal are stored once: the place of each row among those stored
     `….deflated`                  bytes compressed by zlib
     else                          the array itself
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from services.recommendation.algorithms.arrays import AnyArray, FloatArray, Rows
+from services.recommendation.algorithms.arrays import AnyArray, FloatArray
 from services.recommendation.models.container import ArtifactError
 from services.recommendation.models.packing import (
     LAST_BYTE,
@@ -34,8 +34,8 @@ Named = Iterator[tuple[str, AnyArray]]
 
 NOT_STORED = frozenset({"content/embeddings"})
 """Arrays that the catalogue of the serving process has anyway: stored with no columns."""
-HALVES = frozenset({"graph_filter/factors", "matrix_factorization/factors"})
-"""Dense arrays whose rows are stored as float16 times a scale."""
+ALIKE = frozenset({"graph_filter/steps", "matrix_factorization/steps"})
+"""Dense arrays with equal rows: those of products that the same customers met."""
 STEPS: Mapping[str, type[np.integer]] = {
     "complementary/neighbours": np.uint8,
     "customer_knn/habits": np.uint8,
@@ -52,10 +52,8 @@ DEFLATED = ".deflated"
 LEVEL = 1
 WORTH_SHARING = 0.05
 """Share of rows that must be equal to others before the places of all rows are worth storing."""
-NEARLY = 2.0**-11
-"""Rows are equal when they differ by no more than float16 rounds."""
 PARTS = frozenset({"lengths", "steps", "scale", "kind", "by_column", "like"})
-"""What is read together with `.gaps` or `.half`."""
+"""What is read together with `.gaps` or `.rows`."""
 
 
 def stored(state: Mapping[str, AnyArray]) -> Named:
@@ -66,7 +64,7 @@ def stored(state: Mapping[str, AnyArray]) -> Named:
             yield from _stored_matrix(matrix, array, state[f"{matrix}.indices"], state[f"{matrix}.indptr"])
         elif name in NOT_STORED:
             yield name, array[:, :0]
-        elif name in HALVES and array.size:
+        elif name in ALIKE and array.size:
             yield from _stored_rows(name, array)
         elif part not in ("indices", "indptr"):
             yield name, array
@@ -91,8 +89,8 @@ def _restored(arrays: Mapping[str, AnyArray]) -> Named:
         base, _, part = name.removesuffix(DEFLATED).rpartition(".")
         if part == "gaps":
             yield from _restored_matrix(base, arrays)
-        elif part == "half":
-            yield base, _restored_rows(base, array, arrays)
+        elif part == "rows":
+            yield base, array[arrays[f"{base}.like"]]
         elif part not in PARTS:
             yield name, array
 
@@ -142,34 +140,13 @@ def _restored_matrix(matrix: str, arrays: Mapping[str, AnyArray]) -> Named:
         yield f"{matrix}.data", steps_to_entries(steps, indptr, scale)
 
 
-def _stored_rows(name: str, array: FloatArray) -> Named:
-    scale = np.abs(array).max(axis=1)
-    even = np.divide(array, scale[:, None], out=np.zeros_like(array), where=scale[:, None] > 0)
-    first, like = _nearly_equal_rows(even)
-    yield f"{name}.scale", scale
+def _stored_rows(name: str, array: AnyArray) -> Named:
+    first, like = equal_rows(len(array), (array.ravel(), np.arange(len(array) + 1) * array.shape[1]))
     if len(first) < (1 - WORTH_SHARING) * len(like):
         yield f"{name}.like", like
-        even = even[first]
-    yield f"{name}.half", even.astype(np.float16)
-
-
-def _nearly_equal_rows(even: FloatArray) -> tuple[AnyArray, Rows]:
-    """Return the distinct rows of an array of values from -1 to 1, and the place among them of each row."""
-    rough = np.rint(even * np.float32(np.iinfo(np.int8).max)).astype(np.int8)
-    starts = np.arange(len(even) + 1) * even.shape[1]
-    first, like = equal_rows(len(even), (rough.ravel(), starts))
-    far = np.flatnonzero(np.abs(even - even[first[like]]).max(axis=1) > NEARLY)
-    if len(far):
-        like[far] = len(first) + np.arange(len(far), dtype=np.int32)
-        first = np.concatenate([first, far])
-    return first, like
-
-
-def _restored_rows(name: str, half: AnyArray, arrays: Mapping[str, AnyArray]) -> FloatArray:
-    like = arrays.get(f"{name}.like")
-    rows: FloatArray = (half if like is None else half[like]).astype(np.float32)
-    rows *= arrays[f"{name}.scale"][:, None]
-    return rows
+        yield f"{name}.rows", array[first]
+    else:
+        yield name, array
 
 
 def _deflated(name: str, array: AnyArray) -> tuple[str, AnyArray]:

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
 from services.recommendation.algorithms.interactions import Kind
 from services.recommendation.algorithms.kernels import first_from
+from services.recommendation.algorithms.radix_sort import sort_places
 from services.recommendation.reranker import item_features
 from services.recommendation.reranker.candidates import Candidates
 from services.recommendation.reranker.histories import ShopperHistories
 from services.recommendation.reranker.item_features import ItemFeatures
-from services.recommendation.reranker.ranks import sort_places
 from shared.compiled import compiled
 
 NEVER = 9999.0

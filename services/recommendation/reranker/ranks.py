@@ -1,21 +1,18 @@
 """Ranks within groups of candidates, compiled: the largest value has rank 0, and a hash orders equal values.
 
-Groups are runs of equal owners. A counting sort ranks the values by the bits of their IEEE 754 representation, which
-order as integers do.
+Groups are runs of equal owners.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs
+from services.recommendation.algorithms.radix_sort import falling_keys, sort_places
 from shared.compiled import compiled
 
 UNRANKED = 9999.0
 """Rank of a product to which an algorithm gives no score."""
-SIGN = np.uint32(1 << 31)
 SMALLEST = np.finfo(np.float32).tiny
-DIGIT_BITS = 8
-N_DIGITS = 1 << DIGIT_BITS
 TIE_SEED = np.uint64(0x51E7)
 """Seed of the order of equal values."""
 INCREMENT, FIRST_FACTOR, SECOND_FACTOR = (
@@ -96,7 +93,7 @@ def ranks_in_groups(values: FloatArray, owners: Longs, products: Longs) -> Longs
     while begin < len(values):
         end = _group_end(owners, begin)
         places = _hash_order(products[begin:end])
-        sort_places(_falling_keys(values[begin:end]), places)
+        sort_places(falling_keys(values[begin:end]), places)
         for rank in range(len(places)):
             ranks[begin + places[rank]] = rank
         begin = end
@@ -141,59 +138,6 @@ def _fill_ranks(scores: FloatArray, by_hash: Longs, ranks: FloatArray) -> None:
         if scores[by_hash[i]] > 0:
             scored[n] = by_hash[i]
             n += 1
-    sort_places(_falling_keys(scores), scored[:n])
+    sort_places(falling_keys(scores), scored[:n])
     for rank in range(n):
         ranks[scored[rank]] = rank
-
-
-@compiled
-def _falling_keys(values: FloatArray) -> NDArray[np.uint32]:
-    """Return whole numbers that ascend where the values descend."""
-    signed_zeros_made_one = np.empty(len(values), np.float32)
-    for i in range(len(values)):
-        signed_zeros_made_one[i] = values[i] + np.float32(0.0)
-    keys = signed_zeros_made_one.view(np.uint32)
-    for i in range(len(keys)):
-        if not keys[i] & SIGN:
-            keys[i] = ~(keys[i] | SIGN)
-    return keys
-
-
-@compiled
-def sort_places(keys: NDArray[np.uint32], places: Longs) -> None:
-    """Sort places by ascending key in place; places of equal keys keep their order."""
-    n = len(places)
-    counts = np.zeros((4, N_DIGITS), np.int64)
-    for i in range(n):
-        key = keys[places[i]]
-        for digit in range(4):
-            counts[digit, (key >> np.uint32(DIGIT_BITS * digit)) & np.uint32(N_DIGITS - 1)] += 1
-    other = np.empty(n, np.int64)
-    for digit in range(4):
-        if not _all_equal(counts[digit], n):
-            _move_by_digit(keys, places, counts[digit], np.uint32(DIGIT_BITS * digit), other)
-            for i in range(n):
-                places[i] = other[i]
-
-
-@compiled
-def _all_equal(counts: Longs, n: int) -> bool:
-    """Return whether one digit has all `n` keys."""
-    for digit in range(N_DIGITS):
-        if counts[digit]:
-            return bool(counts[digit] == n)
-    return True
-
-
-@compiled
-def _move_by_digit(keys: NDArray[np.uint32], places: Longs, counts: Longs, shift: np.uint32, moved: Longs) -> None:
-    """Write the places to `moved` by ascending digit of their keys; `counts` has how many have each digit."""
-    start = 0
-    for digit in range(N_DIGITS):
-        count = counts[digit]
-        counts[digit] = start
-        start += count
-    for i in range(len(places)):
-        digit = (keys[places[i]] >> shift) & np.uint32(N_DIGITS - 1)
-        moved[counts[digit]] = places[i]
-        counts[digit] += 1

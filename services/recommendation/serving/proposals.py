@@ -41,11 +41,18 @@ class Proposals:
 
     @classmethod
     def of(
-        cls, scorers: Mapping[str, Scorer], names: Iterable[str], views: ShopperViews, allowed: Mask, depth: int
+        cls,
+        scorers: Mapping[str, Scorer],
+        names: Iterable[str],
+        views: ShopperViews,
+        allowed: Mask,
+        depth: int,
+        allowed_for: Mapping[str, Mask] | None = None,
     ) -> Self:
         """Ask those of the named scorers that are there for their best `depth` allowed products each.
 
         A scorer that fails, or whose scores are not finite, is left out, and its algorithm is named in `failed`.
+        `allowed_for` has the products that some scorers may propose where it is not what is `allowed`.
         """
         tops: dict[str, Rows] = {}
         scores: dict[str, ShopperScores] = {}
@@ -53,7 +60,7 @@ class Proposals:
         for name in sorted(scorers.keys() & set(names)):
             try:
                 scores[name] = scorers[name].scores_of(views)
-                tops[name] = _finite(*scores[name].top(depth, allowed))
+                tops[name] = _finite(*scores[name].top(depth, (allowed_for or {}).get(name, allowed)))
             except Exception:  # the answer is made without it; `failed` says so in the response
                 log.exception("algorithm failed", algorithm=name)
                 failed.add(name.removesuffix(LAST))
@@ -68,15 +75,25 @@ class Proposals:
 
     def scores_by(self, name: str) -> FloatArray:
         """Return the scores by one scorer, shape (n,); zeros where it did not answer."""
-        if name not in self.names:
-            return np.zeros(len(self.rows), np.float32)
-        scores: FloatArray = self.scores[self.names.index(name)]
+        scores: FloatArray = self.table([name])[0]
+        return scores
+
+    def table(self, names: Sequence[str]) -> FloatArray:
+        """Return the scores by the named scorers, shape (len(names), n); zeros where one did not answer."""
+        places = self._places(names)
+        scores: FloatArray = self.scores[places]
+        if -1 in places:
+            scores[[place < 0 for place in places]] = 0.0
         return scores
 
     def proposed_by(self, names: Sequence[str]) -> Mask:
         """Return which products any of the named scorers proposed, shape (n,)."""
-        chosen = [self.names.index(name) for name in names if name in self.names]
-        return np.asarray(self.proposed[chosen].any(axis=0))
+        return np.asarray(self.proposed[[place for place in self._places(names) if place >= 0]].any(axis=0))
+
+    def _places(self, names: Sequence[str]) -> list[int]:
+        """Return the row of each named scorer, -1 where it did not answer."""
+        place_of = {name: place for place, name in enumerate(self.names)}
+        return [place_of.get(name, -1) for name in names]
 
 
 def _finite(rows: Rows, values: FloatArray) -> Rows:

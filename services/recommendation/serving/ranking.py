@@ -3,16 +3,16 @@
 An algorithm that fails is left out: the answer is made without it and says so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import structlog
 
-from services.recommendation.algorithms.arrays import FloatArray, Mask, Rows
+from services.recommendation.algorithms.arrays import Mask, Rows
 from services.recommendation.algorithms.base import Reason, ReasonKind
 from services.recommendation.algorithms.diversity import rerank
-from services.recommendation.algorithms.fusion import Fused, fuse
+from services.recommendation.algorithms.fusion import Fused, fuse_table
 from services.recommendation.reranker.candidates import DEPTH
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.page_policy import SEARCH, PagePolicy
@@ -29,6 +29,8 @@ MATCHING = 0.5
 """Share of a search from which a product matches it."""
 ALIKE = 0.8
 """Cosine from which a product can stand in for another of its category."""
+LIVE = ("content", "new_arrivals")
+"""Algorithms that look at the live catalogue: they know products that came after the training."""
 LAST_RESORT = {"popular": 1.0}
 """Weights when every algorithm failed."""
 log = structlog.get_logger()
@@ -105,8 +107,7 @@ def rank(
     depth : int
         Products that each algorithm proposes.
     """
-    names = {*weights, *(reranker.scorer_names(views) if reranker else ())}
-    proposals = Proposals.of(scorers, names, views, allowed, depth)
+    proposals = _proposals(scorers, weights, views, allowed, reranker, depth)
     failed = proposals.failed
     result = None
     if reranker and proposals.names:
@@ -134,7 +135,7 @@ def demote(ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, just_bought
         keep[np.isin(rows, seen)] *= policy.seen
     if (keep == 1.0).all():
         return ranked
-    demoted = replace(fused, scores=fused.scores * keep, parts=fused.parts * keep[fused.rows])
+    demoted = replace(fused, scores=fused.scores * keep, parts=fused.parts * keep)
     return replace(ranked, fused=demoted)
 
 
@@ -154,9 +155,14 @@ def diversify(ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, limit: i
     return spread if policy.bought else _filled(spread, ranked.allowed, limit)
 
 
-def explain(ranked: Ranked, scorers: Mapping[str, Scorer], views: ShopperViews, row: int) -> Reason | None:
-    """Return the reason of the algorithm that gave most, of the next where it has none; None where nobody has one."""
-    for name in ranked.contributions(row):
+def explain(
+    contributions: Iterable[str], scorers: Mapping[str, Scorer], views: ShopperViews, row: int
+) -> Reason | None:
+    """Return the reason of the first algorithm that has one for a product; None where nobody has one.
+
+    `contributions` are the algorithms that gave the product something, the one that gave most first.
+    """
+    for name in contributions:
         try:
             reason = scorers[name].explain(views, row)
         except Exception:  # a recommendation is worth more than its reason: the next algorithm may have one
@@ -166,6 +172,29 @@ def explain(ranked: Ranked, scorers: Mapping[str, Scorer], views: ShopperViews, 
         if reason is not None:
             return _not_itself(reason, row)
     return None
+
+
+def _proposals(
+    scorers: Mapping[str, Scorer],
+    weights: Mapping[str, float],
+    views: ShopperViews,
+    allowed: Mask,
+    reranker: PageReranker | None,
+    depth: int,
+) -> Proposals:
+    """Ask the scorers of the page.
+
+    Where the reranker orders the page alone, only its own scorers are asked, and for products that the model does not
+    know yet those that look at the live catalogue.
+    """
+    if reranker is None or not reranker.alone:
+        names = {*weights, *(reranker.scorer_names(views) if reranker else ())}
+        return Proposals.of(scorers, names, views, allowed, depth)
+    own = set(reranker.scorer_names(views))
+    new = allowed.copy()
+    new[: len(reranker.item_features.values)] = False
+    live = [name for name in LIVE if name in weights and name not in own] if new.any() else []
+    return Proposals.of(scorers, {*own, *live}, views, allowed, depth, dict.fromkeys(live, new))
 
 
 def _rerank(reranker: PageReranker, proposals: Proposals, views: ShopperViews) -> RerankResult | None:
@@ -184,24 +213,14 @@ def _fused(
     result: RerankResult | None,
     learned_weights: Mapping[str, float] | None,
 ) -> Fused:
-    scores: dict[str, FloatArray] = dict(zip(proposals.names, proposals.scores, strict=True))
-    if not scores:
-        nothing = np.zeros(len(proposals.rows), np.float32)
-        return Fused((), np.arange(len(nothing)), np.zeros((0, len(nothing)), np.float32), nothing)
+    names, scores = proposals.names, proposals.scores
     if reranker is None or result is None:
-        return fuse(scores, weights)
+        return fuse_table(names, scores, weights)
     if reranker.alone:
         unknown = proposals.rows >= len(reranker.item_features.values)
-        return result.ordered(_over_all(fuse(scores, weights)), learned_weights or DEFAULT_WEIGHTS, unknown)
-    combined = fuse({**scores, HYBRID: result.scores()}, {**weights, HYBRID: reranker.weight})
-    return result.attribute_credit(combined)
-
-
-def _over_all(fused: Fused) -> Fused:
-    """Return the fusion with a column for every proposal, also for those that nobody with a weight scores."""
-    parts = np.zeros((len(fused.names), len(fused.scores)), np.float32)
-    parts[:, fused.rows] = fused.parts
-    return replace(fused, rows=np.arange(len(fused.scores)), parts=parts)
+        return result.ordered(fuse_table(names, scores, weights), learned_weights or DEFAULT_WEIGHTS, unknown)
+    with_hybrid = np.concatenate([scores, result.scores()[None, :]])
+    return result.attribute_credit(fuse_table((*names, HYBRID), with_hybrid, {**weights, HYBRID: reranker.weight}))
 
 
 def _not_itself(reason: Reason, row: int) -> Reason:

@@ -4,14 +4,14 @@ What it gives to a product is credited to the algorithms that proposed the produ
 weights that are learned from response know algorithms only.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
 import numpy as np
 
-from services.recommendation.algorithms.arrays import FloatArray, Mask
+from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask
 from services.recommendation.algorithms.fusion import Fused
 from services.recommendation.reranker.candidates import Candidates
 from services.recommendation.reranker.contexts import RerankContext
@@ -22,6 +22,7 @@ from services.recommendation.reranker.reranker_models import RerankerModels
 from services.recommendation.serving.proposals import Proposals
 from services.recommendation.serving.retrieval import ShopperViews, in_groups
 from shared.algorithms import DEFAULT_WEIGHTS
+from shared.compiled import compiled
 
 NAME = "hybrid"
 """The reranker's name in fusion and in fallbacks."""
@@ -67,7 +68,7 @@ class PageReranker:
         """Order the products that its algorithms propose and the model knows."""
         names = self.scorer_names(views)
         chosen = proposals.proposed_by(names) & (proposals.rows < len(self.item_features.values))
-        scores = np.stack([proposals.scores_by(name)[chosen] for name in names])
+        scores = np.ascontiguousarray(proposals.table(names)[:, chosen])
         candidates = Candidates.of_proposals(proposals.rows[chosen].astype(np.int64), scores)
         values = self.reranker.values(candidates, [views.known_punctual], self.item_features)
         return RerankResult(chosen, candidates, values, tuple(name.removesuffix(LAST) for name in names))
@@ -110,34 +111,32 @@ class RerankResult:
         """
         scores = 0.5 * fused.scores
         scores[self.chosen] = np.minimum(_place(self._ranks()) * self._tilt(weights), 1.0)
-        fused_ranks = np.empty(len(scores), np.float32)
-        fused_ranks[np.argsort(-fused.scores, kind="stable")] = np.arange(len(scores))
         new = unknown & (fused.scores > 0)
-        scores[new] = _place(fused_ranks[new])
-        shares = np.zeros((len(fused.names) + 1, len(scores)), np.float32)
-        shares[:-1] = fused.parts
-        shares[:, self.chosen] = 0.0
-        shares[-1, self.chosen] = 1.0
-        total = np.maximum(shares.sum(axis=0), np.finfo(np.float32).tiny)
-        parts = shares / total * scores
-        return self.attribute_credit(Fused((*fused.names, NAME), fused.rows, parts, scores.astype(np.float32)))
+        if new.any():
+            fused_ranks = np.empty(len(scores), np.float32)
+            fused_ranks[np.argsort(-fused.scores, kind="stable")] = np.arange(len(scores))
+            scores[new] = _place(fused_ranks[new])
+        given = np.where(self.chosen, scores, np.float32(0.0))
+        total = np.maximum(fused.parts.sum(axis=0), np.finfo(np.float32).tiny)
+        others = fused.parts * ((scores - given) / total)
+        return self._credited(Fused(fused.names, others, scores.astype(np.float32)), given)
 
     def attribute_credit(self, fused: Fused) -> Fused:
         """Return a fusion in which `NAME` took part with its part given to the proposers of each product."""
         if NAME not in fused.names:
             return fused
         own = fused.names.index(NAME)
-        given = fused.parts[own]
-        position = np.searchsorted(fused.rows, np.flatnonzero(self.chosen))
-        inside = (position < len(fused.rows)) & (
-            fused.rows[np.minimum(position, len(fused.rows) - 1)] == np.flatnonzero(self.chosen)
-        )
-        columns = position[inside]
-        names = tuple(sorted({*fused.names, *self.proposers} - {NAME}))
-        parts = np.zeros((len(names), len(fused.rows)), np.float32)
-        parts[_places(names, (name for name in fused.names if name != NAME))] = np.delete(fused.parts, own, axis=0)
-        for place, share in zip(_places(names, self.proposers), self._shares[inside].T, strict=True):
-            parts[place, columns] += share * given[columns]
+        names = tuple(name for name in fused.names if name != NAME)
+        return self._credited(replace(fused, names=names, parts=np.delete(fused.parts, own, axis=0)), fused.parts[own])
+
+    def _credited(self, fused: Fused, given: FloatArray) -> Fused:
+        """Return the fusion with what is `given` to each candidate added to the parts of its proposers."""
+        names = tuple(sorted({*fused.names, *self.proposers}))
+        place_of = {name: place for place, name in enumerate(names)}
+        parts = np.zeros((len(names), len(fused.scores)), np.float32)
+        parts[[place_of[name] for name in fused.names]] = fused.parts
+        credited = np.array([place_of[name] for name in self.proposers], np.int64)
+        add_shares(parts, credited, np.flatnonzero(self.chosen), self._shares, given)
         return replace(fused, names=names, parts=parts)
 
     def _ranks(self) -> FloatArray:
@@ -146,11 +145,8 @@ class RerankResult:
 
     @cached_property
     def _shares(self) -> FloatArray:
-        """Return each proposer's share in each candidate, shape (n_candidates, n_proposers); they add up to 1."""
-        ranks = self.candidates.ranks
-        credit = np.where(ranks < UNRANKED, 1.0 / (RANK_OFFSET + ranks), 0.0)
-        shares: FloatArray = (credit / credit.sum(axis=1, keepdims=True)).astype(np.float32)
-        return shares
+        """Return each proposer's share in each candidate, shape (n_proposers, n_candidates); they add up to 1."""
+        return credit_shares(self.candidates.score_columns)
 
     def _tilt(self, weights: Mapping[str, float]) -> FloatArray:
         """Return the factor of each candidate, shape (n_candidates,)."""
@@ -158,9 +154,9 @@ class RerankResult:
             np.log((weights.get(name, 0.0) + LEAST_WEIGHT) / (DEFAULT_WEIGHTS.get(name, 0.0) + LEAST_WEIGHT))
             for name in self.proposers
         ]
-        if not np.any(changes):
+        if not any(changes):
             return np.ones(len(self.values), np.float32)
-        tilt = np.exp(self._shares @ np.array(changes))
+        tilt = np.exp(np.array(changes, np.float32) @ self._shares)
         tilt = np.clip(tilt, 1 / MOST_TILT, MOST_TILT)
         return np.asarray(tilt, np.float32)
 
@@ -171,5 +167,43 @@ def _place(ranks: FloatArray) -> FloatArray:
     return score
 
 
-def _places(names: tuple[str, ...], wanted: Iterable[str]) -> list[int]:
-    return [names.index(name) for name in wanted]
+@compiled
+def credit_shares(score_columns: FloatArray) -> FloatArray:
+    """Return each algorithm's share in the proposal of each candidate, shape (n_algorithms, n_candidates).
+
+    An algorithm that ranks a candidate at r (from 0) has a credit of 1 / (`RANK_OFFSET` + r); the shares are the
+    credits over their sum. `score_columns` are those of `Candidates`.
+    """
+    n_algorithms, n = len(score_columns) // 2, score_columns.shape[1]
+    shares = np.zeros((n_algorithms, n), np.float32)
+    total = np.zeros(n, np.float32)
+    for algorithm in range(n_algorithms):
+        ranks = score_columns[2 * algorithm + 1]
+        for i in range(n):
+            if ranks[i] < UNRANKED:
+                shares[algorithm, i] = 1.0 / (RANK_OFFSET + ranks[i])
+                total[i] += shares[algorithm, i]
+    for algorithm in range(n_algorithms):
+        for i in range(n):
+            if total[i] > 0.0:
+                shares[algorithm, i] /= total[i]
+    return shares
+
+
+@compiled
+def add_shares(parts: FloatArray, credited: Longs, columns: Longs, shares: FloatArray, given: FloatArray) -> None:
+    """Add share · given to `parts` in place.
+
+    Parameters
+    ----------
+    parts : ndarray of shape (n_names, n_proposals), float32
+    credited : ndarray of shape (n_algorithms,), int64
+        The row of `parts` that each algorithm's share goes to.
+    columns : ndarray of shape (n_candidates,), int64
+        The column of each candidate.
+    shares : ndarray of shape (n_algorithms, n_candidates), float32
+    given : ndarray of shape (n_proposals,), float32
+    """
+    for algorithm in range(len(credited)):
+        for i in range(len(columns)):
+            parts[credited[algorithm], columns[i]] += shares[algorithm, i] * given[columns[i]]

@@ -170,7 +170,7 @@ class ContentScorer:
         return self.algorithm.scores_with(self.vectors, views.whole)
 
     def explain(self, views: ShopperViews, row: int) -> Reason | None:
-        return self.algorithm.explain_with(self.vectors.factors, views.whole, row)
+        return self.algorithm.explain_with(self.vectors.vectors, views.whole, row)
 
 
 @dataclass(frozen=True, eq=False)

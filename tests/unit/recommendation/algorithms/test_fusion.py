@@ -84,9 +84,8 @@ def test_a_product_that_two_propose_beats_one_that_a_louder_one_proposes():
     fused = fuse({"a": a, "b": b}, {"a": 0.5, "b": 0.5}, k=1.0)
     np.testing.assert_allclose(fused.scores, [0.5, 0.5 * 2 / 3 + 0.5, 0.5 * 2 / 3], rtol=1e-6)
     assert fused.top(3).tolist() == [1, 0, 2]
-    assert fused.dominant(1) == "b"
-    assert fused.dominant(0) == "a"
     assert list(fused.contributions(1)) == ["b", "a"]
+    assert list(fused.contributions(0)) == ["a"]
 
 
 def test_depth_cuts_off_and_equals_stay_together():
@@ -98,7 +97,7 @@ def test_nobody_with_weight_means_no_opinion():
     fused = fuse({"a": np.ones(3, np.float32)}, {"b": 1.0})
     assert not fused.scores.any()
     assert fused.top(5).tolist() == []
-    assert fused.dominant(0) is None
+    assert fused.contributions(0) == {}
 
 
 @pytest.mark.parametrize(

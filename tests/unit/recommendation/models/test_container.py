@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from services.recommendation.models.container import (
     ALIGNMENT,
+    FORMAT_VERSION,
     HEADER,
     MAGIC,
     ArtifactError,
@@ -112,7 +113,7 @@ def test_foreign_bytes_are_refused(content):
         open_container(content)
 
 
-def sealed(manifest: bytes, version: int = 2) -> bytes:
+def sealed(manifest: bytes, version: int = FORMAT_VERSION) -> bytes:
     """A container without arrays, with a right checksum around any manifest."""
     return HEADER.pack(MAGIC, version, 0, HEADER.size, hashlib.sha256(manifest).digest()) + manifest
 
@@ -121,7 +122,10 @@ def sealed(manifest: bytes, version: int = 2) -> bytes:
     ("content", "message"),
     [
         (b"QUINTET-BUNDLE-1\n" + bytes(100), "by an earlier Quintet in format 1: train again"),
-        (sealed(b"{}", version=3), "format 3 is not known, this Quintet reads 2"),
+        (
+            sealed(b"{}", version=FORMAT_VERSION + 1),
+            f"format {FORMAT_VERSION + 1} is not known, this Quintet reads {FORMAT_VERSION}",
+        ),
         (sealed(b"\xff{"), "no readable manifest"),
         (sealed(b"[]"), "does not fit"),
         (sealed(b"{}"), "does not fit"),

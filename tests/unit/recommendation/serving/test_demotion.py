@@ -105,6 +105,6 @@ class Because:
 )
 def test_a_product_is_not_its_own_reason(reason: Reason, expected: Reason, text: str) -> None:
     views = ShopperViews(Shopper(0), 4, 0)
-    found = ranking.explain(ranked(), {"popular": Because(reason)}, views, MILK)
+    found = ranking.explain(ranked().contributions(MILK), {"popular": Because(reason)}, views, MILK)
     assert found == expected
     assert explained(found, shelf(), GroupCodes({}), row=MILK).text == text
