@@ -4,6 +4,7 @@ The recommendation agent appends rows; the feedback agent marks them. A mark is 
 changes nothing but the time of the latest touch.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,8 +13,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, literal_column, or_, select, update
 
 from shared.db.batches import batches
+from shared.db.bulk import insert_rows
 from shared.db.engine import next_count
 from shared.db.schema import customers, products, recommendation_outcomes, recommendations
+from shared.db.types import to_micros
 
 LARGEST_ID = 2**63 - 1
 FEW_PRODUCTS = 50  # up to here a look-up by product is cheaper than all recommendations of the customer
@@ -94,8 +97,7 @@ def new_writer(connection: Connection) -> int:
 
 def log_recommendations(connection: Connection, rows: Sequence[NewRecommendation]) -> None:
     """Append recommendations."""
-    if rows:
-        connection.execute(recommendations.insert(), [_row(row) for row in rows])
+    insert_rows(connection, recommendations, _COLUMNS, [_row(row) for row in rows])
 
 
 def read_recommendations(connection: Connection, ids: Iterable[int]) -> dict[int, LoggedRecommendation]:
@@ -246,22 +248,39 @@ def _touches() -> Select[Any]:
     )
 
 
-def _row(row: NewRecommendation) -> dict[str, Any]:
-    return {
-        "id": row.recommendation_id,
-        "request_id": row.request_id,
-        "customer_id": row.customer_key,
-        "product_id": row.product_key,
-        "position": row.position,
-        "score": row.score,
-        "algorithm": row.algorithm,
-        "contributions": row.contributions,
-        "reason": row.reason,
-        "page_type": row.page_type,
-        "strategy": row.strategy,
-        "model_version": row.model_version,
-        "generated_at": row.generated_at,
-    }
+_COLUMNS = (
+    "id",
+    "request_id",
+    "customer_id",
+    "product_id",
+    "position",
+    "score",
+    "algorithm",
+    "contributions",
+    "reason",
+    "page_type",
+    "strategy",
+    "model_version",
+    "generated_at",
+)
+
+
+def _row(row: NewRecommendation) -> tuple[Any, ...]:
+    return (
+        row.recommendation_id,
+        row.request_id,
+        row.customer_key,
+        row.product_key,
+        row.position,
+        row.score,
+        row.algorithm,
+        json.dumps(row.contributions),
+        json.dumps(row.reason),
+        row.page_type,
+        row.strategy,
+        row.model_version,
+        to_micros(row.generated_at),
+    )
 
 
 def _mark(connection: Connection, ids: Iterable[int], **flags: bool) -> None:
