@@ -103,11 +103,14 @@ class TokenKeys:
 
     def issue(self, number: int, shopper: Shopper) -> str:
         """Return the token of a recommendation made for a shopper."""
+        return self.issue_all([number], shopper)[0]
+
+    def issue_all(self, numbers: Sequence[int], shopper: Shopper) -> list[str]:
+        """Return the tokens of recommendations made for a shopper."""
         key = self._keys[0]
         kind = shopper.kind
-        content = number.to_bytes(NUMBER_BYTES, "big") + kind + key.digest(kind, shopper.named(kind))
-        tag = key.tag(content)
-        return base64.urlsafe_b64encode(tag + key.encrypt(tag, content)).decode()
+        bound = kind + key.digest(kind, shopper.named(kind))
+        return [key.token(number.to_bytes(NUMBER_BYTES, "big") + bound) for number in numbers]
 
     def verify(self, token: str, shopper: Shopper, field: str) -> int:
         """Return the number of the recommendation that a token names.
@@ -144,10 +147,14 @@ class _Key:
     def digest(self, kind: bytes, name: str) -> bytes:
         return hashlib.blake2b(kind + name.encode(), key=self.shopper, digest_size=SHOPPER_BYTES).digest()
 
+    def token(self, content: bytes) -> str:
+        tag = self.tag(content)
+        return base64.urlsafe_b64encode(tag + self.encrypt(tag, content)).decode()
+
     def encrypt(self, tag: bytes, content: bytes) -> bytes:
         """Return the content encrypted, or decrypted: the operation is its own inverse."""
         stream = hashlib.blake2b(tag, key=self.encryption, digest_size=len(content)).digest()
-        return bytes(one ^ other for one, other in zip(content, stream, strict=True))
+        return (int.from_bytes(content, "big") ^ int.from_bytes(stream, "big")).to_bytes(len(content), "big")
 
     def open(self, raw: bytes) -> bytes | None:
         """Return the content of a token; None when it was not made with this key."""

@@ -1,6 +1,7 @@
 """Messages of the contract to plain values and back; a bad field raises InvalidArgument naming it."""
 
 import json
+from functools import cache
 
 from quintet.recommendation.v1 import recommendation_service_pb2 as pb
 from quintet.type.v1.event_pb2 import PageType
@@ -80,7 +81,7 @@ def to_filters(rule: RecommendationFilter) -> Filters:
 
 def to_response(answer: Answer, shopper: Shopper, tokens: TokenKeys) -> pb.RecommendResponse:
     """Return the answer to a shopper as a message; `tokens` make the recommendation ids."""
-    ids = [tokens.issue(pick.recommendation_id, shopper) for pick in answer.picks]
+    ids = tokens.issue_all([pick.recommendation_id for pick in answer.picks], shopper)
     response = RecommendationList(
         recommendations=[
             _recommendation(pick, id_, position)
@@ -146,9 +147,14 @@ def _recommendation(pick: Pick, recommendation_id: str, position: int) -> Recomm
     )
 
 
+@cache
+def _reason_kind(kind: str) -> ReasonKind.ValueType:
+    return ReasonKind.Value(f"REASON_KIND_{kind.upper()}")
+
+
 def _reason(explanation: Explanation) -> Reason:
     return Reason(
-        kind=ReasonKind.Value(f"REASON_KIND_{explanation.kind.upper()}"),
+        kind=_reason_kind(explanation.kind),
         product_ids=explanation.product_ids,
         group=explanation.group,
         text=explanation.text,
