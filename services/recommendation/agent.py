@@ -4,18 +4,14 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from services.recommendation.models.store import KIND, ModelStore
-from services.recommendation.request import Answer, Explanation, Pick, Price, Query
-from services.recommendation.serving import ranking
+from services.recommendation.request import Answer, Pick, Price, Query
 from services.recommendation.serving.catalogue import Catalogue
-from services.recommendation.serving.explain import explained
+from services.recommendation.serving.choice import Choice, Chosen, choose
+from services.recommendation.serving.impersonal_pages import ImpersonalPages
 from services.recommendation.serving.model_manager import ModelManager, ServingState
-from services.recommendation.serving.page import arrange, rank_page
-from services.recommendation.serving.page_policy import plan_ranking
-from services.recommendation.serving.ranking import Ranked
 from services.recommendation.serving.request_context import RequestContext, read_request_context
 from services.recommendation.serving.user_history import UserHistories
 from services.recommendation.serving.warm_up import warm_up
@@ -33,21 +29,6 @@ from shared.telemetry import FALLBACKS
 
 TRAINING = "services.recommendation.training.train"
 TUNING = "services.recommendation.tuning.job"
-COLD_START = "cold_start"
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    """A product chosen, by its row."""
-
-    row: int
-    score: float
-    contributions: dict[str, float]
-    explanation: Explanation
-
-    @property
-    def algorithm(self) -> str:
-        return next(iter(self.contributions), "popular")
 
 
 class RecommendationAgent:
@@ -57,6 +38,7 @@ class RecommendationAgent:
         self._database = database
         self._model_manager = ModelManager(database, ModelStore(database, settings.model_cache_dir), warm_up)
         self._histories = UserHistories(database)
+        self._impersonal_pages = ImpersonalPages()
         self.tokens = load_token_keys(settings, database)
         self._recommendation_log = RecommendationLog(database, "recommendation")
         self._training = SingleJob(TRAINING, settings)
@@ -139,24 +121,21 @@ class RecommendationAgent:
     def _answer(self, query: Query) -> Answer:
         serving = self._model_manager.serving
         request = read_request_context(self._histories, query, serving)
-        strength, rebuy_rate = request.interaction_strength, serving.learned.rebuy_rate
-        plan = plan_ranking(query.context.page, serving.weights, strength, rebuy_rate)
-        before = rank_page(serving, request, plan, query.all_filters, query.limit)
-        page = arrange(before, serving.catalogue, plan.policy, request, query.limit)
-        chosen = [_explained(row, serving, request, page.ranked) for row in page.rows.tolist()]
-        strategy = plan.strategy if serving.bundle else COLD_START
+        choice = self._impersonal_pages.choose(serving, request, query, lambda: choose(serving, request, query))
         now = datetime.now(UTC)
-        numbers = self._recommendation_log.take_numbers(len(chosen))
-        logged = self._recommendation_log.append(_log_rows(chosen, numbers, request, query, strategy, serving, now))
-        picks = tuple(_pick(each, number, serving.catalogue) for each, number in zip(chosen, numbers, strict=True))
-        return Answer(picks, serving.version, strategy, self._fallbacks(serving, page.ranked, logged), now)
+        numbers = self._recommendation_log.take_numbers(len(choice.chosen))
+        logged = self._recommendation_log.append(_log_rows(choice, numbers, request, query, serving, now))
+        picks = tuple(
+            _pick(each, number, serving.catalogue) for each, number in zip(choice.chosen, numbers, strict=True)
+        )
+        return Answer(picks, serving.version, choice.strategy, self._fallbacks(serving, choice, logged), now)
 
-    def _fallbacks(self, serving: ServingState, ranked: Ranked, logged: bool) -> tuple[str, ...]:
+    def _fallbacks(self, serving: ServingState, choice: Choice, logged: bool) -> tuple[str, ...]:
         taken = [] if serving.bundle else ["no_model"]
         if self._model_manager.broken not in ("", serving.version):
             taken.append("model_load_failed")
-        taken += [f"algorithm_failed:{name}" for name in ranked.failed]
-        if ranked.exhausted:
+        taken += [f"algorithm_failed:{name}" for name in choice.failed]
+        if choice.exhausted:
             taken.append("all_algorithms_failed")
         if not logged:
             taken.append(LOG_DROPPED)
@@ -165,19 +144,11 @@ class RecommendationAgent:
         return tuple(taken)
 
 
-def _explained(row: int, serving: ServingState, request: RequestContext, ranked: Ranked) -> _Chosen:
-    contributions = ranked.contributions(row)
-    reason = ranking.explain(contributions, serving.scorers, request.views, row)
-    explanation = explained(reason, serving.catalogue, serving.groups, request.views.search, row)
-    return _Chosen(row, ranked.score(row), contributions, explanation)
-
-
 def _log_rows(
-    chosen: Sequence[_Chosen],
+    choice: Choice,
     numbers: Sequence[int],
     request: RequestContext,
     query: Query,
-    strategy: str,
     serving: ServingState,
     now: datetime,
 ) -> list[NewRecommendation]:
@@ -199,14 +170,14 @@ def _log_rows(
                 "product_ids": list(each.explanation.product_ids),
                 "group": each.explanation.group,
             },
-            strategy=strategy,
+            strategy=choice.strategy,
             model_version=serving.version,
         )
-        for position, (each, number) in enumerate(zip(chosen, numbers, strict=True), start=1)
+        for position, (each, number) in enumerate(zip(choice.chosen, numbers, strict=True), start=1)
     ]
 
 
-def _pick(chosen: _Chosen, recommendation_id: int, catalogue: Catalogue) -> Pick:
+def _pick(chosen: Chosen, recommendation_id: int, catalogue: Catalogue) -> Pick:
     price = catalogue.price_of(chosen.row)
     return Pick(
         recommendation_id=recommendation_id,

@@ -80,10 +80,10 @@ class Proposals:
 
     def table(self, names: Sequence[str]) -> FloatArray:
         """Return the scores by the named scorers, shape (len(names), n); zeros where one did not answer."""
-        places = self._places(names)
-        scores: FloatArray = self.scores[places]
-        if -1 in places:
-            scores[[place < 0 for place in places]] = 0.0
+        scores = np.zeros((len(names), len(self.rows)), np.float32)
+        for row, place in zip(scores, self._places(names), strict=True):
+            if place >= 0:
+                row[:] = self.scores[place]
         return scores
 
     def proposed_by(self, names: Sequence[str]) -> Mask:

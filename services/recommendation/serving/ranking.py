@@ -184,17 +184,16 @@ def _proposals(
 ) -> Proposals:
     """Ask the scorers of the page.
 
-    Where the reranker orders the page alone, only its own scorers are asked, and for products that the model does not
-    know yet those that look at the live catalogue.
+    Where there is a reranker, only its scorers and those that the page is made for are asked, and for products that the
+    model does not know yet those that look at the live catalogue.
     """
-    if reranker is None or not reranker.alone:
-        names = {*weights, *(reranker.scorer_names(views) if reranker else ())}
-        return Proposals.of(scorers, names, views, allowed, depth)
-    own = set(reranker.scorer_names(views))
+    if reranker is None:
+        return Proposals.of(scorers, weights, views, allowed, depth)
+    asked = set(reranker.scorer_names(views)) | (set() if reranker.alone else reranker.beside & weights.keys())
     new = allowed.copy()
     new[: len(reranker.item_features.values)] = False
-    live = [name for name in LIVE if name in weights and name not in own] if new.any() else []
-    return Proposals.of(scorers, {*own, *live}, views, allowed, depth, dict.fromkeys(live, new))
+    live = [name for name in LIVE if name in weights and name not in asked] if new.any() else []
+    return Proposals.of(scorers, {*asked, *live}, views, allowed, depth, dict.fromkeys(live, new))
 
 
 def _rerank(reranker: PageReranker, proposals: Proposals, views: ShopperViews) -> RerankResult | None:

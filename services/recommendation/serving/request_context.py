@@ -42,6 +42,8 @@ class RequestContext:
         Rows of the products bought within the last day, or named as just bought.
     interaction_strength : float
         How much is known of the shopper, in views.
+    impersonal : bool
+        Whether nothing is known of the shopper but the groups and what the call itself says.
     """
 
     person: Person
@@ -51,6 +53,12 @@ class RequestContext:
     dismissed: Rows
     just_bought: Rows
     interaction_strength: float
+    impersonal: bool = False
+
+    @property
+    def groups(self) -> dict[str, int]:
+        """Codes of the shopper's groups, by name."""
+        return self.views.whole.groups
 
     def excluded(self, only_bought: bool) -> Rows:
         """Return the rows that must not be shown: with `only_bought` everything never bought stays out otherwise."""
@@ -141,6 +149,7 @@ def _request_context(
         dismissed=past.dismissed,
         just_bought=np.concatenate([lately_bought(whole, clock), named.purchased]),
         interaction_strength=interaction_strength(whole),
+        impersonal=past.says_nothing and search == context.search_query,
     )
 
 

@@ -47,18 +47,30 @@ class PageReranker:
         Its weight in fusion beside the algorithms of the page.
     alone : bool
         Whether it orders the page alone: the algorithms' weights then only tilt its order.
+    beside : frozenset of str
+        Scorers that the page asks although the reranker takes no scores from them.
     """
 
     reranker: Reranker
     item_features: ItemFeatures
     weight: float
     alone: bool = False
+    beside: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, models: RerankerModels, context: RerankContext, weight: float, alone: bool) -> Self | None:
+    def of(
+        cls,
+        models: RerankerModels,
+        context: RerankContext,
+        weight: float,
+        alone: bool,
+        beside: frozenset[str] = frozenset(),
+    ) -> Self | None:
         """Return the reranker of a context; None where none was trained, or it has no weight."""
         found = models.rerankers.get(context)
-        return cls(found, models.item_features[found.target], weight, alone) if found and weight > 0 else None
+        if found is None or weight <= 0:
+            return None
+        return cls(found, models.item_features[found.target], weight, alone, beside)
 
     def scorer_names(self, views: ShopperViews) -> list[str]:
         """Return the names of the scorers that it takes scores from, in the order of its features."""

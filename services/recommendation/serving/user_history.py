@@ -83,6 +83,11 @@ class UserHistory:
         pending.apply(stored.pending)
         return _joined(stored, pending, catalogue)
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether nothing is known that a page depends on."""
+        return not (len(self.products) or len(self.cart) or len(self.bought) or len(self.dismissed))
+
     def in_session(self, session: int) -> Rows:
         """Return the rows of the products viewed or put into the cart in a session, oldest first; may repeat."""
         rows: Rows = self.products[(self.sessions == session) & (self.kinds != Kind.PURCHASE)]
