@@ -1,6 +1,6 @@
 """Candidates: the best products of every algorithm, with the scores and ranks that each algorithm gives them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -13,6 +13,8 @@ from shared.compiled import compiled
 
 DEPTH = 100
 """Products that each algorithm proposes: in training, evaluation and serving."""
+SCORED_ONLY = frozenset({"matrix_factorization"})
+"""Algorithms that score what others propose: their own proposals cost most and add nothing (docs/decisions/0015)."""
 SMALLEST_POSITIVE = np.nextafter(np.float32(0), np.float32(1))
 BLOCK = 64
 """Entries compared with an edge together: most blocks have none above it and are passed over."""
@@ -50,7 +52,7 @@ class Candidates:
 
     @classmethod
     def of(cls, scores: Mapping[str, FloatArray], excluded: Sequence[Rows], depth: int) -> Self:
-        """Return the union of the first `depth` products of every algorithm.
+        """Return the union of the first `depth` products of every algorithm that proposes any.
 
         `ranks.tie_hash` decides which of equal scores come first, here and wherever candidates are ranked.
 
@@ -66,10 +68,9 @@ class Candidates:
         shape = next(iter(scores.values())).shape
         owner = np.repeat(np.arange(shape[0]), [len(rows) for rows in excluded])
         left_out = (owner, np.concatenate([*excluded, np.empty(0, np.int32)]))
-        keys = []
         for each in scores.values():
             each[left_out] = 0.0
-            keys.append(largest(each, depth))
+        keys = [largest(scores[name], depth) for name in proposers(scores)]
         owners, products = np.divmod(_distinct(np.concatenate(keys)), shape[1])
         chosen = np.stack([each[owners, products] for each in scores.values()])
         return cls(shape[0], owners, products, candidate_columns(chosen, owners, products))
@@ -119,6 +120,11 @@ class Candidates:
         lists = np.full((self.n_shoppers, k), -1, np.int32)
         lists[self.owners[chosen], ranks[chosen]] = self.products[chosen]
         return lists
+
+
+def proposers(names: Iterable[str]) -> list[str]:
+    """Return the names of the algorithms that propose: all but those in `SCORED_ONLY`, unless there are no others."""
+    return [name for name in names if name not in SCORED_ONLY] or list(names)
 
 
 def largest(scores: FloatArray, k: int) -> Longs:

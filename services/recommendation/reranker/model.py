@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from services.recommendation.algorithms.arrays import FloatArray, Mask, Rows
+from services.recommendation.algorithms.arrays import FloatArray, Mask
 from services.recommendation.algorithms.interactions import Kind
 from services.recommendation.algorithms.shopper import Shopper
 from services.recommendation.reranker import features
@@ -17,10 +17,8 @@ from services.recommendation.reranker.item_features import ItemFeatures
 from services.recommendation.reranker.trees import Trees
 from shared.algorithms import DEFAULT_WEIGHTS
 
-LAST = "@last"
-"""Marks the scores that an algorithm gives for the shopper's last product alone."""
-OF_LAST = ("transitions", "graph_filter", "item_knn")
-"""Algorithms that also score for the last product alone."""
+LEFT_OUT = frozenset({"content", "new_arrivals", "similar"})
+"""Algorithms whose scores add nothing to those of the others (docs/decisions/0015)."""
 PUNCTUAL = ("repurchase", "new_arrivals")
 """Algorithms that score for the moment of asking itself, however long the shopper was away."""
 MOST_SHOPPERS = 256
@@ -104,17 +102,11 @@ def score_by_algorithm(
 ) -> dict[str, FloatArray]:
     """Return the scores by each named scorer, each of shape (n_shoppers, n_products).
 
-    A name with `@last` is the algorithm's scores for the shopper's last product alone. Profiles are those of
-    `profile_clock`, except for the algorithms in `PUNCTUAL`. With `seen`, shape (n_products,), products outside it
-    score 0: they did not exist yet.
+    Profiles are those of `profile_clock`, except for the algorithms in `PUNCTUAL`. With `seen`, shape (n_products,),
+    products outside it score 0: they did not exist yet.
     """
     profiles = [with_profile_clock(shopper) for shopper in shoppers]
-    last = [last_only(shopper) for shopper in profiles] if any(name.endswith(LAST) for name in names) else []
-
-    def asked(name: str) -> Sequence[Shopper]:
-        return last if name.endswith(LAST) else shoppers if name in PUNCTUAL else profiles
-
-    scores_by_name = {name: algorithms[name.removesuffix(LAST)].score_many(asked(name)) for name in names}
+    scores_by_name = {name: algorithms[name].score_many(shoppers if name in PUNCTUAL else profiles) for name in names}
     if seen is not None:
         for scores in scores_by_name.values():
             scores[:, ~seen] = 0.0
@@ -123,15 +115,9 @@ def score_by_algorithm(
 
 def scorer_names(algorithms: Mapping[str, BatchScorer]) -> tuple[str, ...]:
     """Return the names of the scorers that a reranker over these algorithms uses."""
-    return (*algorithms, *(name + LAST for name in OF_LAST if name in algorithms))
+    return tuple(name for name in algorithms if name not in LEFT_OUT)
 
 
 def batch_size(n_products: int) -> int:
     """Return how many shoppers are scored in one batch."""
     return max(1, min(MOST_SHOPPERS, MOST_CELLS // max(n_products, 1)))
-
-
-def last_only(shopper: Shopper) -> Shopper:
-    """Return a shopper whose session is the last product of this one, without a history."""
-    trail: Rows = shopper.trail[-1:]
-    return Shopper(shopper.now, session=trail, groups=shopper.groups)

@@ -1,6 +1,6 @@
 """Proposals: the products that the algorithms of a page propose to a shopper, with the score of each by each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,7 +9,7 @@ import structlog
 
 from services.recommendation.algorithms.arrays import FloatArray, Mask, Rows
 from services.recommendation.algorithms.shopper_scores import ShopperScores
-from services.recommendation.reranker.model import LAST
+from services.recommendation.reranker.contexts import NOTHING
 from services.recommendation.serving.retrieval import Scorer, ShopperViews
 
 log = structlog.get_logger()
@@ -48,11 +48,13 @@ class Proposals:
         allowed: Mask,
         depth: int,
         allowed_for: Mapping[str, Mask] | None = None,
+        scored_only: Collection[str] = (),
     ) -> Self:
         """Ask those of the named scorers that are there for their best `depth` allowed products each.
 
         A scorer that fails, or whose scores are not finite, is left out, and its algorithm is named in `failed`.
-        `allowed_for` has the products that some scorers may propose where it is not what is `allowed`.
+        `allowed_for` has the products that some scorers may propose where it is not what is `allowed`; those in
+        `scored_only` propose none.
         """
         tops: dict[str, Rows] = {}
         scores: dict[str, ShopperScores] = {}
@@ -60,10 +62,11 @@ class Proposals:
         for name in sorted(scorers.keys() & set(names)):
             try:
                 scores[name] = scorers[name].scores_of(views)
-                tops[name] = _finite(*scores[name].top(depth, (allowed_for or {}).get(name, allowed)))
+                may = (allowed_for or {}).get(name, allowed)
+                tops[name] = NOTHING if name in scored_only else _finite(*scores[name].top(depth, may))
             except Exception:  # the answer is made without it; `failed` says so in the response
                 log.exception("algorithm failed", algorithm=name)
-                failed.add(name.removesuffix(LAST))
+                failed.add(name)
         answered = tuple(tops)
         rows = _union(list(tops.values()))
         table = np.zeros((len(answered), len(rows)), np.float32)

@@ -13,7 +13,7 @@ from services.recommendation.algorithms.arrays import Mask, Rows
 from services.recommendation.algorithms.base import Reason, ReasonKind
 from services.recommendation.algorithms.diversity import rerank
 from services.recommendation.algorithms.fusion import Fused, fuse_table
-from services.recommendation.reranker.candidates import DEPTH
+from services.recommendation.reranker.candidates import DEPTH, proposers
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.page_policy import SEARCH, PagePolicy
 from services.recommendation.serving.proposals import Proposals
@@ -189,11 +189,13 @@ def _proposals(
     """
     if reranker is None:
         return Proposals.of(scorers, weights, views, allowed, depth)
-    asked = set(reranker.scorer_names(views)) | (set() if reranker.alone else reranker.beside & weights.keys())
+    own = reranker.scorer_names(views)
+    asked = set(own) | (set() if reranker.alone else reranker.beside & weights.keys())
     new = allowed.copy()
     new[: len(reranker.item_features.values)] = False
     live = [name for name in LIVE if name in weights and name not in asked] if new.any() else []
-    return Proposals.of(scorers, {*asked, *live}, views, allowed, depth, dict.fromkeys(live, new))
+    scored_only = set(own) - set(proposers(own))
+    return Proposals.of(scorers, {*asked, *live}, views, allowed, depth, dict.fromkeys(live, new), scored_only)
 
 
 def _rerank(reranker: PageReranker, proposals: Proposals, views: ShopperViews) -> RerankResult | None:

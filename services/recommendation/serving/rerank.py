@@ -16,7 +16,7 @@ from services.recommendation.algorithms.fusion import Fused
 from services.recommendation.reranker.candidates import Candidates
 from services.recommendation.reranker.contexts import RerankContext
 from services.recommendation.reranker.item_features import ItemFeatures
-from services.recommendation.reranker.model import LAST, Reranker
+from services.recommendation.reranker.model import Reranker
 from services.recommendation.reranker.ranks import UNRANKED
 from services.recommendation.reranker.reranker_models import RerankerModels
 from services.recommendation.serving.proposals import Proposals
@@ -83,7 +83,7 @@ class PageReranker:
         scores = np.ascontiguousarray(proposals.table(names)[:, chosen])
         candidates = Candidates.of_proposals(proposals.rows[chosen].astype(np.int64), scores)
         values = self.reranker.values(candidates, [views.known_punctual], self.item_features)
-        return RerankResult(chosen, candidates, values, tuple(name.removesuffix(LAST) for name in names))
+        return RerankResult(chosen, candidates, values, tuple(names))
 
 
 @dataclass(frozen=True, eq=False)

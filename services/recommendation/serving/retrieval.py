@@ -18,7 +18,6 @@ from services.recommendation.algorithms.new_arrivals import NewArrivals, recent_
 from services.recommendation.algorithms.repurchase import Repurchase
 from services.recommendation.algorithms.shopper_scores import FewScores, OrderedScores, ProductVectors, ShopperScores
 from services.recommendation.models.model import Model
-from services.recommendation.reranker.model import LAST, OF_LAST, last_only
 from services.recommendation.reranker.popularity_prior import popularity_prior
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.page_policy import SEARCH
@@ -52,11 +51,6 @@ class ShopperViews:
     def known(self) -> Shopper:
         """The shopper without products that the model does not know."""
         return self.whole.within(self.trained)
-
-    @cached_property
-    def last(self) -> Shopper:
-        """The shopper as if nothing were known but the last product met."""
-        return last_only(self.known)
 
     @cached_property
     def ungrouped(self) -> Shopper:
@@ -143,13 +137,6 @@ class GroupedScorer(TrainedScorer):
 
     def explain(self, views: ShopperViews, row: int) -> Reason | None:
         return super().explain(views, row) if views.whole.groups else None
-
-
-class LastItemScorer(TrainedScorer):
-    """What an algorithm proposes after the last product met."""
-
-    def _view(self, views: ShopperViews) -> Shopper:
-        return views.last
 
 
 class RepurchaseScorer(TrainedScorer):
@@ -241,7 +228,7 @@ def build_scorers(catalogue: Catalogue, model: Model | None, best_sellers: Float
     else:
         scorers["popular"] = UngroupedScorer(popular)
         scorers["popular_in_group"] = GroupedScorer(popular)
-    return scorers | {name + LAST: LastItemScorer(trained[name]) for name in OF_LAST if name in trained}
+    return scorers
 
 
 def in_groups(name: str, views: ShopperViews) -> str:
