@@ -375,6 +375,23 @@ def vote_sessions(
 
 
 @compiled
+def nearest_sessions(sums: FloatArray, touched: Rows, k: int) -> Rows:
+    """Return the `k` touched sessions of largest sum, the later ones first among equals, in falling order of number."""
+    best = np.empty(k, np.float32)
+    chosen = np.empty(k, np.int32)
+    n = 0
+    for session in touched:
+        if n < k or sums[session] > best[0]:
+            n = _offer(best, chosen, n, sums[session], session)
+    if n < k or n == len(touched):
+        return np.sort(touched)[::-1].copy()
+    least = best[0]
+    larger = touched[sums[touched] > least]
+    equal = np.sort(touched[sums[touched] == least])[::-1]
+    return np.sort(np.concatenate((larger, equal[: k - len(larger)])))[::-1].copy()
+
+
+@compiled
 def first_from(values: AnyArray, value: int) -> int:
     """Return the first place in ascending values that holds `value` or more."""
     low, high = 0, len(values)

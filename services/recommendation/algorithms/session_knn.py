@@ -107,22 +107,12 @@ class SessionKnn(Algorithm):
         count = kernels.vote_sessions(
             self.index.indptr, self.index.indices, running, scratch.sums, scratch.slots, scratch.touched
         )
-        # the latest sessions come first among equals
-        sessions = np.sort(scratch.touched[:count])[::-1]
+        touched = scratch.touched[:count]
+        sessions = kernels.nearest_sessions(scratch.sums, touched, self.neighbours)
         similarity, latest = scratch.sums[sessions], scratch.slots[sessions]
-        scratch.sums[sessions], scratch.slots[sessions] = 0.0, -1
-        best = _first_largest(similarity, self.neighbours)
-        nearness = 1.0 - 0.1 * np.minimum(len(running) - latest[best], 9.0)
-        return sessions[best].astype(np.int32), (similarity[best] * nearness).astype(np.float32)
-
-
-def _first_largest(values: FloatArray, k: int) -> Longs:
-    """Return the places of the `k` largest values, the first of equals first."""
-    if len(values) > k:
-        least = np.partition(values, len(values) - k)[len(values) - k]
-        places = np.concatenate([np.flatnonzero(values > least), np.flatnonzero(values == least)])[:k]
-        return np.sort(places)
-    return np.arange(len(values))
+        scratch.sums[touched], scratch.slots[touched] = 0.0, -1
+        nearness = 1.0 - 0.1 * np.minimum(len(running) - latest, 9.0)
+        return sessions, (similarity * nearness).astype(np.float32)
 
 
 def _running(shopper: Shopper, max_session: int) -> Rows:

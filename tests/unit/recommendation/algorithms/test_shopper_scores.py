@@ -6,6 +6,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.recommendation.algorithms import kernels
 from services.recommendation.algorithms.arrays import as_csr
 from services.recommendation.algorithms.shopper_scores import (
     BlendedScores,
@@ -112,3 +113,13 @@ def test_sums_that_cancel_out_are_no_scores():
 def test_a_workspace_grows_and_stays(size):
     assert len(workspace(size).sums) >= size
     assert workspace(size) is workspace(size)
+
+
+@given(seeds, st.integers(1, 60), st.integers(0, 60))
+def test_the_nearest_sessions_are_those_that_a_whole_sort_finds(seed, k, n):
+    rng = np.random.default_rng(seed)
+    sums = np.zeros(100, np.float32)
+    touched = rng.permutation(100)[:n].astype(np.int32)
+    sums[touched] = rng.integers(1, 5, n)
+    found = kernels.nearest_sessions(sums, touched, k)
+    assert found.tolist() == sorted(sorted(touched, key=lambda row: (-sums[row], -row))[:k], reverse=True)
