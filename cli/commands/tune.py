@@ -18,7 +18,7 @@ from cli.tuning import print_tuned
 from shared.config import Settings
 from shared.db import tuning
 from shared.db.engine import Database
-from shared.db.migrate import require_current
+from shared.db.revision import require_current
 from shared.errors import NotFound
 from shared.jobs import run_job
 

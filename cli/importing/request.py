@@ -23,7 +23,7 @@ from shared.columns import Kind
 from shared.db import import_checkpoints
 from shared.db.engine import Database
 from shared.db.import_checkpoints import ImportCheckpoint
-from shared.db.migrate import require_current
+from shared.db.revision import require_current
 from shared.errors import InvalidArgument
 from shared.event_types import parse_event_types
 from shared.events.check import check_money

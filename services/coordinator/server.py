@@ -7,7 +7,7 @@ from services.coordinator.agent_clients import AgentClients
 from services.coordinator.servicer import CoordinatorServicer
 from shared.config import Settings
 from shared.db.engine import Database
-from shared.db.migrate import require_current
+from shared.db.revision import require_current
 from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
 
 SERVICE = "quintet.coordinator.v1.CoordinatorService"

@@ -6,7 +6,7 @@ from services.customer.agent import CustomerAgent
 from services.customer.servicer import CustomerServicer
 from shared.config import Settings
 from shared.db.engine import Database
-from shared.db.migrate import require_current
+from shared.db.revision import require_current
 from shared.events.catch_up import CatchUp
 from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
 

@@ -9,7 +9,7 @@ from services.feedback.attribution import Windows
 from services.feedback.servicer import FeedbackServicer
 from shared.config import Settings
 from shared.db.engine import Database
-from shared.db.migrate import require_current
+from shared.db.revision import require_current
 from shared.events.catch_up import CatchUp
 from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.utils.extmath import randomized_svd
 
 from services.product.feature_encoders import CategoricalEncoder, Csr, FloatArray, NumericEncoder, TextEncoder
 from services.product.features import ProductFeatures
@@ -158,6 +157,8 @@ def _features(
 
 def _components(features: Csr, dimensions: int, seed: int) -> FloatArray:
     """Return the right singular vectors of the largest singular values, zero beyond the rank."""
+    from sklearn.utils.extmath import randomized_svd  # a second of CPU, which only a refresh needs
+
     rank = min(dimensions, *features.shape)
     _, values, vectors = randomized_svd(features, n_components=rank, n_iter=4, random_state=seed)
     vectors[values <= 1e-5 * max(float(values[0]), 1e-9)] = 0.0

@@ -4,21 +4,26 @@ A block turns n products into n rows; a block that found nothing to learn has no
 depends on that product and on what was learned, never on the other rows of the call.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import CountVectorizer
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import CountVectorizer
 
 FloatArray = NDArray[np.float32]
 Csr = sp.csr_matrix
 
 MAX_Z = 3.0
+_WORD = re.compile(r"\b\w\w+\b")
 
 
 def _idf(document_frequency: NDArray[np.int64], n: int) -> FloatArray:
@@ -26,7 +31,9 @@ def _idf(document_frequency: NDArray[np.int64], n: int) -> FloatArray:
     return np.asarray(np.log((1.0 + n) / (1.0 + document_frequency)) + 1.0, dtype=np.float32)
 
 
-def _counter(**options: Any) -> CountVectorizer:
+def _counter(**options: Any) -> "CountVectorizer":
+    from sklearn.feature_extraction.text import CountVectorizer  # a second of CPU, which only a refresh needs
+
     return CountVectorizer(ngram_range=(1, 2), dtype=np.float32, **options)
 
 
@@ -44,8 +51,7 @@ class TextEncoder:
     @classmethod
     def fit(cls, texts: Sequence[str], max_terms: int) -> "TextEncoder":
         """Keep the `max_terms` most frequent terms of `texts`."""
-        words = _counter().build_analyzer()
-        if not any(words(text) for text in texts):
+        if not any(terms_of(text) for text in texts):
             return cls((), np.empty(0, dtype=np.float32))
         counter = _counter(max_features=max_terms)
         counts = counter.fit_transform(texts)
@@ -56,15 +62,33 @@ class TextEncoder:
         """Return the rows, shape (n, terms), float32."""
         if not self.terms:
             return sp.csr_matrix(np.zeros((len(texts), 0), dtype=np.float32))
-        rows = sp.csr_matrix(self._counter.transform(texts))
+        rows = self._counts(texts)
         rows.data = (1.0 + np.log(rows.data)) * self.idf[rows.indices]
         squares = np.bincount(_row_of_entry(rows), weights=rows.data.astype(np.float64) ** 2, minlength=len(texts))
         rows.data /= np.sqrt(squares)[_row_of_entry(rows)].astype(np.float32)
         return rows
 
+    def _counts(self, texts: Sequence[str]) -> Csr:
+        """Return how often each known term is in each text, shape (n, terms), float32, columns ascending."""
+        found = [[self._column[term] for term in terms_of(text) if term in self._column] for text in texts]
+        ends = np.cumsum([0, *map(len, found)])
+        columns = np.array([column for each in found for column in each], dtype=np.int32)
+        counts = sp.csr_matrix((np.ones(len(columns), np.float32), columns, ends), shape=(len(texts), len(self.terms)))
+        counts.sum_duplicates()
+        return counts
+
     @cached_property
-    def _counter(self) -> CountVectorizer:
-        return _counter(vocabulary=self.terms)
+    def _column(self) -> dict[str, int]:
+        return {term: column for column, term in enumerate(self.terms)}
+
+
+def terms_of(text: str) -> list[str]:
+    """Return the words of two and more characters in lower case, then the pairs of neighbouring ones.
+
+    As scikit-learn's CountVectorizer, which learns the vocabulary, without loading scikit-learn.
+    """
+    words = _WORD.findall(text.lower())
+    return [*words, *(f"{one} {next_one}" for one, next_one in pairwise(words))]
 
 
 def _row_of_entry(matrix: Csr) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ from services.product.agent import ProductAgent
 from services.product.servicer import ProductServicer
 from shared.config import Settings
 from shared.db.engine import Database
-from shared.db.migrate import require_current
+from shared.db.revision import require_current
 from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
 
 SERVICE = "quintet.product.v1.ProductService"

@@ -2,16 +2,20 @@
 
 import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 
-from services.product.embedding import EmbeddingSpace, ProductFeatures
+from services.product.features import ProductFeatures
 from shared.arrays import pack, unpack
 from shared.db import models
 from shared.db.engine import Connection, Database
 from shared.db.products import ProductFacts
 from shared.errors import DataLoss
 from shared.telemetry import FALLBACKS
+
+if TYPE_CHECKING:
+    from services.product.embedding import EmbeddingSpace
 
 KIND = "embedding_space"
 KEPT_VERSIONS = 3
@@ -23,7 +27,7 @@ class FittedSpace:
     """A space under its version, with the number of products it was fitted on and the newest change among them."""
 
     version: str
-    space: EmbeddingSpace
+    space: "EmbeddingSpace"
     products: int
     change_sequence: int
 
@@ -33,7 +37,7 @@ class ActiveSpace:
     """The version in force and its space: both None before the first refresh, the space None when it is damaged."""
 
     version: str | None
-    space: EmbeddingSpace | None
+    space: "EmbeddingSpace | None"
 
 
 def features_of(product: ProductFacts) -> ProductFeatures:
@@ -63,6 +67,8 @@ def load_space(database: Database) -> FittedSpace | None:
     found = models.load_active(database, KIND)
     if found is None:
         return None
+    from services.product.embedding import EmbeddingSpace  # with SciPy: an agent that embeds nothing starts without
+
     version, payload = found
     arrays, metadata = unpack(payload)
     try:

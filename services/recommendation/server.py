@@ -8,7 +8,7 @@ from services.recommendation.agent import RecommendationAgent
 from services.recommendation.servicer import RecommendationServicer
 from shared.config import Settings
 from shared.db.engine import Database
-from shared.db.migrate import require_current
+from shared.db.revision import require_current
 from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
 
 SERVICE = "quintet.recommendation.v1.RecommendationService"

@@ -4,12 +4,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from shared.db.engine import Database
-from shared.errors import FailedPrecondition
+from shared.db.revision import NEWEST
 
 MIGRATION_LOCK = 0x5175_696E  # any number that nobody else uses as an advisory lock
 
@@ -19,28 +17,8 @@ def migrate(database: Database) -> str:
     with database.write() as connection:
         if database.dialect == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-        command.upgrade(alembic_config(connection), "head")
-    return newest_revision()
-
-
-def require_current(database: Database) -> None:
-    """Raise FailedPrecondition unless the schema is at the newest revision."""
-    found = current_revision(database)
-    if found != newest_revision():
-        raise FailedPrecondition(
-            f"the schema is at {found or 'nothing'}, not {newest_revision()}: run `quintet migrate`"
-        )
-
-
-def current_revision(database: Database) -> str | None:
-    """Return the revision the database is at; None for an empty database."""
-    with database.read() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
-
-
-def newest_revision() -> str:
-    """Return the newest revision there is."""
-    return str(ScriptDirectory(str(Path(__file__).parent / "migrations")).get_current_head())
+        command.upgrade(alembic_config(connection), NEWEST)
+    return NEWEST
 
 
 def alembic_config(connection: Connection) -> Config:

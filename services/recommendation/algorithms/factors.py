@@ -1,7 +1,6 @@
 """Leading singular vectors of sparse matrices, and vectors in whole steps of a byte."""
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import Csr, FloatArray, as_csr
@@ -51,6 +50,8 @@ def right_vectors(x: Csr, size: int, seed: int, iterations: int = 5) -> FloatArr
 
 def _leading(x: Csr, size: int, seed: int, iterations: int) -> tuple[FloatArray, FloatArray]:
     """Return the leading eigenvalues of XᵀX, largest first and without those that are rounding, and their vectors."""
+    import scipy.linalg  # for training: an agent that only answers starts sooner without
+
     width = min(size + OVERSAMPLES, x.shape[1])
     basis = np.random.default_rng(seed).standard_normal((x.shape[1], width), dtype=np.float32)
     for _ in range(iterations + 1):
@@ -72,6 +73,8 @@ def _squared(x: Csr, basis: FloatArray) -> FloatArray:
 
 
 def _orthonormal(basis: FloatArray) -> FloatArray:
+    import scipy.linalg
+
     q, _ = scipy.linalg.qr(basis, mode="economic", overwrite_a=True, check_finite=False)
     return np.asarray(q, np.float32)
 

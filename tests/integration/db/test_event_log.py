@@ -1,16 +1,20 @@
 """The event log keeps every event once and in order, on both databases."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from quintet.type.v1.event_pb2 import Event, Purchase
 from sqlalchemy import text
 
 from shared.db import event_log
 from shared.db.engine import Database, next_count
 from shared.db.event_log import NewEvent
-from shared.db.migrate import alembic_config, current_revision, migrate, newest_revision
+from shared.db.migrate import alembic_config, migrate
+from shared.db.revision import NEWEST, current_revision, require_current
+from shared.errors import FailedPrecondition
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ORDERS = [("a", "o-1"), ("b", "o-2"), ("c", "o-3"), ("d", "o-1")]
@@ -102,4 +106,18 @@ def test_purchases_of_an_older_log_are_found_by_their_order_after_the_migration(
 
 
 def test_migrating_twice_changes_nothing(database: Database) -> None:
-    assert migrate(database) == newest_revision() == current_revision(database)
+    assert migrate(database) == NEWEST == current_revision(database)
+
+
+def test_agents_and_alembic_agree_on_the_newest_revision(database: Database) -> None:
+    with database.read() as connection:
+        head = ScriptDirectory.from_config(alembic_config(connection)).get_current_head()
+    assert head == NEWEST
+
+
+def test_an_empty_database_is_at_no_revision(tmp_path: Path) -> None:
+    empty = Database(f"sqlite:///{tmp_path / 'empty.db'}")
+    assert current_revision(empty) is None
+    with pytest.raises(FailedPrecondition, match="the schema is at nothing, not"):
+        require_current(empty)
+    empty.close()

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.feature_extraction.text import CountVectorizer
 
 from services.product.embedding import EmbeddingSpace, ProductFeatures
-from services.product.feature_encoders import CategoricalEncoder, NumericEncoder, TextEncoder
+from services.product.feature_encoders import CategoricalEncoder, NumericEncoder, TextEncoder, terms_of
 
 MILK = ProductFeatures("Whole milk 1 l", "fresh milk", "dairy", "milk", "Alpha", ("organic",), 129, 4.5)
 SKIMMED = ProductFeatures("Skimmed milk 1 l", "fresh milk", "dairy", "milk", "Beta", (), 119, 4.1)
@@ -144,3 +145,15 @@ def test_rows_are_unit_or_zero_and_independent_of_the_batch(
     assert np.all((lengths == 0) | (np.abs(lengths - 1) < 1e-5))
     singles = np.concatenate([space.transform([product]) for product in batch])
     np.testing.assert_allclose(singles, vectors, atol=1e-6)
+
+
+@given(st.text(max_size=40))
+def test_a_text_has_the_terms_that_the_vocabulary_was_learned_from(text: str) -> None:
+    assert terms_of(text) == CountVectorizer(ngram_range=(1, 2)).build_analyzer()(text)
+
+
+def test_terms_are_counted_as_the_vocabulary_was() -> None:
+    texts = ["milk milk fresh milk", "", "nails unknown", "fresh milk"]
+    encoder = TextEncoder.fit(texts, max_terms=10)
+    counted = CountVectorizer(ngram_range=(1, 2), vocabulary=encoder.terms).transform(texts).toarray()
+    np.testing.assert_array_equal(encoder._counts(texts).toarray(), counted)
