@@ -11,7 +11,7 @@ from cli.output import out, print_json, reported
 from cli.supervisor import Supervisor
 from shared.config import AGENTS, Agent, Settings
 from shared.db.engine import Database
-from shared.db.migrate import migrate
+from shared.db.revision import NEWEST, current_revision
 
 COLOURS = {
     "coordinator": "cyan",
@@ -35,10 +35,18 @@ def up(
     settings = Settings()
     with reported():
         if with_migration:
-            database = Database(settings.database_url)
-            migrate(database)
-            database.close()
+            _migrate(settings)
         asyncio.run(_supervise(settings, as_json))
+
+
+def _migrate(settings: Settings) -> None:
+    """Bring the schema up to date; where it is, Alembic is not even loaded."""
+    database = Database(settings.database_url)
+    if current_revision(database) != NEWEST:
+        from shared.db.migrate import migrate
+
+        migrate(database)
+    database.close()
 
 
 async def _supervise(settings: Settings, as_json: bool) -> None:

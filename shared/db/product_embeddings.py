@@ -140,8 +140,10 @@ def embeddings_changed_since(connection: Connection, change_sequence: int, space
 
     A product and its embedding change in one transaction, so the number of the catalogue's change serves both.
     """
-    joined = _chosen(space_version).join(products, products.c.product_id == product_embeddings.c.product_id)
-    return _matrix(connection.execute(joined.where(products.c.change_sequence > change_sequence)).all())
+    # The changes come first, by their index: a join may be read the other way round, all embeddings one by one.
+    changed = select(products.c.product_id).where(products.c.change_sequence > change_sequence)
+    chosen = _chosen(space_version).where(product_embeddings.c.product_id.in_(changed))
+    return _matrix(connection.execute(chosen).all())
 
 
 def similar_products(

@@ -11,7 +11,7 @@ from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 from quintet.type.v1.event_pb2 import AddToCart, Event, HomeView, ProductQuantity, ProductView, Purchase, PurchaseLine
 from sqlalchemy import select
 
-from shared.config import AGENTS
+from shared.config import AGENTS, Agent
 from shared.db import event_log
 from shared.db.engine import Database
 from shared.db.schema import event_log as log_table
@@ -135,7 +135,7 @@ def kill_each_agent(cluster: Cluster, database: Database, traffic: Traffic) -> S
         before = cluster.restarts(agent)
         cluster.kill(agent)
         found.healed[agent] = seconds_until_whole(cluster.address, traffic, agent)
-        assert cluster.restarts(agent) == before + 1
+        wait_restarted(cluster, agent, before + 1)
     senders.join()
     found.seconds = time.monotonic() - started
     assert senders.errors == []
@@ -158,6 +158,15 @@ def wait_applied(database: Database) -> None:
             return
         assert time.monotonic() < until, f"{behind} did not catch up"
         time.sleep(0.05)
+
+
+def wait_restarted(cluster: Cluster, agent: Agent, restarts: int) -> None:
+    """Wait until the supervisor has seen an agent end so many times: what does not need the agent is whole sooner."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while cluster.restarts(agent) < restarts:
+        assert time.monotonic() < until, f"{agent} was not started again"
+        time.sleep(0.01)
+    assert cluster.restarts(agent) == restarts
 
 
 def seconds_until_whole(address: str, traffic: Traffic, killed: str) -> float:

@@ -2,17 +2,21 @@
 
 A file appears under its name only when it is whole, so a reader needs no lock. Writers on one machine take turns, and
 the second finds the file of the first. The artefact's checksum is compared while it is read from the database.
+
+Beside a model file is a snapshot of the catalogue, so that the next start reads only what changed since.
 """
 
 import fcntl
 import mmap
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import structlog
 
+from services.recommendation.algorithms.arrays import AnyArray
 from services.recommendation.models import storage
 from services.recommendation.models.container import ArtifactError, Container, ContainerWriter, open_container
 from shared.db.engine import Database
@@ -20,6 +24,7 @@ from shared.db.models import ModelVersion, read_model
 from shared.telemetry import FALLBACKS
 
 SUFFIX = ".model"
+SNAPSHOT = ".catalogue"
 PACKED = ".packed"
 PARTIAL = ".partial"
 LOCK = "lock"
@@ -69,8 +74,9 @@ class ModelCache:
 
     def keep_only(self, models: Collection[ModelVersion]) -> int:
         """Delete the files of all other versions and return how many; processes that have them mapped keep them."""
-        kept = {_name(model) for model in models}
-        old = [path for path in self._folder.glob(f"*{SUFFIX}") if path.name not in kept]
+        kept = {_name(model) for model in models} | {_snapshot_name(model.version) for model in models}
+        files = (path for suffix in (SUFFIX, SNAPSHOT) for path in self._folder.glob(f"*{suffix}"))
+        old = [path for path in files if path.name not in kept]
         try:
             for path in old:
                 path.unlink(missing_ok=True)
@@ -78,6 +84,26 @@ class ModelCache:
             log.warning("model cache: an old file cannot be deleted", folder=str(self._folder), error=str(error))
             return 0
         return len(old)
+
+    def open_snapshot(self, version: str) -> Container | None:
+        """Return the snapshot of the catalogue that was kept with a model version, its arrays writable and private.
+
+        None where there is none, or none that can be used.
+        """
+        try:
+            return _mapped(self._folder / _snapshot_name(version), writable=True)
+        except OSError as error:
+            log.warning("model cache: a snapshot cannot be read", folder=str(self._folder), error=str(error))
+            return None
+
+    def write_snapshot(self, version: str, arrays: Iterable[tuple[str, AnyArray]], facts: Mapping[str, Any]) -> None:
+        """Keep a snapshot of the catalogue with a model version; where the folder cannot be used there is none."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with self._locked():
+                _write(self._folder / _snapshot_name(version), arrays, facts)
+        except OSError as error:
+            log.warning("model cache: no snapshot is kept", folder=str(self._folder), error=str(error))
 
     def _opened(self, database: Database, model: ModelVersion) -> Container:
         path = self._folder / _name(model)
@@ -104,46 +130,58 @@ def _name(model: ModelVersion) -> str:
     return f"{model.kind}-{model.version}-{model.checksum[:16]}{SUFFIX}"
 
 
-def _mapped(path: Path) -> Container | None:
+def _snapshot_name(version: str) -> str:
+    return f"{version}{SNAPSHOT}"
+
+
+def _mapped(path: Path, *, writable: bool = False) -> Container | None:
     """Return what the file holds; None where there is no such file, or not as it was when it was completed."""
     try:
         if path.stat().st_mtime_ns == UNCHANGED:
-            return open_container(_map(path))
+            return open_container(_map(path, mmap.ACCESS_COPY if writable else mmap.ACCESS_READ), writable=writable)
     except FileNotFoundError:
         return None
     except ArtifactError as error:
-        log.warning("model cache: a damaged file is unpacked anew", file=str(path), error=str(error))
+        log.warning("model cache: a damaged file is made anew", file=str(path), error=str(error))
     return None
 
 
 def _extract(database: Database, model: ModelVersion, path: Path) -> None:
     """Write the file of `model`: the packed artefact first, verified, then its arrays as they are used."""
-    packed, partial = path.with_suffix(PACKED), path.with_suffix(PARTIAL)
+    packed = path.with_suffix(PACKED)
     try:
         with packed.open("wb") as file:
             for chunk in read_model(database, model):
                 file.write(chunk)
         container = open_container(_map(packed))
+        _write(path, storage.restored(container.arrays), container.facts)
+    finally:
+        packed.unlink(missing_ok=True)
+
+
+def _write(path: Path, arrays: Iterable[tuple[str, AnyArray]], facts: Mapping[str, Any]) -> None:
+    """Write a container that appears under its name when it is whole. One writer at a time."""
+    partial = path.with_suffix(PARTIAL)
+    try:
         with partial.open("wb") as file:
             writer = ContainerWriter(file)
-            for name, array in storage.restored(container.arrays):
+            for name, array in arrays:
                 writer.add(name, array)
-            writer.finish(container.facts)
+            writer.finish(facts)
             file.flush()
             os.fsync(file.fileno())
         os.utime(partial, ns=(UNCHANGED, UNCHANGED))
         partial.replace(path)
     finally:
-        packed.unlink(missing_ok=True)
         partial.unlink(missing_ok=True)
 
 
-def _map(path: Path) -> memoryview:
+def _map(path: Path, access: int = mmap.ACCESS_READ) -> memoryview:
     """Return the content of a file, mapped. Raises ArtifactError for an empty one."""
     with path.open("rb") as file:
         if not path.stat().st_size:
             raise ArtifactError("model artefact: empty")
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        return memoryview(mmap.mmap(file.fileno(), 0, access=access))
 
 
 def _in_memory(database: Database, model: ModelVersion) -> memoryview:

@@ -87,15 +87,18 @@ class ContainerWriter:
         self._file.seek(0, 2)
 
 
-def open_container(content: bytes | memoryview | mmap) -> Container:
+def open_container(content: bytes | memoryview | mmap, *, writable: bool = False) -> Container:
     """Return what `content` holds; the arrays are views of it, so it must not be changed.
+
+    Where `content` is a private copy, the arrays may be `writable`.
 
     Raises
     ------
     ArtifactError
         If the content is no container, has another format version, or its header or manifest is damaged.
     """
-    view = memoryview(content).toreadonly()
+    view = memoryview(content)
+    view = view if writable else view.toreadonly()
     manifest = _manifest(view)
     try:
         arrays = {name: _array(view, **entry) for name, entry in manifest["arrays"].items()}

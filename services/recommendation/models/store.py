@@ -33,7 +33,7 @@ class ModelStore:
     def __init__(self, database: Database, folder: str = "") -> None:
         self._database = database
         self._folder = Path(folder) if folder else model_folder(database)
-        self._cache = ModelCache(self._folder)
+        self.cache = ModelCache(self._folder)
 
     def load_active(self) -> tuple[str, Bundle] | None:
         """Return the active version and what it holds, mapped; None before the first training.
@@ -48,8 +48,8 @@ class ModelStore:
             kept = models.list_versions(connection, KIND)
         if active is None:
             return None
-        container = self._cache.open(self._database, active)
-        self._cache.keep_only(kept)
+        container = self.cache.open(self._database, active)
+        self.cache.keep_only(kept)
         return active.version, bundles.bundle_of(container)
 
     def save(self, version: str, bundle: Bundle, facts: dict[str, Any]) -> ModelVersion:
@@ -60,7 +60,7 @@ class ModelStore:
         with _temporary_file(self._folder) as file:
             bundles.write(bundle, file)
             stored = models.save_model_file(self._database, KIND, version, file, facts)
-        self._cache.prepare(self._database, stored)
+        self.cache.prepare(self._database, stored)
         models.prune(self._database, KIND, KEPT_VERSIONS)
         return stored
 

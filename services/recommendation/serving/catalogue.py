@@ -12,6 +12,7 @@ never a row beyond its own catalogue's length.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
 from services.recommendation.algorithms.content import unit_rows
 from services.recommendation.serving.key_rows import KeyRows
+from services.recommendation.serving.packed_texts import IdRows, TextColumn
 from services.recommendation.serving.text_index import TextIndex
 from shared.db.products import BUYABLE, IN_STOCK, CatalogueEntry
 
@@ -64,8 +66,8 @@ class Catalogue:
     ----------
     keys : ndarray of shape (n,), int64
         Keys in the database.
-    external_ids, names, image_urls : list of str
-        The platform's ids, the names and the first pictures by row; empty for none. Shared: they may be longer than n.
+    external_ids, names, image_urls : texts by row
+        The platform's ids, the names and the first pictures; empty for none. Shared: they may be longer than n.
     category, currency : ndarray of shape (n,), int32
         Codes in `categories` and `currencies`; -1 unknown.
     price : ndarray of shape (n,), int64
@@ -83,9 +85,9 @@ class Catalogue:
     """
 
     keys: Longs
-    external_ids: list[str]
-    names: list[str]
-    image_urls: list[str]
+    external_ids: TextColumn
+    names: TextColumn
+    image_urls: TextColumn
     category: Rows
     currency: Rows
     price: Longs
@@ -96,7 +98,7 @@ class Catalogue:
     categories: Codes = Codes()
     currencies: Codes = Codes()
     index: TextIndex = field(default_factory=TextIndex)
-    rows_by_id: dict[str, int] = field(default_factory=dict)
+    rows_by_id: dict[str, int] | IdRows = field(default_factory=dict)
     space: str = ""
     change: int = 0
 
@@ -209,10 +211,10 @@ def _text(entry: CatalogueEntry) -> str:
     return f"{entry.name} {entry.category} {entry.subcategory} {entry.brand}"
 
 
-def _extended(texts: list[str], n: int, more: int) -> list[str]:
-    """Return a list of texts with `more` empty ones after its first `n`: the same list, if nobody appended to it."""
+def _extended(texts: TextColumn, n: int, more: int) -> TextColumn:
+    """Return texts with `more` empty ones after the first `n`: the same column, if nobody appended to it."""
     if len(texts) != n:
-        texts = texts[:n]
+        texts = list(islice(texts, n))
     texts.extend([""] * more)
     return texts
 

@@ -19,12 +19,14 @@ from services.recommendation.models.bundle import Bundle
 from services.recommendation.models.groups import GroupCodes
 from services.recommendation.models.store import KIND, ModelStore
 from services.recommendation.reranker.reranker_models import RerankerModels
+from services.recommendation.serving import catalogue_snapshot
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.retrieval import Scorer, build_scorers
 from shared.algorithms import DEFAULT_WEIGHTS
 from shared.db import models, product_embeddings, product_performance, products, request_reads
 from shared.db.change_watch import ChangeWatch
 from shared.db.engine import Connection, Database
+from shared.db.product_stamps import product_stamps
 from shared.db.weights import current_weights
 from shared.errors import QuintetError
 from shared.telemetry import BACKGROUND_ERRORS
@@ -109,6 +111,7 @@ class ModelManager:
         self._retry_at = 0.0
         self._changes_failed = False
         self._counted_at = -BEST_SELLERS_SECONDS
+        self._kept = ""
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._watch_models, name="models", daemon=True),
@@ -151,10 +154,27 @@ class ModelManager:
             return self._serving.version
 
     def _watch_models(self) -> None:
-        self._serving.catalogue.index.prepare()
+        self._settle()
         while not self._stopping.wait(POLL_SECONDS):
             if time.monotonic() >= self._retry_at or self._active_or_unknown() != self._broken:
                 self._follow_models()
+                self._settle()
+
+    def _settle(self) -> None:
+        """Do for a new model what no answer waits for: the lists of search words, a snapshot for the next start."""
+        serving = self._serving
+        if serving.version == self._kept:
+            return
+        try:
+            serving.catalogue.index.prepare()
+            with self._database.read() as connection:
+                stamps = product_stamps(connection)
+            arrays = catalogue_snapshot.arrays_of(serving.catalogue, stamps)
+            self._store.cache.write_snapshot(serving.version, arrays, catalogue_snapshot.facts_of(serving.catalogue))
+        except Exception:  # the next start reads the database instead
+            log.exception("no snapshot of the catalogue is kept", version=serving.version)
+            BACKGROUND_ERRORS.labels("recommendation", "snapshot").inc()
+        self._kept = serving.version
 
     def _warm_up(self, state: ServingState) -> None:
         """Prepare a state that does not answer yet."""
@@ -223,13 +243,34 @@ class ModelManager:
             return
         version, bundle = loaded
         with self._database.read() as connection:
-            catalogue = _caught_up(connection, Catalogue.of_keys(bundle.product_keys))
+            known = self._from_snapshot(connection, version, bundle)
+            catalogue = _caught_up(connection, known or Catalogue.of_keys(bundle.product_keys))
+        if known is not None and catalogue.space == known.space:
+            self._kept = version
         state = replace(self._serving, catalogue=catalogue, bundle=bundle, version=version)
         self._warm_up(state)
         with self._swap:
             self._serving = state
             self._take_changes()  # what changed meanwhile
         log.info("model in use", version=version, products=len(catalogue))
+
+    def _from_snapshot(self, connection: Connection, version: str, bundle: Bundle) -> Catalogue | None:
+        """Return the catalogue as it was kept with a model; None where it was not, or the database is another one.
+
+        A catalogue in an embedding space that is no longer active has none.
+        """
+        kept = self._store.cache.open_snapshot(version)
+        if kept is None:
+            return None
+        try:
+            stamps = product_stamps(connection)
+            found = catalogue_snapshot.catalogue_of(kept.arrays, kept.facts, bundle.product_keys, stamps)
+        except (LookupError, TypeError, ValueError) as error:
+            log.warning("a snapshot of the catalogue cannot be read", version=version, error=repr(error))
+            return None
+        if found is None or found.space == (models.active_version(connection, SPACE) or ""):
+            return found
+        return replace(found, space="")
 
     def _follow_space(self) -> None:
         """Take all embeddings anew when another space became active."""

@@ -2,12 +2,14 @@
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommendation.algorithms.arrays import FloatArray, Rows
+from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
+from services.recommendation.serving.packed_texts import PackedTexts
 
 _WORD = re.compile(r"\w+")
 _SHORTEST_PLURAL = 4
@@ -15,16 +17,52 @@ MANY = 2000
 """Changed texts that are kept beside the inverted lists; with more of them the lists are made anew."""
 
 
+class RowLists(Protocol):
+    """Rows by word, int32, ascending: a dict, or `PackedLists`."""
+
+    def get(self, word: str, default: Rows, /) -> Rows: ...
+
+
+class PackedLists:
+    """Rows by word as arrays.
+
+    Parameters
+    ----------
+    words : PackedTexts
+        Ascending.
+    starts : ndarray of shape (n_words + 1,), int64
+        Where the rows of each word begin.
+    rows : ndarray of shape (n,), int32
+    """
+
+    def __init__(self, words: PackedTexts, starts: Longs, rows: Rows) -> None:
+        self.words, self.starts, self.rows = words, starts, rows
+        self._order = np.arange(len(words), dtype=np.int32)
+
+    @classmethod
+    def of(cls, lists: Mapping[str, Rows]) -> "PackedLists":
+        """Return the lists packed."""
+        ordered = sorted(lists)
+        rows = [lists[word] for word in ordered]
+        starts = np.cumsum([0, *(len(each) for each in rows)], dtype=np.int64)
+        return cls(PackedTexts.of(ordered), starts, np.concatenate([np.empty(0, np.int32), *rows]))
+
+    def get(self, word: str, default: Rows) -> Rows:
+        """Return the rows with a word, `default` for an unknown one."""
+        place = self.words.find(word, self._order)
+        return default if place is None else self.rows[self.starts[place] : self.starts[place + 1]]
+
+
 class _InvertedTexts:
     """The rows with each word, made when first asked for: 5 µs a text."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
+    def __init__(self, texts: Iterable[str], rows: RowLists | None = None) -> None:
         self.texts = texts
-        self._rows: Mapping[str, Rows] | None = None
+        self._rows = rows
         self._making = threading.Lock()
 
     @property
-    def rows(self) -> Mapping[str, Rows]:
+    def rows(self) -> RowLists:
         """Rows by word, int32, ascending."""
         if self._rows is None:
             with self._making:
@@ -46,6 +84,19 @@ class TextIndex:
         self._words: dict[int, frozenset[str]] = {}
         self._n_rows = 0
 
+    @classmethod
+    def of_lists(cls, texts: PackedTexts, lists: PackedLists) -> "TextIndex":
+        """Return the index of texts, one a row, whose lists are made already."""
+        index = cls()
+        index._base = _InvertedTexts(texts, lists)
+        index._n_rows = len(texts)
+        return index
+
+    def packed(self) -> tuple[PackedTexts, PackedLists]:
+        """Return the texts of all rows and their lists, for `of_lists`."""
+        texts = _replaced(self._base.texts, self._changed, self._n_rows)
+        return PackedTexts.of(texts), PackedLists.of(_inverted(texts))
+
     def updated(self, changed: Mapping[int, str], n_rows: int) -> "TextIndex":
         """Return the index of `n_rows` rows with the texts of some of them replaced."""
         index = TextIndex()
@@ -60,7 +111,7 @@ class TextIndex:
 
     def prepare(self) -> None:
         """Make the inverted lists now, if they are not made yet."""
-        len(self._base.rows)
+        self._rows_of("")
 
     def matches(self, query: str) -> tuple[Rows, FloatArray]:
         """Return the rows that match a query, and the share of it that each matches, rare words counting more (IDF).
@@ -100,14 +151,15 @@ def _singular(word: str) -> str:
     return word[:-1] if plural else word
 
 
-def _replaced(texts: Sequence[str], changed: Mapping[int, str], n_rows: int) -> list[str]:
-    replaced = [*texts, *[""] * (n_rows - len(texts))]
+def _replaced(texts: Iterable[str], changed: Mapping[int, str], n_rows: int) -> list[str]:
+    replaced = list(texts)
+    replaced += [""] * (n_rows - len(replaced))
     for row, text in changed.items():
         replaced[row] = text
     return replaced
 
 
-def _inverted(texts: Sequence[str]) -> dict[str, Rows]:
+def _inverted(texts: Iterable[str]) -> dict[str, Rows]:
     lists: dict[str, list[int]] = {}
     for row, text in enumerate(texts):
         for word in words(text):

@@ -15,9 +15,12 @@ FEW = 3
 
 
 def warm_up(state: ServingState) -> None:
-    """Rank a page for a made-up shopper in every context that has a reranker, and throw the result away."""
+    """Rank a page for a made-up shopper in every context that has a reranker, and throw the result away.
+
+    The shopper searches for nothing: the lists of search words are made in the background (`TextIndex.prepare`).
+    """
     shopper = _shopper(min(FEW, len(state.catalogue)))
-    views = ShopperViews(shopper, state.trained, shopper.now, "warm up")
+    views = ShopperViews(shopper, state.trained, shopper.now)
     allowed = np.ones(len(state.catalogue), np.bool_)
     weights = dict.fromkeys(state.scorers, 1.0)
     rank(state.scorers, weights, views, allowed)

@@ -1,0 +1,152 @@
+"""An agent starts with the catalogue that it kept and what changed since, and never trusts another database's."""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from services.recommendation.models.store import model_folder
+from services.recommendation.serving.catalogue import Catalogue
+from services.recommendation.serving.model_manager import ModelManager
+from shared.db import products
+from shared.db.engine import Database
+from tests.integration.recommendation import shop
+from tests.integration.recommendation.conftest import Shop
+
+RunAgent = Callable[[Database], AbstractContextManager[Shop]]
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of products that each update of a catalogue was given."""
+    counted: list[int] = []
+    updated = Catalogue.updated
+
+    def counting(self: Catalogue, entries: Any) -> Catalogue:
+        counted.append(len(entries))
+        return updated(self, entries)
+
+    monkeypatch.setattr(Catalogue, "updated", counting)
+    return counted
+
+
+def kept_files(database: Database) -> list[Path]:
+    return sorted(model_folder(database).glob("*.catalogue"))
+
+
+def wait_for_file(database: Database) -> Path:
+    deadline = time.monotonic() + 10.0
+    while not (found := kept_files(database)):
+        assert time.monotonic() < deadline, "no snapshot was kept"
+        time.sleep(0.005)
+    return found[0]
+
+
+def upsert(database: Database, changed: Iterable[products.NewProduct]) -> None:
+    with database.write() as connection:
+        products.upsert_products(connection, list(changed))
+
+
+def shown(opened: Shop) -> list[tuple[Any, ...]]:
+    catalogue = opened.agent._model_manager.serving.catalogue
+    return [
+        (catalogue.external_ids[row], catalogue.names[row], catalogue.price_of(row), int(catalogue.stock[row]))
+        for row in range(len(catalogue))
+    ]
+
+
+def test_the_next_start_reads_what_changed_only(trained: Database, run_agent: RunAgent, read: list[int]) -> None:
+    with run_agent(trained) as opened:
+        before = shown(opened)
+        wait_for_file(trained)
+    assert read[0] == len(before)
+    upsert(trained, [shop.product("t1", price=4711), shop.product("a-new", price=1)])
+    del read[:]
+    with run_agent(trained) as again:
+        after = shown(again)
+        price = {product_id: price for product_id, _, price, _ in after}
+        assert price["t1"] == (4711, "EUR")
+        assert price["a-new"] == (1, "EUR")
+        assert len(after) == len(before) + 1
+        assert {row for row in before if row[0] != "t1"} <= set(after)
+        assert read[0] == 2
+
+
+def test_answers_after_a_start_are_the_same(trained: Database, run_agent: RunAgent) -> None:
+    with run_agent(trained) as opened:
+        expected = opened.ids("c-lover-1")
+        wait_for_file(trained)
+    with run_agent(trained) as again:
+        assert again.ids("c-lover-1") == expected
+
+
+def test_a_database_that_went_back_in_time_is_read_anew(
+    trained: Database, run_agent: RunAgent, read: list[int]
+) -> None:
+    with run_agent(trained) as opened:
+        wait_for_file(trained)
+        every = len(shown(opened))
+    with trained.write() as connection:
+        connection.execute(text("UPDATE products SET price = 99, updated_at = updated_at - 1 WHERE external_id = 't1'"))
+    del read[:]
+    with run_agent(trained) as again:
+        assert {product_id: price for product_id, _, price, _ in shown(again)}["t1"] == (99, "EUR")
+    assert read[0] == every
+
+
+@pytest.mark.parametrize("content", [b"", b"no container", None])
+def test_a_damaged_snapshot_costs_time_only(trained: Database, run_agent: RunAgent, content: bytes | None) -> None:
+    with run_agent(trained) as opened:
+        expected = shown(opened)
+        file = wait_for_file(trained)
+    file.write_bytes(file.read_bytes()[:-20] if content is None else content)
+    with run_agent(trained) as again:
+        assert shown(again) == expected
+
+
+def test_the_snapshot_goes_with_its_model(trained: Database, run_agent: RunAgent) -> None:
+    (model_folder(trained)).mkdir(parents=True, exist_ok=True)
+    old = model_folder(trained) / "gone.catalogue"
+    old.touch()
+    with run_agent(trained):
+        wait_for_file(trained)
+    assert not old.exists()
+
+
+def test_another_embedding_space_is_read_anew(trained: Database, run_agent: RunAgent) -> None:
+    with run_agent(trained) as opened:
+        wait_for_file(trained)
+        old = opened.agent._model_manager.serving.catalogue
+    shop.move_to_space(trained, "space-2", dimensions=5)
+    with run_agent(trained) as again:
+        new = again.agent._model_manager.serving.catalogue
+        assert (new.space, new.embeddings.tolist()) != (old.space, old.embeddings.tolist())
+
+
+def test_where_nothing_can_be_kept_an_agent_runs_without(
+    trained: Database, run_agent: RunAgent, monkeypatch: pytest.MonkeyPatch, read: list[int]
+) -> None:
+    settled: list[str] = []
+    settle = ModelManager._settle
+
+    def watched(self: ModelManager) -> None:
+        settle(self)
+        settled.append(self.serving.version)
+
+    def failing(*_: object) -> None:
+        raise OSError("read-only file system")
+
+    monkeypatch.setattr(ModelManager, "_settle", watched)
+    monkeypatch.setattr("services.recommendation.models.cache._write", failing)
+    with run_agent(trained) as opened:
+        deadline = time.monotonic() + 10.0
+        while not settled:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        assert opened.ids("c-lover-1")
+    assert kept_files(trained) == []
+    assert read[0] == len(shown(opened))
