@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import ROOT, commit, machine
-from benchmarks.processes import peak_mb_of
+from benchmarks.processes import own_mb_of, peak_mb_of
 from benchmarks.serving.generated import Size
 from benchmarks.serving.load import Loop, Measured, send
 from benchmarks.serving.plan import Call, Material, Planner
@@ -179,6 +179,11 @@ class Bench:
 def peaks(cluster: Cluster) -> dict[str, float]:
     """Return the peak memory of each agent in MiB."""
     return {agent: peak_mb_of(cluster.pid(agent)) for agent in AGENTS}
+
+
+def own(cluster: Cluster) -> dict[str, float]:
+    """Return the memory of each agent in MiB that it shares with no other process."""
+    return {agent: own_mb_of(cluster.pid(agent)) for agent in AGENTS}
 
 
 def _ms(value: float) -> float | None:

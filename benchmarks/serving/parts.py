@@ -17,7 +17,7 @@ from quintet.type.v1.job_pb2 import JobState
 from quintet.type.v1.recommendation_pb2 import RecommendationList
 
 from benchmarks.machine import ROOT
-from benchmarks.serving.bench import PLANNED, Agents, Bench, peaks
+from benchmarks.serving.bench import PLANNED, Agents, Bench, own, peaks
 from benchmarks.serving.ceiling import empty_service, typical_answer
 from benchmarks.serving.freshness import Freshness, probe
 from benchmarks.serving.plan import PAGES, write_plan
@@ -78,6 +78,8 @@ def demo(bench: Bench) -> None:
             bench.phase("demo", "demo", "answers and events 1:3", agents.address, planner.with_events(PLANNED), loop)
         for agent, peak in peaks(agents.cluster).items():
             bench.results.add("demo", f"peak_mb.{agent}", peak, "MiB, loading and serving the demo shop")
+        for agent, alone in own(agents.cluster).items():
+            bench.results.add("demo", f"own_mb.{agent}", alone, "MiB that no other process shares, at the end")
 
 
 def events(bench: Bench) -> None:

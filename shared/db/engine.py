@@ -23,6 +23,8 @@ STATEMENT_TIMEOUT_SECONDS = 600.0
 SILENCE_SECONDS = 15
 """A PostgreSQL server that acknowledges nothing for so long is taken for lost."""
 POOL_SIZE = 16
+SQLITE_CACHE_KIB = 16 * 1024
+"""Page cache of each connection. More is no quicker: any commit by another process empties it."""
 FIRST_LOCK_PAUSE_SECONDS = 0.0005
 LONGEST_LOCK_PAUSE_SECONDS = 0.004
 
@@ -209,7 +211,7 @@ def _sqlite_engine(url: str) -> Engine:
             "foreign_keys=ON",
             "secure_delete=ON",
             "temp_store=MEMORY",
-            "cache_size=-65536",
+            f"cache_size=-{SQLITE_CACHE_KIB}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
