@@ -94,6 +94,9 @@ class CustomerAgent:
     def profile(self, customer_id: str) -> Profile:
         """Return all that is known of a customer. Raises NotFound."""
         with self._database.read() as connection:
+            key = customers.read(connection, customer_id).key
+        self._applier.renew(key)
+        with self._database.read() as connection:
             customer = customers.read(connection, customer_id)
             history = read_customer_history(connection, customer.key)
             model = self._segment_models.current(connection)

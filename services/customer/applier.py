@@ -1,7 +1,8 @@
 """Apply the event log: project events, and renew the embeddings of the customers they concern."""
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 from prometheus_client import Counter
 
@@ -22,46 +23,76 @@ SKIPPED = Counter(
 class Applier:
     """Follows the event log. Safe to call from several threads.
 
-    Embeddings are renewed after the projection's transaction, in one of their own: they can be computed anew at any
-    time. If the process dies in between, the customer's next event or the next refresh renews them.
+    Embeddings are renewed behind the projection, in transactions of their own and those of about a second together
+    (`apply_batch`): answers do not need them, and one by one they would cost more than all else that an event causes.
+    Who reads an embedding renews it first (`renew`). If the process dies in between, the customer's next event or the
+    next refresh renews it.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._consumer = LogConsumer(database, CONSUMER, self._project)
         self._touched: set[int] = set()
+        self._renewing: set[int] = set()
+        self._projected = threading.local()
         self._guard = threading.Lock()
         self._turn = threading.Lock()
 
     def apply(self, up_to: int = 0) -> Applied:
-        """Apply the log at least up to the number `up_to`, 0 means its end; embeddings are renewed on return."""
-        applied = self._consumer.apply(up_to)
-        self._renew()
-        return applied
+        """Apply the log at least up to the number `up_to`, 0 means its end; embeddings follow."""
+        with self._noting():
+            return self._consumer.apply(up_to)
 
     def apply_batch(self) -> bool:
         """Apply at most one batch and return whether there is more; embeddings are renewed at the end of the log."""
-        more = self._consumer.apply_batch()
+        with self._noting():
+            more = self._consumer.apply_batch()
         if not more:
-            self._renew()
+            self._renew_all()
         return more
+
+    def renew(self, customer_key: int) -> None:
+        """Renew the embedding of a customer now, if it waits for that."""
+        with self._guard:
+            waits = customer_key in self._touched or customer_key in self._renewing
+        if waits:
+            self._renew({customer_key})
 
     def _project(self, connection: Connection, events: Sequence[LoggedEvent]) -> None:
         projected = projection.project(connection, projection.decode(events))
-        self._note(projected.touched)
+        self._projected.customers |= projected.touched
         for reason, count in projected.skipped.items():
             SKIPPED.labels(reason).inc(count)
 
-    def _renew(self) -> None:
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Note whose events this thread projects once that is committed: before, a renewal would be too soon."""
+        self._projected.customers = set()
+        try:
+            yield
+        finally:
+            self._note(self._projected.customers)
+
+    def _renew_all(self) -> None:
+        with self._guard:
+            touched = set(self._touched)
+        self._renew(touched)
+
+    def _renew(self, customer_keys: set[int]) -> None:
         # Whoever waits here finds the embeddings renewed that another thread had begun to renew.
         with self._turn:
             with self._guard:
-                touched, self._touched = self._touched, set()
+                touched = customer_keys & self._touched
+                self._touched -= touched
+                self._renewing = touched
             try:
                 update_embeddings(self._database, touched)
             except Exception:  # whatever it was, these customers still wait for their embeddings
                 self._note(touched)
                 raise
+            finally:
+                with self._guard:
+                    self._renewing = set()
 
     def _note(self, customer_keys: Collection[int]) -> None:
         with self._guard:

@@ -284,10 +284,22 @@ def test_embeddings_that_failed_are_renewed_next_time(
     with monkeypatch.context() as patched:
         patched.setattr(applier, "update_embeddings", fail)
         with pytest.raises(RuntimeError):
-            agent.apply_events()
-    assert agent.profile("anna").embedding is None
+            agent.apply_batch()
     assert agent.apply_batch() is False
+    assert rows(sqlite_database, "customer_embeddings") != []
+
+
+def test_embeddings_follow_the_events_and_whoever_reads_one_has_it_now(sqlite_database: Database) -> None:
+    open_shop(sqlite_database)
+    keys = add_customers(sqlite_database, "anna", "ben")
+    agent = make(sqlite_database)
+    append(sqlite_database, [view("anna", "a1"), view("ben", "b1")])
+    agent.apply_events()
+    assert rows(sqlite_database, "customer_embeddings") == []
     assert agent.profile("anna").embedding is not None
+    assert [row["customer_id"] for row in rows(sqlite_database, "customer_embeddings")] == [keys["anna"]]
+    assert agent.apply_batch() is False
+    assert {row["customer_id"] for row in rows(sqlite_database, "customer_embeddings")} == set(keys.values())
 
 
 def test_old_segment_models_are_deleted(sqlite_database: Database) -> None:

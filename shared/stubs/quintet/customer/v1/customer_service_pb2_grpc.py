@@ -100,8 +100,8 @@ class CustomerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ApplyEvents(self, request, context):
-        """Projects recorded events into views, carts, purchases and sessions and updates the embeddings of the customers
-        concerned, in the order of the event log, each event once. Safe to repeat.
+        """Projects recorded events into views, carts, purchases and sessions, in the order of the event log, each event once.
+        The embeddings of the customers concerned follow within about a second. Safe to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,8 +42,8 @@ class CustomerServiceStub:
     customer when `create_only`.
     """
     ApplyEvents: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.ApplyEventsRequest, _customer_service_pb2.ApplyEventsResponse]
-    """Projects recorded events into views, carts, purchases and sessions and updates the embeddings of the customers
-    concerned, in the order of the event log, each event once. Safe to repeat.
+    """Projects recorded events into views, carts, purchases and sessions, in the order of the event log, each event once.
+    The embeddings of the customers concerned follow within about a second. Safe to repeat.
     """
     GetProfile: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.GetProfileRequest, _customer_service_pb2.GetProfileResponse]
     """Returns all that is known of a customer. Errors: NOT_FOUND for an unknown customer."""
@@ -78,8 +78,8 @@ class CustomerServiceAsyncStub(CustomerServiceStub):
     customer when `create_only`.
     """
     ApplyEvents: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.ApplyEventsRequest, _customer_service_pb2.ApplyEventsResponse]  # type: ignore[assignment]
-    """Projects recorded events into views, carts, purchases and sessions and updates the embeddings of the customers
-    concerned, in the order of the event log, each event once. Safe to repeat.
+    """Projects recorded events into views, carts, purchases and sessions, in the order of the event log, each event once.
+    The embeddings of the customers concerned follow within about a second. Safe to repeat.
     """
     GetProfile: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.GetProfileRequest, _customer_service_pb2.GetProfileResponse]  # type: ignore[assignment]
     """Returns all that is known of a customer. Errors: NOT_FOUND for an unknown customer."""
@@ -123,8 +123,8 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _customer_service_pb2.ApplyEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_customer_service_pb2.ApplyEventsResponse, _abc.Awaitable[_customer_service_pb2.ApplyEventsResponse]]:
-        """Projects recorded events into views, carts, purchases and sessions and updates the embeddings of the customers
-        concerned, in the order of the event log, each event once. Safe to repeat.
+        """Projects recorded events into views, carts, purchases and sessions, in the order of the event log, each event once.
+        The embeddings of the customers concerned follow within about a second. Safe to repeat.
         """
 
     @_abc_1.abstractmethod
