@@ -10,7 +10,7 @@ from services.recommendation.algorithms import kernels
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Rows, as_csr
 from services.recommendation.algorithms.base import Interactions, Reason, Shopper, Space
 from services.recommendation.algorithms.checks import require_positive
-from services.recommendation.algorithms.reasons import from_sources, strongest
+from services.recommendation.algorithms.reasons import from_sources, largest_places, strongest
 from services.recommendation.algorithms.shopper_scores import FewScores, ShopperScores
 from services.recommendation.algorithms.sparse import combine, scaled, stacked, top_k_rows
 from services.recommendation.algorithms.user_profile import UserProfile, UserProfileMixin
@@ -19,6 +19,8 @@ ONESELF = 0.999
 """Cosine from which a customer is taken to be the shopper."""
 LEAST_RARITY = 0.1
 """Least inverse frequency: what everybody buys still counts a little."""
+MOST_VOTERS = 10
+"""Customers of whom a reason takes account: those who gave the product most."""
 BLOCK = 32
 """Shoppers compared with all customers at a time: bounds the memory."""
 
@@ -99,7 +101,7 @@ class CustomerKnn(UserProfileMixin):
         if not given.any():
             return None
         rows, values = self._profile(shopper)
-        agreed = given > 0.0
+        agreed = largest_places(given, MOST_VOTERS)
         agreement = kernels.agreeing(
             self.index.indptr, self.index.indices, self.index.data, rows, values, voters[agreed], given[agreed]
         )

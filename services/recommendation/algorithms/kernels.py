@@ -5,6 +5,8 @@ import numpy as np
 from services.recommendation.algorithms.arrays import AnyArray, FloatArray, Mask, Rows
 from shared.compiled import compiled, compiled_sums
 
+FIRST_OF_EACH = 4
+"""Products that are looked at before the others, for each that is wanted: those that get most added."""
 SLACK = np.float32(1e-5)
 """Share by which a bound is raised, so that rounding leaves nothing out."""
 
@@ -240,27 +242,29 @@ def _offer_touched(
     scale: FloatArray,
     lengths: FloatArray,
     touched: Rows,
-    sums: FloatArray,
+    added: FloatArray,
     slots: AnyArray,
     allowed: Mask,
     whole: float,
     least: float,
+    low: float,
+    high: float,
     best: FloatArray,
     chosen: Rows,
     n: int,
 ) -> int:
-    """Offer the products with a sum above 0 that the bounds do not rule out; return the heap's entries."""
-    for row in touched:
-        value = sums[row]
-        if value <= 0.0 or not allowed[row]:
+    """Offer the products that get from `low` to below `high` added and that no bound rules out; return the entries."""
+    for i in range(len(touched)):
+        value = added[i]
+        if value < low or value >= high or not allowed[touched[i]]:
             continue
-        slot = slots[row]
+        slot = slots[touched[i]]
         if slot >= 0:
             if n == len(best) and value + whole * lengths[slot] <= best[0]:
                 continue
             value += scale[slot] * _dot(point, vectors[slot])
         if value >= least and value > 0.0:
-            n = _offer(best, chosen, n, value, row)
+            n = _offer(best, chosen, n, value, touched[i])
     return n
 
 
@@ -272,18 +276,19 @@ def largest_dots(
     lengths: FloatArray,
     order: Rows,
     rows: Rows,
-    sums: FloatArray,
     touched: Rows,
+    added: FloatArray,
+    sums: FloatArray,
     slots: AnyArray,
     allowed: Mask,
     k: int,
     least: float,
 ) -> tuple[Rows, FloatArray]:
-    """Return the `k` allowed products of largest sum + scale · (point · vector), exactly, largest first.
+    """Return the `k` allowed products of largest added + scale · (point · vector), exactly, largest first.
 
-    The products with the largest sums are looked at first, which makes the bound tight: no product whose sum and whose
-    length of the vector bound its score below the k-th best so far is looked at (Cauchy-Schwarz). The others come in
-    falling order of that length, and the search ends where it alone does.
+    The products that get most added are looked at first, which makes the bound tight: no product is looked at of which
+    what is added and the length of the vector bound the score below the k-th best so far (Cauchy-Schwarz). Those that
+    get nothing come in falling order of that length, and the search ends where it alone does.
 
     Source: Teflioudi, Gemulla & Mykytiuk, "LEMP: fast retrieval of large entries in a matrix product", SIGMOD 2015,
     doi:10.1145/2723372.2747647
@@ -298,10 +303,10 @@ def largest_dots(
         The positive factor of each vector, and that factor times its length.
     order, rows : ndarray of shape (m,), int32
         Slots by falling `lengths`, and the product row of each slot.
+    touched, added : ndarray of shape (n,), int32 and float32
+        The products that get something added, and what, above 0.
     sums : ndarray of shape (n_products,), float32
-        What is added to each product, above 0 for those `touched` and 0 for the others. Left changed there.
-    touched : ndarray of shape (n,), int32
-        The products that get something added.
+        Scratch, all 0 before and after.
     slots : ndarray of shape (n_products,), int32
         Slot of each product row, -1 for none.
     allowed : ndarray of shape (n_products,), bool
@@ -312,16 +317,14 @@ def largest_dots(
     best = np.empty(k, np.float32)
     chosen = np.empty(k, np.int32)
     n = 0
-    for row in _largest_sums(sums, touched, allowed, k):
-        slot = slots[row]
-        value = sums[row]
-        if slot >= 0:
-            value += scale[slot] * _dot(point, vectors[slot])
-        sums[row] = -sums[row]  # it had its turn
-        if value >= least and value > 0.0:
-            n = _offer(best, chosen, n, value, row)
     whole = np.sqrt(_dot(point, point)) * (1 + SLACK)
-    n = _offer_touched(point, vectors, scale, lengths, touched, sums, slots, allowed, whole, least, best, chosen, n)
+    for i in range(len(touched)):
+        sums[touched[i]] = added[i]
+    edge = _kth_largest(added, k * FIRST_OF_EACH)
+    for low, high in ((edge, np.inf), (0.0, edge)):
+        n = _offer_touched(
+            point, vectors, scale, lengths, touched, added, slots, allowed, whole, least, low, high, best, chosen, n
+        )
     for slot in order:
         bound = whole * lengths[slot]
         if bound < least or (n == k and bound <= best[0]):
@@ -332,20 +335,24 @@ def largest_dots(
         value = scale[slot] * _dot(point, vectors[slot])
         if value >= least and value > 0.0:
             n = _offer(best, chosen, n, value, row)
+    for row in touched:
+        sums[row] = 0.0
     ranking = np.argsort(-best[:n])
     return chosen[:n][ranking], best[:n][ranking]
 
 
 @compiled
-def _largest_sums(sums: FloatArray, touched: Rows, allowed: Mask, k: int) -> Rows:
-    """Return the `k` allowed products of the largest sums, in no order."""
-    best = np.empty(k, np.float32)
-    chosen = np.empty(k, np.int32)
+def _kth_largest(values: FloatArray, k: int) -> float:
+    """Return the `k`-th largest value, or the smallest where there are fewer; 0 for none."""
+    if not len(values):
+        return 0.0
+    best = np.empty(min(k, len(values)), np.float32)
+    places = np.empty(len(best), np.int32)
     n = 0
-    for row in touched:
-        if (n < k or sums[row] > best[0]) and allowed[row]:
-            n = _offer(best, chosen, n, sums[row], row)
-    return chosen[:n]
+    for i in range(len(values)):
+        if n < len(best) or values[i] > best[0]:
+            n = _offer(best, places, n, values[i], i)
+    return best[0]  # type: ignore[no-any-return]
 
 
 @compiled

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from services.recommendation.algorithms.arrays import FloatArray, Rows
+from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
 from services.recommendation.algorithms.base import Reason, ReasonKind, Shopper
+from shared.compiled import compiled
 
 MAX_SOURCES = 3
 """Source products named in a reason."""
@@ -11,8 +12,24 @@ MAX_SOURCES = 3
 
 def strongest(sources: Rows, values: FloatArray) -> tuple[int, ...]:
     """Return the sources of the largest positive values, largest first, at most `MAX_SOURCES`."""
-    order = np.argsort(-values, kind="stable")[:MAX_SOURCES]
-    return tuple(int(sources[i]) for i in order if values[i] > 0)
+    return tuple(sources[largest_places(values, MAX_SOURCES)].tolist())
+
+
+@compiled
+def largest_places(values: FloatArray, k: int) -> Longs:
+    """Return the places of the `k` largest positive values, largest first, of equals the first; few are wanted."""
+    places = np.empty(k, np.int64)
+    n = 0
+    for i in range(len(values)):
+        if values[i] <= 0.0 or (n == k and values[i] <= values[places[n - 1]]):
+            continue
+        at = min(n, k - 1)
+        while at > 0 and values[places[at - 1]] < values[i]:
+            places[at] = places[at - 1]
+            at -= 1
+        places[at] = i
+        n = min(n + 1, k)
+    return places[:n]
 
 
 def from_sources(shopper: Shopper, sources: tuple[int, ...]) -> Reason:

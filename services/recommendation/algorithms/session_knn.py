@@ -10,13 +10,16 @@ from services.recommendation.algorithms import kernels
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Rows, as_csr
 from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, Shopper, Space
 from services.recommendation.algorithms.checks import require_not_negative, require_positive
-from services.recommendation.algorithms.reasons import from_sources, strongest
+from services.recommendation.algorithms.reasons import from_sources, largest_places, strongest
 from services.recommendation.algorithms.shopper import last_occurrences
 from services.recommendation.algorithms.shopper_scores import FewScores, ShopperScores
 from services.recommendation.algorithms.sparse import combine, ranges
 from services.recommendation.algorithms.workspace import workspace
 
 Neighbours = tuple[Rows, FloatArray]
+
+MOST_VOTERS = 10
+"""Sessions of which a reason takes account: those that gave the product most."""
 
 
 @dataclass(eq=False)
@@ -83,7 +86,7 @@ class SessionKnn(Algorithm):
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         near, votes = self._nearest(shopper)
         given = kernels.given_to(self.sessions.indptr, self.sessions.indices, self.sessions.data, near, votes, product)
-        with_product = near[given > 0]
+        with_product = near[largest_places(given, MOST_VOTERS)]
         if not len(with_product):
             return None
         running = _running(shopper, self.max_session)

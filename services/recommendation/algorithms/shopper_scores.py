@@ -189,26 +189,22 @@ class VectorScores:
     def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
         each, near = self.vectors, self.near
         scratch = workspace(len(each.slots))
-        touched = near.rows if near else scratch.touched[:0]
-        if near:
-            scratch.sums[touched] = near.values
-        try:
-            return kernels.largest_dots(
-                self.point,
-                each.vectors,
-                each.scale,
-                each.lengths,
-                each.order,
-                each.rows,
-                scratch.sums,
-                touched,
-                each.slots,
-                allowed,
-                k,
-                self.least,
-            )
-        finally:
-            scratch.sums[touched] = 0.0
+        touched, added = (near.rows, near.values) if near else (scratch.touched[:0], scratch.sums[:0])
+        return kernels.largest_dots(
+            self.point,
+            each.vectors,
+            each.scale,
+            each.lengths,
+            each.order,
+            each.rows,
+            touched,
+            added,
+            scratch.sums,
+            each.slots,
+            allowed,
+            k,
+            self.least,
+        )
 
     def at(self, rows: Rows) -> FloatArray:
         sums = self.near.at(rows) if self.near else np.zeros(len(rows), np.float32)
