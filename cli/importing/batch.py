@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cli.importing.coded_column import joined
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -55,7 +57,7 @@ def join(first: RowBatch, second: RowBatch) -> RowBatch:
     size = len(first)
     return RowBatch(
         [*first.lines, *second.lines],
-        {name: [*_values(first, name), *_values(second, name)] for name in names},
+        {name: joined(_values(first, name), _values(second, name)) for name in names},
         {**first.faults, **{index + size: fault for index, fault in second.faults.items()}},
     )
 
@@ -81,4 +83,5 @@ def flattened(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _values(batch: RowBatch, name: str) -> Sequence[Any]:
-    return batch.columns.get(name) or [None] * len(batch)
+    column = batch.columns.get(name)
+    return [None] * len(batch) if column is None else column

@@ -36,6 +36,9 @@ class EventRow(NamedTuple):
     attributes: Any = None
 
 
+ATTRIBUTES = EventRow._fields.index("attributes")
+
+
 class Goods(NamedTuple):
     """A product, how much of it, and for how much money, where the row says."""
 
@@ -45,15 +48,19 @@ class Goods(NamedTuple):
     currency: str
 
 
-def rows_by_place(columns: Mapping[str, Sequence[Any]], size: int) -> Callable[[int], EventRow]:
+def rows_by_place(columns: Mapping[str, Sequence[Any]]) -> Callable[[int], EventRow]:
     """Return a function from the place of a row to the row, from values by column name; missing columns give None."""
-    nothing = [None] * size
-    attributes = {name: column for name, column in columns.items() if name.startswith("attributes.")}
-    given = [columns.get(name) or nothing for name in EventRow._fields]
+    attributes = {name: list(column) for name, column in columns.items() if name.startswith("attributes.")}
+    given = [(place, list(columns[name])) for place, name in enumerate(EventRow._fields) if name in columns]
+    nothing: list[Any] = [None] * len(EventRow._fields)
 
     def row_at(index: int) -> EventRow:
-        row = EventRow._make(column[index] for column in given)
-        return row._replace(attributes=attributes_of(attributes, "attributes.", index)) if attributes else row
+        row = nothing.copy()
+        for place, column in given:
+            row[place] = column[index]
+        if attributes:
+            row[ATTRIBUTES] = attributes_of(attributes, "attributes.", index)
+        return EventRow._make(row)
 
     return row_at
 
@@ -229,6 +236,8 @@ def add_line(event: Event, goods: Goods) -> None:
 
 def id_of(name: str, value: Any) -> str:
     """Return a value as an id, "" for none. Raises InvalidArgument when it is none that the contract allows."""
+    if value is None:
+        return ""
     if type(value) is str and value.isalnum() and len(value) <= PLAIN_ID:
         return value  # as most are; that spares a closer look
     found = value_of(name, values.text, value)

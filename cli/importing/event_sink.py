@@ -15,10 +15,11 @@ from cli.importing.sinks import Prepared, Written
 from shared.db import customers, event_log, orders, products, refundable_lines
 from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent, NewEvent
+from shared.db.identified_events import Recorded, decoded, without_feedback
 from shared.db.known_keys import KnownKeys
 from shared.db.log_consumer import LogConsumer
 from shared.db.orders import RememberedCatalogue
-from shared.db.projection import decode, project
+from shared.db.projection import project
 from shared.db.types import from_micros
 from shared.errors import InvalidArgument
 
@@ -55,6 +56,7 @@ class EventSink:
         self._products = KnownKeys(products.product_keys)
         self._consumer = LogConsumer(database, PROJECTOR, self._project, EVENTS_AT_ONCE)
         self._catalogue = RememberedCatalogue()
+        self._appended: dict[int, Draft] = {}
 
     @property
     def make_converter(self) -> Callable[[], EventConverter]:
@@ -64,17 +66,20 @@ class EventSink:
     def prepare(self, batch: RowBatch, converted: Converted) -> Prepared[Draft]:
         """Refuse events that refer to what does not exist, and find the orders of refunds."""
         drafts = converted.drafts
+        if converted.lines is not None:
+            for draft in drafts:
+                draft.lines = converted.lines.of(draft.rows) if draft.by_line else None
         with self._database.read() as connection:
             named = {draft.event.customer_id for draft in drafts}
             known = named if self._create_customers else self._customers.of(connection, named).keys()
-            drafts, unknown = refuse_unknown(
-                batch, drafts, known, self._products.of(connection, product_ids(drafts)).keys()
-            )
+            products = self._products.of(connection, product_ids(drafts)).keys()
+            drafts, unknown = refuse_unknown(batch, drafts, known, products)
             drafts, unfounded = (drafts, []) if self._dry_run else self._with_orders(connection, batch, drafts)
         return Prepared(batch, drafts, [*converted.rejects, *unknown, *unfounded])
 
     def write(self, connection: Connection, prepared: Prepared[Draft]) -> Written:
         """Append what is new; an order that is recorded with other lines already is refused."""
+        self._appended.clear()
         drafts = [draft for draft in prepared.ready if not self._dry_run or not draft.unmatched]
         keys = self._customer_keys(connection, drafts)
         known = orders.known_orders(connection, {each.event.purchase.purchase_id for each in drafts} - {""})
@@ -83,9 +88,11 @@ class EventSink:
         written = Written(imported=sum(len(draft.rows) for draft in prepared.ready if draft.unmatched))
         repeated = []
         for draft in drafts:
-            if numbers.pop(draft.event.event_id, None) is None:
+            number = numbers.pop(draft.event.event_id, None)
+            if number is None:
                 repeated.append(draft)
             else:
+                self._appended[number] = draft
                 written.imported += len(draft.rows)
         written.rejects = _conflicts(connection, prepared.batch, repeated)
         written.duplicates = sum(len(draft.rows) for draft in repeated) - len(written.rejects)
@@ -99,9 +106,18 @@ class EventSink:
     def settle(self) -> None:
         """Project what is in the log and was not projected yet."""
         self._consumer.apply()
+        self._appended.clear()
 
     def _project(self, connection: Connection, logged: Sequence[LoggedEvent]) -> None:
-        project(connection, decode(logged), self._catalogue.read)
+        project(connection, list(map(self._recorded, without_feedback(logged))), self._catalogue.read)
+
+    def _recorded(self, logged: LoggedEvent) -> Recorded:
+        """Return an event of the log, decoded; what was appended last is at hand still."""
+        draft = self._appended.get(logged.sequence)
+        # A number may be another event's: numbers of what was rolled back are given again.
+        if draft is None or draft.lines is None or draft.event.event_id != logged.event_id:
+            return decoded(logged)
+        return Recorded(logged.sequence, logged.customer_key, logged.occurred_at, logged.kind, draft.event, draft.lines)
 
     def _with_orders(
         self, connection: Connection, batch: RowBatch, drafts: Sequence[Draft]

@@ -11,9 +11,10 @@ from cli.importing.batch import RowBatch
 from cli.importing.convert import Options, Reject, rejected, set_time, value_of
 from cli.importing.event_rows import EventBuilder, EventRow, add_line, rows_by_place
 from cli.importing.orders import renamed, whole_orders
-from cli.importing.plain_lines import Line, PlainLines, add_plain_lines
+from cli.importing.plain_lines import LineColumns, Lines, PlainLines
 from shared import event_types, values
 from shared.column_mapping import ColumnMapping
+from shared.db.order_lines import OrderLines
 from shared.errors import InvalidArgument
 from shared.events.check import MAX_ID, check_event
 
@@ -35,20 +36,27 @@ class Draft:
         Whether each row is one line of the purchase, in the same order; then lines can be refused one by one.
     unmatched : bool
         Whether it is a refund whose order is still to be found from customer and product.
+    lines : OrderLines or None
+        What `by_line` says of the goods, where it is known without a look into the event.
     """
 
     event: Event
     rows: list[int]
     by_line: bool = False
     unmatched: bool = False
+    lines: OrderLines | None = None
 
 
 @dataclass
 class Converted:
-    """The events and the rejected rows of a batch."""
+    """The events and the rejected rows of a batch.
+
+    `lines` are its rows as lines of orders, for the drafts that are `by_line`; None when nobody has looked at columns.
+    """
 
     drafts: list[Draft] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    lines: LineColumns | None = None
 
 
 @dataclass
@@ -69,12 +77,15 @@ class _Order:
             return None
         return self.purchases[-1]
 
-    def take_plain(self, lines: Sequence[Line], start: int) -> int:
+    def take_plain(self, lines: Lines, start: int) -> int:
         """Add the plain lines from the row `start` on that continue the order, and return the row behind them."""
+        if start == len(lines.ends) or lines.ends[start] == start:
+            return start
         purchase = self.open()
         if purchase is None or purchase.rows[-1] != start - 1:
             return start
-        end = add_plain_lines(purchase.event, lines, start, MOST_LINES - len(purchase.rows))
+        end = min(lines.ends[start], start + MOST_LINES - len(purchase.rows))
+        purchase.event.purchase.MergeFromString(b"".join(lines.wire[start:end]))
         purchase.rows.extend(range(start, end))
         self.rows += end - start
         return end
@@ -114,10 +125,10 @@ class EventConverter:
         columns : mapping of str to sequence
             Their values under our column names.
         """
-        found = Converted()
-        order = _Order()
-        row_at = rows_by_place(columns, len(batch))
         lines = self._plain.of(columns, len(batch))
+        found = Converted(lines=lines and lines.columns)
+        order = _Order()
+        row_at = rows_by_place(columns)
         index = 0
         while index < len(batch):
             try:
@@ -132,7 +143,9 @@ class EventConverter:
                 found.rejects.append(rejected(batch, index, error.message))
             except UnicodeError:
                 found.rejects.append(rejected(batch, index, "the row is not UTF-8 text"))
-            index = order.take_plain(lines, index + 1)
+            index += 1
+            if lines is not None:
+                index = order.take_plain(lines, index)
         return found
 
     def _order_of(self, row: EventRow, order: _Order) -> _Order:

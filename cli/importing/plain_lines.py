@@ -1,13 +1,17 @@
 """Lines of orders that say nothing unusual, converted column by column instead of row by row."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice, pairwise, repeat
-from typing import Any
+from typing import Any, NamedTuple
 
-from quintet.type.v1.event_pb2 import Event
+import numpy as np
+from numpy.typing import NDArray
+from quintet.type.v1.event_pb2 import Purchase, PurchaseLine
 
+from cli.importing.coded_column import CodedColumn, Codes, coded
 from cli.importing.event_rows import EventBuilder, EventRow, id_of
+from shared.db.order_lines import OrderLines
 from shared.errors import InvalidArgument
 
 REMEMBERED = 65_536
@@ -15,11 +19,67 @@ ANY_PRODUCT = "-"
 MONEY = ("quantity", "price", "amount", "currency")
 SAME = ("order_id", "customer_id", "event_type")
 """Columns in which a row repeats the row before it when it is one more line of the same order."""
+ITEMS_TAG = bytes([Purchase.ITEMS_FIELD_NUMBER << 3 | 2])
+NO_AMOUNT = -1
 
-Money = tuple[float, int | None, str]
-"""Units, amount in minor units, currency."""
-Line = tuple[bool, str | None, Money | None]
-"""Whether a row repeats the order of the row before it, its product, its money; None for what is not plain."""
+Mask = NDArray[np.bool_]
+
+
+class Money(NamedTuple):
+    """What a line costs: units, amount in minor units, currency; and these as part of a serialised PurchaseLine."""
+
+    quantity: float
+    amount: int | None
+    currency: str
+    wire: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class LineColumns:
+    """The rows of a batch as lines of orders.
+
+    Attributes
+    ----------
+    products : CodedColumn of length n
+        Ids of the products; None where a row's is not plain.
+    quantities : ndarray of shape (n,), float64
+        Units.
+    amounts : ndarray of shape (n,), int64
+        Minor units; NO_AMOUNT for none.
+    """
+
+    products: CodedColumn
+    quantities: NDArray[np.float64]
+    amounts: NDArray[np.int64]
+
+    def of(self, rows: Sequence[int]) -> OrderLines:
+        """Return the lines that rows became; each must be one of an accepted order."""
+        taken: Any = slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] + 1 == len(rows) else rows
+        amounts = self.amounts[taken].tolist()
+        return OrderLines(
+            list(map(self.products.values.__getitem__, self.products.codes[taken].tolist())),
+            self.quantities[taken].tolist(),
+            [None if amount == NO_AMOUNT else amount for amount in amounts] if NO_AMOUNT in amounts else amounts,
+        )
+
+
+class Lines(NamedTuple):
+    """Lines of orders by row of a batch.
+
+    Attributes
+    ----------
+    columns : LineColumns of length n
+        What they say.
+    ends : list of int, length n
+        The row behind the last of those that, from this row on, go on with the order of the row before: this row
+        itself when it does not.
+    wire : list of bytes, length n
+        Each line as a serialised Purchase of nothing else; such bytes one after the other are a Purchase of all.
+    """
+
+    columns: LineColumns
+    ends: list[int]
+    wire: list[bytes]
 
 
 class PlainLines:
@@ -35,16 +95,41 @@ class PlainLines:
         self._product_of = lru_cache(REMEMBERED, typed=True)(_product)
         self._money_of = lru_cache(REMEMBERED, typed=True)(self._money)
 
-    def of(self, columns: Mapping[str, Sequence[Any]], size: int) -> Sequence[Line]:
-        """Return what each of `size` rows adds to the order of the row before it, from values by our column names."""
-        if "order_id" not in columns or "items" in columns:
-            return [(False, None, None)] * size
+    def of(self, columns: Mapping[str, Sequence[Any]], size: int) -> Lines | None:
+        """Return the lines of `size` rows, from values by our column names; None when they are looked at one by one."""
+        if "order_id" not in columns or "items" in columns or not size:
+            return None
         try:
-            moneys = map(self._money_of, *(_values(columns, name, size) for name in MONEY))
-            products = map(self._product_of, _values(columns, "product_id", size))
-            return list(zip(_repeats(columns, size), products, moneys, strict=True))
+            same = [coded(columns[name]) for name in SAME if name in columns]
+            moneys, money = self._moneys(columns, size)
+            products = coded(columns.get("product_id") or [None] * size)
+            ids = [self._product_of(value) for value in products.values]
         except TypeError:  # lists and objects cannot be looked up among what is remembered
-            return [(False, None, None)] * size
+            return None
+        plain = _there(ids)[products.codes] & _there(moneys)[money]
+        found = [each or _NOTHING for each in moneys]
+        says = LineColumns(
+            CodedColumn([each and each[0] for each in ids], products.codes),
+            np.array([each.quantity for each in found])[money],
+            np.array([NO_AMOUNT if each.amount is None else each.amount for each in found], np.int64)[money],
+        )
+        return Lines(
+            says,
+            _ends(_repeats(same) & _alike(moneys, money) & plain),
+            _wire([each[1] if each else b"" for each in ids], products.codes, [each.wire for each in found], money),
+        )
+
+    def _moneys(self, columns: Mapping[str, Sequence[Any]], size: int) -> tuple[list[Money | None], Codes]:
+        """Return the distinct moneys, None for what is not plain, and the place of each row's among them."""
+        given = {name: coded(columns[name]) for name in MONEY if name in columns}
+        codes = np.zeros(size, np.int64)
+        for column in given.values():
+            _, codes = np.unique(codes * len(column.values) + column.codes, return_inverse=True)
+        _, rows = np.unique(codes, return_index=True)
+        values = ([column[row] for row in rows.tolist()] for column in given.values())
+        named = dict(zip(given, values, strict=True))
+        nothing = [None] * len(rows)
+        return list(map(self._money_of, *(named.get(name, nothing) for name in MONEY))), codes
 
     def _money(self, quantity: Any, price: Any, amount: Any, currency: Any) -> Money | None:
         row = EventRow(product_id=ANY_PRODUCT, quantity=quantity, price=price, amount=amount, currency=currency)
@@ -53,46 +138,74 @@ class PlainLines:
             goods.currency.encode()
         except (InvalidArgument, UnicodeError):
             return None
-        return goods.quantity, goods.amount, goods.currency
+        line = PurchaseLine(quantity=goods.quantity)
+        if goods.amount is not None:
+            line.amount.currency_code, line.amount.amount_minor = goods.currency, goods.amount
+        return Money(goods.quantity, goods.amount, goods.currency, line.SerializeToString())
 
 
-def add_plain_lines(event: Event, lines: Sequence[Line], start: int, most: int) -> int:
-    """Add the plain lines from `start` on, at most `most`, to a purchase, and return the row behind the last of them.
-
-    A line in another currency than the order's first one is not taken.
-    """
-    items = event.purchase.items
-    order_currency = items[0].amount.currency_code
-    for index in range(start, min(start + most, len(lines))):
-        repeats, product_id, money = lines[index]
-        if not repeats or product_id is None or money is None:
-            return index
-        quantity, amount, currency = money
-        if amount is None:
-            items.add(product_id=product_id, quantity=quantity)
-        elif currency == order_currency:
-            paid = items.add(product_id=product_id, quantity=quantity).amount
-            paid.currency_code, paid.amount_minor = currency, amount
-        else:
-            return index
-    return min(start + most, len(lines))
+_NOTHING = Money(0.0, None, "", b"")
 
 
-def _repeats(columns: Mapping[str, Sequence[Any]], size: int) -> list[bool]:
+def _there(values: Sequence[Any]) -> Mask:
+    return np.array([value is not None for value in values])
+
+
+def _repeats(same: Sequence[CodedColumn]) -> Mask:
     """Return for each row whether it has an order, and the same order, customer and type as the row before it."""
-    same = [[before == value for before, value in pairwise(columns[name])] for name in SAME if name in columns]
-    ordered = (order is not None for order in islice(columns["order_id"], 1, None))
-    return [False, *map(all, zip(ordered, *same, strict=True))][:size]
+    orders = same[0]
+    found = _there(orders.values)[orders.codes]
+    found[0] = False
+    for column in same:
+        found[1:] &= column.codes[1:] == column.codes[:-1]
+    return found
 
 
-def _values(columns: Mapping[str, Sequence[Any]], name: str, size: int) -> Iterable[Any]:
-    return columns.get(name) or repeat(None, size)
+def _alike(moneys: Sequence[Money | None], codes: Codes) -> Mask:
+    """Return for each row whether it is paid in the currency of the row before, or, as that one, not at all."""
+    currencies: dict[str, int] = {}
+    paid_in = [
+        currencies.setdefault("" if each is None or each.amount is None else each.currency, len(currencies))
+        for each in moneys
+    ]
+    by_row = np.array(paid_in)[codes]
+    return np.concatenate([[False], by_row[1:] == by_row[:-1]])
 
 
-def _product(value: Any) -> str | None:
+def _ends(goes_on: Mask) -> list[int]:
+    """Return for each row the first one from it on that does not go on."""
+    size = len(goes_on)
+    ends = np.where(goes_on, size, np.arange(size))
+    return np.minimum.accumulate(ends[::-1])[::-1].tolist()  # type: ignore[no-any-return]
+
+
+def _wire(products: Sequence[bytes], product: Codes, moneys: Sequence[bytes], money: Codes) -> list[bytes]:
+    """Return each line as a serialised Purchase of that line alone.
+
+    A message's bytes followed by those of another one are both merged, so a line is its product's followed by its
+    money's. Each is serialised once; this spares making a message of every row, most of the time of a conversion.
+    """
+    longest = max(map(len, products)) + max(map(len, moneys))
+    heads = [ITEMS_TAG + _varint(length) for length in range(longest + 1)]
+    pairs = zip(map(products.__getitem__, product.tolist()), map(moneys.__getitem__, money.tolist()), strict=True)
+    return [heads[len(named) + len(paid)] + named + paid for named, paid in pairs]
+
+
+def _varint(number: int) -> bytes:
+    """Return a number as protobuf writes lengths: seven bits a byte, lowest first, the eighth says that more follow."""
+    found = bytearray()
+    while number > 0x7F:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
+
+
+def _product(value: Any) -> tuple[str, bytes] | None:
+    """Return the id of a product and it as part of a serialised PurchaseLine; None for what is not plain."""
     try:
         found = id_of("product_id", value)
         found.encode()
     except (InvalidArgument, UnicodeError):
         return None
-    return found or None
+    return (found, PurchaseLine(product_id=found).SerializeToString()) if found else None

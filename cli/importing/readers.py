@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cli.importing.batch import Fault, RowBatch, by_column
+from cli.importing.coded_column import CodedColumn
 from cli.importing.errors import ImportAborted
 from shared.files import OpenFile, UnreadableFile, csv_header, open_file
 
@@ -250,19 +251,17 @@ def _arrow_column(name: str, column: Any) -> dict[str, Any]:
     if pa.types.is_timestamp(kind):
         # Nanoseconds have no Python counterpart and need none here.
         column = column.cast(pa.timestamp("us", tz=kind.tz), safe=False)
-    elif (pa.types.is_integer(kind) or pa.types.is_floating(kind)) and column.null_count == 0:
-        return {name: column.to_numpy(zero_copy_only=False).tolist()}
-    return {name: _python_values(column)}
+    return {name: _coded(column)}
 
 
-def _python_values(column: Any) -> list[Any]:
+def _coded(column: Any) -> Sequence[Any]:
     """Return the values of a column. Each distinct one is made once: that is what takes the time."""
     if pa.types.is_nested(column.type):
         return list(column.to_pylist())
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     distinct = [*encoded.dictionary.to_pylist(), None]
-    places = encoded.indices.fill_null(len(distinct) - 1).to_numpy(zero_copy_only=False).tolist()
-    return [distinct[place] for place in places]
+    codes = encoded.indices.cast(pa.int64()).fill_null(len(distinct) - 1).to_numpy()
+    return CodedColumn(distinct, codes)
 
 
 def _objects(column: Any) -> list[dict[str, Any]]:

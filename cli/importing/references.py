@@ -1,6 +1,7 @@
 """Refuse events that refer to what does not exist or does not fit; of orders only the lines concerned."""
 
 from collections.abc import Callable, Collection, Container, Iterable, Sequence
+from itertools import chain
 
 from cli.importing.batch import RowBatch
 from cli.importing.convert import Reject, rejected
@@ -52,17 +53,19 @@ def refuse_unfitting(
 
 def product_ids(drafts: Sequence[Draft]) -> set[str]:
     """Return the products that events name."""
-    return {product_id for draft in drafts for product_id in _named(draft)}
+    return set(chain.from_iterable(map(_named, drafts)))
 
 
 def _named(draft: Draft) -> Iterable[str]:
+    if draft.lines is not None:
+        return draft.lines.products
     return references.product_ids(draft.event, draft.event.WhichOneof("detail"))
 
 
 def _drop_lines(batch: RowBatch, draft: Draft, products: Container[str]) -> list[Reject]:
     """Take lines with unknown products out of an order."""
     rejects: list[Reject] = []
-    if all(line.product_id in products for line in draft.event.purchase.items):
+    if all(map(products.__contains__, _named(draft))):
         return rejects
     for place in range(len(draft.rows) - 1, -1, -1):
         product_id = draft.event.purchase.items[place].product_id
@@ -70,6 +73,7 @@ def _drop_lines(batch: RowBatch, draft: Draft, products: Container[str]) -> list
             rejects.append(rejected(batch, draft.rows[place], _no_product(product_id)))
             del draft.event.purchase.items[place]
             del draft.rows[place]
+    draft.lines = None
     return rejects
 
 

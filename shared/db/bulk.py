@@ -23,6 +23,27 @@ def insert_rows(connection: Connection, table: Table, columns: Sequence[str], ro
         connection.exec_driver_sql(_insert(table.name, tuple(columns)), list(rows))
 
 
+def insert_numbered(
+    connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> Sequence[int]:
+    """Insert rows as `insert_rows` does, without their key, which counts up by itself; return their keys, in order."""
+    if not rows:
+        return []
+    [key] = table.primary_key.columns
+    if connection.dialect.name == "postgresql":
+        taken = connection.exec_driver_sql(_NEXT.format(table.name, key.name), (len(rows),))
+        keys = [number for (number,) in taken]
+        insert_rows(
+            connection, table, (key.name, *columns), [(number, *row) for number, row in zip(keys, rows, strict=True)]
+        )
+        return keys
+    insert_rows(connection, table, columns, rows)
+    # SQLite has one writer and counts up by one, so the keys of one `executemany` follow each other.
+    last = int(connection.exec_driver_sql("SELECT last_insert_rowid()").scalar_one())
+    return range(last + 1 - len(rows), last + 1)
+
+
+_NEXT = "SELECT nextval(pg_get_serial_sequence('{}', '{}')) FROM generate_series(1, %s)"
 _COPY = "COPY {} ({}) FROM STDIN"
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, func, select, text
 
 from shared.db.batches import among
-from shared.db.bulk import insert_rows
+from shared.db.bulk import insert_numbered
 from shared.db.driver import PreparedLookup
 from shared.db.engine import insert_into
 from shared.db.schema import event_cursors, event_log
@@ -67,12 +67,8 @@ def append_new(connection: Connection, events: Sequence[NewEvent]) -> dict[str, 
     if not events:
         return {}
     now = to_micros(datetime.now(UTC))
-    insert_rows(connection, event_log, _COLUMNS, [_row(event, now) for event in events])
-    if connection.dialect.name == "postgresql":
-        return _numbers(connection, [event.event_id for event in events])
-    # SQLite has one writer and counts up by one, so the numbers of one `executemany` follow each other.
-    last = int(connection.exec_driver_sql("SELECT last_insert_rowid()").scalar_one())
-    return {event.event_id: number for number, event in enumerate(events, last + 1 - len(events))}
+    numbers = insert_numbered(connection, event_log, _COLUMNS, [_row(event, now) for event in events])
+    return {event.event_id: number for event, number in zip(events, numbers, strict=True)}
 
 
 def lock_log(connection: Connection) -> None:
@@ -153,9 +149,3 @@ def _row(event: NewEvent, now: int) -> tuple[object, ...]:
     # Clocks of clients may be ahead: an event that is still to come would be the latest for hours.
     at = min(to_micros(event.occurred_at), now)
     return event.event_id, event.customer_key, event.kind, at, now, event.payload, event.order_id
-
-
-def _numbers(connection: Connection, event_ids: Sequence[str]) -> dict[str, int]:
-    columns = event_log.c
-    query = select(columns.event_id, columns.sequence).where(among(connection, columns.event_id, event_ids))
-    return dict(connection.execute(query).all())

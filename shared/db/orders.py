@@ -7,13 +7,14 @@ when the price is unknown or in another currency. An order without a total costs
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence, Set
+from itertools import repeat
 from typing import Any, NamedTuple
 
 from quintet.type.v1.event_pb2 import Purchase
 from sqlalchemy import Connection, case, select
 
 from shared.db.batches import among
-from shared.db.bulk import insert_rows
+from shared.db.bulk import insert_numbered, insert_rows
 from shared.db.identified_events import IdentifiedEvent
 from shared.db.products import newest_change
 from shared.db.schema import customers, products, purchase_items, purchases
@@ -35,6 +36,8 @@ class Priced(NamedTuple):
     price: int | None
     currency: str | None
 
+
+OrderColumns = tuple[Sequence[int], Sequence[float], Sequence[int]]
 
 Catalogue = Mapping[str, Priced]
 """Products by the platform's ids."""
@@ -60,7 +63,7 @@ class RememberedCatalogue:
         change = newest_change(connection)
         if change != self._change or len(self._products) > MOST_REMEMBERED:
             self._change, self._products = change, {}
-        missing = external_ids - self._products.keys()
+        missing = {each for each in external_ids if each not in self._products}  # `-` would go through all products
         if missing:
             self._products.update(read_catalogue(connection, missing))
         return self._products
@@ -100,51 +103,43 @@ def add_orders(connection: Connection, acts: Sequence[IdentifiedEvent], catalogu
     if not acts:
         return 0
     orders, lines = zip(*(_order(act, catalogue) for act in acts), strict=True)
-    insert_rows(connection, purchases, _ORDER, orders)
-    keys = _keys(connection, [order[0] for order in orders])
+    keys = insert_numbered(connection, purchases, _ORDER, orders)
     rows = [
-        (keys[order[0]], product_key, quantity, amount, 0.0, 0)
-        for order, some in zip(orders, lines, strict=True)
-        for product_key, quantity, amount in some
+        row for key, some in zip(keys, lines, strict=True) for row in zip(repeat(key), *some, repeat(0.0), repeat(0))
     ]
     insert_rows(connection, purchase_items, _LINE, rows)
-    return sum(len(act.event.purchase.items) for act in acts) - len(rows)
+    return sum(len(act.lines.products) for act in acts) - len(rows)
 
 
-def _keys(connection: Connection, external_ids: Collection[str]) -> dict[str, int]:
-    columns = purchases.c
-    query = select(columns.external_id, columns.purchase_id).where(among(connection, columns.external_id, external_ids))
-    return dict(connection.execute(query).all())
-
-
-def _order(act: IdentifiedEvent, catalogue: Catalogue) -> tuple[tuple[Any, ...], list[tuple[int, float, int]]]:
-    """Return the values of an order's row and, for each line, product, units and amount."""
-    purchase = act.event.purchase
+def _order(act: IdentifiedEvent, catalogue: Catalogue) -> tuple[tuple[Any, ...], OrderColumns]:
+    """Return the values of an order's row and, of its lines, the products' keys, units and amounts."""
+    purchase, lines = act.event.purchase, act.lines
     currency = _currency(purchase, catalogue)
-    lines = [
-        (product.key, line.quantity or 1.0, _amount(line, product, currency))
-        for line in purchase.items
-        if (product := catalogue.get(line.product_id)) is not None
+    found = list(map(catalogue.get, lines.products))
+    known = [product for product in found if product]
+    if len(known) < len(found):
+        lines = lines.only(found)
+    quantities = [quantity or 1.0 for quantity in lines.quantities]
+    amounts = [
+        _price(product, quantity, currency) if amount is None else amount
+        for amount, product, quantity in zip(lines.amounts, known, quantities, strict=True)
     ]
-    given = purchase.total.amount_minor if purchase.HasField("total") else None
-    total = sum(amount for _, _, amount in lines) if given is None else given
+    total = purchase.total.amount_minor if purchase.HasField("total") else sum(amounts)
     row = (purchase.purchase_id, act.customer_key, act.session_key, to_micros(act.at), total, 0, currency)
-    return row, lines
+    return row, ([product.key for product in known], quantities, amounts)
 
 
 def _currency(purchase: Purchase, catalogue: Catalogue) -> str:
     if purchase.HasField("total"):
         return purchase.total.currency_code
-    given = next((line.amount.currency_code for line in purchase.items if line.HasField("amount")), None)
+    given = next((line.amount for line in purchase.items if line.HasField("amount")), None)
     if given is not None:
-        return given
+        return given.currency_code
     priced = (catalogue[line.product_id] for line in purchase.items if line.product_id in catalogue)
     return next((product.currency for product in priced if product.currency), DEFAULT_CURRENCY)
 
 
-def _amount(line: Any, product: Priced, currency: str) -> int:
-    if line.HasField("amount"):
-        return int(line.amount.amount_minor)
+def _price(product: Priced, quantity: float, currency: str) -> int:
     if product.price is None or product.currency != currency:
         return 0
-    return line_amount(product.price, line.quantity)
+    return line_amount(product.price, quantity)

@@ -5,9 +5,10 @@ of the log, and written table by table. Nothing here moves the cursor; the calle
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from sqlalchemy import Connection, bindparam, or_
 
@@ -62,7 +63,7 @@ class _Batch:
         self._connection = connection
         self._acts = acts
         self._skipped = skipped
-        self._catalogue = read(connection, {name for act in acts for name in product_ids(act.event, act.kind)})
+        self._catalogue = read(connection, set(chain.from_iterable(map(_products_of, acts))))
         self.touched: set[int] = set()
 
     def write(self) -> None:
@@ -119,10 +120,10 @@ class _Batch:
     def _buy(self, carts: Carts, act: IdentifiedEvent) -> None:
         if not carts.has_any(act.customer_key):
             return
-        for line in act.event.purchase.items:
-            product = self._catalogue.get(line.product_id)
+        for product_id, quantity in zip(act.lines.products, act.lines.quantities, strict=True):
+            product = self._catalogue.get(product_id)
             if product is not None:
-                carts.buy(act.customer_key, product.key, line.quantity or 1.0)
+                carts.buy(act.customer_key, product.key, quantity or 1.0)
 
     def _write_orders(self) -> None:
         purchases = self._of("purchase")
@@ -157,6 +158,10 @@ class _Batch:
         return int(act.event.refund.amount.amount_minor)
 
 
+def _products_of(act: IdentifiedEvent) -> Iterable[str]:
+    return act.lines.products or product_ids(act.event, act.kind)
+
+
 def _without_repeated(
     connection: Connection, acts: Sequence[IdentifiedEvent], skipped: Counter[str]
 ) -> list[IdentifiedEvent]:
@@ -179,10 +184,7 @@ def _with_sessions(connection: Connection, acts: Sequence[IdentifiedEvent]) -> l
         sessions.Visit(act.customer_key, act.at, sessions.named_by_platform(act.event.session_id)) for act in visiting
     ]
     keys = iter(sessions.assign(connection, visits))
-    return [
-        act if act.kind in WITHOUT_VISIT else IdentifiedEvent(act.customer_key, act.at, act.kind, act.event, next(keys))
-        for act in acts
-    ]
+    return [act if act.kind in WITHOUT_VISIT else IdentifiedEvent(*act[:-1], session_key=next(keys)) for act in acts]
 
 
 def _move_last_active(connection: Connection, acts: Sequence[IdentifiedEvent]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, bindparam, cast, select, tuple_
 
 from shared.db.batches import among, distinct_batches
+from shared.db.bulk import insert_numbered
 from shared.db.driver import DriverCursor, PreparedQuery
 from shared.db.references import references_to
 from shared.db.schema import sessions
@@ -24,6 +25,7 @@ SILENCE = timedelta(minutes=30)
 DERIVED = "quintet-"
 """How the name of a session begins that the platform did not name; the key follows."""
 PAIRS = 200
+_COLUMNS = ("customer_id", "external_id", "started_at", "last_event_at", "event_count")
 
 
 @dataclass(frozen=True)
@@ -201,15 +203,18 @@ def _save(connection: Connection, touched: Iterable[_Session]) -> None:
 def _insert(connection: Connection, fresh: list[_Session]) -> None:
     if not fresh:
         return
-    columns = sessions.c
-    # Not sorted by parameters: on SQLite that would insert one row at a time.
-    insert = sessions.insert().returning(
-        columns.customer_id, columns.external_id, columns.started_at, columns.session_id
-    )
-    rows = connection.execute(insert, [_values(session) for session in fresh])
-    keys = {(customer, external, started): key for customer, external, started, key in rows}
-    for session in fresh:
-        session.key = keys[session.customer_key, session.external_id, session.started_at]
+    rows = [
+        (
+            each.customer_key,
+            each.external_id,
+            to_micros(each.started_at),
+            to_micros(each.last_event_at),
+            each.event_count,
+        )
+        for each in fresh
+    ]
+    for session, key in zip(fresh, insert_numbered(connection, sessions, _COLUMNS, rows), strict=True):
+        session.key = key
         session.changed = False
 
 

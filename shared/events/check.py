@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from math import inf
+from time import time
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -20,6 +21,7 @@ MAX_QUANTITY = 1_000_000.0
 MAX_DURATION_SECONDS = 86_400.0
 MAX_ATTRIBUTES = 100
 MAX_FUTURE = timedelta(hours=24)
+NANOS_A_SECOND = 1_000_000_000
 MAX_AMOUNT_MINOR = 10**12
 """Most of one line or order, in minor units: sums of millions of them stay within 64 bits."""
 MAX_PRICE_MINOR = 10**10
@@ -56,9 +58,11 @@ def check_id(value: str, field: str, *, required: bool = True) -> None:
     """Raise InvalidArgument unless `value` is an id: 1 to 128 characters, none of them a control character."""
     if _PLAIN_ID.fullmatch(value):  # as most are: that spares the rules below, which it keeps
         return
-    if not value and required:
-        raise InvalidArgument.of(field, value, "is required")
-    if value and not value.strip():
+    if not value:
+        if required:
+            raise InvalidArgument.of(field, value, "is required")
+        return
+    if not value.strip():
         raise InvalidArgument.of(field, value, "must not be blank")
     check_text(value, field, MAX_ID)
     if _NOT_IN_IDS.search(value):
@@ -77,6 +81,8 @@ def check_text(value: str, field: str, longest: int, *, required: bool = False) 
 
 def check_time(value: Timestamp, field: str) -> None:
     """Raise InvalidArgument unless the time is valid, after 1970 and at most 24 hours ahead."""
+    if 0 <= value.seconds < time() and 0 <= value.nanos < NANOS_A_SECOND:  # as most are: that spares making a datetime
+        return
     try:
         moment = value.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError) as error:

@@ -1,7 +1,5 @@
 """Events become views, pages, carts, purchases and refunds: the right ones, once, on both databases."""
 
-from dataclasses import replace
-
 import pytest
 from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.money_pb2 import Money
@@ -218,7 +216,7 @@ def test_an_event_whose_key_is_gone_is_found_by_its_ids(database: Database, prod
     append(database, [view("anna", "p1"), view("", "p2", visitor="v"), view("ben", "p3")])
     with database.read() as connection:
         recorded = decode(event_log.read_after(connection, 0, 10))
-    strayed = [replace(each, customer_key=999_999) for each in recorded]
+    strayed = [each._replace(customer_key=999_999) for each in recorded]
     strayed[2].event.customer_id = "erased"
     with database.write() as connection:
         projected = projection.project(connection, strayed)

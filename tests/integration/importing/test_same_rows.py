@@ -58,7 +58,7 @@ def row_by_row(tmp_path: Path) -> tuple[Any, ...]:
         run_into(plain, kind, tmp_path / f"shop-{kind}.jsonl")
     path = write_jsonl(tmp_path / "row-by-row.jsonl", _rows())
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(PlainLines, "of", lambda self, columns, size: [(False, None, None)] * size)
+        patched.setattr(PlainLines, "of", lambda self, columns, size: None)
         counted = _imported(lambda kind, path, **options: run_into(plain, kind, path, **options), path)
     found = contents(plain)
     plain.close()

@@ -12,6 +12,7 @@ from quintet.type.v1.event_pb2 import Event, Purchase, Refund
 from services.feedback import lines
 from shared import money, values
 from shared.db.identified_events import IdentifiedEvent
+from shared.db.order_lines import lines_of
 from shared.db.orders import Priced, _order
 from shared.db.refunds import BoughtLine, Order
 from shared.db.types import EPOCH
@@ -38,7 +39,7 @@ def test_a_line(price: int, quantity: float, expected: int) -> None:
 @given(st.integers(0, 100_000), QUANTITIES)
 def test_files_orders_and_credits_cost_the_same(price: int, quantity: float) -> None:
     purchase = Purchase(purchase_id="o", items=[{"product_id": "p", "quantity": quantity}])  # type: ignore[list-item]
-    act = IdentifiedEvent(1, EPOCH, "purchase", Event(purchase=purchase))
+    act = IdentifiedEvent(1, EPOCH, "purchase", Event(purchase=purchase), lines_of(purchase))
     stored, _ = _order(act, {"p": Priced(1, price, "EUR")})
     credited = lines.bought(purchase, "p", (price, "EUR")).amount
     imported = values.line_amount(Decimal(price).scaleb(-2), quantity, "EUR")

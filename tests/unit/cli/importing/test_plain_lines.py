@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cli.importing.batch import RowBatch
 from cli.importing.convert import Options
 from cli.importing.events import Converted, EventConverter
-from cli.importing.plain_lines import Line
+from shared.db.order_lines import lines_of
 
 ORDERS = ("o-1", "o-1", "o-1", "o-2", 1, 1.0, "1", None, "")
 PRODUCTS = ("p-1", "p-2", " p-3 ", "", None, 7, "a\u0000b", "\udc80", ["p-1"])
@@ -39,8 +39,8 @@ USUAL = {
 class _RowByRow:
     """Takes no line by column."""
 
-    def of(self, columns: Mapping[str, Sequence[Any]], size: int) -> Sequence[Line]:
-        return [(False, None, None)] * size
+    def of(self, columns: Mapping[str, Sequence[Any]], size: int) -> None:
+        return None
 
 
 def _converted(rows: list[dict[str, Any]], *, by_row: bool, **options: Any) -> Converted:
@@ -61,6 +61,11 @@ def test_the_same_as_row_by_row(rows: list[dict[str, Any]], negative: str, guest
     options = {"negative_quantity": negative, "guests": guests}
     by_column, by_row = (_converted(rows, by_row=flag, **options) for flag in (False, True))
     assert by_column.drafts == by_row.drafts
+    if by_column.lines is not None:
+        by_line = [draft for draft in by_column.drafts if draft.by_line]
+        assert [by_column.lines.of(each.rows) for each in by_line] == [
+            lines_of(each.event.purchase) for each in by_line
+        ]
     # Compared as texts, because NaN is not equal to itself.
     assert repr(by_column.rejects) == repr(by_row.rejects)
 
