@@ -1,7 +1,9 @@
 """The RPCs that record what happens and answer with recommendations."""
 
-from collections.abc import AsyncIterator
-from typing import Any
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, NamedTuple
 
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.product.v1 import product_service_pb2 as product_pb
@@ -17,6 +19,16 @@ from shared.events.check import check_count, check_id
 from shared.events.recommend import check_recommend, context_products
 
 MOST_EVENTS = 1_000
+PORTIONS_AT_ONCE = 4
+"""Portions of a stream that are being written while the next is read: the stream goes on while the database is busy."""
+
+
+class _Portion(NamedTuple):
+    """A piece of a stream on its way: the places of its events, what is refused already, what comes of the others."""
+
+    places: list[int]
+    rejections: list[Rejected]
+    outcomes: asyncio.Task[list[CommitResult]]
 
 
 class EventRpcs:
@@ -60,18 +72,20 @@ class EventRpcs:
     async def ImportEvents(
         self, request_iterator: AsyncIterator[pb.ImportEventsRequest], context: Any
     ) -> pb.ImportEventsResponse:
-        response = pb.ImportEventsResponse()
-        start = 0
-        async for portion in portions(request_iterator):
-            good, rejections = _sorted_out([each.event for each in portion], start)
-            outcomes = await self._agent.record([submission for _, submission in good])
-            rejections += convert.to_rejections(zip((index for index, _ in good), outcomes, strict=True))
-            response.recorded += _recorded(outcomes)
-            response.duplicates += _duplicates(outcomes)
-            response.rejected += len(rejections)
-            room = MOST_REJECTIONS - len(response.rejections)
-            response.rejections.extend(convert.to_rejection(each) for each in rejections[:room])
-            start += len(portion)
+        response, start = pb.ImportEventsResponse(), 0
+        written: deque[_Portion] = deque()
+        try:
+            async for portion in portions(request_iterator):
+                good, rejections = _sorted_out([each.event for each in portion], start)
+                start += len(portion)
+                if len(written) == PORTIONS_AT_ONCE:
+                    await _add(response, written.popleft())
+                written.append(self._on_its_way(good, rejections))
+            while written:
+                await _add(response, written.popleft())
+        finally:
+            for each in written:  # the stream broke: nobody waits for what is on its way
+                each.outcomes.cancel()
         return response
 
     async def RecordFeedback(self, request: pb.RecordFeedbackRequest, context: Any) -> pb.RecordFeedbackResponse:
@@ -99,6 +113,11 @@ class EventRpcs:
         answer = await agents.call(agents.product.GetRelatedProducts, wanted)
         return pb.GetSimilarProductsResponse(related=answer.related)
 
+    def _on_its_way(self, good: Sequence[tuple[int, Submission]], rejections: list[Rejected]) -> _Portion:
+        """Begin to record the well-formed events of a portion."""
+        recording = self._agent.record([submission for _, submission in good])
+        return _Portion([index for index, _ in good], rejections, asyncio.create_task(recording))
+
     async def _check_options(self, request: pb.RecordEventRequest) -> None:
         """Refuse what cannot be answered before anything is recorded."""
         if not request.HasField("recommend"):
@@ -118,6 +137,17 @@ def _sorted_out(events: Any, start: int) -> tuple[list[tuple[int, Submission]], 
         except InvalidArgument as error:
             bad.append(Rejected(index, event.event_id, error))
     return good, bad
+
+
+async def _add(response: pb.ImportEventsResponse, portion: _Portion) -> None:
+    """Count what became of a portion, once it is durable. Raises Unavailable when it cannot be written."""
+    outcomes = await portion.outcomes
+    rejections = portion.rejections + convert.to_rejections(zip(portion.places, outcomes, strict=True))
+    response.recorded += _recorded(outcomes)
+    response.duplicates += _duplicates(outcomes)
+    response.rejected += len(rejections)
+    room = MOST_REJECTIONS - len(response.rejections)
+    response.rejections.extend(convert.to_rejection(each) for each in rejections[:room])
 
 
 def _accepted(outcome: CommitResult) -> CommitResult:

@@ -1,9 +1,8 @@
 """From what a platform sends to what the event log keeps: checked, completed, its references resolved."""
 
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import NamedTuple
 
 from quintet.type.v1.event_pb2 import Event
 from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType
@@ -11,17 +10,19 @@ from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType
 from shared.errors import InvalidArgument
 from shared.events.check import check_event, check_id, check_time
 from shared.events.references import named_products, named_recommendations
+from shared.ids import new_id
 from shared.recommendation_tokens import Shopper
-from shared.timestamps import set_now
+from shared.timestamps import set_now, to_datetime
 
 FEEDBACK = "feedback"
+NOBODY = Shopper()
 
 
-@dataclass(frozen=True)
-class Submission:
+class Submission(NamedTuple):
     """A checked event or feedback on its way into the log, and everything it refers to with the field that names it.
 
     `shopper` is who responds to the recommendations. `wants_session` asks for the name of the event's session.
+    `fresh` says that the id was made for it, so that it cannot be in the log.
     """
 
     event_id: str
@@ -35,8 +36,9 @@ class Submission:
     recommendations: tuple[tuple[str, str], ...] = ()
     purchased: tuple[str, str] | None = None
     refunded: tuple[str, str] | None = None
-    shopper: Shopper = field(default_factory=Shopper)
+    shopper: Shopper = NOBODY
     wants_session: bool = False
+    fresh: bool = False
 
     @property
     def log_id(self) -> str:
@@ -50,26 +52,30 @@ def submit_event(event: Event, field: str = "event", *, wants_session: bool = Fa
     Raises InvalidArgument naming the field under `field`.
     """
     check_event(event, field)
-    if not event.event_id:
-        event.event_id = uuid.uuid4().hex
+    fresh = not event.event_id
+    if fresh:
+        event.event_id = new_id()
     if not event.HasField("event_time"):
         set_now(event.event_time)
     kind = event.WhichOneof("detail")
     assert kind is not None  # noqa: S101 - for the type checker: checked above
+    customer_id, visitor_id = event.customer_id, event.visitor_id
+    recommendations = tuple(named_recommendations(event, field))
     return Submission(
         event_id=event.event_id,
         kind=kind,
-        occurred_at=event.event_time.ToDatetime(tzinfo=UTC),
+        occurred_at=to_datetime(event.event_time),
         payload=event.SerializeToString(),
-        customer_id=event.customer_id,
-        visitor_id=event.visitor_id,
+        customer_id=customer_id,
+        visitor_id=visitor_id,
         customer_field=f"{field}.customer_id",
         products=tuple(named_products(event, field)),
-        recommendations=tuple(named_recommendations(event, field)),
+        recommendations=recommendations,
         purchased=(event.purchase.purchase_id, f"{field}.purchase.purchase_id") if kind == "purchase" else None,
         refunded=(event.refund.purchase_id, f"{field}.refund.purchase_id") if kind == "refund" else None,
-        shopper=Shopper(event.customer_id, event.visitor_id),
+        shopper=Shopper(customer_id, visitor_id) if recommendations else NOBODY,
         wants_session=wants_session and not event.session_id,
+        fresh=fresh,
     )
 
 
@@ -86,16 +92,17 @@ def submit_feedback(feedback: Feedback, field: str = "feedback") -> Submission:
         check_time(feedback.interaction_time, f"{field}.interaction_time")
     complete = Feedback()
     complete.CopyFrom(feedback)
-    complete.feedback_id = complete.feedback_id or uuid.uuid4().hex
+    complete.feedback_id = complete.feedback_id or new_id()
     if not complete.HasField("interaction_time"):
         set_now(complete.interaction_time)
     return Submission(
         event_id=complete.feedback_id,
         kind=FEEDBACK,
-        occurred_at=complete.interaction_time.ToDatetime(tzinfo=UTC),
+        occurred_at=to_datetime(complete.interaction_time),
         payload=complete.SerializeToString(),
         recommendations=((complete.recommendation_id, f"{field}.recommendation_id"),),
         shopper=Shopper(complete.customer_id, complete.visitor_id),
+        fresh=not feedback.feedback_id,
     )
 
 

@@ -166,7 +166,7 @@ def _look_up(
 ) -> _Known:
     orders_named = {order[0] for each in submissions for order in (each.purchased, each.refunded) if order}
     return _Known(
-        events=event_log.known_ids(connection, [each.log_id for each in submissions]),
+        events=event_log.known_ids(connection, [each.log_id for each in submissions if not each.fresh]),
         customers=customers_of(connection, {each.customer_id for each in submissions if each.customer_id}),
         products=products_of(connection, {id_ for each in submissions for id_, _ in each.products if id_}),
         purchases=_purchases(connection, orders_named) if orders_named else {},

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from services.coordinator.background import Background
 from services.coordinator.event_validation import Submission
@@ -16,8 +17,7 @@ from shared.errors import QuintetError, Unavailable
 MOST_AT_ONCE = 2_000
 
 
-@dataclass(frozen=True)
-class CommitResult:
+class CommitResult(NamedTuple):
     """What became of a submission: its number in the log, or that it was there before, or why it was refused.
 
     `session` is the name of the session that the event is in, where one was asked for and is known.
@@ -63,7 +63,7 @@ class GroupCommit:
         """Refuse what still waits and stop. Safe to repeat."""
         await self._background.stop()
         for each in self._waiting:
-            each.answer.set_exception(Unavailable("the coordinator is stopping"))
+            _fail(each, Unavailable("the coordinator is stopping"))
         self._waiting.clear()
         self._thread.shutdown()
 

@@ -1,7 +1,6 @@
 """Recommendation ids in submissions: verified by their key alone, and stored as the numbers that the database knows."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from quintet.type.v1.event_pb2 import Event
 from quintet.type.v1.recommendation_pb2 import Feedback
@@ -28,7 +27,7 @@ def with_numbers(submission: Submission, tokens: TokenKeys) -> Submission:
         token: str(tokens.verify(token, submission.shopper, field)) for token, field in submission.recommendations
     }
     payload = _numbered_feedback if submission.kind == FEEDBACK else _numbered_event
-    return replace(submission, payload=payload(submission.payload, numbers))
+    return submission._replace(payload=payload(submission.payload, numbers))
 
 
 def _numbered_feedback(payload: bytes, numbers: Mapping[str, str]) -> bytes:

@@ -1,13 +1,17 @@
 """Views of products and of other pages, as rows."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 from quintet.type.v1.event_pb2 import Event, PageType
 
 from shared.db.identified_events import IdentifiedEvent
+from shared.db.types import to_micros
 
 LONGEST_VALUE = 500
+VIEW_COLUMNS = ("customer_id", "product_id", "session_id", "view_time", "duration_seconds", "page_actions")
+PAGE_COLUMNS = ("customer_id", "session_id", "kind", "value", "details", "occurred_at")
 
 
 def viewed_product(event: Event, kind: str) -> str:
@@ -15,35 +19,23 @@ def viewed_product(event: Event, kind: str) -> str:
     return str(getattr(event, kind).product_id) if kind in ("product_view", "page_view") else ""
 
 
-def view_row(act: IdentifiedEvent, product_key: int) -> dict[str, Any]:
-    """Return the row of `browsing_history` for a product view, or for a page view of a product's page."""
+def view_row(act: IdentifiedEvent, product_key: int) -> tuple[Any, ...]:
+    """Return the VIEW_COLUMNS of `browsing_history` for a product view, or for a page view of a product's page."""
     view = act.event.product_view
     actions = {"scrolls": view.scrolls, "clicks": view.clicks} if act.kind == "product_view" else {}
-    return {
-        "customer_id": act.customer_key,
-        "product_id": product_key,
-        "session_id": act.session_key,
-        "view_time": act.at,
-        "duration_seconds": view.duration_seconds,
-        "page_actions": actions,
-    }
+    at = to_micros(act.at)
+    return act.customer_key, product_key, act.session_key, at, view.duration_seconds, json.dumps(actions)
 
 
-def page_row(act: IdentifiedEvent) -> dict[str, Any] | None:
-    """Return the row of `page_events`; None for events that are not about a page, or about a product's."""
+def page_row(act: IdentifiedEvent) -> tuple[Any, ...] | None:
+    """Return the PAGE_COLUMNS of `page_events`; None for events that are not about a page, or about a product's."""
     describe = _PAGES.get(act.kind)
     if describe is None or viewed_product(act.event, act.kind):
         return None
     value, details = describe(act.event)
     attributes = dict(act.event.attributes)
-    return {
-        "customer_id": act.customer_key,
-        "session_id": act.session_key,
-        "kind": act.kind,
-        "value": value[:LONGEST_VALUE],
-        "details": details | ({"attributes": attributes} if attributes else {}),
-        "occurred_at": act.at,
-    }
+    said = json.dumps(details | ({"attributes": attributes} if attributes else {}))
+    return act.customer_key, act.session_key, act.kind, value[:LONGEST_VALUE], said, to_micros(act.at)
 
 
 def _page_view(event: Event) -> tuple[str, dict[str, Any]]:

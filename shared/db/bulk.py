@@ -39,7 +39,8 @@ def insert_numbered(
         return keys
     insert_rows(connection, table, columns, rows)
     # SQLite has one writer and counts up by one, so the keys of one `executemany` follow each other.
-    last = int(connection.exec_driver_sql("SELECT last_insert_rowid()").scalar_one())
+    driver: Any = connection.connection.driver_connection
+    [last] = driver.execute("SELECT last_insert_rowid()").fetchone()
     return range(last + 1 - len(rows), last + 1)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, text
 
-from shared.db.batches import among, distinct_batches
+from shared.db.batches import distinct_batches
+from shared.db.driver import PreparedLookup
 from shared.db.schema import customers, visitors
 from shared.errors import AlreadyExists, NotFound
 
@@ -66,6 +67,8 @@ class Groups:
     region: str
 
 
+_KEYS = PreparedLookup(select(customers.c.external_id, customers.c.customer_id), customers.c.external_id)
+_VISITOR_KEYS = PreparedLookup(select(visitors.c.visitor_id, visitors.c.customer_id), visitors.c.visitor_id)
 _COLUMNS = (
     customers.c.customer_id,
     customers.c.external_id,
@@ -105,9 +108,7 @@ def upsert(
 
 def resolve_customers(connection: Connection, external_ids: Collection[str]) -> dict[str, int]:
     """Return the keys of customers by the platform's ids; unknown ids are missing."""
-    columns = customers.c
-    query = select(columns.external_id, columns.customer_id).where(among(connection, columns.external_id, external_ids))
-    return dict(connection.execute(query).all())
+    return dict(_KEYS.fetch(connection, external_ids))
 
 
 def resolve_visitors(connection: Connection, visitor_ids: Collection[str]) -> dict[str, int]:
@@ -131,9 +132,7 @@ def resolve_visitors(connection: Connection, visitor_ids: Collection[str]) -> di
 
 def known_visitors(connection: Connection, visitor_ids: Collection[str]) -> dict[str, int]:
     """Return the keys of visitors' customer rows, by visitor id; unknown visitors are missing."""
-    columns = visitors.c
-    query = select(columns.visitor_id, columns.customer_id).where(among(connection, columns.visitor_id, visitor_ids))
-    return dict(connection.execute(query).all())
+    return dict(_VISITOR_KEYS.fetch(connection, visitor_ids))
 
 
 def read(connection: Connection, external_id: str, field: str = "customer_id") -> Customer:

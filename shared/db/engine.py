@@ -54,6 +54,7 @@ class Database:
         # On SQLite every transaction sees one state of the data already.
         one_view = {"isolation_level": "REPEATABLE READ"} if self.dialect == "postgresql" else {}
         self._reading = self.engine.execution_options(**one_view)
+        self._writing = self.engine.execution_options(quintet_write=True)
 
     @property
     def file(self) -> Path | None:
@@ -90,11 +91,7 @@ class Database:
         On SQLite the transaction takes the write lock at once, so that it never fails half-way for a lock.
         Raises Unavailable when the database is out of reach or locked for longer than 15 seconds.
         """
-        with (
-            self._translated(),
-            self.engine.connect().execution_options(quintet_write=True) as connection,
-            connection.begin(),
-        ):
+        with self._translated(), self._writing.connect() as connection, connection.begin():
             yield connection
 
     def close(self) -> None:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Text, bindparam, cast, func, select
 
-from shared.db.batches import among, batches
-from shared.db.driver import DriverCursor, PreparedQuery
+from shared.db.batches import batches
+from shared.db.driver import DriverCursor, PreparedLookup, PreparedQuery
 from shared.db.engine import insert_into, next_count
 from shared.db.schema import products
 from shared.db.types import from_micros
@@ -113,6 +113,7 @@ _COLUMNS = [products.c.product_id.label("key"), *(products.c[name] for name in _
 _ALL_COLUMNS = [*_COLUMNS, products.c.updated_at, products.c.change_sequence]
 
 
+_KEYS = PreparedLookup(select(products.c.external_id, products.c.product_id), products.c.external_id)
 _CHANGED = PreparedQuery(
     select(
         products.c.product_id,
@@ -174,9 +175,7 @@ def lock_changes(connection: Connection, keys: Iterable[int]) -> dict[int, int]:
 
 def product_keys(connection: Connection, external_ids: Iterable[str]) -> dict[str, int]:
     """Return the keys of products by the platform's id; unknown ids are left out."""
-    columns = products.c
-    query = select(columns.external_id, columns.product_id).where(among(connection, columns.external_id, external_ids))
-    return dict(connection.execute(query).all())
+    return dict(_KEYS.fetch(connection, list(external_ids)))
 
 
 def product_ids(connection: Connection, keys: Iterable[int]) -> dict[int, str]:

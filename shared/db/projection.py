@@ -13,7 +13,8 @@ from itertools import chain
 from sqlalchemy import Connection, bindparam, or_
 
 from shared.db import sessions
-from shared.db.browsing import page_row, view_row, viewed_product
+from shared.db.browsing import PAGE_COLUMNS, VIEW_COLUMNS, page_row, view_row, viewed_product
+from shared.db.bulk import insert_rows
 from shared.db.carts import CartRow, Carts
 from shared.db.identified_events import IdentifiedEvent, Recorded, decode, identify
 from shared.db.orders import Catalogue, add_orders, known_orders, read_catalogue
@@ -92,9 +93,8 @@ class _Batch:
                 views.append(view_row(act, product_key))
                 self.touched.add(act.customer_key)
         pages = [row for act in self._acts if (row := page_row(act)) is not None]
-        for table, rows in ((browsing_history, views), (page_events, pages)):
-            if rows:
-                self._connection.execute(table.insert(), rows)
+        insert_rows(self._connection, browsing_history, VIEW_COLUMNS, views)
+        insert_rows(self._connection, page_events, PAGE_COLUMNS, pages)
 
     def _write_carts(self) -> None:
         changes = self._of("add_to_cart", "remove_from_cart", "purchase")

@@ -97,16 +97,18 @@ def name_at(connection: Connection, customer_key: int, moment: datetime) -> str:
     """
     at, silence = to_micros(moment), SILENCE // MICROSECOND
     rows = DriverCursor.of(connection).fetch(_NEAR, customer=customer_key, earliest=at - silence, latest=at + silence)
-    away = {key: max(started - at, at - last, 0) for key, started, last in rows}
+    away = {key: max(started - at, at - last, 0) for key, started, last, named in rows if named is None}
     return f"{DERIVED}{min(away, key=lambda key: (away[key], key))}" if away else ""
 
 
 _NEAR = PreparedQuery(
     select(
-        sessions.c.session_id, cast(sessions.c.started_at, BigInteger), cast(sessions.c.last_event_at, BigInteger)
+        sessions.c.session_id,
+        cast(sessions.c.started_at, BigInteger),
+        cast(sessions.c.last_event_at, BigInteger),
+        sessions.c.external_id,
     ).where(
         sessions.c.customer_id == bindparam("customer", type_=BigInteger),
-        sessions.c.external_id.is_(None),
         sessions.c.last_event_at >= bindparam("earliest", type_=BigInteger),
         sessions.c.started_at <= bindparam("latest", type_=BigInteger),
     )
@@ -158,12 +160,14 @@ def _silent_sessions(connection: Connection, visits: Sequence[Visit]) -> dict[in
     columns = sessions.c
     query = select(sessions).where(
         among(connection, columns.customer_id, (visit.customer_key for visit in visits)),
-        columns.external_id.is_(None),
         columns.last_event_at >= earliest,
         columns.started_at <= latest,
     )
     for row in connection.execute(query.order_by(columns.started_at)):
-        found[row.customer_id].append(_loaded(row))
+        if (
+            row.external_id is None
+        ):  # asked here: SQLite would go by this and read all sessions that a customer ever had
+            found[row.customer_id].append(_loaded(row))
     return found
 
 

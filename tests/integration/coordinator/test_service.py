@@ -17,7 +17,9 @@ from quintet.type.v1.recommendation_pb2 import RecommendationContext, Recommenda
 
 from services.coordinator.agent import Coordinator
 from services.coordinator.agent_clients import AgentClients
+from services.coordinator.event_rpcs import PORTIONS_AT_ONCE
 from services.coordinator.server import build
+from services.coordinator.uploads import PORTION
 from shared.config import Settings
 from shared.db import event_log
 from shared.db.engine import Database
@@ -247,3 +249,35 @@ async def test_a_training_that_cannot_reach_an_agent_fails_with_its_reason(stub:
     job = (await call(stub.TrainModels, pb.TrainModelsRequest(), 10)).job
     seen = [answer.job async for answer in stub.WatchJob(pb.WatchJobRequest(job_id=job.job_id))]
     assert seen[-1].error
+
+
+async def test_a_stream_is_recorded_in_order_and_what_is_refused_is_said_with_its_place(
+    stub: Any, sqlite_database: Database
+) -> None:
+    names = [f"e-{number}" for number in range(PORTION * (PORTIONS_AT_ONCE + 2))]
+    bad = {7: "no such", PORTION + 1: "", len(names) - 1: "no such"}
+
+    async def events() -> AsyncIterator[pb.ImportEventsRequest]:
+        for number, name in enumerate(names):
+            event = Event(event_id=name, customer_id=bad.get(number, "ann"), home_view=HomeView())
+            yield pb.ImportEventsRequest(event=event)
+
+    answer = await stub.ImportEvents(events())
+    assert (answer.recorded, answer.duplicates, answer.rejected) == (len(names) - len(bad), 0, len(bad))
+    assert [(each.index, each.id) for each in answer.rejections] == [(place, names[place]) for place in bad]
+    with sqlite_database.read() as connection:
+        logged = [each.event_id for each in event_log.read_after(connection, 0, len(names))]
+    assert logged == [name for place, name in enumerate(names) if place not in bad]
+    assert (await stub.ImportEvents(events())).duplicates == answer.recorded
+
+
+async def test_a_stream_that_breaks_leaves_the_coordinator_recording(stub: Any) -> None:
+    async def broken() -> AsyncIterator[pb.ImportEventsRequest]:
+        for _ in range(2 * PORTION):
+            yield pb.ImportEventsRequest(event=Event(customer_id="ann", home_view=HomeView()))
+        raise RuntimeError("the client's own mistake")
+
+    with pytest.raises((RuntimeError, grpc.aio.AioRpcError, asyncio.CancelledError)):
+        await stub.ImportEvents(broken())
+    recorded = await stub.RecordEvent(pb.RecordEventRequest(event=Event(customer_id="ann", home_view=HomeView())))
+    assert not recorded.duplicate

@@ -97,3 +97,14 @@ async def test_stopping_refuses_what_still_waits() -> None:
     await inbox.stop()
     with pytest.raises(Unavailable, match="stopping"):
         await waiting
+
+
+async def test_stopping_passes_over_callers_that_went_away() -> None:
+    inbox = GroupCommit(lambda batch: [])
+    gone, waiting = (asyncio.create_task(inbox.record([submission(name)])) for name in ("a", "b"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.sleep(0)
+    await inbox.stop()
+    with pytest.raises(Unavailable, match="stopping"):
+        await waiting
