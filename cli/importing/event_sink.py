@@ -1,6 +1,6 @@
 """Events into the event log, and from there into the tables, just as the agents do it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -13,6 +13,7 @@ from cli.importing.references import product_ids, refuse_unfitting, refuse_unkno
 from cli.importing.refunds import match_refunds
 from cli.importing.sinks import Prepared, Written
 from shared.db import customers, event_log, orders, products, refundable_lines
+from shared.db.customers import NewCustomer
 from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent, NewEvent
 from shared.db.identified_events import Recorded, decoded, without_feedback
@@ -137,19 +138,24 @@ class EventSink:
 
     def _customer_keys(self, connection: Connection, drafts: Sequence[Draft]) -> dict[str, int]:
         """Return the keys of customers by id and of visitors by `visitor:` and id; adds the unknown ones."""
-        seen: dict[str, datetime] = {}
-        for draft in drafts:
-            at = _at(draft.event)
-            seen[draft.event.customer_id] = min(at, seen.get(draft.event.customer_id, at))
-        seen.pop("", None)
-        keys = self._customers.of(connection, seen)
-        unknown = [customers.NewCustomer(each, registered_at=seen[each]) for each in seen if each not in keys]
-        if unknown:
-            customers.upsert(connection, unknown)
-            keys = customers.resolve_customers(connection, list(seen))
+        named = {draft.event.customer_id for draft in drafts} - {""}
+        keys = self._customers.of(connection, named)
+        if len(keys) < len(named):
+            customers.upsert(connection, _unknown(drafts, keys))
+            keys = customers.resolve_customers(connection, named)
         anonymous = {draft.event.visitor_id for draft in drafts if not draft.event.customer_id}
         found = customers.resolve_visitors(connection, sorted(anonymous))
         return keys | {f"visitor:{each}": key for each, key in found.items()}
+
+
+def _unknown(drafts: Sequence[Draft], known: Container[str]) -> list[NewCustomer]:
+    """Return the customers that nobody registered, as of their first event."""
+    seen: dict[str, datetime] = {}
+    for draft in drafts:
+        customer_id, at = draft.event.customer_id, _at(draft.event)
+        if customer_id and customer_id not in known:
+            seen[customer_id] = min(at, seen.get(customer_id, at))
+    return [NewCustomer(each, registered_at=at) for each, at in seen.items()]
 
 
 def _new_event(draft: Draft, keys: Mapping[str, int]) -> NewEvent:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, text
 
-from shared.db.batches import distinct_batches
+from shared.db.batches import among, distinct_batches
 from shared.db.driver import PreparedLookup
 from shared.db.schema import customers, visitors
 from shared.errors import AlreadyExists, NotFound
@@ -179,10 +179,9 @@ def groups_of(customer_key: int, demographics: dict[str, Any]) -> Groups:
 def keep(connection: Connection, keys: Collection[int]) -> set[int]:
     """Return those of the keys that exist, and keep these from being erased until the transaction ends."""
     column = customers.c.customer_id
-    query = select(column).order_by(column).with_for_update(key_share=True)
-    return {
-        key for some in distinct_batches(keys) for key in connection.execute(query.where(column.in_(some))).scalars()
-    }
+    # In one order, or two transactions could wait for each other.
+    query = select(column).where(among(connection, column, keys)).order_by(column).with_for_update(key_share=True)
+    return set(connection.execute(query).scalars())
 
 
 def age_group(age: int) -> str:
