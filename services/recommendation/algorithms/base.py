@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Mask, Rows
 from services.recommendation.algorithms.interactions import Interactions, Kind
 from services.recommendation.algorithms.shopper import Shopper
-from services.recommendation.algorithms.shopper_scores import FewScores, ShopperScores
+from services.recommendation.algorithms.shopper_scores import FewScores, ProductScores, ShopperScores, VectorScores
 
 __all__ = ["Algorithm", "Interactions", "Kind", "NotFittedError", "Reason", "ReasonKind", "Shopper", "Space"]
 
@@ -184,6 +184,12 @@ class Algorithm(ABC):
         """Return all scores of one shopper in sparse form, computed once; errors as for `propose`."""
         shopper.require_within(self.n_products)
         return shopper.memo((self, "scores"), lambda: self._sparse_scores(shopper))
+
+    def scores_of_many(self, shoppers: Sequence[Shopper]) -> list[ShopperScores]:
+        """Return what `scores_of` gives for each shopper, but for rounding; errors as for `propose`."""
+        scores = [self.scores_of(shopper) for shopper in shoppers]
+        vectors = [each for each in scores if isinstance(each, VectorScores)]
+        return [*ProductScores.of_many(vectors)] if len(vectors) == len(scores) else scores
 
     def explain(self, shopper: Shopper, product: int) -> Reason | None:
         """Return why `product` (a row) got its score, or None where the algorithm has no opinion.

@@ -75,7 +75,7 @@ class Content(UserProfileMixin):
     def _score(self, shopper: Shopper) -> FloatArray:
         return self.score_with(self.embeddings, shopper)
 
-    def scores_with(self, vectors: ProductVectors, shopper: Shopper) -> ShopperScores:
+    def scores_with(self, vectors: ProductVectors, shopper: Shopper) -> VectorScores:
         """Return the sparse scores of a live catalogue: cosine times the scale of `vectors`, whose rows are unit."""
         shopper.require_within(len(vectors.vectors))
         return VectorScores(self._profile(vectors.vectors, shopper), vectors, 0.0)

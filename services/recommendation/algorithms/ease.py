@@ -7,15 +7,22 @@ import numpy as np
 import scipy.sparse as sp
 
 from services.recommendation.algorithms import parallel
-from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Longs, Mask, as_csr
+from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Longs, Rows, as_csr
 from services.recommendation.algorithms.base import Interactions, Space
 from services.recommendation.algorithms.checks import require_positive
 from services.recommendation.algorithms.item_to_item import ItemToItem
-from services.recommendation.algorithms.sparse import evened, inverse, ranges, scaled, top_k_product, top_k_rows
+from services.recommendation.algorithms.kernels import dot
+from services.recommendation.algorithms.sparse import (
+    BLOCK_ROWS,
+    evened,
+    inverse,
+    plain,
+    scaled,
+    top_k_product,
+    top_k_rows,
+)
 from services.recommendation.algorithms.user_profile import UserProfileMixin
-
-TOGETHER = 12
-"""Products solved at once: enough to share the multiplication, few enough that what they need stays small."""
+from shared.compiled import compiled
 
 
 @dataclass(eq=False)
@@ -79,57 +86,139 @@ def explained(x: Csr, near: Csr, l2: float) -> Csr:
     csr_array of shape (n, n), float32
         Row j has the weights of the columns that explain column j.
     """
-    lengths = np.diff(near.indptr)
-    targets = np.flatnonzero(lengths)
-    order = targets[np.argsort(_leaders(x, near, targets), kind="stable")]
-    columns = as_csr(x.T)
+    columns, starts, sources = (
+        plain(as_csr(x.T)),
+        near.indptr.astype(np.int64),
+        near.indices.astype(np.int32, copy=False),
+    )
 
-    def solve(start: int) -> tuple[FloatArray, Longs]:
-        chosen = order[start : start + TOGETHER]
-        flat = ranges(near.indptr[chosen].astype(np.int64), lengths[chosen])
-        filled = np.arange(lengths[chosen].max()) < lengths[chosen][:, None]
-        weights = _ridge(columns, chosen, _padded(near.indices[flat], filled), l2)
-        return weights[filled], flat
+    def solve(start: int) -> FloatArray:
+        end = min(start + BLOCK_ROWS, near.shape[0])
+        return _ridge(*columns, starts[start : end + 1], sources, start, x.shape[0], l2)
 
-    data = np.zeros(near.nnz, dtype=np.float32)
-    for weights, flat in parallel.each(solve, range(0, len(order), TOGETHER)):
-        data[flat] = weights
+    weights = parallel.each(solve, range(0, near.shape[0], BLOCK_ROWS))
+    data = np.concatenate([np.empty(0, np.float32), *weights])
     return as_csr(sp.csr_array((data, near.indices, near.indptr), shape=near.shape))
 
 
-def _leaders(x: Csr, near: Csr, targets: Longs) -> Longs:
-    """Return the most met neighbour of each target: those who share it share others, which saves multiplications."""
-    met = np.bincount(x.indices, minlength=x.shape[1])
-    place = np.empty(len(met), dtype=np.int64)
-    place[np.argsort(met, kind="stable")] = np.arange(len(met))
-    leaders: Longs = np.maximum.reduceat(place[near.indices], near.indptr[targets]) if len(targets) else targets
-    return leaders
+@compiled
+def _ridge(
+    indptr: AnyArray,
+    indices: AnyArray,
+    data: FloatArray,
+    starts: AnyArray,
+    sources: AnyArray,
+    first: int,
+    n_customers: int,
+    l2: float,
+) -> FloatArray:
+    """Return the weights of the sources of some targets, target by target.
 
-
-def _padded(values: AnyArray, filled: Mask) -> Longs:
-    table = np.full(filled.shape, -1, dtype=np.int64)
-    table[filled] = values
-    return table
-
-
-def _ridge(columns: Csr, targets: Longs, sources: Longs, l2: float) -> FloatArray:
-    """Return the weights of `sources` (shape (b, k), -1 for none) for `targets` (shape (b,)), shape (b, k)."""
-    known = np.unique(np.append(sources, targets))
-    known = known[known >= 0]
-    square = _gram(columns, known)
-    size = len(known) + 1
-    slots = np.where(sources < 0, len(known), np.searchsorted(known, sources))
-    left = square.take(slots[:, :, None] * size + slots[:, None, :])
-    right = square.take(slots * size + np.searchsorted(known, targets)[:, None])
-    diagonal = np.arange(sources.shape[1])
-    left[:, diagonal, diagonal] += l2
-    weights: FloatArray = np.linalg.solve(left, right[:, :, None])[:, :, 0]
+    Parameters
+    ----------
+    indptr, indices, data : ndarray
+        The preferences by product: customers and values.
+    starts : ndarray of shape (n_targets + 1,)
+        Where the sources of each target begin in `sources`.
+    sources : ndarray
+        Products that explain; a target's ascend.
+    first : int
+        The first target; the others follow it.
+    n_customers : int
+    l2 : float
+        Ridge weight, positive.
+    """
+    weights = np.empty(starts[-1] - starts[0], np.float32)
+    widest = 0
+    for place in range(len(starts) - 1):
+        widest = max(widest, starts[place + 1] - starts[place])
+    square = np.empty((widest + 1, widest + 1), np.float32)
+    scratch = np.zeros(n_customers, np.int64), np.zeros(n_customers, np.int64), np.empty(n_customers, np.int64)
+    products = np.empty(widest + 1, np.int64)
+    for place in range(len(starts) - 1):
+        begin, end = starts[place], starts[place + 1]
+        k = end - begin
+        if k:
+            products[:k] = sources[begin:end]
+            products[k] = first + place
+            _fill_square(indptr, indices, data, products[: k + 1], scratch, square)
+            _solve(square, k, l2, weights[begin - starts[0] : end - starts[0]])
     return weights
 
 
-def _gram(columns: Csr, known: Longs) -> FloatArray:
-    """Return the inner products of the known columns, with one row and column of zeros after them for padding."""
-    chosen = columns[known]
-    ends = np.append(chosen.indptr, chosen.indptr[-1])
-    padded = as_csr(sp.csr_array((chosen.data, chosen.indices, ends), shape=(len(known) + 1, columns.shape[1])))
-    return np.asarray((padded @ padded.T).toarray(), dtype=np.float32)
+@compiled
+def _fill_square(
+    indptr: AnyArray,
+    indices: AnyArray,
+    data: FloatArray,
+    products: Longs,
+    scratch: tuple[Longs, Longs, Longs],
+    square: FloatArray,
+) -> None:
+    """Write the inner products of the products' columns to the lower half of `square`, in place.
+
+    Entries are put together by customer, so that only what two products share is multiplied. `scratch` has room for all
+    customers: counts (0 before and after), places, and those who are met.
+    """
+    counts, places, met = scratch
+    n_met = _count(indptr, indices, products, counts, met)
+    total = 0
+    for customer in met[:n_met]:
+        places[customer] = total
+        total += counts[customer]
+    slots = np.empty(total, np.int32)
+    values = np.empty(total, np.float32)
+    for slot in range(len(products)):
+        square[slot, : slot + 1] = 0.0
+        for at in range(indptr[products[slot]], indptr[products[slot] + 1]):
+            customer = indices[at]
+            slots[places[customer]] = slot
+            values[places[customer]] = data[at]
+            places[customer] += 1
+    for customer in met[:n_met]:
+        begin, end = places[customer] - counts[customer], places[customer]
+        _add_products(slots[begin:end], values[begin:end], square)
+        counts[customer] = 0
+
+
+@compiled
+def _count(indptr: AnyArray, indices: AnyArray, products: Longs, counts: Longs, met: Longs) -> int:
+    """Count each customer's products in `counts`, list these customers in `met` and return how many there are."""
+    n = 0
+    for product in products:
+        for at in range(indptr[product], indptr[product + 1]):
+            customer = indices[at]
+            if counts[customer] == 0:
+                met[n] = customer
+                n += 1
+            counts[customer] += 1
+    return n
+
+
+@compiled
+def _add_products(slots: Rows, values: FloatArray, square: FloatArray) -> None:
+    """Add the products of all pairs of values to the lower half of `square`; slots ascend."""
+    for left in range(len(slots)):
+        for right in range(left + 1):
+            square[slots[left], slots[right]] += values[left] * values[right]
+
+
+@compiled
+def _solve(square: FloatArray, k: int, l2: float, weights: FloatArray) -> None:
+    """Solve (A + l2 I) w = b by Cholesky's method and write w to `weights`.
+
+    The lower half of the first `k` rows of `square` is A, row `k` is b; they are overwritten.
+    """
+    scale = np.empty(k, np.float32)
+    for row in range(k + 1):
+        for column in range(min(row, k)):
+            rest = square[row, column] - dot(square[row, :column], square[column, :column])
+            square[row, column] = rest * scale[column]
+        if row < k:
+            # in exact numbers a pivot is at least l2: A has no negative eigenvalue
+            pivot = square[row, row] + l2 - dot(square[row, :row], square[row, :row])
+            scale[row] = np.float32(1.0) / np.sqrt(max(pivot, l2))
+    for row in range(k - 1, -1, -1):
+        weights[row] = square[k, row] * scale[row]
+        for column in range(row):
+            square[k, column] -= weights[row] * square[row, column]

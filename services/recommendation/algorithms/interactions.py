@@ -160,6 +160,15 @@ def decay(ages: Longs, half_life_days: float) -> FloatArray:
     return np.exp2(exponent).astype(np.float32)
 
 
+def distinct_columns(*rows: NDArray[np.integer]) -> Longs:
+    """Return the distinct columns of a table of whole numbers, shape (len(rows), n), ordered by the rows from above."""
+    table = np.stack([row.astype(np.int64) for row in rows])
+    table = table[:, np.lexsort(table[::-1])]
+    new = np.ones(table.shape[1], bool)
+    new[1:] = (table[:, 1:] != table[:, :-1]).any(axis=0)
+    return table[:, new]
+
+
 def require_rows(name: str, rows: NDArray[np.integer], n: int) -> None:
     """Raise ValueError naming the array if a row is negative or not below `n`."""
     if rows.size and (int(rows.min()) < 0 or int(rows.max()) >= n):

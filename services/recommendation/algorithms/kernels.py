@@ -10,6 +10,11 @@ FIRST_OF_EACH = 4
 SLACK = np.float32(1e-5)
 """Share by which a bound is raised, so that rounding leaves nothing out."""
 
+ZERO_SUM = np.float32(1e-38)
+"""Stands for a sum of exactly 0, where 0 says that nothing was added yet."""
+LEAST_SUM = np.float32(1e-37)
+"""Sums up to this are 0."""
+
 
 @compiled
 def add_rows(
@@ -23,7 +28,8 @@ def add_rows(
 ) -> int:
     """Add rows of a CSR matrix, each times its weight, into `sums`; return how many columns were touched.
 
-    `sums` must be 0 where nothing was added yet; the columns that got anything are listed in `touched`.
+    `sums` must be 0 where nothing was added yet; the columns that got anything are listed in `touched`, which has room
+    for one entry more: it is written without a test, for a branch here is mispredicted all the time.
     """
     n = 0
     for i in range(len(rows)):
@@ -31,14 +37,12 @@ def add_rows(
         for at in range(indptr[rows[i]], indptr[rows[i] + 1]):
             column = indices[at]
             value = np.float32(data[at]) * weight
-            if value == 0.0:
-                continue
-            if sums[column] == 0.0:
-                touched[n] = column
-                n += 1
-            sums[column] += value
-            if sums[column] == 0.0:  # an exact zero would be listed a second time
-                sums[column] = np.float32(1e-38)
+            before = sums[column]
+            touched[n] = column
+            n += (before == 0.0) & (value != 0.0)
+            sums[column] = before + value
+            if before + value == 0.0 and value != 0.0:  # an exact zero would be listed a second time
+                sums[column] = ZERO_SUM
     return n
 
 
@@ -52,7 +56,7 @@ def take_sums(sums: FloatArray, touched: Rows, n: int, least: float) -> tuple[Ro
         column = touched[i]
         value = sums[column]
         sums[column] = 0.0
-        if value > 1e-37 and value >= least:
+        if value > LEAST_SUM and value >= least:
             rows[count] = column
             values[count] = value
             count += 1
@@ -101,6 +105,70 @@ def _offer(values: FloatArray, rows: Rows, n: int, value: float, row: int) -> in
         rows[0] = row
         _sift_down(values, rows, n)
     return n
+
+
+@compiled
+def _largest_sums(sums: FloatArray, columns: Rows, best: FloatArray, chosen: Rows) -> Rows:
+    """Return those of the columns, more than `chosen` has room for, whose sums are of largest magnitude."""
+    n = 0
+    for column in columns:
+        magnitude = abs(sums[column])
+        if n < len(best) or magnitude > best[0]:
+            n = _offer(best, chosen, n, magnitude, column)
+    return chosen
+
+
+@compiled
+def largest_of_product(
+    left: tuple[AnyArray, AnyArray, AnyArray],
+    right: tuple[AnyArray, AnyArray, AnyArray],
+    begin: int,
+    end: int,
+    k: int,
+    own: bool,
+    sums: FloatArray,
+    touched: Rows,
+) -> tuple[Rows, FloatArray, Rows]:
+    """Return the `k` entries of largest magnitude of each row of a product of matrices, from row `begin` to `end`.
+
+    Parameters
+    ----------
+    left, right : tuple of ndarray
+        `indptr`, `indices` and `data` of the CSR matrices.
+    begin, end : int
+    k : int
+    own : bool
+        Whether a row's entry in the column of the same number counts.
+    sums, touched : ndarray
+        Scratch, as `add_rows` takes it; `sums` is 0 before and after.
+
+    Returns
+    -------
+    columns, values : ndarray of shape (n,)
+        Row by row, unordered.
+    lengths : ndarray of shape (end - begin,), int32
+        Entries of each row.
+    """
+    columns = np.empty((end - begin) * k, np.int32)
+    values = np.empty((end - begin) * k, np.float32)
+    lengths = np.zeros(end - begin, np.int32)
+    best = np.empty(k, np.float32)
+    chosen = np.empty(k, np.int32)
+    total = 0
+    for row in range(begin, end):
+        first, last = left[0][row], left[0][row + 1]
+        n = add_rows(right[0], right[1], right[2], left[1][first:last], left[2][first:last], sums, touched)
+        if not own:
+            sums[row] = 0.0
+        for column in touched[:n] if n <= k else _largest_sums(sums, touched[:n], best, chosen):
+            if abs(sums[column]) > LEAST_SUM:
+                columns[total] = column
+                values[total] = sums[column]
+                total += 1
+                lengths[row - begin] += 1
+        for column in touched[:n]:
+            sums[column] = 0.0
+    return columns[:total].copy(), values[:total].copy(), lengths
 
 
 @compiled
@@ -185,7 +253,7 @@ def pick(rows: Rows, values: FloatArray, wanted: Rows, slots: Rows) -> FloatArra
 
 
 @compiled_sums
-def _dot(point: FloatArray, vector: AnyArray) -> float:
+def dot(point: FloatArray, vector: AnyArray) -> float:
     """Return the inner product of two vectors of one length; the second may be of int8."""
     total = np.float32(0.0)
     for d in range(len(point)):
@@ -200,7 +268,7 @@ def dots(point: FloatArray, vectors: AnyArray, scale: FloatArray, slots: AnyArra
     for i in range(len(slots)):
         slot = slots[i]
         if slot >= 0:
-            found[i] += scale[slot] * _dot(point, vectors[slot])
+            found[i] += scale[slot] * dot(point, vectors[slot])
     return found
 
 
@@ -262,7 +330,7 @@ def _offer_touched(
         if slot >= 0:
             if n == len(best) and value + whole * lengths[slot] <= best[0]:
                 continue
-            value += scale[slot] * _dot(point, vectors[slot])
+            value += scale[slot] * dot(point, vectors[slot])
         if value >= least and value > 0.0:
             n = _offer(best, chosen, n, value, touched[i])
     return n
@@ -317,7 +385,7 @@ def largest_dots(
     best = np.empty(k, np.float32)
     chosen = np.empty(k, np.int32)
     n = 0
-    whole = np.sqrt(_dot(point, point)) * (1 + SLACK)
+    whole = np.sqrt(dot(point, point)) * (1 + SLACK)
     for i in range(len(touched)):
         sums[touched[i]] = added[i]
     edge = _kth_largest(added, k * FIRST_OF_EACH)
@@ -332,7 +400,7 @@ def largest_dots(
         row = rows[slot]
         if not allowed[row] or sums[row] != 0.0:
             continue
-        value = scale[slot] * _dot(point, vectors[slot])
+        value = scale[slot] * dot(point, vectors[slot])
         if value >= least and value > 0.0:
             n = _offer(best, chosen, n, value, row)
     for row in touched:
@@ -353,6 +421,37 @@ def _kth_largest(values: FloatArray, k: int) -> float:
         if n < len(best) or values[i] > best[0]:
             n = _offer(best, places, n, values[i], i)
     return best[0]  # type: ignore[no-any-return]
+
+
+@compiled
+def largest_products(
+    products: FloatArray, scale: FloatArray, rows: Rows, sums: FloatArray, allowed: Mask, k: int, least: float
+) -> tuple[Rows, FloatArray]:
+    """Return the `k` allowed products of largest sum + scale · inner product, largest first, and these scores.
+
+    Parameters
+    ----------
+    products, scale : ndarray of shape (m,), float32
+        Inner product of each slot, and its factor.
+    rows : ndarray of shape (m,), int32
+        The product of each slot.
+    sums : ndarray of shape (n_products,), float32
+        What is added to each product.
+    allowed : ndarray of shape (n_products,), bool
+    k : int
+    least : float
+        Scores below are left out.
+    """
+    best = np.empty(k, np.float32)
+    chosen = np.empty(k, np.int32)
+    n = 0
+    for slot in range(len(products)):
+        row = rows[slot]
+        value = sums[row] + scale[slot] * products[slot]
+        if (n < k or value > best[0]) and value >= least and value > 0.0 and allowed[row]:
+            n = _offer(best, chosen, n, value, row)
+    ranking = np.argsort(-best[:n])
+    return chosen[:n][ranking], best[:n][ranking]
 
 
 @compiled

@@ -1,6 +1,7 @@
 """New arrivals: what entered the catalogue lately, first what fits the shopper's categories."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -78,7 +79,15 @@ class NewArrivals(Algorithm):
         return self.score_with(self.added, self.category, shopper)
 
     def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
-        return self.scores_with(self.added, self.category, shopper)
+        rows, added = self._by_time
+        first = np.searchsorted(added, _oldest(int(added[0]) if len(added) else 0, shopper.now, self.window_days))
+        return self.scores_with(self.added, self.category, shopper, np.sort(rows[first:]))
+
+    @cached_property
+    def _by_time(self) -> tuple[Rows, Longs]:
+        """The rows of all products by the moment when they were added, and these moments."""
+        order = np.argsort(self.added, kind="stable").astype(np.int32)
+        return order, self.added[order]
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         arrived = _arrived(self.added, shopper.now, self.window_days)[product]
@@ -92,8 +101,13 @@ def recent_rows(added: Longs, now: int, window_days: float) -> Rows:
 
 def _arrived(added: Longs, now: int, window_days: float) -> Mask:
     """Return which products are new: within the window, and not of the opening assortment."""
-    mask: Mask = added >= max(now - int(window_days * DAY), int(added.min(initial=now)) + DAY)
+    mask: Mask = added >= _oldest(int(added.min(initial=now)), now, window_days)
     return mask
+
+
+def _oldest(opened: int, now: int, window_days: float) -> int:
+    """Return the moment since which what was added is new, in a shop whose first product was added at `opened`."""
+    return max(now - int(window_days * DAY), min(opened, now) + DAY)
 
 
 def _affinity(category: Rows, rows: Rows, weights: FloatArray) -> FloatArray:

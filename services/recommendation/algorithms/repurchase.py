@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
 from services.recommendation.algorithms.base import Algorithm, Interactions, Kind, Reason, ReasonKind, Shopper, Space
 from services.recommendation.algorithms.checks import require_fraction, require_positive
-from services.recommendation.algorithms.interactions import DAY, decay
+from services.recommendation.algorithms.interactions import DAY, decay, distinct_columns
 from services.recommendation.algorithms.shopper_scores import FewScores, ShopperScores
 
 Floats = NDArray[np.float64]
@@ -109,7 +109,7 @@ def _gaps(data: Interactions) -> tuple[Rows, Floats, Floats, Floats]:
     """Return product and days of each gap between purchase days of one customer; buyers and repeaters a product."""
     bought = data.kinds == Kind.PURCHASE
     days = data.times[bought] // DAY
-    visits = np.unique(np.stack([data.customers[bought], data.products[bought], days]), axis=1)
+    visits = distinct_columns(data.customers[bought], data.products[bought], days)
     again = (visits[0, 1:] == visits[0, :-1]) & (visits[1, 1:] == visits[1, :-1])
     begins = np.concatenate([[True], ~again])[: visits.shape[1]]
     second = again & begins[:-1]

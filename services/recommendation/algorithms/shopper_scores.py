@@ -4,6 +4,8 @@ Three forms cover all algorithms: scores of few products, scores of all products
 shoppers, and inner products with the vectors of all products.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -161,6 +163,11 @@ class ProductVectors:
         return kernels.lengths_of(self.vectors, self.scale)
 
     @cached_property
+    def floats(self) -> FloatArray:
+        """The vectors as floats, without their scale: for many shoppers at once."""
+        return self.vectors.astype(np.float32, copy=False)
+
+    @cached_property
     def order(self) -> Rows:
         """The slots by falling length, shape (m,)."""
         return np.argsort(-self.lengths, kind="stable").astype(np.int32)
@@ -212,3 +219,55 @@ class VectorScores:
         found = kernels.dots(self.point, each.vectors, each.scale, each.slots[rows], sums)
         found[found < self.least] = 0.0
         return found
+
+
+@dataclass(frozen=True, eq=False)
+class ProductScores:
+    """As `VectorScores`, with the inner products computed before: for many shoppers one multiplication of matrices.
+
+    Parameters
+    ----------
+    products : ndarray of shape (m,), float32
+        Inner product of the shopper's vector and that of each slot.
+    vectors, least, near
+        As in `VectorScores`.
+    """
+
+    products: FloatArray
+    vectors: ProductVectors
+    least: float
+    near: FewScores | None = None
+
+    @classmethod
+    def of_many(cls, scores: Sequence[VectorScores]) -> "list[ProductScores]":
+        """Return the scores of shoppers over the same vectors."""
+        if not scores:
+            return []
+        products = np.stack([each.point for each in scores]) @ scores[0].vectors.floats.T
+        return [cls(row, each.vectors, each.least, each.near) for row, each in zip(products, scores, strict=True)]
+
+    def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
+        each = self.vectors
+        with _added(self.near, len(each.slots)) as sums:
+            return kernels.largest_products(self.products, each.scale, each.rows, sums, allowed, k, self.least)
+
+    def at(self, rows: Rows) -> FloatArray:
+        found = self.near.at(rows) if self.near else np.zeros(len(rows), np.float32)
+        slots = self.vectors.slots[rows]
+        there = slots >= 0
+        found[there] += self.vectors.scale[slots[there]] * self.products[slots[there]]
+        found[found < self.least] = 0.0
+        return found
+
+
+@contextmanager
+def _added(near: FewScores | None, n_products: int) -> Iterator[FloatArray]:
+    """Give an array with the scores of `near`, 0 elsewhere."""
+    sums = workspace(n_products).sums
+    if near:
+        sums[near.rows] = near.values
+    try:
+        yield sums
+    finally:
+        if near:
+            sums[near.rows] = 0.0

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from services.recommendation.algorithms import parallel
+from services.recommendation.algorithms import kernels, parallel
 from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Longs, Rows, as_csr
 from services.recommendation.algorithms.interactions import Interactions, decay
+from services.recommendation.algorithms.workspace import workspace
 
 BLOCK_ROWS = 2048
 """Rows of a large product computed at a time: bounds the memory before truncation."""
@@ -101,16 +102,24 @@ def top_k_product(left: Csr, right: Csr, k: int, *, drop_diagonal: bool = False)
         Leave out the entry of a row with itself.
     """
 
-    def of(start: int) -> Csr:
-        # Not in the order of columns: sorting what is dropped would take most of the time.
-        block = sp.csr_array(left[start : start + BLOCK_ROWS] @ right)
-        if drop_diagonal:
-            own = np.repeat(np.arange(start, start + block.shape[0]), np.diff(block.indptr))
-            block.data[block.indices == own] = 0.0
-        return top_k_rows(block, k)
+    n_rows, n_columns = left.shape[0], right.shape[1]
+    factors = plain(left), plain(right)
 
-    blocks = parallel.each(of, range(0, left.shape[0], BLOCK_ROWS))
-    return as_csr(sp.vstack([*blocks, as_csr((0, right.shape[1]))], format="csr"))
+    def of(start: int) -> tuple[Rows, FloatArray, Rows]:
+        scratch, end = workspace(n_columns), min(start + BLOCK_ROWS, n_rows)
+        wanted, own = min(k, n_columns), not drop_diagonal
+        return kernels.largest_of_product(*factors, start, end, wanted, own, scratch.sums, scratch.touched)
+
+    blocks = parallel.each(of, range(0, n_rows, BLOCK_ROWS))
+    columns = np.concatenate([np.empty(0, np.int32), *(block[0] for block in blocks)])
+    values = np.concatenate([np.empty(0, np.float32), *(block[1] for block in blocks)])
+    indptr = np.cumsum(np.concatenate([np.zeros(1, np.int64), *(block[2] for block in blocks)]))
+    return as_csr(sp.csr_array((values, columns, indptr), shape=(n_rows, n_columns)))
+
+
+def plain(matrix: Csr) -> tuple[Longs, Rows, FloatArray]:
+    """Return the arrays of a matrix, always of the same types: a kernel is compiled for each combination of types."""
+    return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False), matrix.data
 
 
 def top_k_rows(matrix: Csr, k: int) -> Csr:

@@ -9,7 +9,7 @@ import numpy as np
 from services.recommendation.algorithms.arrays import FloatArray, Mask
 from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, ReasonKind, Shopper
 from services.recommendation.algorithms.checks import require_positive
-from services.recommendation.algorithms.interactions import DAY
+from services.recommendation.algorithms.interactions import DAY, distinct_columns
 from services.recommendation.algorithms.shopper_scores import OrderedScores, ShopperScores
 
 
@@ -70,5 +70,5 @@ class Trending(Algorithm):
 def _daily_customers(data: Interactions, mask: Mask) -> FloatArray:
     """Return for each product the number of pairs of a customer and a day, shape (n_products,), float64."""
     days = data.times[mask] // DAY
-    pairs = np.unique(np.stack([data.products[mask], data.customers[mask], days]), axis=1)
+    pairs = distinct_columns(data.products[mask], data.customers[mask], days)
     return np.bincount(pairs[0], minlength=data.n_products).astype(np.float64)

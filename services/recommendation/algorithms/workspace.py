@@ -15,14 +15,14 @@ class Workspace:
     Parameters
     ----------
     size : int
-        Length of the arrays.
+        Length of the arrays; `touched` has one entry more.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.sums: FloatArray = np.zeros(size, np.float32)
         self.slots: Rows = np.full(size, -1, np.int32)
-        self.touched: Rows = np.empty(size, np.int32)
+        self.touched: Rows = np.empty(size + 1, np.int32)
 
 
 class _OfThread(threading.local):

@@ -1,7 +1,7 @@
 """The reranker: it orders the candidates of all algorithms by boosted trees, or by fixed weights."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from services.recommendation.algorithms.arrays import FloatArray, Mask
 from services.recommendation.algorithms.interactions import Kind
 from services.recommendation.algorithms.shopper import Shopper
+from services.recommendation.algorithms.shopper_scores import ShopperScores
 from services.recommendation.reranker import features
 from services.recommendation.reranker.candidates import Candidates
 from services.recommendation.reranker.contexts import with_profile_clock
@@ -31,6 +32,10 @@ class BatchScorer(Protocol):
 
     def score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
         """Return scores of shape (n_shoppers, n_products), as `Algorithm.score_many` gives them."""
+        ...
+
+    def scores_of_many(self, shoppers: Sequence[Shopper]) -> list[ShopperScores]:
+        """Return the same scores in sparse form, as `Algorithm.scores_of_many` gives them."""
         ...
 
 
@@ -105,12 +110,27 @@ def score_by_algorithm(
     Profiles are those of `profile_clock`, except for the algorithms in `PUNCTUAL`. With `seen`, shape (n_products,),
     products outside it score 0: they did not exist yet.
     """
-    profiles = [with_profile_clock(shopper) for shopper in shoppers]
-    scores_by_name = {name: algorithms[name].score_many(shoppers if name in PUNCTUAL else profiles) for name in names}
+    views = _views(names, shoppers)
+    scores_by_name = {name: algorithms[name].score_many(views[name]) for name in names}
     if seen is not None:
         for scores in scores_by_name.values():
             scores[:, ~seen] = 0.0
     return scores_by_name
+
+
+def sparse_scores_by_algorithm(
+    algorithms: Mapping[str, BatchScorer], names: Sequence[str], shoppers: Sequence[Shopper]
+) -> dict[str, list[ShopperScores]]:
+    """Return what `score_by_algorithm` gives, but for rounding, in sparse form: by name for each shopper."""
+    # Copies: a shopper remembers the scores, and those of thousands would fill the memory.
+    views = _views(names, [replace(shopper) for shopper in shoppers])
+    return {name: algorithms[name].scores_of_many(views[name]) for name in names}
+
+
+def _views(names: Sequence[str], shoppers: Sequence[Shopper]) -> dict[str, Sequence[Shopper]]:
+    """Return the shoppers in the form that each named scorer takes."""
+    profiles = [with_profile_clock(shopper) for shopper in shoppers]
+    return {name: shoppers if name in PUNCTUAL else profiles for name in names}
 
 
 def scorer_names(algorithms: Mapping[str, BatchScorer]) -> tuple[str, ...]:

@@ -6,8 +6,10 @@ import numpy as np
 
 from services.recommendation.algorithms.arrays import FloatArray
 from services.recommendation.algorithms.base import Algorithm
+from services.recommendation.algorithms.content import Content
 from services.recommendation.algorithms.popular import Popular
 from services.recommendation.algorithms.shopper import Shopper
+from services.recommendation.algorithms.shopper_scores import ProductScores, ProductVectors, ShopperScores
 from services.recommendation.reranker.model import BatchScorer
 
 NEW_QUANTILE = 0.9
@@ -36,21 +38,26 @@ def popularity_prior(popular: Algorithm | None, n: int) -> FloatArray:
 
 
 class WithPopularityPrior:
-    """The scores of an algorithm times the popularity prior of the products."""
+    """The scores of the content algorithm times the popularity prior of the products."""
 
-    def __init__(self, algorithm: BatchScorer, prior: FloatArray) -> None:
+    def __init__(self, algorithm: Content, prior: FloatArray) -> None:
         self._algorithm = algorithm
         self._prior = prior
+        self._vectors = ProductVectors.of_all(algorithm.embeddings, prior)
 
     def score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
         """Return scores of shape (n_shoppers, n_products)."""
         return self._algorithm.score_many(shoppers) * self._prior
 
+    def scores_of_many(self, shoppers: Sequence[Shopper]) -> list[ShopperScores]:
+        """Return the same scores in sparse form, for each shopper."""
+        return [*ProductScores.of_many([self._algorithm.scores_with(self._vectors, each) for each in shoppers])]
+
 
 def batch_scorers(algorithms: Mapping[str, Algorithm], n_products: int) -> dict[str, BatchScorer]:
     """Return the algorithms as a page uses them: content with the popularity prior, the others as they are."""
     scorers: dict[str, BatchScorer] = {**algorithms}
-    if "content" in scorers:
-        prior = popularity_prior(algorithms.get("popular"), n_products)
-        scorers["content"] = WithPopularityPrior(scorers["content"], prior)
+    content = algorithms.get("content")
+    if isinstance(content, Content):
+        scorers["content"] = WithPopularityPrior(content, popularity_prior(algorithms.get("popular"), n_products))
     return scorers

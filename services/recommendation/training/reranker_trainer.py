@@ -6,21 +6,22 @@ the best single algorithm is not better than it by the paired bootstrap over cus
 difference would be below 0. What is kept is trained again on all questions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from services.recommendation.algorithms import parallel
-from services.recommendation.algorithms.arrays import FloatArray, Mask
+from services.recommendation.algorithms.arrays import Mask
 from services.recommendation.algorithms.base import Interactions, Kind
+from services.recommendation.algorithms.shopper_scores import ShopperScores
 from services.recommendation.holdout.paired import gain_over_best, paired_gain
 from services.recommendation.holdout.tasks import EvalCase
 from services.recommendation.models.model import Model
 from services.recommendation.reranker.candidates import Candidates
 from services.recommendation.reranker.contexts import RerankContext
 from services.recommendation.reranker.item_features import ItemFeatures
-from services.recommendation.reranker.model import Reranker, batch_size, score_by_algorithm, scorer_names
+from services.recommendation.reranker.model import Reranker, batch_size, scorer_names, sparse_scores_by_algorithm
 from services.recommendation.reranker.popularity_prior import batch_scorers
 from services.recommendation.training.boosting import fit_candidate, refit
 from services.recommendation.training.eval_rounds import EvalRound
@@ -90,9 +91,9 @@ class RerankerTrainer:
 
         def of(start: int) -> "list[tuple[EvalBatch, LtrDataset, LtrDataset]]":
             rng = np.random.default_rng([self._params.seed, start])
-            scores = score_by_algorithm(self._scorers, self.names, asked.shoppers(start, start + size), self._there)
             part = slice(start, start + size)
-            return [each.drawn_up(scores, part, self._examined, rng) for each in found.values()]
+            scores = sparse_scores_by_algorithm(self._scorers, self.names, asked.shoppers(start, start + size))
+            return [each.drawn_up(scores, part, self._there, self._examined, rng) for each in found.values()]
 
         for parts in parallel.each(of, range(0, len(asked), size)):
             for each, part in zip(found.values(), parts, strict=True):
@@ -128,23 +129,30 @@ class ContextExamples:
         self._exam = HoldoutEval(names)
 
     def drawn_up(
-        self, scores: dict[str, FloatArray], part: slice, examined: Mask, rng: np.random.Generator
+        self,
+        scores: Mapping[str, Sequence[ShopperScores]],
+        part: slice,
+        there: Mask,
+        examined: Mask,
+        rng: np.random.Generator,
     ) -> tuple[EvalBatch, LtrDataset, LtrDataset]:
         """Return the exam, the examples to learn from and those that are held back, of some of the questions.
 
         Parameters
         ----------
-        scores : dict of str to ndarray of shape (n_questions, n_products)
-            The scores of the shoppers of these questions; excluded products lose theirs.
+        scores : mapping of str to sequence of ShopperScores
+            The scores of the shoppers of these questions.
         part : slice
             Which questions.
+        there : ndarray of shape (n_products,), bool
+            Products that may be candidates.
         examined : ndarray of shape (n_customers,), bool
             Customers who are examined; all are where there are too few questions to learn from.
         rng : Generator
             Draws candidates that were not right.
         """
         batch = self._questions[part]
-        candidates = Candidates.of(scores, [question.excluded for question in batch], self._params.depth)
+        candidates = Candidates.of_sparse(scores, there, [question.excluded for question in batch], self._params.depth)
         held_back = examined[[question.customer for question in batch]]
         places = np.flatnonzero((held_back | (not self._learns)) & _with_targets(batch))
         exam = EvalBatch.of(candidates, batch, places, self._item_features, self._target)

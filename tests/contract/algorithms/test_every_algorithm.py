@@ -270,6 +270,23 @@ def test_given_products_get_their_full_scores(kind, fitted, shoppers):
 
 
 @every_class
+def test_the_sparse_scores_of_many_shoppers_are_the_full_scores(kind, fitted, shoppers):
+    algorithm = fitted[kind.name]
+    every = np.arange(30, dtype=np.int32)
+    many = algorithm.scores_of_many(shoppers)
+    assert len(many) == len(shoppers)
+    assert algorithm.scores_of_many([]) == []
+    for shopper, scores in zip(shoppers, many, strict=True):
+        full = algorithm.score(shopper)
+        np.testing.assert_allclose(scores.at(every), full, rtol=1e-4, atol=1e-6)
+        for allowed in masks(30):
+            rows, values = scores.top(5, allowed)
+            assert allowed[rows].all()
+            np.testing.assert_allclose(values, np.sort(full[allowed & (full > 0)])[::-1][:5], rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(values, full[rows], rtol=1e-4, atol=1e-6)
+
+
+@every_class
 def test_proposals_follow_a_new_fit(kind, data):
     algorithm = kind().fit(data)
     anybody = shopper_of(data, 0)

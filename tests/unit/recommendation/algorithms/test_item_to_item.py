@@ -30,9 +30,9 @@ def test_ease_with_all_products_as_neighbours_is_ease():
     np.testing.assert_allclose(Ease(l2=7.0).fit(data).neighbours.toarray(), whole, atol=1e-4)
 
 
-@pytest.mark.parametrize("together", [1, 4, 64])
-def test_ease_solves_each_product_over_its_nearest(monkeypatch, together):
-    monkeypatch.setattr(ease, "TOGETHER", together)
+@pytest.mark.parametrize("block", [1, 4, 64])
+def test_ease_solves_each_product_over_its_nearest(monkeypatch, block):
+    monkeypatch.setattr(ease, "BLOCK_ROWS", block)
     data = shop()
     x = evened(preferences(data, 120.0)).toarray().astype(np.float64)
     cosine = x.T @ x / np.sqrt((x**2).sum(axis=0))[:, None]

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.recommendation.algorithms.shopper_scores import FewScores
 from services.recommendation.reranker.candidates import Candidates, largest
 from services.recommendation.reranker.ranks import UNRANKED, tie_hash
 
@@ -69,3 +70,21 @@ def test_a_hash_orders_equal_values_in_lists() -> None:
     found = Candidates.of({"one": scores([1] * 40)}, [NONE], depth=40)
     lists = found.lists(np.zeros(40, np.float32), 40)
     assert lists[0].tolist() == sorted(range(40), key=lambda row: int(tie_hash(row)))
+
+
+@given(st.integers(1, 60), st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_candidates_of_sparse_scores_are_those_of_dense_scores(n: int, depth: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    dense = {name: rng.permutation(3 * n).reshape(3, n).astype(np.float32) for name in ("one", "other")}
+    everything = np.arange(n, dtype=np.int32)
+    sparse = {name: [FewScores(everything, row.copy(), n) for row in rows] for name, rows in dense.items()}
+    there = rng.random(n) < 0.8
+    excluded = [np.flatnonzero(rng.random(n) < 0.2).astype(np.int32) for _ in range(3)]
+    found = Candidates.of_sparse(sparse, there, excluded, depth)
+    for rows in dense.values():
+        rows[:, ~there] = 0.0
+    expected = Candidates.of(dense, excluded, depth)
+    assert found.n_shoppers == 3
+    np.testing.assert_array_equal(found.owners, expected.owners)
+    np.testing.assert_array_equal(found.products, expected.products)
+    np.testing.assert_array_equal(found.score_columns, expected.score_columns)
