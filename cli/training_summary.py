@@ -9,6 +9,9 @@ from cli.output import out
 
 MEGABYTE = 1_000_000
 METRIC = "ndcg_at_"
+STEPS = ("catalogue", "models", "customers")
+PARTS = {"read_seconds": "reading", "learn_seconds": "learning the hybrids", "fit_seconds": "fitting on all data"}
+"""What the seconds of the parts of a step are called."""
 EXAM = (
     "The last tenth of the time, by customers nothing was learned from: {metric}. Where the hybrid is not ahead of "
     "fixed weights, these are used."
@@ -18,6 +21,8 @@ EXAM = (
 def print_training(result: Mapping[str, Any]) -> None:
     """Print seconds, sizes and, by context, how the hybrid did beside the best algorithm alone and popularity."""
     out.print(f"trained in {result['seconds']:,.1f} s: {_sizes(result)}", highlight=False)
+    if stages := _stages(result):
+        out.print(stages, highlight=False)
     evaluation: Mapping[str, Mapping[str, Any]] = result.get("models", {}).get("evaluation", {})
     if not evaluation:
         out.print("no hybrid yet: too few customers came back to ask what they chose", highlight=False)
@@ -29,6 +34,21 @@ def print_training(result: Mapping[str, Any]) -> None:
         table.add_row(context, *_cells(facts))
     out.print(table)
     out.print(EXAM.format(metric=_metric(evaluation)), highlight=False)
+
+
+def _stages(result: Mapping[str, Any]) -> str:
+    """Return the seconds of each step of the training, and of the parts of the longest."""
+    steps = [
+        f"{name} {result[name]['seconds']:,.1f} s" + _parts(result[name])
+        for name in STEPS
+        if "seconds" in result.get(name, {})
+    ]
+    return ", ".join(steps)
+
+
+def _parts(facts: Mapping[str, Any]) -> str:
+    parts = [f"{what} {facts[name]:,.1f}" for name, what in PARTS.items() if name in facts]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _sizes(result: Mapping[str, Any]) -> str:

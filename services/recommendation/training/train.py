@@ -69,12 +69,14 @@ def run(database: Database, reporter: ProgressReporter, threads: int, model_fold
     lesson = build_dataset(read_training_data(database))
     if not len(lesson.product_keys):
         raise FailedPrecondition("there is nothing to train on yet: add products first")
-    read_seconds = time.perf_counter() - started
+    read = time.perf_counter()
     learning = _stages(reporter, "learning", *LEARNING)
     outcome = train_rerankers(lesson.interactions, algorithms, learning, threads=threads)
+    learned = time.perf_counter()
     data = replace(lesson.interactions, kind_weights=outcome.kind_weights)
     model = train(data, algorithms(), _stages(reporter, "training", *TRAINING), threads=threads)
     model = replace(model, learned=outcome.learned)
+    fitted = time.perf_counter()
     reporter.report("checking", TRAINING[1])
     check(model, lesson)
     reporter.report("storing", 0.95)
@@ -83,7 +85,9 @@ def run(database: Database, reporter: ProgressReporter, threads: int, model_fold
         "tuned": changed(model.algorithms.values()),
         "rebuy_rate": round(outcome.learned.rebuy_rate, 4),
         "kind_weights": [round(float(weight), 4) for weight in outcome.kind_weights],
-        "read_seconds": round(read_seconds, 2),
+        "read_seconds": round(read - started, 2),
+        "learn_seconds": round(learned - read, 2),
+        "fit_seconds": round(fitted - learned, 2),
         "seconds": round(time.perf_counter() - started, 2),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }

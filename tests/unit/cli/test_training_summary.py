@@ -52,6 +52,15 @@ def test_what_was_learned(capsys: pytest.CaptureFixture[str]) -> None:
     assert "NDCG at 20" in text
 
 
+def test_where_the_time_went(capsys: pytest.CaptureFixture[str]) -> None:
+    parts = {"seconds": 40.25, "read_seconds": 9.5, "learn_seconds": 20.0, "fit_seconds": 10.04}
+    steps = {"catalogue": {"seconds": 12.0}, "models": RESULT["models"] | parts, "customers": {"seconds": 8.0}}
+    text = printed(capsys, RESULT | steps)
+    models = "models 40.2 s (reading 9.5, learning the hybrids 20.0, fitting on all data 10.0)"
+    assert f"catalogue 12.0 s, {models}, customers 8.0 s" in text
+    assert "reading" not in printed(capsys, RESULT)
+
+
 def test_a_shop_with_too_little_to_learn_from(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(
         capsys, {"seconds": 1.0, "catalogue": {"products": 3}, "models": {"evaluation": {}}, "customers": {}}
