@@ -57,8 +57,34 @@ def similar_products(
     known = np.any(embeddings != 0, axis=1)
     rows = order[known[order]]
     columns = rows if eligible is None else rows[eligible[rows]]
-    search = _Search(embeddings, codes, columns, k, same_category_bonus, block)
-    return stacked([search.best(rows[start : start + block]) for start in range(0, len(rows), block)], n)
+    # Products of one description have the same substitutes, but for themselves: searched once, with one to spare.
+    first, like = _equal_rows(embeddings[rows], codes[rows])
+    searched = rows[first]
+    search = _Search(embeddings, codes, columns, k + 1, same_category_bonus, block)
+    parts = [search.best(searched[start : start + block]) for start in range(0, len(searched), block)]
+    return stacked([_of_each(rows, searched[like], stacked(parts, n), k)] if len(rows) else [], n)
+
+
+def _equal_rows(embeddings: FloatArray, codes: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the places, ascending, of the first rows of each embedding and code, and which of them each row equals."""
+    table = np.column_stack([embeddings.view(np.int32), codes])
+    keys = np.ascontiguousarray(table).view(np.dtype((np.void, table.shape[1] * table.itemsize))).ravel()
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return first[order], place[group]
+
+
+def _of_each(rows: NDArray[np.int64], like: NDArray[np.int64], found: Csr, k: int) -> Entries:
+    """Return the `k` best of each row, which are those of the row that it is `like`, without itself."""
+    starts = found.indptr[like].astype(np.int64)
+    counts = found.indptr[like + 1] - starts
+    owners = np.repeat(rows, counts)
+    at = np.arange(len(owners)) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
+    columns, scores = found.indices[at].astype(np.int64), found.data[at]
+    others = columns != owners
+    return best_per_row(Entries(owners[others], columns[others], scores[others]), k)
 
 
 def _check(
@@ -93,15 +119,11 @@ class _Search:
         self._targets = np.zeros((embeddings.shape[1], width), dtype=np.float32)
         self._targets[:, : len(columns)] = embeddings[columns].T / np.float32(1.0 + bonus)
         self._buffer = np.empty((block, width), dtype=np.float32)
-        self._place = np.full(len(embeddings), -1)
-        self._place[columns] = np.arange(len(columns))
 
     def best(self, rows: NDArray[np.int64]) -> Entries:
-        """Return the best substitutes of `rows`, which like the columns are in the order of their codes."""
+        """Return the best of `rows`, themselves among them; rows and columns are in the order of their codes."""
         scores = np.matmul(self._embeddings[rows], self._targets, out=self._buffer[: len(rows)])
         self._add_bonus(scores, rows)
-        itself = np.flatnonzero(self._place[rows] >= 0)
-        scores[itself, self._place[rows[itself]]] = 0.0
         row, column = _candidates(scores, self._k)
         found = Entries(rows[row], self._columns[column], np.minimum(scores[row, column], np.float32(1.0)))
         return best_per_row(found, self._k)

@@ -37,10 +37,13 @@ def by_hand(
     block=st.integers(1, 70),
     bonus=st.floats(0, 1),
     seed=st.integers(0, 10_000),
+    alike=st.booleans(),
 )
-def test_finds_exactly_the_best(n: int, k: int, block: int, bonus: float, seed: int) -> None:
+def test_finds_exactly_the_best(n: int, k: int, block: int, bonus: float, seed: int, alike: bool) -> None:
     rng = np.random.default_rng(seed)
     vectors, category = unit_vectors(n, 3, seed), rng.integers(-1, 4, n).astype(np.int32)
+    if alike:
+        vectors = vectors[rng.integers(0, n, n) // 4]
     eligible = rng.random(n) < 0.8
     found = similar_products(vectors, category, k, same_category_bonus=bonus, eligible=eligible, block=block)
     expected = by_hand(vectors, category, bonus, eligible)
