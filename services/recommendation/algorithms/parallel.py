@@ -14,10 +14,11 @@ def each(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Resu
     """Return what `function` gives for each item, in their order; the first error that occurs is raised.
 
     Meant for functions that spend their time in numpy, scipy or trees, which let other threads run meanwhile. Inside,
-    each thread has linear algebra to itself. Not for use while other threads change the limits of threads.
+    each thread has linear algebra to itself; a single item has all threads. Not for use while other threads change the
+    limits of threads.
     """
-    threads = allowed()
-    if threads < 2:
+    items, threads = list(items), allowed()
+    if threads < 2 or len(items) < 2:
         return [function(item) for item in items]
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         return list(pool.map(function, items))

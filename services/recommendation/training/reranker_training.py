@@ -6,6 +6,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from services.recommendation.algorithms import parallel
 from services.recommendation.algorithms.arrays import FloatArray
 from services.recommendation.algorithms.base import Algorithm, Interactions, Kind
 from services.recommendation.holdout.protocols import rebuys
@@ -17,7 +18,12 @@ from services.recommendation.training.eval_rounds import EvalRound, HeldOutPerio
 from services.recommendation.training.event_weights import learn_kind_weights
 from services.recommendation.training.fit import Progress, has_input, train
 from services.recommendation.training.reranker_params import RerankerParams
-from services.recommendation.training.reranker_trainer import FEWEST_EXAMINED, RerankerTrainer, answerable
+from services.recommendation.training.reranker_trainer import (
+    FEWEST_EXAMINED,
+    ContextExamples,
+    RerankerTrainer,
+    answerable,
+)
 
 MOST_QUESTIONS = 4000
 """Questions of each round, at most: they bound the time."""
@@ -87,8 +93,9 @@ def train_rerankers(
     with threadpool_limits(limits=threads):
         for number, asked in enumerate(rounds):
             progress(f"hybrid for {' and '.join(asked.asked)}", len(chosen) + number, steps)
-            for context, examples in trainer.examples(asked).items():
-                reranker, found = examples.examined()
+            examples = trainer.examples(asked)
+            outcomes = parallel.each(ContextExamples.examined, examples.values())
+            for context, (reranker, found) in zip(examples, outcomes, strict=True):
                 rerankers |= {context: reranker} if reranker else {}
                 reports |= {context.value: found} if found else {}
     targets = {reranker.target for reranker in rerankers.values()}

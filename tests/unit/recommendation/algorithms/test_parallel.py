@@ -31,6 +31,11 @@ def test_two_threads_work_at_the_same_time_each_with_linear_algebra_of_its_own()
         assert parallel.allowed() == 2
 
 
+def test_a_single_item_has_all_threads() -> None:
+    with threadpool_limits(limits=2):
+        assert parallel.each(lambda _: parallel.allowed(), [0]) == [2]
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_an_error_is_raised_and_limits_are_as_before(threads: int) -> None:
     with threadpool_limits(limits=threads):
