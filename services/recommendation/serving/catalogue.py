@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
 from services.recommendation.algorithms.content import unit_rows
-from services.recommendation.serving.key_rows import KeyRows
+from services.recommendation.models.key_rows import KeyRows
 from services.recommendation.serving.packed_texts import IdRows, TextColumn
 from services.recommendation.serving.text_index import TextIndex
 from shared.db.products import BUYABLE, IN_STOCK, CatalogueEntry

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from services.recommendation.algorithms.arrays import AnyArray, Longs
+from services.recommendation.models.key_rows import KeyRows
 from services.recommendation.serving.catalogue import Catalogue, Codes
-from services.recommendation.serving.key_rows import KeyRows
 from services.recommendation.serving.packed_texts import IdRows, LayeredTexts, PackedTexts
 from services.recommendation.serving.text_index import PackedLists, TextIndex
 

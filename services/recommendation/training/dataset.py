@@ -2,21 +2,29 @@
 
 import time
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Rows, as_csr
 from services.recommendation.algorithms.interactions import Interactions
 from services.recommendation.models.groups import GroupCodes, labels_of
+from services.recommendation.models.key_rows import KeyRows
 from shared.db.product_embeddings import EmbeddingMatrix
 from shared.db.relations import RelationTable
 from shared.db.training_data import TrainingData
 
+T = TypeVar("T", bound=np.generic)
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingDataset:
-    """What is learned from, and whose rows its rows are."""
+    """What is learned from, and whose rows its rows are: the products that are met most come first.
+
+    What answers read most then lies together in memory.
+    """
 
     interactions: Interactions
     product_keys: Longs
@@ -25,29 +33,43 @@ class TrainingDataset:
 
 def build_dataset(data: TrainingData) -> TrainingDataset:
     """Return the data as algorithms take it; ages are counted from the latest interaction that is not to come."""
-    events, keys = data.interactions, data.product_keys
+    events, rows = data.interactions, _by_popularity(data)
     customers, customer_rows = np.unique(events.customers, return_inverse=True)
     members = [labels_of(data.groups[key]) if key in data.groups else {} for key in customers.tolist()]
     groups = GroupCodes.of(members)
     clock = int(time.time())
     interactions = Interactions(
         customers=customer_rows.astype(np.int32),
-        products=np.searchsorted(keys, events.products).astype(np.int32),
+        products=rows.find(events.products),
         kinds=events.kinds,
         quantities=events.quantities,
         times=events.times,
         baskets=np.unique(events.baskets, return_inverse=True)[1].astype(np.int32),
         n_customers=len(customers),
-        n_products=len(keys),
+        n_products=len(rows.rows),
         now=min(clock, int(events.times.max(initial=0)) or clock),
         groups=groups.rows(members),
-        embeddings=_vectors(keys, data.embeddings),
-        added=data.added,
-        similar=_matrix(keys, data.similar),
-        complementary=_matrix(keys, data.complementary),
-        category=_codes(data.categories),
+        embeddings=_vectors(rows, data.embeddings),
+        added=_in_rows(rows, data.added),
+        similar=_matrix(rows, data.similar),
+        complementary=_matrix(rows, data.complementary),
+        category=_in_rows(rows, _codes(data.categories)),
     )
-    return TrainingDataset(interactions, keys, groups)
+    return TrainingDataset(interactions, _in_rows(rows, data.product_keys), groups)
+
+
+def _by_popularity(data: TrainingData) -> KeyRows:
+    """Return the rows of the products: those with most events first, of equals the oldest."""
+    keys = data.product_keys
+    counts = np.bincount(np.searchsorted(keys, data.interactions.products), minlength=len(keys))
+    return KeyRows.of(keys[np.argsort(-counts, kind="stable")])
+
+
+def _in_rows(rows: KeyRows, values: NDArray[T]) -> NDArray[T]:
+    """Return values that are given by ascending key in the order of the rows."""
+    found = np.empty_like(values)
+    found[rows.rows] = values
+    return found
 
 
 def _codes(names: list[str]) -> Rows:
@@ -56,14 +78,15 @@ def _codes(names: list[str]) -> Rows:
     return np.array([codes.get(name, -1) for name in names], dtype=np.int32)
 
 
-def _vectors(keys: Longs, embeddings: EmbeddingMatrix) -> FloatArray:
-    vectors = np.zeros((len(keys), embeddings.vectors.shape[1]), np.float32)
-    vectors[np.searchsorted(keys, embeddings.keys)] = embeddings.vectors
+def _vectors(rows: KeyRows, embeddings: EmbeddingMatrix) -> FloatArray:
+    vectors = np.zeros((len(rows.rows), embeddings.vectors.shape[1]), np.float32)
+    vectors[rows.find(embeddings.keys)] = embeddings.vectors
     return vectors
 
 
-def _matrix(keys: Longs, table: RelationTable) -> Csr:
-    sources = np.repeat(np.searchsorted(keys, table.keys), np.diff(table.starts))
-    known = np.isin(table.related, keys)
-    at = (sources[known], np.searchsorted(keys, table.related[known]))
-    return as_csr(sp.coo_array((table.scores[known], at), shape=(len(keys), len(keys))))
+def _matrix(rows: KeyRows, table: RelationTable) -> Csr:
+    n = len(rows.rows)
+    sources = np.repeat(rows.find(table.keys), np.diff(table.starts))
+    related = rows.find(table.related)
+    known = related >= 0
+    return as_csr(sp.coo_array((table.scores[known], (sources[known], related[known])), shape=(n, n)))
