@@ -16,6 +16,8 @@ from services.recommendation.algorithms import kernels
 from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Mask, Rows
 from services.recommendation.algorithms.workspace import workspace
 
+NO_ROWS, NO_VALUES = np.empty(0, np.int32), np.empty(0, np.float32)
+
 
 class ShopperScores(Protocol):
     """What one algorithm says of all products to one shopper. Scores are positive; 0 means no score."""
@@ -163,6 +165,11 @@ class ProductVectors:
         return kernels.lengths_of(self.vectors, self.scale)
 
     @cached_property
+    def block_lengths(self) -> FloatArray:
+        """As `kernels.largest_of_blocks` gives them."""
+        return kernels.largest_of_blocks(self.lengths)
+
+    @cached_property
     def floats(self) -> FloatArray:
         """The vectors as floats, without their scale: for many shoppers at once."""
         return self.vectors.astype(np.float32, copy=False)
@@ -195,18 +202,17 @@ class VectorScores:
 
     def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
         each, near = self.vectors, self.near
-        scratch = workspace(len(each.slots))
-        touched, added = (near.rows, near.values) if near else (scratch.touched[:0], scratch.sums[:0])
+        touched, added = (near.rows, near.values) if near else (NO_ROWS, NO_VALUES)
         return kernels.largest_dots(
             self.point,
             each.vectors,
             each.scale,
             each.lengths,
+            each.block_lengths,
             each.order,
             each.rows,
             touched,
             added,
-            scratch.sums,
             each.slots,
             allowed,
             k,

@@ -257,7 +257,8 @@ def _diverse(fused: Fused, rows: Rows, catalogue: Catalogue, policy: PagePolicy,
 def _spread(rows: Rows, catalogue: Catalogue, share: float, limit: int) -> Rows:
     """Move what exceeds a category's share of the list behind the others, and what has the name of one before it.
 
-    To a shopper, two products of one name are the same product twice.
+    To a shopper, two products of one name are the same product twice. Returns at least `limit` rows where there are so
+    many.
     """
     most = max(2, int(np.ceil(share * limit)))
     counts: dict[int, int] = {}
@@ -265,8 +266,11 @@ def _spread(rows: Rows, catalogue: Catalogue, share: float, limit: int) -> Rows:
     within: list[int] = []
     beyond: list[int] = []
     for row, category in zip(rows.tolist(), catalogue.category[rows].tolist(), strict=True):
+        if len(within) == limit:
+            break
+        name = catalogue.names[row]
         counts[category] = counts.get(category, 0) + 1
-        repeated = catalogue.names[row] in names
-        names.add(catalogue.names[row])
+        repeated = name in names
+        names.add(name)
         (beyond if repeated or (category >= 0 and counts[category] > most) else within).append(row)
     return np.array(within + beyond, dtype=np.int32)
