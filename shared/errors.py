@@ -114,6 +114,13 @@ class Unavailable(QuintetError):
     retry_after_seconds = 1.0
 
 
+class Overloaded(Unavailable):
+    """An agent has more to do than it can do in time; try again later, or do without."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    reason = "OVERLOADED"
+
+
 class DataLoss(QuintetError):
     """Stored data does not match its checksum or cannot be read."""
 

@@ -16,7 +16,7 @@ from services.coordinator.agent_clients import FOLLOWED, AgentClients
 from services.coordinator.background import Background
 from services.coordinator.event_validation import Submission
 from services.coordinator.event_writer import EventWriter
-from services.coordinator.fallback import BestSellers
+from services.coordinator.fallback import OVERLOADED, UNAVAILABLE, BestSellers
 from services.coordinator.group_commit import CommitResult, GroupCommit
 from services.coordinator.jobs import Jobs
 from services.coordinator.log_followers import LogFollower
@@ -26,7 +26,7 @@ from shared.db import event_log, maintenance, models
 from shared.db.engine import Database
 from shared.db.job_runs import JobRun
 from shared.db.token_keys import load_token_keys
-from shared.errors import QuintetError, Unavailable
+from shared.errors import Overloaded, QuintetError, Unavailable
 from shared.events.recommend import context_products
 from shared.recommendation_log import RecommendationLog
 from shared.telemetry import BACKGROUND_ERRORS, FALLBACKS
@@ -126,10 +126,11 @@ class Coordinator:
         """
         try:
             return await self.agents.recommend(request)
-        except Unavailable:
+        except Unavailable as error:
+            reason = OVERLOADED if isinstance(error, Overloaded) else UNAVAILABLE
             await self.check_products(list(context_products(request.context)))
-            FALLBACKS.labels("coordinator", "recommendation_agent_unavailable").inc()
-            best_sellers = await asyncio.to_thread(self._best_sellers.answer, request)
+            FALLBACKS.labels("coordinator", reason).inc()
+            best_sellers = await asyncio.to_thread(self._best_sellers.answer, request, reason)
             return recommendation_pb.RecommendResponse(list=best_sellers).SerializeToString()
 
     async def erase_customer(self, customer_id: str) -> tuple[str, datetime, customer_pb.EraseCustomerResponse]:

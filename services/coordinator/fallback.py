@@ -27,7 +27,8 @@ from shared.recommendation_log import LOG_DROPPED, RecommendationLog
 from shared.recommendation_tokens import Shopper, TokenKeys
 
 STRATEGY = "best_sellers"
-REASON = "recommendation_agent_unavailable"
+UNAVAILABLE = "recommendation_agent_unavailable"
+OVERLOADED = "recommendation_agent_overloaded"
 ALGORITHM = "popular"
 CANDIDATES = 500
 PERIOD = timedelta(days=30)
@@ -53,8 +54,11 @@ class BestSellers:
                 popular = product_performance.popular_products(connection, EPOCH, now, CANDIDATES)
         self._keys = [each.key for each in popular]
 
-    def answer(self, request: RecommendRequest) -> RecommendationList:
-        """Return best-sellers that the customer has not bought and the filter allows. Raises NotFound."""
+    def answer(self, request: RecommendRequest, reason: str = UNAVAILABLE) -> RecommendationList:
+        """Return best-sellers that the customer has not bought and the filter allows. Raises NotFound.
+
+        `reason` says in the answer why there are only best-sellers.
+        """
         if not self._keys:  # not counted yet, or there was nothing to count: the shop may have been filled since
             self.count()
         keys = self._keys
@@ -64,11 +68,13 @@ class BestSellers:
             seen = _unwanted(connection, customer) if customer is not None else set()
         ranked = [candidates[key] for key in keys if key in candidates and key not in seen]
         allowed = [product for product in ranked if _allows(request, product)]
-        return self._logged(request, customer, allowed[: min(request.limit or DEFAULT_LIMIT, MOST_LIMIT)])
+        return self._logged(request, customer, allowed[: min(request.limit or DEFAULT_LIMIT, MOST_LIMIT)], reason)
 
-    def _logged(self, request: RecommendRequest, customer: int | None, chosen: list[Product]) -> RecommendationList:
+    def _logged(
+        self, request: RecommendRequest, customer: int | None, chosen: list[Product], fallback: str
+    ) -> RecommendationList:
         now = datetime.now(UTC)
-        answer = RecommendationList(strategy=STRATEGY, fallbacks=[REASON])
+        answer = RecommendationList(strategy=STRATEGY, fallbacks=[fallback])
         answer.generate_time.FromDatetime(now)
         if not chosen:
             return answer

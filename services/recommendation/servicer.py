@@ -11,6 +11,10 @@ from services.recommendation import convert
 from services.recommendation.agent import RecommendationAgent
 from shared.events.check import check_id
 from shared.recommendation_tokens import Shopper
+from shared.rpc.workers import BoundedWorkers
+
+MOST_WAITING = 64
+"""Calls for recommendations that wait; more are refused, and the coordinator answers with its fallback."""
 
 
 class RecommendationServicer(pb_grpc.RecommendationServiceServicer):
@@ -18,11 +22,16 @@ class RecommendationServicer(pb_grpc.RecommendationServiceServicer):
 
     def __init__(self, agent: RecommendationAgent) -> None:
         self._agent = agent
+        self._workers = BoundedWorkers(MOST_WAITING)
 
-    async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:
-        """Return recommendations."""
-        answer = await asyncio.to_thread(self._agent.recommend, convert.to_query(request))
-        return convert.to_response(answer, Shopper(request.customer_id, request.visitor_id), self._agent.tokens)
+    async def Recommend(self, request: pb.RecommendRequest, context: Any) -> Any:
+        """Return recommendations, a RecommendResponse in its wire format."""
+        return await self._workers.run(lambda: self._answer(request))
+
+    def _answer(self, request: pb.RecommendRequest) -> bytes:
+        answer = self._agent.recommend(convert.to_query(request))
+        shopper = Shopper(request.customer_id, request.visitor_id)
+        return convert.to_response(answer, shopper, self._agent.tokens).SerializeToString()
 
     async def TrainModels(self, request: pb.TrainModelsRequest, context: Any) -> AsyncIterator[pb.TrainModelsResponse]:
         """Train and stream the progress."""

@@ -14,6 +14,7 @@ from shared.errors import (
     FieldViolation,
     InvalidArgument,
     NotFound,
+    Overloaded,
     QuintetError,
     Unavailable,
 )
@@ -27,6 +28,7 @@ _KINDS: tuple[type[QuintetError], ...] = (
     Conflict,
     FailedPrecondition,
     Unavailable,
+    Overloaded,
     DataLoss,
 )
 _BY_CODE = {kind.code: kind for kind in _KINDS} | {StatusCode.DEADLINE_EXCEEDED: Unavailable}

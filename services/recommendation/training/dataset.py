@@ -21,19 +21,20 @@ T = TypeVar("T", bound=np.generic)
 
 @dataclass(frozen=True, eq=False)
 class TrainingDataset:
-    """What is learned from, and whose rows its rows are: the products that are met most come first.
-
-    What answers read most then lies together in memory.
-    """
+    """What is learned from, and whose rows its rows are."""
 
     interactions: Interactions
     product_keys: Longs
     groups: GroupCodes
 
 
-def build_dataset(data: TrainingData) -> TrainingDataset:
-    """Return the data as algorithms take it; ages are counted from the latest interaction that is not to come."""
-    events, rows = data.interactions, _by_popularity(data)
+def build_dataset(data: TrainingData, *, by_popularity: bool = False) -> TrainingDataset:
+    """Return the data as algorithms take it; ages are counted from the latest interaction that is not to come.
+
+    Rows stand in the order of the keys; with `by_popularity` the products with most events come first. What answers
+    read most then lies together in memory, but each event may change the rows.
+    """
+    events, rows = data.interactions, _rows(data, by_popularity)
     customers, customer_rows = np.unique(events.customers, return_inverse=True)
     members = [labels_of(data.groups[key]) if key in data.groups else {} for key in customers.tolist()]
     groups = GroupCodes.of(members)
@@ -58,11 +59,13 @@ def build_dataset(data: TrainingData) -> TrainingDataset:
     return TrainingDataset(interactions, _in_rows(rows, data.product_keys), groups)
 
 
-def _by_popularity(data: TrainingData) -> KeyRows:
-    """Return the rows of the products: those with most events first, of equals the oldest."""
+def _rows(data: TrainingData, by_popularity: bool) -> KeyRows:
+    """Return the rows of the products by key."""
     keys = data.product_keys
-    counts = np.bincount(np.searchsorted(keys, data.interactions.products), minlength=len(keys))
-    return KeyRows.of(keys[np.argsort(-counts, kind="stable")])
+    if by_popularity:
+        counts = np.bincount(np.searchsorted(keys, data.interactions.products), minlength=len(keys))
+        keys = keys[np.argsort(-counts, kind="stable")]
+    return KeyRows.of(keys)
 
 
 def _in_rows(rows: KeyRows, values: NDArray[T]) -> NDArray[T]:

@@ -66,7 +66,7 @@ def run(database: Database, reporter: ProgressReporter, threads: int, model_fold
     reporter.report("reading", 0.0)
     with database.read() as connection:
         algorithms = partial(tuned_algorithms, read_tuned(connection))
-    lesson = build_dataset(read_training_data(database))
+    lesson = build_dataset(read_training_data(database), by_popularity=True)
     if not len(lesson.product_keys):
         raise FailedPrecondition("there is nothing to train on yet: add products first")
     read = time.perf_counter()

@@ -1,0 +1,60 @@
+"""Threads that do the work of calls: as many as can run at once, and a bounded queue before them."""
+
+import asyncio
+import contextvars
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from shared.errors import Overloaded
+from shared.rpc.interceptor import deadline
+
+T = TypeVar("T")
+
+
+class BoundedWorkers:
+    """Does work that keeps a core busy.
+
+    More threads than cores make all of them slower, and work that waits for longer than its caller does is done for
+    nobody. So few threads work, and what would wait behind too much is refused at once: the caller can still do
+    something else in time. Call it from one event loop.
+
+    Parameters
+    ----------
+    most_waiting : int
+        Calls that wait for a thread, at most.
+    threads : int, optional
+        Default one for each core.
+    """
+
+    def __init__(self, most_waiting: int, threads: int | None = None) -> None:
+        self._threads = threads or os.cpu_count() or 1
+        self._most = most_waiting + self._threads
+        self._unfinished = 0
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="worker")
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns, called in a thread with the context of this call.
+
+        Raises
+        ------
+        Overloaded
+            If too many calls wait, or the caller's deadline passed before a thread was free.
+        """
+        if self._unfinished >= self._most:
+            raise Overloaded(f"{self._unfinished} calls are waiting or being answered")
+        self._unfinished += 1
+        try:
+            context = contextvars.copy_context()
+            return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, _in_time, work)
+        finally:
+            self._unfinished -= 1
+
+
+def _in_time(work: Callable[[], T]) -> T:
+    until = deadline.get()
+    if until is not None and time.monotonic() > until:
+        raise Overloaded("the caller's deadline passed while the call waited")
+    return work()
