@@ -72,8 +72,13 @@ class ProgressReporter:
             self.write(json.dumps({"error": f"{type(error).__name__}: {error}"}))
 
 
+NICENESS = 19
+"""Of jobs: answers come first, jobs get the time of the cores that they leave."""
+
+
 def job_main(agent: str, work: Callable[[Settings, ProgressReporter], dict[str, Any]]) -> int:
-    """Run `work(settings, reporter)` as this child process and return its exit code."""
+    """Run `work(settings, reporter)` as this child process, behind all others, and return its exit code."""
+    os.nice(NICENESS)
     settings = Settings()
     configure_logging(settings, agent)
     reporter = ProgressReporter()

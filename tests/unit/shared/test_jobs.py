@@ -1,5 +1,6 @@
 """A job's child says its progress in lines; the parent relays them and tells a failure from a death."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from shared.errors import FailedPrecondition, InvalidArgument, QuintetError
 from shared.jobs import ProgressReporter, job_main, run_job
 
 CHILD = """
+import os
 import sys
 from shared.errors import InvalidArgument
 from shared.jobs import job_main
@@ -22,7 +24,7 @@ def work(settings, reporter):
         raise InvalidArgument.of("k", 0, "must be at least 1")
     if "die" in sys.argv:
         sys.exit(3)
-    return {"threads": settings.train_threads, "url": settings.database_url}
+    return {"threads": settings.train_threads, "url": settings.database_url, "niceness": os.nice(0)}
 
 if __name__ == "__main__":
     sys.exit(job_main("product", work))
@@ -38,8 +40,9 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 async def test_progress_and_result_are_relayed(module: str) -> None:
     settings = Settings(train_threads=1, database_url="sqlite:///x.db")
+    expected = {"threads": 1, "url": "sqlite:///x.db", "niceness": 19}
     said = [(each.stage, each.fraction, each.result) async for each in run_job(module, settings)]
-    assert said == [("half way", 0.5, None), ("done", 1.0, {"threads": 1, "url": "sqlite:///x.db"})]
+    assert said == [("half way", 0.5, None), ("done", 1.0, expected)]
 
 
 async def test_a_failure_comes_with_its_words(module: str) -> None:
@@ -63,6 +66,7 @@ async def test_a_death_without_words_is_an_error(module: str) -> None:
 
 def test_the_child_reports_in_json_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["job"])
+    monkeypatch.setattr(os, "nice", lambda _: 0)  # this process runs the other tests too
     assert job_main("product", lambda settings, reporter: {"n": 1}) == 0
 
     def broken(settings: Settings, reporter: ProgressReporter) -> dict[str, int]:
