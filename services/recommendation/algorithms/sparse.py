@@ -56,7 +56,7 @@ def combine(matrix: Csr, rows: Rows, weights: FloatArray) -> "Contributions":
     lengths = matrix.indptr[rows + 1] - starts
     flat = ranges(starts, lengths)
     values = matrix.data[flat] * np.repeat(weights, lengths)
-    return Contributions(rows, lengths, matrix.indices[flat], values, matrix.shape[1])
+    return Contributions(matrix.indices[flat], values, matrix.shape[1])
 
 
 def stacked(parts: Sequence[tuple[Rows, FloatArray]], n_columns: int) -> Csr:
@@ -74,10 +74,8 @@ def stacked(parts: Sequence[tuple[Rows, FloatArray]], n_columns: int) -> Csr:
 
 @dataclass(frozen=True, eq=False)
 class Contributions:
-    """Weighted entries of chosen rows: which source row gave how much to which column."""
+    """Weighted entries of chosen rows: how much was given to which column."""
 
-    sources: Rows
-    lengths: Longs
     columns: Rows
     values: FloatArray
     n_columns: int
