@@ -6,11 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from services.recommendation.algorithms import kernels
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Rows, as_csr
 from services.recommendation.algorithms.base import Interactions, Reason, Shopper, Space
 from services.recommendation.algorithms.checks import require_positive
+from services.recommendation.algorithms.largest import largest_allowed
 from services.recommendation.algorithms.reasons import from_sources, largest_places, strongest
+from services.recommendation.algorithms.row_sums import agreeing, given_to
 from services.recommendation.algorithms.shopper_scores import FewScores, ShopperScores
 from services.recommendation.algorithms.sparse import combine, scaled, stacked, top_k_rows
 from services.recommendation.algorithms.user_profile import UserProfile, UserProfileMixin
@@ -97,12 +98,12 @@ class CustomerKnn(UserProfileMixin):
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         voters, likeness = self._nearest(shopper)
-        given = kernels.given_to(self.habits.indptr, self.habits.indices, self.habits.data, voters, likeness, product)
+        given = given_to(self.habits.indptr, self.habits.indices, self.habits.data, voters, likeness, product)
         if not given.any():
             return None
         rows, values = self._profile(shopper)
         agreed = largest_places(given, MOST_VOTERS)
-        agreement = kernels.agreeing(
+        agreement = agreeing(
             self.index.indptr, self.index.indices, self.index.data, rows, values, voters[agreed], given[agreed]
         )
         return from_sources(shopper, strongest(rows, agreement))
@@ -115,7 +116,7 @@ class CustomerKnn(UserProfileMixin):
         found = FewScores.of_rows(self.index, *self._profile(shopper))
         likeness = np.where(found.values > ONESELF, np.float32(0.0), found.values)
         everybody = np.ones(found.n_products, np.bool_)
-        return kernels.largest_allowed(found.rows, likeness, everybody, self.neighbours)
+        return largest_allowed(found.rows, likeness, everybody, self.neighbours)
 
     def _votes(self, shoppers: Sequence[Shopper]) -> Csr:
         """Return the similarity of each shopper to their neighbours, shape (len(shoppers), n_kept)."""

@@ -11,7 +11,6 @@ from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray,
 from services.recommendation.algorithms.base import Interactions, Space
 from services.recommendation.algorithms.checks import require_positive
 from services.recommendation.algorithms.item_to_item import ItemToItem
-from services.recommendation.algorithms.kernels import dot
 from services.recommendation.algorithms.sparse import (
     BLOCK_ROWS,
     evened,
@@ -22,6 +21,7 @@ from services.recommendation.algorithms.sparse import (
     top_k_rows,
 )
 from services.recommendation.algorithms.user_profile import UserProfileMixin
+from services.recommendation.algorithms.vector_search import dot
 from shared.compiled import compiled
 
 

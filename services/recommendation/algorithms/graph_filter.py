@@ -13,11 +13,11 @@ from services.recommendation.algorithms.base import Interactions, Reason, Shoppe
 from services.recommendation.algorithms.checks import require_not_negative, require_positive
 from services.recommendation.algorithms.factors import ROUNDING, quantized, right_vectors, without_rounding
 from services.recommendation.algorithms.item_to_item import ItemToItem
-from services.recommendation.algorithms.kernels import given_by, sum_vectors
 from services.recommendation.algorithms.reasons import from_sources, strongest
 from services.recommendation.algorithms.shopper_scores import FewScores, ProductVectors, ShopperScores, VectorScores
 from services.recommendation.algorithms.sparse import inverse, scaled, stacked, top_k_product, top_k_rows
 from services.recommendation.algorithms.user_profile import UserProfile, UserProfileMixin
+from services.recommendation.algorithms.vector_search import given_by, sum_vectors
 
 
 @dataclass(eq=False)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from services.recommendation.algorithms import kernels
 from services.recommendation.algorithms.arrays import Csr, FloatArray
 from services.recommendation.algorithms.base import Algorithm, Reason, Shopper
 from services.recommendation.algorithms.reasons import from_sources, strongest
+from services.recommendation.algorithms.row_sums import given_to
 from services.recommendation.algorithms.shopper_scores import FewScores, ShopperScores
 from services.recommendation.algorithms.sparse import combine, stacked
 from services.recommendation.algorithms.user_profile import UserProfile
@@ -53,4 +53,4 @@ class ItemToItem(Algorithm):
         """Return the shopper's products and what each gives to `product`."""
         rows, weights = self._evidence(shopper)
         near = self.neighbours
-        return rows, kernels.given_to(near.indptr, near.indices, near.data, rows, weights, product)
+        return rows, given_to(near.indptr, near.indices, near.data, rows, weights, product)

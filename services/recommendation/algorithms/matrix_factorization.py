@@ -12,11 +12,11 @@ from services.recommendation.algorithms.arrays import FloatArray, Rows, as_csr
 from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper, Space
 from services.recommendation.algorithms.checks import require_fraction, require_positive
 from services.recommendation.algorithms.factors import ROUNDING, quantized, right_vectors, without_rounding
-from services.recommendation.algorithms.kernels import given_by, lengths_of, sum_vectors
 from services.recommendation.algorithms.reasons import strongest
 from services.recommendation.algorithms.shopper_scores import ProductVectors, ShopperScores, VectorScores
 from services.recommendation.algorithms.sparse import scaled, stacked
 from services.recommendation.algorithms.user_profile import UserProfileMixin
+from services.recommendation.algorithms.vector_search import given_by, lengths_of, sum_vectors
 
 
 @dataclass(eq=False)

@@ -6,15 +6,17 @@ from typing import ClassVar
 import numpy as np
 import scipy.sparse as sp
 
-from services.recommendation.algorithms import kernels
-from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Rows, as_csr
+from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Longs, Rows, as_csr
 from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, Shopper, Space
+from services.recommendation.algorithms.bits import ONE, Words
 from services.recommendation.algorithms.checks import require_not_negative, require_positive
 from services.recommendation.algorithms.reasons import from_sources, largest_places, strongest
+from services.recommendation.algorithms.row_sums import agreeing, given_to, take_sums
 from services.recommendation.algorithms.shopper import last_occurrences
 from services.recommendation.algorithms.shopper_scores import FewScores, ShopperScores
 from services.recommendation.algorithms.sparse import combine, ranges
 from services.recommendation.algorithms.workspace import workspace
+from shared.compiled import compiled
 
 Neighbours = tuple[Rows, FloatArray]
 
@@ -85,12 +87,12 @@ class SessionKnn(Algorithm):
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         near, votes = self._nearest(shopper)
-        given = kernels.given_to(self.sessions.indptr, self.sessions.indices, self.sessions.data, near, votes, product)
+        given = given_to(self.sessions.indptr, self.sessions.indices, self.sessions.data, near, votes, product)
         with_product = near[largest_places(given, MOST_VOTERS)]
         if not len(with_product):
             return None
         running = _running(shopper, self.max_session)
-        votes = kernels.agreeing(
+        votes = agreeing(
             self.index.indptr,
             self.index.indices,
             self.index.data,
@@ -107,15 +109,9 @@ class SessionKnn(Algorithm):
 
     def _search(self, running: Rows) -> Neighbours:
         scratch = workspace(self.index.shape[1])
-        count = kernels.vote_sessions(
-            self.index.indptr, self.index.indices, running, scratch.sums, scratch.slots, scratch.touched
-        )
-        touched = scratch.touched[:count]
-        sessions = kernels.nearest_sessions(scratch.sums, touched, self.neighbours)
-        similarity, latest = scratch.sums[sessions], scratch.slots[sessions]
-        scratch.sums[touched], scratch.slots[touched] = 0.0, -1
-        nearness = 1.0 - 0.1 * np.minimum(len(running) - latest, 9.0)
-        return sessions, (similarity * nearness).astype(np.float32)
+        sums, latest, met = scratch.sums, scratch.slots, scratch.met
+        vote_sessions(self.index.indptr, self.index.indices, running, sums, latest, met)
+        return nearest_sessions(sums, latest, met, self.neighbours, len(running))
 
 
 def _running(shopper: Shopper, max_session: int) -> Rows:
@@ -146,3 +142,47 @@ def _latest(index: Csr, sample: int) -> Csr:
     flat = ranges(index.indptr[1:].astype(np.int64) - kept, kept)
     indptr = np.concatenate([[0], np.cumsum(kept)])
     return as_csr(sp.csr_array((index.data[flat], index.indices[flat], indptr), shape=index.shape))
+
+
+@compiled
+def vote_sessions(
+    indptr: AnyArray, indices: AnyArray, running: Rows, sums: FloatArray, latest: Rows, met: Words
+) -> None:
+    """Add for each session that shares a product with the running one the weight of that product, and mark it.
+
+    The product at place p of n (from 1) weighs p / n; `latest` gets the largest place that each session shares. The
+    other arrays are those of a `Workspace`.
+    """
+    for i in range(len(running)):
+        weight = np.float32(i + 1) / np.float32(len(running))
+        for at in range(indptr[running[i]], indptr[running[i] + 1]):
+            session = indices[at]
+            sums[session] += weight
+            latest[session] = i + 1
+            met[session >> 6] |= ONE << np.uint64(session & 63)
+
+
+@compiled
+def nearest_sessions(sums: FloatArray, latest: Rows, met: Words, k: int, n_running: int) -> tuple[Rows, FloatArray]:
+    """Return the `k` sessions of largest sum, of equals the later ones, latest first, and their votes.
+
+    A session votes with its sum, less the longer ago in the running session of `n_running` products it shares one. The
+    arrays are those of `vote_sessions` and are cleared.
+    """
+    rows, values = take_sums(sums, met, 0.0)
+    n = min(k, len(rows))
+    least, equal = np.float32(0.0), 0
+    if n < len(rows):
+        least = np.partition(values, len(rows) - n)[len(rows) - n]
+        equal = n - np.sum(values > least)
+    sessions = np.empty(n, np.int32)
+    votes = np.empty(n, np.float32)
+    count = 0
+    for i in range(len(rows) - 1, -1, -1):
+        if values[i] > least or (values[i] == least and equal > 0):
+            equal -= values[i] == least
+            sessions[count] = rows[i]
+            votes[count] = values[i] * (1.0 - 0.1 * min(n_running - latest[rows[i]], 9))
+            count += 1
+        latest[rows[i]] = -1
+    return sessions, votes

@@ -12,8 +12,16 @@ from typing import Protocol
 
 import numpy as np
 
-from services.recommendation.algorithms import kernels
 from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Mask, Rows
+from services.recommendation.algorithms.largest import first_allowed, largest_allowed, largest_blended
+from services.recommendation.algorithms.row_sums import add_rows, pick, take_sums
+from services.recommendation.algorithms.vector_search import (
+    dots,
+    largest_dots,
+    largest_of_blocks,
+    largest_products,
+    lengths_of,
+)
 from services.recommendation.algorithms.workspace import workspace
 
 NO_ROWS, NO_VALUES = np.empty(0, np.int32), np.empty(0, np.float32)
@@ -50,7 +58,7 @@ class FewScores:
     Parameters
     ----------
     rows : ndarray of shape (n,), int32
-        Distinct products.
+        Distinct products, ascending.
     values : ndarray of shape (n,), float32
         Their scores, positive.
     n_products : int
@@ -61,20 +69,18 @@ class FewScores:
     n_products: int
 
     def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
-        return kernels.largest_allowed(self.rows, self.values, allowed, k)
+        return largest_allowed(self.rows, self.values, allowed, k)
 
     def at(self, rows: Rows) -> FloatArray:
-        return kernels.pick(self.rows, self.values, rows, workspace(self.n_products).slots)
+        return pick(self.rows, self.values, rows)
 
     @classmethod
     def of_rows(cls, matrix: Csr, rows: AnyArray, weights: AnyArray, least: float = 0.0) -> "FewScores":
         """Return the sum of weighted rows of `matrix`, without sums below `least` or not above 0."""
         n = matrix.shape[1]
         scratch = workspace(n)
-        count = kernels.add_rows(
-            matrix.indptr, matrix.indices, matrix.data, rows, weights, scratch.sums, scratch.touched
-        )
-        return cls(*kernels.take_sums(scratch.sums, scratch.touched, count, least), n)
+        add_rows(matrix.indptr, matrix.indices, matrix.data, rows, weights, scratch.sums, scratch.met)
+        return cls(*take_sums(scratch.sums, scratch.met, least), n)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +103,7 @@ class OrderedScores:
         return cls(values, np.argsort(-values, kind="stable").astype(np.int32))
 
     def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
-        rows = kernels.first_allowed(self.order, self.values, allowed, k)
+        rows = first_allowed(self.order, self.values, allowed, k)
         return rows, self.values[rows]
 
     def at(self, rows: Rows) -> FloatArray:
@@ -124,9 +130,7 @@ class BlendedScores:
     def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
         near = self.near
         sums = workspace(near.n_products).sums
-        return kernels.largest_blended(
-            self.base.order, self.base.values, self.factor, near.rows, near.values, sums, allowed, k
-        )
+        return largest_blended(self.base.order, self.base.values, self.factor, near.rows, near.values, sums, allowed, k)
 
     def at(self, rows: Rows) -> FloatArray:
         return np.float32(self.factor) * self.base.at(rows) + self.near.at(rows)
@@ -162,12 +166,12 @@ class ProductVectors:
     @cached_property
     def lengths(self) -> FloatArray:
         """The length of each vector times its scale, shape (m,)."""
-        return kernels.lengths_of(self.vectors, self.scale)
+        return lengths_of(self.vectors, self.scale)
 
     @cached_property
     def block_lengths(self) -> FloatArray:
-        """As `kernels.largest_of_blocks` gives them."""
-        return kernels.largest_of_blocks(self.lengths)
+        """As `largest_of_blocks` gives them."""
+        return largest_of_blocks(self.lengths)
 
     @cached_property
     def floats(self) -> FloatArray:
@@ -203,7 +207,7 @@ class VectorScores:
     def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
         each, near = self.vectors, self.near
         touched, added = (near.rows, near.values) if near else (NO_ROWS, NO_VALUES)
-        return kernels.largest_dots(
+        return largest_dots(
             self.point,
             each.vectors,
             each.scale,
@@ -222,7 +226,7 @@ class VectorScores:
     def at(self, rows: Rows) -> FloatArray:
         sums = self.near.at(rows) if self.near else np.zeros(len(rows), np.float32)
         each = self.vectors
-        found = kernels.dots(self.point, each.vectors, each.scale, each.slots[rows], sums)
+        found = dots(self.point, each.vectors, each.scale, each.slots[rows], sums)
         found[found < self.least] = 0.0
         return found
 
@@ -255,7 +259,7 @@ class ProductScores:
     def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
         each = self.vectors
         with _added(self.near, len(each.slots)) as sums:
-            return kernels.largest_products(self.products, each.scale, each.rows, sums, allowed, k, self.least)
+            return largest_products(self.products, each.scale, each.rows, sums, allowed, k, self.least)
 
     def at(self, rows: Rows) -> FloatArray:
         found = self.near.at(rows) if self.near else np.zeros(len(rows), np.float32)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from services.recommendation.algorithms import kernels, parallel
+from services.recommendation.algorithms import parallel
 from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Longs, Rows, as_csr
 from services.recommendation.algorithms.interactions import Interactions, decay
+from services.recommendation.algorithms.row_sums import largest_of_product
 from services.recommendation.algorithms.workspace import workspace
 
 BLOCK_ROWS = 2048
@@ -106,7 +107,7 @@ def top_k_product(left: Csr, right: Csr, k: int, *, drop_diagonal: bool = False)
     def of(start: int) -> tuple[Rows, FloatArray, Rows]:
         scratch, end = workspace(n_columns), min(start + BLOCK_ROWS, n_rows)
         wanted, own = min(k, n_columns), not drop_diagonal
-        return kernels.largest_of_product(*factors, start, end, wanted, own, scratch.sums, scratch.touched)
+        return largest_of_product(*factors, start, end, wanted, own, scratch.sums, scratch.touched)
 
     blocks = parallel.each(of, range(0, n_rows, BLOCK_ROWS))
     columns = np.concatenate([np.empty(0, np.int32), *(block[0] for block in blocks)])

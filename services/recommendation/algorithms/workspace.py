@@ -5,23 +5,26 @@ import threading
 import numpy as np
 
 from services.recommendation.algorithms.arrays import FloatArray, Rows
+from services.recommendation.algorithms.bits import Words
 
 
 class Workspace:
     """Scratch arrays of one thread for catalogues of up to `size` products.
 
-    Whoever writes into an array leaves it as it was: `sums` all 0, `slots` all -1. `touched` may hold anything.
+    Whoever writes into an array leaves it as it was: `sums` and `met` all 0, `slots` all -1. `touched` may hold
+    anything.
 
     Parameters
     ----------
     size : int
-        Length of the arrays; `touched` has one entry more.
+        Length of the arrays; `touched` has one entry more, `met` a bit for each product.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.sums: FloatArray = np.zeros(size, np.float32)
         self.slots: Rows = np.full(size, -1, np.int32)
+        self.met: Words = np.zeros((size >> 6) + 1, np.uint64)
         self.touched: Rows = np.empty(size + 1, np.int32)
 
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
 from services.recommendation.algorithms.interactions import Kind
-from services.recommendation.algorithms.kernels import first_from
 from services.recommendation.algorithms.radix_sort import sort_places
+from services.recommendation.algorithms.row_sums import first_from
 from services.recommendation.reranker import item_features
 from services.recommendation.reranker.candidates import Candidates
 from services.recommendation.reranker.histories import ShopperHistories

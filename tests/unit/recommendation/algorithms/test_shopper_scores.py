@@ -6,8 +6,10 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.recommendation.algorithms import kernels
 from services.recommendation.algorithms.arrays import as_csr
+from services.recommendation.algorithms.bits import count_bits, lowest_bit, rows_as_bits
+from services.recommendation.algorithms.largest import about_largest
+from services.recommendation.algorithms.session_knn import nearest_sessions
 from services.recommendation.algorithms.shopper_scores import (
     BlendedScores,
     FewScores,
@@ -32,6 +34,7 @@ def require_top(scores, dense, allowed, k):
 def require_clean(n):
     scratch = workspace(n)
     assert not scratch.sums.any()
+    assert not scratch.met.any()
     assert (scratch.slots == -1).all()
 
 
@@ -65,7 +68,7 @@ def test_the_search_with_bounds_finds_what_all_inner_products_find(seed, k, with
     dense[rows] = scale * (factors @ point)
     near = None
     if with_near:
-        met = rng.permutation(n)[:50].astype(np.int32)
+        met = np.sort(rng.permutation(n)[:50]).astype(np.int32)
         near = FewScores(met, rng.random(50).astype(np.float32), n)
         dense[met] += near.values
     dense[dense < 1e-6] = 0.0
@@ -91,7 +94,7 @@ def test_ordered_scores(seed, k):
 def test_blended_scores_are_those_of_the_dense_sum(seed, k):
     rng = np.random.default_rng(seed)
     base = np.maximum(rng.normal(size=100), 0).astype(np.float32)
-    near = FewScores(rng.permutation(100)[:20].astype(np.int32), rng.random(20).astype(np.float32), 100)
+    near = FewScores(np.sort(rng.permutation(100)[:20]).astype(np.int32), rng.random(20).astype(np.float32), 100)
     dense = np.float32(0.3) * base
     dense[near.rows] += near.values
     found = BlendedScores(OrderedScores.of(base), 0.3, near)
@@ -118,8 +121,32 @@ def test_a_workspace_grows_and_stays(size):
 @given(seeds, st.integers(1, 60), st.integers(0, 60))
 def test_the_nearest_sessions_are_those_that_a_whole_sort_finds(seed, k, n):
     rng = np.random.default_rng(seed)
+    scratch = workspace(100)
+    met = rng.permutation(100)[:n].astype(np.int32)
     sums = np.zeros(100, np.float32)
-    touched = rng.permutation(100)[:n].astype(np.int32)
-    sums[touched] = rng.integers(1, 5, n)
-    found = kernels.nearest_sessions(sums, touched, k)
-    assert found.tolist() == sorted(sorted(touched, key=lambda row: (-sums[row], -row))[:k], reverse=True)
+    scratch.sums[met] = sums[met] = rng.integers(1, 5, n)
+    scratch.slots[met] = latest = rng.integers(1, 31, n).astype(np.int32)
+    scratch.met[:] |= rows_as_bits(met, scratch.size)
+    found, votes = nearest_sessions(scratch.sums, scratch.slots, scratch.met, k, 30)
+    assert found.tolist() == sorted(sorted(met, key=lambda row: (-sums[row], -row))[:k], reverse=True)
+    place = dict(zip(met.tolist(), latest.tolist(), strict=True))
+    expected = [sums[row] * (1.0 - 0.1 * min(30 - place[row], 9)) for row in found.tolist()]
+    np.testing.assert_allclose(votes, expected, rtol=1e-6)
+    require_clean(100)
+
+
+@given(seeds, st.integers(1, 60), st.integers(0, 200))
+def test_an_edge_lets_the_largest_through_and_few_more(seed, k, n):
+    values = np.exp(np.random.default_rng(seed).normal(0.0, 3.0, n)).astype(np.float32)
+    edge = about_largest(values, k)
+    largest = np.sort(values)[::-1]
+    assert n <= k or edge <= largest[k - 1] <= edge * 1.04
+    assert n > k or edge == 0.0
+
+
+@given(st.sets(st.integers(0, 299)))
+def test_bits_hold_a_set_of_rows(rows):
+    words = rows_as_bits(np.array(sorted(rows), np.int32), 300)
+    assert count_bits(words) == len(rows)
+    assert sum(int(word) << (64 * place) for place, word in enumerate(words)) == sum(1 << row for row in rows)
+    assert all(lowest_bit(np.uint64(1 << place | 1 << 63)) == place for place in range(64))

@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from services.recommendation.algorithms import sparse
 from services.recommendation.algorithms.arrays import Csr, as_csr
-from services.recommendation.algorithms.kernels import given_to
+from services.recommendation.algorithms.row_sums import given_to
 from services.recommendation.algorithms.sparse import combine, preferences, ranges, scaled, top_k_product, top_k_rows
 from tests.contract.algorithms.worlds import shop
 
