@@ -20,7 +20,7 @@ ONESELF = 0.999
 """Cosine from which a customer is taken to be the shopper."""
 LEAST_RARITY = 0.1
 """Least inverse frequency: what everybody buys still counts a little."""
-MOST_VOTERS = 10
+MOST_VOTERS = 4
 """Customers of whom a reason takes account: those who gave the product most."""
 BLOCK = 32
 """Shoppers compared with all customers at a time: bounds the memory."""

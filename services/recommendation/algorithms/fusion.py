@@ -42,9 +42,17 @@ class Fused:
 
     def contributions(self, product: int) -> dict[str, float]:
         """Return what each algorithm gave to `product`, largest first, without those that gave nothing."""
-        parts = zip(self.names, self.parts[:, product].tolist(), strict=True)
-        given = [(name, part) for name, part in parts if part > 0.0]
-        return dict(sorted(given, key=lambda item: (-item[1], item[0])))
+        return self.contributions_of(np.array([product]))[0]
+
+    def contributions_of(self, products: Rows | Longs) -> list[dict[str, float]]:
+        """Return the contributions of each of the products."""
+        by_name = sorted(range(len(self.names)), key=self.names.__getitem__)
+        names, parts = [self.names[place] for place in by_name], self.parts[by_name][:, products]
+        order = np.argsort(-parts, axis=0, kind="stable").T.tolist()
+        return [
+            {names[place]: row[place] for place in falling if row[place] > 0.0}
+            for falling, row in zip(order, parts.T.tolist(), strict=True)
+        ]
 
 
 def fuse(

@@ -17,6 +17,8 @@ from services.recommendation.algorithms.sparse import preferences
 Level = tuple[str, ...]
 
 
+MOST_GROUPS = 64
+"""Combinations of groups whose scores are kept: at most 8 bytes a product each."""
 LEAST_PRIOR = 4.0
 """Mass that a group is mixed with even in a tiny shop: some handful of customers who bought."""
 
@@ -86,15 +88,29 @@ class Popular(Algorithm):
         return self._shares(self._rows_of(shopper))
 
     def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
-        rows = np.array(self._rows_of(shopper), dtype=np.int32)
-        if not len(rows):
+        of_groups = tuple(self._rows_of(shopper))
+        if not of_groups:
             return self._ordered
+        found = self._by_groups.get(of_groups)
+        if found is None:
+            found = self._by_groups[of_groups] = self._blended(np.array(of_groups, np.int32))
+            while len(self._by_groups) > MOST_GROUPS:
+                self._by_groups.pop(next(iter(self._by_groups)), None)
+        return found
+
+    def _blended(self, rows: Rows) -> BlendedScores:
+        """Return the scores in the groups at `rows`, which come widest first."""
         total = self.masses[rows] + self.pull[0]
         kept = self.pull[0] / total
         # what a wider group gives is mixed down by every narrower one
         narrower = np.append(np.cumprod(kept[::-1])[::-1][1:], np.float32(1.0))
         weights = (narrower / total).astype(np.float32)
         return BlendedScores(self._ordered, float(kept.prod()), FewScores.of_rows(self.counts, rows, weights))
+
+    @cached_property
+    def _by_groups(self) -> dict[tuple[int, ...], BlendedScores]:
+        """Scores of shoppers of the same groups, those met lately."""
+        return {}
 
     @cached_property
     def _ordered(self) -> OrderedScores:

@@ -9,10 +9,15 @@ from numpy.typing import NDArray
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
 from services.recommendation.algorithms.base import Algorithm, Interactions, Kind, Reason, ReasonKind, Shopper, Space
 from services.recommendation.algorithms.checks import require_fraction, require_positive
-from services.recommendation.algorithms.interactions import DAY, decay, distinct_columns
+from services.recommendation.algorithms.interactions import DAY, distinct_columns
 from services.recommendation.algorithms.shopper_scores import FewScores, ShopperScores
+from shared.compiled import compiled
 
 Floats = NDArray[np.float64]
+
+SHORTEST_INTERVAL_DAYS = 0.5
+SMALLEST = np.finfo(np.float32).tiny
+"""Score of what was bought so long ago that it comes to nothing."""
 
 
 @dataclass(eq=False)
@@ -73,36 +78,59 @@ class Repurchase(Algorithm):
 
     def _bought(self, shopper: Shopper) -> FewScores:
         """Return the scores of what the shopper bought."""
-        rows, times = _purchases(shopper)
-        if not len(rows):
-            return FewScores(rows, np.empty(0, np.float32), self.n_products)
-        products, first, counts = np.unique(rows, return_index=True, return_counts=True)
-        frequency = np.add.reduceat(decay(shopper.now - times, self.half_life_days), first)
-        due = self._due(products, times[first], times[first + counts - 1], counts, shopper.now)
-        values = np.maximum(frequency * due * np.sqrt(self.repeat_rate[products]), np.finfo(np.float32).tiny)
-        return FewScores(products, values.astype(np.float32), self.n_products)
-
-    def _due(self, products: Rows, first: Longs, last: Longs, counts: Longs, now: int) -> FloatArray:
-        """Return how due each product is, 1 − rhythm just bought to 1 long ago, shape (n,), float32."""
-        span = (last - first) / DAY
-        interval = np.maximum((span + self.interval_days[products]) / counts, 0.5)
-        elapsed = np.maximum(now - last, 0) / DAY
-        due: FloatArray = (1.0 - self.rhythm * np.exp2(-3.0 * elapsed / interval)).astype(np.float32)
-        return due
+        bought = shopper.kinds == Kind.PURCHASE
+        rows, times = shopper.products[bought], shopper.times[bought]
+        order = np.lexsort((shopper.baskets[bought], times, rows))
+        products, values = repurchase_scores(
+            rows[order],
+            times[order],
+            shopper.baskets[bought][order],
+            shopper.now,
+            self.half_life_days * DAY,
+            self.rhythm,
+            self.interval_days,
+            self.repeat_rate,
+        )
+        return FewScores(products, values, self.n_products)
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         return Reason(ReasonKind.BUY_AGAIN, (product,)) if product in shopper.bought else None
 
 
-def _purchases(shopper: Shopper) -> tuple[Rows, Longs]:
-    """Return product and time of the shopper's purchases, one a product and basket, by product and time."""
-    bought = shopper.kinds == Kind.PURCHASE
-    rows, times, baskets = shopper.products[bought], shopper.times[bought], shopper.baskets[bought]
-    order = np.lexsort((baskets, times, rows))
-    rows, times, baskets = rows[order], times[order], baskets[order]
-    once = np.ones(len(rows), dtype=bool)
-    once[1:] = (rows[1:] != rows[:-1]) | (baskets[1:] != baskets[:-1])
-    return rows[once], times[once]
+@compiled
+def repurchase_scores(
+    rows: Rows,
+    times: Longs,
+    baskets: Rows,
+    now: int,
+    half_life: float,
+    rhythm: float,
+    interval_days: FloatArray,
+    repeat_rate: FloatArray,
+) -> tuple[Rows, FloatArray]:
+    """Return what was bought, ascending, and the score of each.
+
+    Purchases are ordered by product, time and basket; a product counts once in a basket. `half_life` is in seconds,
+    `times` and `now` are Unix seconds; the other parameters are those of `Repurchase`.
+    """
+    products = np.empty(len(rows), np.int32)
+    values = np.empty(len(rows), np.float32)
+    n, begin = 0, 0
+    while begin < len(rows):
+        row, frequency, count, end = rows[begin], 0.0, 0, begin
+        while end < len(rows) and rows[end] == row:
+            if end == begin or baskets[end] != baskets[end - 1]:
+                frequency += np.exp2(-max(now - times[end], 0) / half_life)
+                count += 1
+            end += 1
+        last = times[end - 1]
+        interval = max(((last - times[begin]) / DAY + interval_days[row]) / count, SHORTEST_INTERVAL_DAYS)
+        due = 1.0 - rhythm * np.exp2(-3.0 * (max(now - last, 0) / DAY) / interval)
+        products[n] = row
+        values[n] = max(np.float32(frequency * due * np.sqrt(repeat_rate[row])), SMALLEST)
+        n += 1
+        begin = end
+    return products[:n], values[:n]
 
 
 def _gaps(data: Interactions) -> tuple[Rows, Floats, Floats, Floats]:

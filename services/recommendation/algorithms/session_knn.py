@@ -20,7 +20,7 @@ from shared.compiled import compiled
 
 Neighbours = tuple[Rows, FloatArray]
 
-MOST_VOTERS = 10
+MOST_VOTERS = 4
 """Sessions of which a reason takes account: those that gave the product most."""
 
 

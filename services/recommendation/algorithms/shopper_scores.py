@@ -183,6 +183,16 @@ class ProductVectors:
         """The slots by falling length, shape (m,)."""
         return np.argsort(-self.lengths, kind="stable").astype(np.int32)
 
+    @cached_property
+    def falling_lengths(self) -> FloatArray:
+        """The lengths in the order of `order`, which a search reads one behind the other."""
+        return self.lengths[self.order]
+
+    @cached_property
+    def rows_by_length(self) -> Rows:
+        """The product of each slot in the order of `order`."""
+        return self.rows[self.order]
+
 
 @dataclass(frozen=True, eq=False)
 class VectorScores:
@@ -214,7 +224,8 @@ class VectorScores:
             each.lengths,
             each.block_lengths,
             each.order,
-            each.rows,
+            each.falling_lengths,
+            each.rows_by_length,
             touched,
             added,
             each.slots,

@@ -123,7 +123,8 @@ def largest_dots(
     lengths: FloatArray,
     block_lengths: FloatArray,
     order: Rows,
-    rows: Rows,
+    falling_lengths: FloatArray,
+    rows_by_length: Rows,
     touched: Rows,
     added: FloatArray,
     slots: AnyArray,
@@ -150,8 +151,8 @@ def largest_dots(
         The positive factor of each vector, and that factor times its length.
     block_lengths : ndarray, float32
         `largest_of_blocks(lengths)`.
-    order, rows : ndarray of shape (m,), int32
-        Slots by falling `lengths`, and the product row of each slot.
+    order, falling_lengths, rows_by_length : ndarray of shape (m,)
+        Slots by falling `lengths`, and the length and the product row of each in this order.
     touched, added : ndarray of shape (n,), int32 and float32
         The products that get something added, ascending so that memory is read in order, and what, above 0.
     slots : ndarray of shape (n_products,), int32
@@ -186,13 +187,14 @@ def largest_dots(
             n,
         )
     had_its_turn = rows_as_bits(touched, len(slots))
-    for slot in order:
-        bound = whole * lengths[slot]
+    for place in range(len(order)):
+        bound = whole * falling_lengths[place]
         if bound < least or (n == k and bound <= best[0]):
             break
-        row = rows[slot]
+        row = rows_by_length[place]
         if not allowed[row] or had_its_turn[row >> 6] >> np.uint64(row & 63) & ONE:
             continue
+        slot = order[place]
         value = scale[slot] * dot(point, vectors[slot])
         if value >= least and value > 0.0:
             n = offer(best, chosen, n, value, row)

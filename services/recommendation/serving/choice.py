@@ -8,7 +8,6 @@ from services.recommendation.serving.explain import explained
 from services.recommendation.serving.model_manager import ServingState
 from services.recommendation.serving.page import arrange, rank_page
 from services.recommendation.serving.page_policy import plan_ranking
-from services.recommendation.serving.ranking import Ranked
 from services.recommendation.serving.request_context import RequestContext
 
 COLD_START = "cold_start"
@@ -57,13 +56,17 @@ def choose(serving: ServingState, request: RequestContext, query: Query) -> Choi
     plan = plan_ranking(query.context.page, serving.weights, request.interaction_strength, rebuy_rate)
     before = rank_page(serving, request, plan, query.all_filters, query.limit)
     page = arrange(before, serving.catalogue, plan.policy, request, query.limit)
-    chosen = tuple(_explained(row, serving, request, page.ranked) for row in page.rows.tolist())
+    rows = page.rows.tolist()
+    chosen = tuple(
+        Chosen(row, score, contributions, _explanation(row, contributions, serving, request))
+        for row, (score, contributions) in zip(rows, page.ranked.shown(page.rows), strict=True)
+    )
     strategy = plan.strategy if serving.bundle else COLD_START
     return Choice(chosen, strategy, page.ranked.failed, page.ranked.exhausted)
 
 
-def _explained(row: int, serving: ServingState, request: RequestContext, ranked: Ranked) -> Chosen:
-    contributions = ranked.contributions(row)
+def _explanation(
+    row: int, contributions: dict[str, float], serving: ServingState, request: RequestContext
+) -> Explanation:
     reason = ranking.explain(contributions, serving.scorers, request.views, row)
-    explanation = explained(reason, serving.catalogue, serving.groups, request.views.search, row)
-    return Chosen(row, ranked.score(row), contributions, explanation)
+    return explained(reason, serving.catalogue, serving.groups, request.views.search, row)

@@ -65,18 +65,21 @@ class Ranked:
 
     def score(self, row: int) -> float:
         """Return the final score of a product; 0 for one that nobody proposed."""
-        place = self._place(row)
-        return 0.0 if place is None else float(self.fused.scores[place])
+        return self.shown(np.array([row], np.int32))[0][0]
 
     def contributions(self, row: int) -> dict[str, float]:
         """Return what each algorithm gave to a product, largest first; {} for one that nobody proposed."""
-        place = self._place(row)
-        return {} if place is None else self.fused.contributions(place)
+        return self.shown(np.array([row], np.int32))[0][1]
 
-    def _place(self, row: int) -> int | None:
-        place = int(np.searchsorted(self.proposals.rows, row))
-        found = place < len(self.proposals.rows) and int(self.proposals.rows[place]) == row
-        return place if found else None
+    def shown(self, rows: Rows) -> list[tuple[float, dict[str, float]]]:
+        """Return score and contributions of each of the products, as `score` and `contributions` give them."""
+        known = self.proposals.rows
+        places = np.minimum(np.searchsorted(known, rows), max(len(known) - 1, 0))
+        if not len(known):
+            return [(0.0, {})] * len(rows)
+        found = (known[places] == rows).tolist()
+        given = zip(found, self.fused.scores[places].tolist(), self.fused.contributions_of(places), strict=True)
+        return [(score, parts) if there else (0.0, {}) for there, score, parts in given]
 
 
 def rank(
@@ -217,6 +220,8 @@ def _fused(
     names, scores = proposals.names, proposals.scores
     if reranker is None or result is None:
         return fuse_table(names, scores, weights)
+    if reranker.alone and result.chosen.all():
+        return result.ordered_alone(learned_weights or DEFAULT_WEIGHTS)
     if reranker.alone:
         unknown = proposals.rows >= len(reranker.item_features.values)
         return result.ordered(fuse_table(names, scores, weights), learned_weights or DEFAULT_WEIGHTS, unknown)

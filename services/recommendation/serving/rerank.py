@@ -80,7 +80,9 @@ class PageReranker:
         """Order the products that its algorithms propose and the model knows."""
         names = self.scorer_names(views)
         chosen = proposals.proposed_by(names) & (proposals.rows < len(self.item_features.values))
-        scores = np.ascontiguousarray(proposals.table(names)[:, chosen])
+        scores = proposals.table(names)
+        if not chosen.all():
+            scores = np.ascontiguousarray(scores[:, chosen])
         candidates = Candidates.of_proposals(proposals.rows[chosen].astype(np.int64), scores)
         values = self.reranker.values(candidates, [views.known_punctual], self.item_features)
         return RerankResult(chosen, candidates, values, tuple(names))
@@ -122,7 +124,7 @@ class RerankResult:
         other proposals keep their order with half of their score at most.
         """
         scores = 0.5 * fused.scores
-        scores[self.chosen] = np.minimum(_place(self._ranks()) * self._tilt(weights), 1.0)
+        scores[self.chosen] = self._placed(weights)
         new = unknown & (fused.scores > 0)
         if new.any():
             fused_ranks = np.empty(len(scores), np.float32)
@@ -132,6 +134,11 @@ class RerankResult:
         total = np.maximum(fused.parts.sum(axis=0), np.finfo(np.float32).tiny)
         others = fused.parts * ((scores - given) / total)
         return self._credited(Fused(fused.names, others, scores.astype(np.float32)), given)
+
+    def ordered_alone(self, weights: Mapping[str, float]) -> Fused:
+        """Return what `ordered` gives where all proposals are candidates: their fusion decides nothing then."""
+        scores = self._placed(weights)
+        return self._credited(Fused((), np.empty((0, len(scores)), np.float32), scores), scores)
 
     def attribute_credit(self, fused: Fused) -> Fused:
         """Return a fusion in which `NAME` took part with its part given to the proposers of each product."""
@@ -150,6 +157,11 @@ class RerankResult:
         credited = np.array([place_of[name] for name in self.proposers], np.int64)
         add_shares(parts, credited, np.flatnonzero(self.chosen), self._shares, given)
         return replace(fused, names=names, parts=parts)
+
+    def _placed(self, weights: Mapping[str, float]) -> FloatArray:
+        """Return the score of each candidate by its place and the weights, shape (n_candidates,)."""
+        placed: FloatArray = np.minimum(_place(self._ranks()) * self._tilt(weights), np.float32(1.0))
+        return placed
 
     def _ranks(self) -> FloatArray:
         ranks: FloatArray = self.candidates.ranks_by(self.values).astype(np.float32)
