@@ -14,8 +14,9 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 import scipy.sparse as sp
 
-from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Mask, Rows
+from services.recommendation.algorithms.arrays import AnyArray, FloatArray, Mask, Rows
 from services.recommendation.algorithms.interactions import Interactions, Kind
+from services.recommendation.algorithms.row_steps import ROW_SCALE, RowSteps, SparseMatrix, floats
 from services.recommendation.algorithms.shopper import Shopper
 from services.recommendation.algorithms.shopper_scores import FewScores, ProductScores, ShopperScores, VectorScores
 
@@ -259,17 +260,22 @@ class Algorithm(ABC):
     def _reason(self, shopper: Shopper, product: int) -> Reason | None: ...
 
 
-def _packed(name: str, value: AnyArray | Csr) -> dict[str, AnyArray]:
+def _packed(name: str, value: AnyArray | SparseMatrix) -> dict[str, AnyArray]:
     if isinstance(value, np.ndarray):
         return {name: value}
-    narrow = np.int32 if max(value.shape, default=0) <= np.iinfo(np.int32).max else np.int64
-    indices = value.indices.astype(narrow)  # products of matrices come with wide ones, twice the size for nothing
-    parts = {"data": value.data, "indices": indices, "indptr": value.indptr, "shape": np.asarray(value.shape)}
+    matrix = floats(value)
+    narrow = np.int32 if max(matrix.shape, default=0) <= np.iinfo(np.int32).max else np.int64
+    indices = matrix.indices.astype(narrow)  # products of matrices come with wide ones, twice the size for nothing
+    parts = {"data": matrix.data, "indices": indices, "indptr": matrix.indptr, "shape": np.asarray(matrix.shape)}
     return {f"{name}.{part}": array for part, array in parts.items()}
 
 
-def _unpacked(name: str, state: Mapping[str, AnyArray]) -> AnyArray | Csr:
+def _unpacked(name: str, state: Mapping[str, AnyArray]) -> AnyArray | SparseMatrix:
     if name in state:
         return state[name]
     data, indices, indptr, shape = (state[f"{name}.{part}"] for part in ("data", "indices", "indptr", "shape"))
-    return sp.csr_array((data, indices, indptr), shape=(int(shape[0]), int(shape[1])))
+    size = int(shape[0]), int(shape[1])
+    scale = state.get(f"{name}.{ROW_SCALE}")
+    if scale is not None:
+        return RowSteps(indptr, indices, data, scale, size)
+    return sp.csr_array((data, indices, indptr), shape=size)

@@ -11,6 +11,7 @@ from services.recommendation.algorithms.base import Interactions, Reason, Shoppe
 from services.recommendation.algorithms.checks import require_positive
 from services.recommendation.algorithms.largest import largest_allowed
 from services.recommendation.algorithms.reasons import from_sources, largest_places, strongest
+from services.recommendation.algorithms.row_steps import SparseMatrix, floats, row_weights
 from services.recommendation.algorithms.row_sums import agreeing, given_to
 from services.recommendation.algorithms.shopper_scores import FewScores, ShopperScores
 from services.recommendation.algorithms.sparse import combine, scaled, stacked, top_k_rows
@@ -63,10 +64,10 @@ class CustomerKnn(UserProfileMixin):
 
     rarity: FloatArray = field(init=False, repr=False)
     """Learned: ndarray of shape (n_products,), float32: log(customers / customers of the product), at least 0.1."""
-    index: Csr = field(init=False, repr=False)
-    """Learned: csr_array of shape (n_products, n_kept), float32: unit vectors of the customers kept, by product."""
-    habits: Csr = field(init=False, repr=False)
-    """Learned: csr_array of shape (n_kept, n_products), float32: votes of the customers kept."""
+    index: SparseMatrix = field(init=False, repr=False)
+    """Learned: sparse matrix of shape (n_products, n_kept), float32: unit vectors of the customers kept, by product."""
+    habits: SparseMatrix = field(init=False, repr=False)
+    """Learned: sparse matrix of shape (n_kept, n_products), float32: votes of the customers kept."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,7 +85,7 @@ class CustomerKnn(UserProfileMixin):
         self.habits = kept
 
     def _score(self, shopper: Shopper) -> FloatArray:
-        return combine(self.habits, *self._nearest(shopper)).dense()
+        return combine(floats(self.habits), *self._nearest(shopper)).dense()
 
     def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
         return FewScores.of_rows(self.habits, *self._nearest(shopper))
@@ -93,19 +94,20 @@ class CustomerKnn(UserProfileMixin):
         scores = np.zeros((len(shoppers), self.n_products), dtype=np.float32)
         for start in range(0, len(shoppers), BLOCK):
             block = slice(start, start + BLOCK)
-            scores[block] = (self._votes(shoppers[block]) @ self.habits).toarray()
+            scores[block] = (self._votes(shoppers[block]) @ floats(self.habits)).toarray()
         return scores
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
         voters, likeness = self._nearest(shopper)
-        given = given_to(self.habits.indptr, self.habits.indices, self.habits.data, voters, likeness, product)
+        habits, index = self.habits, self.index
+        likeness = row_weights(habits, voters, likeness)
+        given = given_to(habits.indptr, habits.indices, habits.data, voters, likeness, product)
         if not given.any():
             return None
         rows, values = self._profile(shopper)
+        values = row_weights(index, rows, values)
         agreed = largest_places(given, MOST_VOTERS)
-        agreement = agreeing(
-            self.index.indptr, self.index.indices, self.index.data, rows, values, voters[agreed], given[agreed]
-        )
+        agreement = agreeing(index.indptr, index.indices, index.data, rows, values, voters[agreed], given[agreed])
         return from_sources(shopper, strongest(rows, agreement))
 
     def _nearest(self, shopper: Shopper) -> Neighbours:
@@ -121,7 +123,7 @@ class CustomerKnn(UserProfileMixin):
     def _votes(self, shoppers: Sequence[Shopper]) -> Csr:
         """Return the similarity of each shopper to their neighbours, shape (len(shoppers), n_kept)."""
         profiles = stacked([self._profile(shopper) for shopper in shoppers], self.n_products)
-        likeness = as_csr(profiles @ self.index)
+        likeness = as_csr(profiles @ floats(self.index))
         likeness.data[likeness.data > ONESELF] = 0.0
         return top_k_rows(likeness, self.neighbours)
 

@@ -14,6 +14,7 @@ from services.recommendation.algorithms.checks import require_not_negative, requ
 from services.recommendation.algorithms.factors import ROUNDING, quantized, right_vectors, without_rounding
 from services.recommendation.algorithms.item_to_item import ItemToItem
 from services.recommendation.algorithms.reasons import from_sources, strongest
+from services.recommendation.algorithms.row_steps import floats
 from services.recommendation.algorithms.shopper_scores import FewScores, ProductVectors, ShopperScores, VectorScores
 from services.recommendation.algorithms.sparse import inverse, scaled, stacked, top_k_product, top_k_rows
 from services.recommendation.algorithms.user_profile import UserProfile, UserProfileMixin
@@ -82,7 +83,7 @@ class GraphFilter(UserProfileMixin, ItemToItem):
         places = scaled(tastes, columns=self.smooth * inverse(self.degree)) @ self._factors
         scores: FloatArray = places @ self._factors.T
         scores *= self.degree
-        scores += (tastes @ self.neighbours).toarray()
+        scores += (tastes @ floats(self.neighbours)).toarray()
         return without_rounding(scores)
 
     def _sparse_scores(self, shopper: Shopper) -> ShopperScores:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from services.recommendation.algorithms.arrays import Csr, FloatArray
+from services.recommendation.algorithms.arrays import FloatArray
 from services.recommendation.algorithms.base import Algorithm, Reason, Shopper
 from services.recommendation.algorithms.reasons import from_sources, strongest
+from services.recommendation.algorithms.row_steps import SparseMatrix, floats, row_weights
 from services.recommendation.algorithms.row_sums import given_to
 from services.recommendation.algorithms.shopper_scores import FewScores, ShopperScores
 from services.recommendation.algorithms.sparse import combine, stacked
@@ -22,22 +23,22 @@ class ItemToItem(Algorithm):
     The cost of a score follows the shopper's rows only, so a fresh click changes the next answer at once.
     """
 
-    neighbours: Csr = field(init=False, repr=False)
-    """Learned: csr_array of shape (n_products, n_products), float32, source to target."""
+    neighbours: SparseMatrix = field(init=False, repr=False)
+    """Learned: sparse matrix of shape (n_products, n_products), float32, source to target."""
 
     @abstractmethod
     def _evidence(self, shopper: Shopper) -> UserProfile:
         """Return the source rows, each once, and their weights."""
 
     def _score(self, shopper: Shopper) -> FloatArray:
-        return np.maximum(combine(self.neighbours, *self._evidence(shopper)).dense(), 0.0)
+        return np.maximum(combine(floats(self.neighbours), *self._evidence(shopper)).dense(), 0.0)
 
     def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
         return FewScores.of_rows(self.neighbours, *self._evidence(shopper))
 
     def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
         evidence = stacked([self._evidence(shopper) for shopper in shoppers], self.n_products)
-        scores = (evidence @ self.neighbours).toarray()
+        scores = (evidence @ floats(self.neighbours)).toarray()
         return np.maximum(scores, 0.0, out=scores)
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
@@ -53,4 +54,4 @@ class ItemToItem(Algorithm):
         """Return the shopper's products and what each gives to `product`."""
         rows, weights = self._evidence(shopper)
         near = self.neighbours
-        return rows, given_to(near.indptr, near.indices, near.data, rows, weights, product)
+        return rows, given_to(near.indptr, near.indices, near.data, rows, row_weights(near, rows, weights), product)

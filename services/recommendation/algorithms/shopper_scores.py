@@ -12,8 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
-from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Mask, Rows
+from services.recommendation.algorithms.arrays import AnyArray, FloatArray, Mask, Rows
 from services.recommendation.algorithms.largest import first_allowed, largest_allowed, largest_blended
+from services.recommendation.algorithms.row_steps import SparseMatrix, row_weights
 from services.recommendation.algorithms.row_sums import add_rows, pick, take_sums
 from services.recommendation.algorithms.vector_search import (
     dots,
@@ -75,10 +76,11 @@ class FewScores:
         return pick(self.rows, self.values, rows)
 
     @classmethod
-    def of_rows(cls, matrix: Csr, rows: AnyArray, weights: AnyArray, least: float = 0.0) -> "FewScores":
+    def of_rows(cls, matrix: SparseMatrix, rows: AnyArray, weights: AnyArray, least: float = 0.0) -> "FewScores":
         """Return the sum of weighted rows of `matrix`, without sums below `least` or not above 0."""
         n = matrix.shape[1]
         scratch = workspace(n)
+        weights = row_weights(matrix, rows, weights)
         add_rows(matrix.indptr, matrix.indices, matrix.data, rows, weights, scratch.sums, scratch.met)
         return cls(*take_sums(scratch.sums, scratch.met, least), n)
 

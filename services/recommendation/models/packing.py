@@ -110,16 +110,6 @@ def gaps_to_columns(gaps: AnyArray, lengths: AnyArray) -> Rows:
 
 
 @compiled
-def steps_to_entries(steps: AnyArray, indptr: AnyArray, scale: FloatArray) -> FloatArray:
-    """Return the entries of a CSR matrix from steps of their row, float32."""
-    data = np.empty(len(steps), np.float32)
-    for row in range(len(scale)):
-        for at in range(indptr[row], indptr[row + 1]):
-            data[at] = np.float32(steps[at]) * scale[row]
-    return data
-
-
-@compiled
 def _rounded(data: FloatArray, indptr: AnyArray, scale: FloatArray, steps: AnyArray) -> AnyArray:
     for row in range(len(scale)):
         for at in range(indptr[row], indptr[row + 1]):

@@ -3,7 +3,8 @@
 What is stored says itself how it is read:
 
     `<matrix>.gaps`, `.lengths`   columns of a CSR matrix (`packing.columns_to_gaps`) and entries of each row
-    `<matrix>.steps`, `.scale`    its entries: entry = step · scale of the row; `.kind` is empty, of the type of a step
+    `<matrix>.steps`, `.scale`    its entries: entry = step · scale of the row; `.kind` is empty, of the type of a step.
+                                  It is restored as `RowSteps`, whose `.data` are the steps
     `<matrix>.by_column`          its entries where all entries of a column are the same
     `<matrix>.data`               its entries where they are neither
     `<array>.rows`                distinct rows of a dense array
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from services.recommendation.algorithms.arrays import AnyArray, FloatArray
+from services.recommendation.algorithms.row_steps import ROW_SCALE
 from services.recommendation.models.container import ArtifactError
 from services.recommendation.models.packing import (
     LAST_BYTE,
@@ -27,7 +29,6 @@ from services.recommendation.models.packing import (
     gaps_to_columns,
     row_steps,
     starts_of,
-    steps_to_entries,
 )
 
 Named = Iterator[tuple[str, AnyArray]]
@@ -137,7 +138,8 @@ def _restored_matrix(matrix: str, arrays: Mapping[str, AnyArray]) -> Named:
         if len(steps) != lengths.sum():
             raise ValueError(f"{matrix}: the steps do not fit the lengths of the rows")
         steps = steps if like is None else steps[places]
-        yield f"{matrix}.data", steps_to_entries(steps, indptr, scale)
+        yield f"{matrix}.data", steps
+        yield f"{matrix}.{ROW_SCALE}", scale
 
 
 def _stored_rows(name: str, array: AnyArray) -> Named:
