@@ -69,6 +69,7 @@ $(VENV)/.base: requirements/build.lock
 $(VENV)/.demo: $(VENV)/.base requirements/demo.lock pyproject.toml
 	$(PIP) install --require-hashes -r requirements/demo.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m services.recommendation.compile_ahead
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base requirements/dev.lock pyproject.toml

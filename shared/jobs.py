@@ -72,6 +72,8 @@ class ProgressReporter:
             self.write(json.dumps({"error": f"{type(error).__name__}: {error}"}))
 
 
+QUICK = "quick"
+"""Argument of a training that learns the rerankers from few questions: a first model, sooner."""
 NICENESS = 19
 """Of jobs: answers come first, jobs get the time of the cores that they leave."""
 

@@ -35,6 +35,9 @@ PUBLISHED = (
     "simulated from real shopping patterns, MIT licence"
 )
 AFTERWARDS = """
+[bold]Train on all of it[/] (this training was a quick first one)
+  QUINTET_DATABASE_URL={url} .venv/bin/quintet train
+
 [bold]Keep it running[/]
   QUINTET_DATABASE_URL={url} .venv/bin/quintet up
 
@@ -115,7 +118,7 @@ def _prepare(settings: Settings, folder: Path, say: Callable[..., None], *, as_j
         imported = {kind: _import(settings, folder, kind, say) for kind in KINDS}
     _header(say, "Training")
     with _timed(timings, "training"), shown_progress("training") as show:
-        trained = asyncio.run(train_here(settings, show))
+        trained = asyncio.run(train_here(settings, show, quick=True))
     if not as_json:
         print_training({**trained, "seconds": timings["training"]})
     return Prepared(timings, {kind: asdict(summary) for kind, summary in imported.items()}, trained)

@@ -15,7 +15,7 @@ from cli.output import fail, print_json, reported
 from cli.progress import Show, shown_progress
 from cli.training_summary import print_training
 from shared.config import Settings
-from shared.jobs import run_job
+from shared.jobs import QUICK, run_job
 
 # The job modules of the agents that own what is learned; each step builds on the one before.
 STEPS = (
@@ -27,6 +27,9 @@ STEPS = (
 
 def train(
     address: Annotated[str, typer.Option(help="Have this coordinator do it, instead of processes here.")] = "",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Learn the rerankers from few questions: a first model, sooner.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
     """Embed the catalogue, train all models, recompute the customers. Running agents take over at once.
@@ -35,7 +38,10 @@ def train(
     """
     started = time.monotonic()
     with reported(), shown_progress("training") as show:
-        result = _remote(address, show) if address else asyncio.run(train_here(Settings(), show))
+        if address:
+            result = _remote(address, show, quick=quick)
+        else:
+            result = asyncio.run(train_here(Settings(), show, quick=quick))
     result["seconds"] = round(time.monotonic() - started, 1)
     if as_json:
         print_json(result)
@@ -43,20 +49,21 @@ def train(
         print_training(result)
 
 
-async def train_here(settings: Settings, show: Show) -> dict[str, Any]:
+async def train_here(settings: Settings, show: Show, *, quick: bool = False) -> dict[str, Any]:
     """Run the three jobs as child processes and return their results by step."""
     result: dict[str, Any] = {}
     for name, module, low, high in STEPS:
-        async for progress in run_job(module, settings):
+        arguments = (QUICK,) if quick and name == "models" else ()
+        async for progress in run_job(module, settings, *arguments):
             show(f"{name}: {progress.stage}", low + (high - low) * progress.fraction)
             if progress.result is not None:
                 result[name] = progress.result
     return result
 
 
-def _remote(address: str, show: Show) -> dict[str, Any]:
+def _remote(address: str, show: Show, *, quick: bool) -> dict[str, Any]:
     return run_remote(
-        address, lambda stub: stub.TrainModels(pb.TrainModelsRequest(), timeout=TIMEOUT_SECONDS).job, show
+        address, lambda stub: stub.TrainModels(pb.TrainModelsRequest(quick=quick), timeout=TIMEOUT_SECONDS).job, show
     )
 
 

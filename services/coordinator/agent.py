@@ -144,13 +144,17 @@ class Coordinator:
         """Minutes that an optimisation may tune where nobody has said; 0 is not at all."""
         return self._settings.tune_minutes
 
-    async def start_job(self, kind: str, tuning: recommendation_pb.TuneAlgorithmsRequest | None = None) -> JobRun:
-        """Start a job of one of the kinds in `work`; `tuning` is for an optimisation, default as the settings say.
+    async def start_job(
+        self, kind: str, tuning: recommendation_pb.TuneAlgorithmsRequest | None = None, *, quick: bool = False
+    ) -> JobRun:
+        """Start a job of one of the kinds in `work`.
+
+        `tuning` is for an optimisation, default as the settings say; `quick` is for a training.
 
         Raises Conflict while one of the kind runs.
         """
         bodies = {
-            job_steps.TRAIN: lambda: job_steps.train_models(self.agents),
+            job_steps.TRAIN: lambda: job_steps.train_models(self.agents, quick=quick),
             job_steps.REFRESH: lambda: job_steps.refresh_catalog(self.agents),
             job_steps.OPTIMIZE: lambda: job_steps.optimize_algorithms(self.agents, tuning or self._usual_tuning()),
             job_steps.MAINTAIN: lambda: job_steps.maintain(self._database, self._settings.browsing_retention_days),

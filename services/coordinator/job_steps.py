@@ -34,11 +34,11 @@ async def refresh_catalog(agents: AgentClients) -> AsyncIterator[Progress]:
         yield progress
 
 
-async def train_models(agents: AgentClients) -> AsyncIterator[Progress]:
+async def train_models(agents: AgentClients, *, quick: bool = False) -> AsyncIterator[Progress]:
     """Refresh the catalogue, train on it, then recompute the customers: each step builds on the one before."""
     steps = (
         ("catalogue", 0.0, 0.35, agents.product.RefreshCatalog, product_pb.RefreshCatalogRequest()),
-        ("models", 0.35, 0.85, agents.recommendation.TrainModels, recommendation_pb.TrainModelsRequest()),
+        ("models", 0.35, 0.85, agents.recommendation.TrainModels, recommendation_pb.TrainModelsRequest(quick=quick)),
         ("customers", 0.85, 1.0, agents.customer.RefreshCustomers, customer_pb.RefreshCustomersRequest()),
     )
     result: dict[str, Any] = {}

@@ -41,7 +41,8 @@ class OperationRpcs:
         )
 
     async def TrainModels(self, request: pb.TrainModelsRequest, context: Any) -> pb.TrainModelsResponse:
-        return pb.TrainModelsResponse(job=convert.to_job(await self._agent.start_job(job_steps.TRAIN)))
+        job = await self._agent.start_job(job_steps.TRAIN, quick=request.quick)
+        return pb.TrainModelsResponse(job=convert.to_job(job))
 
     async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:
         check_id(request.job_id, "job_id")

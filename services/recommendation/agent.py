@@ -23,7 +23,7 @@ from shared.db.models import ModelVersion
 from shared.db.recommendations import NewRecommendation
 from shared.db.token_keys import load_token_keys
 from shared.errors import QuintetError
-from shared.jobs import Progress, SingleJob
+from shared.jobs import QUICK, Progress, SingleJob
 from shared.recommendation_log import LOG_DROPPED, RecommendationLog
 from shared.telemetry import FALLBACKS
 
@@ -82,13 +82,14 @@ class RecommendationAgent:
         self._take_over(before)
         return activated
 
-    async def train(self) -> AsyncGenerator[Progress, None]:
+    async def train(self, *, quick: bool = False) -> AsyncGenerator[Progress, None]:
         """Train in a child process, use the new model at once, and yield the progress.
 
+        A `quick` training learns the rerankers from few questions: for a shop's first.
         Raises Conflict while another training runs, FailedPrecondition when there is nothing to learn from.
         """
         before = await asyncio.to_thread(self._active)
-        async with aclosing(self._training.run()) as steps:
+        async with aclosing(self._training.run(*([QUICK] if quick else []))) as steps:
             async for progress in steps:
                 if progress.result is not None:
                     await asyncio.to_thread(self._take_over, before)

@@ -35,7 +35,7 @@ class RecommendationServicer(pb_grpc.RecommendationServiceServicer):
 
     async def TrainModels(self, request: pb.TrainModelsRequest, context: Any) -> AsyncIterator[pb.TrainModelsResponse]:
         """Train and stream the progress."""
-        async for progress in self._agent.train():
+        async for progress in self._agent.train(quick=request.quick):
             yield pb.TrainModelsResponse(progress=convert.to_progress(progress))
 
     async def TuneAlgorithms(

@@ -27,11 +27,6 @@ from services.recommendation.training.ltr_dataset import LtrDataset
 from services.recommendation.training.reranker_params import RerankerParams
 from services.recommendation.training.reranker_trainer import RerankerTrainer
 
-MOST_QUESTIONS = 15_000
-"""Questions that the hybrid is learned from, at most."""
-MOST_SPLITS = 3
-FEW_EVENTS = 500_000
-"""Splits that the hybrid is learned from where questions are fewer than the most and a training is short."""
 BEFORE = (0.1, 0.5)
 AGAIN = (0.75, 1.0)
 """When the algorithms learn, without the answers and with them, as shares of the whole; the hybrid learns between."""
@@ -69,8 +64,8 @@ class OfflineRanker:
         How the hybrid is learned.
     trainer : callable
         Fits algorithms, as `model.train` does; another one may remember what it fitted before.
-    most_questions : int
-        Questions that the hybrid is learned from, at most.
+    most_questions : int, optional
+        Questions that the hybrid is learned from, at most; default those of `params`.
 
     Attributes
     ----------
@@ -97,7 +92,7 @@ class OfflineRanker:
         *,
         threads: int = DEFAULT_THREADS,
         trainer: Trainer = train,
-        most_questions: int = MOST_QUESTIONS,
+        most_questions: int | None = None,
     ) -> None:
         self._algorithms = algorithms
         self._without = frozenset(without)
@@ -105,7 +100,7 @@ class OfflineRanker:
         self._threads = threads
         self.progress: ProgressCallback | None = None
         self._trainer = trainer
-        self._most_questions = most_questions
+        self._most_questions = most_questions or self._params.most_questions
         self.fitted_on: Task | None = None
 
     def fit(self, task: Task) -> None:
@@ -137,7 +132,7 @@ class OfflineRanker:
         """Learn the hybrid on a split inside train, and on earlier ones inside that where there is little to ask."""
         names, parts = self._taught(inner, asked, 0)
         n_events, n_asked = len(task.train.customers), len(asked)
-        for number in range(1, MOST_SPLITS if n_events <= FEW_EVENTS else 1):
+        for number in range(1, self._params.most_splits if n_events <= self._params.few_events else 1):
             if n_asked >= self._most_questions:
                 break
             inner, asked = validation(inner, self._params.seed + number, self._most_questions)
@@ -154,11 +149,11 @@ class OfflineRanker:
     def _taught(self, inner: Task, asked: Sequence[EvalCase], number: int) -> tuple[tuple[str, ...], list[LtrDataset]]:
         """Return the names of the scorers on a split, and what can be learned from them."""
         begin, end = BEFORE
-        share = (end - begin) / MOST_SPLITS
+        share = (end - begin) / self._params.most_splits
         model = self._train(inner.train, begin + share * number, begin + share * (number + 1))
         params = replace(self._params, seed=self._params.seed + number)
         seen = products_of(inner.train) > 0
-        trainer = RerankerTrainer(model, inner.train, seen, params, timed=inner.timed, examined=False)
+        trainer = RerankerTrainer(model, inner.train, seen, params, timed=inner.timed)
         context = CONTEXT_OF[inner.protocol]
         as_read = [replace(question, shopper=recent(question.shopper)) for question in asked]
         return trainer.names, trainer.examples(EvalRound(inner.target, {context: as_read}))[context].examples

@@ -35,6 +35,11 @@ class EvalRound:
     def __len__(self) -> int:
         return len(next(iter(self.asked.values()), []))
 
+    @property
+    def customers(self) -> list[int]:
+        """The customer of each question."""
+        return [question.customer for question in next(iter(self.asked.values()), [])]
+
     def shoppers(self, start: int, stop: int) -> list[Shopper]:
         """Return some of the shoppers."""
         return [question.shopper for question in next(iter(self.asked.values()))[start:stop]]

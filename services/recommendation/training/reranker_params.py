@@ -39,3 +39,13 @@ class RerankerParams:
     """Places of the list that it is trained to fill best."""
     boosting: BoostingParams = field(default_factory=BoostingParams)
     seed: int = 0
+    most_questions: int = 15_000
+    """Questions of a context that it learns from, at most: they bound time and memory."""
+    most_splits: int = 3
+    """Splits of time that it learns from where questions are fewer than the most and a training is short."""
+    few_events: int = 500_000
+    """Events up to which a training is short."""
+
+
+FIRST_TRAINING = RerankerParams(most_questions=1_000, most_splits=1)
+"""For the first training of a shop, which is to answer soon; a whole training follows."""

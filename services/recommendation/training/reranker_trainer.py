@@ -35,6 +35,8 @@ FEWEST_EXAMINED = 20
 """Examined questions below which nothing is reported of a context: the differences would be chance."""
 EXAMINED = 5
 """One customer of so many is examined."""
+MOST_EXAMINED = 1_000
+"""Questions of a context that are examined, about."""
 
 
 class RerankerTrainer:
@@ -52,8 +54,8 @@ class RerankerTrainer:
         How rerankers are trained.
     timed : bool
         Whether the times of `known` are moments.
-    examined : bool
-        Whether a fifth of the customers is held back for an exam.
+    examined : ndarray of shape (n_customers,), bool, optional
+        Customers who are held back for the evaluation, as `examined_customers` gives them; default nobody.
 
     Attributes
     ----------
@@ -69,7 +71,7 @@ class RerankerTrainer:
         params: RerankerParams,
         *,
         timed: bool = True,
-        examined: bool = True,
+        examined: Mask | None = None,
     ) -> None:
         self._scorers = batch_scorers(model.algorithms, model.n_products)
         self.names = scorer_names(self._scorers)
@@ -77,8 +79,7 @@ class RerankerTrainer:
         self._there = there
         self._params = params
         self._timed = timed
-        order = np.random.default_rng(params.seed).permutation(known.n_customers)
-        self._examined: Mask = (order % EXAMINED == 0) & examined
+        self._examined: Mask = np.zeros(known.n_customers, np.bool_) if examined is None else examined
 
     def examples(self, asked: EvalRound) -> "dict[RerankContext, ContextExamples]":
         """Return for each context the examples to learn from, and the exam."""
@@ -159,6 +160,14 @@ class ContextExamples:
         examples = build_ltr_dataset(candidates, batch, self._item_features, self._target, self._params, rng)
         return exam, examples.where(~held_back), examples.where(held_back)
 
+    def __len__(self) -> int:
+        return len(self._questions)
+
+    def extend(self, earlier: "ContextExamples") -> None:
+        """Learn from the examples of an earlier split as well; its evaluation is not used."""
+        self.examples += earlier.examples
+        self._held_back += earlier._held_back
+
     def take(self, exam: EvalBatch, examples: LtrDataset, held_back: LtrDataset) -> None:
         """Add what was drawn up of a batch."""
         self._exam.add(exam)
@@ -197,6 +206,18 @@ class ContextExamples:
             for name, gain in gains.items()
         }
         return over_fixed.value > 0.0 and not over_best.high < 0.0, {"best": best} | rounded
+
+
+def examined_customers(rounds: Sequence[EvalRound], n_customers: int, seed: int) -> Mask:
+    """Return the customers of whom the reranker is evaluated, shape (n_customers,), bool.
+
+    A fifth of them, or fewer where a round asks so much that `MOST_EXAMINED` questions are reached: whole candidate
+    lists are kept of each.
+    """
+    order = np.random.default_rng(seed).permutation(n_customers)
+    fifth = order % EXAMINED == 0
+    most = max((int(fifth[each.customers].sum()) for each in rounds), default=0)
+    return np.asarray(order % (EXAMINED * max(-(-most // MOST_EXAMINED), 1)) == 0)
 
 
 def answerable(questions: Sequence[EvalCase]) -> list[EvalCase]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -23,10 +24,11 @@ from services.recommendation.training.reranker_trainer import (
     ContextExamples,
     RerankerTrainer,
     answerable,
+    examined_customers,
 )
 
-MOST_QUESTIONS = 4000
-"""Questions of each round, at most: they bound the time."""
+MOST_BASKETS = 4_000
+"""Questions about what else is in a basket, at most: they are the costliest to draw up."""
 TOLD = frozenset({"complementary"})
 """Algorithms that know the answers: the relations were found in all orders, those that are asked for among them."""
 
@@ -79,36 +81,94 @@ def train_rerankers(
     rebuy_rate = rebuys(data, Kind.PURCHASE)
     if not len(data.customers):
         return RerankerTrainingResult(RerankerModels(), data.kind_weights, {})
-    later = HeldOutPeriod(data, params.seed)
-    rounds = _worthwhile(later)
-    known = replace(later.known, kind_weights=_kind_weights(later.known, rounds, threads))
-    if not rounds:
-        return RerankerTrainingResult(RerankerModels(rebuy_rate=rebuy_rate), known.kind_weights, {})
-    chosen = [each for each in algorithms() if each.name not in TOLD and has_input(each, known)]
-    steps = len(chosen) + len(rounds)
-    model = train(known, chosen, lambda stage, done, _: progress(stage, done, steps), threads=threads)
+    splits = _splits(data, params)
+    kind_weights = _kind_weights(splits[0], threads) if splits else data.kind_weights
+    examples = _examples(splits, kind_weights, algorithms, progress, threads, params)
     rerankers: dict[RerankContext, Reranker] = {}
     reports: dict[str, dict[str, Any]] = {}
-    trainer = RerankerTrainer(model, known, later.there, params)
     with threadpool_limits(limits=threads):
-        for number, asked in enumerate(rounds):
-            progress(f"hybrid for {' and '.join(asked.asked)}", len(chosen) + number, steps)
-            examples = trainer.examples(asked)
-            outcomes = parallel.each(ContextExamples.examined, examples.values())
-            for context, (reranker, found) in zip(examples, outcomes, strict=True):
-                rerankers |= {context: reranker} if reranker else {}
-                reports |= {context.value: found} if found else {}
+        outcomes = parallel.each(ContextExamples.examined, examples.values())
+    for context, (reranker, found) in zip(examples, outcomes, strict=True):
+        rerankers |= {context: reranker} if reranker else {}
+        reports |= {context.value: found} if found else {}
     targets = {reranker.target for reranker in rerankers.values()}
     item_features = {target: ItemFeatures.of(data, target, timed=True) for target in targets}
-    return RerankerTrainingResult(RerankerModels(rerankers, item_features, rebuy_rate), known.kind_weights, reports)
+    return RerankerTrainingResult(RerankerModels(rerankers, item_features, rebuy_rate), kind_weights, reports)
 
 
-def _worthwhile(later: HeldOutPeriod) -> list[EvalRound]:
+@dataclass(frozen=True, eq=False)
+class _Split:
+    """What was known up to a moment, and what is asked of the time after it."""
+
+    period: HeldOutPeriod
+    rounds: list[EvalRound]
+
+
+def _splits(data: Interactions, params: RerankerParams) -> list[_Split]:
+    """Return the splits of time that are learned from, the latest first; each lies in what the one before it knows.
+
+    Several where there is little to ask and a training is short (docs/decisions/0012).
+    """
+    splits: list[_Split] = []
+    known, n_events = data, len(data.customers)
+    most = params.most_splits if n_events <= params.few_events else 1
+    while len(splits) < most and len(known.customers):
+        period = HeldOutPeriod(known, params.seed + len(splits))
+        rounds = _worthwhile(period, params)
+        known = period.known
+        if not rounds or (splits and 2 * len(known.customers) < n_events):
+            break
+        splits.append(_Split(period, rounds))
+        if all(len(asked) >= min(params.most_questions, MOST_BASKETS) for asked in rounds):
+            break
+    return splits
+
+
+def _examples(
+    splits: Sequence[_Split],
+    kind_weights: FloatArray,
+    algorithms: Callable[[], list[Algorithm]],
+    progress: Progress,
+    threads: int,
+    params: RerankerParams,
+) -> dict[RerankContext, ContextExamples]:
+    """Fit the algorithms on what each split knows, and draw up examples of what is asked of it."""
+    examples: dict[RerankContext, ContextExamples] = {}
+    names: tuple[str, ...] = ()
+    examined = examined_customers(splits[0].rounds, splits[0].period.known.n_customers, params.seed) if splits else None
+    done, left = 0, len(splits)
+    for split in splits:
+        known = replace(split.period.known, kind_weights=kind_weights)
+        chosen = [each for each in algorithms() if each.name not in TOLD and has_input(each, known)]
+        steps = done + left * (len(chosen) + len(split.rounds))
+        say = partial(_shifted, progress, done, steps)
+        model = train(known, chosen, say, threads=threads)
+        trainer = RerankerTrainer(model, known, split.period.there, params, examined=examined)
+        names = names or trainer.names
+        if trainer.names != names:
+            break
+        with threadpool_limits(limits=threads):
+            for number, asked in enumerate(split.rounds):
+                say(f"reranker for {' and '.join(asked.asked)}", len(chosen) + number, steps)
+                for context, drawn_up in trainer.examples(asked).items():
+                    if context in examples:
+                        examples[context].extend(drawn_up)
+                    elif split is splits[0]:
+                        examples[context] = drawn_up
+        done, left = done + len(chosen) + len(split.rounds), left - 1
+    return examples
+
+
+def _shifted(progress: Progress, before: int, steps: int, stage: str, done: int, _: int) -> None:
+    progress(stage, before + done, steps)
+
+
+def _worthwhile(later: HeldOutPeriod, params: RerankerParams) -> list[EvalRound]:
     """Return what there are enough questions of."""
     rounds = (
-        later.of_customers(MOST_QUESTIONS),
-        later.of_baskets(MOST_QUESTIONS),
-        later.of_sessions(MOST_QUESTIONS),
+        later.of_customers(params.most_questions),
+        later.of_baskets(min(params.most_questions, MOST_BASKETS)),
+        later.of_sessions(params.most_questions),
     )
     return [
         asked
@@ -117,8 +177,8 @@ def _worthwhile(later: HeldOutPeriod) -> list[EvalRound]:
     ]
 
 
-def _kind_weights(known: Interactions, rounds: Sequence[EvalRound], threads: int) -> FloatArray:
+def _kind_weights(split: _Split, threads: int) -> FloatArray:
     """Return how much the kinds of events say, judged by what customers newly obtained."""
-    asked = [question for each in rounds for question in each.asked.get(RerankContext.DISCOVERY, [])]
+    asked = [question for each in split.rounds for question in each.asked.get(RerankContext.DISCOVERY, [])]
     with threadpool_limits(limits=threads):
-        return learn_kind_weights(known, answerable(asked))
+        return learn_kind_weights(split.period.known, answerable(asked))

@@ -6,6 +6,7 @@ on all data, with the parameters that tuning chose, checks the result, and store
 
 import resource
 import secrets
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,12 +27,13 @@ from services.recommendation.training.dataset import TrainingDataset, build_data
 from services.recommendation.training.eval_rounds import PastShoppers
 from services.recommendation.training.fit import train
 from services.recommendation.training.parameters import changed, read_tuned, tuned_algorithms
+from services.recommendation.training.reranker_params import FIRST_TRAINING, RerankerParams
 from services.recommendation.training.reranker_training import train_rerankers
 from shared.config import Settings
 from shared.db.engine import Database
 from shared.db.training_data import read_training_data
 from shared.errors import FailedPrecondition, QuintetError
-from shared.jobs import ProgressReporter, job_main
+from shared.jobs import QUICK, ProgressReporter, job_main
 
 CHECKED_SHOPPERS = 20
 LEARNING = (0.15, 0.55)
@@ -51,16 +53,24 @@ def work(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
     Raises FailedPrecondition when there is no product to learn about.
     """
     database = Database(settings.database_url)
+    params = FIRST_TRAINING if QUICK in sys.argv[1:] else RerankerParams()
     try:
-        return run(database, reporter, settings.train_threads, settings.model_cache_dir)
+        return run(database, reporter, settings.train_threads, settings.model_cache_dir, params)
     finally:
         database.close()
 
 
-def run(database: Database, reporter: ProgressReporter, threads: int, model_folder: str = "") -> dict[str, Any]:
+def run(
+    database: Database,
+    reporter: ProgressReporter,
+    threads: int,
+    model_folder: str = "",
+    params: RerankerParams | None = None,
+) -> dict[str, Any]:
     """Train on the data of `database`, store the new version there and return what came of it.
 
-    `model_folder` is where the artefact is written before it is stored (`Settings.model_cache_dir`).
+    `model_folder` is where the artefact is written before it is stored (`Settings.model_cache_dir`); `params` say how
+    the rerankers are trained.
     """
     started = time.perf_counter()
     reporter.report("reading", 0.0)
@@ -71,7 +81,7 @@ def run(database: Database, reporter: ProgressReporter, threads: int, model_fold
         raise FailedPrecondition("there is nothing to train on yet: add products first")
     read = time.perf_counter()
     learning = _stages(reporter, "learning", *LEARNING)
-    outcome = train_rerankers(lesson.interactions, algorithms, learning, threads=threads)
+    outcome = train_rerankers(lesson.interactions, algorithms, learning, threads=threads, params=params)
     learned = time.perf_counter()
     data = replace(lesson.interactions, kind_weights=outcome.kind_weights)
     model = train(data, algorithms(), _stages(reporter, "training", *TRAINING), threads=threads)
@@ -83,6 +93,7 @@ def run(database: Database, reporter: ProgressReporter, threads: int, model_fold
     facts = model.metadata | {
         "evaluation": outcome.reports,
         "tuned": changed(model.algorithms.values()),
+        "quick": params == FIRST_TRAINING,
         "rebuy_rate": round(outcome.learned.rebuy_rate, 4),
         "kind_weights": [round(float(weight), 4) for weight in outcome.kind_weights],
         "read_seconds": round(read - started, 2),

@@ -9,7 +9,6 @@ from services.recommendation.algorithms.base import Interactions, Kind
 from services.recommendation.algorithms.item_knn import ItemKnn
 from services.recommendation.algorithms.popular import Popular
 from services.recommendation.algorithms.transitions import Transitions
-from services.recommendation.evaluation import offline_ranker as quintet_module
 from services.recommendation.evaluation.offline_ranker import OfflineRanker
 from services.recommendation.holdout.metrics import measure
 from services.recommendation.holdout.protocols import eval_cases
@@ -17,6 +16,7 @@ from services.recommendation.holdout.tasks import EvalCase, Protocol, Task
 from services.recommendation.models.model import Model
 from services.recommendation.reranker.model import Fusion, Reranker
 from services.recommendation.training.fit import train
+from services.recommendation.training.reranker_params import RerankerParams
 from tests.unit.recommendation.evaluation.test_leaks import CUTOFF, FUTURE, K, asked, worlds
 
 
@@ -95,16 +95,20 @@ def test_a_part_can_be_left_out(world):
     ("few_events", "most_questions", "splits"), [(500_000, 15_000, 3), (500_000, 1, 1), (500, 15_000, 1)]
 )
 def test_where_little_can_be_asked_earlier_splits_are_learned_from(
-    world, monkeypatch: pytest.MonkeyPatch, few_events: int, most_questions: int, splits: int
+    world, few_events: int, most_questions: int, splits: int
 ):
-    monkeypatch.setattr(quintet_module, "FEW_EVENTS", few_events)
     sizes = []
 
     def remembered(data: Interactions, *others: object, **options: object) -> Model:
         sizes.append(len(data.customers))
         return train(data, *others, **options)
 
-    fitted(world[0], trainer=remembered, most_questions=most_questions)
+    fitted(
+        world[0],
+        trainer=remembered,
+        params=RerankerParams(few_events=few_events),
+        most_questions=most_questions,
+    )
     *inside, whole = sizes
     assert len(inside) == splits
     assert whole == len(world[0].customers) > inside[0]

@@ -1,5 +1,7 @@
 """Learning the hybrids of a shop: what is learned, what is left out, and what is said of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,12 +14,13 @@ from services.recommendation.algorithms.repurchase import Repurchase
 from services.recommendation.algorithms.transitions import Transitions
 from services.recommendation.reranker.contexts import RerankContext
 from services.recommendation.training import reranker_trainer
+from services.recommendation.training.eval_rounds import HeldOutPeriod
 from services.recommendation.training.reranker_params import BoostingParams, RerankerParams
 from services.recommendation.training.reranker_training import RerankerTrainingResult, train_rerankers
 from tests.contract.algorithms.worlds import NOW
 
 CUSTOMERS, PRODUCTS, VISITS = 400, 160, 8
-QUICK = RerankerParams(depth=20, boosting=BoostingParams(rounds=20, min_leaf=20, threads=1))
+QUICK = RerankerParams(depth=20, boosting=BoostingParams(rounds=20, min_leaf=20, threads=1), most_splits=1)
 
 
 def algorithms() -> list[Algorithm]:
@@ -175,3 +178,30 @@ def test_learning_is_repeatable(outcome: RerankerTrainingResult) -> None:
     for context, hybrid in outcome.learned.rerankers.items():
         for name, array in again.learned.rerankers[context].trees.state().items():
             np.testing.assert_array_equal(array, hybrid.trees.state()[name])
+
+
+def test_little_data_is_learned_from_at_several_moments(outcome: RerankerTrainingResult) -> None:
+    several = replace(QUICK, most_splits=2)
+    found = train_rerankers(world(), algorithms, lambda *_: None, threads=1, params=several)
+    for context in found.learned.rerankers.keys() & outcome.learned.rerankers.keys():
+        one, two = outcome.reports[context.value], found.reports[context.value]
+        assert two["questions"] > 1.3 * one["questions"]
+        assert two["examined"] == one["examined"], "the evaluation asks of the latest time only"
+
+
+def test_questions_are_as_many_as_asked_for_at_most() -> None:
+    few = replace(QUICK, most_questions=150)
+    found = train_rerankers(world(), algorithms, lambda *_: None, threads=1, params=few)
+    assert found.reports
+    assert all(report["questions"] <= 150 for report in found.reports.values())
+
+
+def test_of_many_customers_fewer_than_a_fifth_are_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = HeldOutPeriod(world()).of_customers(1_000)
+    fifth = reranker_trainer.examined_customers([asked], CUSTOMERS, 0)
+    monkeypatch.setattr(reranker_trainer, "MOST_EXAMINED", 20)
+    fewer = reranker_trainer.examined_customers([asked], CUSTOMERS, 0)
+    assert fifth.sum() == CUSTOMERS // 5
+    assert fewer.any()
+    assert not (fewer & ~fifth).any()
+    assert fewer[asked.customers].sum() <= 20

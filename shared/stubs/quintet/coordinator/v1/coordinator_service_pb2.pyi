@@ -1323,12 +1323,19 @@ class TrainModelsRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    QUICK_FIELD_NUMBER: _builtins.int
+    quick: _builtins.bool
+    """Learn the rerankers from few questions: a model that is ready sooner and orders a little worse. For a shop's first
+    training, which a whole one should follow.
+    """
     def __init__(
         self,
+        *,
+        quick: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quick", b"quick"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
