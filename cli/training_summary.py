@@ -12,7 +12,7 @@ METRIC = "ndcg_at_"
 STEPS = ("catalogue", "models", "customers")
 PARTS = {"read_seconds": "reading", "learn_seconds": "learning the hybrids", "fit_seconds": "fitting on all data"}
 """What the seconds of the parts of a step are called."""
-EXAM = (
+EVALUATION = (
     "The last tenth of the time, by customers nothing was learned from: {metric}. Where the hybrid is not ahead of "
     "fixed weights, these are used."
 )
@@ -28,12 +28,12 @@ def print_training(result: Mapping[str, Any]) -> None:
         out.print("no hybrid yet: too few customers came back to ask what they chose", highlight=False)
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("context", "questions", "examined", "hybrid", "best alone", "popular", "in use"):
+    for heading in ("context", "questions", "evaluated", "hybrid", "best alone", "popular", "in use"):
         table.add_column(heading, justify="left" if heading in ("context", "in use") else "right")
     for context, facts in evaluation.items():
         table.add_row(context, *_cells(facts))
     out.print(table)
-    out.print(EXAM.format(metric=_metric(evaluation)), highlight=False)
+    out.print(EVALUATION.format(metric=_metric(evaluation)), highlight=False)
 
 
 def _stages(result: Mapping[str, Any]) -> str:
@@ -72,7 +72,7 @@ def _cells(facts: Mapping[str, Any]) -> tuple[str, ...]:
     scores = {name.rpartition(".")[2]: value for name, value in facts.items() if name.startswith(METRIC)}
     return (
         f"{facts['questions']:,}",
-        f"{facts['examined']:,}",
+        f"{facts['evaluated']:,}",
         _score(scores.get("hybrid") if facts["learned"] else None),
         f"{_score(scores.get('best'))} {facts['best']}",
         _score(scores.get("popular")),

@@ -64,8 +64,8 @@ class Coordinator:
         self._settings = settings
         self._database = database
         tokens = load_token_keys(settings, database)
-        self._journal = EventWriter(database, tokens)
-        self._inbox = GroupCommit(self._journal.commit)
+        self._event_writer = EventWriter(database, tokens)
+        self._group_commit = GroupCommit(self._event_writer.commit)
         self._followers = [
             LogFollower("customer", agents.apply_customer, settings.apply_timeout_seconds),
             LogFollower("feedback", agents.apply_feedback, settings.apply_timeout_seconds),
@@ -78,7 +78,7 @@ class Coordinator:
 
     async def start(self) -> None:
         """Begin to record, to keep the agents up with the log, and to look at the clock."""
-        self._inbox.start()
+        self._group_commit.start()
         await asyncio.to_thread(self._recommendation_log.start)
         last = await asyncio.to_thread(self._last_sequence)
         for follower in self._followers:
@@ -92,7 +92,7 @@ class Coordinator:
         await self._counting.stop()
         await self._schedule.stop()
         await self.jobs.stop()
-        await self._inbox.stop()
+        await self._group_commit.stop()
         for follower in self._followers:
             await follower.stop()
         await asyncio.to_thread(self._recommendation_log.stop)
@@ -100,7 +100,7 @@ class Coordinator:
 
     async def record(self, submissions: Sequence[Submission]) -> list[CommitResult]:
         """Make submissions durable and have the agents follow, without waiting for them."""
-        outcomes = await self._inbox.record(submissions)
+        outcomes = await self._group_commit.record(submissions)
         newest = max((outcome.sequence for outcome in outcomes), default=0)
         for follower in self._followers:
             follower.want(newest)
@@ -108,12 +108,12 @@ class Coordinator:
 
     async def check(self, submission: Submission) -> None:
         """Raise what recording the submission would be refused with; record nothing."""
-        await asyncio.to_thread(self._journal.check, submission)
+        await asyncio.to_thread(self._event_writer.check, submission)
 
     async def check_products(self, named: Sequence[tuple[str, str]]) -> None:
         """Raise NotFound naming the field for the first of (product id, field) that does not exist."""
         if named:
-            await asyncio.to_thread(self._journal.check_products, named)
+            await asyncio.to_thread(self._event_writer.check_products, named)
 
     def pending_agents(self) -> list[str]:
         """Return the agents that do not keep up with the log at present."""

@@ -15,7 +15,7 @@ _PAGES = {
 
 
 def context_of(event: Event) -> RecommendationContext:
-    """Return the page, product, category, search or order that the event speaks of, in its session."""
+    """Return the page, product, category, search or order that the event names, in its session."""
     context = _detail_context(event)
     context.session_id = event.session_id
     return context

@@ -43,7 +43,7 @@ class Profile:
     views: list[Shown]
     purchases: list[Shown]
     cart: list[Shown]
-    taste: Affinity
+    affinity: Affinity
     segments: list[Membership]
     changes: ChangeReport
     embedding: CustomerEmbedding | None
@@ -105,7 +105,7 @@ class CustomerAgent:
                 views=profiles.latest_views(connection, customer.key),
                 purchases=profiles.latest_lines(connection, customer.key),
                 cart=profiles.open_cart(connection, customer.key),
-                taste=self._taste(history, model),
+                affinity=self._affinity(history, model),
                 segments=self._segments(connection, customer.key, history, model),
                 changes=self._changes(history),
                 embedding=self._embedding(connection, customer.key),
@@ -116,7 +116,7 @@ class CustomerAgent:
         """Return what a customer likes. Raises NotFound."""
         with self._database.read() as connection:
             customer = customers.read(connection, customer_id)
-            return self._taste(
+            return self._affinity(
                 read_customer_history(connection, customer.key), self._segment_models.current(connection)
             )
 
@@ -155,7 +155,7 @@ class CustomerAgent:
             async for progress in steps:
                 yield progress
 
-    def _taste(self, history: CustomerHistory, model: SegmentModel | None) -> Affinity:
+    def _affinity(self, history: CustomerHistory, model: SegmentModel | None) -> Affinity:
         catalogue = history.catalogue
         found = preferences(
             history.events,

@@ -71,7 +71,7 @@ def from_profile(profile: Profile) -> types.CustomerProfile:
         views=[_from_shown(each) for each in profile.views],
         purchases=[_from_shown(each) for each in profile.purchases],
         cart=[_from_shown(each) for each in profile.cart],
-        preferences=from_taste(profile.taste),
+        preferences=from_affinity(profile.affinity),
         segments=[from_membership(each) for each in profile.segments],
         changes=from_changes(profile.changes),
         sessions=profile.sessions,
@@ -101,9 +101,9 @@ def from_customer(customer: Customer) -> types.Customer:
     )
 
 
-def from_taste(taste: Affinity) -> types.Preferences:
+def from_affinity(affinity: Affinity) -> types.Preferences:
     """Return preferences as a message."""
-    found = taste.preferences
+    found = affinity.preferences
     message = types.Preferences(
         categories=[_from_share(each) for each in found.categories],
         brands=[_from_share(each) for each in found.brands],
@@ -114,14 +114,14 @@ def from_taste(taste: Affinity) -> types.Preferences:
     )
     for each in found.rhythm.due:
         message.due.add(
-            product_id=taste.products[each.product],
+            product_id=affinity.products[each.product],
             last_purchase_time=Timestamp(seconds=each.last_bought),
             interval_days=each.interval_days,
             due_time=Timestamp(seconds=each.due),
         )
     if found.price_band is not None:
         for name, amount in (("low", "p10"), ("median", "p50"), ("high", "p90")):
-            money = Money(currency_code=taste.currency, amount_minor=getattr(found.price_band, amount))
+            money = Money(currency_code=affinity.currency, amount_minor=getattr(found.price_band, amount))
             getattr(message, f"price_{name}").CopyFrom(money)
     return message
 

@@ -13,7 +13,7 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class EventWeights:
-    """How much an event says about a customer's taste.
+    """How much an event says about a customer's preferences.
 
     An event of age t counts weight · 2^(−t / half_life_days). A view of unknown or no duration weighs `view`; with the
     duration the weight rises to `long_view`: view + (long_view − view) · (1 − e^(−duration / dwell_scale_seconds)).
@@ -42,7 +42,7 @@ def decayed_weights(events: Events, newest: NDArray[np.int64], weights: EventWei
     """Return the weight of each event at the time of its customer's newest event, shape (n,).
 
     Vectors and shares do not depend on a common factor, so only ages relative to each other matter: a customer who was
-    away for a year has the same taste as on the last day, and no weight underflows because of the absence.
+    away for a year has the same preferences as on the last day, and no weight underflows because of the absence.
     """
     age = (newest - events.times) / (weights.half_life_days * DAY)
     return np.asarray(event_weights(events, weights) * np.exp2(-age), dtype=np.float64)

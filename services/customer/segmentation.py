@@ -1,4 +1,4 @@
-"""The fitted segment model: RFM scales, learned clusters and everybody's tastes, frozen at a refresh.
+"""The fitted segment model: RFM scales, learned clusters and everybody's preferences, frozen at a refresh.
 
 With it the segments of one customer are computed from what they did a moment ago, without looking at anybody else.
 """

@@ -36,8 +36,8 @@ class CustomerServicer(pb_grpc.CustomerServiceServicer):
         return pb.GetProfileResponse(profile=convert.from_profile(profile))
 
     async def GetPreferences(self, request: pb.GetPreferencesRequest, context: Any) -> pb.GetPreferencesResponse:
-        taste = await asyncio.to_thread(self._agent.preferences, convert.to_customer_id(request.customer_id))
-        return pb.GetPreferencesResponse(preferences=convert.from_taste(taste))
+        affinity = await asyncio.to_thread(self._agent.preferences, convert.to_customer_id(request.customer_id))
+        return pb.GetPreferencesResponse(preferences=convert.from_affinity(affinity))
 
     async def GetSegments(self, request: pb.GetSegmentsRequest, context: Any) -> pb.GetSegmentsResponse:
         found = await asyncio.to_thread(self._agent.segments, convert.to_customer_id(request.customer_id))

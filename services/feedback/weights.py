@@ -68,8 +68,8 @@ def learn(current: Mapping[str, float], measured: Iterable[AlgorithmCounts], day
     mean = points / shown
     lift = {name: _value(counts.get(name), mean) / mean for name in active}
     target = normalised({name: (DEFAULT_WEIGHTS.get(name) or active[name]) * lift[name] for name in active})
-    trust = shown / (shown + HALF_WAY_SHOWN)
-    mixed = {name: (1 - trust) * active[name] + trust * target[name] for name in active}
+    share = shown / (shown + HALF_WAY_SHOWN)
+    mixed = {name: (1 - share) * active[name] + share * target[name] for name in active}
     weights = {**current, **with_floor(mixed, FLOOR)}
     return Learned(weights, _rationale(current, weights, counts, mean, days))
 

@@ -1,7 +1,7 @@
 """How each algorithm's recommendations did: counts and revenue over a period, from the log and the outcomes.
 
 A recommendation counts in the period it was made in (`generated_at`), and with it all that came of it, whenever that
-was: so every rate is a fraction of the very recommendations it speaks of, and none exceeds 1.
+was: so every rate is a fraction of the very recommendations it counts, and none exceeds 1.
 """
 
 from dataclasses import dataclass, field, replace

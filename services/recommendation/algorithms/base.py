@@ -112,7 +112,7 @@ class Algorithm(ABC):
         Returns
         -------
         ndarray of shape (n_products,), float32
-            0 where the algorithm has no opinion, else positive: higher is better. Finite. Comparable within one call
+            0 where the algorithm has no score, else positive: higher is better. Finite. Comparable within one call
             of one algorithm only. Nothing is masked.
 
         Raises
@@ -165,7 +165,7 @@ class Algorithm(ABC):
         return self.scores_of(shopper).top(k, allowed)
 
     def score_products(self, shopper: Shopper, products: Rows) -> FloatArray:
-        """Return the scores of the given products, shape (n,), float32; 0 where the algorithm has no opinion.
+        """Return the scores of the given products, shape (n,), float32; 0 where the algorithm has no score.
 
         Parameters
         ----------
@@ -193,7 +193,7 @@ class Algorithm(ABC):
         return [*ProductScores.of_many(vectors)] if len(vectors) == len(scores) else scores
 
     def explain(self, shopper: Shopper, product: int) -> Reason | None:
-        """Return why `product` (a row) got its score, or None where the algorithm has no opinion.
+        """Return why `product` (a row) got its score, or None where the algorithm has no score.
 
         Raises
         ------

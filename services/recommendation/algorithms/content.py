@@ -98,7 +98,7 @@ class Content(UserProfileMixin):
         return self.explain_with(self.embeddings, shopper, product)
 
     def explain_with(self, embeddings: FloatArray, shopper: Shopper, product: int) -> Reason | None:
-        """Return the reason under live `embeddings`: like the product in view, or fitting the shopper's taste."""
+        """Return the reason under live `embeddings`: like the product in view, or fitting the shopper's preferences."""
         rows, parts = self._parts(embeddings, shopper)
         gains = parts @ embeddings[product]
         if gains.sum() <= 0.0:
@@ -117,7 +117,7 @@ class Content(UserProfileMixin):
         return shopper.memo((self, "parts", id(embeddings)), lambda: self._weighted(embeddings, shopper))
 
     def _weighted(self, embeddings: FloatArray, shopper: Shopper) -> tuple[Rows, FloatArray]:
-        rows, weights = self._evidence(shopper)
+        rows, weights = self._user_profile(shopper)
         boost = np.where(np.isin(rows, shopper.present), self.present_boost, 1.0)
         return rows, embeddings[rows] * (weights * boost).astype(np.float32)[:, None]
 

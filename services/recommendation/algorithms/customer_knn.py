@@ -132,7 +132,7 @@ class CustomerKnn(UserProfileMixin):
         return shopper.memo((self, "profile"), lambda: self._unit_profile(shopper))
 
     def _unit_profile(self, shopper: Shopper) -> UserProfile:
-        rows, values = self._evidence(shopper)
+        rows, values = self._user_profile(shopper)
         weighted = values * self.rarity[rows]
         length = float(np.linalg.norm(weighted))
         return rows, weighted / np.float32(length or 1.0)

@@ -1,4 +1,4 @@
-"""Graph filter: tastes smoothed over the graph of customers and products."""
+"""Graph filter: profiles smoothed over the graph of customers and products."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -79,15 +79,15 @@ class GraphFilter(UserProfileMixin, ItemToItem):
         return scores
 
     def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
-        tastes = stacked([self._evidence(shopper) for shopper in shoppers], self.n_products)
-        places = scaled(tastes, columns=self.smooth * inverse(self.degree)) @ self._factors
+        profiles = stacked([self._user_profile(shopper) for shopper in shoppers], self.n_products)
+        places = scaled(profiles, columns=self.smooth * inverse(self.degree)) @ self._factors
         scores: FloatArray = places @ self._factors.T
         scores *= self.degree
-        scores += (tastes @ floats(self.neighbours)).toarray()
+        scores += (profiles @ floats(self.neighbours)).toarray()
         return without_rounding(scores)
 
     def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
-        rows, values = self._evidence(shopper)
+        rows, values = self._user_profile(shopper)
         weights = np.float32(self.smooth) * values * inverse(self.degree[rows])
         near = FewScores.of_rows(self.neighbours, rows, values)
         point = sum_vectors(self.steps, self.step_sizes, rows, weights)
@@ -111,7 +111,7 @@ class GraphFilter(UserProfileMixin, ItemToItem):
 
     def _parts(self, shopper: Shopper, product: int) -> UserProfile:
         """Return the shopper's products and what each gives to `product`."""
-        rows, values = self._evidence(shopper)
+        rows, values = self._user_profile(shopper)
         reach = given_by(self.steps, self.step_sizes, rows, product) * inverse(self.degree[rows]) * self.degree[product]
         parts = self.smooth * values * reach
         return rows, parts + self._given(shopper, product)[1]

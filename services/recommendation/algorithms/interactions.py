@@ -18,7 +18,7 @@ DAY = 86_400
 
 
 EVENT_WEIGHTS: FloatArray = np.array([1.0, 3.0, 5.0], dtype=np.float32)
-"""How much an event says about taste, by `Kind`, where nothing was learned: view 1, cart 3, purchase 5."""
+"""How much an event says about preferences, by `Kind`, where nothing was learned: view 1, cart 3, purchase 5."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class Interactions:
     category : ndarray of shape (n_products,), int32
         Code of each product's category; -1 where unknown.
     kind_weights : ndarray of shape (3,), float32
-        How much an event says about taste, by `Kind`; not negative.
+        How much an event says about preferences, by `Kind`; not negative.
 
     Raises
     ------

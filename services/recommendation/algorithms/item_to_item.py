@@ -27,18 +27,18 @@ class ItemToItem(Algorithm):
     """Learned: sparse matrix of shape (n_products, n_products), float32, source to target."""
 
     @abstractmethod
-    def _evidence(self, shopper: Shopper) -> UserProfile:
+    def _user_profile(self, shopper: Shopper) -> UserProfile:
         """Return the source rows, each once, and their weights."""
 
     def _score(self, shopper: Shopper) -> FloatArray:
-        return np.maximum(combine(floats(self.neighbours), *self._evidence(shopper)).dense(), 0.0)
+        return np.maximum(combine(floats(self.neighbours), *self._user_profile(shopper)).dense(), 0.0)
 
     def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
-        return FewScores.of_rows(self.neighbours, *self._evidence(shopper))
+        return FewScores.of_rows(self.neighbours, *self._user_profile(shopper))
 
     def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
-        evidence = stacked([self._evidence(shopper) for shopper in shoppers], self.n_products)
-        scores = (evidence @ floats(self.neighbours)).toarray()
+        profiles = stacked([self._user_profile(shopper) for shopper in shoppers], self.n_products)
+        scores = (profiles @ floats(self.neighbours)).toarray()
         return np.maximum(scores, 0.0, out=scores)
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
@@ -52,6 +52,6 @@ class ItemToItem(Algorithm):
 
     def _given(self, shopper: Shopper, product: int) -> UserProfile:
         """Return the shopper's products and what each gives to `product`."""
-        rows, weights = self._evidence(shopper)
+        rows, weights = self._user_profile(shopper)
         near = self.neighbours
         return rows, given_to(near.indptr, near.indices, near.data, rows, row_weights(near, rows, weights), product)

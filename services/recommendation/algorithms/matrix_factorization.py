@@ -1,4 +1,4 @@
-"""Matrix factorisation with fold-in: tastes as points in a space of few dimensions."""
+"""Matrix factorisation with fold-in: profiles as points in a space of few dimensions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ class MatrixFactorization(UserProfileMixin):
     """Learned: ndarray of shape (n_kept,), float32: popularity^−damping."""
 
     embedding_size: int = 128
-    """Dimensions of the taste space; lowered where the data has fewer."""
+    """Dimensions of the latent space; lowered where the data has fewer."""
     damping: float = 0.2
     """Exponent by which popular products are scaled down, 0 (plain PureSVD) to 1."""
     min_customers: int = 2
@@ -99,9 +99,9 @@ class MatrixFactorization(UserProfileMixin):
         return scores
 
     def _score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
-        tastes = stacked([self._known(shopper)[:2] for shopper in shoppers], len(self.kept))
+        profiles = stacked([self._known(shopper)[:2] for shopper in shoppers], len(self.kept))
         scores = np.zeros((len(shoppers), len(self.slots)), dtype=np.float32)
-        scores[:, self.kept] = without_rounding((tastes @ self._factors) @ self._factors.T)
+        scores[:, self.kept] = without_rounding((profiles @ self._factors) @ self._factors.T)
         return scores
 
     def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
@@ -122,7 +122,7 @@ class MatrixFactorization(UserProfileMixin):
 
     def _known(self, shopper: Shopper) -> tuple[Rows, FloatArray, Rows]:
         """Return slots, scaled preferences and product rows of the shopper's products with factors."""
-        rows, values = self._evidence(shopper)
+        rows, values = self._user_profile(shopper)
         slots = self.slots[rows]
         known = slots >= 0
         return slots[known], values[known] * self.scale[slots[known]], rows[known]

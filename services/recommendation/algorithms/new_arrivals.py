@@ -15,7 +15,7 @@ from services.recommendation.algorithms.shopper_scores import FewScores, Shopper
 
 @dataclass(eq=False)
 class NewArrivals(Algorithm):
-    """Freshness times fit: 0.5^(age / half-life) · (1 + share of the shopper's taste in the category) / 2.
+    """Freshness times fit: 0.5^(age / half-life) · (1 + share of the shopper's preferences in the category) / 2.
 
     Products added on the catalogue's first day are its opening assortment, not arrivals: when a whole catalogue is
     imported at once, nothing in it is new.
@@ -37,7 +37,7 @@ class NewArrivals(Algorithm):
     """Age from which a product is not new any more, in days."""
 
     kind_weights: FloatArray = field(init=False, repr=False, default_factory=lambda: EVENT_WEIGHTS)
-    """Learned: ndarray of shape (3,), float32: how much an event says about taste, by `Kind`."""
+    """Learned: ndarray of shape (3,), float32: how much an event says about preferences, by `Kind`."""
     added: Longs = field(init=False, repr=False)
     """Learned: ndarray of shape (n_products,), int64: when each product was added, Unix seconds."""
     category: Rows = field(init=False, repr=False)
@@ -111,7 +111,7 @@ def _oldest(opened: int, now: int, window_days: float) -> int:
 
 
 def _affinity(category: Rows, rows: Rows, weights: FloatArray) -> FloatArray:
-    """Return the share of the shopper's taste that lies in each category, 0 to 1, at category code + 1."""
+    """Return the share of the shopper's preferences that lies in each category, 0 to 1, at category code + 1."""
     codes = category[rows] + 1
     mass = np.bincount(codes, weights, int(category.max(initial=-1)) + 2).astype(np.float32)
     mass[0] = 0.0

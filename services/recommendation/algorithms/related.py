@@ -40,12 +40,12 @@ class Similar(ItemToItem):
     def score_with(self, relations: Csr, shopper: Shopper) -> FloatArray:
         """Score by live `relations`, csr_array of shape (n, n), in place of those given at training."""
         shopper.require_within(relations.shape[0])
-        return np.maximum(combine(relations, *self._evidence(shopper)).dense(), 0.0)
+        return np.maximum(combine(relations, *self._user_profile(shopper)).dense(), 0.0)
 
     def _fit(self, data: Interactions) -> None:
         self.neighbours = as_csr(data.similar)
 
-    def _evidence(self, shopper: Shopper) -> UserProfile:
+    def _user_profile(self, shopper: Shopper) -> UserProfile:
         return faded(shopper.present if len(shopper.present) else shopper.trail, self.fade, self.last)
 
     def _reason_from(self, shopper: Shopper, sources: tuple[int, ...]) -> Reason:
@@ -70,7 +70,7 @@ class Complementary(Similar):
     def _fit(self, data: Interactions) -> None:
         self.neighbours = as_csr(data.complementary)
 
-    def _evidence(self, shopper: Shopper) -> UserProfile:
+    def _user_profile(self, shopper: Shopper) -> UserProfile:
         rows = shopper.cart if len(shopper.cart) else shopper.last_basket
         if shopper.current is not None:
             rows = np.append(rows, np.int32(shopper.current))

@@ -14,8 +14,8 @@ from shared.compiled import compiled
 
 T = TypeVar("T")
 
-TASTE_HALF_LIFE_DAYS = 90.0
-"""Default half-life of what an event says about taste."""
+PROFILE_HALF_LIFE_DAYS = 90.0
+"""Default half-life of what an event says about preferences."""
 LONGEST_ABSENCE_DAYS = 60
 """A shopper's profile fades no further than this while the shopper is away: who comes back is not a stranger."""
 LEAST_OF_NOW = 0.1
@@ -103,9 +103,9 @@ class Shopper:
         return ages
 
     def weights(
-        self, half_life_days: float = TASTE_HALF_LIFE_DAYS, kind_weights: FloatArray = EVENT_WEIGHTS
+        self, half_life_days: float = PROFILE_HALF_LIFE_DAYS, kind_weights: FloatArray = EVENT_WEIGHTS
     ) -> tuple[Rows, FloatArray]:
-        """Return how much each product met says about the shopper's taste now.
+        """Return how much each product met says about the shopper's preferences now.
 
         Parameters
         ----------

@@ -78,7 +78,7 @@ class Transitions(ItemToItem):
         spread = scaled(baskets, rows=1.0 / sizes)
         return top_k_product(as_csr(baskets[before].T), as_csr(spread[after]), 4 * self.top_k, drop_diagonal=True)
 
-    def _evidence(self, shopper: Shopper) -> UserProfile:
+    def _user_profile(self, shopper: Shopper) -> UserProfile:
         return shopper.trail[-self.last :], np.float32(self.fade) ** shopper.trail_ages[-self.last :]
 
     def _reason_from(self, shopper: Shopper, sources: tuple[int, ...]) -> Reason:

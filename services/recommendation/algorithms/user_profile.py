@@ -40,7 +40,7 @@ class UserProfileMixin(Algorithm):
         self.kind_weights = data.relative_weights
         return preferences(data, self.half_life_days)
 
-    def _evidence(self, shopper: Shopper) -> UserProfile:
+    def _user_profile(self, shopper: Shopper) -> UserProfile:
         """Return the source rows, each once, and their weights."""
         how = (self.half_life_days, self.max_history, self.kind_weights)
         key = ("profile", self.half_life_days, self.max_history, self.kind_weights.tobytes())

@@ -130,7 +130,7 @@ class OfflineRanker:
 
     def _learned(self, task: Task, inner: Task, asked: Sequence[EvalCase]) -> Reranker | Fusion:
         """Learn the hybrid on a split inside train, and on earlier ones inside that where there is little to ask."""
-        names, parts = self._taught(inner, asked, 0)
+        names, parts = self._examples_of(inner, asked, 0)
         n_events, n_asked = len(task.train.customers), len(asked)
         for number in range(1, self._params.most_splits if n_events <= self._params.few_events else 1):
             if n_asked >= self._most_questions:
@@ -138,7 +138,7 @@ class OfflineRanker:
             inner, asked = validation(inner, self._params.seed + number, self._most_questions)
             if not asked or 2 * len(inner.train.customers) < n_events:
                 break
-            others, more = self._taught(inner, asked, number)
+            others, more = self._examples_of(inner, asked, number)
             if others != names:
                 break
             parts += more
@@ -146,7 +146,9 @@ class OfflineRanker:
         self._say("hybrid", BEFORE[1])
         return fit_reranker(parts, names, task.target, self._params)
 
-    def _taught(self, inner: Task, asked: Sequence[EvalCase], number: int) -> tuple[tuple[str, ...], list[LtrDataset]]:
+    def _examples_of(
+        self, inner: Task, asked: Sequence[EvalCase], number: int
+    ) -> tuple[tuple[str, ...], list[LtrDataset]]:
         """Return the names of the scorers on a split, and what can be learned from them."""
         begin, end = BEFORE
         share = (end - begin) / self._params.most_splits

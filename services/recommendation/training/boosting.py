@@ -30,10 +30,10 @@ OBJECTIVES = {"lambdarank": "ndcg", "binary": "binary_logloss"}
 """What trees are grown for, and what says when they are enough."""
 STOP_AFTER = 40
 """Rounds without a gain after which boosting ends."""
-JUDGES = 5
-"""One question of so many judges when to end."""
+VALIDATED = 5
+"""One question of so many decides when to end."""
 SMALL = 8000
-"""Questions up to which the judges are learned from as well, once the number of rounds is known."""
+"""Questions up to which the validation questions are learned from as well, once the number of rounds is known."""
 BINS = 127
 """Values of a feature that trees tell apart, at most."""
 SPREAD_OF = 50_000
@@ -42,47 +42,47 @@ FEWEST_QUESTIONS = 50
 """Questions with a found answer below which nothing is learned."""
 
 
-def fit_trees(lessons: LtrDataset, names: list[str], k: int, how: BoostingParams) -> Trees | None:
+def fit_trees(examples: LtrDataset, names: list[str], k: int, how: BoostingParams) -> Trees | None:
     """Return trees that order candidates best for `k` places; None for too few questions.
 
     The two sets of trees grow at the same time where two threads are allowed; the trees do not depend on it.
     """
-    if not enough(lessons):
+    if not enough(examples):
         return None
-    grown = _stopped_early(lessons, names, k, how)
-    if len(lessons.sizes) <= SMALL:
-        grown = _of_rounds(lessons, names, k, how, _rounds_of(grown))
-    return _converted(grown, lessons)
+    grown = _stopped_early(examples, names, k, how)
+    if len(examples.sizes) <= SMALL:
+        grown = _of_rounds(examples, names, k, how, _rounds_of(grown))
+    return _converted(grown, examples)
 
 
-def enough(lessons: LtrDataset) -> bool:
+def enough(examples: LtrDataset) -> bool:
     """Return whether there are enough questions with a found answer to learn from."""
-    return int((lessons.sizes > 0).sum()) >= FEWEST_QUESTIONS
+    return int((examples.sizes > 0).sum()) >= FEWEST_QUESTIONS
 
 
-def _stopped_early(lessons: LtrDataset, names: list[str], k: int, how: BoostingParams) -> "list[Booster]":
+def _stopped_early(examples: LtrDataset, names: list[str], k: int, how: BoostingParams) -> "list[Booster]":
     """Return for each objective as many trees as help on a fifth of the questions, which they were not grown on."""
     # Imported here: a serving agent without a learned model does not need it.
     import lightgbm
 
-    judging = np.arange(len(lessons.sizes)) % JUDGES == JUDGES - 1
-    learn = _dataset(lessons, ~judging, names, how)
-    judges = _dataset(lessons, judging, names, how, learn)
+    validating = np.arange(len(examples.sizes)) % VALIDATED == VALIDATED - 1
+    learn = _dataset(examples, ~validating, names, how)
+    validation = _dataset(examples, validating, names, how, learn)
 
-    def judged(setting: dict[str, Any]) -> "Booster":
+    def stopped(setting: dict[str, Any]) -> "Booster":
         stop = lightgbm.early_stopping(STOP_AFTER, verbose=False)
-        return lightgbm.train(setting, learn, how.rounds, valid_sets=[judges], callbacks=[stop])
+        return lightgbm.train(setting, learn, how.rounds, valid_sets=[validation], callbacks=[stop])
 
-    return parallel.each(judged, [_settings(how, objective, k) for objective in OBJECTIVES])
+    return parallel.each(stopped, [_settings(how, objective, k) for objective in OBJECTIVES])
 
 
 def _of_rounds(
-    lessons: LtrDataset, names: list[str], k: int, how: BoostingParams, rounds: Sequence[int]
+    examples: LtrDataset, names: list[str], k: int, how: BoostingParams, rounds: Sequence[int]
 ) -> "list[Booster]":
     """Return for each objective so many trees, grown on all questions."""
     import lightgbm
 
-    everything = _dataset(lessons, np.ones(len(lessons.sizes), dtype=bool), names, how)
+    everything = _dataset(examples, np.ones(len(examples.sizes), dtype=bool), names, how)
     settings = [_settings(how, objective, k) for objective in OBJECTIVES]
     return parallel.each(
         lambda part: lightgbm.train(part[0], everything, part[1]), list(zip(settings, rounds, strict=True))
@@ -93,12 +93,12 @@ def _rounds_of(grown: "Sequence[Booster]") -> list[int]:
     return [max(each.best_iteration, 1) for each in grown]
 
 
-def _converted(grown: "Sequence[Booster]", lessons: LtrDataset) -> Trees:
-    return convert(grown, [_spread(trees, lessons) for trees in grown])
+def _converted(grown: "Sequence[Booster]", examples: LtrDataset) -> Trees:
+    return convert(grown, [_spread(trees, examples) for trees in grown])
 
 
-def _spread(trees: "Booster", lessons: LtrDataset) -> float:
-    values = np.asarray(trees.predict(lessons.features[:SPREAD_OF], raw_score=True))
+def _spread(trees: "Booster", examples: LtrDataset) -> float:
+    values = np.asarray(trees.predict(examples.features[:SPREAD_OF], raw_score=True))
     return max(float(values.std()), 1e-9)
 
 
@@ -126,16 +126,16 @@ def _settings(how: BoostingParams, objective: str, k: int) -> dict[str, Any]:
 
 
 def _dataset(
-    lessons: LtrDataset, questions: Mask, names: list[str], how: BoostingParams, reference: "Dataset | None" = None
+    examples: LtrDataset, questions: Mask, names: list[str], how: BoostingParams, reference: "Dataset | None" = None
 ) -> "Dataset":
     """Return some of the questions in the form that trees grow on; both objectives share it."""
     import lightgbm
 
-    chosen = np.repeat(questions, lessons.sizes)
-    sizes = lessons.sizes[questions & (lessons.sizes > 0)]
+    chosen = np.repeat(questions, examples.sizes)
+    sizes = examples.sizes[questions & (examples.sizes > 0)]
     return lightgbm.Dataset(
-        lessons.features[chosen],
-        lessons.relevant[chosen].astype(np.int8),
+        examples.features[chosen],
+        examples.relevant[chosen].astype(np.int8),
         group=sizes,
         feature_name=names,
         reference=reference,
@@ -158,7 +158,7 @@ def fit_reranker(
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A reranker that has yet to pass an exam, and how many trees of each objective it has."""
+    """A reranker that has yet to pass an evaluation, and how many trees of each objective it has."""
 
     reranker: Reranker
     rounds: tuple[int, ...]
@@ -167,20 +167,20 @@ class Candidate:
 def fit_candidate(
     parts: Sequence[LtrDataset], names: tuple[str, ...], target: Kind, params: RerankerParams
 ) -> Candidate | None:
-    """Return a reranker for an exam, without the refit of `fit_reranker`; None for too few questions."""
-    lessons = _joined(parts) if parts else None
-    if lessons is None or not enough(lessons):
+    """Return a reranker for an evaluation, without the refit of `fit_reranker`; None for too few questions."""
+    examples = _joined(parts) if parts else None
+    if examples is None or not enough(examples):
         return None
-    grown = _stopped_early(lessons, features.names(names), params.k, params.boosting)
-    return Candidate(Reranker(names, target, _converted(grown, lessons), params.depth), tuple(_rounds_of(grown)))
+    grown = _stopped_early(examples, features.names(names), params.k, params.boosting)
+    return Candidate(Reranker(names, target, _converted(grown, examples), params.depth), tuple(_rounds_of(grown)))
 
 
 def refit(candidate: Candidate, parts: Sequence[LtrDataset], params: RerankerParams) -> Reranker:
-    """Return the reranker with as many trees, grown on all parts: those of the exam too."""
-    reranker, lessons = candidate.reranker, _joined(parts)
+    """Return the reranker with as many trees, grown on all parts: those of the evaluation too."""
+    reranker, examples = candidate.reranker, _joined(parts)
     names = features.names(reranker.algorithms)
-    grown = _of_rounds(lessons, names, params.k, params.boosting, candidate.rounds)
-    return replace(reranker, trees=_converted(grown, lessons))
+    grown = _of_rounds(examples, names, params.k, params.boosting, candidate.rounds)
+    return replace(reranker, trees=_converted(grown, examples))
 
 
 def _joined(parts: Sequence[LtrDataset]) -> LtrDataset:

@@ -20,13 +20,13 @@ GRID = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
 FEWEST_QUESTIONS = 100
 """Questions below which the weights stay as they are: chance would decide."""
 MOST_QUESTIONS = 1500
-"""Questions that judge, at most."""
+"""Questions of the evaluation, at most."""
 SURE = 2.0
 """Standard errors by which a weight must be better than the one before."""
 PLACES = 20
-"""Places of the lists that are judged."""
-JUDGED_PRODUCTS = 100
-"""Neighbours, and products of a customer, of the neighbourhoods that judge: few, as they are trained many times."""
+"""Places of the lists that are evaluated."""
+MOST_NEIGHBOURS = 100
+"""Neighbours, and products of a customer, of the neighbourhoods: few, as they are trained many times."""
 BATCH = 256
 
 
@@ -68,8 +68,8 @@ def learn_kind_weights(train: Interactions, questions: Sequence[EvalCase]) -> Fl
 
 def quality(train: Interactions, questions: Sequence[EvalCase], kind_weights: FloatArray) -> Values:
     """Return the NDCG at 20 of item neighbourhoods trained under `kind_weights`, shape (n_questions,)."""
-    judge = ItemKnn(top_k=JUDGED_PRODUCTS, max_history=JUDGED_PRODUCTS)
-    algorithm = judge.fit(replace(train, kind_weights=kind_weights))
+    neighbourhoods = ItemKnn(top_k=MOST_NEIGHBOURS, max_history=MOST_NEIGHBOURS)
+    algorithm = neighbourhoods.fit(replace(train, kind_weights=kind_weights))
     parts = []
     for start in range(0, len(questions), BATCH):
         part = questions[start : start + BATCH]

@@ -19,7 +19,7 @@ from services.recommendation.reranker.model import Fusion, Reranker
 from services.recommendation.reranker.ranks import UNRANKED
 
 PLACES = 20
-"""Places of the lists that are examined."""
+"""Places of the lists that are evaluated."""
 METRICS = ("recall", "ndcg")
 
 Found: TypeAlias = dict[str, Values]
@@ -76,29 +76,29 @@ class HoldoutEval:
     """
 
     names: tuple[str, ...]
-    sheets: list[EvalBatch] = field(default_factory=list)
+    batches: list[EvalBatch] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return sum(len(sheet.targets) for sheet in self.sheets)
+        return sum(len(batch.targets) for batch in self.batches)
 
     @property
     def clusters(self) -> Longs:
         """The customer of each question, shape (n_questions,)."""
-        return np.concatenate([sheet.clusters for sheet in self.sheets])
+        return np.concatenate([batch.clusters for batch in self.batches])
 
-    def add(self, sheet: EvalBatch) -> None:
+    def add(self, batch: EvalBatch) -> None:
         """Ask more."""
-        if sheet.targets:
-            self.sheets.append(sheet)
+        if batch.targets:
+            self.batches.append(batch)
 
     def of_reranker(self, reranker: Reranker) -> Found:
         """Return how well the reranker does."""
-        return self._found(lambda sheet: (sheet.candidates, reranker.trees.values(sheet.features).astype(np.float32)))
+        return self._found(lambda batch: (batch.candidates, reranker.trees.values(batch.features).astype(np.float32)))
 
     def of_fixed_weights(self, depth: int) -> Found:
         """Return how well the fixed weights do."""
         fusion = Fusion(self.names, depth)
-        return self._found(lambda sheet: (sheet.candidates, fusion.by_ranks(sheet.candidates.ranks)))
+        return self._found(lambda batch: (batch.candidates, fusion.by_ranks(batch.candidates.ranks)))
 
     def of_algorithms(self) -> dict[str, Found]:
         """Return how well each scorer does alone."""
@@ -106,9 +106,9 @@ class HoldoutEval:
 
     def _found(self, order: Order) -> Found:
         parts = [
-            measure(candidates.lists(values, PLACES), sheet.targets, PLACES)
-            for sheet in self.sheets
-            for candidates, values in [order(sheet)]
+            measure(candidates.lists(values, PLACES), batch.targets, PLACES)
+            for batch in self.batches
+            for candidates, values in [order(batch)]
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
 
@@ -123,8 +123,8 @@ def report(found: dict[str, Found]) -> dict[str, Any]:
 
 
 def _by_one_algorithm(place: int) -> Order:
-    def order(sheet: EvalBatch) -> tuple[Candidates, FloatArray]:
-        own = sheet.candidates.where(sheet.candidates.ranks[:, place] < UNRANKED)
+    def order(batch: EvalBatch) -> tuple[Candidates, FloatArray]:
+        own = batch.candidates.where(batch.candidates.ranks[:, place] < UNRANKED)
         return own, -own.ranks[:, place]
 
     return order

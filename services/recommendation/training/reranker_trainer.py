@@ -1,6 +1,6 @@
 """The trainer of rerankers: the same for `quintet train`, which serves them, and for `quintet evaluate`.
 
-In training each context is examined on a fifth of the customers, from whom the examined reranker learns nothing. It is
+In training each context is evaluated on a fifth of the customers, from whom that reranker learns nothing. It is
 kept if its mean NDCG is above that of the fixed weights of the start, which would order the page in its place, and if
 the best single algorithm is not better than it by the paired bootstrap over customers: the whole interval of the
 difference would be below 0. What is kept is trained again on all questions.
@@ -31,12 +31,12 @@ from services.recommendation.training.reranker_params import RerankerParams
 
 FEWEST_QUESTIONS = 100
 """Questions of a context below which nothing is learned for it."""
-FEWEST_EXAMINED = 20
-"""Examined questions below which nothing is reported of a context: the differences would be chance."""
-EXAMINED = 5
-"""One customer of so many is examined."""
-MOST_EXAMINED = 1_000
-"""Questions of a context that are examined, about."""
+FEWEST_EVALUATED = 20
+"""Evaluated questions below which nothing is reported of a context: the differences would be chance."""
+EVALUATED = 5
+"""One customer of so many is evaluated."""
+MOST_EVALUATED = 1_000
+"""Questions of a context that are evaluated, about."""
 
 
 class RerankerTrainer:
@@ -54,8 +54,8 @@ class RerankerTrainer:
         How rerankers are trained.
     timed : bool
         Whether the times of `known` are moments.
-    examined : ndarray of shape (n_customers,), bool, optional
-        Customers who are held back for the evaluation, as `examined_customers` gives them; default nobody.
+    evaluated : ndarray of shape (n_customers,), bool, optional
+        Customers who are held back for the evaluation, as `evaluated_customers` gives them; default nobody.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class RerankerTrainer:
         params: RerankerParams,
         *,
         timed: bool = True,
-        examined: Mask | None = None,
+        evaluated: Mask | None = None,
     ) -> None:
         self._scorers = batch_scorers(model.algorithms, model.n_products)
         self.names = scorer_names(self._scorers)
@@ -79,10 +79,10 @@ class RerankerTrainer:
         self._there = there
         self._params = params
         self._timed = timed
-        self._examined: Mask = np.zeros(known.n_customers, np.bool_) if examined is None else examined
+        self._evaluated: Mask = np.zeros(known.n_customers, np.bool_) if evaluated is None else evaluated
 
     def examples(self, asked: EvalRound) -> "dict[RerankContext, ContextExamples]":
-        """Return for each context the examples to learn from, and the exam."""
+        """Return for each context the examples to learn from, and the evaluation."""
         item_features = ItemFeatures.of(self._known, asked.target, timed=self._timed)
         found = {
             context: ContextExamples(questions, self.names, item_features, asked.target, self._params)
@@ -94,7 +94,7 @@ class RerankerTrainer:
             rng = np.random.default_rng([self._params.seed, start])
             part = slice(start, start + size)
             scores = sparse_scores_by_algorithm(self._scorers, self.names, asked.shoppers(start, start + size))
-            return [each.drawn_up(scores, part, self._there, self._examined, rng) for each in found.values()]
+            return [each.drawn_up(scores, part, self._there, self._evaluated, rng) for each in found.values()]
 
         for parts in parallel.each(of, range(0, len(asked), size)):
             for each, part in zip(found.values(), parts, strict=True):
@@ -103,7 +103,7 @@ class RerankerTrainer:
 
 
 class ContextExamples:
-    """The examples of one context: those to learn from, and those of the exam.
+    """The examples of one context: those to learn from, and those of the evaluation.
 
     Attributes
     ----------
@@ -127,17 +127,17 @@ class ContextExamples:
         self._params = params
         self._learns = len(answerable(questions)) >= FEWEST_QUESTIONS
         self._held_back: list[LtrDataset] = []
-        self._exam = HoldoutEval(names)
+        self._evaluation = HoldoutEval(names)
 
     def drawn_up(
         self,
         scores: Mapping[str, Sequence[ShopperScores]],
         part: slice,
         there: Mask,
-        examined: Mask,
+        evaluated: Mask,
         rng: np.random.Generator,
     ) -> tuple[EvalBatch, LtrDataset, LtrDataset]:
-        """Return the exam, the examples to learn from and those that are held back, of some of the questions.
+        """Return the evaluation, the examples to learn from and those that are held back, of some of the questions.
 
         Parameters
         ----------
@@ -147,18 +147,18 @@ class ContextExamples:
             Which questions.
         there : ndarray of shape (n_products,), bool
             Products that may be candidates.
-        examined : ndarray of shape (n_customers,), bool
-            Customers who are examined; all are where there are too few questions to learn from.
+        evaluated : ndarray of shape (n_customers,), bool
+            Customers who are evaluated; all are where there are too few questions to learn from.
         rng : Generator
             Draws candidates that were not right.
         """
         batch = self._questions[part]
         candidates = Candidates.of_sparse(scores, there, [question.excluded for question in batch], self._params.depth)
-        held_back = examined[[question.customer for question in batch]]
+        held_back = evaluated[[question.customer for question in batch]]
         places = np.flatnonzero((held_back | (not self._learns)) & _with_targets(batch))
-        exam = EvalBatch.of(candidates, batch, places, self._item_features, self._target)
+        evaluation = EvalBatch.of(candidates, batch, places, self._item_features, self._target)
         examples = build_ltr_dataset(candidates, batch, self._item_features, self._target, self._params, rng)
-        return exam, examples.where(~held_back), examples.where(held_back)
+        return evaluation, examples.where(~held_back), examples.where(held_back)
 
     def __len__(self) -> int:
         return len(self._questions)
@@ -168,19 +168,19 @@ class ContextExamples:
         self.examples += earlier.examples
         self._held_back += earlier._held_back
 
-    def take(self, exam: EvalBatch, examples: LtrDataset, held_back: LtrDataset) -> None:
+    def take(self, evaluation: EvalBatch, examples: LtrDataset, held_back: LtrDataset) -> None:
         """Add what was drawn up of a batch."""
-        self._exam.add(exam)
+        self._evaluation.add(evaluation)
         self.examples.append(examples)
         self._held_back.append(held_back)
 
-    def examined(self) -> tuple[Reranker | None, dict[str, Any]]:
-        """Return the reranker, if it passes the exam, and the report; {} where too few questions are examined."""
-        if len(self._exam) < FEWEST_EXAMINED:
+    def evaluated(self) -> tuple[Reranker | None, dict[str, Any]]:
+        """Return the reranker, if it passes the evaluation, and the report; {} where too few questions are asked."""
+        if len(self._evaluation) < FEWEST_EVALUATED:
             return None, {}
         candidate = fit_candidate(self.examples, self._names, self._target, self._params) if self._learns else None
-        fixed, alone = self._exam.of_fixed_weights(self._params.depth), self._exam.of_algorithms()
-        learned = self._exam.of_reranker(candidate.reranker) if candidate else fixed
+        fixed, alone = self._evaluation.of_fixed_weights(self._params.depth), self._evaluation.of_algorithms()
+        learned = self._evaluation.of_reranker(candidate.reranker) if candidate else fixed
         passes, gains = self._compared(learned, fixed, alone)
         passes = passes and candidate is not None
         found = {"hybrid": learned if passes else fixed, "best": alone[gains["best"]]}
@@ -190,13 +190,13 @@ class ContextExamples:
         facts = {
             "learned": kept is not None,
             "questions": sum(int((part.sizes > 0).sum()) for part in used),
-            "examined": len(self._exam),
+            "evaluated": len(self._evaluation),
         }
         return kept, facts | gains | report(found | {"fixed": fixed})
 
     def _compared(self, learned: Found, fixed: Found, alone: dict[str, Found]) -> tuple[bool, dict[str, Any]]:
         """Return whether the reranker passes, and its gains of NDCG over the best algorithm and the fixed weights."""
-        clusters = self._exam.clusters
+        clusters = self._evaluation.clusters
         single = {name: values["ndcg"] for name, values in alone.items()}
         best, over_best = gain_over_best(learned["ndcg"], single, clusters)
         over_fixed = paired_gain(learned["ndcg"], fixed["ndcg"], clusters)
@@ -208,16 +208,16 @@ class ContextExamples:
         return over_fixed.value > 0.0 and not over_best.high < 0.0, {"best": best} | rounded
 
 
-def examined_customers(rounds: Sequence[EvalRound], n_customers: int, seed: int) -> Mask:
+def evaluated_customers(rounds: Sequence[EvalRound], n_customers: int, seed: int) -> Mask:
     """Return the customers of whom the reranker is evaluated, shape (n_customers,), bool.
 
-    A fifth of them, or fewer where a round asks so much that `MOST_EXAMINED` questions are reached: whole candidate
+    A fifth of them, or fewer where a round asks so much that `MOST_EVALUATED` questions are reached: whole candidate
     lists are kept of each.
     """
     order = np.random.default_rng(seed).permutation(n_customers)
-    fifth = order % EXAMINED == 0
+    fifth = order % EVALUATED == 0
     most = max((int(fifth[each.customers].sum()) for each in rounds), default=0)
-    return np.asarray(order % (EXAMINED * max(-(-most // MOST_EXAMINED), 1)) == 0)
+    return np.asarray(order % (EVALUATED * max(-(-most // MOST_EVALUATED), 1)) == 0)
 
 
 def answerable(questions: Sequence[EvalCase]) -> list[EvalCase]:

@@ -20,11 +20,11 @@ from services.recommendation.training.event_weights import learn_kind_weights
 from services.recommendation.training.fit import Progress, has_input, train
 from services.recommendation.training.reranker_params import RerankerParams
 from services.recommendation.training.reranker_trainer import (
-    FEWEST_EXAMINED,
+    FEWEST_EVALUATED,
     ContextExamples,
     RerankerTrainer,
     answerable,
-    examined_customers,
+    evaluated_customers,
 )
 
 MOST_BASKETS = 4_000
@@ -42,10 +42,10 @@ class RerankerTrainingResult:
     learned : RerankerModels
         With the features of all products.
     kind_weights : ndarray of shape (3,), float32
-        How much an event says about taste, by `Kind`.
+        How much an event says about preferences, by `Kind`.
     reports : dict
-        By context, JSON-able: `learned` (whether there is a hybrid), `questions` it learned from, `examined` questions,
-        `best` (the algorithm best alone), and recall and NDCG at 20 of the hybrid in use (the fixed weights where none
+        By context, JSON-able: `learned` (whether there is a hybrid), `questions` it learned from, `evaluated`
+        questions, `best` (the algorithm best alone), and recall and NDCG at 20 of the hybrid in use (the fixed weights where none
         was learned), of the best, of popularity and of the fixed weights. Without those of which nothing can be said.
     """
 
@@ -83,11 +83,11 @@ def train_rerankers(
         return RerankerTrainingResult(RerankerModels(), data.kind_weights, {})
     splits = _splits(data, params)
     kind_weights = _kind_weights(splits[0], threads) if splits else data.kind_weights
-    examples = _examples(splits, kind_weights, algorithms, progress, threads, params)
+    examples = _examples(splits, data, kind_weights, algorithms, progress, threads, params)
     rerankers: dict[RerankContext, Reranker] = {}
     reports: dict[str, dict[str, Any]] = {}
     with threadpool_limits(limits=threads):
-        outcomes = parallel.each(ContextExamples.examined, examples.values())
+        outcomes = parallel.each(ContextExamples.evaluated, examples.values())
     for context, (reranker, found) in zip(examples, outcomes, strict=True):
         rerankers |= {context: reranker} if reranker else {}
         reports |= {context.value: found} if found else {}
@@ -126,6 +126,7 @@ def _splits(data: Interactions, params: RerankerParams) -> list[_Split]:
 
 def _examples(
     splits: Sequence[_Split],
+    data: Interactions,
     kind_weights: FloatArray,
     algorithms: Callable[[], list[Algorithm]],
     progress: Progress,
@@ -135,7 +136,7 @@ def _examples(
     """Fit the algorithms on what each split knows, and draw up examples of what is asked of it."""
     examples: dict[RerankContext, ContextExamples] = {}
     names: tuple[str, ...] = ()
-    examined = examined_customers(splits[0].rounds, splits[0].period.known.n_customers, params.seed) if splits else None
+    evaluated = evaluated_customers(splits[0].rounds, data.n_customers, params.seed) if splits else None
     done, left = 0, len(splits)
     for split in splits:
         known = replace(split.period.known, kind_weights=kind_weights)
@@ -143,7 +144,7 @@ def _examples(
         steps = done + left * (len(chosen) + len(split.rounds))
         say = partial(_shifted, progress, done, steps)
         model = train(known, chosen, say, threads=threads)
-        trainer = RerankerTrainer(model, known, split.period.there, params, examined=examined)
+        trainer = RerankerTrainer(model, known, split.period.there, params, evaluated=evaluated)
         names = names or trainer.names
         if trainer.names != names:
             break
@@ -173,12 +174,12 @@ def _worthwhile(later: HeldOutPeriod, params: RerankerParams) -> list[EvalRound]
     return [
         asked
         for asked in rounds
-        if any(len(answerable(questions)) >= FEWEST_EXAMINED for questions in asked.asked.values())
+        if any(len(answerable(questions)) >= FEWEST_EVALUATED for questions in asked.asked.values())
     ]
 
 
 def _kind_weights(split: _Split, threads: int) -> FloatArray:
-    """Return how much the kinds of events say, judged by what customers newly obtained."""
+    """Return how much the kinds of events say, evaluated by what customers newly obtained."""
     asked = [question for each in split.rounds for question in each.asked.get(RerankContext.DISCOVERY, [])]
     with threadpool_limits(limits=threads):
         return learn_kind_weights(split.period.known, answerable(asked))

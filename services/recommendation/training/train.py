@@ -1,6 +1,6 @@
 """Training, as a process of its own: `python -m services.recommendation.training.train`.
 
-Reads everything, learns the hybrids on the last tenth of the time and examines them there beside best-sellers, trains
+Reads everything, learns the hybrids on the last tenth of the time and evaluates them there beside best-sellers, trains
 on all data, with the parameters that tuning chose, checks the result, and stores it as the new active version.
 """
 
@@ -76,19 +76,19 @@ def run(
     reporter.report("reading", 0.0)
     with database.read() as connection:
         algorithms = partial(tuned_algorithms, read_tuned(connection))
-    lesson = build_dataset(read_training_data(database), by_popularity=True)
-    if not len(lesson.product_keys):
+    dataset = build_dataset(read_training_data(database), by_popularity=True)
+    if not len(dataset.product_keys):
         raise FailedPrecondition("there is nothing to train on yet: add products first")
     read = time.perf_counter()
     learning = _stages(reporter, "learning", *LEARNING)
-    outcome = train_rerankers(lesson.interactions, algorithms, learning, threads=threads, params=params)
+    outcome = train_rerankers(dataset.interactions, algorithms, learning, threads=threads, params=params)
     learned = time.perf_counter()
-    data = replace(lesson.interactions, kind_weights=outcome.kind_weights)
+    data = replace(dataset.interactions, kind_weights=outcome.kind_weights)
     model = train(data, algorithms(), _stages(reporter, "training", *TRAINING), threads=threads)
     model = replace(model, learned=outcome.learned)
     fitted = time.perf_counter()
     reporter.report("checking", TRAINING[1])
-    check(model, lesson)
+    check(model, dataset)
     reporter.report("storing", 0.95)
     facts = model.metadata | {
         "evaluation": outcome.reports,
@@ -104,13 +104,13 @@ def run(
     }
     version = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     store = ModelStore(database, model_folder)
-    stored = store.save(version, Bundle(model, lesson.product_keys, lesson.groups), facts)
+    stored = store.save(version, Bundle(model, dataset.product_keys, dataset.groups), facts)
     return {"version": stored.version, "size_bytes": stored.size_bytes, "checksum": stored.checksum, **facts}
 
 
-def check(model: Model, lesson: TrainingDataset) -> None:
+def check(model: Model, dataset: TrainingDataset) -> None:
     """Raise SelfCheckFailed when scores are not finite, or nobody gets a list."""
-    data = lesson.interactions
+    data = dataset.interactions
     some = np.unique(data.customers)[:CHECKED_SHOPPERS].tolist()
     pasts = PastShoppers(data)
     shoppers = [pasts.shopper(customer, data.now + 1) for customer in some]

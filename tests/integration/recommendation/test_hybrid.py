@@ -123,7 +123,7 @@ def test_what_training_learns_is_what_answers(
         return {name: values * 0.0 for name, values in of_algorithms(self)["popular"].items()}
 
     monkeypatch.setattr(reranker_trainer, "FEWEST_QUESTIONS", 10)
-    monkeypatch.setattr(reranker_trainer, "FEWEST_EXAMINED", 1)
+    monkeypatch.setattr(reranker_trainer, "FEWEST_EVALUATED", 1)
     monkeypatch.setattr(boosting, "FEWEST_QUESTIONS", 5)
     monkeypatch.setattr(HoldoutEval, "of_fixed_weights", lambda self, _: hopeless(self))
     monkeypatch.setattr(HoldoutEval, "of_algorithms", lambda self: {"popular": hopeless(self)})

@@ -158,7 +158,7 @@ def test_training_measures_itself_against_best_sellers(untrained: Database) -> N
     shop.act(untrained, *visits)
     result = training.run(untrained, ProgressReporter(write=lambda _: None), threads=1)
     discovery = result["evaluation"]["discovery"]
-    assert (discovery["learned"], discovery["questions"], discovery["examined"]) == (False, 0, 32)
+    assert (discovery["learned"], discovery["questions"], discovery["evaluated"]) == (False, 0, 32)
     assert 0 <= discovery["recall_at_20.popular"] <= 1
     assert discovery["recall_at_20.hybrid"] == discovery["recall_at_20.fixed"] > 0
     assert result["rebuy_rate"] == 0.125

@@ -18,7 +18,7 @@ RESULT: dict[str, Any] = {
             "discovery": {
                 "learned": True,
                 "questions": 3_200,
-                "examined": 410,
+                "evaluated": 410,
                 "best": "item_knn",
                 "recall_at_20.hybrid": 0.2,
                 "ndcg_at_20.hybrid": 0.0577,
@@ -28,7 +28,7 @@ RESULT: dict[str, Any] = {
             "session": {
                 "learned": False,
                 "questions": 900,
-                "examined": 90,
+                "evaluated": 90,
                 "best": "markov",
                 "ndcg_at_20.hybrid": 0.3,
                 "ndcg_at_20.best": 0.31,

@@ -45,7 +45,7 @@ KINDS = {event_types.PRODUCT_VIEW: Kind.VIEW, event_types.ADD: Kind.CART, event_
 GOODS_BACK = "must be from 0; --negative-quantity refund leaves out goods that came back"
 NOBODY = "is required; --guests visitor makes one visitor of each order of nobody"
 OTHER = -1
-"""Kind of events that say nothing of taste: searches, refunds, pages without a product."""
+"""Kind of events that say nothing of preferences: searches, refunds, pages without a product."""
 
 
 class MissingColumn(InvalidArgument):
@@ -102,7 +102,7 @@ class ColumnNames:
 
 @dataclass(frozen=True, eq=False)
 class Events:
-    """Events of a file that say something of taste: views, carts and purchases, in the order of the file.
+    """Events of a file that say something of preferences: views, carts and purchases, in the order of the file.
 
     Attributes
     ----------

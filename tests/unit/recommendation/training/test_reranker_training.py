@@ -67,7 +67,7 @@ def test_every_context_gets_a_hybrid_that_beats_fixed_weights(outcome: RerankerT
         report = outcome.reports[context.value]
         assert report["learned"]
         assert report["questions"] >= 50
-        assert report["examined"] >= reranker_trainer.FEWEST_EXAMINED
+        assert report["evaluated"] >= reranker_trainer.FEWEST_EVALUATED
         assert report["ndcg_at_20.hybrid"] > report["ndcg_at_20.fixed"]
     assert {RerankContext.DISCOVERY, RerankContext.SESSION} <= outcome.learned.rerankers.keys()
     session = outcome.reports["session"]
@@ -104,41 +104,41 @@ def test_people_who_buy_again_are_noticed(outcome: RerankerTrainingResult) -> No
 
 def test_the_examined_reranker_learns_nothing_from_the_examined(monkeypatch: pytest.MonkeyPatch) -> None:
     learned_from: set[int] = set()
-    examined: set[int] = set()
+    evaluated: set[int] = set()
     held_back: set[int] = set()
     drawn_up = reranker_trainer.ContextExamples.drawn_up
 
     def noting(self, scores, part, *rest):  # type: ignore[no-untyped-def]
-        exam, examples, others = drawn_up(self, scores, part, *rest)
+        evaluation, examples, others = drawn_up(self, scores, part, *rest)
         customers = np.array([question.customer for question in self._questions[part]])
         learned_from.update(customers[examples.sizes > 0].tolist())
         held_back.update(customers[others.sizes > 0].tolist())
-        examined.update(exam.clusters.tolist())
-        return exam, examples, others
+        evaluated.update(evaluation.clusters.tolist())
+        return evaluation, examples, others
 
     monkeypatch.setattr(reranker_trainer.ContextExamples, "drawn_up", noting)
     train_rerankers(world(), algorithms, lambda *_: None, threads=1, params=QUICK)
     assert learned_from
-    assert examined
-    assert not learned_from & examined
+    assert evaluated
+    assert not learned_from & evaluated
     assert held_back
-    assert held_back <= examined
+    assert held_back <= evaluated
 
 
 def test_what_passes_the_exam_is_trained_again_on_all_questions(
     monkeypatch: pytest.MonkeyPatch, outcome: RerankerTrainingResult
 ) -> None:
-    exam: list[int] = []
+    evaluation: list[int] = []
     fit = reranker_trainer.fit_candidate
 
     def noting(parts, *rest):  # type: ignore[no-untyped-def]
-        exam.append(sum(int((part.sizes > 0).sum()) for part in parts))
+        evaluation.append(sum(int((part.sizes > 0).sum()) for part in parts))
         return fit(parts, *rest)
 
     monkeypatch.setattr(reranker_trainer, "fit_candidate", noting)
     train_rerankers(world(), algorithms, lambda *_: None, threads=1, params=QUICK)
     reports = [outcome.reports[context] for context in ("everything", "discovery", "basket", "session")]
-    for questions, report in zip(exam, reports, strict=True):
+    for questions, report in zip(evaluation, reports, strict=True):
         assert (report["questions"] > questions) == report["learned"]
 
 
@@ -186,7 +186,7 @@ def test_little_data_is_learned_from_at_several_moments(outcome: RerankerTrainin
     for context in found.learned.rerankers.keys() & outcome.learned.rerankers.keys():
         one, two = outcome.reports[context.value], found.reports[context.value]
         assert two["questions"] > 1.3 * one["questions"]
-        assert two["examined"] == one["examined"], "the evaluation asks of the latest time only"
+        assert two["evaluated"] == one["evaluated"], "the evaluation asks of the latest time only"
 
 
 def test_questions_are_as_many_as_asked_for_at_most() -> None:
@@ -198,9 +198,9 @@ def test_questions_are_as_many_as_asked_for_at_most() -> None:
 
 def test_of_many_customers_fewer_than_a_fifth_are_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = HeldOutPeriod(world()).of_customers(1_000)
-    fifth = reranker_trainer.examined_customers([asked], CUSTOMERS, 0)
-    monkeypatch.setattr(reranker_trainer, "MOST_EXAMINED", 20)
-    fewer = reranker_trainer.examined_customers([asked], CUSTOMERS, 0)
+    fifth = reranker_trainer.evaluated_customers([asked], CUSTOMERS, 0)
+    monkeypatch.setattr(reranker_trainer, "MOST_EVALUATED", 20)
+    fewer = reranker_trainer.evaluated_customers([asked], CUSTOMERS, 0)
     assert fifth.sum() == CUSTOMERS // 5
     assert fewer.any()
     assert not (fewer & ~fifth).any()
