@@ -45,8 +45,9 @@ class RerankerTrainingResult:
         How much an event says about preferences, by `Kind`.
     reports : dict
         By context, JSON-able: `learned` (whether there is a hybrid), `questions` it learned from, `evaluated`
-        questions, `best` (the algorithm best alone), and recall and NDCG at 20 of the hybrid in use (the fixed weights where none
-        was learned), of the best, of popularity and of the fixed weights. Without those of which nothing can be said.
+        questions, `best` (the algorithm best alone), and recall and NDCG at 20 of the hybrid in use (the fixed weights
+        where none was learned), of the best, of popularity and of the fixed weights. Without those of which nothing can
+        be said.
     """
 
     learned: RerankerModels

@@ -54,9 +54,9 @@ def test_a_profile_follows_the_events(database: Database) -> None:
     ]
     assert [(each.product_id, each.quantity) for each in profile.cart] == [("a1", 1.0), ("b2", 1.0)]
     assert profile.sessions == 2
-    assert profile.taste.preferences.categories[0].name == "category a"
-    assert profile.taste.preferences.price_band is not None
-    assert (profile.taste.preferences.price_band.p50, profile.taste.currency) == (600, "USD")
+    assert profile.affinity.preferences.categories[0].name == "category a"
+    assert profile.affinity.preferences.price_band is not None
+    assert (profile.affinity.preferences.price_band.p50, profile.affinity.currency) == (600, "USD")
     assert profile.embedding is not None
     assert np.linalg.norm(profile.embedding.vector) == pytest.approx(1.0, abs=1e-6)
     assert profile.embedding.vector[0] > profile.embedding.vector[2] > 0
@@ -123,7 +123,7 @@ def test_a_customer_of_nothing_embedded_has_no_embedding(sqlite_database: Databa
 def test_a_new_customer_has_an_empty_profile(sqlite_database: Database) -> None:
     add_customers(sqlite_database, "anna")
     profile = make(sqlite_database).profile("anna")
-    assert profile.taste.preferences.events == profile.sessions == 0
+    assert profile.affinity.preferences.events == profile.sessions == 0
     assert profile.views == profile.purchases == profile.cart == profile.segments == []
     assert profile.embedding is None
     assert profile.changes.tests == ()
