@@ -37,7 +37,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "fusion": ("services.recommendation.algorithms.fusion", "services.recommendation.serving.ranking"),
     "rules": (
         "services.recommendation.algorithms.diversity",
-        "services.recommendation.serving.rules",
+        "shared.page_rules",
     ),
     "reasons": (
         "services.recommendation.algorithms.reasons",

@@ -8,9 +8,10 @@ from quintet.type.v1.money_pb2 import Money
 from cli.importing.convert import Options, attributes_of, value_of
 from cli.importing.customers import cell, checked_text, checked_time
 from shared import values
-from shared.db.products import INVENTORY_STATUSES, NewProduct
+from shared.db.products import NewProduct
 from shared.errors import InvalidArgument
 from shared.events.check import MAX_PRICE_MINOR, check_count, check_id, check_money, check_number, check_text
+from shared.inventory import INVENTORY_STATUSES
 
 MOST_ATTRIBUTES = 200
 BEST_RATING = 5.0

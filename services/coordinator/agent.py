@@ -7,32 +7,27 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-import structlog
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 
 from services.coordinator import job_steps
 from services.coordinator.agent_clients import FOLLOWED, AgentClients
-from services.coordinator.background import Background
+from services.coordinator.best_sellers import BestSellerKeeper
 from services.coordinator.event_validation import Submission
 from services.coordinator.event_writer import EventWriter
-from services.coordinator.fallback import OVERLOADED, UNAVAILABLE, BestSellers
+from services.coordinator.fallback import OVERLOADED, UNAVAILABLE, Fallback
 from services.coordinator.group_commit import CommitResult, GroupCommit
 from services.coordinator.jobs import Jobs
 from services.coordinator.log_followers import LogFollower
 from services.coordinator.schedule import Schedule, ScheduledJob
+from services.coordinator.shopper_reader import ShopperReader
 from shared.config import Agent, Settings
 from shared.db import event_log, maintenance, models
 from shared.db.engine import Database
 from shared.db.job_runs import JobRun
 from shared.db.token_keys import load_token_keys
-from shared.errors import Overloaded, QuintetError, Unavailable
-from shared.events.recommend import context_products
+from shared.errors import Overloaded, Unavailable
 from shared.recommendation_log import RecommendationLog
-from shared.telemetry import BACKGROUND_ERRORS, FALLBACKS
-
-COUNT_EVERY_SECONDS = 600.0
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -71,10 +66,11 @@ class Coordinator:
             LogFollower("feedback", agents.apply_feedback, settings.apply_timeout_seconds),
         ]
         self._recommendation_log = RecommendationLog(database, "coordinator")
-        self._best_sellers = BestSellers(database, self._recommendation_log, tokens)
+        self._best_sellers = BestSellerKeeper(database)
+        self._shoppers = ShopperReader(database)
+        self._fallback = Fallback(self._best_sellers, self._shoppers, self._recommendation_log, tokens)
         self.jobs = Jobs(database)
         self._schedule = Schedule(database, self._plans(settings))
-        self._counting = Background(self._count_best_sellers)
 
     async def start(self) -> None:
         """Begin to record, to keep the agents up with the log, and to look at the clock."""
@@ -85,16 +81,17 @@ class Coordinator:
             follower.want(last)
             follower.start()
         self._schedule.start()
-        self._counting.start()
+        self._best_sellers.start()
 
     async def stop(self) -> None:
         """Stop all that `start` began; what is recorded stays recorded."""
-        await self._counting.stop()
         await self._schedule.stop()
         await self.jobs.stop()
         await self._group_commit.stop()
         for follower in self._followers:
             await follower.stop()
+        await asyncio.to_thread(self._shoppers.stop)
+        await asyncio.to_thread(self._best_sellers.stop)
         await asyncio.to_thread(self._recommendation_log.stop)
         await self.agents.close()
 
@@ -128,10 +125,8 @@ class Coordinator:
             return await self.agents.recommend(request)
         except Unavailable as error:
             reason = OVERLOADED if isinstance(error, Overloaded) else UNAVAILABLE
-            await self.check_products(list(context_products(request.context)))
-            FALLBACKS.labels("coordinator", reason).inc()
-            best_sellers = await asyncio.to_thread(self._best_sellers.answer, request, reason)
-            return recommendation_pb.RecommendResponse(list=best_sellers).SerializeToString()
+            answer = await self._fallback.answer(request, reason)
+            return recommendation_pb.RecommendResponse(list=answer).SerializeToString()
 
     async def erase_customer(self, customer_id: str) -> tuple[str, datetime, customer_pb.EraseCustomerResponse]:
         """Erase a customer; return the receipt's id, the time and the rows by table. Raises NotFound."""
@@ -168,16 +163,6 @@ class Coordinator:
 
     def _usual_tuning(self) -> recommendation_pb.TuneAlgorithmsRequest:
         return recommendation_pb.TuneAlgorithmsRequest(max_minutes=self.tune_minutes, only_if_changed=True)
-
-    async def _count_best_sellers(self) -> None:
-        """Keep the best-sellers for the fallback at hand, so that it is quick when it is needed."""
-        while True:
-            try:
-                await asyncio.to_thread(self._best_sellers.count)
-            except QuintetError:
-                log.exception("best-sellers were not counted")
-                BACKGROUND_ERRORS.labels("coordinator", "best_sellers").inc()
-            await asyncio.sleep(COUNT_EVERY_SECONDS)
 
     def _state(self, serving: dict[Agent, bool]) -> SystemState:
         with self._database.read() as connection:

@@ -1,161 +1,162 @@
 """The answer when the recommendation agent does not answer: best-sellers that keep every rule, and say what they are.
 
-They are logged like other recommendations, so that clicks on them count too.
+The best-sellers are in memory, so an answer needs no database. What the shopper bought, has in the cart or said no to
+is read with a short time limit. When it cannot be read the answer says `shopper_not_read`: the rules that need no
+shopper hold all the same, and a page of what was bought before is empty, because nothing is known to have been bought.
+
+Answers are logged like other recommendations, so that clicks on them count too.
 """
 
 import uuid
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
+import numpy as np
 from quintet.recommendation.v1.recommendation_service_pb2 import RecommendRequest
-from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import (
     AlgorithmContribution,
     Reason,
     ReasonKind,
     Recommendation,
-    RecommendationFilter,
+    RecommendationContext,
     RecommendationList,
 )
 
-from shared.db import customers, product_performance, products, recommendations, request_reads
-from shared.db.engine import Connection, Database
-from shared.db.products import Product
+from services.coordinator.best_sellers import BestSellerKeeper, BestSellers
+from services.coordinator.shopper_reader import ShopperReader
+from shared.db.products import CatalogueEntry
 from shared.db.recommendations import NewRecommendation
-from shared.errors import NotFound
+from shared.db.request_reads import ShopperProducts
+from shared.errors import Unavailable
+from shared.events.page import filters_of, limit_of, page_of
+from shared.events.recommend import context_products
+from shared.page_rules import ONLY_BOUGHT, Mask, NamedRows, PastRows, ShopperRows, allowed_on_page
 from shared.recommendation_log import LOG_DROPPED, RecommendationLog
 from shared.recommendation_tokens import Shopper, TokenKeys
+from shared.telemetry import FALLBACKS
 
 STRATEGY = "best_sellers"
 UNAVAILABLE = "recommendation_agent_unavailable"
 OVERLOADED = "recommendation_agent_overloaded"
+SHOPPER_NOT_READ = "shopper_not_read"
+"""What `fallbacks` says when the database did not say in time what the shopper bought, has in the cart or dismissed."""
 ALGORITHM = "popular"
-CANDIDATES = 500
-PERIOD = timedelta(days=30)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DEFAULT_LIMIT, MOST_LIMIT = 10, 100
 
 
-class BestSellers:
-    """Answers requests for recommendations from the database alone."""
+class Fallback:
+    """Answers requests for recommendations with best-sellers."""
 
-    def __init__(self, database: Database, log: RecommendationLog, tokens: TokenKeys) -> None:
-        self._database = database
+    def __init__(
+        self, keeper: BestSellerKeeper, reader: ShopperReader, log: RecommendationLog, tokens: TokenKeys
+    ) -> None:
+        self._keeper = keeper
+        self._reader = reader
         self._log = log
         self._tokens = tokens
-        self._keys: list[int] = []
 
-    def count(self) -> None:
-        """Count the best-sellers of the last 30 days; of all time on a quiet shop. Takes seconds on a large one."""
-        now = datetime.now(UTC)
-        with self._database.read() as connection:
-            popular = product_performance.popular_products(connection, now - PERIOD, now, CANDIDATES)
-            if not popular:
-                popular = product_performance.popular_products(connection, EPOCH, now, CANDIDATES)
-        self._keys = [each.key for each in popular]
+    async def answer(self, request: RecommendRequest, reason: str = UNAVAILABLE) -> RecommendationList:
+        """Return best-sellers that the page may show.
 
-    def answer(self, request: RecommendRequest, reason: str = UNAVAILABLE) -> RecommendationList:
-        """Return best-sellers that the customer has not bought and the filter allows. Raises NotFound.
-
-        `reason` says in the answer why there are only best-sellers.
+        `reason` says in the answer why there are only best-sellers. Raises NotFound for an unknown customer, or a
+        product that the context names, as far as the database answers.
         """
-        if not self._keys:  # not counted yet, or there was nothing to count: the shop may have been filled since
-            self.count()
-        keys = self._keys
-        with self._database.read() as connection:
-            customer = _customer(connection, request)
-            candidates = products.get_products_by_key(connection, keys)
-            seen = _unwanted(connection, customer) if customer is not None else set()
-        ranked = [candidates[key] for key in keys if key in candidates and key not in seen]
-        allowed = [product for product in ranked if _allows(request, product)]
-        return self._logged(request, customer, allowed[: min(request.limit or DEFAULT_LIMIT, MOST_LIMIT)], reason)
+        best_sellers = self._keeper.best_sellers
+        named = [name for name, _ in context_products(request.context) if best_sellers.row_of_id(name) is not None]
+        fallbacks = [reason]
+        try:
+            shopper = await self._reader.read(request, named)
+        except Unavailable:
+            shopper = ShopperProducts.nothing()
+            fallbacks.append(SHOPPER_NOT_READ)
+        allowed = allowed_best_sellers(best_sellers, request, shopper)
+        rows = np.flatnonzero(allowed)[: limit_of(request.limit)].tolist()
+        answer = self._logged(request, shopper.key, [best_sellers.entries[row] for row in rows], fallbacks)
+        for each in answer.fallbacks:
+            FALLBACKS.labels("coordinator", each).inc()
+        return answer
 
     def _logged(
-        self, request: RecommendRequest, customer: int | None, chosen: list[Product], fallback: str
+        self, request: RecommendRequest, customer: int | None, chosen: Sequence[CatalogueEntry], fallbacks: list[str]
     ) -> RecommendationList:
         now = datetime.now(UTC)
-        answer = RecommendationList(strategy=STRATEGY, fallbacks=[fallback])
+        answer = RecommendationList(strategy=STRATEGY, fallbacks=fallbacks)
         answer.generate_time.FromDatetime(now)
-        if not chosen:
-            return answer
-        page = PageType.Name(request.context.page_type or PageType.PAGE_TYPE_HOME).removeprefix("PAGE_TYPE_")
-        request_id = uuid.uuid4().hex
-        numbers = self._log.take_numbers(len(chosen))
-        rows = [
-            NewRecommendation(
-                recommendation_id=number,
-                request_id=request_id,
-                customer_key=customer,
-                product_key=product.key,
-                position=position,
-                score=_score(position, len(chosen)),
-                algorithm=ALGORITHM,
-                page_type=page,
-                generated_at=now,
-                contributions={ALGORITHM: _score(position, len(chosen))},
-                reason={"kind": "popular"},
-                strategy=STRATEGY,
-            )
-            for position, (product, number) in enumerate(zip(chosen, numbers, strict=True), 1)
-        ]
+        rows = _log_rows(request, customer, chosen, self._log.take_numbers(len(chosen)), now)
         if not self._log.append(rows):
             answer.fallbacks.append(LOG_DROPPED)
-        shopper = Shopper(request.customer_id, request.visitor_id)
-        answer.recommendations.extend(
-            _to_message(product, row, self._tokens.issue(row.recommendation_id, shopper))
-            for product, row in zip(chosen, rows, strict=True)
+        ids = self._tokens.issue_all(
+            [row.recommendation_id for row in rows], Shopper(request.customer_id, request.visitor_id)
         )
+        answer.recommendations.extend(map(_to_message, chosen, rows, ids))
         return answer
 
 
-def _customer(connection: Connection, request: RecommendRequest) -> int | None:
-    if request.customer_id:
-        key = customers.resolve_customers(connection, [request.customer_id]).get(request.customer_id)
-        if key is None:
-            raise NotFound.of("customer", request.customer_id, "customer_id")
-        return key
-    return customers.known_visitors(connection, [request.visitor_id]).get(request.visitor_id)
+def allowed_best_sellers(best_sellers: BestSellers, request: RecommendRequest, shopper: ShopperProducts) -> Mask:
+    """Return which best-sellers the page of a checked request may show to a shopper, shape (n,), bool."""
+    context, page = request.context, page_of(request.context)
+    named, past = _named(best_sellers, context), _past(best_sellers, shopper)
+    filters = filters_of(request.filter).on(page, context.category)
+    apart = ShopperRows.of(named, past)
+    return allowed_on_page(best_sellers, filters, apart, only_bought=page in ONLY_BOUGHT)
 
 
-def _unwanted(connection: Connection, customer: int) -> set[int]:
-    """Return what the customer bought or said no to: best-sellers are for discovery."""
-    return set(request_reads.bought_products(connection, customer).tolist()) | recommendations.dismissed_products(
-        connection, customer
+def _named(best_sellers: BestSellers, context: RecommendationContext) -> NamedRows:
+    return NamedRows(
+        current=best_sellers.rows_of_ids([context.product_id] if context.product_id else []),
+        cart=best_sellers.rows_of_ids(context.cart_product_ids),
+        purchased=best_sellers.rows_of_ids(context.purchased_product_ids),
     )
 
 
-def _allows(request: RecommendRequest, product: Product) -> bool:
-    rule = request.filter
-    context = request.context
-    here = {context.product_id, *context.cart_product_ids, *context.purchased_product_ids, *rule.exclude_product_ids}
-    if product.external_id in here or not product.recommendable or not product.buyable:
-        return False
-    if rule.in_stock_only and product.inventory_status != "IN_STOCK":
-        return False
-    return _category_allowed(request, product) and _price_allowed(rule, product)
+def _past(best_sellers: BestSellers, shopper: ShopperProducts) -> PastRows:
+    """Return what events left, with those that are not projected yet.
+
+    What such an event takes out of the cart counts as in it still: what is left out too much for a moment breaks no
+    rule.
+    """
+    events = [recorded.event for recorded in shopper.pending]
+    put_in = best_sellers.rows_of_ids(item.product_id for event in events for item in event.add_to_cart.items)
+    bought = best_sellers.rows_of_ids(item.product_id for event in events for item in event.purchase.items)
+    return PastRows(
+        cart=np.concatenate([best_sellers.rows_of(shopper.cart), put_in]),
+        bought=np.concatenate([best_sellers.rows_of(shopper.bought), bought]),
+        dismissed=best_sellers.rows_of(shopper.dismissed),
+    )
 
 
-def _category_allowed(request: RecommendRequest, product: Product) -> bool:
-    wanted, page = request.filter.categories, request.context.category
-    return (not wanted or product.category in wanted) and (not page or product.category == page)
-
-
-def _price_allowed(rule: RecommendationFilter, product: Product) -> bool:
-    for bound, sign in ((rule.min_price, 1), (rule.max_price, -1)):
-        if not bound.currency_code:
-            continue
-        if product.price is None or product.currency != bound.currency_code:
-            return False
-        if sign * product.price < sign * bound.amount_minor:
-            return False
-    return True
+def _log_rows(
+    request: RecommendRequest,
+    customer: int | None,
+    chosen: Sequence[CatalogueEntry],
+    numbers: Sequence[int],
+    now: datetime,
+) -> list[NewRecommendation]:
+    page, request_id = page_of(request.context).value, uuid.uuid4().hex
+    return [
+        NewRecommendation(
+            recommendation_id=number,
+            request_id=request_id,
+            customer_key=customer,
+            product_key=product.key,
+            position=position,
+            score=_score(position, len(chosen)),
+            algorithm=ALGORITHM,
+            page_type=page,
+            generated_at=now,
+            contributions={ALGORITHM: _score(position, len(chosen))},
+            reason={"kind": "popular"},
+            strategy=STRATEGY,
+        )
+        for position, (product, number) in enumerate(zip(chosen, numbers, strict=True), 1)
+    ]
 
 
 def _score(position: int, count: int) -> float:
-    return 1.0 - (position - 1) / max(count, 1)
+    return 1.0 - (position - 1) / count
 
 
-def _to_message(product: Product, row: NewRecommendation, recommendation_id: str) -> Recommendation:
+def _to_message(product: CatalogueEntry, row: NewRecommendation, recommendation_id: str) -> Recommendation:
     price = None
     if product.price is not None:
         price = Money(currency_code=product.currency or "", amount_minor=product.price)
@@ -164,7 +165,7 @@ def _to_message(product: Product, row: NewRecommendation, recommendation_id: str
         product_id=product.external_id,
         product_name=product.name,
         price=price,
-        image_url=product.image_urls[0] if product.image_urls else "",
+        image_url=product.image_url or "",
         score=row.score,
         algorithm=ALGORITHM,
         reason=Reason(kind=ReasonKind.REASON_KIND_POPULAR, text="Popular with everybody"),

@@ -10,8 +10,9 @@ from services.product.embedding_cache import SAME_CATEGORY_BONUS
 from services.product.feature_encoders import Csr
 from services.product.similar import similar_products
 from shared.db.product_embeddings import EmbeddingMatrix
-from shared.db.products import DISCONTINUED, Product
+from shared.db.products import Product
 from shared.db.relations import BasketLines, Related, RelationTable
+from shared.inventory import DISCONTINUED
 
 KEPT = 20
 """Related products that are kept of each relation; some of them may turn out not to be for sale when asked."""

@@ -4,7 +4,6 @@ import json
 from functools import cache
 
 from quintet.recommendation.v1 import recommendation_service_pb2 as pb
-from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.job_pb2 import JobProgress
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import (
@@ -13,20 +12,14 @@ from quintet.type.v1.recommendation_pb2 import (
     ReasonKind,
     Recommendation,
     RecommendationContext,
-    RecommendationFilter,
     RecommendationList,
 )
 
 from services.recommendation.request import (
-    DEFAULT_LIMIT,
-    MAX_LIMIT,
     Answer,
     Explanation,
-    Filters,
-    Page,
     PageContext,
     Pick,
-    Price,
     Query,
 )
 from services.recommendation.tuning.request import TuningRequest
@@ -34,6 +27,7 @@ from shared.algorithms import MOST_MINUTES, MOST_TRIALS
 from shared.db.models import ModelVersion
 from shared.errors import InvalidArgument
 from shared.events.check import check_id, check_number
+from shared.events.page import filters_of, limit_of, page_of
 from shared.events.recommend import check_recommend
 from shared.jobs import Progress
 from shared.recommendation_tokens import Shopper, TokenKeys
@@ -50,32 +44,21 @@ def to_query(request: pb.RecommendRequest) -> Query:
         customer_id=request.customer_id,
         visitor_id=request.visitor_id,
         context=to_context(request.context),
-        limit=min(request.limit or DEFAULT_LIMIT, MAX_LIMIT),
-        filters=to_filters(request.filter),
+        limit=limit_of(request.limit),
+        filters=filters_of(request.filter),
     )
 
 
 def to_context(context: RecommendationContext) -> PageContext:
     """Return a checked context."""
     return PageContext(
-        page=Page(PageType.Name(context.page_type or PageType.PAGE_TYPE_HOME).removeprefix("PAGE_TYPE_")),
+        page=page_of(context),
         product_id=context.product_id,
         category=context.category,
         cart_product_ids=tuple(context.cart_product_ids),
         purchased_product_ids=tuple(context.purchased_product_ids),
         search_query=context.search_query,
         session_id=context.session_id,
-    )
-
-
-def to_filters(rule: RecommendationFilter) -> Filters:
-    """Return a checked filter."""
-    return Filters(
-        categories=frozenset(rule.categories),
-        min_price=_price(rule.min_price) if rule.HasField("min_price") else None,
-        max_price=_price(rule.max_price) if rule.HasField("max_price") else None,
-        exclude_product_ids=frozenset(rule.exclude_product_ids),
-        in_stock_only=rule.in_stock_only,
     )
 
 
@@ -124,10 +107,6 @@ def to_version(version: ModelVersion) -> pb.ModelVersion:
     )
     message.create_time.FromDatetime(version.created_at)
     return message
-
-
-def _price(money: Money) -> Price:
-    return Price(money.amount_minor, money.currency_code)
 
 
 def _recommendation(pick: Pick, recommendation_id: str, position: int) -> Recommendation:

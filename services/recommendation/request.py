@@ -1,24 +1,12 @@
 """What is asked of the recommendation agent and what it answers, as plain values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
-DEFAULT_LIMIT = 10
-MAX_LIMIT = 100
+from shared.page_rules import DEFAULT_LIMIT, Filters, Page, Price
 
-
-class Page(StrEnum):
-    """Kinds of pages, named as in the contract."""
-
-    HOME = "HOME"
-    PRODUCT = "PRODUCT"
-    CATEGORY = "CATEGORY"
-    CART = "CART"
-    SEARCH = "SEARCH"
-    POST_PURCHASE = "POST_PURCHASE"
-    BUY_AGAIN = "BUY_AGAIN"
+__all__ = ["Answer", "Explanation", "Filters", "Page", "PageContext", "Pick", "Price", "Query"]
 
 
 @dataclass(frozen=True)
@@ -35,26 +23,6 @@ class PageContext:
 
 
 @dataclass(frozen=True)
-class Price:
-    """An amount in minor units of a currency."""
-
-    amount: int
-    currency: str
-
-
-@dataclass(frozen=True)
-class Filters:
-    """Which products may be shown; all conditions hold at once. Empty `categories` and `page_category` mean all."""
-
-    categories: frozenset[str] = frozenset()
-    page_category: str = ""
-    min_price: Price | None = None
-    max_price: Price | None = None
-    exclude_product_ids: frozenset[str] = frozenset()
-    in_stock_only: bool = False
-
-
-@dataclass(frozen=True)
 class Query:
     """One call: who asks, where, how many, and which products may be shown."""
 
@@ -62,13 +30,12 @@ class Query:
     visitor_id: str = ""
     context: PageContext = PageContext()
     limit: int = DEFAULT_LIMIT
-    filters: Filters = Filters()
+    filters: Filters = field(default_factory=Filters)
 
     @property
     def all_filters(self) -> Filters:
         """The filters together with what the page itself demands."""
-        category = self.context.category if self.context.page is Page.CATEGORY else ""
-        return replace(self.filters, page_category=category)
+        return self.filters.on(self.context.page, self.context.category)
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,16 @@ Periods include their start and exclude their end.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import CompoundSelect, Connection, Select, func, literal, select, union_all
+from sqlalchemy import CompoundSelect, Connection, Select, case, func, literal, select, union_all
 
-from shared.db.products import BUYABLE
 from shared.db.schema import browsing_history, cart_items, products, purchase_items, purchases, recommendations
+from shared.inventory import BUYABLE
+
+BEST_SELLER_PERIOD = timedelta(days=30)
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -76,23 +79,38 @@ def popular_products(
     return [PopularProduct._make(row) for row in connection.execute(select(ranked).order_by(*order).limit(limit))]
 
 
-def popular_by_category(
-    connection: Connection, start: datetime, end: datetime, limit: int
-) -> dict[str, list[PopularProduct]]:
-    """Return, as `popular_products` does, the first `limit` of each category that has any."""
+def best_sellers(
+    connection: Connection, now: datetime, overall: int, per_category: int = 0, most: int | None = None
+) -> list[PopularProduct]:
+    """Return the best-sellers of the 30 days before `now`; of all time where nothing happened in them.
+
+    These are the first `overall` of all products and the first `per_category` of each category, in the order of
+    `popular_products`. Where they are more than `most`, those go that come last in their categories. Takes seconds on a
+    large shop.
+    """
+    for start in (now - BEST_SELLER_PERIOD, BEGINNING):
+        if found := _leading(connection, start, now, overall, per_category, most):
+            return found
+    return []
+
+
+def _leading(
+    connection: Connection, start: datetime, end: datetime, overall: int, per_category: int, most: int | None
+) -> list[PopularProduct]:
     counted = _popularity(start, end, "").subquery()
     order = (counted.c.purchases.desc(), counted.c.views.desc(), counted.c.key)
-    place = func.row_number().over(partition_by=counted.c.category, order_by=order).label("place")
-    ranked = select(counted, place).subquery()
-    rows = connection.execute(
-        select(ranked.c.key, ranked.c.category, ranked.c.purchases, ranked.c.views)
-        .where(ranked.c.place <= limit)
-        .order_by(ranked.c.category, ranked.c.place)
+    place = func.row_number().over(order_by=order).label("place")
+    place_in_category = func.row_number().over(partition_by=counted.c.category, order_by=order).label("nth")
+    ranked = select(counted, place, place_in_category).subquery()
+    first = ranked.c.place <= overall
+    chosen = (
+        select(ranked)
+        .where(first | (ranked.c.nth <= per_category))
+        .order_by(case((first, 0), else_=ranked.c.nth), ranked.c.place)
+        .limit(most)
     )
-    best: dict[str, list[PopularProduct]] = {}
-    for row in rows:
-        best.setdefault(row.category, []).append(PopularProduct._make(row))
-    return best
+    rows = sorted(connection.execute(chosen), key=lambda row: row.place)
+    return [PopularProduct(row.key, row.category, row.purchases, row.views) for row in rows]
 
 
 def _count(connection: Connection, table: Any, moment: str, key: int, start: datetime, end: datetime) -> int:

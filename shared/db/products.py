@@ -6,31 +6,22 @@ nothing when it asks for what came after n.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Text, bindparam, cast, func, select
 
-from shared.db.batches import batches
+from shared.db.batches import among, batches
 from shared.db.driver import DriverCursor, PreparedLookup, PreparedQuery
 from shared.db.engine import insert_into, next_count
 from shared.db.schema import products
 from shared.db.types import from_micros
+from shared.inventory import BUYABLE, IN_STOCK
 
 CHANGES = "products"
 """Name of the counter of changes of the catalogue."""
-
-IN_STOCK, OUT_OF_STOCK, PREORDER, BACKORDER, DISCONTINUED = INVENTORY_STATUSES = (
-    "IN_STOCK",
-    "OUT_OF_STOCK",
-    "PREORDER",
-    "BACKORDER",
-    "DISCONTINUED",
-)
-BUYABLE = (IN_STOCK, PREORDER, BACKORDER)
-"""Statuses of products that may be recommended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,24 +105,25 @@ _ALL_COLUMNS = [*_COLUMNS, products.c.updated_at, products.c.change_sequence]
 
 
 _KEYS = PreparedLookup(select(products.c.external_id, products.c.product_id), products.c.external_id)
+_ENTRIES = select(
+    products.c.product_id,
+    products.c.external_id,
+    products.c.name,
+    products.c.category,
+    products.c.subcategory,
+    products.c.brand,
+    products.c.price,
+    products.c.currency,
+    cast(products.c.image_urls, Text),
+    products.c.inventory_status,
+    products.c.recommendable,
+    cast(products.c.available_at, BigInteger),
+    products.c.change_sequence,
+)
 _CHANGED = PreparedQuery(
-    select(
-        products.c.product_id,
-        products.c.external_id,
-        products.c.name,
-        products.c.category,
-        products.c.subcategory,
-        products.c.brand,
-        products.c.price,
-        products.c.currency,
-        cast(products.c.image_urls, Text),
-        products.c.inventory_status,
-        products.c.recommendable,
-        cast(products.c.available_at, BigInteger),
-        products.c.change_sequence,
+    _ENTRIES.where(products.c.change_sequence > bindparam("change", type_=BigInteger)).order_by(
+        products.c.change_sequence, products.c.product_id
     )
-    .where(products.c.change_sequence > bindparam("change", type_=BigInteger))
-    .order_by(products.c.change_sequence, products.c.product_id)
 )
 
 
@@ -234,10 +226,22 @@ def catalogue_since(connection: Connection, change_sequence: int) -> Iterator[Ca
     The last entry's `change_sequence` is the one to ask with next time.
     """
     rows = DriverCursor.of(connection).stream(_CHANGED, change=change_sequence)
-    return (
-        CatalogueEntry._make((*row[:8], _first(row[8]), row[9], bool(row[10]), from_micros(row[11]), row[12]))
-        for row in rows
-    )
+    return map(_entry, rows)
+
+
+def catalogue_entries(connection: Connection, keys: Collection[int], change_sequence: int = 0) -> list[CatalogueEntry]:
+    """Return those of the products under `keys` that changed after `change_sequence`, in no order; 0 returns all.
+
+    Each product is looked up by its key, however many others changed.
+    """
+    # A sum keeps the database from going through the index of all changes.
+    changed = products.c.change_sequence + 0 > change_sequence
+    rows = connection.execute(_ENTRIES.where(among(connection, products.c.product_id, keys), changed))
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: Sequence[Any]) -> CatalogueEntry:
+    return CatalogueEntry._make((*row[:8], _first(row[8]), row[9], bool(row[10]), from_micros(row[11]), row[12]))
 
 
 def _first(image_urls: str) -> str | None:

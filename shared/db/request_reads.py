@@ -1,4 +1,4 @@
-"""What the recommendation agent reads of a shopper: whether anything changed with every request, the rest when it did.
+"""What is read of a shopper for an answer: whether anything changed with every request, the rest when it did.
 
 All queries run through the driver (`shared.db.driver`). `find_shopper` is one statement of five look-ups by index:
 .02 ms on SQLite. `read_shopper` takes 2.5 ms for a customer with 500 interactions.
@@ -26,11 +26,13 @@ from sqlalchemy import (
     select,
 )
 
+from shared.db.carts import is_open
 from shared.db.driver import DriverCursor, PreparedQuery
 from shared.db.identified_events import FEEDBACK, Recorded
 from shared.db.interactions import History, recent_history
 from shared.db.schema import (
     algorithm_weights,
+    cart_items,
     customers,
     event_cursors,
     event_log,
@@ -101,6 +103,33 @@ class StoredShopper:
     pending: list[Recorded]
 
 
+@dataclass(frozen=True, eq=False)
+class ShopperProducts:
+    """The products that the rules of a page treat apart for a shopper.
+
+    Parameters
+    ----------
+    key : int, optional
+        Of the shopper; None for a visitor of whom nothing is stored.
+    cart, bought, dismissed : ndarray of shape (n,), int64
+        Keys of products in the cart, ever bought and said no to, as far as the log is projected.
+    pending : list of Recorded
+        Events of the log that are not projected yet, oldest number first.
+    """
+
+    key: int | None
+    cart: NDArray[np.int64]
+    bought: NDArray[np.int64]
+    dismissed: NDArray[np.int64]
+    pending: list[Recorded]
+
+    @classmethod
+    def nothing(cls) -> "ShopperProducts":
+        """Return what is stored of somebody nobody knows."""
+        none = np.empty(0, np.int64)
+        return cls(None, none, none, none, [])
+
+
 def latest_changes(cursor: DriverCursor) -> tuple[int, int]:
     """Return the number of the catalogue's latest change and the version of the weights in force; 0 for none."""
     ((change, version),) = cursor.fetch(_LATEST_CHANGES)
@@ -124,6 +153,18 @@ def read_shopper(connection: Connection, version: ShopperVersion, limit: int) ->
         dismissed=_keys(cursor.fetch(_DISMISSED, **whose)),
         sessions={name: key for key, name, _ in visits if name is not None},
         session_ends={key: from_micros(end) for key, name, end in visits if name is None},
+        pending=_pending(cursor, version) if version.applied < version.last_event else [],
+    )
+
+
+def read_shopper_products(cursor: DriverCursor, version: ShopperVersion) -> ShopperProducts:
+    """Return what the rules of a page need of a shopper: a few look-ups by index, .2 ms for 500 interactions."""
+    whose = {"customer": version.key}
+    return ShopperProducts(
+        key=version.key,
+        cart=_keys(cursor.fetch(_CART, **whose)),
+        bought=_keys(cursor.fetch(_BOUGHT, **whose)),
+        dismissed=_keys(cursor.fetch(_DISMISSED, **whose)),
         pending=_pending(cursor, version) if version.applied < version.last_event else [],
     )
 
@@ -206,6 +247,7 @@ _BOUGHT = PreparedQuery(
     .where(purchases.c.customer_id == _KEY)
     .distinct()
 )
+_CART = PreparedQuery(select(cart_items.c.product_id).where(cart_items.c.customer_id == _KEY, is_open()).distinct())
 _DISMISSED = PreparedQuery(
     select(recommendations.c.product_id).where(recommendations.c.customer_id == _KEY, _dismissed()).distinct()
 )

@@ -35,7 +35,7 @@ from services.recommendation.request import Filters, Page
 from services.recommendation.reranker.contexts import NOTHING, recent, with_profile_clock
 from services.recommendation.reranker.model import Reranker
 from services.recommendation.reranker.reranker_models import RerankerModels
-from services.recommendation.serving.catalogue import NOT_BUYABLE, NOW, Catalogue
+from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.model_manager import ServingState
 from services.recommendation.serving.page import allowed_on_page, arrange, rank_page
 from services.recommendation.serving.page_policy import PAGE_POLICIES, PagePolicy, plan_ranking
@@ -46,6 +46,7 @@ from services.recommendation.serving.request_context import (
 )
 from services.recommendation.serving.retrieval import ShopperViews
 from services.recommendation.serving.user_history import NOBODY
+from shared.inventory import NOT_BUYABLE, NOW
 
 PAGE_OF: Mapping[Protocol, Page] = {
     Protocol.TOP_N_DISCOVERY: Page.HOME,

@@ -23,39 +23,12 @@ from services.recommendation.algorithms.content import unit_rows
 from services.recommendation.models.key_rows import KeyRows
 from services.recommendation.serving.packed_texts import IdRows, TextColumn
 from services.recommendation.serving.text_index import TextIndex
-from shared.db.products import BUYABLE, IN_STOCK, CatalogueEntry
+from shared.codes import Codes
+from shared.db.products import CatalogueEntry
+from shared.inventory import stock_of
 
-NOT_BUYABLE, ON_ORDER, NOW = 0, 1, 2
-"""Values of `Catalogue.stock`."""
 SPARE_ROWS = 0.05
 """Rows that are reserved for the embeddings of new products, as a share of those there are."""
-
-
-def stock_of(status: str) -> int:
-    """Return what an inventory status means for recommending: NOT_BUYABLE, ON_ORDER or NOW."""
-    if status not in BUYABLE:
-        return NOT_BUYABLE
-    return NOW if status == IN_STOCK else ON_ORDER
-
-
-@dataclass(frozen=True)
-class Codes:
-    """Numbers for names, from 0 in the order they were met; the empty name is -1."""
-
-    names: tuple[str, ...] = ()
-    numbers: dict[str, int] = field(default_factory=dict)
-
-    def of(self, name: str) -> int:
-        """Return the number of `name`; -1 if it has none."""
-        return self.numbers.get(name, -1)
-
-    def extended(self, names: Iterable[str]) -> "Codes":
-        """Return codes that know `names` as well."""
-        new = [name for name in dict.fromkeys(names) if name and name not in self.numbers]
-        if not new:
-            return self
-        numbered = {name: number for number, name in enumerate(new, start=len(self.names))}
-        return Codes((*self.names, *new), self.numbers | numbered)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +68,8 @@ class Catalogue:
     added: Longs
     embeddings: FloatArray
     key_rows: KeyRows
-    categories: Codes = Codes()
-    currencies: Codes = Codes()
+    categories: Codes = field(default_factory=Codes)
+    currencies: Codes = field(default_factory=Codes)
     index: TextIndex = field(default_factory=TextIndex)
     rows_by_id: dict[str, int] | IdRows = field(default_factory=dict)
     space: str = ""
@@ -189,7 +162,7 @@ class Catalogue:
             "category": [categories.of(entry.category) for entry in entries],
             "currency": [currencies.of(entry.currency or "") for entry in entries],
             "price": [-1 if entry.price is None else entry.price for entry in entries],
-            "stock": [stock_of(entry.inventory_status) if entry.recommendable else NOT_BUYABLE for entry in entries],
+            "stock": [stock_of(entry.inventory_status, entry.recommendable) for entry in entries],
             "added": [int(entry.available_at.timestamp()) for entry in entries],
         }
         for row, entry in zip(rows.tolist(), entries, strict=True):

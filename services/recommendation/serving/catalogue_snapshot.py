@@ -15,9 +15,10 @@ import numpy as np
 
 from services.recommendation.algorithms.arrays import AnyArray, Longs
 from services.recommendation.models.key_rows import KeyRows
-from services.recommendation.serving.catalogue import Catalogue, Codes
+from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.packed_texts import IdRows, LayeredTexts, PackedTexts
 from services.recommendation.serving.text_index import PackedLists, TextIndex
+from shared.codes import Codes
 
 FORMAT = 1
 NUMBERS = ("keys", "category", "currency", "price", "stock", "added", "embeddings")

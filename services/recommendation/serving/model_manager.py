@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 import structlog
@@ -39,8 +39,6 @@ POLL_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 60.0
 BEST_SELLERS_SECONDS = 30.0
 BEST_SELLERS = 500
-PERIOD = timedelta(days=30)
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 log = structlog.get_logger()
 
 
@@ -286,10 +284,8 @@ class ModelManager:
         """Count them now and then while there is no model, which knows better."""
         if self._serving.bundle is not None or time.monotonic() - self._counted_at < BEST_SELLERS_SECONDS:
             return
-        now = datetime.now(UTC)
         with self._database.read() as connection:
-            counted = product_performance.popular_products(connection, now - PERIOD, now, BEST_SELLERS)
-            counted = counted or product_performance.popular_products(connection, BEGINNING, now, BEST_SELLERS)
+            counted = product_performance.best_sellers(connection, datetime.now(UTC), BEST_SELLERS)
         self._counted_at = time.monotonic()
         with self._swap:
             self._serving = replace(self._serving, best_sellers=tuple(each.key for each in counted))

@@ -5,8 +5,6 @@ The agent answers with these two functions, and `quintet evaluate --served` meas
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from services.recommendation.algorithms.arrays import Mask, Rows
 from services.recommendation.request import Filters
 from services.recommendation.reranker.candidates import DEPTH
@@ -17,7 +15,8 @@ from services.recommendation.serving.page_policy import PagePolicy, RankingPlan
 from services.recommendation.serving.ranking import Ranked
 from services.recommendation.serving.request_context import RequestContext
 from services.recommendation.serving.rerank import PageReranker
-from services.recommendation.serving.rules import allowed_rows
+from shared import page_rules
+from shared.page_rules import ShopperRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +37,8 @@ class PageList:
 
 def allowed_on_page(catalogue: Catalogue, request: RequestContext, policy: PagePolicy, filters: Filters) -> Mask:
     """Return which products the page may show to this shopper, shape (n_products,), bool."""
-    allowed = allowed_rows(catalogue, filters, request.excluded(policy.bought))
-    if policy.bought:
-        bought = np.zeros_like(allowed)
-        bought[request.bought] = True
-        allowed &= bought
-    return allowed
+    shopper = ShopperRows(request.here, request.bought, request.dismissed)
+    return page_rules.allowed_on_page(catalogue, filters, shopper, only_bought=policy.bought)
 
 
 def rank_page(

@@ -15,6 +15,7 @@ from services.recommendation.serving.model_manager import ServingState
 from services.recommendation.serving.retrieval import ShopperViews
 from services.recommendation.serving.user_history import NOBODY, Person, UserHistories, UserHistory, session_key
 from shared.errors import NotFound
+from shared.page_rules import NamedRows, PastRows, ShopperRows, open_cart
 
 SESSION_SECONDS = 4 * 3600
 """A latest session whose last interaction is older is over: nothing in it is the present."""
@@ -59,10 +60,6 @@ class RequestContext:
     def groups(self) -> dict[str, int]:
         """Codes of the shopper's groups, by name."""
         return self.views.whole.groups
-
-    def excluded(self, only_bought: bool) -> Rows:
-        """Return the rows that must not be shown: with `only_bought` everything never bought stays out otherwise."""
-        return np.concatenate([self.here, self.dismissed] + ([] if only_bought else [self.bought]))
 
 
 def read_request_context(histories: UserHistories, query: Query, serving: ServingState) -> RequestContext:
@@ -126,9 +123,9 @@ def _request_context(
     search: str,
 ) -> RequestContext:
     context, clock = query.context, int(time.time())
-    cart = named.cart if context.cart_product_ids else past.cart
-    ordered = _order(context, named, past)
     current = np.array([] if named.current is None else [named.current], dtype=np.int32)
+    on_call, left = NamedRows(current, named.cart, named.purchased), PastRows(past.cart, past.bought, past.dismissed)
+    apart = ShopperRows.of(on_call, left)
     whole = Shopper(
         now=profile_clock(clock, past.times),
         products=past.products,
@@ -138,15 +135,15 @@ def _request_context(
         baskets=past.baskets,
         session=session,
         current=named.current,
-        cart=ordered if context.page is Page.POST_PURCHASE else cart,
+        cart=_order(context, named, past) if context.page is Page.POST_PURCHASE else open_cart(on_call, left),
         groups=serving.groups.codes(person.labels),
     )
     return RequestContext(
         person=person,
         views=ShopperViews(whole, serving.trained, clock, search),
-        bought=np.concatenate([past.bought, named.purchased]),
-        here=np.concatenate([current, cart, ordered]),
-        dismissed=past.dismissed,
+        bought=apart.bought,
+        here=apart.here,
+        dismissed=apart.dismissed,
         just_bought=np.concatenate([lately_bought(whole, clock), named.purchased]),
         interaction_strength=interaction_strength(whole),
         impersonal=past.says_nothing and search == context.search_query,
@@ -154,10 +151,8 @@ def _request_context(
 
 
 def _order(context: PageContext, named: NamedProducts, past: UserHistory) -> Rows:
-    """Return what was just bought; on other pages than the one after a purchase, only what the context names."""
-    if context.page is Page.POST_PURCHASE and not context.purchased_product_ids:
-        return past.last_order
-    return named.purchased
+    """Return what was just bought: the order that the context names, or the latest."""
+    return named.purchased if context.purchased_product_ids else past.last_order
 
 
 def lately_bought(shopper: Shopper, clock: int) -> Rows:

@@ -1,30 +1,41 @@
 """Best-sellers stand in for the recommendation agent and keep every rule, on both databases."""
 
-from collections.abc import Iterator
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 from quintet.recommendation.v1.recommendation_service_pb2 import RecommendRequest
-from quintet.type.v1.event_pb2 import Event, Purchase, PurchaseLine
+from quintet.type.v1.event_pb2 import AddToCart, Event, PageType, ProductQuantity, Purchase, PurchaseLine
 from quintet.type.v1.money_pb2 import Money
-from quintet.type.v1.recommendation_pb2 import RecommendationContext, RecommendationFilter
+from quintet.type.v1.recommendation_pb2 import RecommendationContext, RecommendationFilter, RecommendationList
+from sqlalchemy import text
 
+from services.coordinator.best_sellers import BestSellerKeeper
 from services.coordinator.event_validation import submit_event
 from services.coordinator.event_writer import EventWriter
-from services.coordinator.fallback import BestSellers
+from services.coordinator.fallback import Fallback
+from services.coordinator.shopper_reader import READS_AT_ONCE, ShopperReader
 from shared.db.engine import Database
 from shared.db.recommendations import mark_dismissed, read_recommendations
 from shared.errors import NotFound
 from shared.recommendation_log import RecommendationLog
 from shared.recommendation_tokens import Shopper
+from shared.telemetry import BACKGROUND_ERRORS, FALLBACKS
 from tests.support.projecting import apply_all
 from tests.support.shop import add_customers, add_products
 from tests.support.tokens import KEYS
 
+BUY_AGAIN = RecommendationContext(page_type=PageType.PAGE_TYPE_BUY_AGAIN)
 
-@pytest.fixture
-def recommendation_log(database: Database) -> Iterator[RecommendationLog]:
+
+@contextmanager
+def started_log(database: Database) -> Iterator[RecommendationLog]:
     opened = RecommendationLog(database, "coordinator")
     opened.start()
     yield opened
@@ -32,7 +43,25 @@ def recommendation_log(database: Database) -> Iterator[RecommendationLog]:
 
 
 @pytest.fixture
-def best_sellers(database: Database, recommendation_log: RecommendationLog) -> BestSellers:
+def recommendation_log(database: Database) -> Iterator[RecommendationLog]:
+    with started_log(database) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sqlite_log(sqlite_database: Database) -> Iterator[RecommendationLog]:
+    with started_log(sqlite_database) as opened:
+        yield opened
+
+
+@pytest.fixture
+def postgres_log(postgres_database: Database) -> Iterator[RecommendationLog]:
+    with started_log(postgres_database) as opened:
+        yield opened
+
+
+@pytest.fixture
+def shop(database: Database, recommendation_log: RecommendationLog) -> Iterator["Shop"]:
     """A shop where tea sells best, then cake, then milk; ann bought milk, the others everything."""
     add_customers(database, "ann", "bob", "cy", "di")
     add_products(database, "tea", "cake", "milk", price=300, category="food")
@@ -43,41 +72,98 @@ def best_sellers(database: Database, recommendation_log: RecommendationLog) -> B
     buy(database, "cy", "tea", "cake", "gone", "petrol")
     buy(database, "di", "tea", "petrol")
     buy(database, "ann", "milk")
-    return BestSellers(database, recommendation_log, KEYS)
+    with open_shop(database, database, recommendation_log) as opened:
+        opened.keeper.count()
+        yield opened
 
 
-def buy(database: Database, customer: str, *names: str) -> None:
-    purchase = Purchase(
-        purchase_id=f"{customer}-{'-'.join(names)}", items=[PurchaseLine(product_id=name) for name in names]
-    )
-    event = Event(customer_id=customer, purchase=purchase)
-    event.event_time.FromDatetime(datetime.now(UTC) - timedelta(days=1))
-    [outcome] = EventWriter(database, KEYS).commit([submit_event(event)])
-    assert outcome.error is None
-    apply_all(database)
+class Shop:
+    """A fallback with best-sellers from one database, and shoppers from the same or another."""
+
+    def __init__(self, counted: Database, asked: Database, log: RecommendationLog, seconds: float = 10.0) -> None:
+        self.keeper = BestSellerKeeper(counted)
+        self.reader = ShopperReader(asked, seconds)
+        self.fallback = Fallback(self.keeper, self.reader, log, KEYS)
+
+    def ask(self, **request: Any) -> RecommendationList:
+        return asyncio.run(self.fallback.answer(RecommendRequest(**{"customer_id": "ann", **request})))
+
+    def shown(self, **request: Any) -> list[str]:
+        return ids(self.ask(**request))
 
 
-def shown(best_sellers: BestSellers, **request: object) -> list[str]:
-    answer = best_sellers.answer(RecommendRequest(**{"customer_id": "ann", **request}))  # type: ignore[arg-type]
+@contextmanager
+def open_shop(counted: Database, asked: Database, log: RecommendationLog, seconds: float = 10.0) -> Iterator[Shop]:
+    shop = Shop(counted, asked, log, seconds)
+    yield shop
+    shop.reader.stop()
+    shop.keeper.stop()
+
+
+def ids(answer: RecommendationList) -> list[str]:
     return [each.product_id for each in answer.recommendations]
 
 
-def test_best_sellers_come_first_and_nothing_bought_or_out_of_stock(best_sellers: BestSellers) -> None:
-    assert shown(best_sellers) == ["tea", "cake", "soap"]
+def buy(database: Database, customer: str, *names: str) -> None:
+    record(database, purchase(customer, *names))
+    apply_all(database)
 
 
-def test_a_product_that_stops_being_recommendable_is_not_shown(best_sellers: BestSellers, database: Database) -> None:
-    assert "tea" in shown(best_sellers)
-    add_products(database, "tea", recommendable=False)
-    assert shown(best_sellers) == ["cake", "soap"]
+def purchase(customer: str, *names: str) -> Event:
+    lines = [PurchaseLine(product_id=name) for name in names]
+    return Event(customer_id=customer, purchase=Purchase(purchase_id=f"{customer}-{'-'.join(names)}", items=lines))
 
 
-def test_the_answer_says_what_it_is(best_sellers: BestSellers) -> None:
-    answer = best_sellers.answer(RecommendRequest(customer_id="ann", limit=1))
+def record(database: Database, event: Event) -> None:
+    event.event_time.FromDatetime(datetime.now(UTC) - timedelta(days=1))
+    [outcome] = EventWriter(database, KEYS).commit([submit_event(event)])
+    assert outcome.error is None
+
+
+def test_best_sellers_come_first_and_nothing_bought_or_out_of_stock(shop: Shop) -> None:
+    assert shop.shown() == ["tea", "cake", "soap"]
+
+
+def test_changes_of_stock_price_and_name_are_followed(shop: Shop, database: Database) -> None:
+    assert "tea" in shop.shown()
+    add_products(database, "tea", recommendable=False, category="food")
+    add_products(database, "cake", price=None, category="care")
+    add_products(database, "soap", price=950, category="care", name="Better soap", image_urls=("s.jpg",))
+    shop.keeper.follow()
+    cake, soap = shop.ask().recommendations
+    assert (cake.product_id, cake.HasField("price"), cake.category) == ("cake", False, "care")
+    assert (soap.product_name, soap.price.amount_minor, soap.image_url) == ("Better soap", 950, "s.jpg")
+
+
+def test_a_product_that_is_no_best_seller_changes_nothing(shop: Shop, database: Database) -> None:
+    before = shop.shown()
+    add_products(database, "new", "gone", inventory_status="IN_STOCK")
+    shop.keeper.follow()
+    assert shop.shown() == before
+    shop.keeper.count()
+    assert shop.shown() == ["tea", "cake", "gone", "soap"]
+
+
+def test_the_keeper_counts_by_itself_and_follows_within_seconds(shop: Shop, database: Database) -> None:
+    keeper = BestSellerKeeper(database)
+    keeper.start()
+    try:
+        wait_until(lambda: len(keeper.best_sellers) == 4)
+        add_products(database, "tea", price=1, category="food")
+        wait_until(lambda: 1 in keeper.best_sellers.price.tolist())
+    finally:
+        keeper.stop()
+
+
+def test_the_answer_says_what_it_is(shop: Shop) -> None:
+    answer = shop.ask(limit=1)
     assert list(answer.fallbacks) == ["recommendation_agent_unavailable"]
     [only] = answer.recommendations
     assert (only.product_name, only.price.amount_minor, only.algorithm) == ("Product tea", 300, "popular")
     assert only.reason.text
+
+
+CARE = RecommendationContext(page_type=PageType.PAGE_TYPE_CATEGORY, category="care")
 
 
 @pytest.mark.parametrize(
@@ -88,42 +174,143 @@ def test_the_answer_says_what_it_is(best_sellers: BestSellers) -> None:
         ({"filter": RecommendationFilter(max_price=Money(currency_code="USD", amount_minor=300))}, ["tea", "cake"]),
         ({"filter": RecommendationFilter(min_price=Money(currency_code="USD", amount_minor=301))}, ["soap"]),
         ({"filter": RecommendationFilter(min_price=Money(currency_code="EUR", amount_minor=1))}, []),
-        ({"context": RecommendationContext(category="care")}, ["soap"]),
-        ({"context": RecommendationContext(category="care"), "filter": RecommendationFilter(categories=["food"])}, []),
+        ({"context": CARE}, ["soap"]),
+        ({"context": CARE, "filter": RecommendationFilter(categories=["food"])}, []),
+        ({"context": CARE, "filter": RecommendationFilter(categories=["food", "care"])}, ["soap"]),
         ({"context": RecommendationContext(product_id="tea")}, ["cake", "soap"]),
         ({"context": RecommendationContext(cart_product_ids=["cake"])}, ["tea", "soap"]),
         ({"limit": 2}, ["tea", "cake"]),
         ({"customer_id": "", "visitor_id": "nobody-yet"}, ["tea", "cake", "milk", "soap"]),
+        ({"context": BUY_AGAIN}, ["milk"]),
+        ({"customer_id": "bob", "context": BUY_AGAIN}, ["tea", "cake", "milk", "soap"]),
+        ({"customer_id": "cy", "context": BUY_AGAIN, "filter": RecommendationFilter(categories=["care"])}, []),
+        ({"customer_id": "", "visitor_id": "nobody-yet", "context": BUY_AGAIN}, []),
     ],
 )
-def test_rules_hold(best_sellers: BestSellers, request_fields: dict[str, object], expected: list[str]) -> None:
-    assert shown(best_sellers, **request_fields) == expected
+def test_rules_hold(shop: Shop, request_fields: dict[str, object], expected: list[str]) -> None:
+    assert shop.shown(**request_fields) == expected
+
+
+def test_what_is_in_the_cart_is_not_shown_and_counts_before_it_is_projected(shop: Shop, database: Database) -> None:
+    record(database, Event(customer_id="ann", add_to_cart=AddToCart(items=[ProductQuantity(product_id="tea")])))
+    assert shop.shown() == ["cake", "soap"]
+    apply_all(database)
+    assert shop.shown() == ["cake", "soap"]
+
+
+def test_a_purchase_counts_before_it_is_projected(shop: Shop, database: Database) -> None:
+    record(database, purchase("ann", "tea"))
+    for _ in range(2):
+        assert shop.shown() == ["cake", "soap"]
+        assert shop.shown(context=BUY_AGAIN) == ["tea", "milk"]
+        after = RecommendationContext(page_type=PageType.PAGE_TYPE_POST_PURCHASE)
+        assert shop.shown(context=after) == ["cake", "soap"]
+        apply_all(database)
 
 
 def test_each_is_logged_and_a_dismissed_one_does_not_come_back(
-    best_sellers: BestSellers, database: Database, recommendation_log: RecommendationLog
+    shop: Shop, database: Database, recommendation_log: RecommendationLog
 ) -> None:
-    first = best_sellers.answer(RecommendRequest(customer_id="ann")).recommendations[0]
+    first = shop.ask().recommendations[0]
     number = KEYS.verify(first.recommendation_id, Shopper("ann"), "recommendation_id")
     assert recommendation_log.wait_until_written(10.0)
     with database.write() as connection:
         assert number in read_recommendations(connection, [number])
         mark_dismissed(connection, [number])
-    assert shown(best_sellers) == ["cake", "soap"]
+    assert shop.shown() == ["cake", "soap"]
 
 
-def test_an_unknown_customer_is_not_found(best_sellers: BestSellers) -> None:
+def test_an_unknown_customer_or_product_is_not_found(shop: Shop) -> None:
     with pytest.raises(NotFound, match="zed"):
-        shown(best_sellers, customer_id="zed")
+        shop.ask(customer_id="zed")
+    with pytest.raises(NotFound) as caught:
+        shop.ask(context=RecommendationContext(cart_product_ids=["tea", "no"]))
+    assert caught.value.violations[0].field == "context.cart_product_ids[1]"
 
 
 def test_an_empty_shop_has_an_empty_answer(database: Database, recommendation_log: RecommendationLog) -> None:
     add_customers(database, "ann")
-    assert shown(BestSellers(database, recommendation_log, KEYS)) == []
+    with open_shop(database, database, recommendation_log) as shop:
+        shop.keeper.count()
+        assert shop.shown() == []
 
 
-def test_an_answer_does_not_wait_for_a_writer(best_sellers: BestSellers, database: Database) -> None:
+def test_an_answer_does_not_wait_for_a_writer(shop: Shop, database: Database) -> None:
     with database.write():  # holds the write lock
-        start = monotonic()
-        assert shown(best_sellers) == ["tea", "cake", "soap"]
-        assert monotonic() - start < 5.0  # a writer gives up after 15
+        answer = shop.ask()
+    assert ids(answer) == ["tea", "cake", "soap"]
+    assert list(answer.fallbacks) == ["recommendation_agent_unavailable"]
+
+
+NOWHERE = {"sqlite": "sqlite:////no such folder/quintet.db", "postgresql": "postgresql://127.0.0.1:1/quintet"}
+
+
+def test_without_a_database_best_sellers_answer_and_say_what_they_do_not_know(
+    shop: Shop, database: Database, recommendation_log: RecommendationLog
+) -> None:
+    away = Database(NOWHERE[database.dialect])
+    with open_shop(database, away, recommendation_log) as without:
+        without.keeper.count()
+        before = counted("shopper_not_read")
+        answer = without.ask(filter=RecommendationFilter(exclude_product_ids=["cake"]))
+        again = without.ask(context=BUY_AGAIN)
+    assert ids(answer) == ["tea", "milk", "soap"], "what the call itself says holds"
+    assert ids(again) == [], "nothing is known to have been bought"
+    for each in (answer, again):
+        assert list(each.fallbacks) == ["recommendation_agent_unavailable", "shopper_not_read"]
+    assert counted("shopper_not_read") == before + 2
+
+
+@pytest.mark.postgres
+def test_a_database_that_hangs_costs_the_time_limit(
+    postgres_database: Database, postgres_log: RecommendationLog
+) -> None:
+    add_customers(postgres_database, "ann")
+    add_products(postgres_database, "tea")
+    buy(postgres_database, "ann", "tea")
+    with open_shop(postgres_database, postgres_database, postgres_log, seconds=0.05) as shop:
+        shop.keeper.count()
+        with postgres_database.write() as connection:
+            connection.execute(text("LOCK TABLE customers IN ACCESS EXCLUSIVE MODE"))
+            answers = asyncio.run(many(shop, 3 * READS_AT_ONCE))
+    assert [ids(each) for each in answers] == [["tea"]] * len(answers)
+    assert all("shopper_not_read" in each.fallbacks for each in answers)
+
+
+def test_a_keeper_whose_database_is_gone_keeps_what_it_has(
+    sqlite_database: Database, sqlite_log: RecommendationLog
+) -> None:
+    add_customers(sqlite_database, "ann", "bob")
+    add_products(sqlite_database, "tea")
+    buy(sqlite_database, "bob", "tea")
+    with open_shop(sqlite_database, sqlite_database, sqlite_log) as shop:
+        shop.keeper.count()
+        failures = background_errors()
+        sqlite_database.close()  # no connection keeps the file open
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{sqlite_database.file}{suffix}").unlink(missing_ok=True)
+        shop.keeper.start()
+        wait_until(lambda: background_errors() > failures)
+        answer = shop.ask()
+    assert ids(answer) == ["tea"]
+    assert list(answer.fallbacks) == ["recommendation_agent_unavailable", "shopper_not_read"]
+
+
+async def many(shop: Shop, count: int) -> list[RecommendationList]:
+    request = RecommendRequest(customer_id="ann")
+    return await asyncio.gather(*(shop.fallback.answer(request) for _ in range(count)))
+
+
+def counted(reason: str) -> float:
+    return FALLBACKS.labels("coordinator", reason)._value.get()
+
+
+def background_errors() -> float:
+    return BACKGROUND_ERRORS.labels("coordinator", "best_sellers")._value.get()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = monotonic() + 30.0
+    while not condition():
+        assert monotonic() < until, "it never came"
+        threading.Event().wait(0.005)

@@ -1,8 +1,13 @@
 """The coordinator's RPCs over real gRPC, with the other agents out of reach: what it must do alone."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -11,23 +16,30 @@ from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 from quintet.recommendation.v1 import recommendation_service_pb2_grpc as recommendation_grpc
-from quintet.type.v1.event_pb2 import Event, HomeView, PageType, ProductView
+from quintet.type.v1.event_pb2 import Event, HomeView, PageType, ProductView, Purchase, PurchaseLine
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import RecommendationContext, RecommendationFilter
 
 from services.coordinator.agent import Coordinator
 from services.coordinator.agent_clients import AgentClients
 from services.coordinator.event_rpcs import PORTIONS_AT_ONCE
+from services.coordinator.event_validation import submit_event
+from services.coordinator.event_writer import EventWriter
 from services.coordinator.server import build
+from services.coordinator.shopper_reader import ShopperReader
 from services.coordinator.uploads import PORTION
 from shared.config import Settings
 from shared.db import event_log
 from shared.db.engine import Database
 from shared.errors import InvalidArgument, NotFound, QuintetError
 from shared.rpc.client import call, open_channel
+from tests.support.projecting import apply_all
 from tests.support.shop import add_customers, add_products
+from tests.support.tokens import KEYS
 
 NOWHERE = "127.0.0.1:1"
+ASKED = pb.GetRecommendationsRequest(customer_id="ann")
+BUY_AGAIN = RecommendationContext(page_type=PageType.PAGE_TYPE_BUY_AGAIN)
 
 
 @pytest.fixture
@@ -176,6 +188,84 @@ async def test_a_bad_request_is_refused_also_while_best_sellers_stand_in(
 async def test_the_answer_falls_back_and_says_so(stub: Any) -> None:
     answer = await call(stub.GetRecommendations, pb.GetRecommendationsRequest(customer_id="ann"), 10)
     assert list(answer.list.fallbacks) == ["recommendation_agent_unavailable"]
+
+
+async def best_sellers_known(stub: Any) -> None:
+    """Wait until the coordinator has counted its best-sellers."""
+    async with asyncio.timeout(30):
+        while not (await call(stub.GetRecommendations, ASKED, 10)).list.recommendations:
+            await asyncio.sleep(0.01)
+
+
+async def test_many_calls_at_once_are_all_answered_by_marked_best_sellers(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.coordinator.agent.ShopperReader", partial(ShopperReader, seconds=5.0))
+    async with coordinator(sqlite_database) as stub:
+        sell(sqlite_database, "cup")
+        await best_sellers_known(stub)
+        answers = await asyncio.gather(*(call(stub.GetRecommendations, ASKED, 10) for _ in range(64)))
+    assert [[each.product_id for each in answer.list.recommendations] for answer in answers] == [["cup"]] * 64
+    assert {tuple(answer.list.fallbacks) for answer in answers} == {("recommendation_agent_unavailable",)}
+    first = {answer.list.recommendations[0].recommendation_id for answer in answers}
+    assert len(first) == 64, "each is logged under ids of its own"
+
+
+async def test_a_writer_that_holds_the_database_does_not_keep_best_sellers_from_answering(
+    sqlite_database: Database, stub: Any
+) -> None:
+    sell(sqlite_database, "cup")
+    await best_sellers_known(stub)
+    with locked_by_another_process(sqlite_database):
+        answers = await asyncio.gather(*(call(stub.GetRecommendations, ASKED, 3) for _ in range(16)))
+    assert [[each.product_id for each in answer.list.recommendations] for answer in answers] == [["cup"]] * 16
+
+
+async def test_best_sellers_answer_when_the_file_of_the_database_is_gone(sqlite_database: Database) -> None:
+    async with coordinator(sqlite_database) as stub:
+        sell(sqlite_database, "cup")
+        await best_sellers_known(stub)
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{sqlite_database.file}{suffix}").unlink(missing_ok=True)
+        sqlite_database.close()
+        answer = await call(stub.GetRecommendations, ASKED, 3)
+        again = pb.GetRecommendationsRequest(customer_id="ann", context=BUY_AGAIN)
+        bought = await call(stub.GetRecommendations, again, 3)
+    assert [each.product_id for each in answer.list.recommendations] == ["cup"]
+    assert list(answer.list.fallbacks) == ["recommendation_agent_unavailable", "shopper_not_read"]
+    assert not bought.list.recommendations
+
+
+def sell(database: Database, product: str) -> None:
+    """Let somebody buy a product, applied at once."""
+    add_customers(database, "bob")
+    lines = [PurchaseLine(product_id=product)]
+    event = Event(customer_id="bob", purchase=Purchase(purchase_id=product, items=lines))
+    event.event_time.FromDatetime(datetime.now(UTC))
+    [outcome] = EventWriter(database, KEYS).commit([submit_event(event)])
+    assert outcome.error is None
+    apply_all(database)
+
+
+LOCK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def locked_by_another_process(database: Database) -> Iterator[None]:
+    """Hold the write lock of a SQLite file in another process."""
+    command = [sys.executable, "-c", LOCK, str(database.file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        assert holder.stdout.readline() == "locked\n"
+        yield
+        holder.stdin.close()
 
 
 async def test_the_agents_answer_is_passed_on_as_it_is(sqlite_database: Database) -> None:

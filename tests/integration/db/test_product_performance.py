@@ -7,7 +7,7 @@ import pytest
 
 from shared.db import product_performance, products
 from shared.db.engine import Connection, Database
-from shared.db.product_performance import PopularProduct, ProductPerformance
+from shared.db.product_performance import BEST_SELLER_PERIOD, PopularProduct, ProductPerformance, best_sellers
 from shared.db.products import NewProduct
 from tests.integration.product.events import record_cart, record_purchase, record_recommendation, record_view
 
@@ -97,7 +97,30 @@ def test_popularity_is_told_by_category(connection: Connection) -> None:
     a, b, c = add(connection, "a", "Tea"), add(connection, "b", "Tea"), add(connection, "c", "Coffee")
     for key in (b, c, a, b):
         record_view(connection, key, INSIDE)
-    tea, coffee = [PopularProduct(b, "Tea", 0, 2), PopularProduct(a, "Tea", 0, 1)], [PopularProduct(c, "Coffee", 0, 1)]
+    tea = [PopularProduct(b, "Tea", 0, 2), PopularProduct(a, "Tea", 0, 1)]
     assert product_performance.popular_products(connection, START, END, 5, category="Tea") == tea
-    assert product_performance.popular_by_category(connection, START, END, 1) == {"Coffee": coffee, "Tea": tea[:1]}
-    assert product_performance.popular_by_category(connection, END, END, 1) == {}
+
+
+def test_best_sellers_are_the_first_of_all_and_of_each_category(connection: Connection) -> None:
+    a, b, c, d = (add(connection, name, category) for name, category in zip("abcd", ("x", "x", "y", "y"), strict=True))
+    for key, times in ((a, 4), (b, 3), (c, 2), (d, 1)):
+        for _ in range(times):
+            record_view(connection, key, INSIDE)
+
+    def keys(overall: int, per_category: int = 0, most: int | None = None) -> list[int]:
+        return [each.key for each in best_sellers(connection, END, overall, per_category, most)]
+
+    assert keys(3) == [a, b, c]
+    assert keys(0, 1) == [a, c]
+    assert keys(1, 2) == [a, b, c, d]
+    assert keys(1, 2, most=2) == [a, c], "the first of each category come before the second of any"
+
+
+def test_a_quiet_shop_has_the_best_sellers_of_all_time(connection: Connection) -> None:
+    a, b = add(connection, "a", "x"), add(connection, "b", "x")
+    for key in (a, a, b):
+        record_view(connection, key, INSIDE)
+    assert [each.key for each in best_sellers(connection, END + 2 * BEST_SELLER_PERIOD, 5)] == [a, b]
+    record_view(connection, b, END + BEST_SELLER_PERIOD)
+    assert [each.key for each in best_sellers(connection, END + 2 * BEST_SELLER_PERIOD, 5)] == [b]
+    assert best_sellers(connection, START - BEST_SELLER_PERIOD, 5) == []

@@ -6,7 +6,8 @@ import pytest
 
 from shared.db import products
 from shared.db.engine import Database
-from shared.db.products import DISCONTINUED, IN_STOCK, OUT_OF_STOCK, NewProduct, Upserted
+from shared.db.products import NewProduct, Upserted
+from shared.inventory import DISCONTINUED, IN_STOCK, OUT_OF_STOCK
 
 SPRING = datetime(2026, 3, 1, tzinfo=UTC)
 FULL = NewProduct(
@@ -229,3 +230,17 @@ def test_the_change_of_each_product_is_told(database: Database) -> None:
         changes = products.lock_changes(connection, [a, b, 10**9])
         assert changes.keys() == {a, b}
         assert changes[a] < changes[b] == products.newest_change(connection)
+
+
+def test_entries_are_read_by_key_or_only_where_they_changed(database: Database) -> None:
+    keys = upsert(database, plain("a"), plain("b"), plain("c")).keys
+    with database.read() as connection:
+        before = products.newest_change(connection)
+        found = products.catalogue_entries(connection, [keys["a"], keys["b"], 10**9])
+        assert sorted(each.external_id for each in found) == ["a", "b"]
+        whole = {each.key: each for each in products.catalogue_since(connection, 0)}
+        assert all(each == whole[each.key] for each in found)
+    upsert(database, plain("b", price=7, currency="EUR"), plain("c", price=8, currency="EUR"))
+    with database.read() as connection:
+        [changed] = products.catalogue_entries(connection, [keys["a"], keys["b"]], before)
+    assert (changed.external_id, changed.price, changed.change_sequence > before) == ("b", 7, True)

@@ -13,9 +13,10 @@ from quintet.type.v1.product_pb2 import Product as Message
 from services.product import convert
 from services.product.agent import PageQuery, ProductPage, RelatedProduct
 from shared.db.product_performance import ProductPerformance
-from shared.db.products import INVENTORY_STATUSES, NewProduct, Product
+from shared.db.products import NewProduct, Product
 from shared.db.relations import COMPLEMENTARY, SIMILAR
 from shared.errors import InvalidArgument
+from shared.inventory import INVENTORY_STATUSES
 from shared.jobs import Progress
 
 SPRING = datetime(2026, 3, 1, tzinfo=UTC)

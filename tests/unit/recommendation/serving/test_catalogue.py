@@ -4,7 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.recommendation.serving.catalogue import NOT_BUYABLE, NOW, ON_ORDER, Catalogue, Codes, stock_of
+from services.recommendation.serving.catalogue import Catalogue
+from shared.codes import Codes
+from shared.inventory import NOT_BUYABLE, NOW, ON_ORDER, stock_of
 from tests.unit.recommendation.small import catalogue, entry
 
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from services.recommendation.request import Page
 from services.recommendation.reranker.contexts import RerankContext
-from services.recommendation.serving.page_policy import COLD, SEARCH, plan_ranking
+from services.recommendation.serving.page_policy import COLD, PAGE_POLICIES, SEARCH, plan_ranking
 from shared.algorithms import DEFAULT_WEIGHTS
+from shared.page_rules import ONLY_BOUGHT
 
 POPULARITY = {"popular", "popular_in_group", "trending", "new_arrivals"}
 
@@ -121,3 +122,7 @@ def test_the_database_decides_what_leads_on_the_start_page() -> None:
 
 def test_all_weights_zero_still_gives_a_list() -> None:
     assert plan_ranking(Page.HOME, dict.fromkeys(DEFAULT_WEIGHTS, 0.0), 1000.0).weights
+
+
+def test_the_pages_of_what_was_bought_are_those_of_the_rules() -> None:
+    assert {page for page, policy in PAGE_POLICIES.items() if policy.bought} == ONLY_BOUGHT

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.recommendation.request import Filters, Price
-from services.recommendation.serving.rules import allowed_rows
 from shared.db.products import CatalogueEntry
+from shared.page_rules import allowed_rows
 from tests.unit.recommendation.small import catalogue, entry
 
 NOBODY = np.empty(0, np.int32)

@@ -1,0 +1,199 @@
+"""The best-sellers in memory: all that an answer shows of them, and the columns that the rules of pages look at.
+
+Kept are the first 2,000 of the shop and the first 100 of each category, 20,000 at most: less than 20 MB, however
+large the catalogue is. A thread follows the changes of stock, price and the rest of those products about twice a
+second, and counts anew every ten minutes. So a product that comes back into stock, and was none of the best-sellers
+meanwhile, is back with the next count.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from shared.codes import Codes
+from shared.db import product_performance, products
+from shared.db.change_watch import ChangeWatch
+from shared.db.engine import Database
+from shared.db.products import CatalogueEntry
+from shared.inventory import stock_of
+from shared.page_rules import Rows
+from shared.telemetry import BACKGROUND_ERRORS
+
+OVERALL, PER_CATEGORY, MOST = 2_000, 100, 20_000
+"""Products kept: the first of the shop, the first of each category, and at most."""
+LOOK_SECONDS = 0.5
+"""Between two looks for changes."""
+COUNT_SECONDS = 600.0
+RETRY_SECONDS = 1.0
+"""Between two counts while there are no best-sellers: none was sold yet, or the database is out of reach."""
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, eq=False)
+class BestSellers:
+    """Products in the order in which they sell, best first.
+
+    Parameters
+    ----------
+    entries : tuple of CatalogueEntry
+        What is known of each.
+    stock : ndarray of shape (n,), int8
+    category, currency : ndarray of shape (n,), int32
+    price : ndarray of shape (n,), int64
+    categories, currencies : Codes
+        As `shared.page_rules.ProductColumns` says.
+    change : int
+        Number of the last change of the catalogue that is in here.
+    """
+
+    entries: tuple[CatalogueEntry, ...]
+    stock: NDArray[np.int8]
+    category: Rows
+    currency: Rows
+    price: NDArray[np.int64]
+    rows_by_id: dict[str, int]
+    rows_by_key: dict[int, int]
+    categories: Codes = field(default_factory=Codes)
+    currencies: Codes = field(default_factory=Codes)
+    change: int = 0
+
+    @classmethod
+    def of(cls, entries: Sequence[CatalogueEntry] = (), change: int = 0) -> "BestSellers":
+        """Return products, best first, as they are at a change of the catalogue."""
+        n = len(entries)
+        unknown = cls(
+            entries=tuple(entries),
+            stock=np.zeros(n, np.int8),
+            category=np.full(n, -1, np.int32),
+            currency=np.full(n, -1, np.int32),
+            price=np.full(n, -1, np.int64),
+            rows_by_id={entry.external_id: row for row, entry in enumerate(entries)},
+            rows_by_key={entry.key: row for row, entry in enumerate(entries)},
+        )
+        return unknown.updated(entries, change)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def updated(self, changed: Iterable[CatalogueEntry], change: int) -> "BestSellers":
+        """Return the products with some of them as they are at a later change of the catalogue."""
+        now = {self.rows_by_key[entry.key]: entry for entry in changed}
+        rows = np.fromiter(now, np.int32, len(now))
+        categories = self.categories.extended(entry.category for entry in now.values())
+        currencies = self.currencies.extended(entry.currency or "" for entry in now.values())
+        entries = list(self.entries)
+        for row, entry in now.items():
+            entries[row] = entry
+        return replace(
+            self,
+            entries=tuple(entries),
+            stock=_put(
+                self.stock, rows, [stock_of(each.inventory_status, each.recommendable) for each in now.values()]
+            ),
+            category=_put(self.category, rows, [categories.of(each.category) for each in now.values()]),
+            currency=_put(self.currency, rows, [currencies.of(each.currency or "") for each in now.values()]),
+            price=_put(self.price, rows, [-1 if each.price is None else each.price for each in now.values()]),
+            categories=categories,
+            currencies=currencies,
+            change=change,
+        )
+
+    def row_of_id(self, external_id: str) -> int | None:
+        """Return the row of the platform's id; None for a product that is not among them."""
+        return self.rows_by_id.get(external_id)
+
+    def rows_of_ids(self, external_ids: Iterable[str]) -> Rows:
+        """Return the rows of the platform's ids in their order, int32; -1 for products that are not among them."""
+        return np.array([self.rows_by_id.get(each, -1) for each in external_ids], np.int32)
+
+    def rows_of(self, keys: NDArray[np.int64]) -> Rows:
+        """Return the rows of keys in their order, int32; -1 for products that are not among them."""
+        return np.array([self.rows_by_key.get(each, -1) for each in keys.tolist()], np.int32)
+
+
+class BestSellerKeeper:
+    """Keeps the best-sellers current. `start` before use, `stop` after.
+
+    While the database is out of reach, what was read last stays.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._watch = ChangeWatch(database)
+        self._best_sellers = BestSellers.of()
+        self._count_at = 0.0
+        self._missed = False
+        self._failing = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="best-sellers", daemon=True)
+
+    @property
+    def best_sellers(self) -> BestSellers:
+        """The best-sellers as they are now; none before the first count."""
+        return self._best_sellers
+
+    def start(self) -> None:
+        """Count in the background, then follow the changes."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the following. Safe to repeat."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._watch.close()
+
+    def count(self) -> None:
+        """Count the best-sellers anew and read them. Takes seconds on a large shop. Raises Unavailable."""
+        with self._database.read() as connection:
+            change = products.newest_change(connection)
+            counted = product_performance.best_sellers(connection, datetime.now(UTC), OVERALL, PER_CATEGORY, MOST)
+            found = products.catalogue_entries(connection, [each.key for each in counted])
+        by_key = {entry.key: entry for entry in found}
+        self._best_sellers = BestSellers.of([by_key[each.key] for each in counted], change)
+
+    def follow(self) -> None:
+        """Read what changed of the best-sellers. Raises Unavailable."""
+        before = self._best_sellers
+        with self._database.read() as connection:
+            change = products.newest_change(connection)
+            if change <= before.change:
+                return
+            changed = products.catalogue_entries(connection, before.rows_by_key, before.change)
+        self._best_sellers = before.updated(changed, change)
+
+    def _work(self) -> None:
+        while True:
+            self._look()
+            if self._stopping.wait(LOOK_SECONDS):
+                return
+
+    def _look(self) -> None:
+        """Count or follow, whichever is due; what fails is tried again and the best-sellers stay as they were."""
+        try:
+            self._missed = self._watch.changed() or self._missed
+            if time.monotonic() >= self._count_at:
+                self._count_at = time.monotonic() + RETRY_SECONDS
+                self.count()
+                self._count_at = time.monotonic() + (COUNT_SECONDS if len(self._best_sellers) else RETRY_SECONDS)
+            elif self._missed:
+                self.follow()
+            self._missed = self._failing = False
+        except Exception:  # whatever is wrong with the database, best-sellers answer from memory
+            if not self._failing:
+                log.exception("cannot follow the best-sellers")
+            BACKGROUND_ERRORS.labels("coordinator", "best_sellers").inc()
+            self._failing = True
+
+
+def _put(array: NDArray[Any], rows: Rows, values: Sequence[int]) -> NDArray[Any]:
+    changed = array.copy()
+    changed[rows] = values
+    return changed

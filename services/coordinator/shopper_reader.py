@@ -1,0 +1,79 @@
+"""What the rules of a page need of a shopper, read from the database within a short time or not at all."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+from quintet.recommendation.v1.recommendation_service_pb2 import RecommendRequest
+
+from shared.db import products, request_reads
+from shared.db.driver import DriverCursor
+from shared.db.engine import Database
+from shared.db.request_reads import ShopperProducts
+from shared.errors import NotFound, QuintetError, Unavailable
+from shared.events.recommend import context_products
+from shared.rpc.interceptor import deadline
+
+SECONDS = 0.1
+"""Longest wait, and never more than half of what is left of the caller's deadline. A read takes .3 ms."""
+READS_AT_ONCE = 4
+"""Threads that read: a database that hangs holds no more than these."""
+log = structlog.get_logger()
+
+
+class ShopperReader:
+    """Reads shoppers for the fallback. `stop` after use."""
+
+    def __init__(self, database: Database, seconds: float = SECONDS) -> None:
+        self._database = database
+        self._seconds = seconds
+        self._threads = ThreadPoolExecutor(READS_AT_ONCE, "shopper")
+
+    async def read(self, request: RecommendRequest, known: Sequence[str] = ()) -> ShopperProducts:
+        """Return what is stored of who asks; `known` are ids of products that are known to exist.
+
+        Raises
+        ------
+        NotFound
+            If the customer, or a product that the context names, is not known; names the field.
+        Unavailable
+            If the database did not answer in time.
+        """
+        loop = asyncio.get_running_loop()
+        reading = loop.run_in_executor(self._threads, self._read, request, frozenset(known))
+        try:
+            return await asyncio.wait_for(reading, self._longest())
+        except TimeoutError as error:  # what has not begun is cancelled, what has ends by itself
+            raise Unavailable("the shopper was not read in time") from error
+        except (NotFound, Unavailable):
+            raise
+        except QuintetError as error:
+            raise Unavailable(str(error)) from error
+        except Exception as error:  # a damaged file, another schema: an answer is possible all the same
+            log.exception("the shopper cannot be read")
+            raise Unavailable(f"the shopper cannot be read: {error!r}") from error
+
+    def stop(self) -> None:
+        """Give up what has not begun, and wait for what has: the database has its own time limits. Safe to repeat."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def _longest(self) -> float:
+        until = deadline.get()
+        return self._seconds if until is None else max(0.0, min(self._seconds, (until - time.monotonic()) / 2))
+
+    def _read(self, request: RecommendRequest, known: frozenset[str]) -> ShopperProducts:
+        with self._database.read() as connection:
+            named = [each for each in context_products(request.context) if each[0] not in known]
+            found = products.product_keys(connection, {name for name, _ in named})
+            for name, field in named:
+                if name not in found:
+                    raise NotFound.of("product", name, field)
+            cursor = DriverCursor.of(connection)
+            version = request_reads.find_shopper(cursor, request.customer_id, request.visitor_id)
+            if version is not None:
+                return request_reads.read_shopper_products(cursor, version)
+        if request.customer_id:
+            raise NotFound.of("customer", request.customer_id, "customer_id")
+        return ShopperProducts.nothing()
