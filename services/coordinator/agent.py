@@ -12,7 +12,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as recommendati
 
 from services.coordinator import job_steps
 from services.coordinator.agent_clients import FOLLOWED, AgentClients
-from services.coordinator.best_sellers import BestSellerKeeper
+from services.coordinator.best_sellers import BestSellerCache
 from services.coordinator.event_validation import Submission
 from services.coordinator.event_writer import EventWriter
 from services.coordinator.fallback import OVERLOADED, UNAVAILABLE, Fallback
@@ -66,7 +66,7 @@ class Coordinator:
             LogFollower("feedback", agents.apply_feedback, settings.apply_timeout_seconds),
         ]
         self._recommendation_log = RecommendationLog(database, "coordinator")
-        self._best_sellers = BestSellerKeeper(database)
+        self._best_sellers = BestSellerCache(database)
         self._shoppers = ShopperReader(database)
         self._fallback = Fallback(self._best_sellers, self._shoppers, self._recommendation_log, tokens)
         self.jobs = Jobs(database)

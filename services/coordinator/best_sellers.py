@@ -118,7 +118,7 @@ class BestSellers:
         return np.array([self.rows_by_key.get(each, -1) for each in keys.tolist()], np.int32)
 
 
-class BestSellerKeeper:
+class BestSellerCache:
     """Keeps the best-sellers current. `start` before use, `stop` after.
 
     While the database is out of reach, what was read last stays.

@@ -23,7 +23,7 @@ from quintet.type.v1.recommendation_pb2 import (
     RecommendationList,
 )
 
-from services.coordinator.best_sellers import BestSellerKeeper, BestSellers
+from services.coordinator.best_sellers import BestSellerCache, BestSellers
 from services.coordinator.shopper_reader import ShopperReader
 from shared.db.products import CatalogueEntry
 from shared.db.recommendations import NewRecommendation
@@ -48,9 +48,9 @@ class Fallback:
     """Answers requests for recommendations with best-sellers."""
 
     def __init__(
-        self, keeper: BestSellerKeeper, reader: ShopperReader, log: RecommendationLog, tokens: TokenKeys
+        self, cache: BestSellerCache, reader: ShopperReader, log: RecommendationLog, tokens: TokenKeys
     ) -> None:
-        self._keeper = keeper
+        self._cache = cache
         self._reader = reader
         self._log = log
         self._tokens = tokens
@@ -61,7 +61,7 @@ class Fallback:
         `reason` says in the answer why there are only best-sellers. Raises NotFound for an unknown customer, or a
         product that the context names, as far as the database answers.
         """
-        best_sellers = self._keeper.best_sellers
+        best_sellers = self._cache.best_sellers
         named = [name for name, _ in context_products(request.context) if best_sellers.row_of_id(name) is not None]
         fallbacks = [reason]
         try:

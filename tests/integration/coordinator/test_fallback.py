@@ -16,7 +16,7 @@ from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import RecommendationContext, RecommendationFilter, RecommendationList
 from sqlalchemy import text
 
-from services.coordinator.best_sellers import BestSellerKeeper
+from services.coordinator.best_sellers import BestSellerCache
 from services.coordinator.event_validation import submit_event
 from services.coordinator.event_writer import EventWriter
 from services.coordinator.fallback import Fallback
@@ -73,7 +73,7 @@ def shop(database: Database, recommendation_log: RecommendationLog) -> Iterator[
     buy(database, "di", "tea", "petrol")
     buy(database, "ann", "milk")
     with open_shop(database, database, recommendation_log) as opened:
-        opened.keeper.count()
+        opened.cache.count()
         yield opened
 
 
@@ -81,9 +81,9 @@ class Shop:
     """A fallback with best-sellers from one database, and shoppers from the same or another."""
 
     def __init__(self, counted: Database, asked: Database, log: RecommendationLog, seconds: float = 10.0) -> None:
-        self.keeper = BestSellerKeeper(counted)
+        self.cache = BestSellerCache(counted)
         self.reader = ShopperReader(asked, seconds)
-        self.fallback = Fallback(self.keeper, self.reader, log, KEYS)
+        self.fallback = Fallback(self.cache, self.reader, log, KEYS)
 
     def ask(self, **request: Any) -> RecommendationList:
         return asyncio.run(self.fallback.answer(RecommendRequest(**{"customer_id": "ann", **request})))
@@ -97,7 +97,7 @@ def open_shop(counted: Database, asked: Database, log: RecommendationLog, second
     shop = Shop(counted, asked, log, seconds)
     yield shop
     shop.reader.stop()
-    shop.keeper.stop()
+    shop.cache.stop()
 
 
 def ids(answer: RecommendationList) -> list[str]:
@@ -129,7 +129,7 @@ def test_changes_of_stock_price_and_name_are_followed(shop: Shop, database: Data
     add_products(database, "tea", recommendable=False, category="food")
     add_products(database, "cake", price=None, category="care")
     add_products(database, "soap", price=950, category="care", name="Better soap", image_urls=("s.jpg",))
-    shop.keeper.follow()
+    shop.cache.follow()
     cake, soap = shop.ask().recommendations
     assert (cake.product_id, cake.HasField("price"), cake.category) == ("cake", False, "care")
     assert (soap.product_name, soap.price.amount_minor, soap.image_url) == ("Better soap", 950, "s.jpg")
@@ -138,21 +138,21 @@ def test_changes_of_stock_price_and_name_are_followed(shop: Shop, database: Data
 def test_a_product_that_is_no_best_seller_changes_nothing(shop: Shop, database: Database) -> None:
     before = shop.shown()
     add_products(database, "new", "gone", inventory_status="IN_STOCK")
-    shop.keeper.follow()
+    shop.cache.follow()
     assert shop.shown() == before
-    shop.keeper.count()
+    shop.cache.count()
     assert shop.shown() == ["tea", "cake", "gone", "soap"]
 
 
 def test_the_keeper_counts_by_itself_and_follows_within_seconds(shop: Shop, database: Database) -> None:
-    keeper = BestSellerKeeper(database)
-    keeper.start()
+    cache = BestSellerCache(database)
+    cache.start()
     try:
-        wait_until(lambda: len(keeper.best_sellers) == 4)
+        wait_until(lambda: len(cache.best_sellers) == 4)
         add_products(database, "tea", price=1, category="food")
-        wait_until(lambda: 1 in keeper.best_sellers.price.tolist())
+        wait_until(lambda: 1 in cache.best_sellers.price.tolist())
     finally:
-        keeper.stop()
+        cache.stop()
 
 
 def test_the_answer_says_what_it_is(shop: Shop) -> None:
@@ -231,7 +231,7 @@ def test_an_unknown_customer_or_product_is_not_found(shop: Shop) -> None:
 def test_an_empty_shop_has_an_empty_answer(database: Database, recommendation_log: RecommendationLog) -> None:
     add_customers(database, "ann")
     with open_shop(database, database, recommendation_log) as shop:
-        shop.keeper.count()
+        shop.cache.count()
         assert shop.shown() == []
 
 
@@ -250,7 +250,7 @@ def test_without_a_database_best_sellers_answer_and_say_what_they_do_not_know(
 ) -> None:
     away = Database(NOWHERE[database.dialect])
     with open_shop(database, away, recommendation_log) as without:
-        without.keeper.count()
+        without.cache.count()
         before = counted("shopper_not_read")
         answer = without.ask(filter=RecommendationFilter(exclude_product_ids=["cake"]))
         again = without.ask(context=BUY_AGAIN)
@@ -269,7 +269,7 @@ def test_a_database_that_hangs_costs_the_time_limit(
     add_products(postgres_database, "tea")
     buy(postgres_database, "ann", "tea")
     with open_shop(postgres_database, postgres_database, postgres_log, seconds=0.05) as shop:
-        shop.keeper.count()
+        shop.cache.count()
         with postgres_database.write() as connection:
             connection.execute(text("LOCK TABLE customers IN ACCESS EXCLUSIVE MODE"))
             answers = asyncio.run(many(shop, 3 * READS_AT_ONCE))
@@ -284,12 +284,12 @@ def test_a_keeper_whose_database_is_gone_keeps_what_it_has(
     add_products(sqlite_database, "tea")
     buy(sqlite_database, "bob", "tea")
     with open_shop(sqlite_database, sqlite_database, sqlite_log) as shop:
-        shop.keeper.count()
+        shop.cache.count()
         failures = background_errors()
         sqlite_database.close()  # no connection keeps the file open
         for suffix in ("", "-wal", "-shm"):
             Path(f"{sqlite_database.file}{suffix}").unlink(missing_ok=True)
-        shop.keeper.start()
+        shop.cache.start()
         wait_until(lambda: background_errors() > failures)
         answer = shop.ask()
     assert ids(answer) == ["tea"]

@@ -82,11 +82,11 @@ def test_activating_what_is_not_there_changes_nothing(coffee_shop: Shop) -> None
 
 def test_a_damaged_model_is_not_activated(coffee_shop: Shop) -> None:
     good = coffee_shop.ask("c-lover-1").model_version
-    keeper = coffee_shop.agent._model_manager
+    cache = coffee_shop.agent._model_manager
     models.save_model(coffee_shop.database, "recommender", "damaged", b"no model", {})
     wait_until(lambda: coffee_shop.ask("c-lover-1").fallbacks == ("model_load_failed",))
     assert coffee_shop.ask("c-lover-1").model_version == good
-    wait_until(lambda: keeper._failures >= 3, 20.0)
+    wait_until(lambda: cache._failures >= 3, 20.0)
     models.activate(coffee_shop.database, "recommender", good)
     wait_until(lambda: coffee_shop.ask("c-lover-1").fallbacks == (), 1.5)
     with pytest.raises(DataLoss):
@@ -182,9 +182,9 @@ def test_products_that_nobody_met_are_enough_to_train_on(database: Database, run
 def test_another_embedding_space_is_taken_in_by_itself(coffee_shop: Shop) -> None:
     before = coffee_shop.ids("c-lover-1", Page.PRODUCT, product_id="c0")
     shop.move_to_space(coffee_shop.database, "space-2", dimensions=5)
-    keeper = coffee_shop.agent._model_manager
-    wait_until(lambda: keeper._serving.catalogue.space == "space-2")
-    assert keeper._serving.catalogue.embeddings.shape == (22, 5)
+    cache = coffee_shop.agent._model_manager
+    wait_until(lambda: cache._serving.catalogue.space == "space-2")
+    assert cache._serving.catalogue.embeddings.shape == (22, 5)
     assert set(coffee_shop.ids("c-lover-1", Page.PRODUCT, product_id="c0")) == set(before)
 
 
@@ -261,9 +261,9 @@ def test_a_database_that_is_away_is_not_the_end(coffee_shop: Shop, monkeypatch: 
     def away(*_: object) -> None:
         raise Unavailable("away")
 
-    keeper = coffee_shop.agent._model_manager
+    cache = coffee_shop.agent._model_manager
     with monkeypatch.context() as patched:
         patched.setattr(models, "active_version", away)
-        wait_until(lambda: keeper.broken == "unknown")
-    wait_until(lambda: keeper.broken == "")
+        wait_until(lambda: cache.broken == "unknown")
+    wait_until(lambda: cache.broken == "")
     assert coffee_shop.ask("c-lover-1").fallbacks == ()
