@@ -10,6 +10,7 @@ from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray,
 from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, Shopper, Space
 from services.recommendation.algorithms.bits import ONE, Words
 from services.recommendation.algorithms.checks import require_not_negative, require_positive
+from services.recommendation.algorithms.largest import about_largest
 from services.recommendation.algorithms.reasons import from_sources, largest_places, strongest
 from services.recommendation.algorithms.row_sums import agreeing, given_to, take_sums
 from services.recommendation.algorithms.shopper import last_occurrences
@@ -173,8 +174,9 @@ def nearest_sessions(sums: FloatArray, latest: Rows, met: Words, k: int, n_runni
     n = min(k, len(rows))
     least, equal = np.float32(0.0), 0
     if n < len(rows):
-        least = np.partition(values, len(rows) - n)[len(rows) - n]
-        equal = n - np.sum(values > least)
+        large = values[values >= about_largest(values, n)]
+        least = np.partition(large, len(large) - n)[len(large) - n]
+        equal = n - np.sum(large > least)
     sessions = np.empty(n, np.int32)
     votes = np.empty(n, np.float32)
     count = 0

@@ -110,6 +110,24 @@ def gaps_to_columns(gaps: AnyArray, lengths: AnyArray) -> Rows:
 
 
 @compiled
+def repeated_rows(values: AnyArray, starts: Longs, like: Rows) -> AnyArray:
+    """Return the rows of a ragged array that `like` names, one behind the other, without a list of their places.
+
+    Row r is `values` from `starts[r]` to before `starts[r + 1]`.
+    """
+    size = 0
+    for row in like:
+        size += starts[row + 1] - starts[row]
+    repeated = np.empty(size, values.dtype)
+    at = 0
+    for row in like:
+        for place in range(starts[row], starts[row + 1]):
+            repeated[at] = values[place]
+            at += 1
+    return repeated
+
+
+@compiled
 def _rounded(data: FloatArray, indptr: AnyArray, scale: FloatArray, steps: AnyArray) -> AnyArray:
     for row in range(len(scale)):
         for at in range(indptr[row], indptr[row + 1]):

@@ -27,6 +27,7 @@ from services.recommendation.models.packing import (
     entries_of,
     equal_rows,
     gaps_to_columns,
+    repeated_rows,
     row_steps,
     starts_of,
 )
@@ -125,8 +126,8 @@ def _restored_matrix(matrix: str, arrays: Mapping[str, AnyArray]) -> Named:
     indptr, indices = starts_of(lengths), gaps_to_columns(gaps, lengths)
     like = arrays.get(f"{matrix}.like")
     if like is not None:
-        places = entries_of(like.astype(np.int64), indptr)
-        indices, indptr = indices[places], starts_of(lengths[like])
+        distinct, indptr = indptr, starts_of(lengths[like])
+        indices = repeated_rows(indices, distinct, like)
     yield f"{matrix}.indices", indices
     yield f"{matrix}.indptr", indptr.astype(np.int32) if indptr[-1] <= np.iinfo(np.int32).max else indptr
     if f"{matrix}.by_column" in arrays:
@@ -137,7 +138,7 @@ def _restored_matrix(matrix: str, arrays: Mapping[str, AnyArray]) -> Named:
         steps = _inflated(arrays[f"{matrix}.steps{DEFLATED}"]).view(kind)
         if len(steps) != lengths.sum():
             raise ValueError(f"{matrix}: the steps do not fit the lengths of the rows")
-        steps = steps if like is None else steps[places]
+        steps = steps if like is None else repeated_rows(steps, distinct, like)
         yield f"{matrix}.data", steps
         yield f"{matrix}.{ROW_SCALE}", scale
 
