@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Agent = Literal["coordinator", "customer", "product", "recommendation", "feedback"]
@@ -80,6 +80,15 @@ class Settings(BaseSettings):
         ),
     )
     browsing_retention_days: int = Field(90, ge=1, description="Days that product views are kept.")
+    recommendation_retention_days: int = Field(
+        35, ge=1, description="Days that lists of recommendations are kept to which nobody responded."
+    )
+    response_retention_days: int = Field(
+        400,
+        ge=30,
+        description="Days after the last display or click that recommendations are kept, with the rest of their lists "
+        "and what was credited to them; dismissed ones stay.",
+    )
     refresh_catalog_hours: float = Field(1.0, ge=0, description="Hours between catalogue refreshes; 0 is never.")
     optimize_hours: float = Field(24.0, ge=0, description="Hours between optimisations of the weights; 0 is never.")
     tune_minutes: float = Field(
@@ -87,6 +96,16 @@ class Settings(BaseSettings):
     )
     train_hours: float = Field(168.0, ge=0, description="Hours between trainings; 0 is never.")
     maintenance_hours: float = Field(24.0, ge=0, description="Hours between database maintenance runs; 0 is never.")
+
+    @model_validator(mode="after")
+    def _responses_outlast_what_reads_them(self) -> "Settings":
+        longest = max(self.attribution_click_days, self.attribution_view_days, self.recommendation_retention_days)
+        if self.response_retention_days < longest:
+            raise ValueError(
+                f"response_retention_days must be at least {longest:g}: the longest of attribution_click_days, "
+                "attribution_view_days and recommendation_retention_days"
+            )
+        return self
 
     def address(self, agent: Agent) -> str:
         """Return the gRPC target at which `agent` is called."""

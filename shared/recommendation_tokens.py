@@ -51,6 +51,21 @@ class Shopper:
         return _CUSTOMER if self.customer_id else _VISITOR
 
 
+def list_number(recommendation: int) -> int:
+    """Return the number of the list that a recommendation is in: its writer and its list, without the position."""
+    return recommendation >> POSITION_BITS
+
+
+def position_in_list(recommendation: int) -> int:
+    """Return the position, from 1, of a recommendation in its list."""
+    return recommendation & MOST_POSITIONS
+
+
+def number_at(list_of: int, position: int) -> int:
+    """Return the number of the recommendation at a position of a list."""
+    return list_of << POSITION_BITS | position
+
+
 class RecommendationNumbers:
     """Numbers of recommendations that no other process gives, without asking the database for each.
 
@@ -75,8 +90,8 @@ class RecommendationNumbers:
             number = next(self._lists)
         if number >= 1 << LIST_BITS:
             raise FailedPrecondition("this process has numbered all the lists it can: start it again")
-        first = (self._writer << LIST_BITS | number) << POSITION_BITS
-        return [first | position for position in range(1, count + 1)]
+        this = self._writer << LIST_BITS | number
+        return [number_at(this, position) for position in range(1, count + 1)]
 
 
 class TokenKeys:

@@ -47,6 +47,7 @@ STAGES: dict[str, tuple[str, ...]] = {
         "shared.recommendation_log",
         "shared.recommendation_tokens",
         "shared.db.recommendations",
+        "shared.db.recommendation_items",
     ),
 }
 GRPC = "gRPC"

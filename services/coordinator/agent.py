@@ -152,7 +152,7 @@ class Coordinator:
             job_steps.TRAIN: lambda: job_steps.train_models(self.agents, quick=quick),
             job_steps.REFRESH: lambda: job_steps.refresh_catalog(self.agents),
             job_steps.OPTIMIZE: lambda: job_steps.optimize_algorithms(self.agents, tuning or self._usual_tuning()),
-            job_steps.MAINTAIN: lambda: job_steps.maintain(self._database, self._settings.browsing_retention_days),
+            job_steps.MAINTAIN: lambda: job_steps.maintain(self._database, self._settings),
         }
         return await self.jobs.start(kind, bodies[kind], job_steps.NEVER_BESIDES.get(kind, ()))
 

@@ -12,7 +12,8 @@ from quintet.product.v1 import product_service_pb2 as product_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 
 from services.coordinator.agent_clients import AgentClients
-from shared.db import maintenance
+from shared.config import Settings
+from shared.db import maintenance, recommendation_retention
 from shared.db.engine import Database
 from shared.errors import InvalidArgument, QuintetError
 from shared.jobs import Progress
@@ -81,15 +82,22 @@ async def _tune(agents: AgentClients, request: recommendation_pb.TuneAlgorithmsR
         yield Progress("failed", 1.0, {"failed": error.message})
 
 
-async def maintain(database: Database, retention_days: int) -> AsyncIterator[Progress]:
-    """Drop old product views, renew the statistics, give free space back."""
+async def maintain(database: Database, settings: Settings) -> AsyncIterator[Progress]:
+    """Drop old product views and recommendations, renew the statistics, give free space back."""
     yield Progress("dropping old product views", 0.0)
-    dropped = await asyncio.to_thread(maintenance.drop_old_browsing, database, retention_days)
+    dropped = await asyncio.to_thread(maintenance.drop_old_browsing, database, settings.browsing_retention_days)
+    yield Progress("dropping old recommendations", 0.2)
+    lists = await asyncio.to_thread(
+        recommendation_retention.drop_old_recommendations,
+        database,
+        settings.recommendation_retention_days,
+        settings.response_retention_days,
+    )
     yield Progress("renewing statistics", 0.4)
     await asyncio.to_thread(maintenance.analyze, database)
     yield Progress("giving free space back", 0.6)
     vacuumed = await asyncio.to_thread(maintenance.vacuum, database)
-    yield Progress("done", 1.0, {"views_dropped": dropped, "vacuumed": vacuumed})
+    yield Progress("done", 1.0, {"views_dropped": dropped, "recommendation_lists_dropped": lists, "vacuumed": vacuumed})
 
 
 async def _relay(agents: AgentClients, method: Any, request: Any) -> AsyncIterator[Progress]:

@@ -7,9 +7,9 @@ was: so every rate is a fraction of the very recommendations it counts, and none
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Integer, case, func, select
+from sqlalchemy import ColumnElement, Connection, Integer, case, cast, func, select, true
 
-from shared.db.schema import recommendation_outcomes, recommendations
+from shared.db.schema import recommendation_lists, recommendation_outcomes, recommendations
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,6 @@ def _counts(connection: Connection, start: datetime, end: datetime) -> list[Algo
     query = (
         select(
             columns.algorithm,
-            func.count(),
             _how_many(columns.was_shown),
             _how_many(columns.was_clicked),
             _how_many(columns.was_added_to_cart),
@@ -65,9 +64,24 @@ def _counts(connection: Connection, start: datetime, end: datetime) -> list[Algo
         )
         .where(columns.generated_at >= start, columns.generated_at < end)
         .group_by(columns.algorithm)
-        .order_by(columns.algorithm)
     )
-    return [AlgorithmCounts(*row) for row in connection.execute(query)]
+    responses = {name: counts for name, *counts in connection.execute(query)}
+    generated = _generated(connection, start, end)
+    return [AlgorithmCounts(name, generated[name], *responses.get(name, ())) for name in sorted(generated)]
+
+
+def _generated(connection: Connection, start: datetime, end: datetime) -> dict[str, int]:
+    """Return how many recommendations each algorithm made."""
+    lists = recommendation_lists.c
+    each = func.jsonb_each_text if connection.dialect.name == "postgresql" else func.json_each
+    counts = each(lists.by_algorithm).table_valued("key", "value")
+    query = (
+        select(counts.c.key, func.sum(cast(counts.c.value, Integer)))
+        .select_from(recommendation_lists.join(counts, true()))
+        .where(lists.generated_at >= start, lists.generated_at < end)
+        .group_by(counts.c.key)
+    )
+    return {name: int(count) for name, count in connection.execute(query)}
 
 
 def _purchased_after_view(connection: Connection, start: datetime, end: datetime) -> dict[str, int]:

@@ -21,16 +21,19 @@ from shared.db.batches import batches
 from shared.db.customer_embeddings import STORED
 from shared.db.engine import BUSY_TIMEOUT_SECONDS, Database
 from shared.db.event_log import cursor
+from shared.db.recommendations import list_of, recommendation_key, recommendations_of
 from shared.db.schema import (
     customer_embeddings,
     customers,
     erasure_receipts,
     event_log,
     metadata,
+    recommendation_lists,
     recommendation_outcomes,
     recommendations,
     waiting_responses,
 )
+from shared.recommendation_tokens import list_number
 
 FEEDBACK = "feedback"
 """Kind of these events in the log, and the name of the agent that applies them."""
@@ -64,6 +67,7 @@ def erase(connection: Connection, customer_key: int) -> Receipt:
     # Nobody may add a row about the customer meanwhile.
     connection.execute(select(customers.c.customer_id).where(customers.c.customer_id == customer_key).with_for_update())
     feedback = _feedback_numbers(connection, customer_key)
+    nobodys = _adopted_lists(connection, customer_key)
     rows = {
         table.name: connection.execute(table.delete().where(_about(table, customer_key))).rowcount
         for table in reversed(personal_tables())
@@ -71,6 +75,7 @@ def erase(connection: Connection, customer_key: int) -> Receipt:
     for some in batches(feedback):
         for table, number in _FEEDBACK_ROWS:
             rows[table.name] += connection.execute(table.delete().where(number.in_(some))).rowcount
+    rows[recommendation_lists.name] += _delete_unused(connection, nobodys)
     return _store_receipt(connection, {name: count for name, count in rows.items() if count})
 
 
@@ -103,7 +108,10 @@ def export(connection: Connection, customer_key: int) -> Iterator[tuple[str, dic
     """
     feedback = _feedback_numbers(connection, customer_key)
     for table in personal_tables():
-        yield from _rows(connection, table, _about(table, customer_key))
+        if table is recommendations:
+            yield from ((table.name, _plain(row)) for row in recommendations_of(connection, customer_key))
+        elif table is not recommendation_lists:  # their items are the recommendations
+            yield from _rows(connection, table, _about(table, customer_key))
     for some in batches(feedback):
         for table, number in _FEEDBACK_ROWS:
             yield from _rows(connection, table, number.in_(some))
@@ -131,22 +139,49 @@ def _about(table: Table, customer_key: int) -> ColumnElement[bool]:
 def _feedback_numbers(connection: Connection, customer_key: int) -> list[int]:
     """Return the numbers in the log of feedback on the customer's recommendations: applied, or still to be."""
     shown = select(recommendations.c.id).where(recommendations.c.customer_id == customer_key)
-    log, outcome = event_log.c, recommendation_outcomes.c
+    lists = select(recommendation_lists.c.id).where(recommendation_lists.c.customer_id == customer_key)
+    log, outcome, early = event_log.c, recommendation_outcomes.c, waiting_responses.c
     applied = (
         select(log.sequence)
         .join(recommendation_outcomes, outcome.event_sequence == log.sequence)
         .where(log.kind == FEEDBACK, outcome.recommendation_id.in_(shown))
     )
-    early = select(waiting_responses.c.event_sequence).where(waiting_responses.c.recommendation_id.in_(shown))
-    numbers = {*connection.execute(applied).scalars(), *connection.execute(early).scalars()}
+    in_list = list_of(early.recommendation_id).in_(lists)
+    unwritten = select(early.event_sequence).where(or_(early.recommendation_id.in_(shown), in_list))
+    numbers = {*connection.execute(applied).scalars(), *connection.execute(unwritten).scalars()}
     position = cursor(connection, FEEDBACK)
     waiting = connection.execute(
         select(log.sequence, log.payload).where(log.kind == FEEDBACK, log.sequence > position)
     ).all()
     if waiting:
-        theirs = {str(key) for key in connection.execute(shown).scalars()}
-        numbers |= {number for number, raw in waiting if Feedback.FromString(raw).recommendation_id in theirs}
+        theirs, their_lists = ({*connection.execute(query).scalars()} for query in (shown, lists))
+        named = ((number, recommendation_key(Feedback.FromString(raw).recommendation_id)) for number, raw in waiting)
+        numbers |= {
+            number for number, key in named if key is not None and (key in theirs or list_number(key) in their_lists)
+        }
     return sorted(numbers)
+
+
+def _adopted_lists(connection: Connection, customer_key: int) -> list[int]:
+    """Return the lists that were made for nobody known, and of which the customer took up recommendations."""
+    lists = recommendation_lists.c
+    query = (
+        select(lists.id)
+        .join(recommendations, recommendations.c.list_id == lists.id)
+        .where(lists.customer_id.is_(None), recommendations.c.customer_id == customer_key)
+        .distinct()
+    )
+    return list(connection.execute(query).scalars())
+
+
+def _delete_unused(connection: Connection, lists: Sequence[int]) -> int:
+    """Delete those of the lists whose recommendations nobody else took up, and return how many they were."""
+    key = recommendation_lists.c.id
+    used = select(recommendations.c.list_id).where(recommendations.c.list_id == key).exists()
+    return sum(
+        connection.execute(recommendation_lists.delete().where(key.in_(some), ~used)).rowcount
+        for some in batches(lists)
+    )
 
 
 def _store_receipt(connection: Connection, rows: dict[str, int]) -> Receipt:
@@ -161,6 +196,10 @@ def _rows(connection: Connection, table: Table, condition: ColumnElement[bool]) 
     for row in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query):
         values = row._mapping
         yield table.name, {column.name: _jsonable(column, values) for column in table.columns}
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
 
 
 def _jsonable(column: Column[Any], row: Mapping[Any, Any]) -> Any:

@@ -5,13 +5,21 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import func, select, text
 
 from shared.db.engine import Database
-from shared.db.schema import browsing_history, customers, event_log, products, purchases, recommendations
+from shared.db.schema import (
+    browsing_history,
+    customers,
+    event_log,
+    products,
+    purchases,
+    recommendation_lists,
+    recommendations,
+)
 
 DELETE_ROWS = 5_000
 WORTH_VACUUM = 0.2
 """Share of a SQLite file that must be free before it is rewritten: the rewrite keeps writers waiting."""
 
-MAIN_TABLES = (customers, products, purchases, browsing_history, recommendations, event_log)
+MAIN_TABLES = (customers, products, purchases, browsing_history, recommendation_lists, recommendations, event_log)
 
 
 def drop_old_browsing(database: Database, days: int) -> int:

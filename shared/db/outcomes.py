@@ -13,6 +13,7 @@ from sqlalchemy import Connection, and_, bindparam, select, update
 
 from shared.db.batches import batches
 from shared.db.event_log import cursor
+from shared.db.recommendations import take_out
 from shared.db.schema import event_log, products, purchases, recommendation_outcomes, recommendations
 
 CREDIT_KINDS = ("purchase", "view_through")
@@ -51,6 +52,7 @@ class StoredCredit:
 def add_outcomes(connection: Connection, rows: Sequence[NewOutcome]) -> None:
     """Store outcomes."""
     if rows:
+        take_out(connection, {row.recommendation_id for row in rows})
         connection.execute(recommendation_outcomes.insert(), [_row(row) for row in rows])
 
 

@@ -1,32 +1,55 @@
 """The log of recommendations: what was recommended to whom, and how it was met.
 
-The recommendation agent appends rows; the feedback agent marks them. A mark is never wrong twice: marking again
-changes nothing but the time of the latest touch.
+The recommendation agent appends lists, one row for each, with the items packed: few of them are ever responded to. The
+feedback agent marks recommendations; the first mark takes a recommendation out of its list into a row of its own. A
+mark is never wrong twice: marking again changes nothing but the time of the latest touch.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from itertools import groupby
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    bindparam,
+    case,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from shared.db.batches import batches
 from shared.db.bulk import insert_rows
-from shared.db.engine import next_count
-from shared.db.schema import customers, products, recommendation_outcomes, recommendations
+from shared.db.engine import insert_into, next_count
+from shared.db.recommendation_items import ListItem, pack, unpack
+from shared.db.schema import customers, products, recommendation_lists, recommendation_outcomes, recommendations
 from shared.db.types import to_micros
+from shared.recommendation_tokens import POSITION_BITS, list_number, number_at, position_in_list
 
 LARGEST_ID = 2**63 - 1
 FEW_PRODUCTS = 50  # up to here a look-up by product is cheaper than all recommendations of the customer
 
 
-@dataclass(frozen=True)
-class NewRecommendation:
-    """A recommendation to log. Keys are those of the tables; `reason` and `contributions` are kept as JSON.
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-    `recommendation_id` is a number that no other recommendation has, see `RecommendationNumbers`.
+
+class NewRecommendation(NamedTuple):
+    """A recommendation to log. Keys are those of the tables.
+
+    `recommendation_id` is a number that no other recommendation has, see `RecommendationNumbers`; `position` is the one
+    in it. What is no item's own (`request_id`, `customer_key`, `page_type`, `generated_at`, `strategy`,
+    `model_version`) is the same in all of a list. `contributions` are kept as float32, `reason` as JSON.
     """
 
     recommendation_id: int
@@ -38,8 +61,8 @@ class NewRecommendation:
     algorithm: str
     page_type: str
     generated_at: datetime
-    contributions: Mapping[str, float] = field(default_factory=dict)
-    reason: Mapping[str, Any] = field(default_factory=dict)
+    contributions: Mapping[str, float] = _NOTHING
+    reason: Mapping[str, Any] = _NOTHING
     strategy: str = ""
     model_version: str = ""
 
@@ -90,14 +113,23 @@ def recommendation_key(recommendation_id: str) -> int | None:
     return int(recommendation_id) if digits and int(recommendation_id) <= LARGEST_ID else None
 
 
+def list_of(recommendation: ColumnElement[int]) -> ColumnElement[int]:
+    """Return the number of the list that a recommendation is in, as `list_number` does."""
+    return recommendation.bitwise_rshift(literal(POSITION_BITS, Integer))
+
+
 def new_writer(connection: Connection) -> int:
     """Return a number for a process that logs recommendations; each call returns another, from 1."""
     return next_count(connection, "recommendation_writers")
 
 
 def log_recommendations(connection: Connection, rows: Sequence[NewRecommendation]) -> None:
-    """Append recommendations."""
-    insert_rows(connection, recommendations, _COLUMNS, [_row(row) for row in rows])
+    """Append recommendations; those of one list follow each other.
+
+    Raises ValueError where a position is not the one in the number.
+    """
+    lists = groupby(rows, key=lambda row: list_number(row.recommendation_id))
+    insert_rows(connection, recommendation_lists, _COLUMNS, [_list_row(key, list(items)) for key, items in lists])
 
 
 def read_recommendations(connection: Connection, ids: Iterable[int]) -> dict[int, LoggedRecommendation]:
@@ -121,10 +153,50 @@ def read_recommendations(connection: Connection, ids: Iterable[int]) -> dict[int
         columns.shown_at,
         columns.clicked_at,
     ).join(products, products.c.product_id == columns.product_id)
-    for some in batches(sorted(set(ids))):
+    wanted = set(ids)
+    for some in batches(sorted(wanted)):
         for row in connection.execute(query.where(columns.id.in_(some))):
             found[row.id] = LoggedRecommendation(*tuple(row))
-    return found
+    return found | _without_response(connection, wanted - found.keys())
+
+
+def recommendations_of(connection: Connection, customer_key: int) -> Iterator[dict[str, Any]]:
+    """Yield all that is logged of each recommendation made for a customer, as one row by column, in the order of lists.
+
+    `id` is None for recommendations that had no number and that nobody responded to.
+    """
+    lists = recommendation_lists.c
+    adopted = select(recommendations.c.list_id).where(recommendations.c.customer_id == customer_key)
+    theirs = or_(lists.customer_id == customer_key, lists.id.in_(adopted))
+    rows = connection.execute(select(recommendation_lists).where(theirs).order_by(lists.id))
+    for some in batches(rows):
+        kept = _marked(connection, [row.id for row in some])
+        for row in some:
+            for item in unpack(row.packed_items):
+                marked = kept.get((row.id, item.product_key))
+                if row.customer_id == customer_key or (marked is not None and marked.customer_id == customer_key):
+                    yield _whole(row, item, marked) | {"customer_id": customer_key}
+
+
+def take_out(connection: Connection, ids: Iterable[int]) -> None:
+    """Give recommendations rows of their own where they have none yet, so that they can be marked and have outcomes."""
+    columns = recommendations.c
+    missing = set(ids)
+    for some in batches(sorted(missing)):
+        missing.difference_update(connection.execute(select(columns.id).where(columns.id.in_(some))).scalars())
+    rows = [
+        {
+            "id": key,
+            "customer_id": row.customer_id,
+            "product_id": item.product_key,
+            "algorithm": item.algorithm,
+            "generated_at": row.generated_at,
+            "list_id": row.id,
+        }
+        for key, (row, item) in sorted(_in_lists(connection, missing).items())
+    ]
+    if rows:
+        connection.execute(insert_into(connection, recommendations).on_conflict_do_nothing(), rows)
 
 
 def mark_shown(connection: Connection, moments: Mapping[int, datetime]) -> None:
@@ -161,6 +233,7 @@ def assign_customers(connection: Connection, customers: Mapping[int, int]) -> No
         .values(customer_id=bindparam("customer"))
     )
     if customers:
+        take_out(connection, customers)
         connection.execute(statement, [{"of": key, "customer": customer} for key, customer in customers.items()])
 
 
@@ -252,39 +325,109 @@ _COLUMNS = (
     "id",
     "request_id",
     "customer_id",
-    "product_id",
-    "position",
-    "score",
-    "algorithm",
-    "contributions",
-    "reason",
     "page_type",
     "strategy",
     "model_version",
     "generated_at",
+    "by_algorithm",
+    "packed_items",
 )
+_MARKS = ("was_shown", "was_clicked", "was_added_to_cart", "was_purchased", "was_dismissed")
+_TIMES = ("shown_at", "clicked_at")
 
 
-def _row(row: NewRecommendation) -> tuple[Any, ...]:
+def _list_row(key: int, items: Sequence[NewRecommendation]) -> tuple[Any, ...]:
+    if any(position_in_list(item.recommendation_id) != item.position for item in items):
+        raise ValueError(f"list {key} has recommendations at other positions than their numbers say")
+    first = items[0]
     return (
-        row.recommendation_id,
-        row.request_id,
-        row.customer_key,
-        row.product_key,
-        row.position,
-        row.score,
-        row.algorithm,
-        json.dumps(row.contributions),
-        json.dumps(row.reason),
-        row.page_type,
-        row.strategy,
-        row.model_version,
-        to_micros(row.generated_at),
+        key,
+        first.request_id,
+        first.customer_key,
+        first.page_type,
+        first.strategy,
+        first.model_version,
+        to_micros(first.generated_at),
+        json.dumps(Counter([item.algorithm for item in items])),
+        pack(items),
     )
 
 
+def _in_lists(connection: Connection, ids: Iterable[int]) -> dict[int, tuple[Row[Any], ListItem]]:
+    """Return the rows of the lists that recommendations are in, and the items, by id; unknown ids are missing."""
+    lists: dict[int, set[int]] = {}
+    for key in ids:
+        lists.setdefault(list_number(key), set()).add(key)
+    found: dict[int, tuple[Row[Any], ListItem]] = {}
+    for some in batches(sorted(lists)):
+        query = select(recommendation_lists).where(recommendation_lists.c.id.in_(some))
+        for row in connection.execute(query):
+            for item in unpack(row.packed_items):
+                if (key := number_at(row.id, item.position)) in lists[row.id]:
+                    found[key] = (row, item)
+    return found
+
+
+def _without_response(connection: Connection, ids: Iterable[int]) -> dict[int, LoggedRecommendation]:
+    """Return recommendations that are in their lists only."""
+    found = _in_lists(connection, ids)
+    columns = products.c
+    facts = {}
+    for some in batches(sorted({item.product_key for _, item in found.values()})):
+        query = select(columns.product_id, columns.external_id, columns.price, columns.currency)
+        facts.update({row.product_id: row[1:] for row in connection.execute(query.where(columns.product_id.in_(some)))})
+    return {
+        key: LoggedRecommendation(
+            key,
+            row.customer_id,
+            item.product_key,
+            *facts[item.product_key],
+            item.algorithm,
+            row.generated_at,
+            was_shown=False,
+            was_clicked=False,
+            was_added_to_cart=False,
+            was_purchased=False,
+            was_dismissed=False,
+            shown_at=None,
+            clicked_at=None,
+        )
+        for key, (row, item) in found.items()
+    }
+
+
+def _marked(connection: Connection, lists: Sequence[int]) -> dict[tuple[int, int], Row[Any]]:
+    """Return the recommendations with rows of their own in at most some hundred lists, by list and product."""
+    query = select(recommendations).where(recommendations.c.list_id.in_(lists))
+    return {(row.list_id, row.product_id): row for row in connection.execute(query)}
+
+
+def _whole(row: Row[Any], item: ListItem, marked: Row[Any] | None) -> dict[str, Any]:
+    """Return a recommendation as one row by column; `marked` is what came of it."""
+    numbered = number_at(row.id, item.position) if row.id > 0 else None
+    return {
+        "id": numbered if marked is None else marked.id,
+        "request_id": row.request_id,
+        "customer_id": row.customer_id,
+        "product_id": item.product_key,
+        "position": item.position,
+        "score": item.score,
+        "algorithm": item.algorithm,
+        "contributions": item.contributions,
+        "reason": item.reason,
+        "page_type": row.page_type,
+        "strategy": row.strategy,
+        "model_version": row.model_version,
+        "generated_at": row.generated_at,
+        **{name: marked is not None and marked._mapping[name] for name in _MARKS},
+        **{name: None if marked is None else marked._mapping[name] for name in _TIMES},
+    }
+
+
 def _mark(connection: Connection, ids: Iterable[int], **flags: bool) -> None:
-    for some in batches(sorted(set(ids))):
+    wanted = set(ids)
+    take_out(connection, wanted)
+    for some in batches(sorted(wanted)):
         connection.execute(update(recommendations).where(recommendations.c.id.in_(some)).values(flags))
 
 
@@ -294,4 +437,5 @@ def _mark_times(connection: Connection, moments: Mapping[int, datetime], name: s
     latest = case((or_(column.is_(None), column < moment), moment), else_=column)
     statement = update(recommendations).where(recommendations.c.id == bindparam("of")).values({name: latest, **flags})
     if moments:
+        take_out(connection, moments)
         connection.execute(statement, [{"of": key, "moment": at} for key, at in sorted(moments.items())])

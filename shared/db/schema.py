@@ -235,21 +235,39 @@ product_relations = Table(
 
 # --- recommendation agent (outcome columns: feedback agent) -------------------------------------------------------
 
+recommendation_lists = Table(
+    "recommendation_lists",
+    metadata,
+    Column(
+        "id",
+        Key,
+        primary_key=True,
+        autoincrement=False,
+        comment="number of a recommendation without its position; below 0 where recommendations had none yet",
+    ),
+    Column("request_id", String(64), nullable=False, comment="one answer"),
+    Column(
+        "customer_id",
+        Key,
+        ForeignKey("customers.customer_id"),
+        index=True,
+        comment="null for a visitor nobody knew yet",
+    ),
+    Column("page_type", String(20), nullable=False),
+    Column("strategy", String(40), nullable=False),
+    Column("model_version", String(64), nullable=False),
+    Column("generated_at", UtcTime, nullable=False, index=True),
+    Column("by_algorithm", Json, nullable=False, comment="number of recommendations by the algorithm that gave most"),
+    Column("packed_items", LargeBinary, nullable=False, comment="see shared.db.recommendation_items"),
+)
+
 recommendations = Table(
     "recommendations",
     metadata,
     Column("id", Key, primary_key=True),
-    Column("request_id", String(64), nullable=False, comment="one answer"),
     Column("customer_id", Key, ForeignKey("customers.customer_id"), comment="null for a visitor nobody knows yet"),
     Column("product_id", Key, ForeignKey("products.product_id"), nullable=False),
-    Column("position", Integer, nullable=False),
-    Column("score", Float, nullable=False),
     Column("algorithm", String(64), nullable=False),
-    Column("contributions", Json, nullable=False, default=dict),
-    Column("reason", Json, nullable=False, default=dict),
-    Column("page_type", String(20), nullable=False),
-    Column("strategy", String(40), nullable=False, default=""),
-    Column("model_version", String(64), nullable=False, default=""),
     Column("generated_at", UtcTime, nullable=False),
     Column("was_shown", Boolean, nullable=False, default=False, server_default=false()),
     Column("was_clicked", Boolean, nullable=False, default=False, server_default=false()),
@@ -258,6 +276,7 @@ recommendations = Table(
     Column("was_dismissed", Boolean, nullable=False, default=False, server_default=false()),
     Column("shown_at", UtcTime),
     Column("clicked_at", UtcTime),
+    Column("list_id", Key, ForeignKey("recommendation_lists.id"), index=True, comment="never null"),
     Index("ix_recommendations_customer_product", "customer_id", "product_id", "generated_at"),
     Index("ix_recommendations_generated", "generated_at"),
     Index("ix_recommendations_product_generated", "product_id", "generated_at"),
@@ -269,6 +288,7 @@ recommendations = Table(
         postgresql_where=text("was_dismissed"),
     ),
     sqlite_autoincrement=True,
+    comment="recommendations that somebody responded to; all others are in recommendation_lists only",
 )
 
 model_versions = Table(

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, exists, or_, select
 
 from shared.db.batches import batches
 from shared.db.engine import insert_into
 from shared.db.event_log import LoggedEvent
-from shared.db.schema import event_log, recommendations, waiting_responses
+from shared.db.recommendations import list_of
+from shared.db.schema import event_log, recommendation_lists, recommendations, waiting_responses
 
 Waiting = tuple[int, int]
 """Number of the recommendation, number of the event in the log."""
@@ -24,6 +25,8 @@ def keep_waiting(connection: Connection, waiting: Iterable[Waiting], since: date
 def take_ready(connection: Connection, limit: int) -> list[tuple[int, LoggedEvent]]:
     """Remove up to `limit` responses whose recommendations are written, and return them, oldest event first."""
     log, waiting = event_log.c, waiting_responses.c
+    in_list = recommendation_lists.c.id == list_of(waiting.recommendation_id)
+    written = or_(exists().where(recommendations.c.id == waiting.recommendation_id), exists().where(in_list))
     query = (
         select(
             waiting.recommendation_id,
@@ -35,7 +38,7 @@ def take_ready(connection: Connection, limit: int) -> list[tuple[int, LoggedEven
             log.payload,
         )
         .join(event_log, log.sequence == waiting.event_sequence)
-        .join(recommendations, recommendations.c.id == waiting.recommendation_id)
+        .where(written)
         .order_by(log.sequence, waiting.recommendation_id)
         .limit(limit)
     )

@@ -16,9 +16,17 @@ from shared.db import customers as customers_of
 from shared.db.customers import NewCustomer
 from shared.db.engine import Database
 from shared.db.event_log import NewEvent
-from shared.db.schema import customers, metadata, recommendation_outcomes, recommendations, waiting_responses
+from shared.db.outcomes import NewOutcome, add_outcomes
+from shared.db.recommendations import (
+    NewRecommendation,
+    assign_customers,
+    log_recommendations,
+    read_recommendations,
+)
+from shared.db.schema import customers, metadata, recommendation_lists, waiting_responses
 from shared.db.segments import Segment
 from tests.support.events import NOON, add, add_customers, add_products, event, happened, purchase, rows, view
+from tests.support.tokens import next_number
 
 ABOUT_CUSTOMERS = {
     "browsing_history",
@@ -31,6 +39,7 @@ ABOUT_CUSTOMERS = {
     "page_events",
     "purchase_items",
     "purchases",
+    "recommendation_lists",
     "recommendation_outcomes",
     "recommendations",
     "sessions",
@@ -60,24 +69,13 @@ def add_rest(connection: Connection, who: str, key: int, product: int) -> None:
     customer_embeddings.store_embeddings(connection, "v1", [key], np.array([[0.5, 0.25]], dtype=np.float32))
     numbers = segments.replace_segments(connection, [Segment("loyal", segments.RFM, {})])
     segments.replace_memberships(connection, {key: [(numbers["loyal"], 0.5)]})
-    row = {
-        "request_id": "r",
-        "customer_id": key,
-        "product_id": product,
-        "position": 1,
-        "score": 0.5,
-        "algorithm": "popular",
-        "page_type": "HOME",
-        "generated_at": NOON,
-    }
-    recommendation = connection.execute(
-        recommendations.insert().values(row).returning(recommendations.c.id)
-    ).scalar_one()
+    recommendation = next_number()
+    row = NewRecommendation(recommendation, "r", key, product, 1, 0.5, "popular", "HOME", NOON)
+    log_recommendations(connection, [row])
     applied = append_feedback(connection, f"clicked by {who}", recommendation)
     append_feedback(connection, f"waiting of {who}", recommendation)
     event_log.lock_cursor(connection, "feedback")
-    outcome = {"recommendation_id": recommendation, "kind": "click", "occurred_at": NOON, "event_sequence": applied}
-    connection.execute(recommendation_outcomes.insert().values(outcome))
+    add_outcomes(connection, [NewOutcome(recommendation, "click", NOON, applied)])
     unwritten = append_feedback(connection, f"early of {who}", recommendation)
     waiting = {"recommendation_id": recommendation, "event_sequence": unwritten, "since": NOON}
     connection.execute(waiting_responses.insert().values(waiting))
@@ -100,7 +98,8 @@ def test_every_table_that_leads_to_a_customer_is_covered() -> None:
 def test_every_binary_column_about_customers_can_be_exported() -> None:
     for table in erasure.personal_tables():
         for column in table.columns:
-            assert "LargeBinary" not in type(column.type).__name__ or column in erasure._DECODED, column
+            known = column in erasure._DECODED or table is recommendation_lists  # exported item by item
+            assert "LargeBinary" not in type(column.type).__name__ or known, column
 
 
 def test_erasing_leaves_no_trace(database: Database, keys: dict[str, int]) -> None:
@@ -166,7 +165,7 @@ def test_an_export_has_every_row_that_erasing_takes(database: Database, keys: di
     for table, row in exported:
         json.dumps(row)
         counted[table] = counted.get(table, 0) + 1
-    assert counted == receipt.rows
+    assert {**counted, "recommendation_lists": 1} == receipt.rows
     assert "ben" not in json.dumps([row for _, row in exported])
 
 
@@ -178,7 +177,48 @@ def test_an_export_is_readable(database: Database, keys: dict[str, int]) -> None
     assert by_table["browsing_history"]["view_time"] == "2026-03-02T12:00:00+00:00"
     payloads = [row["payload"] for table, row in exported if table == "event_log"]
     assert payloads[0]["product_view"] == {"product_id": "p1"}
-    assert {"feedback_id": "clicked by anna", "recommendation_id": "1"} in payloads
+    (recommended,) = [row for table, row in exported if table == "recommendations"]
+    assert {"feedback_id": "clicked by anna", "recommendation_id": str(recommended["id"])} in payloads
+    assert (recommended["position"], recommended["algorithm"], recommended["was_clicked"]) == (1, "popular", False)
+    assert recommended["generated_at"] == NOON.isoformat()
+
+
+def test_a_list_for_nobody_known_goes_with_who_took_it_up(database: Database, keys: dict[str, int]) -> None:
+    anna, ben = keys["anna"], keys["ben"]
+    add_products(database, {"p2": (100, "USD")})
+    with database.write() as connection:
+        first, shared = next_number(), next_number()
+        for number, count in ((first, 1), (shared, 2)):
+            log_recommendations(
+                connection,
+                [
+                    NewRecommendation(number + n, "r", None, 1 + n, 1 + n, 0.5, "ease", "HOME", NOON)
+                    for n in range(count)
+                ],
+            )
+        assign_customers(connection, {first: anna, shared: anna, shared + 1: ben})
+    with database.read() as connection:
+        exported = [row["id"] for table, row in erasure.export(connection, anna) if table == "recommendations"]
+    assert {first, shared} < set(exported)
+    assert shared + 1 not in exported
+    with database.write() as connection:
+        erasure.erase(connection, anna)
+        assert set(read_recommendations(connection, [first, shared + 1])) == {shared + 1}
+
+
+def test_waiting_feedback_on_what_nobody_responded_to_yet_goes_too(database: Database, keys: dict[str, int]) -> None:
+    with database.write() as connection:
+        number = next_number()
+        log_recommendations(connection, [NewRecommendation(number, "r", keys["anna"], 1, 1, 0.5, "ease", "HOME", NOON)])
+        early = append_feedback(connection, "early click", number)
+        connection.execute(
+            waiting_responses.insert().values(recommendation_id=number, event_sequence=early, since=NOON)
+        )
+        event_log.move_cursor(connection, "feedback", early)
+        unapplied = append_feedback(connection, "click to come", number)
+        erasure.erase(connection, keys["anna"])
+        left = {event.sequence for event in event_log.read_after(connection, 0, 1_000)}
+    assert not left & {early, unapplied}
 
 
 def test_nobody_to_erase(database: Database) -> None:

@@ -9,10 +9,12 @@ import pytest
 from sqlalchemy import select
 
 from shared.db.engine import Database
+from shared.db.recommendation_items import unpack
 from shared.db.recommendations import NewRecommendation
-from shared.db.schema import recommendations
+from shared.db.schema import recommendation_lists
 from shared.errors import FailedPrecondition
 from shared.recommendation_log import RecommendationLog
+from shared.recommendation_tokens import number_at
 from shared.telemetry import RECOMMENDATIONS_DROPPED
 from tests.support.shop import add_products
 
@@ -38,7 +40,9 @@ def rows(log: RecommendationLog, count: int = 3, customer: int | None = None) ->
 
 def stored(database: Database) -> set[int]:
     with database.read() as connection:
-        return set(connection.execute(select(recommendations.c.id)).scalars())
+        columns = recommendation_lists.c
+        rows = connection.execute(select(columns.id, columns.packed_items)).all()
+    return {number_at(row.id, item.position) for row in rows for item in unpack(row.packed_items)}
 
 
 def dropped(reason: str) -> float:

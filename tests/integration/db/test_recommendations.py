@@ -39,7 +39,7 @@ def connection(database: Database) -> Iterator[Connection]:
 
 def test_rows_are_found_by_their_numbers(connection: Connection) -> None:
     rows = [
-        NewRecommendation(next_number(), "r", ANN, 1 + n % 5, n, 1 / (n + 1), f"a{n}", "home", NOON)
+        NewRecommendation(next_number(), "r", ANN, 1 + n % 5, 1, 1 / (n + 1), f"a{n}", "home", NOON)
         for n in range(1500)
     ]
     log_recommendations(connection, rows)

@@ -13,7 +13,9 @@ from shared.db.recommendations import NewRecommendation, log_recommendations
 from shared.db.schema import waiting_responses
 from shared.telemetry import EVENTS
 from tests.integration.feedback.world import ANN, NOON, Log, open_shop, outcome_rows
+from tests.support.tokens import next_number
 
+FIRST, SECOND = next_number(), next_number()
 WINDOWS = Windows(timedelta(days=7), timedelta(days=1))
 
 
@@ -37,24 +39,24 @@ def rows(database: Database) -> tuple[list[tuple[int, str, int | None]], int]:
 
 
 def test_a_response_is_joined_once_when_its_recommendation_comes(log: Log, database: Database) -> None:
-    log.respond(NOON, 77, "CLICK")
-    log.see(NOON, 77, 78)
+    log.respond(NOON, FIRST, "CLICK")
+    log.see(NOON, FIRST, SECOND)
     log.apply()
     assert not apply_late(database, WINDOWS)
     assert rows(database) == ([], 3)
-    write(database, 77)
+    write(database, FIRST)
     apply_late(database, WINDOWS)
-    assert rows(database) == ([(77, "click", None), (77, "shown", None)], 1)
+    assert rows(database) == ([(FIRST, "click", None), (FIRST, "shown", None)], 1)
     apply_late(database, WINDOWS)
-    write(database, 78)
+    write(database, SECOND)
     apply_late(database, WINDOWS)
-    assert rows(database) == ([(77, "click", None), (77, "shown", None), (78, "shown", None)], 0)
+    assert rows(database) == ([(FIRST, "click", None), (FIRST, "shown", None), (SECOND, "shown", None)], 0)
 
 
 def test_a_response_to_a_lost_recommendation_does_not_wait_for_ever(
     log: Log, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log.respond(NOON, 77, "CLICK")
+    log.respond(NOON, FIRST, "CLICK")
     log.apply()
     before = EVENTS.labels("response", "recommendation_lost")._value.get()
     monkeypatch.setattr(late_recommendations, "LONGEST_WAIT", timedelta(seconds=-1))

@@ -176,9 +176,9 @@ async def test_weights_follow_the_measured_performance(
 ) -> None:
     yesterday = datetime.now(UTC) - DAY
     rows = [
-        NewRecommendation(next_number(), "r", ANN, 1, n, 0.5, algorithm, "home", yesterday)
+        NewRecommendation(next_number(), "r", ANN, 1, 1, 0.5, algorithm, "home", yesterday)
         for algorithm in ("ease", "content")
-        for n in range(1000)
+        for _ in range(1000)
     ]
     with sqlite_database.write() as connection:
         log_recommendations(connection, rows)

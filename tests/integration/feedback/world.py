@@ -23,7 +23,8 @@ from shared.db.engine import Database
 from shared.db.event_log import NewEvent
 from shared.db.log_consumer import LogConsumer
 from shared.db.recommendations import NewRecommendation, log_recommendations
-from shared.db.schema import customers, products, recommendation_outcomes, recommendations
+from shared.db.schema import customers, products, recommendation_lists, recommendation_outcomes, recommendations
+from shared.recommendation_tokens import LIST_BITS, number_at
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 ANN, BOB = 1, 2
@@ -43,8 +44,10 @@ def recommend(
     connection: Connection, product: int, customer: int | None = ANN, algorithm: str = "ease", at: datetime = NOON
 ) -> int:
     """Log one recommendation and return its id."""
-    number = connection.execute(select(func.count()).select_from(recommendations)).scalar_one() + 1
-    row = NewRecommendation(number, "r", customer, product, 1, 0.5, algorithm, "home", at)
+    lists = connection.execute(select(func.count()).select_from(recommendation_lists)).scalar_one()
+    row = NewRecommendation(
+        number_at((1 << LIST_BITS) + lists, 1), "r", customer, product, 1, 0.5, algorithm, "home", at
+    )
     log_recommendations(connection, [row])
     return row.recommendation_id
 
@@ -60,8 +63,8 @@ def marks(connection: Connection, recommendation: int) -> set[str]:
     """Return which of the five marks a recommendation has: `shown`, `clicked`, `added_to_cart`, …"""
     names = ("shown", "clicked", "added_to_cart", "purchased", "dismissed")
     columns = [recommendations.c[f"was_{name}"] for name in names]
-    row = connection.execute(select(*columns).where(recommendations.c.id == recommendation)).one()
-    return {name for name, flag in zip(names, row, strict=True) if flag}
+    row = connection.execute(select(*columns).where(recommendations.c.id == recommendation)).one_or_none()
+    return {name for name, flag in zip(names, row or [False] * len(names), strict=True) if flag}
 
 
 class Log:

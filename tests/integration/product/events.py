@@ -56,6 +56,6 @@ def record_purchase(
 
 
 def record_recommendation(connection: Connection, key: int, at: datetime, **marks: Any) -> int:
-    """Record a recommendation of a product."""
-    columns = {"request_id": "r", "product_id": key, "position": 1, "score": 1.0, "algorithm": "popular"}
-    return insert(connection, schema.recommendations, **columns, page_type="HOME", generated_at=at, **marks)
+    """Record a recommendation of a product that somebody responded to."""
+    row = {"product_id": key, "algorithm": "popular", "generated_at": at}
+    return insert(connection, schema.recommendations, **row, **marks)

@@ -5,12 +5,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 from quintet.type.v1.event_pb2 import Event, ProductView
-from sqlalchemy import select
 
 from services.recommendation.request import Page, PageContext, Query
 from shared.db.customers import resolve_customers
-from shared.db.recommendations import mark_dismissed
-from shared.db.schema import recommendations
+from shared.db.recommendations import mark_dismissed, recommendations_of
 from shared.db.weights import set_weights
 from shared.errors import NotFound
 from tests.integration.recommendation import shop
@@ -191,17 +189,17 @@ def test_every_recommendation_is_logged_as_it_was_answered(coffee_shop: Shop) ->
     coffee_shop.agent.stop()  # writes the log
     with coffee_shop.database.read() as connection:
         key = resolve_customers(connection, ["c-lover-1"])["c-lover-1"]
-        rows = connection.execute(select(recommendations).order_by(recommendations.c.id)).all()
-    assert [row.id for row in rows] == [pick.recommendation_id for pick in answer.picks]
-    assert [row.position for row in rows] == list(range(1, len(rows) + 1))
-    assert {row.customer_id for row in rows} == {key}
-    assert len({row.request_id for row in rows}) == 1
+        rows = list(recommendations_of(connection, key))
+    assert [row["id"] for row in rows] == [pick.recommendation_id for pick in answer.picks]
+    assert [row["position"] for row in rows] == list(range(1, len(rows) + 1))
+    assert {row["customer_id"] for row in rows} == {key}
+    assert len({row["request_id"] for row in rows}) == 1
     for row, pick in zip(rows, answer.picks, strict=True):
-        assert (row.algorithm, row.page_type, row.strategy) == (pick.algorithm, "PRODUCT", "related")
-        assert row.model_version == answer.model_version
-        assert row.reason["kind"] == pick.explanation.kind
-        assert row.contributions == pytest.approx(dict(pick.contributions))
-        assert sum(row.contributions.values()) == pytest.approx(row.score, abs=1e-5)
+        assert (row["algorithm"], row["page_type"], row["strategy"]) == (pick.algorithm, "PRODUCT", "related")
+        assert row["model_version"] == answer.model_version
+        assert row["reason"]["kind"] == pick.explanation.kind
+        assert row["contributions"] == pytest.approx(dict(pick.contributions))
+        assert sum(row["contributions"].values()) == pytest.approx(row["score"], abs=1e-5)
 
 
 def test_lists_are_as_long_as_asked_while_there_is_enough(coffee_shop: Shop) -> None:

@@ -1,0 +1,101 @@
+"""The items of one logged list, packed: names and reasons once, numbers as little-endian arrays.
+
+Layout: version, number of items, number of parts, length of the names; names and distinct reasons as JSON; then by
+item the position, the algorithm, the reason and the number of parts (a byte each), the product's key (8 bytes) and the
+score (float64); then by part the algorithm (a byte) and what it gave (float32, as algorithms compute it).
+"""
+
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
+
+VERSION = 1
+_HEAD = struct.Struct("<BBHI")
+_reason_text = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class Item(Protocol):
+    """What is packed of a recommendation."""
+
+    @property
+    def position(self) -> int:
+        """Place in the list, 1 to 127."""
+
+    @property
+    def product_key(self) -> int:
+        """Key of the product."""
+
+    @property
+    def score(self) -> float:
+        """Score in the list."""
+
+    @property
+    def algorithm(self) -> str:
+        """The algorithm that gave most."""
+
+    @property
+    def contributions(self) -> Mapping[str, float]:
+        """What each algorithm gave, in the order to keep."""
+
+    @property
+    def reason(self) -> Mapping[str, Any]:
+        """Why, as JSON-able values."""
+
+
+class ListItem(NamedTuple):
+    """A recommendation as it was packed; see `Item`."""
+
+    position: int
+    product_key: int
+    score: float
+    algorithm: str
+    contributions: dict[str, float]
+    reason: dict[str, Any]
+
+
+def pack(items: Sequence[Item]) -> bytes:
+    """Return the items of one list as bytes. Raises ValueError for more than 255 algorithms in it."""
+    algorithms: dict[str, int] = {}
+    reasons: dict[str, int] = {}
+    leading, why, counts = bytearray(), bytearray(), bytearray()
+    givers, given = bytearray(), []
+    for item in items:
+        leading.append(algorithms.setdefault(item.algorithm, len(algorithms)))
+        why.append(reasons.setdefault(_reason_text(dict(item.reason)), len(reasons)))
+        counts.append(len(item.contributions))
+        for name, part in item.contributions.items():
+            givers.append(algorithms.setdefault(name, len(algorithms)))
+            given.append(part)
+    names = f"[{json.dumps(list(algorithms))},[{','.join(reasons)}]]".encode()
+    head = _HEAD.pack(VERSION, len(items), len(given), len(names))
+    positions = bytes([item.position for item in items])
+    numbers = struct.pack(
+        _numbers(len(items), len(given)), *[item.product_key for item in items], *[item.score for item in items], *given
+    )
+    return b"".join((head, names, positions, leading, why, counts, givers, numbers))
+
+
+def unpack(packed: bytes) -> list[ListItem]:
+    """Return the items of one list, in their order. Raises ValueError for another version of the layout."""
+    version, count, parts, length = _HEAD.unpack_from(packed)
+    if version != VERSION:
+        raise ValueError(f"the items of a list are packed as version {version}, not {VERSION}")
+    start = _HEAD.size + length
+    algorithms, reasons = json.loads(packed[_HEAD.size : start])
+    columns = [packed[start + place * count : start + (place + 1) * count] for place in range(4)]
+    positions, leading, why, counts = columns
+    start += 4 * count
+    givers = packed[start : start + parts]
+    numbers = struct.unpack_from(_numbers(count, parts), packed, start + parts)
+    keys, scores, given = numbers[:count], numbers[count : 2 * count], numbers[2 * count :]
+    rest = zip((algorithms[giver] for giver in givers), given, strict=True)
+    return [
+        ListItem(position, key, score, algorithms[lead], dict(islice(rest, share)), reasons[reason])
+        for position, key, score, lead, share, reason in zip(positions, keys, scores, leading, counts, why, strict=True)
+    ]
+
+
+def _numbers(items: int, parts: int) -> str:
+    return f"<{items}q{items}d{parts}f"
