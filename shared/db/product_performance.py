@@ -67,26 +67,15 @@ def performance(connection: Connection, key: int, start: datetime, end: datetime
     )
 
 
-def popular_products(
-    connection: Connection, start: datetime, end: datetime, limit: int, category: str = ""
-) -> list[PopularProduct]:
-    """Return the products bought most often from `start` to `end`, then viewed most, then in the order of their keys.
-
-    Only products that can be bought and were bought or viewed; `category` empty means all.
-    """
-    ranked = _popularity(start, end, category).subquery()
-    order = (ranked.c.purchases.desc(), ranked.c.views.desc(), ranked.c.key)
-    return [PopularProduct._make(row) for row in connection.execute(select(ranked).order_by(*order).limit(limit))]
-
-
 def best_sellers(
     connection: Connection, now: datetime, overall: int, per_category: int = 0, most: int | None = None
 ) -> list[PopularProduct]:
     """Return the best-sellers of the 30 days before `now`; of all time where nothing happened in them.
 
-    These are the first `overall` of all products and the first `per_category` of each category, in the order of
-    `popular_products`. Where they are more than `most`, those go that come last in their categories. Takes seconds on a
-    large shop.
+    Best is what was bought most often, then viewed most, then came first into the catalogue; only products that can be
+    bought and were bought or viewed. These are the first `overall` of all and the first `per_category` of each
+    category. Where they are more than `most`, those go that come last in their categories. Takes seconds on a large
+    shop.
     """
     for start in (now - BEST_SELLER_PERIOD, BEGINNING):
         if found := _leading(connection, start, now, overall, per_category, most):
@@ -97,7 +86,7 @@ def best_sellers(
 def _leading(
     connection: Connection, start: datetime, end: datetime, overall: int, per_category: int, most: int | None
 ) -> list[PopularProduct]:
-    counted = _popularity(start, end, "").subquery()
+    counted = _popularity(start, end).subquery()
     order = (counted.c.purchases.desc(), counted.c.views.desc(), counted.c.key)
     place = func.row_number().over(order_by=order).label("place")
     place_in_category = func.row_number().over(partition_by=counted.c.category, order_by=order).label("nth")
@@ -146,9 +135,9 @@ def _recommended(connection: Connection, key: int, start: datetime, end: datetim
     return int(shown), int(clicked)
 
 
-def _popularity(start: datetime, end: datetime, category: str) -> Select[Any]:
+def _popularity(start: datetime, end: datetime) -> Select[Any]:
     happened = _happened(start, end).subquery()
-    popularity = (
+    return (
         select(
             products.c.product_id.label("key"),
             products.c.category,
@@ -159,7 +148,6 @@ def _popularity(start: datetime, end: datetime, category: str) -> Select[Any]:
         .where(products.c.inventory_status.in_(BUYABLE), products.c.recommendable)
         .group_by(products.c.product_id, products.c.category)
     )
-    return popularity.where(products.c.category == category) if category else popularity
 
 
 def _happened(start: datetime, end: datetime) -> CompoundSelect[Any]:

@@ -74,7 +74,7 @@ def test_a_click_counts_with_the_display_it_belongs_to(connection: Connection) -
     assert result.recommendation_ctr == pytest.approx(2 / 3)
 
 
-def test_popular_products_are_bought_most_then_viewed_most(connection: Connection) -> None:
+def test_best_sellers_are_bought_most_then_viewed_most(connection: Connection) -> None:
     a, b, c, d = (add(connection, name, "x") for name in "abcd")
     gone = add(connection, "gone", "x", status="OUT_OF_STOCK")
     record_purchase(connection, INSIDE, {b: {"quantity": 9.0}, gone: {}})
@@ -83,22 +83,14 @@ def test_popular_products_are_bought_most_then_viewed_most(connection: Connectio
     record_purchase(connection, END, {a: {}})
     for key in (d, a, a):
         record_view(connection, key, INSIDE)
-    popular = product_performance.popular_products(connection, START, END, 10)
+    popular = best_sellers(connection, END, 10)
     assert popular == [
         PopularProduct(c, "x", 2, 0),
         PopularProduct(b, "x", 1, 0),
         PopularProduct(a, "x", 0, 2),
         PopularProduct(d, "x", 0, 1),
     ]
-    assert product_performance.popular_products(connection, START, END, 1) == popular[:1]
-
-
-def test_popularity_is_told_by_category(connection: Connection) -> None:
-    a, b, c = add(connection, "a", "Tea"), add(connection, "b", "Tea"), add(connection, "c", "Coffee")
-    for key in (b, c, a, b):
-        record_view(connection, key, INSIDE)
-    tea = [PopularProduct(b, "Tea", 0, 2), PopularProduct(a, "Tea", 0, 1)]
-    assert product_performance.popular_products(connection, START, END, 5, category="Tea") == tea
+    assert best_sellers(connection, END, 1) == popular[:1]
 
 
 def test_best_sellers_are_the_first_of_all_and_of_each_category(connection: Connection) -> None:

@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from services.coordinator.event_validation import submit_event
+from services.coordinator.event_writer import EventWriter
 from shared.db import request_reads
 from shared.db.customers import resolve_customers
 from shared.db.engine import Database
@@ -11,6 +13,7 @@ from shared.db.interactions import Kind
 from shared.db.products import product_keys
 from shared.db.training_data import read_training_data
 from tests.integration.recommendation import shop
+from tests.support.tokens import KEYS
 
 
 def test_an_empty_database_gives_empty_arrays(database: Database) -> None:
@@ -66,3 +69,22 @@ def test_the_latest_search_is_that_of_the_session(database: Database) -> None:
     with database.cursor() as cursor:
         assert request_reads.latest_search(cursor, key, 1) == "tea"
         assert request_reads.latest_search(cursor, key, 2) == ""
+
+
+def test_the_rules_of_a_page_read_cart_purchases_dismissals_and_what_waits_in_the_log(database: Database) -> None:
+    shop.open_shop(database)
+    shop.act(database, shop.put_in_cart("c-lover-1", "t2"))
+    [recorded] = EventWriter(database, KEYS).commit([submit_event(shop.put_in_cart("c-lover-1", "t3"))])
+    assert recorded.error is None
+    with database.read() as connection:
+        keys = product_keys(connection, ["t2"])
+        customer = resolve_customers(connection, ["c-lover-1"])["c-lover-1"]
+        everything = sorted(request_reads.bought_products(connection, customer).tolist())
+    with database.cursor() as cursor:
+        version = request_reads.find_shopper(cursor, "c-lover-1", "")
+        assert version is not None
+        found = request_reads.read_shopper_products(cursor, version)
+    assert (found.key, found.cart.tolist()) == (customer, [keys["t2"]])
+    assert sorted(found.bought.tolist()) == everything != []
+    assert found.dismissed.tolist() == []
+    assert [each.event.add_to_cart.items[0].product_id for each in found.pending] == ["t3"]
