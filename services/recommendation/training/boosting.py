@@ -67,13 +67,16 @@ def _stopped_early(examples: LtrDataset, names: list[str], k: int, how: Boosting
 
     validating = np.arange(len(examples.sizes)) % VALIDATED == VALIDATED - 1
     learn = _dataset(examples, ~validating, names, how)
-    validation = _dataset(examples, validating, names, how, learn)
+    # One for each objective: LightGBM writes the names of the features into it when it begins.
+    validation = [_dataset(examples, validating, names, how, learn) for _ in OBJECTIVES]
 
-    def stopped(setting: dict[str, Any]) -> "Booster":
+    def stopped(part: "tuple[dict[str, Any], Dataset]") -> "Booster":
+        setting, questions = part
         stop = lightgbm.early_stopping(STOP_AFTER, verbose=False)
-        return lightgbm.train(setting, learn, how.rounds, valid_sets=[validation], callbacks=[stop])
+        return lightgbm.train(setting, learn, how.rounds, valid_sets=[questions], callbacks=[stop])
 
-    return parallel.each(stopped, [_settings(how, objective, k) for objective in OBJECTIVES])
+    settings = [_settings(how, objective, k) for objective in OBJECTIVES]
+    return parallel.each(stopped, list(zip(settings, validation, strict=True)))
 
 
 def _of_rounds(
