@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import func, select
 
+from services.coordinator.job_steps import maintain
 from services.feedback import late_recommendations
 from services.feedback.attribution import Windows
+from shared.config import Settings
 from shared.db import recommendation_retention
 from shared.db.engine import Database
 from shared.db.outcomes import NewOutcome, add_outcomes, credits_of
@@ -117,3 +119,12 @@ def test_a_response_to_a_deleted_recommendation_is_counted_as_lost(
     late_recommendations.apply_late(shop, Windows())
     assert counted(shop) == [0, 0, 0, 0]
     assert EVENTS.labels("response", "recommendation_lost")._value.get() == before + 2
+
+
+async def test_the_maintenance_job_drops_by_the_settings(shop: Database) -> None:
+    keys = made(shop, 3, 5)
+    settings = Settings(recommendation_retention_days=4)
+    *_, last = [progress async for progress in maintain(shop, settings)]
+    assert last.result is not None
+    assert last.result["recommendation_lists_dropped"] == 1
+    assert kept(shop, keys) == keys[:1]

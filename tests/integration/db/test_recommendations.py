@@ -22,8 +22,10 @@ from shared.db.recommendations import (
     read_recommendations,
     recent_touches,
     recommendation_key,
+    recommendations_of,
     touches_of,
 )
+from shared.db.visitors import merge
 from tests.integration.feedback.world import ANN, BOB, NOON, marks, open_shop, recommend
 from tests.support.tokens import next_number
 
@@ -103,6 +105,20 @@ def test_a_recommendation_for_nobody_becomes_a_customers_once(connection: Connec
     assign_customers(connection, {free: BOB, taken: BOB})
     read = read_recommendations(connection, [free, taken])
     assert (read[free].customer_key, read[taken].customer_key) == (BOB, ANN)
+
+
+def test_what_was_made_for_a_visitor_becomes_the_customers_with_or_without_a_response(connection: Connection) -> None:
+    silent, clicked = recommend(connection, 1, BOB), recommend(connection, 2, BOB)
+    mark_clicked(connection, {clicked: NOON})
+    merge(connection, BOB, ANN)
+    read = read_recommendations(connection, [silent, clicked])
+    assert {row.customer_key for row in read.values()} == {ANN}
+    assert [row["id"] for row in recommendations_of(connection, ANN)] == [silent, clicked]
+
+
+def test_a_list_is_refused_whose_positions_are_not_those_of_its_numbers(connection: Connection) -> None:
+    with pytest.raises(ValueError, match="positions"):
+        log_recommendations(connection, [NewRecommendation(next_number(), "r", ANN, 1, 2, 0.5, "ease", "home", NOON)])
 
 
 def test_recent_touches_are_those_of_the_customers_in_the_window_oldest_first(connection: Connection) -> None:

@@ -28,6 +28,14 @@ def test_a_bad_value_names_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
         Settings()
 
 
+def test_responses_are_kept_for_as_long_as_clicks_take_credit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUINTET_RESPONSE_RETENTION_DAYS", "60")
+    assert Settings().response_retention_days == 60
+    monkeypatch.setenv("QUINTET_ATTRIBUTION_CLICK_DAYS", "61")
+    with pytest.raises(ValidationError, match="response_retention_days must be at least 61"):
+        Settings()
+
+
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_is_documented(name: str) -> None:
     field = Settings.model_fields[name]
