@@ -6,7 +6,7 @@ shoppers, and inner products with the vectors of all products.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -165,6 +165,12 @@ class ProductVectors:
         rows = np.arange(len(vectors), dtype=np.int32)
         return cls(vectors, scale, rows, rows)
 
+    def of(self, rows: Rows) -> "ProductVectors":
+        """Return the vectors of some products, given by distinct rows; the slots must lie by row."""
+        slots = np.full(len(self.slots), -1, np.int32)
+        slots[rows] = np.arange(len(rows), dtype=np.int32)
+        return ProductVectors(self.vectors[rows], self.scale[rows], rows, slots)
+
     @cached_property
     def lengths(self) -> FloatArray:
         """The length of each vector times its scale, shape (m,)."""
@@ -215,6 +221,10 @@ class VectorScores:
     vectors: ProductVectors
     least: float
     near: FewScores | None = None
+
+    def over(self, vectors: ProductVectors) -> "VectorScores":
+        """Return the scores over other vectors of the same space."""
+        return replace(self, vectors=vectors)
 
     def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
         each, near = self.vectors, self.near

@@ -24,15 +24,15 @@ import numpy as np
 from services.recommendation.algorithms import parallel
 from services.recommendation.algorithms.arrays import Mask, Rows
 from services.recommendation.algorithms.content import unit_rows
-from services.recommendation.algorithms.interactions import Kind
+from services.recommendation.algorithms.interactions import Interactions, Kind
 from services.recommendation.algorithms.shopper import Shopper
-from services.recommendation.evaluation.offline_ranker import CONTEXT_OF, OfflineRanker
+from services.recommendation.evaluation.offline_ranker import OfflineRanker
 from services.recommendation.holdout.protocols import rebuys
 from services.recommendation.holdout.tasks import ProgressCallback, Protocol, Task
 from services.recommendation.models.bundle import Bundle
 from services.recommendation.models.groups import GroupCodes
 from services.recommendation.request import Filters, Page
-from services.recommendation.reranker.contexts import NOTHING, recent, with_profile_clock
+from services.recommendation.reranker.contexts import NOTHING, RerankContext, recent, with_profile_clock
 from services.recommendation.reranker.model import Reranker
 from services.recommendation.reranker.reranker_models import RerankerModels
 from services.recommendation.serving.catalogue import Catalogue
@@ -62,7 +62,9 @@ RANKED = "served.ranked"
 """The page's ranking before demotion, diversity and caps."""
 OFFLINE_PAGE = "quintet.page"
 """The offline ranker, for the products that the page may show."""
-WITHOUT_RULE: Mapping[str, Callable[[PagePolicy], PagePolicy]] = {
+PolicyChange = Callable[[PagePolicy], PagePolicy]
+"""Makes another policy of that of a page."""
+WITHOUT_RULE: Mapping[str, PolicyChange] = {
     "served.without_demotion": lambda policy: replace(policy, substitutes=1.0, seen=1.0),
     "served.without_diversity": lambda policy: replace(policy, trade_off=1.0),
     "served.without_caps": lambda policy: replace(policy, category_share=1.0),
@@ -77,6 +79,10 @@ class ServedRanker:
     ----------
     offline : OfflineRanker
         Has the model and the reranker that the page serves; fitted here if it was not fitted on the task before.
+    page : Page, optional
+        The page that answers; by default that of the protocol. The reranker of the protocol then orders it.
+    catalogue : Catalogue, optional
+        What the shop sells; by default what train saw. Its first rows are those of the task; others came later.
 
     Attributes
     ----------
@@ -90,8 +96,10 @@ class ServedRanker:
     name = SERVED
     pairs = ((RANKED, OFFLINE_PAGE), (SERVED, RANKED), *((SERVED, name) for name in WITHOUT_RULE))
 
-    def __init__(self, offline: OfflineRanker) -> None:
+    def __init__(self, offline: OfflineRanker, page: Page | None = None, catalogue: Catalogue | None = None) -> None:
         self._offline = offline
+        self._catalogue = catalogue
+        self._asked_page = page
         self.progress: ProgressCallback | None = None
 
     def fit(self, task: Task) -> None:
@@ -99,8 +107,10 @@ class ServedRanker:
         if self._offline.fitted_on is not task:
             self._offline.progress = self.progress
             self._offline.fit(task)
-        self._page = PAGE_OF[task.protocol]
-        self._state = serving_state(self._offline, task)
+        self._page = self._asked_page or PAGE_OF[task.protocol]
+        context = PAGE_POLICIES[self._page].context
+        catalogue = self._catalogue or catalogue_of(task.train, self._offline.seen)
+        self._state = serving_state(self._offline, task, context, catalogue)
 
     def top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:
         """Return the list of the page for each shopper, shape (n_shoppers, k), -1 for none."""
@@ -108,27 +118,61 @@ class ServedRanker:
 
     def stages(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> dict[str, Rows]:
         """Return the lists of the page and of each step to it by name of their row, each of shape (n_shoppers, k)."""
-        requests = [self._request(shopper, rows) for shopper, rows in zip(shoppers, excluded, strict=True)]
-        found = parallel.each(lambda request: self._lists(request, k), requests)
-        lists = {
-            name: np.stack([_padded(each[name], k) for each in found]) if found else np.empty((0, k), np.int32)
-            for name in (SERVED, RANKED, *WITHOUT_RULE)
-        }
+        requests = self.requests(shoppers, excluded)
+        lists = self.lists(requests, {SERVED: lambda policy: policy, **WITHOUT_RULE}, k)
         left_out = [np.flatnonzero(~self._allowed(request)).astype(np.int32) for request in requests]
         offline = self._offline.top([request.views.punctual for request in requests], left_out, k)
         return {OFFLINE_PAGE: offline, RANKED: lists.pop(RANKED), **lists}
 
-    def _lists(self, request: RequestContext, k: int) -> dict[str, Rows]:
+    def requests(self, shoppers: list[Shopper], excluded: list[Rows]) -> list[RequestContext]:
+        """Return the calls of the page by shoppers who are asked about."""
+        return [self._request(shopper, rows) for shopper, rows in zip(shoppers, excluded, strict=True)]
+
+    def lists(self, requests: list[RequestContext], policies: Mapping[str, PolicyChange], k: int) -> dict[str, Rows]:
+        """Return the lists of the page under changed policies, and its ranking before them.
+
+        Parameters
+        ----------
+        requests : list of RequestContext
+            As `requests` gives them.
+        policies : mapping of str to callable
+            By name, the policy made of the page's own. `cold_every` and the rules that come after the ranking may be
+            changed.
+        k : int
+            Length of the lists.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_requests, k), int32
+            By the names of `policies`, and `RANKED`; -1 for none.
+        """
+        found = parallel.each(lambda request: self._lists(request, policies, k), requests)
+        return {
+            name: np.stack([_padded(each[name], k) for each in found]) if found else np.empty((0, k), np.int32)
+            for name in (RANKED, *policies)
+        }
+
+    def _lists(self, request: RequestContext, policies: Mapping[str, PolicyChange], k: int) -> dict[str, Rows]:
         state = self._state
         plan = plan_ranking(self._page, state.weights, request.interaction_strength, state.learned.rebuy_rate)
-        ranked = rank_page(state, request, plan, Filters(), k)
-        whole = arrange(ranked, state.catalogue, plan.policy, request, k).rows[:k]
-        lists = {RANKED: ranked.top(k), SERVED: whole}
-        for name, without in WITHOUT_RULE.items():
-            policy = without(plan.policy)
-            same = policy == plan.policy  # the page does not have this rule
-            lists[name] = whole if same else arrange(ranked, state.catalogue, policy, request, k).rows[:k]
+        rankings = {plan.policy.cold_every: rank_page(state, request, plan, Filters(), k)}
+        lists = {RANKED: rankings[plan.policy.cold_every].top(k)}
+        arranged: list[tuple[PagePolicy, Rows]] = []
+        for name, changed in policies.items():
+            policy = changed(plan.policy)
+            rows = next((rows for same, rows in arranged if same == policy), None)  # the page does not have this rule
+            if rows is None:
+                if policy.cold_every not in rankings:
+                    rankings[policy.cold_every] = rank_page(state, request, replace(plan, policy=policy), Filters(), k)
+                rows = arrange(rankings[policy.cold_every], state.catalogue, policy, request, k).rows[:k]
+                arranged.append((policy, rows))
+            lists[name] = rows
         return lists
+
+    @property
+    def state(self) -> ServingState:
+        """The shop that is served; there once `fit` was called."""
+        return self._state
 
     def _allowed(self, request: RequestContext) -> Mask:
         return allowed_on_page(self._state.catalogue, request, PAGE_POLICIES[self._page], Filters())
@@ -137,36 +181,49 @@ class ServedRanker:
         """Return the call of the page by a shopper who is asked about."""
         in_view = self._page is Page.PRODUCT and len(shopper.session) > 0
         current = int(shopper.session[-1]) if in_view else None
-        whole = replace(recent(shopper), current=current)
+        cart = _cart(self._page, shopper)
+        whole = replace(recent(shopper), current=current, cart=cart)
         return RequestContext(
             person=NOBODY,
             views=ShopperViews(with_profile_clock(whole), self._state.trained, shopper.now),
             bought=shopper.bought,
-            here=NOTHING if current is None else np.array([current], np.int32),
+            here=cart if current is None else np.append(cart, np.int32(current)),
             dismissed=excluded,
             just_bought=lately_bought(whole, shopper.now),
             interaction_strength=interaction_strength(whole),
         )
 
 
-def serving_state(offline: OfflineRanker, task: Task) -> ServingState:
-    """Return a shop in which all products that train saw are in stock, with the model of the offline ranker.
+def _cart(page: Page, shopper: Shopper) -> Rows:
+    """Return what a page takes for the cart: what the session put in, or after a purchase what was bought."""
+    if page is Page.CART:
+        return np.unique(shopper.session)
+    return shopper.last_basket if page is Page.POST_PURCHASE else NOTHING
+
+
+def catalogue_of(data: Interactions, sold: Mask) -> Catalogue:
+    """Return a catalogue of the products of `data`, in stock where `sold`, shape (n_products,).
 
     Each product has a name of its own: the data has none.
     """
-    train, model = task.train, offline.model
-    keys = np.arange(train.n_products, dtype=np.int64)
-    catalogue = replace(
+    keys = np.arange(data.n_products, dtype=np.int64)
+    return replace(
         Catalogue.of_keys(keys),
         names=[f"product {key}" for key in keys.tolist()],
-        category=train.category,
-        stock=np.where(offline.seen, NOW, NOT_BUYABLE).astype(np.int8),
-        added=train.added,
-        embeddings=unit_rows(train.embeddings),
+        category=data.category,
+        stock=np.where(sold, NOW, NOT_BUYABLE).astype(np.int8),
+        added=data.added,
+        embeddings=unit_rows(data.embeddings),
     )
+
+
+def serving_state(offline: OfflineRanker, task: Task, context: RerankContext, catalogue: Catalogue) -> ServingState:
+    """Return a shop with the model of the offline ranker, whose reranker is that of a context."""
+    train, model = task.train, offline.model
+    keys = np.arange(train.n_products, dtype=np.int64)
     learned = RerankerModels(rebuy_rate=rebuys(train, Kind.PURCHASE, timed=task.timed))
     if isinstance(offline.hybrid, Reranker):
-        rerankers = {CONTEXT_OF[task.protocol]: offline.hybrid}
+        rerankers = {context: offline.hybrid}
         learned = replace(learned, rerankers=rerankers, item_features={offline.hybrid.target: offline.item_features})
     return ServingState(catalogue, Bundle(replace(model, learned=learned), keys, GroupCodes()))
 

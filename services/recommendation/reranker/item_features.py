@@ -1,6 +1,7 @@
 """Features of products that do not depend on the shopper: popularity, trend, age, and how often they are rebought."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -55,6 +56,12 @@ class ItemFeatures:
         """Raise ValueError if these do not belong to `n_products` products."""
         if self.values.shape != (n_products, len(NAMES)):
             raise ValueError(f"item features: must have shape ({n_products}, {len(NAMES)}), got {self.values.shape}")
+
+    @cached_property
+    def unmet(self) -> Mask:
+        """Which products had no event of the target kind, shape (n_products,)."""
+        unmet: Mask = self.values[:, NAMES.index("popularity")] == 0
+        return unmet
 
     @property
     def gap(self) -> FloatArray:

@@ -66,7 +66,9 @@ def rank_page(
     policy = plan.policy
     allowed = allowed_on_page(state.catalogue, request, policy, filters)
     beside = frozenset(policy.base)
-    reranker = PageReranker.of(state.learned, policy.context, plan.reranker_weight, policy.alone, beside)
+    reranker = PageReranker.of(
+        state.learned, policy.context, plan.reranker_weight, policy.alone, beside, policy.cold_every
+    )
     depth = max(DEPTH, ranking.POOL_PER_PLACE * limit)
     return ranking.rank(
         state.scorers, plan.weights, request.views, allowed, reranker, learned_weights=state.weights, depth=depth

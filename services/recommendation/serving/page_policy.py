@@ -32,8 +32,11 @@ FILL = 0.01
 REBUYS = 0.2
 """Share of bought products that are bought again from which a shop's people count as buying again."""
 
-COLD: Mapping[str, float] = {"popular_in_group": 0.6, "popular": 0.1, "trending": 0.15, "new_arrivals": 0.15}
-"""The weights for a shopper of whom nothing is known."""
+COLD: Mapping[str, float] = {"popular_in_group": 0.5, "popular": 0.3, "trending": 0.15, "new_arrivals": 0.05}
+"""The weights for a shopper of whom nothing is known.
+
+Among those beside the group, validation chose (docs/decisions/0019): strangers without a known group see these alone.
+"""
 FILLERS: Mapping[str, float] = {"popular_in_group": 0.5, "popular": 0.5}
 
 
@@ -57,6 +60,9 @@ class PagePolicy:
         Share of its score that a product keeps when it could stand in for something bought a moment ago.
     seen : float
         Share of its score that a product keeps when the shopper looked at it in this session.
+    cold_every : int
+        Places of a page that a reranker orders alone of which one is for a product that nobody met before the training
+        or that came after it; with 0 these get the place that they have in the fusion.
     context : RerankContext
         The context whose reranker orders the page.
     reranker_weight : float
@@ -76,6 +82,7 @@ class PagePolicy:
     bought: bool = False
     substitutes: float = 1.0
     seen: float = 1.0
+    cold_every: int = 0
 
 
 PAGE_POLICIES: Mapping[Page, PagePolicy] = {

@@ -19,7 +19,7 @@ from services.recommendation.serving.page_policy import SEARCH, PagePolicy
 from services.recommendation.serving.proposals import Proposals
 from services.recommendation.serving.rerank import NAME as HYBRID
 from services.recommendation.serving.rerank import PageReranker, RerankResult
-from services.recommendation.serving.retrieval import Scorer, ShopperViews
+from services.recommendation.serving.retrieval import COLD_CONTENT, Scorer, ShopperViews
 from shared.algorithms import DEFAULT_WEIGHTS
 from shared.telemetry import FALLBACKS
 
@@ -188,15 +188,17 @@ def _proposals(
     """Ask the scorers of the page.
 
     Where there is a reranker, only its scorers and those that the page is made for are asked, and for products that the
-    model does not know yet those that look at the live catalogue.
+    model does not know yet, or that nobody met before the training, those that look at the live catalogue.
     """
     if reranker is None:
         return Proposals.of(scorers, weights, views, allowed, depth)
     own = reranker.scorer_names(views)
     asked = set(own) | (set() if reranker.alone else reranker.beside & weights.keys())
     new = allowed.copy()
-    new[: len(reranker.item_features.values)] = False
+    new[: len(reranker.item_features.values)] &= reranker.item_features.unmet
     live = [name for name in LIVE if name in weights and name not in asked] if new.any() else []
+    if "content" in live and COLD_CONTENT in scorers:
+        scorers = {**scorers, "content": scorers[COLD_CONTENT]}
     scored_only = set(own) - set(proposers(own))
     return Proposals.of(scorers, {*asked, *live}, views, allowed, depth, dict.fromkeys(live, new), scored_only)
 
@@ -223,8 +225,11 @@ def _fused(
     if reranker.alone and result.chosen.all():
         return result.ordered_alone(learned_weights or DEFAULT_WEIGHTS)
     if reranker.alone:
-        unknown = proposals.rows >= len(reranker.item_features.values)
-        return result.ordered(fuse_table(names, scores, weights), learned_weights or DEFAULT_WEIGHTS, unknown)
+        unmet = reranker.item_features.unmet
+        cold = proposals.rows >= len(unmet)
+        cold[~cold] = unmet[proposals.rows[~cold]]
+        fused = fuse_table(names, scores, weights)
+        return result.ordered(fused, learned_weights or DEFAULT_WEIGHTS, cold, reranker.cold_every)
     with_hybrid = np.concatenate([scores, result.scores()[None, :]])
     return result.attribute_credit(fuse_table((*names, HYBRID), with_hybrid, {**weights, HYBRID: reranker.weight}))
 

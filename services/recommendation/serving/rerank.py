@@ -49,6 +49,8 @@ class PageReranker:
         Whether it orders the page alone: the algorithms' weights then only tilt its order.
     beside : frozenset of str
         Scorers that the page asks although the reranker takes no scores from them.
+    cold_every : int
+        Places of the list of which one is for a cold product; 0 gives these the place that they have in the fusion.
     """
 
     reranker: Reranker
@@ -56,6 +58,7 @@ class PageReranker:
     weight: float
     alone: bool = False
     beside: frozenset[str] = frozenset()
+    cold_every: int = 0
 
     @classmethod
     def of(
@@ -65,12 +68,13 @@ class PageReranker:
         weight: float,
         alone: bool,
         beside: frozenset[str] = frozenset(),
+        cold_every: int = 0,
     ) -> Self | None:
         """Return the reranker of a context; None where none was trained, or it has no weight."""
         found = models.rerankers.get(context)
         if found is None or weight <= 0:
             return None
-        return cls(found, models.item_features[found.target], weight, alone, beside)
+        return cls(found, models.item_features[found.target], weight, alone, beside, cold_every)
 
     def scorer_names(self, views: ShopperViews) -> list[str]:
         """Return the names of the scorers that it takes scores from, in the order of its features."""
@@ -115,21 +119,23 @@ class RerankResult:
         scores[self.chosen] = len(self.values) - self._ranks()
         return scores
 
-    def ordered(self, fused: Fused, weights: Mapping[str, float], unknown: Mask) -> Fused:
+    def ordered(self, fused: Fused, weights: Mapping[str, float], cold: Mask, cold_every: int) -> Fused:
         """Return a fusion in which the candidates come first, in this order, and the other proposals follow.
 
         A candidate at rank r (from 0) scores (1 + 11 / (11 + r)) / 2 times the tilt of the weights: the product over
-        its proposers of (weight / default weight) ^ share. Weights at their defaults change nothing. A product that
-        the model does not know yet (`unknown`, shape (n_proposals,)) gets the place that it has in the fusion. The
-        other proposals keep their order with half of their score at most.
+        its proposers of (weight / default weight) ^ share. Weights at their defaults change nothing. Trees know nothing
+        of a product that nobody met (`cold`, shape (n_proposals,)): those that are no candidates get every
+        `cold_every`-th place in the order of the fusion, or with 0 the place that they have in the fusion. The other
+        proposals keep their order with half of their score at most.
         """
         scores = 0.5 * fused.scores
         scores[self.chosen] = self._placed(weights)
-        new = unknown & (fused.scores > 0)
-        if new.any():
-            fused_ranks = np.empty(len(scores), np.float32)
-            fused_ranks[np.argsort(-fused.scores, kind="stable")] = np.arange(len(scores))
-            scores[new] = _place(fused_ranks[new])
+        best = np.argsort(-fused.scores, kind="stable")
+        places = np.flatnonzero((cold & ~self.chosen & (fused.scores > 0))[best])
+        if cold_every:  # the m-th (from 1) comes after m (cold_every - 1) candidates
+            scores[best[places]] = _place((cold_every - 1) * np.arange(1, len(places) + 1) - 0.5)
+        else:
+            scores[best[places]] = _place(places.astype(np.float32))
         given = np.where(self.chosen, scores, np.float32(0.0))
         total = np.maximum(fused.parts.sum(axis=0), np.finfo(np.float32).tiny)
         others = fused.parts * ((scores - given) / total)

@@ -6,7 +6,7 @@ training (content, new arrivals, search words) looks at the live catalogue, so a
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from services.recommendation.algorithms.base import Algorithm, Reason, ReasonKin
 from services.recommendation.algorithms.content import Content
 from services.recommendation.algorithms.interactions import DAY
 from services.recommendation.algorithms.new_arrivals import NewArrivals, recent_rows
+from services.recommendation.algorithms.popular import Popular
 from services.recommendation.algorithms.repurchase import Repurchase
 from services.recommendation.algorithms.shopper_scores import FewScores, OrderedScores, ProductVectors, ShopperScores
 from services.recommendation.models.model import Model
@@ -22,6 +23,10 @@ from services.recommendation.reranker.popularity_prior import popularity_prior
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.page_policy import SEARCH
 
+COLD_CONTENT = "content_of_cold"
+"""Name of the content scorer over cold products; its scores count as those of `content`."""
+MOST_COLD = 10_000
+"""Cold products that are searched, the latest in the catalogue: it bounds the time."""
 UNKNOWN_INTERVAL_DAYS = 30.0
 UNKNOWN_REPEAT_RATE = 0.3
 
@@ -161,6 +166,35 @@ class ContentScorer:
 
 
 @dataclass(frozen=True, eq=False)
+class ColdScores:
+    """Scores of which only those of some products are proposed."""
+
+    whole: ShopperScores
+    cold: ShopperScores
+
+    def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
+        return self.cold.top(k, allowed)
+
+    def at(self, rows: Rows) -> FloatArray:
+        return self.whole.at(rows)
+
+
+@dataclass(frozen=True, eq=False)
+class ColdContentScorer(ContentScorer):
+    """The same, proposing cold products alone: those that nobody met before the training or that came after it.
+
+    Only the vectors of these are searched, so that the search does not grow with the catalogue. All of them have the
+    popularity prior of a product that came after the training.
+    """
+
+    cold: ProductVectors
+
+    def scores_of(self, views: ShopperViews) -> ShopperScores:
+        whole = self.algorithm.scores_with(self.vectors, views.whole)
+        return ColdScores(whole, whole.over(self.cold))
+
+
+@dataclass(frozen=True, eq=False)
 class ArrivalsScorer:
     """What is new now."""
 
@@ -216,8 +250,10 @@ def build_scorers(catalogue: Catalogue, model: Model | None, best_sellers: Float
     trained = dict(model.algorithms) if model else {}
     scorers: dict[str, Scorer] = {name: TrainedScorer(algorithm) for name, algorithm in trained.items()}
     content, arrivals, popular = (trained.get(name) for name in ("content", "new_arrivals", "popular"))
-    vectors = _VECTORS.of(catalogue.embeddings, popular, n)
-    scorers["content"] = ContentScorer(content if isinstance(content, Content) else Content(), vectors)
+    vectors = _VECTORS.of(catalogue, popular)
+    similar = content if isinstance(content, Content) else Content()
+    scorers["content"] = ContentScorer(similar, vectors.all)
+    scorers[COLD_CONTENT] = ColdContentScorer(similar, vectors.for_cold, vectors.cold)
     scorers["new_arrivals"] = ArrivalsScorer(
         catalogue, arrivals if isinstance(arrivals, NewArrivals) else NewArrivals()
     )
@@ -241,18 +277,58 @@ def no_scores(n_products: int) -> FewScores:
     return FewScores(np.empty(0, np.int32), np.empty(0, np.float32), n_products)
 
 
+def cold_rows(catalogue: Catalogue, popular: Algorithm | None) -> Rows:
+    """Return the rows of the products that nobody met before the training or that came after it, at most `MOST_COLD`.
+
+    Of more, those that were added last.
+    """
+    met = popular.overall if isinstance(popular, Popular) else np.empty(0, np.float32)
+    cold = np.concatenate([np.flatnonzero(met == 0), np.arange(len(met), len(catalogue))]).astype(np.int32)
+    latest = np.argsort(-catalogue.added[cold], kind="stable")[:MOST_COLD]
+    return np.sort(cold[latest])
+
+
+@dataclass(frozen=True, eq=False)
+class ContentVectors:
+    """The vectors of the products, scaled by the popularity prior.
+
+    Parameters
+    ----------
+    all : ProductVectors
+        Of all products.
+    for_cold : ProductVectors
+        The same, with the prior of a product that came after the training for all cold products.
+    cold : ProductVectors
+        Of these the cold products alone.
+    """
+
+    all: ProductVectors
+    for_cold: ProductVectors
+    cold: ProductVectors
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, popular: Algorithm | None) -> Self:
+        """Return the vectors of a catalogue."""
+        n, rows = len(catalogue), cold_rows(catalogue, popular)
+        prior = popularity_prior(popular, n + 1)  # the last is that of a product that came after the training
+        scale = prior[:n].copy()
+        scale[rows] = prior[n]
+        for_cold = ProductVectors.of_all(catalogue.embeddings, scale)
+        return cls(ProductVectors.of_all(catalogue.embeddings, prior[:n]), for_cold, for_cold.of(rows))
+
+
 class _LatestVectors:
     """The vectors of the content algorithm, made anew only when embeddings or the model change, not with each price."""
 
     def __init__(self) -> None:
-        self._latest: tuple[FloatArray, Algorithm | None, ProductVectors] | None = None
+        self._latest: tuple[FloatArray, Algorithm | None, ContentVectors] | None = None
 
-    def of(self, embeddings: FloatArray, popular: Algorithm | None, n: int) -> ProductVectors:
+    def of(self, catalogue: Catalogue, popular: Algorithm | None) -> ContentVectors:
         latest = self._latest
-        if latest is not None and latest[0] is embeddings and latest[1] is popular:
+        if latest is not None and latest[0] is catalogue.embeddings and latest[1] is popular:
             return latest[2]
-        vectors = ProductVectors.of_all(embeddings, popularity_prior(popular, n))
-        self._latest = (embeddings, popular, vectors)
+        vectors = ContentVectors.of(catalogue, popular)
+        self._latest = (catalogue.embeddings, popular, vectors)
         return vectors
 
 

@@ -79,6 +79,22 @@ def test_the_search_with_bounds_finds_what_all_inner_products_find(seed, k, with
     require_clean(n)
 
 
+def test_a_search_among_some_products_finds_what_a_mask_of_them_finds():
+    rng = np.random.default_rng(3)
+    vectors = ProductVectors.of_all(
+        rng.normal(size=(40, 5)).astype(np.float32), rng.random(40).astype(np.float32) + 0.1
+    )
+    scores = VectorScores(rng.normal(size=5).astype(np.float32), vectors, 0.0)
+    some, allowed = np.array([3, 8, 20, 21, 39], np.int32), rng.random(40) < 0.8
+    among = scores.over(vectors.of(some))
+    rows, values = among.top(3, allowed)
+    expected, expected_values = scores.top(3, allowed & np.isin(np.arange(40), some))
+    assert rows.tolist() == expected.tolist()
+    np.testing.assert_allclose(values, expected_values, rtol=1e-6)
+    np.testing.assert_allclose(among.at(some), scores.at(some), rtol=1e-6)
+    assert among.at(np.array([0, 1], np.int32)).tolist() == [0.0, 0.0]
+
+
 @given(seeds, st.integers(1, 60))
 @settings(max_examples=30, deadline=None)
 def test_ordered_scores(seed, k):

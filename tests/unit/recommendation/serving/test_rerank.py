@@ -149,6 +149,28 @@ def test_popularity_looks_at_the_groups_if_there_are_any(hybrid: Reranker) -> No
     assert "popular" not in ranked.contributions(5)
 
 
+def test_cold_products_get_every_so_manyth_place_in_the_order_of_the_fusion(hybrid: Reranker) -> None:
+    """Rows 10 and 11 came after the training; content, whose score grows with the row, proposes them."""
+    reranker = PageReranker(hybrid, ITEM_FEATURES, 1.0, alone=True, cold_every=4)
+    ranked = rank(scorers(), WEIGHTS, views(), EVERYBODY, reranker)
+    listed = ranked.top(N).tolist()
+    assert (listed[3], listed[7]) == (11, 10)
+    without = alone(hybrid).top(N).tolist()
+    assert [row for row in listed if row < KNOWN] == [row for row in without if row < KNOWN]
+    for row in range(N):
+        assert sum(ranked.contributions(row).values()) == pytest.approx(ranked.score(row), abs=1e-5)
+
+
+def test_a_product_that_the_model_knows_but_nobody_met_is_proposed_by_its_content(hybrid: Reranker) -> None:
+    met = np.zeros((KNOWN, len(NAMES)), np.float32)
+    met[:, NAMES.index("popularity")] = np.arange(KNOWN) != 2
+    silent = {name: Fixed(np.where(np.arange(N) == 2, 0, N - np.arange(N))) for name in ("ease", "item_knn")}
+    reranker = PageReranker(hybrid, ItemFeatures(met), 1.0, alone=True, cold_every=4)
+    ranked = rank(scorers(**silent), WEIGHTS, views(), np.arange(N) < KNOWN, reranker)
+    assert ranked.top(N).tolist()[3] == 2
+    assert next(iter(ranked.contributions(2))) == "content"
+
+
 def test_a_hybrid_that_fails_is_named_and_costs_only_itself() -> None:
     broken = Reranker(NAMES_OF_SCORERS, Kind.PURCHASE, grown(["ease"]).trees, 20)
     ranked = rank(scorers(), WEIGHTS, views(), EVERYBODY, PageReranker(broken, ITEM_FEATURES, 4.0))
