@@ -43,7 +43,7 @@ from services.recommendation.holdout.protocols import products_of
 from services.recommendation.holdout.tasks import EvalCase, Protocol, Task
 from services.recommendation.request import Filters, Page
 from services.recommendation.serving import page_policy
-from services.recommendation.serving.page import allowed_on_page
+from services.recommendation.serving.page import allowed_on_page, arrange, rank_page
 from services.recommendation.serving.ranking import rank
 from services.recommendation.serving.request_context import RequestContext
 
@@ -57,19 +57,24 @@ WITHHELD_CUSTOMERS = 0.1
 WITHHELD_PRODUCTS = 0.03
 FEW = 3
 """Events of a new customer, and events of a cold product in training, at most."""
-COLD_EVERY = {"none": 1000, "in the fusion": 0, **{f"one in {every}": every for every in (20, 10, 7, 5, 4)}}
+COLD_EVERY = {"none": 1000, "in the fusion": 0, **{f"one in {every}": every for every in (20, 15, 12, 10, 7, 5)}}
 """What is compared on validation: places of a list of which one is for a cold product."""
 STRANGERS: Mapping[str, Mapping[str, float]] = {
     "popular": {"popular": 1.0},
     "trending": {"trending": 1.0},
     "popular .6, trending .3, new .1": {"popular": 0.6, "trending": 0.3, "new_arrivals": 0.1},
     "popular .7, trending .2, new .1": {"popular": 0.7, "trending": 0.2, "new_arrivals": 0.1},
+    "popular .8, trending .1, new .1": {"popular": 0.8, "trending": 0.1, "new_arrivals": 0.1},
+    "popular .9, trending .05, new .05": {"popular": 0.9, "trending": 0.05, "new_arrivals": 0.05},
     "popular .25, trending .375, new .375": {"popular": 0.25, "trending": 0.375, "new_arrivals": 0.375},
 }
 """Weights for strangers without a known group that are compared on validation; the last were set by hand before."""
-SLICES = ("all", "met", "unmet", "few", "added", "stranger", "newcomer")
+NEWCOMERS = (4.0, 2.0, 1.0, 0.5)
+"""Weights of the hybrid beside those of a stranger that are compared on validation, for shoppers of a few events."""
 OUT = ROOT / "benchmarks" / "results" / "cold.json"
 DOCUMENT = ROOT / "docs" / "benchmarks" / "cold.md"
+
+SETS: Mapping[str, Callable[[Path], DescribedShop]] = {"gift_shop": gift_shop, "grocer": grocer}
 
 Say = Callable[[str], None]
 
@@ -165,7 +170,8 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.perf_counter()
     measured: list[Measured] = []
     with threadpool_limits(limits=given.threads):
-        for shop in (gift_shop(given.data), grocer()):
+        for name in given.sets:
+            shop = SETS[name](given.data)
             moment = shop.cutoff - WINDOW if given.validation else shop.cutoff
             cold = ColdShop.at(shop, moment, given.questions, given.seed)
             _say(f"{shop.title}: learning from {len(cold.task.train.customers):,} events")
@@ -227,8 +233,8 @@ def _answers(
     for place, (case, request) in enumerate(zip(cases, requests, strict=True)):
         own = {name: rows[place] for name, rows in lists.items()}
         own |= baselines.lists(request)
-        if changes and not request.interaction_strength:
-            own |= baselines.mixes(request)
+        if changes and len(case.shopper.products) <= FEW:
+            own |= baselines.beside_popular(request) if len(case.shopper.products) else baselines.mixes(request)
         found[id(case.shopper)] = own
     return found
 
@@ -265,6 +271,19 @@ class Baselines:
             f"mix: {name}": _padded(rank(self._state.scorers, weights, request.views, allowed).top(PLACES))
             for name, weights in STRANGERS.items()
         }
+
+    def beside_popular(self, request: RequestContext) -> dict[str, Rows]:
+        """Return the lists of the hybrid fused with the weights of a stranger, for each weight of it in `NEWCOMERS`."""
+        state = self._state
+        own = page_policy.PAGE_POLICIES[Page.HOME]
+        policy = replace(own, alone=False, base={})
+        lists = {}
+        for weight in NEWCOMERS:
+            plan = page_policy.RankingPlan(policy, policy.strategy, {"popular": 1.0}, weight)
+            ranked = rank_page(state, request, plan, Filters(), PLACES)
+            rows = arrange(ranked, state.catalogue, policy, request, PLACES).rows
+            lists[f"hybrid {weight:g} beside popular 1"] = _padded(rows)
+        return lists
 
     def _allowed(self, request: RequestContext) -> Mask:
         return allowed_on_page(self._state.catalogue, request, page_policy.PAGE_POLICIES[Page.HOME], Filters())
@@ -403,6 +422,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     say: Any = parser.add_argument
     say("--data", type=Path, default=DEFAULT_DATA, help="folder of the data sets (default: ../shared/data)")
+    say("--sets", nargs="+", choices=list(SETS), default=list(SETS), metavar="SET", help="ask these alone")
     say("--validation", action="store_true", help="ask a month earlier and compare variants; writes no document")
     say("--questions", type=int, default=QUESTIONS, help=f"of each kind, at most (default: {QUESTIONS})")
     say("--seed", type=int, default=0, help="seed of everything by chance (default: 0)")

@@ -10,7 +10,8 @@ other, each with those before it in force and those after it off:
 seen, substitutes
     The value with the largest NDCG, as the mean over the sets of its ratio to that without the rule.
 trade_off, category_share
-    The smallest value, so the most diversity, that costs at most 1 % of the NDCG without the rule on every set.
+    The smallest value, so the most diversity, that costs at most 1 % of the NDCG without the rule on every set. The
+    value in force stays where it keeps the budget too and has the same diversity to 1 %: it cannot be told apart.
 """
 
 import argparse
@@ -56,6 +57,8 @@ MOST_EVENTS = 400_000
 """Events of a set, at most: of customers (or sessions) drawn at random."""
 MOST_LOSS = 0.01
 """Share of the NDCG that diversity, or a cap, may cost."""
+SAME_DIVERSITY = 0.01
+"""Share of the diversity below which two values cannot be told apart."""
 DEMOTION = ("seen", "substitutes")
 VALUES: Mapping[str, tuple[float, ...]] = {
     "seen": (1.0, 0.9, 0.8, 0.7, 0.6, 0.4),
@@ -150,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
         _measure(given)
     found = json.loads(given.out.read_text())
     given.document.parent.mkdir(parents=True, exist_ok=True)
-    given.document.write_text(report([Measured(**row) for row in found["rows"]], found["chosen"]))
+    given.document.write_text(report([Measured(**row) for row in found["rows"]]))
     return 0
 
 
@@ -159,10 +162,9 @@ def _measure(given: argparse.Namespace) -> None:
     started = time.perf_counter()
     with threadpool_limits(limits=given.threads):
         asked = ask_sets(given.data, given.questions, given.seed, given.threads, _say)
-        measured, chosen = choose_rules(asked, given.seed, _say)
+        measured = measure_rules(asked, given.seed, _say)
     found = {
         "rows": [asdict(each) for each in measured],
-        "chosen": chosen,
         "settings": {
             "commit": commit(),
             "questions": given.questions,
@@ -197,10 +199,9 @@ def ask_sets(data: Path, questions: int, seed: int, threads: int, say: Say) -> l
     return asked
 
 
-def choose_rules(asked: Sequence[AskedPage], seed: int, say: Say) -> tuple[list[Measured], dict[str, dict[str, float]]]:
-    """Return what every value does, and the chosen values by page and rule."""
+def measure_rules(asked: Sequence[AskedPage], seed: int, say: Say) -> list[Measured]:
+    """Return what every value of each rule does, with the values that are chosen on the way in force."""
     measured: list[Measured] = []
-    chosen: dict[str, dict[str, float]] = {}
     for page, rules in RULES.items():
         values: dict[str, float] = {}
         for rule in rules:
@@ -211,11 +212,10 @@ def choose_rules(asked: Sequence[AskedPage], seed: int, say: Say) -> tuple[list[
                 for row in measure_rule(each, rule, values, seed)
             ]
             if rows:
-                values[rule] = choose_value(rule, rows)
+                values[rule] = choose_value(rule, rows, getattr(PAGE_POLICIES[page], rule))
                 measured += rows
                 say(_table(rows) + f"{page}: {rule} = {values[rule]:g}\n")
-        chosen[page.name] = values
-    return measured, chosen
+    return measured
 
 
 def measure_rule(asked: AskedPage, rule: str, before: Mapping[str, float], seed: int) -> list[Measured]:
@@ -245,16 +245,34 @@ def measure_rule(asked: AskedPage, rule: str, before: Mapping[str, float], seed:
     return rows
 
 
-def choose_value(rule: str, rows: Sequence[Measured]) -> float:
-    """Return the value of a rule that the rule of choice takes, of what each does on each set."""
+def choose_value(rule: str, rows: Sequence[Measured], in_force: float) -> float:
+    """Return the value that the rule of choice takes, of what each value of a rule does on each set."""
     changes = {value: [row.change for row in rows if row.value == value] for value in VALUES[rule]}
     if rule in DEMOTION:
         # of equal values the first, which demotes least
         return max(changes, key=lambda value: float(np.mean(changes[value])))
-    return min(value for value in changes if min(changes[value]) >= -MOST_LOSS)
+    within = [value for value in changes if min(changes[value]) >= -MOST_LOSS]
+    best = min(within)
+    return in_force if in_force in within and _as_diverse(rows, in_force, best) else best
 
 
-def report(measured: Sequence[Measured], chosen: Mapping[str, Mapping[str, float]]) -> str:
+def _as_diverse(rows: Sequence[Measured], one: float, other: float) -> bool:
+    """Return whether lists under one value are as diverse as under another, to `SAME_DIVERSITY`, on every set."""
+    of = {(row.title, row.value): row.diversity or 0.0 for row in rows}
+    titles = {row.title for row in rows}
+    return all(of[title, one] >= (1.0 - SAME_DIVERSITY) * of[title, other] for title in titles)
+
+
+def chosen_values(measured: Sequence[Measured]) -> dict[str, dict[str, float]]:
+    """Return the chosen values by page and rule, from what was measured."""
+    chosen: dict[str, dict[str, float]] = {}
+    for page, rule in dict.fromkeys((row.page, row.rule) for row in measured):
+        rows = [row for row in measured if (row.page, row.rule) == (page, rule)]
+        chosen.setdefault(page, {})[rule] = choose_value(rule, rows, getattr(PAGE_POLICIES[Page[page]], rule))
+    return chosen
+
+
+def report(measured: Sequence[Measured]) -> str:
     """Return the page of the documentation."""
     parts = [
         "# The rules of the pages\n",
@@ -264,9 +282,10 @@ def report(measured: Sequence[Measured], chosen: Mapping[str, Mapping[str, float
         f"{PLACES} against the page without the rule, with the 95 % interval of the paired differences; diversity is"
         " the mean of 1 − cosine over the pairs of a list. `seen` and `substitutes` get the value with the largest"
         f" NDCG, `trade_off` and `category_share` the smallest value that costs at most {100 * MOST_LOSS:g} % on every"
-        " set. Why: [decision 0018](../decisions/0018-rules-chosen-on-validation.md).\n",
+        " set, unless that in force does so too and its lists are as diverse."
+        " Why: [decision 0018](../decisions/0018-rules-chosen-on-validation.md).\n",
     ]
-    for page, values in chosen.items():
+    for page, values in chosen_values(measured).items():
         for rule, value in values.items():
             rows = [row for row in measured if (row.page, row.rule) == (page, rule)]
             today = getattr(PAGE_POLICIES[Page[page]], rule)

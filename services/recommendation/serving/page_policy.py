@@ -85,6 +85,7 @@ class PagePolicy:
     cold_every: int = 0
 
 
+# trade_off, category_share, substitutes and seen as `python -m benchmarks.quality.page_rules` chose them
 PAGE_POLICIES: Mapping[Page, PagePolicy] = {
     Page.HOME: PagePolicy(
         "hybrid",
@@ -92,10 +93,8 @@ PAGE_POLICIES: Mapping[Page, PagePolicy] = {
         reranker_weight=4.0,
         alone=True,
         base={"new_arrivals": 0.03, "trending": 0.03, "popular_in_group": 0.04},
-        trade_off=0.8,
+        trade_off=0.9,
         category_share=0.5,
-        substitutes=0.25,
-        seen=0.6,
     ),
     Page.PRODUCT: PagePolicy(
         "related",
@@ -108,10 +107,15 @@ PAGE_POLICIES: Mapping[Page, PagePolicy] = {
             "session_knn": 2.0,
             **dict.fromkeys(("matrix_factorization", "ease", "graph_filter", "customer_knn"), 0.5),
         },
-        seen=0.6,
+        trade_off=0.95,
     ),
     Page.CATEGORY: PagePolicy(
-        "category", RerankContext.DISCOVERY, 4.0, True, base={"popular_in_group": 0.05, "new_arrivals": 0.05}
+        "category",
+        RerankContext.DISCOVERY,
+        reranker_weight=4.0,
+        alone=True,
+        base={"popular_in_group": 0.05, "new_arrivals": 0.05},
+        trade_off=0.8,
     ),
     Page.CART: PagePolicy(
         "complementary",
@@ -119,6 +123,7 @@ PAGE_POLICIES: Mapping[Page, PagePolicy] = {
         reranker_weight=2.0,
         base={"complementary": 1.0},
         emphasis={"session_knn": 2.0, "transitions": 1.5, "content": 0.25},
+        trade_off=0.95,
     ),
     Page.SEARCH: PagePolicy("search", RerankContext.DISCOVERY, 0.5, base={SEARCH: 3.0}, trade_off=0.95),
     Page.POST_PURCHASE: PagePolicy(
@@ -127,7 +132,7 @@ PAGE_POLICIES: Mapping[Page, PagePolicy] = {
         reranker_weight=1.0,
         base={"complementary": 0.8},
         emphasis={"session_knn": 2.0, "transitions": 2.0, "content": 0.5},
-        substitutes=0.25,
+        trade_off=0.9,
     ),
     Page.BUY_AGAIN: PagePolicy(
         "buy_again", RerankContext.EVERYTHING, 2.0, True, base={"repurchase": 1.0}, trade_off=1.0, bought=True

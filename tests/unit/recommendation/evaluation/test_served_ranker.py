@@ -105,8 +105,10 @@ def test_each_rule_changes_the_list_of_the_page_where_it_is_in_force() -> None:
 
 def test_what_a_session_saw_steps_back_on_the_page() -> None:
     served, _, cases = fitted(Protocol.SESSION)
-    stages = served.stages([case.shopper for case in cases], [case.excluded for case in cases], K)
-    assert (stages["served.without_demotion"] != stages[SERVED]).any()
+    requests = served.requests([case.shopper for case in cases], [case.excluded for case in cases])
+    policies = {SERVED: lambda policy: policy, "demoted": lambda policy: replace(policy, seen=0.6)}
+    stages = served.lists(requests, policies, K)
+    assert (stages["demoted"] != stages[SERVED]).any(), "the page itself does not demote what was seen (decision 0018)"
     for row, case in zip(stages[RANKED], cases, strict=True):
         assert int(case.shopper.session[-1]) not in row, "the product in view is not shown beside itself"
 
