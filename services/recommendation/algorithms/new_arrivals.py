@@ -65,8 +65,8 @@ class NewArrivals(Algorithm):
         arrived = recent[added[recent] >= shopper.now - int(self.window_days * DAY)]
         values = np.empty(0, np.float32)
         if len(arrived):
-            affinity = _affinity(category, *shopper.weights(kind_weights=self.kind_weights))
-            fit = (1.0 + affinity[category[arrived] + 1]) / 2.0
+            rows, weights = shopper.weights(kind_weights=self.kind_weights)
+            fit = (1.0 + _affinity(category[rows], weights, category[arrived])) / 2.0
             values = (decay(shopper.now - added[arrived], self.half_life_days) * fit).astype(np.float32)
         return FewScores(arrived, values, len(added))
 
@@ -110,9 +110,13 @@ def _oldest(opened: int, now: int, window_days: float) -> int:
     return max(now - int(window_days * DAY), min(opened, now) + DAY)
 
 
-def _affinity(category: Rows, rows: Rows, weights: FloatArray) -> FloatArray:
-    """Return the share of the shopper's preferences that lies in each category, 0 to 1, at category code + 1."""
-    codes = category[rows] + 1
-    mass = np.bincount(codes, weights, int(category.max(initial=-1)) + 2).astype(np.float32)
+def _affinity(category: Rows, weights: FloatArray, wanted: Rows) -> FloatArray:
+    """Return the share of the shopper's preferences that lies in each wanted category, 0 to 1; 0 for category -1.
+
+    `category` and `weights` are of the products that the shopper met.
+    """
+    size = int(max(category.max(initial=-1), wanted.max(initial=-1))) + 2
+    mass = np.bincount(category + 1, weights, size).astype(np.float32)
     mass[0] = 0.0
-    return mass / np.float32(max(float(mass.sum()), 1e-12))
+    share: FloatArray = mass[wanted + 1] / np.float32(max(float(mass.sum()), 1e-12))
+    return share
