@@ -48,7 +48,7 @@ from services.recommendation.serving.ranking import rank
 from services.recommendation.serving.request_context import RequestContext
 
 PLACES = 20
-QUESTIONS = 1000
+QUESTIONS = 500
 LEARNED_FROM = 1000
 """Questions that the reranker is learned from, at most."""
 WINDOW = 28 * DAY
@@ -297,7 +297,7 @@ def report(measured: Sequence[Measured]) -> str:
             "Made by `python -m benchmarks.quality.cold` from `benchmarks/results/cold.json`; do not edit.\n",
             "The page HOME at the cutoff of the [quality benchmark](quality.md), beside simple baselines; answers are"
             " first purchases in the next 28 days. How, and what was chosen by it:"
-            " [decision 0019](../decisions/0019-places-for-cold-products.md).\n",
+            " [decision 0020](../decisions/0020-places-for-cold-products.md).\n",
             "| slice | answers that count |\n| --- | --- |\n"
             "| `all` | all, for customers whom the training knows |\n"
             "| `met` | products that the training saw |\n"

@@ -66,12 +66,12 @@ def rank_page(
     policy = plan.policy
     allowed = allowed_on_page(state.catalogue, request, policy, filters)
     beside = frozenset(policy.base)
-    reranker = PageReranker.of(
-        state.learned, policy.context, plan.reranker_weight, policy.alone, beside, policy.cold_every
-    )
+    alone = policy.alone and not plan.beside
+    reranker = PageReranker.of(state.learned, policy.context, plan.reranker_weight, alone, beside, policy.cold_every)
+    weights = plan.beside if reranker and plan.beside else plan.weights
     depth = max(DEPTH, ranking.POOL_PER_PLACE * limit)
     return ranking.rank(
-        state.scorers, plan.weights, request.views, allowed, reranker, learned_weights=state.weights, depth=depth
+        state.scorers, weights, request.views, allowed, reranker, learned_weights=state.weights, depth=depth
     )
 
 

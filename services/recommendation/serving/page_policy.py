@@ -5,8 +5,9 @@ response; `base` gives a page the algorithms that it is made for, such as comple
 whom nothing is known the weights of the page move, with the interaction strength, from what the group likes to what
 this shopper likes.
 
-Where a reranker was trained for the page's context it orders the page alone (`alone`), as soon as anything is known of
-the shopper; the database's weights tilt its order. Elsewhere it is fused with the algorithms, with the weight
+Where a reranker was trained for the page's context it orders the page alone (`alone`), as soon as the shopper is
+familiar; the database's weights tilt its order. For a newcomer, of whom a few events are known, it is fused with what
+is popular. Elsewhere it is fused with the algorithms, with the weight
 `reranker_weight` times the sum of the personal weights. Products that were bought are ordered by the reranker where
 people do buy again, and by the times of the purchases alone where they hardly do.
 """
@@ -32,11 +33,16 @@ FILL = 0.01
 REBUYS = 0.2
 """Share of bought products that are bought again from which a shop's people count as buying again."""
 
-COLD: Mapping[str, float] = {"popular_in_group": 0.5, "popular": 0.3, "trending": 0.15, "new_arrivals": 0.05}
+COLD: Mapping[str, float] = {"popular_in_group": 0.5, "popular": 0.4, "trending": 0.05, "new_arrivals": 0.05}
 """The weights for a shopper of whom nothing is known.
 
-Among those beside the group, validation chose (docs/decisions/0019): strangers without a known group see these alone.
+Among those beside the group, validation chose (docs/decisions/0020): strangers without a known group see these alone.
 """
+FAMILIAR = 20.0
+"""Interaction strength from which a reranker orders a page alone: more than three purchases."""
+NEWCOMER: Mapping[str, float] = {"popular": 1.0}
+NEWCOMER_RERANKER = 1.0
+"""The weights beside the reranker, and its own, for shoppers of whom less is known (docs/decisions/0020)."""
 FILLERS: Mapping[str, float] = {"popular_in_group": 0.5, "popular": 0.5}
 
 
@@ -95,6 +101,7 @@ PAGE_POLICIES: Mapping[Page, PagePolicy] = {
         base={"new_arrivals": 0.03, "trending": 0.03, "popular_in_group": 0.04},
         trade_off=0.9,
         category_share=0.5,
+        cold_every=20,
     ),
     Page.PRODUCT: PagePolicy(
         "related",
@@ -157,12 +164,16 @@ class RankingPlan:
         Weights by algorithm.
     reranker_weight : float
         Weight of the reranker of the page's context, if there is one; 0 leaves it out.
+    beside : mapping of str to float
+        Weights that take the place of `weights` beside a reranker that must not order the page alone yet; empty where
+        the policy holds.
     """
 
     policy: PagePolicy
     strategy: str
     weights: Mapping[str, float]
     reranker_weight: float = 0.0
+    beside: Mapping[str, float] = field(default_factory=dict)
 
 
 def plan_ranking(
@@ -192,6 +203,8 @@ def plan_ranking(
     blended = _mixed((personal, share), (COLD, 1.0 - share), (FILLERS, FILL))
     strategy = policy.strategy if share >= COLD_BELOW else "cold_start"
     alone = policy.alone and seen > 0
+    if alone and page not in ANCHORED and seen < FAMILIAR:
+        return RankingPlan(policy, strategy, blended, NEWCOMER_RERANKER, NEWCOMER)
     return RankingPlan(policy, strategy, blended, policy.reranker_weight * (1.0 if alone else share))
 
 

@@ -76,11 +76,11 @@ def test_the_answers_of_a_slice_are_its_products(cold: ColdShop) -> None:
 
 def test_the_page_gives_cold_products_the_places_that_the_variant_says(cold: ColdShop) -> None:
     few = replace(cold, cases=cold.cases[:40], strangers=cold.strangers[:5], newcomers=cold.newcomers[:5])
-    changes = {name: change for name, change in variants().items() if name in ("none", "one in 4")}
+    changes = {name: change for name, change in variants().items() if name in ("none", "one in 5")}
     rows = compared("Toy", few, changes, 1, 0)
     ndcg = {(row.slice, row.name): row.ndcg for row in rows}
     for part in ("unmet", "added"):
-        assert ndcg[part, "one in 4"] > ndcg[part, "none"]
+        assert ndcg[part, "one in 5"] > ndcg[part, "none"]
     assert {"popular", "content nearest", "new arrivals", "popular in category"} <= {row.name for row in rows}
     assert any(row.name.startswith("mix") for row in rows if row.slice == "stranger")
     assert "| added |" in report(rows)

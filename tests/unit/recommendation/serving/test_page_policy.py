@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from services.recommendation.request import Page
 from services.recommendation.reranker.contexts import RerankContext
-from services.recommendation.serving.page_policy import COLD, PAGE_POLICIES, SEARCH, plan_ranking
+from services.recommendation.serving.page_policy import (
+    COLD,
+    FAMILIAR,
+    NEWCOMER,
+    NEWCOMER_RERANKER,
+    PAGE_POLICIES,
+    SEARCH,
+    plan_ranking,
+)
 from shared.algorithms import DEFAULT_WEIGHTS
 from shared.page_rules import ONLY_BOUGHT
 
@@ -82,6 +90,14 @@ def test_the_reranker_orders_the_page_as_soon_as_anything_is_known() -> None:
     assert plan_ranking(Page.HOME, DEFAULT_WEIGHTS, 0.0).reranker_weight == 0
     assert plan_ranking(Page.HOME, DEFAULT_WEIGHTS, 1.0).reranker_weight > 0
     assert plan_ranking(Page.HOME, DEFAULT_WEIGHTS, 1.0).policy.alone
+
+
+def test_of_a_few_events_the_reranker_orders_beside_what_is_popular() -> None:
+    newcomer = plan_ranking(Page.HOME, DEFAULT_WEIGHTS, FAMILIAR - 1)
+    assert (newcomer.beside, newcomer.reranker_weight) == (NEWCOMER, NEWCOMER_RERANKER)
+    assert newcomer.weights.keys() > NEWCOMER.keys(), "where there is no reranker all weights answer"
+    for page, strength in ((Page.HOME, 0.0), (Page.HOME, FAMILIAR), (Page.PRODUCT, 1.0), (Page.CART, 1.0)):
+        assert not plan_ranking(page, DEFAULT_WEIGHTS, strength).beside
 
 
 def test_beside_other_algorithms_the_reranker_weighs_more_the_more_is_known() -> None:
