@@ -41,7 +41,7 @@ Among those beside the group, validation chose (docs/decisions/0020): strangers 
 FAMILIAR = 20.0
 """Interaction strength from which a reranker orders a page alone: more than three purchases."""
 NEWCOMER: Mapping[str, float] = {"popular": 1.0}
-NEWCOMER_RERANKER = 1.0
+NEWCOMER_RERANKER = 4.0
 """The weights beside the reranker, and its own, for shoppers of whom less is known (docs/decisions/0020)."""
 FILLERS: Mapping[str, float] = {"popular_in_group": 0.5, "popular": 0.5}
 
