@@ -91,7 +91,7 @@ class PagePolicy:
     cold_every: int = 0
 
 
-# trade_off, category_share, substitutes and seen as `python -m benchmarks.quality.page_rules` chose them
+# trade_off, category_share and seen as `python -m benchmarks.quality.page_rules` chose them (docs/decisions/0018)
 PAGE_POLICIES: Mapping[Page, PagePolicy] = {
     Page.HOME: PagePolicy(
         "hybrid",
@@ -101,6 +101,7 @@ PAGE_POLICIES: Mapping[Page, PagePolicy] = {
         base={"new_arrivals": 0.03, "trending": 0.03, "popular_in_group": 0.04},
         trade_off=0.9,
         category_share=0.5,
+        substitutes=0.25,
         cold_every=20,
     ),
     Page.PRODUCT: PagePolicy(
@@ -139,6 +140,7 @@ PAGE_POLICIES: Mapping[Page, PagePolicy] = {
         reranker_weight=1.0,
         base={"complementary": 0.8},
         emphasis={"session_knn": 2.0, "transitions": 2.0, "content": 0.5},
+        substitutes=0.25,
         trade_off=0.9,
     ),
     Page.BUY_AGAIN: PagePolicy(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from services.recommendation.algorithms.item_knn import ItemKnn
 from services.recommendation.algorithms.popular import Popular
+from services.recommendation.algorithms.row_steps import floats
 from services.recommendation.models.bundle import Bundle, dump
 from services.recommendation.models.cache import ModelCache
 from services.recommendation.models.container import ArtifactError
@@ -80,7 +81,7 @@ def test_what_is_saved_is_loaded_from_a_mapped_file(store: ModelStore, folder: P
     version, again = loaded(store)
     assert version == "v1"
     assert again.product_keys.tolist() == bundle.product_keys.tolist()
-    before, after = (each.model.algorithms["item_knn"].neighbours for each in (bundle, again))  # type: ignore[attr-defined]
+    before, after = (floats(each.model.algorithms["item_knn"].neighbours) for each in (bundle, again))  # type: ignore[attr-defined]
     np.testing.assert_array_equal(after.indices, before.indices)
     np.testing.assert_allclose(after.data, before.data, atol=before.data.max() / 255)
     base: Any = again.product_keys
