@@ -13,7 +13,7 @@ from shared.events.check import check_id
 from shared.recommendation_tokens import Shopper
 from shared.rpc.workers import BoundedWorkers
 
-MOST_WAITING = 16
+MOST_WAITING = 32
 """Calls for recommendations that wait; more are refused, and the coordinator answers with its fallback."""
 
 

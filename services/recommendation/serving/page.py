@@ -67,7 +67,9 @@ def rank_page(
     allowed = allowed_on_page(state.catalogue, request, policy, filters)
     beside = frozenset(policy.base)
     alone = policy.alone and not plan.beside
-    reranker = PageReranker.of(state.learned, policy.context, plan.reranker_weight, alone, beside, policy.cold_every)
+    reranker = PageReranker.of(
+        state.learned, policy.context, plan.reranker_weight, alone, beside, policy.cold_every, limit
+    )
     weights = plan.beside if reranker and plan.beside else plan.weights
     depth = max(DEPTH, ranking.POOL_PER_PLACE * limit)
     return ranking.rank(

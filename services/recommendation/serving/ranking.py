@@ -188,7 +188,8 @@ def _proposals(
     """Ask the scorers of the page.
 
     Where there is a reranker, only its scorers and those that the page is made for are asked, and for products that the
-    model does not know yet, or that nobody met before the training, those that look at the live catalogue.
+    model does not know yet, or that nobody met before the training, those that look at the live catalogue: unless the
+    list is too short for such a product and the others fill it.
     """
     if reranker is None:
         return Proposals.of(scorers, weights, views, allowed, depth)
@@ -196,7 +197,8 @@ def _proposals(
     asked = set(own) | (set() if reranker.alone else reranker.beside & weights.keys())
     new = allowed.copy()
     new[: len(reranker.item_features.values)] &= reranker.item_features.unmet
-    live = [name for name in LIVE if name in weights and name not in asked] if new.any() else []
+    asks_live = new.any() and (reranker.shows_cold or np.count_nonzero(allowed > new) < SMALLEST_POOL)
+    live = [name for name in LIVE if name in weights and name not in asked] if asks_live else []
     if "content" in live and COLD_CONTENT in scorers:
         scorers = {**scorers, "content": scorers[COLD_CONTENT]}
     scored_only = set(own) - set(proposers(own))

@@ -51,6 +51,8 @@ class PageReranker:
         Scorers that the page asks although the reranker takes no scores from them.
     cold_every : int
         Places of the list of which one is for a cold product; 0 gives these the place that they have in the fusion.
+    places : int
+        Places of the list.
     """
 
     reranker: Reranker
@@ -59,6 +61,7 @@ class PageReranker:
     alone: bool = False
     beside: frozenset[str] = frozenset()
     cold_every: int = 0
+    places: int = 0
 
     @classmethod
     def of(
@@ -69,12 +72,18 @@ class PageReranker:
         alone: bool,
         beside: frozenset[str] = frozenset(),
         cold_every: int = 0,
+        places: int = 0,
     ) -> Self | None:
         """Return the reranker of a context; None where none was trained, or it has no weight."""
         found = models.rerankers.get(context)
         if found is None or weight <= 0:
             return None
-        return cls(found, models.item_features[found.target], weight, alone, beside, cold_every)
+        return cls(found, models.item_features[found.target], weight, alone, beside, cold_every, places)
+
+    @property
+    def shows_cold(self) -> bool:
+        """Whether a cold product can be among the places: the first has the place `cold_every`."""
+        return not self.alone or self.cold_every <= self.places
 
     def scorer_names(self, views: ShopperViews) -> list[str]:
         """Return the names of the scorers that it takes scores from, in the order of its features."""

@@ -205,3 +205,15 @@ def test_there_is_a_reranker_only_where_something_was_learned_and_has_a_weight(h
 def test_a_reranker_needs_the_item_features_of_its_target(hybrid: Reranker) -> None:
     with pytest.raises(ValueError, match="PURCHASE"):
         RerankerModels({RerankContext.BASKET: hybrid}, {Kind.VIEW: ITEM_FEATURES})
+
+
+@pytest.mark.parametrize(("every", "places", "shown"), [(20, 10, False), (20, 20, True), (0, 10, True)])
+def test_cold_products_are_asked_for_where_the_list_is_long_enough(
+    hybrid: Reranker, every: int, places: int, shown: bool
+) -> None:
+    features = ItemFeatures(np.zeros((0, 0), np.float32))
+    alone, beside = (
+        PageReranker(hybrid, features, 1.0, alone=each, cold_every=every, places=places) for each in (True, False)
+    )
+    assert alone.shows_cold is shown
+    assert beside.shows_cold
