@@ -17,6 +17,7 @@ from shared.db.customers import NewCustomer
 from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent, NewEvent
 from shared.db.identified_events import Recorded, decoded, without_feedback
+from shared.db.imported_history import pass_history
 from shared.db.known_keys import KnownKeys
 from shared.db.log_consumer import LogConsumer
 from shared.db.orders import RememberedCatalogue
@@ -108,6 +109,9 @@ class EventSink:
         """Project what is in the log and was not projected yet."""
         self._consumer.apply()
         self._appended.clear()
+        if not self._dry_run:
+            with self._database.write() as connection:
+                pass_history(connection, event_log.cursor(connection, PROJECTOR))
 
     def _project(self, connection: Connection, logged: Sequence[LoggedEvent]) -> None:
         project(connection, list(map(self._recorded, without_feedback(logged))), self._catalogue.read)

@@ -40,7 +40,7 @@ def test_events_are_projected(run: Import, database: Database, tmp_path: Path) -
     assert [each[1:4] for each in found["purchases"]] == [(found["log"][0][3], 250, 40)]
     assert [each[1:4] for each in found["lines"]] == [("p1", 2.0, 150), ("p2", 1.0, 100)]
     assert [each[:2] for each in found["views"]] == [("c1", "p1")]
-    assert found["cursors"] == [("customer", 5)]
+    assert found["cursors"] == [("customer", 5), ("feedback", 5)], "nothing was recommended yet"
     assert [each[2] for each in found["log"]] == ["product_view", "add_to_cart", "purchase", "search", "refund"]
 
 

@@ -82,7 +82,7 @@ def test_a_process_that_dies_between_batches(
     found = contents(database)
     assert len(found["views"]) + len(found["lines"]) == 296
     assert len(found["purchases"]) == 50
-    assert found["cursors"] == [("customer", len(found["log"]))]
+    assert found["cursors"] == [(agent, len(found["log"])) for agent in ("customer", "feedback")]
 
 
 def test_kill_9_in_the_middle(sqlite_database: Database, tmp_path: Path) -> None:
