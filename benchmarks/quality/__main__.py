@@ -15,6 +15,7 @@ from benchmarks.quality.order import ABLATE, EVALUATE, NO_DATA, PREPARE, Order
 from benchmarks.quality.report import write_report
 from benchmarks.quality.results import ABLATION, DIFFERENCES, ROWS, SETTINGS, SLICES, Results, key_of
 from benchmarks.quality.sets.dataset import Dataset
+from benchmarks.quality.study import say
 
 CACHE = ROOT / ".build" / "bench"
 RESULTS = ROOT / "benchmarks" / "results" / "quality.json"
@@ -74,9 +75,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _measure(options: Options, results: Results) -> None:
     for name in options.sets:
         dataset = sets.BY_NAME[name]
-        _say(dataset.title)
+        say(dataset.title)
         if _run(options.order(PREPARE, dataset)) is None:
-            _say(f"  left out: it is not in {options.data}")
+            say(f"  left out: it is not in {options.data}")
             continue
         for number in range(len(dataset.evaluations)):
             if options.evaluation:
@@ -116,7 +117,7 @@ def _run(order: Order) -> dict[str, Any] | None:
     if done.returncode:
         raise SystemExit(f"{order.task} of {order.dataset} failed with exit code {done.returncode}")
     found: dict[str, Any] = json.loads(Path(order.out).read_text())
-    _say(f"\r  {order.task} {order.evaluation}: {found['seconds']} s{'':<60}".rstrip())
+    say(f"\r  {order.task} {order.evaluation}: {found['seconds']} s{'':<60}".rstrip())
     return found
 
 
@@ -156,10 +157,6 @@ def _parser() -> argparse.ArgumentParser:
     say("--only-ablation", action="store_true", help="measure nothing else")
     say("--report-only", action="store_true", help="write the report from the results that are there")
     return parser
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

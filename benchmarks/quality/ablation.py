@@ -8,9 +8,11 @@ from services.recommendation.algorithms.base import Algorithm, Interactions
 from services.recommendation.evaluation.offline_ranker import OfflineRanker
 from services.recommendation.models.model import Model
 from services.recommendation.training.fit import Progress, train
+from services.recommendation.training.reranker_params import RerankerParams
 
 MOST_QUESTIONS = 5000
 """Questions that hybrids are learned from, and that are asked: what is left out shows with these as well."""
+FEWER = RerankerParams(most_questions=MOST_QUESTIONS)
 
 
 class Remembering:
@@ -34,7 +36,7 @@ def rankers(names: Sequence[str], threads: int) -> list[OfflineRanker]:
     trainer = Remembering()
     found = []
     for left_out in [(), *((name,) for name in names)]:
-        ranker = OfflineRanker(without=left_out, threads=threads, trainer=trainer, most_questions=MOST_QUESTIONS)
+        ranker = OfflineRanker(without=left_out, params=FEWER, threads=threads, trainer=trainer)
         ranker.name = WITHOUT + left_out[0] if left_out else OfflineRanker.name
         found.append(ranker)
     return found

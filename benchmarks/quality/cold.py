@@ -13,20 +13,19 @@ days. Withheld from the training are
 """
 
 import argparse
-import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.machine import DEFAULT_DATA, ROOT, commit
+from benchmarks.machine import ROOT
 from benchmarks.quality.described import DescribedShop, gift_shop, grocer
 from benchmarks.quality.page_rules import MOST_EVENTS, some_customers
+from benchmarks.quality.study import say, study_parser, write_figures
 from benchmarks.tables import table
 from services.recommendation.algorithms.arrays import Longs, Mask, Rows
 from services.recommendation.algorithms.content import Content
@@ -46,6 +45,7 @@ from services.recommendation.serving import page_policy
 from services.recommendation.serving.page import allowed_on_page, arrange, rank_page
 from services.recommendation.serving.ranking import rank
 from services.recommendation.serving.request_context import RequestContext
+from services.recommendation.training.reranker_params import RerankerParams
 
 PLACES = 20
 QUESTIONS = 500
@@ -174,20 +174,11 @@ def main(arguments: list[str] | None = None) -> int:
             shop = SETS[name](given.data)
             moment = shop.cutoff - WINDOW if given.validation else shop.cutoff
             cold = ColdShop.at(shop, moment, given.questions, given.seed)
-            _say(f"{shop.title}: learning from {len(cold.task.train.customers):,} events")
+            say(f"{shop.title}: learning from {len(cold.task.train.customers):,} events")
             found = compared(shop.title, cold, variants() if given.validation else {}, given.threads, given.seed)
-            _say(_table(found))
+            say(_table(found))
             measured += found
-    settings = {
-        "commit": commit(),
-        "questions": given.questions,
-        "seed": given.seed,
-        "seconds": round(time.perf_counter() - started),
-    }
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(
-        json.dumps({"rows": [asdict(each) for each in measured], "settings": settings}, indent=1) + "\n"
-    )
+    write_figures(given, measured, started)
     if not given.validation:
         given.document.write_text(report(measured))
     return 0
@@ -202,7 +193,7 @@ def compared(
     title: str, cold: ColdShop, changes: Mapping[str, PolicyChange], threads: int, seed: int
 ) -> list[Measured]:
     """Fit the product, ask all questions, and return how the page, its variants and the baselines answer them."""
-    offline = OfflineRanker(threads=threads, most_questions=LEARNED_FROM)
+    offline = OfflineRanker(params=RerankerParams(most_questions=LEARNED_FROM), threads=threads)
     catalogue = catalogue_of(cold.everything, np.ones(cold.everything.n_products, np.bool_))
     served = ServedRanker(offline, Page.HOME, catalogue)
     served.fit(cold.task)
@@ -413,27 +404,11 @@ def _table(rows: Sequence[Measured]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    about, _, details = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.quality.cold",
-        description=about,
-        epilog=details,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    say: Any = parser.add_argument
-    say("--data", type=Path, default=DEFAULT_DATA, help="folder of the data sets (default: ../shared/data)")
-    say("--sets", nargs="+", choices=list(SETS), default=list(SETS), metavar="SET", help="ask these alone")
-    say("--validation", action="store_true", help="ask a month earlier and compare variants; writes no document")
-    say("--questions", type=int, default=QUESTIONS, help=f"of each kind, at most (default: {QUESTIONS})")
-    say("--seed", type=int, default=0, help="seed of everything by chance (default: 0)")
-    say("--threads", type=int, default=2, help="threads (default: 2)")
-    say("--out", type=Path, default=OUT, help="file for the figures")
-    say("--document", type=Path, default=DOCUMENT, help="file for the tables")
+    parser = study_parser("cold", __doc__, QUESTIONS, OUT, DOCUMENT)
+    add: Any = parser.add_argument
+    add("--sets", nargs="+", choices=list(SETS), default=list(SETS), metavar="SET", help="ask these alone")
+    add("--validation", action="store_true", help="ask a month earlier and compare variants; writes no document")
     return parser
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

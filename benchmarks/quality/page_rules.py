@@ -17,20 +17,20 @@ trade_off, category_share
 import argparse
 import gc
 import json
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.machine import DEFAULT_DATA, ROOT, commit
+from benchmarks.machine import ROOT
 from benchmarks.quality.described import gift_shop, grocer
 from benchmarks.quality.sets import BY_NAME
 from benchmarks.quality.sets.dataset import write
+from benchmarks.quality.study import say, study_parser, write_figures
 from benchmarks.tables import table
 from services.recommendation.algorithms.arrays import FloatArray, Rows
 from services.recommendation.algorithms.interactions import Interactions, Kind
@@ -48,6 +48,7 @@ from services.recommendation.holdout.tasks import EvalCase, Protocol, Task
 from services.recommendation.request import Page
 from services.recommendation.serving.page_policy import PAGE_POLICIES, PagePolicy
 from services.recommendation.serving.request_context import RequestContext
+from services.recommendation.training.reranker_params import RerankerParams
 
 PLACES = 20
 QUESTIONS = 1000
@@ -161,19 +162,9 @@ def _measure(given: argparse.Namespace) -> None:
     """Measure every value and write the figures."""
     started = time.perf_counter()
     with threadpool_limits(limits=given.threads):
-        asked = ask_sets(given.data, given.questions, given.seed, given.threads, _say)
-        measured = measure_rules(asked, given.seed, _say)
-    found = {
-        "rows": [asdict(each) for each in measured],
-        "settings": {
-            "commit": commit(),
-            "questions": given.questions,
-            "seed": given.seed,
-            "seconds": round(time.perf_counter() - started),
-        },
-    }
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(found, indent=1) + "\n")
+        asked = ask_sets(given.data, given.questions, given.seed, given.threads, say)
+        measured = measure_rules(asked, given.seed, say)
+    write_figures(given, measured, started)
 
 
 def ask_sets(data: Path, questions: int, seed: int, threads: int, say: Say) -> list[AskedPage]:
@@ -282,7 +273,8 @@ def report(measured: Sequence[Measured]) -> str:
         f"{PLACES} against the page without the rule, with the 95 % interval of the paired differences; diversity is"
         " the mean of 1 − cosine over the pairs of a list. `seen` and `substitutes` get the value with the largest"
         f" NDCG, `trade_off` and `category_share` the smallest value that costs at most {100 * MOST_LOSS:g} % on every"
-        " set, unless that in force does so too and its lists are as diverse."
+        " set, unless that in force does so too and its lists are as diverse. `substitutes` is measured only: the"
+        " questions cannot say what it is worth."
         " Why: [decision 0018](../decisions/0018-rules-chosen-on-validation.md).\n",
     ]
     for page, values in chosen_values(measured).items():
@@ -306,7 +298,7 @@ def _asked(
     say(f"{title}: {task.protocol}")
     task = replace(task, train=some_customers(task.train, MOST_EVENTS, seed))
     inner, cases = validation(task, seed, questions)
-    offline = OfflineRanker(threads=threads, most_questions=LEARNED_FROM)
+    offline = OfflineRanker(params=RerankerParams(most_questions=LEARNED_FROM), threads=threads)
     offline.fit(inner)
     found = []
     for page, rules in pages.items():
@@ -373,26 +365,9 @@ def _table(rows: Sequence[Measured]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    about, _, details = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.quality.page_rules",
-        description=about,
-        epilog=details,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    say = parser.add_argument
-    say("--data", type=Path, default=DEFAULT_DATA, help="folder of the data sets (default: ../shared/data)")
-    say("--questions", type=int, default=QUESTIONS, help=f"of each set, at most (default: {QUESTIONS})")
-    say("--seed", type=int, default=0, help="seed of everything by chance (default: 0)")
-    say("--threads", type=int, default=2, help="threads (default: 2)")
-    say("--out", type=Path, default=OUT, help="file for the figures")
-    say("--document", type=Path, default=DOCUMENT, help="file for the tables")
-    say("--report-only", action="store_true", help="write the tables from the figures that are there")
+    parser = study_parser("page_rules", __doc__, QUESTIONS, OUT, DOCUMENT)
+    parser.add_argument("--report-only", action="store_true", help="write the tables from the figures that are there")
     return parser
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

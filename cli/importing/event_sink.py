@@ -109,12 +109,10 @@ class EventSink:
         """Project what is in the log and was not projected yet."""
         self._consumer.apply()
         self._appended.clear()
-        if not self._dry_run:
-            with self._database.write() as connection:
-                pass_history(connection, event_log.cursor(connection, PROJECTOR))
 
     def _project(self, connection: Connection, logged: Sequence[LoggedEvent]) -> None:
         project(connection, list(map(self._recorded, without_feedback(logged))), self._catalogue.read)
+        pass_history(connection, logged[-1].sequence)
 
     def _recorded(self, logged: LoggedEvent) -> Recorded:
         """Return an event of the log, decoded; what was appended last is at hand still."""

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import structlog
@@ -22,8 +21,8 @@ from shared.db import product_performance, products
 from shared.db.change_watch import ChangeWatch
 from shared.db.engine import Database
 from shared.db.products import CatalogueEntry
-from shared.inventory import stock_of
 from shared.page_rules import Rows
+from shared.product_columns import updated_columns
 from shared.telemetry import BACKGROUND_ERRORS
 
 OVERALL, PER_CATEGORY, MOST = 2_000, 100, 20_000
@@ -86,22 +85,13 @@ class BestSellers:
         """Return the products with some of them as they are at a later change of the catalogue."""
         now = {self.rows_by_key[entry.key]: entry for entry in changed}
         rows = np.fromiter(now, np.int32, len(now))
-        categories = self.categories.extended(entry.category for entry in now.values())
-        currencies = self.currencies.extended(entry.currency or "" for entry in now.values())
         entries = list(self.entries)
         for row, entry in now.items():
             entries[row] = entry
         return replace(
             self,
             entries=tuple(entries),
-            stock=_put(
-                self.stock, rows, [stock_of(each.inventory_status, each.recommendable) for each in now.values()]
-            ),
-            category=_put(self.category, rows, [categories.of(each.category) for each in now.values()]),
-            currency=_put(self.currency, rows, [currencies.of(each.currency or "") for each in now.values()]),
-            price=_put(self.price, rows, [-1 if each.price is None else each.price for each in now.values()]),
-            categories=categories,
-            currencies=currencies,
+            **updated_columns(self, rows, list(now.values())),
             change=change,
         )
 
@@ -191,9 +181,3 @@ class BestSellerCache:
                 log.exception("cannot follow the best-sellers")
             BACKGROUND_ERRORS.labels("coordinator", "best_sellers").inc()
             self._failing = True
-
-
-def _put(array: NDArray[Any], rows: Rows, values: Sequence[int]) -> NDArray[Any]:
-    changed = array.copy()
-    changed[rows] = values
-    return changed

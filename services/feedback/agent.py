@@ -13,12 +13,11 @@ from shared.db import outcomes
 from shared.db import weights as stored_weights
 from shared.db.algorithm_performance import algorithm_performance
 from shared.db.engine import Database
+from shared.db.imported_history import FEEDBACK_CONSUMER
 from shared.db.log_consumer import Applied, LogConsumer
 from shared.db.outcomes import StoredCredit
 from shared.db.weights import Weights
 from shared.errors import InvalidArgument, NotFound
-
-CONSUMER = "feedback"
 
 
 class FeedbackAgent:
@@ -41,7 +40,7 @@ class FeedbackAgent:
         self._now = now
         self._windows = windows
         self._consumer = LogConsumer(
-            database, CONSUMER, lambda connection, events: project(connection, events, windows)
+            database, FEEDBACK_CONSUMER, lambda connection, events: project(connection, events, windows)
         )
 
     def apply_events(self, up_to: int = 0) -> Applied:

@@ -6,11 +6,10 @@ model mapped from its file and a page really use, by doing all of that once with
 """
 
 import argparse
+import io
 import json
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
@@ -45,8 +44,8 @@ def compile_ahead() -> float:
     model = Model(fitted.algorithms, fitted.n_products, fitted.trained_at, fitted.metrics, learned)
     keys = np.arange(1, PRODUCTS + 1)
     labels = {"region": ("north", "south"), "age": ("young", "old")}
-    mapped = _mapped(Bundle(model, keys, GroupCodes(labels)))
-    warm_up(ServingState(_catalogue(data), bundle.bundle_of(mapped), "made-up"))
+    unpacked = _unpacked(Bundle(model, keys, GroupCodes(labels)))
+    warm_up(ServingState(_catalogue(data), bundle.bundle_of(unpacked), "made-up"))
     return time.perf_counter() - started
 
 
@@ -75,17 +74,14 @@ def _made_up_shop() -> Interactions:
     )
 
 
-def _mapped(made: Bundle) -> Container:
+def _unpacked(made: Bundle) -> Container:
     """Return what an agent gets of the model: its arrays as they are used, read-only."""
-    packed = open_container(bundle.dump(made))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model"
-        with path.open("wb") as file:
-            writer = ContainerWriter(file)
-            for name, array in restored(packed.arrays):
-                writer.add(name, array)
-            writer.finish(packed.facts)
-        return open_container(path.read_bytes())
+    packed, unpacked = open_container(bundle.dump(made)), io.BytesIO()
+    writer = ContainerWriter(unpacked)
+    for name, array in restored(packed.arrays):
+        writer.add(name, array)
+    writer.finish(packed.facts)
+    return open_container(unpacked.getvalue())
 
 
 def _catalogue(data: Interactions) -> Catalogue:

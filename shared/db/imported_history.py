@@ -9,6 +9,7 @@ from shared.db.schema import event_log as log_table
 from shared.db.schema import recommendation_lists, recommendations
 
 FEEDBACK_CONSUMER = "feedback"
+"""Name under which the feedback agent follows the event log."""
 
 
 def pass_history(connection: Connection, up_to: int) -> bool:

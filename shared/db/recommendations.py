@@ -23,7 +23,6 @@ from sqlalchemy import (
     bindparam,
     case,
     literal,
-    literal_column,
     or_,
     select,
     update,
@@ -284,15 +283,6 @@ def touches_of(connection: Connection, ids: Iterable[int]) -> list[Touch]:
         for some in batches(sorted(set(ids)))
         for row in connection.execute(query.where(recommendations.c.id.in_(some)))
     ]
-
-
-def dismissed_products(connection: Connection, customer_key: int) -> set[int]:
-    """Return the keys of the products a customer said no to; they are never recommended to them again."""
-    columns = recommendations.c
-    # Bare, not `= 1`: SQLite takes the partial index only for the very words it was made with.
-    dismissed: ColumnElement[bool] = literal_column("was_dismissed")
-    query = select(columns.product_id).where(columns.customer_id == customer_key, dismissed).distinct()
-    return set(connection.execute(query).scalars())
 
 
 def _any_outcome(connection: Connection, since: datetime, until: datetime) -> bool:

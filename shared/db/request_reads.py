@@ -152,7 +152,7 @@ def read_shopper(connection: Connection, version: ShopperVersion, limit: int) ->
     return StoredShopper(
         history=recent_history(connection, version.key, limit),
         bought=bought_products(connection, version.key),
-        dismissed=_keys(cursor.fetch(_DISMISSED, **whose)),
+        dismissed=dismissed_products(connection, version.key),
         sessions={name: key for key, name, _ in visits if name is not None},
         session_ends={key: from_micros(end) for key, name, end in visits if name is None},
         pending=_pending(cursor, version) if version.applied < version.last_event else [],
@@ -170,6 +170,11 @@ def read_shopper_products(cursor: DriverCursor, version: ShopperVersion) -> Shop
 def bought_products(connection: Connection, customer_key: int) -> NDArray[np.int64]:
     """Return the keys of all products a customer ever bought, given back or not; shape (n,), int64, in no order."""
     return _keys(DriverCursor.of(connection).fetch(_BOUGHT, customer=customer_key))
+
+
+def dismissed_products(connection: Connection, customer_key: int) -> NDArray[np.int64]:
+    """Return the keys of all products a customer said no to; shape (n,), int64, in no order."""
+    return _keys(DriverCursor.of(connection).fetch(_DISMISSED, customer=customer_key))
 
 
 def find_session(cursor: DriverCursor, customer_key: int, name: str) -> int:

@@ -28,7 +28,7 @@ class Fused:
     parts : ndarray of shape (n_algorithms, n_products), float32
         What each gave to each product.
     scores : ndarray of shape (n_products,), float32
-        Sum of the parts, 0 to 1; 0 where nobody has a score or the product is not allowed.
+        Sum of the parts, 0 to 1; 0 where no algorithm has a score or the product is not allowed.
     """
 
     names: tuple[str, ...]

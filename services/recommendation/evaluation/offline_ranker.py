@@ -64,8 +64,6 @@ class OfflineRanker:
         How the hybrid is learned.
     trainer : callable
         Fits algorithms, as `model.train` does; another one may remember what it fitted before.
-    most_questions : int, optional
-        Questions that the hybrid is learned from, at most; default those of `params`.
 
     Attributes
     ----------
@@ -92,7 +90,6 @@ class OfflineRanker:
         *,
         threads: int = DEFAULT_THREADS,
         trainer: Trainer = train,
-        most_questions: int | None = None,
     ) -> None:
         self._algorithms = algorithms
         self._without = frozenset(without)
@@ -100,13 +97,12 @@ class OfflineRanker:
         self._threads = threads
         self.progress: ProgressCallback | None = None
         self._trainer = trainer
-        self._most_questions = most_questions or self._params.most_questions
         self.fitted_on: Task | None = None
 
     def fit(self, task: Task) -> None:
         """Learn from `task.train`, replacing what was learned before."""
         self.fitted_on = task
-        inner, asked = validation(task, self._params.seed, self._most_questions)
+        inner, asked = validation(task, self._params.seed, self._params.most_questions)
         weights = learn_kind_weights(inner.train, asked)
         inner, task = (replace(each, train=replace(each.train, kind_weights=weights)) for each in (inner, task))
         self.hybrid = self._learned(task, inner, asked)
@@ -133,9 +129,9 @@ class OfflineRanker:
         names, parts = self._examples_of(inner, asked, 0)
         n_events, n_asked = len(task.train.customers), len(asked)
         for number in range(1, self._params.most_splits if n_events <= self._params.few_events else 1):
-            if n_asked >= self._most_questions:
+            if n_asked >= self._params.most_questions:
                 break
-            inner, asked = validation(inner, self._params.seed + number, self._most_questions)
+            inner, asked = validation(inner, self._params.seed + number, self._params.most_questions)
             if not asked or 2 * len(inner.train.customers) < n_events:
                 break
             others, more = self._examples_of(inner, asked, number)

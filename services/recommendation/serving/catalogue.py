@@ -25,7 +25,7 @@ from services.recommendation.serving.packed_texts import IdRows, TextColumn
 from services.recommendation.serving.text_index import TextIndex
 from shared.codes import Codes
 from shared.db.products import CatalogueEntry
-from shared.inventory import stock_of
+from shared.product_columns import updated_columns, with_values
 
 SPARE_ROWS = 0.05
 """Rows that are reserved for the embeddings of new products, as a share of those there are."""
@@ -156,25 +156,15 @@ class Catalogue:
         )
 
     def _with(self, entries: Sequence[CatalogueEntry], rows: Rows, change: int) -> "Catalogue":
-        categories = self.categories.extended(entry.category for entry in entries)
-        currencies = self.currencies.extended(entry.currency or "" for entry in entries)
-        values = {
-            "category": [categories.of(entry.category) for entry in entries],
-            "currency": [currencies.of(entry.currency or "") for entry in entries],
-            "price": [-1 if entry.price is None else entry.price for entry in entries],
-            "stock": [stock_of(entry.inventory_status, entry.recommendable) for entry in entries],
-            "added": [int(entry.available_at.timestamp()) for entry in entries],
-        }
         for row, entry in zip(rows.tolist(), entries, strict=True):
             self.names[row], self.image_urls[row] = entry.name, entry.image_url or ""
             self.external_ids[row], self.rows_by_id[entry.external_id] = entry.external_id, row
         texts = {row: _text(entry) for row, entry in zip(rows.tolist(), entries, strict=True)}
-        arrays: dict[str, Any] = {name: _put(getattr(self, name), rows, new) for name, new in values.items()}
+        added = [int(entry.available_at.timestamp()) for entry in entries]
         return replace(
             self,
-            **arrays,
-            categories=categories,
-            currencies=currencies,
+            **updated_columns(self, rows, entries),
+            added=with_values(self.added, rows, added),
             index=self.index.updated(texts, len(self)),
             change=change,
         )
@@ -201,9 +191,3 @@ def _appended(vectors: FloatArray, more: int) -> FloatArray:
     room = np.zeros((int((n + more) * (1 + SPARE_ROWS)), vectors.shape[1]), np.float32)
     room[:n] = vectors
     return room[: n + more]
-
-
-def _put(array: NDArray[np.generic], rows: Rows, values: Sequence[int]) -> NDArray[np.generic]:
-    changed = array.copy()
-    changed[rows] = values
-    return changed

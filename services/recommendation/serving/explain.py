@@ -8,7 +8,7 @@ from services.recommendation.request import Explanation
 from services.recommendation.serving.catalogue import Catalogue
 
 ASSORTMENT = Explanation("from_assortment", text="From our assortment")
-"""The reason of a product that nobody has a score of, shown to fill a list."""
+"""The reason of a product that no algorithm has a score for, shown to fill a list."""
 
 MOST_NAMES = 2
 """Products that a sentence names; the ids name all."""

@@ -160,9 +160,6 @@ class ContextExamples:
         examples = build_ltr_dataset(candidates, batch, self._item_features, self._target, self._params, rng)
         return evaluation, examples.where(~held_back), examples.where(held_back)
 
-    def __len__(self) -> int:
-        return len(self._questions)
-
     def extend(self, earlier: "ContextExamples") -> None:
         """Learn from the examples of an earlier split as well; its evaluation is not used."""
         self.examples += earlier.examples

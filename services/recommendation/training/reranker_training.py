@@ -180,7 +180,7 @@ def _worthwhile(later: HeldOutPeriod, params: RerankerParams) -> list[EvalRound]
 
 
 def _kind_weights(split: _Split, threads: int) -> FloatArray:
-    """Return how much the kinds of events say, evaluated by what customers newly obtained."""
+    """Return how much the kinds of events say, learned from what customers newly obtained."""
     asked = [question for each in split.rounds for question in each.asked.get(RerankContext.DISCOVERY, [])]
     with threadpool_limits(limits=threads):
         return learn_kind_weights(split.period.known, answerable(asked))

@@ -14,7 +14,6 @@ from shared.db.engine import Database
 from shared.db.outcomes import NewOutcome, add_outcomes, credits_of
 from shared.db.recommendation_retention import drop_old_recommendations
 from shared.db.recommendations import (
-    dismissed_products,
     mark_clicked,
     mark_dismissed,
     mark_purchased,
@@ -24,6 +23,7 @@ from shared.db.recommendations import (
 from shared.db.schema import recommendation_lists, recommendation_outcomes, recommendations, waiting_responses
 from shared.telemetry import EVENTS
 from tests.integration.feedback.world import ANN, Log, open_shop, recommend
+from tests.support.dismissals import dismissed_products
 
 NOW = datetime.now(UTC)
 TABLES = (recommendation_lists, recommendations, recommendation_outcomes, waiting_responses)

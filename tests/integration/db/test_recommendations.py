@@ -11,7 +11,6 @@ from shared.db.outcomes import NewOutcome, add_outcomes
 from shared.db.recommendations import (
     NewRecommendation,
     assign_customers,
-    dismissed_products,
     log_recommendations,
     mark_added_to_cart,
     mark_clicked,
@@ -27,6 +26,7 @@ from shared.db.recommendations import (
 )
 from shared.db.visitors import merge
 from tests.integration.feedback.world import ANN, BOB, NOON, marks, open_shop, recommend
+from tests.support.dismissals import dismissed_products
 from tests.support.tokens import next_number
 
 HOUR = timedelta(hours=1)

@@ -106,8 +106,7 @@ def test_where_little_can_be_asked_earlier_splits_are_learned_from(
     fitted(
         world[0],
         trainer=remembered,
-        params=RerankerParams(few_events=few_events),
-        most_questions=most_questions,
+        params=RerankerParams(few_events=few_events, most_questions=most_questions),
     )
     *inside, whole = sizes
     assert len(inside) == splits
