@@ -93,9 +93,7 @@ class CustomerAgent:
 
     def profile(self, customer_id: str) -> Profile:
         """Return all that is known of a customer. Raises NotFound."""
-        with self._database.read() as connection:
-            key = customers.read(connection, customer_id).key
-        self._applier.renew(key)
+        self._applier.renew(self._caught_up(customer_id))
         with self._database.read() as connection:
             customer = customers.read(connection, customer_id)
             history = read_customer_history(connection, customer.key)
@@ -114,6 +112,7 @@ class CustomerAgent:
 
     def preferences(self, customer_id: str) -> Affinity:
         """Return what a customer likes. Raises NotFound."""
+        self._caught_up(customer_id)
         with self._database.read() as connection:
             customer = customers.read(connection, customer_id)
             return self._affinity(
@@ -122,6 +121,7 @@ class CustomerAgent:
 
     def segments(self, customer_id: str) -> list[Membership]:
         """Return the segments a customer is in now, most confident first. Raises NotFound."""
+        self._caught_up(customer_id)
         with self._database.read() as connection:
             customer = customers.read(connection, customer_id)
             history = read_customer_history(connection, customer.key)
@@ -132,6 +132,7 @@ class CustomerAgent:
 
         Raises NotFound.
         """
+        self._caught_up(customer_id)
         with self._database.read() as connection:
             customer = customers.read(connection, customer_id)
             history = read_customer_history(connection, customer.key)
@@ -154,6 +155,13 @@ class CustomerAgent:
         async with aclosing(self._refreshing.run()) as steps:
             async for progress in steps:
                 yield progress
+
+    def _caught_up(self, customer_id: str) -> int:
+        """Return the key of a customer whose recorded events are applied. Raises NotFound."""
+        with self._database.read() as connection:
+            key = customers.read(connection, customer_id).key
+        self._applier.catch_up(key)
+        return key
 
     def _affinity(self, history: CustomerHistory, model: SegmentModel | None) -> Affinity:
         catalogue = history.catalogue

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from prometheus_client import Counter
 
 from services.customer.embedder import update_embeddings
-from shared.db import projection
+from shared.db import event_log, projection
 from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent
 from shared.db.log_consumer import Applied, LogConsumer
 
 CONSUMER = "customer"
+MOST_WAIT_SECONDS = 0.5
+"""How long a reader waits for events of a customer that are recorded and not projected."""
 SKIPPED = Counter(
     "quintet_projection_skipped_total",
     "Parts of events that had no effect on the customer's data, by reason.",
@@ -50,6 +52,15 @@ class Applier:
         if not more:
             self._renew_all()
         return more
+
+    def catch_up(self, customer_key: int) -> None:
+        """Apply the log as far as it has events of a customer, but begin no batch after `MOST_WAIT_SECONDS`."""
+        with self._database.read() as connection:
+            last = event_log.last_sequence_of(connection, customer_key)
+            applied = event_log.cursor(connection, CONSUMER)
+        if applied < last:
+            with self._noting():
+                self._consumer.apply(last, MOST_WAIT_SECONDS)
 
     def renew(self, customer_key: int) -> None:
         """Renew the embedding of a customer now, if it waits for that."""

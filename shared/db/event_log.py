@@ -117,6 +117,13 @@ def last_sequence(connection: Connection) -> int:
     return int(connection.execute(select(func.coalesce(func.max(event_log.c.sequence), 0))).scalar_one())
 
 
+def last_sequence_of(connection: Connection, customer_key: int) -> int:
+    """Return the number of the last event of a customer; 0 for none. One look-up by an index."""
+    columns = event_log.c
+    latest = select(func.coalesce(func.max(columns.sequence), 0)).where(columns.customer_id == customer_key)
+    return int(connection.execute(latest).scalar_one())
+
+
 def cursor(connection: Connection, consumer: str) -> int:
     """Return the number of the last event that `consumer` applied; 0 for none."""
     found = connection.execute(select(event_cursors.c.sequence).where(event_cursors.c.consumer == consumer)).scalar()

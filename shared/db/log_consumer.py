@@ -8,6 +8,7 @@ log for ever: when it fails alone as well it is stepped over, logged with its nu
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from time import monotonic, sleep
 
 import structlog
@@ -60,13 +61,17 @@ class LogConsumer:
         self._turn = threading.Lock()
         self._seen_end = 0
 
-    def apply(self, up_to: int = 0) -> Applied:
-        """Apply the log at least up to the number `up_to`, or its end where that comes first; 0 means its end."""
+    def apply(self, up_to: int = 0, patience_seconds: float = inf) -> Applied:
+        """Apply the log at least up to the number `up_to`, or its end where that comes first; 0 means its end.
+
+        No batch is begun after `patience_seconds`.
+        """
         events = 0
+        until = monotonic() + patience_seconds
         while True:
             with self._turn:
                 position, end = self._position()
-                if position >= end or 0 < up_to <= position:
+                if position >= end or 0 < up_to <= position or monotonic() > until:
                     return Applied(position, events)
                 events += self._apply_and_rest(end)
 

@@ -76,6 +76,17 @@ def test_an_event_of_tomorrow_makes_nobody_active_tomorrow(sqlite_database: Data
     assert rows(sqlite_database, "sessions")[0]["last_event_at"] == active
 
 
+def test_a_reader_sees_what_was_recorded_before(database: Database) -> None:
+    open_shop(database)
+    add_customers(database, "anna", "bert")
+    agent = make(database)
+    append(database, [purchase("anna", "o-1", [("a1", 1, 500)], 0)])
+    assert [each.product_id for each in agent.profile("anna").purchases] == ["a1"]
+    append(database, [view("anna", "b1", 1), view("bert", "b1", 1)])
+    assert agent.preferences("anna").preferences.events == 2
+    assert agent.apply_events().events == 0
+
+
 def test_another_event_moves_the_embedding(sqlite_database: Database) -> None:
     open_shop(sqlite_database)
     key = add_customers(sqlite_database, "anna")["anna"]
