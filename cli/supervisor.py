@@ -1,4 +1,4 @@
-"""Run the five agents as five processes: ready in order, restarted when they die, stopped cleanly, logs by agent."""
+"""Run the agents as processes: ready in order, restarted when they die, stopped cleanly, logs by agent."""
 
 import asyncio
 import contextlib
@@ -35,6 +35,7 @@ Say = Callable[[Agent, str], None]
 @dataclass
 class _Child:
     agent: Agent
+    settings: Settings
     process: asyncio.subprocess.Process | None = None
     restarts: int = 0
     watcher: asyncio.Task[None] | None = field(default=None)
@@ -44,19 +45,22 @@ class Supervisor:
     """Keeps the agents running. `say` gets every line they log."""
 
     def __init__(self, settings: Settings, say: Say) -> None:
-        self._settings = settings
+        self._settings = settings.for_local_replicas()
         self._say = say
-        self._children = {agent: _Child(agent) for agent in AGENTS}
+        self._children = {
+            (agent, number): _Child(agent, self._settings.of_replica(agent, number))
+            for agent in AGENTS
+            for number in range(settings.replicas(agent))
+        }
         self._stopping = asyncio.Event()
 
-    @property
-    def restarts(self) -> dict[Agent, int]:
-        """How often each agent was restarted."""
-        return {agent: child.restarts for agent, child in self._children.items()}
+    def restarts(self, agent: Agent, replica: int = 0) -> int:
+        """Return how often an agent was restarted."""
+        return self._children[agent, replica].restarts
 
-    def pid(self, agent: Agent) -> int | None:
+    def pid(self, agent: Agent, replica: int = 0) -> int | None:
         """Return the process id of an agent, or None while it is down."""
-        process = self._children[agent].process
+        process = self._children[agent, replica].process
         return process.pid if process is not None and process.returncode is None else None
 
     async def start(self) -> None:
@@ -65,12 +69,12 @@ class Supervisor:
         Raises FailedPrecondition when somebody listens on a port of theirs already, Unavailable when one is not ready
         within a minute.
         """
-        for agent in AGENTS:
-            _require_free(agent, self._settings)
+        for child in self._children.values():
+            _require_free(child.agent, child.settings)
         for child in self._children.values():
             child.watcher = asyncio.create_task(self._keep(child))
         try:
-            await asyncio.gather(*(self.wait_ready(agent) for agent in AGENTS))
+            await asyncio.gather(*(self.wait_ready(*key) for key in self._children))
         except BaseException:
             await self.stop()
             raise
@@ -78,17 +82,17 @@ class Supervisor:
     async def stop(self) -> None:
         """Ask all agents to stop, the coordinator first, and kill those that do not. Safe to repeat."""
         self._stopping.set()
-        for agent in AGENTS:
-            await self._end(self._children[agent])
+        for child in self._children.values():
+            await self._end(child)
         watchers = [child.watcher for child in self._children.values() if child.watcher is not None]
         for watcher in watchers:
             watcher.cancel()
         await asyncio.gather(*watchers, return_exceptions=True)
 
-    async def wait_ready(self, agent: Agent, timeout_seconds: float = READY_TIMEOUT_SECONDS) -> None:
+    async def wait_ready(self, agent: Agent, replica: int = 0, timeout_seconds: float = READY_TIMEOUT_SECONDS) -> None:
         """Wait until an agent's health is SERVING. Raises Unavailable when it is not in time."""
         until = time.monotonic() + timeout_seconds
-        address = f"127.0.0.1:{self._settings.port(agent)}"
+        address = f"127.0.0.1:{self._children[agent, replica].settings.port(agent)}"
         async with grpc.aio.insecure_channel(address, options=_QUICK_RECONNECTION) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             while time.monotonic() < until:
@@ -121,7 +125,7 @@ class Supervisor:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env=self._environment(),
+            env=_environment(child.settings),
             limit=LONGEST_LINE,
             start_new_session=True,  # Ctrl-C is for the supervisor, which then stops the agents in order
             preexec_fn=_die_with_parent,
@@ -144,10 +148,11 @@ class Supervisor:
             process.kill()
             await process.wait()
 
-    def _environment(self) -> dict[str, str]:
-        settings = {f"QUINTET_{name.upper()}": str(value) for name, value in self._settings.model_dump().items()}
-        # One request at a time scores in each thread: more BLAS threads only fight over the cores.
-        return {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **settings}
+
+def _environment(settings: Settings) -> dict[str, str]:
+    given = {f"QUINTET_{name.upper()}": str(value) for name, value in settings.model_dump().items()}
+    # One request at a time scores in each process: more BLAS threads only fight over the cores.
+    return {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **given}
 
 
 def _require_free(agent: Agent, settings: Settings) -> None:

@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Agent = Literal["coordinator", "customer", "product", "recommendation", "feedback"]
 AGENTS: tuple[Agent, ...] = ("coordinator", "customer", "product", "recommendation", "feedback")
+PORTS_BETWEEN_REPLICAS = 10
 
 
 class Settings(BaseSettings):
@@ -42,6 +43,14 @@ class Settings(BaseSettings):
         9093, ge=0, le=65535, description="Prometheus port of the recommendation agent."
     )
     feedback_metrics_port: int = Field(9094, ge=0, le=65535, description="Prometheus port of the feedback agent.")
+
+    recommendation_replicas: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Recommendation agents that `quintet up` runs, one for each core that answers. Each further one "
+        "listens ten ports above the one before, for metrics as well.",
+    )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severity that is logged."
@@ -118,3 +127,23 @@ class Settings(BaseSettings):
     def metrics_port(self, agent: Agent) -> int:
         """Return the Prometheus port of `agent`; 0 means none."""
         return int(getattr(self, f"{agent}_metrics_port"))
+
+    def replicas(self, agent: Agent) -> int:
+        """Return how many processes of `agent` run on one machine."""
+        return self.recommendation_replicas if agent == "recommendation" else 1
+
+    def of_replica(self, agent: Agent, number: int) -> "Settings":
+        """Return the settings of a replica of `agent`, from 0: with ports of its own."""
+        shift = PORTS_BETWEEN_REPLICAS * number
+        ports = {name: getattr(self, name) for name in (f"{agent}_port", f"{agent}_metrics_port")}
+        return self.model_copy(update={name: port + shift for name, port in ports.items() if port})
+
+    def for_local_replicas(self) -> "Settings":
+        """Return the settings with the addresses of all replicas on this machine, where an agent has several."""
+        several = [agent for agent in AGENTS if self.replicas(agent) > 1]
+        return self.model_copy(update={f"{agent}_address": self._local_target(agent) for agent in several})
+
+    def _local_target(self, agent: Agent) -> str:
+        """Return a gRPC target of several addresses: calls go to them in turn."""
+        ports = [self.of_replica(agent, number).port(agent) for number in range(self.replicas(agent))]
+        return "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in ports)

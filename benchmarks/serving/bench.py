@@ -125,10 +125,11 @@ class Bench:
         return Planner(Material.read(shop.folder, self.options.seed), self.options.seed)
 
     @contextmanager
-    def agents(self, shop: Shop) -> Iterator[Agents]:
-        """Give the five agents, as `quintet up` starts them, on a copy of the database of a shop."""
+    def agents(self, shop: Shop, replicas: int = 1) -> Iterator[Agents]:
+        """Give the agents, as `quintet up` starts them, on a copy of the database of a shop."""
         url = self.ready(shop).copy(self.scratch / "quintet.db")
-        cluster = Cluster(cluster_settings(url, refresh_catalog_hours=0, optimize_hours=0, train_hours=0))
+        never = dict.fromkeys(("refresh_catalog_hours", "optimize_hours", "train_hours"), 0)
+        cluster = Cluster(cluster_settings(url, recommendation_replicas=replicas, **never))
         began = time.perf_counter()
         try:
             cluster.start()

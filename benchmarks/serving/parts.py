@@ -17,6 +17,7 @@ from quintet.type.v1.job_pb2 import JobState
 from quintet.type.v1.recommendation_pb2 import RecommendationList
 
 from benchmarks.machine import ROOT
+from benchmarks.processes import own_mb_of
 from benchmarks.serving.bench import PLANNED, Agents, Bench, own, peaks
 from benchmarks.serving.ceiling import empty_service, typical_answer
 from benchmarks.serving.freshness import Freshness, probe
@@ -36,6 +37,7 @@ BATCHES = 40
 RESTARTS = 3
 RESTART_PATIENCE_SECONDS = 120.0
 STARTS = 3
+REPLICAS = 2
 LONGEST_TRAINING_SECONDS = 120.0
 CONNECTIONS = 4
 KEPT_UP = 0.99
@@ -80,6 +82,23 @@ def demo(bench: Bench) -> None:
             bench.results.add("demo", f"peak_mb.{agent}", peak, "MiB, loading and serving the demo shop")
         for agent, alone in own(agents.cluster).items():
             bench.results.add("demo", f"own_mb.{agent}", alone, "MiB that no other process shares, at the end")
+
+
+def replicas(bench: Bench) -> None:
+    """Measure answers of two recommendation agents on the demo catalogue, and their memory."""
+    shop = bench.ready(bench.demo)
+    bench.start("replicas", data=_sizes(shop))
+    planner, name = bench.planner(shop), f"demo, {REPLICAS} replicas"
+    with bench.agents(shop, REPLICAS) as agents:
+        _warm(bench, agents)
+        for callers in CALLERS:
+            loop = bench.loop(callers=callers)
+            bench.phase("replicas", name, "HOME", agents.address, planner.page("HOME", PLANNED), loop)
+        for rate in RATES:
+            loop = bench.loop(rate=rate)
+            bench.phase("replicas", name, "all pages", agents.address, planner.mixed(PLANNED), loop)
+        own_mb = sum(own_mb_of(agents.cluster.pid("recommendation", number)) for number in range(REPLICAS))
+    bench.results.add("replicas", "replicas.own_mb", own_mb, f"MiB that no other process shares, all {REPLICAS}")
 
 
 def events(bench: Bench) -> None:
@@ -230,6 +249,7 @@ def million(bench: Bench) -> None:
 PARTS: dict[str, Callable[[Bench], None]] = {
     "ceiling": ceiling,
     "demo": demo,
+    "replicas": replicas,
     "events": events,
     "freshness": freshness,
     "start": start,

@@ -74,8 +74,12 @@ def _say_ready(settings: Settings, as_json: bool) -> None:
     if as_json:
         print_json({"ready": True, "coordinator": settings.coordinator_address})
         return
-    ports = ", ".join(f"{agent} {settings.port(agent)}" for agent in AGENTS)
+    ports = ", ".join(f"{agent} {_ports(agent, settings)}" for agent in AGENTS)
     out.print(f"[bold]ready[/] · {ports} · Ctrl-C stops", highlight=False)
+
+
+def _ports(agent: Agent, settings: Settings) -> str:
+    return " and ".join(str(settings.of_replica(agent, each).port(agent)) for each in range(settings.replicas(agent)))
 
 
 def print_line(agent: Agent, line: str) -> None:

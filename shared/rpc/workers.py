@@ -1,8 +1,7 @@
-"""Threads that do the work of calls: as many as can run at once, and a bounded queue before them."""
+"""Threads that do the work of calls: few, and a bounded queue before them."""
 
 import asyncio
 import contextvars
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,23 +16,23 @@ T = TypeVar("T")
 class BoundedWorkers:
     """Does work that keeps a core busy.
 
-    More threads than cores make all of them slower, and work that waits for longer than its caller does is done for
-    nobody. So few threads work, and what would wait behind too much is refused at once: the caller can still do
-    something else in time. Call it from one event loop.
+    Threads of one process take turns at Python's interpreter lock. Where an answer takes it many times, two threads
+    answer no more calls than one, and each call takes longer (docs/decisions/0021). Work that waits for longer than
+    its caller does is done for nobody. So one thread works, and what would wait behind too much is refused at once:
+    the caller can still do something else in time. Call it from one event loop.
 
     Parameters
     ----------
     most_waiting : int
         Calls that wait for a thread, at most.
-    threads : int, optional
-        Default one for each core.
+    threads : int
+        More than one where the work mostly waits.
     """
 
-    def __init__(self, most_waiting: int, threads: int | None = None) -> None:
-        self._threads = threads or os.cpu_count() or 1
-        self._most = most_waiting + self._threads
+    def __init__(self, most_waiting: int, threads: int = 1) -> None:
+        self._most = most_waiting + threads
         self._unfinished = 0
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="worker")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="worker")
 
     async def run(self, work: Callable[[], T]) -> T:
         """Return what `work` returns, called in a thread with the context of this call.

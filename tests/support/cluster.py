@@ -59,23 +59,23 @@ class Cluster:
         self._thread.start()
         self._run(self._supervisor.start())
 
-    def kill(self, agent: Agent) -> None:
+    def kill(self, agent: Agent, replica: int = 0) -> None:
         """Kill an agent with SIGKILL; the supervisor starts it again."""
-        os.kill(self.pid(agent), signal.SIGKILL)
+        os.kill(self.pid(agent, replica), signal.SIGKILL)
 
-    def pid(self, agent: Agent) -> int:
+    def pid(self, agent: Agent, replica: int = 0) -> int:
         """Return the process id of an agent."""
-        pid = self._supervisor.pid(agent)
+        pid = self._supervisor.pid(agent, replica)
         assert pid is not None, f"{agent} is not running"
         return pid
 
-    def wait_ready(self, agent: Agent) -> None:
+    def wait_ready(self, agent: Agent, replica: int = 0) -> None:
         """Wait until an agent serves."""
-        self._run(self._supervisor.wait_ready(agent))
+        self._run(self._supervisor.wait_ready(agent, replica))
 
     def restarts(self, agent: Agent) -> int:
         """How often an agent was restarted."""
-        return self._supervisor.restarts[agent]
+        return self._supervisor.restarts(agent)
 
     def stop(self) -> None:
         """Stop all agents."""

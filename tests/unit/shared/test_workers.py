@@ -24,7 +24,7 @@ async def test_what_work_raises_is_raised():
 
 
 async def test_what_would_wait_behind_too_much_is_refused_at_once():
-    workers = BoundedWorkers(1, threads=1)
+    workers = BoundedWorkers(1)
     gate = threading.Event()
     held = [asyncio.ensure_future(workers.run(gate.wait)) for _ in range(2)]
     await asyncio.sleep(0)
