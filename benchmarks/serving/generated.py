@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.quality.scaling.world import NOW, world
+from benchmarks.quality.scaling.synthetic_data import NOW, synthetic_data
 from services.recommendation.algorithms.interactions import DAY, Interactions, Kind
 
 ACTIVITY_SPREAD = 1.0
@@ -49,7 +49,7 @@ class Size:
 def write_files(size: Size, folder: Path) -> None:
     """Write `customers.parquet`, `products.parquet` and `events.parquet`. The same size gives the same rows."""
     folder.mkdir(parents=True, exist_ok=True)
-    data = world(
+    data = synthetic_data(
         size.products,
         size.seed,
         n_customers=size.customers,

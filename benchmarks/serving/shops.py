@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.command import import_file, quintet
 from benchmarks.machine import ROOT
-from benchmarks.quality.scaling.world import NOW
+from benchmarks.quality.scaling.synthetic_data import NOW
 from benchmarks.serving.generated import Size, write_files
 from cli.importing.shift import weeks_to_now
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.quality.scaling`: measure the cost of every algorithm in growing worlds and write the page."""
+"""`python -m benchmarks.quality.scaling`: measure what each algorithm costs as data grows, and write the page."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ CACHE = ROOT / ".build" / "bench" / "scaling"
 PRODUCTS = (10_000, 30_000, 100_000)
 THREADS = "2"
 NEEDS_RELATIONS = ("similar", "complementary")
-"""These only keep what the product agent found, and the worlds have nothing of it."""
+"""These only keep what the product agent found, and the data sets have nothing of it."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _measured(sizes: list[int], names: list[str], limit_seconds: float, out: Path) -> dict[str, Any]:
-    """Measure everybody in every world, and write what is known after each: the large worlds take long."""
+    """Measure everybody in every data set, and write what is known after each: the large data sets take long."""
     for folder in (CACHE, out.parent):
         folder.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {"rows": [], "commit": commit(), "machine": machine()}
@@ -69,7 +69,7 @@ def _names() -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality.scaling", description=__doc__)
     say = parser.add_argument
-    say("--products", nargs="+", type=int, default=list(PRODUCTS), help="sizes of the worlds")
+    say("--products", nargs="+", type=int, default=list(PRODUCTS), help="sizes of the data sets")
     say("--algorithms", nargs="+", metavar="NAME", help="who is measured (default: all, and quintet)")
     say("--minutes", type=float, default=20.0, help="time limit of each (default: 20)")
     say("--out", type=Path, default=RESULTS, help="file of the results")

@@ -1,4 +1,4 @@
-"""One algorithm in one world, in a process: `python -m benchmarks.quality.scaling.child NAME PRODUCTS OUT`."""
+"""One algorithm in one data set, in a process: `python -m benchmarks.quality.scaling.child NAME PRODUCTS OUT`."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.quality.scaling.world import world
+from benchmarks.quality.scaling.synthetic_data import synthetic_data
 from services.recommendation.algorithms.base import Algorithm
 from services.recommendation.algorithms.interactions import Interactions, Kind
 from services.recommendation.evaluation.offline_ranker import OfflineRanker
@@ -29,15 +29,15 @@ MEGABYTE = 1e6
 
 def main(name: str, n_products: str, out: str) -> None:
     """Measure and write what was found."""
-    data = world(int(n_products))
+    data = synthetic_data(int(n_products))
     Path(out).write_text(json.dumps(measured(name, data)))
 
 
 def measured(name: str, data: Interactions) -> dict[str, Any]:
-    """Return what one ranker costs in a world: seconds, milliseconds, megabytes."""
+    """Return what one ranker costs in a data set: seconds, milliseconds, megabytes."""
     ranker = OfflineRanker() if name == OfflineRanker.name else rankers([name], threads=2)[0]
     reset_peak()
-    world_mb = peak_mb()
+    data_mb = peak_mb()
     started = time.perf_counter()
     ranker.fit(Task(data, Protocol.TOP_N, Kind.PURCHASE, timed=True, exclude_seen=False))
     seconds = time.perf_counter() - started
@@ -48,7 +48,7 @@ def measured(name: str, data: Interactions) -> dict[str, Any]:
         "customers": data.n_customers,
         "events": len(data.customers),
         "train_seconds": round(seconds, 3),
-        "world_mb": round(world_mb, 1),
+        "data_mb": round(data_mb, 1),
         "peak_mb": round(peak_mb(), 1),
         "artefact_mb": round(_artefact_bytes(ranker) / MEGABYTE, 2),
         "ms_per_user": round(together, 4),

@@ -19,9 +19,9 @@ HEAD = """\
 
 Made by `make bench-scaling` from `benchmarks/results/scaling.json`; do not edit.
 
-Synthetic worlds with 10 customers a product and 10 events a customer, popularity by a power law, in sessions over half
+Synthetic data with 10 customers a product and 10 events a customer, popularity by a power law, in sessions over half
 a year; customers and events grow with the catalogue. Each algorithm learns in a process of its own. Peak memory is that
-of the process with the world in it. "×" is how much longer training takes in the largest world than in the smallest.
+of the process with the data in it. "×" is how much longer training takes in the largest data set than in the smallest.
 
 ![Training time, memory and answers against the number of products](scaling.png)
 """
@@ -37,7 +37,7 @@ def write_page(results: dict[str, Any], page: Path) -> None:
 
 def _page(results: dict[str, Any], rows: list[Row]) -> Iterator[str]:
     yield HEAD
-    yield from _worlds(rows)
+    yield from _sizes(rows)
     sizes = sorted({row["products"] for row in rows})
     for field, title in (
         *PANELS.items(),
@@ -58,9 +58,9 @@ def _page(results: dict[str, Any], rows: list[Row]) -> Iterator[str]:
     yield f"Commit {results['commit']}; {hardware}; 2 threads.\n"
 
 
-def _worlds(rows: list[Row]) -> Iterator[str]:
-    worlds = sorted({(row["products"], row["customers"], row["events"]) for row in rows if "events" in row})
-    lines = [[f"{number:,}" for number in each] for each in worlds]
+def _sizes(rows: list[Row]) -> Iterator[str]:
+    found = sorted({(row["products"], row["customers"], row["events"]) for row in rows if "events" in row})
+    lines = [[f"{number:,}" for number in each] for each in found]
     yield table(("products", "customers", "events"), lines, "rrr")
 
 

@@ -137,7 +137,7 @@ class Interactions:
         )
 
     def where(self, mask: Mask) -> Self:
-        """Return the events that `mask` (shape (n_events,)) selects, in a world otherwise the same."""
+        """Return the events that `mask` (shape (n_events,)) selects, all else stays the same."""
         names = ("customers", "products", "kinds", "quantities", "times", "baskets")
         return replace(self, **{name: getattr(self, name)[mask] for name in names})
 

@@ -15,7 +15,7 @@ from services.recommendation.algorithms.registry import BY_NAME, CLASSES, defaul
 from services.recommendation.algorithms.repurchase import Repurchase
 from services.recommendation.algorithms.session_knn import SessionKnn
 from services.recommendation.algorithms.transitions import Transitions
-from tests.contract.algorithms.worlds import NOW, browsing, checkerboard, shop, shopper_of
+from tests.contract.algorithms.synthetic_data import NOW, browsing, checkerboard, shop, shopper_of
 
 COLLABORATIVE = [
     Ease(l2=10.0),
@@ -158,7 +158,7 @@ def test_fitting_twice_gives_the_same(kind, data, fitted, shoppers):
 
 @every_class
 @pytest.mark.parametrize(("n_customers", "n_products"), [(0, 0), (0, 5), (5, 0), (5, 5)])
-def test_a_world_without_events_gives_no_opinions(kind, n_customers, n_products):
+def test_a_data_set_without_events_gives_no_opinions(kind, n_customers, n_products):
     algorithm = kind().fit(Interactions.of(n_customers=n_customers, n_products=n_products, now=NOW))
     scores = algorithm.score(Shopper(now=NOW, groups={"region": 1}))
     require_scores(scores, n_products)
@@ -168,7 +168,7 @@ def test_a_world_without_events_gives_no_opinions(kind, n_customers, n_products)
 
 
 @every_class
-def test_known_history_in_a_world_without_events_is_no_failure(kind, data):
+def test_known_history_in_a_data_set_without_events_is_no_failure(kind, data):
     algorithm = kind().fit(Interactions.of(n_customers=40, n_products=30, now=NOW))
     require_scores(algorithm.score(shopper_of(data, 0)), 30)
 
@@ -187,10 +187,10 @@ def test_there_is_a_reason_exactly_where_there_is_a_score(kind, fitted, shoppers
 @pytest.mark.parametrize("algorithm", COLLABORATIVE, ids=lambda algorithm: algorithm.name)
 def test_the_hidden_product_ranks_first(algorithm):
     "shoppers like the products of their own parity; the one hidden from each comes out on top"
-    world = checkerboard(20)
-    algorithm.fit(world)
+    data = checkerboard(20)
+    algorithm.fit(data)
     for customer in range(20):
-        shopper = shopper_of(world, customer)
+        shopper = shopper_of(data, customer)
         scores = algorithm.score(shopper)
         scores[shopper.bought] = -1.0
         assert np.argmax(scores) == customer

@@ -16,7 +16,7 @@ from shared.db.engine import Database
 from shared.db.schema import model_chunks
 from shared.errors import DataLoss, NotFound
 from shared.jobs import ProgressReporter
-from tests.integration.customer.world import embed_products, open_shop
+from tests.integration.customer.small_shop import embed_products, open_shop
 from tests.support.events import NOON, add, add_customers, append, event, purchase, refund, rows, view
 
 DAY = 24 * 60

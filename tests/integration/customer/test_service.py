@@ -22,7 +22,7 @@ from services.customer.server import build
 from shared.config import Settings
 from shared.db.engine import Database
 from shared.errors import FailedPrecondition
-from tests.integration.customer.world import open_shop
+from tests.integration.customer.small_shop import open_shop
 from tests.support.events import NOON, add, add_customers, append, event, purchase, rows, view
 
 

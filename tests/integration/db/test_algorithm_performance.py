@@ -10,7 +10,7 @@ from shared.db.algorithm_performance import AlgorithmCounts, algorithm_performan
 from shared.db.engine import Database
 from shared.db.outcomes import NewOutcome, add_outcomes
 from shared.db.recommendations import mark_added_to_cart, mark_clicked, mark_purchased, mark_shown
-from tests.integration.feedback.world import NOON, open_shop, recommend
+from tests.integration.feedback.small_shop import NOON, open_shop, recommend
 
 DAY = timedelta(days=1)
 

@@ -11,7 +11,7 @@ from shared.db.migrate import alembic_config, migrate
 from shared.db.recommendations import read_recommendations, recommendations_of
 from shared.db.schema import recommendation_lists, recommendations
 from shared.db.types import from_micros, to_micros
-from tests.integration.feedback.world import ANN, BOB, NOON, open_shop
+from tests.integration.feedback.small_shop import ANN, BOB, NOON, open_shop
 from tests.support.tokens import next_number
 
 NUMBERED = next_number()

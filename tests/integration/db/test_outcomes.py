@@ -19,7 +19,7 @@ from shared.db.outcomes import (
     purchased_among,
 )
 from shared.db.schema import purchases, sessions
-from tests.integration.feedback.world import ANN, NOON, open_shop, outcome_rows, recommend
+from tests.integration.feedback.small_shop import ANN, NOON, open_shop, outcome_rows, recommend
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from shared.db.recommendations import (
 )
 from shared.db.schema import recommendation_lists, recommendation_outcomes, recommendations, waiting_responses
 from shared.telemetry import EVENTS
-from tests.integration.feedback.world import ANN, Log, open_shop, recommend
+from tests.integration.feedback.small_shop import ANN, Log, open_shop, recommend
 from tests.support.dismissals import dismissed_products
 
 NOW = datetime.now(UTC)

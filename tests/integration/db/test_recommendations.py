@@ -25,7 +25,7 @@ from shared.db.recommendations import (
     touches_of,
 )
 from shared.db.visitors import merge
-from tests.integration.feedback.world import ANN, BOB, NOON, marks, open_shop, recommend
+from tests.integration.feedback.small_shop import ANN, BOB, NOON, marks, open_shop, recommend
 from tests.support.dismissals import dismissed_products
 from tests.support.tokens import next_number
 

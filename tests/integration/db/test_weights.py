@@ -7,7 +7,7 @@ import pytest
 from shared.algorithms import ALGORITHM_NAMES, DEFAULT_WEIGHTS, KNOWN_ALGORITHMS, Family
 from shared.db.engine import Database
 from shared.db.weights import current_weights, set_weights, weights_version
-from tests.integration.feedback.world import NOON
+from tests.integration.feedback.small_shop import NOON
 
 
 def test_a_new_database_has_the_defaults(database: Database) -> None:

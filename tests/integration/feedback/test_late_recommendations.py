@@ -12,7 +12,7 @@ from shared.db.engine import Database
 from shared.db.recommendations import NewRecommendation, log_recommendations
 from shared.db.schema import waiting_responses
 from shared.telemetry import EVENTS
-from tests.integration.feedback.world import ANN, NOON, Log, open_shop, outcome_rows
+from tests.integration.feedback.small_shop import ANN, NOON, Log, open_shop, outcome_rows
 from tests.support.tokens import next_number
 
 FIRST, SECOND = next_number(), next_number()

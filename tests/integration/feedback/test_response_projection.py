@@ -21,7 +21,7 @@ from shared.db.recommendations import read_recommendations
 from shared.db.schema import customers
 from shared.db.visitors import merge
 from shared.telemetry import BACKGROUND_ERRORS, EVENTS
-from tests.integration.feedback.world import ANN, BOB, NOON, Log, line, marks, open_shop, outcome_rows, recommend
+from tests.integration.feedback.small_shop import ANN, BOB, NOON, Log, line, marks, open_shop, outcome_rows, recommend
 from tests.support.dismissals import dismissed_products
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

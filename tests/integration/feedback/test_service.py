@@ -25,7 +25,7 @@ from shared.db import event_log
 from shared.db.engine import Database
 from shared.db.recommendations import NewRecommendation, log_recommendations, mark_clicked, mark_shown
 from shared.errors import FailedPrecondition
-from tests.integration.feedback.world import ANN, NOON, Log, line, open_shop, recommend
+from tests.integration.feedback.small_shop import ANN, NOON, Log, line, open_shop, recommend
 from tests.support.tokens import next_number
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -314,23 +314,23 @@ def test_with_what_tuning_chose(untrained: Database, tmp_path: Path) -> None:
     assert plain["settings"]["warnings"] == []
 
 
-def test_the_world_of_a_database(untrained: Database) -> None:
+def test_the_split_of_a_database(untrained: Database) -> None:
     cutoff = int((datetime.now(UTC) - timedelta(days=16)).timestamp())
-    world = split_database(untrained, by_session=False, cutoff=cutoff)
+    split = split_database(untrained, by_session=False, cutoff=cutoff)
     lines = 4 * 2 * shop.PEOPLE
-    assert (len(world.train.customers), len(world.test.customers)) == (lines, lines)
-    assert world.train.times.max() < cutoff <= world.test.times.min()
-    assert (world.cutoff, world.train.now, world.timed) == (cutoff, cutoff, True)
-    assert world.train.complementary.nnz == 0
-    assert world.train.similar.nnz > 0
-    assert world.train.n_products == len(shop.COFFEE) + len(shop.TEA) + len(shop.ACCESSORIES)
-    assert len(set(world.train.baskets)) == 2 * shop.PEOPLE
+    assert (len(split.train.customers), len(split.test.customers)) == (lines, lines)
+    assert split.train.times.max() < cutoff <= split.test.times.min()
+    assert (split.cutoff, split.train.now, split.timed) == (cutoff, cutoff, True)
+    assert split.train.complementary.nnz == 0
+    assert split.train.similar.nnz > 0
+    assert split.train.n_products == len(shop.COFFEE) + len(shop.TEA) + len(shop.ACCESSORIES)
+    assert len(set(split.train.baskets)) == 2 * shop.PEOPLE
 
 
 def test_a_database_is_split_at_its_last_tenth(untrained: Database) -> None:
-    world = split_database(untrained, by_session=True)
-    assert world.cutoff % 86_400 == 0
-    assert 0 < len(world.test.customers) < len(world.train.customers) * 2
+    split = split_database(untrained, by_session=True)
+    assert split.cutoff % 86_400 == 0
+    assert 0 < len(split.test.customers) < len(split.train.customers) * 2
 
 
 @pytest.mark.parametrize("days", [0, 400])

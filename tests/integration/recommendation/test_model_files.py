@@ -26,7 +26,7 @@ from shared.db.engine import Database
 from shared.db.schema import model_chunks
 from shared.errors import DataLoss
 from shared.telemetry import FALLBACKS
-from tests.contract.algorithms.worlds import shop
+from tests.contract.algorithms.synthetic_data import shop
 
 OPEN = """
 import os, sys

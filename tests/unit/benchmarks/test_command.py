@@ -1,4 +1,4 @@
-"""The whole command on a tiny made-up world: prepare, evaluate, ablate, report."""
+"""The whole command on a tiny made-up data set: prepare, evaluate, ablate, report."""
 
 import gzip
 import json

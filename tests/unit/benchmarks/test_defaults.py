@@ -9,7 +9,7 @@ from services.recommendation.algorithms.fusion import fuse
 from services.recommendation.algorithms.interactions import DAY, Interactions
 from services.recommendation.algorithms.shopper import Shopper
 from services.recommendation.holdout.tasks import EvalCase, Protocol
-from tests.unit.recommendation.evaluation.worlds import rows
+from tests.unit.recommendation.evaluation.synthetic_data import rows
 
 
 def shop(n_customers: int = 40, n_products: int = 120, days: int = 60) -> Interactions:

@@ -1,4 +1,4 @@
-"""The synthetic worlds and the page of the scaling benchmark."""
+"""The synthetic data sets and the page of the scaling benchmark."""
 
 from pathlib import Path
 from typing import Any
@@ -7,27 +7,27 @@ import numpy as np
 
 from benchmarks.quality.scaling.costs import COSTS
 from benchmarks.quality.scaling.report import write_page
-from benchmarks.quality.scaling.world import NOW, world
+from benchmarks.quality.scaling.synthetic_data import NOW, synthetic_data
 from services.recommendation.algorithms.interactions import Kind
 from services.recommendation.algorithms.registry import BY_NAME
 
 PRODUCTS = 500
 
 
-def test_a_world_grows_with_its_products():
-    small, large = world(100), world(200)
+def test_synthetic_data_grows_with_the_catalogue():
+    small, large = synthetic_data(100), synthetic_data(200)
     assert large.n_customers == 2 * small.n_customers == 2000
     assert len(large.customers) == 2 * len(small.customers) == 20_000
 
 
-def test_a_world_is_the_same_every_time():
-    first, second = world(PRODUCTS, seed=3), world(PRODUCTS, seed=3)
+def test_synthetic_data_is_the_same_every_time():
+    first, second = synthetic_data(PRODUCTS, seed=3), synthetic_data(PRODUCTS, seed=3)
     assert np.array_equal(first.products, second.products)
-    assert not np.array_equal(first.products, world(PRODUCTS, seed=4).products)
+    assert not np.array_equal(first.products, synthetic_data(PRODUCTS, seed=4).products)
 
 
-def test_a_world_is_like_a_shop():
-    data = world(PRODUCTS)
+def test_synthetic_data_is_like_a_shop():
+    data = synthetic_data(PRODUCTS)
     counts = np.sort(np.bincount(data.products, minlength=PRODUCTS))[::-1]
     assert counts[: PRODUCTS // 10].sum() > 0.3 * counts.sum()  # the best tenth sells most
     assert set(np.unique(data.kinds)) == set(Kind)
@@ -39,7 +39,7 @@ def test_a_world_is_like_a_shop():
 
 
 def test_customers_keep_to_their_tastes():
-    data = world(PRODUCTS)
+    data = synthetic_data(PRODUCTS)
     own = data.category[data.products[data.customers == data.customers[0]]]
     many = [
         np.bincount(data.category[data.products[data.customers == customer]]).max()

@@ -33,7 +33,7 @@ def packed(path: Path, *lines: str) -> None:
         file.write("\n".join(lines))
 
 
-def world_of(split: Split, folder: Path, evaluation: Evaluation) -> TrainTestSplit:
+def split_of(split: Split, folder: Path, evaluation: Evaluation) -> TrainTestSplit:
     """The split through interchange files, as the benchmark evaluates it."""
     dataset = Dataset("set", "Set", "", lambda _: split, (0, 0), ())
     write(dataset, folder, folder)
@@ -41,14 +41,14 @@ def world_of(split: Split, folder: Path, evaluation: Evaluation) -> TrainTestSpl
     return split_files(train, test, by_session=evaluation.protocol is Protocol.SESSION)
 
 
-def asked(world: TrainTestSplit, evaluation: Evaluation, target: Kind, *, exclude_seen: bool = False) -> list[EvalCase]:
+def asked(data: TrainTestSplit, evaluation: Evaluation, target: Kind, *, exclude_seen: bool = False) -> list[EvalCase]:
     return eval_cases(
         evaluation.protocol,
-        world.train,
-        world.test,
+        data.train,
+        data.test,
         target=target,
         exclude_seen=exclude_seen,
-        cutoff=world.cutoff,
+        cutoff=data.cutoff,
         shortest_session=evaluation.shortest_session,
     )
 
@@ -87,8 +87,8 @@ def test_beauty_holds_out_the_last_product_and_keeps_the_order(tmp_path: Path):
     assert pairs(split.train) == [(1, 9), (1, 2), (1, 7), (2, 4), (2, 9)]
     assert pairs(split.test) == [(1, 4), (2, 3)]
     (evaluation,) = amazon_beauty_5core.DATASET.evaluations
-    world = world_of(split, tmp_path, evaluation)
-    (question,) = asked(world, evaluation, Kind.PURCHASE, exclude_seen=True)  # nobody knows product 3 before
+    data = split_of(split, tmp_path, evaluation)
+    (question,) = asked(data, evaluation, Kind.PURCHASE, exclude_seen=True)  # nobody knows product 3 before
     names = sorted({"9", "2", "7", "4", "3"})
     assert [names[row] for row in question.shopper.products] == ["9", "2", "7"]
     assert [names[row] for row in question.targets] == ["4"]
@@ -108,7 +108,7 @@ def test_retailrocket_asks_exactly_the_published_questions(tmp_path: Path):
     split = retailrocket_sessions.read(tmp_path)
     assert split.train.num_rows == 7
     (evaluation,) = retailrocket_sessions.DATASET.evaluations
-    found = asked(world_of(split, tmp_path, evaluation), evaluation, Kind.VIEW)
+    found = asked(split_of(split, tmp_path, evaluation), evaluation, Kind.VIEW)
     steps = sorted(
         (tuple(q.shopper.session + 1), int(q.targets[0]) + 1) for q in found
     )  # products 1 to 3 are rows 0 to 2
@@ -135,7 +135,7 @@ def test_serenade_orders_clicks_by_time_and_leaves_validation_out(tmp_path: Path
     split = serenade_example.read(tmp_path)
     assert split.train.num_rows == 3
     (evaluation,) = serenade_example.DATASET.evaluations
-    found = asked(world_of(split, tmp_path, evaluation), evaluation, Kind.VIEW)
+    found = asked(split_of(split, tmp_path, evaluation), evaluation, Kind.VIEW)
     assert [(q.shopper.session.tolist(), q.targets.tolist()) for q in found] == [([0], [1]), ([0, 1], [2])]
 
 
@@ -147,11 +147,11 @@ def test_tmall_has_weaker_behaviours_first_and_asks_for_purchases(tmp_path: Path
     split = tmall_multibehavior.read(tmp_path)
     assert split.train["event_type"].to_pylist() == ["view"] * 5 + ["cart"] * 2 + ["purchase"] * 2
     (evaluation,) = tmall_multibehavior.DATASET.evaluations
-    world = world_of(split, tmp_path, evaluation)
-    found = asked(world, evaluation, Kind.PURCHASE, exclude_seen=True)
+    data = split_of(split, tmp_path, evaluation)
+    found = asked(data, evaluation, Kind.PURCHASE, exclude_seen=True)
     assert [(q.targets.tolist(), q.excluded.tolist()) for q in found] == [([2], [0]), ([0], [1])]
     assert found[0].shopper.kinds.tolist() == [Kind.VIEW] * 3 + [Kind.CART, Kind.PURCHASE]
-    assert not world.timed
+    assert not data.timed
 
 
 def test_online_retail_drops_cancellations_and_guests_and_splits_at_the_last_month(tmp_path: Path):
@@ -171,7 +171,7 @@ def test_online_retail_drops_cancellations_and_guests_and_splits_at_the_last_mon
     assert split.train["session_id"].to_pylist() == ["1", "2"]
     assert split.test["session_id"].to_pylist() == ["3"]
     (evaluation,) = online_retail_2010_2011.DATASET.evaluations
-    (question,) = asked(world_of(split, tmp_path, evaluation), evaluation, Kind.PURCHASE)
+    (question,) = asked(split_of(split, tmp_path, evaluation), evaluation, Kind.PURCHASE)
     assert question.targets.tolist() == [0]
     assert question.shopper.quantities.tolist() == [1, 2]
 
@@ -194,9 +194,9 @@ def test_complete_journey_splits_at_december_and_counts_prices_by_unit(tmp_path:
     assert split.train["price"].to_pylist() == [1.5, 0.5, 1.5]
     assert pairs(split.test) == [(1, 5)]
     top_n, discovery = completejourney.DATASET.evaluations
-    world = world_of(split, tmp_path, top_n)
-    assert len(asked(world, top_n, Kind.PURCHASE)) == 1
-    assert asked(world, discovery, Kind.PURCHASE) == []  # bought before
+    data = split_of(split, tmp_path, top_n)
+    assert len(asked(data, top_n, Kind.PURCHASE)) == 1
+    assert asked(data, discovery, Kind.PURCHASE) == []  # bought before
 
 
 @pytest.mark.parametrize("dataset", [each for each in sets.ALL if each.name != "completejourney"], ids=lambda d: d.name)

@@ -3,7 +3,7 @@ import pytest
 
 from services.recommendation.algorithms.base import Interactions, ReasonKind, Shopper
 from services.recommendation.algorithms.content import Content, unit_rows
-from tests.contract.algorithms.worlds import NOW, browsing, buyer
+from tests.contract.algorithms.synthetic_data import NOW, browsing, buyer
 
 EMBEDDINGS = np.array([[2, 0], [0, 3], [1, 1], [-1, 0], [0, 0]], dtype=np.float32)
 

@@ -8,10 +8,10 @@ from services.recommendation.algorithms.base import Interactions, ReasonKind
 from services.recommendation.algorithms.customer_knn import CustomerKnn, most_recent
 from services.recommendation.algorithms.interactions import DAY
 from services.recommendation.algorithms.sparse import preferences
-from tests.contract.algorithms.worlds import NOW, buyer, shop, shopper_of
+from tests.contract.algorithms.synthetic_data import NOW, buyer, shop, shopper_of
 
 
-def world() -> Interactions:
+def interactions() -> Interactions:
     """Customers 0 and 1 share products 0 and 1, customer 2 has others; 3 is known by all but one."""
     customers, products = [0, 0, 0, 1, 1, 1, 2, 2], [0, 1, 2, 0, 1, 3, 4, 3]
     return Interactions.of(customers, products, n_customers=4, n_products=6, now=NOW)
@@ -34,13 +34,13 @@ def test_the_nearest_customers_vote_by_their_decayed_frequencies(customer):
 
 
 def test_a_shopper_is_not_their_own_neighbour():
-    scores = CustomerKnn().fit(world()).score(shopper_of(world(), 0))
+    scores = CustomerKnn().fit(interactions()).score(shopper_of(interactions(), 0))
     assert scores[2] == 0.0
     assert scores[3] > 0
 
 
 def test_the_reason_names_what_is_shared():
-    model = CustomerKnn().fit(world())
+    model = CustomerKnn().fit(interactions())
     reason = model.explain(buyer((0, 2), (1, 1), (5, 1)), 3)
     assert reason.kind is ReasonKind.BECAUSE_YOU_BOUGHT
     assert set(reason.products) == {0, 1}

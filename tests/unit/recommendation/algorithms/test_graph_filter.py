@@ -9,7 +9,7 @@ from services.recommendation.algorithms.factors import right_vectors
 from services.recommendation.algorithms.graph_filter import GraphFilter
 from services.recommendation.algorithms.sparse import preferences
 from services.recommendation.algorithms.user_profile import user_profile
-from tests.contract.algorithms.worlds import NOW, browsing, buyer, shop, shopper_of
+from tests.contract.algorithms.synthetic_data import NOW, browsing, buyer, shop, shopper_of
 
 
 def test_it_is_one_step_over_shared_customers_and_a_low_pass_filter():

@@ -7,12 +7,12 @@ from services.recommendation.algorithms.interactions import DAY, decay
 NOW = 1_700_000_000
 
 
-def world(**given) -> Interactions:
+def interactions(**given) -> Interactions:
     return Interactions.of([0, 1], [2, 0], **({"n_customers": 2, "n_products": 3, "now": NOW} | given))
 
 
 def test_left_out_values_are_neutral():
-    data = world()
+    data = interactions()
     assert data.kinds.tolist() == [Kind.PURCHASE, Kind.PURCHASE]
     assert data.times.tolist() == [NOW, NOW]
     assert data.baskets.tolist() == [0, 1]
@@ -35,16 +35,16 @@ def test_left_out_values_are_neutral():
 )
 def test_what_does_not_fit_is_refused_by_name(given, message):
     with pytest.raises(ValueError, match=message):
-        world(**given)
+        interactions(**given)
 
 
 def test_relations_must_be_square():
     with pytest.raises(ValueError, match=r"similar: must have shape \(4, 4\), got \(3, 3\)"):
-        world(similar=world().similar, n_products=4)
+        interactions(similar=interactions().similar, n_products=4)
 
 
 def test_weights_follow_kind_and_age():
-    data = world(kinds=[Kind.VIEW, Kind.PURCHASE], times=[NOW, NOW - 20 * DAY])
+    data = interactions(kinds=[Kind.VIEW, Kind.PURCHASE], times=[NOW, NOW - 20 * DAY])
     assert data.weights(half_life_days=10).tolist() == pytest.approx([1.0, 1.25])
 
 
@@ -52,8 +52,8 @@ def test_decay_counts_a_clock_ahead_as_now():
     np.testing.assert_allclose(decay(np.array([-DAY, 0, DAY]), 1.0), [1.0, 1.0, 0.5])
 
 
-def test_where_keeps_the_world_and_chooses_events():
-    chosen = world(category=[5, 6, 7]).where(np.array([False, True]))
+def test_where_keeps_all_else_and_chooses_events():
+    chosen = interactions(category=[5, 6, 7]).where(np.array([False, True]))
     assert chosen.customers.tolist() == [1]
     assert chosen.products.tolist() == [0]
     assert chosen.category.tolist() == [5, 6, 7]

@@ -11,7 +11,7 @@ from services.recommendation.algorithms.item_knn import ItemKnn, length_normalis
 from services.recommendation.algorithms.matrix_factorization import MatrixFactorization
 from services.recommendation.algorithms.sparse import confidence, evened, preferences
 from services.recommendation.algorithms.user_profile import user_profile
-from tests.contract.algorithms.worlds import NOW, browsing, buyer, checkerboard, shop, shopper_of
+from tests.contract.algorithms.synthetic_data import NOW, browsing, buyer, checkerboard, shop, shopper_of
 
 
 def ridge(x: np.ndarray, sources: np.ndarray, target: int, l2: float) -> np.ndarray:
@@ -64,8 +64,8 @@ def test_item_knn_is_the_shrunk_cosine_of_weighted_preferences():
 
 
 def test_a_long_history_counts_less():
-    world = Interactions.of([0, 0, 0, 0, 1], [0, 1, 2, 3, 0], n_customers=2, n_products=4, now=NOW)
-    x = length_normalised(preferences(world, 120.0), 0.5)
+    data = Interactions.of([0, 0, 0, 0, 1], [0, 1, 2, 3, 0], n_customers=2, n_products=4, now=NOW)
+    x = length_normalised(preferences(data, 120.0), 0.5)
     assert x[[1]].data[0] / x[[0]].data[0] == pytest.approx(2.0)
 
 

@@ -3,12 +3,12 @@ import pytest
 
 from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper
 from services.recommendation.algorithms.popular import Popular
-from tests.contract.algorithms.worlds import NOW
+from tests.contract.algorithms.synthetic_data import NOW
 
 ONE = float(np.log1p(1.0))
 
 
-def world() -> Interactions:
+def interactions() -> Interactions:
     """Region 0 (customers 0-5) buys product 0, region 1 (6-9) product 1; 9 and 5 are of age 1; 8 is from nowhere."""
     products = [0, 0, 0, 0, 0, 2, 1, 1, 1, 1]
     region = [0, 0, 0, 0, 0, 0, 1, 1, -1, 1]
@@ -23,17 +23,17 @@ def shopper(**groups: int) -> Shopper:
 
 
 def test_without_groups_everybody_counts():
-    scores = Popular().fit(world()).score(shopper())
+    scores = Popular().fit(interactions()).score(shopper())
     np.testing.assert_allclose(scores, [0.5, 0.4, 0.1, 0.0], rtol=1e-6)
 
 
 def test_a_group_is_drawn_to_everybody_by_the_prior():
-    popular = Popular(levels=(("region",),), prior=2 * ONE).fit(world())
+    popular = Popular(levels=(("region",),), prior=2 * ONE).fit(interactions())
     np.testing.assert_allclose(popular.score(shopper(region=1)), [1 / 5, 3.8 / 5, 0.2 / 5, 0.0], rtol=1e-5)
 
 
 def test_each_level_builds_on_the_wider_one():
-    popular = Popular(levels=(("region",), ("region", "age")), prior=2 * ONE).fit(world())
+    popular = Popular(levels=(("region",), ("region", "age")), prior=2 * ONE).fit(interactions())
     region = popular.score(shopper(region=1))
     both = popular.score(shopper(region=1, age=1))
     np.testing.assert_allclose(both, (np.array([0, 1, 0, 0]) + 2 * region) / 3, rtol=1e-5)
@@ -41,7 +41,7 @@ def test_each_level_builds_on_the_wider_one():
 
 @pytest.mark.parametrize("groups", [{"region": -1}, {"region": 7}, {"age": 5}, {"shoe_size": 0}])
 def test_unknown_groups_fall_back_to_everybody(groups):
-    popular = Popular(prior=1.0).fit(world())
+    popular = Popular(prior=1.0).fit(interactions())
     np.testing.assert_array_equal(popular.score(shopper(**groups)), popular.score(shopper()))
 
 
@@ -57,7 +57,7 @@ def test_one_busy_customer_makes_no_bestseller():
 
 
 def test_reason_names_the_group_that_likes_it_most():
-    popular = Popular(prior=1.0).fit(world())
+    popular = Popular(prior=1.0).fit(interactions())
     assert popular.explain(shopper(region=1, age=0), 1) == Reason(ReasonKind.POPULAR_IN_GROUP, group=("region", 1))
     assert popular.explain(shopper(region=0, age=0), 1) == Reason(ReasonKind.POPULAR)
     assert popular.explain(shopper(region=9, shoe_size=4), 1) == Reason(ReasonKind.POPULAR)
@@ -66,7 +66,7 @@ def test_reason_names_the_group_that_likes_it_most():
 
 
 def test_the_prior_shrinks_with_the_shop_so_that_groups_have_a_say():
-    small = Popular().fit(world())
+    small = Popular().fit(interactions())
     assert small.pull[0] == 4.0
-    bounded = Popular(prior_share=1e9).fit(world())
+    bounded = Popular(prior_share=1e9).fit(interactions())
     assert bounded.pull[0] == bounded.prior

@@ -9,7 +9,7 @@ from services.recommendation.algorithms.base import Interactions, ReasonKind, Sh
 from services.recommendation.algorithms.related import Complementary, Similar
 from services.recommendation.algorithms.session_knn import SessionKnn
 from services.recommendation.algorithms.transitions import Transitions, consecutive_baskets, session_steps
-from tests.contract.algorithms.worlds import NOW, browsing, buyer
+from tests.contract.algorithms.synthetic_data import NOW, browsing, buyer
 
 
 def sessions(*contents: list[int], n_products: int = 8, customer_of: list[int] | None = None) -> Interactions:
@@ -123,7 +123,7 @@ def test_session_reason_names_the_shared_products():
     assert model.explain(browsing(0, 1), 7) is None
 
 
-def related_world() -> Interactions:
+def related_data() -> Interactions:
     """0 is similar to 1 and complements 2; 3 is similar to 1 (more) and complements 4."""
     similar = sp.csr_array(([0.5, 0.9], ([0, 3], [1, 1])), shape=(5, 5))
     complementary = sp.csr_array(([0.5, 0.9], ([0, 3], [2, 4])), shape=(5, 5))
@@ -133,7 +133,7 @@ def related_world() -> Interactions:
 
 
 def test_similar_follows_the_product_in_view():
-    model = Similar(fade=0.5).fit(related_world())
+    model = Similar(fade=0.5).fit(related_data())
     np.testing.assert_allclose(model.score(browsing(3, current=0)), [0, 0.5 + 0.45, 0, 0, 0], rtol=1e-6)
     reason = model.explain(browsing(3, current=0), 1)
     assert reason.kind is ReasonKind.SIMILAR_TO
@@ -141,11 +141,11 @@ def test_similar_follows_the_product_in_view():
 
 
 def test_similar_falls_back_on_the_history():
-    assert Similar().fit(related_world()).score(buyer((0, 2)))[1] == pytest.approx(0.5)
+    assert Similar().fit(related_data()).score(buyer((0, 2)))[1] == pytest.approx(0.5)
 
 
 def test_complementary_follows_cart_view_and_last_purchase():
-    model = Complementary().fit(related_world())
+    model = Complementary().fit(related_data())
     assert np.flatnonzero(model.score(browsing(cart=(0,)))).tolist() == [2]
     assert np.flatnonzero(model.score(browsing(current=3, cart=(0,)))).tolist() == [2, 4]
     assert np.flatnonzero(model.score(buyer((0, 9), (3, 2)))).tolist() == [4]
@@ -155,7 +155,7 @@ def test_complementary_follows_cart_view_and_last_purchase():
 
 def test_live_relations_replace_those_of_training():
     live = as_csr(sp.csr_array(([1.0], ([0], [6])), shape=(7, 7)))
-    scores = Similar().fit(related_world()).score_with(live, browsing(current=0))
+    scores = Similar().fit(related_data()).score_with(live, browsing(current=0))
     assert np.flatnonzero(scores).tolist() == [6]
     with pytest.raises(ValueError, match="got 7"):
-        Similar().fit(related_world()).score_with(live, browsing(current=7))
+        Similar().fit(related_data()).score_with(live, browsing(current=7))

@@ -5,7 +5,7 @@ import pytest
 
 from services.recommendation.algorithms.base import Kind, Shopper
 from services.recommendation.algorithms.interactions import DAY
-from tests.contract.algorithms.worlds import NOW, browsing, buyer
+from tests.contract.algorithms.synthetic_data import NOW, browsing, buyer
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from services.recommendation.algorithms import sparse
 from services.recommendation.algorithms.arrays import Csr, as_csr
 from services.recommendation.algorithms.row_sums import given_to
 from services.recommendation.algorithms.sparse import combine, preferences, ranges, scaled, top_k_product, top_k_rows
-from tests.contract.algorithms.worlds import shop
+from tests.contract.algorithms.synthetic_data import shop
 
 matrices = arrays(np.float32, (6, 9), elements=st.integers(-4, 4).map(float))
 choices = st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5)), max_size=6, unique_by=lambda pair: pair[0])

@@ -8,7 +8,7 @@ from services.recommendation.algorithms.interactions import DAY
 from services.recommendation.algorithms.new_arrivals import NewArrivals
 from services.recommendation.algorithms.repurchase import Repurchase
 from services.recommendation.algorithms.trending import Trending
-from tests.contract.algorithms.worlds import NOW, browsing, buyer, shopper_of
+from tests.contract.algorithms.synthetic_data import NOW, browsing, buyer, shopper_of
 
 
 def events(*rows: tuple[int, int, float], n_products: int = 3) -> Interactions:

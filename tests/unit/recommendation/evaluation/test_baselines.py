@@ -10,7 +10,7 @@ from services.recommendation.evaluation.implicit_baselines import matrix_of
 from services.recommendation.holdout.histories import CustomerHistories
 from services.recommendation.holdout.tasks import Protocol, Task, Tunes
 from shared.errors import InvalidArgument
-from tests.unit.recommendation.evaluation.worlds import bought, events, rows, two_tastes, viewed
+from tests.unit.recommendation.evaluation.synthetic_data import bought, events, rows, two_tastes, viewed
 
 IMPLICIT = ("implicit_als", "implicit_bpr", "implicit_bm25", "implicit_item_knn")
 NOTHING = rows()
@@ -20,7 +20,7 @@ def task(train: Interactions, target: Kind = Kind.PURCHASE) -> Task:
     return Task(train, Protocol.TOP_N, target)
 
 
-def world() -> Interactions:
+def data() -> Interactions:
     """Product 1 has two buyers, 2 one who came back, 3 one, 4 only viewers, 5 nobody."""
     return events(
         bought(0, 1, 1), bought(1, 1, 2), bought(1, 2, 2), bought(1, 2, 5), bought(1, 2, 5, 5), bought(2, 3, 3),
@@ -29,14 +29,14 @@ def world() -> Interactions:
 
 
 def test_popularity_counts_customers() -> None:
-    assert popularity(task(world())).tolist() == [0, 2, 1, 1, 0, 0, 0, 0]
-    assert popularity(task(world(), Kind.VIEW)).tolist() == [0, 0, 0, 0, 3, 0, 0, 0]
-    assert popularity(task(world(), Kind.CART)).tolist() == [0, 2, 1, 1, 3, 0, 0, 0]
+    assert popularity(task(data())).tolist() == [0, 2, 1, 1, 0, 0, 0, 0]
+    assert popularity(task(data(), Kind.VIEW)).tolist() == [0, 0, 0, 0, 3, 0, 0, 0]
+    assert popularity(task(data(), Kind.CART)).tolist() == [0, 2, 1, 1, 3, 0, 0, 0]
 
 
 def test_most_popular_first_and_nothing_that_nobody_took() -> None:
     ranker = MostPopular()
-    ranker.fit(task(world()))
+    ranker.fit(task(data()))
     top = ranker.top([Shopper(now=9), Shopper(now=9)], [NOTHING, rows(1)], 4)
     assert top[0, 0] == 1
     assert set(top[0]) == {1, 2, 3, -1}
@@ -81,7 +81,7 @@ def test_buys_per_view_orders_what_was_viewed_and_not_bought() -> None:
 )
 def test_baselines_that_mean_nothing_under_a_protocol_say_so(protocol: Protocol, skipped: set[str]) -> None:
     names = ranker_registry.names()
-    assert set(ranker_registry.unsuited(names, protocol, world(), Kind.PURCHASE)) == skipped
+    assert set(ranker_registry.unsuited(names, protocol, data(), Kind.PURCHASE)) == skipped
 
 
 def test_buys_per_view_needs_views_and_buys() -> None:
@@ -108,7 +108,7 @@ def test_tuned_baselines_choose_and_rank(name: str, monkeypatch: pytest.MonkeyPa
 
 def test_no_shoppers() -> None:
     ranker = MostPopular()
-    ranker.fit(task(world()))
+    ranker.fit(task(data()))
     assert ranker.top([], [], 3).shape == (0, 3)
 
 

@@ -7,7 +7,7 @@ from services.recommendation.algorithms.base import Interactions, Kind, Shopper
 from services.recommendation.evaluation.basket_baselines import BasketLines, TifuKnn, UpCf
 from services.recommendation.holdout.histories import CustomerHistories
 from services.recommendation.holdout.tasks import Protocol, Task
-from tests.unit.recommendation.evaluation.worlds import at_random, bought, events, rows, viewed
+from tests.unit.recommendation.evaluation.synthetic_data import at_random, bought, events, rows, viewed
 
 NOTHING = rows()
 TRAIN = events(

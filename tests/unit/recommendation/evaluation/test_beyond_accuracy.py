@@ -17,7 +17,7 @@ from services.recommendation.evaluation.beyond_accuracy import (
     per_list,
 )
 from services.recommendation.evaluation.popularity import Popularity
-from tests.unit.recommendation.evaluation.worlds import at_random, bought, events, lists, rows
+from tests.unit.recommendation.evaluation.synthetic_data import at_random, bought, events, lists, rows
 
 TRAIN = events(
     *(bought(customer, 0, customer) for customer in range(4)),

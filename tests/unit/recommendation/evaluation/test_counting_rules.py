@@ -13,7 +13,7 @@ from services.recommendation.holdout.metrics import measure
 from services.recommendation.holdout.protocols import eval_cases
 from services.recommendation.holdout.tasks import Protocol
 from services.recommendation.holdout.topk import top_k
-from tests.unit.recommendation.evaluation.worlds import at_random
+from tests.unit.recommendation.evaluation.synthetic_data import at_random
 
 K = 6
 
@@ -30,7 +30,7 @@ def ours(
     return {name: float(values.mean()) for name, values in found.items()} | {"n": len(asked)}
 
 
-def worlds(seed: int) -> tuple[Interactions, Interactions, np.ndarray]:
+def train_and_test(seed: int) -> tuple[Interactions, Interactions, np.ndarray]:
     """Purchases before and after, and a score of every product for every customer, none for products not in train."""
     train, test = at_random(seed), at_random(seed + 50)
     train = train.where((train.kinds == Kind.PURCHASE) & (train.products < 22) & (train.customers < 18))
@@ -48,7 +48,7 @@ def bought_by(data: Interactions, customer: int) -> set[int]:
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("exclude_seen", [False, True])
 def test_top_n(seed: int, exclude_seen: bool):
-    train, test, scores = worlds(seed)
+    train, test, scores = train_and_test(seed)
     catalogue = set(train.products.tolist())
     recalls, over_all, gains = [], [], []
     for customer in range(train.n_customers):
@@ -75,7 +75,7 @@ def test_top_n(seed: int, exclude_seen: bool):
 @pytest.mark.parametrize("seed", range(8))
 def test_last_item(seed: int):
     """One target a customer: its rank is the number of products, none of them seen, that score at least as much."""
-    train, test, scores = worlds(seed)
+    train, test, scores = train_and_test(seed)
     found = ours(Protocol.NEXT_ITEM, train, test, scores, exclude_seen=True)
     hits, gains, reciprocals = [], [], []
     for customer in range(train.n_customers):

@@ -8,7 +8,7 @@ from services.recommendation.algorithms.base import Interactions, Kind
 from services.recommendation.evaluation.coverage_report import CoverageReport
 from services.recommendation.holdout.protocols import eval_cases
 from services.recommendation.holdout.tasks import Protocol, Task
-from tests.unit.recommendation.evaluation.worlds import at_random, bought, events, viewed
+from tests.unit.recommendation.evaluation.synthetic_data import at_random, bought, events, viewed
 
 TRAIN = events(bought(0, 1, 10), bought(1, 1, 11), bought(2, 2, 12), viewed(2, 3, 13))
 TEST = events(

@@ -1,4 +1,4 @@
-"""Nothing of the answers reaches the rankings: in a world of two tastes, and whatever the algorithm."""
+"""Nothing of the answers reaches the rankings: in data of two tastes, and whatever the algorithm."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from services.recommendation.holdout.metrics import measure
 from services.recommendation.holdout.protocols import eval_cases
 from services.recommendation.holdout.tasks import EvalCase, Protocol, Task
 from services.recommendation.holdout.topk import AlgorithmRanker
-from tests.unit.recommendation.evaluation.worlds import DAY, bought, events, two_tastes
+from tests.unit.recommendation.evaluation.synthetic_data import DAY, bought, events, two_tastes
 
 K = 5
 CUTOFF = 90 * DAY
@@ -25,7 +25,7 @@ BY_CONTENT = {"content", "similar", "complementary", "new_arrivals"}
 COLLABORATIVE = sorted(set(BY_NAME) - BY_CONTENT)
 
 
-def worlds() -> tuple[Interactions, Interactions]:
+def train_and_test() -> tuple[Interactions, Interactions]:
     """Train: eight of the twenty products of one's taste. Test: all others of it, and the product of the future."""
     train = two_tastes()
     had = set(zip(train.customers.tolist(), train.products.tolist(), strict=True))
@@ -50,7 +50,7 @@ def listed(algorithm: Algorithm, train: Interactions, found: list[EvalCase]) -> 
 
 @pytest.mark.parametrize("algorithm", [ItemKnn(), Ease(l2=5.0)], ids=lambda algorithm: algorithm.name)
 def test_shuffled_labels_drop_to_chance(algorithm: Algorithm):
-    train, test = worlds()
+    train, test = train_and_test()
     found = asked(train, test)
     lists = listed(algorithm, train, found)
     right = measure(lists, [question.targets for question in found], K)
@@ -70,7 +70,7 @@ def test_shuffled_labels_drop_to_chance(algorithm: Algorithm):
 
 @pytest.mark.parametrize("name", COLLABORATIVE)
 def test_a_product_of_the_future_is_in_no_list(name: str):
-    train, test = worlds()
+    train, test = train_and_test()
     found = asked(train, test)
     lists = listed(BY_NAME[name](), train, found)
     assert FUTURE not in lists
@@ -80,7 +80,7 @@ def test_a_product_of_the_future_is_in_no_list(name: str):
 
 
 def test_a_shopper_knows_nothing_of_the_test():
-    train, test = worlds()
+    train, test = train_and_test()
     for question in asked(train, test):
         assert question.shopper.times.max() < CUTOFF
         assert not np.isin(question.shopper.products, question.targets).any()

@@ -1,4 +1,4 @@
-"""The whole product as a ranker, in a world of two tastes: it learns, and it learns nothing of the answers."""
+"""The whole product as a ranker, in data of two tastes: it learns, and it learns nothing of the answers."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from services.recommendation.models.model import Model
 from services.recommendation.reranker.model import Fusion, Reranker
 from services.recommendation.training.fit import train
 from services.recommendation.training.reranker_params import RerankerParams
-from tests.unit.recommendation.evaluation.test_leaks import CUTOFF, FUTURE, K, asked, worlds
+from tests.unit.recommendation.evaluation.test_leaks import CUTOFF, FUTURE, K, asked, train_and_test
 
 
 def small() -> list[ItemKnn | Popular | Transitions]:
@@ -35,23 +35,23 @@ def listed(quintet: OfflineRanker, found: list[EvalCase]) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def world() -> tuple[Interactions, Interactions]:
-    return worlds()
+def data() -> tuple[Interactions, Interactions]:
+    return train_and_test()
 
 
 @pytest.fixture(scope="module")
-def quintet(world: tuple[Interactions, Interactions]) -> OfflineRanker:
-    return fitted(world[0])
+def quintet(data: tuple[Interactions, Interactions]) -> OfflineRanker:
+    return fitted(data[0])
 
 
-def test_it_finds_the_taste(world, quintet):
-    found = asked(*world)
+def test_it_finds_the_taste(data, quintet):
+    found = asked(*data)
     assert measure(listed(quintet, found), [question.targets for question in found], K)["recall"].mean() > 0.9
     assert isinstance(quintet.hybrid, Reranker)
 
 
-def test_shuffled_labels_drop_every_metric_to_chance(world, quintet):
-    train, test = world
+def test_shuffled_labels_drop_every_metric_to_chance(data, quintet):
+    train, test = data
     lists = listed(quintet, asked(train, test))
     owners = np.random.default_rng(0).permutation(train.n_customers).astype(np.int32)
     shuffled = asked(train, replace(test, customers=owners[test.customers]))
@@ -69,24 +69,24 @@ def test_shuffled_labels_drop_every_metric_to_chance(world, quintet):
     assert right["recall"].mean() == pytest.approx(chance["recall"].mean(), abs=0.12)
 
 
-def test_a_product_of_the_future_is_in_no_list(world, quintet):
-    assert FUTURE not in listed(quintet, asked(*world))
+def test_a_product_of_the_future_is_in_no_list(data, quintet):
+    assert FUTURE not in listed(quintet, asked(*data))
 
 
-def test_what_is_excluded_is_not_listed(world, quintet):
-    found = asked(*world)
+def test_what_is_excluded_is_not_listed(data, quintet):
+    found = asked(*data)
     for row, question in zip(listed(quintet, found), found, strict=True):
         assert not np.isin(row, question.excluded).any()
         assert len(set(row.tolist())) == K
 
 
-def test_the_same_data_gives_the_same_lists(world, quintet):
-    found = asked(*world)
-    np.testing.assert_array_equal(listed(fitted(world[0]), found), listed(quintet, found))
+def test_the_same_data_gives_the_same_lists(data, quintet):
+    found = asked(*data)
+    np.testing.assert_array_equal(listed(fitted(data[0]), found), listed(quintet, found))
 
 
-def test_a_part_can_be_left_out(world):
-    quintet = fitted(world[0], without=("transitions",))
+def test_a_part_can_be_left_out(data):
+    quintet = fitted(data[0], without=("transitions",))
     assert set(quintet.model.algorithms) == {"item_knn", "popular"}
     assert not any(name.startswith("transitions") for name in quintet.hybrid.algorithms)
 
@@ -95,7 +95,7 @@ def test_a_part_can_be_left_out(world):
     ("few_events", "most_questions", "splits"), [(500_000, 15_000, 3), (500_000, 1, 1), (500, 15_000, 1)]
 )
 def test_where_little_can_be_asked_earlier_splits_are_learned_from(
-    world, few_events: int, most_questions: int, splits: int
+    data, few_events: int, most_questions: int, splits: int
 ):
     sizes = []
 
@@ -104,19 +104,19 @@ def test_where_little_can_be_asked_earlier_splits_are_learned_from(
         return train(data, *others, **options)
 
     fitted(
-        world[0],
+        data[0],
         trainer=remembered,
         params=RerankerParams(few_events=few_events, most_questions=most_questions),
     )
     *inside, whole = sizes
     assert len(inside) == splits
-    assert whole == len(world[0].customers) > inside[0]
+    assert whole == len(data[0].customers) > inside[0]
     assert inside == sorted(inside, reverse=True)  # each inside what the one before left as known
     assert 2 * inside[-1] >= whole
 
 
-def test_with_little_to_learn_from_ranks_are_fused(world):
-    train, test = world
+def test_with_little_to_learn_from_ranks_are_fused(data):
+    train, test = data
     few = train.where(train.customers < 12)
     quintet = fitted(few)
     assert isinstance(quintet.hybrid, Fusion)

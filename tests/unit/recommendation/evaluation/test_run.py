@@ -14,7 +14,7 @@ from services.recommendation.evaluation.report import Report
 from services.recommendation.evaluation.run import EvaluationPlan, evaluate
 from services.recommendation.holdout.tasks import ProgressCallback, Protocol, Task
 from shared.errors import FailedPrecondition, InvalidArgument
-from tests.unit.recommendation.evaluation.worlds import bought, events, viewed
+from tests.unit.recommendation.evaluation.synthetic_data import bought, events, viewed
 
 FORM = (
     *("dataset", "protocol", "algorithm", "metric", "k", "value", "low", "high"),
@@ -41,7 +41,7 @@ class Fixed:
         return lists
 
 
-def world(train: Interactions | None = None, test: Interactions | None = None) -> TrainTestSplit:
+def split(train: Interactions | None = None, test: Interactions | None = None) -> TrainTestSplit:
     """Three customers of four products; 0 buys 1 and 2 afterwards, 1 buys 1 again, 2 a product nobody knew."""
     known = events(bought(0, 1, 10), bought(1, 1, 11), bought(1, 2, 12), viewed(2, 3, 13), now=20)
     after = events(bought(0, 1, 20), bought(0, 2, 21), bought(1, 1, 22), bought(2, 7, 23), viewed(2, 1, 24), now=20)
@@ -50,7 +50,7 @@ def world(train: Interactions | None = None, test: Interactions | None = None) -
 
 def run(*rankers: Fixed, **options: Any) -> Report:
     return evaluate(
-        options.pop("on", world()), EvaluationPlan("tiny", **options), rankers, lambda stage, fraction: None
+        options.pop("on", split()), EvaluationPlan("tiny", **options), rankers, lambda stage, fraction: None
     )
 
 
@@ -157,13 +157,13 @@ def test_nothing_of_one_is_left_for_the_next() -> None:
 
     waiting = [first, Last("last", 1)]
     del first
-    evaluate(world(), EvaluationPlan("tiny"), iter([waiting.pop(0), waiting.pop(0)]), lambda stage, fraction: None)
+    evaluate(split(), EvaluationPlan("tiny"), iter([waiting.pop(0), waiting.pop(0)]), lambda stage, fraction: None)
     assert alive_at_the_end == [False]
 
 
 def test_progress_never_goes_back() -> None:
     said: list[tuple[str, float]] = []
-    evaluate(world(), EvaluationPlan("tiny"), [Fixed("a", 1), Fixed("b", 1)], lambda *step: said.append(step))
+    evaluate(split(), EvaluationPlan("tiny"), [Fixed("a", 1), Fixed("b", 1)], lambda *step: said.append(step))
     fractions = [fraction for _, fraction in said]
     assert fractions == sorted(fractions)
     assert [stage for stage, _ in said] == ["asking", "a: fitting", "a: ranking", "b: fitting", "b: ranking"]
@@ -179,7 +179,7 @@ def test_a_ranker_that_takes_long_says_how_far_it_is() -> None:
             super().fit(task)
 
     said: list[tuple[str, float]] = []
-    evaluate(world(), EvaluationPlan("tiny"), [Slow("a", 1)], lambda *step: said.append(step))
+    evaluate(split(), EvaluationPlan("tiny"), [Slow("a", 1)], lambda *step: said.append(step))
     assert ("a: fitting: half", 0.25) in said
 
 
@@ -193,15 +193,15 @@ def test_those_who_are_not_asked_are_counted() -> None:
 
 def test_sessions_ask_for_any_event_unless_a_target_is_said() -> None:
     after = events(viewed(0, 1, 20, 1), viewed(0, 2, 21, 1), bought(0, 3, 22, 1))
-    report = run(Fixed("a", 2, 3), on=world(test=after), protocol=Protocol.SESSION)
+    report = run(Fixed("a", 2, 3), on=split(test=after), protocol=Protocol.SESSION)
     assert (report.settings["target"], report.settings["questions"]) == ("any", 2)
-    report = run(Fixed("a", 2, 3), on=world(test=after), protocol=Protocol.SESSION, target=Kind.PURCHASE)
+    report = run(Fixed("a", 2, 3), on=split(test=after), protocol=Protocol.SESSION, target=Kind.PURCHASE)
     assert (report.settings["target"], report.settings["questions"]) == ("purchase", 1)
 
 
 def test_nobody_to_ask() -> None:
     with pytest.raises(FailedPrecondition, match=r"nobody to ask by top-n for a purchase: .* 1 not in train"):
-        run(Fixed("a", 1), on=world(test=events(bought(4, 1, 30))))
+        run(Fixed("a", 1), on=split(test=events(bought(4, 1, 30))))
 
 
 @pytest.mark.parametrize(

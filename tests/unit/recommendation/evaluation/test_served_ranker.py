@@ -18,7 +18,7 @@ from services.recommendation.holdout.protocols import eval_cases
 from services.recommendation.holdout.tasks import EvalCase, Protocol, Task
 from services.recommendation.reranker.model import Reranker
 from services.recommendation.training.reranker_params import BoostingParams, RerankerParams
-from tests.unit.recommendation.evaluation.worlds import DAY
+from tests.unit.recommendation.evaluation.synthetic_data import DAY
 
 K = 10
 CUSTOMERS, PRODUCTS, STEPS = 240, 60, 3

@@ -8,7 +8,7 @@ from services.recommendation.algorithms.interactions import DAY
 from services.recommendation.algorithms.item_knn import ItemKnn
 from services.recommendation.evaluation.session_baselines import LastProduct, RepeatFirst, SessionIndex, Vstan
 from services.recommendation.holdout.tasks import Protocol, Task
-from tests.unit.recommendation.evaluation.worlds import at_random, events, rows, two_tastes, viewed
+from tests.unit.recommendation.evaluation.synthetic_data import at_random, events, rows, two_tastes, viewed
 
 NOTHING = rows()
 

@@ -6,7 +6,7 @@ from services.recommendation.algorithms.base import Kind, Shopper
 from services.recommendation.evaluation.slices import cold_items, cold_users, never_seen, new, repeats, slices_of
 from services.recommendation.holdout.histories import CustomerHistories
 from services.recommendation.holdout.tasks import EvalCase, Protocol, Task
-from tests.unit.recommendation.evaluation.worlds import bought, events, rows, viewed
+from tests.unit.recommendation.evaluation.synthetic_data import bought, events, rows, viewed
 
 TRAIN = events(
     *(viewed(0, 1, time) for time in range(5)), *(bought(1, 1, time) for time in range(3)), *(bought(1, 2, 9),)

@@ -8,7 +8,7 @@ from services.recommendation.algorithms.arrays import Rows
 from services.recommendation.algorithms.base import Kind, Shopper
 from services.recommendation.evaluation.tuned_ranker import TunedRanker
 from services.recommendation.holdout.tasks import Protocol, Task, Tunes
-from tests.unit.recommendation.evaluation.worlds import events, two_tastes
+from tests.unit.recommendation.evaluation.synthetic_data import events, two_tastes
 
 
 class Parity:

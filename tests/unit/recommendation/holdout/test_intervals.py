@@ -6,7 +6,7 @@ import pytest
 from services.recommendation.algorithms.shopper import Shopper
 from services.recommendation.holdout.intervals import Interval, clusters_of, intervals
 from services.recommendation.holdout.tasks import EvalCase
-from tests.unit.recommendation.evaluation.worlds import rows
+from tests.unit.recommendation.evaluation.synthetic_data import rows
 
 
 def interval(values: list[float] | np.ndarray, clusters: object = None, **options: float) -> Interval:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.recommendation.algorithms.arrays import Rows
 from services.recommendation.holdout.metrics import NAMES, measure
-from tests.unit.recommendation.evaluation.worlds import lists, rows
+from tests.unit.recommendation.evaluation.synthetic_data import lists, rows
 
 K = 4
 

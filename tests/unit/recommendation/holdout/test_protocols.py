@@ -1,4 +1,4 @@
-"""Protocols: who is asked, for what, knowing what, in worlds made by hand."""
+"""Protocols: who is asked, for what, knowing what, in data made by hand."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from services.recommendation.holdout.protocols import (
     strongest_kind,
 )
 from services.recommendation.holdout.tasks import EvalCase, Protocol
-from tests.unit.recommendation.evaluation.worlds import CART, PURCHASE, VIEW, at_random, bought, events, viewed
+from tests.unit.recommendation.evaluation.synthetic_data import CART, PURCHASE, VIEW, at_random, bought, events, viewed
 
 CUTOFF = 50
 

@@ -6,7 +6,7 @@ import pytest
 from services.recommendation.algorithms.base import Interactions, Kind
 from services.recommendation.holdout.splits import validation
 from services.recommendation.holdout.tasks import EvalCase, Protocol, Task
-from tests.unit.recommendation.evaluation.worlds import at_random, bought, events, viewed
+from tests.unit.recommendation.evaluation.synthetic_data import at_random, bought, events, viewed
 
 
 def pairs(data: Interactions) -> list[tuple[int, int, int]]:

@@ -10,7 +10,7 @@ from services.recommendation.algorithms.popular import Popular
 from services.recommendation.holdout import topk
 from services.recommendation.holdout.tasks import Protocol, Task
 from services.recommendation.holdout.topk import AlgorithmRanker, tie_order, top_k
-from tests.unit.recommendation.evaluation.worlds import at_random, bought, events, rows
+from tests.unit.recommendation.evaluation.synthetic_data import at_random, bought, events, rows
 
 
 def top_one(scores: list[float], *excluded: int, k: int = 3) -> list[int]:

@@ -25,7 +25,7 @@ from services.recommendation.reranker.item_features import ItemFeatures
 from services.recommendation.reranker.model import score_by_algorithm
 from services.recommendation.reranker.reranker_models import RerankerModels
 from services.recommendation.training.fit import train
-from tests.contract.algorithms.worlds import shop, shopper_of
+from tests.contract.algorithms.synthetic_data import shop, shopper_of
 from tests.unit.recommendation.reranker.trees import grown
 
 Arrays = dict[str, Any]
@@ -78,7 +78,7 @@ def test_the_embeddings_of_the_catalogue_are_not_stored() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 8), st.integers(1, 8), st.integers(0, 30))
-def test_any_world_comes_back(seed: int, n_customers: int, n_products: int, n_events: int) -> None:
+def test_any_model_comes_back(seed: int, n_customers: int, n_products: int, n_events: int) -> None:
     data = shop(seed, n_customers=n_customers, n_products=n_products, n_events=n_events)
     model = train(data)
     restored = again(model)

@@ -9,7 +9,7 @@ from services.recommendation.algorithms.popular import Popular
 from services.recommendation.algorithms.registry import BY_NAME
 from services.recommendation.algorithms.trending import Trending
 from services.recommendation.training.fit import train
-from tests.contract.algorithms.worlds import NOW, shop, shopper_of
+from tests.contract.algorithms.synthetic_data import NOW, shop, shopper_of
 
 
 def test_training_fits_every_algorithm_and_tells_each_step():

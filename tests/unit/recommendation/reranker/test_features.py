@@ -10,7 +10,7 @@ from services.recommendation.reranker.candidates import Candidates
 from services.recommendation.reranker.features import NEVER
 from services.recommendation.reranker.histories import ShopperHistories
 from services.recommendation.reranker.item_features import ItemFeatures
-from tests.contract.algorithms.worlds import NOW, browsing, buyer, shop
+from tests.contract.algorithms.synthetic_data import NOW, browsing, buyer, shop
 from tests.unit.recommendation.reranker import plain
 
 NONE = np.empty(0, np.int32)

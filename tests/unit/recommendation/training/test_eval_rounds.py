@@ -8,7 +8,7 @@ from services.recommendation.algorithms.interactions import DAY
 from services.recommendation.reranker.contexts import RerankContext
 from services.recommendation.training import eval_rounds
 from services.recommendation.training.eval_rounds import HeldOutPeriod
-from tests.contract.algorithms.worlds import NOW, shop
+from tests.contract.algorithms.synthetic_data import NOW, shop
 
 ANN, BOB, NEW = range(3)
 VIEW, CART, PURCHASE = Kind.VIEW, Kind.CART, Kind.PURCHASE

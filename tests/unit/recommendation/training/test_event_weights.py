@@ -7,12 +7,12 @@ from services.recommendation.algorithms.interactions import EVENT_WEIGHTS
 from services.recommendation.holdout.tasks import EvalCase
 from services.recommendation.training import event_weights
 from services.recommendation.training.event_weights import learn_kind_weights, quality, spread, surely_more
-from tests.contract.algorithms.worlds import NOW
+from tests.contract.algorithms.synthetic_data import NOW
 
 N = 40
 
 
-def world(telling: Kind, misleading: Kind) -> tuple[Interactions, list[EvalCase]]:
+def interactions(telling: Kind, misleading: Kind) -> tuple[Interactions, list[EvalCase]]:
     """Customers meet products of their own parity by the telling kind, and any products by the misleading one."""
     rng = np.random.default_rng(3)
     customers = np.repeat(np.arange(150), 12)
@@ -40,7 +40,7 @@ def asked(data: Interactions, customer: int) -> EvalCase:
 
 
 def test_views_that_tell_nothing_get_little_weight():
-    data, questions = world(Kind.PURCHASE, Kind.VIEW)
+    data, questions = interactions(Kind.PURCHASE, Kind.VIEW)
     weights = learn_kind_weights(replace(data, kind_weights=np.ones(3, np.float32)), questions)
     assert weights[Kind.PURCHASE] == 1.0
     assert weights[Kind.VIEW] <= 0.1
@@ -48,7 +48,7 @@ def test_views_that_tell_nothing_get_little_weight():
 
 
 def test_weights_that_are_better_by_chance_alone_are_not_taken():
-    data, questions = world(Kind.PURCHASE, Kind.VIEW)
+    data, questions = interactions(Kind.PURCHASE, Kind.VIEW)
     weights = learn_kind_weights(data, questions)
     assert weights[Kind.VIEW] == EVENT_WEIGHTS[Kind.VIEW] / EVENT_WEIGHTS[Kind.PURCHASE]
     none = data.kind_weights * np.array([0, 1, 1], np.float32) / data.kind_weights[Kind.PURCHASE]
@@ -65,31 +65,31 @@ def test_gains_beyond_chance_are_sure():
 
 
 def test_views_that_tell_more_than_purchases_get_more_weight():
-    assert learn_kind_weights(*world(Kind.VIEW, Kind.PURCHASE))[Kind.VIEW] == 2.0
+    assert learn_kind_weights(*interactions(Kind.VIEW, Kind.PURCHASE))[Kind.VIEW] == 2.0
 
 
 def test_a_kind_that_does_not_occur_keeps_its_weight():
-    weights = learn_kind_weights(*world(Kind.PURCHASE, Kind.VIEW))
+    weights = learn_kind_weights(*interactions(Kind.PURCHASE, Kind.VIEW))
     assert weights[Kind.CART] == EVENT_WEIGHTS[Kind.CART] / EVENT_WEIGHTS[Kind.PURCHASE]
 
 
 def test_it_is_deterministic():
-    first, second = (learn_kind_weights(*world(Kind.VIEW, Kind.CART)) for _ in range(2))
+    first, second = (learn_kind_weights(*interactions(Kind.VIEW, Kind.CART)) for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 
 def test_too_few_questions_leave_the_weights():
-    data, questions = world(Kind.PURCHASE, Kind.VIEW)
+    data, questions = interactions(Kind.PURCHASE, Kind.VIEW)
     np.testing.assert_array_equal(learn_kind_weights(data, questions[:99]), EVENT_WEIGHTS)
 
 
 def test_one_kind_leaves_the_weights():
-    data, questions = world(Kind.PURCHASE, Kind.PURCHASE)
+    data, questions = interactions(Kind.PURCHASE, Kind.PURCHASE)
     np.testing.assert_array_equal(learn_kind_weights(data, questions), EVENT_WEIGHTS)
 
 
 def test_at_most_so_many_questions_are_asked(monkeypatch):
-    data, questions = world(Kind.PURCHASE, Kind.VIEW)
+    data, questions = interactions(Kind.PURCHASE, Kind.VIEW)
     seen = []
     monkeypatch.setattr(event_weights, "quality", lambda train, part, weights: seen.append(len(part)) or np.zeros(120))
     monkeypatch.setattr(event_weights, "MOST_QUESTIONS", 120)
@@ -98,7 +98,7 @@ def test_at_most_so_many_questions_are_asked(monkeypatch):
 
 
 def test_the_spread_keeps_the_ends():
-    _, questions = world(Kind.PURCHASE, Kind.VIEW)
+    _, questions = interactions(Kind.PURCHASE, Kind.VIEW)
     few = spread(questions, 10)
     assert [question.customer for question in few][::9] == [0, 149]
     assert spread(questions[:3], 10) == questions[:3]

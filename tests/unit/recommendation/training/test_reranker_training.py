@@ -17,7 +17,7 @@ from services.recommendation.training import reranker_trainer
 from services.recommendation.training.eval_rounds import HeldOutPeriod
 from services.recommendation.training.reranker_params import BoostingParams, RerankerParams
 from services.recommendation.training.reranker_training import RerankerTrainingResult, train_rerankers
-from tests.contract.algorithms.worlds import NOW
+from tests.contract.algorithms.synthetic_data import NOW
 
 CUSTOMERS, PRODUCTS, VISITS = 400, 160, 8
 QUICK = RerankerParams(depth=20, boosting=BoostingParams(rounds=20, min_leaf=20, threads=1), most_splits=1)
@@ -27,7 +27,7 @@ def algorithms() -> list[Algorithm]:
     return [Popular(), Repurchase(), Transitions(), ItemKnn(), Complementary()]
 
 
-def world(n_customers: int = CUSTOMERS) -> Interactions:
+def interactions(n_customers: int = CUSTOMERS) -> Interactions:
     """Customers look at three products in a row of their own department, each time, and buy two of the next ones.
 
     Popularity says nothing: all departments and products are alike.
@@ -58,7 +58,7 @@ def stages() -> list[tuple[str, int, int]]:
 
 @pytest.fixture(scope="module")
 def outcome(stages: list[tuple[str, int, int]]) -> RerankerTrainingResult:
-    return train_rerankers(world(), algorithms, lambda *stage: stages.append(stage), threads=1, params=QUICK)
+    return train_rerankers(interactions(), algorithms, lambda *stage: stages.append(stage), threads=1, params=QUICK)
 
 
 def test_every_context_gets_a_hybrid_that_beats_fixed_weights(outcome: RerankerTrainingResult) -> None:
@@ -117,7 +117,7 @@ def test_the_examined_reranker_learns_nothing_from_the_examined(monkeypatch: pyt
         return evaluation, examples, others
 
     monkeypatch.setattr(reranker_trainer.ContextExamples, "drawn_up", noting)
-    train_rerankers(world(), algorithms, lambda *_: None, threads=1, params=QUICK)
+    train_rerankers(interactions(), algorithms, lambda *_: None, threads=1, params=QUICK)
     assert learned_from
     assert evaluated
     assert not learned_from & evaluated
@@ -136,14 +136,14 @@ def test_what_passes_the_exam_is_trained_again_on_all_questions(
         return fit(parts, *rest)
 
     monkeypatch.setattr(reranker_trainer, "fit_candidate", noting)
-    train_rerankers(world(), algorithms, lambda *_: None, threads=1, params=QUICK)
+    train_rerankers(interactions(), algorithms, lambda *_: None, threads=1, params=QUICK)
     reports = [outcome.reports[context] for context in ("everything", "discovery", "basket", "session")]
     for questions, report in zip(evaluation, reports, strict=True):
         assert (report["questions"] > questions) == report["learned"]
 
 
 def test_too_little_to_learn_from_is_examined_with_fixed_weights() -> None:
-    outcome = train_rerankers(world(40), algorithms, lambda *_: None, threads=1, params=QUICK)
+    outcome = train_rerankers(interactions(40), algorithms, lambda *_: None, threads=1, params=QUICK)
     discovery = outcome.reports["discovery"]
     assert RerankContext.DISCOVERY not in outcome.learned.rerankers
     assert (discovery["learned"], discovery["questions"]) == (False, 0)
@@ -151,11 +151,11 @@ def test_too_little_to_learn_from_is_examined_with_fixed_weights() -> None:
 
 
 def test_almost_nothing_says_nothing() -> None:
-    outcome = train_rerankers(world(3), algorithms, lambda *_: None, threads=1, params=QUICK)
+    outcome = train_rerankers(interactions(3), algorithms, lambda *_: None, threads=1, params=QUICK)
     assert not outcome.learned.rerankers
     assert not outcome.reports.keys() & {"discovery", "everything"}
     nobody = train_rerankers(
-        world().where(np.zeros(CUSTOMERS * VISITS * 5, dtype=bool)), algorithms, lambda *_: None, threads=1
+        interactions().where(np.zeros(CUSTOMERS * VISITS * 5, dtype=bool)), algorithms, lambda *_: None, threads=1
     )
     assert (nobody.reports, nobody.learned.rebuy_rate) == ({}, 0)
 
@@ -167,13 +167,13 @@ def test_a_hybrid_that_is_no_better_is_left_out(monkeypatch: pytest.MonkeyPatch)
         return {name: values * 0 for name, values in of_reranker(self, hybrid).items()}
 
     monkeypatch.setattr(reranker_trainer.HoldoutEval, "of_reranker", worse)
-    outcome = train_rerankers(world(), algorithms, lambda *_: None, threads=1, params=QUICK)
+    outcome = train_rerankers(interactions(), algorithms, lambda *_: None, threads=1, params=QUICK)
     assert outcome.learned.rerankers == {}
     assert all(report["ndcg_at_20.hybrid"] == report["ndcg_at_20.fixed"] for report in outcome.reports.values())
 
 
 def test_learning_is_repeatable(outcome: RerankerTrainingResult) -> None:
-    again = train_rerankers(world(), algorithms, lambda *_: None, threads=1, params=QUICK)
+    again = train_rerankers(interactions(), algorithms, lambda *_: None, threads=1, params=QUICK)
     assert again.reports == outcome.reports
     for context, hybrid in outcome.learned.rerankers.items():
         for name, array in again.learned.rerankers[context].trees.state().items():
@@ -182,7 +182,7 @@ def test_learning_is_repeatable(outcome: RerankerTrainingResult) -> None:
 
 def test_little_data_is_learned_from_at_several_moments(outcome: RerankerTrainingResult) -> None:
     several = replace(QUICK, most_splits=2)
-    found = train_rerankers(world(), algorithms, lambda *_: None, threads=1, params=several)
+    found = train_rerankers(interactions(), algorithms, lambda *_: None, threads=1, params=several)
     for context in found.learned.rerankers.keys() & outcome.learned.rerankers.keys():
         one, two = outcome.reports[context.value], found.reports[context.value]
         assert two["questions"] > 1.3 * one["questions"]
@@ -191,13 +191,13 @@ def test_little_data_is_learned_from_at_several_moments(outcome: RerankerTrainin
 
 def test_questions_are_as_many_as_asked_for_at_most() -> None:
     few = replace(QUICK, most_questions=150)
-    found = train_rerankers(world(), algorithms, lambda *_: None, threads=1, params=few)
+    found = train_rerankers(interactions(), algorithms, lambda *_: None, threads=1, params=few)
     assert found.reports
     assert all(report["questions"] <= 150 for report in found.reports.values())
 
 
 def test_of_many_customers_fewer_than_a_fifth_are_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = HeldOutPeriod(world()).of_customers(1_000)
+    asked = HeldOutPeriod(interactions()).of_customers(1_000)
     fifth = reranker_trainer.evaluated_customers([asked], CUSTOMERS, 0)
     monkeypatch.setattr(reranker_trainer, "MOST_EVALUATED", 20)
     fewer = reranker_trainer.evaluated_customers([asked], CUSTOMERS, 0)

@@ -57,8 +57,8 @@ def test_questions_of_one_customer_count_together() -> None:
 def test_the_best_of_many_by_chance_is_rarely_chosen() -> None:
     """Twenty trials no better than the default: the interval of a single one would let the best pass far more often."""
     taken = 0
-    for world in range(60):
-        rng = np.random.default_rng(world)
+    for number in range(60):
+        rng = np.random.default_rng(number)
         gains = rng.random((21, QUESTIONS))
         taken += choose(gains, ALONE, resamples=200).chosen > 0
     assert taken <= 6

@@ -11,7 +11,7 @@ from services.recommendation.algorithms.transitions import Transitions
 from services.recommendation.holdout.tasks import Protocol
 from services.recommendation.tuning.objective import MOST_QUESTIONS, Objective
 from services.recommendation.tuning.tuning_data import TuningData, has_order
-from tests.unit.recommendation.evaluation.worlds import DAY, two_tastes
+from tests.unit.recommendation.evaluation.synthetic_data import DAY, two_tastes
 from tests.unit.recommendation.tuning.toys import Settled, Toy
 
 

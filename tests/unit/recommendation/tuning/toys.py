@@ -8,7 +8,7 @@ import numpy as np
 from services.recommendation.algorithms.arrays import FloatArray
 from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, Shopper, Space
 from services.recommendation.tuning.tuning_data import TuningData
-from tests.unit.recommendation.evaluation.worlds import two_tastes
+from tests.unit.recommendation.evaluation.synthetic_data import two_tastes
 
 
 @dataclass(eq=False)

@@ -1,4 +1,4 @@
-"""Synthetic worlds: tastes, best-sellers by a power law, sessions, customers and events growing with the catalogue."""
+"""Synthetic data: tastes, best-sellers by a power law, sessions, customers and events growing with the catalogue."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ DAYS = 180
 NOW = 1_700_000_000
 
 
-def world(
+def synthetic_data(
     n_products: int,
     seed: int = 0,
     *,

@@ -1,4 +1,4 @@
-"""Small worlds whose right answers are known without a reference run."""
+"""Small data sets whose right answers are known without a reference run."""
 
 import numpy as np
 import scipy.sparse as sp

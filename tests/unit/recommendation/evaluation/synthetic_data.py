@@ -1,4 +1,4 @@
-"""Small worlds for the tests of the evaluation."""
+"""Small data sets for the tests of the evaluation."""
 
 from collections.abc import Iterable
 
