@@ -133,7 +133,7 @@ class ShopperRows:
 
     Parameters
     ----------
-    here : ndarray
+    on_page : ndarray
         On the page, in the cart or named as just bought.
     bought : ndarray
         Ever bought.
@@ -141,15 +141,15 @@ class ShopperRows:
         Said no to.
     """
 
-    here: Rows = field(default_factory=_no_rows)
+    on_page: Rows = field(default_factory=_no_rows)
     bought: Rows = field(default_factory=_no_rows)
     dismissed: Rows = field(default_factory=_no_rows)
 
     @classmethod
     def of(cls, named: NamedRows, past: PastRows) -> "ShopperRows":
         """Return what a page treats apart, by what the call names and what events left."""
-        here = np.concatenate([named.current, open_cart(named, past), named.purchased])
-        return cls(here, np.concatenate([past.bought, named.purchased]), past.dismissed)
+        on_page = np.concatenate([named.current, open_cart(named, past), named.purchased])
+        return cls(on_page, np.concatenate([past.bought, named.purchased]), past.dismissed)
 
 
 def open_cart(named: NamedRows, past: PastRows) -> Rows:
@@ -171,7 +171,7 @@ def allowed_on_page(products: ProductColumns, filters: Filters, shopper: Shopper
     only_bought : bool
         Whether the page is one of ONLY_BOUGHT.
     """
-    apart = [shopper.here, shopper.dismissed] + ([] if only_bought else [shopper.bought])
+    apart = [shopper.on_page, shopper.dismissed] + ([] if only_bought else [shopper.bought])
     allowed = allowed_rows(products, filters, np.concatenate(apart))
     if only_bought:
         bought = np.zeros_like(allowed)

@@ -107,12 +107,12 @@ def from_affinity(affinity: Affinity) -> types.Preferences:
     message = types.Preferences(
         categories=[_from_share(each) for each in found.categories],
         brands=[_from_share(each) for each in found.brands],
-        purchase_interval_days=found.rhythm.interval_days or 0.0,
+        purchase_interval_days=found.cadence.interval_days or 0.0,
         time_of_day=found.timing.time_of_day,
         weekday=found.timing.weekday,
         evidence=found.events,
     )
-    for each in found.rhythm.due:
+    for each in found.cadence.due:
         message.due.add(
             product_id=affinity.products[each.product],
             last_purchase_time=Timestamp(seconds=each.last_bought),

@@ -1,4 +1,4 @@
-"""What a customer likes, in terms people can check: categories, brands, prices, rhythm and times."""
+"""What a customer likes, in terms people can check: categories, brands, prices, cadence and times."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from services.customer.clock import DAYPARTS, HOUR, WEEKDAYS, daypart, hour, wee
 from services.customer.embedding import DEFAULT_WEIGHTS, EventWeights
 from services.customer.events import Events
 from services.customer.interests import CatalogueLabels, Labels, Share, population_shares, shares
-from services.customer.purchase_cadence import DueProduct, PurchaseCadence, rhythm
+from services.customer.purchase_cadence import DueProduct, PurchaseCadence, cadence
 
 __all__ = [
     "CatalogueLabels",
@@ -59,7 +59,7 @@ class Preferences:
     categories: tuple[Share, ...]
     brands: tuple[Share, ...]
     price_band: PriceBand | None
-    rhythm: PurchaseCadence
+    cadence: PurchaseCadence
     timing: Timing
     events: int
     """Number of events all this rests on."""
@@ -99,7 +99,7 @@ def preferences(
         categories=shares(events, catalogue.categories, category_population, top, weights),
         brands=shares(events, catalogue.brands, brand_population, top, weights),
         price_band=price_band(events),
-        rhythm=rhythm(events, now, utc_offset_seconds),
+        cadence=cadence(events, now, utc_offset_seconds),
         timing=timing(events, utc_offset_seconds),
         events=len(events),
     )

@@ -43,10 +43,10 @@ class PurchaseCadence:
     """Most overdue first, measured in the product's own intervals."""
 
 
-def rhythm(
+def cadence(
     events: Events, now: int, utc_offset_seconds: int = 0, horizon_days: float = 0.0, top: int = 20
 ) -> PurchaseCadence:
-    """Return the rhythm of one customer's purchases.
+    """Return the cadence of one customer's purchases.
 
     A product is due when its next purchase is expected before `now` plus the horizon, and it has not lapsed: three
     intervals have not passed since the last one.

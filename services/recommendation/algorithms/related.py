@@ -19,7 +19,7 @@ class Similar(ItemToItem):
     """Products like those the shopper looks at now: alternatives.
 
     The relation comes from outside; sources are the product in view (weight 1) and the session before it, each step
-    back counting `fade` of the next. Without a session the latest products of the history stand in.
+    back counting `decay` of the next. Without a session the latest products of the history stand in.
 
     Source: Linden, Smith & York, "Amazon.com recommendations: item-to-item collaborative filtering", IEEE Internet
     Computing 2003, doi:10.1109/MIC.2003.1167344
@@ -27,14 +27,14 @@ class Similar(ItemToItem):
 
     name: ClassVar[str] = "similar"
 
-    fade: float = 0.6
+    decay: float = 0.6
     """Weight of each earlier product against the next, 0 to 1."""
     last: int = 5
     """Products that count, the latest."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_fraction(fade=self.fade)
+        require_fraction(decay=self.decay)
         require_positive(last=self.last)
 
     def score_with(self, relations: Csr, shopper: Shopper) -> FloatArray:
@@ -46,7 +46,7 @@ class Similar(ItemToItem):
         self.neighbours = as_csr(data.similar)
 
     def _user_profile(self, shopper: Shopper) -> UserProfile:
-        return faded(shopper.present if len(shopper.present) else shopper.trail, self.fade, self.last)
+        return decayed(shopper.present if len(shopper.present) else shopper.trail, self.decay, self.last)
 
     def _reason_from(self, shopper: Shopper, sources: tuple[int, ...]) -> Reason:
         return Reason(ReasonKind.SIMILAR_TO, sources)
@@ -62,7 +62,7 @@ class Complementary(Similar):
 
     name: ClassVar[str] = "complementary"
 
-    fade: float = 1.0
+    decay: float = 1.0
     """Weight of each earlier product against the next, 0 to 1; all of a cart count alike."""
     last: int = 50
     """Products that count, the latest."""
@@ -74,13 +74,13 @@ class Complementary(Similar):
         rows = shopper.cart if len(shopper.cart) else shopper.last_basket
         if shopper.current is not None:
             rows = np.append(rows, np.int32(shopper.current))
-        return faded(last_occurrences(rows), self.fade, self.last)
+        return decayed(last_occurrences(rows), self.decay, self.last)
 
     def _reason_from(self, shopper: Shopper, sources: tuple[int, ...]) -> Reason:
         return Reason(ReasonKind.BOUGHT_TOGETHER, sources)
 
 
-def faded(rows: Rows, fade: float, last: int) -> UserProfile:
-    """Return the `last` rows, oldest first, with weights fade^age; the latest has age 0 and weight 1."""
+def decayed(rows: Rows, decay: float, last: int) -> UserProfile:
+    """Return the `last` rows, oldest first, with weights decay^age; the latest has age 0 and weight 1."""
     latest = rows[-last:]
-    return latest, np.float32(fade) ** np.arange(len(latest) - 1, -1, -1, dtype=np.float32)
+    return latest, np.float32(decay) ** np.arange(len(latest) - 1, -1, -1, dtype=np.float32)

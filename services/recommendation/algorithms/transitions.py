@@ -29,7 +29,7 @@ class Transitions(ItemToItem):
 
     name: ClassVar[str] = "transitions"
     space: ClassVar[Space] = {
-        "fade": (0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
+        "decay": (0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
         "target_power": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
         "source_power": (0.0, 0.25, 0.5, 0.75, 1.0),
         "window": (2, 4, 8, 16),
@@ -46,7 +46,7 @@ class Transitions(ItemToItem):
     """Exponent of the outgoing mass that a row is divided by, 0 to 1."""
     target_power: float = 0.3
     """Exponent of the popularity that a column is divided by, 0 to 1; larger leans towards rare products."""
-    fade: float = 0.8
+    decay: float = 0.8
     """Weight of each earlier step of the shopper against the next, 0 to 1; a purchase of many lines is one step."""
     last: int = 100
     """Products of the shopper that count, the latest."""
@@ -57,7 +57,7 @@ class Transitions(ItemToItem):
         super().__post_init__()
         require_positive(window=self.window, top_k=self.top_k, last=self.last, max_basket=self.max_basket)
         require_not_negative(basket_weight=self.basket_weight)
-        require_fraction(source_power=self.source_power, target_power=self.target_power, fade=self.fade)
+        require_fraction(source_power=self.source_power, target_power=self.target_power, decay=self.decay)
 
     def _fit(self, data: Interactions) -> None:
         order = np.lexsort((data.times, data.baskets))
@@ -79,7 +79,7 @@ class Transitions(ItemToItem):
         return top_k_product(as_csr(baskets[before].T), as_csr(spread[after]), 4 * self.top_k, drop_diagonal=True)
 
     def _user_profile(self, shopper: Shopper) -> UserProfile:
-        return shopper.trail[-self.last :], np.float32(self.fade) ** shopper.trail_ages[-self.last :]
+        return shopper.trail[-self.last :], np.float32(self.decay) ** shopper.trail_ages[-self.last :]
 
     def _reason_from(self, shopper: Shopper, sources: tuple[int, ...]) -> Reason:
         return Reason(ReasonKind.OFTEN_NEXT, sources)

@@ -187,7 +187,7 @@ class ServedRanker:
             person=NOBODY,
             views=ShopperViews(with_profile_clock(whole), self._state.trained, shopper.now),
             bought=shopper.bought,
-            here=cart if current is None else np.append(cart, np.int32(current)),
+            on_page=cart if current is None else np.append(cart, np.int32(current)),
             dismissed=excluded,
             just_bought=lately_bought(whole, shopper.now),
             interaction_strength=interaction_strength(whole),

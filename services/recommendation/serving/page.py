@@ -37,7 +37,7 @@ class PageList:
 
 def allowed_on_page(catalogue: Catalogue, request: RequestContext, policy: PagePolicy, filters: Filters) -> Mask:
     """Return which products the page may show to this shopper, shape (n_products,), bool."""
-    shopper = ShopperRows(request.here, request.bought, request.dismissed)
+    shopper = ShopperRows(request.on_page, request.bought, request.dismissed)
     return page_rules.allowed_on_page(catalogue, filters, shopper, only_bought=policy.bought)
 
 

@@ -35,7 +35,7 @@ class RequestContext:
         What the algorithms see.
     bought : ndarray of shape (n_bought,), int32
         Rows of the products ever bought.
-    here : ndarray of shape (n_here,), int32
+    on_page : ndarray of shape (n_on_page,), int32
         Rows of the products that are on the page or in the cart already.
     dismissed : ndarray of shape (n_dismissed,), int32
         Rows of the products the shopper said no to.
@@ -50,7 +50,7 @@ class RequestContext:
     person: Person
     views: ShopperViews
     bought: Rows
-    here: Rows
+    on_page: Rows
     dismissed: Rows
     just_bought: Rows
     interaction_strength: float
@@ -142,7 +142,7 @@ def _request_context(
         person=person,
         views=ShopperViews(whole, serving.trained, clock, search),
         bought=apart.bought,
-        here=apart.here,
+        on_page=apart.on_page,
         dismissed=apart.dismissed,
         just_bought=np.concatenate([lately_bought(whole, clock), named.purchased]),
         interaction_strength=interaction_strength(whole),

@@ -210,7 +210,7 @@ def test_a_fresh_click_changes_the_answer_without_training(algorithm):
 def test_configuration_out_of_range_is_refused(kind, value):
     numeric = [name for name, default in kind().params.items() if name != "seed" and isinstance(default, float | int)]
     may_be_zero = {
-        "fade",
+        "decay",
         "rhythm",
         "damping",
         "length_power",

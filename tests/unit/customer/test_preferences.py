@@ -8,7 +8,7 @@ from services.customer.clock import DAY, DAYPARTS, WEEKDAYS
 from services.customer.events import Events, Kind
 from services.customer.interests import CatalogueLabels, Labels, population_shares, shares
 from services.customer.preferences import preferences, price_band, timing
-from services.customer.purchase_cadence import rhythm
+from services.customer.purchase_cadence import cadence
 from tests.unit.customer.histories import CATEGORIES, N_CATEGORIES, NOW, events, purchases
 
 BRANDS = Labels(np.array([0, 0, 1, -1, 1], dtype=np.int32), ["Alpha", "Beta"])
@@ -82,31 +82,31 @@ def test_timing_counts_hours_not_lines() -> None:
 
 
 def test_rhythm_counts_days_with_a_purchase() -> None:
-    result = rhythm(purchases([21, 14, 14, 7, 0], [0, 1, 2, 3, 4]), NOW)
+    result = cadence(purchases([21, 14, 14, 7, 0], [0, 1, 2, 3, 4]), NOW)
     assert (result.interval_days, result.purchase_days) == (7.0, 4)
-    assert rhythm(purchases([3], [0]), NOW).interval_days is None
+    assert cadence(purchases([3], [0]), NOW).interval_days is None
 
 
 def test_a_product_is_due_after_its_own_interval() -> None:
     milk, wine = purchases([24, 17, 10], [1] * 3), purchases([60, 40, 20], [3] * 3)
-    assert rhythm(milk, NOW).due[0].product == 1
-    (due,) = rhythm(wine, NOW).due
+    assert cadence(milk, NOW).due[0].product == 1
+    (due,) = cadence(wine, NOW).due
     assert (due.interval_days, due.purchases, due.due) == (20.0, 3, NOW)
-    assert rhythm(wine, NOW - DAY).due == ()
-    assert [due.product for due in rhythm(wine, NOW - DAY, horizon_days=1).due] == [3]
+    assert cadence(wine, NOW - DAY).due == ()
+    assert [due.product for due in cadence(wine, NOW - DAY, horizon_days=1).due] == [3]
 
 
 def test_the_most_overdue_comes_first_and_lapsed_products_are_left_out() -> None:
     days = [30, 20, 10, 41, 27, 13, 90, 80, 70]
     history = purchases(days, [0, 0, 0, 1, 1, 1, 2, 2, 2])
-    assert [due.product for due in rhythm(history, NOW).due] == [0]
-    assert [due.product for due in rhythm(history, NOW + 5 * DAY).due] == [0, 1]
-    assert [due.product for due in rhythm(history, NOW + 5 * DAY, top=1).due] == [0]
+    assert [due.product for due in cadence(history, NOW).due] == [0]
+    assert [due.product for due in cadence(history, NOW + 5 * DAY).due] == [0, 1]
+    assert [due.product for due in cadence(history, NOW + 5 * DAY, top=1).due] == [0]
 
 
 def test_several_purchases_on_one_day_are_one() -> None:
-    assert rhythm(purchases([10, 5.1, 5.1, 5.1], [0] * 4), NOW).due == ()
+    assert cadence(purchases([10, 5.1, 5.1, 5.1], [0] * 4), NOW).due == ()
 
 
 def test_purchases_after_now_are_not_known() -> None:
-    assert rhythm(purchases([20, 10, 0, -10], [0] * 4), NOW, horizon_days=10).due[0].last_bought == NOW
+    assert cadence(purchases([20, 10, 0, -10], [0] * 4), NOW, horizon_days=10).due[0].last_bought == NOW

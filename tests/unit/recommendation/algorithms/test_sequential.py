@@ -133,7 +133,7 @@ def related_data() -> Interactions:
 
 
 def test_similar_follows_the_product_in_view():
-    model = Similar(fade=0.5).fit(related_data())
+    model = Similar(decay=0.5).fit(related_data())
     np.testing.assert_allclose(model.score(browsing(3, current=0)), [0, 0.5 + 0.45, 0, 0, 0], rtol=1e-6)
     reason = model.explain(browsing(3, current=0), 1)
     assert reason.kind is ReasonKind.SIMILAR_TO
