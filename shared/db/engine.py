@@ -25,6 +25,10 @@ SILENCE_SECONDS = 15
 POOL_SIZE = 16
 SQLITE_CACHE_KIB = 16 * 1024
 """Page cache of each connection. More is no quicker: any commit by another process empties it."""
+SQLITE_CHECKPOINT_PAGES = 4_000
+"""Pages of the write-ahead log (16 MB) from which a commit copies them into the database file. A thousand events change
+some 500 pages, mostly the same ones: copied after every second thousand, as by default, they cost as much as the events
+do. Measured: 19 and not 35 microseconds an event."""
 FIRST_LOCK_PAUSE_SECONDS = 0.0005
 LONGEST_LOCK_PAUSE_SECONDS = 0.004
 
@@ -209,6 +213,7 @@ def _sqlite_engine(url: str) -> Engine:
             "secure_delete=ON",
             "temp_store=MEMORY",
             f"cache_size=-{SQLITE_CACHE_KIB}",
+            f"wal_autocheckpoint={SQLITE_CHECKPOINT_PAGES}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

@@ -22,6 +22,17 @@ def test_keys_are_those_of_the_rows_in_their_order(database: Database) -> None:
     assert keys == sorted(keys)
 
 
+@pytest.mark.parametrize("count", [198, 199, 200, 450])
+def test_more_rows_than_a_statement_takes_are_all_there_in_their_order(database: Database, count: int) -> None:
+    owner = add_customers(database, "anna")["anna"]
+    given = [(owner, f"visit {number}", 1, 2, number) for number in range(count)]
+    with database.write() as connection:
+        keys = insert_numbered(connection, sessions, COLUMNS, given)
+    stored = {row["session_id"]: (row["external_id"], row["event_count"]) for row in rows(database, "sessions")}
+    assert [stored[key] for key in keys] == [(name, number) for _, name, _, _, number in given]
+    assert len(stored) == count
+
+
 def test_a_reference_to_nothing_is_refused_with_all_rows(database: Database) -> None:
     owner = add_customers(database, "anna")["anna"]
     with pytest.raises(StaleReference), database.write() as connection:
