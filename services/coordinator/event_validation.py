@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import NamedTuple
 
 from quintet.type.v1.event_pb2 import Event
@@ -9,33 +10,35 @@ from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType
 
 from shared.errors import InvalidArgument
 from shared.events.check import check_event, check_id, check_time
-from shared.events.references import named_products, named_recommendations
+from shared.events.references import named_products, named_recommendations, product_ids
 from shared.ids import new_id
 from shared.recommendation_tokens import Shopper
 from shared.timestamps import set_now, to_datetime
 
 FEEDBACK = "feedback"
+PURCHASE, REFUND = OF_ORDERS = ("purchase", "refund")
 NOBODY = Shopper()
 
 
 class Submission(NamedTuple):
-    """A checked event or feedback on its way into the log, and everything it refers to with the field that names it.
+    """A checked event or feedback on its way into the log, and everything it refers to.
 
-    `shopper` is who responds to the recommendations. `wants_session` asks for the name of the event's session.
-    `fresh` says that the id was made for it, so that it cannot be in the log.
+    `field` is its path in the request. `products` must exist; recommendations come with the field that names each.
+    `order_id` is the platform's id of the order that a purchase records or a refund gives back. `shopper` is who
+    responds to the recommendations. `wants_session` asks for the name of the event's session. `fresh` says that the id
+    was made for it, so that it cannot be in the log.
     """
 
     event_id: str
     kind: str
     occurred_at: datetime
     payload: bytes
+    field: str = "event"
     customer_id: str = ""
     visitor_id: str = ""
-    customer_field: str = ""
-    products: tuple[tuple[str, str], ...] = ()
+    products: Sequence[str] = ()
     recommendations: tuple[tuple[str, str], ...] = ()
-    purchased: tuple[str, str] | None = None
-    refunded: tuple[str, str] | None = None
+    order_id: str = ""
     shopper: Shopper = NOBODY
     wants_session: bool = False
     fresh: bool = False
@@ -45,37 +48,40 @@ class Submission(NamedTuple):
         """Id in the log, where feedback has a space of its own: no event id can begin so."""
         return f"{FEEDBACK}\x1f{self.event_id}" if self.kind == FEEDBACK else self.event_id
 
+    def product_field(self, place: int) -> str:
+        """Return the path of one of the products in the request: for errors, so it is looked for only then."""
+        named = named_products(Event.FromString(self.payload), self.kind, self.field)
+        return next(islice(named, place, None))[1]
+
 
 def submit_event(event: Event, field: str = "event", *, wants_session: bool = False) -> Submission:
     """Check an event and complete it, in place, with an id and a time.
 
     Raises InvalidArgument naming the field under `field`.
     """
-    check_event(event, field)
-    fresh = not event.event_id
+    kind = check_event(event, field)
+    event_id = event.event_id
+    fresh = not event_id
     if fresh:
-        event.event_id = new_id()
+        event.event_id = event_id = new_id()
     if not event.HasField("event_time"):
         set_now(event.event_time)
-    kind = event.WhichOneof("detail")
-    assert kind is not None  # noqa: S101 - for the type checker: checked above
     customer_id, visitor_id = event.customer_id, event.visitor_id
-    recommendations = tuple(named_recommendations(event, field))
+    recommendations = tuple(named_recommendations(event, kind, field))
     return Submission(
-        event_id=event.event_id,
-        kind=kind,
-        occurred_at=to_datetime(event.event_time),
-        payload=event.SerializeToString(),
-        customer_id=customer_id,
-        visitor_id=visitor_id,
-        customer_field=f"{field}.customer_id",
-        products=tuple(named_products(event, field)),
-        recommendations=recommendations,
-        purchased=(event.purchase.purchase_id, f"{field}.purchase.purchase_id") if kind == "purchase" else None,
-        refunded=(event.refund.purchase_id, f"{field}.refund.purchase_id") if kind == "refund" else None,
-        shopper=Shopper(customer_id, visitor_id) if recommendations else NOBODY,
-        wants_session=wants_session and not event.session_id,
-        fresh=fresh,
+        event_id,
+        kind,
+        to_datetime(event.event_time),
+        event.SerializeToString(),
+        field,
+        customer_id,
+        visitor_id,
+        product_ids(event, kind),
+        recommendations,
+        getattr(event, kind).purchase_id if kind in OF_ORDERS else "",
+        Shopper(customer_id, visitor_id) if recommendations else NOBODY,
+        wants_session and not event.session_id,
+        fresh,
     )
 
 
@@ -100,6 +106,7 @@ def submit_feedback(feedback: Feedback, field: str = "feedback") -> Submission:
         kind=FEEDBACK,
         occurred_at=to_datetime(complete.interaction_time),
         payload=complete.SerializeToString(),
+        field=field,
         recommendations=((complete.recommendation_id, f"{field}.recommendation_id"),),
         shopper=Shopper(complete.customer_id, complete.visitor_id),
         fresh=not feedback.feedback_id,

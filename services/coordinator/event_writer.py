@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 
 from quintet.type.v1.event_pb2 import Event
 
-from services.coordinator.event_validation import Submission
+from services.coordinator.event_validation import PURCHASE, REFUND, Submission
 from services.coordinator.group_commit import CommitResult
 from services.coordinator.recommendation_references import with_numbers
 from shared.db import customers, event_log, orders, products, sessions
@@ -89,36 +90,42 @@ class EventWriter:
             checked = self._check(submissions, known)
             owners = _Owners(connection, submissions, checked.accepted, known.customers)
             numbers = event_log.append_new(connection, [_new_event(each, owners.of(each)) for each in checked.accepted])
-            return [
-                CommitResult(each.event_id, error=checked.refused[index])
-                if index in checked.refused
-                else _recorded(connection, each, numbers, owners.of(each))
+            named = {
+                index: _session(connection, each, owners)
                 for index, each in enumerate(submissions)
-            ]
+                if each.wants_session and index not in checked.refused
+            }
+        return [
+            CommitResult(each.event_id, error=checked.refused[index])
+            if index in checked.refused
+            else _recorded(each, numbers, named.get(index, ""))
+            for index, each in enumerate(submissions)
+        ]
 
     def _check(self, submissions: Sequence[Submission], known: _Known) -> _Checked:
         """Tell what can be accepted from what cannot; those before in the batch count as recorded."""
         checked = _Checked()
         events, ordered = set(known.events), dict(known.purchases)
         for index, each in enumerate(submissions):
-            if each.log_id in events:
+            log_id = each.log_id
+            if log_id in events:
                 continue  # a repeated one is never refused: it was accepted before
             try:
                 _require_known(each, known, ordered)
-                checked.accepted.append(with_numbers(each, self._tokens))
+                checked.accepted.append(with_numbers(each, self._tokens) if each.recommendations else each)
             except QuintetError as error:
                 checked.refused[index] = error
                 continue
-            events.add(each.log_id)
-            if each.purchased:
-                ordered[each.purchased[0]] = OrderFacts.of(Event.FromString(each.payload))
+            events.add(log_id)
+            if each.kind == PURCHASE:
+                ordered[each.order_id] = OrderFacts.of(Event.FromString(each.payload))
         return checked
 
     def _commit_alone(self, submission: Submission) -> CommitResult:
         try:
             return self._commit([submission])[0]
         except StaleReference:
-            missing = NotFound.of("customer", submission.customer_id, submission.customer_field)
+            missing = _no_customer(submission)
             return CommitResult(submission.event_id, error=missing)
 
 
@@ -150,25 +157,28 @@ def _anonymous(submissions: Iterable[Submission]) -> list[str]:
     return sorted({each.visitor_id for each in submissions if each.visitor_id and not each.customer_id})
 
 
-def _recorded(
-    connection: Connection, submission: Submission, numbers: dict[str, int], owner: int | None
-) -> CommitResult:
+def _recorded(submission: Submission, numbers: dict[str, int], session: str) -> CommitResult:
     """Return the result of what was recorded now, or before; the first of equal ids in a batch is the new one."""
     number = numbers.pop(submission.log_id, None)
-    session = ""
-    if submission.wants_session and owner is not None:
-        session = sessions.name_at(connection, owner, min(submission.occurred_at, datetime.now(UTC)))
-    return CommitResult(submission.event_id, number or 0, duplicate=number is None, session=session)
+    return CommitResult(submission.event_id, number or 0, number is None, None, session)
+
+
+def _session(connection: Connection, submission: Submission, owners: _Owners) -> str:
+    """Return the name of the session that a submission is in; empty where it is not known."""
+    owner = owners.of(submission)
+    if owner is None:
+        return ""
+    return sessions.name_at(connection, owner, min(submission.occurred_at, datetime.now(UTC)))
 
 
 def _look_up(
     connection: Connection, submissions: Sequence[Submission], customers_of: LookUp, products_of: LookUp
 ) -> _Known:
-    orders_named = {order[0] for each in submissions for order in (each.purchased, each.refunded) if order}
+    orders_named = {each.order_id for each in submissions if each.order_id}
     return _Known(
         events=event_log.known_ids(connection, [each.log_id for each in submissions if not each.fresh]),
         customers=customers_of(connection, {each.customer_id for each in submissions if each.customer_id}),
-        products=products_of(connection, {id_ for each in submissions for id_, _ in each.products if id_}),
+        products=products_of(connection, set(chain.from_iterable([each.products for each in submissions]))),
         purchases=_purchases(connection, orders_named) if orders_named else {},
     )
 
@@ -185,21 +195,28 @@ def _purchases(connection: Connection, wanted: set[str]) -> dict[str, OrderFacts
 def _require_known(submission: Submission, known: _Known, ordered: Mapping[str, OrderFacts]) -> None:
     """Raise why a new submission cannot be accepted; `ordered` are the orders there are by now."""
     if submission.customer_id and submission.customer_id not in known.customers:
-        raise NotFound.of("customer", submission.customer_id, submission.customer_field)
-    missing = _first_missing(submission.products, known.products.__contains__)
-    if missing:
-        raise NotFound.of("product", *missing)
-    if submission.refunded:
-        _require_fitting(submission, *submission.refunded, ordered)
-    if submission.purchased and submission.purchased[0] in ordered:
-        raise AlreadyExists.of("purchase", *submission.purchased)
+        raise _no_customer(submission)
+    for place, product_id in enumerate(submission.products):
+        if product_id not in known.products:
+            raise NotFound.of("product", product_id, submission.product_field(place))
+    if not submission.order_id:
+        return
+    field_name = f"{submission.field}.{submission.kind}.purchase_id"
+    if submission.kind == REFUND:
+        _require_fitting(submission, field_name, ordered)
+    elif submission.order_id in ordered:
+        raise AlreadyExists.of("purchase", submission.order_id, field_name)
 
 
-def _require_fitting(submission: Submission, order_id: str, field_name: str, ordered: Mapping[str, OrderFacts]) -> None:
-    if order_id not in ordered:
-        raise NotFound.of("purchase", order_id, field_name)
-    event = Event.FromString(submission.payload)
-    check_fits(event, ordered[order_id], field_name.removesuffix(".refund.purchase_id"))
+def _require_fitting(submission: Submission, field_name: str, ordered: Mapping[str, OrderFacts]) -> None:
+    order = ordered.get(submission.order_id)
+    if order is None:
+        raise NotFound.of("purchase", submission.order_id, field_name)
+    check_fits(Event.FromString(submission.payload), order, submission.field)
+
+
+def _no_customer(submission: Submission) -> NotFound:
+    return NotFound.of("customer", submission.customer_id, f"{submission.field}.customer_id")
 
 
 def _first_missing(named: Iterable[tuple[str, str]], exists: Callable[[str], bool]) -> tuple[str, str] | None:
@@ -207,7 +224,7 @@ def _first_missing(named: Iterable[tuple[str, str]], exists: Callable[[str], boo
 
 
 def _new_event(submission: Submission, owner: int | None) -> NewEvent:
-    order_id = submission.purchased[0] if submission.purchased else None
+    order_id = submission.order_id if submission.kind == PURCHASE else None
     return NewEvent(submission.log_id, owner, submission.kind, submission.occurred_at, submission.payload, order_id)
 
 

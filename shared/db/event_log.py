@@ -5,8 +5,8 @@ its cursor move in one transaction, so that each event takes effect exactly once
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select, text
 
@@ -20,8 +20,7 @@ from shared.db.types import to_micros
 APPEND_LOCK = 0x5175_6576  # any number that nobody else uses as an advisory lock
 
 
-@dataclass(frozen=True)
-class NewEvent:
+class NewEvent(NamedTuple):
     """An event to append. `payload` is the serialised message; `kind` its field in `Event.detail`, or `feedback`.
 
     An event that says it is still to come is taken to happen when it is appended. `order_id` is the platform's id of
@@ -36,8 +35,7 @@ class NewEvent:
     order_id: str | None = None
 
 
-@dataclass(frozen=True)
-class LoggedEvent:
+class LoggedEvent(NamedTuple):
     """An event of the log under its number."""
 
     sequence: int

@@ -30,28 +30,27 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 # Control characters, line separators and what turns the direction of writing: they make two ids look alike.
 _NOT_IN_IDS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.:#-]{1,128}")
+_PLAIN_IDS = re.compile(r"[A-Za-z0-9_.:#-]{0,128}(?: [A-Za-z0-9_.:#-]{0,128}){4}")
 _NOT_IN_TEXTS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
-def check_event(event: Event, field: str = "event") -> None:
-    """Raise InvalidArgument when `event` breaks a rule of the contract; `field` is its path in the request."""
-    check_id(event.event_id, f"{field}.event_id", required=False)
-    _check_who(event, field)
-    check_id(event.session_id, f"{field}.session_id", required=False)
-    check_id(event.recommendation_id, f"{field}.recommendation_id", required=False)
+def check_event(event: Event, field: str = "event") -> str:
+    """Return the kind of an event: the field of its detail.
+
+    Raises InvalidArgument when `event` breaks a rule of the contract; `field` is its path in the request.
+    """
+    _check_ids(event, field)
     if event.HasField("event_time"):
         check_time(event.event_time, f"{field}.event_time")
-    if len(event.attributes) > MAX_ATTRIBUTES:
-        raise InvalidArgument.of(f"{field}.attributes", len(event.attributes), f"at most {MAX_ATTRIBUTES} entries")
-    for name, value in event.attributes.items():
-        check_text(name, f"{field}.attributes", 100, required=True)
-        check_text(value, f"{field}.attributes[{shown(name)}]", 1000)
+    if event.attributes:
+        _check_attributes(event, field)
     kind = event.WhichOneof("detail")
     if kind is None:
         raise InvalidArgument.of(f"{field}.detail", None, "one kind of event is required")
     check_detail = _DETAILS.get(kind)
     if check_detail is not None:
         check_detail(getattr(event, kind), f"{field}.{kind}")
+    return kind
 
 
 def check_id(value: str, field: str, *, required: bool = True) -> None:
@@ -117,11 +116,26 @@ def check_number(value: float, field: str, low: float, high: float, *, above: bo
         raise InvalidArgument.of(field, value, least if high == inf else f"{least} and at most {high:.12g}")
 
 
-def _check_who(event: Event, field: str) -> None:
-    if not event.customer_id and not event.visitor_id:
+def _check_ids(event: Event, field: str) -> None:
+    customer_id, visitor_id = event.customer_id, event.visitor_id
+    ids = (event.event_id, customer_id, visitor_id, event.session_id, event.recommendation_id)
+    if (customer_id or visitor_id) and _PLAIN_IDS.fullmatch(" ".join(ids)):  # as most are: see check_id
+        return
+    check_id(event.event_id, f"{field}.event_id", required=False)
+    if not customer_id and not visitor_id:
         raise InvalidArgument.of(f"{field}.customer_id", "", "is required unless visitor_id is set")
-    check_id(event.customer_id, f"{field}.customer_id", required=False)
-    check_id(event.visitor_id, f"{field}.visitor_id", required=False)
+    check_id(customer_id, f"{field}.customer_id", required=False)
+    check_id(visitor_id, f"{field}.visitor_id", required=False)
+    check_id(event.session_id, f"{field}.session_id", required=False)
+    check_id(event.recommendation_id, f"{field}.recommendation_id", required=False)
+
+
+def _check_attributes(event: Event, field: str) -> None:
+    if len(event.attributes) > MAX_ATTRIBUTES:
+        raise InvalidArgument.of(f"{field}.attributes", len(event.attributes), f"at most {MAX_ATTRIBUTES} entries")
+    for name, value in event.attributes.items():
+        check_text(name, f"{field}.attributes", 100, required=True)
+        check_text(value, f"{field}.attributes[{shown(name)}]", 1000)
 
 
 def _check_page_view(view: Any, field: str) -> None:
@@ -147,9 +161,12 @@ def _check_search(search: Any, field: str) -> None:
 
 def _check_product_view(view: Any, field: str) -> None:
     check_id(view.product_id, f"{field}.product_id")
-    check_number(view.duration_seconds, f"{field}.duration_seconds", 0, MAX_DURATION_SECONDS)
-    check_number(view.scrolls, f"{field}.scrolls", 0, inf)
-    check_number(view.clicks, f"{field}.clicks", 0, inf)
+    if view.duration_seconds:
+        check_number(view.duration_seconds, f"{field}.duration_seconds", 0, MAX_DURATION_SECONDS)
+    if view.scrolls:
+        check_number(view.scrolls, f"{field}.scrolls", 0, inf)
+    if view.clicks:
+        check_number(view.clicks, f"{field}.clicks", 0, inf)
 
 
 def _check_quantities(items: Iterable[Any], field: str) -> None:

@@ -1,39 +1,45 @@
 """What an event refers to: the products and recommendations it names, with the field that names them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from quintet.type.v1.event_pb2 import Event
 
 WITH_ITEMS = ("add_to_cart", "remove_from_cart", "purchase", "refund")
 """Kinds of events about several products."""
+VIEWS = ("product_view", "page_view")
+"""Kinds of events about one product, a `page_view` on pages of products only."""
 
 
-def named_products(event: Event, field: str = "event") -> Iterator[tuple[str, str]]:
+def named_products(event: Event, kind: str, field: str = "event") -> Iterator[tuple[str, str]]:
     """Yield (product id, field path) for each product that must exist for the event to be accepted.
+
+    `kind` is the event's detail. See `product_ids` for the products alone, in the same order.
+    """
+    if kind in WITH_ITEMS:
+        for index, item in enumerate(getattr(event, kind).items):
+            yield item.product_id, f"{field}.{kind}.items[{index}].product_id"
+    else:
+        for product_id in product_ids(event, kind):
+            yield product_id, f"{field}.{kind}.product_id"
+
+
+def product_ids(event: Event, kind: str | None) -> Sequence[str]:
+    """Return the products that must exist for the event to be accepted; `kind` is the event's detail. May repeat.
 
     Products of a search's result page are not among them: pages may show what is not in the catalogue yet.
     """
-    kind = event.WhichOneof("detail")
-    if kind in ("product_view", "page_view"):
+    if kind in VIEWS:
         product_id = getattr(event, kind).product_id
-        if product_id:
-            yield product_id, f"{field}.{kind}.product_id"
-    elif kind in WITH_ITEMS:
-        for index, item in enumerate(getattr(event, kind).items):
-            yield item.product_id, f"{field}.{kind}.items[{index}].product_id"
-
-
-def product_ids(event: Event, kind: str | None) -> Iterable[str]:
-    """Return the products of `named_products` without the fields; `kind` is the event's detail. May repeat."""
+        return (product_id,) if product_id else ()
     if kind in WITH_ITEMS:
-        return [item.product_id for item in getattr(event, kind).items]
-    return [product_id for product_id, _ in named_products(event)]
+        return tuple([item.product_id for item in getattr(event, kind).items])
+    return ()
 
 
-def named_recommendations(event: Event, field: str = "event") -> Iterator[tuple[str, str]]:
-    """Yield (recommendation id, field path) for each recommendation that the event names."""
-    if event.recommendation_id:
-        yield event.recommendation_id, f"{field}.recommendation_id"
-    if event.WhichOneof("detail") == "impression":
+def named_recommendations(event: Event, kind: str, field: str = "event") -> Sequence[tuple[str, str]]:
+    """Return (recommendation id, field path) for each recommendation that the event names; `kind` is its detail."""
+    named = [(event.recommendation_id, f"{field}.recommendation_id")] if event.recommendation_id else []
+    if kind == "impression":
         for index, recommendation_id in enumerate(event.impression.recommendation_ids):
-            yield recommendation_id, f"{field}.impression.recommendation_ids[{index}]"
+            named.append((recommendation_id, f"{field}.impression.recommendation_ids[{index}]"))
+    return named

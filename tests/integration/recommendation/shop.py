@@ -5,7 +5,6 @@ Coffee `c0` to `c7`, tea `t0` to `t7`, and accessories `a0` to `a5`: even ones g
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -72,7 +71,7 @@ def act(database: Database, *events: Event) -> None:
         with database.write() as connection:
             some = events[start : start + 100]
             owners = resolve_customers(connection, [event.customer_id for event in some])
-            new = [replace(_new(event), customer_key=owners.get(event.customer_id)) for event in some]
+            new = [_new(event)._replace(customer_key=owners.get(event.customer_id)) for event in some]
             numbers = event_log.append(connection, new)
             logged = [LoggedEvent(numbers[each.event_id], *_fields(each)) for each in new]
             _project(connection, logged)
@@ -82,7 +81,7 @@ def act_as_visitor(database: Database, event: Event) -> None:
     """Record an event of a visitor and project it; the visitor becomes known."""
     with database.write() as connection:
         key = resolve_visitors(connection, [event.visitor_id])[event.visitor_id]
-        new = replace(_new(event), customer_key=key)
+        new = _new(event)._replace(customer_key=key)
         number = event_log.append(connection, [new])[new.event_id]
         _project(connection, [LoggedEvent(number, *_fields(new))])
 

@@ -174,19 +174,22 @@ def test_references_are_named_with_their_fields() -> None:
         recommendation_id="7",
         purchase=Purchase(purchase_id="o", items=[PurchaseLine(product_id="p"), PurchaseLine(product_id="q")]),
     )
-    submission = submit_event(event)
-    assert submission.products == (
-        ("p", "event.purchase.items[0].product_id"),
-        ("q", "event.purchase.items[1].product_id"),
-    )
-    assert submission.recommendations == (("7", "event.recommendation_id"),)
-    assert submission.refunded is None
+    submission = submit_event(event, "events[3]")
+    assert list(submission.products) == ["p", "q"]
+    assert submission.product_field(0) == "events[3].purchase.items[0].product_id"
+    assert submission.product_field(1) == "events[3].purchase.items[1].product_id"
+    assert submission.recommendations == (("7", "events[3].recommendation_id"),)
+    assert (submission.kind, submission.order_id) == ("purchase", "o")
     refund = submit_event(Event(customer_id="c", refund=Refund(purchase_id="o")))
-    assert refund.refunded == ("o", "event.refund.purchase_id")
+    assert (refund.kind, refund.order_id, list(refund.products)) == ("refund", "o", [])
     shown = submit_event(Event(visitor_id="v", impression=Impression(recommendation_ids=["1", "2"])))
-    assert [name for name, _ in shown.recommendations] == ["1", "2"]
+    assert list(shown.recommendations) == [
+        ("1", "event.impression.recommendation_ids[0]"),
+        ("2", "event.impression.recommendation_ids[1]"),
+    ]
     page = submit_event(Event(visitor_id="v", page_view=PageView(page_type=PageType.PAGE_TYPE_PRODUCT, product_id="p")))
-    assert page.products == (("p", "event.page_view.product_id"),)
+    assert list(page.products) == ["p"]
+    assert page.product_field(0) == "event.page_view.product_id"
 
 
 @pytest.mark.parametrize(
