@@ -19,6 +19,8 @@ from shared.events.check import check_count, check_id
 from shared.events.recommend import check_recommend, context_products
 
 MOST_EVENTS = 1_000
+PORTION = 1_000
+"""Events of a stream that are recorded together: each transaction costs as much as some hundred events."""
 PORTIONS_AT_ONCE = 4
 """Portions of a stream that are being written while the next is read: the stream goes on while the database is busy."""
 
@@ -75,7 +77,7 @@ class EventRpcs:
         response, start = pb.ImportEventsResponse(), 0
         written: deque[_Portion] = deque()
         try:
-            async for portion in portions(request_iterator):
+            async for portion in portions(request_iterator, PORTION):
                 good, rejections = _sorted_out([each.event for each in portion], start)
                 start += len(portion)
                 if len(written) == PORTIONS_AT_ONCE:
@@ -147,6 +149,7 @@ async def _add(response: pb.ImportEventsResponse, portion: _Portion) -> None:
     response.duplicates += _duplicates(outcomes)
     response.rejected += len(rejections)
     room = MOST_REJECTIONS - len(response.rejections)
+    rejections.sort(key=lambda each: each.index)
     response.rejections.extend(convert.to_rejection(each) for each in rejections[:room])
 
 

@@ -60,7 +60,7 @@ class Applier:
             applied = event_log.cursor(connection, CONSUMER)
         if applied < last:
             with self._noting():
-                self._consumer.apply(last, MOST_WAIT_SECONDS)
+                self._consumer.apply_now(last, MOST_WAIT_SECONDS)
 
     def renew(self, customer_key: int) -> None:
         """Renew the embedding of a customer now, if it waits for that."""

@@ -8,8 +8,8 @@ log for ever: when it fails alone as well it is stepped over, logged with its nu
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf
 from time import monotonic, sleep
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -21,9 +21,10 @@ from shared.errors import QuintetError
 from shared.telemetry import BACKGROUND_ERRORS, EVENTS_BEHIND
 
 BATCH = 500
-REST = 2.0
+REST, LONGEST_REST_SECONDS = 2.0, 0.25
 """How long a consumer that is behind leaves the database to those who record, in times of what its batch took."""
-LONGEST_REST_SECONDS = 0.25
+STREAM_REST, LONGEST_STREAM_REST_SECONDS = 9.0, 1.0
+"""The same while more is recorded than it could apply: it takes a tenth of the time, and catches up afterwards."""
 log = structlog.get_logger()
 
 Project = Callable[[Connection, Sequence[LoggedEvent]], None]
@@ -38,11 +39,21 @@ class Applied:
     events: int
 
 
+class _Step(NamedTuple):
+    """What a consumer did: the number it had applied before, how many events it applied, how long it should rest."""
+
+    position: int
+    applied: int = 0
+    rest: float = 0.0
+    done: bool = False
+    """Whether there was nothing to apply."""
+
+
 class LogConsumer:
     """Follows the event log under a name of its own. Safe to call from several threads.
 
     On SQLite there is one write lock for everybody. While events are recorded, a consumer that is behind rests after
-    each full batch, so that catching up does not slow recording.
+    each full batch, so that catching up does not slow recording. Whoever waits for an answer does not wait for a rest.
 
     Parameters
     ----------
@@ -58,38 +69,55 @@ class LogConsumer:
         self._name = name
         self._project = project
         self._batch = batch
+        self._line = threading.Lock()
         self._turn = threading.Lock()
         self._seen_end = 0
+        self._seen_at = 0.0
 
-    def apply(self, up_to: int = 0, patience_seconds: float = inf) -> Applied:
-        """Apply the log at least up to the number `up_to`, or its end where that comes first; 0 means its end.
-
-        No batch is begun after `patience_seconds`.
-        """
+    def apply(self, up_to: int = 0) -> Applied:
+        """Apply the log at least up to the number `up_to`, or its end where that comes first; 0 means its end."""
         events = 0
-        until = monotonic() + patience_seconds
         while True:
-            with self._turn:
-                position, end = self._position()
-                if position >= end or 0 < up_to <= position or monotonic() > until:
-                    return Applied(position, events)
-                events += self._apply_and_rest(end)
+            with self._line:
+                step = self._step(up_to)
+                events += step.applied
+                if step.done:
+                    return Applied(step.position, events)
+                _pause(step.rest)
+
+    def apply_now(self, up_to: int, patience_seconds: float) -> None:
+        """Apply the log as `apply` does, without a rest; begin no batch after `patience_seconds`."""
+        until = monotonic() + patience_seconds
+        while monotonic() <= until and not self._step(up_to).done:
+            pass
 
     def apply_batch(self) -> bool:
         """Apply at most one batch and return whether there is more."""
+        with self._line:
+            step = self._step()
+            _pause(step.rest)
+        return step.applied >= self._batch
+
+    def _step(self, up_to: int = 0) -> _Step:
+        """Apply a batch, unless all is applied up to the number `up_to`, 0 for the end of the log."""
         with self._turn:
             position, end = self._position()
-            return position < end and self._apply_and_rest(end) >= self._batch
+            if position >= end or 0 < up_to <= position:
+                return _Step(position, done=True)
+            began = monotonic()
+            applied = self._apply_batch()
+            rest = self._rest(end, began)
+            return _Step(position, applied, rest if applied >= self._batch else 0.0)
 
-    def _apply_and_rest(self, end: int) -> int:
-        """Apply a batch, and rest when events were recorded since the last one; `end` is the last number of the log."""
-        recorded = end > self._seen_end > 0
-        self._seen_end = end
-        began = monotonic()
-        applied = self._apply_batch()
-        if recorded and applied >= self._batch:
-            sleep(min(REST * (monotonic() - began), LONGEST_REST_SECONDS))
-        return applied
+    def _rest(self, end: int, began: float) -> float:
+        """Return how long to rest after a batch that began when `end` was the last number of the log."""
+        took, since = monotonic() - began, began - self._seen_at
+        recorded = end - self._seen_end if self._seen_end else 0
+        self._seen_end, self._seen_at = end, began
+        rest = min(REST * took, LONGEST_REST_SECONDS)
+        if recorded * (took + rest) > self._batch * since:
+            return min(STREAM_REST * took, LONGEST_STREAM_REST_SECONDS)
+        return rest if recorded else 0.0
 
     def _position(self) -> tuple[int, int]:
         with self._database.read() as connection:
@@ -132,3 +160,8 @@ class LogConsumer:
 
     def _next(self, connection: Connection, limit: int) -> list[LoggedEvent]:
         return event_log.read_after(connection, event_log.lock_cursor(connection, self._name), limit)
+
+
+def _pause(seconds: float) -> None:
+    if seconds:
+        sleep(seconds)

@@ -22,12 +22,11 @@ from quintet.type.v1.recommendation_pb2 import RecommendationContext, Recommenda
 
 from services.coordinator.agent import Coordinator
 from services.coordinator.agent_clients import AgentClients
-from services.coordinator.event_rpcs import PORTIONS_AT_ONCE
+from services.coordinator.event_rpcs import PORTION, PORTIONS_AT_ONCE
 from services.coordinator.event_validation import submit_event
 from services.coordinator.event_writer import EventWriter
 from services.coordinator.server import build
 from services.coordinator.shopper_reader import ShopperReader
-from services.coordinator.uploads import PORTION
 from shared.config import Settings
 from shared.db import event_log
 from shared.db.engine import Database
@@ -345,7 +344,7 @@ async def test_a_stream_is_recorded_in_order_and_what_is_refused_is_said_with_it
     stub: Any, sqlite_database: Database
 ) -> None:
     names = [f"e-{number}" for number in range(PORTION * (PORTIONS_AT_ONCE + 2))]
-    bad = {7: "no such", PORTION + 1: "", len(names) - 1: "no such"}
+    bad = {7: "no such", 8: "", PORTION + 1: "", len(names) - 1: "no such"}
 
     async def events() -> AsyncIterator[pb.ImportEventsRequest]:
         for number, name in enumerate(names):

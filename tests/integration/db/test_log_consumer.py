@@ -1,6 +1,8 @@
 """A consumer applies the log in order and each event once: after errors, with replicas, and past a poison event."""
 
 import asyncio
+import itertools
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -75,6 +77,51 @@ def test_a_consumer_that_is_behind_rests_only_while_events_are_recorded(
     record(sqlite_database, "new-4")
     consumer.apply()
     assert len(rests) == 1, "a consumer that keeps up does not rest"
+
+
+@pytest.mark.parametrize(("recorded", "longest"), [(40, "LONGEST_STREAM_REST_SECONDS"), (3, "LONGEST_REST_SECONDS")])
+def test_a_consumer_leaves_a_stream_it_cannot_follow_most_of_the_time(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, recorded: int, longest: str
+) -> None:
+    rests: list[float] = []
+    clock = itertools.count(1.0, 0.5)  # a batch takes half a second, and another passes until the next begins
+    monkeypatch.setattr(log_consumer, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(log_consumer, "sleep", rests.append)
+    fill(sqlite_database, *[b""] * 50)
+    consumer = LogConsumer(sqlite_database, "customer", count_each, batch=10)
+    consumer.apply_batch()
+    record(sqlite_database, *map(str, range(recorded)))
+    consumer.apply_batch()
+    assert rests == [getattr(log_consumer, longest)]
+
+
+def test_who_waits_for_an_answer_does_not_wait_for_a_rest(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resting, answered = threading.Event(), threading.Event()
+
+    def rest(_seconds: float) -> None:
+        resting.set()
+        assert answered.wait(10)
+
+    monkeypatch.setattr(log_consumer, "sleep", rest)
+    last = fill(sqlite_database, *[b""] * 6)
+    consumer = LogConsumer(sqlite_database, "customer", count_each, batch=2)
+    consumer.apply_batch()
+    record(sqlite_database, "new")
+    with ThreadPoolExecutor(1) as pool:
+        behind = pool.submit(consumer.apply_batch)
+        assert resting.wait(10)
+        consumer.apply_now(last, 10)
+        answered.set()
+        assert behind.result()
+    assert len(counted(sqlite_database)) >= 6
+
+
+def test_no_batch_is_begun_without_patience(sqlite_database: Database) -> None:
+    last = fill(sqlite_database, b"", b"")
+    LogConsumer(sqlite_database, "customer", count_each).apply_now(last, -1)
+    assert not counted(sqlite_database)
 
 
 def test_applying_up_to_a_number_stops_after_the_batch_that_holds_it(database: Database) -> None:
