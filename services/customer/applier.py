@@ -11,6 +11,7 @@ from shared.db import event_log, projection
 from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent
 from shared.db.log_consumer import Applied, LogConsumer
+from shared.db.orders import RememberedCatalogue
 
 CONSUMER = "customer"
 MOST_WAIT_SECONDS = 0.5
@@ -34,6 +35,7 @@ class Applier:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._consumer = LogConsumer(database, CONSUMER, self._project)
+        self._catalogue = RememberedCatalogue()
         self._touched: set[int] = set()
         self._renewing: set[int] = set()
         self._projected = threading.local()
@@ -70,7 +72,7 @@ class Applier:
             self._renew({customer_key})
 
     def _project(self, connection: Connection, events: Sequence[LoggedEvent]) -> None:
-        projected = projection.project(connection, projection.decode(events))
+        projected = projection.project(connection, projection.decode(events), self._catalogue.read)
         self._projected.customers |= projected.touched
         for reason, count in projected.skipped.items():
             SKIPPED.labels(reason).inc(count)

@@ -1,6 +1,6 @@
 """Many rows into a table at once, past what SQLAlchemy does for each of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -43,6 +43,32 @@ def insert_numbered(
     driver: Any = connection.connection.driver_connection
     [last] = driver.execute("SELECT last_insert_rowid()").fetchone()
     return range(last + 1 - len(rows), last + 1)
+
+
+def update_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Set columns of rows: each of `rows` has the values, as the driver takes them, and the row's key after them."""
+    if not rows:
+        return
+    [key] = table.primary_key.columns
+    mark = _mark(connection)
+    values = ", ".join(f"{column} = {mark}" for column in columns)
+    statement = f"UPDATE {table.name} SET {values} WHERE {key.name} = {mark}"  # noqa: S608 - names of the schema only
+    connection.exec_driver_sql(statement, list(rows))
+
+
+def raise_values(connection: Connection, table: Table, column: str, values: Mapping[int, int]) -> None:
+    """Set a column of rows, by their key, where it is empty or less than the value."""
+    if not values:
+        return
+    [key] = table.primary_key.columns
+    mark = _mark(connection)
+    less = f"({column} IS NULL OR {column} < {mark})"
+    statement = f"UPDATE {table.name} SET {column} = {mark} WHERE {key.name} = {mark} AND {less}"  # noqa: S608 - as above
+    connection.exec_driver_sql(statement, [(value, row, value) for row, value in sorted(values.items())])
+
+
+def _mark(connection: Connection) -> str:
+    return "%s" if connection.dialect.name == "postgresql" else "?"
 
 
 MOST_VALUES = 999

@@ -70,19 +70,25 @@ class DriverCursor:
 
 
 class PreparedLookup:
-    """A SELECT of the rows whose `column`, a text, is one of any number of values. All values are one parameter."""
+    """A SELECT of the rows whose `column` is one of any number of values. All values are one parameter."""
 
     def __init__(self, statement: Select[Any], column: Column[Any]) -> None:
         values = bindparam("values", type_=String)
         listed = select(func.json_each(values).table_valued("value").c.value)
         self._sqlite = PreparedQuery(statement.where(column.in_(listed)))
-        self._postgresql = PreparedQuery(statement.where(column == any_(bindparam("values", type_=ARRAY(String)))))
+        wanted = bindparam("values", type_=ARRAY(column.type))
+        self._postgresql = PreparedQuery(statement.where(column == any_(wanted)))
 
-    def fetch(self, connection: Connection, values: Collection[str]) -> list[tuple[Any, ...]]:
-        """Return all rows, in no order; without values none is looked for."""
+    def fetch(
+        self, connection: Connection, values: Collection[str] | Collection[int], **others: Any
+    ) -> list[tuple[Any, ...]]:
+        """Return all rows, in no order unless the statement has one; without values none is looked for.
+
+        `others` are further parameters of the statement.
+        """
         if not values:
             return []
         cursor = DriverCursor.of(connection)
         if connection.dialect.name == "postgresql":
-            return cursor.fetch(self._postgresql, values=list(values))
-        return cursor.fetch(self._sqlite, values=json.dumps(list(values)))
+            return cursor.fetch(self._postgresql, values=list(values), **others)
+        return cursor.fetch(self._sqlite, values=json.dumps(list(values)), **others)

@@ -8,14 +8,14 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import BigInteger, Connection, bindparam, cast, func, select, text
 
 from shared.db.batches import among
 from shared.db.bulk import insert_numbered
-from shared.db.driver import PreparedLookup
+from shared.db.driver import DriverCursor, PreparedLookup, PreparedQuery
 from shared.db.engine import insert_into
 from shared.db.schema import event_cursors, event_log
-from shared.db.types import to_micros
+from shared.db.types import from_micros, to_micros
 
 APPEND_LOCK = 0x5175_6576  # any number that nobody else uses as an advisory lock
 
@@ -98,16 +98,11 @@ def payloads(connection: Connection, event_ids: Sequence[str]) -> dict[str, byte
 
 def read_after(connection: Connection, sequence: int, limit: int) -> list[LoggedEvent]:
     """Return up to `limit` events with numbers above `sequence`, in order; `[]` at the end of the log."""
-    columns = event_log.c
-    rows = connection.execute(
-        select(
-            columns.sequence, columns.event_id, columns.customer_id, columns.kind, columns.occurred_at, columns.payload
-        )
-        .where(columns.sequence > sequence)
-        .order_by(columns.sequence)
-        .limit(limit)
-    )
-    return [LoggedEvent(*row) for row in rows]
+    rows = DriverCursor.of(connection).fetch(_AFTER, sequence=sequence, most=limit)
+    return [
+        LoggedEvent(number, event_id, customer_key, kind, from_micros(at), payload)
+        for number, event_id, customer_key, kind, at, payload in rows
+    ]
 
 
 def last_sequence(connection: Connection) -> int:
@@ -146,6 +141,19 @@ def move_cursor(connection: Connection, consumer: str, sequence: int) -> None:
 
 
 _COLUMNS = ("event_id", "customer_id", "kind", "occurred_at", "received_at", "payload", "order_id")
+_AFTER = PreparedQuery(
+    select(
+        event_log.c.sequence,
+        event_log.c.event_id,
+        event_log.c.customer_id,
+        event_log.c.kind,
+        cast(event_log.c.occurred_at, BigInteger),
+        event_log.c.payload,
+    )
+    .where(event_log.c.sequence > bindparam("sequence", type_=BigInteger))
+    .order_by(event_log.c.sequence)
+    .limit(bindparam("most", type_=BigInteger))
+)
 _KNOWN = PreparedLookup(select(event_log.c.event_id), event_log.c.event_id)
 _PURCHASES = PreparedLookup(select(event_log.c.sequence, event_log.c.payload), event_log.c.order_id)
 

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
-from sqlalchemy import Connection, bindparam, or_
+from sqlalchemy import Connection
 
 from shared.db import sessions
 from shared.db.browsing import PAGE_COLUMNS, VIEW_COLUMNS, page_row, view_row, viewed_product
-from shared.db.bulk import insert_rows
+from shared.db.bulk import insert_rows, raise_values
 from shared.db.carts import CartRow, Carts
 from shared.db.identified_events import IdentifiedEvent, Recorded, decode, identify
 from shared.db.orders import Catalogue, add_orders, known_orders, read_catalogue
 from shared.db.refunds import read_refundable_orders, save_orders
 from shared.db.schema import browsing_history, customers, page_events
+from shared.db.types import to_micros
 from shared.events.references import product_ids
 
 __all__ = ["Projected", "Recorded", "decode", "project"]
@@ -193,9 +194,4 @@ def _move_last_active(connection: Connection, acts: Sequence[IdentifiedEvent]) -
     for act in acts:
         if act.kind not in WITHOUT_VISIT:
             latest[act.customer_key] = max(act.at, latest.get(act.customer_key, act.at))
-    column = customers.c.last_active
-    at = bindparam("at", type_=column.type)
-    statement = customers.update().where(customers.c.customer_id == bindparam("of"), or_(column.is_(None), column < at))
-    rows = [{"of": key, "at": at, "last_active": at} for key, at in sorted(latest.items())]
-    if rows:
-        connection.execute(statement, rows)
+    raise_values(connection, customers, "last_active", {key: to_micros(at) for key, at in latest.items()})

@@ -10,26 +10,26 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Connection, bindparam, cast, select, tuple_
 
-from shared.db.batches import among, distinct_batches
-from shared.db.bulk import insert_numbered
-from shared.db.driver import DriverCursor, PreparedQuery
+from shared.db.batches import distinct_batches
+from shared.db.bulk import insert_numbered, update_rows
+from shared.db.driver import DriverCursor, PreparedLookup, PreparedQuery
 from shared.db.references import references_to
 from shared.db.schema import sessions
 from shared.db.types import MICROSECOND, to_micros
 
 SILENCE = timedelta(minutes=30)
+_SILENCE = SILENCE // MICROSECOND
 DERIVED = "quintet-"
 """How the name of a session begins that the platform did not name; the key follows."""
 PAIRS = 200
 _COLUMNS = ("customer_id", "external_id", "started_at", "last_event_at", "event_count")
 
 
-@dataclass(frozen=True)
-class Visit:
+class Visit(NamedTuple):
     """An event as sessions see it; `external_id` is the platform's session, empty where it has none."""
 
     customer_key: int
@@ -37,19 +37,24 @@ class Visit:
     external_id: str = ""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Session:
+    """A session of the table, or one that will be; moments are microseconds since 1970."""
+
     customer_key: int
     external_id: str | None
-    started_at: datetime
-    last_event_at: datetime
+    started_at: int
+    last_event_at: int
     event_count: int = 0
     key: int | None = None
     changed: bool = False
+    moved: bool = False
+    """Whether more than its end and its number of events changed."""
     joined: "_Session | None" = None
 
-    def take(self, at: datetime) -> None:
-        self.started_at = min(self.started_at, at)
+    def take(self, at: int) -> None:
+        if at < self.started_at:
+            self.started_at, self.moved = at, True
         self.last_event_at = max(self.last_event_at, at)
         self.event_count += 1
         self.changed = True
@@ -58,7 +63,7 @@ class _Session:
         self.started_at = min(self.started_at, other.started_at)
         self.last_event_at = max(self.last_event_at, other.last_event_at)
         self.event_count += other.event_count
-        self.changed = True
+        self.changed = self.moved = True
         other.joined = self
 
     def final(self) -> "_Session":
@@ -95,12 +100,28 @@ def name_at(connection: Connection, customer_key: int, moment: datetime) -> str:
 
     The event need not be applied yet. Where two sessions are near, which it will join, it is the closer one.
     """
-    at, silence = to_micros(moment), SILENCE // MICROSECOND
-    rows = DriverCursor.of(connection).fetch(_NEAR, customer=customer_key, earliest=at - silence, latest=at + silence)
+    at = to_micros(moment)
+    rows = DriverCursor.of(connection).fetch(_NEAR, customer=customer_key, earliest=at - _SILENCE, latest=at + _SILENCE)
     away = {key: max(started - at, at - last, 0) for key, started, last, named in rows if named is None}
     return f"{DERIVED}{min(away, key=lambda key: (away[key], key))}" if away else ""
 
 
+_STORED = select(
+    sessions.c.customer_id,
+    sessions.c.external_id,
+    cast(sessions.c.started_at, BigInteger),
+    cast(sessions.c.last_event_at, BigInteger),
+    sessions.c.event_count,
+    sessions.c.session_id,
+)
+"""The fields of a `_Session`, in their order."""
+_IN_TIME = PreparedLookup(
+    _STORED.where(
+        sessions.c.last_event_at >= bindparam("earliest", type_=BigInteger),
+        sessions.c.started_at <= bindparam("latest", type_=BigInteger),
+    ).order_by(sessions.c.started_at),
+    sessions.c.customer_id,
+)
 _NEAR = PreparedQuery(
     select(
         sessions.c.session_id,
@@ -117,14 +138,15 @@ _NEAR = PreparedQuery(
 
 def move_sessions(connection: Connection, from_customer: int, to_customer: int) -> None:
     """Give all sessions of one customer to another, and join those that are one visit."""
-    query = select(sessions).where(sessions.c.customer_id.in_((from_customer, to_customer)))
-    loaded = [_loaded(row) for row in connection.execute(query.order_by(sessions.c.started_at, sessions.c.session_id))]
+    query = _STORED.where(sessions.c.customer_id.in_((from_customer, to_customer)))
+    rows = connection.execute(query.order_by(sessions.c.started_at, sessions.c.session_id))
+    loaded = [_Session(*row) for row in rows]
     kept = [session for session in loaded if session.customer_key == to_customer]
     for session in loaded:
         if session.customer_key == from_customer:
             _join_one(kept, session)
             session.customer_key = to_customer
-            session.changed = True
+            session.changed = session.moved = True
             kept = [each for each in kept if each.joined is None] + [session] * (session.joined is None)
     _save(connection, loaded)
 
@@ -138,15 +160,16 @@ def _join_one(kept: list[_Session], session: _Session) -> None:
 
 
 def _near(one: _Session, other: _Session) -> bool:
-    return one.started_at - SILENCE <= other.last_event_at and other.started_at - SILENCE <= one.last_event_at
+    return one.started_at - _SILENCE <= other.last_event_at and other.started_at - _SILENCE <= one.last_event_at
 
 
 def _named_sessions(connection: Connection, visits: Sequence[Visit]) -> dict[tuple[int, str], _Session]:
     found: dict[tuple[int, str], _Session] = {}
     wanted = tuple_(sessions.c.customer_id, sessions.c.external_id)
     for some in distinct_batches([(visit.customer_key, visit.external_id) for visit in visits], PAIRS):
-        for row in connection.execute(select(sessions).where(wanted.in_(some))):
-            found[row.customer_id, row.external_id] = _loaded(row)
+        for row in connection.execute(_STORED.where(wanted.in_(some))):
+            session = _Session(*row)
+            found[session.customer_key, session.external_id or ""] = session
     return found
 
 
@@ -155,43 +178,38 @@ def _silent_sessions(connection: Connection, visits: Sequence[Visit]) -> dict[in
     found: dict[int, list[_Session]] = defaultdict(list)
     if not visits:
         return found
-    earliest = min(visit.at for visit in visits) - SILENCE
-    latest = max(visit.at for visit in visits) + SILENCE
-    columns = sessions.c
-    query = select(sessions).where(
-        among(connection, columns.customer_id, (visit.customer_key for visit in visits)),
-        columns.last_event_at >= earliest,
-        columns.started_at <= latest,
-    )
-    for row in connection.execute(query.order_by(columns.started_at)):
-        if (
-            row.external_id is None
-        ):  # asked here: SQLite would go by this and read all sessions that a customer ever had
-            found[row.customer_id].append(_loaded(row))
+    moments = [visit.at for visit in visits]
+    earliest, latest = to_micros(min(moments)) - _SILENCE, to_micros(max(moments)) + _SILENCE
+    owners = sorted({visit.customer_key for visit in visits})
+    for row in _IN_TIME.fetch(connection, owners, earliest=earliest, latest=latest):
+        session = _Session(*row)
+        # Asked here: SQLite would go by this and read all sessions that a customer ever had.
+        if session.external_id is None:
+            found[session.customer_key].append(session)
     return found
 
 
 def _take_named(named: dict[tuple[int, str], _Session], visit: Visit) -> _Session:
-    key = (visit.customer_key, visit.external_id)
+    key, at = (visit.customer_key, visit.external_id), to_micros(visit.at)
     if key not in named:
-        named[key] = _Session(visit.customer_key, visit.external_id, visit.at, visit.at)
-    named[key].take(visit.at)
+        named[key] = _Session(visit.customer_key, visit.external_id, at, at)
+    named[key].take(at)
     return named[key]
 
 
 def _take_silent(silent: dict[int, list[_Session]], visit: Visit) -> _Session:
     """Put a visit into its customer's line of sessions, which stays in order and at least 30 minutes apart."""
-    line = silent[visit.customer_key]
-    first = bisect_left(line, visit.at - SILENCE, key=lambda session: session.last_event_at)
-    near = [session for session in line[first : first + 2] if session.started_at - SILENCE <= visit.at]
+    line, at = silent[visit.customer_key], to_micros(visit.at)
+    first = bisect_left(line, at - _SILENCE, key=lambda session: session.last_event_at)
+    near = [session for session in line[first : first + 2] if session.started_at - _SILENCE <= at]
     if not near:
-        fresh = _Session(visit.customer_key, None, visit.at, visit.at)
+        fresh = _Session(visit.customer_key, None, at, at)
         insort(line, fresh, key=lambda session: session.started_at)
         near = [fresh]
     for other in near[1:]:
         near[0].absorb(other)
         line.remove(other)
-    near[0].take(visit.at)
+    near[0].take(at)
     return near[0]
 
 
@@ -200,22 +218,14 @@ def _save(connection: Connection, touched: Iterable[_Session]) -> None:
     _insert(connection, [session for session in every if session.key is None and session.joined is None])
     joined = [(each.key, _key(each.final())) for each in every if each.joined is not None and each.key is not None]
     _forget(connection, joined)
-    changed = [each for each in every if each.changed and each.joined is None]
-    _update(connection, changed)
+    _update(connection, [each for each in every if each.changed and each.joined is None])
 
 
 def _insert(connection: Connection, fresh: list[_Session]) -> None:
     if not fresh:
         return
     rows = [
-        (
-            each.customer_key,
-            each.external_id,
-            to_micros(each.started_at),
-            to_micros(each.last_event_at),
-            each.event_count,
-        )
-        for each in fresh
+        (each.customer_key, each.external_id, each.started_at, each.last_event_at, each.event_count) for each in fresh
     ]
     for session, key in zip(fresh, insert_numbered(connection, sessions, _COLUMNS, rows), strict=True):
         session.key = key
@@ -234,25 +244,15 @@ def _forget(connection: Connection, joined: Sequence[tuple[int, int]]) -> None:
 
 
 def _update(connection: Connection, changed: Sequence[_Session]) -> None:
-    if changed:
-        rows = [{"of": session.key, **_values(session)} for session in changed]
-        connection.execute(sessions.update().where(sessions.c.session_id == bindparam("of")), rows)
-
-
-def _values(session: _Session) -> dict[str, Any]:
-    return {
-        "customer_id": session.customer_key,
-        "external_id": session.external_id,
-        "started_at": session.started_at,
-        "last_event_at": session.last_event_at,
-        "event_count": session.event_count,
-    }
-
-
-def _loaded(row: Any) -> _Session:
-    return _Session(
-        row.customer_id, row.external_id, row.started_at, row.last_event_at, row.event_count, row.session_id
-    )
+    """Store changes. What most sessions do, to go on, leaves the columns of two indexes alone."""
+    grown = [(each.last_event_at, each.event_count, each.key) for each in changed if not each.moved]
+    update_rows(connection, sessions, ("last_event_at", "event_count"), grown)
+    moved = [
+        (each.customer_key, each.external_id, each.started_at, each.last_event_at, each.event_count, each.key)
+        for each in changed
+        if each.moved
+    ]
+    update_rows(connection, sessions, _COLUMNS, moved)
 
 
 def _key(session: _Session) -> int:
