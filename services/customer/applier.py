@@ -3,10 +3,12 @@
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
+from time import monotonic, sleep
 
 from prometheus_client import Counter
 
-from services.customer.embedder import update_embeddings
+from services.customer.embedder import CUSTOMERS_AT_ONCE, update_embeddings
 from shared.db import event_log, projection
 from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent
@@ -14,6 +16,8 @@ from shared.db.log_consumer import Applied, LogConsumer
 from shared.db.orders import RememberedCatalogue
 
 CONSUMER = "customer"
+REST, LONGEST_REST_SECONDS = 2.0, 1.0
+"""How long a renewal leaves the processor to those who record, in times of what it took."""
 MOST_WAIT_SECONDS = 0.5
 """How long a reader waits for events of a customer that are recorded and not projected."""
 SKIPPED = Counter(
@@ -26,10 +30,10 @@ SKIPPED = Counter(
 class Applier:
     """Follows the event log. Safe to call from several threads.
 
-    Embeddings are renewed behind the projection, in transactions of their own and those of about a second together
-    (`apply_batch`): answers do not need them, and one by one they would cost more than all else that an event causes.
-    Who reads an embedding renews it first (`renew`). If the process dies in between, the customer's next event or the
-    next refresh renews it.
+    Embeddings are renewed behind the projection, many together and in transactions of their own (`apply_batch`):
+    answers do not need them, and one by one they would cost more than all else that an event causes. Who reads an
+    embedding renews it first (`renew`). If the process dies in between, the customer's next event or the next refresh
+    renews it.
     """
 
     def __init__(self, database: Database) -> None:
@@ -38,6 +42,7 @@ class Applier:
         self._catalogue = RememberedCatalogue()
         self._touched: set[int] = set()
         self._renewing: set[int] = set()
+        self._seen_end = 0
         self._projected = threading.local()
         self._guard = threading.Lock()
         self._turn = threading.Lock()
@@ -48,12 +53,10 @@ class Applier:
             return self._consumer.apply(up_to)
 
     def apply_batch(self) -> bool:
-        """Apply at most one batch and return whether there is more; embeddings are renewed at the end of the log."""
+        """Apply at most one batch, or renew some embeddings at the end of the log; return whether there is more."""
         with self._noting():
             more = self._consumer.apply_batch()
-        if not more:
-            self._renew_all()
-        return more
+        return more or self._renew_some()
 
     def catch_up(self, customer_key: int) -> None:
         """Apply the log as far as it has events of a customer, but begin no batch after `MOST_WAIT_SECONDS`."""
@@ -86,10 +89,17 @@ class Applier:
         finally:
             self._note(self._projected.customers)
 
-    def _renew_all(self) -> None:
+    def _renew_some(self) -> bool:
+        """Renew some of the embeddings that wait and return whether others do; rest while events are recorded."""
         with self._guard:
-            touched = set(self._touched)
-        self._renew(touched)
+            some = set(islice(self._touched, CUSTOMERS_AT_ONCE))
+        recorded, self._seen_end = self._consumer.end > self._seen_end, self._consumer.end
+        began = monotonic()
+        self._renew(some)
+        if recorded and len(some) == CUSTOMERS_AT_ONCE:
+            sleep(min(REST * (monotonic() - began), LONGEST_REST_SECONDS))
+        with self._guard:
+            return bool(self._touched)
 
     def _renew(self, customer_keys: set[int]) -> None:
         # Whoever waits here finds the embeddings renewed that another thread had begun to renew.

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, literal_column, select
+from sqlalchemy import Connection, literal_column, select
 
 from shared.db.batches import among
+from shared.db.bulk import insert_rows, update_rows
 from shared.db.schema import cart_items
+from shared.db.types import to_micros
 
 NOTHING = 1e-9
 """Units below this are none: quantities may be fractions, and their sums are rounded."""
@@ -40,7 +42,10 @@ class CartRow:
 
 
 class Carts:
-    """The open carts of some customers: loaded once, changed in memory, stored at the end."""
+    """The open carts of some customers: loaded once, changed in memory, stored at the end.
+
+    Customers who only put things in need not be among them.
+    """
 
     def __init__(self, connection: Connection, customer_keys: Collection[int]) -> None:
         self._connection = connection
@@ -81,11 +86,9 @@ class Carts:
     def save(self) -> None:
         """Store what was added and changed."""
         fresh = [_inserted(row) for row in self._all if row.key is None]
-        changed = [{"of": row.key, **_counted(row)} for row in self._all if row.key is not None and row.changed]
-        if fresh:
-            self._connection.execute(cart_items.insert(), fresh)
-        if changed:
-            self._connection.execute(cart_items.update().where(cart_items.c.id == bindparam("of")), changed)
+        changed = [(*_counted(row), row.key) for row in self._all if row.key is not None and row.changed]
+        insert_rows(self._connection, cart_items, _COLUMNS, fresh)
+        update_rows(self._connection, cart_items, _COUNTED, changed)
 
 
 def open_rows(connection: Connection, customer_keys: Collection[int]) -> Iterable[CartRow]:
@@ -110,21 +113,14 @@ def is_open() -> Any:
     return literal_column("open")
 
 
-def _inserted(row: CartRow) -> dict[str, Any]:
-    return {
-        "customer_id": row.customer_key,
-        "product_id": row.product_key,
-        "session_id": row.session_key,
-        "added_timestamp": row.added_at,
-        "quantity": row.quantity,
-        **_counted(row),
-    }
+_COUNTED = ("removed_quantity", "purchased_quantity", "purchased", "open")
+_COLUMNS = ("customer_id", "product_id", "session_id", "added_timestamp", "quantity", *_COUNTED)
 
 
-def _counted(row: CartRow) -> dict[str, Any]:
-    return {
-        "removed_quantity": row.removed,
-        "purchased_quantity": row.purchased,
-        "purchased": row.purchased > NOTHING,
-        "open": row.left > NOTHING,
-    }
+def _inserted(row: CartRow) -> tuple[Any, ...]:
+    at = to_micros(row.added_at)
+    return row.customer_key, row.product_key, row.session_key, at, row.quantity, *_counted(row)
+
+
+def _counted(row: CartRow) -> tuple[float, float, bool, bool]:
+    return row.removed, row.purchased, row.purchased > NOTHING, row.left > NOTHING

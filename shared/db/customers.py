@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, text
 
-from shared.db.batches import among, distinct_batches
+from shared.db.batches import distinct_batches
 from shared.db.driver import PreparedLookup
 from shared.db.schema import customers, visitors
 from shared.errors import AlreadyExists, NotFound
@@ -68,6 +68,11 @@ class Groups:
 
 
 _KEYS = PreparedLookup(select(customers.c.external_id, customers.c.customer_id), customers.c.external_id)
+# In one order, or two transactions could wait for each other.
+_KEPT = PreparedLookup(
+    select(customers.c.customer_id).order_by(customers.c.customer_id).with_for_update(key_share=True),
+    customers.c.customer_id,
+)
 _VISITOR_KEYS = PreparedLookup(select(visitors.c.visitor_id, visitors.c.customer_id), visitors.c.visitor_id)
 _COLUMNS = (
     customers.c.customer_id,
@@ -178,10 +183,7 @@ def groups_of(customer_key: int, demographics: dict[str, Any]) -> Groups:
 
 def keep(connection: Connection, keys: Collection[int]) -> set[int]:
     """Return those of the keys that exist, and keep these from being erased until the transaction ends."""
-    column = customers.c.customer_id
-    # In one order, or two transactions could wait for each other.
-    query = select(column).where(among(connection, column, keys)).order_by(column).with_for_update(key_share=True)
-    return set(connection.execute(query).scalars())
+    return {key for (key,) in _KEPT.fetch(connection, sorted(set(keys)))}
 
 
 def age_group(age: int) -> str:

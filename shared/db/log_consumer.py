@@ -73,6 +73,8 @@ class LogConsumer:
         self._turn = threading.Lock()
         self._seen_end = 0
         self._seen_at = 0.0
+        self.end = 0
+        """Number of the last event of the log when it was looked at last."""
 
     def apply(self, up_to: int = 0) -> Applied:
         """Apply the log at least up to the number `up_to`, or its end where that comes first; 0 means its end."""
@@ -123,6 +125,7 @@ class LogConsumer:
         with self._database.read() as connection:
             position = event_log.cursor(connection, self._name)
             end = event_log.last_sequence(connection)
+        self.end = end
         EVENTS_BEHIND.labels(self._name).set(max(0, end - position))
         return position, end
 

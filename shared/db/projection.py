@@ -99,7 +99,7 @@ class _Batch:
 
     def _write_carts(self) -> None:
         changes = self._of("add_to_cart", "remove_from_cart", "purchase")
-        carts = Carts(self._connection, {act.customer_key for act in changes})
+        carts = Carts(self._connection, {act.customer_key for act in changes if act.kind != "add_to_cart"})
         for act in changes:
             if act.kind == "purchase":
                 self._buy(carts, act)

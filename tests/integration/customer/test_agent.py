@@ -313,6 +313,25 @@ def test_embeddings_follow_the_events_and_whoever_reads_one_has_it_now(sqlite_da
     assert {row["customer_id"] for row in rows(sqlite_database, "customer_embeddings")} == set(keys.values())
 
 
+def test_embeddings_are_renewed_some_at_a_time_with_a_rest_while_events_are_recorded(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr(applier, "sleep", rests.append)
+    monkeypatch.setattr(applier, "CUSTOMERS_AT_ONCE", 1)
+    open_shop(sqlite_database)
+    add_customers(sqlite_database, "anna", "ben")
+    agent = make(sqlite_database)
+    append(sqlite_database, [view("anna", "a1"), view("ben", "b1")])
+    assert agent.apply_batch() is True
+    assert len(rows(sqlite_database, "customer_embeddings")) == 1
+    assert len(rests) == 1
+    assert 0 < rests[0] <= applier.LONGEST_REST_SECONDS
+    assert agent.apply_batch() is False
+    assert len(rows(sqlite_database, "customer_embeddings")) == 2
+    assert len(rests) == 1, "nobody recorded meanwhile"
+
+
 def test_old_segment_models_are_deleted(sqlite_database: Database) -> None:
     add_customers(sqlite_database, "anna")
     for _ in range(5):
