@@ -16,6 +16,8 @@ from shared.db.log_consumer import Applied, LogConsumer
 from shared.db.orders import RememberedCatalogue
 
 CONSUMER = "customer"
+MOST_PRODUCTS = 50_000
+"""Products that are remembered between batches: some 10 MB."""
 REST, LONGEST_REST_SECONDS = 2.0, 1.0
 """How long a renewal leaves the processor to those who record, in times of what it took."""
 MOST_WAIT_SECONDS = 0.5
@@ -39,7 +41,7 @@ class Applier:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._consumer = LogConsumer(database, CONSUMER, self._project)
-        self._catalogue = RememberedCatalogue()
+        self._catalogue = RememberedCatalogue(MOST_PRODUCTS)
         self._touched: set[int] = set()
         self._renewing: set[int] = set()
         self._seen_end = 0

@@ -52,16 +52,17 @@ def read_catalogue(connection: Connection, external_ids: Collection[str]) -> Cat
 
 
 class RememberedCatalogue:
-    """Looks products up once, and anew when the catalogue has changed. Keeps at most MOST_REMEMBERED products."""
+    """Looks products up once, and anew when the catalogue has changed. Remembers about `most` products."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_REMEMBERED) -> None:
+        self._most = most
         self._change = -1
         self._products: dict[str, Priced] = {}
 
     def read(self, connection: Connection, external_ids: Set[str]) -> Catalogue:
         """Return at least the products named, as they are now; unknown ids are missing."""
         change = newest_change(connection)
-        if change != self._change or len(self._products) > MOST_REMEMBERED:
+        if change != self._change or len(self._products) > self._most:
             self._change, self._products = change, {}
         missing = {each for each in external_ids if each not in self._products}  # `-` would go through all products
         if missing:
