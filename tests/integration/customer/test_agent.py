@@ -13,7 +13,7 @@ from services.customer.segmentation import KIND, SegmentModel
 from shared.config import Settings
 from shared.db import customer_embeddings, models
 from shared.db.engine import Database
-from shared.db.schema import model_chunks
+from shared.db.schema import model_chunks, products
 from shared.errors import DataLoss, NotFound
 from shared.jobs import ProgressReporter
 from tests.integration.customer.small_shop import embed_products, open_shop
@@ -311,6 +311,21 @@ def test_embeddings_follow_the_events_and_whoever_reads_one_has_it_now(sqlite_da
     assert [row["customer_id"] for row in rows(sqlite_database, "customer_embeddings")] == [keys["anna"]]
     assert agent.apply_batch() is False
     assert {row["customer_id"] for row in rows(sqlite_database, "customer_embeddings")} == set(keys.values())
+
+
+def test_an_order_has_the_prices_of_its_time_also_when_the_product_is_known_from_before(
+    sqlite_database: Database,
+) -> None:
+    keys = open_shop(sqlite_database)
+    add_customers(sqlite_database, "anna")
+    agent = make(sqlite_database)
+    for number, price in enumerate((500, 900), 1):
+        with sqlite_database.write() as connection:
+            changed = products.update().where(products.c.product_id == keys["a1"])
+            connection.execute(changed.values(price=price, change_sequence=100 + number))
+        append(sqlite_database, [purchase("anna", f"o{number}", [("a1", 1.0, None)], number)])
+        agent.apply_events()
+    assert [row["total_amount"] for row in rows(sqlite_database, "purchases")] == [500, 900]
 
 
 def test_embeddings_are_renewed_some_at_a_time_with_a_rest_while_events_are_recorded(

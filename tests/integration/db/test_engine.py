@@ -40,6 +40,15 @@ def test_a_cursor_of_the_driver_sees_each_commit(database: Database) -> None:
         assert cursor.first(NAMES) == ("anna",)
 
 
+def test_every_commit_on_sqlite_is_durable_and_few_copy_the_log_into_the_file(sqlite_database: Database) -> None:
+    with sqlite_database.write() as connection:
+        found = {
+            name: connection.execute(text(f"PRAGMA {name}")).scalar_one()
+            for name in ("journal_mode", "synchronous", "wal_autocheckpoint")
+        }
+    assert found == {"journal_mode": "wal", "synchronous": 2, "wal_autocheckpoint": engine.SQLITE_CHECKPOINT_PAGES}
+
+
 def test_an_error_of_the_driver_says_that_the_database_is_not_available(sqlite_database: Database) -> None:
     with sqlite_database.write() as connection:
         connection.execute(text("ALTER TABLE customers RENAME COLUMN external_id TO gone"))
