@@ -7,6 +7,7 @@ microseconds since 1970, and JSON should be cast to text, because the drivers di
 
 import json
 from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Column, CompoundSelect, Connection, Dialect, Select, String, any_, bindparam, func, select
@@ -54,10 +55,14 @@ class DriverCursor:
         return rows
 
     def stream(self, query: PreparedQuery, **values: Any) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of `query`, some thousands at a time."""
+        """Yield the rows of `query`; some thousands at a time are in memory."""
+        return chain.from_iterable(self.pieces(query, **values))
+
+    def pieces(self, query: PreparedQuery, **values: Any) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the rows of `query` in lists of some thousands."""
         self._execute(query, values)
         while rows := self._cursor.fetchmany(ROWS_AT_ONCE):
-            yield from rows
+            yield rows
 
     def _execute(self, query: PreparedQuery, values: dict[str, Any]) -> None:
         sql, places, fixed = query.compiled(self._dialect)
@@ -88,7 +93,16 @@ class PreparedLookup:
         """
         if not values:
             return []
-        cursor = DriverCursor.of(connection)
+        query, listed = self._for(connection, values)
+        return DriverCursor.of(connection).fetch(query, values=listed, **others)
+
+    def pieces(self, connection: Connection, values: Collection[int]) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the rows that `fetch` returns in lists of some thousands."""
+        query, listed = self._for(connection, values)
+        return DriverCursor.of(connection).pieces(query, values=listed)
+
+    def _for(self, connection: Connection, values: Collection[Any]) -> tuple[PreparedQuery, Any]:
+        """Return the statement for a kind of database, and the values as its parameter."""
         if connection.dialect.name == "postgresql":
-            return cursor.fetch(self._postgresql, values=list(values), **others)
-        return cursor.fetch(self._sqlite, values=json.dumps(list(values)), **others)
+            return self._postgresql, list(values)
+        return self._sqlite, json.dumps(list(values))

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from shared.db.batches import distinct_batches
 from shared.db.carts import is_open
-from shared.db.driver import DriverCursor, PreparedQuery
+from shared.db.driver import DriverCursor, PreparedLookup, PreparedQuery
 from shared.db.schema import browsing_history, cart_items, purchase_items, purchases, sessions
 from shared.interaction_kind import Kind as Kind
 
@@ -150,10 +150,10 @@ def interactions_of(connection: Connection, customer_keys: Collection[int]) -> I
     """Return every interaction of some customers, by customer and then oldest first."""
     return _in_order(
         [
-            piece
+            _columns(rows)
             for some in distinct_batches(customer_keys)
-            for query, owner in _KINDS
-            for piece in _pieces(connection, query.where(owner.in_(some)))
+            for lookup in _OF_CUSTOMERS
+            for rows in lookup.pieces(connection, some)
         ]
     )
 
@@ -212,6 +212,7 @@ def _latest() -> CompoundSelect[Any]:
     return union_all(*(select(kind.subquery()) for kind in kinds))
 
 
+_OF_CUSTOMERS = tuple(PreparedLookup(query, owner) for query, owner in _KINDS)
 _LATEST = PreparedQuery(_latest())
 _CART = PreparedQuery(
     select(
