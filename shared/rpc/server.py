@@ -19,6 +19,9 @@ from shared.rpc.interceptor import EdgeInterceptor
 from shared.telemetry import configure_logging, serve_metrics
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+READ_AHEAD_BYTES = 4 * 1024 * 1024
+"""What a client may send of a stream before it is read, in place of 64 kB. While a portion of events is checked, the
+next gathers: messages that are there already cost less than those that are waited for one by one."""
 CONNECTION_AGE_MS = 20_000
 """How long a connection is used. Its end loses no call, and makes a client look up the name anew: so it finds replicas
 that were added meanwhile."""
@@ -47,6 +50,7 @@ class AgentServer:
             interceptors=[EdgeInterceptor(agent)],
             options=[
                 ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+                ("grpc.http2.lookahead_bytes", READ_AHEAD_BYTES),
                 ("grpc.max_connection_age_ms", CONNECTION_AGE_MS),
                 ("grpc.so_reuseport", 0),  # a second server on the port is a mistake to be told, not a second backend
             ],
