@@ -12,8 +12,8 @@ import numpy as np
 from services.recommendation.algorithms.arrays import Rows
 from services.recommendation.algorithms.shopper import Shopper, profile_clock
 
-LONGEST_HISTORY = 500
-"""Latest events of a shopper that are used: as many as serving reads for a page."""
+LONGEST_HISTORY = 2_000
+"""Latest events of a shopper that are used: as many as serving reads for a page (docs/decisions/0022)."""
 NOTHING: Rows = np.empty(0, np.int32)
 
 

@@ -22,8 +22,8 @@ from shared.db.engine import Database
 from shared.db.request_reads import ShopperVersion, StoredShopper
 from shared.db.sessions import derived_key
 
-MOST_SHOPPERS = 4_000
-"""Shoppers kept in memory: at most 20 kB each."""
+MOST_SHOPPERS, MOST_EVENTS = 4_000, 2_000_000
+"""Shoppers kept in memory, and their events, at most: an event takes some 30 bytes."""
 LONGEST_KEPT_SECONDS = 60.0
 """Age at which a history is read again though no event came: retention deletes old views, refunds name no customer."""
 
@@ -116,6 +116,11 @@ class _Kept:
     n_products: int
     read_at: float
 
+    @property
+    def n_events(self) -> int:
+        """Number of events in memory."""
+        return len(self.history.products)
+
     def holds(self, now: ShopperVersion, model_version: str, n_products: int) -> bool:
         rows_hold = self.model_version == model_version and (self.history.complete or self.n_products == n_products)
         young = time.monotonic() - self.read_at < LONGEST_KEPT_SECONDS
@@ -130,9 +135,11 @@ class UserHistories:
     Safe to call from several threads.
     """
 
-    def __init__(self, database: Database, most: int = MOST_SHOPPERS) -> None:
+    def __init__(self, database: Database, most: int = MOST_SHOPPERS, most_events: int = MOST_EVENTS) -> None:
         self._database = database
         self._most = most
+        self._most_events = most_events
+        self._events = 0
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
         self._guard = threading.Lock()
 
@@ -174,12 +181,17 @@ class UserHistories:
         labels = labels_of(customers.groups_of(version.key, json.loads(version.demographics))) if customer_id else {}
         history = UserHistory.of(stored, catalogue)
         kept = _Kept(version, Person(version.key, labels), history, model_version, len(catalogue), time.monotonic())
-        with self._guard:
-            self._kept[version.key] = kept
-            self._kept.move_to_end(version.key)
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
+        self._keep(kept)
         return kept
+
+    def _keep(self, kept: _Kept) -> None:
+        """Keep a shopper, and forget those asked for longest ago of whom there is no room any more."""
+        with self._guard:
+            before = self._kept.pop(kept.version.key, None)
+            self._events += kept.n_events - (before.n_events if before else 0)
+            self._kept[kept.version.key] = kept
+            while len(self._kept) > 1 and (len(self._kept) > self._most or self._events > self._most_events):
+                self._events -= self._kept.popitem(last=False)[1].n_events
 
 
 def session_key(history: UserHistory, name: str) -> int | None:

@@ -139,6 +139,16 @@ def test_the_longest_unasked_are_forgotten(database: Database, catalogue: Catalo
     assert read(histories, catalogue) is not first
 
 
+def test_memory_is_bounded_by_the_number_of_events(database: Database, catalogue: Catalogue) -> None:
+    append(database, [view("anna", "p0"), view("anna", "p1", 1), view("ben", "p0"), view("ben", "p1", 1)])
+    apply_all(database)
+    histories = UserHistories(database, most_events=3)
+    first = read(histories, catalogue)
+    assert read(histories, catalogue) is first
+    read(histories, catalogue, "ben")
+    assert read(histories, catalogue) is not first
+
+
 def test_looking_whether_something_happened_reads_by_index_alone(sqlite_database: Database) -> None:
     with sqlite_database.read() as connection:
         for query in (request_reads._CUSTOMER, request_reads._VISITOR, request_reads._PENDING):
