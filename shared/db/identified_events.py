@@ -77,13 +77,13 @@ def identify(
     ]
     merged = visitors.link(connection, logins)
     keep(connection, {merged.get(key, key) for key in owners.values()})
-    acts = [
+    identified = [
         IdentifiedEvent(merged.get(owner, owner), each.at, each.kind, each.event, each.lines)
         for each in events
         if (owner := owners.get(each.sequence)) is not None
     ]
-    skipped["unknown_customer"] += len(events) - len(acts)
-    return acts, merged
+    skipped["unknown_customer"] += len(events) - len(identified)
+    return identified, merged
 
 
 def _owners(connection: Connection, events: Sequence[Recorded]) -> dict[int, int]:

@@ -99,22 +99,22 @@ def read_orders(connection: Connection, external_ids: Collection[str]) -> dict[s
     }
 
 
-def add_orders(connection: Connection, acts: Sequence[IdentifiedEvent], catalogue: Catalogue) -> int:
+def add_orders(connection: Connection, identified: Sequence[IdentifiedEvent], catalogue: Catalogue) -> int:
     """Store purchases, each new, with their lines; return how many lines were left out for an unknown product."""
-    if not acts:
+    if not identified:
         return 0
-    orders, lines = zip(*(_order(act, catalogue) for act in acts), strict=True)
+    orders, lines = zip(*(_order(each, catalogue) for each in identified), strict=True)
     keys = insert_numbered(connection, purchases, _ORDER, orders)
     rows = [
         row for key, some in zip(keys, lines, strict=True) for row in zip(repeat(key), *some, repeat(0.0), repeat(0))
     ]
     insert_rows(connection, purchase_items, _LINE, rows)
-    return sum(len(act.lines.products) for act in acts) - len(rows)
+    return sum(len(each.lines.products) for each in identified) - len(rows)
 
 
-def _order(act: IdentifiedEvent, catalogue: Catalogue) -> tuple[tuple[Any, ...], OrderColumns]:
+def _order(record: IdentifiedEvent, catalogue: Catalogue) -> tuple[tuple[Any, ...], OrderColumns]:
     """Return the values of an order's row and, of its lines, the products' keys, units and amounts."""
-    purchase, lines = act.event.purchase, act.lines
+    purchase, lines = record.event.purchase, record.lines
     currency = _currency(purchase, catalogue)
     found = list(map(catalogue.get, lines.products))
     known = [product for product in found if product]
@@ -126,7 +126,7 @@ def _order(act: IdentifiedEvent, catalogue: Catalogue) -> tuple[tuple[Any, ...],
         for amount, product, quantity in zip(lines.amounts, known, quantities, strict=True)
     ]
     total = purchase.total.amount_minor if purchase.HasField("total") else sum(amounts)
-    row = (purchase.purchase_id, act.customer_key, act.session_key, to_micros(act.at), total, 0, currency)
+    row = (purchase.purchase_id, record.customer_key, record.session_key, to_micros(record.at), total, 0, currency)
     return row, ([product.key for product in known], quantities, amounts)
 
 

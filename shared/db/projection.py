@@ -52,20 +52,22 @@ def project(connection: Connection, recorded: Sequence[Recorded], read: ReadCata
     `read` gives the products that they name.
     """
     skipped: Counter[str] = Counter()
-    acts, merged = identify(connection, recorded, skipped)
-    batch = _Batch(connection, _with_sessions(connection, _without_repeated(connection, acts, skipped)), skipped, read)
+    identified, merged = identify(connection, recorded, skipped)
+    batch = _Batch(
+        connection, _with_sessions(connection, _without_repeated(connection, identified, skipped)), skipped, read
+    )
     batch.write()
     return Projected(frozenset(batch.touched | set(merged.values())), merged, dict(+skipped))
 
 
 class _Batch:
     def __init__(
-        self, connection: Connection, acts: Sequence[IdentifiedEvent], skipped: Counter[str], read: ReadCatalogue
+        self, connection: Connection, identified: Sequence[IdentifiedEvent], skipped: Counter[str], read: ReadCatalogue
     ) -> None:
         self._connection = connection
-        self._acts = acts
+        self._identified = identified
         self._skipped = skipped
-        self._catalogue = read(connection, set(chain.from_iterable(map(_products_of, acts))))
+        self._catalogue = read(connection, set(chain.from_iterable(map(_products_of, identified))))
         self.touched: set[int] = set()
 
     def write(self) -> None:
@@ -73,10 +75,10 @@ class _Batch:
         self._write_carts()
         self._write_orders()
         self._write_refunds()
-        _move_last_active(self._connection, self._acts)
+        _move_last_active(self._connection, self._identified)
 
     def _of(self, *kinds: str) -> list[IdentifiedEvent]:
-        return [act for act in self._acts if act.kind in kinds]
+        return [each for each in self._identified if each.kind in kinds]
 
     def _product(self, external_id: str) -> int | None:
         product = self._catalogue.get(external_id)
@@ -87,111 +89,115 @@ class _Batch:
 
     def _write_views(self) -> None:
         views = []
-        for act in self._acts:
-            external_id = viewed_product(act.event, act.kind)
+        for each in self._identified:
+            external_id = viewed_product(each.event, each.kind)
             product_key = self._product(external_id) if external_id else None
             if product_key is not None:
-                views.append(view_row(act, product_key))
-                self.touched.add(act.customer_key)
-        pages = [row for act in self._acts if (row := page_row(act)) is not None]
+                views.append(view_row(each, product_key))
+                self.touched.add(each.customer_key)
+        pages = [row for each in self._identified if (row := page_row(each)) is not None]
         insert_rows(self._connection, browsing_history, VIEW_COLUMNS, views)
         insert_rows(self._connection, page_events, PAGE_COLUMNS, pages)
 
     def _write_carts(self) -> None:
         changes = self._of("add_to_cart", "remove_from_cart", "purchase")
-        carts = Carts(self._connection, {act.customer_key for act in changes if act.kind != "add_to_cart"})
-        for act in changes:
-            if act.kind == "purchase":
-                self._buy(carts, act)
+        carts = Carts(self._connection, {each.customer_key for each in changes if each.kind != "add_to_cart"})
+        for each in changes:
+            if each.kind == "purchase":
+                self._buy(carts, each)
             else:
-                self._change(carts, act)
+                self._change(carts, each)
         carts.save()
 
-    def _change(self, carts: Carts, act: IdentifiedEvent) -> None:
-        for item in getattr(act.event, act.kind).items:
+    def _change(self, carts: Carts, record: IdentifiedEvent) -> None:
+        for item in getattr(record.event, record.kind).items:
             product_key, quantity = self._product(item.product_id), item.quantity or 1.0
             if product_key is None:
                 continue
-            self.touched.add(act.customer_key)
-            if act.kind == "add_to_cart":
-                carts.add(CartRow(None, act.customer_key, product_key, act.session_key, act.at, quantity))
+            self.touched.add(record.customer_key)
+            if record.kind == "add_to_cart":
+                carts.add(CartRow(None, record.customer_key, product_key, record.session_key, record.at, quantity))
             else:
-                carts.remove(act.customer_key, product_key, quantity)
+                carts.remove(record.customer_key, product_key, quantity)
 
-    def _buy(self, carts: Carts, act: IdentifiedEvent) -> None:
-        if not carts.has_any(act.customer_key):
+    def _buy(self, carts: Carts, record: IdentifiedEvent) -> None:
+        if not carts.has_any(record.customer_key):
             return
-        for product_id, quantity in zip(act.lines.products, act.lines.quantities, strict=True):
+        for product_id, quantity in zip(record.lines.products, record.lines.quantities, strict=True):
             product = self._catalogue.get(product_id)
             if product is not None:
-                carts.buy(act.customer_key, product.key, quantity or 1.0)
+                carts.buy(record.customer_key, product.key, quantity or 1.0)
 
     def _write_orders(self) -> None:
         purchases = self._of("purchase")
         lost = add_orders(self._connection, purchases, self._catalogue)
         self._skipped["unknown_product"] += lost
-        self.touched.update(act.customer_key for act in purchases)
+        self.touched.update(each.customer_key for each in purchases)
 
     def _write_refunds(self) -> None:
         refunds = self._of("refund")
-        orders = read_refundable_orders(self._connection, {act.event.refund.purchase_id for act in refunds})
-        for act in refunds:
-            order = orders.get(act.event.refund.purchase_id)
+        orders = read_refundable_orders(self._connection, {each.event.refund.purchase_id for each in refunds})
+        for each in refunds:
+            order = orders.get(each.event.refund.purchase_id)
             if order is None:
                 self._skipped["unknown_purchase"] += 1
                 continue
-            order.give_back(self._given_back(act), self._paid_back(act, order.currency))
+            order.give_back(self._given_back(each), self._paid_back(each, order.currency))
             self.touched.add(order.customer_key)
         save_orders(self._connection, orders.values())
 
-    def _given_back(self, act: IdentifiedEvent) -> list[tuple[int, float]] | None:
-        if not act.event.refund.items:
+    def _given_back(self, record: IdentifiedEvent) -> list[tuple[int, float]] | None:
+        if not record.event.refund.items:
             return None
-        items = [(self._product(item.product_id), item.quantity or 1.0) for item in act.event.refund.items]
+        items = [(self._product(item.product_id), item.quantity or 1.0) for item in record.event.refund.items]
         return [(key, quantity) for key, quantity in items if key is not None]
 
-    def _paid_back(self, act: IdentifiedEvent, currency: str) -> int | None:
-        if not act.event.refund.HasField("amount"):
+    def _paid_back(self, record: IdentifiedEvent, currency: str) -> int | None:
+        if not record.event.refund.HasField("amount"):
             return None
-        if act.event.refund.amount.currency_code != currency:
+        if record.event.refund.amount.currency_code != currency:
             self._skipped["refund_currency"] += 1
             return None
-        return int(act.event.refund.amount.amount_minor)
+        return int(record.event.refund.amount.amount_minor)
 
 
-def _products_of(act: IdentifiedEvent) -> Iterable[str]:
-    return act.lines.products or product_ids(act.event, act.kind)
+def _products_of(record: IdentifiedEvent) -> Iterable[str]:
+    return record.lines.products or product_ids(record.event, record.kind)
 
 
 def _without_repeated(
-    connection: Connection, acts: Sequence[IdentifiedEvent], skipped: Counter[str]
+    connection: Connection, identified: Sequence[IdentifiedEvent], skipped: Counter[str]
 ) -> list[IdentifiedEvent]:
     """Leave out purchases that are recorded already, under another event id."""
-    seen = known_orders(connection, {act.event.purchase.purchase_id for act in acts if act.kind == "purchase"})
+    seen = known_orders(connection, {each.event.purchase.purchase_id for each in identified if each.kind == "purchase"})
     kept = []
-    for act in acts:
-        if act.kind == "purchase":
-            if act.event.purchase.purchase_id in seen:
+    for each in identified:
+        if each.kind == "purchase":
+            if each.event.purchase.purchase_id in seen:
                 skipped["duplicate_purchase"] += 1
                 continue
-            seen.add(act.event.purchase.purchase_id)
-        kept.append(act)
+            seen.add(each.event.purchase.purchase_id)
+        kept.append(each)
     return kept
 
 
-def _with_sessions(connection: Connection, acts: Sequence[IdentifiedEvent]) -> list[IdentifiedEvent]:
-    visiting = [act for act in acts if act.kind not in WITHOUT_VISIT]
+def _with_sessions(connection: Connection, identified: Sequence[IdentifiedEvent]) -> list[IdentifiedEvent]:
+    visiting = [each for each in identified if each.kind not in WITHOUT_VISIT]
     visits = [
-        sessions.Visit(act.customer_key, act.at, sessions.named_by_platform(act.event.session_id)) for act in visiting
+        sessions.Visit(each.customer_key, each.at, sessions.named_by_platform(each.event.session_id))
+        for each in visiting
     ]
     keys = iter(sessions.assign(connection, visits))
-    return [act if act.kind in WITHOUT_VISIT else IdentifiedEvent(*act[:-1], session_key=next(keys)) for act in acts]
+    return [
+        each if each.kind in WITHOUT_VISIT else IdentifiedEvent(*each[:-1], session_key=next(keys))
+        for each in identified
+    ]
 
 
-def _move_last_active(connection: Connection, acts: Sequence[IdentifiedEvent]) -> None:
+def _move_last_active(connection: Connection, identified: Sequence[IdentifiedEvent]) -> None:
     """Move `last_active` forward to the latest event of each customer."""
     latest: dict[int, datetime] = {}
-    for act in acts:
-        if act.kind not in WITHOUT_VISIT:
-            latest[act.customer_key] = max(act.at, latest.get(act.customer_key, act.at))
+    for each in identified:
+        if each.kind not in WITHOUT_VISIT:
+            latest[each.customer_key] = max(each.at, latest.get(each.customer_key, each.at))
     raise_values(connection, customers, "last_active", {key: to_micros(at) for key, at in latest.items()})
