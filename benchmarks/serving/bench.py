@@ -59,8 +59,9 @@ class Options:
 class Agents:
     """Five running agents on a copy of a shop's database."""
 
-    def __init__(self, shop: Shop, start_seconds: float, cluster: Cluster) -> None:
+    def __init__(self, shop: Shop, name: str, start_seconds: float, cluster: Cluster) -> None:
         self.shop = shop
+        self.name = name
         self.start_seconds = start_seconds
         self.cluster = cluster
 
@@ -133,7 +134,8 @@ class Bench:
         began = time.perf_counter()
         try:
             cluster.start()
-            yield Agents(shop, time.perf_counter() - began, cluster)
+            name = shop.name if replicas == 1 else f"{shop.name}, {replicas} replicas"
+            yield Agents(shop, name, time.perf_counter() - began, cluster)
         except BaseException:
             print("\n".join(cluster.log[-50:]), file=sys.stderr)
             raise

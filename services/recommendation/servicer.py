@@ -11,7 +11,7 @@ from services.recommendation import convert
 from services.recommendation.agent import RecommendationAgent
 from shared.events.check import check_id
 from shared.recommendation_tokens import Shopper
-from shared.rpc.workers import BoundedWorkers
+from shared.rpc.worker import BoundedWorker
 
 MOST_WAITING = 32
 """Calls for recommendations that wait; more are refused, and the coordinator answers with its fallback."""
@@ -22,11 +22,11 @@ class RecommendationServicer(pb_grpc.RecommendationServiceServicer):
 
     def __init__(self, agent: RecommendationAgent) -> None:
         self._agent = agent
-        self._workers = BoundedWorkers(MOST_WAITING)
+        self._worker = BoundedWorker(MOST_WAITING)
 
     async def Recommend(self, request: pb.RecommendRequest, context: Any) -> Any:
         """Return recommendations, a RecommendResponse in its wire format."""
-        return await self._workers.run(lambda: self._answer(request))
+        return await self._worker.run(lambda: self._answer(request))
 
     def _answer(self, request: pb.RecommendRequest) -> bytes:
         answer = self._agent.recommend(convert.to_query(request))

@@ -1,4 +1,4 @@
-"""Threads that do the work of calls: few, and a bounded queue before them."""
+"""A thread that does the work of calls, and a bounded queue before it."""
 
 import asyncio
 import contextvars
@@ -13,7 +13,7 @@ from shared.rpc.interceptor import deadline
 T = TypeVar("T")
 
 
-class BoundedWorkers:
+class BoundedWorker:
     """Does work that keeps a core busy.
 
     Threads of one process take turns at Python's interpreter lock. Where an answer takes it many times, two threads
@@ -24,23 +24,21 @@ class BoundedWorkers:
     Parameters
     ----------
     most_waiting : int
-        Calls that wait for a thread, at most.
-    threads : int
-        More than one where the work mostly waits.
+        Calls that wait for the thread, at most.
     """
 
-    def __init__(self, most_waiting: int, threads: int = 1) -> None:
-        self._most = most_waiting + threads
+    def __init__(self, most_waiting: int) -> None:
+        self._most = most_waiting + 1
         self._unfinished = 0
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="worker")
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="worker")
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Return what `work` returns, called in a thread with the context of this call.
+        """Return what `work` returns, called in the thread with the context of this call.
 
         Raises
         ------
         Overloaded
-            If too many calls wait, or the caller's deadline passed before a thread was free.
+            If too many calls wait, or the caller's deadline passed before the thread was free.
         """
         if self._unfinished >= self._most:
             raise Overloaded(f"{self._unfinished} calls are waiting or being answered")
