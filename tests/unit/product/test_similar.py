@@ -63,6 +63,41 @@ def test_a_large_catalogue_is_narrowed_exactly() -> None:
     assert row(found, 1234) == np.argsort(-expected[1234])[:3].tolist()
 
 
+def clustered_vectors(n: int) -> NDArray[np.float32]:
+    """Return vectors of products that are alike in groups, as those of a catalogue are."""
+    rng = np.random.default_rng(5)
+    centres = unit_vectors(n // 40, 16, 5)
+    vectors = centres[rng.integers(0, len(centres), n)] + rng.normal(0, 0.1, (n, 16)).astype(np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+
+
+def test_in_a_catalogue_too_large_to_compare_all_nearly_all_of_the_best_are_found() -> None:
+    n = 4000
+    vectors, rng = clustered_vectors(n), np.random.default_rng(6)
+    category, eligible = rng.integers(0, 3, n).astype(np.int32), rng.random(n) < 0.9
+    exact = similar_products(vectors, category, 10, eligible=eligible)
+    found = similar_products(vectors, category, 10, eligible=eligible, exact_up_to=n - 1)
+    shared = sum(len(set(row(exact, i)) & set(row(found, i))) for i in range(n))
+    assert shared >= 0.98 * exact.nnz
+    expected = by_hand(vectors, category, 0.1, eligible)
+    for i in (0, 1234, n - 1):
+        assert i not in row(found, i)
+        assert eligible[row(found, i)].all()
+        np.testing.assert_allclose(
+            expected[i, row(found, i)], found.data[found.indptr[i] : found.indptr[i + 1]], atol=1e-5
+        )
+
+
+@settings(max_examples=20, deadline=None)
+@given(n=st.integers(2, 100), k=st.integers(1, 8), seed=st.integers(0, 1000))
+def test_few_clusters_are_all_searched(n: int, k: int, seed: int) -> None:
+    vectors = unit_vectors(n, 3, seed)[np.random.default_rng(seed).integers(0, n, n)]  # many are equal
+    exact, found = similar_products(vectors, k=k), similar_products(vectors, k=k, exact_up_to=0)
+    for i in range(n):
+        scores = [each.data[each.indptr[i] : each.indptr[i + 1]] for each in (exact, found)]
+        np.testing.assert_allclose(*scores, atol=1e-6)
+
+
 def test_equal_scores_are_ordered_by_row() -> None:
     vectors = np.tile(np.array([[1.0, 0.0]], dtype=np.float32), (5, 1))
     assert row(similar_products(vectors, k=3), 2) == [0, 1, 3]
