@@ -197,6 +197,7 @@ def compared(
     catalogue = catalogue_of(cold.everything, np.ones(cold.everything.n_products, np.bool_))
     served = ServedRanker(offline, Page.HOME, catalogue)
     served.fit(cold.task)
+    say(f"newcomers: the reranker weighs {offline.newcomer_weight:g} beside best-sellers")
     measured: list[Measured] = []
     answers: dict[int, dict[str, Rows]] = {}
     for name, cases in cold.questions():

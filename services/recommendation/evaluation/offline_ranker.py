@@ -19,11 +19,14 @@ from services.recommendation.reranker.contexts import RerankContext, recent
 from services.recommendation.reranker.item_features import ItemFeatures
 from services.recommendation.reranker.model import Fusion, Reranker, batch_size, score_by_algorithm
 from services.recommendation.reranker.popularity_prior import batch_scorers
+from services.recommendation.reranker.reranker_models import NEWCOMER_WEIGHT
 from services.recommendation.training.boosting import fit_reranker
 from services.recommendation.training.eval_rounds import EvalRound
 from services.recommendation.training.event_weights import learn_kind_weights
 from services.recommendation.training.fit import DEFAULT_THREADS, Progress, has_input, train
+from services.recommendation.training.holdout_eval import HoldoutEval
 from services.recommendation.training.ltr_dataset import LtrDataset
+from services.recommendation.training.newcomers import learn_newcomer_weight, newcomers
 from services.recommendation.training.reranker_params import RerankerParams
 from services.recommendation.training.reranker_trainer import RerankerTrainer
 
@@ -78,6 +81,8 @@ class OfflineRanker:
     item_features : ItemFeatures
     seen : ndarray of shape (n_products,), bool
         Products that train saw; the others are not listed.
+    newcomer_weight : float
+        What a page takes for newcomers, see `RerankerModels`.
     """
 
     name = "quintet"
@@ -98,6 +103,7 @@ class OfflineRanker:
         self.progress: ProgressCallback | None = None
         self._trainer = trainer
         self.fitted_on: Task | None = None
+        self.newcomer_weight = NEWCOMER_WEIGHT
 
     def fit(self, task: Task) -> None:
         """Learn from `task.train`, replacing what was learned before."""
@@ -105,6 +111,7 @@ class OfflineRanker:
         inner, asked = validation(task, self._params.seed, self._params.most_questions)
         weights = learn_kind_weights(inner.train, asked)
         inner, task = (replace(each, train=replace(each.train, kind_weights=weights)) for each in (inner, task))
+        self.newcomer_weight = NEWCOMER_WEIGHT
         self.hybrid = self._learned(task, inner, asked)
         self.model = self._train(task.train, *AGAIN)
         self.item_features = ItemFeatures.of(task.train, task.target, task.timed)
@@ -126,7 +133,9 @@ class OfflineRanker:
 
     def _learned(self, task: Task, inner: Task, asked: Sequence[EvalCase]) -> Reranker | Fusion:
         """Learn the hybrid on a split inside train, and on earlier ones inside that where there is little to ask."""
-        names, parts = self._examples_of(inner, asked, 0)
+        trainer = self._trainer_on(inner, 0)
+        names, parts = trainer.names, self._examples_of(trainer, inner, asked)
+        of_newcomers = self._newcomers(trainer, task, asked)
         n_events, n_asked = len(task.train.customers), len(asked)
         for number in range(1, self._params.most_splits if n_events <= self._params.few_events else 1):
             if n_asked >= self._params.most_questions:
@@ -134,27 +143,41 @@ class OfflineRanker:
             inner, asked = validation(inner, self._params.seed + number, self._params.most_questions)
             if not asked or 2 * len(inner.train.customers) < n_events:
                 break
-            others, more = self._examples_of(inner, asked, number)
-            if others != names:
+            trainer = self._trainer_on(inner, number)
+            if trainer.names != names:
                 break
-            parts += more
+            parts += self._examples_of(trainer, inner, asked)
             n_asked += len(asked)
         self._say("hybrid", BEFORE[1])
-        return fit_reranker(parts, names, task.target, self._params)
+        learned = fit_reranker(parts, names, task.target, self._params)
+        if of_newcomers and isinstance(learned, Reranker):
+            self.newcomer_weight = learn_newcomer_weight(of_newcomers, learned).weight
+        return learned
 
-    def _examples_of(
-        self, inner: Task, asked: Sequence[EvalCase], number: int
-    ) -> tuple[tuple[str, ...], list[LtrDataset]]:
-        """Return the names of the scorers on a split, and what can be learned from them."""
+    def _newcomers(self, trainer: RerankerTrainer, task: Task, asked: Sequence[EvalCase]) -> HoldoutEval | None:
+        """Return what newcomers are asked on the first split; None where the protocol is not of a page they see."""
+        if CONTEXT_OF[task.protocol] is not RerankContext.DISCOVERY:
+            return None
+        if task.exclude_seen:  # what is new to a newcomer is more than what was new to the customer
+            everything = replace(task, exclude_seen=False)
+            asked = validation(everything, self._params.seed, self._params.most_questions)[1]
+        return trainer.evaluation_of(newcomers(asked, self._params.seed), task.target)
+
+    def _trainer_on(self, inner: Task, number: int) -> RerankerTrainer:
+        """Return a trainer over the algorithms, fitted on a split."""
         begin, end = BEFORE
         share = (end - begin) / self._params.most_splits
         model = self._train(inner.train, begin + share * number, begin + share * (number + 1))
         params = replace(self._params, seed=self._params.seed + number)
         seen = products_of(inner.train) > 0
-        trainer = RerankerTrainer(model, inner.train, seen, params, timed=inner.timed)
+        return RerankerTrainer(model, inner.train, seen, params, timed=inner.timed)
+
+    @staticmethod
+    def _examples_of(trainer: RerankerTrainer, inner: Task, asked: Sequence[EvalCase]) -> list[LtrDataset]:
+        """Return what can be learned from the questions of a split."""
         context = CONTEXT_OF[inner.protocol]
         as_read = [replace(question, shopper=recent(question.shopper)) for question in asked]
-        return trainer.names, trainer.examples(EvalRound(inner.target, {context: as_read}))[context].examples
+        return trainer.examples(EvalRound(inner.target, {context: as_read}))[context].examples
 
     def _train(self, data: Interactions, begin: float, end: float) -> Model:
         chosen = [each for each in self._algorithms() if each.name not in self._without and has_input(each, data)]

@@ -154,7 +154,7 @@ class ServedRanker:
 
     def _lists(self, request: RequestContext, policies: Mapping[str, PolicyChange], k: int) -> dict[str, Rows]:
         state = self._state
-        plan = plan_ranking(self._page, state.weights, request.interaction_strength, state.learned.rebuy_rate)
+        plan = plan_ranking(self._page, state.weights, request.interaction_strength, state.learned)
         rankings = {plan.policy.cold_every: rank_page(state, request, plan, Filters(), k)}
         lists = {RANKED: rankings[plan.policy.cold_every].top(k)}
         arranged: list[tuple[PagePolicy, Rows]] = []
@@ -221,7 +221,8 @@ def serving_state(offline: OfflineRanker, task: Task, context: RerankContext, ca
     """Return a shop with the model of the offline ranker, whose reranker is that of a context."""
     train, model = task.train, offline.model
     keys = np.arange(train.n_products, dtype=np.int64)
-    learned = RerankerModels(rebuy_rate=rebuys(train, Kind.PURCHASE, timed=task.timed))
+    rebuy_rate = rebuys(train, Kind.PURCHASE, timed=task.timed)
+    learned = RerankerModels(rebuy_rate=rebuy_rate, newcomer_weight=offline.newcomer_weight)
     if isinstance(offline.hybrid, Reranker):
         rerankers = {context: offline.hybrid}
         learned = replace(learned, rerankers=rerankers, item_features={offline.hybrid.target: offline.item_features})

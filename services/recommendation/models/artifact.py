@@ -16,7 +16,7 @@ from services.recommendation.models.model import Model
 from services.recommendation.reranker.contexts import RerankContext
 from services.recommendation.reranker.item_features import ItemFeatures
 from services.recommendation.reranker.model import Reranker
-from services.recommendation.reranker.reranker_models import RerankerModels
+from services.recommendation.reranker.reranker_models import NEWCOMER_WEIGHT, RerankerModels
 from services.recommendation.reranker.trees import Trees
 
 
@@ -67,6 +67,7 @@ def _learned_head(learned: RerankerModels) -> dict[str, Any]:
     }
     return {
         "rebuy_rate": learned.rebuy_rate,
+        "newcomer_weight": learned.newcomer_weight,
         "hybrids": rerankers,
         "facts": [kind.name for kind in learned.item_features],
     }
@@ -79,7 +80,8 @@ def _learned(head: Mapping[str, Any], arrays: Mapping[str, AnyArray], n_products
     item_features = {Kind[name]: ItemFeatures(arrays[_item_features_key(Kind[name])]) for name in head["facts"]}
     for features in item_features.values():
         features.require(n_products)
-    return RerankerModels(rerankers, item_features, float(head["rebuy_rate"]))
+    newcomer_weight = float(head.get("newcomer_weight", NEWCOMER_WEIGHT))  # older artefacts have none
+    return RerankerModels(rerankers, item_features, float(head["rebuy_rate"]), newcomer_weight)
 
 
 def _reranker(head: Mapping[str, Any], trees: Mapping[str, AnyArray]) -> Reranker:

@@ -30,11 +30,11 @@ class RerankContext(StrEnum):
     SESSION = "session"
 
 
-def recent(shopper: Shopper) -> Shopper:
-    """Return the shopper with the latest `LONGEST_HISTORY` events of the history only."""
-    if len(shopper.products) <= LONGEST_HISTORY:
+def recent(shopper: Shopper, most: int = LONGEST_HISTORY) -> Shopper:
+    """Return the shopper with the latest `most` events of the history only, at least 1."""
+    if len(shopper.products) <= most:
         return shopper
-    latest = slice(-LONGEST_HISTORY, None)
+    latest = slice(-most, None)
     return replace(
         shopper,
         products=shopper.products[latest],

@@ -52,8 +52,7 @@ class Choice:
 
 def choose(serving: ServingState, request: RequestContext, query: Query) -> Choice:
     """Rank a page for a shopper and explain what it shows."""
-    rebuy_rate = serving.learned.rebuy_rate
-    plan = plan_ranking(query.context.page, serving.weights, request.interaction_strength, rebuy_rate)
+    plan = plan_ranking(query.context.page, serving.weights, request.interaction_strength, serving.learned)
     before = rank_page(serving, request, plan, query.all_filters, query.limit)
     page = arrange(before, serving.catalogue, plan.policy, request, query.limit)
     rows = page.rows.tolist()

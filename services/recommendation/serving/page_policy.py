@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from services.recommendation.request import Page
 from services.recommendation.reranker.contexts import RerankContext
+from services.recommendation.reranker.reranker_models import RerankerModels
 
 SEARCH = "search"
 """Name of the algorithm that matches words; it is no trained one."""
@@ -41,8 +42,8 @@ Among those beside the group, validation chose (docs/decisions/0020): strangers 
 FAMILIAR = 20.0
 """Interaction strength from which a reranker orders a page alone: more than three purchases."""
 NEWCOMER: Mapping[str, float] = {"popular": 1.0}
-NEWCOMER_RERANKER = 4.0
-"""The weights beside the reranker, and its own, for shoppers of whom less is known (docs/decisions/0020)."""
+"""The weights beside the reranker for shoppers of whom less is known (docs/decisions/0023)."""
+NOTHING_LEARNED = RerankerModels()
 FILLERS: Mapping[str, float] = {"popular_in_group": 0.5, "popular": 0.5}
 
 
@@ -179,7 +180,7 @@ class RankingPlan:
 
 
 def plan_ranking(
-    page: Page, weights: Mapping[str, float], interaction_strength: float, rebuy_rate: float = 0.0
+    page: Page, weights: Mapping[str, float], interaction_strength: float, learned: RerankerModels = NOTHING_LEARNED
 ) -> RankingPlan:
     """Choose algorithms and their weights.
 
@@ -191,13 +192,13 @@ def plan_ranking(
         The weights in the database.
     interaction_strength : float
         How much is known of the shopper, in views.
-    rebuy_rate : float
-        Share of the pairs of customer and bought product that were bought again.
+    learned : RerankerModels
+        The rerankers, and what was learned of the shop beside them.
     """
     policy = PAGE_POLICIES[page]
     if policy.bought:
         return RankingPlan(
-            policy, policy.strategy, dict(policy.base), policy.reranker_weight if rebuy_rate >= REBUYS else 0.0
+            policy, policy.strategy, dict(policy.base), policy.reranker_weight if learned.rebuy_rate >= REBUYS else 0.0
         )
     seen = max(interaction_strength, ANCHOR_STRENGTH) if page in ANCHORED else interaction_strength
     share = seen / (seen + STRENGTH_HALF)
@@ -206,7 +207,7 @@ def plan_ranking(
     strategy = policy.strategy if share >= COLD_BELOW else "cold_start"
     alone = policy.alone and seen > 0
     if alone and page not in ANCHORED and seen < FAMILIAR:
-        return RankingPlan(policy, strategy, blended, NEWCOMER_RERANKER, NEWCOMER)
+        return RankingPlan(policy, strategy, blended, learned.newcomer_weight, NEWCOMER)
     return RankingPlan(policy, strategy, blended, policy.reranker_weight * (1.0 if alone else share))
 
 

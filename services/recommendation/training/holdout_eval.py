@@ -8,6 +8,7 @@ import numpy as np
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
 from services.recommendation.algorithms.base import Kind
+from services.recommendation.algorithms.fusion import FLATNESS
 from services.recommendation.holdout.intervals import clusters_of
 from services.recommendation.holdout.metrics import Values, measure
 from services.recommendation.holdout.tasks import EvalCase
@@ -21,6 +22,7 @@ from services.recommendation.reranker.ranks import UNRANKED
 PLACES = 20
 """Places of the lists that are evaluated."""
 METRICS = ("recall", "ndcg")
+POPULAR = "popular"
 
 Found: TypeAlias = dict[str, Values]
 """Metrics of every question."""
@@ -103,6 +105,22 @@ class HoldoutEval:
     def of_algorithms(self) -> dict[str, Found]:
         """Return how well each scorer does alone."""
         return {name: self._found(_by_one_algorithm(place)) for place, name in enumerate(self.names)}
+
+    def of_newcomers(self, reranker: Reranker, weight: float) -> Found:
+        """Return how well the reranker does when it is fused with best-sellers, as the pages of newcomers do it.
+
+        `weight` is that of the reranker; best-sellers weigh 1. Raises ValueError when they are not among the scorers.
+        """
+        popular = self.names.index(POPULAR)
+
+        def order(batch: EvalBatch) -> tuple[Candidates, FloatArray]:
+            candidates = batch.candidates
+            own = candidates.ranks_by(reranker.trees.values(batch.features).astype(np.float32))
+            others = candidates.ranks[:, popular]
+            values = weight / (FLATNESS + 1 + own) + np.where(others < UNRANKED, 1 / (FLATNESS + 1 + others), 0.0)
+            return candidates, values.astype(np.float32)
+
+        return self._found(order)
 
     def _found(self, order: Order) -> Found:
         parts = [

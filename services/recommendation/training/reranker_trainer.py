@@ -101,6 +101,23 @@ class RerankerTrainer:
                 each.take(*part)
         return found
 
+    def evaluation_of(self, questions: Sequence[EvalCase], target: Kind) -> HoldoutEval:
+        """Return an evaluation of questions that nothing is learned from; those without targets are left out."""
+        item_features = ItemFeatures.of(self._known, target, timed=self._timed)
+        size = batch_size(self._known.n_products)
+
+        def of(start: int) -> EvalBatch:
+            batch = questions[start : start + size]
+            scores = sparse_scores_by_algorithm(self._scorers, self.names, [question.shopper for question in batch])
+            excluded = [question.excluded for question in batch]
+            candidates = Candidates.of_sparse(scores, self._there, excluded, self._params.depth)
+            return EvalBatch.of(candidates, batch, np.flatnonzero(_with_targets(batch)), item_features, target)
+
+        evaluation = HoldoutEval(self.names)
+        for batch in parallel.each(of, range(0, len(questions), size)):
+            evaluation.add(batch)
+        return evaluation
+
 
 class ContextExamples:
     """The examples of one context: those to learn from, and those of the evaluation.

@@ -1,7 +1,7 @@
 """Training the rerankers of a shop: on the last tenth of its time, from algorithms fitted on what was before."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,8 @@ from services.recommendation.reranker.reranker_models import RerankerModels
 from services.recommendation.training.eval_rounds import EvalRound, HeldOutPeriod
 from services.recommendation.training.event_weights import learn_kind_weights
 from services.recommendation.training.fit import Progress, has_input, train
+from services.recommendation.training.holdout_eval import HoldoutEval
+from services.recommendation.training.newcomers import NewcomerWeight, learn_newcomer_weight, newcomers
 from services.recommendation.training.reranker_params import RerankerParams
 from services.recommendation.training.reranker_trainer import (
     FEWEST_EVALUATED,
@@ -48,11 +50,14 @@ class RerankerTrainingResult:
         questions, `best` (the algorithm best alone), and recall and NDCG at 20 of the hybrid in use (the fixed weights
         where none was learned), of the best, of popularity and of the fixed weights. Without those of which nothing can
         be said.
+    newcomers : dict
+        How `learned.newcomer_weight` was found: `questions`, and NDCG at 20 by weight; {} where it is the default.
     """
 
     learned: RerankerModels
     kind_weights: FloatArray
     reports: dict[str, dict[str, Any]]
+    newcomers: dict[str, Any] = field(default_factory=dict)
 
 
 def train_rerankers(
@@ -84,7 +89,7 @@ def train_rerankers(
         return RerankerTrainingResult(RerankerModels(), data.kind_weights, {})
     splits = _splits(data, params)
     kind_weights = _kind_weights(splits[0], threads) if splits else data.kind_weights
-    examples = _examples(splits, data, kind_weights, algorithms, progress, threads, params)
+    examples, of_newcomers = _examples(splits, data, kind_weights, algorithms, progress, threads, params)
     rerankers: dict[RerankContext, Reranker] = {}
     reports: dict[str, dict[str, Any]] = {}
     with threadpool_limits(limits=threads):
@@ -92,9 +97,13 @@ def train_rerankers(
     for context, (reranker, found) in zip(examples, outcomes, strict=True):
         rerankers |= {context: reranker} if reranker else {}
         reports |= {context.value: found} if found else {}
+    found_weight = NewcomerWeight()
+    if of_newcomers and RerankContext.DISCOVERY in rerankers:
+        found_weight = learn_newcomer_weight(of_newcomers, rerankers[RerankContext.DISCOVERY])
     targets = {reranker.target for reranker in rerankers.values()}
     item_features = {target: ItemFeatures.of(data, target, timed=True) for target in targets}
-    return RerankerTrainingResult(RerankerModels(rerankers, item_features, rebuy_rate), kind_weights, reports)
+    learned = RerankerModels(rerankers, item_features, rebuy_rate, found_weight.weight)
+    return RerankerTrainingResult(learned, kind_weights, reports, found_weight.report)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,9 +142,10 @@ def _examples(
     progress: Progress,
     threads: int,
     params: RerankerParams,
-) -> dict[RerankContext, ContextExamples]:
-    """Fit the algorithms on what each split knows, and draw up examples of what is asked of it."""
+) -> tuple[dict[RerankContext, ContextExamples], HoldoutEval | None]:
+    """Fit the algorithms on what each split knows; return examples of what is asked of it, and what newcomers are."""
     examples: dict[RerankContext, ContextExamples] = {}
+    of_newcomers: HoldoutEval | None = None
     names: tuple[str, ...] = ()
     evaluated = evaluated_customers(splits[0].rounds, data.n_customers, params.seed) if splits else None
     done, left = 0, len(splits)
@@ -152,13 +162,16 @@ def _examples(
         with threadpool_limits(limits=threads):
             for number, asked in enumerate(split.rounds):
                 say(f"reranker for {' and '.join(asked.asked)}", len(chosen) + number, steps)
+                if split is splits[0] and RerankContext.EVERYTHING in asked.asked:
+                    made = newcomers(asked.asked[RerankContext.EVERYTHING], params.seed)
+                    of_newcomers = trainer.evaluation_of(made, asked.target)
                 for context, drawn_up in trainer.examples(asked).items():
                     if context in examples:
                         examples[context].extend(drawn_up)
                     elif split is splits[0]:
                         examples[context] = drawn_up
         done, left = done + len(chosen) + len(split.rounds), left - 1
-    return examples
+    return examples, of_newcomers
 
 
 def _shifted(progress: Progress, before: int, steps: int, stage: str, done: int, _: int) -> None:

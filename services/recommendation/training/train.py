@@ -95,6 +95,8 @@ def run(
         "tuned": changed(model.algorithms.values()),
         "quick": params == FIRST_TRAINING,
         "rebuy_rate": round(outcome.learned.rebuy_rate, 4),
+        "newcomer_weight": outcome.learned.newcomer_weight,
+        "newcomers": outcome.newcomers,
         "kind_weights": [round(float(weight), 4) for weight in outcome.kind_weights],
         "read_seconds": round(read - started, 2),
         "learn_seconds": round(learned - read, 2),

@@ -51,7 +51,7 @@ def learned_model() -> Model:
         RerankContext.SESSION: grown(["repurchase"], Kind.VIEW, depth=5),
     }
     facts = {kind: ItemFeatures.of(shop(), kind, timed=True) for kind in (Kind.VIEW, Kind.PURCHASE)}
-    return replace(model, learned=RerankerModels(hybrids, facts, rebuy_rate=0.25))
+    return replace(model, learned=RerankerModels(hybrids, facts, rebuy_rate=0.25, newcomer_weight=0.5))
 
 
 @pytest.mark.parametrize("algorithm", default_algorithms(), ids=lambda each: each.name)
@@ -91,7 +91,7 @@ def test_any_model_comes_back(seed: int, n_customers: int, n_products: int, n_ev
 def test_rerankers_come_back_as_they_were() -> None:
     model = learned_model()
     restored = again(model)
-    assert restored.learned.rebuy_rate == 0.25
+    assert (restored.learned.rebuy_rate, restored.learned.newcomer_weight) == (0.25, 0.5)
     assert restored.learned.rerankers.keys() == model.learned.rerankers.keys()
     shoppers = [shopper_of(shop(), customer) for customer in range(5)]
     for context, hybrid in restored.learned.rerankers.items():

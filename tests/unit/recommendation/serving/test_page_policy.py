@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from services.recommendation.request import Page
 from services.recommendation.reranker.contexts import RerankContext
+from services.recommendation.reranker.reranker_models import RerankerModels
 from services.recommendation.serving.page_policy import (
     COLD,
     FAMILIAR,
     NEWCOMER,
-    NEWCOMER_RERANKER,
     PAGE_POLICIES,
     SEARCH,
     plan_ranking,
@@ -93,8 +93,8 @@ def test_the_reranker_orders_the_page_as_soon_as_anything_is_known() -> None:
 
 
 def test_of_a_few_events_the_reranker_orders_beside_what_is_popular() -> None:
-    newcomer = plan_ranking(Page.HOME, DEFAULT_WEIGHTS, FAMILIAR - 1)
-    assert (newcomer.beside, newcomer.reranker_weight) == (NEWCOMER, NEWCOMER_RERANKER)
+    newcomer = plan_ranking(Page.HOME, DEFAULT_WEIGHTS, FAMILIAR - 1, RerankerModels(newcomer_weight=0.25))
+    assert (newcomer.beside, newcomer.reranker_weight) == (NEWCOMER, 0.25)
     assert newcomer.weights.keys() > NEWCOMER.keys(), "where there is no reranker all weights answer"
     for page, strength in ((Page.HOME, 0.0), (Page.HOME, FAMILIAR), (Page.PRODUCT, 1.0), (Page.CART, 1.0)):
         assert not plan_ranking(page, DEFAULT_WEIGHTS, strength).beside
@@ -125,9 +125,10 @@ def test_each_page_has_a_context(page: Page, context: RerankContext) -> None:
 
 def test_what_was_bought_is_ordered_by_the_reranker_where_people_buy_again() -> None:
     assert plan_ranking(Page.BUY_AGAIN, DEFAULT_WEIGHTS, 10.0).reranker_weight == 0
-    assert plan_ranking(Page.BUY_AGAIN, DEFAULT_WEIGHTS, 10.0, rebuy_rate=0.19).reranker_weight == 0
-    assert plan_ranking(Page.BUY_AGAIN, DEFAULT_WEIGHTS, 10.0, rebuy_rate=0.2).reranker_weight > 1
-    assert plan_ranking(Page.HOME, DEFAULT_WEIGHTS, 10.0, 0.9) == plan_ranking(Page.HOME, DEFAULT_WEIGHTS, 10.0, 0.0)
+    assert plan_ranking(Page.BUY_AGAIN, DEFAULT_WEIGHTS, 10.0, RerankerModels(rebuy_rate=0.19)).reranker_weight == 0
+    assert plan_ranking(Page.BUY_AGAIN, DEFAULT_WEIGHTS, 10.0, RerankerModels(rebuy_rate=0.2)).reranker_weight > 1
+    often = plan_ranking(Page.HOME, DEFAULT_WEIGHTS, 10.0, RerankerModels(rebuy_rate=0.9))
+    assert often == plan_ranking(Page.HOME, DEFAULT_WEIGHTS, 10.0)
 
 
 def test_the_database_decides_what_leads_on_the_start_page() -> None:

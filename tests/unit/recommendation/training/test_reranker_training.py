@@ -102,6 +102,13 @@ def test_people_who_buy_again_are_noticed(outcome: RerankerTrainingResult) -> No
     assert outcome.kind_weights.shape == (3,)
 
 
+def test_newcomers_get_a_weight_of_their_own(outcome: RerankerTrainingResult) -> None:
+    by_weight = outcome.newcomers["ndcg_at_20"]
+    assert outcome.newcomers["questions"] >= 100
+    assert f"{outcome.learned.newcomer_weight:g}" in by_weight
+    assert max(by_weight.values()) > 0
+
+
 def test_the_examined_reranker_learns_nothing_from_the_examined(monkeypatch: pytest.MonkeyPatch) -> None:
     learned_from: set[int] = set()
     evaluated: set[int] = set()
