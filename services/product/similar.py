@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from services.product.clusters import cluster
 from services.product.feature_encoders import Csr, FloatArray
@@ -71,9 +72,11 @@ def similar_products(
     first, like = _equal_rows(embeddings[rows], codes[rows])
     shown = np.ones(len(rows), dtype=np.bool_) if eligible is None else eligible[rows]
     parts = []
-    for searched, columns in _compared(embeddings[rows], first, shown, exact_up_to):
-        search = _Search(embeddings, codes, rows[columns], k + 1, same_category_bonus, block)
-        parts += [search.best(rows[searched[start : start + block]]) for start in range(0, len(searched), block)]
+    # The products of matrices are small: on a busy machine several threads would wait for each other at each of them.
+    with threadpool_limits(1 if len(first) > exact_up_to else None):
+        for searched, columns in _compared(embeddings[rows], first, shown, exact_up_to):
+            search = _Search(embeddings, codes, rows[columns], k + 1, same_category_bonus, block)
+            parts += [search.best(rows[searched[start : start + block]]) for start in range(0, len(searched), block)]
     return stacked([_of_each(rows, rows[first][like], stacked(parts, n), k)] if len(rows) else [], n)
 
 
