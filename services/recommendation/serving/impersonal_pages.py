@@ -5,6 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import replace
+from weakref import ReferenceType, ref
 
 from services.recommendation.request import Query
 from services.recommendation.serving.choice import Choice
@@ -22,7 +23,8 @@ class ImpersonalPages:
     def __init__(self, seconds: float = KEPT_SECONDS, most: int = MOST_PAGES) -> None:
         self._seconds = seconds
         self._most = most
-        self._serving: ServingState | None = None
+        # Weak: a state that is no longer current must not stay in memory until the next such shopper comes.
+        self._serving: ReferenceType[ServingState] | None = None
         self._pages: OrderedDict[Hashable, tuple[float, Choice]] = OrderedDict()
         self._guard = threading.Lock()
 
@@ -38,8 +40,8 @@ class ImpersonalPages:
         key = (replace(query.context, session_id=""), query.filters, query.limit, *sorted(request.groups.items()))
         now = time.monotonic()
         with self._guard:
-            if self._serving is not serving:
-                self._serving = serving
+            if not self._is_of(serving):
+                self._serving = ref(serving)
                 self._pages.clear()
             kept = self._pages.get(key)
         if kept is not None and now - kept[0] < self._seconds:
@@ -51,8 +53,12 @@ class ImpersonalPages:
 
     def _keep(self, serving: ServingState, key: Hashable, now: float, choice: Choice) -> None:
         with self._guard:
-            if self._serving is serving:
+            if self._is_of(serving):
                 self._pages[key] = (now, choice)
                 self._pages.move_to_end(key)
                 while len(self._pages) > self._most:
                     self._pages.popitem(last=False)
+
+    def _is_of(self, serving: ServingState) -> bool:
+        """Say whether the pages were made from this state."""
+        return self._serving is not None and self._serving() is serving

@@ -169,10 +169,28 @@ class ModelManager:
                 stamps = product_stamps(connection)
             arrays = catalogue_snapshot.arrays_of(serving.catalogue, stamps)
             self._store.cache.write_snapshot(serving.version, arrays, catalogue_snapshot.facts_of(serving.catalogue))
+            self._use_snapshot()
         except Exception:  # the next start reads the database instead
             log.exception("no snapshot of the catalogue is kept", version=serving.version)
             BACKGROUND_ERRORS.labels("recommendation", "snapshot").inc()
         self._kept = serving.version
+
+    def _use_snapshot(self) -> None:
+        """Put the catalogue of the snapshot, whose texts are mapped, in the place of the one that was built.
+
+        The one that was built lies scattered among what its building left: with it goes a quarter of the memory.
+        """
+        before = self._serving
+        with self._database.read() as connection:
+            known = self._from_snapshot(connection, before.version, before.bundle) if before.bundle else None
+            if known is None:
+                return
+            catalogue = _caught_up(connection, known)
+        self._warm_up(replace(before, catalogue=catalogue))
+        with self._swap:
+            if self._serving.version == before.version:
+                self._serving = replace(self._serving, catalogue=catalogue)
+                self._take_changes()  # what changed meanwhile
 
     def _warm_up(self, state: ServingState) -> None:
         """Prepare a state that does not answer yet."""

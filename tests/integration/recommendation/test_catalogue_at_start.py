@@ -12,6 +12,7 @@ from sqlalchemy import text
 from services.recommendation.models.store import model_folder
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.model_manager import ModelManager
+from services.recommendation.serving.packed_texts import LayeredTexts
 from shared.db import products
 from shared.db.engine import Database
 from tests.integration.recommendation import shop
@@ -74,6 +75,21 @@ def test_the_next_start_reads_what_changed_only(trained: Database, run_agent: Ru
         assert len(after) == len(before) + 1
         assert {row for row in before if row[0] != "t1"} <= set(after)
         assert read[0] == 2
+
+
+def test_the_catalogue_that_was_built_makes_room_for_the_kept_one(trained: Database, run_agent: RunAgent) -> None:
+    with run_agent(trained) as opened:
+        manager = opened.agent._model_manager
+        expected, ids = shown(opened), opened.ids("c-lover-1")
+        deadline = time.monotonic() + 10.0
+        while not isinstance(manager.serving.catalogue.names, LayeredTexts):
+            assert time.monotonic() < deadline, "the kept catalogue is not in use"
+            time.sleep(0.005)
+        assert (shown(opened), opened.ids("c-lover-1")) == (expected, ids)
+        upsert(trained, [shop.product("t1", price=4711)])
+        while (price := {product_id: price for product_id, _, price, _ in shown(opened)}["t1"]) != (4711, "EUR"):
+            assert time.monotonic() < deadline, price
+            time.sleep(0.005)
 
 
 def test_answers_after_a_start_are_the_same(trained: Database, run_agent: RunAgent) -> None:

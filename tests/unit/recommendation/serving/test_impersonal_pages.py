@@ -1,6 +1,8 @@
 """Shoppers of whom nothing is known share their pages, and nobody else does."""
 
+import gc
 from dataclasses import replace
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -98,3 +100,12 @@ def test_only_some_pages_are_kept():
     for limit in (1, 2, 1):
         pages.choose(serving, asked(), replace(HOME, limit=limit), make)
     assert make.made == 3
+
+
+def test_a_state_that_is_no_longer_current_does_not_stay_in_memory():
+    pages, serving = ImpersonalPages(), state()
+    pages.choose(serving, asked(), HOME, Kitchen())
+    left = ref(serving)
+    del serving
+    gc.collect()
+    assert left() is None
