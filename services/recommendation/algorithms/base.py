@@ -22,6 +22,9 @@ from services.recommendation.algorithms.shopper_scores import FewScores, Product
 
 __all__ = ["Algorithm", "Interactions", "Kind", "NotFittedError", "Reason", "ReasonKind", "Shopper", "Space"]
 
+WORTH_MULTIPLYING = 16
+"""Shoppers from which one multiplication with the vectors of all products beats a search for each shopper."""
+
 Space: TypeAlias = Mapping[str, tuple[Any, ...]]
 """Values that tuning tries of configuration fields, ascending, the default among them; what matters most first."""
 
@@ -190,7 +193,8 @@ class Algorithm(ABC):
         """Return what `scores_of` gives for each shopper, but for rounding; errors as for `propose`."""
         scores = [self.scores_of(shopper) for shopper in shoppers]
         vectors = [each for each in scores if isinstance(each, VectorScores)]
-        return [*ProductScores.of_many(vectors)] if len(vectors) == len(scores) else scores
+        together = len(vectors) == len(scores) >= WORTH_MULTIPLYING
+        return [*ProductScores.of_many(vectors)] if together else scores
 
     def explain(self, shopper: Shopper, product: int) -> Reason | None:
         """Return why `product` (a row) got its score, or None where the algorithm has no score.

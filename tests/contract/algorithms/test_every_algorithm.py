@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from services.recommendation.algorithms.base import Algorithm, Interactions, NotFittedError, Shopper
+from services.recommendation.algorithms.base import WORTH_MULTIPLYING, Algorithm, Interactions, NotFittedError, Shopper
 from services.recommendation.algorithms.customer_knn import CustomerKnn
 from services.recommendation.algorithms.ease import Ease
 from services.recommendation.algorithms.graph_filter import GraphFilter
@@ -270,13 +270,15 @@ def test_given_products_get_their_full_scores(kind, fitted, shoppers):
 
 
 @every_class
-def test_the_sparse_scores_of_many_shoppers_are_the_full_scores(kind, fitted, shoppers):
+@pytest.mark.parametrize("times", [1, WORTH_MULTIPLYING])
+def test_the_sparse_scores_of_many_shoppers_are_the_full_scores(kind, fitted, shoppers, times):
     algorithm = fitted[kind.name]
     every = np.arange(30, dtype=np.int32)
-    many = algorithm.scores_of_many(shoppers)
-    assert len(many) == len(shoppers)
+    asked = [*shoppers] * times
+    many = algorithm.scores_of_many(asked)
+    assert len(many) == len(asked)
     assert algorithm.scores_of_many([]) == []
-    for shopper, scores in zip(shoppers, many, strict=True):
+    for shopper, scores in zip(asked, many, strict=True):
         full = algorithm.score(shopper)
         np.testing.assert_allclose(scores.at(every), full, rtol=1e-4, atol=1e-6)
         for allowed in masks(30):
