@@ -1,1 +1,1 @@
-"""Recommendation algorithms, one a file. They know neither gRPC nor SQL."""
+"""Recommendation algorithms, one per file. They use neither gRPC nor SQL."""

@@ -1,4 +1,4 @@
-"""Names for the arrays that algorithms take and give."""
+"""Types of the arrays that algorithms accept and return."""
 
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -18,7 +18,7 @@ else:
 
 
 def as_csr(matrix: Any) -> Csr:
-    """Return a sparse or dense matrix as a float32 CSR array without duplicate entries, its columns ascending."""
+    """Return a sparse or dense matrix as a float32 CSR array without duplicates; columns ascend within each row."""
     rows = sp.csr_array(matrix, dtype=np.float32)
     rows.sum_duplicates()
     return cast("Csr", rows)

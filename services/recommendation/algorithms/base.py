@@ -1,7 +1,7 @@
-"""What every recommendation algorithm shares: its training data, the shopper it scores, its reasons, its interface.
+"""The interface of all recommendation algorithms: fit on interactions, score products for a shopper, give reasons.
 
-Products and customers are rows: integers from 0, given out by the caller, who keeps the map to the platform's ids.
-Nothing here knows of databases or servers: arrays and sparse matrices in, arrays out.
+Products and customers are identified by rows: integers from 0. The caller assigns the rows and keeps the map to the
+platform's ids. This module uses no database and no server: inputs are arrays and sparse matrices, outputs are arrays.
 """
 
 from abc import ABC, abstractmethod
@@ -26,15 +26,18 @@ WORTH_MULTIPLYING = 16
 """Shoppers from which one multiplication with the vectors of all products beats a search for each shopper."""
 
 Space: TypeAlias = Mapping[str, tuple[Any, ...]]
-"""Values that tuning tries of configuration fields, ascending, the default among them; what matters most first."""
+"""For each tuned configuration field the values that tuning tries.
+
+The values ascend and include the default. The fields that matter most come first.
+"""
 
 
 class NotFittedError(RuntimeError):
-    """The algorithm was asked before it was fitted or loaded."""
+    """The algorithm was used before it was fitted or loaded."""
 
 
 class ReasonKind(StrEnum):
-    """Kinds of reasons; the same words as the contract's `ReasonKind`, in lower case."""
+    """Kinds of reasons; the values are the names of the contract's `ReasonKind` in lower case."""
 
     BECAUSE_YOU_VIEWED = "because_you_viewed"
     BECAUSE_YOU_BOUGHT = "because_you_bought"
@@ -54,8 +57,8 @@ class ReasonKind(StrEnum):
 class Reason:
     """Why a product is recommended.
 
-    `products` are the rows it came from, strongest first, at most three. `group` is the name and code of the
-    shopper's group, such as `("region", 4)`, for `POPULAR_IN_GROUP`.
+    `products` are the rows of the products that caused the score, at most three, the strongest first. `group` is set
+    for `POPULAR_IN_GROUP` only: the name and the code of the shopper's group, such as `("region", 4)`.
     """
 
     kind: ReasonKind
@@ -65,28 +68,28 @@ class Reason:
 
 @dataclass(eq=False)
 class Algorithm(ABC):
-    """One way to score products for a shopper.
+    """Base class of the algorithms that score products for a shopper.
 
-    A subclass is a dataclass: its fields are its configuration, except those with `field(init=False)`, which are
-    what `fit` learns, each an ndarray or a CSR matrix. It writes `_fit`, `_score` and `_reason`, and
-    `_sparse_scores` to be quick.
+    A subclass is a dataclass. Its fields are its configuration, except the fields with `field(init=False)`: `fit`
+    learns these, each an ndarray or a CSR matrix. A subclass implements `_fit`, `_score` and `_reason`. It also
+    overrides `_sparse_scores` if it can score faster than by scoring the whole catalogue.
 
-    An algorithm has two faces that give the same numbers: `score` and `score_many` score the whole catalogue, for
-    training and evaluation; `propose` and `score_products` cost no more in a larger catalogue, for serving.
+    Two pairs of methods give the same scores. `score` and `score_many` score the whole catalogue, for training and
+    evaluation. `propose` and `score_products` serve requests: their cost does not grow with the catalogue.
     """
 
     name: ClassVar[str]
-    """Name in weights, logs and the contract."""
+    """Name of the algorithm in weights, logs and the contract."""
 
     space: ClassVar[Space] = {}
-    """What tuning searches; empty where nothing is tuned."""
+    """Search space of tuning; empty if nothing is tuned."""
 
     def __post_init__(self) -> None:
         self._n_products: int | None = None
 
     @property
     def n_products(self) -> int:
-        """Number of products known at training; scores have this length.
+        """Number of products known at training, which is the length of the scores.
 
         Raises
         ------
@@ -99,11 +102,11 @@ class Algorithm(ABC):
 
     @property
     def params(self) -> dict[str, Any]:
-        """The configuration as JSON-able values, enough to make the same algorithm again."""
+        """The configuration as JSON-able values, from which the same algorithm can be constructed again."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.init}
 
     def fit(self, data: Interactions) -> Self:
-        """Learn from `data`, replacing what was learned before, and return the algorithm itself."""
+        """Learn from `data` and return the algorithm itself. What an earlier call learned is replaced."""
         self._fit(data)
         self._n_products = data.n_products
         self._forget_derived()
@@ -115,26 +118,27 @@ class Algorithm(ABC):
         Returns
         -------
         ndarray of shape (n_products,), float32
-            0 where the algorithm has no score, else positive: higher is better. Finite. Comparable within one call
-            of one algorithm only. Nothing is masked.
+            0 if the algorithm has no score for the product, else positive and finite: higher is better. Scores are
+            comparable within one call of one algorithm only. No product is masked.
 
         Raises
         ------
         NotFittedError
             Before `fit` or `load`.
         ValueError
-            If a row of the shopper is negative or not below `n_products`; `Shopper.within` leaves such rows out.
+            If a row of the shopper is negative or not below `n_products`; `Shopper.within` removes rows that are
+            too large.
         """
         shopper.require_within(self.n_products)
         return self._score(shopper)
 
     def score_many(self, shoppers: Sequence[Shopper]) -> FloatArray:
-        """Score every product for several shoppers at once, which is faster than one by one.
+        """Score every product for several shoppers at once, which is faster than calling `score` for each.
 
         Returns
         -------
         ndarray of shape (len(shoppers), n_products), float32
-            Row by row what `score` gives, but for rounding.
+            Row i equals `score(shoppers[i])` up to rounding.
 
         Raises
         ------
@@ -149,14 +153,14 @@ class Algorithm(ABC):
         return self._score_many(shoppers)
 
     def propose(self, shopper: Shopper, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
-        """Return the `k` allowed products of the largest scores, largest first, and these scores.
+        """Return the `k` allowed products with the largest scores, and these scores, largest first.
 
         Parameters
         ----------
         k : int
-            At least 1.
+            Number of products, at least 1.
         allowed : ndarray of shape (n_products,), bool
-            Products that may be proposed; entries behind those known at training are not looked at.
+            Products that may be proposed. The array may be longer; entries from `n_products` on are ignored.
 
         Raises
         ------
@@ -168,7 +172,7 @@ class Algorithm(ABC):
         return self.scores_of(shopper).top(k, allowed)
 
     def score_products(self, shopper: Shopper, products: Rows) -> FloatArray:
-        """Return the scores of the given products, shape (n,), float32; 0 where the algorithm has no score.
+        """Return the scores of the given products, shape (n,), float32; 0 if the algorithm has no score.
 
         Parameters
         ----------
@@ -185,19 +189,19 @@ class Algorithm(ABC):
         return self.scores_of(shopper).at(products)
 
     def scores_of(self, shopper: Shopper) -> ShopperScores:
-        """Return all scores of one shopper in sparse form, computed once; errors as for `propose`."""
+        """Return all scores of one shopper in sparse form; they are computed once per shopper. Errors as `propose`."""
         shopper.require_within(self.n_products)
         return shopper.memo((self, "scores"), lambda: self._sparse_scores(shopper))
 
     def scores_of_many(self, shoppers: Sequence[Shopper]) -> list[ShopperScores]:
-        """Return what `scores_of` gives for each shopper, but for rounding; errors as for `propose`."""
+        """Return the result of `scores_of` for each shopper, up to rounding. Errors as `propose`."""
         scores = [self.scores_of(shopper) for shopper in shoppers]
         vectors = [each for each in scores if isinstance(each, VectorScores)]
         together = len(vectors) == len(scores) >= WORTH_MULTIPLYING
         return [*ProductScores.of_many(vectors)] if together else scores
 
     def explain(self, shopper: Shopper, product: int) -> Reason | None:
-        """Return why `product` (a row) got its score, or None where the algorithm has no score.
+        """Return why `product` (a row) got its score, or None if the algorithm has no score for it.
 
         Raises
         ------
@@ -212,7 +216,7 @@ class Algorithm(ABC):
         return self._reason(shopper, product)
 
     def state(self) -> dict[str, AnyArray]:
-        """Return what was learned as plain arrays (a CSR matrix becomes its three arrays and its shape)."""
+        """Return what was learned as arrays by name. A CSR matrix becomes its three arrays and its shape."""
         arrays: dict[str, AnyArray] = {"n_products": np.asarray(self.n_products, dtype=np.int64)}
         for attribute in self._learned():
             arrays |= _packed(attribute, getattr(self, attribute))
@@ -220,7 +224,7 @@ class Algorithm(ABC):
 
     @classmethod
     def load(cls, state: Mapping[str, AnyArray], params: Mapping[str, Any] | None = None) -> Self:
-        """Return the algorithm that `state` and `params` were taken from.
+        """Return the algorithm whose `state()` and `params` are given.
 
         Raises
         ------
@@ -234,7 +238,7 @@ class Algorithm(ABC):
         return algorithm
 
     def _forget_derived(self) -> None:
-        """Drop the cached properties: they were derived from what was learned before."""
+        """Delete the cached properties, because they were derived from what an earlier `fit` learned."""
         for name in [name for name in vars(self) if isinstance(getattr(type(self), name, None), cached_property)]:
             delattr(self, name)
 
@@ -249,7 +253,7 @@ class Algorithm(ABC):
     def _score(self, shopper: Shopper) -> FloatArray: ...
 
     def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
-        """Return the scores of one shopper. Written anew where an algorithm can do without the whole catalogue."""
+        """Return the scores of one shopper. Subclasses override it if they need not score the whole catalogue."""
         scores = self._score(shopper)
         rows = np.flatnonzero(scores).astype(np.int32)
         return FewScores(rows, scores[rows], len(scores))
@@ -269,7 +273,7 @@ def _packed(name: str, value: AnyArray | SparseMatrix) -> dict[str, AnyArray]:
         return {name: value}
     matrix = floats(value)
     narrow = np.int32 if max(matrix.shape, default=0) <= np.iinfo(np.int32).max else np.int64
-    indices = matrix.indices.astype(narrow)  # products of matrices come with wide ones, twice the size for nothing
+    indices = matrix.indices.astype(narrow)  # scipy gives products of matrices int64 indices, twice the size needed
     parts = {"data": matrix.data, "indices": indices, "indptr": matrix.indptr, "shape": np.asarray(matrix.shape)}
     return {f"{name}.{part}": array for part, array in parts.items()}
 

@@ -1,4 +1,4 @@
-"""Sets of rows as bits: bit r & 63 of word r >> 6 stands for row r."""
+"""Sets of rows as bit sets: row r is in the set if bit r & 63 of word r >> 6 is 1."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ for _place in range(64):
 
 @compiled
 def count_bits(words: Words) -> int:
-    """Return how many bits are 1."""
+    """Return the number of bits that are 1."""
     n = 0
     for word in words:
         while word != ZERO:
@@ -30,7 +30,7 @@ def count_bits(words: Words) -> int:
 
 @compiled
 def lowest_bit(word: int) -> int:
-    """Return the place of the lowest bit of a word of 64 bits that is not 0.
+    """Return the position (0 to 63) of the lowest 1 bit of a 64-bit word, which must not be 0.
 
     Source: Leiserson, Prokop & Randall, "Using de Bruijn sequences to index a 1 in a computer word", MIT 1998.
     """
@@ -39,7 +39,7 @@ def lowest_bit(word: int) -> int:
 
 @compiled
 def rows_as_bits(rows: Rows, n: int) -> Words:
-    """Return a set of rows below `n`: bit row & 63 of word row >> 6 is 1 for each."""
+    """Return a set of rows as a bit set of shape (n // 64 + 1,); every row must be below `n`."""
     words = np.zeros((n >> 6) + 1, np.uint64)
     for row in rows:
         words[row >> 6] |= ONE << np.uint64(row & 63)

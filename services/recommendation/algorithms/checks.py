@@ -1,4 +1,4 @@
-"""Checks of configuration, worded alike everywhere."""
+"""Checks of configuration values, with the same error messages for all algorithms."""
 
 
 def require_positive(**values: float) -> None:
@@ -16,7 +16,7 @@ def require_not_negative(**values: float) -> None:
 
 
 def require_fraction(**values: float) -> None:
-    """Raise ValueError naming the first value that is not within 0 and 1."""
+    """Raise ValueError naming the first value that is not between 0 and 1 (both included)."""
     for name, value in values.items():
         if not 0 <= value <= 1:
             raise ValueError(f"{name}: must be from 0 to 1, got {value}")

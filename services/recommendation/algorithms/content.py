@@ -1,4 +1,4 @@
-"""Content: products like those the shopper met, in the space of the product embeddings."""
+"""Content-based recommendation: scores products by the cosine between their embedding and the shopper's profile."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,8 +19,8 @@ from services.recommendation.algorithms.user_profile import UserProfileMixin
 class Content(UserProfileMixin):
     """Cosine between the shopper's profile and each product; the profile is a weighted sum of product embeddings.
 
-    Shopper and products live in one space, so a product added a moment ago is scored like any other as soon as it has
-    an embedding: pass the live embeddings to `score_with`.
+    The profile and the products are vectors in the same space. So a product that was added after training can be
+    scored as soon as it has an embedding: pass the current embeddings to `score_with`.
 
     Source (Rocchio profiles): Pazzani & Billsus, "Content-based recommendation systems", The Adaptive Web 2007,
     doi:10.1007/978-3-540-72079-9_10
@@ -38,31 +38,32 @@ class Content(UserProfileMixin):
     }
 
     half_life_days: float = 30.0
-    """Time after which an event counts half, in days."""
+    """Time after which the weight of an event is halved, in days."""
     max_history: int = 200
-    """Products of a shopper that count, the strongest."""
+    """Largest number of products in a shopper's profile; those with the largest weights are kept."""
     present_boost: float = 3.0
-    """How many times more a product of this session counts."""
+    """Factor for the weights of the products of this session, the product in view included."""
 
     embeddings: FloatArray = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_products, d), float32: unit rows, or zeros for none."""
+    """Learned: ndarray of shape (n_products, d), float32: rows of length 1; a row of zeros means no embedding."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive(present_boost=self.present_boost)
 
     def score_with(self, embeddings: FloatArray, shopper: Shopper) -> FloatArray:
-        """Score a live catalogue.
+        """Score the products of the current catalogue.
 
         Parameters
         ----------
         embeddings : ndarray of shape (n, d), float32
-            Unit rows as `unit_rows` gives them, or zeros for none; may hold products that came after training.
+            Rows of length 1, as `unit_rows` returns them; a row of zeros means no embedding. Products that were added
+            after training may be included.
 
         Returns
         -------
         ndarray of shape (n,), float32
-            The cosine where it is positive, else 0.
+            The cosine if it is positive, else 0.
         """
         shopper.require_within(len(embeddings))
         cosines: FloatArray = embeddings @ self._profile(embeddings, shopper)
@@ -76,7 +77,10 @@ class Content(UserProfileMixin):
         return self.score_with(self.embeddings, shopper)
 
     def scores_with(self, vectors: ProductVectors, shopper: Shopper) -> VectorScores:
-        """Return the sparse scores of a live catalogue: cosine times the scale of `vectors`, whose rows are unit."""
+        """Return the sparse scores of the current catalogue: cosine times the scale of each vector.
+
+        The rows of `vectors` have length 1.
+        """
         shopper.require_within(len(vectors.vectors))
         return VectorScores(self._profile(vectors.vectors, shopper), vectors, 0.0)
 
@@ -98,7 +102,10 @@ class Content(UserProfileMixin):
         return self.explain_with(self.embeddings, shopper, product)
 
     def explain_with(self, embeddings: FloatArray, shopper: Shopper, product: int) -> Reason | None:
-        """Return the reason under live `embeddings`: like the product in view, or fitting the shopper's preferences."""
+        """Return the reason for `product` under the current `embeddings`, or None if its score is not positive.
+
+        The reason is `SIMILAR_TO` if the product in view contributes most, else `FITS_YOUR_TASTE`.
+        """
         rows, parts = self._parts(embeddings, shopper)
         gains = parts @ embeddings[product]
         if gains.sum() <= 0.0:
@@ -108,12 +115,12 @@ class Content(UserProfileMixin):
         return Reason(kind, sources)
 
     def _profile(self, embeddings: FloatArray, shopper: Shopper) -> FloatArray:
-        """Return the shopper's place among the products, shape (d,): a unit vector, or zeros for none."""
+        """Return the shopper's profile, shape (d,): a vector of length 1, or zeros if there is no profile."""
         profile: FloatArray = unit_rows(self._parts(embeddings, shopper)[1].sum(axis=0, keepdims=True))[0]
         return profile
 
     def _parts(self, embeddings: FloatArray, shopper: Shopper) -> tuple[Rows, FloatArray]:
-        """Return rows and weighted embeddings of the shopper's products."""
+        """Return the rows of the shopper's products and their weighted embeddings, shape (n, d)."""
         return shopper.memo((self, "parts", id(embeddings)), lambda: self._weighted(embeddings, shopper))
 
     def _weighted(self, embeddings: FloatArray, shopper: Shopper) -> tuple[Rows, FloatArray]:
@@ -123,7 +130,7 @@ class Content(UserProfileMixin):
 
 
 def unit_rows(embeddings: FloatArray) -> FloatArray:
-    """Return `embeddings` as float32 with rows of length 1; zero and non-finite rows become zero."""
+    """Return `embeddings` as float32 with rows of length 1; a row of zeros or with a non-finite value becomes zeros."""
     clean = np.where(np.isfinite(embeddings).all(axis=1, keepdims=True), embeddings, 0.0).astype(np.float32)
     lengths = np.linalg.norm(clean, axis=1, keepdims=True)
     unit: FloatArray = np.divide(clean, lengths, out=np.zeros_like(clean), where=lengths > 0)

@@ -1,4 +1,4 @@
-"""Customer neighbourhoods: what the customers most like this one keep buying."""
+"""Customer k-nearest neighbours: scores products by the decayed interactions of the most similar customers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,13 +18,13 @@ from services.recommendation.algorithms.sparse import combine, scaled, stacked, 
 from services.recommendation.algorithms.user_profile import UserProfile, UserProfileMixin
 
 ONESELF = 0.999
-"""Cosine from which a customer is taken to be the shopper."""
+"""A customer with a larger cosine than this is taken to be the shopper and is left out."""
 LEAST_RARITY = 0.1
-"""Least inverse frequency: what everybody buys still counts a little."""
+"""Lower bound of the inverse frequency, so that products that everybody buys still count a little."""
 MOST_VOTERS = 4
-"""Customers of whom a reason takes account: those who gave the product most."""
+"""Number of neighbours that a reason is based on: those that contributed most to the product's score."""
 BLOCK = 32
-"""Shoppers compared with all customers at a time: bounds the memory."""
+"""Number of shoppers that are compared with all customers at a time; it limits the memory."""
 
 Neighbours = tuple[Rows, FloatArray]
 
@@ -33,10 +33,11 @@ Neighbours = tuple[Rows, FloatArray]
 class CustomerKnn(UserProfileMixin):
     """Decayed frequencies of the nearest customers (the neighbour part of TIFU-kNN).
 
-    Customers are alike by the cosine of log(1 + decayed weight) · log(customers / customers of the product). The
-    `neighbours` most alike vote with their similarity for each product by w / (1 + w), w its decayed weight with them.
-    The shopper is not their own neighbour. Kept are products without the customer's name, of the `max_customers` most
-    recently active.
+    A customer's vector has log(1 + w) · log(customers / customers of the product) for each product, where w is the
+    decayed weight of the customer's events with it. Similarity is the cosine of two vectors. The score of a product is
+    the sum of similarity · w / (1 + w) over the `neighbours` most similar customers. Shoppers are not their own
+    neighbours. The model stores the products of the `max_customers` most recently active customers, without the
+    customers' ids.
 
     Source: Hu, He, Gao & Zhang, "Modeling personalized item frequency information for next-basket recommendation",
     SIGIR 2020, doi:10.1145/3397271.3401066
@@ -54,20 +55,20 @@ class CustomerKnn(UserProfileMixin):
     }
 
     neighbours: int = 100
-    """Customers that vote."""
+    """Number of nearest customers whose products are scored."""
     max_customers: int = 50_000
-    """Customers kept, the most recently active."""
+    """Largest number of customers in the model; the most recently active are kept."""
     half_life_days: float = 60.0
-    """Time after which an event counts half, in days."""
+    """Time after which the weight of an event is halved, in days."""
     max_history: int = 400
-    """Products of one customer that count, in training and in scoring: the strongest."""
+    """Largest number of products per customer, in training and in scoring; the largest weights are kept."""
 
     rarity: FloatArray = field(init=False, repr=False)
     """Learned: ndarray of shape (n_products,), float32: log(customers / customers of the product), at least 0.1."""
     index: SparseMatrix = field(init=False, repr=False)
-    """Learned: sparse matrix of shape (n_products, n_kept), float32: unit vectors of the customers kept, by product."""
+    """Learned: sparse matrix of shape (n_products, n_kept), float32: column c is the unit vector of customer c."""
     habits: SparseMatrix = field(init=False, repr=False)
-    """Learned: sparse matrix of shape (n_kept, n_products), float32: votes of the customers kept."""
+    """Learned: sparse matrix of shape (n_kept, n_products), float32: w / (1 + w) of each customer and product."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -111,7 +112,7 @@ class CustomerKnn(UserProfileMixin):
         return from_sources(shopper, strongest(rows, agreement))
 
     def _nearest(self, shopper: Shopper) -> Neighbours:
-        """Return the customers most like the shopper, ascending, and their similarity."""
+        """Return the customers most similar to the shopper and their similarities, largest similarity first."""
         return shopper.memo((self, "nearest"), lambda: self._search(shopper))
 
     def _search(self, shopper: Shopper) -> Neighbours:
@@ -121,14 +122,14 @@ class CustomerKnn(UserProfileMixin):
         return largest_allowed(found.rows, likeness, everybody, self.neighbours)
 
     def _votes(self, shoppers: Sequence[Shopper]) -> Csr:
-        """Return the similarity of each shopper to their neighbours, shape (len(shoppers), n_kept)."""
+        """Return the similarities of each shopper to their neighbours, shape (len(shoppers), n_kept)."""
         profiles = stacked([self._profile(shopper) for shopper in shoppers], self.n_products)
         likeness = as_csr(profiles @ floats(self.index))
         likeness.data[likeness.data > ONESELF] = 0.0
         return top_k_rows(likeness, self.neighbours)
 
     def _profile(self, shopper: Shopper) -> UserProfile:
-        """Return the shopper's products as a unit vector; zeros where nothing is known."""
+        """Return the shopper's products and their values in a vector of length 1; empty without any products."""
         return shopper.memo((self, "profile"), lambda: self._unit_profile(shopper))
 
     def _unit_profile(self, shopper: Shopper) -> UserProfile:
@@ -139,7 +140,7 @@ class CustomerKnn(UserProfileMixin):
 
 
 def most_recent(data: Interactions, n: int) -> Longs:
-    """Return the rows of the customers with events, at most the `n` of the latest events, ascending."""
+    """Return the rows of at most `n` customers, ascending: those whose last event is latest, of those with events."""
     latest = np.full(data.n_customers, np.iinfo(np.int64).min)
     np.maximum.at(latest, data.customers, data.times)
     active = np.flatnonzero(np.bincount(data.customers, minlength=data.n_customers))
@@ -147,7 +148,7 @@ def most_recent(data: Interactions, n: int) -> Longs:
 
 
 def unit(x: Csr) -> Csr:
-    """Return `x` with rows of length 1, or 0."""
+    """Return `x` with each row divided by its length; rows of zeros stay zero."""
     owners = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
     lengths = np.sqrt(np.bincount(owners, x.data**2, x.shape[0]))
     return scaled(x, rows=(1.0 / np.where(lengths > 0, lengths, 1.0)).astype(np.float32))

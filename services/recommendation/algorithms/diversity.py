@@ -1,4 +1,4 @@
-"""Diversity: re-ranking so that a list does not show the same thing ten times."""
+"""Diversity: re-orders candidates so that a list does not consist of near-identical products."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,15 +9,16 @@ from services.recommendation.algorithms.content import unit_rows
 from shared.compiled import compiled
 
 LEAST_PENALTY = -2.0
-"""Below any cosine."""
+"""Initial penalty of a candidate, smaller than any cosine."""
 TINY = float(np.finfo(np.float32).tiny)
 
 
 def rerank(relevance: FloatArray, embeddings: FloatArray, limit: int, trade_off: float = 0.7) -> Longs:
     """Order candidates by maximal marginal relevance (MMR), greedily.
 
-    Each next is the one with the largest trade_off · relevance − (1 − trade_off) · largest cosine to those chosen.
-    Relevance is scaled so that the best candidate has 1.
+    Each step chooses the candidate with the largest value of
+    trade_off · relevance − (1 − trade_off) · largest cosine to the candidates chosen so far.
+    Relevance is scaled so that its maximum is 1.
 
     Source: Carbonell & Goldstein, "The use of MMR, diversity-based reranking for reordering documents and producing
     summaries", SIGIR 1998, doi:10.1145/290941.291025
@@ -25,23 +26,23 @@ def rerank(relevance: FloatArray, embeddings: FloatArray, limit: int, trade_off:
     Parameters
     ----------
     relevance : ndarray of shape (n,), float32
-        Scores of the candidates, not negative; meant for n up to some hundreds (memory grows with its square).
+        Scores of the candidates, not negative. Memory grows with n², so n should not exceed some hundreds.
     embeddings : ndarray of shape (n, d), float32
-        Embeddings of the candidates; a row of zeros is like nothing.
+        Embeddings of the candidates; a row of zeros has cosine 0 to all others.
     limit : int
-        How many to choose.
+        Number of candidates to choose.
     trade_off : float
-        1 orders by relevance alone, 0 by difference alone.
+        From 0 to 1: 1 orders by relevance only, 0 by difference only.
 
     Returns
     -------
     ndarray of shape (min(n, limit),), int64
-        Positions among the candidates, best first; equals in the order given.
+        Positions among the candidates, best first; ties are in the order given.
 
     Raises
     ------
     ValueError
-        If lengths differ, `limit` is negative or `trade_off` is not within 0 and 1.
+        If the lengths differ, `limit` is negative or `trade_off` is not from 0 to 1.
     """
     require_fraction(trade_off=trade_off)
     if len(relevance) != len(embeddings) or limit < 0:

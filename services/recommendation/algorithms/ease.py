@@ -1,4 +1,4 @@
-"""EASE in neighbourhoods: each product explained by those nearest to it, all of them weighed against each other."""
+"""EASE within neighbourhoods: predicts each product from its nearest products by one ridge regression per product."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -27,11 +27,12 @@ from shared.compiled import compiled
 
 @dataclass(eq=False)
 class Ease(UserProfileMixin, ItemToItem):
-    """Linear item-to-item autoencoder with a zero diagonal, each product solved over its nearest products.
+    """Linear item-to-item autoencoder with a zero diagonal; each product is regressed on its nearest products.
 
-    With x_j the preferences of the customers of product j and C its `top_k` neighbours by cosine, the weights from C
-    to j are (X_Cᵀ X_C + l2 I)⁻¹ X_Cᵀ x_j, which is EASE itself where C is the whole catalogue. Time and memory grow
-    with the catalogue, not with its cube and square, so that the long tail takes part.
+    Let x_j be the preferences of all customers for product j and C the `top_k` neighbours of j by cosine. The weights
+    from C to j are (X_Cᵀ X_C + l2 I)⁻¹ X_Cᵀ x_j. If C is the whole catalogue, this is EASE. Time and memory grow
+    linearly with the catalogue, while those of EASE grow with its cube and its square. So all products of the long
+    tail can be included.
 
     Sources: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, doi:10.1145/3308558.3313710; the
     selection of neighbours before the regression: Ning & Karypis, "SLIM: Sparse Linear Methods for Top-N Recommender
@@ -51,9 +52,9 @@ class Ease(UserProfileMixin, ItemToItem):
     }
 
     top_k: int = 100
-    """Neighbours that each product is explained by; what is kept grows with it, time with up to its cube."""
+    """Neighbours per product. The size of the model grows linearly with it, the training time with up to its cube."""
     l2: float = 50.0
-    """Ridge weight, in events (squares of preferences are 1 in the mean); larger leans towards popular products."""
+    """Ridge weight, in events (the mean square of the preferences is 1). A larger value favours popular products."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -65,7 +66,10 @@ class Ease(UserProfileMixin, ItemToItem):
 
 
 def nearest(x: Csr, k: int) -> Csr:
-    """Return the `k` nearest columns of each column by cosine, shape (n, n); values order, they are no cosines."""
+    """Return the `k` nearest columns of each column by cosine, shape (n, n).
+
+    The values of a row have the order of the cosines but are not the cosines.
+    """
     norms = np.sqrt(np.bincount(x.indices, x.data**2, x.shape[1])).astype(np.float32)
     return top_k_product(as_csr(x.T), scaled(x, columns=inverse(norms)), k, drop_diagonal=True)
 
@@ -76,15 +80,16 @@ def explained(x: Csr, near: Csr, l2: float) -> Csr:
     Parameters
     ----------
     x : csr_array of shape (m, n), float32
+        Preferences of m customers for n products.
     near : csr_array of shape (n, n)
-        The neighbours of each column.
+        Row j has the neighbours of column j.
     l2 : float
         Ridge weight, positive.
 
     Returns
     -------
     csr_array of shape (n, n), float32
-        Row j has the weights of the columns that explain column j.
+        Row j has the regression weights of the neighbours of column j.
     """
     columns, starts, sources = (
         plain(as_csr(x.T)),
@@ -112,18 +117,18 @@ def _ridge(
     n_customers: int,
     l2: float,
 ) -> FloatArray:
-    """Return the weights of the sources of some targets, target by target.
+    """Return the ridge regression weights of consecutive target products, one target after the other.
 
     Parameters
     ----------
     indptr, indices, data : ndarray
-        The preferences by product: customers and values.
+        CSR arrays of the preferences with one row per product: customers and values.
     starts : ndarray of shape (n_targets + 1,)
         Where the sources of each target begin in `sources`.
     sources : ndarray
-        Products that explain; a target's ascend.
+        The neighbours that each target is regressed on; ascending for each target.
     first : int
-        The first target; the others follow it.
+        Row of the first target; the other targets are the rows after it.
     n_customers : int
     l2 : float
         Ridge weight, positive.
@@ -155,10 +160,10 @@ def _fill_square(
     scratch: tuple[Longs, Longs, Longs],
     square: FloatArray,
 ) -> None:
-    """Write the inner products of the products' columns to the lower half of `square`, in place.
+    """Write the inner products of the preferences of each pair of `products` to the lower half of `square`.
 
-    Entries are put together by customer, so that only what two products share is multiplied. `scratch` has room for all
-    customers: counts (0 before and after), places, and those who are met.
+    Entries are grouped by customer first, so that only values of the same customer are multiplied. `scratch` has three
+    arrays of shape (n_customers,): counts (all 0 before and after the call), places, and the customers found.
     """
     counts, places, met = scratch
     n_met = _count(indptr, indices, products, counts, met)
@@ -183,7 +188,7 @@ def _fill_square(
 
 @compiled
 def _count(indptr: AnyArray, indices: AnyArray, products: Longs, counts: Longs, met: Longs) -> int:
-    """Count each customer's products in `counts`, list these customers in `met` and return how many there are."""
+    """Count the products of each customer in `counts`, list the customers in `met` and return their number."""
     n = 0
     for product in products:
         for at in range(indptr[product], indptr[product + 1]):
@@ -197,7 +202,7 @@ def _count(indptr: AnyArray, indices: AnyArray, products: Longs, counts: Longs, 
 
 @compiled
 def _add_products(slots: Rows, values: FloatArray, square: FloatArray) -> None:
-    """Add the products of all pairs of values to the lower half of `square`; slots ascend."""
+    """Add the product of each pair of values to the lower half of `square`; `slots` are the ascending positions."""
     for left in range(len(slots)):
         for right in range(left + 1):
             square[slots[left], slots[right]] += values[left] * values[right]
@@ -207,7 +212,7 @@ def _add_products(slots: Rows, values: FloatArray, square: FloatArray) -> None:
 def _solve(square: FloatArray, k: int, l2: float, weights: FloatArray) -> None:
     """Solve (A + l2 I) w = b by Cholesky's method and write w to `weights`.
 
-    The lower half of the first `k` rows of `square` is A, row `k` is b; they are overwritten.
+    A is the lower half of the first `k` rows of `square`, and b is row `k`. Both are overwritten.
     """
     scale = np.empty(k, np.float32)
     for row in range(k + 1):
@@ -215,7 +220,7 @@ def _solve(square: FloatArray, k: int, l2: float, weights: FloatArray) -> None:
             rest = square[row, column] - dot(square[row, :column], square[column, :column])
             square[row, column] = rest * scale[column]
         if row < k:
-            # in exact numbers a pivot is at least l2: A has no negative eigenvalue
+            # without rounding errors a pivot is at least l2, because A has no negative eigenvalue
             pivot = square[row, row] + l2 - dot(square[row, :row], square[row, :row])
             scale[row] = np.float32(1.0) / np.sqrt(max(pivot, l2))
     for row in range(k - 1, -1, -1):

@@ -1,4 +1,4 @@
-"""Leading singular vectors of sparse matrices, and vectors in whole steps of a byte."""
+"""Leading singular vectors of sparse matrices, and the quantisation of vectors to int8."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,20 +6,20 @@ from numpy.typing import NDArray
 from services.recommendation.algorithms.arrays import Csr, FloatArray, as_csr
 
 NEGLIGIBLE = 1e-3
-"""Singular values below this share of the largest are rounding: their vectors mean nothing."""
+"""Singular values below this share of the largest are rounding errors; their vectors are dropped."""
 ROUNDING = 1e-6
-"""Scores by singular vectors below this are errors of rounding."""
+"""Scores from singular vectors below this are rounding errors."""
 OVERSAMPLES = 10
-"""Vectors iterated beyond those wanted, which makes these exact sooner."""
+"""Number of vectors that are iterated in addition to those wanted, so that these converge in fewer iterations."""
 BLOCK_ROWS = 65_536
-"""Rows of the matrix that are multiplied at a time: memory does not grow with the number of customers."""
+"""Rows of the matrix that are multiplied at a time, so that memory does not grow with the number of customers."""
 
 
 def right_vectors(x: Csr, size: int, seed: int, iterations: int = 5) -> FloatArray:
-    """Return the leading right singular vectors, largest first.
+    """Return the leading right singular vectors of `x`, those of the largest singular values first.
 
-    Randomised subspace iteration on XᵀX or XXᵀ, whichever is smaller, a block of rows at a time: time grows with
-    entries · size, memory with columns · size.
+    The method is randomised subspace iteration on XᵀX or XXᵀ, whichever is smaller. It reads a block of rows at a time.
+    Time grows with entries · size, memory with columns · size.
 
     Source: Halko, Martinsson & Tropp, "Finding structure with randomness", SIAM Review 2011, doi:10.1137/090771806
 
@@ -27,16 +27,16 @@ def right_vectors(x: Csr, size: int, seed: int, iterations: int = 5) -> FloatArr
     ----------
     x : csr_array of shape (m, n), float32
     size : int
-        Vectors wanted.
+        Number of vectors.
     seed : int
         Seed of the randomised solver.
     iterations : int
-        Power iterations; more are more exact.
+        Number of power iterations; more iterations give more exact vectors.
 
     Returns
     -------
     ndarray of shape (n, at most size), float32
-        Orthonormal columns, fewer where the rank is smaller.
+        Orthonormal columns; fewer than `size` if the rank of `x` is smaller.
     """
     size = min(size, *x.shape)
     if size == 0 or x.nnz == 0:
@@ -49,8 +49,8 @@ def right_vectors(x: Csr, size: int, seed: int, iterations: int = 5) -> FloatArr
 
 
 def _leading(x: Csr, size: int, seed: int, iterations: int) -> tuple[FloatArray, FloatArray]:
-    """Return the leading eigenvalues of XᵀX, largest first and without those that are rounding, and their vectors."""
-    import scipy.linalg  # for training: an agent that only answers starts sooner without
+    """Return the leading eigenvalues of XᵀX and their vectors, largest first, without rounding errors."""
+    import scipy.linalg  # only training needs it: an agent that only serves starts faster without this import
 
     width = min(size + OVERSAMPLES, x.shape[1])
     basis = np.random.default_rng(seed).standard_normal((x.shape[1], width), dtype=np.float32)
@@ -80,14 +80,20 @@ def _orthonormal(basis: FloatArray) -> FloatArray:
 
 
 def quantized(vectors: FloatArray) -> tuple[NDArray[np.int8], FloatArray]:
-    """Round each vector to whole shares of its largest entry: a quarter of the memory to read for an inner product.
+    """Quantise each vector to int8, with a step size of its own, so that its largest entry becomes ±127.
+
+    An inner product then reads a quarter of the memory.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, d), float32
 
     Returns
     -------
-    steps : ndarray of the shape of `vectors`, int8
-        Vector = step · size.
+    steps : ndarray of shape (n, d), int8
+        The entries in steps: vector ≈ steps · size.
     sizes : ndarray of shape (n,), float32
-        Size of a step of each vector; 0 for a vector of zeros.
+        Step size of each vector; 0 for a vector of zeros.
     """
     sizes = (np.abs(vectors).max(axis=1, initial=0.0) / np.float32(np.iinfo(np.int8).max)).astype(np.float32)
     even = np.divide(vectors, sizes[:, None], out=np.zeros_like(vectors), where=sizes[:, None] > 0)
@@ -95,7 +101,7 @@ def quantized(vectors: FloatArray) -> tuple[NDArray[np.int8], FloatArray]:
 
 
 def without_rounding(scores: FloatArray) -> FloatArray:
-    """Return `scores`, changed in place, with 0 for what is negative or an error of rounding."""
-    # ten times as fast as an assignment to a mask
+    """Set scores below `ROUNDING` to 0 in place and return `scores`."""
+    # this is ten times as fast as an assignment through a mask
     np.multiply(scores, scores >= ROUNDING, out=scores)
     return scores

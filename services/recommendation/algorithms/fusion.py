@@ -1,4 +1,4 @@
-"""Fusion: one ranking from the scores of several algorithms."""
+"""Rank fusion: combines the scores of several algorithms into one ranking."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,22 +13,22 @@ from shared.compiled import compiled
 FLATNESS = 10.0
 """Default of `k`."""
 DEPTH = 1000
-"""Default number of ranks of each algorithm that count."""
+"""Default of `depth`."""
 TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True, eq=False)
 class Fused:
-    """Fused scores and what each algorithm gave.
+    """Fused scores and the contribution of each algorithm.
 
     Parameters
     ----------
     names : tuple of str
-        Algorithms that took part.
+        Algorithms with a weight above 0.
     parts : ndarray of shape (n_algorithms, n_products), float32
-        What each gave to each product.
+        Contribution of each algorithm to the score of each product.
     scores : ndarray of shape (n_products,), float32
-        Sum of the parts, 0 to 1; 0 where no algorithm has a score or the product is not allowed.
+        Sum of the contributions, 0 to 1; 0 if no algorithm has a score or the product is not allowed.
     """
 
     names: tuple[str, ...]
@@ -36,16 +36,16 @@ class Fused:
     scores: FloatArray
 
     def top(self, n: int) -> Rows:
-        """Return the rows of the best `n` products with a score above 0, best first; equals by row."""
+        """Return the rows of the best `n` products with a score above 0, best first; ties are ordered by row."""
         best = np.argsort(-self.scores, kind="stable")[:n]
         return best[self.scores[best] > 0].astype(np.int32)
 
     def contributions(self, product: int) -> dict[str, float]:
-        """Return what each algorithm gave to `product`, largest first, without those that gave nothing."""
+        """Return the contribution of each algorithm to the score of `product`, largest first, without zeros."""
         return self.contributions_of(np.array([product]))[0]
 
     def contributions_of(self, products: Rows | Longs) -> list[dict[str, float]]:
-        """Return the contributions of each of the products."""
+        """Return the result of `contributions` for each product."""
         by_name = sorted(range(len(self.names)), key=self.names.__getitem__)
         names, parts = [self.names[place] for place in by_name], self.parts[by_name][:, products]
         order = np.argsort(-parts, axis=0, kind="stable").T.tolist()
@@ -63,11 +63,11 @@ def fuse(
     k: float = FLATNESS,
     depth: int = DEPTH,
 ) -> Fused:
-    """Fuse by weighted reciprocal rank: Σ weight · (k + 1) / (k + rank) / Σ weight.
+    """Fuse by weighted reciprocal rank: score = Σ weight · (k + 1) / (k + rank) / Σ weight.
 
-    Only ranks count, so it does not matter how differently the algorithms scale their scores, and a product that
-    several propose gains from each. Products with equal scores share a rank. An algorithm without a weight, or with
-    weight 0, takes no part.
+    Only ranks count, so the algorithms may scale their scores differently. A product that several algorithms score
+    gets a contribution from each. Products with equal scores share a rank. An algorithm without a weight or with
+    weight 0 is ignored.
 
     Source: Cormack, Clarke & Büttcher, "Reciprocal rank fusion outperforms Condorcet and individual rank learning
     methods", SIGIR 2009, doi:10.1145/1571941.1572114
@@ -75,15 +75,15 @@ def fuse(
     Parameters
     ----------
     scores : mapping of name to ndarray of shape (n_products,), float32
-        Scores as `Algorithm.score` gives them.
+        Scores as `Algorithm.score` returns them.
     weights : mapping of name to float
         Weights, not negative; they need not add up to 1.
     allowed : ndarray of shape (n_products,), bool, optional
-        Products that may be shown. The others are left out before ranking and get 0.
+        Products that may be shown. The others are removed before ranking and get 0.
     k : float
-        Flattens the ranking: at rank k + 2 a product gets about half of what the first gets.
+        A larger value makes contributions fall more slowly with rank: rank k + 2 gets half of what rank 1 gets.
     depth : int
-        Ranks of each algorithm that count.
+        Ranks beyond this contribute 0.
 
     Raises
     ------
@@ -105,11 +105,12 @@ def fuse_table(
     k: float = FLATNESS,
     depth: int = DEPTH,
 ) -> Fused:
-    """Fuse as `fuse` does, from the scores as rows of a table.
+    """Fuse like `fuse`, with the scores of all algorithms in one array.
 
     Parameters
     ----------
     names : tuple of str
+        The algorithm of each row of `scores`.
     scores : ndarray of shape (n_names, n_products), float32
     weights : mapping of name to float
     k, depth
@@ -131,9 +132,11 @@ def fuse_table(
 
 @compiled
 def reciprocal_ranks(scores: FloatArray, places: Longs, weights: FloatArray, k: float, depth: int) -> FloatArray:
-    """Return weight · (k + 1) / (k + rank) for each entry of the rows of `scores` at `places`, else 0.
+    """Return weight · (k + 1) / (k + rank) for each entry of the rows `places` of `scores`.
 
-    Entries above 0 are ranked from 1, the largest first; equals share the better rank. Ranks beyond `depth` get 0.
+    In each row the entries above 0 are ranked from 1, the largest first. Equal entries share the better rank. Other
+    entries and ranks beyond `depth` get 0. The result has shape (len(places), n_products); `weights` has an entry for
+    each of `places`.
     """
     n = scores.shape[1]
     parts = np.zeros((len(places), n), np.float32)

@@ -1,4 +1,4 @@
-"""Graph filter: profiles smoothed over the graph of customers and products."""
+"""Graph filter: scores products by smoothing the shopper's profile over the bipartite customer-product graph."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,9 +25,10 @@ from services.recommendation.algorithms.vector_search import given_by, sum_vecto
 class GraphFilter(UserProfileMixin, ItemToItem):
     """Graph filtering (GF-CF): one linear step over shared customers plus an ideal low-pass filter.
 
-    With X the preferences, R = D_c^−½ X D_p^−½ (D the row and column sums), P = RᵀR with the largest `top_k` entries
-    of each row kept, and V the leading right singular vectors of R, a shopper x scores
-    x P + smooth · x D_p^−½ V Vᵀ D_p^½. A product leads to itself as well: what was met counts for itself.
+    Let X be the preferences and R = D_c^−½ X D_p^−½, where D_c and D_p are the row and column sums. Let P be RᵀR with
+    only the `top_k` largest entries of each row, and V the leading right singular vectors of R. The scores of a
+    shopper with profile x are x P + smooth · x D_p^−½ V Vᵀ D_p^½. P keeps its diagonal, so a product in the profile
+    also raises its own score.
 
     Source: Shen, Wu, Zhang, Shan, Zhang, Letaief & Li, "How powerful is graph convolution for recommendation?",
     CIKM 2021, doi:10.1145/3459637.3482264
@@ -46,20 +47,20 @@ class GraphFilter(UserProfileMixin, ItemToItem):
     }
 
     top_k: int = 300
-    """Products that each product leads to, itself among them."""
+    """Neighbours kept for each product, including the product itself."""
     dimensions: int = 256
-    """Singular vectors of the low-pass part; lowered where the data has fewer."""
+    """Number of singular vectors of the low-pass part; lowered if the data has fewer."""
     smooth: float = 0.3
-    """Weight of the low-pass part against the step over shared customers."""
+    """Weight of the low-pass part; the step over shared customers has weight 1."""
     seed: int = 0
     """Seed of the randomised solver."""
 
     steps: NDArray[np.int8] = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_products, d), int8: V in steps, as `quantized` gives them."""
+    """Learned: ndarray of shape (n_products, d), int8: V in steps, as `quantized` returns them."""
     step_sizes: FloatArray = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_products,), float32: size of a step of each row of V."""
+    """Learned: ndarray of shape (n_products,), float32: step size of each row of V."""
     degree: FloatArray = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_products,), float32: root of each product's summed preferences, D_p^½."""
+    """Learned: ndarray of shape (n_products,), float32: square root of each product's summed preferences, D_p^½."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -99,7 +100,7 @@ class GraphFilter(UserProfileMixin, ItemToItem):
 
     @cached_property
     def _factors(self) -> FloatArray:
-        """V, shape (n_products, d), float32: for many shoppers at once."""
+        """V as floats, shape (n_products, d), float32, for scoring many shoppers at once."""
         return self.steps * self.step_sizes[:, None]
 
     def _reason(self, shopper: Shopper, product: int) -> Reason | None:
@@ -110,7 +111,7 @@ class GraphFilter(UserProfileMixin, ItemToItem):
         return from_sources(shopper, strongest(rows, others if (others > 0).any() else parts))
 
     def _parts(self, shopper: Shopper, product: int) -> UserProfile:
-        """Return the shopper's products and what each gives to `product`."""
+        """Return the shopper's products and the contribution of each to the score of `product`."""
         rows, values = self._user_profile(shopper)
         reach = given_by(self.steps, self.step_sizes, rows, product) * inverse(self.degree[rows]) * self.degree[product]
         parts = self.smooth * values * reach

@@ -1,4 +1,4 @@
-"""Training data: all interactions as parallel arrays, and what is known of customers and products."""
+"""Training data: all interactions as parallel arrays, and the attributes of customers and products."""
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,46 +18,47 @@ DAY = 86_400
 
 
 EVENT_WEIGHTS: FloatArray = np.array([1.0, 3.0, 5.0], dtype=np.float32)
-"""How much an event says about preferences, by `Kind`, where nothing was learned: view 1, cart 3, purchase 5."""
+"""Default weight of an event by `Kind` (unitless): view 1, cart 3, purchase 5. Used if no weights were learned."""
 
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
-    """All there is to learn from.
+    """The training data of all algorithms.
 
     Parameters
     ----------
     customers, products : ndarray of shape (n_events,), int32
-        Rows of customer and product.
+        Rows of the customer and the product of each event.
     kinds : ndarray of shape (n_events,), int8
         `Kind` of each event.
     quantities : ndarray of shape (n_events,), float32
         Units bought or put into the cart; 1 for a view.
     times : ndarray of shape (n_events,), int64
-        Unix seconds.
+        Time of each event in Unix seconds.
     baskets : ndarray of shape (n_events,), int32
-        Events of one purchase or one session share a number.
+        Number of the purchase or session of each event; events of the same purchase or session share it.
     n_customers, n_products : int
-        Counts of rows; every row in the arrays is below them.
+        Numbers of customers and products; every row in the arrays is below them.
     now : int
-        The moment of training in Unix seconds; ages are counted from it.
+        Time of training in Unix seconds; the age of an event is `now` minus its time.
     groups : dict of str to ndarray of shape (n_customers,), int32
         Codes of customer groups, such as `region` and `age`; -1 where unknown.
     embeddings : ndarray of shape (n_products, d), float32
         Product embeddings; a row of zeros means none.
     added : ndarray of shape (n_products,), int64
-        When each product entered the catalogue, in Unix seconds.
+        Time at which each product was added to the catalogue, in Unix seconds.
     similar, complementary : csr_array of shape (n_products, n_products), float32
-        Related products, row to column, as the product agent found them; may be empty.
+        Strength of the relation from the row's product to the column's product, as computed by the product agent; the
+        matrices may have no entries.
     category : ndarray of shape (n_products,), int32
         Code of each product's category; -1 where unknown.
     kind_weights : ndarray of shape (3,), float32
-        How much an event says about preferences, by `Kind`; not negative.
+        Weight of an event by `Kind`, unitless, not negative.
 
     Raises
     ------
     ValueError
-        If lengths differ, a row is out of range or a weight is negative; the message names the array.
+        If the lengths differ, a row is out of range or a weight is negative; the message names the array.
     """
 
     customers: Rows
@@ -114,7 +115,10 @@ class Interactions:
         category: ArrayLike = -1,
         kind_weights: ArrayLike = EVENT_WEIGHTS,
     ) -> Self:
-        """Return interactions from what is given; the rest gets neutral values (one basket a customer, time `now`)."""
+        """Return interactions from the given arrays; missing ones get neutral values.
+
+        For example, each customer has one basket and each event has the time `now`.
+        """
         rows = np.asarray(customers, dtype=np.int32)
         empty = as_csr(sp.csr_array((n_products, n_products), dtype=np.float32))
         return cls(
@@ -137,17 +141,20 @@ class Interactions:
         )
 
     def where(self, mask: Mask) -> Self:
-        """Return the events that `mask` (shape (n_events,)) selects, all else stays the same."""
+        """Return a copy with only the events that `mask`, shape (n_events,), selects; all else stays the same."""
         names = ("customers", "products", "kinds", "quantities", "times", "baskets")
         return replace(self, **{name: getattr(self, name)[mask] for name in names})
 
     def weights(self, half_life_days: float) -> FloatArray:
-        """Return each event's weight, shape (n_events,): that of its kind, halved every `half_life_days`."""
+        """Return the weight of each event, shape (n_events,): the weight of its kind, halved every `half_life_days`."""
         return self.kind_weights[self.kinds] * decay(self.now - self.times, half_life_days)
 
     @cached_property
     def relative_weights(self) -> FloatArray:
-        """`kind_weights` as shares of the largest among the kinds that occur, shape (3,): data of one kind counts 1."""
+        """`kind_weights` divided by the largest weight among the kinds that occur, shape (3,).
+
+        So events have weight 1 if the data has only one kind.
+        """
         occur = np.bincount(self.kinds, minlength=len(Kind)) > 0
         largest = float(self.kind_weights[occur].max(initial=0.0))
         shares: FloatArray = self.kind_weights / np.float32(largest or 1.0)
@@ -155,13 +162,19 @@ class Interactions:
 
 
 def decay(ages: Longs, half_life_days: float) -> FloatArray:
-    """Return 0.5 ** (age / half-life) for `ages` in seconds; an age below 0 (a clock ahead) counts as 0."""
+    """Return 0.5 ** (age / half-life), float32, for `ages` in seconds.
+
+    An age below 0 counts as 0; it occurs if another machine's clock is ahead.
+    """
     exponent = np.maximum(ages, 0) * np.float64(-1.0 / (half_life_days * DAY))
     return np.exp2(exponent).astype(np.float32)
 
 
 def distinct_columns(*rows: NDArray[np.integer]) -> Longs:
-    """Return the distinct columns of a table of whole numbers, shape (len(rows), n), ordered by the rows from above."""
+    """Return the distinct columns of a table of integers, shape (len(rows), n).
+
+    The columns are ordered by the first row, then by the second, and so on.
+    """
     table = np.stack([row.astype(np.int64) for row in rows])
     table = table[:, np.lexsort(table[::-1])]
     new = np.ones(table.shape[1], bool)

@@ -1,4 +1,4 @@
-"""Item neighbourhoods: products with the same customers."""
+"""Item k-nearest neighbours: scores products by their cosine similarity to the shopper's products."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,10 +15,11 @@ from services.recommendation.algorithms.user_profile import UserProfileMixin
 
 @dataclass(eq=False)
 class ItemKnn(UserProfileMixin, ItemToItem):
-    """Cosine neighbours over all products, customers of long histories counting less, shrunk where support is little.
+    """Cosine neighbours of each product; customers with long histories count less, and rare products are shrunk.
 
-    similarity(i, j) = x_i · x_j / √((‖x_i‖² + shrink)(‖x_j‖² + shrink)), x_i the preferences of the customers of i,
-    each divided by (number of the customer's products / mean number)^length_power.
+    similarity(i, j) = x_i · x_j / √((‖x_i‖² + shrink)(‖x_j‖² + shrink)), where x_i holds the preferences of all
+    customers for product i. Each preference is divided by
+    (number of the customer's products / mean number)^length_power.
 
     Sources: Sarwar et al., "Item-based collaborative filtering recommendation algorithms", WWW 2001,
     doi:10.1145/371920.372071; division by history length: Deshpande & Karypis, "Item-based top-N recommendation
@@ -41,9 +42,12 @@ class ItemKnn(UserProfileMixin, ItemToItem):
     top_k: int = 200
     """Neighbours kept for each product."""
     shrink: float = 20.0
-    """Added to squared norms, in events (squares of preferences are 1 in the mean); larger distrusts rare products."""
+    """Added to squared norms, in events (the mean square of the preferences is 1).
+
+    A larger value lowers the similarities of rare products.
+    """
     length_power: float = 0.5
-    """Exponent of the history length that a customer's preferences are divided by, 0 to 1."""
+    """Exponent of the history length by which a customer's preferences are divided, 0 to 1."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

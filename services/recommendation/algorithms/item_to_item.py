@@ -1,4 +1,4 @@
-"""The common half of algorithms that score by rows of an item-to-item matrix: no state per customer."""
+"""Base class of the algorithms that score by an item-to-item matrix. They store nothing per customer."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -18,17 +18,18 @@ from services.recommendation.algorithms.user_profile import UserProfile
 
 @dataclass(eq=False)
 class ItemToItem(Algorithm):
-    """Scores a shopper as the weighted sum of the neighbours of the products they met.
+    """Scores a product by the weighted sum of its similarities to the products in the shopper's profile.
 
-    The cost of a score follows the shopper's rows only, so a fresh click changes the next answer at once.
+    Scoring reads only the matrix rows of the products in the profile. A new click is part of the next profile, so it
+    changes the next scores without training.
     """
 
     neighbours: SparseMatrix = field(init=False, repr=False)
-    """Learned: sparse matrix of shape (n_products, n_products), float32, source to target."""
+    """Learned: sparse matrix of shape (n_products, n_products), float32: row is the source, column the target."""
 
     @abstractmethod
     def _user_profile(self, shopper: Shopper) -> UserProfile:
-        """Return the source rows, each once, and their weights."""
+        """Return the rows of the source products, each once, and their weights."""
 
     def _score(self, shopper: Shopper) -> FloatArray:
         return np.maximum(combine(floats(self.neighbours), *self._user_profile(shopper)).dense(), 0.0)
@@ -51,7 +52,7 @@ class ItemToItem(Algorithm):
         return from_sources(shopper, sources)
 
     def _given(self, shopper: Shopper, product: int) -> UserProfile:
-        """Return the shopper's products and what each gives to `product`."""
+        """Return the shopper's products and the contribution of each to the score of `product`."""
         rows, weights = self._user_profile(shopper)
         near = self.neighbours
         return rows, given_to(near.indptr, near.indices, near.data, rows, row_weights(near, rows, weights), product)

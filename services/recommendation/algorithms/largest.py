@@ -1,4 +1,4 @@
-"""The largest of many: a heap of those wanted, and searches that need the allowed ones only."""
+"""Selection of the k largest of many values by a bounded heap, restricted to allowed products."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from services.recommendation.algorithms.arrays import FloatArray, Mask, Rows
 from shared.compiled import compiled
 
 DROPPED_BITS = 18
-"""Bits of a float32 that `about_largest` does not look at: 32 classes remain to each power of two."""
+"""Low bits of a float32 that `about_largest` ignores, which leaves 32 classes of values per power of two."""
 
 
 @compiled
 def _sift_up(values: FloatArray, rows: Rows, place: int) -> None:
-    """Restore the order of a heap, smallest first, after its entry at `place` became smaller."""
+    """Restore the order of a min-heap after its entry at `place` became smaller."""
     while place > 0:
         parent = (place - 1) // 2
         if values[parent] <= values[place]:
@@ -23,7 +23,7 @@ def _sift_up(values: FloatArray, rows: Rows, place: int) -> None:
 
 @compiled
 def _sift_down(values: FloatArray, rows: Rows, n: int) -> None:
-    """Restore the order of a heap, smallest first, after its first entry became larger."""
+    """Restore the order of a min-heap of `n` entries after its first entry became larger."""
     place = 0
     while True:
         child = 2 * place + 1
@@ -40,9 +40,10 @@ def _sift_down(values: FloatArray, rows: Rows, n: int) -> None:
 
 @compiled
 def offer(values: FloatArray, rows: Rows, n: int, value: float, row: int) -> int:
-    """Put an entry into a heap of the largest; return how many entries it has now.
+    """Offer an entry to a heap that keeps the largest entries; return the number of entries it has now.
 
-    `values` and `rows` have room for the entries that are wanted; the first `n` are the heap, smallest first.
+    `values` and `rows` have the length of the full heap. Their first `n` entries are the heap, a min-heap. If the heap
+    is full, the new entry replaces the smallest, or is dropped if it is not larger.
     """
     if n < len(values):
         values[n] = value
@@ -58,14 +59,14 @@ def offer(values: FloatArray, rows: Rows, n: int, value: float, row: int) -> int
 
 @compiled
 def ranked(values: FloatArray, rows: Rows) -> tuple[Rows, FloatArray]:
-    """Return the entries of a heap with the largest first, rows and values."""
+    """Return the rows and the values of a heap, largest value first."""
     order = np.argsort(-values)
     return rows[order], values[order]
 
 
 @compiled
 def largest_allowed(rows: Rows, values: FloatArray, allowed: Mask, k: int) -> tuple[Rows, FloatArray]:
-    """Return the `k` rows of largest positive value that are allowed, largest first, and their values."""
+    """Return the `k` allowed rows with the largest positive values, and these values, largest first."""
     best = np.empty(k, np.float32)
     chosen = np.empty(k, np.int32)
     n = 0
@@ -77,7 +78,7 @@ def largest_allowed(rows: Rows, values: FloatArray, allowed: Mask, k: int) -> tu
 
 @compiled
 def first_allowed(order: Rows, scores: FloatArray, allowed: Mask, k: int) -> Rows:
-    """Return the first `k` rows in `order` that are allowed and score above 0; `order` has the best first."""
+    """Return the first `k` rows of `order` that are allowed and score above 0; `order` has the best row first."""
     chosen = np.empty(k, np.int32)
     n = 0
     for row in order:
@@ -100,10 +101,10 @@ def largest_blended(
     allowed: Mask,
     k: int,
 ) -> tuple[Rows, FloatArray]:
-    """Return the `k` allowed rows of largest factor · value + added, largest first, and these scores.
+    """Return the `k` allowed rows with the largest scores factor · value + added, and these scores, largest first.
 
-    `order` has all rows by falling value; `rows` those that get something `added`. `sums` is scratch, all 0 before and
-    after.
+    `order` has all rows by falling value. `added` has the added value of each of `rows`; other rows get 0. `sums` is a
+    scratch array of at least n_products entries, all 0 before and after the call.
     """
     best = np.empty(k, np.float32)
     chosen = np.empty(k, np.int32)
@@ -126,10 +127,10 @@ def largest_blended(
 
 @compiled
 def about_largest(values: FloatArray, k: int) -> float:
-    """Return a value that at least the `k` largest reach, and not many more; 0 where there are no more than `k`.
+    """Return a threshold that at least `k` of the values reach, and not many more; 0 if there are at most `k` values.
 
-    Values are counted in classes of the same leading bits, which are 32 to each power of two; negative ones count
-    as 0.
+    Values with the same leading bits form a class, 32 classes per power of two. The threshold is the lower end of a
+    class. Negative values count as 0.
     """
     if len(values) <= k:
         return 0.0

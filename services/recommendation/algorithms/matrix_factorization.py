@@ -1,4 +1,4 @@
-"""Matrix factorisation with fold-in: profiles as points in a space of few dimensions."""
+"""Matrix factorisation with fold-in: scores products by projecting the shopper's profile onto singular vectors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,10 +21,11 @@ from services.recommendation.algorithms.vector_search import given_by, lengths_o
 
 @dataclass(eq=False)
 class MatrixFactorization(UserProfileMixin):
-    """Truncated singular value decomposition of the preference matrix, popularity damped before.
+    """Truncated singular value decomposition (SVD) of the preference matrix, with damped popularity.
 
-    With columns scaled by popularity^−damping and V the leading right singular vectors, a shopper x scores x V Vᵀ:
-    the fold-in is closed-form, so no state per customer is kept and a fresh event counts at once.
+    The columns are scaled by popularity^−damping first. V are the leading right singular vectors of the scaled matrix.
+    The scores of a shopper with scaled profile x are x V Vᵀ. This fold-in has a closed form, so the model stores
+    nothing per customer, and a new event counts at once.
 
     Sources: Cremonesi, Koren & Turrin, "Performance of recommender algorithms on top-N recommendation tasks" (PureSVD),
     RecSys 2010, doi:10.1145/1864708.1864721; scaling: Nikolakopoulos et al., "EigenRec", Knowledge and Information
@@ -43,26 +44,26 @@ class MatrixFactorization(UserProfileMixin):
         "half_life_days": (15.0, 30.0, 60.0, 120.0, 240.0),
     }
     kept: Rows = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_kept,), int32: product row of each slot, longest vectors first."""
+    """Learned: ndarray of shape (n_kept,), int32: product row of each slot, in order of falling vector length."""
     slots: Rows = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_products,), int32: slot of each product, -1 for none."""
+    """Learned: ndarray of shape (n_products,), int32: slot of each product; -1 if it has no factors."""
     steps: NDArray[np.int8] = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_kept, embedding_size), int8: V in steps, as `quantized` gives them."""
+    """Learned: ndarray of shape (n_kept, embedding_size), int8: V in steps, as `quantized` returns them."""
     step_sizes: FloatArray = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_kept,), float32: size of a step of each row of V."""
+    """Learned: ndarray of shape (n_kept,), float32: step size of each row of V."""
     scale: FloatArray = field(init=False, repr=False)
     """Learned: ndarray of shape (n_kept,), float32: popularity^−damping."""
 
     embedding_size: int = 128
-    """Dimensions of the latent space; lowered where the data has fewer."""
+    """Dimensions of the latent space; lowered if the data has fewer."""
     damping: float = 0.2
     """Exponent by which popular products are scaled down, 0 (plain PureSVD) to 1."""
     min_customers: int = 2
-    """Products with fewer customers get no factors: they would be noise."""
+    """Products with fewer customers get no factors, because these would be noise."""
     half_life_days: float = 60.0
-    """Time after which an event counts half, in days."""
+    """Time after which the weight of an event is halved, in days."""
     max_history: int = 1000
-    """Products of a shopper that count, the strongest."""
+    """Largest number of products in a shopper's profile; those with the largest weights are kept."""
     seed: int = 0
     """Seed of the randomised solver."""
 
@@ -83,7 +84,7 @@ class MatrixFactorization(UserProfileMixin):
         self._sort_by_length()
 
     def _sort_by_length(self) -> None:
-        """Put the longest vectors first: the search for the largest products reads memory in its order."""
+        """Order the slots by falling vector length, so that the top-k search reads memory in order."""
         order = np.argsort(-lengths_of(self.steps, self.step_sizes), kind="stable")
         self.kept, self.scale, self.step_sizes = self.kept[order], self.scale[order], self.step_sizes[order]
         self.steps = np.ascontiguousarray(self.steps[order])
@@ -91,7 +92,7 @@ class MatrixFactorization(UserProfileMixin):
 
     @cached_property
     def _factors(self) -> FloatArray:
-        """V, shape (n_kept, embedding_size), float32: for many shoppers at once."""
+        """V as floats, shape (n_kept, embedding_size), float32, for scoring many shoppers at once."""
         return self.steps * self.step_sizes[:, None]
 
     def _score(self, shopper: Shopper) -> FloatArray:
@@ -121,7 +122,7 @@ class MatrixFactorization(UserProfileMixin):
         return Reason(ReasonKind.FITS_YOUR_TASTE, strongest(rows, parts)) if parts.sum() >= ROUNDING else None
 
     def _known(self, shopper: Shopper) -> tuple[Rows, FloatArray, Rows]:
-        """Return slots, scaled preferences and product rows of the shopper's products with factors."""
+        """Return the slots, scaled preferences and rows of those of the shopper's products that have factors."""
         rows, values = self._user_profile(shopper)
         slots = self.slots[rows]
         known = slots >= 0

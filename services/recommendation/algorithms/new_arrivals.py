@@ -1,4 +1,4 @@
-"""New arrivals: what entered the catalogue lately, first what fits the shopper's categories."""
+"""New arrivals: scores recently added products by freshness and by the shopper's preference for their category."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,10 +17,10 @@ from services.recommendation.algorithms.shopper_scores import FewScores, Shopper
 class NewArrivals(Algorithm):
     """Freshness times fit: 0.5^(age / half-life) · (1 + share of the shopper's preferences in the category) / 2.
 
-    Products added on the catalogue's first day are its opening assortment, not arrivals: when a whole catalogue is
-    imported at once, nothing in it is new.
+    Products that were added within a day of the catalogue's first product are not new: they are the assortment that
+    the shop opened with. So no product is new after a whole catalogue was imported at once.
 
-    Source (recency as a prior of its own beside relevance): Li & Croft, "Time-based language models", CIKM 2003,
+    Source (recency as a prior that multiplies relevance): Li & Croft, "Time-based language models", CIKM 2003,
     doi:10.1145/956863.956951
 
     Raises
@@ -32,32 +32,36 @@ class NewArrivals(Algorithm):
     name: ClassVar[str] = "new_arrivals"
 
     half_life_days: float = 14.0
-    """Age at which a product is half as fresh, in days."""
+    """Age at which the freshness of a product is 0.5, in days."""
     window_days: float = 60.0
-    """Age from which a product is not new any more, in days."""
+    """Age beyond which a product is no longer new, in days."""
 
     kind_weights: FloatArray = field(init=False, repr=False, default_factory=lambda: EVENT_WEIGHTS)
-    """Learned: ndarray of shape (3,), float32: how much an event says about preferences, by `Kind`."""
+    """Learned: ndarray of shape (3,), float32: weight of an event by `Kind`."""
     added: Longs = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_products,), int64: when each product was added, Unix seconds."""
+    """Learned: ndarray of shape (n_products,), int64: time at which each product was added, in Unix seconds."""
     category: Rows = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_products,), int32: category code, -1 unknown."""
+    """Learned: ndarray of shape (n_products,), int32: category code of each product, -1 if unknown."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive(half_life_days=self.half_life_days, window_days=self.window_days)
 
     def score_with(self, added: Longs, category: Rows, shopper: Shopper) -> FloatArray:
-        """Score a live catalogue: `added` and `category` as in `Interactions`, of any number of products."""
+        """Score the products of the current catalogue, shape (n,), float32.
+
+        `added` and `category` are as in `Interactions`, for any number n of products.
+        """
         found = self.scores_with(added, category, shopper)
         scores = np.zeros(len(added), dtype=np.float32)
         scores[found.rows] = found.values
         return scores
 
     def scores_with(self, added: Longs, category: Rows, shopper: Shopper, recent: Rows | None = None) -> FewScores:
-        """Return the sparse scores of a live catalogue, as `score_with` takes it.
+        """Return the scores of `score_with` in sparse form.
 
-        `recent` are the rows among which new products are looked for, as `recent_rows` gave them earlier; default all.
+        `recent` are the rows in which new products are searched, as `recent_rows` returned them for an earlier time.
+        By default they are computed here.
         """
         shopper.require_within(len(added))
         if recent is None:
@@ -85,7 +89,7 @@ class NewArrivals(Algorithm):
 
     @cached_property
     def _by_time(self) -> tuple[Rows, Longs]:
-        """The rows of all products by the moment when they were added, and these moments."""
+        """The rows of all products, ordered by the time at which they were added, and these times."""
         order = np.argsort(self.added, kind="stable").astype(np.int32)
         return order, self.added[order]
 
@@ -95,25 +99,32 @@ class NewArrivals(Algorithm):
 
 
 def recent_rows(added: Longs, now: int, window_days: float) -> Rows:
-    """Return the rows of the products that are new at `now`; whatever is new later, but for new rows, is among them."""
+    """Return the rows, ascending, of the products that are new at `now`.
+
+    A product of today's rows that is new at a later time is also new now, so the result can be reused until rows are
+    added.
+    """
     return np.flatnonzero(_arrived(added, now, window_days)).astype(np.int32)
 
 
 def _arrived(added: Longs, now: int, window_days: float) -> Mask:
-    """Return which products are new: within the window, and not of the opening assortment."""
+    """Return which products are new: added within the window and not part of the opening assortment."""
     mask: Mask = added >= _oldest(int(added.min(initial=now)), now, window_days)
     return mask
 
 
 def _oldest(opened: int, now: int, window_days: float) -> int:
-    """Return the moment since which what was added is new, in a shop whose first product was added at `opened`."""
+    """Return the earliest time, in Unix seconds, at which a product must have been added to be new at `now`.
+
+    `opened` is the time at which the shop's first product was added.
+    """
     return max(now - int(window_days * DAY), min(opened, now) + DAY)
 
 
 def _affinity(category: Rows, weights: FloatArray, wanted: Rows) -> FloatArray:
-    """Return the share of the shopper's preferences that lies in each wanted category, 0 to 1; 0 for category -1.
+    """Return the share of the shopper's preferences in each wanted category, 0 to 1; 0 for category -1.
 
-    `category` and `weights` are of the products that the shopper met.
+    `category` and `weights` belong to the products that the shopper interacted with.
     """
     size = int(max(category.max(initial=-1), wanted.max(initial=-1))) + 2
     mass = np.bincount(category + 1, weights, size).astype(np.float32)

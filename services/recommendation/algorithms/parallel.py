@@ -1,4 +1,4 @@
-"""Work on all threads that the linear algebra libraries may use at the moment."""
+"""Parallel execution on as many threads as the linear algebra libraries may use at the moment."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +11,11 @@ Result = TypeVar("Result")
 
 
 def each(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """Return what `function` gives for each item, in their order; the first error that occurs is raised.
+    """Return the results of `function` for the items, in the order of the items.
 
-    Meant for functions that spend their time in numpy, scipy or trees, which let other threads run meanwhile. Inside,
-    each thread has linear algebra to itself; a single item has all threads. Not for use while other threads change the
-    limits of threads.
+    If calls raise errors, the error of the first such item is raised. The function should spend its time in numpy,
+    scipy or tree libraries, because these release the interpreter lock. During the calls linear algebra uses one
+    thread per call; a single item may use all threads. Do not call this while other threads change thread limits.
     """
     items, threads = list(items), allowed()
     if threads < 2 or len(items) < 2:
@@ -25,6 +25,6 @@ def each(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Resu
 
 
 def allowed() -> int:
-    """Return how many threads linear algebra may use now."""
+    """Return the number of threads that linear algebra may use now."""
     found = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
     return max(found, default=1)

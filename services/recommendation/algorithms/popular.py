@@ -1,4 +1,4 @@
-"""Popularity: with everybody, and in the shopper's own groups."""
+"""Popularity: scores products by their share of all preferences and of the preferences in the shopper's groups."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,18 +18,19 @@ Level = tuple[str, ...]
 
 
 MOST_GROUPS = 64
-"""Combinations of groups whose scores are kept: at most 8 bytes a product each."""
+"""Number of combinations of groups whose scores are cached; each takes at most 8 bytes per product."""
 LEAST_PRIOR = 4.0
-"""Mass that a group is mixed with even in a tiny shop: some handful of customers who bought."""
+"""Lower bound of the prior in a very small shop, in units of confidence: about the mass of a few buyers."""
 
 
 @dataclass(eq=False)
 class Popular(Algorithm):
-    """Share of preference, of everybody and of the shopper's groups, each group drawn to the level above it.
+    """Share of each product in the preferences of the shopper's groups, shrunk towards the next wider group.
 
-    From the widest level to the narrowest: share = (count in group + prior · share above) / (mass of group + prior).
-    A small group says little and borrows from the wider one; an unknown group is skipped. A customer counts for a
-    product once, by the logarithm of their decayed events, so that nobody makes a bestseller alone.
+    The first share is that of all customers. Then, from the widest level to the narrowest,
+    share = (count in group + prior · share above) / (mass of group + prior). So the share in a small group stays close
+    to the share above it. An unknown group is skipped. The count of a product is the sum over customers of
+    log(1 + decayed weight of their events with it), so one customer alone cannot make a bestseller.
 
     Source of the estimate (Dirichlet prior smoothing): Zhai & Lafferty, "A study of smoothing methods for language
     models applied to information retrieval", ACM TOIS 2004, doi:10.1145/984321.984322
@@ -46,26 +47,29 @@ class Popular(Algorithm):
     }
 
     levels: tuple[Level, ...] = (("age",), ("region",), ("region", "age"))
-    """Groups to draw on, the widest first; several names are taken together."""
+    """Levels of groups, the widest first. A level of several names has a group for each combination of their codes."""
     prior: float = 800.0
-    """Mass of the level above that a group is mixed with, in units of confidence; less in a small shop."""
+    """Weight of the share above, in units of confidence; reduced in a small shop, see `prior_share`."""
     prior_share: float = 0.01
-    """Most that `prior` may be of everybody's mass, but at least 4: a small shop's groups have a say too."""
+    """Upper bound of the prior as a share of all customers' mass, but the bound is at least 4 units of confidence.
+
+    It keeps the prior from hiding the differences between the groups of a small shop.
+    """
     half_life_days: float = 30.0
-    """Time after which an event counts half, in days."""
+    """Time after which the weight of an event is halved, in days."""
 
     pull: FloatArray = field(init=False, repr=False)
-    """Learned: ndarray of shape (1,), float32: the prior in force."""
+    """Learned: ndarray of shape (1,), float32: the prior after both bounds, in units of confidence."""
     overall: FloatArray = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_products,), float32: share of everybody."""
+    """Learned: ndarray of shape (n_products,), float32: share of each product over all customers."""
     counts: Csr = field(init=False, repr=False)
-    """Learned: csr_array of shape (n_groups, n_products), float32: mass by group, all levels stacked."""
+    """Learned: csr_array of shape (n_groups, n_products), float32: count by group; the levels are stacked."""
     masses: FloatArray = field(init=False, repr=False)
     """Learned: ndarray of shape (n_groups,), float32: sum of each row of `counts`."""
     offsets: Longs = field(init=False, repr=False)
     """Learned: ndarray of shape (n_levels + 1,), int64: first row of each level in `counts`."""
     sizes: Longs = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_names,), int64: number of codes of each group name, 0 if it was absent."""
+    """Learned: ndarray of shape (n_names,), int64: number of codes of each group name; 0 if the data lacks the name."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -99,17 +103,17 @@ class Popular(Algorithm):
         return found
 
     def _blended(self, rows: Rows) -> BlendedScores:
-        """Return the scores in the groups at `rows`, which come widest first."""
+        """Return the scores in the groups at `rows` of `counts`; the widest group comes first."""
         total = self.masses[rows] + self.pull[0]
         kept = self.pull[0] / total
-        # what a wider group gives is mixed down by every narrower one
+        # the contribution of a wider group is multiplied by `kept` of every narrower group
         narrower = np.append(np.cumprod(kept[::-1])[::-1][1:], np.float32(1.0))
         weights = (narrower / total).astype(np.float32)
         return BlendedScores(self._ordered, float(kept.prod()), FewScores.of_rows(self.counts, rows, weights))
 
     @cached_property
     def _by_groups(self) -> dict[tuple[int, ...], BlendedScores]:
-        """Scores of shoppers of the same groups, those met lately."""
+        """Cached scores by the groups of a shopper, at most `MOST_GROUPS`; the oldest entry is dropped first."""
         return {}
 
     @cached_property
@@ -117,7 +121,7 @@ class Popular(Algorithm):
         return OrderedScores.of(self.overall)
 
     def _shares(self, rows: Sequence[int]) -> FloatArray:
-        """Return the share of each product in the narrowest of the groups at `rows`, which come widest first."""
+        """Return the share of each product in the last of the groups at `rows`; the widest group comes first."""
         shares = self.overall.copy()
         for row in rows:
             mass = self.masses[row] + self.pull[0]
@@ -136,7 +140,7 @@ class Popular(Algorithm):
         return Reason(ReasonKind.POPULAR_IN_GROUP, group=(best, shopper.groups[best]))
 
     def _lift(self, name: str, code: int, product: int) -> float:
-        """Return the shrunk share of `product` in one group over its share of everybody; 0 for an unknown group."""
+        """Return the shrunk share of `product` in one group, divided by its overall share; 0 for an unknown group."""
         if (name,) not in self.levels:
             return 0.0
         row = self._row((name,), {name: code})
@@ -156,7 +160,7 @@ class Popular(Algorithm):
         return [row for row in rows if row is not None]
 
     def _row(self, level: Level, groups: Mapping[str, int]) -> int | None:
-        """Return the row of `counts` for the groups' codes at one level, None if a code is unknown."""
+        """Return the row of `counts` for the groups' codes at one level, or None if a code is unknown."""
         code = 0
         for name in level:
             size = self._size_of(name)
@@ -173,7 +177,7 @@ class Popular(Algorithm):
         return int(np.prod([self._size_of(name) for name in level], dtype=np.int64))
 
     def _membership(self, data: Interactions) -> Csr:
-        """Return which customer is in which group: csr_array of shape (n_groups, n_customers), ones."""
+        """Return the membership matrix, shape (n_groups, n_customers), float32: 1 if the customer is in the group."""
         pairs = [self._members(level, data.groups) for level in self.levels if self._level_size(level)]
         groups = np.concatenate([np.empty(0, np.int64), *(groups for groups, _ in pairs)])
         customers = np.concatenate([np.empty(0, np.int64), *(customers for _, customers in pairs)])

@@ -1,6 +1,6 @@
-"""A counting sort by digits, compiled: floats are sorted by the bits of their IEEE 754 representation.
+"""A compiled radix sort for floats, which sorts by the bits of their IEEE 754 representation.
 
-These order as integers do, once the bits of positive numbers are turned.
+After the bits of the positive numbers are inverted, the bit patterns have the reverse order of the floats.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ N_DIGITS = 1 << DIGIT_BITS
 
 @compiled
 def falling_keys(values: FloatArray) -> NDArray[np.uint32]:
-    """Return whole numbers that ascend where the values descend."""
+    """Return an integer key for each value; keys ascend where the values descend, and equal values have equal keys."""
     signed_zeros_made_one = np.empty(len(values), np.float32)
     for i in range(len(values)):
         signed_zeros_made_one[i] = values[i] + np.float32(0.0)
@@ -29,7 +29,7 @@ def falling_keys(values: FloatArray) -> NDArray[np.uint32]:
 
 @compiled
 def sort_places(keys: NDArray[np.uint32], places: Longs) -> None:
-    """Sort places by ascending key in place; places of equal keys keep their order."""
+    """Sort `places` in place by ascending `keys[place]`; places with equal keys keep their order."""
     n = len(places)
     counts = np.zeros((4, N_DIGITS), np.int64)
     for i in range(n):
@@ -46,7 +46,7 @@ def sort_places(keys: NDArray[np.uint32], places: Longs) -> None:
 
 @compiled
 def _all_equal(counts: Longs, n: int) -> bool:
-    """Return whether one digit has all `n` keys."""
+    """Return whether all `n` keys have the same digit; `counts` has the number of keys per digit."""
     for digit in range(N_DIGITS):
         if counts[digit]:
             return bool(counts[digit] == n)
@@ -55,7 +55,10 @@ def _all_equal(counts: Longs, n: int) -> bool:
 
 @compiled
 def _move_by_digit(keys: NDArray[np.uint32], places: Longs, counts: Longs, shift: np.uint32, moved: Longs) -> None:
-    """Write the places to `moved` by ascending digit of their keys; `counts` has how many have each digit."""
+    """Write the places to `moved` in order of the digit of their keys; `counts` has the number of keys per digit.
+
+    `shift` is the position of the digit's lowest bit. `counts` is overwritten.
+    """
     start = 0
     for digit in range(N_DIGITS):
         count = counts[digit]

@@ -1,4 +1,4 @@
-"""How the products behind a score become a reason."""
+"""Builds the reason for a recommendation from the products that contributed most to its score."""
 
 import numpy as np
 
@@ -7,17 +7,20 @@ from services.recommendation.algorithms.base import Reason, ReasonKind, Shopper
 from shared.compiled import compiled
 
 MAX_SOURCES = 3
-"""Source products named in a reason."""
+"""Largest number of source products in a reason."""
 
 
 def strongest(sources: Rows, values: FloatArray) -> tuple[int, ...]:
-    """Return the sources of the largest positive values, largest first, at most `MAX_SOURCES`."""
+    """Return the sources with the largest positive values, largest first, at most `MAX_SOURCES`."""
     return tuple(sources[largest_places(values, MAX_SOURCES)].tolist())
 
 
 @compiled
 def largest_places(values: FloatArray, k: int) -> Longs:
-    """Return the places of the `k` largest positive values, largest first, of equals the first; few are wanted."""
+    """Return the positions of the `k` largest positive values, largest first; the earlier of equal values comes first.
+
+    Meant for a small `k`: time grows with len(values) · k in the worst case.
+    """
     places = np.empty(k, np.int64)
     n = 0
     for i in range(len(values)):
@@ -33,7 +36,7 @@ def largest_places(values: FloatArray, k: int) -> Longs:
 
 
 def from_sources(shopper: Shopper, sources: tuple[int, ...]) -> Reason:
-    """Return the reason that the strongest source stands for: in the cart, bought, or else viewed."""
+    """Return the reason with the kind of its strongest source: in the cart, else bought, else viewed."""
     first = sources[0]
     if first in shopper.cart:
         return Reason(ReasonKind.BOUGHT_TOGETHER, sources)

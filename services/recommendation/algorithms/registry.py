@@ -1,4 +1,4 @@
-"""All algorithms by name. A new one is one file here and one line below."""
+"""All algorithms by name. To add an algorithm, add a file to this folder and its class to `CLASSES`."""
 
 from services.recommendation.algorithms.base import Algorithm
 from services.recommendation.algorithms.content import Content
@@ -36,5 +36,5 @@ BY_NAME: dict[str, type[Algorithm]] = {algorithm.name: algorithm for algorithm i
 
 
 def default_algorithms() -> list[Algorithm]:
-    """Return one unfitted algorithm of each kind with its default configuration, quick ones to train first."""
+    """Return one unfitted algorithm of each class with its default configuration; those quick to train come first."""
     return [algorithm() for algorithm in CLASSES]

@@ -1,4 +1,4 @@
-"""Related products as the product agent found them: similar ones and complements."""
+"""Related products: scores products by the similar and complementary relations that the product agent computed."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,10 +16,11 @@ from services.recommendation.algorithms.user_profile import UserProfile
 
 @dataclass(eq=False)
 class Similar(ItemToItem):
-    """Products like those the shopper looks at now: alternatives.
+    """Products similar to those of the current session, as alternatives to them.
 
-    The relation comes from outside; sources are the product in view (weight 1) and the session before it, each step
-    back counting `decay` of the next. Without a session the latest products of the history stand in.
+    The relation is given with the training data. The sources are the product in view with weight 1 and the products of
+    the session before it; each earlier product has `decay` times the weight of the next. If the session is empty, the
+    latest products of the history are used.
 
     Source: Linden, Smith & York, "Amazon.com recommendations: item-to-item collaborative filtering", IEEE Internet
     Computing 2003, doi:10.1109/MIC.2003.1167344
@@ -28,9 +29,9 @@ class Similar(ItemToItem):
     name: ClassVar[str] = "similar"
 
     decay: float = 0.6
-    """Weight of each earlier product against the next, 0 to 1."""
+    """Weight of a product relative to the product after it, 0 to 1."""
     last: int = 5
-    """Products that count, the latest."""
+    """Number of source products; the latest are used."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -38,7 +39,13 @@ class Similar(ItemToItem):
         require_positive(last=self.last)
 
     def score_with(self, relations: Csr, shopper: Shopper) -> FloatArray:
-        """Score by live `relations`, csr_array of shape (n, n), in place of those given at training."""
+        """Score by the current `relations`, csr_array of shape (n, n), instead of those given at training.
+
+        Returns
+        -------
+        ndarray of shape (n,), float32
+            Not negative; 0 means no score.
+        """
         shopper.require_within(relations.shape[0])
         return np.maximum(combine(relations, *self._user_profile(shopper)).dense(), 0.0)
 
@@ -54,7 +61,7 @@ class Similar(ItemToItem):
 
 @dataclass(eq=False)
 class Complementary(Similar):
-    """Products that go with the cart, the product in view and, when the cart is empty, the latest purchase.
+    """Products that complement the cart and the product in view; if the cart is empty, those of the latest purchase.
 
     Source: McAuley, Pandey & Leskovec, "Inferring networks of substitutable and complementary products", KDD 2015,
     doi:10.1145/2783258.2783381
@@ -63,9 +70,9 @@ class Complementary(Similar):
     name: ClassVar[str] = "complementary"
 
     decay: float = 1.0
-    """Weight of each earlier product against the next, 0 to 1; all of a cart count alike."""
+    """Weight of a product relative to the product after it, 0 to 1; with 1 all products of a cart count equally."""
     last: int = 50
-    """Products that count, the latest."""
+    """Number of source products; the latest are used."""
 
     def _fit(self, data: Interactions) -> None:
         self.neighbours = as_csr(data.complementary)
@@ -81,6 +88,9 @@ class Complementary(Similar):
 
 
 def decayed(rows: Rows, decay: float, last: int) -> UserProfile:
-    """Return the `last` rows, oldest first, with weights decay^age; the latest has age 0 and weight 1."""
+    """Return the latest `last` of the rows, which are oldest first, and their weights decay^age.
+
+    Age is the number of rows that come later, so the latest row has weight 1.
+    """
     latest = rows[-last:]
     return latest, np.float32(decay) ** np.arange(len(latest) - 1, -1, -1, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Repurchase: what this shopper buys again and again, and is about to run out of."""
+"""Repurchase: scores products the shopper bought before by how often and how long ago, and by how due they are."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -17,16 +17,17 @@ Floats = NDArray[np.float64]
 
 SHORTEST_INTERVAL_DAYS = 0.5
 SMALLEST = np.finfo(np.float32).tiny
-"""Score of what was bought so long ago that it comes to nothing."""
+"""Lower bound of a score, so that a product bought long ago keeps a positive score."""
 
 
 @dataclass(eq=False)
 class Repurchase(Algorithm):
-    """Time-decayed personal frequency, times how due the product is, times √ of how often it is bought again.
+    """Score = frequency · due · √(repeat rate), for each product that the shopper bought.
 
-    frequency = Σ over purchases of 0.5^(age / half-life). A product is due when the time since the last purchase
-    reaches the shopper's own interval for it, drawn to the product's median where they bought it few times:
-    due = 1 − rhythm · 0.5^(3 · elapsed / interval). The repeat rate is drawn to that of all products.
+    frequency = Σ over purchases of 0.5^(age / half-life).
+    due = 1 − rhythm · 0.5^(3 · elapsed / interval), where elapsed is the time since the last purchase. The interval is
+    the mean of the shopper's own intervals between purchases of the product and of one more interval: the product's
+    `interval_days`. The repeat rate of a product is shrunk towards that of all products.
 
     Source: Bhagat, Muralidharan, Lobzhanidze & Vishwanath, "Buy it again: modeling repeat purchase recommendations",
     KDD 2018, doi:10.1145/3219819.3219891
@@ -45,16 +46,16 @@ class Repurchase(Algorithm):
     }
 
     half_life_days: float = 90.0
-    """Time after which a purchase counts half, in days."""
+    """Time after which the weight of a purchase is halved, in days."""
     rhythm: float = 0.1
-    """How much a product bought a moment ago is held back, 0 (not at all) to 1 (wholly)."""
+    """Share by which the score is reduced right after a purchase, 0 (not at all) to 1 (to nothing)."""
     prior: float = 5.0
-    """Purchases' worth of the wider estimate mixed into each product's interval and repeat rate."""
+    """Weight of the estimate over all products: in intervals for the interval, in buyers for the repeat rate."""
 
     interval_days: FloatArray = field(init=False, repr=False)
     """Learned: ndarray of shape (n_products,), float32: median days between purchases by one customer, shrunk."""
     repeat_rate: FloatArray = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_products,), float32: share of buyers who bought again, shrunk."""
+    """Learned: ndarray of shape (n_products,), float32: share of buyers who bought again on another day, shrunk."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -77,7 +78,7 @@ class Repurchase(Algorithm):
         return self._bought(shopper)
 
     def _bought(self, shopper: Shopper) -> FewScores:
-        """Return the scores of what the shopper bought."""
+        """Return the scores of the products that the shopper bought."""
         bought = shopper.kinds == Kind.PURCHASE
         rows, times = shopper.products[bought], shopper.times[bought]
         order = np.lexsort((shopper.baskets[bought], times, rows))
@@ -108,10 +109,25 @@ def repurchase_scores(
     interval_days: FloatArray,
     repeat_rate: FloatArray,
 ) -> tuple[Rows, FloatArray]:
-    """Return what was bought, ascending, and the score of each.
+    """Return the bought products, ascending, and the score of each.
 
-    Purchases are ordered by product, time and basket; a product counts once in a basket. `half_life` is in seconds,
-    `times` and `now` are Unix seconds; the other parameters are those of `Repurchase`.
+    Parameters
+    ----------
+    rows, times, baskets : ndarray of shape (n_purchases,)
+        Product row, time in Unix seconds and basket number of each purchase, ordered by product, time and basket. A
+        product counts once per basket.
+    now : int
+        Unix seconds.
+    half_life : float
+        In seconds.
+    rhythm, interval_days, repeat_rate
+        As in `Repurchase`.
+
+    Returns
+    -------
+    products : ndarray of shape (n,), int32
+    values : ndarray of shape (n,), float32
+        Positive.
     """
     products = np.empty(len(rows), np.int32)
     values = np.empty(len(rows), np.float32)
@@ -134,7 +150,17 @@ def repurchase_scores(
 
 
 def _gaps(data: Interactions) -> tuple[Rows, Floats, Floats, Floats]:
-    """Return product and days of each gap between purchase days of one customer; buyers and repeaters a product."""
+    """Return the intervals between purchases of the same product by the same customer, and counts of customers.
+
+    Returns
+    -------
+    products : ndarray of shape (n_gaps,), int32
+        Product of each interval between consecutive purchase days.
+    gaps : ndarray of shape (n_gaps,), float64
+        Length of each interval, in days.
+    buyers, repeaters : ndarray of shape (n_products,), float64
+        Customers who bought each product, and customers who bought it on at least two days.
+    """
     bought = data.kinds == Kind.PURCHASE
     days = data.times[bought] // DAY
     visits = distinct_columns(data.customers[bought], data.products[bought], days)
@@ -150,7 +176,10 @@ def _gaps(data: Interactions) -> tuple[Rows, Floats, Floats, Floats]:
 
 
 def _shrunk_medians(products: Rows, gaps: Floats, n_products: int, prior: float) -> FloatArray:
-    """Return the median gap of each product, drawn in logarithms to that of all products; 30 days without any."""
+    """Return the median gap of each product, shrunk on the log scale towards the median of all gaps, in days.
+
+    The result has shape (n_products,). If there are no gaps at all, it is 30 days for each product.
+    """
     overall = float(np.median(gaps)) if len(gaps) else 30.0
     order = np.lexsort((gaps, products))
     counts = np.bincount(products, minlength=n_products)

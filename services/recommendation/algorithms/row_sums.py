@@ -1,4 +1,4 @@
-"""Sums over weighted rows of sparse matrices, such as the neighbour lists of what a shopper met."""
+"""Weighted sums of rows of sparse matrices, such as the neighbour lists of the products in a shopper's profile."""
 
 import numpy as np
 
@@ -8,9 +8,9 @@ from services.recommendation.algorithms.largest import offer
 from shared.compiled import compiled
 
 ZERO_SUM = np.float32(1e-38)
-"""Stands for a sum of exactly 0, where 0 says that nothing was added yet."""
+"""Stored in place of a sum of exactly 0, because 0 means that nothing was added yet."""
 LEAST_SUM = np.float32(1e-37)
-"""Sums up to this are 0."""
+"""Sums up to this count as 0."""
 
 
 @compiled
@@ -23,9 +23,9 @@ def add_rows(
     sums: FloatArray,
     met: Words,
 ) -> None:
-    """Add rows of a CSR matrix, each times its weight, into `sums`, and mark the columns that are met.
+    """Add rows of a CSR matrix, each times its weight, to `sums`, and mark the columns of their entries in `met`.
 
-    `sums` and `met` are those of a `Workspace`: bit c & 63 of word c >> 6 stands for column c.
+    `sums` and `met` are those of a `Workspace`: column c is marked if bit c & 63 of word c >> 6 is 1.
     """
     for i in range(len(rows)):
         weight = weights[i]
@@ -37,7 +37,10 @@ def add_rows(
 
 @compiled
 def take_sums(sums: FloatArray, met: Words, least: float) -> tuple[Rows, FloatArray]:
-    """Return the columns met with a sum of at least `least` above 0, ascending, and their sums; clear both arrays."""
+    """Return the marked columns whose sum is positive and at least `least`, ascending, and their sums.
+
+    Both arrays are all 0 afterwards.
+    """
     n = count_bits(met)
     rows = np.empty(n, np.int32)
     values = np.empty(n, np.float32)
@@ -59,7 +62,7 @@ def take_sums(sums: FloatArray, met: Words, least: float) -> tuple[Rows, FloatAr
 
 @compiled
 def pick(rows: Rows, values: FloatArray, wanted: Rows) -> FloatArray:
-    """Return the value of each of the `wanted` rows, 0 for one that is not in `rows`, which ascend."""
+    """Return the value of each of the `wanted` rows, or 0 if it is not in `rows`; `rows` ascend."""
     found = np.zeros(len(wanted), np.float32)
     for i in range(len(wanted)):
         place = first_from(rows, wanted[i])
@@ -70,7 +73,7 @@ def pick(rows: Rows, values: FloatArray, wanted: Rows) -> FloatArray:
 
 @compiled
 def first_from(values: AnyArray, value: int) -> int:
-    """Return the first place in ascending values that holds `value` or more."""
+    """Return the first position in the ascending `values` whose entry is at least `value`."""
     low, high = 0, len(values)
     while low < high:
         middle = (low + high) // 2
@@ -85,7 +88,7 @@ def first_from(values: AnyArray, value: int) -> int:
 def given_to(
     indptr: AnyArray, indices: AnyArray, data: AnyArray, rows: AnyArray, weights: AnyArray, column: int
 ) -> FloatArray:
-    """Return what each of the weighted rows of a CSR matrix gives to one column, shape (len(rows),)."""
+    """Return weight · entry in `column` of each of the given rows of a CSR matrix, shape (len(rows),)."""
     given = np.zeros(len(rows), np.float32)
     for i in range(len(rows)):
         begin, end = indptr[rows[i]], indptr[rows[i] + 1]
@@ -105,7 +108,10 @@ def agreeing(
     columns: AnyArray,
     column_weights: FloatArray,
 ) -> FloatArray:
-    """Return for each weighted row of a CSR matrix its inner product with a sparse vector, shape (len(rows),)."""
+    """Return weight · (row · vector) of each of the given rows of a CSR matrix, shape (len(rows),).
+
+    `columns` and `column_weights` are the positions and the entries of a sparse vector.
+    """
     found = np.zeros(len(rows), np.float32)
     for i in range(len(rows)):
         begin, end = indptr[rows[i]], indptr[rows[i] + 1]
@@ -127,9 +133,10 @@ def _add_rows_listing(
     sums: FloatArray,
     touched: Rows,
 ) -> int:
-    """Add rows as `add_rows` does; return how many columns were touched and list them in `touched`.
+    """Add rows as `add_rows` does, list the columns of their entries in `touched` and return the number of columns.
 
-    `touched` has room for one entry more: it is written without a test, for a branch here is mispredicted all the time.
+    `touched` has one entry more than there are columns, because each column is written before it is known to be new. A
+    branch instead would be mispredicted often.
     """
     n = 0
     for i in range(len(rows)):
@@ -141,14 +148,14 @@ def _add_rows_listing(
             touched[n] = column
             n += (before == 0.0) & (value != 0.0)
             sums[column] = before + value
-            if before + value == 0.0 and value != 0.0:  # an exact zero would be listed a second time
+            if before + value == 0.0 and value != 0.0:  # the column would be listed again if its sum were exactly 0
                 sums[column] = ZERO_SUM
     return n
 
 
 @compiled
 def _largest_sums(sums: FloatArray, columns: Rows, best: FloatArray, chosen: Rows) -> Rows:
-    """Return those of the columns, more than `chosen` has room for, whose sums are of largest magnitude."""
+    """Return the len(`chosen`) columns whose sums have the largest magnitude, unordered; there are more columns."""
     n = 0
     for column in columns:
         magnitude = abs(sums[column])
@@ -168,25 +175,27 @@ def largest_of_product(
     sums: FloatArray,
     touched: Rows,
 ) -> tuple[Rows, FloatArray, Rows]:
-    """Return the `k` entries of largest magnitude of each row of a product of matrices, from row `begin` to `end`.
+    """Return the `k` entries of largest magnitude in each of the rows `begin` to `end` - 1 of left @ right.
 
     Parameters
     ----------
     left, right : tuple of ndarray
         `indptr`, `indices` and `data` of the CSR matrices.
     begin, end : int
+        The first row, and the row after the last.
     k : int
+        Number of entries per row.
     own : bool
-        Whether a row's entry in the column of the same number counts.
+        Whether entries on the diagonal are included.
     sums, touched : ndarray
-        Scratch of a `Workspace`; `sums` is 0 before and after.
+        Scratch arrays of a `Workspace`; `sums` is all 0 before and after the call.
 
     Returns
     -------
     columns, values : ndarray of shape (n,)
-        Row by row, unordered.
+        The entries, row by row, unordered within a row.
     lengths : ndarray of shape (end - begin,), int32
-        Entries of each row.
+        Number of entries of each row.
     """
     columns = np.empty((end - begin) * k, np.int32)
     values = np.empty((end - begin) * k, np.float32)

@@ -1,4 +1,4 @@
-"""Session neighbours: what came up in the sessions most like this one."""
+"""Session k-nearest neighbours: scores the products of the past sessions most similar to the running session."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -22,16 +22,18 @@ from shared.compiled import compiled
 Neighbours = tuple[Rows, FloatArray]
 
 MOST_VOTERS = 4
-"""Sessions of which a reason takes account: those that gave the product most."""
+"""Number of sessions that a reason is based on: those that contributed most to the product's score."""
 
 
 @dataclass(eq=False)
 class SessionKnn(Algorithm):
     """Vector multiplication session-based k-nearest neighbours (VS-kNN) on an inverted index of recent sessions.
 
-    Products of the running session weigh more the later they came; the `neighbours` most similar of the sampled
-    recent sessions vote for their products, more if they share a late product, rare products more (IDF).
-    Without a running session the cart or else the latest products of the history stand in.
+    The running session consists of the cart, then the products of this session, then the product in view. If all are
+    empty, the latest products of the history are used. The product at position p of n has weight p / n. The similarity
+    of a past session is the sum of the weights of the products that it shares. The `neighbours` most similar of the
+    sampled sessions vote for their products. A vote is larger if the session shares a later product, and larger for
+    rare products (IDF, inverse document frequency).
 
     Source: Ludewig & Jannach, "Evaluation of session-based recommendation algorithms", UMUAI 2018,
     doi:10.1007/s11257-018-9209-6
@@ -51,20 +53,20 @@ class SessionKnn(Algorithm):
     }
 
     neighbours: int = 300
-    """Sessions that vote."""
+    """Number of nearest sessions that vote."""
     sample: int = 1000
-    """Sessions looked at for each product of the running session, the most recent."""
+    """Sessions considered for each product of the running session; the most recent are used."""
     max_session: int = 30
-    """Products of the running session that count, the latest."""
+    """Products of the running session that count; the latest are used."""
     max_sessions: int = 500_000
-    """Sessions kept, the most recent."""
+    """Largest number of sessions in the model; the most recent are kept."""
     idf_weight: float = 0.2
-    """How much rare products gain: votes are multiplied by 1 + idf_weight · log(sessions / sessions with it)."""
+    """Weight of rarity: votes for a product are multiplied by 1 + idf_weight · log(sessions / sessions with it)."""
 
     sessions: Csr = field(init=False, repr=False)
     """Learned: csr_array of shape (n_sessions, n_products), float32: 1 + idf_weight · IDF; oldest session first."""
     index: Csr = field(init=False, repr=False)
-    """Learned: csr_array of shape (n_products, n_sessions), float32: ones; latest `sample` sessions of a product."""
+    """Learned: csr_array of shape (n_products, n_sessions), float32: 1 for a product's latest `sample` sessions."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -121,7 +123,10 @@ def _running(shopper: Shopper, max_session: int) -> Rows:
 
 
 def _sessions(data: Interactions, max_sessions: int) -> Csr:
-    """Return the contents of the latest sessions by time of their last event, oldest first, ones."""
+    """Return the products of the latest sessions, shape (n_sessions, n_products): 1 for each product of a session.
+
+    Sessions are ordered by the time of their last event, oldest first.
+    """
     keys, number = np.unique(data.baskets, return_inverse=True)
     ended = np.full(len(keys), np.iinfo(np.int64).min)
     np.maximum.at(ended, number, data.times)
@@ -137,7 +142,7 @@ def _sessions(data: Interactions, max_sessions: int) -> Csr:
 
 
 def _latest(index: Csr, sample: int) -> Csr:
-    """Return the inverted index with only the last `sample` entries of each row: the most recent sessions."""
+    """Return the inverted index with only the last `sample` entries of each row, which are the most recent sessions."""
     lengths: Longs = np.diff(index.indptr).astype(np.int64)
     kept = np.minimum(lengths, sample)
     flat = ranges(index.indptr[1:].astype(np.int64) - kept, kept)
@@ -149,10 +154,11 @@ def _latest(index: Csr, sample: int) -> Csr:
 def vote_sessions(
     indptr: AnyArray, indices: AnyArray, running: Rows, sums: FloatArray, latest: Rows, met: Words
 ) -> None:
-    """Add for each session that shares a product with the running one the weight of that product, and mark it.
+    """Add to the sum of each session the weights of the products that it shares with the running session.
 
-    The product at place p of n (from 1) weighs p / n; `latest` gets the largest place that each session shares. The
-    other arrays are those of a `Workspace`.
+    The product at position p of n (from 1) has weight p / n. `latest` gets the largest position that each session
+    shares, and `met` marks the sessions. `sums`, `latest` and `met` are arrays of a `Workspace`; `latest` is its
+    `slots`.
     """
     for i in range(len(running)):
         weight = np.float32(i + 1) / np.float32(len(running))
@@ -165,10 +171,11 @@ def vote_sessions(
 
 @compiled
 def nearest_sessions(sums: FloatArray, latest: Rows, met: Words, k: int, n_running: int) -> tuple[Rows, FloatArray]:
-    """Return the `k` sessions of largest sum, of equals the later ones, latest first, and their votes.
+    """Return the `k` sessions with the largest sums and their votes, latest session first.
 
-    A session votes with its sum, less the longer ago in the running session of `n_running` products it shares one. The
-    arrays are those of `vote_sessions` and are cleared.
+    Of sessions with equal sums the later ones are chosen. The vote of a session is its sum times 1 − 0.1 · s, where s
+    is the number of products of the running session after the last shared one, at most 9. The arrays are those of
+    `vote_sessions`; they are reset.
     """
     rows, values = take_sums(sums, met, 0.0)
     n = min(k, len(rows))

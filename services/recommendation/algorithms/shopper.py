@@ -1,4 +1,4 @@
-"""What is known of a shopper at the moment of asking."""
+"""The input of scoring: a shopper's history, session, cart and groups at the time of a request."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
@@ -15,17 +15,18 @@ from shared.compiled import compiled
 T = TypeVar("T")
 
 PROFILE_HALF_LIFE_DAYS = 90.0
-"""Default half-life of what an event says about preferences."""
+"""Default half-life of the weight of an event, in days."""
 LONGEST_ABSENCE_DAYS = 60
-"""A shopper's profile fades no further than this while the shopper is away: who comes back is not a stranger."""
+"""The decay of a profile stops this long after the last event, so that returning shoppers keep their profile."""
 LEAST_OF_NOW = 0.1
-"""Least weight of what is met now, as a share of the weightiest kind's."""
+"""Lower bound of the weight of a product in this session or in the cart, as a share of the largest kind's weight."""
 
 
 def profile_clock(moment: int, times: Longs) -> int:
-    """Return the moment at which a profile is looked at, in Unix seconds: `moment`, or 60 days after the last event.
+    """Return the time at which a profile is computed, in Unix seconds: `moment`, or 60 days after the last event.
 
-    `times` has shape (n_events,), ascending. Training, evaluation and serving look at profiles by it.
+    The earlier of the two is returned. `times` are the times of the shopper's events, shape (n_events,), ascending.
+    Training, evaluation and serving all use this function.
     """
     latest = int(times[-1]) if len(times) else moment
     return min(moment, latest + LONGEST_ABSENCE_DAYS * DAY)
@@ -37,22 +38,22 @@ def _rows() -> Rows:
 
 @dataclass(frozen=True, eq=False)
 class Shopper:
-    """A shopper's history and present; nothing of it needs to have been there at training.
+    """A shopper's history and current context. The events and the shopper need not have been in the training data.
 
     Parameters
     ----------
     now : int
-        The moment of asking in Unix seconds.
+        Time of the request in Unix seconds.
     products, kinds, quantities, times, baskets : ndarray of shape (n_events,)
         The history, oldest first; types and meanings as in `Interactions`.
     session : ndarray of shape (n_session,), int32
-        Products met in this session, oldest first. They may be in the history as well.
+        Products of this session, oldest first. They may be in the history as well.
     current : int or None
-        The product in view.
+        Row of the product in view.
     cart : ndarray of shape (n_cart,), int32
-        Products in the cart, or just bought on the page after a purchase.
+        Products in the cart; on the page after a purchase, the products just bought.
     groups : dict of str to int
-        Codes of the shopper's groups; absent or -1 where unknown.
+        Codes of the shopper's groups by name; absent or -1 if unknown.
     """
 
     now: int
@@ -73,14 +74,14 @@ class Shopper:
 
     @cached_property
     def present(self) -> Rows:
-        """Rows of this session with the product in view last, oldest first, each when last met."""
+        """Rows of this session, oldest first, with the product in view last. Of repeats only the last is kept."""
         return last_occurrences(
             self.session if self.current is None else np.append(self.session, np.int32(self.current))
         )
 
     @cached_property
     def last_basket(self) -> Rows:
-        """Rows of the latest purchase in the history, each once."""
+        """Rows of the products of the latest purchase in the history, each once."""
         purchases = self.kinds == Kind.PURCHASE
         if not purchases.any():
             return _rows()
@@ -89,14 +90,18 @@ class Shopper:
 
     @cached_property
     def trail(self) -> Rows:
-        """Rows of everything met, oldest first, this session and the product in view last; each when last met."""
+        """Rows of the history, then of this session, then of the product in view, oldest first.
+
+        Of repeats only the last is kept.
+        """
         return self._steps[0]
 
     @cached_property
     def trail_ages(self) -> FloatArray:
-        """Steps from each row of `trail` to its end, shape (n_trail,), float32.
+        """Number of steps from each row of `trail` to the last, shape (n_trail,), float32.
 
-        Events of the same second, such as the lines of one purchase, are one step; each product of this session is one.
+        Events of the same second, such as the lines of one purchase, are one step. Each product of this session is a
+        step of its own.
         """
         steps = self._steps[1]
         ages: FloatArray = (steps[-1:].max(initial=0) - steps).astype(np.float32)
@@ -105,35 +110,39 @@ class Shopper:
     def weights(
         self, half_life_days: float = PROFILE_HALF_LIFE_DAYS, kind_weights: FloatArray = EVENT_WEIGHTS
     ) -> tuple[Rows, FloatArray]:
-        """Return how much each product met says about the shopper's preferences now.
+        """Return the decayed weight of each product that the shopper interacted with.
 
         Parameters
         ----------
         half_life_days : float
-            Time after which an event counts half.
+            Time after which the weight of an event is halved, in days.
         kind_weights : ndarray of shape (3,), float32
-            How much an event says, by `Kind`.
+            Weight of an event by `Kind`.
 
         Returns
         -------
         rows : ndarray of shape (n,), int32
-            Products of the history, session, cart and view, ascending, each once.
+            Products of the history, the session and the cart, and the product in view; ascending, each once.
         weights : ndarray of shape (n,), float32
-            Sum over events of the weight of their kind, halved every half-life. Each step of this session and the
-            product in view count as one more view now, products in the cart as put there now, each at least a tenth of
-            the weightiest kind: what somebody looks at now matters even where views of old were found to say nothing.
+            Sum over events of the weight of their kind, halved every half-life. Each product of this session and the
+            product in view add a view of age 0; each product in the cart adds a cart event of age 0. These additions
+            are at least a tenth of the largest kind's weight, because current products matter even if past views were
+            learned to have weight 0.
         """
         key = ("weights", half_life_days, kind_weights.tobytes())
         return self.memo(key, lambda: self._summed_weights(half_life_days, kind_weights))
 
     def memo(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what `make` gave for `key` the first time: algorithms score and then explain the same shopper."""
+        """Return the result of `make`, computed once per `key`.
+
+        Algorithms use it because they score and then explain the same shopper.
+        """
         if key not in self._memory:
             self._memory[key] = make()
         return cast("T", self._memory[key])
 
     def within(self, n_products: int) -> Self:
-        """Return the shopper without products whose row is not below `n_products`: those a model does not know yet."""
+        """Return the shopper without products whose row is not below `n_products`, which a model does not know yet."""
         if self._row_range[1] < n_products:
             return self
         known = self.products < n_products
@@ -164,14 +173,14 @@ class Shopper:
 
     @cached_property
     def _steps_now(self) -> Rows:
-        """Return the rows of this session with the product in view last, oldest first, repeats kept."""
+        """Return the rows of this session, oldest first, with the product in view last. Repeats are kept."""
         if self.current is None or (len(self.session) and int(self.session[-1]) == self.current):
             return self.session
         return np.append(self.session, np.int32(self.current))
 
     @cached_property
     def _steps(self) -> tuple[Rows, Longs]:
-        """Return the rows of `trail` and the number of the step at which each was last met."""
+        """Return the rows of `trail` and the number of the step at which each occurs last."""
         rows = np.concatenate([self.products, self.present])
         clock = np.concatenate([self.times, self.now + 1 + np.arange(len(self.present))])
         steps = np.cumsum(np.diff(clock, prepend=clock[:1]) != 0)
@@ -184,7 +193,7 @@ class Shopper:
 
     @cached_property
     def _distinct(self) -> tuple[Rows, Longs]:
-        """Return the rows of everything met, ascending, each once, and the place of each of `_all_rows` in them."""
+        """Return the distinct rows of `_all_rows`, ascending, and the position of each of `_all_rows` in them."""
         rows, places = np.unique(self._all_rows, return_inverse=True)
         return rows, places
 
@@ -218,10 +227,11 @@ def summed_weights(
     cart: float,
     n_steps: int,
 ) -> FloatArray:
-    """Return the summed weights of `n` products, float32.
+    """Return the sum of the event weights of each of `n` products, shape (n,), float32.
 
-    `places` has the product of each event of the history, then of each of the `n_steps` of this session, which weigh
-    `view`, then of each product in the cart, which weighs `cart`. `half_life` is in seconds.
+    `places` has the product, from 0 to n - 1, of each event of the history, then of each of the `n_steps` products of
+    this session, then of each product in the cart. A product of this session has weight `view`, a product in the cart
+    has weight `cart`. `half_life` is in seconds; `times` and `now` are Unix seconds.
     """
     summed = np.zeros(n)
     for event in range(len(kinds)):
@@ -233,7 +243,7 @@ def summed_weights(
 
 
 def last_occurrences(rows: Rows) -> Rows:
-    """Return `rows` with only the last occurrence of each value kept, order otherwise unchanged."""
+    """Return `rows` with only the last occurrence of each value, in unchanged order."""
     return rows[last_positions(rows)]
 
 

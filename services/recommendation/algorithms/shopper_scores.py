@@ -1,7 +1,7 @@
-"""The scores of one shopper, sparse: the best of them are proposed, and given products are looked up.
+"""The scores of one shopper in sparse form, from which the top k products and the scores of given products are read.
 
-Three forms cover all algorithms: scores of few products, scores of all products in an order that is the same for many
-shoppers, and inner products with the vectors of all products.
+Three forms cover all algorithms: scores of few products; scores of all products that many shoppers share, stored in
+sorted order; and inner products with the vectors of all products.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,10 +29,10 @@ NO_ROWS, NO_VALUES = np.empty(0, np.int32), np.empty(0, np.float32)
 
 
 class ShopperScores(Protocol):
-    """What one algorithm says of all products to one shopper. Scores are positive; 0 means no score."""
+    """The scores of all products by one algorithm for one shopper. Scores are positive; 0 means no score."""
 
     def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
-        """Return the `k` allowed products of the largest scores, largest first, and these scores.
+        """Return the `k` allowed products with the largest scores, and these scores, largest first.
 
         Parameters
         ----------
@@ -48,13 +48,13 @@ class ShopperScores(Protocol):
         ...
 
     def at(self, rows: Rows) -> FloatArray:
-        """Return the scores of the given products (distinct rows), float32; 0 for none."""
+        """Return the scores of the given products (distinct rows), shape (len(rows),), float32; 0 means no score."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class FewScores:
-    """Scores of few products.
+    """Scores of few products; all other products have no score.
 
     Parameters
     ----------
@@ -63,6 +63,7 @@ class FewScores:
     values : ndarray of shape (n,), float32
         Their scores, positive.
     n_products : int
+        Number of all products.
     """
 
     rows: Rows
@@ -77,7 +78,7 @@ class FewScores:
 
     @classmethod
     def of_rows(cls, matrix: SparseMatrix, rows: AnyArray, weights: AnyArray, least: float = 0.0) -> "FewScores":
-        """Return the sum of weighted rows of `matrix`, without sums below `least` or not above 0."""
+        """Return the weighted sum of the given rows of `matrix`, without sums below `least` or not above 0."""
         n = matrix.shape[1]
         scratch = workspace(n)
         weights = row_weights(matrix, rows, weights)
@@ -87,7 +88,7 @@ class FewScores:
 
 @dataclass(frozen=True, eq=False)
 class OrderedScores:
-    """Scores of all products with their order, both shared by many shoppers.
+    """Scores of all products and their sorted order; many shoppers share both.
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ class OrderedScores:
 
     @classmethod
     def of(cls, values: FloatArray) -> "OrderedScores":
-        """Return `values` with their order."""
+        """Return the scores `values` with their sorted order."""
         return cls(values, np.argsort(-values, kind="stable").astype(np.int32))
 
     def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
@@ -114,15 +115,16 @@ class OrderedScores:
 
 @dataclass(frozen=True, eq=False)
 class BlendedScores:
-    """A multiple of ordered scores, plus scores of few products.
+    """A multiple of the scores of all products, plus the scores of few products.
 
     Parameters
     ----------
     base : OrderedScores
+        Scores of all products.
     factor : float
-        Not negative.
+        Factor of `base`, not negative.
     near : FewScores
-        What is added.
+        Scores that are added for few products.
     """
 
     base: OrderedScores
@@ -140,7 +142,7 @@ class BlendedScores:
 
 @dataclass(frozen=True, eq=False)
 class ProductVectors:
-    """The vectors of products, in the order that an exact search needs.
+    """The vectors of products, with the arrays that the exact top-k search reads.
 
     Parameters
     ----------
@@ -149,9 +151,9 @@ class ProductVectors:
     scale : ndarray of shape (m,), float32
         Factor of each slot's inner products, not negative.
     rows : ndarray of shape (m,), int32
-        The product of each slot.
+        Product row of each slot.
     slots : ndarray of shape (n_products,), int32
-        The slot of each product, -1 for none.
+        Slot of each product; -1 if the product has no vector.
     """
 
     vectors: AnyArray
@@ -161,12 +163,12 @@ class ProductVectors:
 
     @classmethod
     def of_all(cls, vectors: AnyArray, scale: FloatArray) -> "ProductVectors":
-        """Return vectors of all products, slot by row."""
+        """Return the vectors of all products, where the slot of a product equals its row."""
         rows = np.arange(len(vectors), dtype=np.int32)
         return cls(vectors, scale, rows, rows)
 
     def of(self, rows: Rows) -> "ProductVectors":
-        """Return the vectors of some products, given by distinct rows; the slots must lie by row."""
+        """Return the vectors of the products at distinct `rows`; in `self` the slot of a product must equal its row."""
         slots = np.full(len(self.slots), -1, np.int32)
         slots[rows] = np.arange(len(rows), dtype=np.int32)
         return ProductVectors(self.vectors[rows], self.scale[rows], rows, slots)
@@ -178,12 +180,12 @@ class ProductVectors:
 
     @cached_property
     def block_lengths(self) -> FloatArray:
-        """As `largest_of_blocks` gives them."""
+        """The largest length of each block of slots, as `largest_of_blocks` returns them."""
         return largest_of_blocks(self.lengths)
 
     @cached_property
     def floats(self) -> FloatArray:
-        """The vectors as floats, without their scale: for many shoppers at once."""
+        """The vectors as float32, shape (m, d), without their scale, for scoring many shoppers at once."""
         return self.vectors.astype(np.float32, copy=False)
 
     @cached_property
@@ -193,12 +195,12 @@ class ProductVectors:
 
     @cached_property
     def falling_lengths(self) -> FloatArray:
-        """The lengths in the order of `order`, which a search reads one behind the other."""
+        """The lengths in the order of `order`, so that a search reads memory in order."""
         return self.lengths[self.order]
 
     @cached_property
     def rows_by_length(self) -> Rows:
-        """The product of each slot in the order of `order`."""
+        """The product rows of the slots in the order of `order`."""
         return self.rows[self.order]
 
 
@@ -211,10 +213,11 @@ class VectorScores:
     point : ndarray of shape (d,), float32
         The shopper's vector.
     vectors : ProductVectors
+        The products' vectors.
     least : float
-        Scores below are no scores: they are errors of rounding.
+        Scores below this count as 0, because they are rounding errors.
     near : FewScores, optional
-        What is added for few products.
+        Scores that are added for few products.
     """
 
     point: FloatArray
@@ -223,7 +226,7 @@ class VectorScores:
     near: FewScores | None = None
 
     def over(self, vectors: ProductVectors) -> "VectorScores":
-        """Return the scores over other vectors of the same space."""
+        """Return the scores of the same shopper for other product vectors of the same space."""
         return replace(self, vectors=vectors)
 
     def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
@@ -256,12 +259,14 @@ class VectorScores:
 
 @dataclass(frozen=True, eq=False)
 class ProductScores:
-    """As `VectorScores`, with the inner products computed before: for many shoppers one multiplication of matrices.
+    """The scores of `VectorScores` with precomputed inner products.
+
+    One multiplication of matrices computes the inner products of many shoppers.
 
     Parameters
     ----------
     products : ndarray of shape (m,), float32
-        Inner product of the shopper's vector and that of each slot.
+        Inner product of the shopper's vector with the vector of each slot, without the scale.
     vectors, least, near
         As in `VectorScores`.
     """
@@ -273,7 +278,7 @@ class ProductScores:
 
     @classmethod
     def of_many(cls, scores: Sequence[VectorScores]) -> "list[ProductScores]":
-        """Return the scores of shoppers over the same vectors."""
+        """Return the scores of several shoppers, whose product vectors must be the same."""
         if not scores:
             return []
         products = np.stack([each.point for each in scores]) @ scores[0].vectors.floats.T
@@ -295,7 +300,7 @@ class ProductScores:
 
 @contextmanager
 def _added(near: FewScores | None, n_products: int) -> Iterator[FloatArray]:
-    """Give an array with the scores of `near`, 0 elsewhere."""
+    """Yield a scratch array with the scores of `near` by product row, 0 elsewhere; it is reset to 0 afterwards."""
     sums = workspace(n_products).sums
     if near:
         sums[near.rows] = near.values

@@ -1,4 +1,4 @@
-"""Sparse helpers that the item-to-item algorithms share."""
+"""Sparse matrix functions that the item-to-item algorithms share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from services.recommendation.algorithms.row_sums import largest_of_product
 from services.recommendation.algorithms.workspace import workspace
 
 BLOCK_ROWS = 2048
-"""Rows of a large product computed at a time: bounds the memory before truncation."""
+"""Rows of a matrix product that are computed at a time; it limits the memory before entries are dropped."""
 
 
 def preferences(data: Interactions, half_life_days: float) -> Csr:
-    """Return the preference of each customer for each product met.
+    """Return the preference of each customer for each product that they interacted with.
 
     Returns
     -------
     csr_array of shape (n_customers, n_products), float32
-        `confidence` of the summed, time-decayed event weights, the weightiest kind that occurs counting 1.
+        `confidence` of the sum of time-decayed event weights. The largest weight of the kinds that occur is 1.
     """
     weights = data.relative_weights[data.kinds] * decay(data.now - data.times, half_life_days)
     matrix = as_csr(sp.coo_array((weights, (data.customers, data.products)), shape=(data.n_customers, data.n_products)))
@@ -32,7 +32,10 @@ def preferences(data: Interactions, half_life_days: float) -> Csr:
 
 
 def evened(matrix: Csr) -> Csr:
-    """Return `matrix` over the root mean square of its entries: what is added to squares then has a scale."""
+    """Return `matrix` divided by the root mean square of its entries.
+
+    Constants that are added to squared entries, such as a ridge weight, then mean the same for all data.
+    """
     mean = float(np.mean(np.square(matrix.data, dtype=np.float64))) if matrix.nnz else 1.0
     even = matrix.copy()
     even.data = matrix.data / np.float32(np.sqrt(mean))
@@ -40,12 +43,12 @@ def evened(matrix: Csr) -> Csr:
 
 
 def confidence(weights: FloatArray) -> FloatArray:
-    """Return log(1 + weight): the tenth event with a product says less than the first."""
+    """Return log(1 + weight), so that the tenth event with a product adds less than the first."""
     return np.log1p(weights)
 
 
 def combine(matrix: Csr, rows: Rows, weights: FloatArray) -> "Contributions":
-    """Take the given rows of `matrix`, each times its weight, without touching the other rows.
+    """Return the entries of the given rows of `matrix`, each times the weight of its row; other rows are not read.
 
     Parameters
     ----------
@@ -61,7 +64,7 @@ def combine(matrix: Csr, rows: Rows, weights: FloatArray) -> "Contributions":
 
 
 def stacked(parts: Sequence[tuple[Rows, FloatArray]], n_columns: int) -> Csr:
-    """Return columns and values of several rows as one matrix.
+    """Return a matrix from the columns and the values of each row.
 
     Returns
     -------
@@ -75,30 +78,34 @@ def stacked(parts: Sequence[tuple[Rows, FloatArray]], n_columns: int) -> Csr:
 
 @dataclass(frozen=True, eq=False)
 class Contributions:
-    """Weighted entries of chosen rows: how much was given to which column."""
+    """Weighted entries of some rows of a matrix with `n_columns` columns; a column may occur several times."""
 
     columns: Rows
     values: FloatArray
     n_columns: int
 
     def dense(self) -> FloatArray:
-        """Return the sum per column, shape (n_columns,), float32."""
+        """Return the sum of the entries of each column, shape (n_columns,), float32."""
         if not len(self.columns):
             return np.zeros(self.n_columns, dtype=np.float32)
         return np.bincount(self.columns, self.values, self.n_columns).astype(np.float32)
 
 
 def top_k_product(left: Csr, right: Csr, k: int, *, drop_diagonal: bool = False) -> Csr:
-    """Return `left @ right` with only the `k` largest entries of each row, computed block by block.
+    """Return `left @ right` with only the `k` entries of largest magnitude of each row, computed block by block.
 
     Parameters
     ----------
     left : csr_array of shape (n, u), float32
     right : csr_array of shape (u, m), float32
     k : int
-        Entries kept in a row.
+        Number of entries kept in each row.
     drop_diagonal : bool
-        Leave out the entry of a row with itself.
+        Whether to leave out the entries on the diagonal.
+
+    Returns
+    -------
+    csr_array of shape (n, m), float32
     """
 
     n_rows, n_columns = left.shape[0], right.shape[1]
@@ -117,12 +124,18 @@ def top_k_product(left: Csr, right: Csr, k: int, *, drop_diagonal: bool = False)
 
 
 def plain(matrix: Csr) -> tuple[Longs, Rows, FloatArray]:
-    """Return the arrays of a matrix, always of the same types: a kernel is compiled for each combination of types."""
+    """Return `indptr`, `indices` and `data` of a matrix, always with the same types.
+
+    The compiled functions are compiled again for each combination of types.
+    """
     return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False), matrix.data
 
 
 def top_k_rows(matrix: Csr, k: int) -> Csr:
-    """Return `matrix` with only the `k` entries of largest magnitude in each row, zeros left out; ties by column."""
+    """Return `matrix` with only the `k` entries of largest magnitude in each row, without zeros.
+
+    Of entries with equal magnitude it is not defined which are kept.
+    """
     magnitude = np.abs(matrix.data)
     keep = magnitude > 0
     for row in np.flatnonzero(np.diff(matrix.indptr) > k):
@@ -150,13 +163,13 @@ def scaled(matrix: Csr, rows: FloatArray | None = None, columns: FloatArray | No
 
 
 def inverse(values: FloatArray) -> FloatArray:
-    """Return 1 / value, 0 for 0."""
+    """Return 1 / value for each value, or 0 if the value is not above 0."""
     inverted: FloatArray = np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
     return inverted
 
 
 def ranges(starts: Longs, lengths: Longs) -> Longs:
-    """Return the concatenated ranges start, …, start + length - 1."""
+    """Return the concatenation of the ranges start, …, start + length - 1, shape (sum of lengths,)."""
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
     flat: Longs = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)

@@ -1,4 +1,4 @@
-"""Transitions: what follows what, within sessions and from one basket to the next."""
+"""Transitions: scores products by how often they follow the shopper's latest products in sessions and next baskets."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,11 +16,13 @@ from services.recommendation.algorithms.user_profile import UserProfile
 
 @dataclass(eq=False)
 class Transitions(ItemToItem):
-    """First-order item-to-item Markov model with distance decay, over steps in a session and over baskets in a row.
+    """First-order item-to-item Markov model with distance decay, over steps in sessions and over consecutive baskets.
 
-    A pair d steps apart in a session counts 1/d; products of consecutive baskets of a customer count
-    `basket_weight` spread over both baskets. Rows are divided by outgoing^`source_power`, columns by
-    popularity^`target_power`. A shopper scores from the latest products, the one in view most.
+    A pair of products d steps apart in a session adds 1/d to the transition from the earlier to the later. For two
+    consecutive baskets of a customer, each product of the first adds `basket_weight`, divided equally among the
+    products of the second. Each row is divided by (its sum)^`source_power`, each column by (number of events with the
+    product)^`target_power`. The scores are the sum of the rows of the shopper's latest products, with weights that
+    decay per step; the product in view has the largest weight.
 
     Sources: Rendle, Freudenthaler & Schmidt-Thieme, "Factorizing personalized Markov chains for next-basket
     recommendation", WWW 2010, doi:10.1145/1772690.1772773 (the unfactored chain); distance decay: Ludewig & Jannach,
@@ -39,19 +41,19 @@ class Transitions(ItemToItem):
     window: int = 8
     """Longest distance within a session, in steps."""
     basket_weight: float = 2.0
-    """Weight of one product leading to the next basket against one adjacent step in a session."""
+    """Weight of the transitions from one product to the next basket; an adjacent step in a session has weight 1."""
     top_k: int = 300
-    """Followers kept for each product."""
+    """Number of following products kept for each product."""
     source_power: float = 0.5
-    """Exponent of the outgoing mass that a row is divided by, 0 to 1."""
+    """Exponent of the sum by which a row is divided, 0 to 1."""
     target_power: float = 0.3
-    """Exponent of the popularity that a column is divided by, 0 to 1; larger leans towards rare products."""
+    """Exponent of the popularity by which a column is divided, 0 to 1; a larger value favours rare products."""
     decay: float = 0.8
-    """Weight of each earlier step of the shopper against the next, 0 to 1; a purchase of many lines is one step."""
+    """Weight of a step of the shopper relative to the next step, 0 to 1; a purchase of many lines is one step."""
     last: int = 100
-    """Products of the shopper that count, the latest."""
+    """Number of the shopper's products that are used; the latest are kept."""
     max_basket: int = 100
-    """Products of one basket that count in basket-to-basket steps, the first."""
+    """Largest number of products of a basket in basket-to-basket transitions; others of the basket are dropped."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,7 +74,7 @@ class Transitions(ItemToItem):
         self.neighbours = top_k_rows(scaled(as_csr(follow), rows, columns), self.top_k)
 
     def _basket_steps(self, data: Interactions) -> Csr:
-        """Return the mass from each product to those of the customer's next basket, shape (n_products, n_products)."""
+        """Return the basket-to-basket transitions, source to target, shape (n_products, n_products)."""
         baskets, before, after = consecutive_baskets(data, self.max_basket)
         sizes = np.maximum(np.diff(baskets.indptr), 1).astype(np.float32)
         spread = scaled(baskets, rows=1.0 / sizes)
@@ -88,7 +90,8 @@ class Transitions(ItemToItem):
 def session_steps(data: Interactions, order: Longs, window: int) -> Csr:
     """Return the sum of 1/distance over pairs in the same session, earlier to later, shape (n_products, n_products).
 
-    Events of the same second have no order (the lines of one purchase): they count half in each direction.
+    `order` sorts the events by session and time. Events of the same second, such as the lines of one purchase, have no
+    order: each direction gets half.
     """
     products, times, baskets = data.products[order], data.times[order], data.baskets[order]
     total = as_csr((data.n_products, data.n_products))
@@ -103,14 +106,14 @@ def session_steps(data: Interactions, order: Longs, window: int) -> Csr:
 
 
 def consecutive_baskets(data: Interactions, max_basket: int) -> tuple[Csr, Longs, Longs]:
-    """Return the basket contents and the pairs of baskets that follow each other for a customer.
+    """Return the basket contents and the pairs of consecutive baskets of the same customer.
 
     Returns
     -------
     baskets : csr_array of shape (n_baskets, n_products), float32
-        1 for each product of a basket; baskets ordered by customer and time.
+        1 for each product of a basket, at most `max_basket` of them; baskets are ordered by customer and time.
     before, after : ndarray of shape (n_pairs,), int64
-        Rows of `baskets`.
+        Rows of `baskets`: the earlier and the later basket of each pair.
     """
     _, first, number = np.unique(data.baskets, return_index=True, return_inverse=True)
     rank = np.lexsort((data.times[first], data.customers[first]))

@@ -1,4 +1,4 @@
-"""Trending: what sells more than usual at the moment."""
+"""Trending: scores products by how far their recent interactions exceed the number expected from a base period."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,10 +15,11 @@ from services.recommendation.algorithms.shopper_scores import OrderedScores, Sho
 
 @dataclass(eq=False)
 class Trending(Algorithm):
-    """Recent rate against the base rate, in shrunk standard deviations: (recent − expected) / √(expected + prior).
+    """Excess of recent interactions, in shrunk standard deviations: (recent − expected) / √(expected + prior).
 
-    Expected is what the product would have by its share of the base period, had interest in everything grown alike.
-    Counted are customers a day, so that one busy customer is no trend. Products at or below expectation get 0.
+    Counts are of distinct pairs of customer and day, so that one very active customer does not make a trend. The
+    expected count of a product is its count in the base period times the ratio of the total counts, recent to base.
+    Products at or below the expected count get 0.
 
     Source of the shrinkage (a gamma prior on Poisson rates): DuMouchel, "Bayesian data mining in large frequency
     tables", The American Statistician 1999, doi:10.1080/00031305.1999.10474456
@@ -32,14 +33,14 @@ class Trending(Algorithm):
     name: ClassVar[str] = "trending"
 
     recent_days: float = 7.0
-    """Length of the recent period, in days, ending at training."""
+    """Length of the recent period, which ends at training, in days."""
     base_days: float = 56.0
-    """Length of the base period before it, in days."""
+    """Length of the base period, which ends where the recent period begins, in days."""
     prior: float = 5.0
-    """Added to the expected count; larger asks for more evidence of rare products."""
+    """Added to the expected count, in customer-days; a larger value requires more evidence for rare products."""
 
     trend: FloatArray = field(init=False, repr=False)
-    """Learned: ndarray of shape (n_products,), float32: the score of everybody."""
+    """Learned: ndarray of shape (n_products,), float32: score of each product, the same for all shoppers."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,7 +69,7 @@ class Trending(Algorithm):
 
 
 def _daily_customers(data: Interactions, mask: Mask) -> FloatArray:
-    """Return for each product the number of pairs of a customer and a day, shape (n_products,), float64."""
+    """Return the number of distinct pairs of customer and day of each product, shape (n_products,), float64."""
     days = data.times[mask] // DAY
     pairs = distinct_columns(data.products[mask], data.customers[mask], days)
     return np.bincount(pairs[0], minlength=data.n_products).astype(np.float64)

@@ -1,4 +1,4 @@
-"""The common part of algorithms that know a shopper by the products they met and how much each says."""
+"""Base class of the algorithms that represent a shopper by a profile: products with decayed weights."""
 
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ UserProfile = tuple[Rows, FloatArray]
 
 @dataclass(eq=False)
 class UserProfileMixin(Algorithm):
-    """Knows a shopper by decayed weights of events, with the weights of kinds that it was trained with.
+    """Computes a shopper's profile from decayed event weights, with the kinds' weights of the training data.
 
     Raises
     ------
@@ -24,31 +24,34 @@ class UserProfileMixin(Algorithm):
     """
 
     half_life_days: float = 120.0
-    """Time after which an event counts half, in days."""
+    """Time after which the weight of an event is halved, in days."""
     max_history: int = 400
-    """Products of a shopper that count, the strongest."""
+    """Largest number of products in a shopper's profile; those with the largest weights are kept."""
 
     kind_weights: FloatArray = field(init=False, repr=False, default_factory=lambda: EVENT_WEIGHTS)
-    """Learned: ndarray of shape (3,), float32: how much an event says about user_profile, by `Kind`."""
+    """Learned: ndarray of shape (3,), float32: weight of an event by `Kind`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive(half_life_days=self.half_life_days, max_history=self.max_history)
 
     def _learn_preferences(self, data: Interactions) -> Csr:
-        """Keep the weights of kinds, and return each customer's preferences under them."""
+        """Store the kinds' weights of `data` and return each customer's preferences, as `preferences` does."""
         self.kind_weights = data.relative_weights
         return preferences(data, self.half_life_days)
 
     def _user_profile(self, shopper: Shopper) -> UserProfile:
-        """Return the source rows, each once, and their weights."""
+        """Return the rows of the shopper's products, each once, and their confidence."""
         how = (self.half_life_days, self.max_history, self.kind_weights)
         key = ("profile", self.half_life_days, self.max_history, self.kind_weights.tobytes())
         return shopper.memo(key, lambda: user_profile(shopper, *how))
 
 
 def user_profile(shopper: Shopper, half_life_days: float, max_history: int, kind_weights: FloatArray) -> UserProfile:
-    """Return the shopper's products with their confidence, at most the `max_history` strongest."""
+    """Return the rows of the shopper's products, ascending, and their confidence.
+
+    At most `max_history` products are returned, those with the largest weights.
+    """
     rows, weights = shopper.weights(half_life_days, kind_weights)
     if len(rows) > max_history:
         kept = np.sort(np.argsort(-weights, kind="stable")[:max_history])

@@ -1,4 +1,4 @@
-"""Inner products with the vectors of all products, and exact searches for the largest that bounds keep short."""
+"""Inner products with the vectors of all products, and exact top-k searches that skip products by upper bounds."""
 
 import numpy as np
 
@@ -8,16 +8,16 @@ from services.recommendation.algorithms.largest import about_largest, offer, ran
 from shared.compiled import compiled, compiled_sums
 
 FIRST_OF_EACH = 4
-"""Products that are looked at before the others, for each that is wanted: those that get most added."""
+"""Number of products per wanted product that a search reads first: those with the largest added scores."""
 BLOCK_BITS = 8
-"""Of 2^8 vectors in a row the largest length is kept."""
+"""Slots are grouped in blocks of 2^8; the largest length of each block is stored."""
 SLACK = np.float32(1e-5)
-"""Share by which a bound is raised, so that rounding leaves nothing out."""
+"""Share by which an upper bound is raised, so that rounding errors exclude no product."""
 
 
 @compiled_sums
 def dot(point: FloatArray, vector: AnyArray) -> float:
-    """Return the inner product of two vectors of one length; the second may be of int8."""
+    """Return the inner product of two vectors of the same length; the second may have the type int8."""
     total = np.float32(0.0)
     for d in range(len(point)):
         total += point[d] * np.float32(vector[d])
@@ -26,7 +26,7 @@ def dot(point: FloatArray, vector: AnyArray) -> float:
 
 @compiled
 def dots(point: FloatArray, vectors: AnyArray, scale: FloatArray, slots: AnyArray, sums: FloatArray) -> FloatArray:
-    """Return `sums` plus scale · (point · vector) for the given slots, shape (n,); slot -1 has no vector."""
+    """Return `sums` plus scale · (point · vector) for the given slots, shape (n,); slot -1 adds nothing."""
     found = sums.copy()
     for i in range(len(slots)):
         slot = slots[i]
@@ -49,7 +49,7 @@ def sum_vectors(vectors: AnyArray, scale: FloatArray, slots: AnyArray, weights: 
 
 @compiled
 def given_by(vectors: AnyArray, scale: FloatArray, slots: AnyArray, slot: int) -> FloatArray:
-    """Return the inner product of the vector of `slot` with those of the given slots, scales included, shape (n,)."""
+    """Return the inner products of the vector of `slot` with those of the given slots, scales included, shape (n,)."""
     target = vectors[slot].astype(np.float32) * scale[slot]
     return dots(target, vectors, scale, slots, np.zeros(len(slots), np.float32))
 
@@ -68,7 +68,7 @@ def lengths_of(vectors: AnyArray, scale: FloatArray) -> FloatArray:
 
 @compiled
 def largest_of_blocks(lengths: FloatArray) -> FloatArray:
-    """Return the largest of each 2^`BLOCK_BITS` lengths in a row: few numbers, which stay in the fastest cache."""
+    """Return the largest length of each block of 2^`BLOCK_BITS` slots; so few numbers stay in the fastest cache."""
     largest = np.zeros((len(lengths) >> BLOCK_BITS) + 1, np.float32)
     for slot in range(len(lengths)):
         largest[slot >> BLOCK_BITS] = max(largest[slot >> BLOCK_BITS], lengths[slot])
@@ -94,9 +94,10 @@ def _offer_touched(
     chosen: Rows,
     n: int,
 ) -> int:
-    """Offer the products that get from `low` to below `high` added and that no bound rules out; return the entries.
+    """Offer to the heap the products with an added score from `low` to below `high` that no upper bound excludes.
 
-    What lies far apart in memory is read last.
+    Returns the number of entries of the heap. The bound by block is tested before the bound by slot, and the vector is
+    read last, because those arrays are larger and reads from them are spread over more memory.
     """
     for i in range(len(touched)):
         value = added[i]
@@ -132,11 +133,12 @@ def largest_dots(
     k: int,
     least: float,
 ) -> tuple[Rows, FloatArray]:
-    """Return the `k` allowed products of largest added + scale · (point · vector), exactly, largest first.
+    """Return the `k` allowed products with the largest scores added + scale · (point · vector), and these scores.
 
-    The products that get most added are looked at first, which makes the bound tight: no product is looked at of which
-    what is added and the length of the vector bound the score below the k-th best so far (Cauchy-Schwarz). Those that
-    get nothing come in falling order of that length, and the search ends where it alone does.
+    The result is exact, largest first. By the Cauchy-Schwarz inequality a score is at most added + ‖point‖ · length. A
+    product is skipped if this bound is not above the k-th best score so far. Products with the largest added scores
+    are read first, so that the k-th best score becomes large early. Products without an added score follow in order of
+    falling length, and the search ends at the first whose bound is too small.
 
     Source: Teflioudi, Gemulla & Mykytiuk, "LEMP: fast retrieval of large entries in a matrix product", SIGMOD 2015,
     doi:10.1145/2723372.2747647
@@ -148,19 +150,27 @@ def largest_dots(
     vectors : ndarray of shape (m, d), int8 or float32
         The vectors of the products.
     scale, lengths : ndarray of shape (m,), float32
-        The positive factor of each vector, and that factor times its length.
+        Factor of each vector, not negative, and that factor times the vector's length.
     block_lengths : ndarray, float32
         `largest_of_blocks(lengths)`.
     order, falling_lengths, rows_by_length : ndarray of shape (m,)
         Slots by falling `lengths`, and the length and the product row of each in this order.
     touched, added : ndarray of shape (n,), int32 and float32
-        The products that get something added, ascending so that memory is read in order, and what, above 0.
+        Rows of the products with an added score, ascending so that memory is read in order, and these added scores,
+        all above 0.
     slots : ndarray of shape (n_products,), int32
-        Slot of each product row, -1 for none.
+        Slot of each product row; -1 if the product has no vector.
     allowed : ndarray of shape (n_products,), bool
+        Products that may be returned.
     k : int
+        Number of products.
     least : float
-        Scores below are left out.
+        Scores below this are left out.
+
+    Returns
+    -------
+    rows : ndarray of shape (at most k,), int32
+    scores : ndarray of the same shape, float32
     """
     best = np.empty(k, np.float32)
     chosen = np.empty(k, np.int32)
@@ -205,20 +215,29 @@ def largest_dots(
 def largest_products(
     products: FloatArray, scale: FloatArray, rows: Rows, sums: FloatArray, allowed: Mask, k: int, least: float
 ) -> tuple[Rows, FloatArray]:
-    """Return the `k` allowed products of largest sum + scale · inner product, largest first, and these scores.
+    """Return the `k` allowed products with the largest scores sum + scale · inner product, and these scores.
+
+    The largest score comes first.
 
     Parameters
     ----------
     products, scale : ndarray of shape (m,), float32
         Inner product of each slot, and its factor.
     rows : ndarray of shape (m,), int32
-        The product of each slot.
+        Product row of each slot.
     sums : ndarray of shape (n_products,), float32
-        What is added to each product.
+        Added score of each product.
     allowed : ndarray of shape (n_products,), bool
+        Products that may be returned.
     k : int
+        Number of products.
     least : float
-        Scores below are left out.
+        Scores below this are left out.
+
+    Returns
+    -------
+    rows : ndarray of shape (at most k,), int32
+    scores : ndarray of the same shape, float32
     """
     best = np.empty(k, np.float32)
     chosen = np.empty(k, np.int32)

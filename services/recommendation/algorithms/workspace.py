@@ -1,4 +1,4 @@
-"""Arrays that each thread keeps between requests, so that a request allocates nothing of the catalogue's size."""
+"""Scratch arrays that each thread reuses, so that a request need not allocate arrays of the catalogue's size."""
 
 import threading
 
@@ -11,13 +11,13 @@ from services.recommendation.algorithms.bits import Words
 class Workspace:
     """Scratch arrays of one thread for catalogues of up to `size` products.
 
-    Whoever writes into an array leaves it as it was: `sums` and `met` all 0, `slots` all -1. `touched` may hold
-    anything.
+    A function that writes to an array must reset it: `sums` and `met` to all 0, `slots` to all -1. `touched` may have
+    any values.
 
     Parameters
     ----------
     size : int
-        Length of the arrays; `touched` has one entry more, `met` a bit for each product.
+        Length of `sums` and `slots`. `touched` has one entry more, and `met` has a bit for each product.
     """
 
     def __init__(self, size: int) -> None:
