@@ -1,4 +1,4 @@
-"""The customer agent: who customers are, what they like, which segments they are in and how they change."""
+"""The customer agent: stores customers and computes their profile, preferences, segments and changes of behaviour."""
 
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import aclosing
@@ -28,7 +28,10 @@ REFRESH_JOB = "services.customer.refresh"
 
 @dataclass(frozen=True, eq=False)
 class Affinity:
-    """A customer's preferences; their product rows index `products` (the platform's ids), prices are in `currency`."""
+    """A customer's preferences.
+
+    Product rows in `preferences` index `products`, the platform's ids. Prices are in `currency`.
+    """
 
     preferences: Preferences
     products: list[str]
@@ -37,7 +40,7 @@ class Affinity:
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """All that is known of a customer."""
+    """All that the platform knows about a customer."""
 
     customer: Customer
     views: list[Shown]
@@ -51,16 +54,16 @@ class Profile:
 
 
 class CustomerAgent:
-    """Decides for the customer service. Plain Python: no gRPC, no SQL. Safe to call from several threads.
+    """The logic of the customer service, without gRPC and SQL. Safe to call from several threads.
 
     Parameters
     ----------
     settings : Settings
-        Handed to the refresh job.
+        Passed to the refresh job.
     database : Database
         The shared database.
     now : callable
-        The clock.
+        Returns the current time.
     """
 
     def __init__(
@@ -73,26 +76,26 @@ class CustomerAgent:
         self._refreshing = SingleJob(REFRESH_JOB, settings)
 
     def upsert(self, given: Sequence[NewCustomer], *, create_only: bool = False) -> tuple[int, int]:
-        """Add or update customers, all or none, and return how many were added and updated.
+        """Add or update customers, all or none, and return the numbers of added and updated customers.
 
         Raises
         ------
         AlreadyExists
-            For an e-mail of another customer; for a known customer when `create_only`.
+            If an e-mail belongs to another customer, or if a customer exists and `create_only` is true.
         """
         with self._database.write() as connection:
             return customers.upsert(connection, given, create_only=create_only)
 
     def apply_events(self, up_to: int = 0) -> Applied:
-        """Apply the event log at least up to the number `up_to`; 0 means all there is. Safe to repeat."""
+        """Apply the event log at least up to the sequence number `up_to`; 0 means to its end. Safe to repeat."""
         return self._applier.apply(up_to)
 
     def apply_batch(self) -> bool:
-        """Apply one batch of the event log and return whether there is more."""
+        """Apply one batch of the event log and return whether more is left."""
         return self._applier.apply_batch()
 
     def profile(self, customer_id: str) -> Profile:
-        """Return all that is known of a customer. Raises NotFound."""
+        """Return all that the platform knows about a customer. Raises NotFound."""
         self._applier.renew(self._caught_up(customer_id))
         with self._database.read() as connection:
             customer = customers.read(connection, customer_id)
@@ -111,7 +114,7 @@ class CustomerAgent:
             )
 
     def preferences(self, customer_id: str) -> Affinity:
-        """Return what a customer likes. Raises NotFound."""
+        """Return the preferences of a customer. Raises NotFound."""
         self._caught_up(customer_id)
         with self._database.read() as connection:
             customer = customers.read(connection, customer_id)
@@ -120,7 +123,7 @@ class CustomerAgent:
             )
 
     def segments(self, customer_id: str) -> list[Membership]:
-        """Return the segments a customer is in now, most confident first. Raises NotFound."""
+        """Return the current segments of a customer, highest confidence first. Raises NotFound."""
         self._caught_up(customer_id)
         with self._database.read() as connection:
             customer = customers.read(connection, customer_id)
@@ -128,9 +131,9 @@ class CustomerAgent:
             return self._segments(connection, customer.key, history, self._segment_models.current(connection))
 
     def changes(self, customer_id: str, false_alarm_rate: float | None = None) -> ChangeReport:
-        """Return whether a customer's behaviour changed lately and how; by default 1 % of alarms are false.
+        """Return whether and how a customer's behaviour changed recently. Raises NotFound.
 
-        Raises NotFound.
+        `false_alarm_rate` is the probability that a change is reported for a customer without one; by default 1 %.
         """
         self._caught_up(customer_id)
         with self._database.read() as connection:
@@ -139,25 +142,28 @@ class CustomerAgent:
         return self._changes(history, false_alarm_rate)
 
     def erase(self, customer_id: str) -> Receipt:
-        """Erase every row about a customer in one transaction, and what files still show of it. Raises NotFound."""
+        """Erase every row about a customer in one transaction. Raises NotFound.
+
+        Afterwards the write-ahead log of SQLite is emptied, because it may still contain the rows.
+        """
         with self._database.write() as connection:
             receipt = erasure.erase(connection, customers.read(connection, customer_id).key)
         erasure.forget_log(self._database)
         return receipt
 
     def export(self, customer_id: str) -> Generator[tuple[str, dict[str, Any]], None, None]:
-        """Yield (table, row) for every row about a customer, from one consistent view. Raises NotFound."""
+        """Yield (table, row) for every row about a customer, all read in one transaction. Raises NotFound."""
         with self._database.read() as connection:
             yield from erasure.export(connection, customers.read(connection, customer_id).key)
 
     async def refresh(self) -> AsyncGenerator[Progress, None]:
-        """Recompute all customers in a child process and yield its progress. Raises Conflict while another runs."""
+        """Recompute all customers in a child process and yield its progress. Raises Conflict if another one runs."""
         async with aclosing(self._refreshing.run()) as steps:
             async for progress in steps:
                 yield progress
 
     def _caught_up(self, customer_id: str) -> int:
-        """Return the key of a customer whose recorded events are applied. Raises NotFound."""
+        """Apply the recorded events of a customer and return the customer's key. Raises NotFound."""
         with self._database.read() as connection:
             key = customers.read(connection, customer_id).key
         self._applier.catch_up(key)
@@ -187,7 +193,7 @@ class CustomerAgent:
         return detect_changes(history.events, history.catalogue.categories, self._seconds(), settings)
 
     def _embedding(self, connection: Connection, customer_key: int) -> CustomerEmbedding | None:
-        """Return the embedding in the space in force: it is renewed first when it is in an older one."""
+        """Return the customer's embedding in the active space; an embedding in an older space is recomputed first."""
         stored = customer_embeddings.read_embedding(connection, customer_key)
         if stored is None or stored.space_version == active_space(connection):
             return stored

@@ -1,4 +1,4 @@
-"""Apply the event log: project events, and renew the embeddings of the customers they concern."""
+"""Applies the event log: projects events to tables and updates the embeddings of the customers concerned."""
 
 import threading
 from collections.abc import Collection, Iterator, Sequence
@@ -17,11 +17,14 @@ from shared.db.orders import RememberedCatalogue
 
 CONSUMER = "customer"
 MOST_PRODUCTS = 50_000
-"""Products that are remembered between batches: some 10 MB."""
+"""Number of products that are cached between batches, about 10 MB."""
 REST, LONGEST_REST_SECONDS = 2.0, 1.0
-"""How long a renewal leaves the processor to those who record, in times of what it took."""
+"""Pause after an update of embeddings while events are recorded: a multiple of its duration, and the upper bound.
+
+The pause leaves the processor to the recording of events.
+"""
 MOST_WAIT_SECONDS = 0.5
-"""How long a reader waits for events of a customer that are recorded and not projected."""
+"""How long a reader waits until a customer's recorded events are projected."""
 SKIPPED = Counter(
     "quintet_projection_skipped_total",
     "Parts of events that had no effect on the customer's data, by reason.",
@@ -30,12 +33,12 @@ SKIPPED = Counter(
 
 
 class Applier:
-    """Follows the event log. Safe to call from several threads.
+    """Applies the event log to the customer tables. Safe to call from several threads.
 
-    Embeddings are renewed behind the projection, many together and in transactions of their own (`apply_batch`):
-    answers do not need them, and one by one they would cost more than all else that an event causes. Who reads an
-    embedding renews it first (`renew`). If the process dies in between, the customer's next event or the next refresh
-    renews it.
+    Embeddings are updated after the projection, many at a time and in separate transactions (`apply_batch`). Answers
+    do not wait for them, and updating them one by one would cost more than all other work for an event. A reader of an
+    embedding updates it first (`renew`). If the process dies between projection and update, the customer's next event
+    or the next refresh updates the embedding.
     """
 
     def __init__(self, database: Database) -> None:
@@ -50,18 +53,18 @@ class Applier:
         self._turn = threading.Lock()
 
     def apply(self, up_to: int = 0) -> Applied:
-        """Apply the log at least up to the number `up_to`, 0 means its end; embeddings follow."""
+        """Apply the log at least up to the sequence number `up_to`; 0 means its end. Embeddings are updated later."""
         with self._noting():
             return self._consumer.apply(up_to)
 
     def apply_batch(self) -> bool:
-        """Apply at most one batch, or renew some embeddings at the end of the log; return whether there is more."""
+        """Apply one batch, or update some embeddings if the log is at its end; return whether more work is left."""
         with self._noting():
             more = self._consumer.apply_batch()
         return more or self._renew_some()
 
     def catch_up(self, customer_key: int) -> None:
-        """Apply the log as far as it has events of a customer, but begin no batch after `MOST_WAIT_SECONDS`."""
+        """Apply the log up to the last event of a customer, but start no batch after `MOST_WAIT_SECONDS`."""
         with self._database.read() as connection:
             last = event_log.last_sequence_of(connection, customer_key)
             applied = event_log.cursor(connection, CONSUMER)
@@ -70,7 +73,7 @@ class Applier:
                 self._consumer.apply_now(last, MOST_WAIT_SECONDS)
 
     def renew(self, customer_key: int) -> None:
-        """Renew the embedding of a customer now, if it waits for that."""
+        """Update the embedding of a customer now, if an update is pending."""
         with self._guard:
             waits = customer_key in self._touched or customer_key in self._renewing
         if waits:
@@ -84,7 +87,10 @@ class Applier:
 
     @contextmanager
     def _noting(self) -> Iterator[None]:
-        """Note whose events this thread projects once that is committed: before, a renewal would be too soon."""
+        """Record, after the commit, the customers whose events this thread projected.
+
+        Before the commit an update of their embeddings would not see the events.
+        """
         self._projected.customers = set()
         try:
             yield
@@ -92,7 +98,7 @@ class Applier:
             self._note(self._projected.customers)
 
     def _renew_some(self) -> bool:
-        """Renew some of the embeddings that wait and return whether others do; rest while events are recorded."""
+        """Update some of the pending embeddings and return whether others are pending; pause if events are recorded."""
         with self._guard:
             some = set(islice(self._touched, CUSTOMERS_AT_ONCE))
         recorded, self._seen_end = self._consumer.end > self._seen_end, self._consumer.end
@@ -104,7 +110,7 @@ class Applier:
             return bool(self._touched)
 
     def _renew(self, customer_keys: set[int]) -> None:
-        # Whoever waits here finds the embeddings renewed that another thread had begun to renew.
+        # After this lock is taken, the embeddings that another thread was updating are up to date.
         with self._turn:
             with self._guard:
                 touched = customer_keys & self._touched
@@ -112,7 +118,7 @@ class Applier:
                 self._renewing = touched
             try:
                 update_embeddings(self._database, touched)
-            except Exception:  # whatever it was, these customers still wait for their embeddings
+            except Exception:  # whatever the error was, the updates of these customers are still pending
                 self._note(touched)
                 raise
             finally:

@@ -1,4 +1,4 @@
-"""One customer's purchases, basket by basket."""
+"""The purchases of one customer, grouped by basket."""
 
 from dataclasses import dataclass, fields
 
@@ -14,16 +14,16 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Baskets:
-    """The baskets of one customer in the order of their times."""
+    """The baskets of one customer, ordered by time."""
 
     times: NDArray[np.int64]
     """Shape (n,), Unix seconds of the first line."""
     log_value: FloatArray
-    """Shape (n,), log(1 + what was paid in minor units)."""
+    """Shape (n,), log(1 + amount paid in minor units)."""
     log_price: FloatArray
-    """Shape (n,), mean of log(1 + unit price in minor units) of the lines; NaN for a basket without a price."""
+    """Shape (n,), mean over the lines of log(1 + unit price in minor units); NaN for a basket without prices."""
     mix: FloatArray
-    """Shape (n, codes): share of the basket's lines in each category; zero for a basket of unknown ones."""
+    """Shape (n, codes): share of each category in the basket's lines; zeros if no category in the basket is known."""
     codes: NDArray[np.int32]
     """Category code of each column of `mix`."""
 
@@ -37,7 +37,7 @@ class Baskets:
         return Baskets(**parts, codes=self.codes)
 
     def dayparts(self, utc_offset_seconds: int) -> FloatArray:
-        """Return which part of the day each basket falls into, one-hot, shape (n, 4)."""
+        """Return the part of the day of each basket, one-hot encoded, shape (n, 4)."""
         return np.asarray(np.eye(len(DAYPARTS))[daypart(self.times, utc_offset_seconds)], dtype=np.float64)
 
 

@@ -1,4 +1,4 @@
-"""Behaviour of all customers as numbers, for the learned clusters."""
+"""Behaviour features of all customers, from which the clusters are learned."""
 
 from dataclasses import dataclass
 
@@ -25,14 +25,17 @@ FEATURES = (
     "evening_share",
     "weekend_share",
 )
-"""Columns of `behaviour`. All but the shares are log(1 + x), since they are skewed."""
+"""Columns of `behaviour`. Shares are from 0 to 1 and `category_variety` is an entropy in nats.
+
+The others are log(1 + x), because x is skewed; `price_level` is the mean of log(1 + unit price in minor units).
+"""
 
 MONTH = 30.0
 
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """Sums and means by customer."""
+    """Computes sums and means of event values by customer."""
 
     customers: NDArray[np.int32]
     n: int
@@ -47,7 +50,7 @@ class _Group:
 def behaviour(
     customers: NDArray[np.int32], events: Events, n_customers: int, now: int, categories: Labels
 ) -> FloatArray:
-    """Return the behaviour of all customers.
+    """Return the behaviour features of all customers.
 
     Parameters
     ----------
@@ -61,7 +64,7 @@ def behaviour(
     Returns
     -------
     ndarray of shape (n_customers, len(FEATURES)), float64
-        NaN where a customer has nothing to measure: a row of NaN for a customer without events.
+        NaN if a customer has no events that the feature is computed from; a customer without events has a row of NaN.
     """
     past = events.times <= now
     customers, events = customers[past], events.select(past)
@@ -79,7 +82,7 @@ def _ratio(part: FloatArray, whole: FloatArray) -> FloatArray:
 
 
 def _purchasing(customers: NDArray[np.int32], events: Events, n: int, now: int) -> tuple[FloatArray, ...]:
-    """Return the first five columns."""
+    """Return the first five columns of `FEATURES`, each of shape (n,)."""
     rfm = rfm_values(customers, events, n, now)
     bought = events.kinds == Kind.PURCHASE
     lines, group = events.select(bought), _Group(customers[bought], n)
@@ -97,7 +100,7 @@ def _purchasing(customers: NDArray[np.int32], events: Events, n: int, now: int) 
 
 
 def _variety(customers: NDArray[np.int32], events: Events, n: int, categories: Labels) -> FloatArray:
-    """Return the entropy of each customer's categories: the logarithm of how many there are, in effect."""
+    """Return the entropy of each customer's categories, shape (n,): the logarithm of their effective number."""
     codes = categories.of(events)
     known = codes >= 0
     pairs = customers[known].astype(np.int64) * max(len(categories.names), 1) + codes[known]

@@ -1,6 +1,6 @@
-"""Detects that a customer's behaviour changed lately, and says what changed.
+"""Detects whether a customer's behaviour changed recently, and in which aspects.
 
-The last weeks are compared with the customer's own earlier baseline, aspect by aspect, by permutation tests.
+Permutation tests compare the last weeks with the customer's own earlier baseline, one test per aspect.
 """
 
 import math
@@ -23,31 +23,35 @@ FloatArray = NDArray[np.float64]
 
 MAX_PERMUTATIONS = 20_000
 GLANCE = 199
-"""Permutations of the first look, which clears most customers."""
+"""Number of permutations of the first pass, which suffices for most customers."""
 CLEAR = 0.05
-"""A customer whose p-values at the first look are all above this and alpha is cleared. That costs no false alarm: only
-the full number of permutations can raise one. And hardly any power: a p-value of 0.002 gets there once in millions."""
+"""If all p-values of the first pass are above this and above alpha, there is no second pass.
+
+The first pass causes no false alarms, because only the second pass, with all permutations, can report a change. It also
+loses hardly any power: a true p-value of 0.002 exceeds the limit once in millions of first passes.
+"""
 
 
 @dataclass(frozen=True)
 class ChangeSettings:
-    """What is compared with what, and how strictly."""
+    """The windows that are compared, and the significance level."""
 
     alpha: float = 0.01
-    """False-alarm rate: the chance that a check of one customer names any change when order means nothing."""
+    """False-alarm rate: probability that any change is reported if the order of a customer's purchases is random."""
     recent_days: int = 56
-    """Length of the recent window, cut to whole weeks."""
+    """Length of the recent window in days, rounded down to whole weeks."""
     baseline_days: int = 364
-    """Longest baseline before the recent window, cut to whole weeks."""
+    """Largest length in days of the baseline before the recent window, rounded down to whole weeks."""
     min_recent: int = 4
-    """Fewest recent baskets for tests of their contents."""
+    """Smallest number of recent baskets for the tests of basket contents."""
     min_baseline: int = 8
-    """Fewest earlier baskets for any test, and fewest earlier weeks for the test of frequency."""
+    """Smallest number of earlier baskets for any test, and of earlier weeks for the frequency test."""
     permutations: int = 1999
-    """Random orders. More are drawn where a small `alpha` asks for it, up to 20,000."""
+    """Number of random permutations. A small `alpha` raises it, up to 20,000."""
     seed: int = 0
+    """Seed of the permutations."""
     utc_offset_seconds: int = 0
-    """Added to the times before the part of the day is read."""
+    """Added to the times before the part of the day is computed."""
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -65,34 +69,40 @@ class ChangeSettings:
 
     @property
     def recent_weeks(self) -> int:
-        """Whole weeks of the recent window."""
+        """Number of whole weeks of the recent window."""
         return self.recent_days // 7
 
     @property
     def baseline_weeks(self) -> int:
-        """Whole weeks of the longest baseline."""
+        """Largest number of whole weeks of the baseline."""
         return self.baseline_days // 7
 
     @property
     def draws(self) -> int:
-        """Permutations with which the strictest corrected test can still be significant, within bounds."""
+        """Number of permutations, large enough that a test can be significant after correction, at most 20,000.
+
+        `permutations` is the lower bound, even if it is larger than 20,000.
+        """
         needed = math.ceil(2 * len(ASPECTS) / self.alpha) - 1
         return max(self.permutations, min(needed, MAX_PERMUTATIONS))
 
 
 @dataclass(frozen=True)
 class ChangeReport:
-    """What was tested and what changed."""
+    """The tests of one customer and their results."""
 
     alpha: float
+    """False-alarm rate of the tests together."""
     tests: tuple[ChangeTest, ...]
-    """All aspects with enough data, most significant first; empty for a customer with a short history."""
+    """Tests of all aspects with enough data, most significant first; empty for a customer with a short history."""
     recent_baskets: int
+    """Number of baskets in the recent window."""
     baseline_baskets: int
+    """Number of baskets in the baseline."""
 
     @property
     def changes(self) -> tuple[ChangeTest, ...]:
-        """The significant ones, most significant first."""
+        """The significant tests, most significant first."""
         return tuple(test for test in self.tests if test.p_value <= self.alpha)
 
 
@@ -102,11 +112,11 @@ DEFAULT_SETTINGS = ChangeSettings()
 def detect_changes(
     events: Events, categories: Labels, now: int, settings: ChangeSettings = DEFAULT_SETTINGS
 ) -> ChangeReport:
-    """Compare one customer's recent purchases with the earlier ones.
+    """Compare one customer's recent purchases with their earlier purchases.
 
-    The contents and times of day of baskets are tested by permuting baskets, the frequency by permuting weeks. So on
-    histories whose order means nothing, the chance that anything is named is at most `alpha`. Seasons and trends
-    of real histories are real changes, though perhaps not of this customer alone.
+    The tests of contents and times of day permute baskets, the frequency test permutes weeks. So if the order of a
+    history is random, the probability that any change is reported is at most `alpha`. Seasons and trends are reported
+    as changes, even if they affect all customers.
 
     Parameters
     ----------
@@ -115,7 +125,7 @@ def detect_changes(
     categories
         Category of each product row.
     now
-        Unix seconds, UTC: end of the recent window. Later events are left out.
+        End of the recent window in Unix seconds, UTC. Later events are left out.
     settings
         Windows, false-alarm rate and seed.
     """
@@ -135,9 +145,9 @@ def detect_changes(
 
 
 def _weekly(times: NDArray[np.int64], now: int, settings: ChangeSettings) -> FloatArray:
-    """Return the baskets of each week of both windows that the customer was known in, shape (weeks,).
+    """Return the number of baskets of each week of both windows since the customer's first purchase, shape (weeks,).
 
-    The part week of the very first purchase is left out: it holds a purchase by definition.
+    The partial week of the first purchase is left out, because it always has a purchase.
     """
     weeks = min(int(now - times[0]) // WEEK, settings.recent_weeks + settings.baseline_weeks)
     return weekly_counts(times, now, weeks)
@@ -152,7 +162,7 @@ def _compare(
     draws: int,
     rng: np.random.Generator,
 ) -> list[ChangeTest]:
-    """Return the tests of all aspects there is enough data for."""
+    """Return the tests of all aspects with enough data; p-values are not corrected yet."""
     tests = []
     if len(weekly) - settings.recent_weeks >= settings.min_baseline:
         tests.append(frequency_test(weekly, choices(len(weekly), settings.recent_weeks, draws, rng)))

@@ -1,4 +1,4 @@
-"""The aspects of a customer's purchases that are tested for change: how each is measured, tested and put into words."""
+"""The tests for changes in a customer's purchases, one per aspect: statistic, p-value and description."""
 
 from dataclasses import dataclass
 
@@ -19,15 +19,18 @@ WEEKS_PER_MONTH = 30 / 7
 
 @dataclass(frozen=True)
 class ChangeTest:
-    """The comparison of one aspect."""
+    """The comparison of one aspect between the baseline and the recent window."""
 
     aspect: str
     """One of `ASPECTS`."""
     description: str
-    """What differs, for people, with units."""
+    """Sentence for people that says what differs, with units."""
     before: float
+    """Value in the baseline, in the units of `description`; a share is from 0 to 1."""
     after: float
+    """Value in the recent window, in the same units."""
     raw_p_value: float
+    """Without correction."""
     p_value: float = 1.0
     """Corrected for the number of aspects tested (Holm)."""
 
@@ -39,14 +42,14 @@ def weekly_counts(times: NDArray[np.int64], now: int, weeks: int) -> FloatArray:
 
 
 def frequency_test(counts: FloatArray, chosen: Choices) -> ChangeTest:
-    """Test whether there are more or fewer purchases a week; `counts` by week."""
+    """Test whether the number of purchases per week changed; `counts` has the number of each week, shape (weeks,)."""
     before, after = _means(counts[:, None], chosen) * WEEKS_PER_MONTH
     text = f"purchases in 30 days went from {before[0]:.1f} to {after[0]:.1f}"
     return ChangeTest("purchase_frequency", text, float(before[0]), float(after[0]), _shift_p(counts, chosen))
 
 
 def content_tests(baskets: Baskets, categories: Labels, chosen: Choices, utc_offset_seconds: int) -> list[ChangeTest]:
-    """Test the four aspects of the baskets' contents and times; those that nothing is known of are left out."""
+    """Test the four aspects of basket contents and times; aspects without known values are left out."""
     tests = [_mean_test("basket_value", "typical basket value", baskets.log_value, chosen)]
     if np.isfinite(baskets.log_price).any():
         tests.append(_mean_test("price_band", "typical price of a unit", baskets.log_price, chosen))
@@ -58,7 +61,7 @@ def content_tests(baskets: Baskets, categories: Labels, chosen: Choices, utc_off
 
 
 def _means(features: FloatArray, chosen: Choices) -> FloatArray:
-    """Return the means of the earlier and of the recent units, shape (2, d)."""
+    """Return the means of the features, shape (n, d), over the earlier and over the recent units, shape (2, d)."""
     recent = chosen[0] > 0
     return np.stack([features[~recent].mean(axis=0), features[recent].mean(axis=0)])
 
@@ -68,7 +71,7 @@ def _shift_p(values: FloatArray, chosen: Choices) -> float:
 
 
 def _mean_test(aspect: str, words: str, logarithms: FloatArray, chosen: Choices) -> ChangeTest:
-    """Test a positive quantity by the mean of its logarithm, so that one huge basket does not decide."""
+    """Test a positive quantity by the mean of its logarithm, so that one very large basket does not dominate."""
     known = np.where(np.isfinite(logarithms), logarithms, np.nanmean(logarithms))
     before, after = np.expm1(_means(known[:, None], chosen)[:, 0])
     text = f"{words} (geometric mean, minor units) went from {before:.0f} to {after:.0f}"
@@ -76,7 +79,7 @@ def _mean_test(aspect: str, words: str, logarithms: FloatArray, chosen: Choices)
 
 
 def _share_test(aspect: str, shares: FloatArray, names: tuple[str, ...] | list[str], chosen: Choices) -> ChangeTest:
-    """Test shares that belong together by a chi-squared distance, and name the one that moved most."""
+    """Test shares that sum to 1, shape (n, d), by a chi-squared distance; describe the share that changed most."""
     expected = np.maximum(shares.mean(axis=0), 1e-9)
     distance = (differences(shares, chosen) ** 2 / expected).sum(axis=1)
     before, after = _means(shares, chosen)

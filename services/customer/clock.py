@@ -1,4 +1,4 @@
-"""Days, hours and weekdays of Unix times, without a calendar library: whole columns at once."""
+"""Days, hours and weekdays of arrays of Unix times, computed with numpy instead of a calendar library."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,12 @@ EPOCH_WEEKDAY = WEEKDAYS.index("thursday")
 
 
 def hour(times: IntArray, utc_offset_seconds: int = 0) -> IntArray:
-    """Return the number of the hour since 1970 that each time falls into."""
+    """Return for each time, in Unix seconds, the number of whole hours since 1970."""
     return (times + utc_offset_seconds) // HOUR
 
 
 def day(times: IntArray, utc_offset_seconds: int = 0) -> IntArray:
-    """Return the number of the day since 1970 that each time falls into."""
+    """Return for each time, in Unix seconds, the number of whole days since 1970."""
     return (times + utc_offset_seconds) // DAY
 
 

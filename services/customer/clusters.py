@@ -1,4 +1,4 @@
-"""Segments learned from behaviour: a mixture of Gaussians whose components get readable names."""
+"""Segments learned from behaviour: a Gaussian mixture model whose components get readable names."""
 
 import warnings
 from dataclasses import dataclass
@@ -18,13 +18,18 @@ FloatArray = NDArray[np.float64]
 
 FORMAT = 1
 COMPONENTS = (3, 4, 5, 6, 7, 8)
-"""Numbers of clusters that are tried."""
+"""Numbers of clusters that `fit` tries by default."""
 MIN_SIZE = 20
-"""Customers that a cluster should rest on, on average."""
+"""Smallest average number of customers per cluster."""
 MAX_SAMPLE = 20_000
+"""Largest number of customers that the mixture is fitted to."""
 FLOOR = 0.05
-"""Least variance of a feature within a cluster, so that a value many share does not become a cluster of its own."""
+"""Added to each variance within a cluster, so that customers with one common value do not form a cluster.
+
+In squared standard deviations of the population.
+"""
 MAX_Z = 4.0
+"""Features are clipped to this many standard deviations from the mean."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,40 +44,45 @@ class ClusterMemberships:
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """A fitted mixture with diagonal covariances over standardised features, and the population's scale.
+    """A fitted Gaussian mixture with diagonal covariances over standardised features, and the population's scale.
 
     Source: Fraley & Raftery, "Model-based clustering, discriminant analysis, and density estimation", 2002,
     doi:10.1198/016214502760047131
     """
 
     names: tuple[str, ...]
+    """Name of each cluster, largest cluster first."""
     centre: FloatArray
     """Mean of each feature in the population, shape (f,)."""
     scale: FloatArray
-    """Deviation of each feature in the population, shape (f,); 0 where nothing varies, such a feature is ignored."""
+    """Standard deviation of each feature in the population, shape (f,); 0 for a constant feature, which is ignored."""
     weights: FloatArray
-    """Share of each cluster, shape (k,)."""
+    """Share of each cluster in the population, shape (k,)."""
     means: FloatArray
-    """Shape (k, f), in standard deviations."""
+    """Mean of each feature in each cluster, shape (k, f), in standard deviations from the population's mean."""
     variances: FloatArray
-    """Shape (k, f), in squared standard deviations."""
+    """Variance of each feature in each cluster, shape (k, f), in squared standard deviations."""
 
     @classmethod
     def fit(cls, features: FloatArray, components: tuple[int, ...] = COMPONENTS, seed: int = 0) -> "Clusters":
-        """Learn scale and clusters; their number is the one with the least Bayesian information criterion.
+        """Learn the scale and the clusters.
+
+        The number of clusters is the one with the smallest Bayesian information criterion.
 
         Parameters
         ----------
         features
-            Shape (n, f), float64, as `behaviour` returns them: NaN is unknown. Rows of NaN only are left out; of
-            more than 20,000 rows a seeded sample is used.
+            Shape (n, f), float64, as `behaviour` returns them: NaN is unknown. Rows with only NaN are left out. Of
+            more than 20,000 rows a random sample is used.
         components
-            Numbers of clusters to try; fewer where there are not enough customers.
+            Numbers of clusters to try. Numbers too large for the number of customers are left out.
+        seed
+            Seed of the sample and of the mixture.
 
         Raises
         ------
         ValueError
-            If no customer has any behaviour.
+            If all rows have only NaN.
         """
         population = features[np.isfinite(features).any(axis=1)]
         if not len(population):
@@ -85,7 +95,10 @@ class Clusters:
         return cls(names_of(means), centre, scale, mixture.weights_[order], means, mixture.covariances_[order])
 
     def posteriors(self, features: FloatArray) -> FloatArray:
-        """Return the probability of each cluster, shape (n, k); unknown features count as the population's mean."""
+        """Return the probability of each cluster, shape (n, k), given features of shape (n, f).
+
+        An unknown feature (NaN) counts as the population's mean.
+        """
         z = _standardised(features, self.centre, self.scale)
         density = np.log(self.weights) - 0.5 * np.log(self.variances).sum(axis=1) + np.zeros((len(z), 1))
         for cluster, (mean, variance) in enumerate(zip(self.means, self.variances, strict=True)):
@@ -101,14 +114,14 @@ class Clusters:
         return ClusterMemberships(codes, np.where(active, chances.max(axis=1), 0.0))
 
     def criteria(self) -> dict[str, dict[str, Any]]:
-        """Return for each cluster its share of the customers and what is distinctive, as JSON-able values."""
+        """Return for each cluster its share of the customers and its distinctive features, as JSON-able values."""
         return {
             name: {"share": float(weight), "deviations_from_mean": distinctive(mean)}
             for name, weight, mean in zip(self.names, self.weights, self.means, strict=True)
         }
 
     def state(self) -> State:
-        """Return arrays and JSON-able metadata from which `load` makes the same model again."""
+        """Return arrays and JSON-able metadata from which `load` restores the model."""
         arrays = {
             "centre": self.centre,
             "scale": self.scale,
@@ -120,12 +133,12 @@ class Clusters:
 
     @classmethod
     def load(cls, state: State) -> "Clusters":
-        """Return the model that `state` was taken from.
+        """Return the model whose `state()` is given.
 
         Raises
         ------
         ValueError
-            If the state was written in another format or for other features.
+            If the state has another format or other features.
         KeyError
             If an array is missing.
         """
@@ -137,7 +150,7 @@ class Clusters:
 
 
 def _scale(population: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return mean and deviation of the known values of each feature; 0 and 0 where none is known."""
+    """Return the mean and the standard deviation of the known values of each feature; both are 0 if none is known."""
     known = np.isfinite(population)
     count = np.maximum(known.sum(axis=0), 1)
     centre = np.where(known, population, 0.0).sum(axis=0) / count
@@ -164,7 +177,7 @@ def _best_mixture(rows: FloatArray, components: tuple[int, ...], seed: int) -> "
 
 
 def _mixture(rows: FloatArray, count: int, seed: int) -> "GaussianMixture":
-    # Imported here: only fitting needs it, and it would double the start-up time of the serving agent.
+    # Imported here, because only fitting needs it and it would double the start-up time of the serving agent.
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
@@ -178,8 +191,7 @@ def _mixture(rows: FloatArray, count: int, seed: int) -> "GaussianMixture":
         random_state=seed,
     )
     padded = rows if len(rows) > 1 else np.repeat(rows, 2, axis=0)
-    with (
-        warnings.catch_warnings()
-    ):  # a mixture that still moves a little after 300 rounds is as good as one that stopped
+    # a mixture that has not fully converged after 300 iterations is good enough
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return mixture.fit(padded)

@@ -1,4 +1,4 @@
-"""Messages of the customer service to plain values and back."""
+"""Converts the messages of the customer service to plain values and back."""
 
 import json
 import re
@@ -32,7 +32,7 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 def to_customers(request: pb.UpsertCustomersRequest) -> list[NewCustomer]:
-    """Return the customers of a request. Raises InvalidArgument naming the field that breaks a rule."""
+    """Return the customers of a request. Raises InvalidArgument naming the invalid field."""
     check_count(request.customers, "customers", MOST_CUSTOMERS, least=1)
     given: dict[str, NewCustomer] = {}
     for index, customer in enumerate(request.customers):
@@ -46,20 +46,20 @@ def to_customers(request: pb.UpsertCustomersRequest) -> list[NewCustomer]:
 
 
 def to_customer_id(customer_id: str) -> str:
-    """Return the customer asked for. Raises InvalidArgument when it is no id."""
+    """Return `customer_id` if it is a valid id. Raises InvalidArgument if it is not."""
     check_id(customer_id, "customer_id")
     return customer_id
 
 
 def to_sequence(request: pb.ApplyEventsRequest) -> int:
-    """Return the number to apply events up to. Raises InvalidArgument when it is negative."""
+    """Return the sequence number up to which events are applied. Raises InvalidArgument if it is negative."""
     if request.up_to_sequence < 0:
         raise InvalidArgument.of("up_to_sequence", request.up_to_sequence, "must not be negative")
     return int(request.up_to_sequence)
 
 
 def to_false_alarm_rate(request: pb.DetectBehaviorChangeRequest) -> float | None:
-    """Return the rate asked for, None for the default. Raises InvalidArgument when it is out of range."""
+    """Return the requested rate, or None for the default. Raises InvalidArgument if it is out of range."""
     check_number(request.false_alarm_rate, "false_alarm_rate", 0, LARGEST_RATE)
     return float(request.false_alarm_rate) or None
 
@@ -127,7 +127,7 @@ def from_affinity(affinity: Affinity) -> types.Preferences:
 
 
 def from_membership(membership: Membership) -> types.SegmentMembership:
-    """Return a membership of a segment as a message."""
+    """Return a segment membership as a message."""
     learned = membership.segment.kind == LEARNED
     return types.SegmentMembership(
         segment_name=membership.segment.name,
@@ -158,7 +158,7 @@ def from_progress(progress: Progress) -> JobProgress:
 
 
 def from_rows(rows: Mapping[str, int]) -> list[types.TableRows]:
-    """Return rows by table as messages, in the order of the tables' names."""
+    """Return the numbers of rows by table as messages, ordered by table name."""
     return [types.TableRows(table=table, rows=count) for table, count in sorted(rows.items())]
 
 
@@ -182,7 +182,7 @@ def _to_customer(customer: types.Customer, field: str) -> NewCustomer:
 
 
 def _to_demographics(given: types.Demographics, field: str) -> dict[str, Any]:
-    """Return what is given; what is empty is missing."""
+    """Return the given demographics by name, without empty values."""
     found: dict[str, Any] = {}
     if given.HasField("age"):
         check_number(given.age, f"{field}.age", 0, OLDEST)

@@ -1,4 +1,4 @@
-"""One customer's behaviour as the domain modules take it: events with product rows, and what those rows are."""
+"""Reads one customer's events for the other modules: products are numbered by rows, with labels for each row."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,19 +16,19 @@ from shared.db.interactions import InteractionRows, interactions_of
 
 @dataclass(frozen=True, eq=False)
 class CustomerHistory:
-    """What a customer did. Product rows count the products met, each once.
+    """The events of a customer. The products that occur in them are numbered from 0; this number is the product row.
 
     Attributes
     ----------
     events : Events
-        Everything the customer did with products.
+        All events of the customer with products.
     products : list of str
         The platform's id of each product row.
     catalogue : CatalogueLabels
         Category and brand of each product row.
     currency : str
-        Currency of most of the purchases, empty without any. Amounts in other currencies count as unknown (0): minor
-        units of different currencies do not add up.
+        The currency of most purchases; empty if there are none. Amounts in other currencies are set to 0 (unknown),
+        because minor units of different currencies cannot be added.
     """
 
     events: Events
@@ -38,7 +38,7 @@ class CustomerHistory:
 
 
 def read_customer_history(connection: Connection, customer_key: int) -> CustomerHistory:
-    """Return a customer's history; one without events for a customer who did nothing yet."""
+    """Return a customer's history; it has no events if the customer has none."""
     found = interactions_of(connection, [customer_key])
     keys, rows = np.unique(found.products, return_inverse=True)
     labels = profiles.labels(connection, keys.tolist())
@@ -53,7 +53,7 @@ def read_customer_history(connection: Connection, customer_key: int) -> Customer
 
 
 def events_of(found: InteractionRows, rows: NDArray[np.int64], amounts: NDArray[np.int64]) -> Events:
-    """Return interactions as events whose products are `rows`, shape (n,), negative where unknown."""
+    """Return interactions as events whose products are `rows`, shape (n,); a row is negative if it is unknown."""
     return Events.of(found.times, rows, found.kinds, found.quantities, amounts, found.purchases, found.durations)
 
 

@@ -1,4 +1,4 @@
-"""Keep customer embeddings up with what customers do."""
+"""Updates the stored customer embeddings from the customers' events."""
 
 from collections.abc import Collection, Sequence
 
@@ -18,10 +18,10 @@ CUSTOMERS_AT_ONCE = 100
 
 
 def update_embeddings(database: Database, customer_keys: Collection[int]) -> int:
-    """Compute and store the embeddings of customers from all they did; return how many have one.
+    """Compute and store the embeddings of customers from all their events; return the number of those with one.
 
-    Safe to repeat. A customer of whose products none has an embedding has none either. Before the first refresh of the
-    catalogue there is no space to be in, and nothing happens.
+    Safe to repeat. A customer has no embedding if none of their products has one. Before the first refresh of the
+    catalogue there is no embedding space, so nothing is stored.
     """
     updated = 0
     for some in batches(sorted(customer_keys), CUSTOMERS_AT_ONCE):
@@ -38,17 +38,21 @@ def update_embeddings(database: Database, customer_keys: Collection[int]) -> int
 
 
 def active_space(connection: Connection) -> str | None:
-    """Return the version of the space that products are embedded in; None before the first refresh."""
+    """Return the version of the active embedding space of the products; None before the first refresh."""
     return models.active_version(connection, SPACE)
 
 
 def embed(found: InteractionRows, customers: NDArray[np.int64], products: EmbeddingMatrix) -> NDArray[np.float32]:
-    """Return the embedding of each customer, shape (customers, d), float32; zero without an embedded product.
+    """Return the embedding of each customer, shape (customers, d), float32; zeros without an embedded product.
 
     Parameters
     ----------
+    found
+        Interactions of these customers.
     customers
-        Keys, ascending; those of all interactions are among them.
+        Customer keys, ascending; every customer in `found` is among them.
+    products
+        Embeddings of the products.
     """
     rows = rows_of(found.products, products.keys)
     customer_rows = np.searchsorted(customers, found.customers).astype(np.int32)
@@ -56,7 +60,7 @@ def embed(found: InteractionRows, customers: NDArray[np.int64], products: Embedd
 
 
 def rows_of(keys: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the place of each key among `known`, which ascend; −1 where it is not there."""
+    """Return the position of each key in `known`, which ascend, shape (n,), int64; −1 for a key that is not in it."""
     if not len(known):
         return np.full(len(keys), -1, dtype=np.int64)
     rows = np.minimum(np.searchsorted(known, keys), len(known) - 1)

@@ -1,4 +1,4 @@
-"""The customer embedding: a weighted, time-decayed sum of product vectors, so it lies in the space of the products."""
+"""The customer embedding: a weighted, time-decayed sum of product vectors, in the same space as these."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,11 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class EventWeights:
-    """How much an event says about a customer's preferences.
+    """Weights of events in a customer's preferences, unitless.
 
-    An event of age t counts weight · 2^(−t / half_life_days). A view of unknown or no duration weighs `view`; with the
-    duration the weight rises to `long_view`: view + (long_view − view) · (1 − e^(−duration / dwell_scale_seconds)).
+    An event of age t in days counts weight · 2^(−t / half_life_days). A view of unknown or zero duration has the weight
+    `view`. The weight of a view rises with its duration towards `long_view`:
+    view + (long_view − view) · (1 − e^(−duration / dwell_scale_seconds)).
     """
 
     view: float = 1.0
@@ -31,7 +32,7 @@ DEFAULT_WEIGHTS = EventWeights()
 
 
 def event_weights(events: Events, weights: EventWeights = DEFAULT_WEIGHTS) -> NDArray[np.float64]:
-    """Return the weight of each event without its age, shape (n,), positive."""
+    """Return the weight of each event without decay by age, shape (n,), positive."""
     base = np.array([weights.view, weights.cart, weights.purchase])[events.kinds]
     dwell = np.maximum(np.nan_to_num(events.dwell_seconds), 0.0)
     extra = (weights.long_view - weights.view) * -np.expm1(-dwell / weights.dwell_scale_seconds)
@@ -39,10 +40,11 @@ def event_weights(events: Events, weights: EventWeights = DEFAULT_WEIGHTS) -> ND
 
 
 def decayed_weights(events: Events, newest: NDArray[np.int64], weights: EventWeights) -> NDArray[np.float64]:
-    """Return the weight of each event at the time of its customer's newest event, shape (n,).
+    """Return the weight of each event, decayed by its age at the customer's newest event, shape (n,).
 
-    Vectors and shares do not depend on a common factor, so only ages relative to each other matter: a customer who was
-    away for a year has the same preferences as on the last day, and no weight underflows because of the absence.
+    `newest` has the time of that newest event for each event, shape (n,), Unix seconds. Embeddings and shares do not
+    depend on a common factor of the weights, so ages may be measured from the newest event instead of from now. Then
+    weights do not underflow after a long absence, and preferences stay as on the customer's last day.
     """
     age = (newest - events.times) / (weights.half_life_days * DAY)
     return np.asarray(event_weights(events, weights) * np.exp2(-age), dtype=np.float64)
@@ -54,14 +56,14 @@ def customer_vector(events: Events, product_vectors: FloatArray, weights: EventW
     Parameters
     ----------
     events
-        The customer's events; those of unknown products (row negative or beyond the vectors) are left out.
+        The customer's events. Events of unknown products (row negative or not below n_products) are left out.
     product_vectors
         Shape (n_products, d), float32.
 
     Returns
     -------
     ndarray of shape (d,), float32
-        Length 1, or all zero without any event of a product that has a vector.
+        A vector of length 1, or zeros if no event has a product with a vector.
     """
     events = events.select(_with_vector(events, product_vectors))
     if not len(events):
@@ -85,7 +87,7 @@ def customer_vectors(
     customers
         Shape (n,), int32: the row of each event's customer, from 0 to n_customers − 1.
     """
-    import scipy.sparse as sp  # .2 s of CPU: the agent starts without it
+    import scipy.sparse as sp  # imported here, because it takes 0.2 s of CPU time at the start of the agent
 
     known = _with_vector(events, product_vectors)
     customers, events = customers[known], events.select(known)
@@ -101,7 +103,7 @@ def _with_vector(events: Events, product_vectors: FloatArray) -> NDArray[np.bool
 
 
 def _normalised(vectors: NDArray[np.float64]) -> FloatArray:
-    """Scale rows to length 1; opposite vectors that cancel out, and rows without events, become zero."""
+    """Scale rows to length 1; rows of length close to 0, such as those without events, become zeros."""
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
     unit = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 1e-9)
     return np.asarray(unit, dtype=np.float32)

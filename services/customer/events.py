@@ -1,4 +1,4 @@
-"""What customers did, as columns: the input of everything the customer agent computes."""
+"""Customer events in columns: the input of all computations of the customer agent."""
 
 from dataclasses import dataclass, fields
 
@@ -10,9 +10,9 @@ from shared.interaction_kind import Kind as Kind
 
 @dataclass(frozen=True, eq=False)
 class Events:
-    """Events of one customer, or of many, one entry each in columns of one length and any order.
+    """Events of one or many customers, in any order, as columns of shape (n,).
 
-    A purchase of five products is five events with one basket number.
+    A purchase of five products is five events with the same basket number.
     """
 
     times: NDArray[np.int64]
@@ -24,19 +24,19 @@ class Events:
     quantities: NDArray[np.float64]
     """Units; 1 for a view."""
     amounts: NDArray[np.int64]
-    """What was paid for the whole line, in minor units; 0 for what is not a purchase."""
+    """Amount paid for the whole line, in minor units; 0 for other kinds."""
     baskets: NDArray[np.int64]
     """Number of the purchase that a line belongs to; any value for other kinds."""
     dwell_seconds: NDArray[np.float64]
-    """How long a view lasted; 0 when unknown and for other kinds."""
+    """Duration of a view; 0 if it is unknown, and for other kinds."""
 
     def __post_init__(self) -> None:
-        """Check that columns agree.
+        """Check the columns.
 
         Raises
         ------
         ValueError
-            If a column has another length than `times`, or a kind is none of `Kind`.
+            If a column has not the length of `times`, or a kind is not a value of `Kind`.
         """
         for field in fields(self):
             if len(getattr(self, field.name)) != len(self.times):
@@ -60,7 +60,7 @@ class Events:
         baskets: ArrayLike = -1,
         dwell_seconds: ArrayLike = 0.0,
     ) -> "Events":
-        """Return events from anything numpy can read; what is left out or one number is the same for all events."""
+        """Return events from arrays or lists; a column given as a single number has this value for all events."""
         count = np.asarray(times).shape
         columns = (times, products, kinds, quantities, amounts, baskets, dwell_seconds)
         types = (np.int64, np.int32, np.int8, np.float64, np.int64, np.int64, np.float64)
@@ -72,10 +72,10 @@ class Events:
         )
 
     def select(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> "Events":
-        """Return the events that a mask or positions pick, in that order."""
+        """Return the events that a mask selects, or those at the given positions, in that order."""
         return Events(*(getattr(self, field.name)[which] for field in fields(self)))
 
     @property
     def purchases(self) -> "Events":
-        """The purchased lines."""
+        """The events of kind purchase."""
         return self.select(self.kinds == Kind.PURCHASE)

@@ -1,4 +1,4 @@
-"""Shares of a customer's interest by category and brand, and how they compare with everybody's."""
+"""Shares of categories and brands in a customer's event weights, and their lift over the population's shares."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +14,14 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """One label of each product row, such as its category: a code into names; a negative code is unknown."""
+    """One label of each product, such as its category."""
 
     codes: NDArray[np.int32]
+    """Index into `names` for each product row, shape (n_products,); negative if the label is unknown."""
     names: Sequence[str]
 
     def of(self, events: Events) -> NDArray[np.int32]:
-        """Return the code of each event's product, shape (n,); −1 where product or label is unknown."""
+        """Return the code of each event's product, shape (n,); negative if the product or its label is unknown."""
         known = (events.products >= 0) & (events.products < len(self.codes))
         codes = np.full(len(events), -1, dtype=np.int32)
         codes[known] = self.codes[events.products[known]]
@@ -29,7 +30,7 @@ class Labels:
 
 @dataclass(frozen=True, eq=False)
 class CatalogueLabels:
-    """What preferences need to know about products."""
+    """The labels of products that preferences are computed from."""
 
     categories: Labels
     brands: Labels
@@ -37,19 +38,22 @@ class CatalogueLabels:
 
 @dataclass(frozen=True)
 class Share:
-    """How much of a customer's interest one category or brand has."""
+    """The share of one category or brand in a customer's event weights."""
 
     name: str
     share: float
-    """Part of the time-decayed weight of the events whose label is known, 0 to 1; all shares together make 1."""
+    """Share of the time-decayed weight of all events with a known label, 0 to 1; the shares of all labels sum to 1."""
     lift: float | None
-    """Share divided by the population's share; None where that is not given or 0."""
+    """Share divided by the population's share; None if that is not given or 0."""
     events: int
-    """Number of events the share rests on."""
+    """Number of events with this label."""
 
 
 def population_shares(events: Events, labels: Labels, weights: EventWeights = DEFAULT_WEIGHTS) -> FloatArray:
-    """Return each label's share of the weight of everybody's events, shape (names,), float64; no event: all zero."""
+    """Return each label's share of the weight of the population's events, shape (names,), float64.
+
+    Weights are not decayed by age. All shares are 0 if no event has a known label.
+    """
     codes = labels.of(events)
     known = codes >= 0
     totals = np.bincount(codes[known], weights=event_weights(events, weights)[known], minlength=len(labels.names))
@@ -63,7 +67,7 @@ def shares(
     top: int = 10,
     weights: EventWeights = DEFAULT_WEIGHTS,
 ) -> tuple[Share, ...]:
-    """Return the customer's `top` labels, largest share first, equal shares by name."""
+    """Return the customer's `top` labels with the largest shares, largest first; ties are ordered by name."""
     codes = labels.of(events)
     known = codes >= 0
     if not known.any():

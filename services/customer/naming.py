@@ -1,4 +1,4 @@
-"""Readable names for learned clusters, from the features in which a cluster differs most from the population."""
+"""Readable names for learned clusters, made from the features that differ most from the population's mean."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,7 @@ from services.customer.behaviour import FEATURES
 FloatArray = NDArray[np.float64]
 
 LEAST = 0.4
-"""Deviations from the population's mean from which a feature is distinctive."""
+"""A feature is distinctive from this distance to the population's mean, in standard deviations."""
 TYPICAL = "typical"
 
 WORDS: dict[str, tuple[str | None, str | None]] = {
@@ -24,22 +24,25 @@ WORDS: dict[str, tuple[str | None, str | None]] = {
     "evening_share": (None, "evening"),
     "weekend_share": ("weekday", "weekend"),
 }
-"""Word for a feature that is low, and for one that is high; None where its being low says nothing."""
+"""The word for a low and the word for a high value of each feature; None if a low value is not worth a word."""
 
 
 def distinctive(mean: FloatArray) -> dict[str, float]:
-    """Return the features in which a cluster stands out, with their deviations, most distinctive first."""
+    """Return a cluster's distinctive features and their deviations, largest deviation first.
+
+    `mean` has shape (f,), in standard deviations from the population's mean.
+    """
     order = np.argsort(-np.abs(mean), kind="stable")
     return {FEATURES[i]: round(float(mean[i]), 3) for i in order if abs(mean[i]) >= LEAST}
 
 
 def names_of(means: FloatArray) -> tuple[str, ...]:
-    """Return a name for each cluster: its two most distinctive words, more where two clusters share them.
+    """Return a name for each cluster: its two most distinctive words, or more if an earlier cluster has that name.
 
     Parameters
     ----------
     means
-        Shape (k, f): the clusters' means in standard deviations of the population.
+        Shape (k, f): the clusters' means, in standard deviations from the population's mean.
     """
     names: list[str] = []
     for words in map(_words, means):

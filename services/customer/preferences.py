@@ -1,4 +1,4 @@
-"""What a customer likes, in terms people can check: categories, brands, prices, cadence and times."""
+"""A customer's preferences in terms that people can check: categories, brands, prices, cadence and times."""
 
 from dataclasses import dataclass
 
@@ -31,30 +31,33 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PriceBand:
-    """Prices paid for one unit, in minor units: percentiles over purchased lines, each line once."""
+    """The 10th, 50th and 90th percentile of unit prices paid, in minor units; each purchased line counts once."""
 
     p10: int
     p50: int
     p90: int
     events: int
-    """Number of purchased lines this rests on."""
+    """Number of purchased lines with a known price."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """When a customer is active. Counts hours with any event, so a basket of fifty lines does not count fifty times."""
+    """The times at which a customer is active.
+
+    The unit is an hour with at least one event, so that a basket of fifty lines does not count fifty times.
+    """
 
     time_of_day: dict[str, float]
     """Share of the active hours in each part of the day, keys as in `DAYPARTS`; empty without events."""
     weekday: dict[str, float]
-    """Share of the active hours on each day, keys as in `WEEKDAYS`; empty without events."""
+    """Share of the active hours on each day of the week, keys as in `WEEKDAYS`; empty without events."""
     hours: int
-    """Number of active hours the shares rest on."""
+    """Number of active hours."""
 
 
 @dataclass(frozen=True)
 class Preferences:
-    """The preferences of one customer; parts without evidence are empty or None."""
+    """The preferences of one customer; parts without data are empty or None."""
 
     categories: tuple[Share, ...]
     brands: tuple[Share, ...]
@@ -62,7 +65,7 @@ class Preferences:
     cadence: PurchaseCadence
     timing: Timing
     events: int
-    """Number of events all this rests on."""
+    """Number of the customer's events."""
 
 
 def preferences(
@@ -85,15 +88,15 @@ def preferences(
     catalogue
         Categories and brands of the product rows.
     now
-        Unix seconds, UTC: decides which repurchases are due.
+        Current time in Unix seconds, UTC, from which due repurchases are determined.
     category_population, brand_population
-        Shape (names,), float64: everybody's shares, from `population_shares`. None: no lift.
+        The population's shares, shape (names,), float64, from `population_shares`. With None no lift is computed.
     top
-        Most categories and brands.
+        Largest number of categories and of brands.
     utc_offset_seconds
-        Added to the times before hours and weekdays are read.
+        Added to the times before hours and weekdays are computed.
     weights
-        How much each kind of event counts.
+        Weight of each kind of event.
     """
     return Preferences(
         categories=shares(events, catalogue.categories, category_population, top, weights),
@@ -106,7 +109,7 @@ def preferences(
 
 
 def price_band(events: Events) -> PriceBand | None:
-    """Return the band of unit prices paid, or None without a purchased line that has both an amount and a quantity."""
+    """Return the price band, or None if no purchased line has both an amount and a quantity."""
     bought = events.purchases
     paid = bought.select((bought.quantities > 0) & (bought.amounts > 0))
     if not len(paid):
@@ -116,7 +119,7 @@ def price_band(events: Events) -> PriceBand | None:
 
 
 def timing(events: Events, utc_offset_seconds: int = 0) -> Timing:
-    """Return when the customer is active."""
+    """Return the times at which the customer is active."""
     hours = np.unique(hour(events.times, utc_offset_seconds)) * HOUR
     return Timing(_histogram(daypart(hours), DAYPARTS), _histogram(weekday(hours), WEEKDAYS), len(hours))
 

@@ -1,4 +1,4 @@
-"""How often a customer buys, and which products are due to be bought again."""
+"""Purchase cadence: how often a customer buys, and which products are due to be bought again."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,37 +10,37 @@ from services.customer.clock import DAY, day
 from services.customer.events import Events
 
 MIN_PURCHASES = 3
-"""Days with a purchase of a product before its interval means anything."""
+"""Smallest number of days with a purchase of a product for an interval to be computed."""
 LAPSED_AFTER = 3.0
-"""Intervals without a purchase after which the customer is taken to have given the product up."""
+"""After this many intervals without a purchase the customer is assumed to have stopped buying the product."""
 
 
 @dataclass(frozen=True)
 class DueProduct:
-    """A product that this customer buys again and again, and whose next purchase is due."""
+    """A product that the customer buys repeatedly and whose next purchase is due."""
 
     product: int
     """Row of the product."""
     interval_days: float
-    """Median days between the days it was bought."""
+    """Median number of days between consecutive purchase days."""
     last_bought: int
-    """Unix seconds."""
+    """Time of the last purchase in Unix seconds."""
     due: int
-    """Unix seconds: last purchase plus interval."""
+    """Time of the last purchase plus the interval, in Unix seconds."""
     purchases: int
-    """Number of days it was bought, which the interval rests on."""
+    """Number of days on which the product was bought."""
 
 
 @dataclass(frozen=True)
 class PurchaseCadence:
-    """How regularly a customer buys."""
+    """How regularly a customer buys, and the due products."""
 
     interval_days: float | None
-    """Median days between days with a purchase; None with fewer than two such days."""
+    """Median number of days between consecutive days with a purchase; None with fewer than two such days."""
     purchase_days: int
-    """Number of days with a purchase, which the interval rests on."""
+    """Number of days with a purchase."""
     due: tuple[DueProduct, ...]
-    """Most overdue first, measured in the product's own intervals."""
+    """The due products, most overdue first; overdue time is measured in the product's intervals."""
 
 
 def cadence(
@@ -48,21 +48,21 @@ def cadence(
 ) -> PurchaseCadence:
     """Return the cadence of one customer's purchases.
 
-    A product is due when its next purchase is expected before `now` plus the horizon, and it has not lapsed: three
-    intervals have not passed since the last one.
+    A product is due if its next purchase is expected up to `now` plus the horizon, and at most three intervals have
+    passed since the last purchase.
 
     Parameters
     ----------
     events
         The customer's events in any order; only purchases count.
     now
-        Unix seconds, UTC. Later purchases are left out.
+        Current time in Unix seconds, UTC. Later purchases are left out.
     utc_offset_seconds
-        Added to the times before they are cut into days.
+        Added to the times before days are computed.
     horizon_days
-        How far ahead of `now` a purchase may be expected.
+        How long after `now` an expected purchase still counts as due.
     top
-        Most products in `due`.
+        Largest number of products in `due`.
     """
     bought = events.purchases
     bought = bought.select(bought.times <= now)
@@ -75,7 +75,7 @@ def cadence(
 
 
 def _repeated(bought: Events) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Yield each product with enough lines to be worth a closer look, and the times of its lines, ascending."""
+    """Yield each product with at least `MIN_PURCHASES` lines, and the times of its lines, ascending."""
     order = np.lexsort((bought.times, bought.products))
     products, starts, lines = np.unique(bought.products[order], return_index=True, return_counts=True)
     for i in np.flatnonzero((products >= 0) & (lines >= MIN_PURCHASES)):
@@ -83,7 +83,7 @@ def _repeated(bought: Events) -> Iterator[tuple[int, NDArray[np.int64]]]:
 
 
 def _due(product: int, times: NDArray[np.int64], utc_offset_seconds: int) -> DueProduct | None:
-    """Return when a product bought at `times` (ascending) is due, or None when it was bought on too few days."""
+    """Return when a product bought at `times` (ascending) is due, or None if it was bought on too few days."""
     days = day(times, utc_offset_seconds)
     gaps = np.diff(days)
     gaps = gaps[gaps > 0]
@@ -94,7 +94,7 @@ def _due(product: int, times: NDArray[np.int64], utc_offset_seconds: int) -> Due
 
 
 def _overdue(due: DueProduct, now: int) -> float:
-    """Return the intervals that have passed since the product was due, negative before."""
+    """Return the number of intervals since the product was due; negative before that time."""
     return (now - due.due) / (due.interval_days * DAY)
 
 

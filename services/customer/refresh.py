@@ -1,8 +1,9 @@
 """The refresh job: `python -m services.customer.refresh`.
 
-It recomputes the embeddings of all customers in the space in force, fits the segment model on the population and puts
-every customer into segments. Reads once, computes without a transaction, writes in short ones. The new segment model
-becomes active before the memberships are written; readers compute from the model, so they never see half of them.
+It recomputes the embeddings of all customers in the active space, fits the segment model on the population and stores
+the segments of every customer. It reads all data in one transaction, computes without a transaction and writes in
+short transactions. The new segment model becomes active before the memberships are written. Readers compute
+memberships from the model, so they never see a half-written set.
 """
 
 import sys
@@ -33,7 +34,7 @@ ROWS_PER_TRANSACTION = 2_000
 
 @dataclass(frozen=True, eq=False)
 class Shop:
-    """Everything that the refresh computes from, read in one view. Keys ascend."""
+    """The data that the refresh computes from, read in one transaction. Keys ascend."""
 
     customers: NDArray[np.int64]
     product_keys: NDArray[np.int64]
@@ -44,7 +45,7 @@ class Shop:
 
 
 def refresh(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
-    """Refresh all customers and return what was done."""
+    """Refresh all customers and return counts, versions and the duration in seconds."""
     started = time.monotonic()
     database = Database(settings.database_url)
     try:
@@ -82,13 +83,13 @@ def _refresh(database: Database, reporter: ProgressReporter) -> dict[str, Any]:
 
 
 def read_shop(database: Database) -> Shop:
-    """Return everything that the refresh computes from."""
+    """Return the data that the refresh computes from."""
     with database.read() as connection:
         labels = dict(sorted(profiles.all_labels(connection).items()))
         space_version = active_space(connection)
         found = interactions.all_interactions(connection)
         return Shop(
-            # A visitor may have come between the two reads.
+            # A customer may have been added between the two reads.
             customers=np.union1d(np.array(customers.all_keys(connection), dtype=np.int64), found.customers),
             product_keys=np.fromiter(labels, dtype=np.int64, count=len(labels)),
             products=list(labels.values()),
@@ -99,7 +100,10 @@ def read_shop(database: Database) -> Shop:
 
 
 def refresh_embeddings(database: Database, shop: Shop, began: datetime) -> int:
-    """Store the embedding of every customer who has one, but for those whom an event renewed since `began`."""
+    """Store the embedding of every customer who has one, and return the number of these customers.
+
+    An embedding that was updated after `began`, because of a new event, is not replaced.
+    """
     if shop.space_version is None or not len(shop.embeddings):
         return 0
     vectors = embed(shop.found, shop.customers, shop.embeddings)
@@ -117,7 +121,10 @@ def refresh_embeddings(database: Database, shop: Shop, began: datetime) -> int:
 def store_memberships(
     database: Database, shop: Shop, model: SegmentModel, found: Sequence[Sequence[tuple[str, float]]]
 ) -> None:
-    """Replace the segments and put every customer into theirs."""
+    """Replace the stored segments and the memberships of every customer.
+
+    `found` has (segment name, confidence) for each segment of each customer row.
+    """
     with database.write() as connection:
         keys = segments.replace_segments(connection, model.segments())
     for rows in batches(range(len(found)), ROWS_PER_TRANSACTION):

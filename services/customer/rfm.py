@@ -1,4 +1,4 @@
-"""Recency, frequency and monetary value: what they are, and each customer's place in the population."""
+"""Recency, frequency and monetary value (RFM) of customers, and their scores and percentiles in the population."""
 
 from dataclasses import dataclass
 
@@ -18,22 +18,22 @@ MAX_SAMPLE = 1001
 
 @dataclass(frozen=True, eq=False)
 class RfmValues:
-    """Recency, frequency and monetary value of n customers; customers without a purchase have a frequency of 0."""
+    """Recency, frequency and monetary value of n customers; a customer without a purchase has a frequency of 0."""
 
     recency_days: FloatArray
-    """Days since the last purchase; NaN without one."""
+    """Days since the last purchase, shape (n,); NaN without a purchase."""
     frequency: FloatArray
-    """Number of purchases (baskets)."""
+    """Number of purchases (baskets), shape (n,)."""
     monetary: FloatArray
-    """Sum paid, in minor units."""
+    """Sum of the amounts paid, in minor units, shape (n,)."""
 
     @property
     def active(self) -> NDArray[np.bool_]:
-        """Customers with a purchase, shape (n,)."""
+        """Whether each customer has a purchase, shape (n,)."""
         return self.frequency > 0
 
     def axes(self) -> dict[str, FloatArray]:
-        """Return each axis so that more is better: recency is negated days."""
+        """Return the values of each axis, oriented so that larger is better: recency is negated days."""
         return {"recency": -self.recency_days, "frequency": self.frequency, "monetary": self.monetary}
 
 
@@ -58,7 +58,7 @@ def rfm_values(customers: NDArray[np.int32], events: Events, n_customers: int, n
 
 
 def _baskets(customers: NDArray[np.int32], lines: Events, n_customers: int) -> FloatArray:
-    """Return the number of different baskets of each customer."""
+    """Return the number of distinct baskets of each customer, shape (n_customers,)."""
     _, basket = np.unique(lines.baskets, return_inverse=True)
     pairs = np.unique(basket.astype(np.int64) * n_customers + customers)
     return np.bincount(pairs % n_customers, minlength=n_customers).astype(np.float64)
@@ -66,38 +66,42 @@ def _baskets(customers: NDArray[np.int32], lines: Events, n_customers: int) -> F
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """One axis of a population, frozen: a sorted sample of it, from which scores 1 to 5 and percentiles are read.
+    """A fixed distribution of one axis in a population, from which scores 1 to 5 and percentiles are computed.
 
-    A population of up to 1,001 customers is its own sample, a larger one gives evenly spaced quantiles.
+    It is stored as a sorted sample: all values of a population of up to 1,001 customers, or evenly spaced quantiles of
+    a larger one.
     """
 
     sample: FloatArray
-    """Shape (m,), float64, ascending; more is better."""
+    """Shape (m,), float64, ascending; larger is better."""
 
     @classmethod
     def fit(cls, values: FloatArray) -> "Scale":
-        """Freeze the scale of `values`, at least one."""
+        """Return the scale of `values`, shape (n,), which must not be empty."""
         size = min(len(values), MAX_SAMPLE)
         return cls(np.quantile(values, np.linspace(0.0, 1.0, size), method="closest_observation"))
 
     @property
     def thresholds(self) -> FloatArray:
-        """Largest value of scores 1 to 4, shape (4,)."""
+        """The largest value that gets the score 1, 2, 3 and 4, shape (4,)."""
         steps = np.linspace(0.0, 1.0, SCORES + 1)[1:-1]
         return np.asarray(np.quantile(self.sample, steps, method="inverted_cdf"), dtype=np.float64)
 
     def score(self, values: FloatArray) -> IntArray:
-        """Return the score of each value: 1 + the number of thresholds below it. Ties share a score."""
+        """Return the score of each value: 1 + the number of thresholds below it. Equal values have equal scores."""
         return 1 + np.searchsorted(self.thresholds, values, side="left")
 
     def percentile(self, values: FloatArray) -> FloatArray:
-        """Return the share of the population below each value, counting half of those equal to it, in [0, 1]."""
+        """Return for each value the share of the population below it plus half the share equal to it, in [0, 1]."""
         below = np.searchsorted(self.sample, values, side="left")
         upto = np.searchsorted(self.sample, values, side="right")
         return np.asarray((below + upto) / (2.0 * len(self.sample)), dtype=np.float64)
 
     def score_chances(self, values: FloatArray, margin: float) -> FloatArray:
-        """Return the chance of each score if the percentile were off by up to ± `margin`, uniformly, shape (n, 5)."""
+        """Return the probability of each score if a uniform error within ± `margin` is added to the percentile.
+
+        The result has shape (n, 5).
+        """
         edges = np.searchsorted(self.sample, self.thresholds, side="right") / len(self.sample)
         edges = np.concatenate([[-np.inf], edges, [np.inf]])
         position = self.percentile(values)[:, None]

@@ -1,6 +1,6 @@
-"""The fitted segment model: RFM scales, learned clusters and everybody's preferences, frozen at a refresh.
+"""The segment model, fitted at each refresh: RFM scales, learned clusters and the population's shares.
 
-With it the segments of one customer are computed from what they did a moment ago, without looking at anybody else.
+With the model, the segments of one customer are computed from this customer's current events only.
 """
 
 import threading
@@ -30,7 +30,7 @@ KIND = "segments"
 FORMAT = 1
 KEPT_VERSIONS = 3
 LEAST_EVENTS = 10
-"""Events from which a customer is put into a learned cluster: fewer say what happened, not what somebody is like."""
+"""Smallest number of events of a customer in a learned cluster; fewer events do not show a customer's behaviour."""
 log = structlog.get_logger()
 
 Shares = dict[str, float]
@@ -38,7 +38,7 @@ Shares = dict[str, float]
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """Some customers and what they did; `customers` is the row of each event's customer, shape (n,), int32."""
+    """Customers and their events; `customers` has the row of each event's customer, shape (n,), int32."""
 
     customers: NDArray[np.int32]
     events: Events
@@ -47,13 +47,16 @@ class Population:
 
     @classmethod
     def of_one(cls, events: Events, catalogue: CatalogueLabels) -> "Population":
-        """Return one customer as a population."""
+        """Return a population of one customer."""
         return cls(np.zeros(len(events), dtype=np.int32), events, 1, catalogue)
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentModel:
-    """Rules and clusters, None where nobody gave anything to fit them to, and shares of categories and brands."""
+    """RFM rules, learned clusters, and the population's shares of categories and brands.
+
+    `rfm` is None if no customer has a purchase; `clusters` is None if no customer has events.
+    """
 
     rfm: Rfm | None
     clusters: Clusters | None
@@ -81,7 +84,7 @@ class SegmentModel:
         ]
 
     def memberships(self, population: Population, now: int) -> list[list[tuple[str, float]]]:
-        """Return (segment name, confidence) of each customer row, at the time `now`."""
+        """Return (segment name, confidence) of each segment of each customer row, at the time `now` in Unix seconds."""
         found: list[list[tuple[str, float]]] = [[] for _ in range(population.n_customers)]
         if self.rfm:
             values = rfm_values(population.customers, population.events, population.n_customers, now)
@@ -95,7 +98,7 @@ class SegmentModel:
         return found
 
     def segments_of(self, events: Events, catalogue: CatalogueLabels, now: int) -> list[Membership]:
-        """Return the segments of one customer, most confident first."""
+        """Return the segments of one customer, highest confidence first."""
         by_name = {segment.name: segment for segment in self.segments()}
         (found,) = self.memberships(Population.of_one(events, catalogue), now)
         return [Membership(by_name[name], confidence) for name, confidence in sorted(found, key=_most_confident)]
@@ -113,7 +116,7 @@ class SegmentModel:
 
     @classmethod
     def load(cls, payload: bytes) -> "SegmentModel":
-        """Return the model that `payload` holds. Raises DataLoss for damaged bytes or another format."""
+        """Return the model stored in `payload`. Raises DataLoss if it is damaged or has another format."""
         arrays, metadata = unpack(payload)
         try:
             require_format(metadata, FORMAT)
@@ -129,7 +132,7 @@ class SegmentModel:
 
 
 class SegmentModelManager:
-    """Keeps the active segment model in memory and notices a newer one. Safe to call from several threads."""
+    """Keeps the active segment model in memory and loads a newer one. Safe to call from several threads."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -138,7 +141,7 @@ class SegmentModelManager:
         self._model: SegmentModel | None = None
 
     def current(self, connection: Connection) -> SegmentModel | None:
-        """Return the model in force; None before the first refresh, or when it is damaged (said in log and metrics)."""
+        """Return the active model; None before the first refresh, or if it is damaged (then logged and counted)."""
         version = models.active_version(connection, KIND)
         with self._lock:
             if version != self._version:
@@ -157,7 +160,7 @@ class SegmentModelManager:
 
 
 def aligned(shares: Shares, labels: Labels) -> NDArray[np.float64]:
-    """Return everybody's shares in the order of `labels.names`, 0 where unknown; shape (names,), float64."""
+    """Return the shares in the order of `labels.names`, 0 for an unknown name; shape (names,), float64."""
     return np.array([shares.get(name, 0.0) for name in labels.names], dtype=np.float64)
 
 

@@ -1,6 +1,6 @@
 """Rule-based segments by recency, frequency and monetary value (RFM).
 
-Source of the scores: Hughes, "Strategic Database Marketing", 1994; the names are those in common use among marketers.
+Source of the scores: Hughes, "Strategic Database Marketing", 1994. The segment names are those common in marketing.
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from services.customer.state import State, require_format
 
 FORMAT = 1
 MARGIN = 0.1
-"""Half the width of a score on the percentile scale; see `Rfm.memberships`."""
+"""Half the width of a score (a quintile) on the percentile scale; see `Rfm.memberships`."""
 NO_PURCHASE = "no_purchase"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A segment and the scores, from and to (inclusive), that make it; 5 is best on every axis."""
+    """A segment and its range of scores on each axis, both ends included; 5 is the best score on every axis."""
 
     name: str
     description: str
@@ -52,7 +52,7 @@ RULES = (
     Rule("at_risk", "bought often, but not for long", (1, 2), (3, 5)),
     Rule("hibernating", "bought seldom and long ago", (1, 2), (1, 2)),
 )
-"""Tried in this order: the first that matches is the segment. Together they cover all scores."""
+"""A customer's segment is the first rule that matches. Together the rules cover all scores."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,26 +60,27 @@ class Memberships:
     """The segment of each of n customers."""
 
     names: tuple[str, ...]
-    """Names that `codes` index, the rules' and `no_purchase`."""
+    """Names of the segments: those of the rules, then `no_purchase`."""
     codes: NDArray[np.int64]
+    """Index into `names` for each customer, shape (n,)."""
     confidence: NDArray[np.float64]
-    """In [0, 1]; see `Rfm.memberships`."""
+    """Shape (n,), in [0, 1]; see `Rfm.memberships`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rfm:
-    """The population's scales, frozen, and the rules on them."""
+    """The scales of a population; the rules use the scores on these scales."""
 
     scales: dict[str, Scale]
 
     @classmethod
     def fit(cls, population: RfmValues) -> "Rfm":
-        """Freeze the quintiles of the customers who have bought.
+        """Fit the scales on the customers with a purchase.
 
         Raises
         ------
         ValueError
-            If no customer has bought.
+            If no customer has a purchase.
         """
         active = population.active
         if not active.any():
@@ -87,17 +88,17 @@ class Rfm:
         return cls({axis: Scale.fit(values[active]) for axis, values in population.axes().items()})
 
     def scores(self, values: RfmValues) -> NDArray[np.int64]:
-        """Return recency, frequency and monetary score, 1 to 5 and 5 best, shape (n, 3); 0 without a purchase."""
+        """Return the recency, frequency and monetary score, 1 to 5 (best), shape (n, 3); 0 without a purchase."""
         columns = [self.scales[axis].score(column) for axis, column in values.axes().items()]
         return np.where(values.active[:, None], np.stack(columns, axis=1), 0)
 
     def memberships(self, values: RfmValues) -> Memberships:
         """Return the segment of each customer with a confidence.
 
-        The confidence is the chance that the customer would stay in the segment if each of the three places in the
-        population, as percentiles, were off by up to ± 10 percentage points (half a quintile), uniformly and
-        independently. 1: nowhere near a border; 0.5: on a border between two segments; less: in a corner. Customers
-        without a purchase are in `no_purchase` with confidence 1.
+        The confidence is the probability that the customer stays in the segment if independent, uniform errors within
+        ± 10 percentage points (half a quintile) are added to the customer's percentile on each of the three axes. It is
+        1 far from all borders, 0.5 on a border between two segments, and less where more than two segments meet.
+        Customers without a purchase are in `no_purchase` with confidence 1.
         """
         scores = np.maximum(self.scores(values), 1) - 1
         codes = self._segment_of_scores[tuple(scores.T)]
@@ -119,26 +120,34 @@ class Rfm:
         return rules | {NO_PURCHASE: {"description": "have not bought yet"}}
 
     def state(self) -> State:
-        """Return arrays and JSON-able metadata from which `load` makes the same model again."""
+        """Return arrays and JSON-able metadata from which `load` restores the model."""
         return {axis: scale.sample for axis, scale in self.scales.items()}, {"format": FORMAT}
 
     @classmethod
     def load(cls, state: State) -> "Rfm":
-        """Return the model that `state` was taken from; ValueError for another format, KeyError for a missing array."""
+        """Return the model whose `state()` is given.
+
+        Raises
+        ------
+        ValueError
+            If the state has another format.
+        KeyError
+            If an array is missing.
+        """
         arrays, metadata = state
         require_format(metadata, FORMAT)
         return cls({axis: Scale(arrays[axis]) for axis in AXES})
 
     @cached_property
     def _segment_of_scores(self) -> NDArray[np.int64]:
-        """Number of the first rule that matches each triple of scores, shape (5, 5, 5)."""
+        """Index of the first rule that matches each triple of scores, shape (5, 5, 5)."""
         table = np.empty((SCORES, SCORES, SCORES), dtype=np.int64)
         for triple in np.ndindex(table.shape):
             table[triple] = next(i for i, rule in enumerate(RULES) if rule.matches(*(score + 1 for score in triple)))
         return table
 
     def _chances(self, values: RfmValues) -> NDArray[np.float64]:
-        """Return the chance of each rule's segment, shape (n, rules); rows of customers with a purchase sum to 1."""
+        """Return the probability of each rule's segment, shape (n, rules), which sums to 1 for a buyer."""
         axes = values.axes()
         recency, frequency, monetary = (self.scales[axis].score_chances(axes[axis], MARGIN) for axis in AXES)
         chances = np.zeros((len(recency), len(RULES)))

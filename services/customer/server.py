@@ -20,7 +20,7 @@ def build(settings: Settings, agent: CustomerAgent) -> AgentServer:
 
 
 async def main(settings: Settings) -> None:
-    """Serve until stopped."""
+    """Serve until the process is told to stop."""
     database = Database(settings.database_url)
     require_current(database)
     agent = CustomerAgent(settings, database)

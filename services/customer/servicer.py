@@ -1,4 +1,4 @@
-"""The customer service as gRPC: translate, delegate, translate."""
+"""The gRPC servicer of the customer service: converts requests, calls the agent and converts its answers."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
@@ -75,7 +75,7 @@ class CustomerServicer(pb_grpc.CustomerServiceServicer):
 
 
 async def _in_threads(rows: Generator[T, None, None]) -> AsyncGenerator[T, None]:
-    """Yield from a generator that waits for the database, without holding up the event loop."""
+    """Yield the values of a generator that waits for the database, without blocking the event loop."""
     try:
         while some := await asyncio.to_thread(lambda: list(islice(rows, ROWS_AT_ONCE))):
             for row in some:

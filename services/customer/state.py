@@ -1,20 +1,20 @@
-"""How learned models are kept: arrays by name and JSON-able metadata with the number of the format."""
+"""The stored form of learned models: arrays by name and JSON-able metadata with a format number."""
 
 from typing import Any
 
 from numpy.typing import NDArray
 
 State = tuple[dict[str, NDArray[Any]], dict[str, Any]]
-"""What a model learned: arrays by name, and JSON-able metadata."""
+"""A learned model: arrays by name, and JSON-able metadata."""
 
 
 def require_format(metadata: dict[str, Any], expected: int) -> None:
-    """Check that a state was written in the format that is expected.
+    """Check that the metadata has the expected format number.
 
     Raises
     ------
     ValueError
-        If it was not.
+        If it has another.
     """
     if metadata.get("format") != expected:
         raise ValueError(f"format: this version reads {expected}, got {metadata.get('format')!r}")
