@@ -1,4 +1,4 @@
-"""The product agent: keeps the catalogue, embeds what changes, knows what is related and how products do."""
+"""The product agent: stores the catalogue, embeds changed products, and returns related products and performance."""
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
@@ -24,12 +24,12 @@ from shared.jobs import Progress, SingleJob
 REFRESH_JOB = "services.product.refresh"
 ATTEMPTS = 3
 OVER_READ = 50
-"""How many more of the nearest products are read than asked for, since some cannot be bought."""
+"""Number of nearest products that are read in addition to those requested, because some cannot be bought."""
 
 
 @dataclass(frozen=True)
 class PageQuery:
-    """Which page of the catalogue; empty filters take everything."""
+    """A page of the catalogue; an empty filter matches all products."""
 
     size: int
     token: str = ""
@@ -39,7 +39,7 @@ class PageQuery:
 
 @dataclass(frozen=True)
 class ProductPage:
-    """Products, and the token of the next page; empty on the last."""
+    """The products of a page, and the token of the next page; the last page has an empty token."""
 
     products: list[Product]
     next_token: str
@@ -47,14 +47,14 @@ class ProductPage:
 
 @dataclass(frozen=True)
 class RelatedProduct:
-    """A product related to another and the strength of it, 0 to 1."""
+    """A product that is related to another, and the strength of the relation, 0 to 1."""
 
     product: Product
     score: float
 
 
 class ProductAgent:
-    """Decides for the product service. Safe to call from several threads."""
+    """The logic of the product service, without gRPC and SQL. Safe to call from several threads."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._database = database
@@ -63,15 +63,15 @@ class ProductAgent:
         self._refreshing = SingleJob(REFRESH_JOB, settings)
 
     def upsert(self, new: Sequence[NewProduct]) -> Upserted:
-        """Add or update products with distinct ids, all or none, and embed each that changed.
+        """Add or update products with distinct ids, all or none, and embed those that changed.
 
-        An update replaces the whole product, but for inventory status and availability that are not given: these keep
-        what is stored. Before the first refresh there is no space to embed in; the refresh embeds all then.
+        An update replaces the whole product, except that inventory status and availability keep their stored values if
+        they are not given. Before the first refresh there is no embedding space; the first refresh embeds all products.
 
         Raises
         ------
         Unavailable
-            If refreshes keep changing the embedding space meanwhile.
+            If refreshes change the embedding space during every attempt.
         """
         for _ in range(ATTEMPTS):
             upserted = self._upsert_in_current_space(new)
@@ -100,10 +100,10 @@ class ProductAgent:
         return ProductPage(page, page_token(page[-1].key, *filters) if more else "")
 
     def related(self, product_id: str, relation: Relation, limit: int) -> list[RelatedProduct]:
-        """Return products related to a product that can be bought, strongest first. Raises NotFound.
+        """Return related products that can be bought, strongest relation first. Raises NotFound.
 
-        Relations come from the last refresh. Where it left fewer similar ones than asked for, or did not know the
-        product yet, the embeddings as they are now fill up.
+        Relations come from the last refresh. If it stored fewer similar products than requested, or none because the
+        product is newer, the nearest products by the current embeddings are added.
         """
         with self._database.read() as connection:
             product = _known(connection, product_id)
@@ -115,9 +115,9 @@ class ProductAgent:
         return sorted(found, key=lambda each: (-each.score, each.product.key))[:limit]
 
     def performance(self, product_id: str, start: datetime | None, end: datetime | None) -> ProductPerformance:
-        """Return how a product did from `start` (default 30 days before the end) to `end` (default now).
+        """Return the performance of a product from `start` (default: 30 days before the end) to `end` (default: now).
 
-        Raises NotFound, or InvalidArgument for a period that does not end after its start.
+        Raises NotFound, or InvalidArgument if the period does not end after its start.
         """
         since, until = periods.settled(start, end, datetime.now(UTC))
         with self._database.read() as connection:
@@ -125,13 +125,13 @@ class ProductAgent:
             return product_performance.performance(connection, product.key, since, until)
 
     async def refresh(self) -> AsyncGenerator[Progress, None]:
-        """Refresh the catalogue in a child process and yield its progress. Raises Conflict while another runs."""
+        """Refresh the catalogue in a child process and yield its progress. Raises Conflict if another refresh runs."""
         async with aclosing(self._refreshing.run()) as steps:
             async for progress in steps:
                 yield progress
 
     def _upsert_in_current_space(self, new: Sequence[NewProduct]) -> Upserted | None:
-        """Return None, with nothing written, when another space became active meanwhile."""
+        """Add or update products; return None, with nothing written, if another space became active meanwhile."""
         active = self._spaces.current()
         vectors = active.space.transform([features_of(each) for each in new]) if active.space else None
         with self._database.write() as connection:
@@ -139,7 +139,7 @@ class ProductAgent:
                 return None
             upserted = products.upsert_products(connection, new)
             if vectors is None or active.version is None:
-                # A refresh under way may have stored one of what the product was before.
+                # A running refresh may have stored an embedding of the product's old state.
                 product_embeddings.drop_embeddings(connection, upserted.changed)
             else:
                 row = {upserted.keys[each.external_id]: number for number, each in enumerate(new)}
@@ -170,7 +170,7 @@ def _known(connection: Connection, product_id: str) -> Product:
 
 
 def _buyable(connection: Connection, keys: NDArray[np.int64], scores: NDArray[np.float32]) -> list[RelatedProduct]:
-    """Return those of the products that can be bought, in the order given."""
+    """Return the products that can be bought, in the given order, with their scores."""
     found = products.get_products_by_key(connection, keys.tolist())
     pairs = zip(keys.tolist(), scores.tolist(), strict=True)
     return [RelatedProduct(found[key], score) for key, score in pairs if key in found and found[key].buyable]

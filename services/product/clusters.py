@@ -1,4 +1,4 @@
-"""Clusters of embeddings, so that a search looks at the part of a large catalogue that is near."""
+"""Clusters of embeddings, so that a search in a large catalogue compares only products of nearby clusters."""
 
 from dataclasses import dataclass
 
@@ -8,33 +8,33 @@ from numpy.typing import NDArray
 from services.product.feature_encoders import FloatArray
 
 SAMPLED = 40
-"""Vectors a cluster from which the centres are learned."""
+"""Number of vectors per cluster from which the centres are learned."""
 ASSIGNED_TOGETHER = 4096
 
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """Vectors by their nearest centre."""
+    """Vectors grouped by their nearest cluster centre."""
 
     members: list[NDArray[np.int64]]
     """Rows of each cluster, ascending; every row is in one cluster."""
     nearest: NDArray[np.int64]
-    """Shape (clusters, searched): the clusters whose centres are nearest to each centre, itself first."""
+    """Shape (clusters, searched): the clusters whose centres are nearest to each centre, starting with itself."""
 
     def near(self, cluster: int) -> NDArray[np.int64]:
-        """Return the rows of the clusters nearest to `cluster`, its own among them, ascending."""
+        """Return the rows of the clusters nearest to `cluster`, itself included, ascending."""
         return np.sort(np.concatenate([self.members[each] for each in self.nearest[cluster]]))
 
 
 def cluster(vectors: FloatArray, searched: int, seed: int = 0) -> Clusters:
-    """Return the square root of n clusters of the rows of `vectors`, and for each the `searched` nearest.
+    """Group the n rows of `vectors` into √n clusters, and find the `searched` nearest clusters of each.
 
     Parameters
     ----------
     vectors
         Shape (n, d), float32, rows of length 1; at least one.
     searched
-        Clusters that a search looks through, at least 1; all, where there are no more.
+        Number of clusters that a search compares, at least 1; if there are fewer, all.
     seed
         The same vectors and seed give the same clusters.
 
@@ -52,7 +52,7 @@ def cluster(vectors: FloatArray, searched: int, seed: int = 0) -> Clusters:
 
 
 def _centres(vectors: FloatArray, count: int, seed: int) -> FloatArray:
-    from sklearn.cluster import MiniBatchKMeans  # a second of CPU, which only a refresh needs
+    from sklearn.cluster import MiniBatchKMeans  # the import takes a second of CPU time; only a refresh needs it
 
     rng = np.random.default_rng(seed)
     sample = vectors[np.sort(rng.choice(len(vectors), min(SAMPLED * count, len(vectors)), replace=False))]
@@ -61,7 +61,10 @@ def _centres(vectors: FloatArray, count: int, seed: int) -> FloatArray:
 
 
 def _nearest_centres(vectors: FloatArray, centres: FloatArray) -> NDArray[np.int64]:
-    """Return the nearest centre of each vector by Euclidean distance; the vector's own length does not matter."""
+    """Return the nearest centre of each vector by Euclidean distance, shape (n,).
+
+    The vector's squared length is the same for all centres, so it is left out of the distance.
+    """
     half_squares = np.einsum("ij,ij->i", centres, centres) / 2
     starts = range(0, len(vectors), ASSIGNED_TOGETHER)
     blocks = (vectors[start : start + ASSIGNED_TOGETHER] @ centres.T - half_squares for start in starts)

@@ -1,4 +1,4 @@
-"""Complements: for each product the others that are bought with it more often than chance explains."""
+"""Complements: for each product, the products that are bought together with it more often than by chance."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ FloatArray = NDArray[np.float64]
 
 
 class _Counts(NamedTuple):
-    """Which product is in which basket, and in how many baskets each product is."""
+    """Incidence matrices of products and baskets, and the number of baskets of each product."""
 
     by_product: Csr
     by_basket: Csr
@@ -33,16 +33,18 @@ def complementary_products(
     eligible: NDArray[np.bool_] | None = None,
     block: int = 2048,
 ) -> Csr:
-    """Return for each product its `k` best complements, in blocks of rows.
+    """Return the `k` best complements of each product, computed in blocks of rows.
 
-    With n_ab baskets holding both products and e = n_a n_b / N expected if they were independent, b scores for a
+    Let N be the number of baskets, n_a and n_b the numbers of baskets with product a and with product b, n_ab the
+    number with both, and e = n_a n_b / N the number expected if they were independent. The score of b for a is
 
         (log2(m / (e + ½)) − 3.3 m^−½ − 2 m^−3/2) / log2((N + 1) / m) · √(n_ab / n_a)   where m = n_ab + ½
 
-    The numerator is the lower end of the 95 % interval of the shrunk lift (the information component), so a pair seen
-    once or twice does not win; dividing by its largest possible value, as in normalised pointwise mutual information,
-    keeps rare pairs from winning by rarity. Lift keeps bestsellers from winning. The root of the confidence prefers,
-    among pairs of equal lift, the product that is really in many of these baskets.
+    The numerator is the lower end of the 95 % interval of the shrunk lift (the information component), so pairs seen
+    once or twice get low scores. It is divided by its largest possible value, as in normalised pointwise mutual
+    information, so that rare pairs get no high score for rarity alone. The lift lowers the scores of bestsellers. The
+    square root of the confidence n_ab / n_a prefers, among pairs of equal lift, products that are in many of the
+    baskets with a.
 
     Sources: Norén, Hopstadius & Bate, "Shrinkage observed-to-expected ratios for robust and transparent large-scale
     pattern discovery", 2013, doi:10.1177/0962280211403604; Bouma, "Normalized (pointwise) mutual information in
@@ -56,30 +58,30 @@ def complementary_products(
     n_products
         Number of product rows.
     k
-        Most complements a product gets.
+        Largest number of complements per product.
     min_support
-        Fewest baskets that hold both.
+        Smallest number of baskets with both products.
     max_basket
-        Baskets with more different products are left out: a wholesaler's order says little about any pair, and costs
-        its square.
+        Lines of baskets with more distinct products are left out: a wholesaler's order says little about any pair, and
+        its cost grows with the square of its size. Such baskets still count in N.
     subcategory
-        Shape (n_products,), int32, codes; negative is unknown. None: all pairs weigh the same.
+        Shape (n_products,), int32, codes; negative is unknown. With None all pairs have the factor 1.
     same_subcategory_weight
-        Factor in [0, 1] on the score of two products of one subcategory, which are rather substitutes or variants.
+        Factor in [0, 1] of the score of two products of the same subcategory, which are rather substitutes or variants.
     eligible
-        Shape (n_products,), bool: products that may appear as a complement. None: all may.
+        Shape (n_products,), bool: products that may appear as a complement. With None all may.
     block
-        Products that are counted together.
+        Number of products that are counted together.
 
     Returns
     -------
     csr_matrix of shape (n_products, n_products), float32
-        Row i holds the complements of product i, **best first** (not sorted by column), scores in (0, 1].
+        Row i has the complements of product i, **best first** (not sorted by column), with scores in (0, 1].
 
     Raises
     ------
     ValueError
-        If lengths differ or a number is out of range.
+        If the lengths differ or a number is out of range.
     """
     _check(baskets, products, k, min_support, same_subcategory_weight)
     counts = _count(baskets, products, n_products, min_support, max_basket)
@@ -111,7 +113,7 @@ def _check(
 def _count(
     baskets: NDArray[np.int32], products: NDArray[np.int32], n_products: int, min_support: int, max_basket: int
 ) -> _Counts:
-    """Return who is where, with products in fewer than `min_support` baskets and too large baskets emptied."""
+    """Return the counts without lines of baskets that are too large, or of products in too few baskets."""
     known = (products >= 0) & (products < n_products)
     _, basket = np.unique(baskets[known], return_inverse=True)
     n_baskets = int(basket.max(initial=-1)) + 1
@@ -129,7 +131,7 @@ def _count(
 def _pairs(
     counts: _Counts, rows: NDArray[np.int64], min_support: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return row, column and number of common baskets of all pairs with enough of them."""
+    """Return the row, the column and the number of common baskets of all pairs with at least `min_support` of them."""
     together = sp.coo_matrix(counts.by_product[rows] @ counts.by_basket)
     row, column = rows[together.row], together.col.astype(np.int64)
     kept = (together.data >= min_support) & (row != column)
@@ -139,7 +141,7 @@ def _pairs(
 def _scores(
     together: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64], n_baskets: int
 ) -> FloatArray:
-    """Return the score of pairs by their counts; see `complementary_products`."""
+    """Return the scores of pairs from n_ab, n_a, n_b and N; see `complementary_products`."""
     observed = together + 0.5
     expected = first * (second / max(n_baskets, 1)) + 0.5
     lower = np.log2(observed / expected) - 3.3 * observed**-0.5 - 2.0 * observed**-1.5

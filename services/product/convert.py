@@ -1,4 +1,4 @@
-"""Messages of the contract to what the agent takes, checked field by field, and back."""
+"""Converts messages of the contract to the agent's values, with checks of each field, and back."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -45,7 +45,7 @@ _RELATION_VALUES = {
 
 
 def new_products(messages: Sequence[product_pb2.Product], field: str = "products") -> list[NewProduct]:
-    """Return products to upsert. Raises InvalidArgument naming the first field that breaks a rule of the contract."""
+    """Return products to upsert. Raises InvalidArgument naming the first invalid field."""
     check_count(messages, field, MOST_PRODUCTS, least=1)
     found: dict[str, NewProduct] = {}
     for index, message in enumerate(messages):
@@ -57,7 +57,7 @@ def new_products(messages: Sequence[product_pb2.Product], field: str = "products
 
 
 def new_product(message: product_pb2.Product, field: str) -> NewProduct:
-    """Return one product to upsert, or raise InvalidArgument; `field` is its path in the request."""
+    """Return one product to upsert. Raises InvalidArgument. `field` is the product's path in the request."""
     check_id(message.product_id, f"{field}.product_id")
     check_text(message.name, f"{field}.name", 500, required=True)
     for name, longest in _TEXTS.items():
@@ -107,7 +107,7 @@ def to_product(product: Product) -> product_pb2.Product:
 
 
 def page_query(request: pb.ListProductsRequest) -> PageQuery:
-    """Return what page is asked for."""
+    """Return the requested page. Raises InvalidArgument."""
     check_text(request.category, "category", 200)
     check_text(request.name_contains, "name_contains", 200)
     size = _bounded(request.page_size, "page_size", default=100, most=MOST_PRODUCTS)
@@ -115,30 +115,30 @@ def page_query(request: pb.ListProductsRequest) -> PageQuery:
 
 
 def to_page(page: ProductPage) -> pb.ListProductsResponse:
-    """Return a page of products."""
+    """Return a page of products as a response."""
     return pb.ListProductsResponse(products=map(to_product, page.products), next_page_token=page.next_token)
 
 
 def product_id(value: str) -> str:
-    """Return the id of a request for one product, checked."""
+    """Return `value` if it is a valid product id. Raises InvalidArgument if it is not."""
     check_id(value, "product_id")
     return value
 
 
 def relation(request: pb.GetRelatedProductsRequest) -> Relation:
-    """Return which relation is asked for."""
+    """Return the requested relation; similar by default. Raises InvalidArgument."""
     if request.relation not in _RELATIONS:
         raise InvalidArgument.of("relation", request.relation, "must be one of the product relations")
     return _RELATIONS[request.relation]
 
 
 def related_limit(request: pb.GetRelatedProductsRequest) -> int:
-    """Return how many related products are asked for."""
+    """Return the requested number of related products: 10 by default, at most 100. Raises InvalidArgument."""
     return _bounded(request.limit, "limit", default=10, most=MOST_RELATED)
 
 
 def to_related(related: Iterable[RelatedProduct], kind: Relation) -> pb.GetRelatedProductsResponse:
-    """Return related products."""
+    """Return related products as a response."""
     value = _RELATION_VALUES[kind]
     messages = (
         product_pb2.RelatedProduct(product=to_product(each.product), relation=value, score=each.score)
@@ -148,7 +148,7 @@ def to_related(related: Iterable[RelatedProduct], kind: Relation) -> pb.GetRelat
 
 
 def to_performance(name: str, performance: ProductPerformance) -> pb.GetProductPerformanceResponse:
-    """Return the performance of the product `name`."""
+    """Return the performance of the product with the id `name` as a response."""
     revenue = (
         Money(currency_code=currency, amount_minor=amount) for currency, amount in sorted(performance.revenue.items())
     )
@@ -169,7 +169,7 @@ def to_performance(name: str, performance: ProductPerformance) -> pb.GetProductP
 
 
 def to_progress(progress: Progress) -> pb.RefreshCatalogResponse:
-    """Return the progress of a job."""
+    """Return the progress of a job as a response."""
     result = "" if progress.result is None else json.dumps(progress.result)
     return pb.RefreshCatalogResponse(
         progress=job_pb2.JobProgress(stage=progress.stage, progress=progress.fraction, result_json=result)

@@ -1,6 +1,6 @@
-"""The product embedding: text, categorical and numeric features in one space of few dimensions.
+"""The product embedding: text, categorical and numeric features, reduced to a space of few dimensions.
 
-Customers live in the same space, as weighted sums of these vectors, so a cosine between the two has a meaning.
+A customer embedding is a weighted sum of these vectors, so cosines between customers and products are meaningful.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from services.product.features import ProductFeatures
 __all__ = ["BLOCK_WEIGHTS", "EmbeddingSpace", "ProductFeatures", "State"]
 
 State = tuple[dict[str, NDArray[Any]], dict[str, Any]]
-"""What a model learned: arrays by name, and JSON-able metadata."""
+"""A learned model: arrays by name, and JSON-able metadata."""
 
 FORMAT = 1
 MAX_TERMS = 20_000
@@ -25,17 +25,18 @@ CATEGORICAL = ("category", "subcategory", "brand")
 NUMERIC = ("price", "rating")
 
 BLOCK_WEIGHTS = {"text": 1.0, "category": 0.6, "subcategory": 1.0, "brand": 0.4, "price": 0.4, "rating": 0.2}
-"""Length that each block adds to a product's features, before the reduction.
+"""Factor of each block of features before the reduction; the rows of a block have at most length 1.
 
-Text and subcategory say most about what a product is; brand, price and rating order the products of one kind.
+Text and subcategory have the largest factors, because they say most about what a product is. Brand, price and rating
+distinguish products of the same kind.
 """
 
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingSpace:
-    """A space fitted on a population of products, into which any product can be transformed.
+    """An embedding space, fitted on a population of products. Any product can be transformed into it.
 
-    The features are reduced by truncated singular value decomposition (latent semantic analysis) and each vector is
+    The features are reduced by truncated singular value decomposition (latent semantic analysis). Then each vector is
     scaled to length 1.
 
     Sources: Deerwester et al., "Indexing by latent semantic analysis", 1990,
@@ -51,7 +52,7 @@ class EmbeddingSpace:
 
     @property
     def dimensions(self) -> int:
-        """Length of every vector."""
+        """Number of dimensions of every vector."""
         return int(self.components.shape[1])
 
     @classmethod
@@ -63,13 +64,13 @@ class EmbeddingSpace:
         Parameters
         ----------
         products
-            At least one product. Fewer products than `dimensions` are fine: the remaining columns are zero.
+            At least one product. With fewer products than `dimensions` the remaining columns are zero.
         dimensions
-            Length of the vectors.
+            Number of dimensions of the vectors.
         seed
-            Seed of the randomised decomposition: the same products and seed give the same space.
+            Seed of the randomised decomposition; the same products and seed give the same space.
         max_terms
-            Bound on the words and pairs of words that are kept.
+            Largest number of terms (words and pairs of words) in the vocabulary.
 
         Raises
         ------
@@ -87,18 +88,18 @@ class EmbeddingSpace:
         return cls(text, categorical, numeric, _components(features, dimensions, seed))
 
     def transform(self, products: Sequence[ProductFeatures]) -> FloatArray:
-        """Return the vectors of `products`; learns nothing, so a product's row does not depend on the other rows.
+        """Return the vectors of `products`. Each row depends on its product and the fitted space only.
 
         Returns
         -------
         ndarray of shape (n, dimensions), float32
-            Rows of length 1, or all zero for a product of which nothing is known. Never NaN.
+            Rows of length 1, or zeros for a product without known features. Never NaN.
         """
         features = _features(self.text, self.categorical, self.numeric, products)
         return _normalised(np.asarray(features @ self.components, dtype=np.float64))
 
     def state(self) -> State:
-        """Return arrays and JSON-able metadata from which `load` makes the same space again."""
+        """Return arrays and JSON-able metadata from which `load` restores the space."""
         arrays = {"components": self.components, "text.idf": self.text.idf}
         arrays |= {f"{name}.weights": block.weights for name, block in self.categorical.items()}
         metadata = {
@@ -111,12 +112,12 @@ class EmbeddingSpace:
 
     @classmethod
     def load(cls, state: State) -> "EmbeddingSpace":
-        """Return the space that `state` was taken from.
+        """Return the space whose `state()` is given.
 
         Raises
         ------
         ValueError
-            If the state was written in another format.
+            If the state has another format.
         KeyError
             If an array or an entry is missing.
         """
@@ -148,7 +149,7 @@ def _features(
     numeric: dict[str, NumericEncoder],
     products: Sequence[ProductFeatures],
 ) -> Csr:
-    """Return the weighted blocks side by side, shape (n, features)."""
+    """Return the concatenated blocks, each times its factor, shape (n, features)."""
     blocks = {"text": text.transform([product.text for product in products])}
     blocks |= {name: block.transform(_labels(products, name)) for name, block in categorical.items()}
     blocks |= {name: block.transform(_numbers(products, name)) for name, block in numeric.items()}
@@ -156,8 +157,11 @@ def _features(
 
 
 def _components(features: Csr, dimensions: int, seed: int) -> FloatArray:
-    """Return the right singular vectors of the largest singular values, zero beyond the rank."""
-    from sklearn.utils.extmath import randomized_svd  # a second of CPU, which only a refresh needs
+    """Return the right singular vectors of the largest singular values, shape (features, dimensions).
+
+    Columns beyond the rank are zero.
+    """
+    from sklearn.utils.extmath import randomized_svd  # the import takes a second of CPU time; only a refresh needs it
 
     rank = min(dimensions, *features.shape)
     _, values, vectors = randomized_svd(features, n_components=rank, n_iter=4, random_state=seed)
@@ -168,7 +172,7 @@ def _components(features: Csr, dimensions: int, seed: int) -> FloatArray:
 
 
 def _normalised(vectors: NDArray[np.float64]) -> FloatArray:
-    """Scale rows to length 1; rows that are zero up to rounding become exactly zero."""
+    """Scale rows to length 1; rows that are zero up to rounding become zeros."""
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
     unit = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 1e-6)
     return np.asarray(unit, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The embeddings of the catalogue in memory, following its changes, for what the last refresh does not know yet."""
+"""Keeps the current embeddings of the catalogue in memory, for similar products that the last refresh lacks."""
 
 import threading
 
@@ -11,17 +11,17 @@ from shared.db.engine import Connection
 from shared.db.product_embeddings import EmbeddingMatrix
 
 SAME_CATEGORY_BONUS = 0.1
-"""Added to the cosine of two products of one category; see `services.product.similar`."""
+"""Added to the cosine of two products of the same category; see `services.product.similar`."""
 
 
 def similarities(cosines: NDArray[np.floating], same_category: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return the strengths of similarities, 0 to 1, as `services.product.similar` scores them."""
+    """Return similarity scores, 0 to 1, computed as in `services.product.similar`; all arrays have shape (n,)."""
     strengths = (cosines + SAME_CATEGORY_BONUS * same_category) / (1.0 + SAME_CATEGORY_BONUS)
     return np.asarray(np.clip(strengths, 0.0, 1.0), dtype=np.float32)
 
 
 class EmbeddingCache:
-    """All embeddings of the active space. Safe to share between threads."""
+    """A cache of all embeddings in the active space. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -30,7 +30,7 @@ class EmbeddingCache:
         self._matrix: EmbeddingMatrix | None = None
 
     def current(self, connection: Connection) -> EmbeddingMatrix | None:
-        """Return the embeddings as they are now, reading only what changed; None before the first refresh."""
+        """Return the current embeddings; None before the first refresh. Only changed embeddings are read again."""
         version = active_version(connection)
         newest = products.newest_change(connection)
         with self._lock:

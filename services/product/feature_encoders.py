@@ -1,7 +1,7 @@
-"""Blocks of product features: each learns its vocabulary or scale from the population and only transforms rows.
+"""Encoders of product features: each learns a vocabulary or a scale from a population and transforms products to rows.
 
-A block turns n products into n rows; a block that found nothing to learn has no columns or zeros. What a row holds
-depends on that product and on what was learned, never on the other rows of the call.
+An encoder transforms n products to a block of n rows. If the population has no values to learn from, the block has no
+columns or only zeros. A row depends on its product and on what was learned, not on the other rows of the call.
 """
 
 import re
@@ -27,19 +27,21 @@ _WORD = re.compile(r"\b\w\w+\b")
 
 
 def _idf(document_frequency: NDArray[np.int64], n: int) -> FloatArray:
-    """Smoothed inverse document frequency: 1 for what every product has, more for what is rarer."""
+    """Return the smoothed inverse document frequency: 1 for a term that all products have, more for rarer terms."""
     return np.asarray(np.log((1.0 + n) / (1.0 + document_frequency)) + 1.0, dtype=np.float32)
 
 
 def _counter(**options: Any) -> "CountVectorizer":
-    from sklearn.feature_extraction.text import CountVectorizer  # a second of CPU, which only a refresh needs
+    from sklearn.feature_extraction.text import CountVectorizer  # takes a second of CPU time; only a refresh needs it
 
     return CountVectorizer(ngram_range=(1, 2), dtype=np.float32, **options)
 
 
 @dataclass(frozen=True, eq=False)
 class TextEncoder:
-    """TF-IDF of words and pairs of words with sublinear term frequency; rows have length 1, or 0 without a known term.
+    """TF-IDF of words and pairs of words, with sublinear term frequency.
+
+    Rows have length 1, or 0 if the text has no known term.
 
     Source: Salton & Buckley, "Term-weighting approaches in automatic text retrieval", 1988,
     doi:10.1016/0306-4573(88)90021-0
@@ -50,7 +52,7 @@ class TextEncoder:
 
     @classmethod
     def fit(cls, texts: Sequence[str], max_terms: int) -> "TextEncoder":
-        """Keep the `max_terms` most frequent terms of `texts`."""
+        """Learn the `max_terms` most frequent terms of `texts` and their inverse document frequencies."""
         if not any(terms_of(text) for text in texts):
             return cls((), np.empty(0, dtype=np.float32))
         counter = _counter(max_features=max_terms)
@@ -69,7 +71,7 @@ class TextEncoder:
         return rows
 
     def _counts(self, texts: Sequence[str]) -> Csr:
-        """Return how often each known term is in each text, shape (n, terms), float32, columns ascending."""
+        """Return the counts of the known terms in each text, shape (n, terms), float32, columns ascending."""
         found = [[self._column[term] for term in terms_of(text) if term in self._column] for text in texts]
         ends = np.cumsum([0, *map(len, found)])
         columns = np.array([column for each in found for column in each], dtype=np.int32)
@@ -83,9 +85,9 @@ class TextEncoder:
 
 
 def terms_of(text: str) -> list[str]:
-    """Return the words of two and more characters in lower case, then the pairs of neighbouring ones.
+    """Return the words of at least two characters, in lower case, then the pairs of adjacent words.
 
-    As scikit-learn's CountVectorizer, which learns the vocabulary, without loading scikit-learn.
+    The result is that of scikit-learn's CountVectorizer, which learns the vocabulary, without loading scikit-learn.
     """
     words = _WORD.findall(text.lower())
     return [*words, *(f"{one} {next_one}" for one, next_one in pairwise(words))]
@@ -97,9 +99,10 @@ def _row_of_entry(matrix: Csr) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, eq=False)
 class CategoricalEncoder:
-    """One-hot of one categorical feature; rarer values weigh more, the rarest 1. Empty and unknown values give zeros.
+    """Weighted one-hot encoding of one categorical feature. Empty and unknown values give a row of zeros.
 
-    A value that most products share says little about likeness, hence the inverse document frequency.
+    Values are weighted by inverse document frequency, because a value that most products share says little about their
+    similarity. The rarest value has weight 1.
     """
 
     values: tuple[str, ...]
@@ -107,7 +110,7 @@ class CategoricalEncoder:
 
     @classmethod
     def fit(cls, labels: Sequence[str]) -> "CategoricalEncoder":
-        """Learn the values and how common each is."""
+        """Learn the values and their weights."""
         counts = Counter(label for label in labels if label)
         values = tuple(sorted(counts))
         weights = _idf(np.array([counts[value] for value in values], dtype=np.int64), len(labels))
@@ -127,10 +130,10 @@ class CategoricalEncoder:
 
 @dataclass(frozen=True)
 class NumericEncoder:
-    """One number, standardised with the population's mean and deviation, cut at ±3 deviations, then divided by 3.
+    """One number, standardised by the population's mean and standard deviation, clipped to ±3, then divided by 3.
 
-    A missing number (NaN) is the population's mean, so 0. Where the population does not vary, every row is 0: such a
-    number tells no two products apart, and a new value has no scale to be measured on.
+    A missing number (NaN) counts as the population's mean, so its row is 0. If all numbers of the population are equal,
+    every row is 0, because there is no scale for other values.
     """
 
     mean: float
@@ -138,7 +141,7 @@ class NumericEncoder:
 
     @classmethod
     def fit(cls, values: NDArray[np.float64]) -> "NumericEncoder":
-        """Learn mean and deviation of the finite `values`."""
+        """Learn the mean and the standard deviation of the finite `values`; both are 0 if there are none."""
         finite = values[np.isfinite(values)]
         return cls(float(finite.mean()), float(finite.std())) if finite.size else cls(0.0, 0.0)
 

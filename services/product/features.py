@@ -1,4 +1,4 @@
-"""What the product embedding is made from: one product's features, without ids."""
+"""The features of a product from which its embedding is computed."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class ProductFeatures:
     """The features of one product. Empty text and None mean unknown.
 
-    `price_minor` is in minor units (cents); `rating` is the mean of the reviews, on any one scale.
+    `price_minor` is in minor units (cents). `rating` is the mean of the reviews; all products must use the same scale.
     """
 
     name: str = ""

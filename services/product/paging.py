@@ -1,4 +1,4 @@
-"""Page tokens: where the next page starts, bound to the filters of the list, so that a token fits its list only."""
+"""Page tokens: they encode where the next page starts and the list's filters, so a token is valid for its list only."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ def page_token(after_key: int, *filters: str) -> str:
 def key_of_token(token: str, *filters: str) -> int:
     """Return the key after which the page starts; 0 for an empty token.
 
-    Raises InvalidArgument naming `page_token` for anything but a token of a list with the same filters.
+    Raises InvalidArgument naming `page_token` if it is not a token of a list with the same filters.
     """
     if not token:
         return 0

@@ -1,12 +1,12 @@
 """The refresh job: `python -m services.product.refresh [--full]`.
 
-It embeds products that have no embedding, and recomputes what is similar and what is bought together. The embedding
-space itself is kept while it still describes the catalogue, since a new one makes all older vectors, those of
-customers too, incomparable until they are computed again: it is fitted anew when there is none, when it is damaged,
-when more than a fifth of the catalogue changed since it was fitted, or with `--full`.
+It embeds products that have no embedding, and recomputes similar and complementary products. A new embedding space is
+fitted only if there is none, if it is damaged, if more than a fifth of the catalogue changed since it was fitted, or
+with `--full`. Otherwise the space is kept, because vectors of different spaces cannot be compared, so with a new space
+all embeddings of products and customers must be computed again.
 
-Everything is written in short transactions. A new space becomes active after all embeddings are there; products that
-were changed meanwhile are embedded right after. A refresh that dies leaves nothing that the next does not repair.
+All data is written in short transactions. A new space becomes active after all embeddings are stored. Products that
+changed meanwhile are embedded right after that. If a refresh dies, the next one completes its work.
 """
 
 import sys
@@ -35,7 +35,7 @@ from shared.jobs import ProgressReporter, job_main
 
 DIMENSIONS = 64
 REFIT_SHARE = 0.2
-"""Share of the catalogue that may change before the space is fitted anew."""
+"""If a larger share of the catalogue changed, a new space is fitted."""
 
 ROWS_PER_TRANSACTION = 2_000
 ROWS_PER_TRANSFORM = 10_000
@@ -44,14 +44,14 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class CatalogueSnapshot:
-    """All products, and the newest change among them."""
+    """All products, and the sequence number of the newest change among them."""
 
     products: list[Product]
     change_sequence: int
 
 
 def refresh(settings: Settings, reporter: ProgressReporter, *, full: bool = False) -> dict[str, Any]:
-    """Refresh the catalogue and return what was done."""
+    """Refresh the catalogue and return counts, the version of the space and the duration in seconds."""
     started = time.monotonic()
     database = Database(settings.database_url)
     try:
@@ -91,13 +91,13 @@ def _refresh(database: Database, reporter: ProgressReporter, *, full: bool) -> d
 def read_catalogue(database: Database) -> CatalogueSnapshot:
     """Return all products."""
     with database.read() as connection:
-        # Asked first: a product that changes in between is read in its newer state and read again next time.
+        # This number is read first: a product that changes in between is read in its new state and again next time.
         newest = products.newest_change(connection)
         return CatalogueSnapshot(products.all_products(connection), newest)
 
 
 def usable_space(database: Database, catalogue: CatalogueSnapshot) -> FittedSpace | None:
-    """Return the active space if it is still to be used; None when one must be fitted."""
+    """Return the active space if it can still be used; None if a new one must be fitted."""
     try:
         known = load_space(database)
     except DataLoss as error:
@@ -110,7 +110,7 @@ def usable_space(database: Database, catalogue: CatalogueSnapshot) -> FittedSpac
 
 
 def fit_and_embed(database: Database, catalogue: CatalogueSnapshot, reporter: ProgressReporter) -> tuple[str, int]:
-    """Fit a space, embed all products, make it active; return its version and how many products were embedded."""
+    """Fit a space, embed all products and make the space active; return its version and the number of embeddings."""
     reporter.report("embedding: fitting the space", 0.05)
     space = EmbeddingSpace.fit([features_of(product) for product in catalogue.products], DIMENSIONS)
     version = f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
@@ -122,7 +122,7 @@ def fit_and_embed(database: Database, catalogue: CatalogueSnapshot, reporter: Pr
 
 
 def embed_missing(database: Database, space: FittedSpace, reporter: ProgressReporter) -> int:
-    """Embed the products that have no embedding in the space and return how many there were."""
+    """Embed the products that have no embedding in the space and return their number."""
     reporter.report("embedding: products that lack one", 0.3)
     with database.read() as connection:
         keys = product_embeddings.keys_to_embed(connection, space.version)
@@ -134,8 +134,8 @@ def embed_missing(database: Database, space: FittedSpace, reporter: ProgressRepo
 def embed(database: Database, space: FittedSpace, chosen: Sequence[Product], *, announce: bool = False) -> None:
     """Embed products and store the vectors.
 
-    With `announce` the products count as changed, so that readers that follow the changes of the catalogue learn of
-    the new vectors; a new space needs none, its readers read all.
+    With `announce` the products are marked as changed, so that readers that follow the changes of the catalogue read
+    the new vectors. A new space does not need this, because its readers read all vectors.
     """
     for portion in batches(chosen, ROWS_PER_TRANSFORM):
         vectors = space.space.transform([features_of(product) for product in portion])
@@ -149,7 +149,10 @@ def embed(database: Database, space: FittedSpace, chosen: Sequence[Product], *, 
 def _store_vectors(
     connection: Connection, version: str, embedded: Sequence[Product], vectors: NDArray[np.float32]
 ) -> None:
-    """Store the vectors of products that did not change since they were read; others have newer ones, or lack one."""
+    """Store the vectors of the products that did not change since they were read.
+
+    A product that changed has a newer vector already, or none and is embedded later.
+    """
     newest = products.lock_changes(connection, [product.key for product in embedded])
     current = [row for row, product in enumerate(embedded) if newest[product.key] == product.change_sequence]
     keys = [embedded[row].key for row in current]
@@ -157,7 +160,7 @@ def _store_vectors(
 
 
 def relate_similar(database: Database, catalogue: CatalogueSnapshot, version: str, reporter: ProgressReporter) -> int:
-    """Recompute which products are similar; return how many rows changed."""
+    """Recompute the similar products of all products; return the number of changed rows."""
     reporter.report("relations: similar", 0.35)
     with database.read() as connection:
         embedded = product_embeddings.all_embeddings(connection, version)
@@ -166,7 +169,7 @@ def relate_similar(database: Database, catalogue: CatalogueSnapshot, version: st
 
 
 def relate_complementary(database: Database, catalogue: CatalogueSnapshot, reporter: ProgressReporter) -> int:
-    """Recompute which products are bought together; return how many rows changed."""
+    """Recompute the complementary products of all products; return the number of changed rows."""
     reporter.report("relations: reading baskets", 0.8)
     with database.read() as connection:
         lines = relations.basket_lines(connection)
@@ -183,7 +186,7 @@ def _store(
     reporter: ProgressReporter,
     progress: float,
 ) -> int:
-    """Store the rows that differ from what is stored, then say what they were computed on."""
+    """Store the rows that changed, then store the change number of the catalogue they were computed from."""
     reporter.report(f"relations: storing {relation}", progress)
     with database.read() as connection:
         stored = relations.all_relations(connection, relation)

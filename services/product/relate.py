@@ -1,4 +1,4 @@
-"""What is related to what, over the whole catalogue: from embeddings and baskets to tables of relations."""
+"""Computes the tables of similar and complementary products of the whole catalogue, from embeddings and baskets."""
 
 from collections.abc import Sequence
 
@@ -15,11 +15,14 @@ from shared.db.relations import BasketLines, Related, RelationTable
 from shared.inventory import DISCONTINUED
 
 KEPT = 20
-"""Related products that are kept of each relation; some of them may turn out not to be for sale when asked."""
+"""Related products stored per product and relation; some of them may not be for sale when they are requested."""
 
 
 def similar(products: Sequence[Product], embeddings: EmbeddingMatrix) -> RelationTable:
-    """Return each product's substitutes; `products` in the order of their keys. None without an embedding."""
+    """Return the substitutes of each product; a product without an embedding has none.
+
+    `products` must be ordered by key.
+    """
     keys = _keys(products)
     places = _places(keys, embeddings.keys)
     vectors = np.zeros((len(keys), embeddings.vectors.shape[1]), dtype=np.float32)
@@ -35,7 +38,7 @@ def similar(products: Sequence[Product], embeddings: EmbeddingMatrix) -> Relatio
 
 
 def complementary(products: Sequence[Product], lines: BasketLines) -> RelationTable:
-    """Return what is bought together with each product; `products` in the order of their keys."""
+    """Return the complements of each product; `products` must be ordered by key."""
     keys = _keys(products)
     baskets = np.unique(lines.purchases, return_inverse=True)[1].astype(np.int32)
     found = complementary_products(
@@ -50,7 +53,7 @@ def complementary(products: Sequence[Product], lines: BasketLines) -> RelationTa
 
 
 def changed_rows(stored: RelationTable, computed: RelationTable) -> list[tuple[int, Related]]:
-    """Return the rows of `computed` that `stored` has not, or has otherwise."""
+    """Return the rows of `computed` that are missing in `stored` or differ from it."""
     rows = ((key, computed.of(key), stored.of(key)) for key in computed.keys.tolist())
     return [(key, new) for key, new, old in rows if new is not None and (old is None or not _same(old, new))]
 
@@ -60,7 +63,7 @@ def _same(one: Related, other: Related) -> bool:
 
 
 def _table(keys: NDArray[np.int64], found: Csr) -> RelationTable:
-    scores = np.clip(found.data, 0.0, 1.0).astype(np.float32)  # rounding may lead a little beyond
+    scores = np.clip(found.data, 0.0, 1.0).astype(np.float32)  # rounding errors may exceed the bounds
     return RelationTable(keys, found.indptr.astype(np.int64), keys[found.indices], scores)
 
 
@@ -69,19 +72,19 @@ def _keys(products: Sequence[Product]) -> NDArray[np.int64]:
 
 
 def _places(keys: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the place of each wanted key in `keys`, which are ascending; -1 for one that is not there."""
+    """Return the position of each wanted key in `keys`, which ascend; -1 for a key that is not in them."""
     places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(keys[places] == wanted, places, -1)
 
 
 def _codes(labels: Sequence[str]) -> NDArray[np.int32]:
-    """Return a number for each label, -1 for an empty one."""
+    """Return a code for each label, -1 for an empty label."""
     codes = np.unique(np.array(labels, dtype=object), return_inverse=True)[1].astype(np.int32)
     codes[[not label for label in labels]] = -1
     return codes
 
 
 def _eligible(products: Sequence[Product]) -> NDArray[np.bool_]:
-    # What is out of stock may be back before the next refresh; who asks leaves it out until then.
+    # Products out of stock stay eligible: they may be back before the next refresh, and readers filter them until then.
     eligible = [product.recommendable and product.inventory_status != DISCONTINUED for product in products]
     return np.array(eligible, dtype=np.bool_)

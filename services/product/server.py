@@ -19,7 +19,7 @@ def build(settings: Settings, agent: ProductAgent) -> AgentServer:
 
 
 async def main(settings: Settings) -> None:
-    """Serve until stopped."""
+    """Serve until the process is told to stop."""
     database = Database(settings.database_url)
     try:
         require_current(database)

@@ -1,4 +1,4 @@
-"""The product agent's gRPC face; each RPC converts, delegates, converts."""
+"""The gRPC servicer of the product service: converts requests, calls the agent and converts its answers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from shared import periods
 
 
 class ProductServicer(pb_grpc.ProductServiceServicer):
-    """All RPCs of the product agent."""
+    """Answers the calls of `quintet.product.v1.ProductService`."""
 
     def __init__(self, agent: ProductAgent) -> None:
         self._agent = agent

@@ -1,4 +1,4 @@
-"""Substitutes: for each product the most similar others, by cosine of their embeddings."""
+"""Substitutes: for each product, the products with the most similar embeddings by cosine."""
 
 from collections.abc import Iterator
 
@@ -11,11 +11,17 @@ from services.product.feature_encoders import Csr, FloatArray
 from services.product.topk import Entries, best_per_row, stacked
 
 EXACT_UP_TO = 100_000
-"""Products that are all compared with each other. The work grows with the square: a million take hours of CPU time."""
+"""Up to this number of distinct embeddings, each is compared with all others.
+
+The work grows with the square of the number: a million products would take hours of CPU time.
+"""
 SEARCHED_CLUSTERS = 16
-"""Clusters, of a thousand in a million products, that are searched: they hold 99.8 % of the 20 best substitutes."""
+"""Clusters that are compared with each product in a larger catalogue.
+
+With a million products there are 1,000 clusters, and 16 of them have 99.8 % of the 20 best substitutes.
+"""
 GROUPED = 64
-"""Number of columns whose maximum is taken together when looking for a row's best."""
+"""Number of columns per group; the search for a row's best scores takes the maximum of each group first."""
 
 
 def similar_products(
@@ -28,34 +34,36 @@ def similar_products(
     block: int = 256,
     exact_up_to: int = EXACT_UP_TO,
 ) -> Csr:
-    """Return for each product its `k` best substitutes, in blocks of rows.
+    """Return the `k` best substitutes of each product, computed in blocks of rows.
 
-    The score is (cosine + bonus if both are of one category) / (1 + bonus), so at most 1; only positive scores count.
-    They are the best of all in a catalogue of up to `exact_up_to` different embeddings, and in a larger one the best of
-    the clusters that are near. Memory beyond the result is about `block` · n · 4 bytes.
+    The score is (cosine + bonus if both have the same category) / (1 + bonus), so at most 1. Only positive scores
+    count. With up to `exact_up_to` distinct embeddings the result is exact. In a larger catalogue each product is
+    compared with the products of the nearest clusters only. Memory beyond the result is about `block` · n · 4 bytes.
 
     Parameters
     ----------
     embeddings
-        Shape (n, d), float32, rows of length 1 or zero. A zero row has no substitutes and is none.
+        Shape (n, d), float32, rows of length 1 or zero. A product with a row of zeros has no substitutes and is not a
+        substitute.
     category
-        Shape (n,), int32, codes; negative is unknown and shares its category with nothing. None: no bonus.
+        Shape (n,), int32, codes. A negative code is unknown and equals no other code. With None there is no bonus.
     k
-        Most substitutes a product gets.
+        Largest number of substitutes per product.
     same_category_bonus
-        Added to the cosine of two products of one category, in cosine units; not negative.
+        Added to the cosine of two products of the same category, in cosine units; not negative.
     eligible
-        Shape (n,), bool: products that may appear as a substitute. Every product gets substitutes. None: all may.
+        Shape (n,), bool: products that may appear as a substitute. Other products still get substitutes. With None all
+        products may appear.
     block
-        Rows that are scored together.
+        Number of rows that are scored together.
     exact_up_to
-        Different embeddings up to which each is compared with all.
+        Largest number of distinct embeddings for which each is compared with all.
 
     Returns
     -------
     csr_matrix of shape (n, n), float32
-        Row i holds the scores of the substitutes of product i, **best first** (not sorted by column), equal scores by
-        row number. Never the product itself.
+        Row i has the scores of the substitutes of product i, **best first** (not sorted by column); ties are ordered
+        by column. A product is not its own substitute.
 
     Raises
     ------
@@ -68,7 +76,8 @@ def similar_products(
     order = np.argsort(codes, kind="stable")
     known = np.any(embeddings != 0, axis=1)
     rows = order[known[order]]
-    # Products of one description have the same substitutes, but for themselves: searched once, with one to spare.
+    # Products with the same embedding and category have the same substitutes, apart from themselves. So one search
+    # serves them all, with one more substitute than requested.
     first, like = _equal_rows(embeddings[rows], codes[rows])
     shown = np.ones(len(rows), dtype=np.bool_) if eligible is None else eligible[rows]
     parts = []
@@ -83,7 +92,10 @@ def similar_products(
 def _compared(
     vectors: FloatArray, first: NDArray[np.int64], shown: NDArray[np.bool_], exact_up_to: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield rows that are searched for and the rows they are compared with, both ascending; each of `first` once."""
+    """Yield pairs of rows to search for and the rows to compare them with, both ascending.
+
+    Each row of `first` is searched for once.
+    """
     if len(first) <= exact_up_to:
         yield first, np.flatnonzero(shown)
         return
@@ -96,7 +108,15 @@ def _compared(
 
 
 def _equal_rows(embeddings: FloatArray, codes: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the places, ascending, of the first rows of each embedding and code, and which of them each row equals."""
+    """Return the distinct pairs of embedding and code.
+
+    Returns
+    -------
+    first : ndarray of shape (n_distinct,), int64
+        Position of the first row of each distinct pair, ascending.
+    like : ndarray of shape (n,), int64
+        Index into `first` of each row's pair.
+    """
     table = np.column_stack([embeddings.view(np.int32), codes])
     keys = np.ascontiguousarray(table).view(np.dtype((np.void, table.shape[1] * table.itemsize))).ravel()
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
@@ -107,7 +127,7 @@ def _equal_rows(embeddings: FloatArray, codes: NDArray[np.int32]) -> tuple[NDArr
 
 
 def _of_each(rows: NDArray[np.int64], like: NDArray[np.int64], found: Csr, k: int) -> Entries:
-    """Return the `k` best of each row, which are those of the row that it is `like`, without itself."""
+    """Return the `k` best entries of each of `rows`: those found for its equal in `like`, without the row itself."""
     starts = found.indptr[like].astype(np.int64)
     counts = found.indptr[like + 1] - starts
     owners = np.repeat(rows, counts)
@@ -132,7 +152,10 @@ def _check(
 
 
 class _Search:
-    """Scores blocks of rows against all columns in one buffer: a new one per block would cost more than the product."""
+    """Scores blocks of rows against all columns.
+
+    All blocks use the same buffer, because allocating one per block would take longer than the multiplication.
+    """
 
     def __init__(
         self,
@@ -151,7 +174,7 @@ class _Search:
         self._buffer = np.empty((block, width), dtype=np.float32)
 
     def best(self, rows: NDArray[np.int64]) -> Entries:
-        """Return the best of `rows`, themselves among them; rows and columns are in the order of their codes."""
+        """Return the best columns of `rows`, each row itself included; rows and columns must be ordered by code."""
         scores = np.matmul(self._embeddings[rows], self._targets, out=self._buffer[: len(rows)])
         self._add_bonus(scores, rows)
         row, column = _candidates(scores, self._k)
@@ -159,7 +182,7 @@ class _Search:
         return best_per_row(found, self._k)
 
     def _add_bonus(self, scores: FloatArray, rows: NDArray[np.int64]) -> None:
-        """Add the bonus where codes agree. Codes are sorted, so each code is one rectangle of `scores`."""
+        """Add the bonus to pairs of equal codes; codes are sorted, so the pairs of a code are a rectangle."""
         row_codes, column_codes = self._codes[rows], self._codes[self._columns]
         for code in np.unique(row_codes[row_codes >= 0]):
             top, bottom = np.searchsorted(row_codes, [code, code + 1])
@@ -168,10 +191,11 @@ class _Search:
 
 
 def _candidates(scores: FloatArray, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return places of positive scores that include each row's `k` best.
+    """Return the rows and columns of positive scores that include each row's `k` best.
 
-    The k-th largest of the maxima of groups of columns is a lower bound of the k-th largest score, so one pass of
-    maxima replaces a selection over the whole row. A group is a comb of columns, for maxima of whole vectors at a time.
+    The columns are divided into groups of `GROUPED`. The k-th largest of the groups' maxima is a lower bound of the
+    k-th largest score, so computing maxima replaces a selection over the whole row. The columns of a group are equally
+    spaced, so that the maxima of adjacent groups are computed by vector instructions.
     """
     groups = scores.reshape(len(scores), GROUPED, -1)
     maxima = groups.max(axis=1, initial=0.0)

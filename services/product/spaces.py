@@ -1,4 +1,4 @@
-"""The embedding space in force: stored as a model version, kept in memory, loaded anew when another becomes active."""
+"""The active embedding space: stored as a model version, cached in memory and reloaded when another becomes active."""
 
 import threading
 from dataclasses import dataclass
@@ -24,7 +24,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, eq=False)
 class FittedSpace:
-    """A space under its version, with the number of products it was fitted on and the newest change among them."""
+    """A fitted space with its version.
+
+    `products` is the number of products that it was fitted on, `change_sequence` the newest change among them.
+    """
 
     version: str
     space: "EmbeddingSpace"
@@ -34,14 +37,14 @@ class FittedSpace:
 
 @dataclass(frozen=True, eq=False)
 class ActiveSpace:
-    """The version in force and its space: both None before the first refresh, the space None when it is damaged."""
+    """The active version and its space; both are None before the first refresh, the space is None if it is damaged."""
 
     version: str | None
     space: "EmbeddingSpace | None"
 
 
 def features_of(product: ProductFacts) -> ProductFeatures:
-    """Return what the embedding is made from."""
+    """Return the features from which the product's embedding is computed."""
     return ProductFeatures(
         name=product.name,
         description=product.description,
@@ -55,7 +58,7 @@ def features_of(product: ProductFacts) -> ProductFeatures:
 
 
 def save_space(database: Database, fitted: FittedSpace) -> None:
-    """Store a space, make it the active one, and delete all but the newest few."""
+    """Store a space, make it active and delete all but the newest `KEPT_VERSIONS`."""
     arrays, state = fitted.space.state()
     facts = {"products": fitted.products, "change_sequence": fitted.change_sequence}
     models.save_model(database, KIND, fitted.version, pack(arrays, {"space": state, **facts}), facts)
@@ -63,11 +66,11 @@ def save_space(database: Database, fitted: FittedSpace) -> None:
 
 
 def load_space(database: Database) -> FittedSpace | None:
-    """Return the active space; None before the first refresh. Raises DataLoss when it is damaged."""
+    """Return the active space; None before the first refresh. Raises DataLoss if it is damaged."""
     found = models.load_active(database, KIND)
     if found is None:
         return None
-    from services.product.embedding import EmbeddingSpace  # with SciPy: an agent that embeds nothing starts without
+    from services.product.embedding import EmbeddingSpace  # imports SciPy, which an agent without a space need not load
 
     version, payload = found
     arrays, metadata = unpack(payload)
@@ -79,12 +82,12 @@ def load_space(database: Database) -> FittedSpace | None:
 
 
 def active_version(connection: Connection) -> str | None:
-    """Return the version of the space in force; None before the first refresh."""
+    """Return the version of the active space; None before the first refresh."""
     return models.active_version(connection, KIND)
 
 
 class SpaceCache:
-    """The active space in memory. Safe to share between threads."""
+    """A cache of the active space. Safe to share between threads."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -92,10 +95,10 @@ class SpaceCache:
         self._active = ActiveSpace(None, None)
 
     def current(self) -> ActiveSpace:
-        """Return the space that is active now.
+        """Return the active space.
 
-        A damaged one counts as none, so that the catalogue can still be changed: it is logged and counted, and the
-        next refresh fits a new one.
+        A damaged space is logged, counted and returned as None, so that the catalogue can still be changed. The next
+        refresh fits a new one.
         """
         with self._database.read() as connection:
             version = active_version(connection)

@@ -1,4 +1,4 @@
-"""The best entries of each row, as a matrix that lists them best first."""
+"""Selects the best entries of each row and returns them as a sparse matrix with the best entry first."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from services.product.feature_encoders import Csr, FloatArray
 
 
 class Entries(NamedTuple):
-    """Scored pairs of products: three arrays of one length."""
+    """Scored pairs of products: three arrays of the same length."""
 
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
@@ -18,7 +18,7 @@ class Entries(NamedTuple):
 
 
 def best_per_row(entries: Entries, k: int) -> Entries:
-    """Return the `k` best entries of each row, by row, best first, equal scores by column."""
+    """Return the `k` best entries of each row, ordered by row, best first; ties are ordered by column."""
     order = np.lexsort((entries.columns, -entries.scores, entries.rows))
     rows = entries.rows[order]
     starts = np.flatnonzero(np.diff(rows, prepend=-1))
@@ -28,9 +28,9 @@ def best_per_row(entries: Entries, k: int) -> Entries:
 
 
 def stacked(parts: list[Entries], n: int) -> Csr:
-    """Return the matrix of shape (n, n) with the entries of `parts`; entries of one row keep their order.
+    """Return the matrix of shape (n, n) with the entries of `parts`; the entries of a row keep their order.
 
-    Each row must lie within one part.
+    All entries of a row must be in the same part.
     """
     rows = np.concatenate([part.rows for part in parts]) if parts else np.empty(0, dtype=np.int64)
     order = np.argsort(rows, kind="stable")
