@@ -1,4 +1,4 @@
-"""The feedback agent: follows the response to recommendations, credits purchases, sets the weights of the hybrid."""
+"""The feedback agent: records responses to recommendations, attributes purchases and sets the weights of algorithms."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -21,16 +21,16 @@ from shared.errors import InvalidArgument, NotFound
 
 
 class FeedbackAgent:
-    """Decides what responses mean. Plain Python: no gRPC, no SQL.
+    """The logic of the feedback service, without gRPC and SQL.
 
     Parameters
     ----------
     database : Database
         The shared database.
     windows : Windows
-        For how long clicks and impressions take credit.
+        How long after a click or an impression a purchase is attributed to it.
     now : callable
-        The clock.
+        Returns the current time.
     """
 
     def __init__(
@@ -44,16 +44,21 @@ class FeedbackAgent:
         )
 
     def apply_events(self, up_to: int = 0) -> Applied:
-        """Apply the event log at least up to the number `up_to`; 0 means all there is. Safe to repeat."""
+        """Apply the event log at least up to the sequence number `up_to`; 0 means to its end. Safe to repeat."""
         return self._consumer.apply(up_to)
 
     def apply_batch(self) -> bool:
-        """Apply one batch of the event log and what waited for recommendations; return whether there is more."""
+        """Apply one batch of the event log and the responses that waited for recommendations.
+
+        Returns whether more is left.
+        """
         more = self._consumer.apply_batch()
         return apply_late(self._database, self._windows) or more
 
     def performance(self, start: datetime | None = None, end: datetime | None = None) -> list[Performance]:
-        """Return how each algorithm did, by name; by default in the 30 days before the end, which is now.
+        """Return the performance of each algorithm from `start` to `end`, ordered by name.
+
+        The default of `end` is now, that of `start` 30 days before `end`.
 
         Raises
         ------
@@ -65,12 +70,12 @@ class FeedbackAgent:
             return [metrics.performance(counts) for counts in algorithm_performance(connection, start, end)]
 
     def attribution(self, purchase_id: str) -> list[StoredCredit]:
-        """Return the credits of a purchase; `[]` when no recommendation led to it, or all of it was refunded.
+        """Return the credits of a purchase; `[]` if it is attributed to no recommendation or was wholly refunded.
 
         Raises
         ------
         NotFound
-            For an unknown purchase.
+            If the purchase is unknown.
         """
         with self._database.read() as connection:
             if not outcomes.purchase_exists(connection, purchase_id):
@@ -78,24 +83,24 @@ class FeedbackAgent:
             return outcomes.credits_of(connection, [purchase_id])
 
     def weights(self) -> Weights:
-        """Return the weights in force."""
+        """Return the current weights."""
         with self._database.read() as connection:
             return stored_weights.current_weights(connection)
 
     def set_weights(self, given: Mapping[str, float]) -> Weights:
-        """Put weights in force, relative to one another; algorithms that are not named are switched off.
+        """Store new weights, scaled to a sum of 1; algorithms that are not named are switched off.
 
         Raises
         ------
         InvalidArgument
-            If they add up to 0.
+            If the sum of the given weights is 0.
         """
         if not sum(given.values()) > 0:
             raise InvalidArgument.of("weights", sum(given.values()), "must not add up to 0")
         return self._store(weights.normalised(given), "Set by the operator.")
 
     def learn_weights(self) -> Weights:
-        """Compute weights from the last 30 days and put them in force; unchanged ones make no new version."""
+        """Compute weights from the last 30 days and store them; if they are unchanged, no new version is stored."""
         now = self._now()
         with self._database.read() as connection:
             current = stored_weights.current_weights(connection)

@@ -1,11 +1,12 @@
-"""Which recommendation a purchase or a cart addition is credited to: the last touch within a window.
+"""Last-touch attribution: which recommendation a purchase or a cart addition is credited to.
 
-A line is credited to at most one recommendation: of the product, for the same customer, clicked last at or before the
-purchase and within the click window. Without such a click, the impression last seen within the (shorter) view window
-is named apart, as view-through: whether it had a part in the purchase nobody knows.
+A purchase line is credited to at most one recommendation of its product for the same customer: the one clicked last,
+at or before the purchase and within the click window. If there is no such click, the line is credited to the last
+impression within the view window, which is shorter by default. This credit is recorded separately, as view-through,
+because it is unknown whether an impression contributed to the purchase.
 
-The moments are those of the events, not of their arrival. The log decides what is known: a click that is recorded only
-after the purchase it led to came too late to be credited.
+Times are those at which events occurred, not at which they arrived. But events are applied in the order of the log: a
+click that is recorded after its purchase is too late to be credited.
 """
 
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ VIEW_THROUGH = "view_through"
 
 @dataclass(frozen=True)
 class Windows:
-    """For how long after a click, and after an impression, a purchase is credited to it (inclusive)."""
+    """Largest time from a click, and from an impression, to a purchase that is credited to it (inclusive)."""
 
     click: timedelta = timedelta(days=7)
     view: timedelta = timedelta(days=1)
@@ -33,14 +34,14 @@ class Windows:
 
 @dataclass(frozen=True)
 class Credit:
-    """The touch that takes the credit, as `purchase` (clicked) or `view_through` (only shown)."""
+    """The touch that a line is credited to; `kind` is `purchase` for a click and `view_through` for an impression."""
 
     kind: str
     touch: Touch
 
 
 def credit(touches: Iterable[Touch], at: datetime, windows: Windows) -> Credit | None:
-    """Return what a purchase at `at` is credited to among the customer's touches of the product; None for nothing."""
+    """Return the credit of a purchase at `at` from the customer's touches of the product; None if none fits."""
     known = list(touches)
     click = last_click(known, at, windows.click)
     if click is not None:
@@ -50,7 +51,7 @@ def credit(touches: Iterable[Touch], at: datetime, windows: Windows) -> Credit |
 
 
 def last_click(touches: Iterable[Touch], at: datetime, window: timedelta) -> Touch | None:
-    """Return the latest click at or before `at` and at most `window` earlier; None without one."""
+    """Return the latest click at or before `at` and at most `window` earlier; None if there is none."""
     return _last((touch for touch in touches if touch.kind == "click"), at, window)
 
 

@@ -1,4 +1,4 @@
-"""Messages of the feedback service to plain values and back."""
+"""Converts the messages of the feedback service to plain values and back."""
 
 from collections.abc import Mapping
 
@@ -18,14 +18,14 @@ MOST_WEIGHT = 1e6
 
 
 def to_sequence(request: pb.ApplyEventsRequest) -> int:
-    """Return the number to apply events up to. Raises InvalidArgument when it is negative."""
+    """Return the sequence number up to which events are applied. Raises InvalidArgument if it is negative."""
     if request.up_to_sequence < 0:
         raise InvalidArgument.of("up_to_sequence", request.up_to_sequence, "must not be negative")
     return int(request.up_to_sequence)
 
 
 def to_purchase_id(request: pb.GetAttributionRequest) -> str:
-    """Return the purchase asked for. Raises InvalidArgument when it is no id."""
+    """Return the id of the requested purchase. Raises InvalidArgument if it is not a valid id."""
     check_id(request.purchase_id, "purchase_id")
     return str(request.purchase_id)
 
@@ -33,7 +33,8 @@ def to_purchase_id(request: pb.GetAttributionRequest) -> str:
 def to_weights(request: pb.UpdateWeightsRequest) -> dict[str, float]:
     """Return weights by algorithm.
 
-    Raises InvalidArgument for an algorithm that is unknown or named twice, and a weight that is negative or no number.
+    Raises InvalidArgument if an algorithm is unknown or named twice, or if a weight is negative, above 1,000,000 or not
+    a number.
     """
     weights: dict[str, float] = {}
     for index, each in enumerate(request.weights):

@@ -1,7 +1,8 @@
-"""Responses that come before their recommendations are written.
+"""Applies responses that were recorded before their recommendations were written.
 
-Recommendations are written behind the answer, so that a quick response may be applied first. It is kept and applied as
-soon as the recommendation is there. After LONGEST_WAIT the recommendation is taken for lost, and the response with it.
+Recommendations are written after the answer is sent, so a quick response may be applied before. It is stored and
+applied as soon as its recommendation is written. After LONGEST_WAIT the recommendation is assumed to be lost, and the
+response is dropped.
 """
 
 from collections.abc import Sequence
@@ -20,9 +21,9 @@ MOST_AT_ONCE = 500
 
 
 def apply_late(database: Database, windows: Windows) -> bool:
-    """Apply the responses whose recommendations have come and drop those that waited too long.
+    """Apply the waiting responses whose recommendations are written now, and drop those that waited too long.
 
-    Returns whether there may be more to apply.
+    Returns whether more may be left to apply.
     """
     with database.read() as connection:
         if not waiting_responses.any_waiting(connection):
@@ -42,7 +43,7 @@ def _signals(ready: Sequence[tuple[int, LoggedEvent]]) -> list[Signal]:
 
 
 def _about(signal: Signal, key: int) -> Signal:
-    """Return the part of a signal that is about one recommendation; the rest was applied before."""
+    """Return the part of a signal that concerns one recommendation; the rest was applied before."""
     return signal._replace(
         shown=(key,) if key in signal.shown else (),
         clicked=key if signal.clicked == key else None,

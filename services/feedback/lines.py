@@ -1,4 +1,4 @@
-"""What was bought and given back, in exact amounts of money: plain arithmetic on the contract's own messages."""
+"""Quantities and amounts of the purchased and refunded products, computed exactly from the contract's messages."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,14 +10,17 @@ from shared import money
 from shared.money import line_amount, units
 
 Price = tuple[int | None, str | None]
-"""Price of a unit in minor units and its currency; None where unknown."""
+"""Price of a unit in minor units, and its currency; None if unknown."""
 
 UNKNOWN_PRICE: Price = (None, None)
 
 
 @dataclass(frozen=True)
 class Bought:
-    """All of one product in a purchase. `amount` is in minor units of `currency`; None when no price is known."""
+    """Quantity and amount of one product in a purchase, over all lines.
+
+    `amount` is in minor units of `currency`; it is None if no price is known.
+    """
 
     quantity: Fraction
     amount: int | None
@@ -26,17 +29,17 @@ class Bought:
 
 @dataclass(frozen=True)
 class GivenBack:
-    """What a refund takes off one product: minor units, and whether every unit bought came back."""
+    """The refund of one product: the amount in minor units, and whether every purchased unit is refunded."""
 
     amount: int
     every_unit: bool
 
 
 def bought(purchase: Purchase, product_id: str, price: Price) -> Bought:
-    """Return what a purchase holds of one product, over all its lines.
+    """Return the quantity and the amount of one product in a purchase, over all its lines.
 
-    A line without an amount counts with `price`, the product's present one, times the quantity, as long as that is in
-    the currency of the order.
+    The amount of a line without one is its quantity times `price`, the product's current price. If this price is
+    unknown or in another currency than the order, the amount of the product is unknown.
     """
     lines = [line for line in purchase.items if line.product_id == product_id]
     quantity = sum((units(line.quantity) for line in lines), Fraction(0))
@@ -50,26 +53,26 @@ def bought(purchase: Purchase, product_id: str, price: Price) -> Bought:
 
 
 def product_ids(purchase: Purchase) -> tuple[str, ...]:
-    """Return the products of a purchase, each once, in their order."""
+    """Return the ids of the products of a purchase, each once, in the order of the lines."""
     return tuple(dict.fromkeys(line.product_id for line in purchase.items))
 
 
 def given_back(order: Mapping[str, Bought], refund: Refund) -> dict[str, GivenBack]:
-    """Return what a refund takes off each product of an order.
+    """Return the refund of each product of an order.
 
     Parameters
     ----------
     order : mapping of product id to Bought
         The whole order.
     refund : Refund
-        Names products and units, or none for all of the order. Its amount, where given in the currency of the order,
-        is spread over what came back in proportion to what was paid for it, up to that; otherwise what was paid for it
-        is taken.
+        Names products and units; if it names none, the whole order is refunded. If its amount is in the currency of the
+        order, it is divided among the refunded products in proportion to what was paid for the refunded units, but not
+        more than that. Otherwise the refund is what was paid for these units.
 
     Returns
     -------
     dict of product id to GivenBack
-        Amounts are shared out as the order's own refunds are, see `shared.money`.
+        Amounts are divided by the same functions as in the order's own refunds, see `shared.money`.
     """
     back = _units_back(order, refund)
     shares = [money.share(order[each].amount or 0, order[each].quantity, count) for each, count in back.items()]

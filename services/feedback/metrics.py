@@ -1,17 +1,18 @@
-"""Rates of an algorithm's recommendations, and how sure they are.
+"""Rates of an algorithm's recommendations, and the confidence interval of the click-through rate.
 
-Which event sets which number:
+The numbers and the events that set them:
 
 | number | set by |
 |---|---|
 | generated | the recommendation itself, when it was made |
-| shown | an `impression`, feedback SHOWN or DISMISS, and whatever counts as a click |
+| shown | an `impression`, feedback SHOWN or DISMISS, and any event that counts as a click |
 | clicked | any event that carries the `recommendation_id`, feedback CLICK or ADD_TO_CART |
 | added_to_cart | feedback ADD_TO_CART, or `add_to_cart` of the product after a click within the window |
-| purchased, revenue | `purchase` of the product after a click within the window; `refund` takes off |
+| purchased, revenue | `purchase` of the product after a click within the window; a `refund` reduces them |
 | purchased_after_view | `purchase` of the product after an impression within the view window, without a click |
 
-Every number counts recommendations, each once, in the period they were made in; so no rate exceeds 1.
+Every number but the revenue counts recommendations, each once, in the period in which they were made. So no rate
+exceeds 1.
 """
 
 from dataclasses import dataclass
@@ -25,9 +26,9 @@ Z_95 = 1.959963984540054
 
 @dataclass(frozen=True)
 class Performance:
-    """Counts of one algorithm with the rates that follow from them, each a fraction of what was shown, 0 to 1.
+    """Counts of one algorithm, and its rates as fractions of the recommendations shown, 0 to 1.
 
-    `click_through_low` and `click_through_high` are the ends of the 95 % Wilson interval.
+    `click_through_low` and `click_through_high` are the ends of the 95 % Wilson interval of the click-through rate.
     """
 
     counts: AlgorithmCounts
@@ -39,7 +40,7 @@ class Performance:
 
 
 def performance(counts: AlgorithmCounts) -> Performance:
-    """Return the rates; 0 when nothing was shown."""
+    """Return the rates of one algorithm; they are 0 if nothing was shown."""
     low, high = wilson_interval(counts.clicked, counts.shown)
     return Performance(
         counts=counts,
@@ -52,12 +53,14 @@ def performance(counts: AlgorithmCounts) -> Performance:
 
 
 def rate(part: int, whole: int) -> float:
-    """Return `part` / `whole`; 0 of nothing."""
+    """Return `part` / `whole`, or 0 if `whole` is 0."""
     return part / whole if whole else 0.0
 
 
 def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float, float]:
-    """Return the score interval of a proportion; (0, 1) without trials.
+    """Return the Wilson score interval of a proportion, low and high end; (0, 1) without trials.
+
+    `z` is the quantile of the standard normal distribution, by default that of the 95 % interval.
 
     Source: Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22 (1927),
     doi:10.1080/01621459.1927.10502953
@@ -75,7 +78,7 @@ def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float
     centre = share + z * z / (2 * trials)
     spread = z * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
-    # The ends are exact at 0 and 1, where rounding would miss them by a hair.
+    # Without these cases rounding errors would make the ends differ slightly from exactly 0 and 1.
     low = 0.0 if successes == 0 else (centre - spread) / scale
     high = 1.0 if successes == trials else (centre + spread) / scale
     return low, high

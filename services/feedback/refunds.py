@@ -1,7 +1,7 @@
-"""Refunds take their part off what recommendations were credited with.
+"""Applies refunds: reduces the purchase credits of recommendations.
 
-A credit whose line is given back in full is no credit any more: the recommendation counts as bought only as long as
-another purchase is credited to it. What is given back in part stays a purchase, with what is left of its amount.
+If a line is refunded in full, its credit becomes `refunded`, and the recommendation counts as purchased only if another
+purchase is credited to it. If a line is refunded in part, the credit stays, with the remaining amount.
 """
 
 from dataclasses import replace
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 def take_off(connection: Connection, refund: Refund) -> None:
-    """Take a refund off the credits of its purchase."""
+    """Reduce the credits of a purchase by a refund."""
     credited = outcomes.credits_of(connection, [refund.purchase_id])
     if not credited:
         return
@@ -31,7 +31,10 @@ def take_off(connection: Connection, refund: Refund) -> None:
 
 
 def reduced(credit: StoredCredit, back: GivenBack) -> StoredCredit:
-    """Return a credit after a refund of its line; never below 0, and `refunded` when nothing of it is left."""
+    """Return a credit after a refund of its line. The amount is never below 0.
+
+    The credit is `refunded` if no amount is left, or, if it had no amount, if every unit is refunded.
+    """
     left = None if credit.amount is None else max(0, credit.amount - back.amount)
     gone = left == 0 if credit.amount else back.every_unit
     return replace(credit, amount=left, kind=REFUNDED if gone else credit.kind)

@@ -1,12 +1,14 @@
-"""The feedback agent's projection of the event log: from events to the marks and outcomes of recommendations.
+"""The feedback agent's projection of the event log: updates the flags and outcomes of recommendations from events.
 
-Events are applied in the order of the log; moments are compared by the time the events carry. A batch of events that
-have to do with no recommendation, as when history is imported, costs one look-up.
+Events are applied in the order of the log; times are compared as stated in the events. A batch of events without any
+relation to recommendations, such as imported history, costs one query.
 
-What cannot be is ignored and counted: a response by another person than the recommendation was made for, or to a
-recommendation not made yet. Clocks of clients may be behind ours by CLOCK_SKEW. Feedback names no person, so that it is
-asked for its time only; a dismissal is taken at any time, because a shopper who said no is better heard than doubted.
-A purchase belongs to the first event of the log that records its id; later ones of that id are credited to nothing.
+Implausible responses are ignored and counted: a response by another customer than the recommendation was made for, and
+a response to a recommendation that was made later. Clients' clocks may be behind by up to CLOCK_SKEW. Feedback does not
+name a customer, so only its time is checked. The time of a dismissal is not checked, because wrongly ignoring it would
+be worse than wrongly applying it.
+
+If several events of the log record the same purchase id, only the first is credited.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,21 +30,21 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 
 def project(connection: Connection, events: Sequence[LoggedEvent], windows: Windows) -> None:
-    """Apply events, in their order, to the outcomes of recommendations."""
+    """Apply events, in the given order, to the flags and outcomes of recommendations."""
     project_signals(connection, [signal for event in events if (signal := read_signal(event)) is not None], windows)
 
 
 def project_signals(connection: Connection, signals: Sequence[Signal], windows: Windows) -> None:
-    """Apply what events say about recommendations, in their order.
+    """Apply signals in the given order.
 
-    What is said about a recommendation that is not written yet is kept in `waiting_responses`.
+    A signal about a recommendation that is not written yet is stored in `waiting_responses`.
     """
     if signals:
         _Projection(connection, signals, windows).run()
 
 
 class _Projection:
-    """One batch: look up what it needs, apply event by event in memory, write."""
+    """Processes one batch: reads the data it needs, applies event by event in memory, and writes the results."""
 
     def __init__(self, connection: Connection, signals: Sequence[Signal], windows: Windows) -> None:
         self._connection = connection
@@ -95,9 +97,9 @@ class _Projection:
         return early
 
     def _owned(self, key: int, signal: Signal) -> LoggedRecommendation | None:
-        """Return a recommendation; one made for nobody known becomes that of the customer who responds to it.
+        """Return a recommendation; None if it does not exist or was made for another customer.
 
-        None where there is no such recommendation, or it was made for somebody else.
+        If it was made for an unknown customer, it is assigned to the customer who responds to it.
         """
         found = self._known.recommendations.get(key)
         if found is None:
@@ -130,7 +132,7 @@ class _Projection:
 
     def _credit_purchase(self, signal: Signal) -> None:
         purchase = signal.purchase
-        # Without touches, the rule in imported history, the lines are not even looked at.
+        # Imported history usually has no touches; then the lines need not be read.
         if purchase is None or not self._known.touches or purchase.purchase_id in self._credited:
             return
         for product_id in lines.product_ids(purchase):
@@ -139,7 +141,7 @@ class _Projection:
                 self._credit_line(credit, product_id, signal)
 
     def _first_of_its_id(self, purchase_id: str, signal: Signal) -> bool:
-        """Say whether no earlier event records the purchase, whoever is said to have made it."""
+        """Return whether no earlier event of the log, of any customer, records the purchase."""
         to_come = self._purchases_to_come.get(purchase_id, signal.sequence)
         recorded = outcomes.purchase_recorded_by(self._connection, purchase_id)
         return signal.sequence <= (to_come if recorded is None else recorded)
@@ -171,7 +173,7 @@ class _Projection:
 
     def _take_refund(self, signal: Signal) -> None:
         if signal.refund is not None and signal.refund.purchase_id in self._credited:
-            self._pending.write(self._connection)  # the purchase may be of this very batch
+            self._pending.write(self._connection)  # the purchase may be in the same batch
             refunds.take_off(self._connection, signal.refund)
 
     def _touches(self, signal: Signal, product_id: str) -> Sequence[Touch]:
@@ -200,20 +202,23 @@ def _look_up(connection: Connection, signals: Sequence[Signal], windows: Windows
 
 
 def _concerned(signals: Sequence[Signal], known: Known) -> set[int]:
-    """Return the customers whose recommendations are named, and those of the events that name them."""
+    """Return the customers of the recommendations that signals name, and the customers of these signals."""
     owners = {found.customer_key for found in known.recommendations.values()}
     responders = {signal.customer_key for signal in signals if signal.named}
     return {key for key in owners | responders if key is not None}
 
 
 def _few_products(signals: Sequence[Signal]) -> Sequence[str]:
-    """Return the products in question when the batch is so small that it pays to look for them."""
+    """Return the products by which touches are filtered; an empty result means no filter.
+
+    The filter is only worth its cost in a small batch.
+    """
     few = len(signals) <= 2
     return tuple({product_id for signal in signals for product_id in signal.products}) if few else ()
 
 
 def _credited_before(connection: Connection, signals: Iterable[Signal], known: Known) -> set[str]:
-    """Return the purchases of the batch that have credits already: those refunded, or (once more) bought."""
+    """Return those purchases that have credits already, of the purchases that the batch refunds or records again."""
     wanted = {signal.refund.purchase_id for signal in signals if signal.refund is not None}
     if known.touches:
         wanted |= {signal.purchase.purchase_id for signal in signals if signal.purchase is not None}

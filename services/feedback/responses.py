@@ -1,4 +1,4 @@
-"""Responses to recommendations, gathered over a batch of events and written in a few statements."""
+"""The state of a batch of events: what is known about recommendations, and the changes to write."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -13,11 +13,11 @@ from shared.db.recommendations import LoggedRecommendation, Touch
 
 @dataclass
 class Known:
-    """What is known before an event: the recommendations that matter and the touches of each customer and product.
+    """The recommendations that a batch concerns, and the touches of each customer and product.
 
-    `registered` are those of the customers concerned that are more than visitors. Touches of the batch itself are added
-    as they happen, so that it makes no difference where a batch ends. Touches by nobody known are kept by
-    recommendation, until it turns out who it was.
+    `registered` has the customers concerned that are registered, so not only visitors. Touches of the batch itself are
+    added as its events are applied, so that results do not depend on where a batch ends. `nobodys` has the touches by
+    unknown customers, by recommendation, until the customer becomes known.
     """
 
     recommendations: dict[int, LoggedRecommendation] = field(default_factory=dict)
@@ -34,17 +34,17 @@ class Known:
                 self.touches[touch.customer_key, touch.product_id].append(touch)
 
     def strangers(self, one: int | None, other: int | None) -> bool:
-        """Say whether two keys are surely not one person: two customers, or two visitors.
+        """Return whether two keys certainly belong to different persons: two registered customers or two visitors.
 
-        A visitor may yet turn out to be the customer, and the other way round, so these two are no strangers. Visitors
-        that were merged already have the customer's key everywhere.
+        A visitor and a registered customer may be the same person, so the result is False for them. A visitor who was
+        merged with a customer has the customer's key everywhere already.
         """
         if one is None or other is None or one == other:
             return False
         return (one in self.registered) == (other in self.registered)
 
     def adopt(self, key: int, customer_key: int) -> LoggedRecommendation:
-        """Make a recommendation for nobody known, and its touches, a customer's, and return it."""
+        """Assign a recommendation for an unknown customer, and its touches, to a customer; return it."""
         adopted = replace(self.recommendations[key], customer_key=customer_key)
         self.recommendations[key] = adopted
         self.remember(replace(touch, customer_key=customer_key) for touch in self.nobodys.pop(key, []))
@@ -53,7 +53,7 @@ class Known:
 
 @dataclass
 class Pending:
-    """What is to be written."""
+    """The changes that a batch makes; `write` writes them in a few statements."""
 
     shown: dict[int, datetime] = field(default_factory=dict)
     clicked: dict[int, datetime] = field(default_factory=dict)
@@ -64,14 +64,14 @@ class Pending:
     outcomes: list[NewOutcome] = field(default_factory=list)
 
     def touch(self, kind: str, key: int, at: datetime) -> None:
-        """Note that a recommendation was `shown` or clicked (`click`); the latest moment of each is kept."""
+        """Record that a recommendation was `shown` or clicked (`click`); the latest time of each kind is kept."""
         moments = self.shown if kind == "shown" else self.clicked
         moments[key] = max(at, moments.get(key, at))
 
     def write(self, connection: Connection) -> None:
-        """Write it all and forget it."""
+        """Write all changes and clear them."""
         if not self.outcomes:
-            return  # every mark comes with an outcome
+            return  # every change comes with an outcome
         recommendations.assign_customers(connection, self.owners)
         recommendations.mark_shown(connection, self.shown)
         recommendations.mark_clicked(connection, self.clicked)

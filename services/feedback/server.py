@@ -17,7 +17,7 @@ SERVICE = "quintet.feedback.v1.FeedbackService"
 
 
 def make_agent(settings: Settings, database: Database) -> FeedbackAgent:
-    """Return the agent as configured."""
+    """Return the agent with the configured attribution windows."""
     click = timedelta(days=settings.attribution_click_days)
     view = timedelta(days=settings.attribution_view_days)
     return FeedbackAgent(database, Windows(click, view))
@@ -30,7 +30,7 @@ def build(settings: Settings, agent: FeedbackAgent) -> AgentServer:
 
 
 async def main(settings: Settings) -> None:
-    """Serve until stopped."""
+    """Serve until the process is told to stop."""
     database = Database(settings.database_url)
     require_current(database)
     agent = make_agent(settings, database)

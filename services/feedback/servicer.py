@@ -1,4 +1,4 @@
-"""The feedback service as gRPC: translate, delegate, translate."""
+"""The gRPC servicer of the feedback service: converts requests, calls the agent and converts its answers."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""What an event of the log says about recommendations: most say nothing, and are told apart cheaply."""
+"""Reads from a logged event what it says about recommendations; most events say nothing and are skipped cheaply."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -13,10 +13,11 @@ FEEDBACK = "feedback"
 
 
 class Signal(NamedTuple):
-    """What one event says. Recommendations are keys; `cart_products` are the platform's ids.
+    """What one event says about recommendations.
 
-    `carted` and `dismissed` are set by feedback on the recommendation itself, `cart_products` by an `add_to_cart`
-    event. What is carted or dismissed was on screen; what is carted was acted on, so it counts as clicked.
+    `shown`, `clicked`, `carted` and `dismissed` have keys of recommendations, `cart_products` the platform's product
+    ids. `carted` and `dismissed` are set by feedback on the recommendation itself, `cart_products` by an `add_to_cart`
+    event. A carted or dismissed recommendation counts as shown, a carted one also as clicked.
     """
 
     sequence: int
@@ -33,24 +34,24 @@ class Signal(NamedTuple):
 
     @property
     def named(self) -> tuple[int, ...]:
-        """All recommendations that the event names."""
+        """Keys of all recommendations that the event names."""
         one = self.clicked if self.clicked is not None else self.dismissed
         return self.shown if one is None else (*self.shown, one)
 
     @property
     def needs_touches(self) -> bool:
-        """Whether earlier clicks and impressions of the customer decide what the event means."""
+        """Whether the customer's earlier clicks and impressions are needed to apply the event."""
         return self.customer_key is not None and (self.purchase is not None or bool(self.cart_products))
 
     @property
     def products(self) -> tuple[str, ...]:
-        """The products that an earlier recommendation may be credited with."""
+        """Ids of the carted or purchased products, which may be credited to an earlier recommendation."""
         bought = tuple(line.product_id for line in self.purchase.items) if self.purchase is not None else ()
         return self.cart_products + bought
 
 
 def read_signal(logged: LoggedEvent) -> Signal | None:
-    """Return what an event says about recommendations; None when that is nothing."""
+    """Return what an event says about recommendations; None if it says nothing."""
     if logged.kind == FEEDBACK:
         return _of_feedback(logged)
     event = Event.FromString(logged.payload)

@@ -1,13 +1,16 @@
-"""Weights of the hybrid learned from how each algorithm's recommendations were met.
+"""Learns the weights of the algorithms from the responses to their recommendations.
 
-Each response is worth points: a click 1, a cart addition 3, a purchase 10. An algorithm's value is the share it won of
-the points it could win at most, per recommendation shown, smoothed towards the value of all algorithms together as if
-`PRIOR_SHOWN` more had been shown and met like the average (the mean of a Beta posterior, and with it robust against
-luck in few trials). The target weight is the default weight times the value relative to the average; the new weight
-lies between the current one and the target, nearer to the target the more was shown. So without evidence nothing
-changes, and the same evidence seen again every day does not drive the weights ever further.
+Each response has points: a click 1, a cart addition 3, a purchase 10. The value of an algorithm is its number of points
+per recommendation shown. It is shrunk towards the mean value of all algorithms as if `PRIOR_SHOWN` more recommendations
+with the mean value had been shown. Divided by `MOST_POINTS`, it is the mean of a Beta posterior; so few lucky responses
+have little effect.
 
-An algorithm that is switched off (weight 0) stays so. The others keep at least `FLOOR`, that they go on being tried.
+The target weight is the default weight times value / mean value. The new weight lies between the current weight and
+the target, and is closer to the target the more recommendations were shown. So weights do not change without data, and
+they do not drift if the same data is used again every day.
+
+An algorithm that is switched off (weight 0) stays off. The other weights are at least `FLOOR`, so that each algorithm
+is still shown.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,19 +32,19 @@ NEGLIGIBLE = 0.005
 
 @dataclass(frozen=True)
 class Learned:
-    """New weights, which add up to 1, and a sentence on how they came about."""
+    """New weights, which sum to 1, and a sentence that explains them."""
 
     weights: dict[str, float]
     rationale: str
 
 
 def normalised(weights: Mapping[str, float]) -> dict[str, float]:
-    """Return weights that add up to 1.
+    """Return the weights divided by their sum.
 
     Raises
     ------
     ValueError
-        If they add up to 0.
+        If the sum is not above 0.
     """
     total = sum(weights.values())
     if not total > 0:
@@ -50,14 +53,16 @@ def normalised(weights: Mapping[str, float]) -> dict[str, float]:
 
 
 def learn(current: Mapping[str, float], measured: Iterable[AlgorithmCounts], days: int) -> Learned:
-    """Return weights that follow from what was measured.
+    """Return the weights learned from the measured counts; they are unchanged if there are too few responses.
 
     Parameters
     ----------
     current : mapping of name to weight
-        The weights in force; they add up to 1.
+        The current weights, which sum to 1.
     measured : iterable of AlgorithmCounts
-        Of the last `days` days. Algorithms that are switched off or unknown do not matter.
+        Counts of the last `days` days. Algorithms that are switched off or unknown are ignored.
+    days : int
+        Length of the measured period, for the explanation.
     """
     active = {name: weight for name, weight in current.items() if weight > 0}
     counts = {each.algorithm: each for each in measured if each.algorithm in active}
@@ -75,12 +80,12 @@ def learn(current: Mapping[str, float], measured: Iterable[AlgorithmCounts], day
 
 
 def with_floor(weights: Mapping[str, float], floor: float) -> dict[str, float]:
-    """Return weights of at least `floor` that add up to 1: small ones are raised, the others shrink in proportion.
+    """Return weights of at least `floor` that sum to 1: small weights are raised, the others reduced in proportion.
 
     Raises
     ------
     ValueError
-        If there are so many that they cannot all have `floor`.
+        If there are too many weights for all to be at least `floor`.
     """
     if floor * len(weights) > 1:
         raise ValueError(f"floor: must be at most {1 / len(weights)} for {len(weights)} weights, got {floor}")
@@ -99,7 +104,7 @@ def _points(counts: AlgorithmCounts) -> int:
 
 
 def _value(counts: AlgorithmCounts | None, mean: float) -> float:
-    """Return the points per recommendation shown, smoothed; the mean for an algorithm that was not shown."""
+    """Return the shrunk number of points per recommendation shown; the mean for an algorithm without counts."""
     if counts is None:
         return mean
     return (PRIOR_SHOWN * mean + _points(counts)) / (PRIOR_SHOWN + counts.shown)
