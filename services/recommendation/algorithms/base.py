@@ -75,7 +75,8 @@ class Algorithm(ABC):
     overrides `_sparse_scores` if it can score faster than by scoring the whole catalogue.
 
     Two pairs of methods give the same scores. `score` and `score_many` score the whole catalogue, for training and
-    evaluation. `propose` and `score_products` serve requests: their cost does not grow with the catalogue.
+    evaluation. `propose` and `score_products` serve requests; if a subclass overrides `_sparse_scores`, they need not
+    score the whole catalogue.
     """
 
     name: ClassVar[str]
