@@ -2,8 +2,7 @@
 
 Each response has points: a click 1, a cart addition 3, a purchase 10. The value of an algorithm is its number of points
 per recommendation shown. It is shrunk towards the mean value of all algorithms as if `PRIOR_SHOWN` more recommendations
-with the mean value had been shown. Divided by `MOST_POINTS`, it is the mean of a Beta posterior; so few lucky responses
-have little effect.
+with the mean value had been shown, so that few lucky responses have little effect.
 
 The target weight is the default weight times value / mean value. The new weight lies between the current weight and
 the target, and is closer to the target the more recommendations were shown. So weights do not change without data, and
@@ -22,7 +21,6 @@ from shared.db.algorithm_performance import AlgorithmCounts
 CLICK_POINTS = 1
 CART_POINTS = 3
 PURCHASE_POINTS = 10
-MOST_POINTS = CLICK_POINTS + CART_POINTS + PURCHASE_POINTS
 PRIOR_SHOWN = 500.0
 MIN_SHOWN = 100
 HALF_WAY_SHOWN = 2_000.0

@@ -18,7 +18,7 @@ The work grows with the square of the number: a million products would take hour
 SEARCHED_CLUSTERS = 16
 """Clusters that are compared with each product in a larger catalogue.
 
-With a million products there are 1,000 clusters, and 16 of them have 99.8 % of the 20 best substitutes.
+With a million products there are 1,000 clusters, and 16 of them have 99.7 % of the 20 best substitutes.
 """
 GROUPED = 64
 """Number of columns per group; the search for a row's best scores takes the maximum of each group first."""

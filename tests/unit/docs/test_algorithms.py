@@ -15,6 +15,7 @@ from services.recommendation.algorithms.base import Algorithm, Reason, ReasonKin
 from services.recommendation.algorithms.registry import CLASSES
 from services.recommendation.models.groups import GroupCodes
 from services.recommendation.request import Page
+from services.recommendation.reranker.reranker_models import RerankerModels
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.explain import explained
 from services.recommendation.serving.page_policy import RankingPlan, plan_ranking
@@ -27,7 +28,7 @@ HYBRID = "hybrid"
 SECTIONS = ["Formula", "Source", "Parameters", "Cost", "When it is asked", "Reason", "Limits"]
 COSTS = ["training time", "training memory", "kept", "an answer"]
 LONG_HISTORY = 1e12
-REBUYING = 1.0
+REBUYING = RerankerModels(rebuy_rate=1.0)
 LEAST_SHOWN = 1e-4
 """A smaller share is none."""
 
