@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from quintet.type.v1.event_pb2 import Event, PageType
@@ -10,6 +11,7 @@ from shared.db.identified_events import IdentifiedEvent
 from shared.db.types import to_micros
 
 LONGEST_VALUE = 500
+NO_ACTIONS = "{}"
 VIEW_COLUMNS = ("customer_id", "product_id", "session_id", "view_time", "duration_seconds", "page_actions")
 PAGE_COLUMNS = ("customer_id", "session_id", "kind", "value", "details", "occurred_at")
 
@@ -22,9 +24,13 @@ def viewed_product(event: Event, kind: str) -> str:
 def view_row(act: IdentifiedEvent, product_key: int) -> tuple[Any, ...]:
     """Return the VIEW_COLUMNS of `browsing_history` for a product view, or for a page view of a product's page."""
     view = act.event.product_view
-    actions = {"scrolls": view.scrolls, "clicks": view.clicks} if act.kind == "product_view" else {}
-    at = to_micros(act.at)
-    return act.customer_key, product_key, act.session_key, at, view.duration_seconds, json.dumps(actions)
+    actions = _actions(view.scrolls, view.clicks) if act.kind == "product_view" else NO_ACTIONS
+    return act.customer_key, product_key, act.session_key, to_micros(act.at), view.duration_seconds, actions
+
+
+@lru_cache
+def _actions(scrolls: int, clicks: int) -> str:
+    return json.dumps({"scrolls": scrolls, "clicks": clicks})
 
 
 def page_row(act: IdentifiedEvent) -> tuple[Any, ...] | None:

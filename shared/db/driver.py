@@ -10,7 +10,20 @@ from collections.abc import Collection, Iterator
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Column, CompoundSelect, Connection, Dialect, Select, String, any_, bindparam, func, select
+from sqlalchemy import (
+    Column,
+    CompoundSelect,
+    Connection,
+    Dialect,
+    Select,
+    String,
+    and_,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 ROWS_AT_ONCE = 5_000
@@ -106,3 +119,27 @@ class PreparedLookup:
         if connection.dialect.name == "postgresql":
             return self._postgresql, list(values)
         return self._sqlite, json.dumps(list(values))
+
+
+class PreparedPairs:
+    """A SELECT of the rows whose two columns, a key and a text, are one of any number of pairs."""
+
+    def __init__(self, statement: Select[Any], key: Column[Any], name: Column[Any]) -> None:
+        pairs = func.json_each(bindparam("pairs", type_=String)).table_valued("value")
+        is_key, is_name = (func.json_extract(pairs.c.value, literal_column(f"'$[{place}]'")) for place in (0, 1))
+        self._sqlite = PreparedQuery(statement.join_from(key.table, pairs, and_(key == is_key, name == is_name)))
+        lists = (bindparam("keys", type_=ARRAY(key.type)), bindparam("names", type_=ARRAY(name.type)))
+        wanted = func.unnest(*lists).table_valued("key", "name").render_derived()
+        self._postgresql = PreparedQuery(
+            statement.join_from(key.table, wanted, and_(key == wanted.c.key, name == wanted.c.name))
+        )
+
+    def fetch(self, connection: Connection, pairs: Collection[tuple[int, str]]) -> list[tuple[Any, ...]]:
+        """Return all rows, in no order; without pairs none is looked for. Each pair is given once."""
+        if not pairs:
+            return []
+        cursor = DriverCursor.of(connection)
+        if connection.dialect.name == "postgresql":
+            keys, names = zip(*pairs, strict=True)
+            return cursor.fetch(self._postgresql, keys=list(keys), names=list(names))
+        return cursor.fetch(self._sqlite, pairs=json.dumps(list(pairs)))

@@ -189,8 +189,7 @@ def _with_sessions(connection: Connection, identified: Sequence[IdentifiedEvent]
     ]
     keys = iter(sessions.assign(connection, visits))
     return [
-        each if each.kind in WITHOUT_VISIT else IdentifiedEvent(*each[:-1], session_key=next(keys))
-        for each in identified
+        each if each.kind in WITHOUT_VISIT else IdentifiedEvent._make((*each[:-1], next(keys))) for each in identified
     ]
 
 

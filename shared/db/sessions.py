@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Connection, bindparam, cast, select, tuple_
+from sqlalchemy import BigInteger, Connection, bindparam, cast, select
 
-from shared.db.batches import distinct_batches
 from shared.db.bulk import insert_numbered, update_rows
-from shared.db.driver import DriverCursor, PreparedLookup, PreparedQuery
+from shared.db.driver import DriverCursor, PreparedLookup, PreparedPairs, PreparedQuery
 from shared.db.references import references_to
 from shared.db.schema import sessions
 from shared.db.types import MICROSECOND, to_micros
@@ -25,7 +24,6 @@ SILENCE = timedelta(minutes=30)
 _SILENCE = SILENCE // MICROSECOND
 DERIVED = "quintet-"
 """How the name of a session begins that the platform did not name; the key follows."""
-PAIRS = 200
 _COLUMNS = ("customer_id", "external_id", "started_at", "last_event_at", "event_count")
 
 
@@ -115,6 +113,7 @@ _STORED = select(
     sessions.c.session_id,
 )
 """The fields of a `_Session`, in their order."""
+_NAMED = PreparedPairs(_STORED, sessions.c.customer_id, sessions.c.external_id)
 _IN_TIME = PreparedLookup(
     _STORED.where(
         sessions.c.last_event_at >= bindparam("earliest", type_=BigInteger),
@@ -164,13 +163,9 @@ def _near(one: _Session, other: _Session) -> bool:
 
 
 def _named_sessions(connection: Connection, visits: Sequence[Visit]) -> dict[tuple[int, str], _Session]:
-    found: dict[tuple[int, str], _Session] = {}
-    wanted = tuple_(sessions.c.customer_id, sessions.c.external_id)
-    for some in distinct_batches([(visit.customer_key, visit.external_id) for visit in visits], PAIRS):
-        for row in connection.execute(_STORED.where(wanted.in_(some))):
-            session = _Session(*row)
-            found[session.customer_key, session.external_id or ""] = session
-    return found
+    wanted = {(visit.customer_key, visit.external_id) for visit in visits}
+    stored = (_Session(*row) for row in _NAMED.fetch(connection, wanted))
+    return {(session.customer_key, session.external_id or ""): session for session in stored}
 
 
 def _silent_sessions(connection: Connection, visits: Sequence[Visit]) -> dict[int, list[_Session]]:
