@@ -40,6 +40,10 @@ class CodedColumn(Sequence[Any]):
             return CodedColumn(self.values, self.codes[place])
         return self.values[self.codes[place]]
 
+    def taken(self, wanted: NDArray[np.bool_]) -> "CodedColumn":
+        """Return the rows at whose place `wanted` is true."""
+        return CodedColumn(self.values, self.codes[wanted])
+
     def __iter__(self) -> Iterator[Any]:
         return map(self.values.__getitem__, self.codes.tolist())
 

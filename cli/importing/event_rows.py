@@ -70,7 +70,7 @@ class EventBuilder:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._micros = values.time_parser(options.zone)
+        self._parse_time = values.time_parser(options.zone)
         self._fill: dict[str, Callable[[Event, EventRow], None]] = {
             event_types.PRODUCT_VIEW: self._product_view,
             event_types.ADD: lambda event, row: self._quantities(event.add_to_cart.items, row),
@@ -95,14 +95,19 @@ class EventBuilder:
         )
         if not event.customer_id and not event.visitor_id:
             event.visitor_id = self._guest(row)
-        micros = value_of("timestamp", self._micros, row.timestamp)
-        if micros is None:
-            raise InvalidArgument.of("timestamp", row.timestamp, "is required")
+        micros = self.micros(row.timestamp)
         if kind.startswith(event_types.CUSTOM):
             event.custom.name = kind.removeprefix(event_types.CUSTOM)
         else:
             self._fill[kind](event, row)
         return event, micros
+
+    def micros(self, timestamp: Any) -> int:
+        """Return the time of a row in microseconds since 1970."""
+        found = value_of("timestamp", self._parse_time, timestamp)
+        if found is None:
+            raise InvalidArgument.of("timestamp", timestamp, "is required")
+        return found
 
     def goods(self, row: EventRow) -> Goods:
         """Return the product, quantity and amount of a row."""

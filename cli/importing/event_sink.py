@@ -1,21 +1,28 @@
 """Events into the event log, and from there into the tables, just as the agents do it."""
 
-from collections.abc import Callable, Container, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Container, Sequence
 from functools import partial
+from heapq import merge
+from operator import attrgetter
 
+import numpy as np
 from quintet.type.v1.event_pb2 import Event
 
 from cli.importing.batch import RowBatch
+from cli.importing.coded_column import CodedColumn
 from cli.importing.convert import Options, Reject, rejected
-from cli.importing.events import Converted, Draft, EventConverter
+from cli.importing.drafts import Draft
+from cli.importing.events import Converted, EventConverter
+from cli.importing.plain_events import EventColumns
+from cli.importing.plain_values import Mask
+from cli.importing.ready_event import ReadyEvent, ready
 from cli.importing.references import product_ids, refuse_unfitting, refuse_unknown
 from cli.importing.refunds import match_refunds
 from cli.importing.sinks import Prepared, Written
 from shared.db import customers, event_log, orders, products, refundable_lines
 from shared.db.customers import NewCustomer
 from shared.db.engine import Connection, Database
-from shared.db.event_log import LoggedEvent, NewEvent
+from shared.db.event_log import LoggedEvent
 from shared.db.identified_events import Recorded, decoded, without_feedback
 from shared.db.imported_history import pass_history
 from shared.db.known_keys import KnownKeys
@@ -30,6 +37,9 @@ PROJECTOR = "customer"
 
 EVENTS_AT_ONCE = 3_000
 """Events projected in one transaction; more would keep other writers waiting for longer."""
+
+
+_row = attrgetter("row")
 
 
 class EventSink:
@@ -59,45 +69,51 @@ class EventSink:
         self._consumer = LogConsumer(database, PROJECTOR, self._project, EVENTS_AT_ONCE)
         self._catalogue = RememberedCatalogue()
         self._appended: dict[int, Draft] = {}
+        self._own = 0
 
     @property
     def make_converter(self) -> Callable[[], EventConverter]:
         """Makes the converter of rows into events."""
         return partial(EventConverter, self._options)
 
-    def prepare(self, batch: RowBatch, converted: Converted) -> Prepared[Draft]:
+    def prepare(self, batch: RowBatch, converted: Converted) -> Prepared[ReadyEvent]:
         """Refuse events that refer to what does not exist, and find the orders of refunds."""
         drafts = converted.drafts
         if converted.lines is not None:
             for draft in drafts:
                 draft.lines = converted.lines.of(draft.rows) if draft.by_line else None
         with self._database.read() as connection:
+            plain, strange = self._plain(connection, converted.plain)
+            drafts = list(merge(drafts, strange, key=_first_row))
             named = {draft.event.customer_id for draft in drafts}
             known = named if self._create_customers else self._customers.of(connection, named).keys()
             products = self._products.of(connection, product_ids(drafts)).keys()
             drafts, unknown = refuse_unknown(batch, drafts, known, products)
             drafts, unfounded = (drafts, []) if self._dry_run else self._with_orders(connection, batch, drafts)
-        return Prepared(batch, drafts, [*converted.rejects, *unknown, *unfounded])
+        events = list(merge(ready(drafts), plain, key=_row))
+        return Prepared(batch, events, [*converted.rejects, *unknown, *unfounded])
 
-    def write(self, connection: Connection, prepared: Prepared[Draft]) -> Written:
+    def write(self, connection: Connection, prepared: Prepared[ReadyEvent]) -> Written:
         """Append what is new; an order that is recorded with other lines already is refused."""
         self._appended.clear()
-        drafts = [draft for draft in prepared.ready if not self._dry_run or not draft.unmatched]
-        keys = self._customer_keys(connection, drafts)
-        known = orders.known_orders(connection, {each.event.purchase.purchase_id for each in drafts} - {""})
-        fresh = [draft for draft in drafts if draft.event.purchase.purchase_id not in known]
-        numbers = event_log.append(connection, [_new_event(draft, keys) for draft in fresh])
-        written = Written(imported=sum(len(draft.rows) for draft in prepared.ready if draft.unmatched))
+        events = [each for each in prepared.ready if not self._dry_run or not each.unmatched]
+        keys = self._customer_keys(connection, events)
+        known = orders.known_orders(connection, {each.order_id for each in events} - {""})
+        fresh = [each.logged_for(keys) for each in events if each.order_id not in known]
+        numbers = event_log.append(connection, fresh)
+        self._own = len(numbers)
+        written = Written(imported=sum(each.rows for each in prepared.ready if each.unmatched))
         repeated = []
-        for draft in drafts:
-            number = numbers.pop(draft.event.event_id, None)
+        for each in events:
+            number = numbers.pop(each.event_id, None)
             if number is None:
-                repeated.append(draft)
-            else:
-                self._appended[number] = draft
-                written.imported += len(draft.rows)
-        written.rejects = _conflicts(connection, prepared.batch, repeated)
-        written.duplicates = sum(len(draft.rows) for draft in repeated) - len(written.rejects)
+                repeated.append(each)
+                continue
+            if each.draft is not None:
+                self._appended[number] = each.draft
+            written.imported += each.rows
+        written.rejects = _conflicts(connection, prepared.batch, [each.draft for each in repeated if each.draft])
+        written.duplicates = sum(each.rows for each in repeated) - len(written.rejects)
         return written
 
     def forget(self) -> None:
@@ -107,7 +123,8 @@ class EventSink:
 
     def settle(self) -> None:
         """Project what is in the log and was not projected yet."""
-        self._consumer.apply()
+        self._consumer.apply(own=self._own)
+        self._own = 0
         self._appended.clear()
 
     def _project(self, connection: Connection, logged: Sequence[LoggedEvent]) -> None:
@@ -138,35 +155,41 @@ class EventSink:
         kept, unfitting = refuse_unfitting(batch, matched, lambda order_ids: orders.read_orders(connection, order_ids))
         return kept, [*rejects, *unfitting]
 
-    def _customer_keys(self, connection: Connection, drafts: Sequence[Draft]) -> dict[str, int]:
+    def _plain(self, connection: Connection, columns: EventColumns | None) -> tuple[list[ReadyEvent], list[Draft]]:
+        """Return the events that were taken by column, and apart from them those of customers or products not known."""
+        if columns is None:
+            return [], []
+        known = _among(columns.customers, {"", *self._customers.of(connection, columns.customers.values)})
+        known &= _among(columns.products, self._products.of(connection, columns.products.values))
+        return columns.taken(known).ready(), columns.taken(~known).drafts()
+
+    def _customer_keys(self, connection: Connection, events: Sequence[ReadyEvent]) -> dict[str, int]:
         """Return the keys of customers by id and of visitors by `visitor:` and id; adds the unknown ones."""
-        named = {draft.event.customer_id for draft in drafts} - {""}
+        named = {each.customer_id for each in events} - {""}
         keys = self._customers.of(connection, named)
         if len(keys) < len(named):
-            customers.upsert(connection, _unknown(drafts, keys))
+            customers.upsert(connection, _unknown(events, keys))
             keys = customers.resolve_customers(connection, named)
-        anonymous = {draft.event.visitor_id for draft in drafts if not draft.event.customer_id}
+        anonymous = {each.visitor_id for each in events if not each.customer_id}
         found = customers.resolve_visitors(connection, sorted(anonymous))
         return keys | {f"visitor:{each}": key for each, key in found.items()}
 
 
-def _unknown(drafts: Sequence[Draft], known: Container[str]) -> list[NewCustomer]:
+def _first_row(draft: Draft) -> int:
+    return draft.rows[0]
+
+
+def _among(column: CodedColumn, known: Container[str]) -> Mask:
+    return np.array([value in known for value in column.values], np.bool_)[column.codes]
+
+
+def _unknown(events: Sequence[ReadyEvent], known: Container[str]) -> list[NewCustomer]:
     """Return the customers that nobody registered, as of their first event."""
-    seen: dict[str, datetime] = {}
-    for draft in drafts:
-        customer_id, at = draft.event.customer_id, _at(draft.event)
-        if customer_id and customer_id not in known:
-            seen[customer_id] = min(at, seen.get(customer_id, at))
-    return [NewCustomer(each, registered_at=at) for each, at in seen.items()]
-
-
-def _new_event(draft: Draft, keys: Mapping[str, int]) -> NewEvent:
-    event = draft.event
-    kind = event.WhichOneof("detail")
-    assert kind is not None  # noqa: S101 - for the type checker: checked on conversion
-    key = keys[event.customer_id or f"visitor:{event.visitor_id}"]
-    order_id = event.purchase.purchase_id if kind == "purchase" else None
-    return NewEvent(event.event_id, key, kind, _at(event), event.SerializeToString(), order_id)
+    seen: dict[str, int] = {}
+    for each in events:
+        if each.customer_id and each.customer_id not in known:
+            seen[each.customer_id] = min(each.micros, seen.get(each.customer_id, each.micros))
+    return [NewCustomer(each, registered_at=from_micros(at)) for each, at in seen.items()]
 
 
 def _conflicts(connection: Connection, batch: RowBatch, repeated: Sequence[Draft]) -> list[Reject]:
@@ -185,7 +208,3 @@ def _conflicts(connection: Connection, batch: RowBatch, repeated: Sequence[Draft
 
 def _lines(event: Event) -> list[tuple[str, float, int]]:
     return [(line.product_id, line.quantity, line.amount.amount_minor) for line in event.purchase.items]
-
-
-def _at(event: Event) -> datetime:
-    return from_micros(event.event_time.seconds * 1_000_000 + event.event_time.nanos // 1_000)

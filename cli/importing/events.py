@@ -2,49 +2,26 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any
 
 from quintet.type.v1.event_pb2 import Event
 
 from cli.importing.batch import RowBatch
 from cli.importing.convert import Options, Reject, rejected, set_time, value_of
+from cli.importing.drafts import Draft
+from cli.importing.event_ids import derived_id, short_id
 from cli.importing.event_rows import EventBuilder, EventRow, add_line, rows_by_place
 from cli.importing.orders import renamed, whole_orders
+from cli.importing.plain_events import EventColumns, PlainEvents
 from cli.importing.plain_lines import LineColumns, Lines, PlainLines
+from cli.importing.plain_money import PlainMoney
 from shared import event_types, values
 from shared.column_mapping import ColumnMapping
-from shared.db.order_lines import OrderLines
 from shared.errors import InvalidArgument
-from shared.events.check import MAX_ID, check_event
+from shared.events.check import check_event
 
 MOST_LINES = 1_000
 """Lines of a purchase, as the contract has it; longer orders become several purchases."""
-
-
-@dataclass(slots=True)
-class Draft:
-    """An event on its way into the log.
-
-    Attributes
-    ----------
-    event : Event
-        The event.
-    rows : list of int
-        The rows of the batch it was made of.
-    by_line : bool
-        Whether each row is one line of the purchase, in the same order; then lines can be refused one by one.
-    unmatched : bool
-        Whether it is a refund whose order is still to be found from customer and product.
-    lines : OrderLines or None
-        What `by_line` says of the goods, where it is known without a look into the event.
-    """
-
-    event: Event
-    rows: list[int]
-    by_line: bool = False
-    unmatched: bool = False
-    lines: OrderLines | None = None
 
 
 @dataclass
@@ -52,11 +29,13 @@ class Converted:
     """The events and the rejected rows of a batch.
 
     `lines` are its rows as lines of orders, for the drafts that are `by_line`; None when nobody has looked at columns.
+    `plain` are the events that were taken by column, for which there are no drafts; None for none.
     """
 
     drafts: list[Draft] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     lines: LineColumns | None = None
+    plain: EventColumns | None = None
 
 
 @dataclass
@@ -90,6 +69,10 @@ class _Order:
         self.rows += end - start
         return end
 
+    def left(self) -> "_Order":
+        """Return the order of a row that is in none."""
+        return _Order() if self.order_id else self
+
     def goes_on(self, row: EventRow) -> bool:
         """Return whether a row repeats the order's first row word for word in all but the goods: the common case."""
         first = self.first
@@ -109,7 +92,9 @@ class EventConverter:
         self._options = options
         self._types = event_types.EventTypes(options.event_types)
         self._builder = EventBuilder(options)
-        self._plain = PlainLines(self._builder)
+        money = PlainMoney(self._builder)
+        self._lines = PlainLines(money)
+        self._plain = PlainEvents(self._builder, money, self._types, options.shift_seconds)
 
     def batches(self, batches: Iterable[RowBatch], mapping: ColumnMapping) -> Iterator[RowBatch]:
         """Cut the rows where an order ends."""
@@ -125,12 +110,16 @@ class EventConverter:
         columns : mapping of str to sequence
             Their values under our column names.
         """
-        lines = self._plain.of(columns, len(batch))
-        found = Converted(lines=lines and lines.columns)
+        size = len(batch)
+        lines, plain = self._lines.of(columns, size), self._plain.of(columns, size)
+        found = Converted(lines=lines and lines.columns, plain=plain and plain.columns)
         order = _Order()
         row_at = rows_by_place(columns)
         index = 0
-        while index < len(batch):
+        while index < size:
+            if plain is not None and plain.ends[index] > index:
+                order, index = order.left(), plain.ends[index]
+                continue
             try:
                 if index in batch.faults:
                     raise InvalidArgument(f"the row {batch.faults[index].reason}")
@@ -213,19 +202,3 @@ class EventConverter:
         if check:
             check_event(event)
         return event
-
-
-def derived_id(event: Event) -> str:
-    """Return the id of an event without one, the same whenever it is imported: from the order, else the content."""
-    if event.purchase.purchase_id:
-        return short_id(f"order:{event.purchase.purchase_id}")
-    return f"row:{_digest(event.SerializeToString(deterministic=True))}"
-
-
-def short_id(wanted: str) -> str:
-    """Return `wanted`, or a digest of it where it is longer than ids may be."""
-    return wanted if len(wanted) <= MAX_ID else f"long:{_digest(wanted.encode())}"
-
-
-def _digest(content: bytes) -> str:
-    return blake2b(content, digest_size=16).hexdigest()

@@ -5,7 +5,7 @@ from itertools import chain
 
 from cli.importing.batch import RowBatch
 from cli.importing.convert import Reject, rejected
-from cli.importing.events import Draft
+from cli.importing.drafts import Draft
 from shared.errors import InvalidArgument, NotFound
 from shared.events import references
 from shared.events.orders import OrderFacts, check_fits

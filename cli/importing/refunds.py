@@ -8,7 +8,7 @@ from quintet.type.v1.event_pb2 import Event
 
 from cli.importing.batch import RowBatch
 from cli.importing.convert import Reject, rejected
-from cli.importing.events import Draft
+from cli.importing.drafts import Draft
 from shared.db.refundable_lines import NOTHING, Pair, RefundableLine
 from shared.db.types import from_micros
 from shared.errors import InvalidArgument

@@ -76,9 +76,13 @@ class LogConsumer:
         self.end = 0
         """Number of the last event of the log when it was looked at last."""
 
-    def apply(self, up_to: int = 0) -> Applied:
-        """Apply the log at least up to the number `up_to`, or its end where that comes first; 0 means its end."""
+    def apply(self, up_to: int = 0, own: int = 0) -> Applied:
+        """Apply the log at least up to the number `up_to`, or its end where that comes first; 0 means its end.
+
+        The caller has recorded `own` events itself since the last call. It does not rest for these: nobody else waits.
+        """
         events = 0
+        self._expect(own)
         while True:
             with self._line:
                 step = self._step(up_to)
@@ -99,6 +103,10 @@ class LogConsumer:
             step = self._step()
             _pause(step.rest)
         return step.applied >= self._batch
+
+    def _expect(self, own: int) -> None:
+        with self._turn:
+            self._seen_end += own if self._seen_end else 0
 
     def _step(self, up_to: int = 0) -> _Step:
         """Apply a batch, unless all is applied up to the number `up_to`, 0 for the end of the log."""

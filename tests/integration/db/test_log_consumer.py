@@ -79,6 +79,22 @@ def test_a_consumer_that_is_behind_rests_only_while_events_are_recorded(
     assert len(rests) == 1, "a consumer that keeps up does not rest"
 
 
+def test_a_consumer_does_not_rest_for_what_its_caller_records(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr(log_consumer, "sleep", rests.append)
+    fill(sqlite_database, *[b""] * 3)
+    consumer = LogConsumer(sqlite_database, "customer", count_each, batch=2)
+    consumer.apply()
+    record(sqlite_database, "own-1", "own-2", "own-3")
+    assert consumer.apply(own=3).events == 3
+    assert rests == []
+    record(sqlite_database, "own-4", "own-5", "of-somebody-else")
+    consumer.apply(own=2)
+    assert len(rests) == 1
+
+
 @pytest.mark.parametrize(("recorded", "longest"), [(40, "LONGEST_STREAM_REST_SECONDS"), (3, "LONGEST_REST_SECONDS")])
 def test_a_consumer_leaves_a_stream_it_cannot_follow_most_of_the_time(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, recorded: int, longest: str

@@ -36,8 +36,13 @@ def contents(database: Database) -> dict[str, list[tuple[Any, ...]]]:
     queries = {
         "log": "SELECT sequence, event_id, kind, occurred_at, payload FROM event_log ORDER BY sequence",
         "customers": "SELECT external_id, name, registration_date, last_active FROM customers ORDER BY customer_id",
-        "views": "SELECT c.external_id, p.external_id, view_time FROM browsing_history b JOIN customers c "
-        "ON c.customer_id = b.customer_id JOIN products p ON p.product_id = b.product_id ORDER BY b.id",
+        "views": "SELECT c.external_id, p.external_id, view_time, duration_seconds FROM browsing_history b "
+        "JOIN customers c ON c.customer_id = b.customer_id JOIN products p ON p.product_id = b.product_id "
+        "ORDER BY b.id",
+        "pages": "SELECT c.external_id, kind, value, occurred_at FROM page_events e "
+        "JOIN customers c ON c.customer_id = e.customer_id ORDER BY e.id",
+        "visitors": "SELECT visitor_id, c.external_id FROM visitors v "
+        "JOIN customers c ON c.customer_id = v.customer_id ORDER BY visitor_id",
         "purchases": "SELECT external_id, timestamp, total_amount, refunded_amount, currency FROM purchases "
         "ORDER BY purchase_id",
         "lines": "SELECT o.external_id, p.external_id, quantity, amount, refunded_quantity FROM purchase_items i "
@@ -46,7 +51,8 @@ def contents(database: Database) -> dict[str, list[tuple[Any, ...]]]:
         "carts": "SELECT c.external_id, p.external_id, quantity, removed_quantity, purchased_quantity, open "
         "FROM cart_items i JOIN customers c ON c.customer_id = i.customer_id "
         "JOIN products p ON p.product_id = i.product_id ORDER BY i.id",
-        "sessions": "SELECT customer_id, started_at, last_event_at, event_count FROM sessions ORDER BY session_id",
+        "sessions": "SELECT c.external_id, started_at, last_event_at, event_count FROM sessions s "
+        "JOIN customers c ON c.customer_id = s.customer_id ORDER BY session_id",
         "cursors": "SELECT consumer, sequence FROM event_cursors ORDER BY consumer",
     }
     with database.read() as connection:

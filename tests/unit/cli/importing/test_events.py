@@ -8,9 +8,11 @@ from quintet.type.v1.event_pb2 import Event, PageType
 
 from cli.importing.batch import Fault, RowBatch, by_column
 from cli.importing.convert import Options
-from cli.importing.events import MOST_LINES, Converted, EventConverter, derived_id, short_id
+from cli.importing.event_ids import derived_id, short_id
+from cli.importing.events import MOST_LINES, Converted, EventConverter
 from shared.errors import InvalidArgument
 from shared.event_types import EventTypes, parse_event_types
+from tests.unit.cli.importing.drafts import all_drafts
 
 AT = "2026-01-31T12:00:00Z"
 LINE = {"event_type": "purchase", "customer_id": "c", "timestamp": AT, "order_id": "o1"}
@@ -25,12 +27,13 @@ def convert(rows: list[dict[str, Any]], options: Options | None = None) -> Conve
 def one(row: dict[str, Any], options: Options | None = None) -> Event:
     found = convert([{"customer_id": "c", "timestamp": AT, **row}], options)
     assert found.rejects == []
-    return found.drafts[0].event
+    [draft] = all_drafts(found)
+    return draft.event
 
 
 def refused(row: dict[str, Any], options: Options | None = None) -> str:
     found = convert([{"customer_id": "c", "timestamp": AT, **row}], options)
-    assert found.drafts == []
+    assert all_drafts(found) == []
     return found.rejects[0].reason
 
 

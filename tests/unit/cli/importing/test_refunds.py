@@ -8,7 +8,7 @@ from quintet.type.v1.event_pb2 import Event
 from quintet.type.v1.money_pb2 import Money
 
 from cli.importing.batch import RowBatch
-from cli.importing.events import Draft
+from cli.importing.drafts import Draft
 from cli.importing.refunds import match_refunds
 from shared.db.refundable_lines import Pair, RefundableLine
 
