@@ -25,7 +25,7 @@ from services.recommendation.reranker.model import Reranker, batch_size, scorer_
 from services.recommendation.reranker.popularity_prior import batch_scorers
 from services.recommendation.training.boosting import fit_candidate, refit
 from services.recommendation.training.eval_rounds import EvalRound
-from services.recommendation.training.holdout_eval import EvalBatch, Found, HoldoutEval, report
+from services.recommendation.training.holdout_eval import POPULAR, EvalBatch, Found, HoldoutEval, report
 from services.recommendation.training.ltr_dataset import LtrDataset, build_ltr_dataset
 from services.recommendation.training.reranker_params import RerankerParams
 
@@ -198,7 +198,7 @@ class ContextExamples:
         passes, gains = self._compared(learned, fixed, alone)
         passes = passes and candidate is not None
         found = {"hybrid": learned if passes else fixed, "best": alone[gains["best"]]}
-        found |= {"popular": alone["popular"]} if "popular" in alone else {}
+        found |= {POPULAR: alone[POPULAR]} if POPULAR in alone else {}
         kept = refit(candidate, [*self.examples, *self._held_back], self._params) if passes and candidate else None
         used = [*self.examples, *self._held_back] if kept else self.examples if self._learns else []
         facts = {

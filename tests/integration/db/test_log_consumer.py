@@ -50,6 +50,14 @@ def skipped(name: str) -> float:
     return BACKGROUND_ERRORS.labels(name, "apply_event")._value.get()
 
 
+@pytest.fixture
+def rests(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The rests that consumers took, in seconds; nobody sleeps."""
+    taken: list[float] = []
+    monkeypatch.setattr(log_consumer, "sleep", taken.append)
+    return taken
+
+
 def test_everything_is_applied_once(database: Database) -> None:
     last = fill(database, *[b""] * 7)
     consumer = LogConsumer(database, "customer", count_each, batch=3)
@@ -60,10 +68,8 @@ def test_everything_is_applied_once(database: Database) -> None:
 
 
 def test_a_consumer_that_is_behind_rests_only_while_events_are_recorded(
-    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+    sqlite_database: Database, rests: list[float]
 ) -> None:
-    rests: list[float] = []
-    monkeypatch.setattr(log_consumer, "sleep", rests.append)
     fill(sqlite_database, *[b""] * 6)
     consumer = LogConsumer(sqlite_database, "customer", count_each, batch=2)
     assert consumer.apply_batch()
@@ -79,11 +85,7 @@ def test_a_consumer_that_is_behind_rests_only_while_events_are_recorded(
     assert len(rests) == 1, "a consumer that keeps up does not rest"
 
 
-def test_a_consumer_does_not_rest_for_what_its_caller_records(
-    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rests: list[float] = []
-    monkeypatch.setattr(log_consumer, "sleep", rests.append)
+def test_a_consumer_does_not_rest_for_what_its_caller_records(sqlite_database: Database, rests: list[float]) -> None:
     fill(sqlite_database, *[b""] * 3)
     consumer = LogConsumer(sqlite_database, "customer", count_each, batch=2)
     consumer.apply()
@@ -97,12 +99,10 @@ def test_a_consumer_does_not_rest_for_what_its_caller_records(
 
 @pytest.mark.parametrize(("recorded", "longest"), [(40, "LONGEST_STREAM_REST_SECONDS"), (3, "LONGEST_REST_SECONDS")])
 def test_a_consumer_leaves_a_stream_it_cannot_follow_most_of_the_time(
-    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, recorded: int, longest: str
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, rests: list[float], recorded: int, longest: str
 ) -> None:
-    rests: list[float] = []
     clock = itertools.count(1.0, 0.5)  # a batch takes half a second, and another passes until the next begins
     monkeypatch.setattr(log_consumer, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(log_consumer, "sleep", rests.append)
     fill(sqlite_database, *[b""] * 50)
     consumer = LogConsumer(sqlite_database, "customer", count_each, batch=10)
     consumer.apply_batch()
