@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import numpy as np
 import structlog
 
-from services.recommendation.algorithms.arrays import FloatArray
+from services.recommendation.algorithms.arrays import FloatArray, Longs
 from services.recommendation.models.bundle import Bundle
 from services.recommendation.models.groups import GroupCodes
 from services.recommendation.models.store import KIND, ModelStore
@@ -109,7 +109,6 @@ class ModelManager:
         self._retry_at = 0.0
         self._changes_failed = False
         self._counted_at = -BEST_SELLERS_SECONDS
-        self._kept = ""
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._watch_models, name="models", daemon=True),
@@ -152,45 +151,9 @@ class ModelManager:
             return self._serving.version
 
     def _watch_models(self) -> None:
-        self._settle()
         while not self._stopping.wait(POLL_SECONDS):
             if time.monotonic() >= self._retry_at or self._active_or_unknown() != self._broken:
                 self._follow_models()
-                self._settle()
-
-    def _settle(self) -> None:
-        """Do for a new model what no answer waits for: the lists of search words, a snapshot for the next start."""
-        serving = self._serving
-        if serving.version == self._kept:
-            return
-        try:
-            serving.catalogue.index.prepare()
-            with self._database.read() as connection:
-                stamps = product_stamps(connection)
-            arrays = catalogue_snapshot.arrays_of(serving.catalogue, stamps)
-            self._store.cache.write_snapshot(serving.version, arrays, catalogue_snapshot.facts_of(serving.catalogue))
-            self._use_snapshot()
-        except Exception:  # the next start reads the database instead
-            log.exception("no snapshot of the catalogue is kept", version=serving.version)
-            BACKGROUND_ERRORS.labels("recommendation", "snapshot").inc()
-        self._kept = serving.version
-
-    def _use_snapshot(self) -> None:
-        """Put the catalogue of the snapshot, whose texts are mapped, in the place of the one that was built.
-
-        The one that was built lies scattered among what its building left: with it goes a quarter of the memory.
-        """
-        before = self._serving
-        with self._database.read() as connection:
-            known = self._from_snapshot(connection, before.version, before.bundle) if before.bundle else None
-            if known is None:
-                return
-            catalogue = _caught_up(connection, known)
-        self._warm_up(replace(before, catalogue=catalogue))
-        with self._swap:
-            if self._serving.version == before.version:
-                self._serving = replace(self._serving, catalogue=catalogue)
-                self._take_changes()  # what changed meanwhile
 
     def _warm_up(self, state: ServingState) -> None:
         """Prepare a state that does not answer yet."""
@@ -258,11 +221,7 @@ class ModelManager:
         if loaded is None:
             return
         version, bundle = loaded
-        with self._database.read() as connection:
-            known = self._from_snapshot(connection, version, bundle)
-            catalogue = _caught_up(connection, known or Catalogue.of_keys(bundle.product_keys))
-        if known is not None and catalogue.space == known.space:
-            self._kept = version
+        catalogue = self._catalogue_of(version, bundle)
         state = replace(self._serving, catalogue=catalogue, bundle=bundle, version=version)
         self._warm_up(state)
         with self._swap:
@@ -270,10 +229,39 @@ class ModelManager:
             self._take_changes()  # what changed meanwhile
         log.info("model in use", version=version, products=len(catalogue))
 
-    def _from_snapshot(self, connection: Connection, version: str, bundle: Bundle) -> Catalogue | None:
-        """Return the catalogue as it was kept with a model; None where it was not, or the database is another one.
+    def _catalogue_of(self, version: str, bundle: Bundle) -> Catalogue:
+        """Return the catalogue whose rows begin with those of a model: from its snapshot, which is made if needed.
 
-        A catalogue in an embedding space that is no longer active has none.
+        A catalogue that was built lies scattered among what its building left, and its texts are in memory. That of the
+        snapshot, whose texts are mapped, takes a quarter less of the agent's memory, so it is the one that answers.
+        """
+        with self._database.read() as connection:
+            kept = self._from_snapshot(connection, version, bundle)
+        if kept is not None:
+            return kept
+        with self._database.read() as connection:
+            built = _caught_up(connection, Catalogue.of_keys(bundle.product_keys))
+            stamps = product_stamps(connection)
+        self._keep_snapshot(version, built, stamps)
+        with self._database.read() as connection:
+            kept = self._from_snapshot(connection, version, bundle)
+        if kept is None:
+            built.index.prepare()
+        return kept or built
+
+    def _keep_snapshot(self, version: str, catalogue: Catalogue, stamps: Longs) -> None:
+        """Write the snapshot of a catalogue; where that fails there is none, and the next start builds it again."""
+        try:
+            arrays = catalogue_snapshot.arrays_of(catalogue, stamps)
+            self._store.cache.write_snapshot(version, arrays, catalogue_snapshot.facts_of(catalogue))
+        except Exception:  # the agent answers from the catalogue that was built
+            log.exception("no snapshot of the catalogue is kept", version=version)
+            BACKGROUND_ERRORS.labels("recommendation", "snapshot").inc()
+
+    def _from_snapshot(self, connection: Connection, version: str, bundle: Bundle) -> Catalogue | None:
+        """Return the catalogue that was kept with a model and what changed since.
+
+        None where none was kept, where the database is another one, or where its embedding space is no longer active.
         """
         kept = self._store.cache.open_snapshot(version)
         if kept is None:
@@ -284,9 +272,9 @@ class ModelManager:
         except (LookupError, TypeError, ValueError) as error:
             log.warning("a snapshot of the catalogue cannot be read", version=version, error=repr(error))
             return None
-        if found is None or found.space == (models.active_version(connection, SPACE) or ""):
-            return found
-        return replace(found, space="")
+        if found is None or found.space != (models.active_version(connection, SPACE) or ""):
+            return None
+        return _caught_up(connection, found)
 
     def _follow_space(self) -> None:
         """Take all embeddings anew when another space became active."""

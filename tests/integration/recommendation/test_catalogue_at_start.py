@@ -11,7 +11,6 @@ from sqlalchemy import text
 
 from services.recommendation.models.store import model_folder
 from services.recommendation.serving.catalogue import Catalogue
-from services.recommendation.serving.model_manager import ModelManager
 from services.recommendation.serving.packed_texts import LayeredTexts
 from shared.db import products
 from shared.db.engine import Database
@@ -39,12 +38,9 @@ def kept_files(database: Database) -> list[Path]:
     return sorted(model_folder(database).glob("*.catalogue"))
 
 
-def wait_for_file(database: Database) -> Path:
-    deadline = time.monotonic() + 10.0
-    while not (found := kept_files(database)):
-        assert time.monotonic() < deadline, "no snapshot was kept"
-        time.sleep(0.005)
-    return found[0]
+def kept_file(database: Database) -> Path:
+    (found,) = kept_files(database)
+    return found
 
 
 def upsert(database: Database, changed: Iterable[products.NewProduct]) -> None:
@@ -63,7 +59,6 @@ def shown(opened: Shop) -> list[tuple[Any, ...]]:
 def test_the_next_start_reads_what_changed_only(trained: Database, run_agent: RunAgent, read: list[int]) -> None:
     with run_agent(trained) as opened:
         before = shown(opened)
-        wait_for_file(trained)
     assert read[0] == len(before)
     upsert(trained, [shop.product("t1", price=4711), shop.product("a-new", price=1)])
     del read[:]
@@ -77,16 +72,12 @@ def test_the_next_start_reads_what_changed_only(trained: Database, run_agent: Ru
         assert read[0] == 2
 
 
-def test_the_catalogue_that_was_built_makes_room_for_the_kept_one(trained: Database, run_agent: RunAgent) -> None:
+def test_the_first_answer_comes_from_the_kept_catalogue(trained: Database, run_agent: RunAgent) -> None:
     with run_agent(trained) as opened:
-        manager = opened.agent._model_manager
-        expected, ids = shown(opened), opened.ids("c-lover-1")
-        deadline = time.monotonic() + 10.0
-        while not isinstance(manager.serving.catalogue.names, LayeredTexts):
-            assert time.monotonic() < deadline, "the kept catalogue is not in use"
-            time.sleep(0.005)
-        assert (shown(opened), opened.ids("c-lover-1")) == (expected, ids)
+        assert isinstance(opened.agent._model_manager.serving.catalogue.names, LayeredTexts)
+        assert len(kept_files(trained)) == 1
         upsert(trained, [shop.product("t1", price=4711)])
+        deadline = time.monotonic() + 10.0
         while (price := {product_id: price for product_id, _, price, _ in shown(opened)}["t1"]) != (4711, "EUR"):
             assert time.monotonic() < deadline, price
             time.sleep(0.005)
@@ -95,7 +86,6 @@ def test_the_catalogue_that_was_built_makes_room_for_the_kept_one(trained: Datab
 def test_answers_after_a_start_are_the_same(trained: Database, run_agent: RunAgent) -> None:
     with run_agent(trained) as opened:
         expected = opened.ids("c-lover-1")
-        wait_for_file(trained)
     with run_agent(trained) as again:
         assert again.ids("c-lover-1") == expected
 
@@ -104,7 +94,6 @@ def test_a_database_that_went_back_in_time_is_read_anew(
     trained: Database, run_agent: RunAgent, read: list[int]
 ) -> None:
     with run_agent(trained) as opened:
-        wait_for_file(trained)
         every = len(shown(opened))
     with trained.write() as connection:
         connection.execute(text("UPDATE products SET price = 99, updated_at = updated_at - 1 WHERE external_id = 't1'"))
@@ -118,7 +107,7 @@ def test_a_database_that_went_back_in_time_is_read_anew(
 def test_a_damaged_snapshot_costs_time_only(trained: Database, run_agent: RunAgent, content: bytes | None) -> None:
     with run_agent(trained) as opened:
         expected = shown(opened)
-        file = wait_for_file(trained)
+        file = kept_file(trained)
     file.write_bytes(file.read_bytes()[:-20] if content is None else content)
     with run_agent(trained) as again:
         assert shown(again) == expected
@@ -129,13 +118,12 @@ def test_the_snapshot_goes_with_its_model(trained: Database, run_agent: RunAgent
     old = model_folder(trained) / "gone.catalogue"
     old.touch()
     with run_agent(trained):
-        wait_for_file(trained)
+        assert kept_file(trained)
     assert not old.exists()
 
 
 def test_another_embedding_space_is_read_anew(trained: Database, run_agent: RunAgent) -> None:
     with run_agent(trained) as opened:
-        wait_for_file(trained)
         old = opened.agent._model_manager.serving.catalogue
     shop.move_to_space(trained, "space-2", dimensions=5)
     with run_agent(trained) as again:
@@ -143,26 +131,15 @@ def test_another_embedding_space_is_read_anew(trained: Database, run_agent: RunA
         assert (new.space, new.embeddings.tolist()) != (old.space, old.embeddings.tolist())
 
 
+@pytest.mark.parametrize("error", [OSError("read-only file system"), ValueError("cannot be packed")])
 def test_where_nothing_can_be_kept_an_agent_runs_without(
-    trained: Database, run_agent: RunAgent, monkeypatch: pytest.MonkeyPatch, read: list[int]
+    trained: Database, run_agent: RunAgent, monkeypatch: pytest.MonkeyPatch, read: list[int], error: Exception
 ) -> None:
-    settled: list[str] = []
-    settle = ModelManager._settle
-
-    def watched(self: ModelManager) -> None:
-        settle(self)
-        settled.append(self.serving.version)
-
     def failing(*_: object) -> None:
-        raise OSError("read-only file system")
+        raise error
 
-    monkeypatch.setattr(ModelManager, "_settle", watched)
     monkeypatch.setattr("services.recommendation.models.cache._write", failing)
     with run_agent(trained) as opened:
-        deadline = time.monotonic() + 10.0
-        while not settled:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
         assert opened.ids("c-lover-1")
+        assert read[0] == len(shown(opened))
     assert kept_files(trained) == []
-    assert read[0] == len(shown(opened))
