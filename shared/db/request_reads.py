@@ -1,6 +1,6 @@
 """What is read of a shopper for an answer: whether anything changed with every request, the rest when it did.
 
-All queries run through the driver (`shared.db.driver`). `find_shopper` is one statement of five look-ups by index:
+All queries run through the driver (`shared.db.driver`). `find_shopper` is one statement of six look-ups by index:
 .02 ms on SQLite. `read_shopper` takes 2.5 ms for a customer with 500 interactions.
 """
 
@@ -58,7 +58,8 @@ class ShopperVersion(NamedTuple):
     """Who somebody is, and how far what is stored of them has come.
 
     `demographics` is JSON text, `last_event` the number of their latest event in the log (0 for none), `applied` the
-    number up to which the log is projected, and `dismissals` how many recommendations they dismissed.
+    number up to which the log is projected, `dismissals` how many recommendations they dismissed, and `refunded` the
+    sum of what was paid back to them, in minor units of whatever currencies.
     """
 
     key: int
@@ -66,6 +67,7 @@ class ShopperVersion(NamedTuple):
     last_event: int
     applied: int
     dismissals: int
+    refunded: int
 
     def still_holds(self, now: "ShopperVersion") -> bool:
         """Say whether what was read of the shopper at this version is true at the version `now`.
@@ -74,8 +76,8 @@ class ShopperVersion(NamedTuple):
         """
         pending = self.applied < self.last_event
         return (
-            (self.key, self.demographics, self.last_event, self.dismissals)
-            == (now.key, now.demographics, now.last_event, now.dismissals)
+            (self.key, self.demographics, self.last_event, self.dismissals, self.refunded)
+            == (now.key, now.demographics, now.last_event, now.dismissals, now.refunded)
         ) and not (pending and now.applied >= now.last_event)
 
 
@@ -216,18 +218,26 @@ def _version(condition: ColumnElement[bool]) -> Select[Any]:
     last = select(func.coalesce(func.max(event_log.c.sequence), 0)).where(event_log.c.customer_id == key)
     applied = select(func.coalesce(func.max(event_cursors.c.sequence), 0)).where(event_cursors.c.consumer == PROJECTION)
     dismissed = select(func.count()).where(recommendations.c.customer_id == key, _dismissed())
+    back = func.coalesce(func.sum(purchases.c.refunded_amount), 0)
+    refunded = select(cast(back, BigInteger)).where(purchases.c.customer_id == key, _refunded())
     return select(
         key,
         cast(customers.c.demographics, Text),
         last.scalar_subquery(),
         applied.scalar_subquery(),
         dismissed.scalar_subquery(),
+        refunded.scalar_subquery(),
     ).where(condition)
 
 
 def _dismissed() -> Any:
     """Return the condition in the very word that the partial index was made with."""
     return literal_column("was_dismissed")
+
+
+def _refunded() -> Any:
+    """Return the condition of the partial index, as `_dismissed` does."""
+    return literal_column("refunded_amount > 0")
 
 
 _LATEST_CHANGES = PreparedQuery(

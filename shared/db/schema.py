@@ -134,6 +134,13 @@ purchases = Table(
     Column("currency", String(3), nullable=False),
     Index("ix_purchases_customer_time", "customer_id", "timestamp"),
     Index("ix_purchases_timestamp", "timestamp"),
+    Index(
+        "ix_purchases_refunded",
+        "customer_id",
+        "refunded_amount",
+        sqlite_where=text("refunded_amount > 0"),
+        postgresql_where=text("refunded_amount > 0"),
+    ),
     sqlite_autoincrement=True,
 )
 

@@ -24,8 +24,8 @@ from shared.db.sessions import derived_key
 
 MOST_SHOPPERS, MOST_EVENTS = 4_000, 2_000_000
 """Shoppers kept in memory, and their events, at most: an event takes some 30 bytes."""
-LONGEST_KEPT_SECONDS = 60.0
-"""Age at which a history is read again though no event came: retention deletes old views, refunds name no customer."""
+LONGEST_KEPT_SECONDS = 600.0
+"""Age at which a history is read again though nothing happened to the shopper: retention deletes old views."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +131,8 @@ class UserHistories:
     """Histories of shoppers by key: those asked for lately stay in memory as long as nothing happens to the shopper.
 
     Each request asks the database by one statement whether something did: an event in the log, the projection of one,
-    an erasure, another owner of the visitor's id, new demographics, a dismissal. So every replica is right at once.
+    an erasure, another owner of the visitor's id, new demographics, a dismissal, a refund. So every replica is right at
+    once.
     Safe to call from several threads.
     """
 

@@ -19,6 +19,7 @@ from tests.support.events import (
     append,
     happened,
     purchase,
+    refund,
     remove,
     view,
 )
@@ -129,6 +130,13 @@ def test_demographics_count_at_once(database: Database, catalogue: Catalogue, hi
     with database.write() as connection:
         customers.upsert(connection, [NewCustomer("anna", demographics={"region": "North"})])
     assert person().labels != before
+
+
+def test_a_refund_counts_at_once(database: Database, catalogue: Catalogue, histories: UserHistories) -> None:
+    happened(database, *EVENTS)
+    assert Kind.PURCHASE in read(histories, catalogue).kinds
+    happened(database, refund("", "o-1"))
+    assert Kind.PURCHASE not in read(histories, catalogue).kinds
 
 
 def test_the_longest_unasked_are_forgotten(database: Database, catalogue: Catalogue) -> None:
