@@ -149,7 +149,7 @@ class OfflineRanker:
             parts += self._examples_of(trainer, inner, asked)
             n_asked += len(asked)
         self._say("hybrid", BEFORE[1])
-        learned = fit_reranker(parts, names, task.target, self._params)
+        learned = fit_reranker(parts, names[CONTEXT_OF[task.protocol]], task.target, self._params)
         if of_newcomers and isinstance(learned, Reranker):
             self.newcomer_weight = learn_newcomer_weight(of_newcomers, learned).weight
         return learned
@@ -161,7 +161,7 @@ class OfflineRanker:
         if task.exclude_seen:  # what is new to a newcomer is more than what was new to the customer
             everything = replace(task, exclude_seen=False)
             asked = validation(everything, self._params.seed, self._params.most_questions)[1]
-        return trainer.evaluation_of(newcomers(asked, self._params.seed), task.target)
+        return trainer.evaluation_of(RerankContext.DISCOVERY, newcomers(asked, self._params.seed), task.target)
 
     def _trainer_on(self, inner: Task, number: int) -> RerankerTrainer:
         """Return a trainer over the algorithms, fitted on a split."""

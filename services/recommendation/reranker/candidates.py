@@ -1,6 +1,6 @@
 """Candidates: the best products of every algorithm, with the scores and ranks that each algorithm gives them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self, TypeVar
 
@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask, Rows
 from services.recommendation.algorithms.shopper_scores import ShopperScores
 from services.recommendation.reranker.ranks import candidate_columns, ranks_in_groups, tie_hash, tie_hashes
+from services.recommendation.reranker.scorers import proposers
 from shared.compiled import compiled
 
 T = TypeVar("T", bound=np.integer)
 
 DEPTH = 100
 """Products that each algorithm proposes: in training, evaluation and serving."""
-SCORED_ONLY = frozenset({"matrix_factorization"})
-"""Algorithms that score what others propose: their own proposals cost most and add nothing (docs/decisions/0015)."""
 SMALLEST_POSITIVE = np.nextafter(np.float32(0), np.float32(1))
 BLOCK = 64
 """Entries compared with an edge together: most blocks have none above it and are passed over."""
@@ -99,7 +98,8 @@ class Candidates:
         """
         allowed = there.copy()
         products, tables = [], []
-        proposing = [place for place, name in enumerate(scores) if name in proposers(scores)]
+        names = proposers(scores)
+        proposing = [place for place, name in enumerate(scores) if name in names]
         for left_out, *of_shopper in zip(excluded, *scores.values(), strict=True):
             allowed[left_out] = False
             rows = _distinct(np.concatenate([of_shopper[place].top(depth, allowed)[0] for place in proposing]))
@@ -156,11 +156,6 @@ class Candidates:
         lists = np.full((self.n_shoppers, k), -1, np.int32)
         lists[self.owners[chosen], ranks[chosen]] = self.products[chosen]
         return lists
-
-
-def proposers(names: Iterable[str]) -> list[str]:
-    """Return the names of the algorithms that propose: all but those in `SCORED_ONLY`, unless there are no others."""
-    return [name for name in names if name not in SCORED_ONLY] or list(names)
 
 
 def largest(scores: FloatArray, k: int) -> Longs:

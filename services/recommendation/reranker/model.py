@@ -15,11 +15,10 @@ from services.recommendation.reranker.candidates import Candidates
 from services.recommendation.reranker.contexts import with_profile_clock
 from services.recommendation.reranker.histories import ShopperHistories
 from services.recommendation.reranker.item_features import ItemFeatures
+from services.recommendation.reranker.scorers import algorithm_of, is_of_last, last_only
 from services.recommendation.reranker.trees import Trees
 from shared.algorithms import DEFAULT_WEIGHTS
 
-LEFT_OUT = frozenset({"content", "new_arrivals", "similar"})
-"""Algorithms whose scores add nothing to those of the others (docs/decisions/0015)."""
 PUNCTUAL = ("repurchase", "new_arrivals")
 """Algorithms that score for the moment of asking itself, however long the shopper was away."""
 MOST_SHOPPERS = 256
@@ -65,9 +64,12 @@ class Fusion:
 
     def by_ranks(self, ranks: FloatArray) -> FloatArray:
         """Return values from the ranks by each algorithm, shape (n_candidates, n_algorithms)."""
-        weights = np.array([max(DEFAULT_WEIGHTS.get(name, 0.0), self.least) for name in self.algorithms])
+        weights = np.array([0.0 if is_of_last(name) else self._weight(name) for name in self.algorithms])
         values: FloatArray = (weights / (self.flatness + ranks)).sum(axis=1).astype(np.float32)
         return values
+
+    def _weight(self, name: str) -> float:
+        return max(DEFAULT_WEIGHTS.get(name, 0.0), self.least)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +113,7 @@ def score_by_algorithm(
     products outside it score 0: they did not exist yet.
     """
     views = _views(names, shoppers)
-    scores_by_name = {name: algorithms[name].score_many(views[name]) for name in names}
+    scores_by_name = {name: algorithms[algorithm_of(name)].score_many(views[name]) for name in names}
     if seen is not None:
         for scores in scores_by_name.values():
             scores[:, ~seen] = 0.0
@@ -124,18 +126,14 @@ def sparse_scores_by_algorithm(
     """Return what `score_by_algorithm` gives, but for rounding, in sparse form: by name for each shopper."""
     # Copies: a shopper remembers the scores, and those of thousands would fill the memory.
     views = _views(names, [replace(shopper) for shopper in shoppers])
-    return {name: algorithms[name].scores_of_many(views[name]) for name in names}
+    return {name: algorithms[algorithm_of(name)].scores_of_many(views[name]) for name in names}
 
 
 def _views(names: Sequence[str], shoppers: Sequence[Shopper]) -> dict[str, Sequence[Shopper]]:
     """Return the shoppers in the form that each named scorer takes."""
     profiles = [with_profile_clock(shopper) for shopper in shoppers]
-    return {name: shoppers if name in PUNCTUAL else profiles for name in names}
-
-
-def scorer_names(algorithms: Mapping[str, BatchScorer]) -> tuple[str, ...]:
-    """Return the names of the scorers that a reranker over these algorithms uses."""
-    return tuple(name for name in algorithms if name not in LEFT_OUT)
+    latest = [last_only(shopper) for shopper in profiles] if any(map(is_of_last, names)) else []
+    return {name: latest if is_of_last(name) else shoppers if name in PUNCTUAL else profiles for name in names}
 
 
 def batch_size(n_products: int) -> int:

@@ -10,6 +10,7 @@ import structlog
 from services.recommendation.algorithms.arrays import FloatArray, Mask, Rows
 from services.recommendation.algorithms.shopper_scores import ShopperScores
 from services.recommendation.reranker.contexts import NOTHING
+from services.recommendation.reranker.scorers import algorithm_of
 from services.recommendation.serving.retrieval import Scorer, ShopperViews
 
 log = structlog.get_logger()
@@ -66,7 +67,7 @@ class Proposals:
                 tops[name] = NOTHING if name in scored_only else _finite(*scores[name].top(depth, may))
             except Exception:  # the answer is made without it; `failed` says so in the response
                 log.exception("algorithm failed", algorithm=name)
-                failed.add(name)
+                failed.add(algorithm_of(name))
         answered = tuple(tops)
         rows = _union(list(tops.values()))
         table = np.zeros((len(answered), len(rows)), np.float32)

@@ -13,7 +13,8 @@ from services.recommendation.algorithms.arrays import Mask, Rows
 from services.recommendation.algorithms.base import Reason, ReasonKind
 from services.recommendation.algorithms.diversity import rerank
 from services.recommendation.algorithms.fusion import Fused, fuse_table
-from services.recommendation.reranker.candidates import DEPTH, proposers
+from services.recommendation.reranker.candidates import DEPTH
+from services.recommendation.reranker.scorers import proposers
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.page_policy import SEARCH, PagePolicy
 from services.recommendation.serving.proposals import Proposals

@@ -19,6 +19,7 @@ from services.recommendation.reranker.item_features import ItemFeatures
 from services.recommendation.reranker.model import Reranker
 from services.recommendation.reranker.ranks import UNRANKED
 from services.recommendation.reranker.reranker_models import RerankerModels
+from services.recommendation.reranker.scorers import algorithm_of
 from services.recommendation.serving.proposals import Proposals
 from services.recommendation.serving.retrieval import ShopperViews, in_groups
 from shared.algorithms import DEFAULT_WEIGHTS
@@ -98,7 +99,7 @@ class PageReranker:
             scores = np.ascontiguousarray(scores[:, chosen])
         candidates = Candidates.of_proposals(proposals.rows[chosen].astype(np.int64), scores)
         values = self.reranker.values(candidates, [views.known_punctual], self.item_features)
-        return RerankResult(chosen, candidates, values, tuple(names))
+        return RerankResult(chosen, candidates, values, tuple(map(algorithm_of, names)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ from services.recommendation.algorithms.repurchase import Repurchase
 from services.recommendation.algorithms.shopper_scores import FewScores, OrderedScores, ProductVectors, ShopperScores
 from services.recommendation.models.model import Model
 from services.recommendation.reranker.popularity_prior import popularity_prior
+from services.recommendation.reranker.scorers import LAST, OF_LAST, last_only
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.page_policy import SEARCH
 
@@ -56,6 +57,11 @@ class ShopperViews:
     def known(self) -> Shopper:
         """The shopper without products that the model does not know."""
         return self.whole.within(self.trained)
+
+    @cached_property
+    def last(self) -> Shopper:
+        """The shopper as if nothing were known but the last product met."""
+        return last_only(self.known)
 
     @cached_property
     def ungrouped(self) -> Shopper:
@@ -125,6 +131,13 @@ class TrainedScorer:
 
     def _view(self, views: ShopperViews) -> Shopper:
         return views.known
+
+
+class LastProductScorer(TrainedScorer):
+    """What an algorithm says of the last product met alone."""
+
+    def _view(self, views: ShopperViews) -> Shopper:
+        return views.last
 
 
 class UngroupedScorer(TrainedScorer):
@@ -249,6 +262,7 @@ def build_scorers(catalogue: Catalogue, model: Model | None, best_sellers: Float
     n = len(catalogue)
     trained = dict(model.algorithms) if model else {}
     scorers: dict[str, Scorer] = {name: TrainedScorer(algorithm) for name, algorithm in trained.items()}
+    scorers |= {name + LAST: LastProductScorer(trained[name]) for name in OF_LAST if name in trained}
     content, arrivals, popular = (trained.get(name) for name in ("content", "new_arrivals", "popular"))
     vectors = _VECTORS.of(catalogue, popular)
     similar = content if isinstance(content, Content) else Content()

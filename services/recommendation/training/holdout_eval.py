@@ -18,6 +18,7 @@ from services.recommendation.reranker.histories import ShopperHistories
 from services.recommendation.reranker.item_features import ItemFeatures
 from services.recommendation.reranker.model import Fusion, Reranker
 from services.recommendation.reranker.ranks import UNRANKED
+from services.recommendation.reranker.scorers import is_of_last
 
 PLACES = 20
 """Places of the lists that are evaluated."""
@@ -103,8 +104,10 @@ class HoldoutEval:
         return self._found(lambda batch: (batch.candidates, fusion.by_ranks(batch.candidates.ranks)))
 
     def of_algorithms(self) -> dict[str, Found]:
-        """Return how well each scorer does alone."""
-        return {name: self._found(_by_one_algorithm(place)) for place, name in enumerate(self.names)}
+        """Return how well each algorithm does alone."""
+        return {
+            name: self._found(_by_one_algorithm(place)) for place, name in enumerate(self.names) if not is_of_last(name)
+        }
 
     def of_newcomers(self, reranker: Reranker, weight: float) -> Found:
         """Return how well the reranker does when it is fused with best-sellers, as the pages of newcomers do it.

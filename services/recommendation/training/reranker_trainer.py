@@ -21,8 +21,9 @@ from services.recommendation.models.model import Model
 from services.recommendation.reranker.candidates import Candidates
 from services.recommendation.reranker.contexts import RerankContext
 from services.recommendation.reranker.item_features import ItemFeatures
-from services.recommendation.reranker.model import Reranker, batch_size, scorer_names, sparse_scores_by_algorithm
+from services.recommendation.reranker.model import Reranker, batch_size, sparse_scores_by_algorithm
 from services.recommendation.reranker.popularity_prior import batch_scorers
+from services.recommendation.reranker.scorers import scorer_names
 from services.recommendation.training.boosting import fit_candidate, refit
 from services.recommendation.training.eval_rounds import EvalRound
 from services.recommendation.training.holdout_eval import POPULAR, EvalBatch, Found, HoldoutEval, report
@@ -59,8 +60,8 @@ class RerankerTrainer:
 
     Attributes
     ----------
-    names : tuple of str
-        The scorers whose scores are features.
+    names : dict of RerankContext to tuple of str
+        The scorers whose scores are features, by context.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class RerankerTrainer:
         evaluated: Mask | None = None,
     ) -> None:
         self._scorers = batch_scorers(model.algorithms, model.n_products)
-        self.names = scorer_names(self._scorers)
+        self.names = {context: scorer_names(self._scorers, context) for context in RerankContext}
         self._known = known
         self._there = there
         self._params = params
@@ -85,15 +86,16 @@ class RerankerTrainer:
         """Return for each context the examples to learn from, and the evaluation."""
         item_features = ItemFeatures.of(self._known, asked.target, timed=self._timed)
         found = {
-            context: ContextExamples(questions, self.names, item_features, asked.target, self._params)
+            context: ContextExamples(questions, self.names[context], item_features, asked.target, self._params)
             for context, questions in asked.asked.items()
         }
+        every = tuple(dict.fromkeys(name for context in found for name in self.names[context]))
         size = batch_size(self._known.n_products)
 
         def of(start: int) -> "list[tuple[EvalBatch, LtrDataset, LtrDataset]]":
             rng = np.random.default_rng([self._params.seed, start])
             part = slice(start, start + size)
-            scores = sparse_scores_by_algorithm(self._scorers, self.names, asked.shoppers(start, start + size))
+            scores = sparse_scores_by_algorithm(self._scorers, every, asked.shoppers(start, start + size))
             return [each.drawn_up(scores, part, self._there, self._evaluated, rng) for each in found.values()]
 
         for parts in parallel.each(of, range(0, len(asked), size)):
@@ -101,19 +103,23 @@ class RerankerTrainer:
                 each.take(*part)
         return found
 
-    def evaluation_of(self, questions: Sequence[EvalCase], target: Kind) -> HoldoutEval:
-        """Return an evaluation of questions that nothing is learned from; those without targets are left out."""
+    def evaluation_of(self, context: RerankContext, questions: Sequence[EvalCase], target: Kind) -> HoldoutEval:
+        """Return an evaluation of the context's reranker by questions that nothing is learned from.
+
+        Questions without targets are left out.
+        """
+        names = self.names[context]
         item_features = ItemFeatures.of(self._known, target, timed=self._timed)
         size = batch_size(self._known.n_products)
 
         def of(start: int) -> EvalBatch:
             batch = questions[start : start + size]
-            scores = sparse_scores_by_algorithm(self._scorers, self.names, [question.shopper for question in batch])
+            scores = sparse_scores_by_algorithm(self._scorers, names, [question.shopper for question in batch])
             excluded = [question.excluded for question in batch]
             candidates = Candidates.of_sparse(scores, self._there, excluded, self._params.depth)
             return EvalBatch.of(candidates, batch, np.flatnonzero(_with_targets(batch)), item_features, target)
 
-        evaluation = HoldoutEval(self.names)
+        evaluation = HoldoutEval(names)
         for batch in parallel.each(of, range(0, len(questions), size)):
             evaluation.add(batch)
         return evaluation
@@ -159,7 +165,7 @@ class ContextExamples:
         Parameters
         ----------
         scores : mapping of str to sequence of ShopperScores
-            The scores of the shoppers of these questions.
+            The scores of the shoppers of these questions, by all scorers of this context at least.
         part : slice
             Which questions.
         there : ndarray of shape (n_products,), bool
@@ -170,7 +176,8 @@ class ContextExamples:
             Draws candidates that were not right.
         """
         batch = self._questions[part]
-        candidates = Candidates.of_sparse(scores, there, [question.excluded for question in batch], self._params.depth)
+        own = {name: scores[name] for name in self._names}
+        candidates = Candidates.of_sparse(own, there, [question.excluded for question in batch], self._params.depth)
         held_back = evaluated[[question.customer for question in batch]]
         places = np.flatnonzero((held_back | (not self._learns)) & _with_targets(batch))
         evaluation = EvalBatch.of(candidates, batch, places, self._item_features, self._target)

@@ -146,7 +146,7 @@ def _examples(
     """Fit the algorithms on what each split knows; return examples of what is asked of it, and what newcomers are."""
     examples: dict[RerankContext, ContextExamples] = {}
     of_newcomers: HoldoutEval | None = None
-    names: tuple[str, ...] = ()
+    names: dict[RerankContext, tuple[str, ...]] = {}
     evaluated = evaluated_customers(splits[0].rounds, data.n_customers, params.seed) if splits else None
     done, left = 0, len(splits)
     for split in splits:
@@ -164,7 +164,7 @@ def _examples(
                 say(f"reranker for {' and '.join(asked.asked)}", len(chosen) + number, steps)
                 if split is splits[0] and RerankContext.EVERYTHING in asked.asked:
                     made = newcomers(asked.asked[RerankContext.EVERYTHING], params.seed)
-                    of_newcomers = trainer.evaluation_of(made, asked.target)
+                    of_newcomers = trainer.evaluation_of(RerankContext.DISCOVERY, made, asked.target)
                 for context, drawn_up in trainer.examples(asked).items():
                     if context in examples:
                         examples[context].extend(drawn_up)

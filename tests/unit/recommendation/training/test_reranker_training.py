@@ -30,15 +30,18 @@ def algorithms() -> list[Algorithm]:
 def interactions(n_customers: int = CUSTOMERS) -> Interactions:
     """Customers look at three products in a row of their own department, each time, and buy two of the next ones.
 
-    Popularity says nothing: all departments and products are alike.
+    Half of the visits go on where the one before ended. Popularity says nothing, as all products are alike.
     """
     rng = np.random.default_rng(0)
     n = n_customers * VISITS
     customers = np.repeat(np.arange(n_customers), VISITS)
     department = customers % 4 * 40
-    first = rng.integers(0, 40, n)
-    steps = np.stack([department + (first + step) % 40 for step in range(5)], axis=1)
-    times = NOW - rng.integers(0, 100 * DAY, n)
+    first = rng.integers(0, 40, (n_customers, VISITS))
+    goes_on = rng.random((n_customers, VISITS)) < 0.5
+    for visit in range(1, VISITS):
+        first[goes_on[:, visit], visit] = first[goes_on[:, visit], visit - 1] + 5
+    steps = np.stack([department + (first.ravel() + step) % 40 for step in range(5)], axis=1)
+    times = NOW - np.sort(rng.integers(0, 100 * DAY, (n_customers, VISITS)))[:, ::-1].ravel()
     return Interactions.of(
         np.repeat(customers, 5),
         steps.ravel(),
@@ -73,6 +76,13 @@ def test_every_context_gets_a_hybrid_that_beats_fixed_weights(outcome: RerankerT
     session = outcome.reports["session"]
     assert session["best"] == "transitions"
     assert session["ndcg_at_20.hybrid"] > 2 * session["ndcg_at_20.popular"]
+
+
+def test_what_goes_with_the_last_product_is_learned(outcome: RerankerTrainingResult) -> None:
+    low = outcome.reports["discovery"]["ndcg_gain.over_best"][1]
+    assert low > 0
+    for context in (RerankContext.DISCOVERY, RerankContext.SESSION):
+        assert {"transitions@last", "item_knn@last"} <= set(outcome.learned.rerankers[context].algorithms)
 
 
 def test_hybrids_lead_to_what_their_context_asks_for(outcome: RerankerTrainingResult) -> None:
@@ -150,7 +160,7 @@ def test_what_passes_the_exam_is_trained_again_on_all_questions(
 
 
 def test_too_little_to_learn_from_is_examined_with_fixed_weights() -> None:
-    outcome = train_rerankers(interactions(40), algorithms, lambda *_: None, threads=1, params=QUICK)
+    outcome = train_rerankers(interactions(60), algorithms, lambda *_: None, threads=1, params=QUICK)
     discovery = outcome.reports["discovery"]
     assert RerankContext.DISCOVERY not in outcome.learned.rerankers
     assert (discovery["learned"], discovery["questions"]) == (False, 0)
