@@ -95,6 +95,12 @@ class BestSellers:
             change=change,
         )
 
+    def among(self, keys: NDArray[np.int64], others: Iterable[CatalogueEntry]) -> "BestSellers":
+        """Return those of them with one of the `keys` (distinct), and behind them the `others` by their key."""
+        rows = np.sort(self.rows_of(keys))
+        own = [self.entries[row] for row in rows[rows >= 0].tolist()]
+        return BestSellers.of([*own, *sorted(others, key=lambda entry: entry.key)], self.change)
+
     def row_of_id(self, external_id: str) -> int | None:
         """Return the row of the platform's id; None for a product that is not among them."""
         return self.rows_by_id.get(external_id)

@@ -69,12 +69,26 @@ class Fallback:
         except Unavailable:
             shopper = ShopperProducts.nothing()
             fallbacks.append(SHOPPER_NOT_READ)
+        if page_of(request.context) in ONLY_BOUGHT:
+            best_sellers = await self._bought(best_sellers, shopper, fallbacks)
         allowed = allowed_best_sellers(best_sellers, request, shopper)
         rows = np.flatnonzero(allowed)[: limit_of(request.limit)].tolist()
         answer = self._logged(request, shopper.key, [best_sellers.entries[row] for row in rows], fallbacks)
         for each in answer.fallbacks:
             FALLBACKS.labels("coordinator", each).inc()
         return answer
+
+    async def _bought(self, best_sellers: BestSellers, shopper: ShopperProducts, fallbacks: list[str]) -> BestSellers:
+        """Return what the shopper bought, the best-sellers among it first; of the rest only the database knows."""
+        bought = [each.event.purchase.items for each in shopper.pending]
+        lately = best_sellers.rows_of_ids(item.product_id for items in bought for item in items)
+        keys = np.union1d(shopper.bought, [best_sellers.entries[row].key for row in lately[lately >= 0]])
+        try:
+            others = await self._reader.read_products(keys[best_sellers.rows_of(keys) < 0])
+        except Unavailable:
+            others = []
+            fallbacks.append(SHOPPER_NOT_READ)
+        return best_sellers.among(keys, others)
 
     def _logged(
         self, request: RecommendRequest, customer: int | None, chosen: Sequence[CatalogueEntry], fallbacks: list[str]

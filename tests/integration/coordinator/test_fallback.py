@@ -208,6 +208,21 @@ def test_a_purchase_counts_before_it_is_projected(shop: Shop, database: Database
         apply_all(database)
 
 
+def test_what_was_bought_and_sells_too_little_to_be_in_memory_is_shown_again(
+    shop: Shop, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.coordinator.best_sellers.MOST", 2)
+    buy(database, "ann", "soap", "gone", "petrol", "tea")
+    record(database, purchase("ann", "cake"))  # not projected yet
+    shop.cache.count()
+    assert len(shop.cache.best_sellers) == 2
+    assert shop.shown(context=BUY_AGAIN) == ["tea", "cake", "milk", "soap"]
+    assert shop.shown(context=BUY_AGAIN, filter=RecommendationFilter(categories=["care"])) == ["soap"]
+    answer = shop.ask(context=BUY_AGAIN)
+    assert [each.product_name for each in answer.recommendations][-1] == "Product soap"
+    assert list(answer.fallbacks) == ["recommendation_agent_unavailable"]
+
+
 def test_each_is_logged_and_a_dismissed_one_does_not_come_back(
     shop: Shop, database: Database, recommendation_log: RecommendationLog
 ) -> None:
