@@ -82,7 +82,8 @@ class Fallback:
         """Return what the shopper bought, the best-sellers among it first; of the rest only the database knows."""
         bought = [each.event.purchase.items for each in shopper.pending]
         lately = best_sellers.rows_of_ids(item.product_id for items in bought for item in items)
-        keys = np.union1d(shopper.bought, [best_sellers.entries[row].key for row in lately[lately >= 0]])
+        lately_keys = np.array([best_sellers.entries[row].key for row in lately[lately >= 0]], np.int64)
+        keys = np.union1d(shopper.bought, lately_keys)
         try:
             others = await self._reader.read_products(keys[best_sellers.rows_of(keys) < 0])
         except Unavailable:
