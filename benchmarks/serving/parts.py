@@ -21,8 +21,8 @@ from benchmarks.processes import own_mb_of
 from benchmarks.serving.bench import PLANNED, Agents, Bench, own, peaks
 from benchmarks.serving.ceiling import empty_service, typical_answer
 from benchmarks.serving.freshness import Freshness, probe
-from benchmarks.serving.load import Measured
-from benchmarks.serving.plan import PAGES, write_plan
+from benchmarks.serving.load import Loop, Measured
+from benchmarks.serving.plan import PAGES, Call, write_plan
 from benchmarks.serving.shops import Shop
 from benchmarks.serving.stages import GRPC
 from tests.support.cluster import coordinator_stub
@@ -69,6 +69,7 @@ def demo(bench: Bench) -> None:
     planner = bench.planner(shop)
     with bench.agents(shop) as agents:
         _warm(bench, agents)
+        _first_time(bench, agents, "demo", planner.page("HOME", PLANNED), bench.loop(callers=HEADLINE_CALLERS))
         ratio = _beside_the_ceiling(bench, agents)
         bench.results.add("demo", "recommend.throughput_ratio", ratio, "of the empty service's answers a second")
         _closed(bench, agents, "demo", CALLERS)
@@ -207,6 +208,7 @@ def training(bench: Bench) -> None:
         _warm(bench, agents)
         calls = planner.mixed(PLANNED)
         loop = bench.loop(rate=TRAINING_RATE)
+        _first_time(bench, agents, "training", calls, loop)
         quiet = bench.phase("training", "demo", "all pages, quiet", agents.address, calls, loop)
         with coordinator_stub(agents.address) as stub:
             job = stub.TrainModels(pb.TrainModelsRequest(), timeout=10).job
@@ -286,6 +288,11 @@ def _warm(bench: Bench, agents: Agents) -> None:
                 stub.GetRecommendations(ParseDict(call["request"], pb.GetRecommendationsRequest()), timeout=30)
             except grpc.RpcError as error:
                 bench.say(f"  while warming up: {error.code()}")
+
+
+def _first_time(bench: Bench, agents: Agents, part: str, calls: list[Call], loop: Loop) -> None:
+    """Ask for most shoppers once, in a phase of its own: their histories are read then, and are in memory later."""
+    bench.phase(part, "demo", "each shopper for the first time", agents.address, calls, loop)
 
 
 def _beside_the_ceiling(bench: Bench, agents: Agents) -> float:
