@@ -1,5 +1,6 @@
 """Progress of long work: a bar for people, a JSON line for programs, a plain line now and then for logs."""
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from cli.output import err
 
 QUIET_EVERY_SECONDS = 5.0
+_NUMBER = re.compile(r"[\d.,]+")
 
 
 class Show(Protocol):
@@ -39,16 +41,17 @@ def shown_progress(title: str) -> Iterator[Show]:
 
 
 class _Plain:
-    """A line when the stage changes or some seconds went by, and one at the end."""
+    """A line when the stage changes, whatever numbers are in it, or some seconds went by, and one at the end."""
 
     def __init__(self, title: str) -> None:
         self._title = title
         self._said_at = 0.0
+        self._said = ""
 
     def __call__(self, stage: str, fraction: float) -> None:
-        now = time.monotonic()
-        if fraction < 1.0 and now - self._said_at < QUIET_EVERY_SECONDS:
+        now, words = time.monotonic(), _NUMBER.sub("", stage)
+        if fraction < 1.0 and words == self._said and now - self._said_at < QUIET_EVERY_SECONDS:
             return
-        self._said_at = now
+        self._said_at, self._said = now, words
         sys.stderr.write(f"{self._title}: {fraction:4.0%} {stage}\n")
         sys.stderr.flush()

@@ -161,11 +161,14 @@ def _store_vectors(
 
 def relate_similar(database: Database, catalogue: CatalogueSnapshot, version: str, reporter: ProgressReporter) -> int:
     """Recompute the similar products of all products; return the number of changed rows."""
-    reporter.report("relations: similar", 0.35)
+    begin, end = 0.35, 0.75
+    reporter.report("relations: similar", begin)
     with database.read() as connection:
         embedded = product_embeddings.all_embeddings(connection, version)
-    table = relate.similar(catalogue.products, embedded)
-    return _store(database, SIMILAR, table, catalogue, reporter, 0.75)
+    table = relate.similar(
+        catalogue.products, embedded, lambda done: reporter.report("relations: similar", begin + (end - begin) * done)
+    )
+    return _store(database, SIMILAR, table, catalogue, reporter, end)
 
 
 def relate_complementary(database: Database, catalogue: CatalogueSnapshot, reporter: ProgressReporter) -> int:

@@ -1,6 +1,6 @@
 """Computes the tables of similar and complementary products of the whole catalogue, from embeddings and baskets."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,12 @@ KEPT = 20
 """Related products stored per product and relation; some of them may not be for sale when they are requested."""
 
 
-def similar(products: Sequence[Product], embeddings: EmbeddingMatrix) -> RelationTable:
+def similar(
+    products: Sequence[Product], embeddings: EmbeddingMatrix, progress: Callable[[float], None] = lambda _: None
+) -> RelationTable:
     """Return the substitutes of each product; a product without an embedding has none.
 
-    `products` must be ordered by key.
+    `products` must be ordered by key. `progress` is called with the share that is done.
     """
     keys = _keys(products)
     places = _places(keys, embeddings.keys)
@@ -33,6 +35,7 @@ def similar(products: Sequence[Product], embeddings: EmbeddingMatrix) -> Relatio
         KEPT,
         same_category_bonus=SAME_CATEGORY_BONUS,
         eligible=_eligible(products),
+        progress=progress,
     )
     return _table(keys, found)
 

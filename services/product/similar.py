@@ -1,6 +1,6 @@
 """Substitutes: for each product, the products with the most similar embeddings by cosine."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ def similar_products(
     eligible: NDArray[np.bool_] | None = None,
     block: int = 256,
     exact_up_to: int = EXACT_UP_TO,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> Csr:
     """Return the `k` best substitutes of each product, computed in blocks of rows.
 
@@ -58,6 +59,8 @@ def similar_products(
         Number of rows that are scored together.
     exact_up_to
         Largest number of distinct embeddings for which each is compared with all.
+    progress
+        Called after each block with the share of the work that is done, up to 1.
 
     Returns
     -------
@@ -80,12 +83,15 @@ def similar_products(
     # serves them all, with one more substitute than requested.
     first, like = _equal_rows(embeddings[rows], codes[rows])
     shown = np.ones(len(rows), dtype=np.bool_) if eligible is None else eligible[rows]
-    parts = []
+    parts, done = [], 0
     # The products of matrices are small: on a busy machine several threads would wait for each other at each of them.
     with threadpool_limits(1 if len(first) > exact_up_to else None):
         for searched, columns in _compared(embeddings[rows], first, shown, exact_up_to):
             search = _Search(embeddings, codes, rows[columns], k + 1, same_category_bonus, block)
-            parts += [search.best(rows[searched[start : start + block]]) for start in range(0, len(searched), block)]
+            for start in range(0, len(searched), block):
+                parts.append(search.best(rows[searched[start : start + block]]))
+                done += len(searched[start : start + block])
+                progress(done / len(first))
     return stacked([_of_each(rows, rows[first][like], stacked(parts, n), k)] if len(rows) else [], n)
 
 

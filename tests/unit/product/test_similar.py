@@ -140,3 +140,12 @@ def test_nothing_eligible_gives_an_empty_matrix(n: int) -> None:
 def test_bad_arguments_are_named(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         similar_products(unit_vectors(3, 2, 0), **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("exact_up_to", [0, 1000])
+def test_progress_goes_up_to_the_whole(exact_up_to: int) -> None:
+    done: list[float] = []
+    similar_products(unit_vectors(500, 3, 1), k=2, block=64, exact_up_to=exact_up_to, progress=done.append)
+    assert len(done) > 5
+    assert done == sorted(done)
+    assert done[-1] == pytest.approx(1.0)
