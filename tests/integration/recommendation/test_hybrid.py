@@ -13,8 +13,9 @@ from services.recommendation.models import bundle
 from services.recommendation.request import Page
 from services.recommendation.reranker.contexts import RerankContext
 from services.recommendation.reranker.item_features import ItemFeatures
-from services.recommendation.reranker.model import Reranker, scorer_names
+from services.recommendation.reranker.model import Reranker
 from services.recommendation.reranker.reranker_models import RerankerModels
+from services.recommendation.reranker.scorers import scorer_names
 from services.recommendation.training import boosting, reranker_trainer
 from services.recommendation.training.holdout_eval import HoldoutEval
 from services.recommendation.training.train import run
@@ -46,7 +47,7 @@ def install(database: Database, *first: str) -> None:
     loaded = models.load_active(database, "recommender")
     assert loaded is not None
     before = bundle.load(loaded[1])
-    names = dict.fromkeys([*first, *scorer_names(before.model.algorithms)])
+    names = dict.fromkeys([*first, *scorer_names(before.model.algorithms, RerankContext.DISCOVERY)])
     targets = {context: Kind.VIEW if context is RerankContext.SESSION else Kind.PURCHASE for context in RerankContext}
     hybrids = {context: grown([*names], target) for context, target in targets.items()}
     nothing = Interactions.of(n_customers=0, n_products=before.model.n_products, now=0)
