@@ -95,10 +95,9 @@ class BestSellers:
             change=change,
         )
 
-    def among(self, keys: NDArray[np.int64], others: Iterable[CatalogueEntry]) -> "BestSellers":
-        """Return those of them with one of the `keys` (distinct), and behind them the `others` by their key."""
-        rows = np.sort(self.rows_of(keys))
-        own = [self.entries[row] for row in rows[rows >= 0].tolist()]
+    def among(self, rows: Rows, others: Iterable[CatalogueEntry]) -> "BestSellers":
+        """Return those of them at `rows` (-1 is none, rows may repeat), and behind them the `others` by their key."""
+        own = [self.entries[row] for row in np.unique(rows[rows >= 0]).tolist()]
         return BestSellers.of([*own, *sorted(others, key=lambda entry: entry.key)], self.change)
 
     def row_of_id(self, external_id: str) -> int | None:

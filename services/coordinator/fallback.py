@@ -80,16 +80,13 @@ class Fallback:
 
     async def _bought(self, best_sellers: BestSellers, shopper: ShopperProducts, fallbacks: list[str]) -> BestSellers:
         """Return what the shopper bought, the best-sellers among it first; of the rest only the database knows."""
-        bought = [each.event.purchase.items for each in shopper.pending]
-        lately = best_sellers.rows_of_ids(item.product_id for items in bought for item in items)
-        lately_keys = np.array([best_sellers.entries[row].key for row in lately[lately >= 0]], np.int64)
-        keys = np.union1d(shopper.bought, lately_keys)
+        keys = np.unique(shopper.bought)
         try:
             others = await self._reader.read_products(keys[best_sellers.rows_of(keys) < 0])
         except Unavailable:
             others = []
             fallbacks.append(SHOPPER_NOT_READ)
-        return best_sellers.among(keys, others)
+        return best_sellers.among(_past(best_sellers, shopper).bought, others)
 
     def _logged(
         self, request: RecommendRequest, customer: int | None, chosen: Sequence[CatalogueEntry], fallbacks: list[str]

@@ -34,10 +34,7 @@ class PackedTexts:
     def __init__(self, starts: Longs, content: NDArray[np.uint8]) -> None:
         self.starts = starts
         self.content = content
-        # views, because the entries of an array are numpy's objects, which slice more slowly
         self._view = memoryview(content)  # type: ignore[arg-type]  # an array is a buffer
-        self._starts = memoryview(starts)  # type: ignore[arg-type]
-        self._n = len(starts) - 1
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Self:
@@ -48,17 +45,17 @@ class PackedTexts:
         return cls(starts, np.frombuffer(b"".join(encoded), np.uint8))
 
     def __len__(self) -> int:
-        return self._n
+        return len(self.starts) - 1
 
     def __getitem__(self, place: int) -> str:
-        return str(self._view[self._starts[place] : self._starts[place + 1]], "utf-8")
+        return self.encoded(place).decode()
 
     def __iter__(self) -> Iterator[str]:
         return map(self.__getitem__, range(len(self)))
 
     def encoded(self, place: int) -> bytes:
         """Return a text in UTF-8."""
-        return self._view[self._starts[place] : self._starts[place + 1]].tobytes()
+        return self._view[self.starts[place] : self.starts[place + 1]].tobytes()
 
     def in_order(self) -> Rows:
         """Return the places of the texts in ascending order, int32."""
@@ -78,7 +75,7 @@ class LayeredTexts:
     def __init__(self, packed: PackedTexts) -> None:
         self._packed = packed
         self._later: dict[int, str] = {}
-        self._n = self._n_packed = len(packed)
+        self._n = len(packed)
 
     def __len__(self) -> int:
         return self._n
@@ -89,7 +86,7 @@ class LayeredTexts:
             return later
         if not 0 <= row < self._n:
             raise IndexError(f"row: must be from 0 to {self._n - 1}, got {row}")
-        return self._packed[row] if row < self._n_packed else ""
+        return self._packed[row] if row < len(self._packed) else ""
 
     def __setitem__(self, row: int, text: str) -> None:
         self._later[int(row)] = text

@@ -132,8 +132,7 @@ class UserHistories:
 
     Each request asks the database by one statement whether something did: an event in the log, the projection of one,
     an erasure, another owner of the visitor's id, new demographics, a dismissal, a refund. So every replica is right at
-    once.
-    Safe to call from several threads.
+    once. Safe to call from several threads.
     """
 
     def __init__(self, database: Database, most: int = MOST_SHOPPERS, most_events: int = MOST_EVENTS) -> None:
