@@ -19,8 +19,13 @@ NEXT = frozenset({RerankContext.DISCOVERY, RerankContext.SESSION})
 
 def scorer_names(algorithms: Collection[str], context: RerankContext) -> tuple[str, ...]:
     """Return the names of the scorers that the reranker of a context uses, of those that these algorithms give."""
-    of_last = [name + LAST for name in OF_LAST if name in algorithms] if context in NEXT else []
+    of_last = scorers_of_last(algorithms) if context in NEXT else []
     return (*(name for name in algorithms if name not in LEFT_OUT), *of_last)
+
+
+def scorers_of_last(algorithms: Collection[str]) -> list[str]:
+    """Return the names of the scorers for the last product alone, of those that these algorithms give."""
+    return [name + LAST for name in OF_LAST if name in algorithms]
 
 
 def proposers(names: Iterable[str]) -> list[str]:

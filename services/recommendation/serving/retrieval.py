@@ -20,7 +20,7 @@ from services.recommendation.algorithms.repurchase import Repurchase
 from services.recommendation.algorithms.shopper_scores import FewScores, OrderedScores, ProductVectors, ShopperScores
 from services.recommendation.models.model import Model
 from services.recommendation.reranker.popularity_prior import popularity_prior
-from services.recommendation.reranker.scorers import LAST, OF_LAST, last_only
+from services.recommendation.reranker.scorers import algorithm_of, last_only, scorers_of_last
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.page_policy import SEARCH
 
@@ -262,7 +262,7 @@ def build_scorers(catalogue: Catalogue, model: Model | None, best_sellers: Float
     n = len(catalogue)
     trained = dict(model.algorithms) if model else {}
     scorers: dict[str, Scorer] = {name: TrainedScorer(algorithm) for name, algorithm in trained.items()}
-    scorers |= {name + LAST: LastProductScorer(trained[name]) for name in OF_LAST if name in trained}
+    scorers |= {name: LastProductScorer(trained[algorithm_of(name)]) for name in scorers_of_last(trained)}
     content, arrivals, popular = (trained.get(name) for name in ("content", "new_arrivals", "popular"))
     vectors = _VECTORS.of(catalogue, popular)
     similar = content if isinstance(content, Content) else Content()
