@@ -25,6 +25,7 @@ RPC_IN_PROGRESS = Gauge("quintet_rpc_in_progress", "Calls in progress.", ["agent
 FALLBACKS = Counter(
     "quintet_fallbacks_total", "Answers that fell back to something simpler, by reason.", ["agent", "reason"]
 )
+PAGES = Counter("quintet_recommendation_pages_total", "Pages answered: made anew, or kept from a moment ago.", ["how"])
 RECOMMENDATIONS_DROPPED = Counter(
     "quintet_recommendations_dropped_total", "Recommendations that were not logged, by reason.", ["agent", "reason"]
 )

@@ -14,17 +14,20 @@ from benchmarks.machine import ROOT, commit, machine
 from benchmarks.processes import own_mb_of, peak_mb_of
 from benchmarks.serving.generated import Size
 from benchmarks.serving.load import Loop, Measured, send
+from benchmarks.serving.page_counts import PageCounts
 from benchmarks.serving.plan import Call, Material, Planner
 from benchmarks.serving.results import Results
 from benchmarks.serving.shops import Shop
 from shared.config import AGENTS
-from tests.support.cluster import Cluster, cluster_settings
+from tests.support.cluster import Cluster, cluster_settings, free_ports
 
 CACHE = ROOT / ".build" / "bench" / "serving"
 SECONDS, QUICK_SECONDS = 15.0, 4.0
 STREAMED, QUICK_STREAMED = 30_000, 5_000
 GENERATED = Size(100_000, 200_000, 5_000_000)
 MILLION = Size(1_000_000, 200_000, 5_000_000)
+SEED_STEP = 1_000
+"""Draws of calls that there are for a seed."""
 PLANNED = 2_000
 """Calls of a plan; the load generator begins again at its end."""
 
@@ -79,6 +82,7 @@ class Bench:
         self.results = results
         self._folder = folder
         self._prepared: set[str] = set()
+        self._pages: PageCounts | None = None
 
     @cached_property
     def demo(self) -> Shop:
@@ -121,30 +125,35 @@ class Bench:
             self._prepared.add(shop.name)
         return shop
 
-    def planner(self, shop: Shop) -> Planner:
-        """Return what draws calls for a shop."""
-        return Planner(Material.read(shop.folder, self.options.seed), self.options.seed)
+    def planner(self, shop: Shop, draw: int = 0) -> Planner:
+        """Return what draws calls for a shop; each `draw` gives other calls."""
+        return Planner(Material.read(shop.folder, self.options.seed), SEED_STEP * self.options.seed + draw)
 
     @contextmanager
     def agents(self, shop: Shop, replicas: int = 1) -> Iterator[Agents]:
         """Give the agents, as `quintet up` starts them, on a copy of the database of a shop."""
         url = self.ready(shop).copy(self.scratch / "quintet.db")
         never = dict.fromkeys(("refresh_catalog_hours", "optimize_hours", "train_hours"), 0)
-        cluster = Cluster(cluster_settings(url, recommendation_replicas=replicas, **never))
+        [metrics_port] = free_ports(1)
+        ports = {"recommendation_metrics_port": metrics_port}
+        cluster = Cluster(cluster_settings(url, recommendation_replicas=replicas, **never, **ports))
         began = time.perf_counter()
         try:
             cluster.start()
             name = shop.name if replicas == 1 else f"{shop.name}, {replicas} replicas"
+            self._pages = PageCounts(metrics_port)
             yield Agents(shop, name, time.perf_counter() - began, cluster)
         except BaseException:
             print("\n".join(cluster.log[-50:]), file=sys.stderr)
             raise
         finally:
+            self._pages = None
             cluster.stop()
             (self.scratch / "agents.log").write_text("\n".join(cluster.log))
 
     def phase(self, part: str, shop: str, what: str, address: str, calls: list[Call], loop: Loop) -> Measured:
         """Send calls, keep a row of what became of them, and return it."""
+        before = self._pages.read() if self._pages else None
         found = send(address, calls, loop, self.scratch)
         row = {
             "part": part,
@@ -160,6 +169,7 @@ class Bench:
             "pending": found.total("pending"),
             "errors": found.counted("errors"),
             "fallbacks": found.counted("fallbacks"),
+            "kept_share": self._pages.kept_since(before) if self._pages and before else None,
             "generator_cores": round(found.raw["cpu_seconds"] / (loop.seconds + loop.warm_seconds), 3),
         }
         self.results.phases.append(row)

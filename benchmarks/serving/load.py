@@ -81,6 +81,10 @@ class Measured:
         """Full answers a second: those without an error or a fallback."""
         return self.total("in_time") / float(self.raw["seconds"])
 
+    def per_second_of(self, group: str) -> float:
+        """Return the full answers a second to the calls of one group."""
+        return int(self.raw["groups"][group]["in_time"]) / float(self.raw["seconds"])
+
     @property
     def full_share(self) -> float:
         """Share of the calls that got a full answer."""

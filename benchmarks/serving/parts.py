@@ -80,6 +80,7 @@ def demo(bench: Bench) -> None:
         found = _open(bench, agents, "demo")[HEADLINE_RATE]
         bench.results.add("demo", "recommend.p50_ms", found.percentile(50), "ms, 100 a second, all pages")
         bench.results.add("demo", "recommend.p99_ms", found.percentile(99), "ms, 100 a second, all pages")
+        _after_events(bench, agents)
         for loop in (bench.loop(callers=HEADLINE_CALLERS), bench.loop(rate=HEADLINE_RATE)):
             bench.phase("demo", "demo", "answers and events 1:3", agents.address, planner.with_events(PLANNED), loop)
         for agent, peak in peaks(agents.cluster).items():
@@ -295,6 +296,16 @@ def _first_time(bench: Bench, agents: Agents, part: str, calls: list[Call], loop
     bench.phase(part, "demo", "each shopper for the first time", agents.address, calls, loop)
 
 
+def _after_events(bench: Bench, agents: Agents) -> None:
+    """Measure HOME when each answer follows an event of the same shopper, so that no page is kept from before."""
+    calls = bench.planner(agents.shop).after_events("HOME", PLANNED)
+    loop = bench.loop(callers=HEADLINE_CALLERS)
+    found = bench.phase("demo", "demo", "HOME, each after an event of the shopper", agents.address, calls, loop)
+    bench.results.add("demo", "recommend.after_event_per_second", found.per_second_of("HOME"), "1/s, 8 callers")
+    p50 = found.histogram_of("HOME").percentile(50)
+    bench.results.add("demo", "recommend.after_event_p50_ms", p50, "ms, 8 callers, events beside")
+
+
 def _beside_the_ceiling(bench: Bench, agents: Agents) -> float:
     """Return answers a second as a share of the empty service's, measured before and after."""
     home = bench.planner(agents.shop).page("HOME", PLANNED)
@@ -315,7 +326,7 @@ def _real_answer(agents: Agents, customer: str) -> RecommendationList:
 
 def _closed(bench: Bench, agents: Agents, part: str, callers: tuple[int, ...]) -> None:
     for count in callers:
-        home = bench.planner(agents.shop).page("HOME", PLANNED)
+        home = bench.planner(agents.shop, draw=count).page("HOME", PLANNED)
         bench.phase(part, agents.name, "HOME", agents.address, home, bench.loop(callers=count))
 
 
@@ -323,7 +334,7 @@ def _open(bench: Bench, agents: Agents, part: str) -> dict[int, Measured]:
     """Ask for all pages at each rate and return what was found by rate."""
     found = {}
     for rate in RATES:
-        calls = bench.planner(agents.shop).mixed(PLANNED)
+        calls = bench.planner(agents.shop, draw=rate).mixed(PLANNED)
         found[rate] = bench.phase(part, agents.name, "all pages", agents.address, calls, bench.loop(rate=rate))
     return found
 

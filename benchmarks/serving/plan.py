@@ -22,6 +22,8 @@ EVENTS = {"product_view": 0.72, "add_to_cart": 0.12, "search": 0.08, "home_view"
 """Kinds of events and their shares."""
 SAMPLE = 50_000
 WORDS_A_SEARCH = 2
+EVENTS_AHEAD = 25
+"""How many shoppers' events are recorded before the answer that follows the first of them: more than wait at a time."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,15 @@ class Planner:
             calls += [call, *self.events(EVENTS_AN_ANSWER)]
         return calls
 
+    def after_events(self, page: str, count: int) -> list[Call]:
+        """Return calls of known customers for one kind of page, each some calls after a view by the same customer."""
+        answers = self.page(page, count)
+        views = [self._call("RecordEvent", "event", {"event": self._view(call["request"])}) for call in answers]
+        calls = views[:EVENTS_AHEAD]
+        for place, answer in enumerate(answers):
+            calls += [answer, views[(place + EVENTS_AHEAD) % count]]
+        return calls
+
     def _recommend(self, page: str, group: str, who: dict[str, str]) -> Call:
         context = {"pageType": f"PAGE_TYPE_{page}"} | self._context(page)
         return self._call("GetRecommendations", group, {**who, "context": context, "limit": LIMIT})
@@ -132,6 +143,9 @@ class Planner:
             "purchase": {"purchaseId": "given when it is sent", "items": [{"productId": self._product()}]},
         }
         return {**self._known(), _camel(kind): details[kind]}
+
+    def _view(self, who: dict[str, Any]) -> dict[str, Any]:
+        return {"customerId": who["customerId"], "productView": {"productId": self._product()}}
 
     def _several(self) -> list[str]:
         return sorted({self._product() for _ in range(int(self._rng.integers(1, MOST_CART + 1)))})

@@ -23,7 +23,9 @@ right after, on the same machine.
 LOOPS = """\
 "Callers" wait for an answer before they send again. "A second" sends at that rate whatever happens, and counts a call
 from the moment when it was due. The column "a second" counts full answers. A call that failed or got a fallback counts
-as if it had taken the deadline of 10 s. "Generator" is how much of a core the load generator used.
+as if it had taken the deadline of 10 s. "Kept" is the share of pages that were not made anew, because they were asked
+for within the minute before and nothing changed that they depend on (decision 0025). "Generator" is how much of a core
+the load generator used.
 """
 PROFILE = """\
 HOME of known customers, one call at a time, in the agent's process; sampled by the clock, and scaled to the median of
@@ -63,8 +65,20 @@ def _load_section(results: Results, page: Path) -> Iterator[str]:
     yield LOOPS
     if drawn(_times(results.phases), page.with_name("serving-load.png")):
         yield "![Latency against load](serving-load.png)\n"
-    head = ("shop", "calls", "loop", "a second", "p50 ms", "p95 ms", "p99 ms", "errors", "fallbacks", "generator")
-    yield table(head, [_phase_line(row) for row in results.phases], "lllrrrrlll")
+    head = (
+        "shop",
+        "calls",
+        "loop",
+        "a second",
+        "p50 ms",
+        "p95 ms",
+        "p99 ms",
+        "errors",
+        "fallbacks",
+        "kept",
+        "generator",
+    )
+    yield table(head, [_phase_line(row) for row in results.phases], "lllrrrrllrl")
 
 
 def _phase_line(row: Row) -> list[str]:
@@ -77,12 +91,17 @@ def _phase_line(row: Row) -> list[str]:
         f"{row['per_second']:,.1f}",
         *times,
         *troubles,
+        _share(row.get("kept_share")),
         f"{row['generator_cores']:.2f}",
     ]
 
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.0f} %"
 
 
 def _counted(counts: dict[str, int], of: int) -> str:

@@ -10,9 +10,10 @@ from services.recommendation.models.store import KIND, ModelStore
 from services.recommendation.request import Answer, Pick, Price, Query
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.choice import Choice, Chosen, choose
-from services.recommendation.serving.impersonal_pages import ImpersonalPages
+from services.recommendation.serving.known_shopper import KnownShopper, read_known_shopper
 from services.recommendation.serving.model_manager import ModelManager, ServingState
-from services.recommendation.serving.request_context import RequestContext, read_request_context
+from services.recommendation.serving.recent_pages import RecentPages
+from services.recommendation.serving.request_context import request_context
 from services.recommendation.serving.user_history import UserHistories
 from services.recommendation.serving.warm_up import warm_up
 from services.recommendation.tuning.request import TuningRequest
@@ -38,7 +39,7 @@ class RecommendationAgent:
         self._database = database
         self._model_manager = ModelManager(database, ModelStore(database, settings.model_cache_dir), warm_up)
         self._histories = UserHistories(database)
-        self._impersonal_pages = ImpersonalPages()
+        self._recent_pages = RecentPages()
         self.tokens = load_token_keys(settings, database)
         self._recommendation_log = RecommendationLog(database, "recommendation")
         self._training = SingleJob(TRAINING, settings)
@@ -121,11 +122,13 @@ class RecommendationAgent:
 
     def _answer(self, query: Query) -> Answer:
         serving = self._model_manager.serving
-        request = read_request_context(self._histories, query, serving)
-        choice = self._impersonal_pages.choose(serving, request, query, lambda: choose(serving, request, query))
+        shopper = read_known_shopper(self._histories, query, serving)
+        choice = self._recent_pages.choose(
+            serving, shopper, query, lambda: choose(serving, request_context(shopper, query, serving), query)
+        )
         now = datetime.now(UTC)
         numbers = self._recommendation_log.take_numbers(len(choice.chosen))
-        logged = self._recommendation_log.append(_log_rows(choice, numbers, request, query, serving, now))
+        logged = self._recommendation_log.append(_log_rows(choice, numbers, shopper, query, serving, now))
         picks = tuple(
             _pick(each, number, serving.catalogue) for each, number in zip(choice.chosen, numbers, strict=True)
         )
@@ -148,7 +151,7 @@ class RecommendationAgent:
 def _log_rows(
     choice: Choice,
     numbers: Sequence[int],
-    request: RequestContext,
+    shopper: KnownShopper,
     query: Query,
     serving: ServingState,
     now: datetime,
@@ -158,7 +161,7 @@ def _log_rows(
         NewRecommendation(
             recommendation_id=number,
             request_id=request_id,
-            customer_key=request.person.key,
+            customer_key=shopper.person.key,
             product_key=int(serving.catalogue.keys[each.row]),
             position=position,
             score=each.score,

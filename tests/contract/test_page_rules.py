@@ -24,10 +24,11 @@ from services.coordinator.best_sellers import BestSellers
 from services.coordinator.fallback import allowed_best_sellers
 from services.recommendation.convert import to_query
 from services.recommendation.serving.catalogue import Catalogue
+from services.recommendation.serving.known_shopper import read_known_shopper
 from services.recommendation.serving.model_manager import ServingState
 from services.recommendation.serving.page import allowed_on_page
 from services.recommendation.serving.page_policy import PAGE_POLICIES
-from services.recommendation.serving.request_context import read_request_context
+from services.recommendation.serving.request_context import request_context
 from services.recommendation.serving.user_history import Person, UserHistory
 from shared.db.identified_events import Recorded
 from shared.db.interactions import History, InteractionRows, Kind
@@ -124,7 +125,8 @@ def _recorded(number: int, kind: str, key: int) -> Recorded:
 def by_ranker(shelf: list[CatalogueEntry], request: RecommendRequest, past: Past) -> set[int]:
     """Return the keys of the products that the ranker may show."""
     serving, query = ServingState(catalogue(*shelf)), to_query(request)
-    context = read_request_context(Histories(past), query, serving)  # type: ignore[arg-type]
+    shopper = read_known_shopper(Histories(past), query, serving)  # type: ignore[arg-type]
+    context = request_context(shopper, query, serving)
     policy = PAGE_POLICIES[query.context.page]
     allowed = allowed_on_page(serving.catalogue, context, policy, query.all_filters)
     return set(serving.catalogue.keys[allowed].tolist())

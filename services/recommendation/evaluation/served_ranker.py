@@ -45,7 +45,6 @@ from services.recommendation.serving.request_context import (
     lately_bought,
 )
 from services.recommendation.serving.retrieval import ShopperViews
-from services.recommendation.serving.user_history import NOBODY
 from shared.inventory import NOT_BUYABLE, NOW
 
 PAGE_OF: Mapping[Protocol, Page] = {
@@ -184,7 +183,6 @@ class ServedRanker:
         cart = _cart(self._page, shopper)
         whole = replace(recent(shopper), current=current, cart=cart)
         return RequestContext(
-            person=NOBODY,
             views=ShopperViews(with_profile_clock(whole), self._state.trained, shopper.now),
             bought=shopper.bought,
             on_page=cart if current is None else np.append(cart, np.int32(current)),

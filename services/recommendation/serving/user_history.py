@@ -1,16 +1,18 @@
 """What a shopper did, as arrays by row of the catalogue, and the cache that keeps it while nothing changes."""
 
+import hashlib
 import json
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommendation.algorithms.arrays import Longs, Rows
+from services.recommendation.algorithms.arrays import AnyArray, Longs, Rows
 from services.recommendation.algorithms.interactions import Kind
 from services.recommendation.models.groups import labels_of
 from services.recommendation.reranker.contexts import LONGEST_HISTORY
@@ -26,6 +28,8 @@ MOST_SHOPPERS, MOST_EVENTS = 4_000, 2_000_000
 """Shoppers kept in memory, and their events, at most: an event takes some 30 bytes."""
 LONGEST_KEPT_SECONDS = 600.0
 """Age at which a history is read again though nothing happened to the shopper: retention deletes old views."""
+
+DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +87,15 @@ class UserHistory:
         pending.apply(stored.pending)
         return _joined(stored, pending, catalogue)
 
-    @property
-    def says_nothing(self) -> bool:
-        """Whether nothing is known that a page depends on."""
-        return not (len(self.products) or len(self.cart) or len(self.bought) or len(self.dismissed))
+    @cached_property
+    def digest(self) -> bytes:
+        """Digest of all that a page depends on, but for the session that is going on and its search."""
+        events: list[AnyArray] = [self.products, self.kinds, self.quantities, self.times, self.baskets]
+        digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+        for array in (*events, self.cart, self.last_order, self.bought, self.dismissed):
+            digest.update(len(array).to_bytes(8, "big"))
+            digest.update(array.tobytes())
+        return digest.digest()
 
     def in_session(self, session: int) -> Rows:
         """Return the rows of the products viewed or put into the cart in a session, oldest first; may repeat."""

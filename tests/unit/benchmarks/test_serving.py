@@ -131,7 +131,8 @@ def results() -> Results:
     for loop, p50 in (("1 caller", 1.5), ("8 callers", 9.0)):
         row = {"part": "demo", "shop": "demo", "calls": "HOME", "loop": loop, "per_second": 100.0, "measured": 50}
         row |= {"p50_ms": p50, "p95_ms": 2 * p50, "p99_ms": 3 * p50, "empty": 0, "pending": 0}
-        found.phases.append(row | {"errors": {"Unavailable": 5}, "fallbacks": {}, "generator_cores": 0.05})
+        row |= {"errors": {"Unavailable": 5}, "fallbacks": {}, "kept_share": 0.25}
+        found.phases.append(row | {"generator_cores": 0.05})
     found.start("inside", how)
     for stage, ms in (("SQL", 2.0), ("a new stage", 1.0), ("gRPC", 0.5)):
         found.profile.append({"part": "inside", "stage": stage, "ms": ms, "share": ms / 3.5})
@@ -175,7 +176,7 @@ def test_the_page_shows_figures_load_and_profiles(results: Results, tmp_path: Pa
     write_page(results, page)
     text = page.read_text()
     assert "| recommend.p50_ms | 3.22 | ms | before: 3.22 |" in text
-    assert "| demo | HOME | 8 callers | 100.0 | 9.0 | 18.0 | 27.0 | Unavailable 10.0 % |  | 0.05 |" in text
+    assert "| demo | HOME | 8 callers | 100.0 | 9.0 | 18.0 | 27.0 | Unavailable 10.0 % |  | 25 % | 0.05 |" in text
     stages = [line.split(" | ")[0].strip("| ") for line in text.splitlines() if line.count("|") == 4]
     assert stages.index("SQL") < stages.index("gRPC") < stages.index("a new stage")
     assert "92,331 products" in text

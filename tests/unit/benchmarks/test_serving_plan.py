@@ -12,7 +12,7 @@ from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.type.v1.event_pb2 import PageType
 
 from benchmarks.serving.generated import Size, write_files
-from benchmarks.serving.plan import EVENTS, PAGES, Call, Material, Planner, search_text, write_plan
+from benchmarks.serving.plan import EVENTS, EVENTS_AHEAD, PAGES, Call, Material, Planner, search_text, write_plan
 from shared.events.check import check_event
 
 SIZE = Size(products=200, customers=300, events=4_000, seed=5)
@@ -139,3 +139,13 @@ def test_popular_products_are_met_often(folder: Path):
 
 def test_a_search_is_the_first_words_of_a_name():
     assert search_text("Bananas, Organic 40 lb") == "bananas organic"
+
+
+def test_each_answer_comes_some_calls_after_an_event_of_the_same_shopper(planner: Planner):
+    calls = planner.after_events("HOME", 200)
+    answered = [call["request"]["customerId"] for call in calls if call["group"] == "HOME"]
+    viewed = [call["request"]["event"]["customerId"] for call in calls if call["group"] == "event"]
+    assert viewed == [*answered, *answered[:EVENTS_AHEAD]]
+    places = {name: [place for place, call in enumerate(calls) if call["group"] == name] for name in ("HOME", "event")}
+    ahead = [answer - view for answer, view in zip(places["HOME"], places["event"], strict=False)]
+    assert min(ahead) >= EVENTS_AHEAD

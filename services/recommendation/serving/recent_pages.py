@@ -1,43 +1,43 @@
-"""Pages for shoppers of whom nothing is known: all of them get the same, so it is kept for some seconds."""
+"""Pages made a moment ago: who asks again while nothing changed that the page depends on gets the same page.
+
+A shopper reloads a page, comes back to it, or a shop asks twice; shoppers of whom nothing is known all get the same.
+"""
 
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import replace
 from weakref import ReferenceType, ref
 
 from services.recommendation.request import Query
 from services.recommendation.serving.choice import Choice
+from services.recommendation.serving.known_shopper import KnownShopper
 from services.recommendation.serving.model_manager import ServingState
-from services.recommendation.serving.request_context import RequestContext
+from shared.telemetry import PAGES
 
-KEPT_SECONDS = 10.0
-"""What is new or trending changes slowly; a change of the catalogue, the model or the weights counts at once."""
-MOST_PAGES = 1_000
+KEPT_SECONDS = 60.0
+"""Weights of events decay over days, so a minute changes nothing; all else that a page depends on counts at once."""
+MOST_PAGES = 3_000
+"""Pages kept at most. One of ten products takes some 13 KB."""
 
 
-class ImpersonalPages:
-    """Choices by what was asked, for the latest serving state. Safe to call from several threads."""
+class RecentPages:
+    """Choices by what they depend on, for the latest serving state. Safe to call from several threads."""
 
     def __init__(self, seconds: float = KEPT_SECONDS, most: int = MOST_PAGES) -> None:
         self._seconds = seconds
         self._most = most
-        # Weak: a state that is no longer current must not stay in memory until the next such shopper comes.
+        # Weak: a state that is no longer current must not stay in memory until the next call.
         self._serving: ReferenceType[ServingState] | None = None
         self._pages: OrderedDict[Hashable, tuple[float, Choice]] = OrderedDict()
         self._guard = threading.Lock()
 
-    def choose(
-        self, serving: ServingState, request: RequestContext, query: Query, make: Callable[[], Choice]
-    ) -> Choice:
-        """Return what `make` returns, or what it returned some seconds ago for another such shopper.
+    def choose(self, serving: ServingState, shopper: KnownShopper, query: Query, make: Callable[[], Choice]) -> Choice:
+        """Return what `make` returns, or what it returned within the last `seconds` for the same key.
 
         A choice for which an algorithm failed is not kept.
         """
-        if not request.impersonal:
-            return make()
-        key = (replace(query.context, session_id=""), query.filters, query.limit, *sorted(request.groups.items()))
+        key = page_key(shopper, query)
         now = time.monotonic()
         with self._guard:
             if not self._is_of(serving):
@@ -45,7 +45,9 @@ class ImpersonalPages:
                 self._pages.clear()
             kept = self._pages.get(key)
         if kept is not None and now - kept[0] < self._seconds:
+            PAGES.labels("kept").inc()
             return kept[1]
+        PAGES.labels("made").inc()
         choice = make()
         if not choice.failed:
             self._keep(serving, key, now, choice)
@@ -62,3 +64,21 @@ class ImpersonalPages:
     def _is_of(self, serving: ServingState) -> bool:
         """Say whether the pages were made from this state."""
         return self._serving is not None and self._serving() is serving
+
+
+def page_key(shopper: KnownShopper, query: Query) -> Hashable:
+    """Return all that a page depends on besides the serving state and the time."""
+    context = query.context
+    return (
+        context.page,
+        context.product_id,
+        context.category,
+        context.cart_product_ids,
+        context.purchased_product_ids,
+        shopper.search,
+        query.filters,
+        query.limit,
+        shopper.past.digest,
+        shopper.session.tobytes(),
+        *sorted(shopper.person.labels.items()),
+    )

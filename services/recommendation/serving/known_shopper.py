@@ -1,0 +1,63 @@
+"""What is known of who asks: who it is, what they did, and what they do in this session."""
+
+import time
+from dataclasses import dataclass
+
+from services.recommendation.algorithms.arrays import Rows
+from services.recommendation.request import Page, PageContext, Query
+from services.recommendation.serving.model_manager import ServingState
+from services.recommendation.serving.user_history import NOBODY, Person, UserHistories, UserHistory, session_key
+from shared.errors import NotFound
+
+SESSION_SECONDS = 4 * 3600
+"""A latest session whose last interaction is older is over: nothing in it is the present."""
+
+
+@dataclass(frozen=True, eq=False)
+class KnownShopper:
+    """Who asks.
+
+    Parameters
+    ----------
+    person : Person
+        Who it is.
+    past : UserHistory
+        What they did.
+    session : ndarray of shape (n_session,), int32
+        Rows of the products of the session that is going on, oldest first; may repeat.
+    search : str
+        What they search for; empty for nothing.
+    """
+
+    person: Person
+    past: UserHistory
+    session: Rows
+    search: str = ""
+
+
+def read_known_shopper(histories: UserHistories, query: Query, serving: ServingState) -> KnownShopper:
+    """Read who asks and what they did. Raises NotFound for an unknown customer."""
+    found = histories.read(query.customer_id, query.visitor_id, serving.catalogue, serving.version)
+    if found is None and query.customer_id:
+        raise NotFound.of("customer", query.customer_id, "customer_id")
+    person, past = found or (NOBODY, UserHistory.nothing())
+    session = _session_key(histories, person, query.context, past)
+    search = _search(histories, person, query.context, past, session)
+    return KnownShopper(person, past, past.in_session(session), search)
+
+
+def _session_key(histories: UserHistories, person: Person, context: PageContext, past: UserHistory) -> int:
+    """Return the session that is going on; 0 for none."""
+    if person.key is not None and context.session_id:
+        key = session_key(past, context.session_id)
+        return histories.find_session(person.key, context.session_id) if key is None else key
+    times = past.times[past.sessions == past.latest_session]
+    over = len(times) > 0 and time.time() - int(times[-1]) > SESSION_SECONDS
+    return 0 if over else past.latest_session
+
+
+def _search(histories: UserHistories, person: Person, context: PageContext, past: UserHistory, session: int) -> str:
+    """Return what is searched for: what the context says, or on the page of results the session's latest search."""
+    if context.search_query or context.page is not Page.SEARCH or person.key is None:
+        return context.search_query
+    return past.searches.get(session) or histories.latest_search(person.key, session)
