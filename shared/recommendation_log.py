@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import structlog
 
 from shared.db.engine import Database, StaleReference
-from shared.db.recommendations import NewRecommendation, log_recommendations, new_writer
+from shared.db.recommendations import NewList, log_recommendations, new_writer
 from shared.errors import FailedPrecondition, Unavailable
 from shared.recommendation_tokens import RecommendationNumbers
 from shared.telemetry import RECOMMENDATIONS_DROPPED
@@ -23,8 +23,6 @@ RETRY_SECONDS = 1.0
 LOG_DROPPED = "log_dropped"
 """What `fallbacks` of an answer says when its rows were dropped."""
 log = structlog.get_logger()
-
-Rows = Sequence[NewRecommendation]
 
 
 class RecommendationLog:
@@ -43,7 +41,7 @@ class RecommendationLog:
         self._agent = agent
         self._most = most_waiting_rows
         self._numbers: RecommendationNumbers | None = None
-        self._lists: deque[Rows] = deque()
+        self._lists: deque[NewList] = deque()
         self._waiting_rows = 0
         self._unwritten_lists = 0
         self._stopping = False
@@ -64,26 +62,28 @@ class RecommendationLog:
         if self._thread.is_alive():
             self._thread.join()
 
-    def take_numbers(self, count: int) -> list[int]:
-        """Return the numbers of a new list of `count` recommendations. No other process gives the same ones."""
+    def take_number(self) -> int:
+        """Return the number of a new list. No other process gives the same one."""
         if self._numbers is None:
             raise FailedPrecondition("the log of recommendations has not been started")
-        return self._numbers.take(count)
+        return self._numbers.take()
 
-    def append(self, rows: Rows) -> bool:
-        """Take the rows of one answer, to be written soon, and return at once.
+    def append(self, new: NewList) -> bool:
+        """Take the list of one answer, to be written soon, and return at once.
 
-        Returns False when they are dropped, because too many rows wait or the log is stopping.
+        Returns False when it is dropped, because too many recommendations wait or the log is stopping. A list of
+        nothing is not written.
         """
+        count = new.items.count
         with self._changed:
-            taken = not self._stopping and self._waiting_rows + len(rows) <= self._most
-            if taken and rows:
-                self._lists.append(rows)
-                self._waiting_rows += len(rows)
+            taken = not self._stopping and self._waiting_rows + count <= self._most
+            if taken and count:
+                self._lists.append(new)
+                self._waiting_rows += count
                 self._unwritten_lists += 1
                 self._changed.notify_all()
         if not taken:
-            RECOMMENDATIONS_DROPPED.labels(self._agent, "queue_full").inc(len(rows))
+            RECOMMENDATIONS_DROPPED.labels(self._agent, "queue_full").inc(count)
         return taken
 
     def wait_until_written(self, timeout: float) -> bool:
@@ -98,39 +98,39 @@ class RecommendationLog:
                 self._unwritten_lists -= len(group)
                 self._changed.notify_all()
 
-    def _next_group(self) -> list[Rows]:
+    def _next_group(self) -> list[NewList]:
         """Return the lists to write together; none when the log is stopped and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._lists or self._stopping)
             self._changed.wait_for(lambda: self._waiting_rows >= GROUP_ROWS or self._stopping, GROUP_SECONDS)
-            group: list[Rows] = []
+            group: list[NewList] = []
             count = 0
             while self._lists and count < GROUP_ROWS:
                 group.append(self._lists.popleft())
-                count += len(group[-1])
+                count += group[-1].items.count
             self._waiting_rows -= count
         return group
 
-    def _write(self, group: Sequence[Rows]) -> None:
+    def _write(self, group: Sequence[NewList]) -> None:
         """Commit a group; when one of its lists cannot be written, each list alone, so that only that one is lost."""
         try:
-            self._commit([row for rows in group for row in rows])
+            self._commit(group)
         except Exception as error:  # of any kind: one list that cannot be written must not end the thread
             if len(group) > 1 and not isinstance(error, Unavailable):
-                for rows in group:
-                    self._write([rows])
+                for each in group:
+                    self._write([each])
                 return
             reason = "shopper_gone" if isinstance(error, StaleReference) else "write_failed"
-            count = sum(len(rows) for rows in group)
+            count = sum(each.items.count for each in group)
             RECOMMENDATIONS_DROPPED.labels(self._agent, reason).inc(count)
             log.warning("recommendations were not logged", reason=reason, rows=count, error=str(error))
 
-    def _commit(self, rows: Rows) -> None:
-        """Commit rows and try again while the database is out of reach; raise Unavailable only when stopping."""
+    def _commit(self, lists: Sequence[NewList]) -> None:
+        """Commit lists and try again while the database is out of reach; raise Unavailable only when stopping."""
         while True:
             try:
                 with self._database.write() as connection:
-                    log_recommendations(connection, rows)
+                    log_recommendations(connection, lists)
                 return
             except Unavailable:
                 with self._changed:

@@ -66,11 +66,19 @@ def number_at(list_of: int, position: int) -> int:
     return list_of << POSITION_BITS | position
 
 
-class RecommendationNumbers:
-    """Numbers of recommendations that no other process gives, without asking the database for each.
+def numbers_in(list_of: int, count: int) -> list[int]:
+    """Return the numbers of the first `count` recommendations of a list. Raises InvalidArgument for more than 127."""
+    if not 0 <= count <= MOST_POSITIONS:
+        raise InvalidArgument.of("count", count, f"must be between 0 and {MOST_POSITIONS}")
+    return [number_at(list_of, position) for position in range(1, count + 1)]
 
-    A number has 63 bits: 24 of the writer, 32 of the list, 7 of the position in the list (from 1). Each process takes
-    its writer number once, when it starts, from a counter in the database.
+
+class RecommendationNumbers:
+    """Numbers of lists of recommendations that no other process gives, without asking the database for each.
+
+    The number of a recommendation has 63 bits: 24 of the writer, 32 of the list, which are the number of the list, and
+    7 of the position in the list (from 1). Each process takes its writer number once, when it starts, from a counter in
+    the database.
     """
 
     def __init__(self, writer: int) -> None:
@@ -82,16 +90,13 @@ class RecommendationNumbers:
         self._lists = itertools.count(1)
         self._lock = threading.Lock()
 
-    def take(self, count: int) -> list[int]:
-        """Return the numbers of a new list of `count` recommendations, at most 127, by position."""
-        if not 0 <= count <= MOST_POSITIONS:
-            raise InvalidArgument.of("count", count, f"must be between 0 and {MOST_POSITIONS}")
+    def take(self) -> int:
+        """Return the number of a new list."""
         with self._lock:
             number = next(self._lists)
         if number >= 1 << LIST_BITS:
             raise FailedPrecondition("this process has numbered all the lists it can: start it again")
-        this = self._writer << LIST_BITS | number
-        return [number_at(this, position) for position in range(1, count + 1)]
+        return self._writer << LIST_BITS | number
 
 
 class TokenKeys:

@@ -26,14 +26,15 @@ from quintet.type.v1.recommendation_pb2 import (
 from services.coordinator.best_sellers import BestSellerCache, BestSellers
 from services.coordinator.shopper_reader import ShopperReader
 from shared.db.products import CatalogueEntry
-from shared.db.recommendations import NewRecommendation
+from shared.db.recommendation_items import ListItem, PackedItems
+from shared.db.recommendations import NewList
 from shared.db.request_reads import ShopperProducts
 from shared.errors import Unavailable
 from shared.events.page import filters_of, limit_of, page_of
 from shared.events.recommend import context_products
 from shared.page_rules import ONLY_BOUGHT, Mask, NamedRows, PastRows, ShopperRows, allowed_on_page
 from shared.recommendation_log import LOG_DROPPED, RecommendationLog
-from shared.recommendation_tokens import Shopper, TokenKeys
+from shared.recommendation_tokens import Shopper, TokenKeys, numbers_in
 from shared.telemetry import FALLBACKS
 
 STRATEGY = "best_sellers"
@@ -94,13 +95,13 @@ class Fallback:
         now = datetime.now(UTC)
         answer = RecommendationList(strategy=STRATEGY, fallbacks=fallbacks)
         answer.generate_time.FromDatetime(now)
-        rows = _log_rows(request, customer, chosen, self._log.take_numbers(len(chosen)), now)
-        if not self._log.append(rows):
+        items, number = _items(chosen), self._log.take_number()
+        page, request_id = page_of(request.context).value, uuid.uuid4().hex
+        if not self._log.append(NewList(number, request_id, customer, page, now, PackedItems.of(items), STRATEGY)):
             answer.fallbacks.append(LOG_DROPPED)
-        ids = self._tokens.issue_all(
-            [row.recommendation_id for row in rows], Shopper(request.customer_id, request.visitor_id)
-        )
-        answer.recommendations.extend(map(_to_message, chosen, rows, ids))
+        shopper = Shopper(request.customer_id, request.visitor_id)
+        ids = self._tokens.issue_all(numbers_in(number, len(items)), shopper)
+        answer.recommendations.extend(map(_to_message, chosen, items, ids))
         return answer
 
 
@@ -137,30 +138,12 @@ def _past(best_sellers: BestSellers, shopper: ShopperProducts) -> PastRows:
     )
 
 
-def _log_rows(
-    request: RecommendRequest,
-    customer: int | None,
-    chosen: Sequence[CatalogueEntry],
-    numbers: Sequence[int],
-    now: datetime,
-) -> list[NewRecommendation]:
-    page, request_id = page_of(request.context).value, uuid.uuid4().hex
+def _items(chosen: Sequence[CatalogueEntry]) -> list[ListItem]:
+    """Return products, best first, as they are logged."""
+    scores = [_score(position, len(chosen)) for position in range(1, len(chosen) + 1)]
     return [
-        NewRecommendation(
-            recommendation_id=number,
-            request_id=request_id,
-            customer_key=customer,
-            product_key=product.key,
-            position=position,
-            score=_score(position, len(chosen)),
-            algorithm=ALGORITHM,
-            page_type=page,
-            generated_at=now,
-            contributions={ALGORITHM: _score(position, len(chosen))},
-            reason={"kind": "popular"},
-            strategy=STRATEGY,
-        )
-        for position, (product, number) in enumerate(zip(chosen, numbers, strict=True), 1)
+        ListItem(position, product.key, score, ALGORITHM, {ALGORITHM: score}, {"kind": "popular"})
+        for position, (product, score) in enumerate(zip(chosen, scores, strict=True), 1)
     ]
 
 
@@ -168,7 +151,7 @@ def _score(position: int, count: int) -> float:
     return 1.0 - (position - 1) / count
 
 
-def _to_message(product: CatalogueEntry, row: NewRecommendation, recommendation_id: str) -> Recommendation:
+def _to_message(product: CatalogueEntry, item: ListItem, recommendation_id: str) -> Recommendation:
     price = None
     if product.price is not None:
         price = Money(currency_code=product.currency or "", amount_minor=product.price)
@@ -178,10 +161,10 @@ def _to_message(product: CatalogueEntry, row: NewRecommendation, recommendation_
         product_name=product.name,
         price=price,
         image_url=product.image_url or "",
-        score=row.score,
+        score=item.score,
         algorithm=ALGORITHM,
         reason=Reason(kind=ReasonKind.REASON_KIND_POPULAR, text="Popular with everybody"),
-        contributions=[AlgorithmContribution(algorithm=ALGORITHM, contribution=row.score)],
+        contributions=[AlgorithmContribution(algorithm=ALGORITHM, contribution=item.score)],
         category=product.category,
-        position=row.position,
+        position=item.position,
     )

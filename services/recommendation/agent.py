@@ -2,15 +2,15 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
+from typing import Any
 
 from services.recommendation.models.store import KIND, ModelStore
-from services.recommendation.request import Answer, Pick, Price, Query
-from services.recommendation.serving.catalogue import Catalogue
-from services.recommendation.serving.choice import Choice, Chosen, choose
-from services.recommendation.serving.known_shopper import KnownShopper, read_known_shopper
+from services.recommendation.request import Answer, Choice, Pick, Query
+from services.recommendation.serving.choice import choose
+from services.recommendation.serving.known_shopper import read_known_shopper
 from services.recommendation.serving.model_manager import ModelManager, ServingState
 from services.recommendation.serving.recent_pages import RecentPages
 from services.recommendation.serving.request_context import request_context
@@ -21,7 +21,8 @@ from shared.config import Settings
 from shared.db import models
 from shared.db.engine import Database
 from shared.db.models import ModelVersion
-from shared.db.recommendations import NewRecommendation
+from shared.db.recommendation_items import ListItem, PackedItems
+from shared.db.recommendations import NewList
 from shared.db.token_keys import load_token_keys
 from shared.errors import QuintetError
 from shared.jobs import QUICK, Progress, SingleJob
@@ -126,13 +127,20 @@ class RecommendationAgent:
         choice = self._recent_pages.choose(
             serving, shopper, query, lambda: choose(serving, request_context(shopper, query, serving), query)
         )
-        now = datetime.now(UTC)
-        numbers = self._recommendation_log.take_numbers(len(choice.chosen))
-        logged = self._recommendation_log.append(_log_rows(choice, numbers, shopper, query, serving, now))
-        picks = tuple(
-            _pick(each, number, serving.catalogue) for each, number in zip(choice.chosen, numbers, strict=True)
+        now, number = datetime.now(UTC), self._recommendation_log.take_number()
+        logged = self._recommendation_log.append(
+            NewList(
+                number,
+                request_id=uuid.uuid4().hex,
+                customer_key=shopper.person.key,
+                page_type=query.context.page.value,
+                generated_at=now,
+                items=choice.memo("items", lambda: _packed(choice)),
+                strategy=choice.strategy,
+                model_version=serving.version,
+            )
         )
-        return Answer(picks, serving.version, choice.strategy, self._fallbacks(serving, choice, logged), now)
+        return Answer(choice, number, serving.version, self._fallbacks(serving, choice, logged), now)
 
     def _fallbacks(self, serving: ServingState, choice: Choice, logged: bool) -> tuple[str, ...]:
         taken = [] if serving.bundle else ["no_model"]
@@ -148,50 +156,16 @@ class RecommendationAgent:
         return tuple(taken)
 
 
-def _log_rows(
-    choice: Choice,
-    numbers: Sequence[int],
-    shopper: KnownShopper,
-    query: Query,
-    serving: ServingState,
-    now: datetime,
-) -> list[NewRecommendation]:
-    request_id = uuid.uuid4().hex
-    return [
-        NewRecommendation(
-            recommendation_id=number,
-            request_id=request_id,
-            customer_key=shopper.person.key,
-            product_key=int(serving.catalogue.keys[each.row]),
-            position=position,
-            score=each.score,
-            algorithm=each.algorithm,
-            page_type=query.context.page.value,
-            generated_at=now,
-            contributions=each.contributions,
-            reason={
-                "kind": each.explanation.kind,
-                "product_ids": list(each.explanation.product_ids),
-                "group": each.explanation.group,
-            },
-            strategy=choice.strategy,
-            model_version=serving.version,
-        )
-        for position, (each, number) in enumerate(zip(choice.chosen, numbers, strict=True), start=1)
-    ]
-
-
-def _pick(chosen: Chosen, recommendation_id: int, catalogue: Catalogue) -> Pick:
-    price = catalogue.price_of(chosen.row)
-    return Pick(
-        recommendation_id=recommendation_id,
-        product_id=catalogue.external_ids[chosen.row],
-        product_name=catalogue.names[chosen.row],
-        category=catalogue.category_of(chosen.row),
-        price=None if price is None else Price(*price),
-        image_url=catalogue.image_urls[chosen.row],
-        score=chosen.score,
-        algorithm=chosen.algorithm,
-        explanation=chosen.explanation,
-        contributions=chosen.contributions,
+def _packed(choice: Choice) -> PackedItems:
+    """Return what is logged of a choice."""
+    return PackedItems.of(
+        [
+            ListItem(position, pick.product_key, pick.score, pick.algorithm, pick.contributions, _reason(pick))
+            for position, pick in enumerate(choice.picks, start=1)
+        ]
     )
+
+
+def _reason(pick: Pick) -> dict[str, Any]:
+    why = pick.explanation
+    return {"kind": why.kind, "product_ids": list(why.product_ids), "group": why.group}

@@ -17,6 +17,7 @@ from quintet.type.v1.recommendation_pb2 import (
 
 from services.recommendation.request import (
     Answer,
+    Choice,
     Explanation,
     PageContext,
     Pick,
@@ -30,7 +31,7 @@ from shared.events.check import check_id, check_number
 from shared.events.page import filters_of, limit_of, page_of
 from shared.events.recommend import check_recommend
 from shared.jobs import Progress
-from shared.recommendation_tokens import Shopper, TokenKeys
+from shared.recommendation_tokens import Shopper, TokenKeys, numbers_in
 
 
 def to_query(request: pb.RecommendRequest) -> Query:
@@ -64,16 +65,13 @@ def to_context(context: RecommendationContext) -> PageContext:
 
 def to_response(answer: Answer, shopper: Shopper, tokens: TokenKeys) -> pb.RecommendResponse:
     """Return the answer to a shopper as a message; `tokens` make the recommendation ids."""
-    ids = tokens.issue_all([pick.recommendation_id for pick in answer.picks], shopper)
-    response = RecommendationList(
-        recommendations=[
-            _recommendation(pick, id_, position)
-            for position, (pick, id_) in enumerate(zip(answer.picks, ids, strict=True), start=1)
-        ],
-        model_version=answer.model_version,
-        strategy=answer.strategy,
-        fallbacks=answer.fallbacks,
-    )
+    choice = answer.choice
+    response = RecommendationList.FromString(choice.memo("message", lambda: _message(choice)))
+    ids = tokens.issue_all(numbers_in(answer.number, len(choice.picks)), shopper)
+    for recommendation, id_ in zip(response.recommendations, ids, strict=True):
+        recommendation.recommendation_id = id_
+    response.model_version = answer.model_version
+    response.fallbacks.extend(answer.fallbacks)
     response.generate_time.FromDatetime(answer.generated_at)
     return pb.RecommendResponse(list=response)
 
@@ -109,10 +107,15 @@ def to_version(version: ModelVersion) -> pb.ModelVersion:
     return message
 
 
-def _recommendation(pick: Pick, recommendation_id: str, position: int) -> Recommendation:
+def _message(choice: Choice) -> bytes:
+    """Return a choice in the wire format, without what is each answer's own."""
+    picks = [_recommendation(pick, position) for position, pick in enumerate(choice.picks, start=1)]
+    return RecommendationList(recommendations=picks, strategy=choice.strategy).SerializeToString()
+
+
+def _recommendation(pick: Pick, position: int) -> Recommendation:
     parts = [AlgorithmContribution(algorithm=name, contribution=part) for name, part in pick.contributions.items()]
     return Recommendation(
-        recommendation_id=recommendation_id,
         product_id=pick.product_id,
         product_name=pick.product_name,
         price=None if pick.price is None else Money(currency_code=pick.price.currency, amount_minor=pick.price.amount),

@@ -1,12 +1,19 @@
 """What is asked of the recommendation agent and what it answers, as plain values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
+from typing import TypeVar, cast
 
 from shared.page_rules import DEFAULT_LIMIT, Filters, Page, Price
 
-__all__ = ["Answer", "Explanation", "Filters", "Page", "PageContext", "Pick", "Price", "Query"]
+T = TypeVar("T")
+
+POPULAR = "popular"
+"""The algorithm of a product that none gave anything: it fills the list."""
+
+__all__ = ["Answer", "Choice", "Explanation", "Filters", "Page", "PageContext", "Pick", "Price", "Query"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Query:
         return self.filters.on(self.context.page, self.context.category)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why a product is recommended: kind in lower case, the platform's ids of its sources, group, sentence."""
 
@@ -48,28 +55,89 @@ class Explanation:
     text: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pick:
-    """One recommended product as it is now. `contributions` are largest first and add up to `score`."""
+    """One recommended product as it is now, by its key in the database and with what a page shows.
 
-    recommendation_id: int
+    `contributions` are largest first and add up to `score`.
+    """
+
+    product_key: int
     product_id: str
     product_name: str
     category: str
     price: Price | None
     image_url: str
     score: float
-    algorithm: str
     explanation: Explanation
     contributions: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def algorithm(self) -> str:
+        """The algorithm that gave most."""
+        return next(iter(self.contributions), POPULAR)
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """What a page shows; it may be the answer to several calls.
+
+    Parameters
+    ----------
+    picks : tuple of Pick
+        Best first.
+    strategy : str
+        How the page was ordered.
+    failed : tuple of str
+        The algorithms that failed.
+    exhausted : bool
+        Whether all of them failed.
+    """
+
+    picks: tuple[Pick, ...]
+    strategy: str
+    failed: tuple[str, ...] = ()
+    exhausted: bool = False
+
+    def memo(self, key: str, make: Callable[[], T]) -> T:
+        """Return the result of `make`, computed once per `key`: a form in which the choice is sent or stored."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        return cast("T", self._memory[key])
+
+    @cached_property
+    def _memory(self) -> dict[str, object]:
+        return {}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Picks, best first, and how they came about. `model_version` is empty before the first training."""
+    """What is shown to one caller, and how it came about.
 
-    picks: tuple[Pick, ...]
+    Parameters
+    ----------
+    choice : Choice
+    number : int
+        Number of the list, see `RecommendationNumbers`.
+    model_version : str
+        Empty before the first training.
+    fallbacks : tuple of str
+        What was done without.
+    generated_at : datetime
+    """
+
+    choice: Choice
+    number: int
     model_version: str
-    strategy: str
     fallbacks: tuple[str, ...]
     generated_at: datetime
+
+    @property
+    def picks(self) -> tuple[Pick, ...]:
+        """The recommended products, best first."""
+        return self.choice.picks
+
+    @property
+    def strategy(self) -> str:
+        """How the page was ordered."""
+        return self.choice.strategy

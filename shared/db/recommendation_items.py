@@ -7,55 +7,52 @@ score (float64); then by part the algorithm (a byte) and what it gave (float32, 
 
 import json
 import struct
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Self
 
 VERSION = 1
 _HEAD = struct.Struct("<BBHI")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _reason_text = json.JSONEncoder(separators=(",", ":")).encode
 
 
-class Item(Protocol):
-    """What is packed of a recommendation."""
-
-    @property
-    def position(self) -> int:
-        """Place in the list, 1 to 127."""
-
-    @property
-    def product_key(self) -> int:
-        """Key of the product."""
-
-    @property
-    def score(self) -> float:
-        """Score in the list."""
-
-    @property
-    def algorithm(self) -> str:
-        """The algorithm that gave most."""
-
-    @property
-    def contributions(self) -> Mapping[str, float]:
-        """What each algorithm gave, in the order to keep."""
-
-    @property
-    def reason(self) -> Mapping[str, Any]:
-        """Why, as JSON-able values."""
-
-
 class ListItem(NamedTuple):
-    """A recommendation as it was packed; see `Item`."""
+    """A recommendation in its list, at `position` (1 to 127).
+
+    `product_key` is that of the table, `algorithm` the one that gave most, `contributions` what each gave, in the order
+    to keep; `reason` has JSON-able values.
+    """
 
     position: int
     product_key: int
     score: float
     algorithm: str
-    contributions: dict[str, float]
-    reason: dict[str, Any]
+    contributions: Mapping[str, float] = _NOTHING
+    reason: Mapping[str, Any] = _NOTHING
 
 
-def pack(items: Sequence[Item]) -> bytes:
+@dataclass(frozen=True, slots=True)
+class PackedItems:
+    """The items of one list as they are stored.
+
+    `count` is their number, `algorithms` says as JSON text how many of them each algorithm gave most to.
+    """
+
+    count: int
+    algorithms: str
+    packed: bytes
+
+    @classmethod
+    def of(cls, items: Sequence[ListItem]) -> Self:
+        """Return items as they are stored. Raises ValueError for more than 255 algorithms in the list."""
+        return cls(len(items), json.dumps(Counter(item.algorithm for item in items)), pack(items))
+
+
+def pack(items: Sequence[ListItem]) -> bytes:
     """Return the items of one list as bytes. Raises ValueError for more than 255 algorithms in it."""
     algorithms: dict[str, int] = {}
     reasons: dict[str, int] = {}

@@ -5,13 +5,9 @@ feedback agent marks recommendations; the first mark takes a recommendation out 
 mark is never wrong twice: marking again changes nothing but the time of the latest touch.
 """
 
-import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -31,37 +27,29 @@ from sqlalchemy import (
 from shared.db.batches import batches
 from shared.db.bulk import insert_rows
 from shared.db.engine import insert_into, next_count
-from shared.db.recommendation_items import ListItem, pack, unpack
+from shared.db.recommendation_items import ListItem, PackedItems, unpack
 from shared.db.schema import customers, products, recommendation_lists, recommendation_outcomes, recommendations
 from shared.db.types import to_micros
-from shared.recommendation_tokens import POSITION_BITS, list_number, number_at, position_in_list
+from shared.recommendation_tokens import POSITION_BITS, list_number, number_at
 
 LARGEST_ID = 2**63 - 1
 FEW_PRODUCTS = 50  # up to here a look-up by product is cheaper than all recommendations of the customer
 
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+class NewList(NamedTuple):
+    """A list of recommendations to log. Keys are those of the tables.
 
-
-class NewRecommendation(NamedTuple):
-    """A recommendation to log. Keys are those of the tables.
-
-    `recommendation_id` is a number that no other recommendation has, see `RecommendationNumbers`; `position` is the one
-    in it. What is no item's own (`request_id`, `customer_key`, `page_type`, `generated_at`, `strategy`,
-    `model_version`) is the same in all of a list. `contributions` are kept as float32, `reason` as JSON.
+    `number` is one that no other list has, see `RecommendationNumbers`; the position of an item in the list is in its
+    own number (`number_at`). `customer_key` is None for a visitor nobody knows. Of the items, contributions are kept as
+    float32 and reasons as JSON.
     """
 
-    recommendation_id: int
+    number: int
     request_id: str
     customer_key: int | None
-    product_key: int
-    position: int
-    score: float
-    algorithm: str
     page_type: str
     generated_at: datetime
-    contributions: Mapping[str, float] = _NOTHING
-    reason: Mapping[str, Any] = _NOTHING
+    items: PackedItems
     strategy: str = ""
     model_version: str = ""
 
@@ -122,13 +110,9 @@ def new_writer(connection: Connection) -> int:
     return next_count(connection, "recommendation_writers")
 
 
-def log_recommendations(connection: Connection, rows: Sequence[NewRecommendation]) -> None:
-    """Append recommendations; those of one list follow each other.
-
-    Raises ValueError where a position is not the one in the number.
-    """
-    lists = groupby(rows, key=lambda row: list_number(row.recommendation_id))
-    insert_rows(connection, recommendation_lists, _COLUMNS, [_list_row(key, list(items)) for key, items in lists])
+def log_recommendations(connection: Connection, lists: Iterable[NewList]) -> None:
+    """Append lists of recommendations."""
+    insert_rows(connection, recommendation_lists, _COLUMNS, [_list_row(each) for each in lists])
 
 
 def read_recommendations(connection: Connection, ids: Iterable[int]) -> dict[int, LoggedRecommendation]:
@@ -326,20 +310,17 @@ _MARKS = ("was_shown", "was_clicked", "was_added_to_cart", "was_purchased", "was
 _TIMES = ("shown_at", "clicked_at")
 
 
-def _list_row(key: int, items: Sequence[NewRecommendation]) -> tuple[Any, ...]:
-    if any(position_in_list(item.recommendation_id) != item.position for item in items):
-        raise ValueError(f"list {key} has recommendations at other positions than their numbers say")
-    first = items[0]
+def _list_row(new: NewList) -> tuple[Any, ...]:
     return (
-        key,
-        first.request_id,
-        first.customer_key,
-        first.page_type,
-        first.strategy,
-        first.model_version,
-        to_micros(first.generated_at),
-        json.dumps(Counter([item.algorithm for item in items])),
-        pack(items),
+        new.number,
+        new.request_id,
+        new.customer_key,
+        new.page_type,
+        new.strategy,
+        new.model_version,
+        to_micros(new.generated_at),
+        new.items.algorithms,
+        new.items.packed,
     )
 
 

@@ -9,27 +9,27 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from weakref import ReferenceType, ref
 
-from services.recommendation.request import Query
-from services.recommendation.serving.choice import Choice
+from services.recommendation.request import Choice, Query
 from services.recommendation.serving.known_shopper import KnownShopper
 from services.recommendation.serving.model_manager import ServingState
 from shared.telemetry import PAGES
 
 KEPT_SECONDS = 60.0
 """Weights of events decay over days, so a minute changes nothing; all else that a page depends on counts at once."""
-MOST_PAGES = 3_000
-"""Pages kept at most. One of ten products takes some 13 KB."""
+MOST_PRODUCTS = 30_000
+"""Products on the pages that are kept, at most; each takes some 1.5 KB. A page of none counts as one."""
 
 
 class RecentPages:
     """Choices by what they depend on, for the latest serving state. Safe to call from several threads."""
 
-    def __init__(self, seconds: float = KEPT_SECONDS, most: int = MOST_PAGES) -> None:
+    def __init__(self, seconds: float = KEPT_SECONDS, most: int = MOST_PRODUCTS) -> None:
         self._seconds = seconds
         self._most = most
         # Weak: a state that is no longer current must not stay in memory until the next call.
         self._serving: ReferenceType[ServingState] | None = None
         self._pages: OrderedDict[Hashable, tuple[float, Choice]] = OrderedDict()
+        self._products = 0
         self._guard = threading.Lock()
 
     def choose(self, serving: ServingState, shopper: KnownShopper, query: Query, make: Callable[[], Choice]) -> Choice:
@@ -43,6 +43,7 @@ class RecentPages:
             if not self._is_of(serving):
                 self._serving = ref(serving)
                 self._pages.clear()
+                self._products = 0
             kept = self._pages.get(key)
         if kept is not None and now - kept[0] < self._seconds:
             PAGES.labels("kept").inc()
@@ -56,14 +57,19 @@ class RecentPages:
     def _keep(self, serving: ServingState, key: Hashable, now: float, choice: Choice) -> None:
         with self._guard:
             if self._is_of(serving):
+                before = self._pages.pop(key, None)
+                self._products += _size(choice) - (_size(before[1]) if before else 0)
                 self._pages[key] = (now, choice)
-                self._pages.move_to_end(key)
-                while len(self._pages) > self._most:
-                    self._pages.popitem(last=False)
+                while self._products > self._most:
+                    self._products -= _size(self._pages.popitem(last=False)[1][1])
 
     def _is_of(self, serving: ServingState) -> bool:
         """Say whether the pages were made from this state."""
         return self._serving is not None and self._serving() is serving
+
+
+def _size(choice: Choice) -> int:
+    return max(len(choice.picks), 1)
 
 
 def page_key(shopper: KnownShopper, query: Query) -> Hashable:

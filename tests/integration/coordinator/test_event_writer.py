@@ -22,9 +22,10 @@ from services.coordinator.group_commit import CommitResult
 from shared.db import customers, event_log, products
 from shared.db.engine import Database, StaleReference
 from shared.db.erasure import erase
-from shared.db.recommendations import NewRecommendation, log_recommendations
+from shared.db.recommendations import log_recommendations
 from shared.errors import InvalidArgument, NotFound
 from tests.support.projecting import apply_all
+from tests.support.recommendations import list_of_one
 from tests.support.shop import add_customers, add_products
 from tests.support.sqlite_work import counted_work
 from tests.support.tokens import KEYS, next_number, token
@@ -118,8 +119,7 @@ def test_feedback_on_a_known_recommendation_is_appended(writer: EventWriter, dat
         customer = customers.resolve_customers(connection, ["ann"])["ann"]
         product = products.product_keys(connection, ["tea"])["tea"]
         known = next_number()
-        row = NewRecommendation(known, "r", customer, product, 1, 0.5, "popular", "HOME", datetime.now(UTC))
-        log_recommendations(connection, [row])
+        log_recommendations(connection, [list_of_one(known, customer, product, datetime.now(UTC))])
     click = Feedback(recommendation_id=token(known), interaction_type=InteractionType.INTERACTION_TYPE_CLICK)
     [outcome] = writer.commit([submit_feedback(click)])
     assert outcome.error is None
@@ -247,8 +247,7 @@ def test_feedback_and_events_have_ids_of_their_own(writer: EventWriter, database
     with database.write() as connection:
         product = products.product_keys(connection, ["tea"])["tea"]
         known = next_number()
-        row = NewRecommendation(known, "r", None, product, 1, 0.5, "popular", "HOME", datetime.now(UTC))
-        log_recommendations(connection, [row])
+        log_recommendations(connection, [list_of_one(known, None, product, datetime.now(UTC))])
     feedback = Feedback(
         feedback_id="x", recommendation_id=token(known), interaction_type=InteractionType.INTERACTION_TYPE_DISMISS
     )

@@ -17,15 +17,18 @@ from shared.db.customers import NewCustomer
 from shared.db.engine import Database
 from shared.db.event_log import NewEvent
 from shared.db.outcomes import NewOutcome, add_outcomes
+from shared.db.recommendation_items import ListItem, PackedItems
 from shared.db.recommendations import (
-    NewRecommendation,
+    NewList,
     assign_customers,
     log_recommendations,
     read_recommendations,
 )
 from shared.db.schema import customers, metadata, recommendation_lists, waiting_responses
 from shared.db.segments import Segment
+from shared.recommendation_tokens import list_number
 from tests.support.events import NOON, add, add_customers, add_products, event, happened, purchase, rows, view
+from tests.support.recommendations import list_of_one
 from tests.support.tokens import next_number
 
 ABOUT_CUSTOMERS = {
@@ -70,8 +73,7 @@ def add_rest(connection: Connection, who: str, key: int, product: int) -> None:
     numbers = segments.replace_segments(connection, [Segment("loyal", segments.RFM, {})])
     segments.replace_memberships(connection, {key: [(numbers["loyal"], 0.5)]})
     recommendation = next_number()
-    row = NewRecommendation(recommendation, "r", key, product, 1, 0.5, "popular", "HOME", NOON)
-    log_recommendations(connection, [row])
+    log_recommendations(connection, [list_of_one(recommendation, key, product, NOON, "popular")])
     applied = append_feedback(connection, f"clicked by {who}", recommendation)
     append_feedback(connection, f"waiting of {who}", recommendation)
     event_log.lock_cursor(connection, "feedback")
@@ -189,13 +191,8 @@ def test_a_list_for_nobody_known_goes_with_who_took_it_up(database: Database, ke
     with database.write() as connection:
         first, shared = next_number(), next_number()
         for number, count in ((first, 1), (shared, 2)):
-            log_recommendations(
-                connection,
-                [
-                    NewRecommendation(number + n, "r", None, 1 + n, 1 + n, 0.5, "ease", "HOME", NOON)
-                    for n in range(count)
-                ],
-            )
+            items = PackedItems.of([ListItem(1 + n, 1 + n, 0.5, "ease") for n in range(count)])
+            log_recommendations(connection, [NewList(list_number(number), "r", None, "HOME", NOON, items)])
         assign_customers(connection, {first: anna, shared: anna, shared + 1: ben})
     with database.read() as connection:
         exported = [row["id"] for table, row in erasure.export(connection, anna) if table == "recommendations"]
@@ -209,7 +206,7 @@ def test_a_list_for_nobody_known_goes_with_who_took_it_up(database: Database, ke
 def test_waiting_feedback_on_what_nobody_responded_to_yet_goes_too(database: Database, keys: dict[str, int]) -> None:
     with database.write() as connection:
         number = next_number()
-        log_recommendations(connection, [NewRecommendation(number, "r", keys["anna"], 1, 1, 0.5, "ease", "HOME", NOON)])
+        log_recommendations(connection, [list_of_one(number, keys["anna"], 1, NOON)])
         early = append_feedback(connection, "early click", number)
         connection.execute(
             waiting_responses.insert().values(recommendation_id=number, event_sequence=early, since=NOON)

@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import select
 
 from shared.db.engine import Database
-from shared.db.recommendation_items import unpack
-from shared.db.recommendations import NewRecommendation
+from shared.db.recommendation_items import ListItem, PackedItems, unpack
+from shared.db.recommendations import NewList
 from shared.db.schema import recommendation_lists
 from shared.errors import FailedPrecondition
 from shared.recommendation_log import RecommendationLog
-from shared.recommendation_tokens import number_at
+from shared.recommendation_tokens import number_at, numbers_in
 from shared.telemetry import RECOMMENDATIONS_DROPPED
 from tests.support.shop import add_products
 
@@ -30,12 +30,9 @@ def opened(database: Database) -> Iterator[RecommendationLog]:
     log.stop()
 
 
-def rows(log: RecommendationLog, count: int = 3, customer: int | None = None) -> list[NewRecommendation]:
-    now = datetime.now(UTC)
-    return [
-        NewRecommendation(number, f"r{number}", customer, 1, position, 0.5, "ease", "HOME", now)
-        for position, number in enumerate(log.take_numbers(count), 1)
-    ]
+def new(log: RecommendationLog, count: int = 3, customer: int | None = None) -> NewList:
+    items = PackedItems.of([ListItem(position, 1, 0.5, "ease") for position in range(1, count + 1)])
+    return NewList(log.take_number(), "r", customer, "HOME", datetime.now(UTC), items)
 
 
 def stored(database: Database) -> set[int]:
@@ -49,12 +46,12 @@ def dropped(reason: str) -> float:
     return RECOMMENDATIONS_DROPPED.labels("test", reason)._value.get()
 
 
-def numbers(lists: list[list[NewRecommendation]]) -> set[int]:
-    return {row.recommendation_id for each in lists for row in each}
+def numbers(lists: list[NewList]) -> set[int]:
+    return {number for each in lists for number in numbers_in(each.number, each.items.count)}
 
 
 def test_all_that_is_appended_at_once_is_written(database: Database, opened: RecommendationLog) -> None:
-    lists = [rows(opened) for _ in range(40)]
+    lists = [new(opened) for _ in range(40)]
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(opened.append, lists))
     assert opened.wait_until_written(LONG)
@@ -65,13 +62,14 @@ def test_all_that_is_appended_at_once_is_written(database: Database, opened: Rec
 def test_two_logs_give_different_numbers(database: Database, opened: RecommendationLog) -> None:
     other = RecommendationLog(database, "test")
     other.start()
-    assert not set(opened.take_numbers(10)) & set(other.take_numbers(10))
+    taken = [log.take_number() for log in (opened, other, opened, other)]
+    assert len(set(taken)) == 4
     other.stop()
 
 
 def test_an_erased_shopper_loses_only_their_own_rows(database: Database, opened: RecommendationLog) -> None:
     before = dropped("shopper_gone")
-    good, gone = [rows(opened) for _ in range(5)], [rows(opened, 2, customer=99) for _ in range(5)]
+    good, gone = [new(opened) for _ in range(5)], [new(opened, 2, customer=99) for _ in range(5)]
     for one, other in zip(good, gone, strict=True):
         assert opened.append(one)
         assert opened.append(other)
@@ -85,7 +83,7 @@ def test_nobody_waits_for_a_held_lock_and_nothing_is_lost(sqlite_database: Datab
     log = RecommendationLog(sqlite_database, "test")
     log.start()
     with sqlite_database.write():
-        lists = [rows(log) for _ in range(50)]
+        lists = [new(log) for _ in range(50)]
         start = monotonic()
         assert all(log.append(each) for each in lists)
         assert monotonic() - start < 1.0
@@ -100,7 +98,7 @@ def test_a_full_queue_drops_the_rows_of_an_answer_and_counts_them(sqlite_databas
     before = dropped("queue_full")
     log.start()
     with sqlite_database.write():
-        taken = [log.append(rows(log)) for _ in range(20)]
+        taken = [log.append(new(log)) for _ in range(20)]
     log.stop()
     assert taken[0]
     assert not taken[-1]
@@ -112,10 +110,10 @@ def test_after_the_stop_rows_are_dropped_and_counted(opened: RecommendationLog) 
     opened.stop()
     opened.stop()
     before = dropped("queue_full")
-    assert not opened.append(rows(opened))
+    assert not opened.append(new(opened))
     assert dropped("queue_full") - before == 3
 
 
 def test_without_a_start_there_are_no_numbers(database: Database) -> None:
     with pytest.raises(FailedPrecondition, match="started"):
-        RecommendationLog(database, "test").take_numbers(1)
+        RecommendationLog(database, "test").take_number()

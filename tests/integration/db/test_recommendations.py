@@ -9,7 +9,6 @@ from sqlalchemy import Connection, text
 from shared.db.engine import Database
 from shared.db.outcomes import NewOutcome, add_outcomes
 from shared.db.recommendations import (
-    NewRecommendation,
     assign_customers,
     log_recommendations,
     mark_added_to_cart,
@@ -27,6 +26,7 @@ from shared.db.recommendations import (
 from shared.db.visitors import merge
 from tests.integration.feedback.small_shop import ANN, BOB, NOON, marks, open_shop, recommend
 from tests.support.dismissals import dismissed_products
+from tests.support.recommendations import list_of_one
 from tests.support.tokens import next_number
 
 HOUR = timedelta(hours=1)
@@ -40,14 +40,11 @@ def connection(database: Database) -> Iterator[Connection]:
 
 
 def test_rows_are_found_by_their_numbers(connection: Connection) -> None:
-    rows = [
-        NewRecommendation(next_number(), "r", ANN, 1 + n % 5, 1, 1 / (n + 1), f"a{n}", "home", NOON)
-        for n in range(1500)
-    ]
-    log_recommendations(connection, rows)
-    ids = [row.recommendation_id for row in rows]
+    ids = [next_number() for _ in range(1500)]
+    lists = [list_of_one(key, ANN, 1 + n % 5, NOON, f"a{n}", 1 / (n + 1)) for n, key in enumerate(ids)]
+    log_recommendations(connection, lists)
     read = read_recommendations(connection, ids)
-    assert [read[key].algorithm for key in ids] == [row.algorithm for row in rows]
+    assert [read[key].algorithm for key in ids] == [f"a{n}" for n in range(1500)]
 
 
 def test_no_rows_are_no_error(connection: Connection) -> None:
@@ -114,11 +111,6 @@ def test_what_was_made_for_a_visitor_becomes_the_customers_with_or_without_a_res
     read = read_recommendations(connection, [silent, clicked])
     assert {row.customer_key for row in read.values()} == {ANN}
     assert [row["id"] for row in recommendations_of(connection, ANN)] == [silent, clicked]
-
-
-def test_a_list_is_refused_whose_positions_are_not_those_of_its_numbers(connection: Connection) -> None:
-    with pytest.raises(ValueError, match="positions"):
-        log_recommendations(connection, [NewRecommendation(next_number(), "r", ANN, 1, 2, 0.5, "ease", "home", NOON)])
 
 
 def test_recent_touches_are_those_of_the_customers_in_the_window_oldest_first(connection: Connection) -> None:

@@ -22,9 +22,10 @@ from shared.db import event_log
 from shared.db.engine import Database
 from shared.db.event_log import NewEvent
 from shared.db.log_consumer import LogConsumer
-from shared.db.recommendations import NewRecommendation, log_recommendations
+from shared.db.recommendations import log_recommendations
 from shared.db.schema import customers, products, recommendation_lists, recommendation_outcomes, recommendations
 from shared.recommendation_tokens import LIST_BITS, number_at
+from tests.support.recommendations import list_of_one
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 ANN, BOB = 1, 2
@@ -45,11 +46,9 @@ def recommend(
 ) -> int:
     """Log one recommendation and return its id."""
     lists = connection.execute(select(func.count()).select_from(recommendation_lists)).scalar_one()
-    row = NewRecommendation(
-        number_at((1 << LIST_BITS) + lists, 1), "r", customer, product, 1, 0.5, algorithm, "home", at
-    )
-    log_recommendations(connection, [row])
-    return row.recommendation_id
+    number = number_at((1 << LIST_BITS) + lists, 1)
+    log_recommendations(connection, [list_of_one(number, customer, product, at, algorithm)])
+    return number
 
 
 def outcome_rows(connection: Connection) -> list[tuple[int, str, int | None]]:

@@ -9,10 +9,11 @@ from services.feedback import late_recommendations
 from services.feedback.attribution import Windows
 from services.feedback.late_recommendations import apply_late
 from shared.db.engine import Database
-from shared.db.recommendations import NewRecommendation, log_recommendations
+from shared.db.recommendations import log_recommendations
 from shared.db.schema import waiting_responses
 from shared.telemetry import EVENTS
 from tests.integration.feedback.small_shop import ANN, NOON, Log, open_shop, outcome_rows
+from tests.support.recommendations import list_of_one
 from tests.support.tokens import next_number
 
 FIRST, SECOND = next_number(), next_number()
@@ -28,7 +29,7 @@ def log(database: Database) -> Log:
 
 def write(database: Database, number: int) -> None:
     with database.write() as connection:
-        log_recommendations(connection, [NewRecommendation(number, "r", ANN, 1, 1, 0.5, "ease", "home", NOON)])
+        log_recommendations(connection, [list_of_one(number, ANN, 1, NOON)])
 
 
 def rows(database: Database) -> tuple[list[tuple[int, str, int | None]], int]:

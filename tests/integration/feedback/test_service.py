@@ -23,9 +23,10 @@ from shared.algorithms import DEFAULT_WEIGHTS
 from shared.config import Settings
 from shared.db import event_log
 from shared.db.engine import Database
-from shared.db.recommendations import NewRecommendation, log_recommendations, mark_clicked, mark_shown
+from shared.db.recommendations import log_recommendations, mark_clicked, mark_shown
 from shared.errors import FailedPrecondition
 from tests.integration.feedback.small_shop import ANN, NOON, Log, line, open_shop, recommend
+from tests.support.recommendations import list_of_one
 from tests.support.tokens import next_number
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -175,14 +176,11 @@ async def test_weights_follow_the_measured_performance(
     stub: pb_grpc.FeedbackServiceStub, sqlite_database: Database
 ) -> None:
     yesterday = datetime.now(UTC) - DAY
-    rows = [
-        NewRecommendation(next_number(), "r", ANN, 1, 1, 0.5, algorithm, "home", yesterday)
-        for algorithm in ("ease", "content")
-        for _ in range(1000)
-    ]
+    keys = [next_number() for _ in range(2000)]
+    algorithms = ["ease"] * 1000 + ["content"] * 1000
+    lists = [list_of_one(key, ANN, 1, yesterday, name) for key, name in zip(keys, algorithms, strict=True)]
     with sqlite_database.write() as connection:
-        log_recommendations(connection, rows)
-        keys = [row.recommendation_id for row in rows]
+        log_recommendations(connection, lists)
         mark_shown(connection, dict.fromkeys(keys, yesterday))
         mark_clicked(connection, dict.fromkeys(keys[:200], yesterday))
     updated = await stub.UpdateWeights(pb.UpdateWeightsRequest())

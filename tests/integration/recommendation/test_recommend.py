@@ -11,6 +11,7 @@ from shared.db.customers import resolve_customers
 from shared.db.recommendations import mark_dismissed, recommendations_of
 from shared.db.weights import set_weights
 from shared.errors import NotFound
+from shared.recommendation_tokens import numbers_in
 from tests.integration.recommendation import shop
 from tests.integration.recommendation.conftest import Shop
 
@@ -164,10 +165,11 @@ def test_price_and_name_are_those_of_now(coffee_shop: Shop) -> None:
 
 
 def test_a_dismissed_product_never_comes_back(coffee_shop: Shop) -> None:
-    first = coffee_shop.ask("c-lover-1").picks[0]
+    answer = coffee_shop.ask("c-lover-1")
+    first = answer.picks[0]
     coffee_shop.agent.stop()  # writes the log
     with coffee_shop.database.write() as connection:
-        mark_dismissed(connection, [first.recommendation_id])
+        mark_dismissed(connection, numbers_in(answer.number, 1))
     for page in (Page.HOME, Page.CATEGORY, Page.POST_PURCHASE):
         assert first.product_id not in coffee_shop.ids("c-lover-1", page, 100)
     assert first.product_id in coffee_shop.ids("c-lover-2", limit=100) or first.product_id in "c0c7a0"
@@ -190,7 +192,7 @@ def test_every_recommendation_is_logged_as_it_was_answered(coffee_shop: Shop) ->
     with coffee_shop.database.read() as connection:
         key = resolve_customers(connection, ["c-lover-1"])["c-lover-1"]
         rows = list(recommendations_of(connection, key))
-    assert [row["id"] for row in rows] == [pick.recommendation_id for pick in answer.picks]
+    assert [row["id"] for row in rows] == numbers_in(answer.number, len(answer.picks))
     assert [row["position"] for row in rows] == list(range(1, len(rows) + 1))
     assert {row["customer_id"] for row in rows} == {key}
     assert len({row["request_id"] for row in rows}) == 1

@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client import Counter as Metric
-from prometheus_client import start_http_server
 
 from benchmarks.serving.page_counts import METRIC, PageCounts
 from shared.telemetry import PAGES

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound
-from shared.recommendation_tokens import RecommendationNumbers, Shopper, TokenKeys, generate_key
+from shared.recommendation_tokens import (
+    RecommendationNumbers,
+    Shopper,
+    TokenKeys,
+    generate_key,
+    list_number,
+    numbers_in,
+)
 
 OLD, NEW = bytes(range(32)), bytes(range(32, 64))
 NUMBERS = st.integers(0, 2**63 - 1)
@@ -87,14 +94,17 @@ def test_a_generated_key_is_new_each_time() -> None:
 
 def test_numbers_are_never_given_twice() -> None:
     one, other = RecommendationNumbers(1), RecommendationNumbers(2)
-    numbers = [number for source in (one, other, one, other) for number in source.take(100)]
+    lists = [source.take() for source in (one, other, one, other)]
+    numbers = [number for each in lists for number in numbers_in(each, 100)]
     assert len(set(numbers)) == 400
-    assert all(0 < number < 2**63 for number in [*numbers, *RecommendationNumbers(2**24 - 1).take(127)])
+    assert [list_number(number) for number in numbers[::100]] == lists
+    last = numbers_in(RecommendationNumbers(2**24 - 1).take(), 127)
+    assert all(0 < number < 2**63 for number in [*numbers, *last])
 
 
 def test_numbers_are_bounded() -> None:
     with pytest.raises(InvalidArgument, match="count"):
-        RecommendationNumbers(1).take(128)
+        numbers_in(1, 128)
     for writer in (0, 2**24):
         with pytest.raises(FailedPrecondition, match="writer"):
             RecommendationNumbers(writer)

@@ -7,9 +7,8 @@ from weakref import ref
 import numpy as np
 import pytest
 
-from services.recommendation.request import Filters, Page, PageContext, Query
+from services.recommendation.request import Choice, Explanation, Filters, Page, PageContext, Pick, Query
 from services.recommendation.serving.catalogue import Catalogue
-from services.recommendation.serving.choice import Choice
 from services.recommendation.serving.known_shopper import KnownShopper
 from services.recommendation.serving.model_manager import ServingState
 from services.recommendation.serving.recent_pages import RecentPages
@@ -143,6 +142,17 @@ def test_only_some_pages_are_kept():
     for limit in (1, 2, 1):
         pages.choose(serving, ann(), replace(HOME, limit=limit), make)
     assert make.made == 3
+
+
+def test_long_pages_leave_room_for_fewer():
+    pages, serving = RecentPages(most=10), state()
+    pick = Pick(1, "a", "A", "", None, "", 0.1, Explanation("popular"))
+    for limit, size in ((1, 4), (2, 4), (3, 8)):
+        pages.choose(serving, ann(), replace(HOME, limit=limit), lambda n=size: Choice((pick,) * n, "long"))
+    make = Kitchen()
+    assert len(pages.choose(serving, ann(), replace(HOME, limit=3), make).picks) == 8
+    pages.choose(serving, ann(), replace(HOME, limit=2), make)
+    assert make.made == 1
 
 
 def test_a_state_that_is_no_longer_current_does_not_stay_in_memory():
