@@ -21,6 +21,7 @@ from shared.db import product_performance, products
 from shared.db.change_watch import ChangeWatch
 from shared.db.engine import Database
 from shared.db.products import CatalogueEntry
+from shared.garbage import keep_out_what_came
 from shared.page_rules import Rows
 from shared.product_columns import updated_columns
 from shared.telemetry import BACKGROUND_ERRORS
@@ -153,6 +154,7 @@ class BestSellerCache:
             found = products.catalogue_entries(connection, [each.key for each in counted])
         by_key = {entry.key: entry for entry in found}
         self._best_sellers = BestSellers.of([by_key[each.key] for each in counted], change)
+        keep_out_what_came()
 
     def follow(self) -> None:
         """Read what changed of the best-sellers. Raises Unavailable."""

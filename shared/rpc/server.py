@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 
 from shared.config import Agent, Settings
 from shared.errors import QuintetError
+from shared.garbage import keep_out_what_is_there
 from shared.rpc.interceptor import EdgeInterceptor
 from shared.telemetry import configure_logging, serve_metrics
 
@@ -86,6 +87,7 @@ async def serve_until_stopped(server: AgentServer) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    keep_out_what_is_there()
     await server.start()
     await stop.wait()
     await server.stop()

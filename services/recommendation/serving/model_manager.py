@@ -29,6 +29,7 @@ from shared.db.engine import Connection, Database
 from shared.db.product_stamps import product_stamps
 from shared.db.weights import current_weights
 from shared.errors import QuintetError
+from shared.garbage import keep_out_what_came
 from shared.telemetry import BACKGROUND_ERRORS
 
 SPACE = "embedding_space"
@@ -224,6 +225,7 @@ class ModelManager:
         catalogue = self._catalogue_of(version, bundle)
         state = replace(self._serving, catalogue=catalogue, bundle=bundle, version=version)
         self._warm_up(state)
+        keep_out_what_came()
         with self._swap:
             self._serving = state
             self._take_changes()  # what changed meanwhile
