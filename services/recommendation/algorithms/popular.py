@@ -1,5 +1,6 @@
 """Popularity: scores products by their share of all preferences and of the preferences in the shopper's groups."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,8 @@ Level = tuple[str, ...]
 
 MOST_GROUPS = 64
 """Number of combinations of groups whose scores are cached; each takes at most 8 bytes per product."""
+_REPLACING = threading.Lock()
+"""A training scores from several threads. One lock for all, because an algorithm with a lock could not be copied."""
 LEAST_PRIOR = 4.0
 """Lower bound of the prior in a very small shop, in units of confidence: about the mass of a few buyers."""
 
@@ -97,9 +100,11 @@ class Popular(Algorithm):
             return self._ordered
         found = self._by_groups.get(of_groups)
         if found is None:
-            found = self._by_groups[of_groups] = self._blended(np.array(of_groups, np.int32))
-            while len(self._by_groups) > MOST_GROUPS:
-                self._by_groups.pop(next(iter(self._by_groups)), None)
+            found = self._blended(np.array(of_groups, np.int32))
+            with _REPLACING:
+                self._by_groups[of_groups] = found
+                while len(self._by_groups) > MOST_GROUPS:
+                    del self._by_groups[next(iter(self._by_groups))]
         return found
 
     def _blended(self, rows: Rows) -> BlendedScores:

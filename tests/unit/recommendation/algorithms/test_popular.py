@@ -1,8 +1,11 @@
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from services.recommendation.algorithms.base import Interactions, Reason, ReasonKind, Shopper
-from services.recommendation.algorithms.popular import Popular
+from services.recommendation.algorithms.popular import MOST_GROUPS, Popular
 from tests.contract.algorithms.synthetic_data import NOW
 
 ONE = float(np.log1p(1.0))
@@ -70,3 +73,25 @@ def test_the_prior_shrinks_with_the_shop_so_that_groups_have_a_say():
     assert small.pull[0] == 4.0
     bounded = Popular(prior_share=1e9).fit(interactions())
     assert bounded.pull[0] == bounded.prior
+
+
+def test_several_threads_may_score_shoppers_of_many_groups():
+    n = 4 * MOST_GROUPS
+    data = Interactions.of(
+        range(n), np.arange(n) % 4, n_customers=n, n_products=4, now=NOW, groups={"region": range(n)}
+    )
+    popular = Popular(levels=(("region",),)).fit(data)
+    rows = np.arange(4, dtype=np.int32)
+
+    def scored(start: int) -> None:
+        for region in range(n):
+            shopper_ = shopper(region=(region + start) % n)
+            np.testing.assert_allclose(popular.scores_of(shopper_).at(rows), popular.score(shopper_), rtol=1e-5)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(scored, range(0, n, n // 16)))
+    finally:
+        sys.setswitchinterval(before)
