@@ -121,13 +121,18 @@ class History:
         return self.interactions.products[np.isin(bought, latest)]
 
 
-def recent_history(connection: Connection, customer_key: int, limit: int = 500) -> History:
+def recent_history(connection: Connection, customer_key: int, limit: int = 500, since: int | None = None) -> History:
     """Return the customer's latest `limit` interactions, open cart and latest session; all empty for an unknown key.
 
-    Made for the request path: three indexed queries through the driver, under 2 ms for 500 interactions.
+    Of the interactions only those from `since` (Unix seconds) on, if given. Made for the request path: three indexed
+    queries through the driver, under 2 ms for 500 interactions.
     """
     cursor = DriverCursor.of(connection)
-    columns = _columns(cursor.fetch(_LATEST, customer=customer_key, most=limit))
+    if since is None:
+        columns = _columns(cursor.fetch(_LATEST, customer=customer_key, most=limit))
+    else:
+        rows = cursor.fetch(_LATEST_SINCE, customer=customer_key, most=limit, since=since * MICROSECONDS)
+        columns = _columns(rows)
     cart: dict[int, float] = {}
     for product, left in cursor.fetch(_CART, customer=customer_key):
         cart[product] = cart.get(product, 0.0) + left
@@ -203,10 +208,12 @@ _TIMES = (browsing_history.c.view_time, cart_items.c.added_timestamp, purchases.
 _ROWS = (browsing_history.c.id, cart_items.c.id, purchase_items.c.id)
 
 
-def _latest() -> CompoundSelect[Any]:
+def _latest(*, since: bool = False) -> CompoundSelect[Any]:
     customer, most = bindparam("customer", type_=BigInteger), bindparam("most", type_=BigInteger)
     kinds = (
-        query.where(owner == customer).order_by(time.desc(), row.desc()).limit(most)
+        query.where(owner == customer, *([_raw(time) >= bindparam("since", type_=BigInteger)] if since else []))
+        .order_by(time.desc(), row.desc())
+        .limit(most)
         for (query, owner), time, row in zip(_KINDS, _TIMES, _ROWS, strict=True)
     )
     return union_all(*(select(kind.subquery()) for kind in kinds))
@@ -214,6 +221,7 @@ def _latest() -> CompoundSelect[Any]:
 
 _OF_CUSTOMERS = tuple(PreparedLookup(query, owner) for query, owner in _KINDS)
 _LATEST = PreparedQuery(_latest())
+_LATEST_SINCE = PreparedQuery(_latest(since=True))
 _CART = PreparedQuery(
     select(
         cart_items.c.product_id,

@@ -6,13 +6,14 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommendation.algorithms.arrays import AnyArray, Longs, Rows
+from services.recommendation.algorithms.arrays import AnyArray, Longs, Mask, Rows
 from services.recommendation.algorithms.interactions import Kind
 from services.recommendation.models.groups import labels_of
 from services.recommendation.reranker.contexts import LONGEST_HISTORY
@@ -30,6 +31,7 @@ LONGEST_KEPT_SECONDS = 600.0
 """Age at which a history is read again though nothing happened to the shopper: retention deletes old views."""
 
 DIGEST_BYTES = 16
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +99,34 @@ class UserHistory:
             digest.update(array.tobytes())
         return digest.digest()
 
+    def continued(self, latest: "UserHistory", since: int) -> "UserHistory":
+        """Return the history with what `latest` has from `since` (Unix seconds) on, in place of what was from then on.
+
+        `latest` has no products bought or dismissed before; what it says of cart and sessions is all that there is.
+        """
+        before = self.times < since
+        latest_baskets = _continued_baskets(self, before, latest)
+
+        def joined(mine: NDArray[Number], its: NDArray[Number]) -> NDArray[Number]:
+            return np.concatenate([mine[before], its])[-LONGEST_HISTORY:]
+
+        products, kinds = joined(self.products, latest.products), joined(self.kinds, latest.kinds)
+        baskets = joined(self.baskets, latest_baskets)
+        bought = [self.bought, latest.bought, latest.products[latest.kinds == Kind.PURCHASE]]
+        return replace(
+            latest,
+            products=products,
+            kinds=kinds,
+            quantities=joined(self.quantities, latest.quantities),
+            times=joined(self.times, latest.times),
+            sessions=joined(self.sessions, latest.sessions),
+            baskets=baskets,
+            last_order=_last_order(products, kinds, baskets),
+            bought=np.unique(np.concatenate(bought)),
+            dismissed=self.dismissed,
+            complete=self.complete and latest.complete,
+        )
+
     def in_session(self, session: int) -> Rows:
         """Return the rows of the products viewed or put into the cart in a session, oldest first; may repeat."""
         rows: Rows = self.products[(self.sessions == session) & (self.kinds != Kind.PURCHASE)]
@@ -124,6 +154,7 @@ class _Kept:
     model_version: str
     n_products: int
     read_at: float
+    """When all of it was read, by the monotonic clock."""
 
     @property
     def n_events(self) -> int:
@@ -131,9 +162,15 @@ class _Kept:
         return len(self.history.products)
 
     def holds(self, now: ShopperVersion, model_version: str, n_products: int) -> bool:
+        return self._rows_hold(model_version, n_products) and self.version.still_holds(now)
+
+    def grew_to(self, now: ShopperVersion, model_version: str, n_products: int) -> bool:
+        """Say whether what changed since can be read alone."""
+        return self._rows_hold(model_version, n_products) and self.version.only_grew_to(now)
+
+    def _rows_hold(self, model_version: str, n_products: int) -> bool:
         rows_hold = self.model_version == model_version and (self.history.complete or self.n_products == n_products)
-        young = time.monotonic() - self.read_at < LONGEST_KEPT_SECONDS
-        return rows_hold and young and self.version.still_holds(now)
+        return rows_hold and time.monotonic() - self.read_at < LONGEST_KEPT_SECONDS
 
 
 class UserHistories:
@@ -168,7 +205,7 @@ class UserHistories:
             if kept is not None:
                 self._kept.move_to_end(now.key)
         if kept is None or not kept.holds(now, model_version, len(catalogue)):
-            kept = self._load(customer_id, visitor_id, catalogue, model_version)
+            kept = self._load(customer_id, visitor_id, catalogue, model_version, kept)
         return None if kept is None else (kept.person, kept.history)
 
     def find_session(self, person_key: int, name: str) -> int:
@@ -181,15 +218,25 @@ class UserHistories:
         with self._database.cursor() as cursor:
             return request_reads.latest_search(cursor, person_key, session)
 
-    def _load(self, customer_id: str, visitor_id: str, catalogue: Catalogue, model_version: str) -> _Kept | None:
+    def _load(
+        self, customer_id: str, visitor_id: str, catalogue: Catalogue, model_version: str, before: _Kept | None
+    ) -> _Kept | None:
+        """Read a shopper, or only what may have changed since `before` was read."""
         with self._database.read() as connection:
             version = request_reads.find_shopper(DriverCursor.of(connection), customer_id, visitor_id)
             if version is None:
                 return None
-            stored = request_reads.read_shopper(connection, version, LONGEST_HISTORY)
-        labels = labels_of(customers.groups_of(version.key, json.loads(version.demographics))) if customer_id else {}
-        history = UserHistory.of(stored, catalogue)
-        kept = _Kept(version, Person(version.key, labels), history, model_version, len(catalogue), time.monotonic())
+            if before is not None and not before.grew_to(version, model_version, len(catalogue)):
+                before = None
+            known = before.version if before else None
+            stored = request_reads.read_shopper(connection, version, LONGEST_HISTORY, known)
+        latest = UserHistory.of(stored, catalogue)
+        if before is not None and stored.since is not None:
+            kept = replace(before, version=version, history=before.history.continued(latest, stored.since))
+        else:
+            labels = customers.groups_of(version.key, json.loads(version.demographics)) if customer_id else None
+            person = Person(version.key, labels_of(labels) if labels is not None else {})
+            kept = _Kept(version, person, latest, model_version, len(catalogue), time.monotonic())
         self._keep(kept)
         return kept
 
@@ -264,7 +311,22 @@ def _columns(interactions: list[PendingInteraction]) -> _Columns:
     )
 
 
-def _last_order(products: Rows, kinds: NDArray[np.int8], baskets: Longs) -> Rows:
+def _continued_baskets(before: UserHistory, kept: Mask, latest: UserHistory) -> Rows:
+    """Return numbers for the baskets of `latest` behind those of the `kept` events before.
+
+    Views and carts of a session that goes on have the number that it had.
+    """
+    numbers: Rows = latest.baskets + np.int32(before.baskets.max(initial=-1) + 1)
+    kept = kept & (before.kinds != Kind.PURCHASE)
+    browsed = latest.kinds != Kind.PURCHASE
+    for session in np.unique(latest.sessions[browsed]).tolist():
+        same = np.flatnonzero(kept & (before.sessions == session))
+        if len(same):
+            numbers[browsed & (latest.sessions == session)] = before.baskets[same[0]]
+    return numbers
+
+
+def _last_order(products: Rows, kinds: NDArray[np.int8], baskets: Longs | Rows) -> Rows:
     purchases = kinds == Kind.PURCHASE
     latest = baskets[purchases][-1:]
     rows: Rows = products[purchases & np.isin(baskets, latest)]

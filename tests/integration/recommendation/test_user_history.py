@@ -74,6 +74,54 @@ def test_events_count_alike_before_and_after_their_projection(
         apply_all(database)
 
 
+def partition(numbers: np.ndarray) -> list[int]:
+    """Return for each entry the place at which its number occurs first."""
+    return np.unique(numbers, return_index=True)[1][np.unique(numbers, return_inverse=True)[1]].tolist()
+
+
+def same(kept: UserHistory, fresh: UserHistory) -> None:
+    for name in ("products", "kinds", "quantities", "times", "sessions", "cart", "last_order", "bought", "dismissed"):
+        assert getattr(kept, name).tolist() == getattr(fresh, name).tolist(), name
+    assert partition(kept.baskets) == partition(fresh.baskets)
+    for name in ("latest_session", "session_names", "searches", "complete"):
+        assert getattr(kept, name) == getattr(fresh, name), name
+
+
+def some_event(rng: np.random.Generator, number: int, minute: int) -> Event:
+    """Return an event of anna at about this minute: one in five comes late."""
+    product, at = f"p{rng.integers(5)}", minute - int(rng.integers(120)) * (rng.random() < 0.2)
+    visitor, session = str(rng.choice(["", "v-1", "v-2"])), str(rng.choice(["", "", "s-1", "s-2"]))
+    match int(rng.integers(5)):
+        case 0 | 1:
+            return view("anna", product, at, visitor=visitor, session=session)
+        case 2:
+            return add("anna", {product: 2}, at)
+        case 3:
+            return remove("anna", {product: 1}, at)
+        case _:
+            return purchase("anna", f"o-{number}", [(product, 1, 100), ("p0", 1, 100)], at)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_read_of_the_changes_is_what_all_of_it_would_be(
+    database: Database, catalogue: Catalogue, histories: UserHistories, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    with database.write() as connection:
+        customers.resolve_visitors(connection, ["v-2"])
+    happened(database, view("", "p4", visitor="v-2"), *EVENTS)
+    orders = ["o-1"]
+    for step in range(25):
+        events = [some_event(rng, 10 * step + n, 20 * step + n) for n in range(int(rng.integers(1, 4)))]
+        orders += [event.purchase.purchase_id for event in events if event.HasField("purchase")]
+        if rng.random() < 0.1:
+            events.append(refund("", str(rng.choice(orders))))
+        append(database, events)
+        if rng.random() < 0.5:
+            apply_all(database)
+        same(read(histories, catalogue), read(UserHistories(database), catalogue))
+
+
 def test_nothing_is_read_again_while_nothing_happens(
     database: Database, catalogue: Catalogue, histories: UserHistories
 ) -> None:
@@ -159,7 +207,8 @@ def test_memory_is_bounded_by_the_number_of_events(database: Database, catalogue
 
 def test_looking_whether_something_happened_reads_by_index_alone(sqlite_database: Database) -> None:
     with sqlite_database.read() as connection:
-        for query in (request_reads._CUSTOMER, request_reads._VISITOR, request_reads._PENDING):
+        queries = (request_reads._CUSTOMER, request_reads._VISITOR, request_reads._PENDING, request_reads._EARLIEST)
+        for query in queries:
             sql, places, _ = query.compiled(connection.dialect)
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (1,) * len(places or ()))
             assert not [row[-1] for row in plan if row[-1].startswith("SCAN") and "CONSTANT" not in row[-1]]
