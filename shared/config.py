@@ -52,6 +52,14 @@ class Settings(BaseSettings):
         "listens ten ports above the one before, for metrics as well.",
     )
 
+    keep_pages_seconds: float = Field(
+        60.0,
+        ge=0,
+        le=600,
+        description="Seconds for which a page is shown again to who asks for it while nothing changed that it depends "
+        "on; 0 makes each page anew.",
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severity that is logged."
     )

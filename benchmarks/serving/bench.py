@@ -23,6 +23,7 @@ from tests.support.cluster import Cluster, cluster_settings, free_ports
 
 CACHE = ROOT / ".build" / "bench" / "serving"
 SECONDS, QUICK_SECONDS = 15.0, 4.0
+FIRST_SECONDS = 25.0
 STREAMED, QUICK_STREAMED = 30_000, 5_000
 GENERATED = Size(100_000, 200_000, 5_000_000)
 MILLION = Size(1_000_000, 200_000, 5_000_000)
@@ -52,6 +53,11 @@ class Options:
         if self.phase_seconds is not None:
             return self.phase_seconds
         return QUICK_SECONDS if self.quick else SECONDS
+
+    @property
+    def first_seconds(self) -> float:
+        """Seconds in which shoppers are asked for the first time: enough for most of the demo shop's."""
+        return QUICK_SECONDS if self.quick else FIRST_SECONDS
 
     @property
     def streamed(self) -> int:
@@ -130,13 +136,13 @@ class Bench:
         return Planner(Material.read(shop.folder, self.options.seed), SEED_STEP * self.options.seed + draw)
 
     @contextmanager
-    def agents(self, shop: Shop, replicas: int = 1) -> Iterator[Agents]:
+    def agents(self, shop: Shop, replicas: int = 1, **settings: Any) -> Iterator[Agents]:
         """Give the agents, as `quintet up` starts them, on a copy of the database of a shop."""
         url = self.ready(shop).copy(self.scratch / "quintet.db")
         never = dict.fromkeys(("refresh_catalog_hours", "optimize_hours", "train_hours"), 0)
         [metrics_port] = free_ports(1)
         ports = {"recommendation_metrics_port": metrics_port}
-        cluster = Cluster(cluster_settings(url, recommendation_replicas=replicas, **never, **ports))
+        cluster = Cluster(cluster_settings(url, recommendation_replicas=replicas, **never, **ports, **settings))
         began = time.perf_counter()
         try:
             cluster.start()

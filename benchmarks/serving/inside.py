@@ -28,7 +28,7 @@ def main(database_url: str, plan: str, seconds: str, out: str) -> None:
     requests = [
         ParseDict(json.loads(line)["request"], pb.RecommendRequest()) for line in Path(plan).read_text().splitlines()
     ]
-    settings = Settings(database_url=database_url)
+    settings = Settings(database_url=database_url, keep_pages_seconds=0)
     database = Database(database_url)
     agent = RecommendationAgent(settings, database)
     started = time.perf_counter()

@@ -78,6 +78,11 @@ class Planner:
         """Return calls of known customers for one kind of page."""
         return [self._recommend(page, page, self._known()) for _ in range(count)]
 
+    def everybody(self, page: str) -> list[Call]:
+        """Return a call of each customer for one kind of page, in an order by chance."""
+        ids = sorted(set(self._material.customers))
+        return [self._recommend(page, page, {"customerId": ids[place]}) for place in self._rng.permutation(len(ids))]
+
     def cold(self, page: str, count: int) -> list[Call]:
         """Return calls of visitors whom nobody has met, each once."""
         return [self._recommend(page, f"cold {page}", self._stranger()) for _ in range(count)]

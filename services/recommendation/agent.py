@@ -40,7 +40,7 @@ class RecommendationAgent:
         self._database = database
         self._model_manager = ModelManager(database, ModelStore(database, settings.model_cache_dir), warm_up)
         self._histories = UserHistories(database)
-        self._recent_pages = RecentPages()
+        self._recent_pages = RecentPages(settings.keep_pages_seconds)
         self.tokens = load_token_keys(settings, database)
         self._recommendation_log = RecommendationLog(database, "recommendation")
         self._training = SingleJob(TRAINING, settings)

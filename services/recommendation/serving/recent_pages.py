@@ -14,16 +14,23 @@ from services.recommendation.serving.known_shopper import KnownShopper
 from services.recommendation.serving.model_manager import ServingState
 from shared.telemetry import PAGES
 
-KEPT_SECONDS = 60.0
-"""Weights of events decay over days, so a minute changes nothing; all else that a page depends on counts at once."""
 MOST_PRODUCTS = 30_000
 """Products on the pages that are kept, at most; each takes some 1.5 KB. A page of none counts as one."""
 
 
 class RecentPages:
-    """Choices by what they depend on, for the latest serving state. Safe to call from several threads."""
+    """Choices by what they depend on, for the latest serving state. Safe to call from several threads.
 
-    def __init__(self, seconds: float = KEPT_SECONDS, most: int = MOST_PRODUCTS) -> None:
+    Parameters
+    ----------
+    seconds : float
+        How long a page is kept; 0 keeps none. Weights of events decay over days, so minutes change nothing; all else
+        that a page depends on counts at once.
+    most : int
+        Products on the pages that are kept, at most.
+    """
+
+    def __init__(self, seconds: float, most: int = MOST_PRODUCTS) -> None:
         self._seconds = seconds
         self._most = most
         # Weak: a state that is no longer current must not stay in memory until the next call.
@@ -50,7 +57,7 @@ class RecentPages:
             return kept[1]
         PAGES.labels("made").inc()
         choice = make()
-        if not choice.failed:
+        if not choice.failed and self._seconds:
             self._keep(serving, key, now, choice)
         return choice
 

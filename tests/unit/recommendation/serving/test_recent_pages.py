@@ -15,6 +15,7 @@ from services.recommendation.serving.recent_pages import RecentPages
 from services.recommendation.serving.user_history import Person, UserHistory
 
 HOME = Query("ann", context=PageContext(Page.HOME, session_id="s1"))
+MINUTE = 60.0
 NOT_OF_THE_PAGE = {"sessions", "latest_session", "session_names", "searches", "complete"}
 """Parts of a history that a page sees through its session and its search only, or not at all."""
 
@@ -52,14 +53,14 @@ def ann(
 
 
 def test_who_asks_again_gets_the_same_page():
-    pages, serving, make = RecentPages(), state(), Kitchen()
+    pages, serving, make = RecentPages(MINUTE), state(), Kitchen()
     first = pages.choose(serving, ann(), HOME, make)
     assert pages.choose(serving, ann(), HOME, make) is first
     assert make.made == 1
 
 
 def test_those_of_whom_nothing_is_known_share_their_pages():
-    pages, serving, make = RecentPages(), state(), Kitchen()
+    pages, serving, make = RecentPages(MINUTE), state(), Kitchen()
     stranger = KnownShopper(Person(None, {}), UserHistory.nothing(), rows())
     other = replace(stranger, person=Person(5, {}), past=UserHistory.nothing())
     other_session = replace(HOME, context=replace(HOME.context, session_id="s2"), visitor_id="other")
@@ -82,7 +83,7 @@ def test_those_of_whom_nothing_is_known_share_their_pages():
     ],
 )
 def test_who_or_what_is_different_gets_another_page(shopper, query):
-    pages, serving, make = RecentPages(), state(), Kitchen()
+    pages, serving, make = RecentPages(MINUTE), state(), Kitchen()
     pages.choose(serving, ann(), HOME, make)
     pages.choose(serving, shopper, query, make)
     assert make.made == 2
@@ -94,7 +95,7 @@ def part_names() -> list[str]:
 
 @pytest.mark.parametrize("part", part_names())
 def test_each_part_of_the_history_makes_another_page(part):
-    pages, serving, make = RecentPages(), state(), Kitchen()
+    pages, serving, make = RecentPages(MINUTE), state(), Kitchen()
     pages.choose(serving, ann(), HOME, make)
     changed = getattr(history(), part).copy()
     changed[0] += 1
@@ -103,49 +104,49 @@ def test_each_part_of_the_history_makes_another_page(part):
 
 
 def test_a_product_that_moves_from_one_part_to_the_next_makes_another_page():
-    pages, serving, make = RecentPages(), state(), Kitchen()
+    pages, serving, make = RecentPages(MINUTE), state(), Kitchen()
     pages.choose(serving, ann(cart=rows(3, 2), last_order=rows()), HOME, make)
     pages.choose(serving, ann(cart=rows(3), last_order=rows(2)), HOME, make)
     assert make.made == 2
 
 
 def test_what_a_page_does_not_show_keeps_it():
-    pages, serving, make = RecentPages(), state(), Kitchen()
+    pages, serving, make = RecentPages(MINUTE), state(), Kitchen()
     pages.choose(serving, ann(), HOME, make)
     pages.choose(serving, ann(latest_session=9, session_names={"s1": 9}, searches={9: "tea"}), HOME, make)
     assert make.made == 1
 
 
 def test_a_new_state_makes_new_pages():
-    pages, make = RecentPages(), Kitchen()
+    pages, make = RecentPages(MINUTE), Kitchen()
     pages.choose(state(), ann(), HOME, make)
     pages.choose(state(), ann(), HOME, make)
     assert make.made == 2
 
 
 def test_pages_are_not_kept_for_long():
-    pages, serving, make = RecentPages(seconds=0.0), state(), Kitchen()
+    pages, serving, make = RecentPages(0.0), state(), Kitchen()
     pages.choose(serving, ann(), HOME, make)
     pages.choose(serving, ann(), HOME, make)
     assert make.made == 2
 
 
 def test_a_page_for_which_an_algorithm_failed_is_not_kept():
-    pages, serving, make = RecentPages(), state(), Kitchen("popular")
+    pages, serving, make = RecentPages(MINUTE), state(), Kitchen("popular")
     pages.choose(serving, ann(), HOME, make)
     pages.choose(serving, ann(), HOME, make)
     assert make.made == 2
 
 
 def test_only_some_pages_are_kept():
-    pages, serving, make = RecentPages(most=1), state(), Kitchen()
+    pages, serving, make = RecentPages(MINUTE, most=1), state(), Kitchen()
     for limit in (1, 2, 1):
         pages.choose(serving, ann(), replace(HOME, limit=limit), make)
     assert make.made == 3
 
 
 def test_long_pages_leave_room_for_fewer():
-    pages, serving = RecentPages(most=10), state()
+    pages, serving = RecentPages(MINUTE, most=10), state()
     pick = Pick(1, "a", "A", "", None, "", 0.1, Explanation("popular"))
     for limit, size in ((1, 4), (2, 4), (3, 8)):
         pages.choose(serving, ann(), replace(HOME, limit=limit), lambda n=size: Choice((pick,) * n, "long"))
@@ -156,7 +157,7 @@ def test_long_pages_leave_room_for_fewer():
 
 
 def test_a_state_that_is_no_longer_current_does_not_stay_in_memory():
-    pages, serving = RecentPages(), state()
+    pages, serving = RecentPages(MINUTE), state()
     pages.choose(serving, ann(), HOME, Kitchen())
     left = ref(serving)
     del serving
