@@ -89,10 +89,18 @@ class GraphFilter(UserProfileMixin, ItemToItem):
 
     def _sparse_scores(self, shopper: Shopper) -> ShopperScores:
         rows, values = self._user_profile(shopper)
-        weights = np.float32(self.smooth) * values * inverse(self.degree[rows])
         near = FewScores.of_rows(self.neighbours, rows, values)
-        point = sum_vectors(self.steps, self.step_sizes, rows, weights)
+        point = sum_vectors(self.steps, self.step_sizes, rows, self._smoothed(shopper))
         return VectorScores(point, self._vectors, ROUNDING, near)
+
+    def _smoothed(self, shopper: Shopper) -> FloatArray:
+        """Return the weights of the shopper's products in the low-pass part: smooth · x D_p^−½."""
+
+        def of_profile() -> FloatArray:
+            rows, values = self._user_profile(shopper)
+            return np.float32(self.smooth) * values * inverse(self.degree[rows])
+
+        return shopper.memo((self, "smoothed"), of_profile)
 
     @cached_property
     def _vectors(self) -> ProductVectors:
@@ -112,7 +120,6 @@ class GraphFilter(UserProfileMixin, ItemToItem):
 
     def _parts(self, shopper: Shopper, product: int) -> UserProfile:
         """Return the shopper's products and the contribution of each to the score of `product`."""
-        rows, values = self._user_profile(shopper)
-        reach = given_by(self.steps, self.step_sizes, rows, product) * inverse(self.degree[rows]) * self.degree[product]
-        parts = self.smooth * values * reach
-        return rows, parts + self._given(shopper, product)[1]
+        rows, given = self._given(shopper, product)
+        reach = given_by(self.steps, self.step_sizes, rows, product) * self.degree[product]
+        return rows, given + self._smoothed(shopper) * reach
