@@ -7,8 +7,9 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 
+from services.recommendation import convert
 from services.recommendation.models.store import KIND, ModelStore
-from services.recommendation.request import Answer, Choice, Pick, Query
+from services.recommendation.request import Answer, Choice, Pick, Query, ReadyPage
 from services.recommendation.serving.choice import choose
 from services.recommendation.serving.known_shopper import read_known_shopper
 from services.recommendation.serving.model_manager import ModelManager, ServingState
@@ -124,8 +125,8 @@ class RecommendationAgent:
     def _answer(self, query: Query) -> Answer:
         serving = self._model_manager.serving
         shopper = read_known_shopper(self._histories, query, serving)
-        choice = self._recent_pages.choose(
-            serving, shopper, query, lambda: choose(serving, request_context(shopper, query, serving), query)
+        page = self._recent_pages.get(
+            serving, shopper, query, lambda: _ready(choose(serving, request_context(shopper, query, serving), query))
         )
         now, number = datetime.now(UTC), self._recommendation_log.take_number()
         logged = self._recommendation_log.append(
@@ -135,19 +136,19 @@ class RecommendationAgent:
                 customer_key=shopper.person.key,
                 page_type=query.context.page.value,
                 generated_at=now,
-                items=choice.memo("items", lambda: _packed(choice)),
-                strategy=choice.strategy,
+                items=page.items,
+                strategy=page.strategy,
                 model_version=serving.version,
             )
         )
-        return Answer(choice, number, serving.version, self._fallbacks(serving, choice, logged), now)
+        return Answer(page, number, serving.version, self._fallbacks(serving, page, logged), now)
 
-    def _fallbacks(self, serving: ServingState, choice: Choice, logged: bool) -> tuple[str, ...]:
+    def _fallbacks(self, serving: ServingState, page: ReadyPage, logged: bool) -> tuple[str, ...]:
         taken = [] if serving.bundle else ["no_model"]
         if self._model_manager.broken not in ("", serving.version):
             taken.append("model_load_failed")
-        taken += [f"algorithm_failed:{name}" for name in choice.failed]
-        if choice.exhausted:
+        taken += [f"algorithm_failed:{name}" for name in page.failed]
+        if page.exhausted:
             taken.append("all_algorithms_failed")
         if not logged:
             taken.append(LOG_DROPPED)
@@ -156,14 +157,13 @@ class RecommendationAgent:
         return tuple(taken)
 
 
-def _packed(choice: Choice) -> PackedItems:
-    """Return what is logged of a choice."""
-    return PackedItems.of(
-        [
-            ListItem(position, pick.product_key, pick.score, pick.algorithm, pick.contributions, _reason(pick))
-            for position, pick in enumerate(choice.picks, start=1)
-        ]
-    )
+def _ready(choice: Choice) -> ReadyPage:
+    items = [
+        ListItem(position, pick.product_key, pick.score, pick.algorithm, pick.contributions, _reason(pick))
+        for position, pick in enumerate(choice.picks, start=1)
+    ]
+    message = convert.to_message(choice)
+    return ReadyPage(message, PackedItems.of(items), choice.strategy, choice.failed, choice.exhausted)
 
 
 def _reason(pick: Pick) -> dict[str, Any]:

@@ -63,11 +63,16 @@ def to_context(context: RecommendationContext) -> PageContext:
     )
 
 
+def to_message(choice: Choice) -> bytes:
+    """Return a choice in the wire format, a RecommendationList without what is each answer's own."""
+    picks = [_recommendation(pick, position) for position, pick in enumerate(choice.picks, start=1)]
+    return RecommendationList(recommendations=picks, strategy=choice.strategy).SerializeToString()
+
+
 def to_response(answer: Answer, shopper: Shopper, tokens: TokenKeys) -> pb.RecommendResponse:
     """Return the answer to a shopper as a message; `tokens` make the recommendation ids."""
-    choice = answer.choice
-    response = RecommendationList.FromString(choice.memo("message", lambda: _message(choice)))
-    ids = tokens.issue_all(numbers_in(answer.number, len(choice.picks)), shopper)
+    response = RecommendationList.FromString(answer.page.message)
+    ids = tokens.issue_all(numbers_in(answer.number, answer.page.items.count), shopper)
     for recommendation, id_ in zip(response.recommendations, ids, strict=True):
         recommendation.recommendation_id = id_
     response.model_version = answer.model_version
@@ -105,12 +110,6 @@ def to_version(version: ModelVersion) -> pb.ModelVersion:
     )
     message.create_time.FromDatetime(version.created_at)
     return message
-
-
-def _message(choice: Choice) -> bytes:
-    """Return a choice in the wire format, without what is each answer's own."""
-    picks = [_recommendation(pick, position) for position, pick in enumerate(choice.picks, start=1)]
-    return RecommendationList(recommendations=picks, strategy=choice.strategy).SerializeToString()
 
 
 def _recommendation(pick: Pick, position: int) -> Recommendation:

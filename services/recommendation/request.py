@@ -1,19 +1,16 @@
 """What is asked of the recommendation agent and what it answers, as plain values."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
-from typing import TypeVar, cast
 
+from shared.db.recommendation_items import PackedItems
 from shared.page_rules import DEFAULT_LIMIT, Filters, Page, Price
 
-T = TypeVar("T")
+__all__ = ["Answer", "Choice", "Explanation", "Filters", "Page", "PageContext", "Pick", "Price", "Query", "ReadyPage"]
 
 POPULAR = "popular"
 """The algorithm of a product that none gave anything: it fills the list."""
-
-__all__ = ["Answer", "Choice", "Explanation", "Filters", "Page", "PageContext", "Pick", "Price", "Query"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ class Pick:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """What a page shows; it may be the answer to several calls.
+    """What a page shows.
 
     Parameters
     ----------
@@ -99,15 +96,26 @@ class Choice:
     failed: tuple[str, ...] = ()
     exhausted: bool = False
 
-    def memo(self, key: str, make: Callable[[], T]) -> T:
-        """Return the result of `make`, computed once per `key`: a form in which the choice is sent or stored."""
-        if key not in self._memory:
-            self._memory[key] = make()
-        return cast("T", self._memory[key])
 
-    @cached_property
-    def _memory(self) -> dict[str, object]:
-        return {}
+@dataclass(frozen=True, eq=False)
+class ReadyPage:
+    """A choice as it is sent and logged: a fifth of the memory, so that many can be kept for further answers.
+
+    Parameters
+    ----------
+    message : bytes
+        A RecommendationList in the wire format, without what is each answer's own.
+    items : PackedItems
+        What is logged.
+    strategy, failed, exhausted
+        As in `Choice`.
+    """
+
+    message: bytes
+    items: PackedItems
+    strategy: str
+    failed: tuple[str, ...] = ()
+    exhausted: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,7 @@ class Answer:
 
     Parameters
     ----------
-    choice : Choice
+    page : ReadyPage
     number : int
         Number of the list, see `RecommendationNumbers`.
     model_version : str
@@ -126,18 +134,8 @@ class Answer:
     generated_at : datetime
     """
 
-    choice: Choice
+    page: ReadyPage
     number: int
     model_version: str
     fallbacks: tuple[str, ...]
     generated_at: datetime
-
-    @property
-    def picks(self) -> tuple[Pick, ...]:
-        """The recommended products, best first."""
-        return self.choice.picks
-
-    @property
-    def strategy(self) -> str:
-        """How the page was ordered."""
-        return self.choice.strategy

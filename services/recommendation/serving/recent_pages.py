@@ -9,17 +9,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from weakref import ReferenceType, ref
 
-from services.recommendation.request import Choice, Query
+from services.recommendation.request import Query, ReadyPage
 from services.recommendation.serving.known_shopper import KnownShopper
 from services.recommendation.serving.model_manager import ServingState
 from shared.telemetry import PAGES
 
 MOST_PRODUCTS = 30_000
-"""Products on the pages that are kept, at most; each takes some 1.5 KB. A page of none counts as one."""
+"""Products on the pages that are kept, at most; each takes some 0.4 KB. A page of none counts as one."""
 
 
 class RecentPages:
-    """Choices by what they depend on, for the latest serving state. Safe to call from several threads.
+    """Pages by what they depend on, for the latest serving state. Safe to call from several threads.
 
     Parameters
     ----------
@@ -35,14 +35,16 @@ class RecentPages:
         self._most = most
         # Weak: a state that is no longer current must not stay in memory until the next call.
         self._serving: ReferenceType[ServingState] | None = None
-        self._pages: OrderedDict[Hashable, tuple[float, Choice]] = OrderedDict()
+        self._pages: OrderedDict[Hashable, tuple[float, ReadyPage]] = OrderedDict()
         self._products = 0
         self._guard = threading.Lock()
 
-    def choose(self, serving: ServingState, shopper: KnownShopper, query: Query, make: Callable[[], Choice]) -> Choice:
+    def get(
+        self, serving: ServingState, shopper: KnownShopper, query: Query, make: Callable[[], ReadyPage]
+    ) -> ReadyPage:
         """Return what `make` returns, or what it returned within the last `seconds` for the same key.
 
-        A choice for which an algorithm failed is not kept.
+        A page for which an algorithm failed is not kept.
         """
         key = page_key(shopper, query)
         now = time.monotonic()
@@ -56,17 +58,17 @@ class RecentPages:
             PAGES.labels("kept").inc()
             return kept[1]
         PAGES.labels("made").inc()
-        choice = make()
-        if not choice.failed and self._seconds:
-            self._keep(serving, key, now, choice)
-        return choice
+        page = make()
+        if not page.failed and self._seconds:
+            self._keep(serving, key, now, page)
+        return page
 
-    def _keep(self, serving: ServingState, key: Hashable, now: float, choice: Choice) -> None:
+    def _keep(self, serving: ServingState, key: Hashable, now: float, page: ReadyPage) -> None:
         with self._guard:
             if self._is_of(serving):
                 before = self._pages.pop(key, None)
-                self._products += _size(choice) - (_size(before[1]) if before else 0)
-                self._pages[key] = (now, choice)
+                self._products += _size(page) - (_size(before[1]) if before else 0)
+                self._pages[key] = (now, page)
                 while self._products > self._most:
                     self._products -= _size(self._pages.popitem(last=False)[1][1])
 
@@ -75,8 +77,8 @@ class RecentPages:
         return self._serving is not None and self._serving() is serving
 
 
-def _size(choice: Choice) -> int:
-    return max(len(choice.picks), 1)
+def _size(page: ReadyPage) -> int:
+    return max(page.items.count, 1)
 
 
 def page_key(shopper: KnownShopper, query: Query) -> Hashable:

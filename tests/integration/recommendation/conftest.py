@@ -3,18 +3,63 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pytest
+from quintet.type.v1.recommendation_pb2 import ReasonKind, Recommendation, RecommendationList
 
 from services.recommendation.agent import RecommendationAgent
-from services.recommendation.request import Answer, Filters, Page, PageContext, Query
+from services.recommendation.request import Answer, Explanation, Filters, Page, PageContext, Pick, Price, Query
 from shared.config import Settings
 from shared.db import models, request_reads
 from shared.db.engine import Database
+from shared.recommendation_tokens import numbers_in
 from tests.integration.recommendation import shop
 
 Artefact = tuple[str, bytes]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An answer, and its products as plain values; their keys are not in the answer and are 0."""
+
+    answer: Answer
+
+    @cached_property
+    def picks(self) -> list[Pick]:
+        """The recommended products, best first."""
+        return [_pick(each) for each in RecommendationList.FromString(self.answer.page.message).recommendations]
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the recommendations."""
+        return numbers_in(self.answer.number, self.answer.page.items.count)
+
+    @property
+    def strategy(self) -> str:
+        """How the page was ordered."""
+        return self.answer.page.strategy
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.answer, name)
+
+
+def _pick(sent: Recommendation) -> Pick:
+    why, price = sent.reason, sent.price
+    kind = ReasonKind.Name(why.kind).removeprefix("REASON_KIND_").lower()
+    return Pick(
+        0,
+        sent.product_id,
+        sent.product_name,
+        sent.category,
+        Price(price.amount_minor, price.currency_code) if sent.HasField("price") else None,
+        sent.image_url,
+        sent.score,
+        Explanation(kind, tuple(why.product_ids), why.group, why.text),
+        {part.algorithm: part.contribution for part in sent.contributions},
+    )
 
 
 class Shop:
@@ -24,9 +69,13 @@ class Shop:
         self.database = database
         self.agent = agent
 
-    def ask(self, customer: str, page: Page = Page.HOME, limit: int = 10, **context: Any) -> Answer:
+    def ask(self, customer: str, page: Page = Page.HOME, limit: int = 10, **context: Any) -> Asked:
         """Ask for recommendations without filters."""
-        return self.agent.recommend(Query(customer, context=PageContext(page, **context), limit=limit))
+        return self.recommend(Query(customer, context=PageContext(page, **context), limit=limit))
+
+    def recommend(self, query: Query) -> Asked:
+        """Ask for recommendations."""
+        return Asked(self.agent.recommend(query))
 
     def ids(self, customer: str, page: Page = Page.HOME, limit: int = 10, **context: Any) -> list[str]:
         """Return the products recommended."""
@@ -41,9 +90,9 @@ class Shop:
             assert time.monotonic() < deadline, "the agent does not follow the changes"
             time.sleep(0.001)
 
-    def filtered(self, customer: str, limit: int = 10, **filters: Any) -> Answer:
+    def filtered(self, customer: str, limit: int = 10, **filters: Any) -> Asked:
         """Ask on the start page with filters."""
-        return self.agent.recommend(Query(customer, limit=limit, filters=Filters(**filters)))
+        return self.recommend(Query(customer, limit=limit, filters=Filters(**filters)))
 
 
 @contextmanager

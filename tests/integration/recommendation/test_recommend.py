@@ -11,7 +11,6 @@ from shared.db.customers import resolve_customers
 from shared.db.recommendations import mark_dismissed, recommendations_of
 from shared.db.weights import set_weights
 from shared.errors import NotFound
-from shared.recommendation_tokens import numbers_in
 from tests.integration.recommendation import shop
 from tests.integration.recommendation.conftest import Shop
 
@@ -41,7 +40,7 @@ def test_somebody_of_no_group_gets_a_full_list_too(coffee_shop: Shop) -> None:
 
 
 def test_a_visitor_nobody_knows_is_somebody_new(coffee_shop: Shop) -> None:
-    answer = coffee_shop.agent.recommend(Query(visitor_id="cookie"))
+    answer = coffee_shop.recommend(Query(visitor_id="cookie"))
     assert answer.strategy == "cold_start"
     assert len(answer.picks) == 10
 
@@ -51,7 +50,7 @@ def test_a_known_visitor_is_answered_by_what_they_did(coffee_shop: Shop) -> None
         event = Event(event_id=name, visitor_id="cookie", product_view=ProductView(product_id=name))
         event.event_time.FromDatetime(datetime.now(UTC))
         shop.act_as_visitor(coffee_shop.database, event)
-    answer = coffee_shop.agent.recommend(Query(visitor_id="cookie", limit=4))
+    answer = coffee_shop.recommend(Query(visitor_id="cookie", limit=4))
     assert kinds([pick.product_id for pick in answer.picks]).count("t") >= 2
     assert answer.picks[0].algorithm not in ("popular", "popular_in_group")
 
@@ -169,7 +168,7 @@ def test_a_dismissed_product_never_comes_back(coffee_shop: Shop) -> None:
     first = answer.picks[0]
     coffee_shop.agent.stop()  # writes the log
     with coffee_shop.database.write() as connection:
-        mark_dismissed(connection, numbers_in(answer.number, 1))
+        mark_dismissed(connection, answer.numbers[:1])
     for page in (Page.HOME, Page.CATEGORY, Page.POST_PURCHASE):
         assert first.product_id not in coffee_shop.ids("c-lover-1", page, 100)
     assert first.product_id in coffee_shop.ids("c-lover-2", limit=100) or first.product_id in "c0c7a0"
@@ -192,7 +191,7 @@ def test_every_recommendation_is_logged_as_it_was_answered(coffee_shop: Shop) ->
     with coffee_shop.database.read() as connection:
         key = resolve_customers(connection, ["c-lover-1"])["c-lover-1"]
         rows = list(recommendations_of(connection, key))
-    assert [row["id"] for row in rows] == numbers_in(answer.number, len(answer.picks))
+    assert [row["id"] for row in rows] == answer.numbers
     assert [row["position"] for row in rows] == list(range(1, len(rows) + 1))
     assert {row["customer_id"] for row in rows} == {key}
     assert len({row["request_id"] for row in rows}) == 1
@@ -234,7 +233,7 @@ def test_a_list_of_the_start_page_is_not_all_of_one_kind(coffee_shop: Shop) -> N
 )
 def test_what_is_not_known_is_named(coffee_shop: Shop, query: Query, field: str, name: str) -> None:
     with pytest.raises(NotFound, match=name) as caught:
-        coffee_shop.agent.recommend(query)
+        coffee_shop.recommend(query)
     assert caught.value.violations[0].field == field
 
 

@@ -56,7 +56,7 @@ def test_no_rule_is_ever_violated(
     mixed_stock(coffee_shop.database)
     coffee_shop.caught_up()
     query = Query(f"c-lover-{customer}", context=context, limit=limit, filters=asked)
-    picks = coffee_shop.agent.recommend(query).picks
+    picks = coffee_shop.recommend(query).picks
     with coffee_shop.database.read() as connection:
         now = get_products(connection, [pick.product_id for pick in picks])
     assert len(picks) == len({pick.product_id for pick in picks}) <= limit

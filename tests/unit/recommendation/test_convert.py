@@ -12,8 +12,20 @@ from quintet.type.v1.recommendation_pb2 import RecommendationContext, Recommenda
 
 from services.recommendation import convert
 from services.recommendation.algorithms.base import ReasonKind
-from services.recommendation.request import Answer, Choice, Explanation, Filters, Page, PageContext, Pick, Price, Query
+from services.recommendation.request import (
+    Answer,
+    Choice,
+    Explanation,
+    Filters,
+    Page,
+    PageContext,
+    Pick,
+    Price,
+    Query,
+    ReadyPage,
+)
 from shared.db.models import ModelVersion
+from shared.db.recommendation_items import ListItem, PackedItems
 from shared.errors import InvalidArgument
 from shared.jobs import Progress
 from shared.recommendation_tokens import Shopper, number_at
@@ -119,12 +131,17 @@ def test_a_bad_field_is_named_with_its_value(request_: pb.RecommendRequest, fiel
     assert value in violation.description
 
 
+def ready(choice: Choice) -> ReadyPage:
+    items = [ListItem(position, pick.product_key, 0.5, "ease") for position, pick in enumerate(choice.picks, start=1)]
+    return ReadyPage(convert.to_message(choice), PackedItems.of(items), choice.strategy)
+
+
 def test_the_answer_as_a_message() -> None:
     why = Explanation("similar_to", ("b",), "", "Similar to B")
     pick = Pick(1, "a", "A", "Tea", Price(5, "EUR"), "http://i", 0.5, why, {"content": 0.3, "ease": 0.2})
     plain = Pick(2, "b", "B", "", None, "", 0.1, Explanation("unspecified", text="t"))
     now = datetime(2026, 1, 2, tzinfo=UTC)
-    answer = Answer(Choice((pick, plain), "hybrid"), 7, "v1", ("no_model",), now)
+    answer = Answer(ready(Choice((pick, plain), "hybrid")), 7, "v1", ("no_model",), now)
     message = convert.to_response(answer, Shopper("ann"), KEYS).list
     first, second = message.recommendations
     assert (first.product_id, first.product_name) == ("a", "A")
@@ -138,12 +155,12 @@ def test_the_answer_as_a_message() -> None:
     assert message.generate_time.ToDatetime(tzinfo=UTC) == now
 
 
-def test_one_choice_answers_several_calls_with_ids_of_their_own() -> None:
-    choice = Choice((Pick(1, "a", "A", "", None, "", 0.1, Explanation("unspecified")),), "hybrid")
+def test_one_page_answers_several_calls_with_ids_of_their_own() -> None:
+    page = ready(Choice((Pick(1, "a", "A", "", None, "", 0.1, Explanation("unspecified")),), "hybrid"))
     now = datetime(2026, 1, 2, tzinfo=UTC)
     calls = ((7, "ann", ("log_dropped",)), (8, "bob", ()))
     for number, who, fallbacks in calls:
-        message = convert.to_response(Answer(choice, number, "v1", fallbacks, now), Shopper(who), KEYS).list
+        message = convert.to_response(Answer(page, number, "v1", fallbacks, now), Shopper(who), KEYS).list
         [first] = message.recommendations
         assert KEYS.verify(first.recommendation_id, Shopper(who), "field") == number_at(number, 1)
         assert (first.product_id, tuple(message.fallbacks)) == ("a", fallbacks)
@@ -152,7 +169,7 @@ def test_one_choice_answers_several_calls_with_ids_of_their_own() -> None:
 @pytest.mark.parametrize("kind", list(ReasonKind))
 def test_every_reason_has_its_kind_in_the_contract(kind: ReasonKind) -> None:
     pick = Pick(1, "a", "A", "", None, "", 0.1, Explanation(kind.value))
-    answer = Answer(Choice((pick,), ""), 1, "", (), datetime(2026, 1, 1, tzinfo=UTC))
+    answer = Answer(ready(Choice((pick,), "")), 1, "", (), datetime(2026, 1, 1, tzinfo=UTC))
     sent = convert.to_response(answer, Shopper("ann"), KEYS).list.recommendations[0].reason.kind
     assert MessageReason.Name(sent) == f"REASON_KIND_{kind.value.upper()}"
 

@@ -7,12 +7,13 @@ from weakref import ref
 import numpy as np
 import pytest
 
-from services.recommendation.request import Choice, Explanation, Filters, Page, PageContext, Pick, Query
+from services.recommendation.request import Filters, Page, PageContext, Query, ReadyPage
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.known_shopper import KnownShopper
 from services.recommendation.serving.model_manager import ServingState
 from services.recommendation.serving.recent_pages import RecentPages
 from services.recommendation.serving.user_history import Person, UserHistory
+from shared.db.recommendation_items import ListItem, PackedItems
 
 HOME = Query("ann", context=PageContext(Page.HOME, session_id="s1"))
 MINUTE = 60.0
@@ -21,15 +22,20 @@ NOT_OF_THE_PAGE = {"sessions", "latest_session", "session_names", "searches", "c
 
 
 class Kitchen:
-    """Makes a new choice each time and counts them."""
+    """Makes a new page each time and counts them."""
 
     def __init__(self, *failed: str) -> None:
         self.made = 0
         self._failed = failed
 
-    def __call__(self) -> Choice:
+    def __call__(self) -> ReadyPage:
         self.made += 1
-        return Choice((), f"made {self.made}", self._failed)
+        return page(0, self._failed)
+
+
+def page(n_products: int, failed: tuple[str, ...] = ()) -> ReadyPage:
+    items = PackedItems.of([ListItem(position, 1, 0.5, "ease") for position in range(1, n_products + 1)])
+    return ReadyPage(b"", items, "hybrid", failed)
 
 
 def rows(*values: int) -> np.ndarray:
@@ -54,8 +60,8 @@ def ann(
 
 def test_who_asks_again_gets_the_same_page():
     pages, serving, make = RecentPages(MINUTE), state(), Kitchen()
-    first = pages.choose(serving, ann(), HOME, make)
-    assert pages.choose(serving, ann(), HOME, make) is first
+    first = pages.get(serving, ann(), HOME, make)
+    assert pages.get(serving, ann(), HOME, make) is first
     assert make.made == 1
 
 
@@ -64,7 +70,7 @@ def test_those_of_whom_nothing_is_known_share_their_pages():
     stranger = KnownShopper(Person(None, {}), UserHistory.nothing(), rows())
     other = replace(stranger, person=Person(5, {}), past=UserHistory.nothing())
     other_session = replace(HOME, context=replace(HOME.context, session_id="s2"), visitor_id="other")
-    assert pages.choose(serving, stranger, HOME, make) is pages.choose(serving, other, other_session, make)
+    assert pages.get(serving, stranger, HOME, make) is pages.get(serving, other, other_session, make)
 
 
 @pytest.mark.parametrize(
@@ -84,8 +90,8 @@ def test_those_of_whom_nothing_is_known_share_their_pages():
 )
 def test_who_or_what_is_different_gets_another_page(shopper, query):
     pages, serving, make = RecentPages(MINUTE), state(), Kitchen()
-    pages.choose(serving, ann(), HOME, make)
-    pages.choose(serving, shopper, query, make)
+    pages.get(serving, ann(), HOME, make)
+    pages.get(serving, shopper, query, make)
     assert make.made == 2
 
 
@@ -96,69 +102,68 @@ def part_names() -> list[str]:
 @pytest.mark.parametrize("part", part_names())
 def test_each_part_of_the_history_makes_another_page(part):
     pages, serving, make = RecentPages(MINUTE), state(), Kitchen()
-    pages.choose(serving, ann(), HOME, make)
+    pages.get(serving, ann(), HOME, make)
     changed = getattr(history(), part).copy()
     changed[0] += 1
-    pages.choose(serving, ann(**{part: changed}), HOME, make)
+    pages.get(serving, ann(**{part: changed}), HOME, make)
     assert make.made == 2
 
 
 def test_a_product_that_moves_from_one_part_to_the_next_makes_another_page():
     pages, serving, make = RecentPages(MINUTE), state(), Kitchen()
-    pages.choose(serving, ann(cart=rows(3, 2), last_order=rows()), HOME, make)
-    pages.choose(serving, ann(cart=rows(3), last_order=rows(2)), HOME, make)
+    pages.get(serving, ann(cart=rows(3, 2), last_order=rows()), HOME, make)
+    pages.get(serving, ann(cart=rows(3), last_order=rows(2)), HOME, make)
     assert make.made == 2
 
 
 def test_what_a_page_does_not_show_keeps_it():
     pages, serving, make = RecentPages(MINUTE), state(), Kitchen()
-    pages.choose(serving, ann(), HOME, make)
-    pages.choose(serving, ann(latest_session=9, session_names={"s1": 9}, searches={9: "tea"}), HOME, make)
+    pages.get(serving, ann(), HOME, make)
+    pages.get(serving, ann(latest_session=9, session_names={"s1": 9}, searches={9: "tea"}), HOME, make)
     assert make.made == 1
 
 
 def test_a_new_state_makes_new_pages():
     pages, make = RecentPages(MINUTE), Kitchen()
-    pages.choose(state(), ann(), HOME, make)
-    pages.choose(state(), ann(), HOME, make)
+    pages.get(state(), ann(), HOME, make)
+    pages.get(state(), ann(), HOME, make)
     assert make.made == 2
 
 
 def test_pages_are_not_kept_for_long():
     pages, serving, make = RecentPages(0.0), state(), Kitchen()
-    pages.choose(serving, ann(), HOME, make)
-    pages.choose(serving, ann(), HOME, make)
+    pages.get(serving, ann(), HOME, make)
+    pages.get(serving, ann(), HOME, make)
     assert make.made == 2
 
 
 def test_a_page_for_which_an_algorithm_failed_is_not_kept():
     pages, serving, make = RecentPages(MINUTE), state(), Kitchen("popular")
-    pages.choose(serving, ann(), HOME, make)
-    pages.choose(serving, ann(), HOME, make)
+    pages.get(serving, ann(), HOME, make)
+    pages.get(serving, ann(), HOME, make)
     assert make.made == 2
 
 
 def test_only_some_pages_are_kept():
     pages, serving, make = RecentPages(MINUTE, most=1), state(), Kitchen()
     for limit in (1, 2, 1):
-        pages.choose(serving, ann(), replace(HOME, limit=limit), make)
+        pages.get(serving, ann(), replace(HOME, limit=limit), make)
     assert make.made == 3
 
 
 def test_long_pages_leave_room_for_fewer():
     pages, serving = RecentPages(MINUTE, most=10), state()
-    pick = Pick(1, "a", "A", "", None, "", 0.1, Explanation("popular"))
     for limit, size in ((1, 4), (2, 4), (3, 8)):
-        pages.choose(serving, ann(), replace(HOME, limit=limit), lambda n=size: Choice((pick,) * n, "long"))
+        pages.get(serving, ann(), replace(HOME, limit=limit), lambda n=size: page(n))
     make = Kitchen()
-    assert len(pages.choose(serving, ann(), replace(HOME, limit=3), make).picks) == 8
-    pages.choose(serving, ann(), replace(HOME, limit=2), make)
+    assert pages.get(serving, ann(), replace(HOME, limit=3), make).items.count == 8
+    pages.get(serving, ann(), replace(HOME, limit=2), make)
     assert make.made == 1
 
 
 def test_a_state_that_is_no_longer_current_does_not_stay_in_memory():
     pages, serving = RecentPages(MINUTE), state()
-    pages.choose(serving, ann(), HOME, Kitchen())
+    pages.get(serving, ann(), HOME, Kitchen())
     left = ref(serving)
     del serving
     gc.collect()
