@@ -53,9 +53,9 @@ class Settings(BaseSettings):
     )
 
     keep_pages_seconds: float = Field(
-        60.0,
+        300.0,
         ge=0,
-        le=600,
+        le=3600,
         description="Seconds for which a page is shown again to who asks for it while nothing changed that it depends "
         "on; 0 makes each page anew.",
     )

@@ -23,7 +23,7 @@ from tests.support.cluster import Cluster, cluster_settings, free_ports
 
 CACHE = ROOT / ".build" / "bench" / "serving"
 SECONDS, QUICK_SECONDS = 15.0, 4.0
-FIRST_SECONDS = 25.0
+FIRST_SECONDS = 40.0
 STREAMED, QUICK_STREAMED = 30_000, 5_000
 GENERATED = Size(100_000, 200_000, 5_000_000)
 MILLION = Size(1_000_000, 200_000, 5_000_000)

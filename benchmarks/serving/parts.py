@@ -223,7 +223,7 @@ def training(bench: Bench) -> None:
         _warm(bench, agents)
         loop = bench.loop(rate=TRAINING_RATE)
         _first_time(bench, agents, "training")
-        # Calls of which none comes twice within a minute: a kept page says nothing of a busy machine.
+        # Calls of which hardly one comes twice: a kept page says nothing of a busy machine.
         quiet = bench.phase("training", "demo", "all pages, quiet", agents.address, planner.mixed(PLANNED), loop)
         with coordinator_stub(agents.address) as stub:
             job = stub.TrainModels(pb.TrainModelsRequest(), timeout=10).job

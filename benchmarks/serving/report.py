@@ -24,8 +24,8 @@ LOOPS = """\
 "Callers" wait for an answer before they send again. "A second" sends at that rate whatever happens, and counts a call
 from the moment when it was due. The column "a second" counts full answers. A call that failed or got a fallback counts
 as if it had taken the deadline of 10 s. "Kept" is the share of pages that were not made anew, because they were asked
-for within the minute before and nothing changed that they depend on (decision 0025). "Generator" is how much of a core
-the load generator used.
+for a few minutes before and nothing changed that they depend on (decision 0025). "Generator" is how much of a core the
+load generator used.
 """
 PROFILE = """\
 HOME of known customers, one call at a time, in the agent's process; sampled by the clock, and scaled to the median of
