@@ -11,6 +11,7 @@ from shared.db.customers import resolve_customers
 from shared.db.recommendations import mark_dismissed, recommendations_of
 from shared.db.weights import set_weights
 from shared.errors import NotFound
+from shared.telemetry import PAGES
 from tests.integration.recommendation import shop
 from tests.integration.recommendation.conftest import Shop
 
@@ -245,3 +246,30 @@ def test_who_comes_back_after_years_is_no_stranger(coffee_shop: Shop) -> None:
     assert answer.strategy == "hybrid"
     assert answer.picks[0].product_id[0] == "t"
     assert np.isfinite([pick.score for pick in answer.picks]).all()
+
+
+def test_a_page_asked_for_again_is_kept_until_something_changes(coffee_shop: Shop) -> None:
+    numbers = []
+
+    def answered() -> str:
+        """Ask for the start page and return whether it was made or kept."""
+        kept = PAGES.labels("kept")._value.get()
+        numbers.append(coffee_shop.ask("c-lover-1").number)
+        return "kept" if PAGES.labels("kept")._value.get() > kept else "made"
+
+    def price_changed() -> None:
+        shop.add_products(coffee_shop.database, [shop.product("c1", price=1)])
+        coffee_shop.caught_up()
+
+    assert (answered(), answered()) == ("made", "kept")
+    shop.act(coffee_shop.database, shop.searched("c-lover-1", "tea"), shop.viewed("c-lover-2", "t1"))
+    assert answered() == "kept"
+    for change in (
+        lambda: shop.act(coffee_shop.database, shop.viewed("c-lover-1", "t1")),
+        lambda: shop.act(coffee_shop.database, shop.put_in_cart("c-lover-1", "t1")),
+        lambda: shop.act(coffee_shop.database, shop.bought("c-lover-1", "t1")),
+        price_changed,
+    ):
+        change()
+        assert (answered(), answered()) == ("made", "kept")
+    assert len(set(numbers)) == len(numbers)
