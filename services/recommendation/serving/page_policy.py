@@ -100,7 +100,7 @@ PAGE_POLICIES: Mapping[Page, PagePolicy] = {
         reranker_weight=4.0,
         alone=True,
         base={"new_arrivals": 0.03, "trending": 0.03, "popular_in_group": 0.04},
-        trade_off=0.9,
+        trade_off=0.98,
         category_share=0.5,
         substitutes=0.25,
         cold_every=20,
@@ -142,7 +142,7 @@ PAGE_POLICIES: Mapping[Page, PagePolicy] = {
         base={"complementary": 0.8},
         emphasis={"session_knn": 2.0, "transitions": 2.0, "content": 0.5},
         substitutes=0.25,
-        trade_off=0.9,
+        trade_off=0.85,
     ),
     Page.BUY_AGAIN: PagePolicy(
         "buy_again", RerankContext.EVERYTHING, 2.0, True, base={"repurchase": 1.0}, trade_off=1.0, bought=True
