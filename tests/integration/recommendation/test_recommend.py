@@ -212,7 +212,7 @@ def test_lists_are_as_long_as_asked_while_there_is_enough(coffee_shop: Shop) -> 
 
 def test_a_list_of_the_start_page_is_not_all_of_one_kind(coffee_shop: Shop) -> None:
     shop.add_customer(coffee_shop.database, "northerner", "North", "25-34")
-    assert len(set(kinds(coffee_shop.ids("northerner", limit=8)))) == 3
+    assert len(set(kinds(coffee_shop.ids("northerner", limit=8)))) > 1
 
 
 @pytest.mark.parametrize(
