@@ -21,13 +21,15 @@ DEADLINE_SECONDS = 10
 class Loop:
     """How calls are sent: `rate` a second whatever happens, or by `callers` that wait for their answers.
 
-    `stream` sends each event of a plan once through one ImportEvents call, however long that takes.
+    `stream` sends each event of a plan once through one ImportEvents call, however long that takes. With `once` callers
+    end when each call of the plan was sent once.
     """
 
     seconds: float
     callers: int = 1
     rate: float = 0.0
     stream: bool = False
+    once: bool = False
     warm_seconds: float = 1.0
     connections: int = 1
 
@@ -42,7 +44,8 @@ class Loop:
         """Return the load generator's options."""
         given = ["-seconds", f"{self.seconds:g}", "-warm", f"{self.warm_seconds:g}", "-callers", str(self.callers)]
         given += ["-rate", f"{self.rate:g}", "-connections", str(self.connections)]
-        return [*given, "-deadline", f"{DEADLINE_SECONDS}s", *(["-stream"] if self.stream else [])]
+        flags = [f"-{name}" for name in ("stream", "once") if getattr(self, name)]
+        return [*given, "-deadline", f"{DEADLINE_SECONDS}s", *flags]
 
 
 @dataclass(frozen=True)

@@ -310,7 +310,7 @@ def _warm(bench: Bench, agents: Agents) -> None:
 def _first_time(bench: Bench, agents: Agents, part: str) -> None:
     """Ask for the shoppers once, in a phase of its own: their histories are read then, and are in memory later."""
     calls = bench.planner(agents.shop).everybody("HOME")
-    loop = Loop(bench.options.first_seconds, callers=HEADLINE_CALLERS)
+    loop = Loop(bench.options.first_seconds, callers=HEADLINE_CALLERS, once=True, warm_seconds=0.0)
     bench.phase(part, "demo", "each shopper for the first time", agents.address, calls, loop)
 
 

@@ -8,6 +8,7 @@ from quintet.type.v1.recommendation_pb2 import RecommendationContext, Recommenda
 from shared.errors import InvalidArgument
 from shared.events.check import check_count, check_id, check_money, check_text
 
+PAGE_TYPES = frozenset(PageType.values())
 MAX_CONTEXT_PRODUCTS = 200
 MAX_SEARCH = 500
 MAX_CATEGORY = 200
@@ -33,7 +34,7 @@ def context_products(context: RecommendationContext, prefix: str = "") -> Iterat
 
 
 def _check_context(context: RecommendationContext, field: str) -> None:
-    if context.page_type not in PageType.values():
+    if context.page_type not in PAGE_TYPES:
         raise InvalidArgument.of(f"{field}.page_type", context.page_type, "must be one of the page types")
     is_product = context.page_type == PageType.PAGE_TYPE_PRODUCT
     is_category = context.page_type == PageType.PAGE_TYPE_CATEGORY

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import structlog
+from prometheus_client import Histogram
 
 from shared.errors import QuintetError
 from shared.rpc.status import DETAILS_KEY, to_status
@@ -27,8 +28,8 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
     A unary method may return bytes: an answer in its own wire format, passed on from another agent as it came.
     """
 
-    def __init__(self, agent: str) -> None:
-        self._agent = agent
+    def __init__(self, agent: str, *, log_calls: bool = False) -> None:
+        self._edge = _Edge(agent, log_calls)
         self._handlers: dict[str, Any] = {}
 
     async def intercept_service(
@@ -54,7 +55,7 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         serializer = handler.response_serializer
 
         async def call(request: Any, context: Any) -> Any:
-            async with _Around(self._agent, method, context):
+            async with _Around(self._edge, method, context):
                 return await behaviour(request, context)
 
         def serialize(response: Any) -> bytes:
@@ -69,25 +70,42 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         )
 
         async def call(request: Any, context: Any) -> AsyncIterator[Any]:
-            async with _Around(self._agent, method, context):
+            async with _Around(self._edge, method, context):
                 async for response in behaviour(request, context):
                     yield response
 
         return make(call, handler.request_deserializer, handler.response_serializer)
 
 
+class _Edge:
+    """What all calls of a server have in common. Metrics are found by their labels once: that takes microseconds."""
+
+    def __init__(self, agent: str, log_calls: bool) -> None:
+        self.agent = agent
+        self.log_calls = log_calls
+        self.in_progress = RPC_IN_PROGRESS.labels(agent)
+        self._seconds: dict[tuple[str, grpc.StatusCode], Histogram] = {}
+
+    def seconds(self, method: str, code: grpc.StatusCode) -> Histogram:
+        """Return the histogram of the calls of a method that ended with a status."""
+        known = self._seconds.get((method, code))
+        if known is None:
+            known = self._seconds[method, code] = RPC_SECONDS.labels(self.agent, method, code.name)
+        return known
+
+
 class _Around:
     """What is done before and after one call."""
 
-    def __init__(self, agent: str, method: str, context: Any) -> None:
-        self._agent = agent
+    def __init__(self, edge: _Edge, method: str, context: Any) -> None:
+        self._edge = edge
         self._method = method
         self._context = context
         self._started = time.perf_counter()
 
     async def __aenter__(self) -> None:
         _adopt(self._context)
-        RPC_IN_PROGRESS.labels(self._agent).inc()
+        self._edge.in_progress.inc()
 
     async def __aexit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
         code = grpc.StatusCode.UNKNOWN
@@ -96,9 +114,10 @@ class _Around:
             await self._answer(error)
         finally:
             seconds = time.perf_counter() - self._started
-            RPC_IN_PROGRESS.labels(self._agent).dec()
-            RPC_SECONDS.labels(self._agent, self._method, code.name).observe(seconds)
-            log.debug("call", method=self._method, code=code.name, milliseconds=round(seconds * 1000, 2))
+            self._edge.in_progress.dec()
+            self._edge.seconds(self._method, code).observe(seconds)
+            if self._edge.log_calls:
+                log.debug("call", method=self._method, code=code.name, milliseconds=round(seconds * 1000, 2))
 
     def _code(self, error: BaseException | None) -> grpc.StatusCode:
         """Return the status that the caller sees: without an answer in time it is DEADLINE_EXCEEDED, whatever came."""
@@ -123,7 +142,7 @@ class _Around:
         elif isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
             # the caller is told where to look, not what a stack trace would give away
             log.error("call failed", method=self._method, exc_info=error)
-            where = f"internal error, see the log of {self._agent} for request {request_id.get()}"
+            where = f"internal error, see the log of {self._edge.agent} for request {request_id.get()}"
             await self._context.abort(grpc.StatusCode.INTERNAL, where)
 
 

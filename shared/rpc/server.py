@@ -48,7 +48,7 @@ class AgentServer:
         self._health = health.aio.HealthServicer()
         self._names = [service.full_name for service in services]
         self._server = grpc.aio.server(
-            interceptors=[EdgeInterceptor(agent)],
+            interceptors=[EdgeInterceptor(agent, log_calls=settings.log_level == "debug")],
             options=[
                 ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
                 ("grpc.http2.lookahead_bytes", READ_AHEAD_BYTES),

@@ -23,7 +23,11 @@ func closedLoop(opts options, clients []client, calls []call) *report {
 		go func() {
 			defer callers.Done()
 			for time.Now().Before(end) {
-				one := calls[int(next.Add(1)-1)%len(calls)]
+				index := int(next.Add(1) - 1)
+				if opts.once && index >= len(calls) {
+					return
+				}
+				one := calls[index%len(calls)]
 				sent := time.Now()
 				got := clients[place%len(clients)].do(one, opts.deadline)
 				done := time.Now()
@@ -34,6 +38,9 @@ func closedLoop(opts options, clients []client, calls []call) *report {
 		}()
 	}
 	callers.Wait()
+	if opts.once {
+		result.Seconds = min(opts.seconds, time.Since(begin).Seconds())
+	}
 	return result
 }
 

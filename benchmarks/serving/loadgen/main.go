@@ -22,6 +22,7 @@ type options struct {
 	callers     int
 	rate        float64
 	stream      bool
+	once        bool
 	seconds     float64
 	warmSeconds float64
 	deadline    time.Duration
@@ -55,6 +56,7 @@ func parse() options {
 	flag.IntVar(&opts.callers, "callers", 1, "callers of the closed loop")
 	flag.Float64Var(&opts.rate, "rate", 0, "calls a second of the open loop; 0 is the closed loop")
 	flag.BoolVar(&opts.stream, "stream", false, "send each of the plan's events once, through one ImportEvents call")
+	flag.BoolVar(&opts.once, "once", false, "end the closed loop when each call of the plan was sent once")
 	flag.Float64Var(&opts.seconds, "seconds", 10, "seconds that are measured")
 	flag.Float64Var(&opts.warmSeconds, "warm", 1, "seconds before, that are not measured")
 	flag.DurationVar(&opts.deadline, "deadline", 10*time.Second, "deadline of each call")
