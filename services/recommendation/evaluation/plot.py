@@ -60,7 +60,8 @@ def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, weight="bold", color=INK)
     _legend(figure, panels[0], order)
     try:
-        figure.savefig(path, dpi=DPI)
+        # Without the moment at which it was drawn, which says nothing of the rows.
+        figure.savefig(path, dpi=DPI, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
     except ValueError as error:
         raise InvalidArgument.of("plot", str(path), str(error)) from error
 

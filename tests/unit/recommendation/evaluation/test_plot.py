@@ -35,6 +35,7 @@ def test_names_values_and_roles_are_in_it(tmp_path: Path) -> None:
     for word in ("quintet", "ease", "most_popular", "recall@20", "tiny · top-n", "baseline", "0.300"):
         assert word in text
     assert "0.900" not in text
+    assert "dc:date" not in text
 
 
 def test_one_without_intervals_and_without_hits(tmp_path: Path) -> None:
