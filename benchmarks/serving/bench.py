@@ -175,8 +175,8 @@ class Bench:
             "pending": found.total("pending"),
             "errors": found.counted("errors"),
             "fallbacks": found.counted("fallbacks"),
-            "kept_share": self._pages.kept_since(before) if self._pages and before else None,
-            "generator_cores": round(found.raw["cpu_seconds"] / (loop.seconds + loop.warm_seconds), 3),
+            "kept_share": self._pages.kept_since(before) if self._pages and before is not None else None,
+            "generator_cores": round(found.raw["cpu_seconds"] / (float(found.raw["seconds"]) + loop.warm_seconds), 3),
         }
         self.results.phases.append(row)
         self.say(

@@ -16,6 +16,7 @@ from shared.telemetry import PAGES
 
 MOST_PRODUCTS = 30_000
 """Products on the pages that are kept, at most; each takes some 0.4 KB. A page of none counts as one."""
+_KEPT, _MADE = PAGES.labels("kept"), PAGES.labels("made")
 
 
 class RecentPages:
@@ -55,9 +56,9 @@ class RecentPages:
                 self._products = 0
             kept = self._pages.get(key)
         if kept is not None and now - kept[0] < self._seconds:
-            PAGES.labels("kept").inc()
+            _KEPT.inc()
             return kept[1]
-        PAGES.labels("made").inc()
+        _MADE.inc()
         page = make()
         if not page.failed and self._seconds:
             self._keep(serving, key, now, page)

@@ -228,14 +228,13 @@ class UserHistories:
                 return None
             if before is not None and not before.grew_to(version, model_version, len(catalogue)):
                 before = None
-            known = before.version if before else None
-            stored = request_reads.read_shopper(connection, version, LONGEST_HISTORY, known)
+            earlier = before.version if before else None
+            stored = request_reads.read_shopper(connection, version, LONGEST_HISTORY, earlier)
         latest = UserHistory.of(stored, catalogue)
         if before is not None and stored.since is not None:
             kept = replace(before, version=version, history=before.history.continued(latest, stored.since))
         else:
-            labels = customers.groups_of(version.key, json.loads(version.demographics)) if customer_id else None
-            person = Person(version.key, labels_of(labels) if labels is not None else {})
+            person = Person(version.key, _labels(version) if customer_id else {})
             kept = _Kept(version, person, latest, model_version, len(catalogue), time.monotonic())
         self._keep(kept)
         return kept
@@ -248,6 +247,10 @@ class UserHistories:
             self._kept[kept.version.key] = kept
             while len(self._kept) > 1 and (len(self._kept) > self._most or self._events > self._most_events):
                 self._events -= self._kept.popitem(last=False)[1].n_events
+
+
+def _labels(version: ShopperVersion) -> dict[str, str]:
+    return labels_of(customers.groups_of(version.key, json.loads(version.demographics)))
 
 
 def session_key(history: UserHistory, name: str) -> int | None:
