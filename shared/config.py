@@ -1,5 +1,6 @@
 """Settings of every process: from the environment (`QUINTET_*`), then a `.env` file, then these defaults."""
 
+import os
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -8,6 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 Agent = Literal["coordinator", "customer", "product", "recommendation", "feedback"]
 AGENTS: tuple[Agent, ...] = ("coordinator", "customer", "product", "recommendation", "feedback")
 PORTS_BETWEEN_REPLICAS = 10
+MOST_USUAL_REPLICAS = 2
+"""Recommendation agents where nobody says how many: a further one takes some 200 MiB."""
 
 
 class Settings(BaseSettings):
@@ -45,11 +48,11 @@ class Settings(BaseSettings):
     feedback_metrics_port: int = Field(9094, ge=0, le=65535, description="Prometheus port of the feedback agent.")
 
     recommendation_replicas: int = Field(
-        1,
-        ge=1,
+        0,
+        ge=0,
         le=16,
-        description="Recommendation agents that `quintet up` runs, one for each core that answers. Each further one "
-        "listens ten ports above the one before, for metrics as well.",
+        description="Recommendation agents that `quintet up` runs; each answers on one core. 0 takes two, or one on a "
+        "machine of one core. Each further one listens ten ports above the one before, for metrics as well.",
     )
 
     keep_pages_seconds: float = Field(
@@ -138,7 +141,9 @@ class Settings(BaseSettings):
 
     def replicas(self, agent: Agent) -> int:
         """Return how many processes of `agent` run on one machine."""
-        return self.recommendation_replicas if agent == "recommendation" else 1
+        if agent != "recommendation":
+            return 1
+        return self.recommendation_replicas or min(_cores(), MOST_USUAL_REPLICAS)
 
     def of_replica(self, agent: Agent, number: int) -> "Settings":
         """Return the settings of a replica of `agent`, from 0: with ports of its own."""
@@ -152,6 +157,11 @@ class Settings(BaseSettings):
         return self.model_copy(update={f"{agent}_address": self._local_target(agent) for agent in several})
 
     def _local_target(self, agent: Agent) -> str:
-        """Return a gRPC target of several addresses: calls go to them in turn."""
+        """Return a gRPC target of several addresses, among which the caller spreads its calls."""
         ports = [self.of_replica(agent, number).port(agent) for number in range(self.replicas(agent))]
         return "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in ports)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -18,10 +18,13 @@ from benchmarks.serving.page_counts import PageCounts
 from benchmarks.serving.plan import Call, Material, Planner
 from benchmarks.serving.results import Results
 from benchmarks.serving.shops import Shop
-from shared.config import AGENTS
+from shared.config import AGENTS, MOST_USUAL_REPLICAS, Agent, Settings
 from tests.support.cluster import Cluster, cluster_settings, free_ports
 
 CACHE = ROOT / ".build" / "bench" / "serving"
+RECOMMENDATION: Agent = "recommendation"
+USUAL = 0
+"""Recommendation agents: as many as `quintet up` runs where nobody says how many."""
 SECONDS, QUICK_SECONDS = 15.0, 4.0
 FIRST_SECONDS = 120.0
 STREAMED, QUICK_STREAMED = 30_000, 5_000
@@ -136,18 +139,18 @@ class Bench:
         return Planner(Material.read(shop.folder, self.options.seed), SEED_STEP * self.options.seed + draw)
 
     @contextmanager
-    def agents(self, shop: Shop, replicas: int = 1, **settings: Any) -> Iterator[Agents]:
-        """Give the agents, as `quintet up` starts them, on a copy of the database of a shop."""
+    def agents(self, shop: Shop, replicas: int = USUAL, **settings: Any) -> Iterator[Agents]:
+        """Give the agents, as `quintet up` starts them unless said otherwise, on a copy of the database of a shop."""
         url = self.ready(shop).copy(self.scratch / "quintet.db")
         never = dict.fromkeys(("refresh_catalog_hours", "optimize_hours", "train_hours"), 0)
-        [metrics_port] = free_ports(1)
+        [metrics_port] = free_ports(1, MOST_USUAL_REPLICAS)
         ports = {"recommendation_metrics_port": metrics_port}
         cluster = Cluster(cluster_settings(url, recommendation_replicas=replicas, **never, **ports, **settings))
         began = time.perf_counter()
         try:
             cluster.start()
-            name = shop.name if replicas == 1 else f"{shop.name}, {replicas} replicas"
-            self._pages = PageCounts(metrics_port)
+            name = shop.name if replicas == USUAL else f"{shop.name}, {replicas} recommendation agent"
+            self._pages = PageCounts([each.metrics_port(RECOMMENDATION) for each in recommenders(cluster.settings)])
             yield Agents(shop, name, time.perf_counter() - began, cluster)
         except BaseException:
             print("\n".join(cluster.log[-50:]), file=sys.stderr)
@@ -196,13 +199,23 @@ class Bench:
 
 
 def peaks(cluster: Cluster) -> dict[str, float]:
-    """Return the peak memory of each agent in MiB."""
-    return {agent: peak_mb_of(cluster.pid(agent)) for agent in AGENTS}
+    """Return the peak memory of each agent in MiB; where it has replicas, of that with the most."""
+    return {agent: max(map(peak_mb_of, pids(cluster, agent))) for agent in AGENTS}
 
 
 def own(cluster: Cluster) -> dict[str, float]:
-    """Return the memory of each agent in MiB that it shares with no other process."""
-    return {agent: own_mb_of(cluster.pid(agent)) for agent in AGENTS}
+    """Return the memory of each agent in MiB that it shares with no other process, that of its replicas in sum."""
+    return {agent: sum(map(own_mb_of, pids(cluster, agent))) for agent in AGENTS}
+
+
+def pids(cluster: Cluster, agent: Agent) -> list[int]:
+    """Return the process ids of an agent, one for each replica."""
+    return [cluster.pid(agent, number) for number in range(cluster.settings.replicas(agent))]
+
+
+def recommenders(settings: Settings) -> list[Settings]:
+    """Return the settings of each recommendation agent."""
+    return [settings.of_replica(RECOMMENDATION, number) for number in range(settings.replicas(RECOMMENDATION))]
 
 
 def _ms(value: float) -> float | None:

@@ -1,5 +1,6 @@
 """What must hold of the running containers. Each check raises AssertionError, or says what it saw."""
 
+import itertools
 import json
 import sqlite3
 import tempfile
@@ -183,10 +184,11 @@ def _asking(address: str) -> Iterator[Counter[str]]:
 
 
 def _ask(address: str, stop: threading.Event, answers: Counter[str]) -> None:
+    shoppers = itertools.cycle(range(small_shop.CUSTOMERS))  # each replica has its own shoppers
     with coordinator_stub(address) as stub:
         while not stop.wait(0.02):
             try:
-                wanted = pb.GetRecommendationsRequest(customer_id="shopper-1", limit=5)
+                wanted = pb.GetRecommendationsRequest(customer_id=f"shopper-{next(shoppers)}", limit=5)
                 found = stub.GetRecommendations(wanted, timeout=5).list
             except grpc.RpcError as error:
                 answers[error.code().name] += 1

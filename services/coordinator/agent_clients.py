@@ -15,10 +15,12 @@ from quintet.recommendation.v1 import recommendation_service_pb2_grpc as recomme
 
 from shared.config import Agent, Settings
 from shared.errors import QuintetError
-from shared.rpc.client import call, open_channel, stream
+from shared.rpc.client import BY_SHOPPER, call, open_channel, stream
 
 FOLLOWED: tuple[Agent, ...] = ("customer", "product", "recommendation", "feedback")
 RECOMMEND = "/quintet.recommendation.v1.RecommendationService/Recommend"
+BALANCING: dict[Agent, dict[str, Any]] = {"recommendation": BY_SHOPPER}
+"""A replica has the histories and the pages of its own shoppers in memory."""
 HEALTH_TIMEOUT_SECONDS = 1.0
 APPLY_TIMEOUT_SECONDS = 30.0
 
@@ -30,7 +32,7 @@ class AgentClients:
         self._timeout = settings.agent_timeout_seconds
         self._reserve = settings.fallback_reserve_seconds
         self._channels: dict[Agent, grpc.aio.Channel] = {
-            name: open_channel(settings.address(name)) for name in FOLLOWED
+            name: open_channel(settings.address(name), BALANCING.get(name)) for name in FOLLOWED
         }
         self.customer = customer_grpc.CustomerServiceStub(self._channels["customer"])
         self.product = product_grpc.ProductServiceStub(self._channels["product"])
@@ -50,7 +52,8 @@ class AgentClients:
 
         Leaves time for a fallback before the caller's own deadline. Raises as `call` does.
         """
-        answer: bytes = await call(self._recommend, request, self._timeout, self._reserve)
+        shopper = request.customer_id or request.visitor_id
+        answer: bytes = await call(self._recommend, request, self._timeout, self._reserve, shopper)
         return answer
 
     def stream(self, method: Any, request: Any) -> AsyncIterator[Any]:

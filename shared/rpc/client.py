@@ -1,7 +1,9 @@
 """How every process calls an agent: load balancing, retries, deadlines handed down, errors turned back."""
 
 import json
+import os
 import time
+import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,28 +14,34 @@ from shared.rpc.server import MAX_MESSAGE_BYTES
 from shared.rpc.status import from_rpc_error
 from shared.telemetry import request_id
 
+IN_TURN: dict[str, Any] = {"round_robin": {}}
+"""Replicas are called one after the other."""
+SHOPPER_KEY = "x-shopper-hash"
+BY_SHOPPER: dict[str, Any] = {"ring_hash_experimental": {"requestHashHeader": SHOPPER_KEY}}
+"""The same replica is called for the same shopper, as long as it is there; without a shopper, any (gRFC A76)."""
+# gRPC refuses `requestHashHeader` without it, and reads it when the first such channel is opened.
+os.environ.setdefault("GRPC_EXPERIMENTAL_RING_HASH_SET_REQUEST_HASH_KEY", "true")
+
 # Every RPC between the agents is safe to repeat, or is refused before it starts, when the answer is UNAVAILABLE.
-SERVICE_CONFIG = {
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 3,
-                "initialBackoff": "0.05s",
-                "maxBackoff": "0.5s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
-}
+METHODS = [
+    {
+        "name": [{}],
+        "retryPolicy": {
+            "maxAttempts": 3,
+            "initialBackoff": "0.05s",
+            "maxBackoff": "0.5s",
+            "backoffMultiplier": 2,
+            "retryableStatusCodes": ["UNAVAILABLE"],
+        },
+    }
+]
 
 
-def channel_options() -> list[tuple[str, str | int]]:
-    """Return the options of every channel: balancing, retries, quick reconnection, message size."""
+def channel_options(balancing: dict[str, Any] | None = None) -> list[tuple[str, str | int]]:
+    """Return the options of every channel: balancing (in turn unless given), retries, reconnection, message size."""
+    service_config = {"loadBalancingConfig": [balancing or IN_TURN], "methodConfig": METHODS}
     return [
-        ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
+        ("grpc.service_config", json.dumps(service_config)),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ("grpc.initial_reconnect_backoff_ms", 100),
@@ -45,20 +53,24 @@ def channel_options() -> list[tuple[str, str | int]]:
     ]
 
 
-def open_channel(target: str) -> grpc.aio.Channel:
-    """Return a channel to `target`; a DNS name with several addresses is balanced round-robin and looked up anew."""
-    return grpc.aio.insecure_channel(target, options=channel_options())
+def open_channel(target: str, balancing: dict[str, Any] | None = None) -> grpc.aio.Channel:
+    """Return a channel to `target`; a DNS name with several addresses is balanced and looked up anew."""
+    return grpc.aio.insecure_channel(target, options=channel_options(balancing))
 
 
-async def call(method: Any, request: Any, timeout_seconds: float, reserve_seconds: float = 0.0) -> Any:
+async def call(
+    method: Any, request: Any, timeout_seconds: float, reserve_seconds: float = 0.0, shopper: str = ""
+) -> Any:
     """Call a unary method, for at most `timeout_seconds` or what is left of the caller's own deadline.
 
-    Of what is left, `reserve_seconds` are kept for work after a call that failed, but never more than half.
+    Of what is left, `reserve_seconds` are kept for work after a call that failed, but never more than half. On a
+    channel that balances `BY_SHOPPER`, calls with the same `shopper`, any text, go to the same replica.
 
     Raises the QuintetError that the agent answered with; Unavailable when it does not answer in time.
     """
     try:
-        return await method(request, timeout=_remaining(timeout_seconds, reserve_seconds), metadata=_metadata())
+        timeout = _remaining(timeout_seconds, reserve_seconds)
+        return await method(request, timeout=timeout, metadata=(*_metadata(), *_shopper_metadata(shopper)))
     except grpc.aio.AioRpcError as error:
         raise from_rpc_error(error) from error
 
@@ -82,3 +94,8 @@ def _remaining(timeout_seconds: float, reserve_seconds: float) -> float:
 
 def _metadata() -> tuple[tuple[str, str], ...]:
     return (("x-request-id", request_id.get()),) if request_id.get() else ()
+
+
+def _shopper_metadata(shopper: str) -> tuple[tuple[str, str], ...]:
+    """Return a hash of the shopper: metadata are ASCII, and an id has no business in the logs of proxies."""
+    return ((SHOPPER_KEY, f"{zlib.crc32(shopper.encode()):08x}"),) if shopper else ()

@@ -20,13 +20,13 @@ def test_when_one_of_two_replicas_dies_every_answer_is_still_full(tmp_path: Path
     database = Database(f"sqlite:///{tmp_path / 'quintet.db'}")
     migrate(database)
     database.close()
-    customer = small_shop.customers(random.Random(1))[0].customer_id
-    wanted = pb.GetRecommendationsRequest(customer_id=customer, limit=3)
+    customers = [each.customer_id for each in small_shop.customers(random.Random(1))[:CALLS]]
     with running_cluster(database.url, recommendation_replicas=2) as cluster, coordinator_stub(cluster.address) as stub:
         small_shop.fill(stub)
 
         def fallbacks() -> list[str]:
-            return [each for _ in range(CALLS) for each in stub.GetRecommendations(wanted, timeout=10).list.fallbacks]
+            wanted = [pb.GetRecommendationsRequest(customer_id=each, limit=3) for each in customers]
+            return [each for one in wanted for each in stub.GetRecommendations(one, timeout=10).list.fallbacks]
 
         until = time.monotonic() + 30
         while fallbacks():  # the replica that did not train loads the model within seconds

@@ -6,35 +6,43 @@ import signal
 import socket
 import threading
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 import grpc
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 
 from cli.supervisor import Supervisor
-from shared.config import AGENTS, Agent, Settings
+from shared.config import AGENTS, MOST_USUAL_REPLICAS, PORTS_BETWEEN_REPLICAS, Agent, Settings
 from shared.rpc.client import channel_options
 
 T = TypeVar("T")
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+def free_ports(count: int, replicas: int = 1) -> list[int]:
+    """Return ports that nobody listens on now, nor on those that so many replicas would take."""
+    with ExitStack() as held:
+        return [_hold(held, replicas) for _ in range(count)]
+
+
+def _hold(held: ExitStack, replicas: int) -> int:
+    """Bind a free port and those of further replicas, and return the first."""
+    while True:
+        first = held.enter_context(socket.socket())
+        first.bind(("127.0.0.1", 0))
+        port = int(first.getsockname()[1])
+        try:
+            for number in range(1, replicas):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port + PORTS_BETWEEN_REPLICAS * number))
+        except (OSError, OverflowError):  # taken, or beyond the last port
+            continue
+        return port
 
 
 def cluster_settings(database_url: str, **overrides: Any) -> Settings:
-    """Return settings for agents on free ports that work on `database_url`."""
-    values: dict[str, Any] = {"database_url": database_url, "drain_seconds": 2.0}
-    for agent, port in zip(AGENTS, free_ports(len(AGENTS)), strict=True):
+    """Return settings for agents on free ports that work on `database_url`, one of each unless said otherwise."""
+    values: dict[str, Any] = {"database_url": database_url, "drain_seconds": 2.0, "recommendation_replicas": 1}
+    for agent, port in zip(AGENTS, free_ports(len(AGENTS), MOST_USUAL_REPLICAS), strict=True):
         values |= {f"{agent}_port": port, f"{agent}_address": f"127.0.0.1:{port}", f"{agent}_metrics_port": 0}
     return Settings(**(values | overrides))
 

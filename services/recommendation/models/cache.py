@@ -28,6 +28,7 @@ SNAPSHOT = ".catalogue"
 PACKED = ".packed"
 PARTIAL = ".partial"
 LOCK = "lock"
+SNAPSHOT_LOCK = "catalogue-lock"
 UNCHANGED = 1_000_000_000 * 10**9
 """Modification time, in nanoseconds, that a complete file gets: a file written to since then has another."""
 log = structlog.get_logger()
@@ -95,6 +96,19 @@ class ModelCache:
         except OSError as error:
             log.warning("model cache: a snapshot cannot be read", folder=str(self._folder), error=str(error))
             return None
+
+    @contextmanager
+    def making_snapshot(self) -> Iterator[None]:
+        """Hold what one process of this machine at a time has, so that the next finds the snapshot of the first."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            file = (self._folder / SNAPSHOT_LOCK).open("wb")
+        except OSError:  # then no snapshot can be written either, which is logged there
+            yield
+            return
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def write_snapshot(self, version: str, arrays: Iterable[tuple[str, AnyArray]], facts: Mapping[str, Any]) -> None:
         """Keep a snapshot of the catalogue with a model version; where the folder cannot be used there is none."""

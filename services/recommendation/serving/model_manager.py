@@ -237,16 +237,18 @@ class ModelManager:
         A catalogue that was built lies scattered among what its building left, and its texts are in memory. That of the
         snapshot, whose texts are mapped, takes a quarter less of the agent's memory, so it is the one that answers.
         """
-        with self._database.read() as connection:
-            kept = self._from_snapshot(connection, version, bundle)
+        kept = self._from_snapshot(version, bundle)
         if kept is not None:
             return kept
-        with self._database.read() as connection:
-            built = _caught_up(connection, Catalogue.of_keys(bundle.product_keys))
-            stamps = product_stamps(connection)
-        self._keep_snapshot(version, built, stamps)
-        with self._database.read() as connection:
-            kept = self._from_snapshot(connection, version, bundle)
+        with self._store.cache.making_snapshot():
+            kept = self._from_snapshot(version, bundle)  # another agent of this machine may have made it meanwhile
+            if kept is not None:
+                return kept
+            with self._database.read() as connection:
+                built = _caught_up(connection, Catalogue.of_keys(bundle.product_keys))
+                stamps = product_stamps(connection)
+            self._keep_snapshot(version, built, stamps)
+        kept = self._from_snapshot(version, bundle)
         if kept is None:
             built.index.prepare()
         return kept or built
@@ -260,7 +262,7 @@ class ModelManager:
             log.exception("no snapshot of the catalogue is kept", version=version)
             BACKGROUND_ERRORS.labels("recommendation", "snapshot").inc()
 
-    def _from_snapshot(self, connection: Connection, version: str, bundle: Bundle) -> Catalogue | None:
+    def _from_snapshot(self, version: str, bundle: Bundle) -> Catalogue | None:
         """Return the catalogue that was kept with a model and what changed since.
 
         None where none was kept, where the database is another one, or where its embedding space is no longer active.
@@ -268,15 +270,16 @@ class ModelManager:
         kept = self._store.cache.open_snapshot(version)
         if kept is None:
             return None
-        try:
-            stamps = product_stamps(connection)
-            found = catalogue_snapshot.catalogue_of(kept.arrays, kept.facts, bundle.product_keys, stamps)
-        except (LookupError, TypeError, ValueError) as error:
-            log.warning("a snapshot of the catalogue cannot be read", version=version, error=repr(error))
-            return None
-        if found is None or found.space != (models.active_version(connection, SPACE) or ""):
-            return None
-        return _caught_up(connection, found)
+        with self._database.read() as connection:
+            try:
+                stamps = product_stamps(connection)
+                found = catalogue_snapshot.catalogue_of(kept.arrays, kept.facts, bundle.product_keys, stamps)
+            except (LookupError, TypeError, ValueError) as error:
+                log.warning("a snapshot of the catalogue cannot be read", version=version, error=repr(error))
+                return None
+            if found is None or found.space != (models.active_version(connection, SPACE) or ""):
+                return None
+            return _caught_up(connection, found)
 
     def _follow_space(self) -> None:
         """Take all embeddings anew when another space became active."""

@@ -1,7 +1,9 @@
 """An agent starts with the catalogue that it kept and what changed since, and never trusts another database's."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from services.recommendation.models.cache import ModelCache
+from services.recommendation.models.container import Container
 from services.recommendation.models.store import model_folder
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.packed_texts import LayeredTexts
@@ -143,3 +147,35 @@ def test_where_nothing_can_be_kept_an_agent_runs_without(
         assert opened.ids("c-lover-1")
         assert read[0] == len(shown(opened))
     assert kept_files(trained) == []
+
+
+def test_agents_of_one_machine_take_turns_to_keep_a_catalogue(
+    trained: Database, run_agent: RunAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    both_began, write = threading.Barrier(2, timeout=30), ModelCache.write_snapshot
+    look = ModelCache.open_snapshot
+
+    def writing(self: ModelCache, version: str, *content: Any) -> None:
+        written.append(version)
+        write(self, version, *content)
+
+    def looking(self: ModelCache, version: str) -> Container | None:
+        found = look(self, version)
+        if threading.current_thread() not in looked:
+            looked.add(threading.current_thread())
+            both_began.wait()  # neither has found one
+        return found
+
+    looked: set[threading.Thread] = set()
+    monkeypatch.setattr(ModelCache, "write_snapshot", writing)
+    monkeypatch.setattr(ModelCache, "open_snapshot", looking)
+
+    def start() -> list[tuple[Any, ...]]:
+        with run_agent(trained) as opened:
+            return shown(opened)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = [pool.submit(start) for _ in range(2)]
+        assert first.result(timeout=60) == second.result(timeout=60)
+    assert len(written) == 1

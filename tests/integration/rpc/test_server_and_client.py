@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
@@ -26,7 +26,7 @@ from shared.errors import (
     QuintetError,
     Unavailable,
 )
-from shared.rpc.client import call, open_channel, stream
+from shared.rpc.client import BY_SHOPPER, IN_TURN, call, open_channel, stream
 from shared.rpc.interceptor import deadline
 from shared.rpc.server import AgentServer, Service
 from shared.rpc.status import DETAILS_KEY
@@ -238,3 +238,73 @@ async def test_a_stop_lets_calls_in_progress_end(server: AgentServer, stub: Any,
 async def test_a_taken_port_is_an_error(server: AgentServer) -> None:
     with pytest.raises(RuntimeError):
         await AgentServer("product", Settings(product_port=server.port), []).start()
+
+
+@pytest.fixture
+async def replicas() -> AsyncIterator[list[AgentServer]]:
+    servers = []
+    for number in range(3):
+        service = Service(Replica(number), pb_grpc.add_ProductServiceServicer_to_server, NAME)
+        servers.append(AgentServer("product", Settings(product_port=0, drain_seconds=0), [service]))
+        await servers[-1].start()
+    yield servers
+    for server in servers:
+        await server.stop()
+
+
+class Replica(pb_grpc.ProductServiceServicer):
+    """Answers with its number."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    async def GetProduct(self, request: pb.GetProductRequest, context: Any) -> pb.GetProductResponse:
+        return pb.GetProductResponse(product={"name": str(self._number)})
+
+
+async def answered_by(channel: grpc.aio.Channel, shoppers: Sequence[str]) -> list[int]:
+    """Return which replica answered the call for each shopper."""
+    method = pb_grpc.ProductServiceStub(channel).GetProduct
+    answers = [await call(method, pb.GetProductRequest(), 5, shopper=shopper) for shopper in shoppers]
+    return [int(answer.product.name) for answer in answers]
+
+
+SHOPPERS = [f"shopper-{number}" for number in range(60)] + ["買い物客", "a b", "\n"]
+
+
+def target(servers: Sequence[AgentServer]) -> str:
+    return "ipv4:" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
+
+
+async def test_a_shopper_stays_with_a_replica_and_all_have_some(replicas: list[AgentServer]) -> None:
+    first, again = (open_channel(target(replicas), BY_SHOPPER) for _ in range(2))
+    before = await answered_by(first, SHOPPERS)
+    assert set(before) == {0, 1, 2}
+    assert await answered_by(first, SHOPPERS) == before
+    assert await answered_by(again, SHOPPERS) == before  # another coordinator
+    await first.close()
+    await again.close()
+
+
+async def test_only_the_shoppers_of_a_replica_that_is_gone_move(replicas: list[AgentServer]) -> None:
+    channel = open_channel(target(replicas), BY_SHOPPER)
+    before = await answered_by(channel, SHOPPERS)
+    await replicas[1].stop()
+    after = await answered_by(channel, SHOPPERS)
+    assert 1 not in after
+    assert all(then == now for then, now in zip(before, after, strict=True) if then != 1)
+    await channel.close()
+
+
+async def test_without_a_shopper_any_replica_answers(replicas: list[AgentServer]) -> None:
+    channel = open_channel(target(replicas), BY_SHOPPER)
+    assert set(await answered_by(channel, [""] * 100)) == {0, 1, 2}
+    await channel.close()
+
+
+async def test_other_agents_are_called_in_turn(replicas: list[AgentServer]) -> None:
+    channel = open_channel(target(replicas), IN_TURN)
+    while len(set(await answered_by(channel, ["the same"] * 3))) < 3:  # until all are connected
+        pass
+    assert sorted(await answered_by(channel, ["the same"] * 6)) == [0, 0, 1, 1, 2, 2]
+    await channel.close()

@@ -16,7 +16,7 @@ def pages() -> Iterator[tuple[Metric, PageCounts]]:
     registry = CollectorRegistry()
     metric = Metric(f"{METRIC}_total", "Pages.", ["how"], registry=registry)
     server, thread = start_http_server(0, "127.0.0.1", registry)
-    yield metric, PageCounts(server.server_port)
+    yield metric, PageCounts([server.server_port])
     server.shutdown()
     server.server_close()
     thread.join()
@@ -35,3 +35,9 @@ def test_the_share_is_that_of_the_pages_since(pages: tuple[Metric, PageCounts]):
     metric.labels("made").inc(1)
     metric.labels("kept").inc(3)
     assert counts.kept_since(before) == 0.75
+
+
+def test_agents_are_counted_together(pages: tuple[Metric, PageCounts]):
+    metric, counts = pages
+    metric.labels("made").inc(2)
+    assert PageCounts(counts._ports * 2).read() == Counter(made=4)

@@ -36,6 +36,17 @@ def test_responses_are_kept_for_as_long_as_clicks_take_credit(monkeypatch: pytes
         Settings()
 
 
+@pytest.mark.parametrize(("cores", "agents"), [(1, 1), (2, 2), (64, 2)])
+def test_two_agents_recommend_where_there_are_two_cores(
+    monkeypatch: pytest.MonkeyPatch, cores: int, agents: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    settings = Settings(_env_file=None)
+    assert settings.replicas("recommendation") == agents
+    assert settings.replicas("coordinator") == 1
+    assert Settings(_env_file=None, recommendation_replicas=3).replicas("recommendation") == 3
+
+
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_is_documented(name: str) -> None:
     field = Settings.model_fields[name]
