@@ -30,7 +30,9 @@ from services.recommendation.training.fit import train
 from services.recommendation.training.reranker_params import BoostingParams, RerankerParams
 from services.recommendation.training.reranker_training import train_rerankers
 
-CUSTOMERS, VISITS, PRODUCTS, DEPARTMENT = 300, 6, 160, 40
+CUSTOMERS, VISITS, PRODUCTS, DEPARTMENT = 300, 6, 240, 40
+DEPARTMENTS = 4
+"""The products beyond them are met by nobody. Their rows are alike, and rows that are alike are stored once."""
 NOW = 1_700_000_000
 SMALL = RerankerParams(depth=20, boosting=BoostingParams(rounds=5, min_leaf=20), most_splits=1)
 
@@ -55,7 +57,7 @@ def _made_up_shop() -> Interactions:
     n = CUSTOMERS * VISITS
     customers = np.repeat(np.arange(CUSTOMERS), VISITS)
     first = rng.integers(0, DEPARTMENT, n)
-    steps = np.stack([customers % 4 * DEPARTMENT + (first + step) % DEPARTMENT for step in range(5)], axis=1)
+    steps = np.stack([customers % DEPARTMENTS * DEPARTMENT + (first + step) % DEPARTMENT for step in range(5)], axis=1)
     times = NOW - rng.integers(0, 100 * DAY, n)
     links = as_csr(sp.random_array((PRODUCTS, PRODUCTS), density=0.05, rng=rng))
     return Interactions.of(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
+from services.recommendation.algorithms.bits import distinct, distinct_with_places, last_positions
 from services.recommendation.algorithms.interactions import DAY, EVENT_WEIGHTS, Kind
 from shared.compiled import compiled
 
@@ -70,7 +71,7 @@ class Shopper:
     @cached_property
     def bought(self) -> Rows:
         """Rows of the products ever bought, ascending, each once."""
-        return np.unique(self.products[self.kinds == Kind.PURCHASE])
+        return distinct(self.products[self.kinds == Kind.PURCHASE])
 
     @cached_property
     def present(self) -> Rows:
@@ -194,8 +195,7 @@ class Shopper:
     @cached_property
     def _distinct(self) -> tuple[Rows, Longs]:
         """Return the distinct rows of `_all_rows`, ascending, and the position of each of `_all_rows` in them."""
-        rows, places = np.unique(self._all_rows, return_inverse=True)
-        return rows, places
+        return distinct_with_places(self._all_rows)
 
     def _summed_weights(self, half_life_days: float, kind_weights: FloatArray) -> tuple[Rows, FloatArray]:
         rows, places = self._distinct
@@ -245,9 +245,3 @@ def summed_weights(
 def last_occurrences(rows: Rows) -> Rows:
     """Return `rows` with only the last occurrence of each value, in unchanged order."""
     return rows[last_positions(rows)]
-
-
-def last_positions(rows: Rows) -> Longs:
-    """Return the positions, ascending, at which each value of `rows` occurs last."""
-    _, first = np.unique(rows[::-1], return_index=True)
-    return np.sort(len(rows) - 1 - first)

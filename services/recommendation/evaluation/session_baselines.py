@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from services.recommendation.algorithms.arrays import Csr, Longs, Rows, as_csr
 from services.recommendation.algorithms.base import Algorithm
 from services.recommendation.algorithms.interactions import DAY, Interactions
-from services.recommendation.algorithms.shopper import Shopper, last_positions
+from services.recommendation.algorithms.shopper import Shopper
 from services.recommendation.algorithms.sparse import ranges
 from services.recommendation.evaluation.baselines import Baseline, Scores
 from services.recommendation.holdout.metrics import Values
@@ -88,7 +88,7 @@ class SessionIndex:
         order = np.lexsort((train.times, rank[session]))
         sessions, products = rank[session][order], train.products[order]
         places = np.arange(len(order)) - np.searchsorted(sessions, sessions)
-        kept = last_positions(sessions * train.n_products + products)
+        kept = _last_positions(sessions * train.n_products + products)
         sessions, products, places = sessions[kept], products[kept], places[kept]
         shape = (train.n_products, len(ended))
         entries = as_csr(sp.coo_array((places + 1.0, (products, sessions)), shape=shape))
@@ -185,3 +185,9 @@ class Vstan(Baseline):
         given = np.repeat(votes, lengths) * np.exp(-distance / self._neighbour_decay)
         scores: Values = np.bincount(index.products[flat], given, len(self._gain)) * self._gain
         return scores
+
+
+def _last_positions(keys: Longs) -> Longs:
+    """Return the positions, ascending, at which each value of `keys` occurs last."""
+    _, first = np.unique(keys[::-1], return_index=True)
+    return np.sort(len(keys) - 1 - first)

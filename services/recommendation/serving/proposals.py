@@ -8,6 +8,7 @@ import numpy as np
 import structlog
 
 from services.recommendation.algorithms.arrays import FloatArray, Mask, Rows
+from services.recommendation.algorithms.bits import distinct
 from services.recommendation.algorithms.shopper_scores import ShopperScores
 from services.recommendation.reranker.contexts import NOTHING
 from services.recommendation.reranker.scorers import algorithm_of
@@ -108,4 +109,4 @@ def _finite(rows: Rows, values: FloatArray) -> Rows:
 
 def _union(parts: Sequence[Rows]) -> Rows:
     """Return the distinct rows, ascending."""
-    return np.unique(np.concatenate([np.empty(0, np.int32), *parts])).astype(np.int32)
+    return distinct(np.concatenate([NOTHING, *parts]))
