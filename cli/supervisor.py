@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from shared.config import AGENTS, Agent, Settings
+from shared.config import AGENTS, PORTS_BETWEEN_REPLICAS, Agent, Settings
 from shared.errors import FailedPrecondition, Unavailable
 
 FIRST_PAUSE_SECONDS = 0.05
@@ -25,6 +25,7 @@ READY_TIMEOUT_SECONDS = 60.0
 LOOK_MS = 50
 """Between two looks whether an agent is ready: gRPC on its own waits for seconds after a connection was refused."""
 LONGEST_LINE = 1024 * 1024
+REPLICAS_SETTING = "QUINTET_RECOMMENDATION_REPLICAS"
 _PR_SET_PDEATHSIG = 1
 _QUICK_RECONNECTION = [(f"grpc.{which}_reconnect_backoff_ms", LOOK_MS) for which in ("initial", "min", "max")]
 
@@ -69,8 +70,8 @@ class Supervisor:
         Raises FailedPrecondition when somebody listens on a port of theirs already, Unavailable when one is not ready
         within a minute.
         """
-        for child in self._children.values():
-            _require_free(child.agent, child.settings)
+        for (agent, replica), child in self._children.items():
+            _require_free(agent, replica, child.settings)
         for child in self._children.values():
             child.watcher = asyncio.create_task(self._keep(child))
         try:
@@ -155,14 +156,20 @@ def _environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **given}
 
 
-def _require_free(agent: Agent, settings: Settings) -> None:
-    port = settings.port(agent)
+def _require_free(agent: Agent, replica: int, settings: Settings) -> None:
+    """Raise FailedPrecondition where somebody listens on the agent's port, or on that of its metrics."""
+    further = f" + {PORTS_BETWEEN_REPLICAS * replica}; {REPLICAS_SETTING} says how many there are" if replica else ""
+    for port, name in ((settings.port(agent), "PORT"), (settings.metrics_port(agent), "METRICS_PORT")):
+        if port:
+            _require_free_port(port, settings.bind_host, agent, f"QUINTET_{agent.upper()}_{name}{further}")
+
+
+def _require_free_port(port: int, host: str, agent: Agent, variable: str) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((settings.bind_host, port))
+            probe.bind((host, port))
         except OSError as error:
-            variable = f"QUINTET_{agent.upper()}_PORT"
             raise FailedPrecondition(f"port {port} of the {agent} agent is taken ({variable}): {error}") from error
 
 

@@ -133,7 +133,8 @@ def events(bench: Bench) -> None:
             planner.events(bench.options.streamed),
             bench.loop(stream=True),
         )
-        bench.results.add("events", "ingest.events_per_second", streamed.items_per_second, "1/s, ImportEvents")
+        by_stream = streamed.items_per_second
+        bench.results.add("events", "ingest.stream_events_per_second", by_stream, "1/s, ImportEvents, one stream")
         batches = bench.phase(
             "events",
             "demo",
@@ -142,9 +143,10 @@ def events(bench: Bench) -> None:
             planner.batches(BATCHES, BATCH),
             bench.loop(callers=2, connections=2),
         )
-        bench.results.add(
-            "events", "ingest.batch_events_per_second", batches.items_per_second, "1/s, BatchRecordEvents, 2 callers"
-        )
+        by_batch = batches.items_per_second
+        bench.results.add("events", "ingest.batch_events_per_second", by_batch, "1/s, BatchRecordEvents, 2 callers")
+        unit = "1/s, the faster of stream and batches"
+        bench.results.add("events", "ingest.events_per_second", max(by_stream, by_batch), unit)
 
 
 def freshness(bench: Bench) -> None:
