@@ -194,8 +194,7 @@ def allowed_rows(products: ProductColumns, filters: Filters, excluded: Rows) -> 
     """
     allowed = products.stock == NOW if filters.in_stock_only else products.stock > NOT_BUYABLE
     for names in _category_sets(filters):
-        codes = [products.categories.of(name) for name in names]
-        allowed &= np.isin(products.category, [code for code in codes if code >= 0])
+        allowed &= _in_categories(products, names)
     if filters.min_price is not None or filters.max_price is not None:
         allowed &= _within_prices(products, filters)
     named = (products.row_of_id(external_id) for external_id in filters.exclude_product_ids)
@@ -208,6 +207,18 @@ def _category_sets(filters: Filters) -> list[frozenset[str]]:
     """Return the sets of categories that a product must be in, all at once."""
     page = frozenset({filters.page_category} - {""})
     return [names for names in (filters.categories, page) if names]
+
+
+def _in_categories(products: ProductColumns, names: frozenset[str]) -> Mask:
+    """Return which products are in one of the categories, shape (n,), bool."""
+    codes = [code for code in map(products.categories.of, names) if code >= 0]
+    if len(codes) == 1:
+        return np.asarray(products.category == codes[0])
+    wanted = np.zeros(
+        len(products.categories.names) + 1, bool
+    )  # the last is that of products without a category, code -1
+    wanted[codes] = True
+    return np.asarray(wanted[products.category])
 
 
 def _within_prices(products: ProductColumns, filters: Filters) -> Mask:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from shared.db.products import CatalogueEntry
@@ -28,7 +29,9 @@ def updated_columns(products: ProductColumns, rows: Rows, entries: Sequence[Cata
 
 
 def with_values(column: NDArray[Any], rows: Rows, values: Sequence[int]) -> NDArray[Any]:
-    """Return a copy of a column with other values at `rows`."""
+    """Return a copy of a column with other values at `rows`; the column itself where these are the values it has."""
+    if np.array_equal(column[rows], values):
+        return column
     changed = column.copy()
     changed[rows] = values
     return changed

@@ -4,17 +4,17 @@ A trained algorithm knows the products of its training; products that came later
 training (content, new arrivals, search words) looks at the live catalogue, so a product added a moment ago is proposed.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol, Self
 
 import numpy as np
 
-from services.recommendation.algorithms.arrays import FloatArray, Mask, Rows
+from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask, Rows
 from services.recommendation.algorithms.base import Algorithm, Reason, ReasonKind, Shopper
 from services.recommendation.algorithms.content import Content
 from services.recommendation.algorithms.interactions import DAY
-from services.recommendation.algorithms.new_arrivals import NewArrivals, recent_rows
+from services.recommendation.algorithms.new_arrivals import Arrivals, NewArrivals
 from services.recommendation.algorithms.popular import Popular
 from services.recommendation.algorithms.repurchase import Repurchase
 from services.recommendation.algorithms.shopper_scores import FewScores, OrderedScores, ProductVectors, ShopperScores
@@ -212,20 +212,12 @@ class ArrivalsScorer:
     """What is new now."""
 
     catalogue: Catalogue
-    algorithm: NewArrivals = field(default_factory=NewArrivals)
-    _found: dict[str, tuple[int, Rows]] = field(default_factory=dict)
+    algorithm: NewArrivals
 
     def scores_of(self, views: ShopperViews) -> ShopperScores:
         added, category = self.catalogue.added, self.catalogue.category
-        return self.algorithm.scores_with(added, category, views.punctual, self._recent(views.clock))
-
-    def _recent(self, clock: int) -> Rows:
-        """Return the rows of new products, found once for the catalogue and then at most once a day."""
-        found = self._found.get("recent")
-        if found is None or not 0 <= clock - found[0] < DAY:
-            found = (clock, recent_rows(self.catalogue.added, clock, self.algorithm.window_days))
-            self._found["recent"] = found
-        return found[1]
+        arrivals = _ARRIVALS.of(added, views.clock, self.algorithm.window_days)
+        return self.algorithm.scores_with(added, category, views.punctual, arrivals)
 
     def explain(self, views: ShopperViews, row: int) -> Reason | None:
         return Reason(ReasonKind.NEW_ARRIVAL)
@@ -347,6 +339,24 @@ class _LatestVectors:
 
 
 _VECTORS = _LatestVectors()
+
+
+class _LatestArrivals:
+    """The new products of the catalogue, found anew only when products come or a day passes, not with each price."""
+
+    def __init__(self) -> None:
+        self._latest: tuple[Longs, int, float, Arrivals] | None = None
+
+    def of(self, added: Longs, clock: int, window_days: float) -> Arrivals:
+        latest = self._latest
+        if latest is not None and latest[0] is added and latest[2] == window_days and 0 <= clock - latest[1] < DAY:
+            return latest[3]
+        arrivals = Arrivals.of(added, clock, window_days)
+        self._latest = (added, clock, window_days, arrivals)
+        return arrivals
+
+
+_ARRIVALS = _LatestArrivals()
 
 
 def _extended(repurchase: Algorithm | None, n: int) -> Repurchase:

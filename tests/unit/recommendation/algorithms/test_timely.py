@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.recommendation.algorithms.base import Interactions, Kind, ReasonKind, Shopper
 from services.recommendation.algorithms.interactions import DAY
-from services.recommendation.algorithms.new_arrivals import NewArrivals
+from services.recommendation.algorithms.new_arrivals import Arrivals, NewArrivals
 from services.recommendation.algorithms.repurchase import Repurchase
 from services.recommendation.algorithms.trending import Trending
 from tests.contract.algorithms.synthetic_data import NOW, browsing, buyer, shopper_of
@@ -82,6 +84,26 @@ def test_a_live_catalogue_may_have_grown():
     added = NOW - np.array([300, 200, 0]) * DAY
     scores = arrivals([300, 200]).score_with(added, np.array([-1, -1, -1], np.int32), Shopper(now=NOW))
     np.testing.assert_allclose(scores, [0.0, 0.0, 0.5])
+
+
+@given(
+    days=st.lists(st.integers(0, 40), min_size=2, max_size=60),
+    categories=st.lists(st.integers(-1, 4), min_size=60, max_size=60),
+    k=st.integers(1, 10),
+    forbidden=st.sets(st.integers(0, 59)),
+    earlier=st.integers(0, 20),
+)
+def test_the_search_ends_early_and_misses_nothing(days, categories, k, forbidden, earlier):
+    model = arrivals([300, *days], category=[2, *categories[: len(days)]])
+    shopper = browsing(0, 1, 2)
+    allowed = np.array([row not in forbidden for row in range(len(days) + 1)])
+    scores = np.where(allowed, model.score(shopper), 0.0)
+    found_before = Arrivals.of(model.added, shopper.now - earlier * DAY, model.window_days)
+    for found in (model.scores_of(shopper), model.scores_with(model.added, model.category, shopper, found_before)):
+        rows, values = found.top(k, allowed)
+        expected = np.sort(scores[scores > 0])[::-1][:k]
+        np.testing.assert_allclose(values, expected, rtol=1e-6)
+        np.testing.assert_allclose(scores[rows], values, rtol=1e-6)
 
 
 def weekly(product: int, customers: range) -> list[tuple[int, int, float]]:
