@@ -101,7 +101,7 @@ def _offer_touched(
     """
     for i in range(len(touched)):
         value = added[i]
-        if value < low or value >= high:
+        if value < low or value >= high or not allowed[touched[i]]:
             continue
         full = n == len(best)
         slot = slots[touched[i]]
@@ -111,7 +111,7 @@ def _offer_touched(
             if full and value + whole * lengths[slot] <= best[0]:
                 continue
             value += scale[slot] * dot(point, vectors[slot])
-        if value >= least and value > 0.0 and allowed[touched[i]]:
+        if value >= least and value > 0.0:
             n = offer(best, chosen, n, value, touched[i])
     return n
 
