@@ -57,6 +57,8 @@ WITHHELD_CUSTOMERS = 0.1
 WITHHELD_PRODUCTS = 0.03
 FEW = 3
 """Events of a new customer, and events of a cold product in training, at most."""
+APART: Mapping[str, str] = {"unmet, apart": "unmet", "added, apart": "added"}
+"""Slices whose questions are asked again of a page that shows cold products alone."""
 COLD_EVERY = {"none": 1000, "in the fusion": 0, **{f"one in {every}": every for every in (20, 15, 12, 10, 7, 5)}}
 """What is compared on validation: places of a list of which one is for a cold product."""
 STRANGERS: Mapping[str, Mapping[str, float]] = {
@@ -140,11 +142,18 @@ class ColdShop:
 
     def questions(self) -> Iterator[tuple[str, list[EvalCase]]]:
         """Return the questions of each slice."""
-        for name, products in self.slices.items():
-            answers = [replace(case, targets=case.targets[products[case.targets]]) for case in self.cases]
-            yield name, [case for case in answers if len(case.targets)]
+        for name in self.slices:
+            yield name, self._of_slice(name)
+        met = np.flatnonzero(self.slices["met"]).astype(np.int32)
+        for name, slice_ in APART.items():
+            yield name, [replace(case, excluded=np.union1d(case.excluded, met)) for case in self._of_slice(slice_)]
         yield "stranger", self.strangers
         yield "newcomer", self.newcomers
+
+    def _of_slice(self, name: str) -> list[EvalCase]:
+        products = self.slices[name]
+        answers = [replace(case, targets=case.targets[products[case.targets]]) for case in self.cases]
+        return [case for case in answers if len(case.targets)]
 
 
 @dataclass(frozen=True)
@@ -199,13 +208,13 @@ def compared(
     served.fit(cold.task)
     say(f"newcomers: the reranker weighs {offline.newcomer_weight:g} beside best-sellers")
     measured: list[Measured] = []
-    answers: dict[int, dict[str, Rows]] = {}
+    answers: dict[bool, dict[int, dict[str, Rows]]] = {False: {}, True: {}}
     for name, cases in cold.questions():
         if not cases:
             continue
-        unanswered = [case for case in cases if id(case.shopper) not in answers]
-        answers |= _answers(served, unanswered, changes)
-        lists = [answers[id(case.shopper)] for case in cases]
+        known = answers[name in APART]
+        known |= _answers(served, [case for case in cases if id(case.shopper) not in known], changes)
+        lists = [known[id(case.shopper)] for case in cases]
         measured += _measured(
             title, name, cases, {each: np.stack([of[each] for of in lists]) for each in lists[0]}, seed
         )
@@ -296,6 +305,7 @@ def report(measured: Sequence[Measured]) -> str:
             "| `unmet` | products that the model knows by their texts alone: all their events were withheld |\n"
             f"| `few` | products with 1 to {FEW} events in the training |\n"
             "| `added` | products that came after the training |\n"
+            "| `unmet, apart`, `added, apart` | the same, of lists that show unmet and added products alone |\n"
             "| `stranger` | all, for customers withheld from the training, before their first event |\n"
             f"| `newcomer` | all that follow, for the same after 1 to {FEW} events |\n",
             _table(measured),

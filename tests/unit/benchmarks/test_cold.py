@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.quality.cold import DAY, FEW, WINDOW, ColdShop, compared, main, report, variants
+from benchmarks.quality.cold import APART, DAY, FEW, SERVED, WINDOW, ColdShop, compared, main, report, variants
 from benchmarks.quality.described import DescribedShop
 from services.recommendation.algorithms.interactions import Interactions
 from services.recommendation.holdout.protocols import products_of
@@ -74,6 +74,13 @@ def test_the_answers_of_a_slice_are_its_products(cold: ColdShop) -> None:
         assert not np.isin(case.targets, case.shopper.products).any()
 
 
+def test_of_a_list_of_cold_products_alone_the_same_is_asked(cold: ColdShop) -> None:
+    asked, met = dict(cold.questions()), np.flatnonzero(cold.slices["met"])
+    for apart, name in APART.items():
+        assert [case.targets.tolist() for case in asked[apart]] == [case.targets.tolist() for case in asked[name]]
+        assert all(np.isin(met, case.excluded).all() for case in asked[apart])
+
+
 def test_the_page_gives_cold_products_the_places_that_the_variant_says(cold: ColdShop) -> None:
     few = replace(cold, cases=cold.cases[:40], strangers=cold.strangers[:5], newcomers=cold.newcomers[:5])
     changes = {name: change for name, change in variants().items() if name in ("none", "one in 5")}
@@ -81,6 +88,7 @@ def test_the_page_gives_cold_products_the_places_that_the_variant_says(cold: Col
     ndcg = {(row.slice, row.name): row.ndcg for row in rows}
     for part in ("unmet", "added"):
         assert ndcg[part, "one in 5"] > ndcg[part, "none"]
+        assert ndcg[f"{part}, apart", SERVED] > ndcg[part, SERVED]
     assert {"popular", "content nearest", "new arrivals", "popular in category"} <= {row.name for row in rows}
     assert any(row.name.startswith("mix") for row in rows if row.slice == "stranger")
     assert "| added |" in report(rows)
