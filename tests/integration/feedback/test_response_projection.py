@@ -492,10 +492,10 @@ def random_life(log: Log, seed: int) -> None:
                 log.refund(at, f"o-{chance.randint(0, number)}", **{products[0]: 1})
 
 
-Told = tuple[list[tuple[int, str, int | None]], list[set[str]], list[AlgorithmCounts]]
+Projected = tuple[list[tuple[int, str, int | None]], list[set[str]], list[AlgorithmCounts]]
 
 
-def told_of(database: Database, batch: int, seed: int) -> Told:
+def projected(database: Database, batch: int, seed: int) -> Projected:
     """Return all that a random life leaves behind: outcomes, marks, and the performance of the algorithms."""
     log = Log(database, batch)
     random_life(log, seed)
@@ -523,9 +523,9 @@ def fresh(migrated_file: Path, tmp_path: Path) -> Iterator[Callable[[], Database
 
 @pytest.mark.parametrize("seed", range(4))
 def test_where_a_batch_ends_makes_no_difference(fresh: Callable[[], Database], seed: int) -> None:
-    outcomes, flags, counts = told_of(fresh(), 1, seed)
+    outcomes, flags, counts = projected(fresh(), 1, seed)
     for batch in (7, 500):
-        assert told_of(fresh(), batch, seed) == (outcomes, flags, counts)
+        assert projected(fresh(), batch, seed) == (outcomes, flags, counts)
     for each in counts:
         assert each.generated >= each.shown >= each.clicked >= max(each.added_to_cart, each.purchased)
         assert all(amount >= 0 for amount in each.revenue.values())
@@ -534,4 +534,4 @@ def test_where_a_batch_ends_makes_no_difference(fresh: Callable[[], Database], s
 
 @pytest.mark.postgres
 def test_both_databases_tell_the_same(postgres_database: Database, fresh: Callable[[], Database]) -> None:
-    assert told_of(postgres_database, 50, 4) == told_of(fresh(), 50, 4)
+    assert projected(postgres_database, 50, 4) == projected(fresh(), 50, 4)

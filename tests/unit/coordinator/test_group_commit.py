@@ -1,4 +1,4 @@
-"""The inbox commits many callers' submissions at once and tells each what became of its own."""
+"""Group commit writes many callers' submissions at once and tells each what became of its own."""
 
 import asyncio
 import threading
@@ -19,21 +19,21 @@ def submission(name: str) -> Submission:
 
 @asynccontextmanager
 async def running(commit: Commit) -> AsyncIterator[GroupCommit]:
-    inbox = GroupCommit(commit)
-    inbox.start()
+    group_commit = GroupCommit(commit)
+    group_commit.start()
     try:
-        yield inbox
+        yield group_commit
     finally:
-        await inbox.stop()
+        await group_commit.stop()
 
 
 async def test_each_caller_gets_its_own_outcomes() -> None:
     def commit(batch: Sequence[Submission]) -> list[CommitResult]:
         return [CommitResult(each.event_id, sequence=len(each.event_id)) for each in batch]
 
-    async with running(commit) as inbox:
+    async with running(commit) as group_commit:
         answers = await asyncio.gather(
-            inbox.record([submission("a"), submission("bb")]), inbox.record([submission("ccc")])
+            group_commit.record([submission("a"), submission("bb")]), group_commit.record([submission("ccc")])
         )
     assert [[outcome.sequence for outcome in answer] for answer in answers] == [[1, 2], [3]]
 
@@ -48,10 +48,10 @@ async def test_callers_that_come_during_a_commit_share_the_next() -> None:
         assert go_on.wait(10)
         return [CommitResult(each.event_id) for each in batch]
 
-    async with running(commit) as inbox:
-        first = asyncio.create_task(inbox.record([submission("a")]))
+    async with running(commit) as group_commit:
+        first = asyncio.create_task(group_commit.record([submission("a")]))
         await asyncio.to_thread(first_is_running.wait, 10)
-        others = [asyncio.create_task(inbox.record([submission(str(n))])) for n in range(20)]
+        others = [asyncio.create_task(group_commit.record([submission(str(n))])) for n in range(20)]
         await asyncio.sleep(0)
         go_on.set()
         await asyncio.gather(first, *others)
@@ -65,13 +65,13 @@ async def test_a_group_is_bounded_but_no_caller_is_split() -> None:
         sizes.append(len(batch))
         return [CommitResult(each.event_id) for each in batch]
 
-    inbox = GroupCommit(commit)
+    group_commit = GroupCommit(commit)
     many = [submission(str(n)) for n in range(MOST_AT_ONCE - 1)]
-    calls = [asyncio.create_task(inbox.record(many)), asyncio.create_task(inbox.record(many[:3]))]
+    calls = [asyncio.create_task(group_commit.record(many)), asyncio.create_task(group_commit.record(many[:3]))]
     await asyncio.sleep(0)
-    inbox.start()
+    group_commit.start()
     await asyncio.gather(*calls)
-    await inbox.stop()
+    await group_commit.stop()
     assert sizes == [MOST_AT_ONCE - 1, 3]
 
 
@@ -83,28 +83,28 @@ async def test_a_failed_commit_is_told_to_all_of_its_callers_and_the_inbox_goes_
             raise error
         return [CommitResult(each.event_id) for each in batch]
 
-    async with running(commit) as inbox:
+    async with running(commit) as group_commit:
         with pytest.raises(Unavailable, match="locked"):
-            await inbox.record([submission("a")])
-        assert await inbox.record([submission("a")]) == [CommitResult("a")]
-        assert await inbox.record([]) == []
+            await group_commit.record([submission("a")])
+        assert await group_commit.record([submission("a")]) == [CommitResult("a")]
+        assert await group_commit.record([]) == []
 
 
 async def test_stopping_refuses_what_still_waits() -> None:
-    inbox = GroupCommit(lambda batch: [])
-    waiting = asyncio.create_task(inbox.record([submission("a")]))
+    group_commit = GroupCommit(lambda batch: [])
+    waiting = asyncio.create_task(group_commit.record([submission("a")]))
     await asyncio.sleep(0)
-    await inbox.stop()
+    await group_commit.stop()
     with pytest.raises(Unavailable, match="stopping"):
         await waiting
 
 
 async def test_stopping_passes_over_callers_that_went_away() -> None:
-    inbox = GroupCommit(lambda batch: [])
-    gone, waiting = (asyncio.create_task(inbox.record([submission(name)])) for name in ("a", "b"))
+    group_commit = GroupCommit(lambda batch: [])
+    gone, waiting = (asyncio.create_task(group_commit.record([submission(name)])) for name in ("a", "b"))
     await asyncio.sleep(0)
     gone.cancel()
     await asyncio.sleep(0)
-    await inbox.stop()
+    await group_commit.stop()
     with pytest.raises(Unavailable, match="stopping"):
         await waiting
