@@ -7,6 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from shared.config import usable_cores
+
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout."""
 
@@ -21,7 +23,7 @@ def machine() -> dict[str, Any]:
     """Return the hardware and the versions that matter for the figures."""
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": usable_cores(),
         "memory_gb": round(_memory_bytes() / 1e9),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

@@ -143,7 +143,7 @@ class Settings(BaseSettings):
         """Return how many processes of `agent` run on one machine."""
         if agent != "recommendation":
             return 1
-        return self.recommendation_replicas or min(_cores(), MOST_USUAL_REPLICAS)
+        return self.recommendation_replicas or min(usable_cores(), MOST_USUAL_REPLICAS)
 
     def of_replica(self, agent: Agent, number: int) -> "Settings":
         """Return the settings of a replica of `agent`, from 0: with ports of its own."""
@@ -162,6 +162,6 @@ class Settings(BaseSettings):
         return "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in ports)
 
 
-def _cores() -> int:
+def usable_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

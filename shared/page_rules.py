@@ -214,9 +214,8 @@ def _in_categories(products: ProductColumns, names: frozenset[str]) -> Mask:
     codes = [code for code in map(products.categories.of, names) if code >= 0]
     if len(codes) == 1:
         return np.asarray(products.category == codes[0])
-    wanted = np.zeros(
-        len(products.categories.names) + 1, bool
-    )  # the last is that of products without a category, code -1
+    # The last place is that of products without a category, whose code is -1.
+    wanted = np.zeros(len(products.categories.names) + 1, bool)
     wanted[codes] = True
     return np.asarray(wanted[products.category])
 

@@ -10,7 +10,7 @@ import fcntl
 import mmap
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,21 +100,15 @@ class ModelCache:
     @contextmanager
     def making_snapshot(self) -> Iterator[None]:
         """Hold what one process of this machine at a time has, so that the next finds the snapshot of the first."""
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            file = (self._folder / SNAPSHOT_LOCK).open("wb")
-        except OSError:  # then no snapshot can be written either, which is logged there
-            yield
-            return
-        with file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with ExitStack() as held:
+            with suppress(OSError):  # then no snapshot can be written either, which is logged there
+                held.enter_context(self._locked(SNAPSHOT_LOCK))
             yield
 
     def write_snapshot(self, version: str, arrays: Iterable[tuple[str, AnyArray]], facts: Mapping[str, Any]) -> None:
         """Keep a snapshot of the catalogue with a model version; where the folder cannot be used there is none."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with self._locked():
+            with self._locked(LOCK):
                 _write(self._folder / _snapshot_name(version), arrays, facts)
         except OSError as error:
             log.warning("model cache: no snapshot is kept", folder=str(self._folder), error=str(error))
@@ -124,8 +118,7 @@ class ModelCache:
         found = _mapped(path)
         if found is not None:
             return found
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with self._locked():
+        with self._locked(LOCK):
             found = _mapped(path)
             if found is None:
                 _extract(database, model, path)
@@ -133,9 +126,10 @@ class ModelCache:
         return found
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the lock of the folder; it ends with the process too."""
-        with (self._folder / LOCK).open("wb") as file:
+    def _locked(self, name: str) -> Iterator[None]:
+        """Hold a lock of the folder, which is made if needed; it ends with the process too."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / name).open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Rows
+from services.recommendation.algorithms.bits import distinct
 from services.recommendation.algorithms.interactions import Kind
-from services.recommendation.algorithms.radix_sort import sort_places
 from services.recommendation.algorithms.row_sums import first_from
 from services.recommendation.reranker import item_features
 from services.recommendation.reranker.candidates import Candidates
@@ -220,14 +220,4 @@ def _shopper_features(
         if kinds[event] == target:
             activity += np.exp2(-ages[event] / ACTIVITY_HALF_LIFE_DAYS)
         absence = min(absence, ages[event])
-    return np.log1p(n), max(n, 1) / max(_n_distinct(products), 1), np.log1p(activity), absence
-
-
-@compiled
-def _n_distinct(products: Rows) -> int:
-    places = np.arange(len(products))
-    sort_places(products.view(np.uint32), places)
-    n = min(len(products), 1)
-    for i in range(1, len(products)):
-        n += products[places[i]] != products[places[i - 1]]
-    return n
+    return np.log1p(n), max(n, 1) / max(len(distinct(products)), 1), np.log1p(activity), absence

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.quality.cold import APART, DAY, FEW, SERVED, WINDOW, ColdShop, compared, main, report, variants
+from benchmarks.quality.cold import SERVED, compared, main, report, variants
+from benchmarks.quality.cold_shop import APART, DAY, FEW, WINDOW, ColdShop
 from benchmarks.quality.described import DescribedShop
 from services.recommendation.algorithms.interactions import Interactions
 from services.recommendation.holdout.protocols import products_of

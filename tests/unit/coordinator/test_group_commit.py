@@ -75,7 +75,7 @@ async def test_a_group_is_bounded_but_no_caller_is_split() -> None:
     assert sizes == [MOST_AT_ONCE - 1, 3]
 
 
-async def test_a_failed_commit_is_told_to_all_of_its_callers_and_the_inbox_goes_on() -> None:
+async def test_a_failed_commit_is_told_to_all_of_its_callers_and_the_next_is_made() -> None:
     failures = iter([Unavailable("locked")])
 
     def commit(batch: Sequence[Submission]) -> list[CommitResult]:
