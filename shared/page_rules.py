@@ -17,6 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.codes import Codes
+from shared.filters.columns import FilterColumns
+from shared.filters.masks import FilterMasks
+from shared.filters.tree import Expression
 from shared.inventory import NOT_BUYABLE, NOW
 
 Rows: TypeAlias = NDArray[np.int32]
@@ -24,6 +27,9 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 DEFAULT_LIMIT, MAX_LIMIT = 10, 100
 """Products that a page shows where the caller does not say, and at most."""
+
+FILTER_MASKS = FilterMasks()
+"""Masks of the filter expressions asked for lately, over the products as they are now."""
 
 
 class Page(StrEnum):
@@ -52,7 +58,10 @@ class Price:
 
 @dataclass(frozen=True)
 class Filters:
-    """Which products may be shown; all conditions hold at once. Empty `categories` and `page_category` mean all."""
+    """Which products may be shown; all conditions hold at once. Empty `categories` and `page_category` mean all.
+
+    `expression` is a filter expression; None holds for every product.
+    """
 
     categories: frozenset[str] = frozenset()
     page_category: str = ""
@@ -60,6 +69,7 @@ class Filters:
     max_price: Price | None = None
     exclude_product_ids: frozenset[str] = frozenset()
     in_stock_only: bool = False
+    expression: Expression | None = None
 
     def on(self, page: Page, category: str) -> "Filters":
         """Return the filters together with what the page itself demands; `category` is the one the caller names."""
@@ -70,7 +80,7 @@ def _no_rows() -> Rows:
     return np.empty(0, np.int32)
 
 
-class ProductColumns(Protocol):
+class ProductColumns(FilterColumns, Protocol):
     """What the rules look at of each product, by row."""
 
     @property
@@ -195,6 +205,8 @@ def allowed_rows(products: ProductColumns, filters: Filters, excluded: Rows) -> 
     allowed = products.stock == NOW if filters.in_stock_only else products.stock > NOT_BUYABLE
     for names in _category_sets(filters):
         allowed &= _in_categories(products, names)
+    if filters.expression is not None:
+        allowed &= FILTER_MASKS.of(filters.expression, products)
     if filters.min_price is not None or filters.max_price is not None:
         allowed &= _within_prices(products, filters)
     named = (products.row_of_id(external_id) for external_id in filters.exclude_product_ids)

@@ -29,6 +29,8 @@ TOKEN_BYTES = TAG_BYTES + NUMBER_BYTES + 1 + SHOPPER_BYTES  # 33, of which base6
 POSITION_BITS = 7
 LIST_BITS = 32
 WRITER_BITS = 24
+BLOCK_BYTES = 64
+"""Longest digest of BLAKE2b: a block of the key stream."""
 MOST_POSITIONS = (1 << POSITION_BITS) - 1
 
 _CUSTOMER, _VISITOR = b"c", b"v"
@@ -132,6 +134,18 @@ class TokenKeys:
         bound = kind + key.digest(kind, shopper.named(kind))
         return [key.token(number.to_bytes(NUMBER_BYTES, "big") + bound) for number in numbers]
 
+    def seal(self, purpose: bytes, content: bytes) -> str:
+        """Return content as a token that nobody else can read, make or change; `unseal` wants the same `purpose`."""
+        return self._keys[0].of(purpose).token(content)
+
+    def unseal(self, purpose: bytes, token: str) -> bytes | None:
+        """Return the content of a token; None when it was not sealed for `purpose` with any key of the ring."""
+        raw = _decoded(token)
+        if raw is None or len(raw) <= TAG_BYTES:
+            return None
+        opened = (key.of(purpose).open(raw) for key in self._keys)
+        return next((content for content in opened if content is not None), None)
+
     def verify(self, token: str, shopper: Shopper, field: str) -> int:
         """Return the number of the recommendation that a token names.
 
@@ -173,8 +187,26 @@ class _Key:
 
     def encrypt(self, tag: bytes, content: bytes) -> bytes:
         """Return the content encrypted, or decrypted: the operation is its own inverse."""
-        stream = hashlib.blake2b(tag, key=self.encryption, digest_size=len(content)).digest()
+        stream = self._stream(tag, len(content))
         return (int.from_bytes(content, "big") ^ int.from_bytes(stream, "big")).to_bytes(len(content), "big")
+
+    def of(self, purpose: bytes) -> "_Key":
+        """Return the key for another purpose, whose tokens are not those of this one."""
+        return _Key(
+            *(
+                hashlib.blake2b(purpose, key=each, digest_size=KEY_BYTES).digest()
+                for each in (self.authentication, self.encryption, self.shopper)
+            )
+        )
+
+    def _stream(self, tag: bytes, length: int) -> bytes:
+        if length <= BLOCK_BYTES:
+            return hashlib.blake2b(tag, key=self.encryption, digest_size=length).digest()
+        blocks = (
+            hashlib.blake2b(tag + number.to_bytes(4, "big"), key=self.encryption).digest()
+            for number in range(-(-length // BLOCK_BYTES))
+        )
+        return b"".join(blocks)[:length]
 
     def open(self, raw: bytes) -> bytes | None:
         """Return the content of a token; None when it was not made with this key."""
@@ -195,13 +227,18 @@ def _derive(secret: bytes) -> _Key:
 
 
 def _decode(token: str) -> bytes | None:
-    """Return the bytes of a token; None unless it is the one spelling of that many bytes."""
+    """Return the bytes of a recommendation's token; None unless it is the one spelling of that many bytes."""
+    raw = _decoded(token)
+    return raw if raw is not None and len(raw) == TOKEN_BYTES else None
+
+
+def _decoded(token: str) -> bytes | None:
+    """Return the bytes of a token; None unless it is their one spelling."""
     try:
         raw = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
     except (UnicodeEncodeError, binascii.Error):
         return None
-    exact = len(raw) == TOKEN_BYTES and base64.urlsafe_b64encode(raw).decode() == token
-    return raw if exact else None
+    return raw if base64.urlsafe_b64encode(raw).decode() == token else None
 
 
 def _checked(key: _Key, content: bytes, token: str, shopper: Shopper, field: str) -> int:

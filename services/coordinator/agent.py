@@ -15,7 +15,7 @@ from services.coordinator.agent_clients import FOLLOWED, AgentClients
 from services.coordinator.best_sellers import BestSellerCache
 from services.coordinator.event_validation import Submission
 from services.coordinator.event_writer import EventWriter
-from services.coordinator.fallback import OVERLOADED, UNAVAILABLE, Fallback
+from services.coordinator.fallback import OVERLOADED, UNAVAILABLE, Fallback, given_order
 from services.coordinator.group_commit import CommitResult, GroupCommit
 from services.coordinator.jobs import Jobs
 from services.coordinator.log_followers import LogFollower
@@ -124,9 +124,28 @@ class Coordinator:
         try:
             return await self.agents.recommend(request)
         except Unavailable as error:
-            reason = OVERLOADED if isinstance(error, Overloaded) else UNAVAILABLE
-            answer = await self._fallback.answer(request, reason)
+            answer = await self._fallback.answer(request, _reason(error))
             return recommendation_pb.RecommendResponse(list=answer).SerializeToString()
+
+    async def recommend_all(self, request: recommendation_pb.BatchRecommendRequest) -> bytes:
+        """Return the lists of one page, a serialised BatchRecommendResponse; best-sellers as `recommend` does."""
+        shopper = request.customer_id or request.visitor_id
+        try:
+            return await self.agents.forward("BatchRecommend", request, shopper=shopper)
+        except Unavailable as error:
+            answers = await self._fallback.answer_all(request, _reason(error))
+            return recommendation_pb.BatchRecommendResponse(lists=answers).SerializeToString()
+
+    async def rank(self, request: recommendation_pb.RankProductsRequest) -> bytes:
+        """Return a list in the order that suits a shopper, a serialised RankProductsResponse.
+
+        It is the given order, and a word of it, when the recommendation agent does not answer.
+        """
+        shopper = request.customer_id or request.visitor_id
+        try:
+            return await self.agents.forward("RankProducts", request, shopper=shopper)
+        except Unavailable as error:
+            return given_order(request, _reason(error)).SerializeToString()
 
     async def erase_customer(self, customer_id: str) -> tuple[str, datetime, customer_pb.EraseCustomerResponse]:
         """Erase a customer; return the receipt's id, the time and the rows by table. Raises NotFound."""
@@ -190,3 +209,8 @@ class Coordinator:
         return [
             ScheduledJob(kind, timedelta(hours=every), partial(self.start_job, kind)) for kind, every in hours.items()
         ]
+
+
+def _reason(error: Unavailable) -> str:
+    """Return what `fallbacks` of an answer say when the recommendation agent did not answer."""
+    return OVERLOADED if isinstance(error, Overloaded) else UNAVAILABLE

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.customer.v1 import customer_service_pb2_grpc as customer_grpc
@@ -18,7 +19,8 @@ from shared.errors import QuintetError
 from shared.rpc.client import BY_SHOPPER, call, open_channel, stream
 
 FOLLOWED: tuple[Agent, ...] = ("customer", "product", "recommendation", "feedback")
-RECOMMEND = "/quintet.recommendation.v1.RecommendationService/Recommend"
+RECOMMENDATION_SERVICE = "/quintet.recommendation.v1.RecommendationService"
+RECOMMEND = f"{RECOMMENDATION_SERVICE}/Recommend"
 BALANCING: dict[Agent, dict[str, Any]] = {"recommendation": BY_SHOPPER}
 """A replica has the histories and the pages of its own shoppers in memory."""
 HEALTH_TIMEOUT_SECONDS = 1.0
@@ -54,6 +56,21 @@ class AgentClients:
         """
         shopper = request.customer_id or request.visitor_id
         answer: bytes = await call(self._recommend, request, self._timeout, self._reserve, shopper)
+        return answer
+
+    async def forward(
+        self, rpc: str, request: Message, *, shopper: str = "", timeout_seconds: float | None = None
+    ) -> bytes:
+        """Return the recommendation agent's answer to an RPC whose messages are the same on the wire, undecoded.
+
+        For a `shopper`, goes to their replica and leaves time for a fallback, as `recommend` does. Raises as `call`
+        does.
+        """
+        method = self._channels["recommendation"].unary_unary(
+            f"{RECOMMENDATION_SERVICE}/{rpc}", request_serializer=type(request).SerializeToString
+        )
+        reserve = self._reserve if shopper else 0.0
+        answer: bytes = await call(method, request, timeout_seconds or self._timeout, reserve, shopper)
         return answer
 
     def stream(self, method: Any, request: Any) -> AsyncIterator[Any]:

@@ -17,11 +17,13 @@ import structlog
 from numpy.typing import NDArray
 
 from shared.codes import Codes
-from shared.db import product_performance, products
+from shared.db import placements, product_performance, products
 from shared.db.change_watch import ChangeWatch
 from shared.db.engine import Database
 from shared.db.products import CatalogueEntry
 from shared.garbage import keep_out_what_came
+from shared.merchandising.load import load_merchandising
+from shared.merchandising.merchandising import Merchandising
 from shared.page_rules import Rows
 from shared.product_columns import updated_columns
 from shared.telemetry import BACKGROUND_ERRORS
@@ -124,6 +126,7 @@ class BestSellerCache:
         self._database = database
         self._watch = ChangeWatch(database)
         self._best_sellers = BestSellers.of()
+        self._merchandising: Merchandising | None = None
         self._count_at = 0.0
         self._missed = False
         self._failing = False
@@ -134,6 +137,11 @@ class BestSellerCache:
     def best_sellers(self) -> BestSellers:
         """The best-sellers as they are now; none before the first count."""
         return self._best_sellers
+
+    @property
+    def merchandising(self) -> Merchandising | None:
+        """The placements and rules as they are now; None before they were first read."""
+        return self._merchandising
 
     def start(self) -> None:
         """Count in the background, then follow the changes."""
@@ -156,6 +164,13 @@ class BestSellerCache:
         self._best_sellers = BestSellers.of([by_key[each.key] for each in counted], change)
         keep_out_what_came()
 
+    def follow_merchandising(self) -> None:
+        """Read placements and rules when they changed. Raises Unavailable."""
+        with self._database.read() as connection:
+            before = self._merchandising
+            if before is None or before.version != placements.version(connection):
+                self._merchandising = load_merchandising(connection, "coordinator")
+
     def follow(self) -> None:
         """Read what changed of the best-sellers. Raises Unavailable."""
         before = self._best_sellers
@@ -176,6 +191,8 @@ class BestSellerCache:
         """Count or follow, whichever is due; what fails is tried again and the best-sellers stay as they were."""
         try:
             self._missed = self._watch.changed() or self._missed
+            if self._missed:
+                self.follow_merchandising()
             if time.monotonic() >= self._count_at:
                 self._count_at = time.monotonic() + RETRY_SECONDS
                 self.count()

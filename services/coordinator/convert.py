@@ -95,6 +95,9 @@ def to_recommend_request(request: pb.GetRecommendationsRequest) -> recommendatio
         context=request.context,
         limit=request.limit,
         filter=request.filter,
+        placement_id=request.placement_id,
+        page_token=request.page_token,
+        diversity=request.diversity if request.HasField("diversity") else None,
     )
 
 
@@ -107,6 +110,7 @@ def to_recommend_after(event: Event, options: pb.RecommendationOptions) -> recom
         context=context,
         limit=options.limit,
         filter=options.filter,
+        placement_id=options.placement_id,
     )
 
 

@@ -1,4 +1,4 @@
-"""The RPCs that record what happens and answer with recommendations."""
+"""The RPCs that record what happens, and answer with recommendations where asked to."""
 
 import asyncio
 from collections import deque
@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
-from quintet.product.v1 import product_service_pb2 as product_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 
 from services.coordinator import convert
@@ -15,8 +14,9 @@ from services.coordinator.event_validation import Submission, submit_event, subm
 from services.coordinator.group_commit import CommitResult
 from services.coordinator.uploads import MOST_REJECTIONS, Rejected, portions
 from shared.errors import InvalidArgument
-from shared.events.check import check_count, check_id
+from shared.events.check import check_count
 from shared.events.recommend import check_recommend, context_products
+from shared.merchandising.convert import check_name
 
 MOST_EVENTS = 1_000
 PORTION = 1_000
@@ -34,7 +34,7 @@ class _Portion(NamedTuple):
 
 
 class EventRpcs:
-    """Events, feedback, recommendations, related products."""
+    """Events and feedback, and the recommendations that an event is answered with."""
 
     _agent: Coordinator
 
@@ -98,23 +98,6 @@ class EventRpcs:
             pending_agents=self._agent.pending_agents(),
         )
 
-    async def GetRecommendations(self, request: pb.GetRecommendationsRequest, context: Any) -> Any:
-        """Return the answer as bytes: a RecommendResponse is a GetRecommendationsResponse on the wire."""
-        check_recommend(request.context, request.filter, request.limit)
-        check_id(request.visitor_id, "visitor_id", required=False)
-        check_id(request.customer_id, "customer_id", required=not request.visitor_id)
-        return await self._agent.recommend(convert.to_recommend_request(request))
-
-    async def GetSimilarProducts(
-        self, request: pb.GetSimilarProductsRequest, context: Any
-    ) -> pb.GetSimilarProductsResponse:
-        wanted = product_pb.GetRelatedProductsRequest(
-            product_id=request.product_id, relation=request.relation, limit=request.limit
-        )
-        agents = self._agent.agents
-        answer = await agents.call(agents.product.GetRelatedProducts, wanted)
-        return pb.GetSimilarProductsResponse(related=answer.related)
-
     def _on_its_way(self, good: Sequence[tuple[int, Submission]], rejections: list[Rejected]) -> _Portion:
         """Begin to record the well-formed events of a portion."""
         recording = self._agent.record([submission for _, submission in good])
@@ -126,6 +109,8 @@ class EventRpcs:
             return
         options = request.recommend
         check_recommend(options.context, options.filter, options.limit, "recommend.")
+        if options.placement_id:
+            check_name(options.placement_id, "recommend.placement_id")
         await self._agent.check_products(list(context_products(options.context, "recommend.")))
 
 

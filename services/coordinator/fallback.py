@@ -9,11 +9,18 @@ Answers are logged like other recommendations, so that clicks on them count too.
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
-from quintet.recommendation.v1.recommendation_service_pb2 import RecommendRequest
+from quintet.recommendation.v1.recommendation_service_pb2 import (
+    BatchRecommendRequest,
+    RankProductsRequest,
+    RankProductsResponse,
+    RecommendRequest,
+)
 from quintet.type.v1.money_pb2 import Money
+from quintet.type.v1.placement_pb2 import RankedProduct
 from quintet.type.v1.recommendation_pb2 import (
     AlgorithmContribution,
     Reason,
@@ -29,10 +36,18 @@ from shared.db.products import CatalogueEntry
 from shared.db.recommendation_items import ListItem, PackedItems
 from shared.db.recommendations import NewList
 from shared.db.request_reads import ShopperProducts
-from shared.errors import Unavailable
-from shared.events.page import filters_of, limit_of, page_of
+from shared.errors import QuintetError, Unavailable
+from shared.events.check import check_count
+from shared.events.page import filters_of, page_of
 from shared.events.recommend import context_products
+from shared.filters.tree import Expression
+from shared.merchandising.filters import both, not_excluded
+from shared.merchandising.merchandising import NO_MERCHANDISING
+from shared.merchandising.placement import Placement
+from shared.merchandising.request import MOST_LISTS, MOST_RANKED, fill_in, in_list, paged_list, single
+from shared.merchandising.rule import Moment
 from shared.page_rules import ONLY_BOUGHT, Mask, NamedRows, PastRows, ShopperRows, allowed_on_page
+from shared.page_tokens import PagedList, next_token, shown_before
 from shared.recommendation_log import LOG_DROPPED, RecommendationLog
 from shared.recommendation_tokens import Shopper, TokenKeys, numbers_in
 from shared.telemetry import FALLBACKS
@@ -42,6 +57,10 @@ UNAVAILABLE = "recommendation_agent_unavailable"
 OVERLOADED = "recommendation_agent_overloaded"
 SHOPPER_NOT_READ = "shopper_not_read"
 """What `fallbacks` says when the database did not say in time what the shopper bought, has in the cart or dismissed."""
+MERCHANDISING_NOT_READ = "merchandising_not_read"
+"""What `fallbacks` says when placements and rules were never read since the start: the database was away."""
+GIVEN_ORDER = "given_order"
+"""Strategy of a list that comes back in the order in which it was brought."""
 ALGORITHM = "popular"
 
 
@@ -59,12 +78,31 @@ class Fallback:
     async def answer(self, request: RecommendRequest, reason: str = UNAVAILABLE) -> RecommendationList:
         """Return best-sellers that the page may show.
 
-        `reason` says in the answer why there are only best-sellers. Raises NotFound for an unknown customer, or a
-        product that the context names, as far as the database answers.
+        `reason` says in the answer why there are only best-sellers. Raises InvalidArgument for a request that breaks a
+        rule of the contract; NotFound for an unknown customer or placement, or a product that the context names, as far
+        as the database answers.
         """
+        return (await self._answer(request, reason, ())).message
+
+    async def answer_all(self, request: BatchRecommendRequest, reason: str = UNAVAILABLE) -> list[RecommendationList]:
+        """Return the lists of one page as `answer` does; none shows what those before it show, unless it may."""
+        check_count(request.requests, "requests", MOST_LISTS, least=1)
+        answers: list[_Answered] = []
+        for index, each in enumerate(request.requests):
+            try:
+                shown = tuple(key for before in answers for key in before.keys)
+                answers.append(await self._answer(single(request, each), reason, shown))
+            except QuintetError as error:
+                raise in_list(error, index) from error
+        return [each.message for each in answers]
+
+    async def _answer(self, request: RecommendRequest, reason: str, beside: Sequence[int]) -> "_Answered":
+        fallbacks = [reason]
+        placed = self._placed(request, fallbacks)
+        shown = shown_before(self._tokens, placed.paged, request.page_token)
+        left_out = shown if placed.placement.allow_repeats else (*shown, *beside)
         best_sellers = self._cache.best_sellers
         named = [name for name, _ in context_products(request.context) if best_sellers.row_of_id(name) is not None]
-        fallbacks = [reason]
         try:
             shopper = await self._reader.read(request, named)
         except Unavailable:
@@ -72,12 +110,29 @@ class Fallback:
             fallbacks.append(SHOPPER_NOT_READ)
         if page_of(request.context) in ONLY_BOUGHT:
             best_sellers = await self._bought(best_sellers, shopper, fallbacks)
-        allowed = allowed_best_sellers(best_sellers, request, shopper)
-        rows = np.flatnonzero(allowed)[: limit_of(request.limit)].tolist()
-        answer = self._logged(request, shopper.key, [best_sellers.entries[row] for row in rows], fallbacks)
+        allowed = allowed_best_sellers(best_sellers, request, shopper, placed.expression, left_out)
+        chosen = [best_sellers.entries[row] for row in np.flatnonzero(allowed)[: request.limit].tolist()]
+        answer = self._logged(request, shopper.key, chosen, fallbacks)
+        answer.placement_id = placed.placement.placement_id
+        keys = tuple(entry.key for entry in chosen)
+        if len(keys) == request.limit:
+            answer.next_page_token = next_token(self._tokens, placed.paged, (*shown, *keys))
         for each in answer.fallbacks:
             FALLBACKS.labels("coordinator", each).inc()
-        return answer
+        return _Answered(answer, keys)
+
+    def _placed(self, request: RecommendRequest, fallbacks: list[str]) -> "_Placed":
+        """Fill in what the placement says; before merchandising was ever read, what the page itself does."""
+        merchandising = self._cache.merchandising
+        if merchandising is None:
+            fallbacks.append(MERCHANDISING_NOT_READ)
+            request.placement_id = ""
+            merchandising = NO_MERCHANDISING
+        placement = fill_in(request, merchandising)
+        # The segments of the shopper are not read: what is excluded for some is left out for all.
+        moment = Moment(placement.placement_id, placement.page, None, datetime.now(UTC))
+        expression = both(placement.filter, not_excluded(merchandising.rules_at(moment)))
+        return _Placed(placement, expression, paged_list(request))
 
     async def _bought(self, best_sellers: BestSellers, shopper: ShopperProducts, fallbacks: list[str]) -> BestSellers:
         """Return what the shopper bought, the best-sellers among it first; of the rest only the database knows."""
@@ -97,7 +152,10 @@ class Fallback:
         answer.generate_time.FromDatetime(now)
         items, number = _items(chosen), self._log.take_number()
         page, request_id = page_of(request.context).value, uuid.uuid4().hex
-        if not self._log.append(NewList(number, request_id, customer, page, now, PackedItems.of(items), STRATEGY)):
+        new = NewList(
+            number, request_id, customer, page, now, PackedItems.of(items), STRATEGY, placement_id=request.placement_id
+        )
+        if not self._log.append(new):
             answer.fallbacks.append(LOG_DROPPED)
         shopper = Shopper(request.customer_id, request.visitor_id)
         ids = self._tokens.issue_all(numbers_in(number, len(items)), shopper)
@@ -105,12 +163,58 @@ class Fallback:
         return answer
 
 
-def allowed_best_sellers(best_sellers: BestSellers, request: RecommendRequest, shopper: ShopperProducts) -> Mask:
-    """Return which best-sellers the page of a checked request may show to a shopper, shape (n,), bool."""
+@dataclass(frozen=True)
+class _Answered:
+    """An answer and the keys of its products."""
+
+    message: RecommendationList
+    keys: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """The placement of a request, what it and the rules demand of products, and the list that is paged."""
+
+    placement: Placement
+    expression: Expression | None
+    paged: PagedList
+
+
+def given_order(request: RankProductsRequest, reason: str) -> RankProductsResponse:
+    """Return a list that a platform brings as it is, with `reason` for it."""
+    check_count(request.product_ids, "product_ids", MOST_RANKED, least=1)
+    FALLBACKS.labels("coordinator", reason).inc()
+    limit = request.limit or len(request.product_ids)
+    answer = RankProductsResponse(
+        products=[
+            RankedProduct(product_id=each, position=place, given_position=place)
+            for place, each in enumerate(request.product_ids[:limit], start=1)
+        ],
+        strategy=GIVEN_ORDER,
+        fallbacks=[reason],
+    )
+    answer.generate_time.FromDatetime(datetime.now(UTC))
+    return answer
+
+
+def allowed_best_sellers(
+    best_sellers: BestSellers,
+    request: RecommendRequest,
+    shopper: ShopperProducts,
+    demanded: Expression | None = None,
+    left_out: Sequence[int] = (),
+) -> Mask:
+    """Return which best-sellers the page of a checked request may show to a shopper, shape (n,), bool.
+
+    `demanded` is what placement and rules demand of products, `left_out` are keys of products that are shown already.
+    """
     context, page = request.context, page_of(request.context)
     named, past = _named(best_sellers, context), _past(best_sellers, shopper)
     filters = filters_of(request.filter).on(page, context.category)
+    filters = replace(filters, expression=both(filters.expression, demanded))
     apart = ShopperRows.of(named, past)
+    shown = best_sellers.rows_of(np.array(left_out, np.int64))
+    apart = replace(apart, on_page=np.concatenate([apart.on_page, shown]))
     return allowed_on_page(best_sellers, filters, apart, only_bought=page in ONLY_BOUGHT)
 
 

@@ -2,20 +2,25 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from services.recommendation import convert
+from services.recommendation.merchandising.definitions import placements_in, rules_in
+from services.recommendation.merchandising.preview import Preview, PreviewRequest, Previews
 from services.recommendation.models.store import KIND, ModelStore
-from services.recommendation.request import Answer, Choice, Pick, Query, ReadyPage
+from services.recommendation.request import Answer, Choice, Explanation, Query, RankQuery, ReadyPage
+from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.choice import choose
-from services.recommendation.serving.known_shopper import read_known_shopper
+from services.recommendation.serving.given_list import MOST_EXPLAINED, PlacedProduct, RankAnswer, rank_given
+from services.recommendation.serving.known_shopper import OneReading, ShopperHistories, read_known_shopper
 from services.recommendation.serving.model_manager import ModelManager, ServingState
 from services.recommendation.serving.recent_pages import RecentPages
 from services.recommendation.serving.request_context import request_context
-from services.recommendation.serving.user_history import UserHistories
+from services.recommendation.serving.user_history import Person, UserHistories
 from services.recommendation.serving.warm_up import warm_up
 from services.recommendation.tuning.request import TuningRequest
 from shared.config import Settings
@@ -24,9 +29,14 @@ from shared.db.engine import Database
 from shared.db.models import ModelVersion
 from shared.db.recommendation_items import ListItem, PackedItems
 from shared.db.recommendations import NewList
+from shared.db.recommended_lists import RANKED
 from shared.db.token_keys import load_token_keys
 from shared.errors import QuintetError
 from shared.jobs import QUICK, Progress, SingleJob
+from shared.merchandising.merchandising import Merchandising
+from shared.merchandising.request import in_list
+from shared.merchandising.rule import Moment, Rule
+from shared.page_tokens import next_token, shown_before
 from shared.recommendation_log import LOG_DROPPED, RecommendationLog
 from shared.telemetry import FALLBACKS
 
@@ -41,6 +51,9 @@ class RecommendationAgent:
         self._database = database
         self._model_manager = ModelManager(database, ModelStore(database, settings.model_cache_dir), warm_up)
         self._histories = UserHistories(database)
+        self._previews = Previews(database)
+        self.placements = placements_in(database)
+        self.rules = rules_in(database)
         self._recent_pages = RecentPages(settings.keep_pages_seconds)
         self.tokens = load_token_keys(settings, database)
         self._recommendation_log = RecommendationLog(database, "recommendation")
@@ -57,6 +70,11 @@ class RecommendationAgent:
         self._recommendation_log.stop()
         self._model_manager.stop()
 
+    @property
+    def merchandising(self) -> Merchandising:
+        """The placements and rules in force."""
+        return self._model_manager.serving.merchandising
+
     def recommend(self, query: Query) -> Answer:
         """Return recommendations; they are logged behind the answer.
 
@@ -64,10 +82,59 @@ class RecommendationAgent:
         ------
         NotFound
             If the customer, or a product that the context names, is not known.
+        InvalidArgument
+            If the page token is of another list or too old.
         Unavailable
             If the database is out of reach.
         """
-        return self._answer(query)
+        return self._answer(query, self._model_manager.serving, self._histories)
+
+    def recommend_all(self, queries: Sequence[Query]) -> list[Answer]:
+        """Return the lists of one page, of which none shows what those before it show unless its placement allows it.
+
+        The shopper is read once. Raises as `recommend` does, with the field as `requests[n].…`.
+        """
+        serving, histories = self._model_manager.serving, OneReading(self._histories)
+        answers: list[Answer] = []
+        for query in queries:
+            seen = () if query.placement.allow_repeats else tuple(key for each in answers for key in each.page.keys)
+            try:
+                answers.append(self._answer(replace(query, beside=seen), serving, histories))
+            except QuintetError as error:
+                raise in_list(error, len(answers)) from error
+        return answers
+
+    def rank(self, asked: RankQuery) -> RankAnswer:
+        """Return the products of a list in the order that suits a shopper; the first are logged behind the answer.
+
+        Raises NotFound for an unknown customer or product of the context, Unavailable.
+        """
+        serving, now = self._model_manager.serving, datetime.now(UTC)
+        shopper = read_known_shopper(self._histories, asked.query, serving)
+        ranked = rank_given(serving, request_context(shopper, asked.query, serving), asked)
+        number = self._recommendation_log.take_number()
+        logged = self._recommendation_log.append(
+            NewList(
+                number,
+                request_id=uuid.uuid4().hex,
+                customer_key=shopper.person.key,
+                page_type=asked.query.context.page.value,
+                generated_at=now,
+                items=PackedItems.of(_ranked_items(ranked.products[:MOST_EXPLAINED])),
+                strategy=RANKED,
+                model_version=serving.version,
+            )
+        )
+        fallbacks = self._fallbacks(serving, ranked.failed, logged=logged)
+        return RankAnswer(ranked, number, serving.version, fallbacks, now, shopper.person.segment)
+
+    def preview(self, request: PreviewRequest) -> tuple[Preview, Catalogue]:
+        """Return what rules would have changed lately, and the catalogue whose rows it names.
+
+        Raises Conflict while another preview is made, Unavailable.
+        """
+        catalogue = self._model_manager.serving.catalogue
+        return self._previews.make(request, catalogue), catalogue
 
     def versions(self) -> list[ModelVersion]:
         """Return the model versions, newest first."""
@@ -122,11 +189,14 @@ class RecommendationAgent:
                 models.activate(self._database, KIND, before)
             raise
 
-    def _answer(self, query: Query) -> Answer:
-        serving = self._model_manager.serving
-        shopper = read_known_shopper(self._histories, query, serving)
+    def _answer(self, query: Query, serving: ServingState, histories: ShopperHistories) -> Answer:
+        shopper = read_known_shopper(histories, query, serving)
+        query = self._completed(query, serving, shopper.person)
         page = self._recent_pages.get(
-            serving, shopper, query, lambda: _ready(choose(serving, request_context(shopper, query, serving), query))
+            serving,
+            shopper,
+            query,
+            lambda: _ready(choose(serving, request_context(shopper, query, serving), query), query),
         )
         now, number = datetime.now(UTC), self._recommendation_log.take_number()
         logged = self._recommendation_log.append(
@@ -139,16 +209,36 @@ class RecommendationAgent:
                 items=page.items,
                 strategy=page.strategy,
                 model_version=serving.version,
+                placement_id=query.placement.placement_id if query.stored_placement else "",
             )
         )
-        return Answer(page, number, serving.version, self._fallbacks(serving, page, logged), now)
+        fallbacks = self._fallbacks(serving, page.failed, exhausted=page.exhausted, logged=logged)
+        token = self._next_token(query, page)
+        return Answer(page, number, serving.version, fallbacks, now, shopper.person.segment, token)
 
-    def _fallbacks(self, serving: ServingState, page: ReadyPage, logged: bool) -> tuple[str, ...]:
+    def _completed(self, query: Query, serving: ServingState, person: Person) -> Query:
+        """Return a query with the rules in force and what the pages of the list before show."""
+        rules: tuple[Rule, ...] = ()
+        if serving.merchandising.rules:
+            segments = frozenset(person.segments)
+            moment = Moment(query.placement.placement_id, query.context.page, segments, datetime.now(UTC))
+            rules = serving.merchandising.rules_at(moment)
+        shown = shown_before(self.tokens, query.paged, query.page_token) if query.paged else ()
+        return replace(query, rules=rules, shown=shown) if rules or shown else query
+
+    def _next_token(self, query: Query, page: ReadyPage) -> str:
+        if query.paged is None or len(page.keys) < query.limit:
+            return ""
+        return next_token(self.tokens, query.paged, (*query.shown, *page.keys))
+
+    def _fallbacks(
+        self, serving: ServingState, failed: Iterable[str], *, logged: bool, exhausted: bool = False
+    ) -> tuple[str, ...]:
         taken = [] if serving.bundle else ["no_model"]
         if self._model_manager.broken not in ("", serving.version):
             taken.append("model_load_failed")
-        taken += [f"algorithm_failed:{name}" for name in page.failed]
-        if page.exhausted:
+        taken += [f"algorithm_failed:{name}" for name in failed]
+        if exhausted:
             taken.append("all_algorithms_failed")
         if not logged:
             taken.append(LOG_DROPPED)
@@ -157,15 +247,26 @@ class RecommendationAgent:
         return tuple(taken)
 
 
-def _ready(choice: Choice) -> ReadyPage:
+def _ready(choice: Choice, query: Query) -> ReadyPage:
     items = [
-        ListItem(position, pick.product_key, pick.score, pick.algorithm, pick.contributions, _reason(pick))
+        ListItem(position, pick.product_key, pick.score, pick.algorithm, pick.contributions, _reason(pick.explanation))
         for position, pick in enumerate(choice.picks, start=1)
     ]
-    message = convert.to_message(choice)
-    return ReadyPage(message, PackedItems.of(items), choice.strategy, choice.failed, choice.exhausted)
+    message = convert.to_message(choice, query.placement.placement_id)
+    keys = tuple(pick.product_key for pick in choice.picks)
+    return ReadyPage(message, PackedItems.of(items), choice.strategy, choice.failed, choice.exhausted, keys)
 
 
-def _reason(pick: Pick) -> dict[str, Any]:
-    why = pick.explanation
+def _ranked_items(products: Sequence[PlacedProduct]) -> list[ListItem]:
+    """Return what is logged of a list that was brought: known products, at their places in the answer."""
+    return [
+        ListItem(position, each.key, each.score, each.algorithm, each.contributions, _reason(each.explanation))
+        for position, each in enumerate(products, start=1)
+        if each.key is not None
+    ]
+
+
+def _reason(why: Explanation | None) -> dict[str, Any]:
+    if why is None:
+        return {}
     return {"kind": why.kind, "product_ids": list(why.product_ids), "group": why.group}

@@ -29,25 +29,39 @@ from shared.db.models import ModelVersion
 from shared.errors import InvalidArgument
 from shared.events.check import check_id, check_number
 from shared.events.page import filters_of, limit_of, page_of
-from shared.events.recommend import check_recommend
 from shared.jobs import Progress
+from shared.merchandising.merchandising import NO_MERCHANDISING, Merchandising
+from shared.merchandising.placement import BUILT_IN
+from shared.merchandising.request import fill_in, paged_list
 from shared.recommendation_tokens import Shopper, TokenKeys, numbers_in
 
 
-def to_query(request: pb.RecommendRequest) -> Query:
-    """Return the request as a query. Raises InvalidArgument."""
-    if not request.customer_id and not request.visitor_id:
-        raise InvalidArgument.of("customer_id", "", "is required unless visitor_id is set")
-    check_id(request.customer_id, "customer_id", required=False)
-    check_id(request.visitor_id, "visitor_id", required=False)
-    check_recommend(request.context, request.filter, request.limit)
+def to_query(request: pb.RecommendRequest, merchandising: Merchandising = NO_MERCHANDISING) -> Query:
+    """Return the request as a query, with what its placement says filled in.
+
+    Raises InvalidArgument, and NotFound for an unknown placement.
+    """
+    check_shopper(request)
+    placement = fill_in(request, merchandising)
     return Query(
         customer_id=request.customer_id,
         visitor_id=request.visitor_id,
         context=to_context(request.context),
         limit=limit_of(request.limit),
         filters=filters_of(request.filter),
+        stored_placement=None if placement is BUILT_IN.get(placement.placement_id) else placement,
+        diversity=request.diversity if request.HasField("diversity") else None,
+        page_token=request.page_token,
+        paged=paged_list(request),
     )
+
+
+def check_shopper(request: pb.RecommendRequest | pb.RankProductsRequest) -> None:
+    """Raise InvalidArgument unless a request names a customer or a visitor."""
+    if not request.customer_id and not request.visitor_id:
+        raise InvalidArgument.of("customer_id", "", "is required unless visitor_id is set")
+    check_id(request.customer_id, "customer_id", required=False)
+    check_id(request.visitor_id, "visitor_id", required=False)
 
 
 def to_context(context: RecommendationContext) -> PageContext:
@@ -63,10 +77,11 @@ def to_context(context: RecommendationContext) -> PageContext:
     )
 
 
-def to_message(choice: Choice) -> bytes:
+def to_message(choice: Choice, placement_id: str = "") -> bytes:
     """Return a choice in the wire format, a RecommendationList without what is each answer's own."""
     picks = [_recommendation(pick, position) for position, pick in enumerate(choice.picks, start=1)]
-    return RecommendationList(recommendations=picks, strategy=choice.strategy).SerializeToString()
+    answer = RecommendationList(recommendations=picks, strategy=choice.strategy, placement_id=placement_id)
+    return answer.SerializeToString()
 
 
 def to_response(answer: Answer, shopper: Shopper, tokens: TokenKeys) -> pb.RecommendResponse:
@@ -77,6 +92,8 @@ def to_response(answer: Answer, shopper: Shopper, tokens: TokenKeys) -> pb.Recom
         recommendation.recommendation_id = id_
     response.model_version = answer.model_version
     response.fallbacks.extend(answer.fallbacks)
+    response.segment = answer.segment
+    response.next_page_token = answer.next_page_token
     response.generate_time.FromDatetime(answer.generated_at)
     return pb.RecommendResponse(list=response)
 
@@ -121,10 +138,11 @@ def _recommendation(pick: Pick, position: int) -> Recommendation:
         image_url=pick.image_url,
         score=pick.score,
         algorithm=pick.algorithm,
-        reason=_reason(pick.explanation),
+        reason=to_reason(pick.explanation),
         contributions=parts,
         category=pick.category,
         position=position,
+        applied_rules=pick.rules,
     )
 
 
@@ -133,7 +151,8 @@ def _reason_kind(kind: str) -> ReasonKind.ValueType:
     return ReasonKind.Value(f"REASON_KIND_{kind.upper()}")
 
 
-def _reason(explanation: Explanation) -> Reason:
+def to_reason(explanation: Explanation) -> Reason:
+    """Return why a product is recommended as a message."""
     return Reason(
         kind=_reason_kind(explanation.kind),
         product_ids=explanation.product_ids,

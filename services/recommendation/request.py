@@ -1,11 +1,15 @@
 """What is asked of the recommendation agent and what it answers, as plain values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.db.recommendation_items import PackedItems
+from shared.merchandising.filters import both, not_excluded
+from shared.merchandising.placement import BUILT_IN, Placement, built_in_id
+from shared.merchandising.rule import Rule
 from shared.page_rules import DEFAULT_LIMIT, Filters, Page, Price
+from shared.page_tokens import PagedList
 
 __all__ = ["Answer", "Choice", "Explanation", "Filters", "Page", "PageContext", "Pick", "Price", "Query", "ReadyPage"]
 
@@ -28,18 +32,68 @@ class PageContext:
 
 @dataclass(frozen=True)
 class Query:
-    """One call: who asks, where, how many, and which products may be shown."""
+    """One call: who asks, where, how many, and which products may be shown.
+
+    Parameters
+    ----------
+    customer_id, visitor_id : str
+        Who asks: the platform's ids, one of them may be empty.
+    context : PageContext
+        Where and why.
+    limit : int
+        Products of the list.
+    filters : Filters
+        What the call itself asks for.
+    stored_placement : Placement, optional
+        The placement that is filled; None for the built-in one of the page.
+    diversity : float, optional
+        In place of the placement's.
+    rules : tuple of Rule
+        The rules in force for this call, the ones that win first.
+    shown : tuple of int
+        Keys of the products on the pages of the list before, in their order.
+    beside : tuple of int
+        Keys of the products that other lists of the same page show.
+    page_token : str
+        Names the page; empty for the first.
+    paged : PagedList, optional
+        The list that pages are asked for; None where no further page is.
+    """
 
     customer_id: str = ""
     visitor_id: str = ""
     context: PageContext = PageContext()
     limit: int = DEFAULT_LIMIT
     filters: Filters = field(default_factory=Filters)
+    stored_placement: Placement | None = None
+    diversity: float | None = None
+    rules: tuple[Rule, ...] = ()
+    shown: tuple[int, ...] = ()
+    beside: tuple[int, ...] = ()
+    page_token: str = ""
+    paged: PagedList | None = field(default=None, compare=False)
+
+    @property
+    def placement(self) -> Placement:
+        """The placement that is filled."""
+        return self.stored_placement or BUILT_IN[built_in_id(self.context.page)]
 
     @property
     def all_filters(self) -> Filters:
-        """The filters together with what the page itself demands."""
-        return self.filters.on(self.context.page, self.context.category)
+        """The filters together with what the page itself, the placement and the rules demand."""
+        filters = self.filters.on(self.context.page, self.context.category)
+        expression = both(filters.expression, self.placement.filter, not_excluded(self.rules))
+        return filters if expression is filters.expression else replace(filters, expression=expression)
+
+
+@dataclass(frozen=True)
+class RankQuery:
+    """A list to be ordered: who asks and where (`query`), the platform's ids, each once, and how many to return."""
+
+    query: Query
+    product_ids: tuple[str, ...]
+    limit: int
+    unavailable_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +110,7 @@ class Explanation:
 class Pick:
     """One recommended product as it is now, by its key in the database and with what a page shows.
 
-    `contributions` are largest first and add up to `score`.
+    `contributions` are largest first and add up to `score`; `rules` are the ids of those that touched it.
     """
 
     product_key: int
@@ -68,6 +122,7 @@ class Pick:
     score: float
     explanation: Explanation
     contributions: Mapping[str, float] = field(default_factory=dict)
+    rules: tuple[str, ...] = ()
 
     @property
     def algorithm(self) -> str:
@@ -107,6 +162,8 @@ class ReadyPage:
         A RecommendationList in the wire format, without what is each answer's own.
     items : PackedItems
         What is logged.
+    keys : tuple of int
+        Keys of the products, in their order.
     strategy, failed, exhausted
         As in `Choice`.
     """
@@ -116,6 +173,7 @@ class ReadyPage:
     strategy: str
     failed: tuple[str, ...] = ()
     exhausted: bool = False
+    keys: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,6 +190,10 @@ class Answer:
     fallbacks : tuple of str
         What was done without.
     generated_at : datetime
+    segment : str
+        Of the customer; empty for none.
+    next_page_token : str
+        Empty where nothing follows.
     """
 
     page: ReadyPage
@@ -139,3 +201,5 @@ class Answer:
     model_version: str
     fallbacks: tuple[str, ...]
     generated_at: datetime
+    segment: str = ""
+    next_page_token: str = ""

@@ -9,6 +9,8 @@ from quintet.recommendation.v1 import recommendation_service_pb2_grpc as pb_grpc
 
 from services.recommendation import convert
 from services.recommendation.agent import RecommendationAgent
+from services.recommendation.merchandising import convert as lists
+from services.recommendation.merchandising_rpcs import MerchandisingRpcs
 from shared.events.check import check_id
 from shared.recommendation_tokens import Shopper
 from shared.rpc.worker import BoundedWorker
@@ -17,7 +19,7 @@ MOST_WAITING = 32
 """Calls for recommendations that wait; more are refused, and the coordinator answers with its fallback."""
 
 
-class RecommendationServicer(pb_grpc.RecommendationServiceServicer):
+class RecommendationServicer(MerchandisingRpcs, pb_grpc.RecommendationServiceServicer):
     """The contract's RecommendationService."""
 
     def __init__(self, agent: RecommendationAgent) -> None:
@@ -29,9 +31,28 @@ class RecommendationServicer(pb_grpc.RecommendationServiceServicer):
         return await self._worker.run(lambda: self._answer(request))
 
     def _answer(self, request: pb.RecommendRequest) -> bytes:
-        answer = self._agent.recommend(convert.to_query(request))
+        answer = self._agent.recommend(convert.to_query(request, self._agent.merchandising))
         shopper = Shopper(request.customer_id, request.visitor_id)
         return convert.to_response(answer, shopper, self._agent.tokens).SerializeToString()
+
+    async def BatchRecommend(self, request: pb.BatchRecommendRequest, context: Any) -> pb.BatchRecommendResponse:
+        """Return the lists of one page."""
+        return await self._worker.run(lambda: self._answer_all(request))
+
+    def _answer_all(self, request: pb.BatchRecommendRequest) -> pb.BatchRecommendResponse:
+        answers = self._agent.recommend_all(lists.to_queries(request, self._agent.merchandising))
+        shopper = Shopper(request.customer_id, request.visitor_id)
+        messages = (convert.to_response(each, shopper, self._agent.tokens).list for each in answers)
+        return pb.BatchRecommendResponse(lists=messages)
+
+    async def RankProducts(self, request: pb.RankProductsRequest, context: Any) -> pb.RankProductsResponse:
+        """Order a list that the platform brings."""
+        return await self._worker.run(lambda: self._rank(request))
+
+    def _rank(self, request: pb.RankProductsRequest) -> pb.RankProductsResponse:
+        asked = lists.to_rank_query(request)
+        shopper = Shopper(request.customer_id, request.visitor_id)
+        return lists.to_rank_response(self._agent.rank(asked), asked.limit, shopper, self._agent.tokens)
 
     async def TrainModels(self, request: pb.TrainModelsRequest, context: Any) -> AsyncIterator[pb.TrainModelsResponse]:
         """Train and stream the progress."""

@@ -40,8 +40,8 @@ class NewList(NamedTuple):
     """A list of recommendations to log. Keys are those of the tables.
 
     `number` is one that no other list has, see `RecommendationNumbers`; the position of an item in the list is in its
-    own number (`number_at`). `customer_key` is None for a visitor nobody knows. Of the items, contributions are kept as
-    float32 and reasons as JSON.
+    own number (`number_at`). `customer_key` is None for a visitor nobody knows, `placement_id` empty for that of the
+    page itself. Of the items, contributions are kept as float32 and reasons as JSON.
     """
 
     number: int
@@ -52,6 +52,7 @@ class NewList(NamedTuple):
     items: PackedItems
     strategy: str = ""
     model_version: str = ""
+    placement_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -305,6 +306,7 @@ _COLUMNS = (
     "generated_at",
     "by_algorithm",
     "packed_items",
+    "placement_id",
 )
 _MARKS = ("was_shown", "was_clicked", "was_added_to_cart", "was_purchased", "was_dismissed")
 _TIMES = ("shown_at", "clicked_at")
@@ -321,6 +323,7 @@ def _list_row(new: NewList) -> tuple[Any, ...]:
         to_micros(new.generated_at),
         new.items.algorithms,
         new.items.packed,
+        new.placement_id or None,
     )
 
 

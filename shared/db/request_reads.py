@@ -32,9 +32,11 @@ from shared.db.carts import is_open
 from shared.db.driver import DriverCursor, PreparedQuery
 from shared.db.identified_events import FEEDBACK, Recorded
 from shared.db.interactions import MICROSECONDS, History, recent_history
+from shared.db.placements import COUNTER
 from shared.db.schema import (
     algorithm_weights,
     cart_items,
+    counters,
     customers,
     event_cursors,
     event_log,
@@ -142,10 +144,18 @@ class ShopperProducts:
         return cls(None, none, none, none, [])
 
 
-def latest_changes(cursor: DriverCursor) -> tuple[int, int]:
-    """Return the number of the catalogue's latest change and the version of the weights in force; 0 for none."""
-    ((change, version),) = cursor.fetch(_LATEST_CHANGES)
-    return change, version
+class LatestChanges(NamedTuple):
+    """Numbers of the latest changes: of the catalogue, of the weights in force, of merchandising; 0 for none."""
+
+    catalogue: int
+    weights: int
+    merchandising: int
+
+
+def latest_changes(cursor: DriverCursor) -> LatestChanges:
+    """Return what changed last."""
+    (numbers,) = cursor.fetch(_LATEST_CHANGES)
+    return LatestChanges._make(numbers)
 
 
 def find_shopper(cursor: DriverCursor, customer_id: str, visitor_id: str) -> ShopperVersion | None:
@@ -271,6 +281,7 @@ _LATEST_CHANGES = PreparedQuery(
     select(
         select(func.coalesce(func.max(products.c.change_sequence), 0)).scalar_subquery(),
         select(func.coalesce(func.max(algorithm_weights.c.version), 0)).scalar_subquery(),
+        select(func.coalesce(func.max(counters.c.value), 0)).where(counters.c.name == COUNTER).scalar_subquery(),
     )
 )
 _NAME = bindparam("name", type_=String)

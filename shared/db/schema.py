@@ -266,6 +266,23 @@ recommendation_lists = Table(
     Column("generated_at", UtcTime, nullable=False, index=True),
     Column("by_algorithm", Json, nullable=False, comment="number of recommendations by the algorithm that gave most"),
     Column("packed_items", LargeBinary, nullable=False, comment="see shared.db.recommendation_items"),
+    Column("placement_id", String(63), comment="the placement that was filled; null for that of the page itself"),
+)
+
+placements = Table(
+    "placements",
+    metadata,
+    Column("placement_id", String(63), primary_key=True, comment="the platform's id"),
+    Column("definition", LargeBinary, nullable=False, comment="quintet.type.v1.Placement, serialised"),
+    Column("updated_at", UtcTime, nullable=False),
+)
+
+merchandising_rules = Table(
+    "merchandising_rules",
+    metadata,
+    Column("rule_id", String(63), primary_key=True, comment="the platform's id"),
+    Column("definition", LargeBinary, nullable=False, comment="quintet.type.v1.Rule, serialised"),
+    Column("updated_at", UtcTime, nullable=False),
 )
 
 recommendations = Table(

@@ -83,6 +83,28 @@ def memberships_of(connection: Connection, customer_key: int) -> list[Membership
     return [Membership(Segment(*values), confidence) for *values, confidence in connection.execute(query)]
 
 
+def segment_names(connection: Connection, customer_key: int) -> tuple[str, ...]:
+    """Return the names of the segments a customer was in at the last refresh, rule-based ones first."""
+    members = sorted(memberships_of(connection, customer_key), key=lambda member: member.segment.kind != RFM)
+    return tuple(member.segment.name for member in members)
+
+
+def names_by_customer(connection: Connection, customer_keys: Collection[int]) -> dict[int, list[str]]:
+    """Return the names of the segments that customers were in at the last refresh, by customer."""
+    segment, member = customer_segments.c, customer_segment_memberships.c
+    names: dict[int, list[str]] = {}
+    for some in distinct_batches(customer_keys):
+        query = (
+            select(member.customer_id, segment.segment_name)
+            .join(customer_segments, member.segment_id == segment.segment_id)
+            .where(member.customer_id.in_(some))
+            .order_by(member.customer_id, segment.segment_name)
+        )
+        for key, name in connection.execute(query):
+            names.setdefault(key, []).append(name)
+    return names
+
+
 def _row(segment: Segment) -> dict[str, Any]:
     return {
         "segment_name": segment.name,

@@ -7,6 +7,7 @@ from quintet.type.v1.recommendation_pb2 import RecommendationContext, Recommenda
 
 from shared.errors import InvalidArgument
 from shared.events.check import check_count, check_id, check_money, check_text
+from shared.events.filter import checked_expression
 
 PAGE_TYPES = frozenset(PageType.values())
 MAX_CONTEXT_PRODUCTS = 200
@@ -20,7 +21,7 @@ def check_recommend(context: RecommendationContext, rule: RecommendationFilter, 
     """Raise InvalidArgument when a request breaks a rule of the contract; `prefix` is the path of its fields."""
     if limit < 0:
         raise InvalidArgument.of(f"{prefix}limit", limit, "must not be negative")
-    _check_context(context, f"{prefix}context")
+    check_context(context, f"{prefix}context")
     _check_filter(rule, f"{prefix}filter")
 
 
@@ -33,11 +34,15 @@ def context_products(context: RecommendationContext, prefix: str = "") -> Iterat
             yield product_id, f"{prefix}context.{name}[{index}]"
 
 
-def _check_context(context: RecommendationContext, field: str) -> None:
+def check_context(context: RecommendationContext, field: str, *, category_required: bool = True) -> None:
+    """Raise InvalidArgument when a context breaks a rule of the contract; `field` is its path.
+
+    Pages of a category name it, unless it is not required.
+    """
     if context.page_type not in PAGE_TYPES:
         raise InvalidArgument.of(f"{field}.page_type", context.page_type, "must be one of the page types")
     is_product = context.page_type == PageType.PAGE_TYPE_PRODUCT
-    is_category = context.page_type == PageType.PAGE_TYPE_CATEGORY
+    is_category = category_required and context.page_type == PageType.PAGE_TYPE_CATEGORY
     check_id(context.product_id, f"{field}.product_id", required=is_product)
     check_text(context.category, f"{field}.category", MAX_CATEGORY, required=is_category)
     check_text(context.search_query, f"{field}.search_query", MAX_SEARCH)
@@ -47,6 +52,7 @@ def _check_context(context: RecommendationContext, field: str) -> None:
 
 
 def _check_filter(rule: RecommendationFilter, field: str) -> None:
+    checked_expression(rule.expression, f"{field}.expression")
     check_count(rule.categories, f"{field}.categories", MAX_CATEGORIES)
     for index, category in enumerate(rule.categories):
         check_text(category, f"{field}.categories[{index}]", MAX_CATEGORY, required=True)

@@ -4,8 +4,9 @@ from services.recommendation.request import Choice, Explanation, Pick, Price, Qu
 from services.recommendation.serving import ranking
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.explain import explained
+from services.recommendation.serving.merchandised import placed_plan
 from services.recommendation.serving.model_manager import ServingState
-from services.recommendation.serving.page import arrange, rank_page
+from services.recommendation.serving.page import arrange_placed, rank_page
 from services.recommendation.serving.page_policy import plan_ranking
 from services.recommendation.serving.request_context import RequestContext
 
@@ -15,11 +16,19 @@ COLD_START = "cold_start"
 def choose(serving: ServingState, request: RequestContext, query: Query) -> Choice:
     """Rank a page for a shopper and explain what it shows."""
     plan = plan_ranking(query.context.page, serving.weights, request.interaction_strength, serving.learned)
+    plan = placed_plan(plan, query)
     before = rank_page(serving, request, plan, query.all_filters, query.limit)
-    page = arrange(before, serving.catalogue, plan.policy, request, query.limit)
+    page = arrange_placed(before, serving.catalogue, plan.policy, request, query)
     rows = page.rows.tolist()
     picks = tuple(
-        _pick(serving.catalogue, row, score, contributions, _explanation(row, contributions, serving, request))
+        _pick(
+            serving.catalogue,
+            row,
+            score,
+            contributions,
+            explanation_of(row, contributions, serving, request),
+            page.touched.get(row, ()),
+        )
         for row, (score, contributions) in zip(rows, page.ranked.shown(page.rows), strict=True)
     )
     strategy = plan.strategy if serving.bundle else COLD_START
@@ -27,7 +36,12 @@ def choose(serving: ServingState, request: RequestContext, query: Query) -> Choi
 
 
 def _pick(
-    catalogue: Catalogue, row: int, score: float, contributions: dict[str, float], explanation: Explanation
+    catalogue: Catalogue,
+    row: int,
+    score: float,
+    contributions: dict[str, float],
+    explanation: Explanation,
+    rules: tuple[str, ...],
 ) -> Pick:
     price = catalogue.price_of(row)
     return Pick(
@@ -40,11 +54,13 @@ def _pick(
         score=score,
         explanation=explanation,
         contributions=contributions,
+        rules=rules,
     )
 
 
-def _explanation(
+def explanation_of(
     row: int, contributions: dict[str, float], serving: ServingState, request: RequestContext
 ) -> Explanation:
+    """Return why a product is shown, by what the algorithms gave to it, largest first."""
     reason = ranking.explain(contributions, serving.scorers, request.views, row)
     return explained(reason, serving.catalogue, serving.groups, request.views.search, row)

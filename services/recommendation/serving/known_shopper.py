@@ -2,11 +2,14 @@
 
 import time
 from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
 
 from services.recommendation.algorithms.arrays import Rows
 from services.recommendation.request import Page, PageContext, Query
+from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.model_manager import ServingState
-from services.recommendation.serving.user_history import NOBODY, Person, UserHistories, UserHistory, session_key
+from services.recommendation.serving.user_history import NOBODY, Person, UserHistory, session_key
 from shared.errors import NotFound
 
 SESSION_SECONDS = 4 * 3600
@@ -35,7 +38,31 @@ class KnownShopper:
     search: str = ""
 
 
-def read_known_shopper(histories: UserHistories, query: Query, serving: ServingState) -> KnownShopper:
+class ShopperHistories(Protocol):
+    """Where shoppers are read: `UserHistories`, or one reading of it."""
+
+    def read(
+        self, customer_id: str, visitor_id: str, catalogue: Catalogue, model_version: str
+    ) -> tuple[Person, UserHistory] | None:
+        """Return who asks and what they did; None for an unknown customer or visitor."""
+
+    def find_session(self, person_key: int, name: str) -> int:
+        """Return the key of a session by its name; 0 for none."""
+
+    def latest_search(self, person_key: int, session: int) -> str:
+        """Return what was searched for last in a session; empty for nothing."""
+
+
+class OneReading:
+    """Histories for several answers to one call: what was read for the first holds for all of them."""
+
+    def __init__(self, histories: ShopperHistories) -> None:
+        self.read = cache(histories.read)
+        self.find_session = cache(histories.find_session)
+        self.latest_search = cache(histories.latest_search)
+
+
+def read_known_shopper(histories: ShopperHistories, query: Query, serving: ServingState) -> KnownShopper:
     """Read who asks and what they did. Raises NotFound for an unknown customer."""
     found = histories.read(query.customer_id, query.visitor_id, serving.catalogue, serving.version)
     if found is None and query.customer_id:
@@ -46,7 +73,7 @@ def read_known_shopper(histories: UserHistories, query: Query, serving: ServingS
     return KnownShopper(person, past, past.in_session(session), search)
 
 
-def _session_key(histories: UserHistories, person: Person, context: PageContext, past: UserHistory) -> int:
+def _session_key(histories: ShopperHistories, person: Person, context: PageContext, past: UserHistory) -> int:
     """Return the session that is going on; 0 for none."""
     if person.key is not None and context.session_id:
         key = session_key(past, context.session_id)
@@ -56,7 +83,7 @@ def _session_key(histories: UserHistories, person: Person, context: PageContext,
     return 0 if over else past.latest_session
 
 
-def _search(histories: UserHistories, person: Person, context: PageContext, past: UserHistory, session: int) -> str:
+def _search(histories: ShopperHistories, person: Person, context: PageContext, past: UserHistory, session: int) -> str:
     """Return what is searched for: what the context says, or on the page of results the session's latest search."""
     if context.search_query or context.page is not Page.SEARCH or person.key is None:
         return context.search_query

@@ -27,9 +27,12 @@ from shared.db import models, product_embeddings, product_performance, products,
 from shared.db.change_watch import ChangeWatch
 from shared.db.engine import Connection, Database
 from shared.db.product_stamps import product_stamps
+from shared.db.request_reads import LatestChanges
 from shared.db.weights import current_weights
 from shared.errors import QuintetError
 from shared.garbage import keep_out_what_came
+from shared.merchandising.load import load_merchandising
+from shared.merchandising.merchandising import NO_MERCHANDISING, Merchandising
 from shared.telemetry import BACKGROUND_ERRORS
 
 SPACE = "embedding_space"
@@ -45,7 +48,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, eq=False)
 class ServingState:
-    """One consistent state: a catalogue, the model whose rows it begins with, and the weights of the algorithms.
+    """One consistent state: a catalogue, the model whose rows it begins with, weights, placements and rules.
 
     `version` is the model's, empty without one; `weights_version` is -1 until weights were read.
     """
@@ -56,11 +59,20 @@ class ServingState:
     best_sellers: tuple[int, ...] = ()
     weights: dict[str, float] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
     weights_version: int = -1
+    merchandising: Merchandising = NO_MERCHANDISING
     scorers: dict[str, Scorer] = field(init=False)
 
     def __post_init__(self) -> None:
         model = self.bundle.model if self.bundle else None
         object.__setattr__(self, "scorers", build_scorers(self.catalogue, model, self._shares()))
+
+    def is_at(self, latest: LatestChanges) -> bool:
+        """Say whether all changes of the database up to the `latest` are in here."""
+        return (
+            latest.catalogue <= self.catalogue.change
+            and latest.weights == self.weights_version
+            and latest.merchandising == self.merchandising.version
+        )
 
     @property
     def trained(self) -> int:
@@ -184,16 +196,23 @@ class ModelManager:
 
     def _take_changes(self) -> None:
         with self._database.cursor() as cursor:
-            newest, weights_version = request_reads.latest_changes(cursor)
+            latest = request_reads.latest_changes(cursor)
         with self._swap:
             before = self._serving
-            if newest <= before.catalogue.change and weights_version == before.weights_version:
+            if before.is_at(latest):
                 return
             with self._database.read() as connection:
                 catalogue = _caught_up(connection, before.catalogue)
                 weights = current_weights(connection)
+                merchandising = before.merchandising
+                if latest.merchandising != merchandising.version:
+                    merchandising = load_merchandising(connection, "recommendation")
             self._serving = replace(
-                before, catalogue=catalogue, weights=weights.weights, weights_version=weights.version
+                before,
+                catalogue=catalogue,
+                weights=weights.weights,
+                weights_version=weights.version,
+                merchandising=merchandising,
             )
 
     def _follow_models(self) -> None:

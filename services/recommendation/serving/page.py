@@ -3,13 +3,17 @@
 The agent answers with these two functions, and `quintet evaluate --served` measures them. They read no database.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from services.recommendation.algorithms.arrays import Mask, Rows
-from services.recommendation.request import Filters
+from services.recommendation.request import Filters, Query
 from services.recommendation.reranker.candidates import DEPTH
 from services.recommendation.serving import ranking
 from services.recommendation.serving.catalogue import Catalogue
+from services.recommendation.serving.merchandised import arrangement, merchandise, places_to_fill
 from services.recommendation.serving.model_manager import ServingState
 from services.recommendation.serving.page_policy import PagePolicy, RankingPlan
 from services.recommendation.serving.ranking import Ranked
@@ -29,10 +33,13 @@ class PageList:
         The ranking after demotion, which has the scores and the contributions.
     rows : ndarray of shape (n,), int32
         Products, best first.
+    touched : mapping of int to tuple of str
+        Ids of the rules that touched a product, by row.
     """
 
     ranked: Ranked
     rows: Rows
+    touched: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 def allowed_on_page(catalogue: Catalogue, request: RequestContext, policy: PagePolicy, filters: Filters) -> Mask:
@@ -63,8 +70,12 @@ def rank_page(
     limit : int
         Places of the page.
     """
+    return rank_allowed(state, request, plan, allowed_on_page(state.catalogue, request, plan.policy, filters), limit)
+
+
+def rank_allowed(state: ServingState, request: RequestContext, plan: RankingPlan, allowed: Mask, limit: int) -> Ranked:
+    """Retrieve and rank products that are `allowed`, of shape (n_products,), bool, for `limit` places."""
     policy = plan.policy
-    allowed = allowed_on_page(state.catalogue, request, policy, filters)
     beside = frozenset(policy.base)
     alone = policy.alone and not plan.beside
     reranker = PageReranker.of(
@@ -75,6 +86,19 @@ def rank_page(
     return ranking.rank(
         state.scorers, weights, request.views, allowed, reranker, learned_weights=state.weights, depth=depth
     )
+
+
+def arrange_placed(
+    before: Ranked, catalogue: Catalogue, policy: PagePolicy, request: RequestContext, query: Query
+) -> PageList:
+    """Return the list of the page as `arrange` does, with what the placement and the rules of the call make of it."""
+    demoted = ranking.demote(before, catalogue, policy, request.just_bought, request.views.whole.present)
+    weighed = merchandise(demoted, catalogue, query.placement, query.rules)
+    wanted = places_to_fill(query.rules, query.limit)
+    candidates = ranking.diversify(weighed.ranked, catalogue, policy, query.limit, wanted)
+    placed = arrangement(candidates, before.allowed, catalogue, query)
+    touched = {row: (*weighed.touched.get(row, ()), *placed.touched.get(row, ())) for row in placed.rows}
+    return PageList(weighed.ranked, np.array(placed.rows, np.int32), touched)
 
 
 def arrange(ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, request: RequestContext, limit: int) -> PageList:

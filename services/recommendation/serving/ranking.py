@@ -143,20 +143,24 @@ def demote(ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, just_bought
     return replace(ranked, fused=demoted)
 
 
-def diversify(ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, limit: int) -> Rows:
-    """Return up to `limit` rows, best first, different from each other as the page's policy says.
+def diversify(ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, limit: int, wanted: int = 0) -> Rows:
+    """Return up to `limit` rows, or `wanted` if these are more, best first and different as the page's policy says.
 
-    What matches a search comes before all that does not. What nobody proposed fills the list at its end.
+    The first `limit` are the list of the page; what is wanted beyond them could take their places. What matches a
+    search comes before all that does not. What nobody proposed fills the list at its end.
     """
-    pool = max(SMALLEST_POOL, POOL_PER_PLACE * limit)
+    wanted = max(limit, wanted)
+    pool = max(SMALLEST_POOL, POOL_PER_PLACE * wanted)
     scores = ranked.fused.scores
     matching = ranked.proposals.scores_by(SEARCH) >= MATCHING
     tiers = [scores * matching, scores * ~matching] if matching.any() else [scores]
     candidates = np.concatenate(
         [_diverse(replace(ranked.fused, scores=tier), ranked.proposals.rows, catalogue, policy, pool) for tier in tiers]
     )
-    spread = _spread(candidates, catalogue, policy.category_share, limit)[:limit]
-    return spread if policy.bought else _filled(spread, ranked.allowed, limit)
+    spread = _spread(candidates, catalogue, policy.category_share, limit)
+    if wanted > limit:
+        spread = np.concatenate([spread, candidates[~np.isin(candidates, spread)]])
+    return spread[:wanted] if policy.bought else _filled(spread[:wanted], ranked.allowed, wanted)
 
 
 def explain(

@@ -98,11 +98,17 @@ def request_context(shopper: KnownShopper, query: Query, serving: ServingState) 
     return RequestContext(
         views=ShopperViews(whole, serving.trained, clock, shopper.search),
         bought=apart.bought,
-        on_page=apart.on_page,
+        on_page=_with_shown(apart.on_page, query, serving.catalogue),
         dismissed=apart.dismissed,
         just_bought=np.concatenate([lately_bought(whole, clock), named.purchased]),
         interaction_strength=interaction_strength(whole),
     )
+
+
+def _with_shown(on_page: Rows, query: Query, catalogue: Catalogue) -> Rows:
+    """Return what is on the page, with what other lists of it, and the pages of this list before, show."""
+    shown = (*query.shown, *query.beside)
+    return np.concatenate([on_page, catalogue.rows_of(shown)]) if shown else on_page
 
 
 def _order(context: PageContext, named: NamedProducts, past: UserHistory) -> Rows:

@@ -23,6 +23,7 @@ from shared.db import customers, request_reads
 from shared.db.driver import DriverCursor
 from shared.db.engine import Database
 from shared.db.request_reads import ShopperVersion, StoredShopper
+from shared.db.segments import segment_names
 from shared.db.sessions import derived_key
 
 MOST_SHOPPERS, MOST_EVENTS = 4_000, 2_000_000
@@ -135,10 +136,19 @@ class UserHistory:
 
 @dataclass(frozen=True)
 class Person:
-    """Who asks: key in the database, None for a visitor nobody knows yet, and values of their groups."""
+    """Who asks: key in the database, None for a visitor nobody knows yet, values of their groups, and their segments.
+
+    The segments are those in which the last refresh put the customer, the rule-based one first.
+    """
 
     key: int | None
     labels: dict[str, str]
+    segments: tuple[str, ...] = ()
+
+    @property
+    def segment(self) -> str:
+        """The segment that answers name; empty for none."""
+        return self.segments[0] if self.segments else ""
 
 
 NOBODY = Person(None, {})
@@ -230,11 +240,12 @@ class UserHistories:
                 before = None
             earlier = before.version if before else None
             stored = request_reads.read_shopper(connection, version, LONGEST_HISTORY, earlier)
+            segments = before.person.segments if before else segment_names(connection, version.key)
         latest = UserHistory.of(stored, catalogue)
         if before is not None and stored.since is not None:
             kept = replace(before, version=version, history=before.history.continued(latest, stored.since))
         else:
-            person = Person(version.key, _labels(version) if customer_id else {})
+            person = Person(version.key, _labels(version) if customer_id else {}, segments)
             kept = _Kept(version, person, latest, model_version, len(catalogue), time.monotonic())
         self._keep(kept)
         return kept

@@ -84,9 +84,9 @@ class Shop:
     def caught_up(self) -> None:
         """Wait, at most 2 seconds, until the agent has taken in what changed in the catalogue and the weights."""
         with self.database.cursor() as cursor:
-            newest, weights = request_reads.latest_changes(cursor)
+            latest = request_reads.latest_changes(cursor)
         manager, deadline = self.agent._model_manager, time.monotonic() + 2.0
-        while manager.serving.catalogue.change < newest or manager.serving.weights_version < weights:
+        while not manager.serving.is_at(latest):
             assert time.monotonic() < deadline, "the agent does not follow the changes"
             time.sleep(0.001)
 

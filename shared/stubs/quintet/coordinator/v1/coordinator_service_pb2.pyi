@@ -5,12 +5,14 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from quintet.type.v1 import customer_pb2 as _customer_pb2
 from quintet.type.v1 import event_pb2 as _event_pb2
 from quintet.type.v1 import job_pb2 as _job_pb2
+from quintet.type.v1 import placement_pb2 as _placement_pb2
 from quintet.type.v1 import product_pb2 as _product_pb2
 from quintet.type.v1 import recommendation_pb2 as _recommendation_pb2
 import builtins as _builtins
@@ -33,8 +35,11 @@ class RecommendationOptions(_message.Message):
     CONTEXT_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    PLACEMENT_ID_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
     """How many; 0 means 10, more than 100 is lowered to 100."""
+    placement_id: _builtins.str
+    """Optional. The placement to fill, as in `GetRecommendationsRequest`."""
     @_builtins.property
     def context(self) -> _recommendation_pb2.RecommendationContext:
         """Where and why; default from the event: its page, product, category or search."""
@@ -49,10 +54,11 @@ class RecommendationOptions(_message.Message):
         context: _recommendation_pb2.RecommendationContext | None = ...,
         limit: _builtins.int = ...,
         filter: _recommendation_pb2.RecommendationFilter | None = ...,
+        placement_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "filter", b"filter", "limit", b"limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "filter", b"filter", "limit", b"limit", "placement_id", b"placement_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -309,12 +315,28 @@ class GetRecommendationsRequest(_message.Message):
     CONTEXT_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    PLACEMENT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    DIVERSITY_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
     visitor_id: _builtins.str
     """A visitor who is not logged in. An unknown visitor is somebody new."""
     limit: _builtins.int
     """How many; 0 means 10, more than 100 is lowered to 100, negative is INVALID_ARGUMENT."""
+    placement_id: _builtins.str
+    """Optional. The placement to fill, stored or built in. It says kind of page, strategy, count, filter, diversity, boosts and
+    rules. What a request may override: `limit` its count, `diversity` its diversity; `filter` narrows it further, for both
+    filters hold; another `context.page_type` than its own is INVALID_ARGUMENT. Unknown: NOT_FOUND. Default: the built-in one
+    of the page.
+    """
+    page_token: _builtins.str
+    """`next_page_token` of the list before, for the products that follow; empty for the first. Another shopper, placement,
+    context or filter than before, or a token that is older than an hour: INVALID_ARGUMENT. At most 500 products follow each
+    other.
+    """
+    diversity: _builtins.float
+    """Optional. How different the products are from each other, 0 to 1, in place of the placement's."""
     @_builtins.property
     def context(self) -> _recommendation_pb2.RecommendationContext:
         """Where and why."""
@@ -331,12 +353,17 @@ class GetRecommendationsRequest(_message.Message):
         context: _recommendation_pb2.RecommendationContext | None = ...,
         limit: _builtins.int = ...,
         filter: _recommendation_pb2.RecommendationFilter | None = ...,
+        placement_id: _builtins.str = ...,
+        page_token: _builtins.str = ...,
+        diversity: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "context", b"context", "diversity", b"diversity", "filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "customer_id", b"customer_id", "filter", b"filter", "limit", b"limit", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "context", b"context", "customer_id", b"customer_id", "diversity", b"diversity", "filter", b"filter", "limit", b"limit", "page_token", b"page_token", "placement_id", b"placement_id", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__diversity: _TypeAlias = _typing.Literal["diversity"]  # noqa: Y015
+    _WhichOneofArgType__diversity: _TypeAlias = _typing.Literal["_diversity", b"_diversity"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__diversity) -> _WhichOneofReturnType__diversity | None: ...
 
 Global___GetRecommendationsRequest: _TypeAlias = GetRecommendationsRequest  # noqa: Y015
 
@@ -363,6 +390,172 @@ class GetRecommendationsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRecommendationsResponse: _TypeAlias = GetRecommendationsResponse  # noqa: Y015
+
+@_typing.final
+class BatchGetRecommendationsRequest(_message.Message):
+    """Asks for the lists of one page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    VISITOR_ID_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    customer_id: _builtins.str
+    """The customer; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
+    visitor_id: _builtins.str
+    """A visitor who is not logged in. An unknown visitor is somebody new."""
+    @_builtins.property
+    def context(self) -> _recommendation_pb2.RecommendationContext:
+        """Where and why, for all lists. Without a `page_type` each placement is asked for on a page of its own kind."""
+
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[_placement_pb2.PlacementRequest]:
+        """Required. 1 to 10 lists, the most important first."""
+
+    def __init__(
+        self,
+        *,
+        customer_id: _builtins.str = ...,
+        visitor_id: _builtins.str = ...,
+        context: _recommendation_pb2.RecommendationContext | None = ...,
+        requests: _abc.Iterable[_placement_pb2.PlacementRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "customer_id", b"customer_id", "requests", b"requests", "visitor_id", b"visitor_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetRecommendationsRequest: _TypeAlias = BatchGetRecommendationsRequest  # noqa: Y015
+
+@_typing.final
+class BatchGetRecommendationsResponse(_message.Message):
+    """The lists of one page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LISTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lists(self) -> _containers.RepeatedCompositeFieldContainer[_recommendation_pb2.RecommendationList]:
+        """One list for each that was asked for, in the same order."""
+
+    def __init__(
+        self,
+        *,
+        lists: _abc.Iterable[_recommendation_pb2.RecommendationList] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lists", b"lists"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetRecommendationsResponse: _TypeAlias = BatchGetRecommendationsResponse  # noqa: Y015
+
+@_typing.final
+class RankProductsRequest(_message.Message):
+    """Asks to order products."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    VISITOR_ID_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    PRODUCT_IDS_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    UNAVAILABLE_LAST_FIELD_NUMBER: _builtins.int
+    customer_id: _builtins.str
+    """The customer; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
+    visitor_id: _builtins.str
+    """A visitor who is not logged in. An unknown visitor is somebody new."""
+    limit: _builtins.int
+    """How many products to return, the best; 0 means all."""
+    unavailable_last: _builtins.bool
+    """Put products that cannot be bought now behind all others, in their order."""
+    @_builtins.property
+    def context(self) -> _recommendation_pb2.RecommendationContext:
+        """Where and why; `page_type` is `CATEGORY` unless said. What is in the cart or was bought is not left out."""
+
+    @_builtins.property
+    def product_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required. 1 to 1,000 products, each once, best first by the platform's own order."""
+
+    def __init__(
+        self,
+        *,
+        customer_id: _builtins.str = ...,
+        visitor_id: _builtins.str = ...,
+        context: _recommendation_pb2.RecommendationContext | None = ...,
+        product_ids: _abc.Iterable[_builtins.str] | None = ...,
+        limit: _builtins.int = ...,
+        unavailable_last: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "customer_id", b"customer_id", "limit", b"limit", "product_ids", b"product_ids", "unavailable_last", b"unavailable_last", "visitor_id", b"visitor_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RankProductsRequest: _TypeAlias = RankProductsRequest  # noqa: Y015
+
+@_typing.final
+class RankProductsResponse(_message.Message):
+    """Products in the order that suits the shopper."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCTS_FIELD_NUMBER: _builtins.int
+    UNKNOWN_PRODUCT_IDS_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    FALLBACKS_FIELD_NUMBER: _builtins.int
+    GENERATE_TIME_FIELD_NUMBER: _builtins.int
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.str
+    """Version of the model that answered; empty before the first training."""
+    strategy: _builtins.str
+    """How it was ordered: `given_order` where nothing is known of the shopper, else as in `RecommendationList`."""
+    segment: _builtins.str
+    """Name of the customer's segment, as in `RecommendationList`."""
+    arm: _builtins.str
+    """Arm of the experiment, as in `RecommendationList`."""
+    @_builtins.property
+    def products(self) -> _containers.RepeatedCompositeFieldContainer[_placement_pb2.RankedProduct]:
+        """The products, best first. Unknown ones keep the place that they were given."""
+
+    @_builtins.property
+    def unknown_product_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids that are not in the catalogue, in the given order."""
+
+    @_builtins.property
+    def fallbacks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fallbacks that were taken, as in `RecommendationList`."""
+
+    @_builtins.property
+    def generate_time(self) -> _timestamp_pb2.Timestamp:
+        """When the answer was made."""
+
+    def __init__(
+        self,
+        *,
+        products: _abc.Iterable[_placement_pb2.RankedProduct] | None = ...,
+        unknown_product_ids: _abc.Iterable[_builtins.str] | None = ...,
+        model_version: _builtins.str = ...,
+        strategy: _builtins.str = ...,
+        fallbacks: _abc.Iterable[_builtins.str] | None = ...,
+        generate_time: _timestamp_pb2.Timestamp | None = ...,
+        segment: _builtins.str = ...,
+        arm: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["generate_time", b"generate_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "fallbacks", b"fallbacks", "generate_time", b"generate_time", "model_version", b"model_version", "products", b"products", "segment", b"segment", "strategy", b"strategy", "unknown_product_ids", b"unknown_product_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RankProductsResponse: _TypeAlias = RankProductsResponse  # noqa: Y015
 
 @_typing.final
 class GetSimilarProductsRequest(_message.Message):
@@ -1153,6 +1346,552 @@ class GetProductPerformanceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetProductPerformanceResponse: _TypeAlias = GetProductPerformanceResponse  # noqa: Y015
+
+@_typing.final
+class CreatePlacementRequest(_message.Message):
+    """Asks to store a placement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACEMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def placement(self) -> _placement_pb2.Placement:
+        """Required. The placement."""
+
+    def __init__(
+        self,
+        *,
+        placement: _placement_pb2.Placement | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["placement", b"placement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["placement", b"placement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePlacementRequest: _TypeAlias = CreatePlacementRequest  # noqa: Y015
+
+@_typing.final
+class CreatePlacementResponse(_message.Message):
+    """The placement that was stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACEMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def placement(self) -> _placement_pb2.Placement:
+        """The placement."""
+
+    def __init__(
+        self,
+        *,
+        placement: _placement_pb2.Placement | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["placement", b"placement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["placement", b"placement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePlacementResponse: _TypeAlias = CreatePlacementResponse  # noqa: Y015
+
+@_typing.final
+class UpdatePlacementRequest(_message.Message):
+    """Asks to change a placement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACEMENT_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def placement(self) -> _placement_pb2.Placement:
+        """Required. The placement, named by its `placement_id`."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to set; those that are empty in `placement` are cleared. Without it, the whole placement is replaced. Names of the
+        fields of `Placement` but `placement_id` and output-only ones. Others: INVALID_ARGUMENT.
+        """
+
+    def __init__(
+        self,
+        *,
+        placement: _placement_pb2.Placement | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["placement", b"placement", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["placement", b"placement", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdatePlacementRequest: _TypeAlias = UpdatePlacementRequest  # noqa: Y015
+
+@_typing.final
+class UpdatePlacementResponse(_message.Message):
+    """The placement as it is now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACEMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def placement(self) -> _placement_pb2.Placement:
+        """The placement."""
+
+    def __init__(
+        self,
+        *,
+        placement: _placement_pb2.Placement | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["placement", b"placement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["placement", b"placement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdatePlacementResponse: _TypeAlias = UpdatePlacementResponse  # noqa: Y015
+
+@_typing.final
+class GetPlacementRequest(_message.Message):
+    """Asks for a placement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACEMENT_ID_FIELD_NUMBER: _builtins.int
+    placement_id: _builtins.str
+    """Required. The placement."""
+    def __init__(
+        self,
+        *,
+        placement_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["placement_id", b"placement_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPlacementRequest: _TypeAlias = GetPlacementRequest  # noqa: Y015
+
+@_typing.final
+class GetPlacementResponse(_message.Message):
+    """A placement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACEMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def placement(self) -> _placement_pb2.Placement:
+        """The placement."""
+
+    def __init__(
+        self,
+        *,
+        placement: _placement_pb2.Placement | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["placement", b"placement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["placement", b"placement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPlacementResponse: _TypeAlias = GetPlacementResponse  # noqa: Y015
+
+@_typing.final
+class ListPlacementsRequest(_message.Message):
+    """Asks for placements."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many; 0 means 100, more than 1,000 is lowered to 1,000."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; empty for the first."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPlacementsRequest: _TypeAlias = ListPlacementsRequest  # noqa: Y015
+
+@_typing.final
+class ListPlacementsResponse(_message.Message):
+    """A page of placements."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACEMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def placements(self) -> _containers.RepeatedCompositeFieldContainer[_placement_pb2.Placement]:
+        """The placements."""
+
+    def __init__(
+        self,
+        *,
+        placements: _abc.Iterable[_placement_pb2.Placement] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "placements", b"placements"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPlacementsResponse: _TypeAlias = ListPlacementsResponse  # noqa: Y015
+
+@_typing.final
+class DeletePlacementRequest(_message.Message):
+    """Asks to delete a placement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACEMENT_ID_FIELD_NUMBER: _builtins.int
+    placement_id: _builtins.str
+    """Required. The placement."""
+    def __init__(
+        self,
+        *,
+        placement_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["placement_id", b"placement_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeletePlacementRequest: _TypeAlias = DeletePlacementRequest  # noqa: Y015
+
+@_typing.final
+class DeletePlacementResponse(_message.Message):
+    """Says that the placement is deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeletePlacementResponse: _TypeAlias = DeletePlacementResponse  # noqa: Y015
+
+@_typing.final
+class CreateRuleRequest(_message.Message):
+    """Asks to store a rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rule(self) -> _placement_pb2.Rule:
+        """Required. The rule."""
+
+    def __init__(
+        self,
+        *,
+        rule: _placement_pb2.Rule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateRuleRequest: _TypeAlias = CreateRuleRequest  # noqa: Y015
+
+@_typing.final
+class CreateRuleResponse(_message.Message):
+    """The rule that was stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rule(self) -> _placement_pb2.Rule:
+        """The rule."""
+
+    def __init__(
+        self,
+        *,
+        rule: _placement_pb2.Rule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateRuleResponse: _TypeAlias = CreateRuleResponse  # noqa: Y015
+
+@_typing.final
+class UpdateRuleRequest(_message.Message):
+    """Asks to change a rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rule(self) -> _placement_pb2.Rule:
+        """Required. The rule, named by its `rule_id`."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to set; those that are empty in `rule` are cleared. Without it, the whole rule is replaced. Names of the
+        fields of `Rule` but `rule_id` and output-only ones; that of an action replaces whatever the action was. Others: INVALID_ARGUMENT.
+        """
+
+    def __init__(
+        self,
+        *,
+        rule: _placement_pb2.Rule | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRuleRequest: _TypeAlias = UpdateRuleRequest  # noqa: Y015
+
+@_typing.final
+class UpdateRuleResponse(_message.Message):
+    """The rule as it is now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rule(self) -> _placement_pb2.Rule:
+        """The rule."""
+
+    def __init__(
+        self,
+        *,
+        rule: _placement_pb2.Rule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRuleResponse: _TypeAlias = UpdateRuleResponse  # noqa: Y015
+
+@_typing.final
+class GetRuleRequest(_message.Message):
+    """Asks for a rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    rule_id: _builtins.str
+    """Required. The rule."""
+    def __init__(
+        self,
+        *,
+        rule_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule_id", b"rule_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRuleRequest: _TypeAlias = GetRuleRequest  # noqa: Y015
+
+@_typing.final
+class GetRuleResponse(_message.Message):
+    """A rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rule(self) -> _placement_pb2.Rule:
+        """The rule."""
+
+    def __init__(
+        self,
+        *,
+        rule: _placement_pb2.Rule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRuleResponse: _TypeAlias = GetRuleResponse  # noqa: Y015
+
+@_typing.final
+class ListRulesRequest(_message.Message):
+    """Asks for rules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many; 0 means 100, more than 1,000 is lowered to 1,000."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; empty for the first."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRulesRequest: _TypeAlias = ListRulesRequest  # noqa: Y015
+
+@_typing.final
+class ListRulesResponse(_message.Message):
+    """A page of rules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[_placement_pb2.Rule]:
+        """The rules."""
+
+    def __init__(
+        self,
+        *,
+        rules: _abc.Iterable[_placement_pb2.Rule] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "rules", b"rules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRulesResponse: _TypeAlias = ListRulesResponse  # noqa: Y015
+
+@_typing.final
+class DeleteRuleRequest(_message.Message):
+    """Asks to delete a rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    rule_id: _builtins.str
+    """Required. The rule."""
+    def __init__(
+        self,
+        *,
+        rule_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule_id", b"rule_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteRuleRequest: _TypeAlias = DeleteRuleRequest  # noqa: Y015
+
+@_typing.final
+class DeleteRuleResponse(_message.Message):
+    """Says that the rule is deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteRuleResponse: _TypeAlias = DeleteRuleResponse  # noqa: Y015
+
+@_typing.final
+class PreviewRulesRequest(_message.Message):
+    """Asks what rules would have changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULES_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    MAX_LISTS_FIELD_NUMBER: _builtins.int
+    MAX_SECONDS_FIELD_NUMBER: _builtins.int
+    days: _builtins.int
+    """How far to look back in days, 1 to 30; 0 means 7."""
+    max_lists: _builtins.int
+    """Lists to look at, the latest of the period, at most 2,000; 0 means 500."""
+    max_seconds: _builtins.float
+    """Time in seconds, at most 20; 0 means 5. When it is over, `incomplete` says so."""
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[_placement_pb2.Rule]:
+        """Required. 1 to 100 rules, stored or not; times and hours count at the moment at which a list was shown."""
+
+    def __init__(
+        self,
+        *,
+        rules: _abc.Iterable[_placement_pb2.Rule] | None = ...,
+        days: _builtins.int = ...,
+        max_lists: _builtins.int = ...,
+        max_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "max_lists", b"max_lists", "max_seconds", b"max_seconds", "rules", b"rules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewRulesRequest: _TypeAlias = PreviewRulesRequest  # noqa: Y015
+
+@_typing.final
+class PreviewRulesResponse(_message.Message):
+    """What rules would have changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREVIEW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def preview(self) -> _placement_pb2.RulesPreview:
+        """The preview."""
+
+    def __init__(
+        self,
+        *,
+        preview: _placement_pb2.RulesPreview | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["preview", b"preview"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["preview", b"preview"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewRulesResponse: _TypeAlias = PreviewRulesResponse  # noqa: Y015
 
 @_typing.final
 class GetAlgorithmPerformanceRequest(_message.Message):

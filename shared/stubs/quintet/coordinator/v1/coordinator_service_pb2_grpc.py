@@ -60,6 +60,16 @@ class CoordinatorServiceStub:
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetRecommendationsRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetRecommendationsResponse.FromString,
                 _registered_method=True)
+        self.BatchGetRecommendations = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/BatchGetRecommendations',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.BatchGetRecommendationsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.BatchGetRecommendationsResponse.FromString,
+                _registered_method=True)
+        self.RankProducts = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/RankProducts',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RankProductsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RankProductsResponse.FromString,
+                _registered_method=True)
         self.GetSimilarProducts = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/GetSimilarProducts',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetSimilarProductsRequest.SerializeToString,
@@ -134,6 +144,61 @@ class CoordinatorServiceStub:
                 '/quintet.coordinator.v1.CoordinatorService/GetProductPerformance',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetProductPerformanceRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetProductPerformanceResponse.FromString,
+                _registered_method=True)
+        self.CreatePlacement = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/CreatePlacement',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CreatePlacementRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CreatePlacementResponse.FromString,
+                _registered_method=True)
+        self.UpdatePlacement = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/UpdatePlacement',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdatePlacementRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdatePlacementResponse.FromString,
+                _registered_method=True)
+        self.GetPlacement = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/GetPlacement',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetPlacementRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetPlacementResponse.FromString,
+                _registered_method=True)
+        self.ListPlacements = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ListPlacements',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListPlacementsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListPlacementsResponse.FromString,
+                _registered_method=True)
+        self.DeletePlacement = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/DeletePlacement',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeletePlacementRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeletePlacementResponse.FromString,
+                _registered_method=True)
+        self.CreateRule = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/CreateRule',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CreateRuleRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CreateRuleResponse.FromString,
+                _registered_method=True)
+        self.UpdateRule = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/UpdateRule',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateRuleRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateRuleResponse.FromString,
+                _registered_method=True)
+        self.GetRule = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/GetRule',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetRuleRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetRuleResponse.FromString,
+                _registered_method=True)
+        self.ListRules = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ListRules',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListRulesRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListRulesResponse.FromString,
+                _registered_method=True)
+        self.DeleteRule = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/DeleteRule',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteRuleRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteRuleResponse.FromString,
+                _registered_method=True)
+        self.PreviewRules = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/PreviewRules',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.PreviewRulesRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.PreviewRulesResponse.FromString,
                 _registered_method=True)
         self.GetAlgorithmPerformance = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/GetAlgorithmPerformance',
@@ -211,6 +276,28 @@ class CoordinatorServiceServicer:
         answer is made of best-sellers and says so in `fallbacks`.
         Safe to repeat: every call logs an answer of its own.
         Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetRecommendations(self, request, context):
+        """Returns the recommendations of several placements of one page, each as `GetRecommendations` does, with one reading of the
+        shopper. A list leaves out what the lists before it show, unless its placement allows repeats: name the most important
+        first. All answer or none. Safe to repeat: every call logs answers of its own.
+        Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer, product or placement.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RankProducts(self, request, context):
+        """Orders a list that the platform brings, such as a category's page or the results of a search, for a shopper, and logs its
+        first 100 products. The given order is the starting point: of a shopper of whom nothing is known it comes back as it is,
+        and the more is known, the more what suits the shopper counts. When the
+        recommendation agent is down the answer is the given order and says so in `fallbacks`. Safe to repeat: every call logs an answer of its
+        own.
+        Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -322,6 +409,91 @@ class CoordinatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreatePlacement(self, request, context):
+        """Stores a new placement; it holds within a second. Not safe to repeat: a second call is refused.
+        Errors: ALREADY_EXISTS for a known `placement_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdatePlacement(self, request, context):
+        """Changes a placement; it holds within a second. Safe to repeat. Updating a built-in one stores it.
+        Errors: NOT_FOUND for an unknown placement; INVALID_ARGUMENT for a bad field or path.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPlacement(self, request, context):
+        """Returns a placement. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPlacements(self, request, context):
+        """Returns the placements by id, page by page, built-in ones included. Errors: INVALID_ARGUMENT for a bad page token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeletePlacement(self, request, context):
+        """Deletes a placement: a built-in one becomes again what it was. Safe to repeat but for the answer: NOT_FOUND for one that is not
+        stored (any more).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateRule(self, request, context):
+        """Stores a new rule; it holds within a second. Not safe to repeat: a second call is refused.
+        Errors: ALREADY_EXISTS for a known `rule_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRule(self, request, context):
+        """Changes a rule; it holds within a second. Safe to repeat.
+        Errors: NOT_FOUND for an unknown rule; INVALID_ARGUMENT for a bad field or path.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRule(self, request, context):
+        """Returns a rule. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRules(self, request, context):
+        """Returns the rules by id, page by page. Errors: INVALID_ARGUMENT for a bad page token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRule(self, request, context):
+        """Deletes a rule. Safe to repeat but for the answer: NOT_FOUND for one that is not
+        stored (any more).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewRules(self, request, context):
+        """Says what rules would have changed in the lists that were shown lately, and changes nothing. The lists are as they were
+        recorded, so what rules in force at the time left out does not come back. Takes up to `max_seconds`.
+        Errors: INVALID_ARGUMENT; ABORTED while another preview runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAlgorithmPerformance(self, request, context):
         """Returns how each algorithm did in a period, and the weights in force.
         Errors: INVALID_ARGUMENT for a period that ends before it starts.
@@ -397,6 +569,16 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetRecommendationsRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetRecommendationsResponse.SerializeToString,
             ),
+            'BatchGetRecommendations': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetRecommendations,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.BatchGetRecommendationsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.BatchGetRecommendationsResponse.SerializeToString,
+            ),
+            'RankProducts': grpc.unary_unary_rpc_method_handler(
+                    servicer.RankProducts,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RankProductsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RankProductsResponse.SerializeToString,
+            ),
             'GetSimilarProducts': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSimilarProducts,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetSimilarProductsRequest.FromString,
@@ -471,6 +653,61 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.GetProductPerformance,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetProductPerformanceRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetProductPerformanceResponse.SerializeToString,
+            ),
+            'CreatePlacement': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePlacement,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CreatePlacementRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CreatePlacementResponse.SerializeToString,
+            ),
+            'UpdatePlacement': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePlacement,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdatePlacementRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdatePlacementResponse.SerializeToString,
+            ),
+            'GetPlacement': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPlacement,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetPlacementRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetPlacementResponse.SerializeToString,
+            ),
+            'ListPlacements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPlacements,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListPlacementsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListPlacementsResponse.SerializeToString,
+            ),
+            'DeletePlacement': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeletePlacement,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeletePlacementRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeletePlacementResponse.SerializeToString,
+            ),
+            'CreateRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRule,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CreateRuleRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CreateRuleResponse.SerializeToString,
+            ),
+            'UpdateRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRule,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateRuleRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateRuleResponse.SerializeToString,
+            ),
+            'GetRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRule,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetRuleRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetRuleResponse.SerializeToString,
+            ),
+            'ListRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRules,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListRulesRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListRulesResponse.SerializeToString,
+            ),
+            'DeleteRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRule,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteRuleRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteRuleResponse.SerializeToString,
+            ),
+            'PreviewRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewRules,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.PreviewRulesRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.PreviewRulesResponse.SerializeToString,
             ),
             'GetAlgorithmPerformance': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAlgorithmPerformance,
@@ -622,6 +859,60 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/GetRecommendations',
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetRecommendationsRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetRecommendationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetRecommendations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/BatchGetRecommendations',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.BatchGetRecommendationsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.BatchGetRecommendationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RankProducts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/RankProducts',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RankProductsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RankProductsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1027,6 +1318,303 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/GetProductPerformance',
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetProductPerformanceRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetProductPerformanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreatePlacement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/CreatePlacement',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CreatePlacementRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CreatePlacementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdatePlacement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/UpdatePlacement',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdatePlacementRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdatePlacementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPlacement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/GetPlacement',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetPlacementRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetPlacementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPlacements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ListPlacements',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListPlacementsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListPlacementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeletePlacement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/DeletePlacement',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeletePlacementRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeletePlacementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/CreateRule',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CreateRuleRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CreateRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/UpdateRule',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateRuleRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/GetRule',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetRuleRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ListRules',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListRulesRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListRulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/DeleteRule',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteRuleRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/PreviewRules',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.PreviewRulesRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.PreviewRulesResponse.FromString,
             options,
             channel_credentials,
             insecure,

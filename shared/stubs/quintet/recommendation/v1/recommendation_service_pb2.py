@@ -22,40 +22,94 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from quintet.type.v1 import job_pb2 as quintet_dot_type_dot_v1_dot_job__pb2
+from quintet.type.v1 import placement_pb2 as quintet_dot_type_dot_v1_dot_placement__pb2
 from quintet.type.v1 import recommendation_pb2 as quintet_dot_type_dot_v1_dot_recommendation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n6quintet/recommendation/v1/recommendation_service.proto\x12\x19quintet.recommendation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19quintet/type/v1/job.proto\x1a$quintet/type/v1/recommendation.proto\"\xba\x01\n\x10RecommendRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x12\n\nvisitor_id\x18\x02 \x01(\t\x12\x37\n\x07\x63ontext\x18\x03 \x01(\x0b\x32&.quintet.type.v1.RecommendationContext\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\x35\n\x06\x66ilter\x18\x05 \x01(\x0b\x32%.quintet.type.v1.RecommendationFilter\"F\n\x11RecommendResponse\x12\x31\n\x04list\x18\x01 \x01(\x0b\x32#.quintet.type.v1.RecommendationList\"#\n\x12TrainModelsRequest\x12\r\n\x05quick\x18\x01 \x01(\x08\"E\n\x13TrainModelsResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress\"m\n\x15TuneAlgorithmsRequest\x12\x12\n\nalgorithms\x18\x01 \x03(\t\x12\x12\n\nmax_trials\x18\x02 \x01(\x05\x12\x13\n\x0bmax_minutes\x18\x03 \x01(\x01\x12\x17\n\x0fonly_if_changed\x18\x04 \x01(\x08\"H\n\x16TuneAlgorithmsResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress\"\x9d\x01\n\x0cModelVersion\x12\x0f\n\x07version\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tive\x18\x03 \x01(\x08\x12\x10\n\x08\x63hecksum\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12\x15\n\rmetadata_json\x18\x06 \x01(\t\"\x1a\n\x18ListModelVersionsRequest\"V\n\x19ListModelVersionsResponse\x12\x39\n\x08versions\x18\x01 \x03(\x0b\x32\'.quintet.recommendation.v1.ModelVersion\".\n\x1b\x41\x63tivateModelVersionRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"X\n\x1c\x41\x63tivateModelVersionResponse\x12\x38\n\x07version\x18\x01 \x01(\x0b\x32\'.quintet.recommendation.v1.ModelVersion2\xf2\x04\n\x15RecommendationService\x12\x66\n\tRecommend\x12+.quintet.recommendation.v1.RecommendRequest\x1a,.quintet.recommendation.v1.RecommendResponse\x12n\n\x0bTrainModels\x12-.quintet.recommendation.v1.TrainModelsRequest\x1a..quintet.recommendation.v1.TrainModelsResponse0\x01\x12w\n\x0eTuneAlgorithms\x12\x30.quintet.recommendation.v1.TuneAlgorithmsRequest\x1a\x31.quintet.recommendation.v1.TuneAlgorithmsResponse0\x01\x12~\n\x11ListModelVersions\x12\x33.quintet.recommendation.v1.ListModelVersionsRequest\x1a\x34.quintet.recommendation.v1.ListModelVersionsResponse\x12\x87\x01\n\x14\x41\x63tivateModelVersion\x12\x36.quintet.recommendation.v1.ActivateModelVersionRequest\x1a\x37.quintet.recommendation.v1.ActivateModelVersionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n6quintet/recommendation/v1/recommendation_service.proto\x12\x19quintet.recommendation.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19quintet/type/v1/job.proto\x1a\x1fquintet/type/v1/placement.proto\x1a$quintet/type/v1/recommendation.proto\"\x8a\x02\n\x10RecommendRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x12\n\nvisitor_id\x18\x02 \x01(\t\x12\x37\n\x07\x63ontext\x18\x03 \x01(\x0b\x32&.quintet.type.v1.RecommendationContext\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\x35\n\x06\x66ilter\x18\x05 \x01(\x0b\x32%.quintet.type.v1.RecommendationFilter\x12\x14\n\x0cplacement_id\x18\x06 \x01(\t\x12\x12\n\npage_token\x18\x07 \x01(\t\x12\x16\n\tdiversity\x18\x08 \x01(\x01H\x00\x88\x01\x01\x42\x0c\n\n_diversity\"F\n\x11RecommendResponse\x12\x31\n\x04list\x18\x01 \x01(\x0b\x32#.quintet.type.v1.RecommendationList\"\xae\x01\n\x15\x42\x61tchRecommendRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x12\n\nvisitor_id\x18\x02 \x01(\t\x12\x37\n\x07\x63ontext\x18\x03 \x01(\x0b\x32&.quintet.type.v1.RecommendationContext\x12\x33\n\x08requests\x18\x04 \x03(\x0b\x32!.quintet.type.v1.PlacementRequest\"L\n\x16\x42\x61tchRecommendResponse\x12\x32\n\x05lists\x18\x01 \x03(\x0b\x32#.quintet.type.v1.RecommendationList\"\xb5\x01\n\x13RankProductsRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x12\n\nvisitor_id\x18\x02 \x01(\t\x12\x37\n\x07\x63ontext\x18\x03 \x01(\x0b\x32&.quintet.type.v1.RecommendationContext\x12\x13\n\x0bproduct_ids\x18\x04 \x03(\t\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x18\n\x10unavailable_last\x18\x06 \x01(\x08\"\xf2\x01\n\x14RankProductsResponse\x12\x30\n\x08products\x18\x01 \x03(\x0b\x32\x1e.quintet.type.v1.RankedProduct\x12\x1b\n\x13unknown_product_ids\x18\x02 \x03(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\x12\x10\n\x08strategy\x18\x04 \x01(\t\x12\x11\n\tfallbacks\x18\x05 \x03(\t\x12\x31\n\rgenerate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07segment\x18\x07 \x01(\t\x12\x0b\n\x03\x61rm\x18\x08 \x01(\t\"#\n\x12TrainModelsRequest\x12\r\n\x05quick\x18\x01 \x01(\x08\"E\n\x13TrainModelsResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress\"m\n\x15TuneAlgorithmsRequest\x12\x12\n\nalgorithms\x18\x01 \x03(\t\x12\x12\n\nmax_trials\x18\x02 \x01(\x05\x12\x13\n\x0bmax_minutes\x18\x03 \x01(\x01\x12\x17\n\x0fonly_if_changed\x18\x04 \x01(\x08\"H\n\x16TuneAlgorithmsResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress\"\x9d\x01\n\x0cModelVersion\x12\x0f\n\x07version\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tive\x18\x03 \x01(\x08\x12\x10\n\x08\x63hecksum\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12\x15\n\rmetadata_json\x18\x06 \x01(\t\"\x1a\n\x18ListModelVersionsRequest\"V\n\x19ListModelVersionsResponse\x12\x39\n\x08versions\x18\x01 \x03(\x0b\x32\'.quintet.recommendation.v1.ModelVersion\".\n\x1b\x41\x63tivateModelVersionRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"X\n\x1c\x41\x63tivateModelVersionResponse\x12\x38\n\x07version\x18\x01 \x01(\x0b\x32\'.quintet.recommendation.v1.ModelVersion\"G\n\x16\x43reatePlacementRequest\x12-\n\tplacement\x18\x01 \x01(\x0b\x32\x1a.quintet.type.v1.Placement\"H\n\x17\x43reatePlacementResponse\x12-\n\tplacement\x18\x01 \x01(\x0b\x32\x1a.quintet.type.v1.Placement\"x\n\x16UpdatePlacementRequest\x12-\n\tplacement\x18\x01 \x01(\x0b\x32\x1a.quintet.type.v1.Placement\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"H\n\x17UpdatePlacementResponse\x12-\n\tplacement\x18\x01 \x01(\x0b\x32\x1a.quintet.type.v1.Placement\"+\n\x13GetPlacementRequest\x12\x14\n\x0cplacement_id\x18\x01 \x01(\t\"E\n\x14GetPlacementResponse\x12-\n\tplacement\x18\x01 \x01(\x0b\x32\x1a.quintet.type.v1.Placement\">\n\x15ListPlacementsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"a\n\x16ListPlacementsResponse\x12.\n\nplacements\x18\x01 \x03(\x0b\x32\x1a.quintet.type.v1.Placement\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x16\x44\x65letePlacementRequest\x12\x14\n\x0cplacement_id\x18\x01 \x01(\t\"\x19\n\x17\x44\x65letePlacementResponse\"8\n\x11\x43reateRuleRequest\x12#\n\x04rule\x18\x01 \x01(\x0b\x32\x15.quintet.type.v1.Rule\"9\n\x12\x43reateRuleResponse\x12#\n\x04rule\x18\x01 \x01(\x0b\x32\x15.quintet.type.v1.Rule\"i\n\x11UpdateRuleRequest\x12#\n\x04rule\x18\x01 \x01(\x0b\x32\x15.quintet.type.v1.Rule\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"9\n\x12UpdateRuleResponse\x12#\n\x04rule\x18\x01 \x01(\x0b\x32\x15.quintet.type.v1.Rule\"!\n\x0eGetRuleRequest\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\"6\n\x0fGetRuleResponse\x12#\n\x04rule\x18\x01 \x01(\x0b\x32\x15.quintet.type.v1.Rule\"9\n\x10ListRulesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x11ListRulesResponse\x12$\n\x05rules\x18\x01 \x03(\x0b\x32\x15.quintet.type.v1.Rule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x11\x44\x65leteRuleRequest\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteRuleResponse\"q\n\x13PreviewRulesRequest\x12$\n\x05rules\x18\x01 \x03(\x0b\x32\x15.quintet.type.v1.Rule\x12\x0c\n\x04\x64\x61ys\x18\x02 \x01(\x05\x12\x11\n\tmax_lists\x18\x03 \x01(\x05\x12\x13\n\x0bmax_seconds\x18\x04 \x01(\x01\"F\n\x14PreviewRulesResponse\x12.\n\x07preview\x18\x01 \x01(\x0b\x32\x1d.quintet.type.v1.RulesPreview2\xac\x10\n\x15RecommendationService\x12\x66\n\tRecommend\x12+.quintet.recommendation.v1.RecommendRequest\x1a,.quintet.recommendation.v1.RecommendResponse\x12u\n\x0e\x42\x61tchRecommend\x12\x30.quintet.recommendation.v1.BatchRecommendRequest\x1a\x31.quintet.recommendation.v1.BatchRecommendResponse\x12o\n\x0cRankProducts\x12..quintet.recommendation.v1.RankProductsRequest\x1a/.quintet.recommendation.v1.RankProductsResponse\x12n\n\x0bTrainModels\x12-.quintet.recommendation.v1.TrainModelsRequest\x1a..quintet.recommendation.v1.TrainModelsResponse0\x01\x12w\n\x0eTuneAlgorithms\x12\x30.quintet.recommendation.v1.TuneAlgorithmsRequest\x1a\x31.quintet.recommendation.v1.TuneAlgorithmsResponse0\x01\x12~\n\x11ListModelVersions\x12\x33.quintet.recommendation.v1.ListModelVersionsRequest\x1a\x34.quintet.recommendation.v1.ListModelVersionsResponse\x12\x87\x01\n\x14\x41\x63tivateModelVersion\x12\x36.quintet.recommendation.v1.ActivateModelVersionRequest\x1a\x37.quintet.recommendation.v1.ActivateModelVersionResponse\x12x\n\x0f\x43reatePlacement\x12\x31.quintet.recommendation.v1.CreatePlacementRequest\x1a\x32.quintet.recommendation.v1.CreatePlacementResponse\x12x\n\x0fUpdatePlacement\x12\x31.quintet.recommendation.v1.UpdatePlacementRequest\x1a\x32.quintet.recommendation.v1.UpdatePlacementResponse\x12o\n\x0cGetPlacement\x12..quintet.recommendation.v1.GetPlacementRequest\x1a/.quintet.recommendation.v1.GetPlacementResponse\x12u\n\x0eListPlacements\x12\x30.quintet.recommendation.v1.ListPlacementsRequest\x1a\x31.quintet.recommendation.v1.ListPlacementsResponse\x12x\n\x0f\x44\x65letePlacement\x12\x31.quintet.recommendation.v1.DeletePlacementRequest\x1a\x32.quintet.recommendation.v1.DeletePlacementResponse\x12i\n\nCreateRule\x12,.quintet.recommendation.v1.CreateRuleRequest\x1a-.quintet.recommendation.v1.CreateRuleResponse\x12i\n\nUpdateRule\x12,.quintet.recommendation.v1.UpdateRuleRequest\x1a-.quintet.recommendation.v1.UpdateRuleResponse\x12`\n\x07GetRule\x12).quintet.recommendation.v1.GetRuleRequest\x1a*.quintet.recommendation.v1.GetRuleResponse\x12\x66\n\tListRules\x12+.quintet.recommendation.v1.ListRulesRequest\x1a,.quintet.recommendation.v1.ListRulesResponse\x12i\n\nDeleteRule\x12,.quintet.recommendation.v1.DeleteRuleRequest\x1a-.quintet.recommendation.v1.DeleteRuleResponse\x12o\n\x0cPreviewRules\x12..quintet.recommendation.v1.PreviewRulesRequest\x1a/.quintet.recommendation.v1.PreviewRulesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quintet.recommendation.v1.recommendation_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECOMMENDREQUEST']._serialized_start=184
-  _globals['_RECOMMENDREQUEST']._serialized_end=370
-  _globals['_RECOMMENDRESPONSE']._serialized_start=372
-  _globals['_RECOMMENDRESPONSE']._serialized_end=442
-  _globals['_TRAINMODELSREQUEST']._serialized_start=444
-  _globals['_TRAINMODELSREQUEST']._serialized_end=479
-  _globals['_TRAINMODELSRESPONSE']._serialized_start=481
-  _globals['_TRAINMODELSRESPONSE']._serialized_end=550
-  _globals['_TUNEALGORITHMSREQUEST']._serialized_start=552
-  _globals['_TUNEALGORITHMSREQUEST']._serialized_end=661
-  _globals['_TUNEALGORITHMSRESPONSE']._serialized_start=663
-  _globals['_TUNEALGORITHMSRESPONSE']._serialized_end=735
-  _globals['_MODELVERSION']._serialized_start=738
-  _globals['_MODELVERSION']._serialized_end=895
-  _globals['_LISTMODELVERSIONSREQUEST']._serialized_start=897
-  _globals['_LISTMODELVERSIONSREQUEST']._serialized_end=923
-  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_start=925
-  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_end=1011
-  _globals['_ACTIVATEMODELVERSIONREQUEST']._serialized_start=1013
-  _globals['_ACTIVATEMODELVERSIONREQUEST']._serialized_end=1059
-  _globals['_ACTIVATEMODELVERSIONRESPONSE']._serialized_start=1061
-  _globals['_ACTIVATEMODELVERSIONRESPONSE']._serialized_end=1149
-  _globals['_RECOMMENDATIONSERVICE']._serialized_start=1152
-  _globals['_RECOMMENDATIONSERVICE']._serialized_end=1778
+  _globals['_RECOMMENDREQUEST']._serialized_start=251
+  _globals['_RECOMMENDREQUEST']._serialized_end=517
+  _globals['_RECOMMENDRESPONSE']._serialized_start=519
+  _globals['_RECOMMENDRESPONSE']._serialized_end=589
+  _globals['_BATCHRECOMMENDREQUEST']._serialized_start=592
+  _globals['_BATCHRECOMMENDREQUEST']._serialized_end=766
+  _globals['_BATCHRECOMMENDRESPONSE']._serialized_start=768
+  _globals['_BATCHRECOMMENDRESPONSE']._serialized_end=844
+  _globals['_RANKPRODUCTSREQUEST']._serialized_start=847
+  _globals['_RANKPRODUCTSREQUEST']._serialized_end=1028
+  _globals['_RANKPRODUCTSRESPONSE']._serialized_start=1031
+  _globals['_RANKPRODUCTSRESPONSE']._serialized_end=1273
+  _globals['_TRAINMODELSREQUEST']._serialized_start=1275
+  _globals['_TRAINMODELSREQUEST']._serialized_end=1310
+  _globals['_TRAINMODELSRESPONSE']._serialized_start=1312
+  _globals['_TRAINMODELSRESPONSE']._serialized_end=1381
+  _globals['_TUNEALGORITHMSREQUEST']._serialized_start=1383
+  _globals['_TUNEALGORITHMSREQUEST']._serialized_end=1492
+  _globals['_TUNEALGORITHMSRESPONSE']._serialized_start=1494
+  _globals['_TUNEALGORITHMSRESPONSE']._serialized_end=1566
+  _globals['_MODELVERSION']._serialized_start=1569
+  _globals['_MODELVERSION']._serialized_end=1726
+  _globals['_LISTMODELVERSIONSREQUEST']._serialized_start=1728
+  _globals['_LISTMODELVERSIONSREQUEST']._serialized_end=1754
+  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_start=1756
+  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_end=1842
+  _globals['_ACTIVATEMODELVERSIONREQUEST']._serialized_start=1844
+  _globals['_ACTIVATEMODELVERSIONREQUEST']._serialized_end=1890
+  _globals['_ACTIVATEMODELVERSIONRESPONSE']._serialized_start=1892
+  _globals['_ACTIVATEMODELVERSIONRESPONSE']._serialized_end=1980
+  _globals['_CREATEPLACEMENTREQUEST']._serialized_start=1982
+  _globals['_CREATEPLACEMENTREQUEST']._serialized_end=2053
+  _globals['_CREATEPLACEMENTRESPONSE']._serialized_start=2055
+  _globals['_CREATEPLACEMENTRESPONSE']._serialized_end=2127
+  _globals['_UPDATEPLACEMENTREQUEST']._serialized_start=2129
+  _globals['_UPDATEPLACEMENTREQUEST']._serialized_end=2249
+  _globals['_UPDATEPLACEMENTRESPONSE']._serialized_start=2251
+  _globals['_UPDATEPLACEMENTRESPONSE']._serialized_end=2323
+  _globals['_GETPLACEMENTREQUEST']._serialized_start=2325
+  _globals['_GETPLACEMENTREQUEST']._serialized_end=2368
+  _globals['_GETPLACEMENTRESPONSE']._serialized_start=2370
+  _globals['_GETPLACEMENTRESPONSE']._serialized_end=2439
+  _globals['_LISTPLACEMENTSREQUEST']._serialized_start=2441
+  _globals['_LISTPLACEMENTSREQUEST']._serialized_end=2503
+  _globals['_LISTPLACEMENTSRESPONSE']._serialized_start=2505
+  _globals['_LISTPLACEMENTSRESPONSE']._serialized_end=2602
+  _globals['_DELETEPLACEMENTREQUEST']._serialized_start=2604
+  _globals['_DELETEPLACEMENTREQUEST']._serialized_end=2650
+  _globals['_DELETEPLACEMENTRESPONSE']._serialized_start=2652
+  _globals['_DELETEPLACEMENTRESPONSE']._serialized_end=2677
+  _globals['_CREATERULEREQUEST']._serialized_start=2679
+  _globals['_CREATERULEREQUEST']._serialized_end=2735
+  _globals['_CREATERULERESPONSE']._serialized_start=2737
+  _globals['_CREATERULERESPONSE']._serialized_end=2794
+  _globals['_UPDATERULEREQUEST']._serialized_start=2796
+  _globals['_UPDATERULEREQUEST']._serialized_end=2901
+  _globals['_UPDATERULERESPONSE']._serialized_start=2903
+  _globals['_UPDATERULERESPONSE']._serialized_end=2960
+  _globals['_GETRULEREQUEST']._serialized_start=2962
+  _globals['_GETRULEREQUEST']._serialized_end=2995
+  _globals['_GETRULERESPONSE']._serialized_start=2997
+  _globals['_GETRULERESPONSE']._serialized_end=3051
+  _globals['_LISTRULESREQUEST']._serialized_start=3053
+  _globals['_LISTRULESREQUEST']._serialized_end=3110
+  _globals['_LISTRULESRESPONSE']._serialized_start=3112
+  _globals['_LISTRULESRESPONSE']._serialized_end=3194
+  _globals['_DELETERULEREQUEST']._serialized_start=3196
+  _globals['_DELETERULEREQUEST']._serialized_end=3232
+  _globals['_DELETERULERESPONSE']._serialized_start=3234
+  _globals['_DELETERULERESPONSE']._serialized_end=3254
+  _globals['_PREVIEWRULESREQUEST']._serialized_start=3256
+  _globals['_PREVIEWRULESREQUEST']._serialized_end=3369
+  _globals['_PREVIEWRULESRESPONSE']._serialized_start=3371
+  _globals['_PREVIEWRULESRESPONSE']._serialized_end=3441
+  _globals['_RECOMMENDATIONSERVICE']._serialized_start=3444
+  _globals['_RECOMMENDATIONSERVICE']._serialized_end=5536
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,19 @@ class RecommendationServiceStub:
     """Returns recommendations for a customer and logs each. Every call logs a new answer.
     Errors: INVALID_ARGUMENT for a bad field; NOT_FOUND for an unknown customer or product.
     """
+    BatchRecommend: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.BatchRecommendRequest, _recommendation_service_pb2.BatchRecommendResponse]
+    """Returns the recommendations of several placements of one page, each as `Recommend` does, with one reading of the
+    shopper. A list leaves out what the lists before it show, unless its placement allows repeats: name the most important
+    first. All answer or none. Safe to repeat: every call logs answers of its own.
+    Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer, product or placement.
+    """
+    RankProducts: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.RankProductsRequest, _recommendation_service_pb2.RankProductsResponse]
+    """Orders a list that the platform brings, such as a category's page or the results of a search, for a shopper, and logs its
+    first 100 products. The given order is the starting point: of a shopper of whom nothing is known it comes back as it is,
+    and the more is known, the more what suits the shopper counts. Safe to repeat: every call logs an answer of its
+    own.
+    Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer.
+    """
     TrainModels: _grpc.UnaryStreamMultiCallable[_recommendation_service_pb2.TrainModelsRequest, _recommendation_service_pb2.TrainModelsResponse]
     """Trains all models beside serving, registers them as a new version, swaps it in, and streams the progress. The last
     good version stays in use when it fails. One at a time: ABORTED while another runs.
@@ -56,6 +69,43 @@ class RecommendationServiceStub:
     """Makes a version the one in use: the way back from a bad one. Safe to repeat.
     Errors: NOT_FOUND for an unknown version.
     """
+    CreatePlacement: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.CreatePlacementRequest, _recommendation_service_pb2.CreatePlacementResponse]
+    """Stores a new placement; it holds within a second. Not safe to repeat: a second call is refused.
+    Errors: ALREADY_EXISTS for a known `placement_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+    """
+    UpdatePlacement: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.UpdatePlacementRequest, _recommendation_service_pb2.UpdatePlacementResponse]
+    """Changes a placement; it holds within a second. Safe to repeat. Updating a built-in one stores it.
+    Errors: NOT_FOUND for an unknown placement; INVALID_ARGUMENT for a bad field or path.
+    """
+    GetPlacement: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.GetPlacementRequest, _recommendation_service_pb2.GetPlacementResponse]
+    """Returns a placement. Errors: NOT_FOUND."""
+    ListPlacements: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListPlacementsRequest, _recommendation_service_pb2.ListPlacementsResponse]
+    """Returns the placements by id, page by page, built-in ones included. Errors: INVALID_ARGUMENT for a bad page token."""
+    DeletePlacement: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.DeletePlacementRequest, _recommendation_service_pb2.DeletePlacementResponse]
+    """Deletes a placement: a built-in one becomes again what it was. Safe to repeat but for the answer: NOT_FOUND for one that is not
+    stored (any more).
+    """
+    CreateRule: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.CreateRuleRequest, _recommendation_service_pb2.CreateRuleResponse]
+    """Stores a new rule; it holds within a second. Not safe to repeat: a second call is refused.
+    Errors: ALREADY_EXISTS for a known `rule_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+    """
+    UpdateRule: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.UpdateRuleRequest, _recommendation_service_pb2.UpdateRuleResponse]
+    """Changes a rule; it holds within a second. Safe to repeat.
+    Errors: NOT_FOUND for an unknown rule; INVALID_ARGUMENT for a bad field or path.
+    """
+    GetRule: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.GetRuleRequest, _recommendation_service_pb2.GetRuleResponse]
+    """Returns a rule. Errors: NOT_FOUND."""
+    ListRules: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListRulesRequest, _recommendation_service_pb2.ListRulesResponse]
+    """Returns the rules by id, page by page. Errors: INVALID_ARGUMENT for a bad page token."""
+    DeleteRule: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.DeleteRuleRequest, _recommendation_service_pb2.DeleteRuleResponse]
+    """Deletes a rule. Safe to repeat but for the answer: NOT_FOUND for one that is not
+    stored (any more).
+    """
+    PreviewRules: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.PreviewRulesRequest, _recommendation_service_pb2.PreviewRulesResponse]
+    """Says what rules would have changed in the lists that were shown lately, and changes nothing. The lists are as they were
+    recorded, so what rules in force at the time left out does not come back. Takes up to `max_seconds`.
+    Errors: INVALID_ARGUMENT; ABORTED while another preview runs.
+    """
 
 @_typing.type_check_only
 class RecommendationServiceAsyncStub(RecommendationServiceStub):
@@ -68,6 +118,19 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     Recommend: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.RecommendRequest, _recommendation_service_pb2.RecommendResponse]  # type: ignore[assignment]
     """Returns recommendations for a customer and logs each. Every call logs a new answer.
     Errors: INVALID_ARGUMENT for a bad field; NOT_FOUND for an unknown customer or product.
+    """
+    BatchRecommend: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.BatchRecommendRequest, _recommendation_service_pb2.BatchRecommendResponse]  # type: ignore[assignment]
+    """Returns the recommendations of several placements of one page, each as `Recommend` does, with one reading of the
+    shopper. A list leaves out what the lists before it show, unless its placement allows repeats: name the most important
+    first. All answer or none. Safe to repeat: every call logs answers of its own.
+    Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer, product or placement.
+    """
+    RankProducts: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.RankProductsRequest, _recommendation_service_pb2.RankProductsResponse]  # type: ignore[assignment]
+    """Orders a list that the platform brings, such as a category's page or the results of a search, for a shopper, and logs its
+    first 100 products. The given order is the starting point: of a shopper of whom nothing is known it comes back as it is,
+    and the more is known, the more what suits the shopper counts. Safe to repeat: every call logs an answer of its
+    own.
+    Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer.
     """
     TrainModels: _aio.UnaryStreamMultiCallable[_recommendation_service_pb2.TrainModelsRequest, _recommendation_service_pb2.TrainModelsResponse]  # type: ignore[assignment]
     """Trains all models beside serving, registers them as a new version, swaps it in, and streams the progress. The last
@@ -85,6 +148,43 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     """Makes a version the one in use: the way back from a bad one. Safe to repeat.
     Errors: NOT_FOUND for an unknown version.
     """
+    CreatePlacement: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.CreatePlacementRequest, _recommendation_service_pb2.CreatePlacementResponse]  # type: ignore[assignment]
+    """Stores a new placement; it holds within a second. Not safe to repeat: a second call is refused.
+    Errors: ALREADY_EXISTS for a known `placement_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+    """
+    UpdatePlacement: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.UpdatePlacementRequest, _recommendation_service_pb2.UpdatePlacementResponse]  # type: ignore[assignment]
+    """Changes a placement; it holds within a second. Safe to repeat. Updating a built-in one stores it.
+    Errors: NOT_FOUND for an unknown placement; INVALID_ARGUMENT for a bad field or path.
+    """
+    GetPlacement: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.GetPlacementRequest, _recommendation_service_pb2.GetPlacementResponse]  # type: ignore[assignment]
+    """Returns a placement. Errors: NOT_FOUND."""
+    ListPlacements: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListPlacementsRequest, _recommendation_service_pb2.ListPlacementsResponse]  # type: ignore[assignment]
+    """Returns the placements by id, page by page, built-in ones included. Errors: INVALID_ARGUMENT for a bad page token."""
+    DeletePlacement: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.DeletePlacementRequest, _recommendation_service_pb2.DeletePlacementResponse]  # type: ignore[assignment]
+    """Deletes a placement: a built-in one becomes again what it was. Safe to repeat but for the answer: NOT_FOUND for one that is not
+    stored (any more).
+    """
+    CreateRule: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.CreateRuleRequest, _recommendation_service_pb2.CreateRuleResponse]  # type: ignore[assignment]
+    """Stores a new rule; it holds within a second. Not safe to repeat: a second call is refused.
+    Errors: ALREADY_EXISTS for a known `rule_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+    """
+    UpdateRule: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.UpdateRuleRequest, _recommendation_service_pb2.UpdateRuleResponse]  # type: ignore[assignment]
+    """Changes a rule; it holds within a second. Safe to repeat.
+    Errors: NOT_FOUND for an unknown rule; INVALID_ARGUMENT for a bad field or path.
+    """
+    GetRule: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.GetRuleRequest, _recommendation_service_pb2.GetRuleResponse]  # type: ignore[assignment]
+    """Returns a rule. Errors: NOT_FOUND."""
+    ListRules: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListRulesRequest, _recommendation_service_pb2.ListRulesResponse]  # type: ignore[assignment]
+    """Returns the rules by id, page by page. Errors: INVALID_ARGUMENT for a bad page token."""
+    DeleteRule: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.DeleteRuleRequest, _recommendation_service_pb2.DeleteRuleResponse]  # type: ignore[assignment]
+    """Deletes a rule. Safe to repeat but for the answer: NOT_FOUND for one that is not
+    stored (any more).
+    """
+    PreviewRules: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.PreviewRulesRequest, _recommendation_service_pb2.PreviewRulesResponse]  # type: ignore[assignment]
+    """Says what rules would have changed in the lists that were shown lately, and changes nothing. The lists are as they were
+    recorded, so what rules in force at the time left out does not come back. Takes up to `max_seconds`.
+    Errors: INVALID_ARGUMENT; ABORTED while another preview runs.
+    """
 
 class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     """The recommendation agent: chooses algorithms, generates, applies rules, diversifies, explains and logs.
@@ -100,6 +200,31 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_recommendation_service_pb2.RecommendResponse, _abc.Awaitable[_recommendation_service_pb2.RecommendResponse]]:
         """Returns recommendations for a customer and logs each. Every call logs a new answer.
         Errors: INVALID_ARGUMENT for a bad field; NOT_FOUND for an unknown customer or product.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchRecommend(
+        self,
+        request: _recommendation_service_pb2.BatchRecommendRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.BatchRecommendResponse, _abc.Awaitable[_recommendation_service_pb2.BatchRecommendResponse]]:
+        """Returns the recommendations of several placements of one page, each as `Recommend` does, with one reading of the
+        shopper. A list leaves out what the lists before it show, unless its placement allows repeats: name the most important
+        first. All answer or none. Safe to repeat: every call logs answers of its own.
+        Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer, product or placement.
+        """
+
+    @_abc_1.abstractmethod
+    def RankProducts(
+        self,
+        request: _recommendation_service_pb2.RankProductsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.RankProductsResponse, _abc.Awaitable[_recommendation_service_pb2.RankProductsResponse]]:
+        """Orders a list that the platform brings, such as a category's page or the results of a search, for a shopper, and logs its
+        first 100 products. The given order is the starting point: of a shopper of whom nothing is known it comes back as it is,
+        and the more is known, the more what suits the shopper counts. Safe to repeat: every call logs an answer of its
+        own.
+        Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer.
         """
 
     @_abc_1.abstractmethod
@@ -140,6 +265,109 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_recommendation_service_pb2.ActivateModelVersionResponse, _abc.Awaitable[_recommendation_service_pb2.ActivateModelVersionResponse]]:
         """Makes a version the one in use: the way back from a bad one. Safe to repeat.
         Errors: NOT_FOUND for an unknown version.
+        """
+
+    @_abc_1.abstractmethod
+    def CreatePlacement(
+        self,
+        request: _recommendation_service_pb2.CreatePlacementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.CreatePlacementResponse, _abc.Awaitable[_recommendation_service_pb2.CreatePlacementResponse]]:
+        """Stores a new placement; it holds within a second. Not safe to repeat: a second call is refused.
+        Errors: ALREADY_EXISTS for a known `placement_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdatePlacement(
+        self,
+        request: _recommendation_service_pb2.UpdatePlacementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.UpdatePlacementResponse, _abc.Awaitable[_recommendation_service_pb2.UpdatePlacementResponse]]:
+        """Changes a placement; it holds within a second. Safe to repeat. Updating a built-in one stores it.
+        Errors: NOT_FOUND for an unknown placement; INVALID_ARGUMENT for a bad field or path.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPlacement(
+        self,
+        request: _recommendation_service_pb2.GetPlacementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.GetPlacementResponse, _abc.Awaitable[_recommendation_service_pb2.GetPlacementResponse]]:
+        """Returns a placement. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListPlacements(
+        self,
+        request: _recommendation_service_pb2.ListPlacementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.ListPlacementsResponse, _abc.Awaitable[_recommendation_service_pb2.ListPlacementsResponse]]:
+        """Returns the placements by id, page by page, built-in ones included. Errors: INVALID_ARGUMENT for a bad page token."""
+
+    @_abc_1.abstractmethod
+    def DeletePlacement(
+        self,
+        request: _recommendation_service_pb2.DeletePlacementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.DeletePlacementResponse, _abc.Awaitable[_recommendation_service_pb2.DeletePlacementResponse]]:
+        """Deletes a placement: a built-in one becomes again what it was. Safe to repeat but for the answer: NOT_FOUND for one that is not
+        stored (any more).
+        """
+
+    @_abc_1.abstractmethod
+    def CreateRule(
+        self,
+        request: _recommendation_service_pb2.CreateRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.CreateRuleResponse, _abc.Awaitable[_recommendation_service_pb2.CreateRuleResponse]]:
+        """Stores a new rule; it holds within a second. Not safe to repeat: a second call is refused.
+        Errors: ALREADY_EXISTS for a known `rule_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateRule(
+        self,
+        request: _recommendation_service_pb2.UpdateRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.UpdateRuleResponse, _abc.Awaitable[_recommendation_service_pb2.UpdateRuleResponse]]:
+        """Changes a rule; it holds within a second. Safe to repeat.
+        Errors: NOT_FOUND for an unknown rule; INVALID_ARGUMENT for a bad field or path.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRule(
+        self,
+        request: _recommendation_service_pb2.GetRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.GetRuleResponse, _abc.Awaitable[_recommendation_service_pb2.GetRuleResponse]]:
+        """Returns a rule. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListRules(
+        self,
+        request: _recommendation_service_pb2.ListRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.ListRulesResponse, _abc.Awaitable[_recommendation_service_pb2.ListRulesResponse]]:
+        """Returns the rules by id, page by page. Errors: INVALID_ARGUMENT for a bad page token."""
+
+    @_abc_1.abstractmethod
+    def DeleteRule(
+        self,
+        request: _recommendation_service_pb2.DeleteRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.DeleteRuleResponse, _abc.Awaitable[_recommendation_service_pb2.DeleteRuleResponse]]:
+        """Deletes a rule. Safe to repeat but for the answer: NOT_FOUND for one that is not
+        stored (any more).
+        """
+
+    @_abc_1.abstractmethod
+    def PreviewRules(
+        self,
+        request: _recommendation_service_pb2.PreviewRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.PreviewRulesResponse, _abc.Awaitable[_recommendation_service_pb2.PreviewRulesResponse]]:
+        """Says what rules would have changed in the lists that were shown lately, and changes nothing. The lists are as they were
+        recorded, so what rules in force at the time left out does not come back. Takes up to `max_seconds`.
+        Errors: INVALID_ARGUMENT; ABORTED while another preview runs.
         """
 
 def add_RecommendationServiceServicer_to_server(servicer: RecommendationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -183,8 +183,13 @@ class RecommendationFilter(_message.Message):
     MAX_PRICE_FIELD_NUMBER: _builtins.int
     EXCLUDE_PRODUCT_IDS_FIELD_NUMBER: _builtins.int
     IN_STOCK_ONLY_FIELD_NUMBER: _builtins.int
+    EXPRESSION_FIELD_NUMBER: _builtins.int
     in_stock_only: _builtins.bool
     """Only products in stock now: leaves out pre-order and back-order."""
+    expression: _builtins.str
+    """Which products, a filter expression (docs/filters.md) such as `brand = "Acme" AND price < 20`, at most 5,000 characters.
+    One that cannot be read: INVALID_ARGUMENT with the position.
+    """
     @_builtins.property
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only these categories; empty means all. At most 100."""
@@ -209,10 +214,11 @@ class RecommendationFilter(_message.Message):
         max_price: _money_pb2.Money | None = ...,
         exclude_product_ids: _abc.Iterable[_builtins.str] | None = ...,
         in_stock_only: _builtins.bool = ...,
+        expression: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["max_price", b"max_price", "min_price", b"min_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "exclude_product_ids", b"exclude_product_ids", "in_stock_only", b"in_stock_only", "max_price", b"max_price", "min_price", b"min_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "exclude_product_ids", b"exclude_product_ids", "expression", b"expression", "in_stock_only", b"in_stock_only", "max_price", b"max_price", "min_price", b"min_price"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -297,6 +303,7 @@ class Recommendation(_message.Message):
     CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    APPLIED_RULES_FIELD_NUMBER: _builtins.int
     recommendation_id: _builtins.str
     """Quintet's id of this showing; give it back in feedback and events."""
     product_id: _builtins.str
@@ -327,6 +334,10 @@ class Recommendation(_message.Message):
     def contributions(self) -> _containers.RepeatedCompositeFieldContainer[Global___AlgorithmContribution]:
         """All parts of the score, largest first."""
 
+    @_builtins.property
+    def applied_rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the rules that put it here or moved it, in the order of their priority; empty for most."""
+
     def __init__(
         self,
         *,
@@ -341,10 +352,11 @@ class Recommendation(_message.Message):
         contributions: _abc.Iterable[Global___AlgorithmContribution] | None = ...,
         category: _builtins.str = ...,
         position: _builtins.int = ...,
+        applied_rules: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price", "reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "category", b"category", "contributions", b"contributions", "image_url", b"image_url", "position", b"position", "price", b"price", "product_id", b"product_id", "product_name", b"product_name", "reason", b"reason", "recommendation_id", b"recommendation_id", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "applied_rules", b"applied_rules", "category", b"category", "contributions", b"contributions", "image_url", b"image_url", "position", b"position", "price", b"price", "product_id", b"product_id", "product_name", b"product_name", "reason", b"reason", "recommendation_id", b"recommendation_id", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -361,10 +373,24 @@ class RecommendationList(_message.Message):
     STRATEGY_FIELD_NUMBER: _builtins.int
     FALLBACKS_FIELD_NUMBER: _builtins.int
     GENERATE_TIME_FIELD_NUMBER: _builtins.int
+    PLACEMENT_ID_FIELD_NUMBER: _builtins.int
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     model_version: _builtins.str
     """Version of the model that answered; empty before the first training."""
     strategy: _builtins.str
     """Strategy that was chosen for the customer and context, such as `hybrid` or `cold_start`."""
+    placement_id: _builtins.str
+    """The placement that was filled: the one that was named, else the built-in one of the page."""
+    segment: _builtins.str
+    """Name of the customer's segment; empty for strangers and before segments were computed."""
+    arm: _builtins.str
+    """Arm of the experiment that the shopper is in; empty outside experiments."""
+    next_page_token: _builtins.str
+    """Ask with it for the products that follow, none of which was shown before; empty where nothing follows. Valid for an
+    hour, and for the same shopper, placement, context and filter.
+    """
     @_builtins.property
     def recommendations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recommendation]:
         """Recommendations, best first; fewer than asked when the filter leaves fewer."""
@@ -385,10 +411,14 @@ class RecommendationList(_message.Message):
         strategy: _builtins.str = ...,
         fallbacks: _abc.Iterable[_builtins.str] | None = ...,
         generate_time: _timestamp_pb2.Timestamp | None = ...,
+        placement_id: _builtins.str = ...,
+        segment: _builtins.str = ...,
+        arm: _builtins.str = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["generate_time", b"generate_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fallbacks", b"fallbacks", "generate_time", b"generate_time", "model_version", b"model_version", "recommendations", b"recommendations", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "fallbacks", b"fallbacks", "generate_time", b"generate_time", "model_version", b"model_version", "next_page_token", b"next_page_token", "placement_id", b"placement_id", "recommendations", b"recommendations", "segment", b"segment", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

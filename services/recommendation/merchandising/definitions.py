@@ -1,0 +1,189 @@
+"""Placements and rules as they are stored: create, change, list and delete them by their ids."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+from quintet.type.v1.event_pb2 import PageType
+from quintet.type.v1.placement_pb2 import Placement as PlacementMessage
+from quintet.type.v1.placement_pb2 import Rule as RuleMessage
+
+from services.recommendation.serving.page_policy import PAGE_POLICIES
+from shared.db.engine import Connection, Database
+from shared.db.placements import PLACEMENTS, RULES, DefinitionTable, Stored
+from shared.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from shared.events.check import check_number
+from shared.merchandising.convert import check_name, to_placement, to_rule
+from shared.merchandising.placement import BUILT_IN
+from shared.timestamps import to_timestamp
+
+MOST_DEFINITIONS = 1_000
+DEFAULT_PAGE, LARGEST_PAGE = 100, 1_000
+MOST_PATHS = 50
+"""Paths of a mask."""
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True)
+class Definitions(Generic[M]):
+    """Definitions of one kind.
+
+    Parameters
+    ----------
+    database : Database
+    kind : str
+        Name of the kind, which is that of its field in requests; the id is in the field `<kind>_id`.
+    table : DefinitionTable
+    message : type
+        Message of the contract.
+    check : callable
+        Raises InvalidArgument for a bad definition; takes the message and the path of its field.
+    built_in : mapping of str to message
+        Those that are there without being stored, by id.
+    """
+
+    database: Database
+    kind: str
+    table: DefinitionTable
+    message: type[M]
+    check: Callable[[M, str], object]
+    built_in: Mapping[str, M] = field(default_factory=dict)
+
+    def create(self, new: M) -> M:
+        """Store a new definition and return it.
+
+        Raises InvalidArgument, AlreadyExists for a known id, FailedPrecondition when there are too many.
+        """
+        self.check(new, self.kind)
+        name = self._id_of(new)
+        with self.database.write() as connection:
+            self.table.lock(connection)
+            if name in self.built_in or self.table.get(connection, name) is not None:
+                raise AlreadyExists.of(self.kind, name, f"{self.kind}.{self._id_field}")
+            if self.table.count(connection) >= MOST_DEFINITIONS:
+                raise FailedPrecondition(f"there are {MOST_DEFINITIONS} already: delete a {self.kind} first")
+            return self._put(connection, new)
+
+    def update(self, changed: M, mask: FieldMask | None = None) -> M:
+        """Change a definition and return it as it is now; without a mask all of it is replaced.
+
+        Raises InvalidArgument, NotFound.
+        """
+        name = self._id_of(changed)
+        check_name(name, f"{self.kind}.{self._id_field}")
+        with self.database.write() as connection:
+            self.table.lock(connection)
+            now = self._get(connection, name, f"{self.kind}.{self._id_field}")
+            merged = self._merged(now, changed, mask.paths) if mask is not None and mask.paths else changed
+            self.check(merged, self.kind)
+            return self._put(connection, merged)
+
+    def get(self, name: str) -> M:
+        """Return a definition. Raises InvalidArgument, NotFound."""
+        check_name(name, self._id_field)
+        with self.database.read() as connection:
+            return self._get(connection, name, self._id_field)
+
+    def list(self, page_size: int, page_token: str) -> tuple[list[M], str]:
+        """Return a page of definitions by id, and the token of the next one. Raises InvalidArgument."""
+        check_number(page_size, "page_size", 0, float("inf"))
+        if page_token:
+            check_name(page_token, "page_token")
+        size = min(page_size or DEFAULT_PAGE, LARGEST_PAGE)
+        with self.database.read() as connection:
+            stored = {each.id: self._message_of(each) for each in self.table.list(connection)}
+        every = {**self.built_in, **stored}
+        names = [name for name in sorted(every) if name > page_token]
+        return [every[name] for name in names[:size]], names[size - 1] if len(names) > size else ""
+
+    def delete(self, name: str) -> None:
+        """Delete a definition; a built-in one is again what it was. Raises InvalidArgument, NotFound."""
+        check_name(name, self._id_field)
+        with self.database.write() as connection:
+            if not self.table.delete(connection, name):
+                raise NotFound.of(f"stored {self.kind}", name, self._id_field)
+
+    def _get(self, connection: Connection, name: str, field_name: str) -> M:
+        stored = self.table.get(connection, name)
+        if stored is not None:
+            return self._message_of(stored)
+        if name not in self.built_in:
+            raise NotFound.of(self.kind, name, field_name)
+        return self.built_in[name]
+
+    def _put(self, connection: Connection, definition: M) -> M:
+        kept = self.message()
+        kept.CopyFrom(definition)
+        for name in _OUTPUT_ONLY.intersection(kept.DESCRIPTOR.fields_by_name):
+            kept.ClearField(name)
+        stored = Stored(self._id_of(kept), kept.SerializeToString(), datetime.now(UTC))
+        self.table.put(connection, stored)
+        return self._message_of(stored)
+
+    def _message_of(self, stored: Stored) -> M:
+        message: Any = self.message.FromString(stored.definition)
+        message.update_time.CopyFrom(to_timestamp(stored.updated_at))
+        return message  # type: ignore[no-any-return]
+
+    def _merged(self, now: M, changed: M, paths: Any) -> M:
+        """Return a definition with the fields under `paths` as in another one. Raises InvalidArgument."""
+        if len(paths) > MOST_PATHS:
+            raise InvalidArgument.of("update_mask.paths", len(paths), f"must have at most {MOST_PATHS} entries")
+        allowed = set(now.DESCRIPTOR.fields_by_name) - _OUTPUT_ONLY - {self._id_field}
+        merged = self.message()
+        merged.CopyFrom(now)
+        for index, path in enumerate(paths):
+            if path not in allowed:
+                problem = f"must be one of {', '.join(sorted(allowed))}"
+                raise InvalidArgument.of(f"update_mask.paths[{index}]", path, problem)
+            _set_field(merged, changed, path)
+        return merged
+
+    def _id_of(self, message: M) -> str:
+        return str(getattr(message, self._id_field))
+
+    @property
+    def _id_field(self) -> str:
+        return f"{self.kind}_id"
+
+
+_OUTPUT_ONLY = frozenset({"built_in", "update_time"})
+
+
+def placements_in(database: Database) -> Definitions[PlacementMessage]:
+    """Return the placements of a database."""
+    built_in = {name: _built_in(name) for name in BUILT_IN}
+    return Definitions(database, "placement", PLACEMENTS, PlacementMessage, to_placement, built_in)
+
+
+def rules_in(database: Database) -> Definitions[RuleMessage]:
+    """Return the rules of a database."""
+    return Definitions(database, "rule", RULES, RuleMessage, to_rule)
+
+
+def _built_in(name: str) -> PlacementMessage:
+    """Return a built-in placement with what its page does when nobody says otherwise."""
+    placement = BUILT_IN[name]
+    return PlacementMessage(
+        placement_id=name,
+        page_type=PageType.Value(f"PAGE_TYPE_{placement.page}"),
+        count=placement.count,
+        diversity=round(1.0 - PAGE_POLICIES[placement.page].trade_off, 6),
+        built_in=True,
+    )
+
+
+def _set_field(target: Message, source: Message, name: str) -> None:
+    """Set a field to what another message has in it; clear it where that has nothing."""
+    target.ClearField(name)
+    for descriptor, _ in source.ListFields():
+        if descriptor.name == name:
+            only = type(source)()
+            only.MergeFrom(source)
+            for other, _ in source.ListFields():
+                if other.name != name:
+                    only.ClearField(other.name)
+            target.MergeFrom(only)

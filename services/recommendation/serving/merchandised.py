@@ -1,0 +1,128 @@
+"""What placements and rules make of a page: their plan, their weights, and the arrangement of the list."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from services.recommendation.algorithms.arrays import Rows
+from services.recommendation.request import Query
+from services.recommendation.serving.catalogue import Catalogue
+from services.recommendation.serving.page_policy import FILL, RankingPlan
+from services.recommendation.serving.ranking import Ranked
+from shared.merchandising.arrangement import Arranged, GroupLimit, PinnedRow, arranged
+from shared.merchandising.placement import Placement
+from shared.merchandising.rule import Limit, Pin, Rule
+from shared.merchandising.weighing import Facts, Floats, boosted, weighed
+from shared.page_rules import FILTER_MASKS, Mask
+
+SPARE_PER_PLACE = 4
+"""Candidates for each place of a list in which limits leave some out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Merchandised:
+    """A ranking with the weights of placement and rules, and the rules that touched each product, by row."""
+
+    ranked: Ranked
+    touched: dict[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+def placed_plan(plan: RankingPlan, query: Query) -> RankingPlan:
+    """Return how the answer is made when the placement, or the call, says something about it."""
+    placement = query.placement
+    diversity = query.diversity if query.diversity is not None else placement.diversity
+    policy = plan.policy if diversity is None else replace(plan.policy, trade_off=1.0 - diversity)
+    if not placement.strategy:
+        return plan if policy is plan.policy else replace(plan, policy=policy)
+    weights = {"popular": FILL, placement.strategy: 1.0}
+    return RankingPlan(replace(policy, alone=False, base={}, cold_every=0), placement.strategy, weights)
+
+
+def merchandise(ranked: Ranked, catalogue: Catalogue, placement: Placement, rules: Sequence[Rule]) -> Merchandised:
+    """Return a ranking with scores as the boosts of the placement, and rules that boost or bury, say."""
+    if not rules and not placement.boosts:
+        return Merchandised(ranked)
+    rows = ranked.proposals.rows
+    by_rules = weighed(rules, rows, lambda rule: mask_of(rule, catalogue))
+    factors = by_rules.factors
+    if placement.boosts:
+        factors = factors * boosted(placement.boosts, _facts(catalogue, rows))
+    if (factors == 1.0).all():
+        return Merchandised(ranked)
+    fused = ranked.fused
+    scale = factors.astype(np.float32)
+    # Scores are from 0 to 1 whatever the rules say; contributions keep adding up to them.
+    scale /= max(1.0, float((fused.scores * scale).max(initial=0.0)))
+    changed = replace(fused, scores=fused.scores * scale, parts=fused.parts * scale)
+    touched = {int(rows[place]): names for place, names in by_rules.touched.items()}
+    return Merchandised(replace(ranked, fused=changed), touched)
+
+
+def places_to_fill(rules: Sequence[Rule], limit: int) -> int:
+    """Return how many candidates the arrangement of a list of `limit` places wants."""
+    return limit * SPARE_PER_PLACE if _arranges(rules) else limit
+
+
+def arrangement(candidates: Rows, allowed: Mask, catalogue: Catalogue, query: Query) -> Arranged:
+    """Return the list of candidates (best first) with pins and limits, and the rules that put each where it is."""
+    if not _arranges(query.rules):
+        return Arranged(candidates[: query.limit].tolist())
+    pins = [pin for rule in query.rules if (pin := _pinned(rule, allowed, catalogue, len(query.shown))) is not None]
+    shown = [row for row in catalogue.rows_of(query.shown).tolist() if row >= 0]
+    concerned = np.unique(np.concatenate([candidates, [pin.row for pin in pins], shown]).astype(np.int32))
+    limits = [
+        GroupLimit(rule.rule_id, rule.action, groups_of(rule.action, concerned, catalogue))
+        for rule in query.rules
+        if isinstance(rule.action, Limit)
+    ]
+    return arranged(candidates.tolist(), pins, limits, query.limit, shown)
+
+
+def mask_of(rule: Rule, catalogue: Catalogue) -> Mask:
+    """Return which products the filter of a rule holds for, shape (n_products,), bool."""
+    return np.ones(len(catalogue), np.bool_) if rule.filter is None else FILTER_MASKS.of(rule.filter, catalogue)
+
+
+def groups_of(limit: Limit, rows: Rows, catalogue: Catalogue) -> dict[int, int]:
+    """Return the code of the brand or category of each product that has one, by row."""
+    codes = getattr(catalogue, limit.group.value)[rows]
+    return {row: code for row, code in zip(rows.tolist(), codes.tolist(), strict=True) if code >= 0}
+
+
+def _arranges(rules: Sequence[Rule]) -> bool:
+    return any(isinstance(rule.action, Pin | Limit) for rule in rules)
+
+
+def _pinned(rule: Rule, allowed: Mask, catalogue: Catalogue, shown: int) -> PinnedRow | None:
+    if not isinstance(rule.action, Pin):
+        return None
+    row = catalogue.row_of_id(rule.action.product_id)
+    if row is None or not allowed[row]:
+        return None
+    return PinnedRow(rule.rule_id, row, rule.action.position - 1 - shown)
+
+
+def margin(catalogue: Catalogue, rows: Rows) -> Floats:
+    """Return the share of the price that is above the cost, shape (n,); NaN where price or cost is not known."""
+    price, cost = catalogue.price[rows].astype(np.float64), catalogue.cost[rows]
+    known = (price > 0) & (cost >= 0)
+    return np.where(known, 1.0 - cost / np.where(known, price, 1.0), np.nan)
+
+
+def _facts(catalogue: Catalogue, rows: Rows) -> Facts:
+    price = catalogue.price[rows].astype(np.float64)
+    price[price < 0] = np.nan
+    return Facts(
+        _in_one_currency(price, catalogue.currency[rows]),
+        margin(catalogue, rows),
+        catalogue.added[rows].astype(np.float64),
+    )
+
+
+def _in_one_currency(price: Floats, currency: Rows) -> Floats:
+    """Return prices in the currency of most of them; NaN for the others."""
+    known = currency[~np.isnan(price) & (currency >= 0)]
+    if not len(known):
+        return np.full(len(price), np.nan)
+    return np.where(currency == np.bincount(known).argmax(), price, np.nan)

@@ -1,0 +1,18 @@
+"""Filter expressions of a request: refused with the field and the position where they cannot be read."""
+
+from shared.errors import InvalidArgument
+from shared.events.check import check_text
+from shared.filters.errors import FilterError
+from shared.filters.parser import LONGEST, parse
+from shared.filters.tree import Expression
+
+
+def checked_expression(text: str, field: str) -> Expression | None:
+    """Return the expression that a field of a request holds; None for an empty one. Raises InvalidArgument."""
+    if not text:
+        return None
+    check_text(text, field, LONGEST)
+    try:
+        return parse(text)
+    except FilterError as error:
+        raise InvalidArgument.of(field, text, str(error)) from error

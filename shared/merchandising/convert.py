@@ -1,0 +1,207 @@
+"""Messages of placements and rules as values, with checks of each field."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from quintet.type.v1.event_pb2 import PageType
+from quintet.type.v1.placement_pb2 import LimitGroup as LimitGroupMessage
+from quintet.type.v1.placement_pb2 import Placement as PlacementMessage
+from quintet.type.v1.placement_pb2 import Rule as RuleMessage
+from quintet.type.v1.placement_pb2 import RuleCondition as ConditionMessage
+
+from shared.algorithms import ALGORITHM_NAMES
+from shared.errors import InvalidArgument
+from shared.events.check import check_count, check_id, check_number, check_text
+from shared.events.filter import checked_expression
+from shared.events.page import page_of_type
+from shared.merchandising.placement import BUILT_IN, Boosts, Placement
+from shared.merchandising.rule import (
+    MINUTES_A_DAY,
+    Action,
+    Condition,
+    Exclude,
+    Limit,
+    LimitGroup,
+    Pin,
+    Rule,
+    WeeklyHours,
+    Weigh,
+)
+from shared.page_rules import DEFAULT_LIMIT, MAX_LIMIT, ONLY_BOUGHT, Page
+from shared.timestamps import to_datetime
+
+DEFAULT_STRATEGY = "default"
+MOST_PRIORITY = 1_000
+MOST_CONDITIONS = 100
+"""Placements and segments that a condition names."""
+MOST_HOURS = 20
+LONGEST_DESCRIPTION = 500
+LARGEST_FACTOR = 10.0
+LEAST_WINDOW = 2
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_GROUPS = {
+    LimitGroupMessage.LIMIT_GROUP_BRAND: LimitGroup.BRAND,
+    LimitGroupMessage.LIMIT_GROUP_CATEGORY: LimitGroup.CATEGORY,
+}
+
+
+def check_name(value: str, field: str) -> None:
+    """Raise InvalidArgument unless `value` may be the id of a placement or a rule."""
+    if not _NAME.fullmatch(value):
+        problem = "must be 1 to 63 lower-case letters, digits, _ and -, a letter first"
+        raise InvalidArgument.of(field, value, problem)
+
+
+def to_placement(message: PlacementMessage, field: str = "placement") -> Placement:
+    """Return a placement. Raises InvalidArgument naming the field."""
+    check_name(message.placement_id, f"{field}.placement_id")
+    check_text(message.description, f"{field}.description", LONGEST_DESCRIPTION)
+    check_number(message.count, f"{field}.count", 0, MAX_LIMIT)
+    page = _page(message.page_type, f"{field}.page_type")
+    namesake = BUILT_IN.get(message.placement_id)
+    if namesake is not None and page is not namesake.page:
+        raise InvalidArgument.of(f"{field}.page_type", page, f"must be {namesake.page} for this built-in placement")
+    diversity = message.diversity if message.HasField("diversity") else None
+    if diversity is not None:
+        check_number(diversity, f"{field}.diversity", 0, 1)
+    return Placement(
+        message.placement_id,
+        page,
+        _strategy(message.strategy, page, f"{field}.strategy"),
+        message.count or DEFAULT_LIMIT,
+        checked_expression(message.filter, f"{field}.filter"),
+        diversity,
+        _boosts(message, f"{field}.boosts"),
+        message.allow_repeats,
+    )
+
+
+def to_rule(message: RuleMessage, field: str = "rule") -> Rule:
+    """Return a rule. Raises InvalidArgument naming the field."""
+    check_name(message.rule_id, f"{field}.rule_id")
+    check_text(message.description, f"{field}.description", LONGEST_DESCRIPTION)
+    check_number(message.priority, f"{field}.priority", -MOST_PRIORITY, MOST_PRIORITY)
+    kind = message.WhichOneof("action")
+    if kind is None:
+        raise InvalidArgument.of(f"{field}.action", "", f"is required: one of {', '.join(_ACTIONS)}")
+    action = _ACTIONS[kind](getattr(message, kind), f"{field}.{kind}")
+    expression = checked_expression(message.filter, f"{field}.filter")
+    _check_fits(kind, message.filter, has_filter=expression is not None, field=f"{field}.filter")
+    condition = _condition(message.condition, f"{field}.condition")
+    return Rule(message.rule_id, action, expression, condition, message.priority, message.disabled)
+
+
+def _check_fits(kind: str, text: str, *, has_filter: bool, field: str) -> None:
+    if kind == "pin" and has_filter:
+        raise InvalidArgument.of(field, text, "must be empty for a pin, which names its product")
+    if kind == "exclude" and not has_filter:
+        raise InvalidArgument.of(field, text, "is required to exclude products")
+
+
+def _page(page_type: int, field: str) -> Page:
+    if page_type not in PageType.values():
+        raise InvalidArgument.of(field, page_type, "must be one of the page types")
+    return page_of_type(page_type)
+
+
+def _strategy(name: str, page: Page, field: str) -> str:
+    if name in ("", DEFAULT_STRATEGY):
+        return ""
+    if page in ONLY_BOUGHT:
+        raise InvalidArgument.of(field, name, "must be the default on pages of what was bought before")
+    if name not in ALGORITHM_NAMES:
+        raise InvalidArgument.of(
+            field, name, f"must be {DEFAULT_STRATEGY} or one of {', '.join(sorted(ALGORITHM_NAMES))}"
+        )
+    return name
+
+
+def _boosts(message: PlacementMessage, field: str) -> Boosts:
+    for name in ("price", "margin", "novelty"):
+        check_number(getattr(message.boosts, name), f"{field}.{name}", -1, 1)
+    return Boosts(message.boosts.price, message.boosts.margin, message.boosts.novelty)
+
+
+def _pin(message: Any, field: str) -> Pin:
+    check_id(message.product_id, f"{field}.product_id")
+    check_number(message.position, f"{field}.position", 1, MAX_LIMIT)
+    return Pin(message.product_id, message.position)
+
+
+def _boost(message: Any, field: str) -> Weigh:
+    check_number(message.factor, f"{field}.factor", 1, LARGEST_FACTOR, above=True)
+    return Weigh(message.factor)
+
+
+def _bury(message: Any, field: str) -> Weigh:
+    if not 0 <= message.factor < 1:
+        raise InvalidArgument.of(f"{field}.factor", message.factor, "must be at least 0 and below 1")
+    return Weigh(message.factor)
+
+
+def _limit(message: Any, field: str) -> Limit:
+    if message.group not in _GROUPS:
+        raise InvalidArgument.of(f"{field}.group", message.group, "must be BRAND or CATEGORY")
+    check_number(message.most, f"{field}.most", 1, MAX_LIMIT)
+    if message.window:
+        check_number(message.window, f"{field}.window", LEAST_WINDOW, MAX_LIMIT)
+    return Limit(_GROUPS[message.group], message.most, message.window)
+
+
+_ACTIONS: Mapping[str, Callable[[Any, str], Action]] = {
+    "pin": _pin,
+    "boost": _boost,
+    "bury": _bury,
+    "exclude": lambda _message, _field: Exclude(),
+    "limit": _limit,
+}
+
+
+def _condition(message: ConditionMessage, field: str) -> Condition:
+    check_count(message.placement_ids, f"{field}.placement_ids", MOST_CONDITIONS)
+    check_count(message.page_types, f"{field}.page_types", len(Page))
+    check_count(message.segments, f"{field}.segments", MOST_CONDITIONS)
+    check_count(message.hours, f"{field}.hours", MOST_HOURS)
+    for index, name in enumerate(message.placement_ids):
+        check_name(name, f"{field}.placement_ids[{index}]")
+    for index, name in enumerate(message.segments):
+        check_text(name, f"{field}.segments[{index}]", 100, required=True)
+    start, end = (_moment(message, name, field) for name in ("start_time", "end_time"))
+    if start is not None and end is not None and end <= start:
+        raise InvalidArgument.of(f"{field}.end_time", end.isoformat(), "must be after start_time")
+    return Condition(
+        placement_ids=frozenset(message.placement_ids),
+        pages=frozenset(_page(each, f"{field}.page_types[{index}]") for index, each in enumerate(message.page_types)),
+        segments=frozenset(message.segments),
+        start=start,
+        end=end,
+        hours=tuple(_hours(each, f"{field}.hours[{index}]") for index, each in enumerate(message.hours)),
+        time_zone=_time_zone(message.time_zone, f"{field}.time_zone"),
+    )
+
+
+def _moment(message: ConditionMessage, name: str, field: str) -> Any:
+    if not message.HasField(name):  # type: ignore[arg-type]
+        return None
+    try:
+        return to_datetime(getattr(message, name))
+    except (ValueError, OverflowError) as error:
+        raise InvalidArgument.of(f"{field}.{name}", getattr(message, name).seconds, "must be a valid time") from error
+
+
+def _hours(message: Any, field: str) -> WeeklyHours:
+    check_count(message.weekdays, f"{field}.weekdays", 7)
+    for index, day in enumerate(message.weekdays):
+        check_number(day, f"{field}.weekdays[{index}]", 1, 7)
+    end = message.end_minute or MINUTES_A_DAY
+    check_number(message.start_minute, f"{field}.start_minute", 0, MINUTES_A_DAY - 1)
+    check_number(end, f"{field}.end_minute", message.start_minute, MINUTES_A_DAY, above=True)
+    return WeeklyHours(frozenset(message.weekdays), message.start_minute, end)
+
+
+def _time_zone(name: str, field: str) -> str:
+    if name and name not in available_timezones():
+        raise InvalidArgument.of(field, name, "must be a name of the IANA time zone database")
+    return ZoneInfo(name or "UTC").key
