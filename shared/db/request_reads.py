@@ -39,6 +39,7 @@ from shared.db.schema import (
     event_cursors,
     event_log,
     page_events,
+    product_offers,
     products,
     purchase_items,
     purchases,
@@ -144,8 +145,8 @@ class ShopperProducts:
 
 def latest_changes(cursor: DriverCursor) -> tuple[int, int]:
     """Return the number of the catalogue's latest change and the version of the weights in force; 0 for none."""
-    ((change, version),) = cursor.fetch(_LATEST_CHANGES)
-    return change, version
+    ((change, offer_change, version),) = cursor.fetch(_LATEST_CHANGES)
+    return max(change, offer_change), version
 
 
 def find_shopper(cursor: DriverCursor, customer_id: str, visitor_id: str) -> ShopperVersion | None:
@@ -270,6 +271,7 @@ def _refunded() -> Any:
 _LATEST_CHANGES = PreparedQuery(
     select(
         select(func.coalesce(func.max(products.c.change_sequence), 0)).scalar_subquery(),
+        select(func.coalesce(func.max(product_offers.c.change_sequence), 0)).scalar_subquery(),
         select(func.coalesce(func.max(algorithm_weights.c.version), 0)).scalar_subquery(),
     )
 )
