@@ -24,6 +24,7 @@ class PageContext:
     purchased_product_ids: tuple[str, ...] = ()
     search_query: str = ""
     session_id: str = ""
+    place_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Pick:
     score: float
     explanation: Explanation
     contributions: Mapping[str, float] = field(default_factory=dict)
+    group_id: str = ""
 
     @property
     def algorithm(self) -> str:

@@ -1,12 +1,11 @@
-"""Products that are deleted: the row stays, for history refers to it, and everybody who offers products leaves it out."""
+"""Products that are deleted: the row stays, for history refers to it, and who offers products leaves it out."""
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, Connection, bindparam, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, func, select
 
 from shared.db.batches import batches
 from shared.db.driver import DriverCursor, PreparedQuery
@@ -14,6 +13,7 @@ from shared.db.engine import next_count
 from shared.db.products import CHANGES
 from shared.db.schema import products
 from shared.db.types import to_micros
+from shared.ids import digests
 from shared.inventory import DISCONTINUED
 
 _LIVE = PreparedQuery(
@@ -23,12 +23,6 @@ _LIVE = PreparedQuery(
     )
     .order_by(products.c.product_id)
 )
-
-
-def id_prints(external_ids: Iterable[str]) -> NDArray[np.uint64]:
-    """Return a 64-bit digest of each id, uint64: eight bytes in place of the id. Shape (n,)."""
-    digests = b"".join(hashlib.blake2b(each.encode(), digest_size=8).digest() for each in external_ids)
-    return np.frombuffer(digests, "<u8").astype(np.uint64)
 
 
 def count_live(connection: Connection) -> int:
@@ -43,7 +37,7 @@ def not_listed(connection: Connection, listed: NDArray[np.uint64], before: datet
     Parameters
     ----------
     listed : ndarray of shape (n,), uint64
-        `id_prints` of the ids that the list names. Of 1,000,000 products, one that is not named counts as named with a
+        `digests` of the ids that the list names. Of 1,000,000 products, one that is not named counts as named with a
         chance of 1 in 18,000,000.
     before : datetime
         What changed from then on is left out.
@@ -51,7 +45,7 @@ def not_listed(connection: Connection, listed: NDArray[np.uint64], before: datet
     wanted, found = np.unique(listed), []
     for rows in DriverCursor.of(connection).pieces(_LIVE, before=to_micros(before)):
         keys = np.fromiter((key for key, _ in rows), np.int64, len(rows))
-        found.append(keys[~np.isin(id_prints(name for _, name in rows), wanted)])
+        found.append(keys[~np.isin(digests(name for _, name in rows), wanted)])
     return np.concatenate([np.empty(0, np.int64), *found])
 
 
@@ -63,7 +57,7 @@ def delete_products(connection: Connection, keys: Sequence[int], before: datetim
     change, now, deleted = next_count(connection, CHANGES), datetime.now(UTC), 0
     gone = {"deleted_at": now, "inventory_status": DISCONTINUED, "updated_at": now, "change_sequence": change}
     for some in batches(keys):
-        chosen = [products.c.product_id.in_(some), products.c.deleted_at.is_(None)]
+        chosen: list[ColumnElement[bool]] = [products.c.product_id.in_(some), products.c.deleted_at.is_(None)]
         if before is not None:
             chosen.append(products.c.updated_at < before)
         deleted += connection.execute(products.update().where(*chosen).values(**gone)).rowcount

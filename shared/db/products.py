@@ -7,7 +7,7 @@ nothing when it asks for what came after n.
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,7 +42,7 @@ class Upserted:
     keys: Mapping[str, int]
     changed: tuple[int, ...]
     stale: int = 0
-    rows: Mapping[int, NewProduct] | None = None
+    rows: Mapping[int, NewProduct] = field(default_factory=dict)
 
 
 _ALL_COLUMNS = [
@@ -52,6 +52,12 @@ _ALL_COLUMNS = [
     products.c.change_sequence,
 ]
 _KEYS = PreparedLookup(select(products.c.external_id, products.c.product_id), products.c.external_id)
+_GROUPS_BY_KEY = PreparedLookup(
+    select(products.c.product_id, products.c.group_id).where(products.c.group_id != ""), products.c.product_id
+)
+_GROUPS_BY_ID = PreparedLookup(
+    select(products.c.external_id, products.c.group_id).where(products.c.group_id != ""), products.c.external_id
+)
 _ENTRIES = select(
     products.c.product_id,
     products.c.external_id,
@@ -150,6 +156,16 @@ def lock_changes(connection: Connection, keys: Iterable[int]) -> dict[int, int]:
 def product_keys(connection: Connection, external_ids: Iterable[str]) -> dict[str, int]:
     """Return the keys of products by the platform's id; unknown ids are left out."""
     return dict(_KEYS.fetch(connection, list(external_ids)))
+
+
+def groups_by_key(connection: Connection, keys: Collection[int]) -> dict[int, str]:
+    """Return the groups of those of the products under `keys` that are in one."""
+    return dict(_GROUPS_BY_KEY.fetch(connection, list(keys)))
+
+
+def groups_by_id(connection: Connection, external_ids: Collection[str]) -> dict[str, str]:
+    """Return the groups of those of the products that are in one, by the platform's id."""
+    return dict(_GROUPS_BY_ID.fetch(connection, list(external_ids)))
 
 
 def product_ids(connection: Connection, keys: Iterable[int]) -> dict[int, str]:

@@ -4,8 +4,8 @@ All queries run through the driver (`shared.db.driver`). `find_shopper` is one s
 .02 ms on SQLite. `read_shopper` takes 2.5 ms for a customer with 500 interactions.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -128,6 +128,8 @@ class ShopperProducts:
         Keys of products in the cart, ever bought and said no to, as far as the log is projected; may repeat.
     pending : list of Recorded
         Events of the log that are not projected yet, oldest number first.
+    groups_by_key, groups_by_id : mapping to str
+        Groups of those products, and of those that the call and the pending events name, as far as they have one.
     """
 
     key: int | None
@@ -135,6 +137,8 @@ class ShopperProducts:
     bought: NDArray[np.int64]
     dismissed: NDArray[np.int64]
     pending: list[Recorded]
+    groups_by_key: Mapping[int, str] = field(default_factory=dict)
+    groups_by_id: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def nothing(cls) -> "ShopperProducts":

@@ -2,12 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
-
 from shared.db import product_deletion, products
 from shared.db.engine import Database
-from shared.db.product_deletion import id_prints
 from shared.db.products import NewProduct
+from shared.ids import digests
 from shared.inventory import DISCONTINUED, IN_STOCK
 
 SPRING = datetime(2026, 3, 1, tzinfo=UTC)
@@ -60,14 +58,9 @@ def test_what_a_complete_list_does_not_name_is_found_unless_it_changed_since(dat
     delete(database, keys["c"])
     between = datetime.now(UTC)
     late = add(database, "d")
-    listed = id_prints(["a", "x"])
+    listed = digests(["a", "x"])
     with database.read() as connection:
         assert product_deletion.not_listed(connection, listed, between).tolist() == [keys["b"]]
         later = between + timedelta(hours=1)
         assert product_deletion.not_listed(connection, listed, later).tolist() == [keys["b"], late["d"]]
     assert delete(database, keys["b"], late["d"], before=between) == 1, "what changed since stays"
-
-
-def test_ids_have_distinct_prints() -> None:
-    assert len(np.unique(id_prints(str(number) for number in range(10_000)))) == 10_000
-    assert id_prints([]).shape == (0,)
