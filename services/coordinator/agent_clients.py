@@ -66,7 +66,7 @@ class AgentClients:
         For a `shopper`, goes to their replica and leaves time for a fallback, as `recommend` does. Raises as `call`
         does.
         """
-        method = self._channels["recommendation"].unary_unary(
+        method: Any = self._channels["recommendation"].unary_unary(
             f"{RECOMMENDATION_SERVICE}/{rpc}", request_serializer=type(request).SerializeToString
         )
         reserve = self._reserve if shopper else 0.0

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 
 import numpy as np
 import structlog
@@ -20,12 +21,16 @@ from shared.codes import Codes
 from shared.db import placements, product_performance, products
 from shared.db.change_watch import ChangeWatch
 from shared.db.engine import Database
+from shared.db.product_offers import Offer
 from shared.db.products import CatalogueEntry
+from shared.facets import Facets
 from shared.garbage import keep_out_what_came
 from shared.merchandising.load import load_merchandising
 from shared.merchandising.merchandising import Merchandising
 from shared.page_rules import Rows
+from shared.place_columns import PlaceColumns, PlaceOffers
 from shared.product_columns import updated_columns
+from shared.sale_times import ALWAYS, SaleTimes
 from shared.telemetry import BACKGROUND_ERRORS
 
 OVERALL, PER_CATEGORY, MOST = 2_000, 100, 20_000
@@ -47,10 +52,13 @@ class BestSellers:
     entries : tuple of CatalogueEntry
         What is known of each.
     stock : ndarray of shape (n,), int8
-    category, currency : ndarray of shape (n,), int32
-    price : ndarray of shape (n,), int64
-    categories, currencies : Codes
-        As `shared.page_rules.ProductColumns` says.
+    category, currency, group, brand, subcategory : ndarray of shape (n,), int32
+    rating : ndarray of shape (n,), float32
+    status : ndarray of shape (n,), int8
+    price, cost, added, expires : ndarray of shape (n,), int64
+    facets : Facets
+    categories, currencies, groups, brands, subcategories : Codes
+        As `shared.product_columns.KeptColumns` says.
     change : int
         Number of the last change of the catalogue that is in here.
     """
@@ -60,10 +68,22 @@ class BestSellers:
     category: Rows
     currency: Rows
     price: NDArray[np.int64]
+    group: Rows
+    brand: Rows
+    subcategory: Rows
+    rating: NDArray[np.float32]
+    status: NDArray[np.int8]
+    cost: NDArray[np.int64]
+    facets: Facets
+    added: NDArray[np.int64]
+    expires: NDArray[np.int64]
     rows_by_id: dict[str, int]
     rows_by_key: dict[int, int]
     categories: Codes = field(default_factory=Codes)
     currencies: Codes = field(default_factory=Codes)
+    groups: Codes = field(default_factory=Codes)
+    brands: Codes = field(default_factory=Codes)
+    subcategories: Codes = field(default_factory=Codes)
     change: int = 0
 
     @classmethod
@@ -76,6 +96,15 @@ class BestSellers:
             category=np.full(n, -1, np.int32),
             currency=np.full(n, -1, np.int32),
             price=np.full(n, -1, np.int64),
+            group=np.full(n, -1, np.int32),
+            brand=np.full(n, -1, np.int32),
+            subcategory=np.full(n, -1, np.int32),
+            rating=np.full(n, np.nan, np.float32),
+            status=np.zeros(n, np.int8),
+            cost=np.full(n, -1, np.int64),
+            facets=Facets.of_nothing(n),
+            added=np.zeros(n, np.int64),
+            expires=np.full(n, ALWAYS, np.int64),
             rows_by_id={entry.external_id: row for row, entry in enumerate(entries)},
             rows_by_key={entry.key: row for row, entry in enumerate(entries)},
         )
@@ -83,6 +112,19 @@ class BestSellers:
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    @cached_property
+    def times(self) -> SaleTimes:
+        """When those of them are on sale that are not so at all times."""
+        return SaleTimes.of(self.added, self.expires, time.time())
+
+    def at(self, offers: Sequence[Offer]) -> "BestSellers | PlaceColumns":
+        """Return the columns as a store or region offers the products; what else it offers is left out."""
+        if not offers:
+            return self
+        currencies = self.currencies.extended(each.currency or "" for each in offers)
+        rows = self.rows_of(np.array([each.product_key for each in offers], np.int64))
+        return PlaceColumns(self, PlaceOffers.of(rows, offers, currencies), currencies)
 
     def updated(self, changed: Iterable[CatalogueEntry], change: int) -> "BestSellers":
         """Return the products with some of them as they are at a later change of the catalogue."""

@@ -12,6 +12,7 @@ from quintet.type.v1.job_pb2 import Job, JobState
 from services.coordinator.agent import SystemState
 from services.coordinator.context import context_of
 from services.coordinator.group_commit import CommitResult
+from services.coordinator.product_import import Imported
 from services.coordinator.uploads import Rejected, Tally
 from shared.algorithms import ALGORITHM_NAMES, MOST_MINUTES, MOST_TRIALS
 from shared.db.job_runs import JobRun
@@ -70,9 +71,12 @@ def to_customers_imported(tally: Tally) -> pb.ImportCustomersResponse:
     )
 
 
-def to_products_imported(tally: Tally) -> pb.ImportProductsResponse:
+def to_products_imported(imported: Imported) -> pb.ImportProductsResponse:
     """Return what became of a stream of products."""
+    tally = imported.tally
     return pb.ImportProductsResponse(
+        stale=imported.stale,
+        retired=imported.retired,
         created=tally.created,
         updated=tally.updated,
         rejected=tally.rejected,

@@ -7,6 +7,7 @@ shopper hold all the same, and a page of what was bought before is empty, becaus
 Answers are logged like other recommendations, so that clicks on them count too.
 """
 
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from quintet.type.v1.recommendation_pb2 import (
 
 from services.coordinator.best_sellers import BestSellerCache, BestSellers
 from services.coordinator.shopper_reader import ShopperReader
+from shared.db.product_offers import Offer
 from shared.db.products import CatalogueEntry
 from shared.db.recommendation_items import ListItem, PackedItems
 from shared.db.recommendations import NewList
@@ -46,8 +48,18 @@ from shared.merchandising.merchandising import NO_MERCHANDISING
 from shared.merchandising.placement import Placement
 from shared.merchandising.request import MOST_LISTS, MOST_RANKED, fill_in, in_list, paged_list, single
 from shared.merchandising.rule import Moment
-from shared.page_rules import ONLY_BOUGHT, Mask, NamedRows, PastRows, ShopperRows, allowed_on_page
+from shared.page_rules import (
+    ONLY_BOUGHT,
+    Mask,
+    NamedRows,
+    PastRows,
+    Rows,
+    ShopperRows,
+    allowed_on_page,
+    one_of_each_group,
+)
 from shared.page_tokens import PagedList, next_token, shown_before
+from shared.place_columns import price_at
 from shared.recommendation_log import LOG_DROPPED, RecommendationLog
 from shared.recommendation_tokens import Shopper, TokenKeys, numbers_in
 from shared.telemetry import FALLBACKS
@@ -61,6 +73,8 @@ MERCHANDISING_NOT_READ = "merchandising_not_read"
 """What `fallbacks` says when placements and rules were never read since the start: the database was away."""
 GIVEN_ORDER = "given_order"
 """Strategy of a list that comes back in the order in which it was brought."""
+PLACE_NOT_READ = "place_not_read"
+"""What `fallbacks` says when the database did not say in time what the place of the request offers."""
 ALGORITHM = "popular"
 
 
@@ -102,19 +116,15 @@ class Fallback:
         shown = shown_before(self._tokens, placed.paged, request.page_token)
         left_out = shown if placed.placement.allow_repeats else (*shown, *beside)
         best_sellers = self._cache.best_sellers
-        named = [name for name, _ in context_products(request.context) if best_sellers.row_of_id(name) is not None]
-        try:
-            shopper = await self._reader.read(request, named)
-        except Unavailable:
-            shopper = ShopperProducts.nothing()
-            fallbacks.append(SHOPPER_NOT_READ)
+        shopper = await self._shopper(request, best_sellers, fallbacks)
         if page_of(request.context) in ONLY_BOUGHT:
             best_sellers = await self._bought(best_sellers, shopper, fallbacks)
-        allowed = allowed_best_sellers(best_sellers, request, shopper, placed.expression, left_out)
-        chosen = [best_sellers.entries[row] for row in np.flatnonzero(allowed)[: request.limit].tolist()]
-        answer = self._logged(request, shopper.key, chosen, fallbacks)
+        offers = await self._offers(request.context.place_id, best_sellers, fallbacks)
+        demand = Demand(placed.expression, left_out)
+        rows = shown_best_sellers(best_sellers, request, shopper, offers, demand)[: request.limit]
+        answer = self._logged(request, shopper.key, _as_offered(best_sellers, rows, offers), fallbacks)
         answer.placement_id = placed.placement.placement_id
-        keys = tuple(entry.key for entry in chosen)
+        keys = tuple(best_sellers.entries[row].key for row in rows.tolist())
         if len(keys) == request.limit:
             answer.next_page_token = next_token(self._tokens, placed.paged, (*shown, *keys))
         for each in answer.fallbacks:
@@ -133,6 +143,26 @@ class Fallback:
         moment = Moment(placement.placement_id, placement.page, None, datetime.now(UTC))
         expression = both(placement.filter, not_excluded(merchandising.rules_at(moment)))
         return _Placed(placement, expression, paged_list(request))
+
+    async def _shopper(
+        self, request: RecommendRequest, best_sellers: BestSellers, fallbacks: list[str]
+    ) -> ShopperProducts:
+        named = [name for name, _ in context_products(request.context) if best_sellers.row_of_id(name) is not None]
+        try:
+            return await self._reader.read(request, named, groups=bool(best_sellers.groups.names))
+        except Unavailable:
+            fallbacks.append(SHOPPER_NOT_READ)
+            return ShopperProducts.nothing()
+
+    async def _offers(self, place: str, best_sellers: BestSellers, fallbacks: list[str]) -> list[Offer]:
+        """Return what a place offers of the best-sellers; nothing where it cannot be read."""
+        if not place:
+            return []
+        try:
+            return await self._reader.read_offers(place, list(best_sellers.rows_by_key))
+        except Unavailable:
+            fallbacks.append(PLACE_NOT_READ)
+            return []
 
     async def _bought(self, best_sellers: BestSellers, shopper: ShopperProducts, fallbacks: list[str]) -> BestSellers:
         """Return what the shopper bought, the best-sellers among it first; of the rest only the database knows."""
@@ -172,6 +202,17 @@ class _Answered:
 
 
 @dataclass(frozen=True)
+class Demand:
+    """What placement and rules demand of products, and the keys of products that are shown already."""
+
+    expression: Expression | None = None
+    left_out: tuple[int, ...] = ()
+
+
+NO_DEMAND = Demand()
+
+
+@dataclass(frozen=True)
 class _Placed:
     """The placement of a request, what it and the rules demand of products, and the list that is paged."""
 
@@ -197,25 +238,64 @@ def given_order(request: RankProductsRequest, reason: str) -> RankProductsRespon
     return answer
 
 
+def shown_best_sellers(
+    best_sellers: BestSellers,
+    request: RecommendRequest,
+    shopper: ShopperProducts,
+    offers: Sequence[Offer] = (),
+    demand: Demand = NO_DEMAND,
+) -> Rows:
+    """Return the rows of the best-sellers that the page of a checked request shows, best first, whatever its length.
+
+    `offers` are those of the place of the request.
+    """
+    mask = allowed_best_sellers(best_sellers, request, shopper, offers, demand)
+    allowed = np.flatnonzero(mask).astype(np.int32)
+    if page_of(request.context) in ONLY_BOUGHT:
+        return allowed
+    return one_of_each_group(best_sellers.at(offers), allowed)
+
+
 def allowed_best_sellers(
     best_sellers: BestSellers,
     request: RecommendRequest,
     shopper: ShopperProducts,
-    demanded: Expression | None = None,
-    left_out: Sequence[int] = (),
+    offers: Sequence[Offer] = (),
+    demand: Demand = NO_DEMAND,
 ) -> Mask:
-    """Return which best-sellers the page of a checked request may show to a shopper, shape (n,), bool.
-
-    `demanded` is what placement and rules demand of products, `left_out` are keys of products that are shown already.
-    """
+    """Return which best-sellers the page of a checked request may show to a shopper, shape (n,), bool."""
     context, page = request.context, page_of(request.context)
-    named, past = _named(best_sellers, context), _past(best_sellers, shopper)
     filters = filters_of(request.filter).on(page, context.category)
-    filters = replace(filters, expression=both(filters.expression, demanded))
-    apart = ShopperRows.of(named, past)
-    shown = best_sellers.rows_of(np.array(left_out, np.int64))
+    apart = ShopperRows.of(_named(best_sellers, context), _past(best_sellers, shopper))
+    apart = replace(apart, groups=_groups(best_sellers, context, shopper))
+    shown = best_sellers.rows_of(np.array(demand.left_out, np.int64))
     apart = replace(apart, on_page=np.concatenate([apart.on_page, shown]))
-    return allowed_on_page(best_sellers, filters, apart, only_bought=page in ONLY_BOUGHT)
+    filters = replace(filters, expression=both(filters.expression, demand.expression))
+    return allowed_on_page(best_sellers.at(offers), filters, apart, only_bought=page in ONLY_BOUGHT, now=time.time())
+
+
+def _groups(best_sellers: BestSellers, context: RecommendationContext, shopper: ShopperProducts) -> Rows:
+    """Return the groups of what is left out for the shopper's sake, also of what is no best-seller."""
+    events = [recorded.event for recorded in shopper.pending]
+    put_in = [item.product_id for event in events for item in event.add_to_cart.items]
+    bought = [item.product_id for event in events for item in event.purchase.items]
+    names = [context.product_id, *context.cart_product_ids, *context.purchased_product_ids, *bought]
+    keys = [*shopper.bought.tolist(), *shopper.dismissed.tolist()]
+    if not context.cart_product_ids:
+        names, keys = [*names, *put_in], [*keys, *shopper.cart.tolist()]
+    groups = [shopper.groups_by_id.get(each, "") for each in names]
+    groups += [shopper.groups_by_key.get(each, "") for each in keys]
+    return np.array([best_sellers.groups.of(each) for each in groups], np.int32)
+
+
+def _as_offered(best_sellers: BestSellers, rows: Rows, offers: Sequence[Offer]) -> list[CatalogueEntry]:
+    """Return what is shown of best-sellers, with the prices of a place."""
+    columns, entries = best_sellers.at(offers), [best_sellers.entries[row] for row in rows.tolist()]
+    prices = [price_at(columns, row) or (None, None) for row in rows.tolist()]
+    return [
+        entry._replace(price=amount, currency=currency)
+        for entry, (amount, currency) in zip(entries, prices, strict=True)
+    ]
 
 
 def _named(best_sellers: BestSellers, context: RecommendationContext) -> NamedRows:
@@ -270,5 +350,6 @@ def _to_message(product: CatalogueEntry, item: ListItem, recommendation_id: str)
         reason=Reason(kind=ReasonKind.REASON_KIND_POPULAR, text="Popular with everybody"),
         contributions=[AlgorithmContribution(algorithm=ALGORITHM, contribution=item.score)],
         category=product.category,
+        group_id=product.group_id,
         position=item.position,
     )

@@ -19,36 +19,36 @@ class MerchandisingRpcs:
 
     _agent: Coordinator
 
-    async def CreatePlacement(self, request: pb.CreatePlacementRequest, context: Any) -> bytes:
+    async def CreatePlacement(self, request: pb.CreatePlacementRequest, context: Any) -> Any:
         return await self._agent.agents.forward("CreatePlacement", request)
 
-    async def UpdatePlacement(self, request: pb.UpdatePlacementRequest, context: Any) -> bytes:
+    async def UpdatePlacement(self, request: pb.UpdatePlacementRequest, context: Any) -> Any:
         return await self._agent.agents.forward("UpdatePlacement", request)
 
-    async def GetPlacement(self, request: pb.GetPlacementRequest, context: Any) -> bytes:
+    async def GetPlacement(self, request: pb.GetPlacementRequest, context: Any) -> Any:
         return await self._agent.agents.forward("GetPlacement", request)
 
-    async def ListPlacements(self, request: pb.ListPlacementsRequest, context: Any) -> bytes:
+    async def ListPlacements(self, request: pb.ListPlacementsRequest, context: Any) -> Any:
         return await self._agent.agents.forward("ListPlacements", request)
 
-    async def DeletePlacement(self, request: pb.DeletePlacementRequest, context: Any) -> bytes:
+    async def DeletePlacement(self, request: pb.DeletePlacementRequest, context: Any) -> Any:
         return await self._agent.agents.forward("DeletePlacement", request)
 
-    async def CreateRule(self, request: pb.CreateRuleRequest, context: Any) -> bytes:
+    async def CreateRule(self, request: pb.CreateRuleRequest, context: Any) -> Any:
         return await self._agent.agents.forward("CreateRule", request)
 
-    async def UpdateRule(self, request: pb.UpdateRuleRequest, context: Any) -> bytes:
+    async def UpdateRule(self, request: pb.UpdateRuleRequest, context: Any) -> Any:
         return await self._agent.agents.forward("UpdateRule", request)
 
-    async def GetRule(self, request: pb.GetRuleRequest, context: Any) -> bytes:
+    async def GetRule(self, request: pb.GetRuleRequest, context: Any) -> Any:
         return await self._agent.agents.forward("GetRule", request)
 
-    async def ListRules(self, request: pb.ListRulesRequest, context: Any) -> bytes:
+    async def ListRules(self, request: pb.ListRulesRequest, context: Any) -> Any:
         return await self._agent.agents.forward("ListRules", request)
 
-    async def DeleteRule(self, request: pb.DeleteRuleRequest, context: Any) -> bytes:
+    async def DeleteRule(self, request: pb.DeleteRuleRequest, context: Any) -> Any:
         return await self._agent.agents.forward("DeleteRule", request)
 
-    async def PreviewRules(self, request: pb.PreviewRulesRequest, context: Any) -> bytes:
+    async def PreviewRules(self, request: pb.PreviewRulesRequest, context: Any) -> Any:
         seconds = (request.max_seconds or DEFAULT_PREVIEW_SECONDS) + PREVIEW_SPARE_SECONDS
         return await self._agent.agents.forward("PreviewRules", request, timeout_seconds=seconds)

@@ -26,13 +26,13 @@ class RecommendationRpcs:
         check_placed(wanted)
         return await self._agent.recommend(wanted)
 
-    async def BatchGetRecommendations(self, request: pb.BatchGetRecommendationsRequest, context: Any) -> bytes:
+    async def BatchGetRecommendations(self, request: pb.BatchGetRecommendationsRequest, context: Any) -> Any:
         """Return the answer as bytes: a BatchRecommendResponse is the same on the wire."""
         _check_shopper(request)
         wanted = recommendation_pb.BatchRecommendRequest.FromString(request.SerializeToString())
         return await self._agent.recommend_all(wanted)
 
-    async def RankProducts(self, request: pb.RankProductsRequest, context: Any) -> bytes:
+    async def RankProducts(self, request: pb.RankProductsRequest, context: Any) -> Any:
         """Return the answer as bytes: the agent's RankProductsResponse is the same on the wire."""
         _check_shopper(request)
         wanted = recommendation_pb.RankProductsRequest.FromString(request.SerializeToString())

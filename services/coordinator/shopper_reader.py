@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -11,8 +12,9 @@ import structlog
 from numpy.typing import NDArray
 from quintet.recommendation.v1.recommendation_service_pb2 import RecommendRequest
 
-from shared.db import products, request_reads
+from shared.db import product_offers, products, request_reads
 from shared.db.engine import Database
+from shared.db.product_offers import Offer
 from shared.db.products import CatalogueEntry
 from shared.db.request_reads import ShopperProducts
 from shared.errors import NotFound, QuintetError, Unavailable
@@ -37,8 +39,12 @@ class ShopperReader:
         self._seconds = seconds
         self._threads = ThreadPoolExecutor(READS_AT_ONCE, "shopper")
 
-    async def read(self, request: RecommendRequest, known: Sequence[str] = ()) -> ShopperProducts:
-        """Return what is stored of who asks; `known` are ids of products that are known to exist.
+    async def read(
+        self, request: RecommendRequest, known: Sequence[str] = (), *, groups: bool = False
+    ) -> ShopperProducts:
+        """Return what is stored of who asks, with the groups of the products if `groups`.
+
+        `known` are ids of products that are known to exist.
 
         Raises
         ------
@@ -47,7 +53,7 @@ class ShopperReader:
         Unavailable
             If the database did not answer in time.
         """
-        return await self._in_time(lambda: self._read(request, frozenset(known)))
+        return await self._in_time(lambda: self._read(request, frozenset(known), groups=groups))
 
     async def read_products(self, keys: NDArray[np.int64]) -> list[CatalogueEntry]:
         """Return what is known of products, in no order: of the last `MOST_PRODUCTS` of the keys.
@@ -56,6 +62,10 @@ class ShopperReader:
         """
         wanted = keys[-MOST_PRODUCTS:].tolist()
         return await self._in_time(lambda: self._read_products(wanted)) if wanted else []
+
+    async def read_offers(self, place: str, keys: Sequence[int]) -> list[Offer]:
+        """Return what a place offers of products, in no order. Raises Unavailable as above."""
+        return await self._in_time(lambda: self._read_offers(place, keys))
 
     async def _in_time(self, read: Callable[[], T]) -> T:
         reading = asyncio.get_running_loop().run_in_executor(self._threads, read)
@@ -79,15 +89,31 @@ class ShopperReader:
         until = deadline.get()
         return self._seconds if until is None else max(0.0, min(self._seconds, (until - time.monotonic()) / 2))
 
-    def _read(self, request: RecommendRequest, known: frozenset[str]) -> ShopperProducts:
-        self._check_products([each for each in context_products(request.context) if each[0] not in known])
+    def _read(self, request: RecommendRequest, known: frozenset[str], *, groups: bool) -> ShopperProducts:
+        named = list(context_products(request.context))
+        self._check_products([each for each in named if each[0] not in known])
         with self._database.cursor() as cursor:
             version = request_reads.find_shopper(cursor, request.customer_id, request.visitor_id)
-            if version is not None:
-                return request_reads.read_shopper_products(cursor, version)
-        if request.customer_id:
-            raise NotFound.of("customer", request.customer_id, "customer_id")
-        return ShopperProducts.nothing()
+            if version is None and request.customer_id:
+                raise NotFound.of("customer", request.customer_id, "customer_id")
+            found = request_reads.read_shopper_products(cursor, version) if version else ShopperProducts.nothing()
+        return self._with_groups(found, [name for name, _ in named]) if groups else found
+
+    def _with_groups(self, shopper: ShopperProducts, named: Sequence[str]) -> ShopperProducts:
+        keys = np.unique(np.concatenate([shopper.cart, shopper.bought, shopper.dismissed])).tolist()
+        events = [recorded.event for recorded in shopper.pending]
+        ids = {item.product_id for event in events for item in event.add_to_cart.items}
+        ids |= {item.product_id for event in events for item in event.purchase.items}
+        with self._database.read() as connection:
+            return replace(
+                shopper,
+                groups_by_key=products.groups_by_key(connection, keys),
+                groups_by_id=products.groups_by_id(connection, ids | set(named)),
+            )
+
+    def _read_offers(self, place: str, keys: Sequence[int]) -> list[Offer]:
+        with self._database.read() as connection:
+            return product_offers.offers_at(connection, place, keys)
 
     def _read_products(self, keys: Sequence[int]) -> list[CatalogueEntry]:
         with self._database.read() as connection:

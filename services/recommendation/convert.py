@@ -74,6 +74,7 @@ def to_context(context: RecommendationContext) -> PageContext:
         purchased_product_ids=tuple(context.purchased_product_ids),
         search_query=context.search_query,
         session_id=context.session_id,
+        place_id=context.place_id,
     )
 
 
@@ -141,6 +142,7 @@ def _recommendation(pick: Pick, position: int) -> Recommendation:
         reason=to_reason(pick.explanation),
         contributions=parts,
         category=pick.category,
+        group_id=pick.group_id,
         position=position,
         applied_rules=pick.rules,
     )

@@ -28,6 +28,7 @@ class PageContext:
     purchased_product_ids: tuple[str, ...] = ()
     search_query: str = ""
     session_id: str = ""
+    place_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ class Pick:
     explanation: Explanation
     contributions: Mapping[str, float] = field(default_factory=dict)
     rules: tuple[str, ...] = ()
+    group_id: str = ""
 
     @property
     def algorithm(self) -> str:

@@ -4,8 +4,8 @@ All queries run through the driver (`shared.db.driver`). `find_shopper` is one s
 .02 ms on SQLite. `read_shopper` takes 2.5 ms for a customer with 500 interactions.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -41,6 +41,7 @@ from shared.db.schema import (
     event_cursors,
     event_log,
     page_events,
+    product_offers,
     products,
     purchase_items,
     purchases,
@@ -129,6 +130,8 @@ class ShopperProducts:
         Keys of products in the cart, ever bought and said no to, as far as the log is projected; may repeat.
     pending : list of Recorded
         Events of the log that are not projected yet, oldest number first.
+    groups_by_key, groups_by_id : mapping to str
+        Groups of those products, and of those that the call and the pending events name, as far as they have one.
     """
 
     key: int | None
@@ -136,6 +139,8 @@ class ShopperProducts:
     bought: NDArray[np.int64]
     dismissed: NDArray[np.int64]
     pending: list[Recorded]
+    groups_by_key: Mapping[int, str] = field(default_factory=dict)
+    groups_by_id: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def nothing(cls) -> "ShopperProducts":
@@ -154,8 +159,8 @@ class LatestChanges(NamedTuple):
 
 def latest_changes(cursor: DriverCursor) -> LatestChanges:
     """Return what changed last."""
-    (numbers,) = cursor.fetch(_LATEST_CHANGES)
-    return LatestChanges._make(numbers)
+    ((change, offer_change, weights, merchandising),) = cursor.fetch(_LATEST_CHANGES)
+    return LatestChanges(max(change, offer_change), weights, merchandising)
 
 
 def find_shopper(cursor: DriverCursor, customer_id: str, visitor_id: str) -> ShopperVersion | None:
@@ -280,6 +285,7 @@ def _refunded() -> Any:
 _LATEST_CHANGES = PreparedQuery(
     select(
         select(func.coalesce(func.max(products.c.change_sequence), 0)).scalar_subquery(),
+        select(func.coalesce(func.max(product_offers.c.change_sequence), 0)).scalar_subquery(),
         select(func.coalesce(func.max(algorithm_weights.c.version), 0)).scalar_subquery(),
         select(func.coalesce(func.max(counters.c.value), 0)).where(counters.c.name == COUNTER).scalar_subquery(),
     )

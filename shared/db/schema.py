@@ -217,8 +217,31 @@ products = Table(
     Column("available_at", UtcTime, nullable=False, comment="when it entered the assortment"),
     Column("updated_at", UtcTime, nullable=False),
     Column("change_sequence", BigInteger, nullable=False, index=True, comment="counts changes of the catalogue up"),
+    Column("group_id", String(128), nullable=False, default="", server_default="", comment="variants of one product"),
+    Column("cost", BigInteger, comment="what it costs the shop, minor units of its currency; null when unknown"),
+    Column("expire_at", UtcTime, comment="from when on it is not recommended; null for never"),
+    Column("deleted_at", UtcTime, comment="null unless deleted; history refers to the row"),
+    Column("price_updated_at", UtcTime, comment="when the price became true; null when never said"),
+    Column("inventory_updated_at", UtcTime, comment="when the status became true; null when never said"),
     CheckConstraint("price IS NULL OR price >= 0", name="price"),
+    Index(
+        "ix_products_group", "group_id", sqlite_where=text("group_id <> ''"), postgresql_where=text("group_id <> ''")
+    ),
     sqlite_autoincrement=True,
+)
+
+product_offers = Table(
+    "product_offers",
+    metadata,
+    Column("place_id", String(128), primary_key=True, comment="the platform's id of a store or region"),
+    Column("product_id", Key, ForeignKey("products.product_id"), primary_key=True, autoincrement=False, index=True),
+    Column("price", BigInteger, comment="minor units; null where the product's own price holds"),
+    Column("currency", String(3)),
+    Column("inventory_status", String(20), comment="null where the product's own status holds"),
+    Column("price_updated_at", UtcTime, comment="when the price became true; null when never said"),
+    Column("inventory_updated_at", UtcTime, comment="when the status became true; null when never said"),
+    Column("change_sequence", BigInteger, nullable=False, index=True, comment="the change of the catalogue it is from"),
+    CheckConstraint("price IS NULL OR price >= 0", name="price"),
 )
 
 product_embeddings = Table(

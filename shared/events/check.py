@@ -22,6 +22,7 @@ MAX_DURATION_SECONDS = 86_400.0
 MAX_ATTRIBUTES = 100
 MAX_FUTURE = timedelta(hours=24)
 NANOS_A_SECOND = 1_000_000_000
+DAYS_A_YEAR = 365
 MAX_AMOUNT_MINOR = 10**12
 """Most of one line or order, in minor units: sums of millions of them stay within 64 bits."""
 MAX_PRICE_MINOR = 10**10
@@ -78,8 +79,8 @@ def check_text(value: str, field: str, longest: int, *, required: bool = False) 
         raise InvalidArgument.of(field, value, "must not contain control characters")
 
 
-def check_time(value: Timestamp, field: str) -> None:
-    """Raise InvalidArgument unless the time is valid, after 1970 and at most 24 hours ahead."""
+def check_time(value: Timestamp, field: str, ahead: timedelta | None = MAX_FUTURE) -> None:
+    """Raise InvalidArgument unless the time is valid, after 1970 and at most `ahead` of now; None is without bound."""
     if 0 <= value.seconds < time() and 0 <= value.nanos < NANOS_A_SECOND:  # as most are: that spares making a datetime
         return
     try:
@@ -89,8 +90,15 @@ def check_time(value: Timestamp, field: str) -> None:
         raise InvalidArgument.of(field, given, "is not a time between the years 1 and 9999") from error
     if value.seconds < 0:
         raise InvalidArgument.of(field, moment.isoformat(), "must be after 1970")
-    if moment > datetime.now(UTC) + MAX_FUTURE:
-        raise InvalidArgument.of(field, moment.isoformat(), "must be at most 24 hours in the future")
+    if ahead is not None and moment > datetime.now(UTC) + ahead:
+        raise InvalidArgument.of(field, moment.isoformat(), f"must be at most {_spelled(ahead)} in the future")
+
+
+def _spelled(length: timedelta) -> str:
+    days, minutes = length.days, length.seconds // 60
+    if days >= DAYS_A_YEAR:
+        return f"{days // DAYS_A_YEAR} years"
+    return f"{days * 24} hours" if days else f"{minutes} minutes"
 
 
 def check_money(value: Money, field: str, most: int = MAX_AMOUNT_MINOR) -> None:

@@ -199,7 +199,8 @@ def _number_column(products: FilterColumns, field: str) -> Numbers:
         return products.added.astype(np.float64)
     # Of a price without a currency, whose code is -1, nobody knows what it is worth: the last unit is that.
     units = np.array([*(10.0 ** decimals(name) for name in products.currencies.names), np.nan])
-    return np.where(products.price >= 0, products.price / units[products.currency], np.nan)
+    price = products.price.astype(np.float64) / units[products.currency]
+    return np.where(products.price >= 0, price, np.nan).astype(np.float64, copy=False)
 
 
 def _rows_where(mask: NDArray[np.bool_]) -> Rows:

@@ -49,10 +49,10 @@ class _Parser:
         self._depth = 0
 
     def whole(self) -> Expression | None:
-        if self._here.kind is TokenKind.END:
+        if self._at_end():
             return None
         expression = self._alternatives()
-        if self._here.kind is not TokenKind.END:
+        if not self._at_end():
             raise self._unexpected("AND, OR or the end")
         return expression
 
@@ -165,6 +165,9 @@ class _Parser:
         self._terms += 1
         if self._terms > MOST_TERMS:
             raise FilterError(self._here.position, f"an expression has at most {MOST_TERMS} comparisons")
+
+    def _at_end(self) -> bool:
+        return self._here.kind is TokenKind.END
 
     @property
     def _here(self) -> Token:

@@ -9,6 +9,7 @@ from services.recommendation.serving.model_manager import ServingState
 from services.recommendation.serving.page import arrange_placed, rank_page
 from services.recommendation.serving.page_policy import plan_ranking
 from services.recommendation.serving.request_context import RequestContext
+from shared.place_columns import price_at
 
 COLD_START = "cold_start"
 
@@ -19,10 +20,11 @@ def choose(serving: ServingState, request: RequestContext, query: Query) -> Choi
     plan = placed_plan(plan, query)
     before = rank_page(serving, request, plan, query.all_filters, query.limit)
     page = arrange_placed(before, serving.catalogue, plan.policy, request, query)
-    rows = page.rows.tolist()
+    rows, offered = page.rows.tolist(), serving.catalogue.at(request.place)
     picks = tuple(
         _pick(
             serving.catalogue,
+            price_at(offered, row),
             row,
             score,
             contributions,
@@ -37,13 +39,13 @@ def choose(serving: ServingState, request: RequestContext, query: Query) -> Choi
 
 def _pick(
     catalogue: Catalogue,
+    price: tuple[int, str] | None,
     row: int,
     score: float,
     contributions: dict[str, float],
     explanation: Explanation,
     rules: tuple[str, ...],
 ) -> Pick:
-    price = catalogue.price_of(row)
     return Pick(
         product_key=int(catalogue.keys[row]),
         product_id=catalogue.external_ids[row],
@@ -55,6 +57,7 @@ def _pick(
         explanation=explanation,
         contributions=contributions,
         rules=rules,
+        group_id=catalogue.group_of(row),
     )
 
 

@@ -11,10 +11,9 @@ from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.page_policy import FILL, RankingPlan
 from services.recommendation.serving.ranking import Ranked
 from shared.merchandising.arrangement import Arranged, GroupLimit, PinnedRow, arranged
-from shared.merchandising.placement import Placement
 from shared.merchandising.rule import Limit, Pin, Rule
 from shared.merchandising.weighing import Facts, Floats, boosted, weighed
-from shared.page_rules import FILTER_MASKS, Mask
+from shared.page_rules import FILTER_MASKS, ONLY_BOUGHT, Mask, ProductColumns
 
 SPARE_PER_PLACE = 4
 """Candidates for each place of a list in which limits leave some out."""
@@ -39,12 +38,14 @@ def placed_plan(plan: RankingPlan, query: Query) -> RankingPlan:
     return RankingPlan(replace(policy, alone=False, base={}, cold_every=0), placement.strategy, weights)
 
 
-def merchandise(ranked: Ranked, catalogue: Catalogue, placement: Placement, rules: Sequence[Rule]) -> Merchandised:
-    """Return a ranking with scores as the boosts of the placement, and rules that boost or bury, say."""
-    if not rules and not placement.boosts:
-        return Merchandised(ranked)
+def merchandise(ranked: Ranked, catalogue: Catalogue, offered: ProductColumns, query: Query) -> Merchandised:
+    """Return a ranking with scores as the boosts of the placement, and rules that boost or bury, say.
+
+    `offered` are the products as the place of the call offers them.
+    """
+    placement = query.placement
     rows = ranked.proposals.rows
-    by_rules = weighed(rules, rows, lambda rule: mask_of(rule, catalogue))
+    by_rules = weighed(query.rules, rows, lambda rule: mask_of(rule, offered))
     factors = by_rules.factors
     if placement.boosts:
         factors = factors * boosted(placement.boosts, _facts(catalogue, rows))
@@ -69,6 +70,7 @@ def arrangement(candidates: Rows, allowed: Mask, catalogue: Catalogue, query: Qu
     if not _arranges(query.rules):
         return Arranged(candidates[: query.limit].tolist())
     pins = [pin for rule in query.rules if (pin := _pinned(rule, allowed, catalogue, len(query.shown))) is not None]
+    candidates = _without_variants(candidates, [pin.row for pin in pins], catalogue, query)
     shown = [row for row in catalogue.rows_of(query.shown).tolist() if row >= 0]
     concerned = np.unique(np.concatenate([candidates, [pin.row for pin in pins], shown]).astype(np.int32))
     limits = [
@@ -79,15 +81,24 @@ def arrangement(candidates: Rows, allowed: Mask, catalogue: Catalogue, query: Qu
     return arranged(candidates.tolist(), pins, limits, query.limit, shown)
 
 
-def mask_of(rule: Rule, catalogue: Catalogue) -> Mask:
+def mask_of(rule: Rule, products: ProductColumns) -> Mask:
     """Return which products the filter of a rule holds for, shape (n_products,), bool."""
-    return np.ones(len(catalogue), np.bool_) if rule.filter is None else FILTER_MASKS.of(rule.filter, catalogue)
+    return np.ones(len(products.price), np.bool_) if rule.filter is None else FILTER_MASKS.of(rule.filter, products)
 
 
 def groups_of(limit: Limit, rows: Rows, catalogue: Catalogue) -> dict[int, int]:
     """Return the code of the brand or category of each product that has one, by row."""
     codes = getattr(catalogue, limit.group.value)[rows]
     return {row: code for row, code in zip(rows.tolist(), codes.tolist(), strict=True) if code >= 0}
+
+
+def _without_variants(candidates: Rows, pinned: Sequence[int], catalogue: Catalogue, query: Query) -> Rows:
+    """Return candidates without other variants of what is pinned, where a page shows one of each group."""
+    groups = catalogue.group[list(pinned)]
+    groups = groups[groups >= 0]
+    if query.context.page in ONLY_BOUGHT or not len(groups):
+        return candidates
+    return candidates[~np.isin(catalogue.group[candidates], groups)]
 
 
 def _arranges(rules: Sequence[Rule]) -> bool:

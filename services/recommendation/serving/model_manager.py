@@ -23,7 +23,7 @@ from services.recommendation.serving import catalogue_snapshot
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.retrieval import Scorer, build_scorers
 from shared.algorithms import DEFAULT_WEIGHTS
-from shared.db import models, product_embeddings, product_performance, products, request_reads
+from shared.db import models, product_embeddings, product_offers, product_performance, products, request_reads
 from shared.db.change_watch import ChangeWatch
 from shared.db.engine import Connection, Database
 from shared.db.product_stamps import product_stamps
@@ -324,6 +324,7 @@ class ModelManager:
 def _caught_up(connection: Connection, catalogue: Catalogue) -> Catalogue:
     """Return the catalogue with all changes and their embeddings; a catalogue without a space gets the active one."""
     grown = catalogue.updated(list(products.catalogue_since(connection, catalogue.change)))
+    grown = _with_offers(connection, grown, catalogue.change)
     if catalogue.space:
         found = product_embeddings.embeddings_changed_since(connection, catalogue.change, catalogue.space)
         return grown.with_embeddings(catalogue.space, found.keys, found.vectors)
@@ -332,3 +333,13 @@ def _caught_up(connection: Connection, catalogue: Catalogue) -> Catalogue:
         return grown
     found = product_embeddings.all_embeddings(connection, space)
     return grown.with_embeddings(space, found.keys, found.vectors)
+
+
+def _with_offers(connection: Connection, grown: Catalogue, change: int) -> Catalogue:
+    """Return the catalogue with the offers of places that changed after `change`, or with all if it has none yet."""
+    newest = product_offers.newest_offer_change(connection)
+    if grown.places is None:
+        grown = grown.with_offers(list(product_offers.offers_since(connection, 0)))
+    elif newest > change:
+        grown = grown.with_offers(list(product_offers.offers_since(connection, change)))
+    return grown if newest <= grown.change else replace(grown, change=newest)

@@ -45,7 +45,8 @@ class PageList:
 def allowed_on_page(catalogue: Catalogue, request: RequestContext, policy: PagePolicy, filters: Filters) -> Mask:
     """Return which products the page may show to this shopper, shape (n_products,), bool."""
     shopper = ShopperRows(request.on_page, request.bought, request.dismissed)
-    return page_rules.allowed_on_page(catalogue, filters, shopper, only_bought=policy.bought)
+    offered = catalogue.at(request.place)
+    return page_rules.allowed_on_page(offered, filters, shopper, only_bought=policy.bought, now=request.views.clock)
 
 
 def rank_page(
@@ -88,20 +89,30 @@ def rank_allowed(state: ServingState, request: RequestContext, plan: RankingPlan
     )
 
 
-def arrange_placed(
-    before: Ranked, catalogue: Catalogue, policy: PagePolicy, request: RequestContext, query: Query
-) -> PageList:
-    """Return the list of the page as `arrange` does, with what the placement and the rules of the call make of it."""
-    demoted = ranking.demote(before, catalogue, policy, request.just_bought, request.views.whole.present)
-    weighed = merchandise(demoted, catalogue, query.placement, query.rules)
-    wanted = places_to_fill(query.rules, query.limit)
-    candidates = ranking.diversify(weighed.ranked, catalogue, policy, query.limit, wanted)
-    placed = arrangement(candidates, before.allowed, catalogue, query)
-    touched = {row: (*weighed.touched.get(row, ()), *placed.touched.get(row, ())) for row in placed.rows}
-    return PageList(weighed.ranked, np.array(placed.rows, np.int32), touched)
-
-
 def arrange(ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, request: RequestContext, limit: int) -> PageList:
     """Return the list of the page after demotion, diversity and caps."""
     demoted = ranking.demote(ranked, catalogue, policy, request.just_bought, request.views.whole.present)
+    demoted = _one_of_each_group(demoted, catalogue, policy, request)
     return PageList(demoted, ranking.diversify(demoted, catalogue, policy, limit))
+
+
+def arrange_placed(
+    ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, request: RequestContext, query: Query
+) -> PageList:
+    """Return the list of the page as `arrange` does, with what the placement and the rules of the call make of it."""
+    if not query.rules and not query.placement.boosts:
+        return arrange(ranked, catalogue, policy, request, query.limit)
+    demoted = ranking.demote(ranked, catalogue, policy, request.just_bought, request.views.whole.present)
+    weighed = merchandise(demoted, catalogue, catalogue.at(request.place), query)
+    best = _one_of_each_group(weighed.ranked, catalogue, policy, request)
+    wanted = places_to_fill(query.rules, query.limit)
+    candidates = ranking.diversify(best, catalogue, policy, query.limit, wanted)
+    placed = arrangement(candidates, ranked.allowed, catalogue, query)
+    touched = {row: (*weighed.touched.get(row, ()), *placed.touched.get(row, ())) for row in placed.rows}
+    return PageList(best, np.array(placed.rows, np.int32), touched)
+
+
+def _one_of_each_group(ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, request: RequestContext) -> Ranked:
+    if policy.bought or not catalogue.groups.names:
+        return ranked
+    return ranking.one_of_each_group(ranked, catalogue.at(request.place))

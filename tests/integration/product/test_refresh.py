@@ -14,7 +14,7 @@ from shared.config import Settings
 from shared.db import models, product_embeddings, products, relations
 from shared.db.engine import Database
 from shared.db.relations import COMPLEMENTARY, SIMILAR
-from tests.integration.product.catalogue import product, refreshed, small_catalogue
+from tests.integration.product.catalogue import product, refreshed, small_catalogue, upsert
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def database(sqlite_database: Database) -> Database:
 @pytest.fixture
 def agent(database: Database) -> ProductAgent:
     agent = ProductAgent(Settings(database_url=database.url), database)
-    agent.upsert(small_catalogue())
+    upsert(agent, small_catalogue())
     return agent
 
 
@@ -75,7 +75,7 @@ def test_a_refresh_of_an_unchanged_catalogue_writes_nothing(agent: ProductAgent,
 
 def test_a_few_changes_keep_the_space_and_relate_the_new_product(agent: ProductAgent, database: Database) -> None:
     first = refreshed(database)
-    agent.upsert([product("tea-oolong")])
+    upsert(agent, [product("tea-oolong")])
     second = refreshed(database)
     assert (second["space_version"], second["space_fitted"]) == (first["space_version"], False)
     assert second["similar_written"] > 0
@@ -88,7 +88,7 @@ def test_a_few_changes_keep_the_space_and_relate_the_new_product(agent: ProductA
 
 def test_many_changes_or_the_wish_fit_a_new_space(agent: ProductAgent, database: Database) -> None:
     versions = [refreshed(database)["space_version"]]
-    agent.upsert([product(f"tea-{number}") for number in range(3)])
+    upsert(agent, [product(f"tea-{number}") for number in range(3)])
     versions.append(refreshed(database)["space_version"])
     versions.append(refreshed(database, full=True)["space_version"])
     assert len(set(versions)) == 3
@@ -142,7 +142,7 @@ def test_a_product_changed_during_a_refresh_has_its_own_embedding_afterwards(
     if not first:
         refreshed(database)
     changed = product("tea-green", name="steel cup", category="cup")
-    during(monkeypatch, moment, lambda: agent.upsert([changed, product("tea-oolong")]))
+    during(monkeypatch, moment, lambda: upsert(agent, [changed, product("tea-oolong")]))
     refreshed(database, full=True)
     assert vector_is_current(database, "tea-green")
     assert vector_is_current(database, "tea-oolong")

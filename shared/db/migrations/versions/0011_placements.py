@@ -1,10 +1,10 @@
-"""Placements and rules of merchandisers, and which placement a list of recommendations filled."""
+"""Placements and rules of merchandisers, the placement that a list filled, and what products cost the shop."""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0011"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
@@ -23,6 +23,12 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
     )
     op.add_column(
+        "products",
+        sa.Column(
+            "cost", sa.BigInteger(), comment="what it costs the shop, minor units of its currency; null when unknown"
+        ),
+    )
+    op.add_column(
         "recommendation_lists",
         sa.Column(
             "placement_id", sa.String(63), comment="the placement that was filled; null for that of the page itself"
@@ -31,6 +37,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_column("products", "cost")
     op.drop_column("recommendation_lists", "placement_id")
     op.drop_table("merchandising_rules")
     op.drop_table("placements")

@@ -130,6 +130,26 @@ class CoordinatorServiceStub:
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportProductsRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportProductsResponse.FromString,
                 _registered_method=True)
+        self.UpdatePrices = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/UpdatePrices',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdatePricesRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdatePricesResponse.FromString,
+                _registered_method=True)
+        self.UpdateInventory = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/UpdateInventory',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateInventoryRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateInventoryResponse.FromString,
+                _registered_method=True)
+        self.DeleteProduct = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/DeleteProduct',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteProductRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteProductResponse.FromString,
+                _registered_method=True)
+        self.ListOffers = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ListOffers',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListOffersRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListOffersResponse.FromString,
+                _registered_method=True)
         self.GetProduct = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/GetProduct',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetProductRequest.SerializeToString,
@@ -368,7 +388,8 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpsertProduct(self, request, context):
-        """Adds or updates a product; it can be recommended at once. Safe to repeat. Errors: INVALID_ARGUMENT.
+        """Adds or updates a product; it can be recommended at once. A deleted product begins anew. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad field or mask, and for a new product without a name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -383,20 +404,58 @@ class CoordinatorServiceServicer:
 
     def ImportProducts(self, request_iterator, context):
         """Adds or updates any number of products from a stream. Good ones are kept, bad ones are said. Safe to repeat.
+        With `mode` FULL the stream is the whole catalogue: when it has ended well, what it does not name is deleted.
+        Errors: INVALID_ARGUMENT for bad options in the first message; FAILED_PRECONDITION where more would be deleted than
+        `max_retired_share` allows: then nothing is deleted, and the products of the stream are stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdatePrices(self, request, context):
+        """Sets prices by themselves, up to 1,000 at once: quicker than an upsert, and in force for recommendations at once. In
+        whatever order updates come, the latest of a product and place holds. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateInventory(self, request, context):
+        """Sets by itself whether products can be bought, like `UpdatePrices`. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteProduct(self, request, context):
+        """Deletes a product: from now on nobody is shown it, neither in lists nor as a recommendation. History refers to it
+        still, and events that name it are recorded. An upsert brings it back, as a new product with its history.
+        Errors: NOT_FOUND for an unknown product or one that is deleted, unless `allow_missing`. Safe to repeat with it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOffers(self, request, context):
+        """Returns what stores and regions offer of a product, by ascending place id, page by page.
+        Errors: NOT_FOUND for an unknown product; INVALID_ARGUMENT for a bad page token or size.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetProduct(self, request, context):
-        """Returns a product. Errors: NOT_FOUND.
+        """Returns a product. Errors: NOT_FOUND for an unknown or deleted product.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListProducts(self, request, context):
-        """Returns products page by page. Errors: INVALID_ARGUMENT for a bad page token.
+        """Returns products page by page, in the order in which they were first added. A product that is added meanwhile comes at
+        the end, none comes twice. Errors: INVALID_ARGUMENT for a bad size, or a page token of a list with other filters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -638,6 +697,26 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.ImportProducts,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportProductsRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportProductsResponse.SerializeToString,
+            ),
+            'UpdatePrices': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePrices,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdatePricesRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdatePricesResponse.SerializeToString,
+            ),
+            'UpdateInventory': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateInventory,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateInventoryRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateInventoryResponse.SerializeToString,
+            ),
+            'DeleteProduct': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteProduct,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteProductRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteProductResponse.SerializeToString,
+            ),
+            'ListOffers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOffers,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListOffersRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListOffersResponse.SerializeToString,
             ),
             'GetProduct': grpc.unary_unary_rpc_method_handler(
                     servicer.GetProduct,
@@ -1237,6 +1316,114 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/ImportProducts',
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportProductsRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportProductsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdatePrices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/UpdatePrices',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdatePricesRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdatePricesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateInventory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/UpdateInventory',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateInventoryRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateInventoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteProduct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/DeleteProduct',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteProductRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteProductResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOffers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ListOffers',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListOffersRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListOffersResponse.FromString,
             options,
             channel_credentials,
             insecure,

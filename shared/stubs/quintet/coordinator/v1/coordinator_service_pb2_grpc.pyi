@@ -92,15 +92,41 @@ class CoordinatorServiceStub:
     ExportCustomer: _grpc.UnaryStreamMultiCallable[_coordinator_service_pb2.ExportCustomerRequest, _coordinator_service_pb2.ExportCustomerResponse]
     """Streams every row that Quintet holds about a customer. Errors: NOT_FOUND."""
     UpsertProduct: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpsertProductRequest, _coordinator_service_pb2.UpsertProductResponse]
-    """Adds or updates a product; it can be recommended at once. Safe to repeat. Errors: INVALID_ARGUMENT."""
+    """Adds or updates a product; it can be recommended at once. A deleted product begins anew. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad field or mask, and for a new product without a name.
+    """
     BatchUpsertProducts: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchUpsertProductsRequest, _coordinator_service_pb2.BatchUpsertProductsResponse]
     """Adds or updates up to 1,000 products, all or none. Safe to repeat."""
     ImportProducts: _grpc.StreamUnaryMultiCallable[_coordinator_service_pb2.ImportProductsRequest, _coordinator_service_pb2.ImportProductsResponse]
-    """Adds or updates any number of products from a stream. Good ones are kept, bad ones are said. Safe to repeat."""
+    """Adds or updates any number of products from a stream. Good ones are kept, bad ones are said. Safe to repeat.
+    With `mode` FULL the stream is the whole catalogue: when it has ended well, what it does not name is deleted.
+    Errors: INVALID_ARGUMENT for bad options in the first message; FAILED_PRECONDITION where more would be deleted than
+    `max_retired_share` allows: then nothing is deleted, and the products of the stream are stored.
+    """
+    UpdatePrices: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdatePricesRequest, _coordinator_service_pb2.UpdatePricesResponse]
+    """Sets prices by themselves, up to 1,000 at once: quicker than an upsert, and in force for recommendations at once. In
+    whatever order updates come, the latest of a product and place holds. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+    """
+    UpdateInventory: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdateInventoryRequest, _coordinator_service_pb2.UpdateInventoryResponse]
+    """Sets by itself whether products can be bought, like `UpdatePrices`. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+    """
+    DeleteProduct: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteProductRequest, _coordinator_service_pb2.DeleteProductResponse]
+    """Deletes a product: from now on nobody is shown it, neither in lists nor as a recommendation. History refers to it
+    still, and events that name it are recorded. An upsert brings it back, as a new product with its history.
+    Errors: NOT_FOUND for an unknown product or one that is deleted, unless `allow_missing`. Safe to repeat with it.
+    """
+    ListOffers: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListOffersRequest, _coordinator_service_pb2.ListOffersResponse]
+    """Returns what stores and regions offer of a product, by ascending place id, page by page.
+    Errors: NOT_FOUND for an unknown product; INVALID_ARGUMENT for a bad page token or size.
+    """
     GetProduct: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetProductRequest, _coordinator_service_pb2.GetProductResponse]
-    """Returns a product. Errors: NOT_FOUND."""
+    """Returns a product. Errors: NOT_FOUND for an unknown or deleted product."""
     ListProducts: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListProductsRequest, _coordinator_service_pb2.ListProductsResponse]
-    """Returns products page by page. Errors: INVALID_ARGUMENT for a bad page token."""
+    """Returns products page by page, in the order in which they were first added. A product that is added meanwhile comes at
+    the end, none comes twice. Errors: INVALID_ARGUMENT for a bad size, or a page token of a list with other filters.
+    """
     GetProductPerformance: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetProductPerformanceRequest, _coordinator_service_pb2.GetProductPerformanceResponse]
     """Returns how a product did in a period. Errors: NOT_FOUND; INVALID_ARGUMENT for a period that ends before it starts."""
     CreatePlacement: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.CreatePlacementRequest, _coordinator_service_pb2.CreatePlacementResponse]
@@ -224,15 +250,41 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     ExportCustomer: _aio.UnaryStreamMultiCallable[_coordinator_service_pb2.ExportCustomerRequest, _coordinator_service_pb2.ExportCustomerResponse]  # type: ignore[assignment]
     """Streams every row that Quintet holds about a customer. Errors: NOT_FOUND."""
     UpsertProduct: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpsertProductRequest, _coordinator_service_pb2.UpsertProductResponse]  # type: ignore[assignment]
-    """Adds or updates a product; it can be recommended at once. Safe to repeat. Errors: INVALID_ARGUMENT."""
+    """Adds or updates a product; it can be recommended at once. A deleted product begins anew. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad field or mask, and for a new product without a name.
+    """
     BatchUpsertProducts: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchUpsertProductsRequest, _coordinator_service_pb2.BatchUpsertProductsResponse]  # type: ignore[assignment]
     """Adds or updates up to 1,000 products, all or none. Safe to repeat."""
     ImportProducts: _aio.StreamUnaryMultiCallable[_coordinator_service_pb2.ImportProductsRequest, _coordinator_service_pb2.ImportProductsResponse]  # type: ignore[assignment]
-    """Adds or updates any number of products from a stream. Good ones are kept, bad ones are said. Safe to repeat."""
+    """Adds or updates any number of products from a stream. Good ones are kept, bad ones are said. Safe to repeat.
+    With `mode` FULL the stream is the whole catalogue: when it has ended well, what it does not name is deleted.
+    Errors: INVALID_ARGUMENT for bad options in the first message; FAILED_PRECONDITION where more would be deleted than
+    `max_retired_share` allows: then nothing is deleted, and the products of the stream are stored.
+    """
+    UpdatePrices: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdatePricesRequest, _coordinator_service_pb2.UpdatePricesResponse]  # type: ignore[assignment]
+    """Sets prices by themselves, up to 1,000 at once: quicker than an upsert, and in force for recommendations at once. In
+    whatever order updates come, the latest of a product and place holds. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+    """
+    UpdateInventory: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdateInventoryRequest, _coordinator_service_pb2.UpdateInventoryResponse]  # type: ignore[assignment]
+    """Sets by itself whether products can be bought, like `UpdatePrices`. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+    """
+    DeleteProduct: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteProductRequest, _coordinator_service_pb2.DeleteProductResponse]  # type: ignore[assignment]
+    """Deletes a product: from now on nobody is shown it, neither in lists nor as a recommendation. History refers to it
+    still, and events that name it are recorded. An upsert brings it back, as a new product with its history.
+    Errors: NOT_FOUND for an unknown product or one that is deleted, unless `allow_missing`. Safe to repeat with it.
+    """
+    ListOffers: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListOffersRequest, _coordinator_service_pb2.ListOffersResponse]  # type: ignore[assignment]
+    """Returns what stores and regions offer of a product, by ascending place id, page by page.
+    Errors: NOT_FOUND for an unknown product; INVALID_ARGUMENT for a bad page token or size.
+    """
     GetProduct: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetProductRequest, _coordinator_service_pb2.GetProductResponse]  # type: ignore[assignment]
-    """Returns a product. Errors: NOT_FOUND."""
+    """Returns a product. Errors: NOT_FOUND for an unknown or deleted product."""
     ListProducts: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListProductsRequest, _coordinator_service_pb2.ListProductsResponse]  # type: ignore[assignment]
-    """Returns products page by page. Errors: INVALID_ARGUMENT for a bad page token."""
+    """Returns products page by page, in the order in which they were first added. A product that is added meanwhile comes at
+    the end, none comes twice. Errors: INVALID_ARGUMENT for a bad size, or a page token of a list with other filters.
+    """
     GetProductPerformance: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetProductPerformanceRequest, _coordinator_service_pb2.GetProductPerformanceResponse]  # type: ignore[assignment]
     """Returns how a product did in a period. Errors: NOT_FOUND; INVALID_ARGUMENT for a period that ends before it starts."""
     CreatePlacement: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.CreatePlacementRequest, _coordinator_service_pb2.CreatePlacementResponse]  # type: ignore[assignment]
@@ -449,7 +501,9 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.UpsertProductRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.UpsertProductResponse, _abc.Awaitable[_coordinator_service_pb2.UpsertProductResponse]]:
-        """Adds or updates a product; it can be recommended at once. Safe to repeat. Errors: INVALID_ARGUMENT."""
+        """Adds or updates a product; it can be recommended at once. A deleted product begins anew. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad field or mask, and for a new product without a name.
+        """
 
     @_abc_1.abstractmethod
     def BatchUpsertProducts(
@@ -465,7 +519,53 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_coordinator_service_pb2.ImportProductsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.ImportProductsResponse, _abc.Awaitable[_coordinator_service_pb2.ImportProductsResponse]]:
-        """Adds or updates any number of products from a stream. Good ones are kept, bad ones are said. Safe to repeat."""
+        """Adds or updates any number of products from a stream. Good ones are kept, bad ones are said. Safe to repeat.
+        With `mode` FULL the stream is the whole catalogue: when it has ended well, what it does not name is deleted.
+        Errors: INVALID_ARGUMENT for bad options in the first message; FAILED_PRECONDITION where more would be deleted than
+        `max_retired_share` allows: then nothing is deleted, and the products of the stream are stored.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdatePrices(
+        self,
+        request: _coordinator_service_pb2.UpdatePricesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.UpdatePricesResponse, _abc.Awaitable[_coordinator_service_pb2.UpdatePricesResponse]]:
+        """Sets prices by themselves, up to 1,000 at once: quicker than an upsert, and in force for recommendations at once. In
+        whatever order updates come, the latest of a product and place holds. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateInventory(
+        self,
+        request: _coordinator_service_pb2.UpdateInventoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.UpdateInventoryResponse, _abc.Awaitable[_coordinator_service_pb2.UpdateInventoryResponse]]:
+        """Sets by itself whether products can be bought, like `UpdatePrices`. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteProduct(
+        self,
+        request: _coordinator_service_pb2.DeleteProductRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.DeleteProductResponse, _abc.Awaitable[_coordinator_service_pb2.DeleteProductResponse]]:
+        """Deletes a product: from now on nobody is shown it, neither in lists nor as a recommendation. History refers to it
+        still, and events that name it are recorded. An upsert brings it back, as a new product with its history.
+        Errors: NOT_FOUND for an unknown product or one that is deleted, unless `allow_missing`. Safe to repeat with it.
+        """
+
+    @_abc_1.abstractmethod
+    def ListOffers(
+        self,
+        request: _coordinator_service_pb2.ListOffersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.ListOffersResponse, _abc.Awaitable[_coordinator_service_pb2.ListOffersResponse]]:
+        """Returns what stores and regions offer of a product, by ascending place id, page by page.
+        Errors: NOT_FOUND for an unknown product; INVALID_ARGUMENT for a bad page token or size.
+        """
 
     @_abc_1.abstractmethod
     def GetProduct(
@@ -473,7 +573,7 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.GetProductRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.GetProductResponse, _abc.Awaitable[_coordinator_service_pb2.GetProductResponse]]:
-        """Returns a product. Errors: NOT_FOUND."""
+        """Returns a product. Errors: NOT_FOUND for an unknown or deleted product."""
 
     @_abc_1.abstractmethod
     def ListProducts(
@@ -481,7 +581,9 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.ListProductsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.ListProductsResponse, _abc.Awaitable[_coordinator_service_pb2.ListProductsResponse]]:
-        """Returns products page by page. Errors: INVALID_ARGUMENT for a bad page token."""
+        """Returns products page by page, in the order in which they were first added. A product that is added meanwhile comes at
+        the end, none comes twice. Errors: INVALID_ARGUMENT for a bad size, or a page token of a list with other filters.
+        """
 
     @_abc_1.abstractmethod
     def GetProductPerformance(
