@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from shared.codes import Codes
 from shared.db import placements, product_performance, products
 from shared.db.change_watch import ChangeWatch
-from shared.db.engine import Database
+from shared.db.engine import Connection, Database
 from shared.db.product_offers import Offer
 from shared.db.products import CatalogueEntry
 from shared.facets import Facets
@@ -202,6 +202,7 @@ class BestSellerCache:
             change = products.newest_change(connection)
             counted = product_performance.best_sellers(connection, datetime.now(UTC), OVERALL, PER_CATEGORY, MOST)
             found = products.catalogue_entries(connection, [each.key for each in counted])
+            self._follow_merchandising(connection)
         by_key = {entry.key: entry for entry in found}
         self._best_sellers = BestSellers.of([by_key[each.key] for each in counted], change)
         keep_out_what_came()
@@ -209,9 +210,12 @@ class BestSellerCache:
     def follow_merchandising(self) -> None:
         """Read placements and rules when they changed. Raises Unavailable."""
         with self._database.read() as connection:
-            before = self._merchandising
-            if before is None or before.version != placements.version(connection):
-                self._merchandising = load_merchandising(connection, "coordinator")
+            self._follow_merchandising(connection)
+
+    def _follow_merchandising(self, connection: Connection) -> None:
+        before = self._merchandising
+        if before is None or before.version != placements.version(connection):
+            self._merchandising = load_merchandising(connection, "coordinator")
 
     def follow(self) -> None:
         """Read what changed of the best-sellers. Raises Unavailable."""

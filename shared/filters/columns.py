@@ -133,9 +133,9 @@ def rows_with_text(products: FilterColumns, field: str, values: Collection[str])
         return np.array([row for row in found if row is not None], np.int32)
     facet = _text_facet(products, field)
     if facet is not None:
-        return np.asarray(facet.rows[np.isin(facet.values, _codes(facet.names, values))])
+        return np.asarray(facet.rows[_is_one_of(facet.values, _codes(facet.names, values))])
     column, names = _coded(products, field)
-    return _rows_where(np.isin(column, _codes(names, values)))
+    return _rows_where(_is_one_of(column, _codes(names, values)))
 
 
 def rows_with_truth(products: FilterColumns, field: str, value: bool) -> Rows:
@@ -188,6 +188,11 @@ def _coded(products: FilterColumns, field: str) -> tuple[NDArray[Any], Codes]:
 
 def _codes(names: Codes, values: Collection[str]) -> list[int]:
     return [code for code in map(names.of, values) if code >= 0]
+
+
+def _is_one_of(column: NDArray[Any], codes: list[int]) -> NDArray[np.bool_]:
+    """Return where a column has one of some codes; most filters name one, which is found several times faster."""
+    return np.asarray(column == codes[0]) if len(codes) == 1 else np.isin(column, codes)
 
 
 def _number_column(products: FilterColumns, field: str) -> Numbers:

@@ -38,18 +38,18 @@ from tests.unit.recommendation.small import catalogue, entry
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 SHELF = [
-    entry(1),
-    entry(2, category="Tea"),
+    entry(1, brand="Acme", tags='["sale"]', average_rating=4.5),
+    entry(2, category="Tea", attributes='{"size": 42, "fair": true}', average_rating=4.0),
     entry(3, inventory_status="OUT_OF_STOCK"),
     entry(4, inventory_status="PREORDER"),
     entry(5, price=None, currency=None),
     entry(6, currency="USD"),
     entry(7, category="", price=0),
-    entry(8, category="Tea", price=150),
+    entry(8, category="Tea", price=150, tags='["sale", "new"]', attributes='{"size": "42"}'),
     entry(9, recommendable=False),
     entry(10, category="Tea", inventory_status="BACKORDER"),
     entry(11),
-    entry(12, category="Tea"),
+    entry(12, category="Tea", brand="Acme", attributes='{"size": 41.5}', average_rating=4.2),
 ]
 SELLING = [12, 3, 1, 8, 2, 9, 7, 6, 5, 4]
 """Keys of the best-sellers; 10 and 11 are none."""
@@ -169,6 +169,9 @@ FILTERS = [
     RecommendationFilter(max_price=euros(10_000, "USD")),
     RecommendationFilter(max_price=euros(10_000, "GBP")),
     RecommendationFilter(exclude_product_ids=["p1", "p12", "p99"]),
+    RecommendationFilter(expression='brand = "Acme" OR tags: "sale"'),
+    RecommendationFilter(expression="attributes.size > 40 AND price < 9.00", categories=["Tea"]),
+    RecommendationFilter(expression='NOT (status = "PREORDER" OR attributes.fair = true) AND rating >= 4'),
     RecommendationFilter(categories=["Tea"], in_stock_only=True, max_price=euros(900), exclude_product_ids=["p8"]),
 ]
 PASTS = [
@@ -186,6 +189,12 @@ def test_of_the_best_sellers_both_may_show_the_same(
 ) -> None:
     request = RecommendRequest(customer_id="ann", context=context, filter=rule)
     assert by_fallback(SHELF, request, past) == by_ranker(SHELF, request, past) & set(SELLING)
+
+
+def test_filters_on_attributes_let_something_through() -> None:
+    for text, shown in (('brand = "Acme" OR tags: "sale"', {1, 8, 12}), ("attributes.size > 40", {2, 12})):
+        request = RecommendRequest(customer_id="ann", filter=RecommendationFilter(expression=text))
+        assert by_fallback(SHELF, request, Past()) == shown
 
 
 def test_the_table_is_no_table_of_empty_lists() -> None:
@@ -221,6 +230,7 @@ RULES = st.builds(
     max_price=st.none() | st.builds(euros, st.integers(600, 1200)),
     exclude_product_ids=IDS,
     in_stock_only=st.booleans(),
+    expression=st.sampled_from(["", 'brand = "Acme"', "NOT tags: *", "price >= 2.00", "attributes.size: *"]),
 )
 KINDS = st.sampled_from(["add_to_cart", "remove_from_cart", "purchase"])
 STATUSES = st.sampled_from(["IN_STOCK", "OUT_OF_STOCK", "PREORDER"])

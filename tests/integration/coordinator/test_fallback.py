@@ -10,18 +10,24 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from quintet.recommendation.v1.recommendation_service_pb2 import RecommendRequest
+from quintet.recommendation.v1.recommendation_service_pb2 import (
+    BatchRecommendRequest,
+    RankProductsRequest,
+    RecommendRequest,
+)
 from quintet.type.v1.event_pb2 import AddToCart, Event, PageType, ProductQuantity, Purchase, PurchaseLine
 from quintet.type.v1.money_pb2 import Money
+from quintet.type.v1.placement_pb2 import Placement, PlacementRequest, Rule, RuleCondition
 from quintet.type.v1.recommendation_pb2 import RecommendationContext, RecommendationFilter, RecommendationList
 from sqlalchemy import text
 
 from services.coordinator.best_sellers import BestSellerCache
 from services.coordinator.event_validation import submit_event
 from services.coordinator.event_writer import EventWriter
-from services.coordinator.fallback import Fallback
+from services.coordinator.fallback import MERCHANDISING_NOT_READ, UNAVAILABLE, Fallback, given_order
 from services.coordinator.shopper_reader import READS_AT_ONCE, ShopperReader
 from shared.db.engine import Database
+from shared.db.placements import PLACEMENTS, RULES, DefinitionTable, Stored
 from shared.db.recommendations import mark_dismissed, read_recommendations
 from shared.errors import NotFound
 from shared.recommendation_log import RecommendationLog
@@ -330,3 +336,47 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert monotonic() < until, "it never came"
         threading.Event().wait(0.005)
+
+
+def test_the_fallback_fills_placements_and_keeps_their_filters_and_what_rules_exclude(shop: Shop) -> None:
+    put(shop.database, PLACEMENTS, Placement(placement_id="cheap", count=2, filter="price < 5"))
+    excludes = RuleCondition(segments=["somebody else"])
+    put(shop.database, RULES, Rule(rule_id="no_cake", exclude={}, filter='product_id = "cake"', condition=excludes))
+    put(shop.database, RULES, Rule(rule_id="up", boost={"factor": 9}, filter='product_id = "soap"'))
+    shop.cache.follow_merchandising()
+    answer = shop.ask(customer_id="", visitor_id="v", placement_id="cheap")
+    assert ids(answer) == ["tea", "milk"]
+    assert (answer.placement_id, list(answer.fallbacks)) == ("cheap", [UNAVAILABLE])
+    with pytest.raises(NotFound, match="no placement 'nowhere'"):
+        shop.ask(customer_id="", visitor_id="v", placement_id="nowhere")
+
+
+def test_before_merchandising_was_read_the_page_itself_answers_and_says_so(shop: Shop) -> None:
+    shop.cache._merchandising = None
+    answer = shop.ask(customer_id="", visitor_id="v", placement_id="cheap")
+    assert answer.placement_id == "home"
+    assert list(answer.fallbacks) == [UNAVAILABLE, MERCHANDISING_NOT_READ]
+
+
+def test_the_fallback_goes_on_with_a_list_and_fills_several_without_repeats(shop: Shop) -> None:
+    first = shop.ask(customer_id="", visitor_id="v", limit=2)
+    rest = shop.ask(customer_id="", visitor_id="v", limit=2, page_token=first.next_page_token)
+    assert ids(first) + ids(rest) == ["tea", "cake", "milk", "soap"]
+    requests = [PlacementRequest(limit=2), PlacementRequest(limit=1), PlacementRequest(placement_id="cart", limit=3)]
+    lists = asyncio.run(shop.fallback.answer_all(BatchRecommendRequest(visitor_id="v", requests=requests)))
+    assert [ids(answer) for answer in lists] == [["tea", "cake"], ["milk"], ["soap"]]
+
+
+def test_a_given_list_comes_back_as_it_is() -> None:
+    answer = given_order(RankProductsRequest(visitor_id="v", product_ids=["b", "a", "c"], limit=2), UNAVAILABLE)
+    assert [(each.product_id, each.position, each.given_position) for each in answer.products] == [
+        ("b", 1, 1),
+        ("a", 2, 2),
+    ]
+    assert (answer.strategy, list(answer.fallbacks)) == ("given_order", [UNAVAILABLE])
+
+
+def put(database: Database, table: DefinitionTable, message: Any) -> None:
+    name = message.rule_id if isinstance(message, Rule) else message.placement_id
+    with database.write() as connection:
+        table.put(connection, Stored(name, message.SerializeToString(), datetime.now(UTC)))
