@@ -58,8 +58,15 @@ PRODUCTS = (
         "as it is; true for a new product",
         "Whether it may be recommended. False for coupons, fuel, deposits, fees.",
     ),
-    Column("available_time", _TIME, "now for a new product", "When it entered the assortment."),
-    Column("attributes.*", "text", "none", "Further facts by name, such as `attributes.colour`."),
+    Column("available_time", _TIME, "as it is; now for a new product", "From when on it is in the assortment."),
+    Column("expire_time", _TIME, "never", "From when on it is no longer recommended."),
+    Column("group_id", "text, at most 128 characters", "none", "The group of its variants, such as sizes of a shirt."),
+    Column(
+        "attributes.*",
+        "text; number, true or false, list of texts where the file has types",
+        "none",
+        "Further facts by name, such as `attributes.colour`.",
+    ),
 )
 
 EVENTS = (

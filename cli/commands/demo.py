@@ -134,7 +134,7 @@ def _written(folder: Path) -> complete_journey.Written:
 def _import(settings: Settings, folder: Path, kind: Kind, say: Callable[..., None]) -> Summary:
     request = ImportRequest(kind=kind, files=(folder / f"{kind}.parquet",), database_url=settings.database_url)
     with shown_progress(f"importing {kind}") as show:
-        [summary] = import_files(request, show)
+        [summary] = import_files(request, show).files
     say(
         f"{kind}: {summary.imported:,} rows imported, {summary.rejected:,} rejected, {summary.seconds:.1f} s, "
         f"{summary.rows_per_second:,.0f} rows/s",

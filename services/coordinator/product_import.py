@@ -12,12 +12,12 @@ from quintet.type.v1.product_pb2 import Product
 
 from services.coordinator.agent_clients import AgentClients
 from services.coordinator.uploads import Tally, Upload
+from shared.db.product_retirement import MAX_RETIRED_SHARE
 from shared.errors import InvalidArgument
 from shared.events.check import check_number
 from shared.ids import digests
 from shared.timestamps import to_timestamp
 
-MAX_RETIRED_SHARE = 0.5
 DIGESTS_A_MESSAGE = 100_000
 IDS_AT_ONCE = 1_000
 """Ids that are kept until they are replaced by their digests."""

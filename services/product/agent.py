@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from services.product.embedding_cache import EmbeddingCache, similarities
 from services.product.paging import key_of_token, page_token, text_of_token, text_token
-from services.product.retirement import CompleteList, retire
 from services.product.upserts import ProductUpserts
 from shared import periods
 from shared.config import Settings
@@ -19,6 +18,7 @@ from shared.db.engine import Connection, Database
 from shared.db.product_offers import Applied, Change, Offer
 from shared.db.product_patch import ProductPatch
 from shared.db.product_performance import ProductPerformance
+from shared.db.product_retirement import CompleteList, retire
 from shared.db.products import Product, ProductFilter, Upserted
 from shared.db.relations import SIMILAR, Relation
 from shared.errors import NotFound

@@ -11,10 +11,10 @@ from quintet.type.v1.money_pb2 import Money
 
 from services.product.agent import PageQuery, ProductPage, RelatedProduct
 from services.product.convert_products import MOST_PRODUCTS, STATUS_PREFIX, patches, status
-from services.product.retirement import CompleteList
 from shared.db.product_facts import AttributeValue
 from shared.db.product_patch import ProductPatch
 from shared.db.product_performance import ProductPerformance
+from shared.db.product_retirement import CompleteList
 from shared.db.products import Product, ProductFilter
 from shared.db.relations import COMPLEMENTARY, SIMILAR, Relation
 from shared.errors import InvalidArgument

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from math import inf
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -23,14 +22,10 @@ from shared.events.check import (
     check_time,
 )
 from shared.inventory import IN_STOCK
+from shared.product_attributes import LONGEST_NAME, check_attributes
 
 MOST_PRODUCTS = 1_000
 MOST_PATHS = 250
-MOST_ATTRIBUTES = 200
-LONGEST_ATTRIBUTE_NAME = 200
-LONGEST_ATTRIBUTE = 20_000
-MOST_TEXTS, LONGEST_TEXT = 100, 1_000
-"""Texts of one attribute, and the characters of each."""
 STATUS_PREFIX = "INVENTORY_STATUS_"
 FURTHEST_AVAILABLE = timedelta(days=3_653)
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -96,7 +91,7 @@ def _path_problem(path: str) -> str:
         return {ALL: "must be alone", "product_id": "never changes"}.get(path, "is output only")
     if path.startswith(ONE_ATTRIBUTE):
         length = len(path.removeprefix(ONE_ATTRIBUTE))
-        return "" if 1 <= length <= LONGEST_ATTRIBUTE_NAME else "must name an attribute of 1 to 200 characters"
+        return "" if 1 <= length <= LONGEST_NAME else "must name an attribute of 1 to 200 characters"
     return "" if path in _COLUMNS else "is no field of a product"
 
 
@@ -190,24 +185,10 @@ def _check_lists(message: Product, field: str) -> None:
 
 
 def _check_attributes(message: Product, field: str) -> None:
-    check_count(message.attributes, field, MOST_ATTRIBUTES)
     for name, value in message.attributes.items():
-        check_text(name, field, LONGEST_ATTRIBUTE_NAME, required=True)
-        _check_attribute(value, f"{field}[{name}]")
-
-
-def _check_attribute(value: product_pb2.AttributeValue, field: str) -> None:
-    kind = value.WhichOneof("value")
-    if kind is None:
-        raise InvalidArgument.of(field, None, "must have a text, number, flag or texts")
-    if kind == "text":
-        check_text(value.text, field, LONGEST_ATTRIBUTE)
-    elif kind == "number" and not -inf < value.number < inf:
-        raise InvalidArgument.of(field, value.number, "must be finite")
-    elif kind == "texts":
-        check_count(value.texts.values, field, MOST_TEXTS)
-        for index, text in enumerate(value.texts.values):
-            check_text(text, f"{field}[{index}]", LONGEST_TEXT, required=True)
+        if value.WhichOneof("value") is None:
+            raise InvalidArgument.of(f"{field}[{name}]", None, "must have a text, number, flag or texts")
+    check_attributes({name: _value(value) for name, value in message.attributes.items()}, field)
 
 
 def _check_numbers(message: Product, field: str) -> None:

@@ -70,6 +70,13 @@ class ProductPatch:
             external_id=new.external_id, values={name: value for name, value in values.items() if name not in kept}
         )
 
+    @classmethod
+    def giving(cls, new: NewProduct) -> Self:
+        """Return the change that sets what `new` gives, attributes one by one, and leaves what it has empty."""
+        given = {name: getattr(new, name) for name in CONTENT if name not in ("external_id", "attributes")}
+        values = {name: value for name, value in given.items() if value not in ("", None, ())}
+        return cls(external_id=new.external_id, values=values, attributes=new.attributes)
+
 
 @dataclass(frozen=True)
 class Merged:

@@ -338,11 +338,13 @@ def wait_until(condition: Callable[[], bool]) -> None:
         threading.Event().wait(0.005)
 
 
-def test_the_fallback_fills_placements_and_keeps_their_filters_and_what_rules_exclude(shop: Shop) -> None:
-    put(shop.database, PLACEMENTS, Placement(placement_id="cheap", count=2, filter="price < 5"))
+def test_the_fallback_fills_placements_and_keeps_their_filters_and_what_rules_exclude(
+    shop: Shop, database: Database
+) -> None:
+    put(database, PLACEMENTS, Placement(placement_id="cheap", count=2, filter="price < 5"))
     excludes = RuleCondition(segments=["somebody else"])
-    put(shop.database, RULES, Rule(rule_id="no_cake", exclude={}, filter='product_id = "cake"', condition=excludes))
-    put(shop.database, RULES, Rule(rule_id="up", boost={"factor": 9}, filter='product_id = "soap"'))
+    put(database, RULES, Rule(rule_id="no_cake", exclude={}, filter='product_id = "cake"', condition=excludes))
+    put(database, RULES, Rule(rule_id="up", boost={"factor": 9}, filter='product_id = "soap"'))
     shop.cache.follow_merchandising()
     answer = shop.ask(customer_id="", visitor_id="v", placement_id="cheap")
     assert ids(answer) == ["tea", "milk"]

@@ -59,6 +59,7 @@ def _pick(sent: Recommendation) -> Pick:
         sent.score,
         Explanation(kind, tuple(why.product_ids), why.group, why.text),
         {part.algorithm: part.contribution for part in sent.contributions},
+        sent.group_id,
     )
 
 

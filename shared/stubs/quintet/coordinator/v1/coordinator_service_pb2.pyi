@@ -66,7 +66,7 @@ class RecommendationOptions(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     PLACEMENT_ID_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
-    """How many; 0 means 10, more than 100 is lowered to 100."""
+    """How many; 0 means the count of the placement, which is 10 unless said; more than 100 is lowered to 100."""
     placement_id: _builtins.str
     """Optional. The placement to fill, as in `GetRecommendationsRequest`."""
     @_builtins.property
@@ -352,7 +352,9 @@ class GetRecommendationsRequest(_message.Message):
     visitor_id: _builtins.str
     """A visitor who is not logged in. An unknown visitor is somebody new."""
     limit: _builtins.int
-    """How many; 0 means 10, more than 100 is lowered to 100, negative is INVALID_ARGUMENT."""
+    """How many; 0 means the count of the placement, which is 10 unless said; more than 100 is lowered to 100, negative is
+    INVALID_ARGUMENT.
+    """
     placement_id: _builtins.str
     """Optional. The placement to fill, stored or built in. It says kind of page, strategy, count, filter, diversity, boosts and
     rules. What a request may override: `limit` its count, `diversity` its diversity; `filter` narrows it further, for both

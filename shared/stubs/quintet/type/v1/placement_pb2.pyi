@@ -630,12 +630,12 @@ class RankedProduct(_message.Message):
     score: _builtins.float
     """What was found in favour of it, 0 to 1, without the given order; 0 where nothing is known. Comparable within one answer."""
     recommendation_id: _builtins.str
-    """Quintet's id of this showing, as in `Recommendation`; give it back in feedback and events. The first 100 products of an
-    answer have one.
+    """Quintet's id of this showing, as in `Recommendation`; give it back in feedback and events. Of the first 100 products of an
+    answer those that are known have one.
     """
     @_builtins.property
     def reason(self) -> _recommendation_pb2.Reason:
-        """Why, where there is a score."""
+        """Why, where there is a score; of the first 100 products of an answer."""
 
     def __init__(
         self,

@@ -11,6 +11,8 @@ from shared.db.batches import batches
 from shared.db.engine import Database
 from shared.errors import FailedPrecondition
 
+MAX_RETIRED_SHARE = 0.5
+"""Largest share of the catalogue that is deleted unless more is allowed."""
 ROWS_PER_TRANSACTION = 500
 
 
