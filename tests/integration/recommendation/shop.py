@@ -163,6 +163,11 @@ def _order(number: int, week: int, taste: str) -> Event:
     return bought(f"{taste}-lover-{number}", *own, accessory, ago=timedelta(days=20 - 7 * week, minutes=number))
 
 
+def next_bought(number: int, taste: str) -> list[str]:
+    """Return what a person would buy of their taste in the week after the last one, by the rule of the shop."""
+    return [f"{taste}{(number + 6 + step) % 8}" for step in range(3)]
+
+
 def _relate(database: Database) -> None:
     names = [*COFFEE, *TEA, *ACCESSORIES]
     with database.write() as connection:

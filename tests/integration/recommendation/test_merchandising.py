@@ -1,7 +1,7 @@
 """Placements and rules count in the next answers: filters, pins, boosts, limits, pages, several lists of one page."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -27,10 +27,16 @@ from quintet.type.v1.recommendation_pb2 import (
 
 from services.recommendation import convert
 from services.recommendation.merchandising import convert as lists
+from shared.db import segments
+from shared.db.customers import resolve_customers
+from shared.db.engine import Database
+from shared.db.segments import LEARNED, RFM, Segment
 from shared.errors import Conflict, InvalidArgument, NotFound
 from shared.recommendation_tokens import Shopper
 from tests.integration.recommendation import shop as small_shop
 from tests.integration.recommendation.conftest import Shop
+
+RunAgent = Callable[[Database], AbstractContextManager[Shop]]
 
 
 class Merchandiser:
@@ -154,16 +160,12 @@ def test_boosts_of_a_placement_need_what_they_look_at(merchandiser: Merchandiser
     merchandiser.place("plain", strategy="popular", diversity=0.0)
     assert ids(merchandiser.ask(placement_id="margin")) == ids(merchandiser.ask(placement_id="plain"))
     order = ids(merchandiser.ask(placement_id="plain"))
-    entries = coffee_shop.agent._model_manager.serving.catalogue
-    dear = order[3]
-    products = [
-        replace(small_shop._product(name, 0), cost=0 if name == dear else 1)
-        for name in order
-        if entries.row_of_id(name) is not None
-    ]
-    small_shop.add_products(coffee_shop.database, [replace(each, price=100, currency="EUR") for each in products])
+    best = order[3]
+    products = [small_shop.product(name, price=100, cost=0 if name == best else 90) for name in order]
+    small_shop.add_products(coffee_shop.database, products)
     coffee_shop.caught_up()
-    assert ids(merchandiser.ask(placement_id="margin")).index(dear) <= 3
+    assert ids(merchandiser.ask(placement_id="plain")) == order
+    assert ids(merchandiser.ask(placement_id="margin")).index(best) < 3
 
 
 def test_pages_of_a_list_show_nothing_twice_even_when_the_shop_changes(merchandiser: Merchandiser) -> None:
@@ -213,6 +215,35 @@ def test_a_given_list_comes_back_to_a_stranger_and_is_ordered_for_who_is_known(m
     assert [each.given_position for each in known.products] == [given.index(name) + 1 for name in order]
     assert [bool(each.recommendation_id) for each in known.products] == [name != "zz" for name in order]
     assert len(merchandiser.rank(*given, limit=4).products) == 4
+
+
+def test_who_is_known_finds_what_they_buy_next_earlier_than_in_the_given_order(merchandiser: Merchandiser) -> None:
+    given = [f"{letter}{number}" for number in range(8) for letter in "ct"]
+    places, before = [], []
+    for taste in "ct":
+        for number in range(6):
+            order = merchandiser.rank(*given, customer_id=f"{taste}-lover-{number}").products
+            found = {each.product_id: each.position for each in order}
+            held_out = small_shop.next_bought(number, taste)
+            places += [found[name] for name in held_out]
+            before += [given.index(name) + 1 for name in held_out]
+    assert sum(places) < 0.9 * sum(before)
+
+
+def test_an_answer_names_the_segment_and_rules_look_at_it(trained: Database, run_agent: RunAgent) -> None:
+    with trained.write() as connection:
+        keys = segments.replace_segments(connection, [Segment("champions", RFM, {}), Segment("night", LEARNED, {})])
+        [customer] = resolve_customers(connection, ["c-lover-1"]).values()
+        segments.replace_memberships(connection, {customer: [(keys["champions"], 0.5), (keys["night"], 0.9)]})
+    with run_agent(trained) as opened:
+        merchandiser = Merchandiser(opened)
+        first = ids(merchandiser.ask())[0]
+        condition = RuleCondition(segments=["night"])
+        merchandiser.rule("out", exclude=ExcludeAction(), filter=f'product_id = "{first}"', condition=condition)
+        answer = merchandiser.ask()
+        assert answer.segment == "champions"
+        assert first not in ids(answer)
+        assert merchandiser.ask(customer_id="c-lover-2").segment == ""
 
 
 def _mean_place(order: list[str], letter: str) -> float:

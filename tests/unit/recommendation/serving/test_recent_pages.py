@@ -16,6 +16,9 @@ from services.recommendation.serving.model_manager import ServingState
 from services.recommendation.serving.recent_pages import RecentPages
 from services.recommendation.serving.user_history import Person, UserHistory
 from shared.db.recommendation_items import ListItem, PackedItems
+from shared.filters.parser import parse
+from shared.merchandising.placement import Placement
+from shared.merchandising.rule import Rule, Weigh
 from tests.unit.recommendation.small import catalogue, entry
 
 HOME = Query("ann", context=PageContext(Page.HOME, session_id="s1"))
@@ -97,6 +100,12 @@ def test_those_of_whom_nothing_is_known_share_their_pages():
         (ann(session=(1, 2)), HOME),
         (ann(search="tea"), HOME),
         (ann(), replace(HOME, limit=3)),
+        (ann(), replace(HOME, stored_placement=Placement("home_top"))),
+        (ann(), replace(HOME, diversity=0.5)),
+        (ann(), replace(HOME, rules=(Rule("up", Weigh(2.0)),))),
+        (ann(), replace(HOME, shown=(1,))),
+        (ann(), replace(HOME, beside=(1,))),
+        (ann(), replace(HOME, filters=Filters(expression=parse("price < 1")))),
         (ann(), replace(HOME, filters=Filters(in_stock_only=True))),
         (ann(), replace(HOME, context=PageContext(Page.CART))),
         (ann(), replace(HOME, context=replace(HOME.context, product_id="p1"))),
