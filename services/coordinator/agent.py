@@ -27,6 +27,7 @@ from shared.db.engine import Database
 from shared.db.job_runs import JobRun
 from shared.db.token_keys import load_token_keys
 from shared.errors import Overloaded, Unavailable
+from shared.merchandising.merchandising import Merchandising
 from shared.recommendation_log import RecommendationLog
 
 
@@ -152,6 +153,11 @@ class Coordinator:
         request = customer_pb.EraseCustomerRequest(customer_id=customer_id)
         erased = await self.agents.call(self.agents.customer.EraseCustomer, request, job_steps.OPTIMIZE_TIMEOUT_SECONDS)
         return uuid.uuid4().hex, datetime.now(UTC), erased
+
+    @property
+    def merchandising(self) -> Merchandising | None:
+        """The placements and rules as the coordinator knows them; None before they were first read."""
+        return self._best_sellers.merchandising
 
     @property
     def tune_minutes(self) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 from quintet.type.v1.customer_pb2 import TableRows
-from quintet.type.v1.event_pb2 import Event
+from quintet.type.v1.event_pb2 import Event, PageType
 from quintet.type.v1.job_pb2 import Job, JobState
 
 from services.coordinator.agent import SystemState
@@ -108,6 +108,8 @@ def to_recommend_request(request: pb.GetRecommendationsRequest) -> recommendatio
 def to_recommend_after(event: Event, options: pb.RecommendationOptions) -> recommendation_pb.RecommendRequest:
     """Return the request for the recommendations that answer an event; its own context unless one is given."""
     context = options.context if options.HasField("context") else context_of(event)
+    if options.placement_id and not options.HasField("context"):
+        context.page_type = PageType.PAGE_TYPE_UNSPECIFIED  # the placement says the page, the event the rest
     return recommendation_pb.RecommendRequest(
         customer_id=event.customer_id,
         visitor_id="" if event.customer_id else event.visitor_id,

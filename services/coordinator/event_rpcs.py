@@ -13,10 +13,10 @@ from services.coordinator.agent import Coordinator
 from services.coordinator.event_validation import Submission, submit_event, submit_feedback
 from services.coordinator.group_commit import CommitResult
 from services.coordinator.uploads import MOST_REJECTIONS, Rejected, portions
-from shared.errors import InvalidArgument
+from shared.errors import InvalidArgument, QuintetError
 from shared.events.check import check_count
 from shared.events.recommend import check_recommend, context_products
-from shared.merchandising.convert import check_name
+from shared.merchandising.request import check_placed, fill_in
 
 MOST_EVENTS = 1_000
 PORTION = 1_000
@@ -110,8 +110,20 @@ class EventRpcs:
         options = request.recommend
         check_recommend(options.context, options.filter, options.limit, "recommend.")
         if options.placement_id:
-            check_name(options.placement_id, "recommend.placement_id")
+            self._check_placement(request)
         await self._agent.check_products(list(context_products(options.context, "recommend.")))
+
+    def _check_placement(self, request: pb.RecordEventRequest) -> None:
+        """Refuse a placement that is not known, or that does not fit the event, as far as it was read."""
+        merchandising = self._agent.merchandising
+        try:
+            wanted = convert.to_recommend_after(request.event, request.recommend)
+            check_placed(wanted)
+            if merchandising is not None:
+                fill_in(wanted, merchandising)
+        except QuintetError as error:
+            field = error.violations[0].field
+            raise error.renamed(field, f"recommend.{field}") from error
 
 
 def _sorted_out(events: Any, start: int) -> tuple[list[tuple[int, Submission]], list[Rejected]]:

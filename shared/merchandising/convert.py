@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.placement_pb2 import LimitGroup as LimitGroupMessage
@@ -38,6 +38,8 @@ MOST_CONDITIONS = 100
 """Placements and segments that a condition names."""
 MOST_HOURS = 20
 LONGEST_DESCRIPTION = 500
+LONGEST_TIME_ZONE = 100
+UTC = "UTC"
 LARGEST_FACTOR = 10.0
 LEAST_WINDOW = 2
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -202,6 +204,10 @@ def _hours(message: Any, field: str) -> WeeklyHours:
 
 
 def _time_zone(name: str, field: str) -> str:
-    if name and name not in available_timezones():
-        raise InvalidArgument.of(field, name, "must be a name of the IANA time zone database")
-    return ZoneInfo(name or "UTC").key
+    if not name:
+        return UTC
+    check_text(name, field, LONGEST_TIME_ZONE)
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # the last two for what is no name of a file
+        raise InvalidArgument.of(field, name, "must be a name of the IANA time zone database") from error

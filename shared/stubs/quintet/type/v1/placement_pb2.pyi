@@ -327,7 +327,7 @@ class RuleCondition(_message.Message):
     HOURS_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     time_zone: _builtins.str
-    """Time zone of `hours`, a name of the IANA database such as `Europe/Berlin`; default `UTC`."""
+    """Time zone of `hours`, a name of the IANA database such as `Europe/Berlin`, at most 100 characters; default `UTC`."""
     @_builtins.property
     def placement_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only in these placements, at most 100. They need not exist (yet)."""
