@@ -44,7 +44,7 @@ class ExistingArgument(StrEnum):
     """What becomes of customers and products that are known."""
 
     update = "update"
-    replace = "replace"
+    replace = "replace"  # type: ignore[assignment]  # of a text: nobody calls it on this one
     keep = "keep"
 
 

@@ -1,9 +1,10 @@
 """The refresh job: `python -m services.product.refresh [--full]`.
 
-It embeds products that have no embedding, and recomputes similar and complementary products. A new embedding space is
-fitted only if there is none, if it is damaged, if more than a fifth of the catalogue changed since it was fitted, or
-with `--full`. Otherwise the space is kept, because vectors of different spaces cannot be compared, so with a new space
-all embeddings of products and customers must be computed again.
+It embeds products that have no embedding, or another price than when they were embedded, and recomputes similar and
+complementary products. A new embedding space is fitted only if there is none, if it is damaged, if more than a fifth of
+the catalogue changed in more than price and stock since it was fitted, or with `--full`. Otherwise the space is kept,
+because vectors of different spaces cannot be compared, so with a new space all embeddings of products and customers
+must be computed again.
 
 All data is written in short transactions. A new space becomes active after all embeddings are stored. Products that
 changed meanwhile are embedded right after that. If a refresh dies, the next one completes its work.
@@ -105,7 +106,8 @@ def usable_space(database: Database, catalogue: CatalogueSnapshot) -> FittedSpac
         return None
     if known is None:
         return None
-    changed = sum(product.change_sequence > known.change_sequence for product in catalogue.products)
+    contents = (product.content_sequence or product.change_sequence for product in catalogue.products)
+    changed = sum(content > known.change_sequence for content in contents)
     return known if changed <= REFIT_SHARE * known.products else None
 
 

@@ -49,6 +49,7 @@ class Product(ProductFacts):
     """A product of the catalogue under its key.
 
     `price_updated_at` and `inventory_updated_at` say when price and status became true; None when they were never said.
+    `content_sequence` is the last change of more than price and stock; None where a former release wrote the product.
     """
 
     key: int
@@ -60,6 +61,7 @@ class Product(ProductFacts):
     deleted_at: datetime | None = None
     price_updated_at: datetime | None = None
     inventory_updated_at: datetime | None = None
+    content_sequence: int | None = None
 
     @property
     def deleted(self) -> bool:

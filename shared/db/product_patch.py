@@ -116,6 +116,12 @@ def same_content(row: Mapping[str, Any], stored: Product) -> bool:
     return plain and _typed(row["attributes"]) == _typed(stored.attributes)
 
 
+def same_but_for_price_and_stock(row: Mapping[str, Any], stored: Product) -> bool:
+    """Say whether nothing else is different from what is stored."""
+    said = {name: getattr(stored, name) for name in (*TIMED, "currency")}
+    return same_content({**row, **said}, stored)
+
+
 def same_moments(row: Mapping[str, Any], stored: Product) -> bool:
     """Say whether price and status are true since the moments that are stored."""
     return all(row[clock] == getattr(stored, clock) for clock in TIMED.values())

@@ -18,7 +18,16 @@ from shared.db.bulk import update_rows
 from shared.db.driver import DriverCursor, PreparedLookup, PreparedQuery
 from shared.db.engine import insert_into, next_count
 from shared.db.product_facts import CatalogueEntry, NewProduct, Product, ProductFacts, facts_in
-from shared.db.product_patch import STATE, TIMED, Merged, ProductPatch, merged, same_content, same_moments
+from shared.db.product_patch import (
+    STATE,
+    TIMED,
+    Merged,
+    ProductPatch,
+    merged,
+    same_but_for_price_and_stock,
+    same_content,
+    same_moments,
+)
 from shared.db.schema import products
 from shared.db.types import from_micros, to_micros
 from shared.errors import InvalidArgument
@@ -50,6 +59,7 @@ _ALL_COLUMNS = [
     *(products.c[name] for name in STATE),
     products.c.updated_at,
     products.c.change_sequence,
+    products.c.content_sequence,
 ]
 _KEYS = PreparedLookup(select(products.c.external_id, products.c.product_id), products.c.external_id)
 _GROUPS_BY_KEY = PreparedLookup(
@@ -112,7 +122,12 @@ def patch_products(connection: Connection, patches: Sequence[ProductPatch]) -> U
         for each in results
         if (before := known.get(each.row["external_id"])) is None or not same_content(each.row, before)
     ]
-    _write(connection, [{**row, "updated_at": now, "change_sequence": change} for row in rows])
+    stamps = {"updated_at": now, "change_sequence": change}
+    contents = [_content_sequence(row, known.get(row["external_id"]), change) for row in rows]
+    _write(
+        connection,
+        [{**row, **stamps, "content_sequence": content} for row, content in zip(rows, contents, strict=True)],
+    )
     _write_moments(connection, [each.row for each in results], known)
     keys = {name: product.key for name, product in stored.items()}
     keys |= product_keys(connection, [each.external_id for each in patches if each.external_id not in stored])
@@ -287,6 +302,12 @@ def _read(connection: Connection, *conditions: ColumnElement[bool], limit: int |
 def _product(row: Row[Any]) -> Product:
     values = dict(row._mapping)
     return Product(**{**values, "tags": tuple(values["tags"]), "image_urls": tuple(values["image_urls"])})
+
+
+def _content_sequence(row: Mapping[str, Any], before: Product | None, change: int) -> int | None:
+    if before is None or not same_but_for_price_and_stock(row, before):
+        return change
+    return before.content_sequence or before.change_sequence
 
 
 def _write(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:

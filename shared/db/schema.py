@@ -223,6 +223,7 @@ products = Table(
     Column("deleted_at", UtcTime, comment="null unless deleted; history refers to the row"),
     Column("price_updated_at", UtcTime, comment="when the price became true; null when never said"),
     Column("inventory_updated_at", UtcTime, comment="when the status became true; null when never said"),
+    Column("content_sequence", BigInteger, comment="the last change of more than price and stock"),
     CheckConstraint("price IS NULL OR price >= 0", name="price"),
     Index(
         "ix_products_group", "group_id", sqlite_where=text("group_id <> ''"), postgresql_where=text("group_id <> ''")

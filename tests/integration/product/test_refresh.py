@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from services.product.agent import ProductAgent
 from shared.config import Settings
 from shared.db import models, product_embeddings, products, relations
 from shared.db.engine import Database
+from shared.db.product_offers import InventoryChange, PriceChange
 from shared.db.relations import COMPLEMENTARY, SIMILAR
 from tests.integration.product.catalogue import product, refreshed, small_catalogue, upsert
 
@@ -84,6 +86,20 @@ def test_a_few_changes_keep_the_space_and_relate_the_new_product(agent: ProductA
         found = relations.read_relation(connection, SIMILAR, key)
     assert found is not None
     assert len(found.keys) > 0
+
+
+def test_prices_alone_fit_no_new_space_but_are_embedded_by_the_next_refresh(
+    agent: ProductAgent, database: Database
+) -> None:
+    first = refreshed(database)
+    now = datetime.now(UTC)
+    agent.apply([PriceChange(each.external_id, "", 9_900, "EUR", now) for each in small_catalogue()[:5]])
+    agent.apply([InventoryChange(each.external_id, "", "PREORDER", now) for each in small_catalogue()[5:]])
+    second = refreshed(database)
+    assert (second["space_fitted"], second["space_version"], second["embedded"]) == (False, first["space_version"], 5)
+    assert refreshed(database)["embedded"] == 0
+    upsert(agent, [product("tea-green", price=9_900)])
+    assert refreshed(database)["embedded"] == 0, "a price that is said again embeds nothing"
 
 
 def test_many_changes_or_the_wish_fit_a_new_space(agent: ProductAgent, database: Database) -> None:

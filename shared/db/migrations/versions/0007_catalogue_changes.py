@@ -18,8 +18,10 @@ def upgrade() -> None:
         sa.Column("deleted_at", sa.BigInteger(), comment="null unless deleted; history refers to the row"),
         sa.Column("price_updated_at", sa.BigInteger(), comment="when the price became true; null when never said"),
         sa.Column("inventory_updated_at", sa.BigInteger(), comment="when the status became true; null when never said"),
+        sa.Column("content_sequence", sa.BigInteger(), comment="the last change of more than price and stock"),
     ):
         op.add_column("products", column)
+    op.execute("UPDATE products SET content_sequence = change_sequence")
     given = sa.text("group_id <> ''")
     op.create_index("ix_products_group", "products", ["group_id"], sqlite_where=given, postgresql_where=given)
     op.create_table(
@@ -41,5 +43,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("product_offers")
     op.drop_index("ix_products_group", "products")
-    for name in ("inventory_updated_at", "price_updated_at", "deleted_at", "expire_at", "group_id"):
+    for name in ("content_sequence", "inventory_updated_at", "price_updated_at", "deleted_at", "expire_at", "group_id"):
         op.drop_column("products", name)
