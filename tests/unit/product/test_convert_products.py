@@ -77,6 +77,14 @@ def test_attributes_are_named_one_by_one_or_all_together() -> None:
     assert patch(message(), "attributes").values == {"attributes": {}}
 
 
+def test_a_cost_is_given_with_the_price_in_its_currency_and_never_given_back() -> None:
+    price, cost = Money(currency_code="EUR", amount_minor=300), Money(currency_code="EUR", amount_minor=100)
+    assert patch(message(price=price, cost=cost)).values["cost"] == 100
+    assert patch(message(), "cost").values == {"cost": None}
+    with pytest.raises(InvalidArgument, match="in the currency of the price"):
+        patch(message(price=Money(currency_code="USD", amount_minor=300), cost=cost))
+
+
 def test_a_star_is_every_field() -> None:
     made = patch(message(available_time=stamp(SPRING)), "*")
     assert made.values["available_at"] == SPRING
@@ -166,6 +174,8 @@ def test_a_moment_is_at_most_five_minutes_ahead() -> None:
         ({"attributes": {"k": AttributeValue(texts=TextList(values=["x"] * 101))}}, "attributes[k]"),
         ({"attributes": {"k": AttributeValue(texts=TextList(values=["x", ""]))}}, "attributes[k][1]"),
         ({"attributes": {"k": AttributeValue(texts=TextList(values=["x" * 1_001]))}}, "attributes[k][0]"),
+        ({"cost": Money(currency_code="EUR", amount_minor=1)}, "cost.currency_code"),
+        ({"cost": Money(currency_code="USD", amount_minor=-1)}, "cost.amount_minor"),
         ({"average_rating": 5.1}, "average_rating"),
         ({"average_rating": -0.1}, "average_rating"),
         ({"average_rating": float("nan")}, "average_rating"),
