@@ -199,13 +199,15 @@ def _number_column(products: FilterColumns, field: str) -> Numbers:
     """Return the numbers of all products in a field, shape (n,); NaN for unknown."""
     if field == "rating":
         # 4.3 as it was said, not as float32 has it.
-        return np.round(products.rating.astype(np.float64), 4)
+        rounded: Numbers = np.round(products.rating.astype(np.float64), 4)
+        return rounded
     if field == "available_time":
         return products.added.astype(np.float64)
     # Of a price without a currency, whose code is -1, nobody knows what it is worth: the last unit is that.
-    units = np.array([*(10.0 ** decimals(name) for name in products.currencies.names), np.nan])
-    price = products.price.astype(np.float64) / units[products.currency]
-    return np.where(products.price >= 0, price, np.nan).astype(np.float64, copy=False)
+    units = np.array([*(10.0 ** decimals(name) for name in products.currencies.names), np.nan], np.float64)
+    price: Numbers = products.price.astype(np.float64) / units[products.currency]
+    price[products.price < 0] = np.nan
+    return price
 
 
 def _rows_where(mask: NDArray[np.bool_]) -> Rows:
