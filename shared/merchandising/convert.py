@@ -33,6 +33,8 @@ from shared.page_rules import DEFAULT_LIMIT, MAX_LIMIT, ONLY_BOUGHT, Page
 from shared.timestamps import to_datetime
 
 DEFAULT_STRATEGY = "default"
+LONGEST_NAME = 63
+LONGEST_SEGMENT = 100
 MOST_PRIORITY = 1_000
 MOST_CONDITIONS = 100
 """Placements and segments that a condition names."""
@@ -51,6 +53,7 @@ _GROUPS = {
 
 def check_name(value: str, field: str) -> None:
     """Raise InvalidArgument unless `value` may be the id of a placement or a rule."""
+    check_text(value, field, LONGEST_NAME, required=True)
     if not _NAME.fullmatch(value):
         problem = "must be 1 to 63 lower-case letters, digits, _ and -, a letter first"
         raise InvalidArgument.of(field, value, problem)
@@ -169,7 +172,7 @@ def _condition(message: ConditionMessage, field: str) -> Condition:
     for index, name in enumerate(message.placement_ids):
         check_name(name, f"{field}.placement_ids[{index}]")
     for index, name in enumerate(message.segments):
-        check_text(name, f"{field}.segments[{index}]", 100, required=True)
+        check_text(name, f"{field}.segments[{index}]", LONGEST_SEGMENT, required=True)
     start, end = (_moment(message, name, field) for name in ("start_time", "end_time"))
     if start is not None and end is not None and end <= start:
         raise InvalidArgument.of(f"{field}.end_time", end.isoformat(), "must be after start_time")

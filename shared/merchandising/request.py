@@ -5,13 +5,14 @@ from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.placement_pb2 import PlacementRequest
 
 from shared.errors import InvalidArgument, QuintetError
-from shared.events.check import check_number
+from shared.events.check import check_number, check_text
 from shared.events.page import limit_of, page_of
 from shared.events.recommend import check_recommend
 from shared.merchandising.convert import check_name
 from shared.merchandising.merchandising import Merchandising
 from shared.merchandising.placement import Placement
-from shared.page_tokens import PagedList
+from shared.page_tokens import FIELD as PAGE_TOKEN
+from shared.page_tokens import LONGEST_TOKEN, PagedList
 from shared.recommendation_tokens import Shopper
 
 MOST_LISTS = 10
@@ -46,6 +47,7 @@ def check_placed(request: RecommendRequest) -> None:
     """Raise InvalidArgument when what a request says of its placement breaks a rule of the contract."""
     if request.placement_id:
         check_name(request.placement_id, "placement_id")
+    check_text(request.page_token, PAGE_TOKEN, LONGEST_TOKEN)
     if request.HasField("diversity"):
         check_number(request.diversity, "diversity", 0, 1)
 

@@ -72,9 +72,9 @@ def test_a_placement_says_all_that_is_said() -> None:
 @pytest.mark.parametrize(
     ("message", "field", "problem"),
     [
-        (placed(placement_id=""), "placement_id", "lower-case"),
+        (placed(placement_id=""), "placement_id", "is required"),
         (placed(placement_id="Home"), "placement_id", "lower-case"),
-        (placed(placement_id="h" * 64), "placement_id", "1 to 63"),
+        (placed(placement_id="h" * 64), "placement_id", "at most 63"),
         (placed(description="x" * 501), "description", "at most 500"),
         (placed(page_type=99), "page_type", "page types"),
         (placed(strategy="magic"), "strategy", "ease"),

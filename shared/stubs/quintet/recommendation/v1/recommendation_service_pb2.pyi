@@ -44,13 +44,14 @@ class RecommendRequest(_message.Message):
     limit: _builtins.int
     """How many; 0 means the count of the placement, which is 10 unless said; more than 100 is lowered to 100."""
     placement_id: _builtins.str
-    """Optional. The placement to fill, stored or built in. It says kind of page, strategy, count, filter, diversity, boosts and
+    """Optional. The placement to fill, stored or built in, at most 63 characters. It says kind of page, strategy, count, filter, diversity, boosts and
     rules. What a request may override: `limit` its count, `diversity` its diversity; `filter` narrows it further, for both
     filters hold; another `context.page_type` than its own is INVALID_ARGUMENT. Unknown: NOT_FOUND. Default: the built-in one
     of the page.
     """
     page_token: _builtins.str
-    """`next_page_token` of the list before, for the products that follow; empty for the first. Another shopper, placement,
+    """`next_page_token` of the list before, for the products that follow, at most 4,000 characters; empty for the first.
+    Another shopper, placement,
     context or filter than before, or a token that is older than an hour: INVALID_ARGUMENT. At most 500 products follow each
     other.
     """
@@ -121,9 +122,9 @@ class BatchRecommendRequest(_message.Message):
     CONTEXT_FIELD_NUMBER: _builtins.int
     REQUESTS_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
-    """The customer; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
+    """The customer, at most 128 characters; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
     visitor_id: _builtins.str
-    """A visitor who is not logged in. An unknown visitor is somebody new."""
+    """A visitor who is not logged in, at most 128 characters. An unknown visitor is somebody new."""
     @_builtins.property
     def context(self) -> _recommendation_pb2.RecommendationContext:
         """Where and why, for all lists. Without a `page_type` each placement is asked for on a page of its own kind."""
@@ -185,9 +186,9 @@ class RankProductsRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     UNAVAILABLE_LAST_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
-    """The customer; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
+    """The customer, at most 128 characters; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
     visitor_id: _builtins.str
-    """A visitor who is not logged in. An unknown visitor is somebody new."""
+    """A visitor who is not logged in, at most 128 characters. An unknown visitor is somebody new."""
     limit: _builtins.int
     """How many products to return, the best; 0 means all."""
     unavailable_last: _builtins.bool
@@ -198,7 +199,7 @@ class RankProductsRequest(_message.Message):
 
     @_builtins.property
     def product_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Required. 1 to 1,000 products, each once, best first by the platform's own order."""
+        """Required. 1 to 1,000 products of 1 to 128 characters, each once, best first by the platform's own order."""
 
     def __init__(
         self,
@@ -629,7 +630,7 @@ class GetPlacementRequest(_message.Message):
 
     PLACEMENT_ID_FIELD_NUMBER: _builtins.int
     placement_id: _builtins.str
-    """Required. The placement."""
+    """Required. The placement, at most 63 characters."""
     def __init__(
         self,
         *,
@@ -678,7 +679,7 @@ class ListPlacementsRequest(_message.Message):
     page_size: _builtins.int
     """How many; 0 means 100, more than 1,000 is lowered to 1,000."""
     page_token: _builtins.str
-    """`next_page_token` of the page before; empty for the first."""
+    """`next_page_token` of the page before, at most 63 characters; empty for the first."""
     def __init__(
         self,
         *,
@@ -729,7 +730,7 @@ class DeletePlacementRequest(_message.Message):
 
     PLACEMENT_ID_FIELD_NUMBER: _builtins.int
     placement_id: _builtins.str
-    """Required. The placement."""
+    """Required. The placement, at most 63 characters."""
     def __init__(
         self,
         *,
@@ -872,7 +873,7 @@ class GetRuleRequest(_message.Message):
 
     RULE_ID_FIELD_NUMBER: _builtins.int
     rule_id: _builtins.str
-    """Required. The rule."""
+    """Required. The rule, at most 63 characters."""
     def __init__(
         self,
         *,
@@ -921,7 +922,7 @@ class ListRulesRequest(_message.Message):
     page_size: _builtins.int
     """How many; 0 means 100, more than 1,000 is lowered to 1,000."""
     page_token: _builtins.str
-    """`next_page_token` of the page before; empty for the first."""
+    """`next_page_token` of the page before, at most 63 characters; empty for the first."""
     def __init__(
         self,
         *,
@@ -972,7 +973,7 @@ class DeleteRuleRequest(_message.Message):
 
     RULE_ID_FIELD_NUMBER: _builtins.int
     rule_id: _builtins.str
-    """Required. The rule."""
+    """Required. The rule, at most 63 characters."""
     def __init__(
         self,
         *,

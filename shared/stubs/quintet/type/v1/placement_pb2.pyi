@@ -67,7 +67,9 @@ class Placement(_message.Message):
     BUILT_IN_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     placement_id: _builtins.str
-    """Required. The platform's id, 1 to 63 lower-case letters, digits, `_` and `-`, a letter first, such as `home_top`."""
+    """Required. The platform's id, 1 to 63 characters: lower-case letters, digits, `_` and `-`, a letter first, such as
+    `home_top`.
+    """
     description: _builtins.str
     """Optional. A note for merchandisers, at most 500 characters. Never shown to shoppers."""
     page_type: _event_pb2.PageType.ValueType
@@ -169,7 +171,7 @@ class PinAction(_message.Message):
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
-    """Required. The product. One that is not known (any more) is not shown."""
+    """Required. The product, 1 to 128 characters. One that is not known (any more) is not shown."""
     position: _builtins.int
     """Required. Its place in the list, 1 to 100; it counts on over the pages of a list."""
     def __init__(
@@ -296,7 +298,7 @@ class WeeklyHours(_message.Message):
     """
     @_builtins.property
     def weekdays(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Days, 1 for Monday to 7 for Sunday; empty means every day."""
+        """Days, 1 for Monday to 7 for Sunday, at most 7; empty means every day."""
 
     def __init__(
         self,
@@ -330,7 +332,7 @@ class RuleCondition(_message.Message):
     """Time zone of `hours`, a name of the IANA database such as `Europe/Berlin`, at most 100 characters; default `UTC`."""
     @_builtins.property
     def placement_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only in these placements, at most 100. They need not exist (yet)."""
+        """Only in these placements, at most 100 of at most 63 characters. They need not exist (yet)."""
 
     @_builtins.property
     def page_types(self) -> _containers.RepeatedScalarFieldContainer[_event_pb2.PageType.ValueType]:
@@ -338,7 +340,7 @@ class RuleCondition(_message.Message):
 
     @_builtins.property
     def segments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only for customers of one of these segments, at most 100, each of at most 100 characters. Strangers are in none."""
+        """Only for customers of one of these segments, at most 100 of at most 100 characters. Strangers are in none."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
@@ -390,7 +392,7 @@ class Rule(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     rule_id: _builtins.str
-    """Required. The platform's id, 1 to 63 lower-case letters, digits, `_` and `-`, a letter first."""
+    """Required. The platform's id, 1 to 63 characters: lower-case letters, digits, `_` and `-`, a letter first."""
     description: _builtins.str
     """Optional. A note for merchandisers, at most 500 characters. Never shown to shoppers."""
     disabled: _builtins.bool
@@ -666,11 +668,11 @@ class PlacementRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     placement_id: _builtins.str
-    """The placement, stored or built in; empty means the built-in one of the page. Unknown: NOT_FOUND."""
+    """The placement, stored or built in, at most 63 characters; empty means the built-in one of the page. Unknown: NOT_FOUND."""
     limit: _builtins.int
     """How many; 0 means the placement's count, more than 100 is lowered to 100."""
     page_token: _builtins.str
-    """`next_page_token` of the list before; empty for the first."""
+    """`next_page_token` of the list before, at most 4,000 characters; empty for the first."""
     @_builtins.property
     def filter(self) -> _recommendation_pb2.RecommendationFilter:
         """Which products may be shown, beside the placement's own filter: both hold."""
