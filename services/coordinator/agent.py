@@ -29,13 +29,15 @@ from shared.db.token_keys import load_token_keys
 from shared.errors import Overloaded, Unavailable
 from shared.recommendation_log import RecommendationLog
 
+CONSUMERS: dict[Agent, str] = {"customer": event_log.CUSTOMER_CONSUMER, "feedback": event_log.FEEDBACK_CONSUMER}
+"""Agents that project the event log, and the names of their cursors."""
+
 
 @dataclass(frozen=True)
 class AgentState:
     """How one agent is: whether it serves, and how far it has applied the event log."""
 
     agent: Agent
-    address: str
     serving: bool
     applied: int
     behind: int
@@ -167,13 +169,12 @@ class Coordinator:
     def _state(self, serving: dict[Agent, bool]) -> SystemState:
         with self._database.read() as connection:
             last = event_log.last_sequence(connection)
-            cursors = {name: event_log.cursor(connection, name) for name in FOLLOWED}
+            cursors = {agent: event_log.cursor(connection, consumer) for agent, consumer in CONSUMERS.items()}
             version = models.active_version(connection, "recommender")
-        followed = {follower.agent for follower in self._followers}
-        states = [AgentState("coordinator", self._settings.coordinator_address, True, 0, 0)]
+        states = [AgentState("coordinator", True, 0, 0)]
         for name in FOLLOWED:
-            behind = max(0, last - cursors[name]) if name in followed else 0
-            states.append(AgentState(name, self._settings.address(name), serving[name], cursors[name], behind))
+            behind = max(0, last - cursors[name]) if name in cursors else 0
+            states.append(AgentState(name, serving[name], cursors.get(name, 0), behind))
         return SystemState(states, last, version or "", maintenance.row_counts(self._database))
 
     def _last_sequence(self) -> int:

@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from quintet.type.v1.error_pb2 import ErrorReason
+
 from services.coordinator.background import Background
 from services.coordinator.event_validation import Submission
 from shared.errors import QuintetError, Unavailable
@@ -63,7 +65,7 @@ class GroupCommit:
         """Refuse what still waits and stop. Safe to repeat."""
         await self._background.stop()
         for each in self._waiting:
-            _fail(each, Unavailable("the coordinator is stopping"))
+            _fail(each, Unavailable("the coordinator is stopping", reason=ErrorReason.SHUTTING_DOWN))
         self._waiting.clear()
         self._thread.shutdown()
 

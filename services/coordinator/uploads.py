@@ -20,11 +20,6 @@ class Rejected:
     id: str
     error: QuintetError
 
-    @property
-    def field(self) -> str:
-        """Path of the field at fault; empty when it is not a field's."""
-        return self.error.violations[0].field if self.error.violations else ""
-
 
 @dataclass
 class Tally:

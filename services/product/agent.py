@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
+from quintet.type.v1.error_pb2 import ErrorReason
 
 from services.product.embedding_cache import EmbeddingCache, similarities
 from services.product.paging import key_of_token, page_token
@@ -77,7 +78,8 @@ class ProductAgent:
             upserted = self._upsert_in_current_space(new)
             if upserted is not None:
                 return upserted
-        raise Unavailable("the embedding space is being changed, try again")
+        reason = ErrorReason.TEMPORARILY_UNAVAILABLE
+        raise Unavailable("the embedding space is being changed, try again", reason=reason)
 
     def get(self, product_id: str) -> Product:
         """Return a product. Raises NotFound for an unknown one."""

@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+import structlog
 
+from shared.errors import QuintetError
+from shared.limits import MAX_MESSAGE_BYTES
 from shared.rpc.interceptor import deadline
-from shared.rpc.server import MAX_MESSAGE_BYTES
 from shared.rpc.status import from_rpc_error
 from shared.telemetry import request_id
 
+log = structlog.get_logger()
 IN_TURN: dict[str, Any] = {"round_robin": {}}
 """Replicas are called one after the other."""
 SHOPPER_KEY = "x-shopper-hash"
@@ -72,7 +75,7 @@ async def call(
         timeout = _remaining(timeout_seconds, reserve_seconds)
         return await method(request, timeout=timeout, metadata=(*_metadata(), *_shopper_metadata(shopper)))
     except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error) from error
+        raise _translated(error) from error
 
 
 async def stream(method: Any, request: Any) -> AsyncIterator[Any]:
@@ -81,7 +84,12 @@ async def stream(method: Any, request: Any) -> AsyncIterator[Any]:
         async for response in method(request, metadata=_metadata()):
             yield response
     except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error) from error
+        raise _translated(error) from error
+
+
+def _translated(error: grpc.aio.AioRpcError) -> QuintetError:
+    log.debug("call of an agent failed", code=error.code().name, details=error.details())
+    return from_rpc_error(error)
 
 
 def _remaining(timeout_seconds: float, reserve_seconds: float) -> float:

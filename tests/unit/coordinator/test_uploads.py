@@ -40,7 +40,7 @@ async def test_bad_items_are_said_by_their_place_in_the_stream_and_good_ones_are
     items[PORTION + 1] = "bad-b"
     tally = await Upload(owner.send, str, "items").run(stream(items))
     assert [(each.index, each.id) for each in tally.rejections] == [(1, "bad-a"), (PORTION + 1, "bad-b")]
-    assert {each.field for each in tally.rejections} == {"name"}
+    assert {each.error.field for each in tally.rejections} == {"name"}
     assert (tally.created, tally.updated, tally.rejected) == (PORTION + 1, 0, 2)
     assert owner.kept == [item for item in items if item.startswith("good")]
 
@@ -69,4 +69,4 @@ def test_only_the_first_rejections_are_kept_but_all_are_counted() -> None:
     for index in range(MOST_REJECTIONS + 5):
         tally.reject(index, "x", NotFound("x"))
     assert (tally.rejected, len(tally.rejections)) == (MOST_REJECTIONS + 5, MOST_REJECTIONS)
-    assert tally.rejections[0].field == ""
+    assert tally.rejections[0].error.field == ""
