@@ -9,15 +9,23 @@ from datetime import timedelta
 KIB = 1024
 MIB = 1024 * KIB
 
-MAX_MESSAGE_BYTES = 16 * MIB
-"""Most of one message, in either direction."""
-MAX_PORTION_BYTES = 4 * MIB
-"""Bytes of the elements that go from the coordinator to an agent in one call, and of those of a stream that are
-recorded together; one element that is larger goes alone."""
+MAX_MESSAGE_BYTES = 4 * MIB
+"""Most of one message, in either direction: what clients of gRPC take unless told otherwise. To decode one takes some
+40 ms, in which an agent does nothing else (docs/decisions/0031)."""
+MAX_READ_BYTES = 2 * MAX_MESSAGE_BYTES
+"""What is larger is refused by gRPC before it is read, without details; what is less too large is told why."""
+FRAME_BYTES = KIB
+"""What the coordinator may add to a caller's message when it passes the elements on to an agent."""
+MAX_ELEMENT_BYTES = MIB
+"""Most of one event, product or customer."""
+MAX_PORTION_BYTES = 3 * MIB
+"""Elements of a stream that go to an agent in one call, or are recorded together; with one more they may be 4 MiB."""
 MAX_ON_THE_WAY_BYTES = 16 * MIB
-"""Bytes of a stream's elements that were read and are not written yet."""
+"""Elements of all streams of a coordinator that were read and are not written yet."""
+MAX_WAITING_BYTES = 64 * MIB
+"""Events that wait to be recorded; what comes beyond is refused."""
 MAX_PAGE_BYTES = 3 * MIB
-"""Bytes of one page of a list: with its frame it stays below the 4 MiB that clients take unless told otherwise."""
+"""Most of one page of a list, as long as it has several elements."""
 
 MAX_ID = 128
 MAX_REQUEST_ID = 128

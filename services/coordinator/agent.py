@@ -13,6 +13,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as recommendati
 from services.coordinator import job_steps
 from services.coordinator.agent_clients import FOLLOWED, AgentClients
 from services.coordinator.best_sellers import BestSellerCache
+from services.coordinator.byte_budget import ByteBudget
 from services.coordinator.event_validation import Submission
 from services.coordinator.event_writer import EventWriter
 from services.coordinator.fallback import OVERLOADED, UNAVAILABLE, Fallback
@@ -27,6 +28,7 @@ from shared.db.engine import Database
 from shared.db.job_runs import JobRun
 from shared.db.token_keys import load_token_keys
 from shared.errors import Overloaded, Unavailable
+from shared.limits import MAX_ON_THE_WAY_BYTES
 from shared.recommendation_log import RecommendationLog
 
 CONSUMERS: dict[Agent, str] = {"customer": event_log.CUSTOMER_CONSUMER, "feedback": event_log.FEEDBACK_CONSUMER}
@@ -58,6 +60,7 @@ class Coordinator:
 
     def __init__(self, settings: Settings, database: Database, agents: AgentClients) -> None:
         self.agents = agents
+        self.stream_bytes = ByteBudget(MAX_ON_THE_WAY_BYTES)
         self._settings = settings
         self._database = database
         tokens = load_token_keys(settings, database)

@@ -22,7 +22,7 @@ from shared.db.customers import Customer, NewCustomer
 from shared.db.profiles import Shown
 from shared.db.segments import LEARNED, Membership
 from shared.errors import InvalidArgument, shown
-from shared.events.check import check_count, check_id, check_number, check_text, check_time
+from shared.events.check import check_count, check_id, check_number, check_size, check_text, check_time
 from shared.jobs import Progress
 from shared.timestamps import to_timestamp
 
@@ -166,6 +166,7 @@ def from_row(table: str, row: Mapping[str, Any]) -> pb.ExportCustomerResponse:
 
 
 def _to_customer(customer: types.Customer, field: str) -> NewCustomer:
+    check_size(customer, field)
     check_id(customer.customer_id, f"{field}.customer_id")
     check_text(customer.name, f"{field}.name", limits.MAX_NAME)
     check_text(customer.email, f"{field}.email", limits.MAX_EMAIL)

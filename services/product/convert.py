@@ -23,6 +23,7 @@ from shared.events.check import (
     check_id,
     check_money,
     check_number,
+    check_size,
     check_text,
     check_time,
 )
@@ -65,6 +66,7 @@ def new_products(messages: Sequence[product_pb2.Product], field: str = "products
 
 def new_product(message: product_pb2.Product, field: str) -> NewProduct:
     """Return one product to upsert. Raises InvalidArgument. `field` is the product's path in the request."""
+    check_size(message, field)
     check_id(message.product_id, f"{field}.product_id")
     check_text(message.name, f"{field}.name", limits.MAX_PRODUCT_NAME, required=True)
     for name, longest in _TEXTS.items():
@@ -122,6 +124,11 @@ def page_query(request: pb.ListProductsRequest) -> PageQuery:
     return PageQuery(size, request.page_token, request.category, request.name_contains)
 
 
+def product_bytes(product: Product) -> int:
+    """Return the bytes of a stored product in an answer."""
+    return to_product(product).ByteSize()
+
+
 def to_page(page: ProductPage) -> pb.ListProductsResponse:
     """Return a page of products as a response."""
     return pb.ListProductsResponse(products=map(to_product, page.products), next_page_token=page.next_token)
@@ -145,13 +152,16 @@ def related_limit(request: pb.GetRelatedProductsRequest) -> int:
 
 
 def to_related(related: Iterable[RelatedProduct], kind: Relation) -> pb.GetRelatedProductsResponse:
-    """Return related products as a response."""
+    """Return related products as a response, the strongest first; only as many as one answer may hold."""
     value = _RELATION_VALUES[kind]
-    messages = (
-        product_pb2.RelatedProduct(product=to_product(each.product), relation=value, score=each.score)
-        for each in related
-    )
-    return pb.GetRelatedProductsResponse(related=messages)
+    response, room = pb.GetRelatedProductsResponse(), limits.MAX_PAGE_BYTES
+    for each in related:
+        message = product_pb2.RelatedProduct(product=to_product(each.product), relation=value, score=each.score)
+        room -= message.ByteSize()
+        if room < 0 and response.related:
+            break
+        response.related.append(message)
+    return response
 
 
 def to_performance(name: str, performance: ProductPerformance) -> pb.GetProductPerformanceResponse:

@@ -11,7 +11,7 @@ import grpc
 import structlog
 
 from shared.errors import QuintetError
-from shared.limits import MAX_MESSAGE_BYTES
+from shared.limits import FRAME_BYTES, MAX_MESSAGE_BYTES, MAX_READ_BYTES
 from shared.rpc.interceptor import deadline
 from shared.rpc.status import from_rpc_error
 from shared.telemetry import request_id
@@ -45,8 +45,8 @@ def channel_options(balancing: dict[str, Any] | None = None) -> list[tuple[str, 
     service_config = {"loadBalancingConfig": [balancing or IN_TURN], "methodConfig": METHODS}
     return [
         ("grpc.service_config", json.dumps(service_config)),
-        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_receive_message_length", MAX_READ_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES + FRAME_BYTES),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 250),
@@ -88,8 +88,11 @@ async def stream(method: Any, request: Any) -> AsyncIterator[Any]:
 
 
 def _translated(error: grpc.aio.AioRpcError) -> QuintetError:
-    log.debug("call of an agent failed", code=error.code().name, details=error.details())
-    return from_rpc_error(error)
+    """Return the error behind a failed call; gRPC's own words, which it does not pass on, go to the log."""
+    said = from_rpc_error(error)
+    if said.message != error.details():
+        log.debug("call of an agent failed", code=error.code().name, details=error.details())
+    return said
 
 
 def _remaining(timeout_seconds: float, reserve_seconds: float) -> float:

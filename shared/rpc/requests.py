@@ -7,7 +7,7 @@ from google.protobuf.message import DecodeError
 from quintet.type.v1.error_pb2 import ErrorReason
 
 from shared.errors import InvalidArgument, MessageTooLarge, QuintetError
-from shared.limits import MAX_MESSAGE_BYTES
+from shared.limits import FRAME_BYTES, MAX_MESSAGE_BYTES
 
 
 class _Unreadable:
@@ -21,7 +21,7 @@ def reading(deserialize: Callable[[bytes], Any] | None, method: str) -> Callable
     """Return what reads a method's requests. An error goes with the request: gRPC would say it without details."""
 
     def read(data: bytes) -> Any:
-        if len(data) > MAX_MESSAGE_BYTES:
+        if len(data) > MAX_MESSAGE_BYTES + FRAME_BYTES:
             return _Unreadable(MessageTooLarge.of(MAX_MESSAGE_BYTES))
         try:
             return data if deserialize is None else deserialize(data)

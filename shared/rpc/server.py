@@ -15,13 +15,11 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from shared.config import Agent, Settings
 from shared.errors import QuintetError
 from shared.garbage import keep_out_what_is_there
-from shared.limits import MAX_MESSAGE_BYTES, MIB
+from shared.limits import MAX_READ_BYTES
 from shared.rpc.interceptor import EdgeInterceptor
 from shared.rpc.reflection import serve_reflection
 from shared.telemetry import configure_logging, serve_metrics
 
-MOST_RECEIVED_BYTES = MAX_MESSAGE_BYTES + 4 * MIB
-"""What is larger is refused by gRPC before it is read, without details; what is less too large is told why."""
 READ_AHEAD_BYTES = 4 * 1024 * 1024
 """What a client may send of a stream before it is read, in place of 64 kB. While a portion of events is checked, the
 next gathers: messages that are there already cost less than those that are waited for one by one."""
@@ -52,7 +50,7 @@ class AgentServer:
         self._server = grpc.aio.server(
             interceptors=[EdgeInterceptor(agent, log_calls=settings.log_level == "debug")],
             options=[
-                ("grpc.max_receive_message_length", MOST_RECEIVED_BYTES),
+                ("grpc.max_receive_message_length", MAX_READ_BYTES),
                 ("grpc.http2.lookahead_bytes", READ_AHEAD_BYTES),
                 ("grpc.max_connection_age_ms", CONNECTION_AGE_MS),
                 ("grpc.so_reuseport", 0),  # a second server on the port is a mistake to be told, not a second backend

@@ -29,7 +29,7 @@ from shared.errors import (
     QuintetError,
     Unavailable,
 )
-from shared.limits import MAX_MESSAGE_BYTES
+from shared.limits import KIB, MAX_MESSAGE_BYTES, MAX_READ_BYTES
 from shared.rpc.client import BY_SHOPPER, IN_TURN, call, open_channel, stream
 from shared.rpc.interceptor import deadline
 from shared.rpc.server import AgentServer, Service
@@ -177,7 +177,7 @@ async def test_bytes_that_are_no_message_are_the_callers_fault(channel: grpc.aio
 async def test_a_message_that_is_too_large_is_refused_with_its_limit(server: AgentServer) -> None:
     unlimited = [("grpc.max_send_message_length", -1)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=unlimited) as channel:
-        request = pb.GetProductRequest(product_id="x" * MAX_MESSAGE_BYTES)
+        request = pb.GetProductRequest(product_id="x" * (MAX_MESSAGE_BYTES + 2 * KIB))
         status, details = await refused(pb_grpc.ProductServiceStub(channel).GetProduct, request)
     assert status.code == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
     assert details["ErrorInfo"].reason == "MESSAGE_TOO_LARGE"
@@ -283,7 +283,7 @@ async def test_nobody_there_is_unavailable() -> None:
 
 async def test_what_a_channel_does_not_send_is_too_large_and_no_overload(stub: Any) -> None:
     with pytest.raises(MessageTooLarge):
-        await call(stub.GetProduct, pb.GetProductRequest(product_id="x" * MAX_MESSAGE_BYTES), 5)
+        await call(stub.GetProduct, pb.GetProductRequest(product_id="x" * MAX_READ_BYTES), 5)
 
 
 async def test_health_answers(server: AgentServer, channel: grpc.aio.Channel) -> None:

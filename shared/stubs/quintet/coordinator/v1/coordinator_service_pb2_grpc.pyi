@@ -33,7 +33,8 @@ class CoordinatorServiceStub:
     Every status that a server answers with, other than OK, carries `google.rpc.ErrorInfo` (domain `quintet`, reason: a name
     of `quintet.type.v1.ErrorReason`, metadata) and `google.rpc.RequestInfo` (the request id of metadata `x-request-id`, given
     or made); where they apply also `google.rpc.BadRequest` (which field, which value) and `google.rpc.RetryInfo`. A message is
-    at most 16 MiB. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on every RPC that says it is safe to repeat.
+    at most 4 MiB, an event, product or customer in it at most 1 MiB. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on
+    every RPC that says it is safe to repeat.
     """
 
     @_typing.overload
@@ -118,7 +119,8 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     Every status that a server answers with, other than OK, carries `google.rpc.ErrorInfo` (domain `quintet`, reason: a name
     of `quintet.type.v1.ErrorReason`, metadata) and `google.rpc.RequestInfo` (the request id of metadata `x-request-id`, given
     or made); where they apply also `google.rpc.BadRequest` (which field, which value) and `google.rpc.RetryInfo`. A message is
-    at most 16 MiB. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on every RPC that says it is safe to repeat.
+    at most 4 MiB, an event, product or customer in it at most 1 MiB. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on
+    every RPC that says it is safe to repeat.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -199,7 +201,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
     Every status that a server answers with, other than OK, carries `google.rpc.ErrorInfo` (domain `quintet`, reason: a name
     of `quintet.type.v1.ErrorReason`, metadata) and `google.rpc.RequestInfo` (the request id of metadata `x-request-id`, given
     or made); where they apply also `google.rpc.BadRequest` (which field, which value) and `google.rpc.RetryInfo`. A message is
-    at most 16 MiB. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on every RPC that says it is safe to repeat.
+    at most 4 MiB, an event, product or customer in it at most 1 MiB. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on
+    every RPC that says it is safe to repeat.
     """
 
     @_abc_1.abstractmethod

@@ -64,6 +64,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     MESSAGE_MALFORMED: _ErrorReason.ValueType  # 16
     """INVALID_ARGUMENT. The bytes of the request are not a message of its type. Metadata: `method`."""
+    ELEMENT_TOO_LARGE: _ErrorReason.ValueType  # 17
+    """INVALID_ARGUMENT. An event, a product or a customer has more bytes than one may have. Metadata: `field`, `limit` (bytes)."""
     RESOURCE_NOT_FOUND: _ErrorReason.ValueType  # 30
     """NOT_FOUND. Something has no reason of its own. Metadata: `resource` (what kind), `field` where a field names it."""
     CUSTOMER_NOT_FOUND: _ErrorReason.ValueType  # 31
@@ -175,6 +177,8 @@ request, and repeat a request unchanged. Metadata: `field`.
 """
 MESSAGE_MALFORMED: ErrorReason.ValueType  # 16
 """INVALID_ARGUMENT. The bytes of the request are not a message of its type. Metadata: `method`."""
+ELEMENT_TOO_LARGE: ErrorReason.ValueType  # 17
+"""INVALID_ARGUMENT. An event, a product or a customer has more bytes than one may have. Metadata: `field`, `limit` (bytes)."""
 RESOURCE_NOT_FOUND: ErrorReason.ValueType  # 30
 """NOT_FOUND. Something has no reason of its own. Metadata: `resource` (what kind), `field` where a field names it."""
 CUSTOMER_NOT_FOUND: ErrorReason.ValueType  # 31
