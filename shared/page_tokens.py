@@ -10,15 +10,17 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from quintet.type.v1.error_pb2 import ErrorReason
+
 from shared.errors import InvalidArgument
+from shared.limits import MAX_LIST_TOKEN
 from shared.recommendation_tokens import Shopper, TokenKeys
 
 VALID_SECONDS = 3600
 MOST_SHOWN = 500
 """Products that follow each other in the pages of a list, at most: it bounds a token to some 2,000 characters."""
-LONGEST_TOKEN = 4_000
-"""Characters of a token, at most."""
 FIELD = "page_token"
+REASON = ErrorReason.PAGE_TOKEN_INVALID
 _PURPOSE = b"page"
 _DIGEST_BYTES = 16
 _HEAD = struct.Struct(f">I{_DIGEST_BYTES}s")
@@ -56,14 +58,14 @@ def shown_before(tokens: TokenKeys, asked: PagedList, token: str, field: str = F
     """
     if not token:
         return ()
-    content = tokens.unseal(_PURPOSE, token) if len(token) <= LONGEST_TOKEN else None
+    content = tokens.unseal(_PURPOSE, token) if len(token) <= MAX_LIST_TOKEN else None
     if content is None or len(content) < _HEAD.size:
-        raise InvalidArgument.of(field, token, "is no token of a page")
+        raise InvalidArgument.of(field, token, "is no token of a page", REASON)
     until, digest = _HEAD.unpack_from(content)
     if digest != asked.digest:
-        raise InvalidArgument.of(field, token, "is of another shopper, placement, context or filter")
+        raise InvalidArgument.of(field, token, "is of another shopper, placement, context or filter", REASON)
     if until < time.time():
-        raise InvalidArgument.of(field, token, "is too old: ask for the first page again")
+        raise InvalidArgument.of(field, token, "is too old: ask for the first page again", REASON)
     return tuple(_unpacked(content[_HEAD.size :]))
 
 

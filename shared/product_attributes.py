@@ -3,31 +3,26 @@
 from collections.abc import Mapping
 from math import isfinite
 
+from shared import limits
 from shared.db.product_facts import AttributeValue
 from shared.errors import InvalidArgument
 from shared.events.check import check_count, check_text
 
-MOST_ATTRIBUTES = 200
-LONGEST_NAME = 200
-LONGEST_TEXT = 20_000
-MOST_TEXTS, LONGEST_OF_SEVERAL = 100, 1_000
-"""Texts of one attribute, and the characters of each."""
-
 
 def check_attributes(attributes: Mapping[str, AttributeValue], field: str) -> None:
     """Raise InvalidArgument naming the first attribute that breaks a rule of the contract."""
-    check_count(attributes, field, MOST_ATTRIBUTES)
+    check_count(attributes, field, limits.MAX_PRODUCT_ATTRIBUTES)
     for name, value in attributes.items():
-        check_text(name, field, LONGEST_NAME, required=True)
+        check_text(name, field, limits.MAX_PRODUCT_ATTRIBUTE_NAME, required=True)
         _check_value(value, f"{field}[{name}]")
 
 
 def _check_value(value: AttributeValue, field: str) -> None:
     if isinstance(value, str):
-        check_text(value, field, LONGEST_TEXT)
+        check_text(value, field, limits.MAX_PRODUCT_ATTRIBUTE)
     elif isinstance(value, list):
-        check_count(value, field, MOST_TEXTS)
+        check_count(value, field, limits.MAX_ATTRIBUTE_TEXTS)
         for index, text in enumerate(value):
-            check_text(text, f"{field}[{index}]", LONGEST_OF_SEVERAL, required=True)
+            check_text(text, f"{field}[{index}]", limits.MAX_ATTRIBUTE_TEXT, required=True)
     elif not isfinite(value):
         raise InvalidArgument.of(field, value, "must be finite")

@@ -43,10 +43,11 @@ from shared.events.check import check_count
 from shared.events.page import filters_of, page_of
 from shared.events.recommend import context_products
 from shared.filters.tree import Expression
+from shared.limits import MAX_LISTS_OF_PAGE, MAX_RANKED
 from shared.merchandising.filters import both, not_excluded
 from shared.merchandising.merchandising import NO_MERCHANDISING
 from shared.merchandising.placement import Placement
-from shared.merchandising.request import MOST_LISTS, MOST_RANKED, fill_in, in_list, paged_list, single
+from shared.merchandising.request import fill_in, in_list, paged_list, single
 from shared.merchandising.rule import Moment
 from shared.page_rules import (
     ONLY_BOUGHT,
@@ -100,7 +101,7 @@ class Fallback:
 
     async def answer_all(self, request: BatchRecommendRequest, reason: str = UNAVAILABLE) -> list[RecommendationList]:
         """Return the lists of one page as `answer` does; none shows what those before it show, unless it may."""
-        check_count(request.requests, "requests", MOST_LISTS, least=1)
+        check_count(request.requests, "requests", MAX_LISTS_OF_PAGE, least=1)
         answers: list[_Answered] = []
         for index, each in enumerate(request.requests):
             try:
@@ -223,7 +224,7 @@ class _Placed:
 
 def given_order(request: RankProductsRequest, reason: str) -> RankProductsResponse:
     """Return a list that a platform brings as it is, with `reason` for it."""
-    check_count(request.product_ids, "product_ids", MOST_RANKED, least=1)
+    check_count(request.product_ids, "product_ids", MAX_RANKED, least=1)
     FALLBACKS.labels("coordinator", reason).inc()
     limit = request.limit or len(request.product_ids)
     answer = RankProductsResponse(

@@ -5,10 +5,10 @@ from typing import Any
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 
 from services.coordinator.agent import Coordinator
+from shared.limits import DEFAULT_PREVIEW_SECONDS
 
 PREVIEW_SPARE_SECONDS = 10.0
 """Time for a preview beyond what it may take: reading the lists before, making the answer after."""
-DEFAULT_PREVIEW_SECONDS = 5.0
 
 
 class MerchandisingRpcs:

@@ -11,14 +11,15 @@ from quintet.product.v1 import product_service_pb2 as product_pb
 from quintet.type.v1.product_pb2 import Product
 
 from services.coordinator.agent_clients import AgentClients
-from services.coordinator.uploads import Tally, Upload
+from services.coordinator.byte_budget import ByteBudget
+from services.coordinator.uploads import Tally, Upload, message_bytes
 from shared.db.product_retirement import MAX_RETIRED_SHARE
 from shared.errors import InvalidArgument
 from shared.events.check import check_number
 from shared.ids import digests
+from shared.limits import MAX_DIGESTS
 from shared.timestamps import to_timestamp
 
-DIGESTS_A_MESSAGE = 100_000
 IDS_AT_ONCE = 1_000
 """Ids that are kept until they are replaced by their digests."""
 RETIRE_SECONDS = 600.0
@@ -57,8 +58,9 @@ class _Named:
 class ProductImport:
     """Takes one stream of products."""
 
-    def __init__(self, agents: AgentClients) -> None:
+    def __init__(self, agents: AgentClients, budget: ByteBudget) -> None:
         self._agents = agents
+        self._budget = budget
         self._options = pb.ImportProductsRequest()
         self._begun = datetime.now(UTC)
         self._named = _Named()
@@ -70,7 +72,8 @@ class ProductImport:
         Raises InvalidArgument for bad options, FailedPrecondition where too many products would be deleted, and what is
         nobody's fault, such as Unavailable: then nothing is deleted.
         """
-        tally = await Upload(self._send, lambda product: product.product_id, "products").run(self._products(requests))
+        upload = Upload(self._send, lambda product: product.product_id, "products", message_bytes, self._budget)
+        tally = await upload.run(self._products(requests))
         retired = await self._retire() if self._options.mode == pb.IMPORT_MODE_FULL else 0
         return Imported(tally, self._stale, retired)
 
@@ -107,8 +110,8 @@ class ProductImport:
         yield product_pb.RetireProductsRequest(
             start_time=to_timestamp(self._begun), max_retired_share=share, validate_only=options.validate_only
         )
-        for start in range(0, len(named), DIGESTS_A_MESSAGE):
-            yield product_pb.RetireProductsRequest(listed=named[start : start + DIGESTS_A_MESSAGE].tolist())
+        for start in range(0, len(named), MAX_DIGESTS):
+            yield product_pb.RetireProductsRequest(listed=named[start : start + MAX_DIGESTS].tolist())
 
 
 def upsert_request(

@@ -12,8 +12,7 @@ from services.coordinator.event_validation import require_distinct
 from services.coordinator.product_import import ProductImport, upsert_request
 from shared.errors import QuintetError
 from shared.events.check import check_count
-
-MOST_PRODUCTS = 1_000
+from shared.limits import MAX_BATCH
 
 
 class ProductRpcs:
@@ -31,7 +30,7 @@ class ProductRpcs:
     async def BatchUpsertProducts(
         self, request: pb.BatchUpsertProductsRequest, context: Any
     ) -> pb.BatchUpsertProductsResponse:
-        check_count(request.products, "products", MOST_PRODUCTS, least=1)
+        check_count(request.products, "products", MAX_BATCH, least=1)
         require_distinct([each.product_id for each in request.products], "products")
         answer = await self._upsert_products(upsert_request(request.products, request))
         return pb.BatchUpsertProductsResponse(created=answer.created, updated=answer.updated, stale=answer.stale)
@@ -39,17 +38,19 @@ class ProductRpcs:
     async def ImportProducts(
         self, request_iterator: AsyncIterator[pb.ImportProductsRequest], context: Any
     ) -> pb.ImportProductsResponse:
-        return convert.to_products_imported(await ProductImport(self._agent.agents).run(request_iterator))
+        return convert.to_products_imported(
+            await ProductImport(self._agent.agents, self._agent.stream_bytes).run(request_iterator)
+        )
 
     async def UpdatePrices(self, request: pb.UpdatePricesRequest, context: Any) -> pb.UpdatePricesResponse:
         agents = self._agent.agents
-        check_count(request.updates, "updates", MOST_PRODUCTS, least=1)
+        check_count(request.updates, "updates", MAX_BATCH, least=1)
         wanted = product_pb.UpdatePricesRequest(updates=request.updates)
         return pb.UpdatePricesResponse(counts=(await agents.call(agents.product.UpdatePrices, wanted)).counts)
 
     async def UpdateInventory(self, request: pb.UpdateInventoryRequest, context: Any) -> pb.UpdateInventoryResponse:
         agents = self._agent.agents
-        check_count(request.updates, "updates", MOST_PRODUCTS, least=1)
+        check_count(request.updates, "updates", MAX_BATCH, least=1)
         wanted = product_pb.UpdateInventoryRequest(updates=request.updates)
         return pb.UpdateInventoryResponse(counts=(await agents.call(agents.product.UpdateInventory, wanted)).counts)
 

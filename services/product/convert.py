@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC
+from math import inf
 
 import numpy as np
 from quintet.product.v1 import product_service_pb2 as pb
@@ -10,7 +11,8 @@ from quintet.type.v1 import job_pb2, product_pb2
 from quintet.type.v1.money_pb2 import Money
 
 from services.product.agent import PageQuery, ProductPage, RelatedProduct
-from services.product.convert_products import MOST_PRODUCTS, STATUS_PREFIX, patches, status
+from services.product.convert_products import STATUS_PREFIX, patches, status
+from shared import limits
 from shared.db.product_facts import AttributeValue
 from shared.db.product_patch import ProductPatch
 from shared.db.product_performance import ProductPerformance
@@ -18,12 +20,10 @@ from shared.db.product_retirement import CompleteList
 from shared.db.products import Product, ProductFilter
 from shared.db.relations import COMPLEMENTARY, SIMILAR, Relation
 from shared.errors import InvalidArgument
-from shared.events.check import check_id, check_number, check_text, check_time
+from shared.events.check import check_choice, check_id, check_number, check_text, check_time
 from shared.jobs import Progress
 from shared.timestamps import to_timestamp
 
-MOST_RELATED = 100
-LONGEST_FILTER = 200
 _RELATIONS: dict[int, Relation] = {
     product_pb2.PRODUCT_RELATION_UNSPECIFIED: SIMILAR,
     product_pb2.PRODUCT_RELATION_SIMILAR: SIMILAR,
@@ -63,8 +63,10 @@ def to_product(product: Product) -> product_pb2.Product:
 
 def page_query(request: pb.ListProductsRequest) -> PageQuery:
     """Return the requested page. Raises InvalidArgument."""
-    for name in ("category", "name_contains", "brand"):
-        check_text(getattr(request, name), name, LONGEST_FILTER)
+    check_text(request.category, "category", limits.MAX_CATEGORY)
+    check_text(request.name_contains, "name_contains", limits.MAX_NAME_CONTAINS)
+    check_text(request.brand, "brand", limits.MAX_BRAND)
+    check_text(request.page_token, "page_token", limits.MAX_PAGE_TOKEN)
     check_id(request.group_id, "group_id", required=False)
     since = None
     if request.HasField("updated_since"):
@@ -83,7 +85,13 @@ def page_query(request: pb.ListProductsRequest) -> PageQuery:
 
 def page_size(size: int) -> int:
     """Return how many entries a page has. Raises InvalidArgument."""
-    return _bounded(size, "page_size", default=100, most=MOST_PRODUCTS)
+    return _bounded(size, "page_size", default=limits.DEFAULT_PAGE_SIZE, most=limits.MAX_PAGE_SIZE)
+
+
+def offers_page(request: pb.ListOffersRequest) -> tuple[int, str]:
+    """Return size and token of the requested page of offers. Raises InvalidArgument."""
+    check_text(request.page_token, "page_token", limits.MAX_OFFER_TOKEN)
+    return page_size(request.page_size), request.page_token
 
 
 def upsert_changes(request: pb.UpsertProductsRequest) -> list[ProductPatch]:
@@ -108,6 +116,11 @@ def complete_list(messages: Sequence[pb.RetireProductsRequest]) -> CompleteList:
     )
 
 
+def product_bytes(product: Product) -> int:
+    """Return the bytes of a stored product in an answer."""
+    return to_product(product).ByteSize()
+
+
 def to_page(page: ProductPage) -> pb.ListProductsResponse:
     """Return a page of products as a response."""
     return pb.ListProductsResponse(products=map(to_product, page.products), next_page_token=page.next_token)
@@ -121,24 +134,26 @@ def product_id(value: str) -> str:
 
 def relation(request: pb.GetRelatedProductsRequest) -> Relation:
     """Return the requested relation; similar by default. Raises InvalidArgument."""
-    if request.relation not in _RELATIONS:
-        raise InvalidArgument.of("relation", request.relation, "must be one of the product relations")
+    check_choice(request.relation, "relation", _RELATIONS, "one of the product relations")
     return _RELATIONS[request.relation]
 
 
 def related_limit(request: pb.GetRelatedProductsRequest) -> int:
     """Return the requested number of related products: 10 by default, at most 100. Raises InvalidArgument."""
-    return _bounded(request.limit, "limit", default=10, most=MOST_RELATED)
+    return _bounded(request.limit, "limit", default=limits.DEFAULT_RELATED, most=limits.MAX_RELATED)
 
 
 def to_related(related: Iterable[RelatedProduct], kind: Relation) -> pb.GetRelatedProductsResponse:
-    """Return related products as a response."""
+    """Return related products as a response, the strongest first; only as many as one answer may hold."""
     value = _RELATION_VALUES[kind]
-    messages = (
-        product_pb2.RelatedProduct(product=to_product(each.product), relation=value, score=each.score)
-        for each in related
-    )
-    return pb.GetRelatedProductsResponse(related=messages)
+    response, room = pb.GetRelatedProductsResponse(), limits.MAX_PAGE_BYTES
+    for each in related:
+        message = product_pb2.RelatedProduct(product=to_product(each.product), relation=value, score=each.score)
+        room -= message.ByteSize()
+        if room < 0 and response.related:
+            break
+        response.related.append(message)
+    return response
 
 
 def to_performance(name: str, performance: ProductPerformance) -> pb.GetProductPerformanceResponse:
@@ -181,6 +196,5 @@ def _to_attribute(value: AttributeValue) -> product_pb2.AttributeValue:
 
 
 def _bounded(value: int, field: str, *, default: int, most: int) -> int:
-    if value < 0:
-        raise InvalidArgument.of(field, value, "must not be negative")
+    check_number(value, field, 0, inf)
     return min(value or default, most)

@@ -11,21 +11,20 @@ from quintet.type.v1.money_pb2 import Money
 from services.product.convert_products import STATUS_PREFIX, moment, status
 from shared.db.product_offers import Applied, InventoryChange, Offer, PriceChange
 from shared.errors import InvalidArgument
-from shared.events.check import MAX_PRICE_MINOR, check_count, check_id, check_money
-
-MOST_UPDATES = 1_000
+from shared.events.check import check_count, check_id, check_money
+from shared.limits import MAX_BATCH, MAX_PRICE_MINOR
 
 
 def price_changes(updates: Sequence[product_pb2.PriceUpdate]) -> list[PriceChange]:
     """Return the prices to set. Raises InvalidArgument naming the first invalid field."""
-    check_count(updates, "updates", MOST_UPDATES, least=1)
+    check_count(updates, "updates", MAX_BATCH, least=1)
     now = datetime.now(UTC)
     return [_price_change(each, f"updates[{index}]", now) for index, each in enumerate(updates)]
 
 
 def inventory_changes(updates: Sequence[product_pb2.InventoryUpdate]) -> list[InventoryChange]:
     """Return the statuses to set. Raises InvalidArgument naming the first invalid field."""
-    check_count(updates, "updates", MOST_UPDATES, least=1)
+    check_count(updates, "updates", MAX_BATCH, least=1)
     now = datetime.now(UTC)
     return [_inventory_change(each, f"updates[{index}]", now) for index, each in enumerate(updates)]
 

@@ -1,39 +1,44 @@
 """Products of the contract to changes: checks each field, and reads which fields a mask names."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from quintet.type.v1 import product_pb2
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.product_pb2 import Product
 
+from shared import limits
 from shared.db.product_facts import AttributeValue
 from shared.db.product_patch import ProductPatch
 from shared.errors import InvalidArgument
 from shared.events.check import (
-    MAX_PRICE_MINOR,
+    check_choice,
     check_count,
     check_id,
     check_money,
     check_number,
+    check_size,
     check_text,
     check_time,
 )
 from shared.inventory import IN_STOCK
-from shared.product_attributes import LONGEST_NAME, check_attributes
+from shared.product_attributes import check_attributes
 
-MOST_PRODUCTS = 1_000
-MOST_PATHS = 250
 STATUS_PREFIX = "INVENTORY_STATUS_"
-FURTHEST_AVAILABLE = timedelta(days=3_653)
-CLOCK_TOLERANCE = timedelta(minutes=5)
-"""How far ahead of ours the clock may be that says since when a price is true."""
 ALL = "*"
 ONE_ATTRIBUTE = "attributes."
 
-_TEXTS = {"name": 500, "description": 20_000, "category": 200, "subcategory": 200, "brand": 200}
+_TEXTS = {
+    "name": limits.MAX_PRODUCT_NAME,
+    "description": limits.MAX_DESCRIPTION,
+    "category": limits.MAX_CATEGORY,
+    "subcategory": limits.MAX_CATEGORY,
+    "brand": limits.MAX_BRAND,
+}
+_LISTS = (("tags", limits.MAX_TAGS, limits.MAX_TAG), ("image_urls", limits.MAX_IMAGES, limits.MAX_IMAGE_URL))
 _OUTPUT_ONLY = ("update_time",)
 
 
@@ -44,13 +49,14 @@ def patches(
 
     Raises InvalidArgument naming the first invalid field.
     """
-    check_count(messages, "products", MOST_PRODUCTS, least=1)
+    check_count(messages, "products", limits.MAX_BATCH, least=1)
     paths, effective_at = mask_paths(mask), moment(effective_time, "effective_time")
     found: dict[str, ProductPatch] = {}
     for index, message in enumerate(messages):
         patch = _patch(message, paths, effective_at, f"products[{index}]")
         if patch.external_id in found:
-            raise InvalidArgument.of(f"products[{index}].product_id", patch.external_id, "must be given once only")
+            place, problem = f"products[{index}].product_id", "must be given once only"
+            raise InvalidArgument.of(place, patch.external_id, problem, ErrorReason.DUPLICATE_ELEMENT)
         found[patch.external_id] = patch
     return list(found.values())
 
@@ -59,7 +65,7 @@ def mask_paths(mask: FieldMask | None) -> tuple[str, ...] | None:
     """Return the paths of a mask, `*` spelled out; None for no mask. Raises InvalidArgument naming a bad path."""
     if mask is None or not mask.paths:
         return None
-    check_count(mask.paths, "update_mask.paths", MOST_PATHS)
+    check_count(mask.paths, "update_mask.paths", limits.MAX_MASK_PATHS)
     if list(mask.paths) == [ALL]:
         return tuple(_COLUMNS)
     for index, path in enumerate(mask.paths):
@@ -73,7 +79,7 @@ def moment(value: Timestamp | None, field: str) -> datetime | None:
     """Return since when something is true; None where it is not said. Raises InvalidArgument."""
     if value is None:
         return None
-    check_time(value, field, CLOCK_TOLERANCE)
+    check_time(value, field, limits.MAX_CLOCK_AHEAD)
     return value.ToDatetime(tzinfo=UTC)
 
 
@@ -81,8 +87,7 @@ def status(value: int, field: str) -> str | None:
     """Return an inventory status by its name here; None where it is not said. Raises InvalidArgument."""
     if value == product_pb2.INVENTORY_STATUS_UNSPECIFIED:
         return None
-    if value not in product_pb2.InventoryStatus.values():
-        raise InvalidArgument.of(field, value, "must be one of the inventory statuses")
+    check_choice(value, field, product_pb2.InventoryStatus.values(), "one of the inventory statuses")
     return product_pb2.InventoryStatus.Name(product_pb2.InventoryStatus.ValueType(value)).removeprefix(STATUS_PREFIX)
 
 
@@ -91,7 +96,8 @@ def _path_problem(path: str) -> str:
         return {ALL: "must be alone", "product_id": "never changes"}.get(path, "is output only")
     if path.startswith(ONE_ATTRIBUTE):
         length = len(path.removeprefix(ONE_ATTRIBUTE))
-        return "" if 1 <= length <= LONGEST_NAME else "must name an attribute of 1 to 200 characters"
+        fits = 1 <= length <= limits.MAX_PRODUCT_ATTRIBUTE_NAME
+        return "" if fits else "must name an attribute of 1 to 200 characters"
     return "" if path in _COLUMNS else "is no field of a product"
 
 
@@ -163,6 +169,7 @@ def _value(message: product_pb2.AttributeValue) -> AttributeValue:
 
 
 def _check(message: Product, field: str, *, named: bool) -> None:
+    check_size(message, field)
     check_id(message.product_id, f"{field}.product_id")
     for name, longest in _TEXTS.items():
         check_text(getattr(message, name), f"{field}.{name}", longest)
@@ -177,7 +184,7 @@ def _check(message: Product, field: str, *, named: bool) -> None:
 
 
 def _check_lists(message: Product, field: str) -> None:
-    for name, most, longest in (("tags", 100, 100), ("image_urls", 50, 2_000)):
+    for name, most, longest in _LISTS:
         values = getattr(message, name)
         check_count(values, f"{field}.{name}", most)
         for index, value in enumerate(values):
@@ -193,19 +200,21 @@ def _check_attributes(message: Product, field: str) -> None:
 
 def _check_numbers(message: Product, field: str) -> None:
     if message.HasField("price"):
-        check_money(message.price, f"{field}.price", MAX_PRICE_MINOR)
+        check_money(message.price, f"{field}.price", limits.MAX_PRICE_MINOR)
     if message.HasField("cost"):
         _check_cost(message, f"{field}.cost")
     if message.HasField("average_rating"):
-        check_number(message.average_rating, f"{field}.average_rating", 0, 5)
+        check_number(message.average_rating, f"{field}.average_rating", 0, limits.MAX_RATING)
     if message.HasField("available_time"):
-        check_time(message.available_time, f"{field}.available_time", FURTHEST_AVAILABLE)
+        check_time(message.available_time, f"{field}.available_time", limits.MAX_AVAILABLE_AHEAD)
     if message.HasField("expire_time"):
         check_time(message.expire_time, f"{field}.expire_time", None)
 
 
 def _check_cost(message: Product, field: str) -> None:
-    check_money(message.cost, field, MAX_PRICE_MINOR)
+    check_money(message.cost, field, limits.MAX_PRICE_MINOR)
     if message.cost.currency_code != message.price.currency_code:
         problem = "must be in the currency of the price, which is given with it"
-        raise InvalidArgument.of(f"{field}.currency_code", message.cost.currency_code, problem)
+        raise InvalidArgument.of(
+            f"{field}.currency_code", message.cost.currency_code, problem, ErrorReason.CURRENCY_MISMATCH
+        )

@@ -20,7 +20,8 @@ class ProductServicer(pb_grpc.ProductServiceServicer):
         self._agent = agent
 
     async def UpsertProducts(self, request: pb.UpsertProductsRequest, context: Any) -> pb.UpsertProductsResponse:
-        changes = convert.upsert_changes(request)
+        # Checking a thousand products takes longer than other calls should wait for the event loop.
+        changes = await asyncio.to_thread(convert.upsert_changes, request)
         upserted = await asyncio.to_thread(self._agent.upsert, changes, validate_only=request.validate_only)
         return pb.UpsertProductsResponse(created=upserted.created, updated=upserted.updated, stale=upserted.stale)
 
@@ -44,8 +45,8 @@ class ProductServicer(pb_grpc.ProductServiceServicer):
         return pb.RetireProductsResponse(retired=await asyncio.to_thread(self._agent.retire, complete))
 
     async def ListOffers(self, request: pb.ListOffersRequest, context: Any) -> pb.ListOffersResponse:
-        product_id, size = convert.product_id(request.product_id), convert.page_size(request.page_size)
-        page = await asyncio.to_thread(self._agent.offers, product_id, size, request.page_token)
+        product_id, (size, token) = convert.product_id(request.product_id), convert.offers_page(request)
+        page = await asyncio.to_thread(self._agent.offers, product_id, size, token)
         return convert_changes.to_offers(page.offers, page.next_token)
 
     async def GetProduct(self, request: pb.GetProductRequest, context: Any) -> pb.GetProductResponse:
@@ -53,7 +54,8 @@ class ProductServicer(pb_grpc.ProductServiceServicer):
         return pb.GetProductResponse(product=convert.to_product(product))
 
     async def ListProducts(self, request: pb.ListProductsRequest, context: Any) -> pb.ListProductsResponse:
-        return convert.to_page(await asyncio.to_thread(self._agent.page, convert.page_query(request)))
+        page = await asyncio.to_thread(self._agent.page, convert.page_query(request), convert.product_bytes)
+        return await asyncio.to_thread(convert.to_page, page)
 
     async def GetRelatedProducts(
         self, request: pb.GetRelatedProductsRequest, context: Any
@@ -61,7 +63,7 @@ class ProductServicer(pb_grpc.ProductServiceServicer):
         product_id, relation = convert.product_id(request.product_id), convert.relation(request)
         limit = convert.related_limit(request)
         related = await asyncio.to_thread(self._agent.related, product_id, relation, limit)
-        return convert.to_related(related, relation)
+        return await asyncio.to_thread(convert.to_related, related, relation)
 
     async def GetProductPerformance(
         self, request: pb.GetProductPerformanceRequest, context: Any

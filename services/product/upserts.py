@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from quintet.type.v1.error_pb2 import ErrorReason
 
 from services.product.features import ProductFeatures
 from services.product.spaces import SpaceCache, active_version, features_of
@@ -58,7 +59,8 @@ class ProductUpserts:
                 return rehearsed.upserted
             if upserted is not None:
                 return upserted
-        raise Unavailable("the embedding space is being changed, try again")
+        reason = ErrorReason.TEMPORARILY_UNAVAILABLE
+        raise Unavailable("the embedding space is being changed, try again", reason=reason)
 
     def _in_current_space(self, patches: Sequence[ProductPatch], *, validate_only: bool) -> Upserted | None:
         """Change products; return None, with nothing written, if another space became active meanwhile."""

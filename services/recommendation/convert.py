@@ -4,6 +4,7 @@ import json
 from functools import cache
 
 from quintet.recommendation.v1 import recommendation_service_pb2 as pb
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.job_pb2 import JobProgress
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import (
@@ -59,7 +60,8 @@ def to_query(request: pb.RecommendRequest, merchandising: Merchandising = NO_MER
 def check_shopper(request: pb.RecommendRequest | pb.RankProductsRequest) -> None:
     """Raise InvalidArgument unless a request names a customer or a visitor."""
     if not request.customer_id and not request.visitor_id:
-        raise InvalidArgument.of("customer_id", "", "is required unless visitor_id is set")
+        problem = "is required unless visitor_id is set"
+        raise InvalidArgument.of("customer_id", "", problem, ErrorReason.FIELD_REQUIRED)
     check_id(request.customer_id, "customer_id", required=False)
     check_id(request.visitor_id, "visitor_id", required=False)
 

@@ -1,5 +1,7 @@
 """Filter expressions of a request: refused with the field and the position where they cannot be read."""
 
+from quintet.type.v1.error_pb2 import ErrorReason
+
 from shared.errors import InvalidArgument
 from shared.events.check import check_text
 from shared.filters.errors import FilterError
@@ -15,4 +17,5 @@ def checked_expression(text: str, field: str) -> Expression | None:
     try:
         return parse(text)
     except FilterError as error:
-        raise InvalidArgument.of(field, text, str(error)) from error
+        reason = ErrorReason.FIELD_MALFORMED
+        raise InvalidArgument.of(field, text, str(error), reason, position=error.position) from error

@@ -5,15 +5,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.placement_pb2 import LimitGroup as LimitGroupMessage
 from quintet.type.v1.placement_pb2 import Placement as PlacementMessage
 from quintet.type.v1.placement_pb2 import Rule as RuleMessage
 from quintet.type.v1.placement_pb2 import RuleCondition as ConditionMessage
 
+from shared import limits
 from shared.algorithms import ALGORITHM_NAMES
 from shared.errors import InvalidArgument
-from shared.events.check import check_count, check_id, check_number, check_text
+from shared.events.check import check_choice, check_count, check_id, check_number, check_text
 from shared.events.filter import checked_expression
 from shared.events.page import page_of_type
 from shared.merchandising.placement import BUILT_IN, Boosts, Placement
@@ -33,17 +35,7 @@ from shared.page_rules import DEFAULT_LIMIT, MAX_LIMIT, ONLY_BOUGHT, Page
 from shared.timestamps import to_datetime
 
 DEFAULT_STRATEGY = "default"
-LONGEST_NAME = 63
-LONGEST_SEGMENT = 100
-MOST_PRIORITY = 1_000
-MOST_CONDITIONS = 100
-"""Placements and segments that a condition names."""
-MOST_HOURS = 20
-LONGEST_DESCRIPTION = 500
-LONGEST_TIME_ZONE = 100
 UTC = "UTC"
-LARGEST_FACTOR = 10.0
-LEAST_WINDOW = 2
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _GROUPS = {
     LimitGroupMessage.LIMIT_GROUP_BRAND: LimitGroup.BRAND,
@@ -53,21 +45,22 @@ _GROUPS = {
 
 def check_name(value: str, field: str) -> None:
     """Raise InvalidArgument unless `value` may be the id of a placement or a rule."""
-    check_text(value, field, LONGEST_NAME, required=True)
+    check_text(value, field, limits.MAX_DEFINITION_ID, required=True)
     if not _NAME.fullmatch(value):
         problem = "must be 1 to 63 lower-case letters, digits, _ and -, a letter first"
-        raise InvalidArgument.of(field, value, problem)
+        raise InvalidArgument.of(field, value, problem, ErrorReason.FIELD_MALFORMED)
 
 
 def to_placement(message: PlacementMessage, field: str = "placement") -> Placement:
     """Return a placement. Raises InvalidArgument naming the field."""
     check_name(message.placement_id, f"{field}.placement_id")
-    check_text(message.description, f"{field}.description", LONGEST_DESCRIPTION)
+    check_text(message.description, f"{field}.description", limits.MAX_NOTE)
     check_number(message.count, f"{field}.count", 0, MAX_LIMIT)
     page = _page(message.page_type, f"{field}.page_type")
     namesake = BUILT_IN.get(message.placement_id)
     if namesake is not None and page is not namesake.page:
-        raise InvalidArgument.of(f"{field}.page_type", page, f"must be {namesake.page} for this built-in placement")
+        problem = f"must be {namesake.page} for this built-in placement"
+        raise InvalidArgument.of(f"{field}.page_type", page, problem, ErrorReason.FIELD_CONFLICT)
     diversity = message.diversity if message.HasField("diversity") else None
     if diversity is not None:
         check_number(diversity, f"{field}.diversity", 0, 1)
@@ -86,11 +79,12 @@ def to_placement(message: PlacementMessage, field: str = "placement") -> Placeme
 def to_rule(message: RuleMessage, field: str = "rule") -> Rule:
     """Return a rule. Raises InvalidArgument naming the field."""
     check_name(message.rule_id, f"{field}.rule_id")
-    check_text(message.description, f"{field}.description", LONGEST_DESCRIPTION)
-    check_number(message.priority, f"{field}.priority", -MOST_PRIORITY, MOST_PRIORITY)
+    check_text(message.description, f"{field}.description", limits.MAX_NOTE)
+    check_number(message.priority, f"{field}.priority", -limits.MAX_PRIORITY, limits.MAX_PRIORITY)
     kind = message.WhichOneof("action")
     if kind is None:
-        raise InvalidArgument.of(f"{field}.action", "", f"is required: one of {', '.join(_ACTIONS)}")
+        problem = f"is required: one of {', '.join(_ACTIONS)}"
+        raise InvalidArgument.of(f"{field}.action", "", problem, ErrorReason.FIELD_REQUIRED)
     action = _ACTIONS[kind](getattr(message, kind), f"{field}.{kind}")
     expression = checked_expression(message.filter, f"{field}.filter")
     _check_fits(kind, message.filter, has_filter=expression is not None, field=f"{field}.filter")
@@ -100,14 +94,14 @@ def to_rule(message: RuleMessage, field: str = "rule") -> Rule:
 
 def _check_fits(kind: str, text: str, *, has_filter: bool, field: str) -> None:
     if kind == "pin" and has_filter:
-        raise InvalidArgument.of(field, text, "must be empty for a pin, which names its product")
+        problem = "must be empty for a pin, which names its product"
+        raise InvalidArgument.of(field, text, problem, ErrorReason.FIELD_CONFLICT)
     if kind == "exclude" and not has_filter:
-        raise InvalidArgument.of(field, text, "is required to exclude products")
+        raise InvalidArgument.of(field, text, "is required to exclude products", ErrorReason.FIELD_REQUIRED)
 
 
 def _page(page_type: int, field: str) -> Page:
-    if page_type not in PageType.values():
-        raise InvalidArgument.of(field, page_type, "must be one of the page types")
+    check_choice(page_type, field, PageType.values(), "one of the page types")
     return page_of_type(page_type)
 
 
@@ -115,11 +109,9 @@ def _strategy(name: str, page: Page, field: str) -> str:
     if name in ("", DEFAULT_STRATEGY):
         return ""
     if page in ONLY_BOUGHT:
-        raise InvalidArgument.of(field, name, "must be the default on pages of what was bought before")
-    if name not in ALGORITHM_NAMES:
-        raise InvalidArgument.of(
-            field, name, f"must be {DEFAULT_STRATEGY} or one of {', '.join(sorted(ALGORITHM_NAMES))}"
-        )
+        problem = "must be the default on pages of what was bought before"
+        raise InvalidArgument.of(field, name, problem, ErrorReason.FIELD_CONFLICT)
+    check_choice(name, field, ALGORITHM_NAMES, f"{DEFAULT_STRATEGY} or one of {', '.join(sorted(ALGORITHM_NAMES))}")
     return name
 
 
@@ -136,22 +128,22 @@ def _pin(message: Any, field: str) -> Pin:
 
 
 def _boost(message: Any, field: str) -> Weigh:
-    check_number(message.factor, f"{field}.factor", 1, LARGEST_FACTOR, above=True)
+    check_number(message.factor, f"{field}.factor", 1, limits.MAX_BOOST, above=True)
     return Weigh(message.factor)
 
 
 def _bury(message: Any, field: str) -> Weigh:
     if not 0 <= message.factor < 1:
-        raise InvalidArgument.of(f"{field}.factor", message.factor, "must be at least 0 and below 1")
+        problem = "must be at least 0 and below 1"
+        raise InvalidArgument.of(f"{field}.factor", message.factor, problem, ErrorReason.FIELD_OUT_OF_RANGE)
     return Weigh(message.factor)
 
 
 def _limit(message: Any, field: str) -> Limit:
-    if message.group not in _GROUPS:
-        raise InvalidArgument.of(f"{field}.group", message.group, "must be BRAND or CATEGORY")
+    check_choice(message.group, f"{field}.group", _GROUPS, "BRAND or CATEGORY")
     check_number(message.most, f"{field}.most", 1, MAX_LIMIT)
     if message.window:
-        check_number(message.window, f"{field}.window", LEAST_WINDOW, MAX_LIMIT)
+        check_number(message.window, f"{field}.window", limits.MIN_WINDOW, MAX_LIMIT)
     return Limit(_GROUPS[message.group], message.most, message.window)
 
 
@@ -165,17 +157,18 @@ _ACTIONS: Mapping[str, Callable[[Any, str], Action]] = {
 
 
 def _condition(message: ConditionMessage, field: str) -> Condition:
-    check_count(message.placement_ids, f"{field}.placement_ids", MOST_CONDITIONS)
+    check_count(message.placement_ids, f"{field}.placement_ids", limits.MAX_CONDITION_NAMES)
     check_count(message.page_types, f"{field}.page_types", len(Page))
-    check_count(message.segments, f"{field}.segments", MOST_CONDITIONS)
-    check_count(message.hours, f"{field}.hours", MOST_HOURS)
+    check_count(message.segments, f"{field}.segments", limits.MAX_CONDITION_NAMES)
+    check_count(message.hours, f"{field}.hours", limits.MAX_WEEKLY_HOURS)
     for index, name in enumerate(message.placement_ids):
         check_name(name, f"{field}.placement_ids[{index}]")
     for index, name in enumerate(message.segments):
-        check_text(name, f"{field}.segments[{index}]", LONGEST_SEGMENT, required=True)
+        check_text(name, f"{field}.segments[{index}]", limits.MAX_SEGMENT, required=True)
     start, end = (_moment(message, name, field) for name in ("start_time", "end_time"))
     if start is not None and end is not None and end <= start:
-        raise InvalidArgument.of(f"{field}.end_time", end.isoformat(), "must be after start_time")
+        problem = "must be after start_time"
+        raise InvalidArgument.of(f"{field}.end_time", end.isoformat(), problem, ErrorReason.FIELD_CONFLICT)
     return Condition(
         placement_ids=frozenset(message.placement_ids),
         pages=frozenset(_page(each, f"{field}.page_types[{index}]") for index, each in enumerate(message.page_types)),
@@ -193,7 +186,8 @@ def _moment(message: ConditionMessage, name: str, field: str) -> Any:
     try:
         return to_datetime(getattr(message, name))
     except (ValueError, OverflowError) as error:
-        raise InvalidArgument.of(f"{field}.{name}", getattr(message, name).seconds, "must be a valid time") from error
+        problem, seconds = "must be a valid time", getattr(message, name).seconds
+        raise InvalidArgument.of(f"{field}.{name}", seconds, problem, ErrorReason.FIELD_MALFORMED) from error
 
 
 def _hours(message: Any, field: str) -> WeeklyHours:
@@ -209,8 +203,9 @@ def _hours(message: Any, field: str) -> WeeklyHours:
 def _time_zone(name: str, field: str) -> str:
     if not name:
         return UTC
-    check_text(name, field, LONGEST_TIME_ZONE)
+    check_text(name, field, limits.MAX_TIME_ZONE)
     try:
         return ZoneInfo(name).key
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # the last two for what is no name of a file
-        raise InvalidArgument.of(field, name, "must be a name of the IANA time zone database") from error
+        problem = "must be a name of the IANA time zone database"
+        raise InvalidArgument.of(field, name, problem, ErrorReason.FIELD_UNKNOWN_VALUE) from error

@@ -1,6 +1,7 @@
 """A request for recommendations with what its placement says filled in."""
 
 from quintet.recommendation.v1.recommendation_service_pb2 import BatchRecommendRequest, RecommendRequest
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.placement_pb2 import PlacementRequest
 
@@ -8,17 +9,14 @@ from shared.errors import InvalidArgument, QuintetError
 from shared.events.check import check_number, check_text
 from shared.events.page import limit_of, page_of
 from shared.events.recommend import check_recommend
+from shared.limits import MAX_LIST_TOKEN
 from shared.merchandising.convert import check_name
 from shared.merchandising.merchandising import Merchandising
 from shared.merchandising.placement import Placement
 from shared.page_tokens import FIELD as PAGE_TOKEN
-from shared.page_tokens import LONGEST_TOKEN, PagedList
+from shared.page_tokens import PagedList
 from shared.recommendation_tokens import Shopper
 
-MOST_LISTS = 10
-"""Lists of one page."""
-MOST_RANKED = 1_000
-"""Products of a list to be ordered."""
 _OF_A_LIST = ("placement_id", "limit", "filter", "page_token")
 
 
@@ -47,7 +45,7 @@ def check_placed(request: RecommendRequest) -> None:
     """Raise InvalidArgument when what a request says of its placement breaks a rule of the contract."""
     if request.placement_id:
         check_name(request.placement_id, "placement_id")
-    check_text(request.page_token, PAGE_TOKEN, LONGEST_TOKEN)
+    check_text(request.page_token, PAGE_TOKEN, MAX_LIST_TOKEN)
     if request.HasField("diversity"):
         check_number(request.diversity, "diversity", 0, 1)
 
@@ -68,7 +66,8 @@ def fill_in(request: RecommendRequest, merchandising: Merchandising) -> Placemen
     page_type = PageType.Value(f"PAGE_TYPE_{placement.page}")
     if request.context.page_type not in (PageType.PAGE_TYPE_UNSPECIFIED, page_type) and request.placement_id:
         problem = f"must be left out or {placement.page}, the page of placement {placement.placement_id}"
-        raise InvalidArgument.of("context.page_type", PageType.Name(request.context.page_type), problem)
+        name = PageType.Name(request.context.page_type)
+        raise InvalidArgument.of("context.page_type", name, problem, ErrorReason.FIELD_CONFLICT)
     if request.context.page_type != page_type and request.placement_id:
         request.context.page_type = page_type
         check_recommend(request.context, request.filter, request.limit)

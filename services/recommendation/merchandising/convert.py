@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from quintet.recommendation.v1 import recommendation_service_pb2 as pb
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.placement_pb2 import (
     PlacementPreview,
@@ -20,24 +21,28 @@ from services.recommendation.serving.given_list import MOST_EXPLAINED, PlacedPro
 from shared.errors import InvalidArgument, QuintetError
 from shared.events.check import check_count, check_id, check_number
 from shared.events.recommend import check_context
+from shared.limits import (
+    DEFAULT_PREVIEW_DAYS,
+    DEFAULT_PREVIEW_LISTS,
+    DEFAULT_PREVIEW_SECONDS,
+    MAX_LISTS_OF_PAGE,
+    MAX_PREVIEW_DAYS,
+    MAX_PREVIEW_LISTS,
+    MAX_PREVIEW_SECONDS,
+    MAX_PREVIEWED_RULES,
+    MAX_RANKED,
+)
 from shared.merchandising.convert import to_rule
 from shared.merchandising.merchandising import Merchandising
-from shared.merchandising.request import MOST_LISTS, MOST_RANKED, in_list, single
+from shared.merchandising.request import in_list, single
 from shared.page_rules import MAX_LIMIT
 from shared.recommendation_tokens import Shopper, TokenKeys, number_at
 from shared.timestamps import to_timestamp
 
-MOST_RULES = 100
-"""Rules that are previewed together."""
-DEFAULT_DAYS, MOST_DAYS = 7, 30
-DEFAULT_RECORDED, MOST_RECORDED = 500, 2_000
-"""Recorded lists that a preview looks at."""
-DEFAULT_SECONDS, MOST_SECONDS = 5.0, 20.0
-
 
 def to_queries(request: pb.BatchRecommendRequest, merchandising: Merchandising) -> list[Query]:
     """Return the lists of one page as queries. Raises InvalidArgument, and NotFound for an unknown placement."""
-    check_count(request.requests, "requests", MOST_LISTS, least=1)
+    check_count(request.requests, "requests", MAX_LISTS_OF_PAGE, least=1)
     check_context(request.context, "context")
     queries = []
     for index, each in enumerate(request.requests):
@@ -51,19 +56,20 @@ def to_queries(request: pb.BatchRecommendRequest, merchandising: Merchandising) 
 def to_rank_query(request: pb.RankProductsRequest) -> RankQuery:
     """Return a list to be ordered. Raises InvalidArgument."""
     check_shopper(request)
-    check_count(request.product_ids, "product_ids", MOST_RANKED, least=1)
+    check_count(request.product_ids, "product_ids", MAX_RANKED, least=1)
     seen: set[str] = set()
     for index, product_id in enumerate(request.product_ids):
         check_id(product_id, f"product_ids[{index}]")
         if product_id in seen:
-            raise InvalidArgument.of(f"product_ids[{index}]", product_id, "must be given once only")
+            problem = "must be given once only"
+            raise InvalidArgument.of(f"product_ids[{index}]", product_id, problem, ErrorReason.DUPLICATE_ELEMENT)
         seen.add(product_id)
     check_number(request.limit, "limit", 0, float("inf"))
     if request.context.page_type == PageType.PAGE_TYPE_UNSPECIFIED:
         request.context.page_type = PageType.PAGE_TYPE_CATEGORY
     check_context(request.context, "context", category_required=False)
     query = Query(request.customer_id, request.visitor_id, to_context(request.context), MAX_LIMIT)
-    return RankQuery(query, tuple(request.product_ids), request.limit or MOST_RANKED, request.unavailable_last)
+    return RankQuery(query, tuple(request.product_ids), request.limit or MAX_RANKED, request.unavailable_last)
 
 
 def to_rank_response(answer: RankAnswer, limit: int, shopper: Shopper, tokens: TokenKeys) -> pb.RankProductsResponse:
@@ -90,16 +96,16 @@ def to_rank_response(answer: RankAnswer, limit: int, shopper: Shopper, tokens: T
 
 def to_preview_request(request: pb.PreviewRulesRequest) -> PreviewRequest:
     """Return what to preview. Raises InvalidArgument."""
-    check_count(request.rules, "rules", MOST_RULES, least=1)
-    check_number(request.days, "days", 0, MOST_DAYS)
-    check_number(request.max_lists, "max_lists", 0, MOST_RECORDED)
-    check_number(request.max_seconds, "max_seconds", 0, MOST_SECONDS)
+    check_count(request.rules, "rules", MAX_PREVIEWED_RULES, least=1)
+    check_number(request.days, "days", 0, MAX_PREVIEW_DAYS)
+    check_number(request.max_lists, "max_lists", 0, MAX_PREVIEW_LISTS)
+    check_number(request.max_seconds, "max_seconds", 0, MAX_PREVIEW_SECONDS)
     rules = tuple(to_rule(rule, f"rules[{index}]") for index, rule in enumerate(request.rules))
     return PreviewRequest(
         rules,
-        request.days or DEFAULT_DAYS,
-        request.max_lists or DEFAULT_RECORDED,
-        request.max_seconds or DEFAULT_SECONDS,
+        request.days or DEFAULT_PREVIEW_DAYS,
+        request.max_lists or DEFAULT_PREVIEW_LISTS,
+        request.max_seconds or DEFAULT_PREVIEW_SECONDS,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.placement_pb2 import Placement as PlacementMessage
 from quintet.type.v1.placement_pb2 import Rule as RuleMessage
@@ -15,15 +16,12 @@ from services.recommendation.serving.page_policy import PAGE_POLICIES
 from shared.db.engine import Connection, Database
 from shared.db.placements import PLACEMENTS, RULES, DefinitionTable, Stored
 from shared.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from shared.events.check import check_number
+from shared.events.check import check_count, check_number
+from shared.limits import DEFAULT_PAGE_SIZE, MAX_DEFINITIONS, MAX_MASK_PATHS, MAX_PAGE_SIZE
 from shared.merchandising.convert import check_name, to_placement, to_rule
 from shared.merchandising.placement import BUILT_IN
 from shared.timestamps import to_timestamp
 
-MOST_DEFINITIONS = 1_000
-DEFAULT_PAGE, LARGEST_PAGE = 100, 1_000
-MOST_PATHS = 50
-"""Paths of a mask."""
 M = TypeVar("M", bound=Message)
 
 
@@ -63,8 +61,8 @@ class Definitions(Generic[M]):
             self.table.lock(connection)
             if name in self.built_in or self.table.get(connection, name) is not None:
                 raise AlreadyExists.of(self.kind, name, f"{self.kind}.{self._id_field}")
-            if self.table.count(connection) >= MOST_DEFINITIONS:
-                raise FailedPrecondition(f"there are {MOST_DEFINITIONS} already: delete a {self.kind} first")
+            if self.table.count(connection) >= MAX_DEFINITIONS:
+                raise FailedPrecondition(f"there are {MAX_DEFINITIONS} already: delete a {self.kind} first")
             return self._put(connection, new)
 
     def update(self, changed: M, mask: FieldMask | None = None) -> M:
@@ -92,7 +90,7 @@ class Definitions(Generic[M]):
         check_number(page_size, "page_size", 0, float("inf"))
         if page_token:
             check_name(page_token, "page_token")
-        size = min(page_size or DEFAULT_PAGE, LARGEST_PAGE)
+        size = min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         with self.database.read() as connection:
             stored = {each.id: self._message_of(each) for each in self.table.list(connection)}
         every = {**self.built_in, **stored}
@@ -130,15 +128,14 @@ class Definitions(Generic[M]):
 
     def _merged(self, now: M, changed: M, paths: Any) -> M:
         """Return a definition with the fields under `paths` as in another one. Raises InvalidArgument."""
-        if len(paths) > MOST_PATHS:
-            raise InvalidArgument.of("update_mask.paths", len(paths), f"must have at most {MOST_PATHS} entries")
+        check_count(paths, "update_mask.paths", MAX_MASK_PATHS)
         allowed = set(now.DESCRIPTOR.fields_by_name) - _OUTPUT_ONLY - {self._id_field}
         merged = self.message()
         merged.CopyFrom(now)
         for index, path in enumerate(paths):
             if path not in allowed:
                 problem = f"must be one of {', '.join(sorted(allowed))}"
-                raise InvalidArgument.of(f"update_mask.paths[{index}]", path, problem)
+                raise InvalidArgument.of(f"update_mask.paths[{index}]", path, problem, ErrorReason.FIELD_UNKNOWN_VALUE)
             _set_field(merged, changed, path)
         return merged
 

@@ -26,8 +26,10 @@ from services.coordinator.event_validation import submit_event
 from services.coordinator.event_writer import EventWriter
 from services.coordinator.fallback import MERCHANDISING_NOT_READ, UNAVAILABLE, Fallback, given_order
 from services.coordinator.shopper_reader import READS_AT_ONCE, ShopperReader
+from shared.db import product_offers
 from shared.db.engine import Database
 from shared.db.placements import PLACEMENTS, RULES, DefinitionTable, Stored
+from shared.db.product_offers import InventoryChange, PriceChange
 from shared.db.recommendations import mark_dismissed, read_recommendations
 from shared.errors import NotFound
 from shared.recommendation_log import RecommendationLog
@@ -212,6 +214,65 @@ def test_a_purchase_counts_before_it_is_projected(shop: Shop, database: Database
         after = RecommendationContext(page_type=PageType.PAGE_TYPE_POST_PURCHASE)
         assert shop.shown(context=after) == ["cake", "soap"]
         apply_all(database)
+
+
+def at(place: str, **rule: Any) -> dict[str, Any]:
+    return {"context": RecommendationContext(place_id=place), "filter": RecommendationFilter(**rule)}
+
+
+def offer(database: Database, *changes: PriceChange | InventoryChange) -> None:
+    with database.write() as connection:
+        product_offers.apply_changes(connection, changes)
+
+
+def test_a_place_has_stock_and_prices_of_its_own(shop: Shop, database: Database) -> None:
+    now = datetime.now(UTC)
+    offer(
+        database, InventoryChange("soap", "", "OUT_OF_STOCK", now), InventoryChange("soap", "berlin", "IN_STOCK", now)
+    )
+    offer(database, InventoryChange("tea", "berlin", "OUT_OF_STOCK", now))
+    offer(database, PriceChange("cake", "berlin", 70, "EUR", now))
+    shop.cache.follow()
+    answer = shop.ask(**at("berlin"))
+    assert ids(answer) == ["cake", "soap"]
+    assert (answer.recommendations[0].price.currency_code, answer.recommendations[0].price.amount_minor) == ("EUR", 70)
+    assert shop.shown(**at("berlin", max_price=Money(currency_code="EUR", amount_minor=100))) == ["cake"]
+    assert shop.shown(**at("paris")) == shop.shown() == ["tea", "cake"]
+
+
+def test_without_a_database_a_place_is_as_everywhere_and_the_answer_says_so(
+    shop: Shop, database: Database, recommendation_log: RecommendationLog
+) -> None:
+    with open_shop(database, Database(NOWHERE[database.dialect]), recommendation_log) as without:
+        without.cache.count()
+        answer = without.ask(**at("berlin"))
+    assert ids(answer) == ["tea", "cake", "milk", "soap"]
+    assert list(answer.fallbacks) == ["recommendation_agent_unavailable", "shopper_not_read", "place_not_read"]
+
+
+def test_one_variant_of_a_group_is_shown_and_none_of_what_was_bought(
+    shop: Shop, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_products(database, "tea", "cake", price=300, group_id="sweet")
+    add_products(database, "soap", "ash", price=900, group_id="clean")
+    shop.cache.follow()
+    assert shop.shown() == ["tea", "soap"]
+    buy(database, "ann", "ash")
+    monkeypatch.setattr("services.coordinator.best_sellers.MOST", 4)
+    shop.cache.count()
+    assert shop.cache.best_sellers.row_of_id("ash") is None, "its group is read from the database"
+    assert shop.shown() == ["tea"]
+    record(database, purchase("ann", "cake"))
+    assert shop.shown() == [], "nor a variant of what is bought and not projected yet"
+    assert set(shop.shown(context=BUY_AGAIN)) == {"milk", "ash", "cake"}
+
+
+def test_what_is_out_of_season_is_not_shown(shop: Shop, database: Database) -> None:
+    now = datetime.now(UTC)
+    add_products(database, "tea", price=300, expire_at=now - timedelta(hours=1))
+    add_products(database, "cake", price=300, available_at=now + timedelta(hours=1))
+    shop.cache.follow()
+    assert shop.shown() == ["soap"]
 
 
 def test_what_was_bought_and_sells_too_little_to_be_in_memory_is_shown_again(

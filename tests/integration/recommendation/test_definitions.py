@@ -122,7 +122,7 @@ def test_unknown_ones_are_not_found(rules: Definitions[RuleMessage]) -> None:
 
 
 def test_there_are_at_most_so_many(rules: Definitions[RuleMessage], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(definitions, "MOST_DEFINITIONS", 1)
+    monkeypatch.setattr(definitions, "MAX_DEFINITIONS", 1)
     rules.create(RuleMessage(rule_id="a", boost=BoostAction(factor=2)))
     with pytest.raises(FailedPrecondition, match="there are 1 already"):
         rules.create(RuleMessage(rule_id="b", boost=BoostAction(factor=2)))

@@ -11,11 +11,13 @@ from quintet.product.v1 import product_service_pb2 as product_pb
 from quintet.type.v1.product_pb2 import Product
 
 from services.coordinator import product_import
+from services.coordinator.byte_budget import ByteBudget
 from services.coordinator.product_import import Imported, ProductImport
 from shared.errors import FailedPrecondition, InvalidArgument, Unavailable
 from shared.ids import digests
 
 FULL = pb.IMPORT_MODE_FULL
+BUDGET = ByteBudget(1_000_000)
 SHARES: list[tuple[dict[str, Any], float]] = [
     ({}, 0.5),
     ({"max_retired_share": 0.0}, 0.0),
@@ -61,7 +63,7 @@ def named(*ids: str, **options: Any) -> list[pb.ImportProductsRequest]:
 
 
 async def run(agents: FakeAgents, requests: Iterable[pb.ImportProductsRequest]) -> Imported:
-    return await ProductImport(agents).run(stream(*requests))  # type: ignore[arg-type]
+    return await ProductImport(agents, BUDGET).run(stream(*requests))  # type: ignore[arg-type]
 
 
 async def test_the_options_of_the_first_message_hold_for_all_portions() -> None:
@@ -78,7 +80,7 @@ async def test_the_options_of_the_first_message_hold_for_all_portions() -> None:
 
 async def test_a_whole_catalogue_names_also_what_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(product_import, "IDS_AT_ONCE", 2)
-    monkeypatch.setattr(product_import, "DIGESTS_A_MESSAGE", 3)
+    monkeypatch.setattr(product_import, "MAX_DIGESTS", 3)
     agents = FakeAgents()
     options = pb.ImportProductsRequest(mode=FULL, max_retired_share=0.25)
     imported = await run(agents, [options, *named("a", "b", "bad", "c", "d")])
@@ -109,7 +111,7 @@ async def test_a_stream_that_breaks_deletes_nothing() -> None:
 
     agents = FakeAgents()
     with pytest.raises(Unavailable):
-        await ProductImport(agents).run(breaking())  # type: ignore[arg-type]
+        await ProductImport(agents, BUDGET).run(breaking())  # type: ignore[arg-type]
     assert agents.retirement is None
 
 

@@ -203,7 +203,7 @@ class DeleteProductRequest(_message.Message):
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
     ALLOW_MISSING_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
-    """Required. The product."""
+    """Required. The product, 1 to 128 characters."""
     allow_missing: _builtins.bool
     """Optional. Whether it may be unknown or deleted already."""
     def __init__(
@@ -312,11 +312,11 @@ class ListOffersRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
-    """Required. The product."""
+    """Required. The product, 1 to 128 characters."""
     page_size: _builtins.int
     """How many; 0 means 100, more than 1,000 is lowered to 1,000."""
     page_token: _builtins.str
-    """`next_page_token` of the page before; empty for the first."""
+    """`next_page_token` of the page before; empty for the first; at most 700 characters."""
     def __init__(
         self,
         *,

@@ -230,8 +230,8 @@ class Product(_message.Message):
 
     @_builtins.property
     def attributes(self) -> _containers.MessageMap[_builtins.str, Global___AttributeValue]:
-        """Optional. Further facts, at most 200 entries; names of 1 to 200 characters. Also what tells the variants of a group
-        apart, such as colour and size.
+        """Optional. Further facts, at most 200 entries; names of at most 200, text values of at most 20,000 characters. Also what
+        tells the variants of a group apart, such as colour and size.
         """
 
     @_builtins.property
@@ -355,7 +355,7 @@ class InventoryUpdate(_message.Message):
     product_id: _builtins.str
     """Required. The product, 1 to 128 characters."""
     place_id: _builtins.str
-    """Optional. As in `PriceUpdate`: the store or region where it holds."""
+    """Optional. The store or region where it holds, at most 128 characters, as in `PriceUpdate`; empty: everywhere else."""
     inventory_status: Global___InventoryStatus.ValueType
     """Required, unless `clear`. The status."""
     clear: _builtins.bool
