@@ -244,7 +244,7 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
         batch,
     ),
     (pb.RankProductsRequest(customer_id="c", visitor_id="v", product_ids=["p"]), rank),
-    (Placement(placement_id="p", description="d", filter="price < 1"), to_placement),
+    (Placement(placement_id="p", description="d", strategy="ease", filter="price < 1"), to_placement),
     (RULE, to_rule),
     (Rule(rule_id="r", pin=PinAction(product_id="p", position=1)), to_rule),
     (pb.PreviewRulesRequest(rules=[RULE]), preview),

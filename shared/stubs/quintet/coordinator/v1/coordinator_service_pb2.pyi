@@ -67,7 +67,7 @@ class RecommendationOptions(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     PLACEMENT_ID_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
-    """How many; 0 means the count of the placement, which is 10 unless said; more than 100 is lowered to 100."""
+    """How many; 0 means 10, more than 100 is lowered to 100. A placement may have another count in place of 10."""
     placement_id: _builtins.str
     """Optional. The placement to fill, as in `GetRecommendationsRequest`, at most 63 characters."""
     @_builtins.property
@@ -395,8 +395,8 @@ class GetRecommendationsRequest(_message.Message):
     visitor_id: _builtins.str
     """A visitor who is not logged in, at most 128 characters. An unknown visitor is somebody new."""
     limit: _builtins.int
-    """How many; 0 means the count of the placement, which is 10 unless said; more than 100 is lowered to 100, negative is
-    INVALID_ARGUMENT.
+    """How many; 0 means 10, more than 100 is lowered to 100, negative is INVALID_ARGUMENT. A placement may have another count
+    in place of 10.
     """
     placement_id: _builtins.str
     """Optional. The placement to fill, stored or built in, at most 63 characters. It says kind of page, strategy, count, filter, diversity, boosts and

@@ -42,7 +42,7 @@ class RecommendRequest(_message.Message):
     visitor_id: _builtins.str
     """A visitor who is not logged in. An unknown visitor is somebody new."""
     limit: _builtins.int
-    """How many; 0 means the count of the placement, which is 10 unless said; more than 100 is lowered to 100."""
+    """How many; 0 means 10, more than 100 is lowered to 100. A placement may have another count in place of 10."""
     placement_id: _builtins.str
     """Optional. The placement to fill, stored or built in, at most 63 characters. It says kind of page, strategy, count, filter, diversity, boosts and
     rules. What a request may override: `limit` its count, `diversity` its diversity; `filter` narrows it further, for both
