@@ -199,8 +199,7 @@ def _number_column(products: FilterColumns, field: str) -> Numbers:
     """Return the numbers of all products in a field, shape (n,); NaN for unknown."""
     if field == "rating":
         # 4.3 as it was said, not as float32 has it.
-        rounded: Numbers = np.round(products.rating.astype(np.float64), 4)
-        return rounded
+        return np.asarray(np.round(products.rating.astype(np.float64), 4), np.float64)
     if field == "available_time":
         return products.added.astype(np.float64)
     # Of a price without a currency, whose code is -1, nobody knows what it is worth: the last unit is that.
