@@ -42,6 +42,8 @@ async def door(sqlite_database: Database) -> AsyncIterator[Any]:
         recommendation_agent(sqlite_database) as address,
         coordinator(sqlite_database, address) as stub,
     ):
+        # A read is tried again until the agents are connected; what creates something is not.
+        await call(stub.ListPlacements, pb.ListPlacementsRequest(), SECONDS)
         yield stub
 
 
