@@ -17,6 +17,7 @@ from cli.progress import Show, shown_progress
 from cli.tuning import print_tuned
 from shared.config import Settings
 from shared.db import tuning
+from shared.db.connect import job_database
 from shared.db.engine import Database
 from shared.db.revision import require_current
 from shared.errors import NotFound
@@ -105,7 +106,7 @@ def _decided(reset: list[str]) -> dict[str, Any]:
 
 @contextmanager
 def _database() -> Iterator[Database]:
-    database = Database(Settings().database_url)
+    database = job_database(Settings())
     try:
         require_current(database)
         yield database

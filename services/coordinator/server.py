@@ -6,7 +6,7 @@ from services.coordinator.agent import Coordinator
 from services.coordinator.agent_clients import AgentClients
 from services.coordinator.servicer import CoordinatorServicer
 from shared.config import Settings
-from shared.db.engine import Database
+from shared.db.connect import serving_database
 from shared.db.revision import require_current
 from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
 
@@ -21,7 +21,7 @@ def build(settings: Settings, agent: Coordinator) -> AgentServer:
 
 async def main(settings: Settings) -> None:
     """Serve until stopped."""
-    database = Database(settings.database_url)
+    database = serving_database(settings)
     require_current(database)
     agent = Coordinator(settings, database, AgentClients(settings))
     await agent.start()

@@ -5,7 +5,7 @@ from quintet.customer.v1 import customer_service_pb2_grpc as pb_grpc
 from services.customer.agent import CustomerAgent
 from services.customer.servicer import CustomerServicer
 from shared.config import Settings
-from shared.db.engine import Database
+from shared.db.connect import serving_database
 from shared.db.revision import require_current
 from shared.events.catch_up import CatchUp
 from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
@@ -21,7 +21,7 @@ def build(settings: Settings, agent: CustomerAgent) -> AgentServer:
 
 async def main(settings: Settings) -> None:
     """Serve until the process is told to stop."""
-    database = Database(settings.database_url)
+    database = serving_database(settings)
     require_current(database)
     agent = CustomerAgent(settings, database)
     catch_up = CatchUp("customer", agent.apply_batch)

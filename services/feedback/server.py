@@ -8,6 +8,7 @@ from services.feedback.agent import FeedbackAgent
 from services.feedback.attribution import Windows
 from services.feedback.servicer import FeedbackServicer
 from shared.config import Settings
+from shared.db.connect import serving_database
 from shared.db.engine import Database
 from shared.db.revision import require_current
 from shared.events.catch_up import CatchUp
@@ -31,7 +32,7 @@ def build(settings: Settings, agent: FeedbackAgent) -> AgentServer:
 
 async def main(settings: Settings) -> None:
     """Serve until the process is told to stop."""
-    database = Database(settings.database_url)
+    database = serving_database(settings)
     require_current(database)
     agent = make_agent(settings, database)
     catch_up = CatchUp("feedback", agent.apply_batch)

@@ -5,7 +5,7 @@ from quintet.product.v1 import product_service_pb2_grpc as pb_grpc
 from services.product.agent import ProductAgent
 from services.product.servicer import ProductServicer
 from shared.config import Settings
-from shared.db.engine import Database
+from shared.db.connect import serving_database
 from shared.db.revision import require_current
 from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
 
@@ -20,7 +20,7 @@ def build(settings: Settings, agent: ProductAgent) -> AgentServer:
 
 async def main(settings: Settings) -> None:
     """Serve until the process is told to stop."""
-    database = Database(settings.database_url)
+    database = serving_database(settings)
     try:
         require_current(database)
         await serve_until_stopped(build(settings, ProductAgent(settings, database)))

@@ -7,7 +7,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2_grpc as pb_grpc
 from services.recommendation.agent import RecommendationAgent
 from services.recommendation.servicer import RecommendationServicer
 from shared.config import Settings
-from shared.db.engine import Database
+from shared.db.connect import serving_database
 from shared.db.revision import require_current
 from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
 
@@ -22,7 +22,7 @@ def build(settings: Settings, agent: RecommendationAgent) -> AgentServer:
 
 async def main(settings: Settings) -> None:
     """Serve until stopped."""
-    database = Database(settings.database_url)
+    database = serving_database(settings)
     require_current(database)
     agent = RecommendationAgent(settings, database)
     await asyncio.to_thread(agent.start)
