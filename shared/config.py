@@ -128,6 +128,9 @@ class Settings(BaseSettings):
         description="Days after the last display or click that recommendations are kept, with the rest of their lists "
         "and what was credited to them; dismissed ones stay.",
     )
+    job_retention_days: int = Field(
+        90, ge=1, description="Days that the rows of ended jobs are kept; the last of each kind stays."
+    )
     refresh_catalog_hours: float = Field(1.0, ge=0, description="Hours between catalogue refreshes; 0 is never.")
     optimize_hours: float = Field(24.0, ge=0, description="Hours between optimisations of the weights; 0 is never.")
     tune_minutes: float = Field(

@@ -5,7 +5,7 @@ Child, run as `python -m services.x.job`:
     {"stage": "ease: solving", "progress": 0.4}
     {"progress": 1.0, "result": {"version": "20260101T120000Z"}}
 
-or, when it fails, `{"error": "..."}` and exit code 1; for an error of `shared.errors` also the `code` it names.
+or, when it fails, `{"error": "...", "code": "..."}` with the code of one of `shared.errors`, and exit code 1.
 """
 
 import asyncio
@@ -30,6 +30,7 @@ from shared.errors import (
     QuintetError,
     Unavailable,
 )
+from shared.lease import LEASE_VARIABLE, working_for
 from shared.telemetry import configure_logging
 
 LONGEST_LINE = 1024 * 1024
@@ -68,10 +69,11 @@ class ProgressReporter:
         """Say that the job failed and why."""
         if isinstance(error, QuintetError):
             self.write(json.dumps({"error": error.message, "code": error.code.name}))
-        else:
-            self.write(json.dumps({"error": f"{type(error).__name__}: {error}"}))
+        else:  # its words may be a driver's, or show rows
+            self.write(json.dumps({"error": INTERNAL, "code": QuintetError.code.name}))
 
 
+INTERNAL = "the job ended with an internal error, see its log"
 QUICK = "quick"
 """Argument of a training that learns the rerankers from few questions: a first model, sooner."""
 NICENESS = 19
@@ -99,8 +101,8 @@ def job_main(agent: str, work: Callable[[Settings, ProgressReporter], dict[str, 
 async def run_job(module: str, settings: Settings, *arguments: str) -> AsyncGenerator[Progress, None]:
     """Run `python -m module` as a child and yield its progress; the last one has the result.
 
-    The child is killed when the iteration is given up. Raises the child's error when it is one of `ERRORS`, else
-    FailedPrecondition with its words; QuintetError when it dies without any.
+    The child is killed when the iteration is given up. It works for the lease that this call works for. Raises the
+    child's error when it is one of `ERRORS`, else QuintetError.
     """
     child = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -152,14 +154,16 @@ class SingleJob:
 def _parse(line: bytes) -> Progress:
     said = json.loads(line)
     if "error" in said:
-        raise ERRORS.get(said.get("code", ""), FailedPrecondition)(said["error"])
+        raise ERRORS.get(said.get("code", ""), QuintetError)(said["error"])
     return Progress(said.get("stage", ""), float(said["progress"]), said.get("result"))
 
 
 def _environment(settings: Settings) -> dict[str, str]:
     threads = str(settings.train_threads)
+    lease = working_for.get()
     return {
         **os.environ,
+        LEASE_VARIABLE: "" if lease is None else str(lease),
         "QUINTET_DATABASE_URL": settings.database_url,
         "QUINTET_LOG_FORMAT": settings.log_format,
         "QUINTET_LOG_LEVEL": settings.log_level,

@@ -1,5 +1,6 @@
 """Connections to the shared database: one pool per process, short write transactions, the same on both databases."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,14 @@ from shared.db.driver import DriverCursor
 from shared.db.limits import SERVING, Limits
 from shared.db.postgres import postgres_engine
 from shared.db.sqlite import WRITE, sqlite_engine
-from shared.errors import FailedPrecondition, InvalidArgument, Unavailable
+from shared.errors import DataLoss, FailedPrecondition, InvalidArgument, Unavailable
+from shared.lease import working_for
 
 __all__ = ["Connection", "Database", "StaleReference", "insert_into", "next_count"]
+
+
+SQLITE_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+POSTGRES_DAMAGE = ("XX001", "XX002")
 
 
 class StaleReference(Exception):
@@ -42,6 +48,8 @@ class Database:
     def __init__(self, url: str, limits: Limits = SERVING) -> None:
         self.url = url
         self.limits = limits
+        self.damaged = False
+        """Whether a statement of this process met damaged data; see `shared/db/condition.py`."""
         self.engine = _create_engine(url, limits)
         self.dialect = self.engine.dialect.name
         # On SQLite every transaction sees one state of the data already.
@@ -82,9 +90,11 @@ class Database:
         """Give a connection in a write transaction: committed at the end, rolled back on any error.
 
         On SQLite the transaction takes the write lock at once, so that it never fails half-way for a lock.
-        Raises Unavailable when the database is out of reach, or locked for longer than its limits say.
+        Raises Unavailable when the database is out of reach, or locked for longer than its limits say; LeaseLost when
+        this is work of a job (`shared/lease.py`) that another process has taken over.
         """
         with self._translated(), self._writing.connect() as connection, connection.begin():
+            _require_lease(connection)
             yield connection
 
     def close(self) -> None:
@@ -108,9 +118,12 @@ class Database:
             _raise_operational(error, getattr(error, "orig", error))
         except PoolExhausted as error:
             raise Unavailable("all connections to the database are in use") from error
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                raise Unavailable(f"the connection to the database was lost: {error.orig}") from error
+        except (DBAPIError, self._driver.Error) as error:
+            if _is_damage(getattr(error, "orig", error)):
+                self.damaged = True
+                raise DataLoss("the database is damaged: run `quintet check`") from error
+            if getattr(error, "connection_invalidated", False):
+                raise Unavailable("the connection to the database was lost") from error
             raise
 
 
@@ -128,6 +141,20 @@ def next_count(connection: Connection, name: str) -> int:
         index_elements=[counters.c.name], set_={"value": counters.c.value + 1}
     ).returning(counters.c.value)
     return int(connection.execute(counted).scalar_one())
+
+
+def _is_damage(cause: BaseException | None) -> bool:
+    """Say whether a driver's error tells of data that cannot be read."""
+    code = getattr(cause, "sqlite_errorcode", None)
+    return getattr(cause, "sqlstate", None) in POSTGRES_DAMAGE or (code is not None and code & 0xFF in SQLITE_DAMAGE)
+
+
+def _require_lease(connection: Connection) -> None:
+    lease = working_for.get()
+    if lease is not None:
+        from shared.db import leases
+
+        leases.require_held(connection, lease)
 
 
 def _raise_operational(error: Exception, cause: BaseException | None) -> NoReturn:

@@ -81,7 +81,7 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _connector(limits: Limits) -> Callable[..., BoundedConnection]:
-    patience = limits.statement_seconds + ANSWER_MARGIN_SECONDS
+    patience = limits.statement_seconds + min(limits.statement_seconds, ANSWER_MARGIN_SECONDS)
 
     def connect(_dialect: Any, _record: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> BoundedConnection:
         connection = BoundedConnection.connect(*arguments, **named)

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 
+from shared.lease import LEASE_KEY, working_for
 from shared.rpc.interceptor import deadline
 from shared.rpc.server import MAX_MESSAGE_BYTES
 from shared.rpc.status import from_rpc_error
@@ -93,7 +94,9 @@ def _remaining(timeout_seconds: float, reserve_seconds: float) -> float:
 
 
 def _metadata() -> tuple[tuple[str, str], ...]:
-    return (("x-request-id", request_id.get()),) if request_id.get() else ()
+    request = (("x-request-id", request_id.get()),) if request_id.get() else ()
+    lease = working_for.get()
+    return request if lease is None else (*request, (LEASE_KEY, str(lease)))
 
 
 def _shopper_metadata(shopper: str) -> tuple[tuple[str, str], ...]:
