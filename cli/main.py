@@ -2,6 +2,7 @@
 
 import typer
 
+from cli.commands.backup import backup, check, restore
 from cli.commands.demo import demo
 from cli.commands.demo_data import demo_data
 from cli.commands.evaluate import evaluate
@@ -28,7 +29,22 @@ app = typer.Typer(
 
 app.command("import")(import_command)
 app.command("demo-data")(demo_data)
-for command in (train, tune, evaluate, up, status, recommend, event, optimize, export, migrate, demo):
+for command in (
+    train,
+    tune,
+    evaluate,
+    up,
+    status,
+    recommend,
+    event,
+    optimize,
+    export,
+    migrate,
+    backup,
+    restore,
+    check,
+    demo,
+):
     app.command()(command)
 app.add_typer(jobs, name="jobs")
 app.add_typer(schedule, name="schedule")

@@ -83,7 +83,7 @@ class Shop:
         seen = [answer.job async for answer in stream(self.stub.WatchJob, pb.WatchJobRequest(job_id=job.job_id))]
         assert seen[-1].state == JobState.JOB_STATE_SUCCEEDED, seen[-1].error
         assert [each.progress for each in seen] == sorted(each.progress for each in seen)
-        result: dict[str, Any] = json.loads(seen[-1].result_json)
+        result: dict[str, Any] = plain(seen[-1].optimize_algorithms)
         assert sum(result["weights"].values()) == pytest.approx(1.0)
         assert result["rationale"]
         return result
