@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from shared.atomic_file import put_in_place, written_beside
+from shared.atomic_file import written_beside
 from shared.db.engine import Database
 from shared.db.migrate import migrate
 from shared.errors import DataLoss, FailedPrecondition
@@ -23,6 +23,7 @@ MAGIC = b"SQLite format 3\x00"
 def back_up(source: Path, path: Path, show: Show) -> None:
     """Copy the database file `source` to `path`, which appears when it is whole."""
     with written_beside(path) as partial:
+        _forget_log(partial)
         with closing(_open(source)) as connection:
             connection.execute("BEGIN")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # takes the snapshot
@@ -39,6 +40,7 @@ def restore(path: Path, target: Database, show: Show) -> None:
     file = target.file
     assert file is not None  # noqa: S101 - for the type checker: it is SQLite
     with written_beside(file) as partial:
+        _forget_log(partial)
         with closing(_open(path)) as connection:
             _copy(connection, partial, "restoring", show)
         _check(partial)
@@ -47,8 +49,6 @@ def restore(path: Path, target: Database, show: Show) -> None:
         _single_file(partial)
         target.close()
         _retire(file)
-        put_in_place(partial, file)
-        partial.touch()
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -95,5 +95,10 @@ def _retire(file: Path) -> None:
             mode = "delete"
     if mode != "delete":
         raise FailedPrecondition("somebody works on the database: stop the agents first")
-    for suffix in ("-wal", "-shm"):
+    _forget_log(file)
+
+
+def _forget_log(file: Path) -> None:
+    """Remove logs that a killed process left beside a file that is no more: SQLite would apply them to the next one."""
+    for suffix in ("-wal", "-shm", "-journal"):
         file.with_name(file.name + suffix).unlink(missing_ok=True)

@@ -1,6 +1,5 @@
 """An optimisation tunes and then sets the weights; each is told of, and the weights are set even without the tuning."""
 
-import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,13 +9,14 @@ from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 from quintet.type.v1.job_pb2 import Job, JobState
 
-from services.coordinator import job_steps
+from cli.job_results import plain
 from services.coordinator.agent import Coordinator
 from services.coordinator.agent_clients import AgentClients
 from services.coordinator.server import build
 from services.feedback import server as feedback
 from services.recommendation import server as recommendation
 from services.recommendation.agent import RecommendationAgent
+from shared import job_kinds
 from shared.config import Settings
 from shared.db import tuning
 from shared.db.engine import Database
@@ -76,7 +76,7 @@ class Shop:
 
     async def by_the_clock(self) -> dict[str, Any]:
         """Optimise as the schedule does."""
-        run = await self._coordinator.start_job(job_steps.OPTIMIZE)
+        run = await self._coordinator.start_job(job_kinds.OPTIMIZE)
         return await self._result(Job(job_id=run.job_id))
 
     async def _result(self, job: Job) -> dict[str, Any]:
