@@ -55,8 +55,9 @@ def _set_result(job: Job, result: Mapping[str, Any]) -> None:
         job_kinds.OPTIMIZE: _optimisation,
     }
     message: Message = getattr(job, job.kind)
-    message.SetInParent()  # type: ignore[no-untyped-call]
-    ParseDict(prepare.get(job.kind, lambda facts: facts)(result), message, ignore_unknown_fields=True)
+    message.SetInParent()
+    facts = prepare.get(job.kind, lambda same: same)(result)
+    ParseDict(facts, message, ignore_unknown_fields=True)  # type: ignore[no-untyped-call]
 
 
 def _training(result: Mapping[str, Any]) -> Mapping[str, Any]:

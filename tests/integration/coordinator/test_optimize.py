@@ -121,7 +121,8 @@ async def test_without_minutes_only_the_weights_are_set(
 ) -> None:
     open_shop(sqlite_database)
     async with Shop(sqlite_database, tune_minutes=usual) as shop:
-        assert (await shop.optimized(**wish))["tuning"] == {"skipped": "there are no minutes for it"}
+        tuned = (await shop.optimized(**wish))["tuning"]
+        assert (tuned["skipped"], tuned["algorithms"]) == ("there are no minutes for it", {})
 
 
 async def test_the_clock_tunes_for_the_usual_minutes(sqlite_database: Database) -> None:
