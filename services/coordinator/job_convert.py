@@ -1,6 +1,6 @@
 """Messages of jobs and schedules from plain values."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -48,19 +48,19 @@ def to_schedule(schedule: schedules.JobSchedule) -> JobSchedule:
     return message
 
 
-def _set_result(job: Job, result: Mapping[str, Any]) -> None:
+def _set_result(job: Job, result: dict[str, Any]) -> None:
     """Set the result of a job's kind; facts that the contract does not name are left out."""
-    prepare: dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
+    prepare: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
         job_kinds.TRAIN: _training,
         job_kinds.OPTIMIZE: _optimisation,
     }
     message: Message = getattr(job, job.kind)
     message.SetInParent()
-    facts = prepare.get(job.kind, lambda same: same)(result)
-    ParseDict(facts, message, ignore_unknown_fields=True)  # type: ignore[no-untyped-call]
+    facts = prepare[job.kind](result) if job.kind in prepare else result
+    ParseDict(facts, message, ignore_unknown_fields=True)
 
 
-def _training(result: Mapping[str, Any]) -> Mapping[str, Any]:
+def _training(result: dict[str, Any]) -> dict[str, Any]:
     models = dict(result.get("models", {}))
     if not models:
         return result
@@ -69,12 +69,12 @@ def _training(result: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**result, "models": models}
 
 
-def _evaluation(facts: Mapping[str, Any]) -> dict[str, Any]:
+def _evaluation(facts: dict[str, Any]) -> dict[str, Any]:
     metrics = {name: value for name, value in facts.items() if "." in name}
     return {**{name: value for name, value in facts.items() if name not in metrics}, "metrics": metrics}
 
 
-def _optimisation(result: Mapping[str, Any]) -> dict[str, Any]:
+def _optimisation(result: dict[str, Any]) -> dict[str, Any]:
     """Return the facts with the weights as a list, largest first."""
     weights = sorted(result.get("weights", {}).items(), key=lambda each: (-each[1], each[0]))
     return {**result, "weights": [{"algorithm": name, "weight": weight} for name, weight in weights]}

@@ -17,7 +17,7 @@ def back_up(database: Database, path: Path, show: Show) -> int:
     The file has everything, personal data too, so only its owner may read it; it appears when it is whole.
     Raises FailedPrecondition when there is no database, Unavailable when it is out of reach.
     """
-    if current_revision(database) is None:
+    if not _exists(database) or current_revision(database) is None:
         raise FailedPrecondition("there is nothing to back up: the database has no schema")
     _require_folder(path)
     if database.file is not None:
@@ -74,10 +74,13 @@ def _require_folder(path: Path) -> None:
         raise InvalidArgument.of("file", str(path), "must be in a folder that exists")
 
 
+def _exists(database: Database) -> bool:
+    """Say whether there is a database: to look into one of SQLite makes the file."""
+    return database.file is None or database.file.exists()
+
+
 def _has_rows(database: Database) -> bool:
-    if database.file is not None and not database.file.exists():
-        return False
-    if current_revision(database) is None:
+    if not _exists(database) or current_revision(database) is None:
         return False
     with database.read() as connection:
         return any(_has_row(connection, name) for name in postgres_backup.table_names(connection))

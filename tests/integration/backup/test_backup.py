@@ -218,3 +218,10 @@ def wait_for_rollback(database: Database) -> None:
             return
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def test_there_must_be_something_to_back_up(tmp_path: Path) -> None:
+    with closing(Database(f"sqlite:///{tmp_path / 'none.db'}")) as nothing:
+        with pytest.raises(FailedPrecondition, match="nothing to back up"):
+            files.back_up(nothing, tmp_path / "file", quiet)
+        assert list(tmp_path.glob("none.db*")) == [], "and looking makes no file"
