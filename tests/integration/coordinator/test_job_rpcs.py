@@ -1,15 +1,20 @@
 """Jobs and schedules over gRPC: lists by page, cancelling, results with fields, and what bad requests are told."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from click.testing import Result
 from google.protobuf.json_format import MessageToDict
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 from quintet.type.v1.job_pb2 import Job, JobState
+from typer.testing import CliRunner
 
 from cli.job_results import plain
+from cli.main import app
 from services.coordinator import job_convert
 from services.coordinator.agent import Coordinator
 from services.coordinator.agent_clients import AgentClients
@@ -26,16 +31,21 @@ NOWHERE = {f"{agent}_address": "127.0.0.1:1" for agent in AGENTS}
 
 
 @pytest.fixture
-async def stub(sqlite_database: Database) -> AsyncIterator[Any]:
+async def address(sqlite_database: Database) -> AsyncIterator[str]:
     settings = Settings(database_url=sqlite_database.url, coordinator_port=0, drain_seconds=0, **NOWHERE)
     agent = Coordinator(settings, sqlite_database, AgentClients(settings))
     await agent.start()
     server = build(settings, agent)
     port = await server.start()
-    async with open_channel(f"127.0.0.1:{port}") as channel:
-        yield pb_grpc.CoordinatorServiceStub(channel)
+    yield f"127.0.0.1:{port}"
     await server.stop()
     await agent.stop()
+
+
+@pytest.fixture
+async def stub(address: str) -> AsyncIterator[Any]:
+    async with open_channel(address) as channel:
+        yield pb_grpc.CoordinatorServiceStub(channel)
 
 
 async def ended(stub: Any, job: Job) -> Job:
@@ -124,6 +134,40 @@ async def test_what_is_unknown_is_not_found(stub: Any) -> None:
         await call(stub.UpdateSchedule, pb.UpdateScheduleRequest(kind="dance", paused=True), 10)
     with pytest.raises(NotFound):
         await call(stub.RunSchedule, pb.RunScheduleRequest(kind="dance"), 10)
+
+
+async def run(address: str, *arguments: str) -> Result:
+    """Run the command line in a thread: the coordinator answers in this one."""
+    return await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "--address", address])
+
+
+def last_line(result: Result) -> dict[str, Any]:
+    """Return the JSON that was printed, after what the coordinator logged meanwhile."""
+    printed: dict[str, Any] = json.loads(result.output.strip().splitlines()[-1])
+    return printed
+
+
+async def test_the_command_line_lists_watches_cancels_and_schedules(address: str, sqlite_database: Database) -> None:
+    started = last_line(await run(address, "schedule", "run", "maintenance", "--json"))
+    job_id = started["job_id"]
+    assert "succeeded, 100%" in (await run(address, "jobs", "watch", job_id)).output
+    assert "views_dropped 0" in (await run(address, "jobs", "show", job_id)).output
+    listed = last_line(await run(address, "jobs", "list", "--kind", "maintenance", "--json"))
+    assert [each["job_id"] for each in listed["jobs"]] == [job_id]
+    assert job_id in (await run(address, "jobs", "list", "--state", "succeeded")).output
+    assert (await run(address, "jobs", "list", "--state", "dancing")).exit_code == 2
+    other = RunningJob.claim(sqlite_database, job_kinds.TRAIN)
+    assert "asked to end" in (await run(address, "jobs", "cancel", other.run.job_id)).output
+    other.fail("no memory")
+    shown = await run(address, "jobs", "show", other.run.job_id)
+    assert shown.exit_code == 1
+    assert "no memory" in shown.output
+    assert "paused" in (await run(address, "schedule", "pause", "maintenance")).output
+    assert "paused" in (await run(address, "schedule", "list")).output
+    assert "every 48 h" in (await run(address, "schedule", "every", "maintenance", "48")).output
+    resumed = last_line(await run(address, "schedule", "resume", "maintenance", "--json"))
+    assert resumed["period_seconds"] == 48 * 3600
+    assert "every 24 h" in (await run(address, "schedule", "every", "maintenance", "--usual")).output
 
 
 TRAINED = {
