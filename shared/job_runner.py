@@ -11,7 +11,7 @@ import structlog
 
 from shared.db.leases import LeaseLost
 from shared.errors import QuintetError
-from shared.jobs import Progress
+from shared.jobs import UNKNOWN_FAULT, Progress
 from shared.lease import working_for
 from shared.running_job import RunningJob
 
@@ -49,7 +49,7 @@ async def carry_out(job: RunningJob, work: Work, show: Show = lambda stage, frac
     except LeaseLost:
         raise
     except Exception as error:
-        await asyncio.to_thread(job.fail, _said(error, job))
+        await asyncio.to_thread(job.fail, _said(error))
         raise
     finally:
         await asyncio.shield(asyncio.to_thread(job.close))
@@ -78,8 +78,8 @@ def _record_stop(job: RunningJob) -> None:
         job.fail(STOPPED)
 
 
-def _said(error: Exception, job: RunningJob) -> str:
+def _said(error: Exception) -> str:
     """Return what people are told: an error that was meant for them, else where to look."""
     if isinstance(error, QuintetError):
         return error.message
-    return f"internal error, see the log of the process that ran job {job.run.job_id}"
+    return UNKNOWN_FAULT

@@ -8,12 +8,13 @@ from typing import Any
 
 import structlog
 
-from shared.db import job_runs, leases
+from shared.db import job_runs, leases, request_ids
 from shared.db.engine import Connection, Database
 from shared.db.job_runs import JobRun
-from shared.errors import Conflict
+from shared.errors import Conflict, NotFound
 from shared.job_kinds import LEASES
 from shared.lease import Lease
+from shared.request_ids import RequestKey
 from shared.telemetry import BACKGROUND_ERRORS
 
 LEASE_SECONDS = 30.0
@@ -40,13 +41,30 @@ class RunningJob:
     @classmethod
     def claim(cls, database: Database, kind: str) -> "RunningJob":
         """Start a job of one of `job_kinds.KINDS`. Raises Conflict while another does the same work, in any process."""
-        job_id = uuid.uuid4().hex
         with database.write() as connection:
-            job_runs.fail_lost(connection)
-            lease = leases.acquire(connection, LEASES[kind], job_id, LEASE_SECONDS)
-            if lease is None:
-                raise _conflict(connection, kind)
-            return cls(database, job_runs.start(connection, job_id, kind, lease), lease)
+            run, lease = _begin(connection, kind)
+        return cls(database, run, lease)
+
+    @classmethod
+    def claim_once(
+        cls, database: Database, kind: str, request: RequestKey | None
+    ) -> tuple[JobRun, "RunningJob | None"]:
+        """Start a job as `claim` does, or return the run that a repeated `request` started, and None.
+
+        Raises NotFound where that run is no longer kept.
+        """
+        begun: list[tuple[JobRun, Lease]] = []
+
+        def begin() -> str:
+            begun.append(_begin(connection, kind))
+            return begun[0][0].job_id
+
+        with database.write() as connection:
+            job_id, _ = request_ids.once(connection, request, begin)
+            known = job_runs.get(connection, job_id)
+        if known is None:
+            raise NotFound.of("job", job_id, "job_id")
+        return known, cls(database, *begun[0]) if begun else None
 
     def keep(self, end_it: Callable[[], Any]) -> None:
         """Keep the lease from a thread until `close`; call `end_it` there, once, when the job must end before its end.
@@ -118,8 +136,18 @@ class RunningJob:
         return self.lost or self.cancel_wanted
 
 
+def _begin(connection: Connection, kind: str) -> tuple[JobRun, Lease]:
+    """Take the lease of a kind and record the start of a job. Raises Conflict."""
+    job_id = uuid.uuid4().hex
+    job_runs.fail_lost(connection)
+    lease = leases.acquire(connection, LEASES[kind], job_id, LEASE_SECONDS)
+    if lease is None:
+        raise _conflict(connection, kind)
+    return job_runs.start(connection, job_id, kind, lease), lease
+
+
 def _conflict(connection: Connection, kind: str) -> Conflict:
     other = job_runs.get(connection, leases.holder(connection, LEASES[kind]) or "")
     if other is None:
         return Conflict(f"{kind} cannot start: another process does the same work")
-    return Conflict(f"{other.kind} is running already as job {other.job_id}")
+    return Conflict(f"{other.kind} is running already as job {other.job_id}", metadata={"job": other.kind})

@@ -14,9 +14,9 @@ from shared.db.job_runs import JobRun
 from shared.db.types import from_micros, to_micros
 from shared.errors import InvalidArgument
 from shared.events.check import check_number, check_text
+from shared.limits import MAX_PAGE_TOKEN
 
 USUAL_SIZE, MOST_SIZE = 50, 500
-LONGEST_TOKEN = 256
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class JobPage:
     def of(cls, kinds: Sequence[str], states: Sequence[str], request: pb.ListJobsRequest) -> "JobPage":
         """Return the page that is asked for. Raises InvalidArgument for a bad size or token."""
         check_number(request.page_size, "page_size", 0, 2**31)
-        check_text(request.page_token, "page_token", LONGEST_TOKEN)
+        check_text(request.page_token, "page_token", MAX_PAGE_TOKEN)
         page = cls(tuple(sorted(set(kinds))), tuple(sorted(set(states))), request.page_size or USUAL_SIZE, None)
         return cls(page.kinds, page.states, min(page.size, MOST_SIZE), page._after(request.page_token))
 

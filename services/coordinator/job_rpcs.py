@@ -13,6 +13,7 @@ from services.coordinator.job_pages import JobPage
 from shared import job_kinds
 from shared.errors import InvalidArgument
 from shared.events.check import check_count, check_id, check_number
+from shared.request_ids import key_of
 
 MOST_FILTERS = 10
 SHORTEST_PERIOD_SECONDS, LONGEST_PERIOD_SECONDS = 60.0, 366 * 86_400.0
@@ -24,17 +25,19 @@ class JobRpcs:
     _agent: Coordinator
 
     async def RefreshCatalog(self, request: pb.RefreshCatalogRequest, context: Any) -> pb.RefreshCatalogResponse:
-        return pb.RefreshCatalogResponse(job=job_convert.to_job(await self._agent.start_job(job_kinds.REFRESH)))
+        return pb.RefreshCatalogResponse(
+            job=job_convert.to_job(await self._agent.start_job(job_kinds.REFRESH, request=key_of(request)))
+        )
 
     async def OptimizeAlgorithms(
         self, request: pb.OptimizeAlgorithmsRequest, context: Any
     ) -> pb.OptimizeAlgorithmsResponse:
         tuning = convert.to_tuning(request, self._agent.tune_minutes)
-        job = await self._agent.start_job(job_kinds.OPTIMIZE, tuning)
+        job = await self._agent.start_job(job_kinds.OPTIMIZE, tuning, request=key_of(request))
         return pb.OptimizeAlgorithmsResponse(job=job_convert.to_job(job))
 
     async def TrainModels(self, request: pb.TrainModelsRequest, context: Any) -> pb.TrainModelsResponse:
-        job = await self._agent.start_job(job_kinds.TRAIN, quick=request.quick)
+        job = await self._agent.start_job(job_kinds.TRAIN, quick=request.quick, request=key_of(request))
         return pb.TrainModelsResponse(job=job_convert.to_job(job))
 
     async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:
@@ -72,7 +75,9 @@ class JobRpcs:
 
     async def RunSchedule(self, request: pb.RunScheduleRequest, context: Any) -> pb.RunScheduleResponse:
         check_id(request.kind, "kind")
-        return pb.RunScheduleResponse(job=job_convert.to_job(await self._agent.schedule.run_now(request.kind)))
+        return pb.RunScheduleResponse(
+            job=job_convert.to_job(await self._agent.schedule.run_now(request.kind, key_of(request)))
+        )
 
 
 def _page(request: pb.ListJobsRequest) -> JobPage:

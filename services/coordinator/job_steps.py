@@ -13,7 +13,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as recommendati
 
 from services.coordinator.agent_clients import AgentClients
 from shared.config import Settings
-from shared.db import maintenance, recommendation_retention
+from shared.db import maintenance, recommendation_retention, request_ids
 from shared.db.connect import job_database
 from shared.db.engine import Database
 from shared.errors import InvalidArgument, QuintetError
@@ -101,6 +101,8 @@ async def _maintain(database: Database, settings: Settings) -> AsyncGenerator[Pr
         settings.recommendation_retention_days,
         settings.response_retention_days,
     )
+    yield Progress("dropping old request ids", 0.3)
+    await asyncio.to_thread(request_ids.drop_old, database)
     yield Progress("dropping old jobs", 0.35)
     jobs = await asyncio.to_thread(maintenance.drop_old_jobs, database, settings.job_retention_days)
     yield Progress("renewing statistics", 0.4)

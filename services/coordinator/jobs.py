@@ -11,6 +11,7 @@ from shared.db.engine import Database
 from shared.db.job_runs import JobRun
 from shared.errors import NotFound
 from shared.job_runner import JobCancelled, Work, carry_out
+from shared.request_ids import RequestKey
 from shared.rpc.interceptor import deadline
 from shared.running_job import RunningJob
 from shared.telemetry import BACKGROUND_ERRORS
@@ -26,13 +27,17 @@ class Jobs:
         self._database = database
         self._tasks: dict[asyncio.Task[None], RunningJob] = {}
 
-    async def start(self, kind: str, work: Work) -> JobRun:
-        """Start a job and return its row. Raises Conflict while another does the same work."""
-        job = await asyncio.to_thread(RunningJob.claim, self._database, kind)
-        task = asyncio.create_task(self._run(job, work))
-        self._tasks[task] = job
-        task.add_done_callback(self._tasks.pop)
-        return job.run
+    async def start(self, kind: str, work: Work, request: RequestKey | None = None) -> JobRun:
+        """Start a job and return its row; for a `request` that is repeated, the row of the job that it started.
+
+        Raises Conflict while another does the same work.
+        """
+        run, job = await asyncio.to_thread(RunningJob.claim_once, self._database, kind, request)
+        if job is not None:
+            task = asyncio.create_task(self._run(job, work))
+            self._tasks[task] = job
+            task.add_done_callback(self._tasks.pop)
+        return run
 
     async def get(self, job_id: str) -> JobRun:
         """Return a job. Raises NotFound."""

@@ -16,6 +16,7 @@ from shared.db.leases import LeaseLost
 from shared.db.schedules import JobSchedule
 from shared.errors import Conflict, NotFound
 from shared.lease import Lease
+from shared.request_ids import RequestKey
 from shared.telemetry import BACKGROUND_ERRORS
 
 LOOK_EVERY_SECONDS = 30.0
@@ -31,7 +32,7 @@ class ScheduledJob:
 
     kind: str
     every: timedelta
-    start: Callable[[], Awaitable[JobRun]]
+    start: Callable[..., Awaitable[JobRun]]
 
 
 class Schedule:
@@ -81,9 +82,12 @@ class Schedule:
         """
         return await asyncio.to_thread(self._update, kind, paused, period, usual)
 
-    async def run_now(self, kind: str) -> JobRun:
-        """Start a job of a kind now, paused or not, and return what its start returns. Raises NotFound, Conflict."""
-        return await self._plan(kind).start()
+    async def run_now(self, kind: str, request: RequestKey | None = None) -> JobRun:
+        """Start a job of a kind now, paused or not; a repeated `request` is answered with the job that it started.
+
+        Raises NotFound, Conflict.
+        """
+        return await self._plan(kind).start(request=request)
 
     async def _run(self) -> None:
         while True:

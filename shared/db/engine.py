@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+import structlog
+from quintet.type.v1.error_pb2 import ErrorReason
 from sqlalchemy import Connection, Engine, Table, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
@@ -23,6 +25,9 @@ __all__ = ["Connection", "Database", "StaleReference", "insert_into", "next_coun
 
 SQLITE_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 POSTGRES_DAMAGE = ("XX001", "XX002")
+
+
+log = structlog.get_logger()
 
 
 class StaleReference(Exception):
@@ -117,13 +122,16 @@ class Database:
         except (OperationalError, self._driver.OperationalError) as error:
             _raise_operational(error, getattr(error, "orig", error))
         except PoolExhausted as error:
-            raise Unavailable("all connections to the database are in use") from error
+            raise Unavailable(
+                "all connections to the database are in use", reason=ErrorReason.DATABASE_UNAVAILABLE
+            ) from error
         except (DBAPIError, self._driver.Error) as error:
-            if _is_damage(getattr(error, "orig", error)):
+            cause = getattr(error, "orig", error)
+            if _is_damage(cause):
                 self.damaged = True
                 raise DataLoss("the database is damaged: run `quintet check`") from error
             if getattr(error, "connection_invalidated", False):
-                raise Unavailable("the connection to the database was lost") from error
+                raise _unavailable("the connection to the database was lost", cause) from error
             raise
 
 
@@ -161,8 +169,15 @@ def _raise_operational(error: Exception, cause: BaseException | None) -> NoRetur
     if "integer overflow" in str(cause):
         raise error
     if "no such table" in str(cause):
-        raise FailedPrecondition("the database has no schema yet: run `quintet migrate`") from error
-    raise Unavailable(f"the database is not available: {cause}") from error
+        problem = "the database has no schema yet: run `quintet migrate`"
+        raise FailedPrecondition(problem, reason=ErrorReason.SCHEMA_OUTDATED) from error
+    raise _unavailable("the database is not available", cause) from error
+
+
+def _unavailable(problem: str, cause: BaseException | None) -> Unavailable:
+    """Return the error; the driver's words, with addresses and statements in them, are for the log alone."""
+    log.warning(problem, cause=str(cause).partition("\n")[0])
+    return Unavailable(problem, reason=ErrorReason.DATABASE_UNAVAILABLE)
 
 
 @contextmanager

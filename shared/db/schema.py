@@ -470,6 +470,15 @@ leases = Table(
     Column("expires_at", BigInteger, nullable=False, comment="microseconds since 1970; 0 for nobody"),
 )
 
+request_ids = Table(
+    "request_ids",
+    metadata,
+    Column("request_id", String(128), primary_key=True, comment="the caller's id of the request"),
+    Column("digest", LargeBinary, nullable=False, comment="SHA-256 of what was asked for"),
+    Column("result", String(200), nullable=False, comment="what is needed to answer again"),
+    Column("created_at", UtcTime, nullable=False, index=True),
+)
+
 event_cursors = Table(
     "event_cursors",
     metadata,

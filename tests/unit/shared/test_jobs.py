@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from quintet.type.v1.error_pb2 import ErrorReason
 
 from shared.config import Settings
 from shared.errors import InvalidArgument, QuintetError
-from shared.jobs import INTERNAL, ProgressReporter, job_main, run_job
+from shared.jobs import UNKNOWN_FAULT, ProgressReporter, job_main, run_job
 from shared.lease import Lease, working_for
 
 CHILD = """
@@ -49,7 +50,7 @@ async def test_progress_and_result_are_relayed(module: str) -> None:
 
 
 async def test_an_internal_failure_is_told_in_the_log_only(module: str, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(QuintetError, match=INTERNAL) as failed:
+    with pytest.raises(QuintetError, match=UNKNOWN_FAULT) as failed:
         async for _ in run_job(module, Settings(), "fail"):
             pass
     assert "no data" not in failed.value.message
@@ -93,5 +94,5 @@ def test_the_child_reports_in_json_lines(capsys: pytest.CaptureFixture[str], mon
     assert lines == [
         '{"stage": "done", "progress": 1.0, "result": {"n": 1}}',
         '{"stage": "far", "progress": 1.0}',
-        f'{{"error": "{INTERNAL}", "code": "INTERNAL"}}',
+        f'{{"error": "{UNKNOWN_FAULT}", "code": "INTERNAL", "reason": {ErrorReason.INTERNAL_FAULT}}}',
     ]
