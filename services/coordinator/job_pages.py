@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.type.v1.error_pb2 import ErrorReason
 
 from shared.db.job_runs import JobRun
 from shared.db.types import from_micros, to_micros
@@ -61,4 +62,4 @@ class JobPage:
 
 
 def _refused(token: str, problem: str) -> InvalidArgument:
-    return InvalidArgument.of("page_token", token, problem)
+    return InvalidArgument.of("page_token", token, problem, ErrorReason.PAGE_TOKEN_INVALID)

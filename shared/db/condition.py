@@ -85,4 +85,4 @@ def _begin_and_roll_back(driver: Any) -> None:
         if driver.in_transaction:
             driver.execute("ROLLBACK")
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-            raise
+            raise FailedPrecondition(f"the database takes no writes ({error.sqlite_errorname})") from error

@@ -112,7 +112,7 @@ def test_a_database_that_takes_no_writes_is_a_problem_of_agents_that_write(sqlit
     read_only = Database(f"sqlite:///file:{sqlite_database.file}?mode=ro&uri=true")
     reader, writer = (DatabaseCondition(read_only, writes=writes) for writes in (False, True))
     assert reader.problem() == ""
-    assert "readonly" in writer.problem()
+    assert writer.problem() == "the database takes no writes (SQLITE_READONLY)"
     reader.close()
     writer.close()
     read_only.close()

@@ -1556,14 +1556,14 @@ class ListJobsRequest(_message.Message):
     page_size: _builtins.int
     """How many; 0 means 50, more than 500 is lowered to 500."""
     page_token: _builtins.str
-    """`next_page_token` of the page before; empty for the first. At most 200 characters."""
+    """`next_page_token` of the page before; empty for the first; at most 200 characters."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Kinds, as in `Job`; empty means all. At most 10."""
+        """Kinds, as in `Job`, at most 10; empty means all."""
 
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_job_pb2.JobState.ValueType]:
-        """States; empty means all. At most 10."""
+        """States, at most 10; empty means all."""
 
     def __init__(
         self,
