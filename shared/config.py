@@ -21,6 +21,25 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "sqlite:///quintet.db", description="`sqlite:///file.db` or `postgresql://user@host/name`."
     )
+    database_connect_timeout_seconds: int = Field(
+        5, ge=2, le=60, description="Seconds that a connection to PostgreSQL may take."
+    )
+    database_lock_timeout_seconds: float = Field(
+        15.0, gt=0, le=600, description="Seconds that a transaction waits for a lock of another one."
+    )
+    database_statement_timeout_seconds: float = Field(
+        60.0,
+        gt=0,
+        le=3600,
+        description="Seconds that one statement of an agent may take on PostgreSQL, and a transaction may rest. "
+        "A server that says nothing for five seconds longer is taken for lost.",
+    )
+    database_job_timeout_seconds: float = Field(
+        3600.0,
+        gt=0,
+        le=86400,
+        description="The same for trainings, imports, maintenance, migrations, backups.",
+    )
     bind_host: str = Field("127.0.0.1", description="Address every server binds to; `0.0.0.0` in containers.")
 
     coordinator_address: str = Field("127.0.0.1:50050", description="gRPC target of the coordinator.")
@@ -108,6 +127,9 @@ class Settings(BaseSettings):
         ge=30,
         description="Days after the last display or click that recommendations are kept, with the rest of their lists "
         "and what was credited to them; dismissed ones stay.",
+    )
+    job_retention_days: int = Field(
+        90, ge=1, description="Days that the rows of ended jobs are kept; the last of each kind stays."
     )
     refresh_catalog_hours: float = Field(1.0, ge=0, description="Hours between catalogue refreshes; 0 is never.")
     optimize_hours: float = Field(24.0, ge=0, description="Hours between optimisations of the weights; 0 is never.")

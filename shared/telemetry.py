@@ -21,6 +21,7 @@ RPC_SECONDS = Histogram(
     ["agent", "method", "code"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+READY = Gauge("quintet_ready", "Whether a check of readiness holds: 1 or 0.", ["agent", "check"])
 RPC_IN_PROGRESS = Gauge("quintet_rpc_in_progress", "Calls in progress.", ["agent"])
 FALLBACKS = Counter(
     "quintet_fallbacks_total", "Answers that fell back to something simpler, by reason.", ["agent", "reason"]

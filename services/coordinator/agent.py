@@ -21,6 +21,7 @@ from services.coordinator.jobs import Jobs
 from services.coordinator.log_followers import LogFollower
 from services.coordinator.schedule import Schedule, ScheduledJob
 from services.coordinator.shopper_reader import ShopperReader
+from shared import job_kinds
 from shared.config import Agent, Settings
 from shared.db import event_log, maintenance, models
 from shared.db.engine import Database
@@ -75,7 +76,7 @@ class Coordinator:
         self._shoppers = ShopperReader(database)
         self._fallback = Fallback(self._best_sellers, self._shoppers, self._recommendation_log, tokens)
         self.jobs = Jobs(database)
-        self._schedule = Schedule(database, self._plans(settings))
+        self.schedule = Schedule(database, self._plans(settings))
 
     async def start(self) -> None:
         """Begin to record, to keep the agents up with the log, and to look at the clock."""
@@ -85,12 +86,12 @@ class Coordinator:
         for follower in self._followers:
             follower.want(last)
             follower.start()
-        self._schedule.start()
+        self.schedule.start()
         self._best_sellers.start()
 
     async def stop(self) -> None:
         """Stop all that `start` began; what is recorded stays recorded."""
-        await self._schedule.stop()
+        await self.schedule.stop()
         await self.jobs.stop()
         await self._group_commit.stop()
         for follower in self._followers:
@@ -163,20 +164,20 @@ class Coordinator:
         quick: bool = False,
         request: RequestKey | None = None,
     ) -> JobRun:
-        """Start a job of one of the kinds in `work`.
+        """Start a job of one of `job_kinds.KINDS`.
 
         `tuning` is for an optimisation, default as the settings say; `quick` is for a training. A `request`
         that is repeated is answered with the job that it started.
 
-        Raises Conflict while one of the kind runs.
+        Raises Conflict while the same work is under way.
         """
         bodies = {
-            job_steps.TRAIN: lambda: job_steps.train_models(self.agents, quick=quick),
-            job_steps.REFRESH: lambda: job_steps.refresh_catalog(self.agents),
-            job_steps.OPTIMIZE: lambda: job_steps.optimize_algorithms(self.agents, tuning or self._usual_tuning()),
-            job_steps.MAINTAIN: lambda: job_steps.maintain(self._database, self._settings),
+            job_kinds.TRAIN: lambda: job_steps.train_models(self.agents, quick=quick),
+            job_kinds.REFRESH: lambda: job_steps.refresh_catalog(self.agents),
+            job_kinds.OPTIMIZE: lambda: job_steps.optimize_algorithms(self.agents, tuning or self._usual_tuning()),
+            job_kinds.MAINTAIN: lambda: job_steps.maintain(self._settings),
         }
-        return await self.jobs.start(kind, bodies[kind], job_steps.NEVER_BESIDES.get(kind, ()), request)
+        return await self.jobs.start(kind, bodies[kind], request)
 
     async def state(self) -> SystemState:
         """Return how the system is."""
@@ -203,10 +204,10 @@ class Coordinator:
 
     def _plans(self, settings: Settings) -> list[ScheduledJob]:
         hours = {
-            job_steps.REFRESH: settings.refresh_catalog_hours,
-            job_steps.OPTIMIZE: settings.optimize_hours,
-            job_steps.TRAIN: settings.train_hours,
-            job_steps.MAINTAIN: settings.maintenance_hours,
+            job_kinds.REFRESH: settings.refresh_catalog_hours,
+            job_kinds.OPTIMIZE: settings.optimize_hours,
+            job_kinds.TRAIN: settings.train_hours,
+            job_kinds.MAINTAIN: settings.maintenance_hours,
         }
         return [
             ScheduledJob(kind, timedelta(hours=every), partial(self.start_job, kind)) for kind, every in hours.items()

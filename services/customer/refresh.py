@@ -23,6 +23,7 @@ from services.customer.segmentation import KEPT_VERSIONS, KIND, Population, Segm
 from shared.config import Settings
 from shared.db import customer_embeddings, customers, interactions, models, product_embeddings, profiles, segments
 from shared.db.batches import batches
+from shared.db.connect import job_database
 from shared.db.engine import Database
 from shared.db.interactions import InteractionRows
 from shared.db.product_embeddings import EmbeddingMatrix
@@ -47,7 +48,7 @@ class Shop:
 def refresh(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
     """Refresh all customers and return counts, versions and the duration in seconds."""
     started = time.monotonic()
-    database = Database(settings.database_url)
+    database = job_database(settings)
     try:
         with threadpool_limits(settings.train_threads):
             result = _refresh(database, reporter)

@@ -28,6 +28,7 @@ from services.product.spaces import FittedSpace, features_of, load_space, save_s
 from shared.config import Settings
 from shared.db import product_embeddings, products, relations
 from shared.db.batches import batches
+from shared.db.connect import job_database
 from shared.db.engine import Connection, Database
 from shared.db.products import Product
 from shared.db.relations import COMPLEMENTARY, SIMILAR
@@ -54,7 +55,7 @@ class CatalogueSnapshot:
 def refresh(settings: Settings, reporter: ProgressReporter, *, full: bool = False) -> dict[str, Any]:
     """Refresh the catalogue and return counts, the version of the space and the duration in seconds."""
     started = time.monotonic()
-    database = Database(settings.database_url)
+    database = job_database(settings)
     try:
         with threadpool_limits(settings.train_threads):
             result = _refresh(database, reporter, full=full)

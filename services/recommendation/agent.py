@@ -69,6 +69,11 @@ class RecommendationAgent:
         """
         return self._answer(query)
 
+    def model_problem(self) -> str:
+        """Return why there is no model to answer with although one was trained; empty otherwise."""
+        broken = self._model_manager.broken
+        return f"model {broken} cannot be loaded" if broken and self._model_manager.serving.bundle is None else ""
+
     def versions(self) -> list[ModelVersion]:
         """Return the model versions, newest first."""
         with self._database.read() as connection:

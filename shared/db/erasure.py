@@ -19,7 +19,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, or_, select
 
 from shared.db.batches import batches
 from shared.db.customer_embeddings import STORED
-from shared.db.engine import BUSY_TIMEOUT_SECONDS, Database
+from shared.db.engine import Database
 from shared.db.event_log import FEEDBACK_CONSUMER, cursor
 from shared.db.recommendations import list_of, recommendation_key, recommendations_of
 from shared.db.schema import (
@@ -104,7 +104,7 @@ def forget_log(database: Database) -> bool:
         statements.execute(f"PRAGMA busy_timeout={CHECKPOINT_WAIT_MS}")
         statements.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         prevented = any(busy for busy, *_ in statements.fetchall())
-        statements.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_SECONDS * 1000)}")
+        statements.execute(f"PRAGMA busy_timeout={int(database.limits.lock_seconds * 1000)}")
     finally:
         borrowed.close()
     if prevented:

@@ -447,7 +447,7 @@ job_runs = Table(
     metadata,
     Column("job_id", String(64), primary_key=True),
     Column("kind", String(40), nullable=False),
-    Column("state", String(20), nullable=False, comment="RUNNING, SUCCEEDED or FAILED"),
+    Column("state", String(20), nullable=False, comment="RUNNING, SUCCEEDED, FAILED or CANCELLED"),
     Column("stage", String(200), nullable=False, default=""),
     Column("progress", Float, nullable=False, default=0.0),
     Column("started_at", UtcTime, nullable=False),
@@ -455,6 +455,9 @@ job_runs = Table(
     Column("ended_at", UtcTime),
     Column("error", Text, nullable=False, default=""),
     Column("result", Json, nullable=False, default=dict),
+    Column("lease", String(80), comment="the work that it holds"),
+    Column("lease_token", BigInteger),
+    Column("cancel_requested_at", UtcTime),
     Index("ix_job_runs_kind_started", "kind", "started_at"),
 )
 
@@ -473,6 +476,21 @@ scheduled_jobs = Table(
     metadata,
     Column("kind", String(40), primary_key=True),
     Column("since", UtcTime, nullable=False, comment="when the kind was scheduled first: the start of its clock"),
+    Column("next_at", UtcTime, comment="when it is due"),
+    Column("period_seconds", Float, comment="in place of the setting; 0 is never"),
+    Column("paused", Boolean, nullable=False, default=False, server_default=false()),
+    Column("failures", Integer, nullable=False, default=0, server_default="0", comment="in a row, up to now"),
+    Column("job_id", String(64), comment="the last run that the clock was set by"),
+    Column("settled", Boolean, nullable=False, default=True, server_default=true(), comment="that run's end is known"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(80), primary_key=True, comment="the work that one process does"),
+    Column("holder", String(64), nullable=False, comment="who does it; empty for nobody"),
+    Column("token", BigInteger, nullable=False, comment="rises with every holder"),
+    Column("expires_at", BigInteger, nullable=False, comment="microseconds since 1970; 0 for nobody"),
 )
 
 request_ids = Table(

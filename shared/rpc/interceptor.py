@@ -11,7 +11,8 @@ import grpc
 import structlog
 from prometheus_client import Histogram
 
-from shared.errors import QuintetError, UnknownMethod
+from shared.errors import InvalidArgument, QuintetError, UnknownMethod
+from shared.lease import LEASE_KEY, Lease, working_for
 from shared.rpc.requests import readable, reading
 from shared.rpc.status import DETAILS_KEY, to_status
 from shared.telemetry import RPC_IN_PROGRESS, RPC_SECONDS, request_id
@@ -165,11 +166,21 @@ class _Around:
 
 
 def _adopt(context: Any) -> None:
-    """Take over the caller's request id and deadline for this call and the calls it makes."""
-    given = next((value for key, value in context.invocation_metadata() or () if key == "x-request-id"), "")
+    """Take over the caller's request id, deadline and lease for this call and the calls it makes."""
+    metadata = dict(context.invocation_metadata() or ())
+    given = metadata.get("x-request-id", "")
     request_id.set(given if isinstance(given, str) and 0 < len(given) <= 64 else uuid.uuid4().hex)
     remaining = context.time_remaining()
     deadline.set(None if remaining is None else time.monotonic() + remaining)
+    if lease := metadata.get(LEASE_KEY):
+        working_for.set(_parse_lease(lease))
+
+
+def _parse_lease(text: str) -> Lease:
+    try:
+        return Lease.parse(text)
+    except ValueError as error:
+        raise InvalidArgument(f"{LEASE_KEY}: must be a name and a number") from error
 
 
 async def _abort(context: Any, error: QuintetError) -> None:

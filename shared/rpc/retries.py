@@ -20,6 +20,8 @@ _READS: dict[str, tuple[str, ...]] = {
         "GetAlgorithmPerformance",
         "GetJob",
         "WatchJob",
+        "ListJobs",
+        "ListSchedules",
         "GetStatus",
     ),
     "quintet.customer.v1.CustomerService": (
@@ -47,6 +49,8 @@ _REPEATABLE_WRITES: dict[str, tuple[str, ...]] = {
         "BatchUpsertProducts",
         "UpdatePrices",
         "UpdateInventory",
+        "CancelJob",
+        "UpdateSchedule",
     ),
     "quintet.customer.v1.CustomerService": ("ApplyEvents",),
     "quintet.product.v1.ProductService": ("UpsertProducts", "UpdatePrices", "UpdateInventory"),

@@ -31,6 +31,7 @@ from services.recommendation.training.parameters import changed, read_tuned, tun
 from services.recommendation.training.reranker_params import FIRST_TRAINING, RerankerParams
 from services.recommendation.training.reranker_training import train_rerankers
 from shared.config import Settings
+from shared.db.connect import job_database
 from shared.db.engine import Database
 from shared.db.training_data import read_training_data
 from shared.errors import FailedPrecondition, QuintetError
@@ -51,7 +52,7 @@ def work(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
 
     Raises FailedPrecondition when there is no product to learn about.
     """
-    database = Database(settings.database_url)
+    database = job_database(settings)
     params = FIRST_TRAINING if QUICK in sys.argv[1:] else RerankerParams()
     try:
         return run(database, reporter, settings.train_threads, settings.model_cache_dir, params)

@@ -23,6 +23,7 @@ from services.recommendation.tuning.tuner import DEFAULT_TRIALS, Tuner, TuningRe
 from services.recommendation.tuning.tuning_data import TuningData
 from shared.config import Settings
 from shared.db import tuning
+from shared.db.connect import job_database
 from shared.db.engine import Database
 from shared.db.training_data import TrainingData, read_training_data
 from shared.db.tuning import Tuned
@@ -37,7 +38,7 @@ READING = 0.05
 
 def work(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
     """Tune as the argument of the process says, and return what came of it."""
-    database = Database(settings.database_url)
+    database = job_database(settings)
     try:
         return run(database, TuningRequest.of_json(sys.argv[1]), reporter, settings.train_threads)
     finally:

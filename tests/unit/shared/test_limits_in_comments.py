@@ -20,11 +20,13 @@ from quintet.product.v1 import product_service_pb2 as product_pb
 from quintet.type.v1.customer_pb2 import Customer, Demographics
 from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import Event, PageType
+from quintet.type.v1.job_pb2 import JobState
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.product_pb2 import AttributeValue, InventoryStatus, InventoryUpdate, PriceUpdate, Product
 from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType, RecommendationContext, RecommendationFilter
 
 from services.coordinator import convert as coordinator_convert
+from services.coordinator import job_rpcs
 from services.coordinator.event_rpcs import EventRpcs
 from services.coordinator.event_validation import submit_feedback
 from services.customer import convert as customer_convert
@@ -155,6 +157,14 @@ def customer_id(request: Any) -> None:
     customer_convert.to_customer_id(request.customer_id)
 
 
+def job_kind(request: Any) -> None:
+    check_id(request.kind, "kind")
+
+
+def jobs_page(request: pb.ListJobsRequest) -> None:
+    job_rpcs._page(request)
+
+
 def job_id(request: Any) -> None:
     check_id(request.job_id, "job_id")
 
@@ -183,7 +193,10 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
         (kind(customer_id="c"), customer_id)
         for kind in (pb.GetCustomerProfileRequest, pb.DeleteCustomerRequest, pb.ExportCustomerRequest)
     ),
-    *((kind(job_id="j"), job_id) for kind in (pb.GetJobRequest, pb.WatchJobRequest)),
+    *((kind(job_id="j"), job_id) for kind in (pb.GetJobRequest, pb.WatchJobRequest, pb.CancelJobRequest)),
+    *((kind(kind="k"), job_kind) for kind in (pb.UpdateScheduleRequest, pb.RunScheduleRequest)),
+    (pb.ListJobsRequest(kinds=["maintenance"], states=[JobState.JOB_STATE_FAILED]), jobs_page),
+    (pb.ListJobsRequest(page_token="t"), jobs_page),  # noqa: S106
     *(
         (kind(request_id="r"), key_of)
         for kind in (
@@ -195,6 +208,7 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
             pb.RefreshCatalogRequest,
             pb.OptimizeAlgorithmsRequest,
             pb.TrainModelsRequest,
+            pb.RunScheduleRequest,
         )
     ),
 ]
@@ -205,6 +219,8 @@ ELSEWHERE = {
     "quintet.coordinator.v1.BatchUpsertProductsRequest.products",
 }
 """Lists that are as long as a batch may be: `MAX_BATCH` is checked where the batch is taken."""
+CHOSEN = ("algorithms", "kinds", "states")
+"""Lists of names that are chosen from a list."""
 NOT_BY_LENGTH = {"quintet.type.v1.Money.currency_code"}
 """Texts that are chosen from a list."""
 
@@ -329,7 +345,7 @@ def test_a_list_is_as_long_as_its_comment_says(place: Place) -> None:
     one = list(getattr(owner, place.field.name))[:1]
     place.passes(one * most)
     place.refuses(one * (most + 1), ErrorReason.TOO_MANY_ELEMENTS, limit=str(most))
-    if place.field.message_type is None and place.name.rpartition(".")[2] != "algorithms":
+    if place.field.message_type is None and place.field.name not in CHOSEN:
         longest = stated(TEXT, place)
         place.passes(["x" * longest])
         place.refuses(["x" * (longest + 1)], ErrorReason.FIELD_TOO_LONG, limit=str(longest))

@@ -187,6 +187,31 @@ class CoordinatorServiceStub:
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobResponse.FromString,
                 _registered_method=True)
+        self.ListJobs = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ListJobs',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListJobsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListJobsResponse.FromString,
+                _registered_method=True)
+        self.CancelJob = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/CancelJob',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CancelJobRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CancelJobResponse.FromString,
+                _registered_method=True)
+        self.ListSchedules = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ListSchedules',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListSchedulesRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListSchedulesResponse.FromString,
+                _registered_method=True)
+        self.UpdateSchedule = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/UpdateSchedule',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateScheduleRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateScheduleResponse.FromString,
+                _registered_method=True)
+        self.RunSchedule = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/RunSchedule',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RunScheduleRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RunScheduleResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/GetStatus',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetStatusRequest.SerializeToString,
@@ -432,6 +457,45 @@ class CoordinatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListJobs(self, request, context):
+        """Returns jobs page by page, newest first. Changes nothing; safe to repeat.
+        Errors: INVALID_ARGUMENT for an unknown kind or state, a negative `page_size` or a `page_token` of another list.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelJob(self, request, context):
+        """Asks that a job ends before its time; safe to repeat. Its processes are ended, it becomes CANCELLED within some seconds, and what
+        was in use before stays in use. A job that has ended stays as it is. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSchedules(self, request, context):
+        """Returns when jobs are started by the clock. Changes nothing; safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateSchedule(self, request, context):
+        """Pauses or resumes the jobs of a kind, or sets their period; holds over restarts. Safe to repeat.
+        Errors: NOT_FOUND for a kind without a schedule, INVALID_ARGUMENT for a bad period or when nothing is to change.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RunSchedule(self, request, context):
+        """Starts a job of a kind now, paused or not; the next one is due a period later.
+        Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatus(self, request, context):
         """Returns the state of the agents, how far each has applied the event log, and the model in use.
         """
@@ -586,6 +650,31 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.WatchJob,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobResponse.SerializeToString,
+            ),
+            'ListJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListJobs,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListJobsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListJobsResponse.SerializeToString,
+            ),
+            'CancelJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelJob,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CancelJobRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CancelJobResponse.SerializeToString,
+            ),
+            'ListSchedules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSchedules,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListSchedulesRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListSchedulesResponse.SerializeToString,
+            ),
+            'UpdateSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateSchedule,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateScheduleRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateScheduleResponse.SerializeToString,
+            ),
+            'RunSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.RunSchedule,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RunScheduleRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RunScheduleResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -1384,6 +1473,141 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/WatchJob',
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ListJobs',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListJobsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/CancelJob',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CancelJobRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CancelJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSchedules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ListSchedules',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListSchedulesRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListSchedulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/UpdateSchedule',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateScheduleRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RunSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/RunSchedule',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RunScheduleRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RunScheduleResponse.FromString,
             options,
             channel_credentials,
             insecure,

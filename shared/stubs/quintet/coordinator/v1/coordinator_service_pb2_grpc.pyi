@@ -137,6 +137,24 @@ class CoordinatorServiceStub:
     """Returns a job. Errors: NOT_FOUND."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_coordinator_service_pb2.WatchJobRequest, _coordinator_service_pb2.WatchJobResponse]
     """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+    ListJobs: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListJobsRequest, _coordinator_service_pb2.ListJobsResponse]
+    """Returns jobs page by page, newest first. Changes nothing; safe to repeat.
+    Errors: INVALID_ARGUMENT for an unknown kind or state, a negative `page_size` or a `page_token` of another list.
+    """
+    CancelJob: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.CancelJobRequest, _coordinator_service_pb2.CancelJobResponse]
+    """Asks that a job ends before its time; safe to repeat. Its processes are ended, it becomes CANCELLED within some seconds, and what
+    was in use before stays in use. A job that has ended stays as it is. Errors: NOT_FOUND.
+    """
+    ListSchedules: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListSchedulesRequest, _coordinator_service_pb2.ListSchedulesResponse]
+    """Returns when jobs are started by the clock. Changes nothing; safe to repeat."""
+    UpdateSchedule: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdateScheduleRequest, _coordinator_service_pb2.UpdateScheduleResponse]
+    """Pauses or resumes the jobs of a kind, or sets their period; holds over restarts. Safe to repeat.
+    Errors: NOT_FOUND for a kind without a schedule, INVALID_ARGUMENT for a bad period or when nothing is to change.
+    """
+    RunSchedule: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RunScheduleRequest, _coordinator_service_pb2.RunScheduleResponse]
+    """Starts a job of a kind now, paused or not; the next one is due a period later.
+    Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
+    """
     GetStatus: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetStatusRequest, _coordinator_service_pb2.GetStatusResponse]
     """Returns the state of the agents, how far each has applied the event log, and the model in use."""
 
@@ -249,6 +267,24 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     """Returns a job. Errors: NOT_FOUND."""
     WatchJob: _aio.UnaryStreamMultiCallable[_coordinator_service_pb2.WatchJobRequest, _coordinator_service_pb2.WatchJobResponse]  # type: ignore[assignment]
     """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+    ListJobs: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListJobsRequest, _coordinator_service_pb2.ListJobsResponse]  # type: ignore[assignment]
+    """Returns jobs page by page, newest first. Changes nothing; safe to repeat.
+    Errors: INVALID_ARGUMENT for an unknown kind or state, a negative `page_size` or a `page_token` of another list.
+    """
+    CancelJob: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.CancelJobRequest, _coordinator_service_pb2.CancelJobResponse]  # type: ignore[assignment]
+    """Asks that a job ends before its time; safe to repeat. Its processes are ended, it becomes CANCELLED within some seconds, and what
+    was in use before stays in use. A job that has ended stays as it is. Errors: NOT_FOUND.
+    """
+    ListSchedules: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListSchedulesRequest, _coordinator_service_pb2.ListSchedulesResponse]  # type: ignore[assignment]
+    """Returns when jobs are started by the clock. Changes nothing; safe to repeat."""
+    UpdateSchedule: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdateScheduleRequest, _coordinator_service_pb2.UpdateScheduleResponse]  # type: ignore[assignment]
+    """Pauses or resumes the jobs of a kind, or sets their period; holds over restarts. Safe to repeat.
+    Errors: NOT_FOUND for a kind without a schedule, INVALID_ARGUMENT for a bad period or when nothing is to change.
+    """
+    RunSchedule: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RunScheduleRequest, _coordinator_service_pb2.RunScheduleResponse]  # type: ignore[assignment]
+    """Starts a job of a kind now, paused or not; the next one is due a period later.
+    Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
+    """
     GetStatus: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetStatusRequest, _coordinator_service_pb2.GetStatusResponse]  # type: ignore[assignment]
     """Returns the state of the agents, how far each has applied the event log, and the model in use."""
 
@@ -532,6 +568,54 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_coordinator_service_pb2.WatchJobResponse], _abc.AsyncIterator[_coordinator_service_pb2.WatchJobResponse]]:
         """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListJobs(
+        self,
+        request: _coordinator_service_pb2.ListJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.ListJobsResponse, _abc.Awaitable[_coordinator_service_pb2.ListJobsResponse]]:
+        """Returns jobs page by page, newest first. Changes nothing; safe to repeat.
+        Errors: INVALID_ARGUMENT for an unknown kind or state, a negative `page_size` or a `page_token` of another list.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelJob(
+        self,
+        request: _coordinator_service_pb2.CancelJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.CancelJobResponse, _abc.Awaitable[_coordinator_service_pb2.CancelJobResponse]]:
+        """Asks that a job ends before its time; safe to repeat. Its processes are ended, it becomes CANCELLED within some seconds, and what
+        was in use before stays in use. A job that has ended stays as it is. Errors: NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSchedules(
+        self,
+        request: _coordinator_service_pb2.ListSchedulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.ListSchedulesResponse, _abc.Awaitable[_coordinator_service_pb2.ListSchedulesResponse]]:
+        """Returns when jobs are started by the clock. Changes nothing; safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def UpdateSchedule(
+        self,
+        request: _coordinator_service_pb2.UpdateScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.UpdateScheduleResponse, _abc.Awaitable[_coordinator_service_pb2.UpdateScheduleResponse]]:
+        """Pauses or resumes the jobs of a kind, or sets their period; holds over restarts. Safe to repeat.
+        Errors: NOT_FOUND for a kind without a schedule, INVALID_ARGUMENT for a bad period or when nothing is to change.
+        """
+
+    @_abc_1.abstractmethod
+    def RunSchedule(
+        self,
+        request: _coordinator_service_pb2.RunScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.RunScheduleResponse, _abc.Awaitable[_coordinator_service_pb2.RunScheduleResponse]]:
+        """Starts a job of a kind now, paused or not; the next one is due a period later.
+        Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
+        """
 
     @_abc_1.abstractmethod
     def GetStatus(
