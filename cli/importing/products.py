@@ -30,7 +30,7 @@ class ProductConverter:
 
     def convert(self, columns: Mapping[str, Sequence[Any]], index: int) -> NewProduct:
         """Return the product of the row at `index` of the values by our column names."""
-        product_id = checked_text(columns, "product_id", index, limits.limits.MAX_ID)
+        product_id = checked_text(columns, "product_id", index, limits.MAX_ID)
         check_id(product_id, "product_id")
         name = checked_text(columns, "name", index, 500)
         check_text(name, "name", 500, required=True)

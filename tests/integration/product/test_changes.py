@@ -30,6 +30,10 @@ def agent(database: Database) -> ProductAgent:
     return agent
 
 
+def one_byte(_product: Product) -> int:
+    return 1
+
+
 def patch(agent: ProductAgent, product_id: str, *, validate_only: bool = False, **values: Any) -> Any:
     return agent.upsert([ProductPatch(external_id=product_id, values=values)], validate_only=validate_only)
 
@@ -84,7 +88,7 @@ def test_a_deleted_product_is_gone_everywhere_at_once(agent: ProductAgent, datab
     for ask in (agent.get, related_of(agent), offers_of(agent), agent.delete):
         with pytest.raises(NotFound, match="there is no product 'tea-black'"):
             ask("tea-black")
-    listed = [each.external_id for each in agent.page(PageQuery(100)).products]
+    listed = [each.external_id for each in agent.page(PageQuery(100), one_byte).products]
     assert "tea-black" not in listed
     assert agent.performance("tea-black", None, None).views == 0, "its history is there"
     assert not agent.delete("tea-black", allow_missing=True)
@@ -143,10 +147,10 @@ def test_offers_are_read_page_by_page(agent: ProductAgent) -> None:
 
 
 def test_a_page_token_is_of_one_filter(agent: ProductAgent) -> None:
-    token = agent.page(PageQuery(2)).next_token
+    token = agent.page(PageQuery(2), one_byte).next_token
     for only in (ProductFilter(brand="x"), ProductFilter(group_id="x"), ProductFilter(updated_since=NOON)):
         with pytest.raises(InvalidArgument, match="other filters"):
-            agent.page(PageQuery(2, token, only))
+            agent.page(PageQuery(2, token, only), one_byte)
 
 
 def complete(*names: str, share: float = 1.0, begun: datetime | None = None, dry: bool = False) -> CompleteList:
