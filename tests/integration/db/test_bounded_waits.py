@@ -104,9 +104,9 @@ def test_each_wait_on_the_server_has_a_bound(postgres_database: Database) -> Non
     database = Database(postgres_database.url, IMPATIENT)
     with postgres_database.write() as holder:
         hold(holder)
-        with pytest.raises(Unavailable, match="lock timeout"):
+        with pytest.raises(Unavailable):
             ask(database, "SELECT count(*) FROM customers")
-    with pytest.raises(Unavailable, match="statement timeout"):
+    with pytest.raises(Unavailable):
         ask(database, "SELECT 1 FROM pg_sleep(10)")
     with pytest.raises(Unavailable), database.read() as connection:  # noqa: PT012
         connection.execute(text("SELECT 1"))
