@@ -28,10 +28,9 @@ check: setup contract ## lint, types, import rules, contract
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile deploy/postgres/Dockerfile
 
-contract: setup ## lint the protos, look for breaking changes and stale stubs
-	$(BIN)/buf lint
+contract: setup ## lint the protos, look for breaking changes, stale stubs and a stale OpenAPI document
+	$(BIN)/python scripts/check_contract.py
 	$(BIN)/buf format --diff --exit-code
-	$(BIN)/buf breaking --against protos/released.binpb
 	$(BIN)/python scripts/generate_stubs.py --check
 
 bench-quality: setup ## measure on the public data sets in ../shared/data and write docs/benchmarks/quality.md
@@ -51,7 +50,7 @@ containers: setup ## take the compose file up for real, run the journey, kill, s
 
 setup: $(VENV)/.dev ## make the environment for development
 
-protos: setup ## generate the Python stubs
+protos: setup ## generate the Python stubs and the OpenAPI document
 	$(BIN)/python scripts/generate_stubs.py
 
 lock: setup ## pin all dependencies anew

@@ -5,7 +5,8 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import grpc
 import structlog
@@ -16,6 +17,7 @@ from grpc_reflection.v1alpha import reflection
 from shared.config import Agent, Settings
 from shared.errors import QuintetError
 from shared.garbage import keep_out_what_is_there
+from shared.rpc.in_process import InProcessCalls
 from shared.rpc.interceptor import EdgeInterceptor
 from shared.telemetry import configure_logging, serve_metrics
 
@@ -46,9 +48,11 @@ class AgentServer:
         self._agent = agent
         self._settings = settings
         self._health = health.aio.HealthServicer()
+        self._services = services
         self._names = [service.full_name for service in services]
+        self._interceptors = [EdgeInterceptor(agent, log_calls=settings.log_level == "debug")]
         self._server = grpc.aio.server(
-            interceptors=[EdgeInterceptor(agent, log_calls=settings.log_level == "debug")],
+            interceptors=self._interceptors,
             options=[
                 ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
                 ("grpc.http2.lookahead_bytes", READ_AHEAD_BYTES),
@@ -61,6 +65,10 @@ class AgentServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         self.port = 0
+
+    def in_process(self) -> InProcessCalls:
+        """Return a way to call the services from this process, through the same interceptors."""
+        return InProcessCalls([partial(each.register, each.servicer) for each in self._services], self._interceptors)
 
     async def start(self) -> int:
         """Bind, serve, turn the health to SERVING, and return the port. Raises RuntimeError when the port is taken."""
@@ -81,16 +89,30 @@ class AgentServer:
             await self._health.set(name, state)
 
 
-async def serve_until_stopped(server: AgentServer) -> None:
+class OtherServer(Protocol):
+    """A server of another protocol in the process of an agent."""
+
+    async def start(self) -> int:
+        """Bind, serve and return the port. Raises FailedPrecondition when the port is taken."""
+        ...
+
+    async def stop(self) -> None:
+        """Let requests in progress end, and close."""
+        ...
+
+
+async def serve_until_stopped(server: AgentServer, *others: OtherServer) -> None:
     """Serve until SIGTERM or SIGINT, then stop gracefully."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     keep_out_what_is_there()
+    for each in others:
+        await each.start()
     await server.start()
     await stop.wait()
-    await server.stop()
+    await asyncio.gather(server.stop(), *(each.stop() for each in others))
 
 
 def run(agent: Agent, main: Callable[[Settings], Any]) -> None:
