@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test check bench-quality bench-scaling bench-serving bench-main contract setup protos lock containers clean
+.PHONY: help demo test check bench-quality bench-scaling bench-serving bench-web bench-main contract setup protos lock containers clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -41,6 +41,9 @@ bench-scaling: setup ## measure how training grows, 10,000 to 100,000 products, 
 
 bench-serving: setup ## measure the five agents under load and write docs/benchmarks/serving.md; needs Go
 	$(BIN)/python -m benchmarks.serving $(BENCH_ARGS)
+
+bench-web: setup ## measure what HTTP costs over gRPC, and check every answer against the OpenAPI document
+	$(BIN)/python -m benchmarks.web $(BENCH_ARGS)
 
 bench-main: setup ## run the demo, an import, faults and a foreign file, and write docs/benchmarks/main.md
 	$(BIN)/python -m benchmarks.main $(BENCH_ARGS)

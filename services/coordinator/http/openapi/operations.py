@@ -28,8 +28,15 @@ def operation(binding: Binding, schemas: Schemas, example: dict[str, Any], numbe
 
 
 def path_of(binding: Binding) -> str:
-    """Return the path as the document writes it: `{product.product_id}` stays a name."""
-    return binding.path.text
+    """Return the path as the document writes it, with names without dots: tools trip over `{product.product_id}`."""
+    text = binding.path.text
+    for path in binding.path.variables:
+        text = text.replace(f"{{{path}}}", f"{{{_parameter_name(path)}}}")
+    return text
+
+
+def _parameter_name(path: str) -> str:
+    return path.rpartition(".")[2]
 
 
 def _tag(binding: Binding) -> str:
@@ -40,7 +47,7 @@ def _path_parameters(binding: Binding, schemas: Schemas, example: dict[str, Any]
     for path in binding.path.variables:
         schema = schemas.of_field(_field_at(binding.method.input_type, path))
         description = schema.pop("description", "")
-        found = {"name": path, "in": "path", "required": True, "description": description}
+        found = {"name": _parameter_name(path), "in": "path", "required": True, "description": description}
         # an id is never empty, and a slash within one is written %2F
         yield found | {"schema": {"minLength": 1, "maxLength": 128} | schema} | _example_at(example, path)
 
@@ -73,15 +80,22 @@ def _leaves(message: Any, start: str, taken: set[str]) -> Iterator[tuple[str, An
 def _request_body(binding: Binding, schemas: Schemas, example: dict[str, Any]) -> Schema:
     message = binding.method.input_type
     if binding.method.client_streaming:
-        content = {NDJSON: {"schema": {"type": "string"}, "x-each-line": schemas.reference(message)}}
-        return {"required": True, "description": "One JSON object a line.", "content": content}
+        text = {"schema": {"type": "string"}, "x-each-line": schemas.reference(message)}
+        content = dict.fromkeys((NDJSON, "text/plain"), text)
+        return {"required": False, "description": "One JSON object a line.", "content": content}
     if binding.body == WHOLE:
         schema, shown = schemas.reference(message), example
     else:
         inside = [path.removeprefix(f"{binding.body}.") for path in binding.path.variables]
         schema = schemas.of_message(message.fields_by_name[binding.body].message_type, inside)
         shown = {name: value for name, value in example.get(binding.body, {}).items() if name not in inside}
-    return {"required": True, "content": {JSON: {"schema": schema, "example": shown}}}
+    return {"required": _needs_body(schema, schemas), "content": {JSON: {"schema": schema, "example": shown}}}
+
+
+def _needs_body(schema: Schema, schemas: Schemas) -> bool:
+    """Whether an empty body, which is read as `{}`, lacks something."""
+    name = schema.get("$ref", "").rpartition("/")[2]
+    return "required" in schemas.components.get(name, schema)
 
 
 def _answer(binding: Binding, schemas: Schemas) -> Schema:

@@ -1,7 +1,6 @@
 """The three plain calls and the problem in the document."""
 
-from typing import Any
-
+from services.coordinator.http.openapi.schemas import Schema, nullable
 from services.coordinator.http.plain_event import IMPRESSION
 from services.coordinator.http.plain_feedback import WORDS
 from services.coordinator.http.plain_recommendations import LISTS
@@ -9,7 +8,17 @@ from services.coordinator.http.response import JSON
 from shared.event_types import NAMES
 from shared.events.check import MAX_ID
 
-Schema = dict[str, Any]
+
+def _object(description: str, required: list[str], properties: dict[str, Schema]) -> Schema:
+    """Return the schema of a request's object; a field that is not required may be null as well."""
+    return {
+        "type": "object",
+        "description": description,
+        "properties": {name: schema if name in required else nullable(schema) for name, schema in properties.items()},
+        "required": required,
+        "additionalProperties": False,
+    }
+
 
 _ID: Schema = {
     "description": "The platform's id, as text or whole number.",
@@ -25,16 +34,16 @@ _CONSENT: Schema = {
     "type": "boolean",
     "description": "Whether the shopper allows a cookie. With true, a visitor without an id gets one.",
 }
-_ITEM: Schema = {
-    "type": "object",
-    "properties": {
+_ITEM: Schema = _object(
+    "A product and how much of it.",
+    ["product_id"],
+    {
         "product_id": _ID,
         "quantity": {"type": "number", "exclusiveMinimum": 0},
         "amount": _AMOUNT | {"description": "What was paid for the line."},
         "price": _AMOUNT | {"description": "What was paid for one unit."},
     },
-    "required": ["product_id"],
-}
+)
 _NULLABLE_TEXT: Schema = {"type": ["string", "null"]}
 _CARD: Schema = {
     "type": "object",
@@ -55,10 +64,10 @@ _CARD: Schema = {
 }
 _CARDS: Schema = {"type": "array", "items": {"$ref": "#/components/schemas/Card"}}
 _TEXTS: Schema = {"type": "array", "items": _TEXT}
-_EVENT: Schema = {
-    "type": "object",
-    "description": "An event as a flat object. Which fields belong to which type: docs/http.md.",
-    "properties": {
+_EVENT: Schema = _object(
+    "An event as a flat object. Which fields belong to which type: docs/http.md.",
+    ["event_type"],
+    {
         "event_type": {
             "description": "What happened; `custom:NAME` is something of the platform's own.",
             "anyOf": [{"enum": [*NAMES, IMPRESSION, "custom"]}, {"type": "string", "pattern": "^custom:.{1,100}$"}],
@@ -93,12 +102,11 @@ _EVENT: Schema = {
         "recommendation_ids": {"type": "array", "items": _ID, "maxItems": 200},
         "name": _TEXT | {"maxLength": 100},
     },
-    "required": ["event_type"],
-}
-_FEEDBACK: Schema = {
-    "type": "object",
-    "description": "How a shopper met a recommendation.",
-    "properties": {
+)
+_FEEDBACK: Schema = _object(
+    "How a shopper met a recommendation.",
+    ["recommendation_id", "interaction_type"],
+    {
         "recommendation_id": _ID,
         "interaction_type": {"type": "string", "enum": list(WORDS)},
         "timestamp": _TIME,
@@ -107,8 +115,7 @@ _FEEDBACK: Schema = {
         "visitor_id": _ID,
         "consent": _CONSENT,
     },
-    "required": ["recommendation_id", "interaction_type"],
-}
+)
 _PROBLEM: Schema = {
     "type": "object",
     "description": "An error as in RFC 9457.",

@@ -55,13 +55,13 @@ class Schemas:
         schema: Schema = {
             "type": "object",
             "description": self.comment(message.full_name),
-            "properties": {field.name: self.of_field(field) for field in fields},
+            "properties": {field.name: nullable(self.of_field(field)) for field in fields},
             "additionalProperties": False,
         }
         required = [field.name for field in fields if self._is_required(field)]
         if required:
             schema["required"] = required
-        choices = [self._choice(each) for each in message.oneofs if not _is_optional(each)]
+        choices = [self._choice(each) for each in message.oneofs if self._is_required_choice(each)]
         if choices:
             schema["allOf"] = choices
         return schema
@@ -98,12 +98,14 @@ class Schemas:
     def _is_required(self, field: Any) -> bool:
         return self.comment(field.full_name).startswith("Required.") and field.containing_oneof is None
 
+    def _is_required_choice(self, oneof: Any) -> bool:
+        return self.comment(oneof.full_name).startswith("Required.")
+
     def _choice(self, oneof: Any) -> Schema:
-        """Return that exactly one of the fields is there, or at most one where the comment does not require it."""
-        each = [{"required": [field.name]} for field in oneof.fields]
-        if self.comment(oneof.full_name).startswith("Required."):
-            return {"oneOf": each}
-        return {"oneOf": [*each, {"not": {"anyOf": each}}]}
+        """Return that one of the fields is there. Only words say that it is one: tools choke on a long `oneOf`."""
+        names = [field.name for field in oneof.fields]
+        description = f"{self.comment(oneof.full_name)} Exactly one of {', '.join(names)}."
+        return {"description": description, "anyOf": [{"required": [name]} for name in names]}
 
 
 def _scalar(field: Any, comment: str) -> Schema:
@@ -122,14 +124,18 @@ def _scalar(field: Any, comment: str) -> Schema:
     return {"type": "string"} | text_bounds(comment)
 
 
+def nullable(schema: Schema) -> Schema:
+    """Return a schema that takes null as well, which in a request is the same as leaving the field out."""
+    if isinstance(schema.get("type"), str):
+        return schema | {"type": [schema["type"], "null"]}
+    inner = {name: value for name, value in schema.items() if name != "description"}
+    outer = {"description": schema["description"]} if "description" in schema else {}
+    return outer | {"anyOf": [*inner.get("anyOf", [inner]), {"type": "null"}]}
+
+
 def _reference(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def _is_map(field: Any) -> bool:
     return bool(field.message_type is not None and field.message_type.GetOptions().map_entry)
-
-
-def _is_optional(oneof: Any) -> bool:
-    """Whether protobuf made the oneof itself, for a field that is `optional`."""
-    return bool(len(oneof.fields) == 1 and oneof.name == f"_{oneof.fields[0].name}")
