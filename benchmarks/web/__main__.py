@@ -1,4 +1,7 @@
-"""`python -m benchmarks.web`: what HTTP costs over gRPC, and whether the OpenAPI document holds. See benchmarks/README.md."""
+"""`python -m benchmarks.web`: what HTTP costs over gRPC, and whether the OpenAPI document holds.
+
+benchmarks/README.md says how it is measured.
+"""
 
 import argparse
 import json

@@ -4,6 +4,8 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -31,22 +33,26 @@ class Pairs:
 
 def measure(address: str, port: int, customers: Sequence[str], pairs: int, rng: random.Random) -> Pairs:
     """Ask for the start page of a customer in both ways, which one first by chance, after some pairs to warm up."""
-    found = Pairs([], [])
+    took: dict[str, list[float]] = {"grpc": [], "http": []}
     with coordinator_stub(address) as stub, KeepAlive(port) as client:
+        ways = {"grpc": partial(_ask_grpc, stub), "http": partial(_ask_http, client)}
         for number in range(-WARM_PAIRS, pairs):
             customer = rng.choice(customers)
-            request = pb.GetRecommendationsRequest(customer_id=customer, limit=LIMIT)
-            path = f"/recommendations?customer_id={quote(customer, safe='')}&limit={LIMIT}"
-            ways: list[tuple[Sequence[float], Callable[[], object]]] = [
-                (found.grpc, lambda asked=request: stub.GetRecommendations(asked, timeout=DEADLINE_SECONDS)),
-                (found.http, lambda asked=path: client.get(asked)),
-            ]
-            rng.shuffle(ways)
-            for kept, ask in ways:
-                took = _milliseconds(ask)
+            for name in rng.sample(sorted(ways), len(ways)):
+                milliseconds = _milliseconds(partial(ways[name], customer))
                 if number >= 0:
-                    kept.append(took)  # type: ignore[attr-defined]
-    return found
+                    took[name].append(milliseconds)
+    return Pairs(**took)
+
+
+def _ask_grpc(stub: Any, customer: str) -> object:
+    return stub.GetRecommendations(
+        pb.GetRecommendationsRequest(customer_id=customer, limit=LIMIT), timeout=DEADLINE_SECONDS
+    )
+
+
+def _ask_http(client: KeepAlive, customer: str) -> object:
+    return client.get(f"/recommendations?customer_id={quote(customer, safe='')}&limit={LIMIT}")
 
 
 def _milliseconds(ask: Callable[[], object]) -> float:

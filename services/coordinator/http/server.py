@@ -93,6 +93,7 @@ def _config(app: HttpApp, drain_seconds: float, tls: ssl.SSLContext | None) -> u
         ws="none",
         lifespan="off",
         log_config=None,
+        log_level="error",  # what clients do wrong is counted, not logged
         access_log=False,
         server_header=False,
         proxy_headers=False,
