@@ -124,7 +124,7 @@ class InProcessContext:
 
 
 class InProcessCalls:
-    """Finds the method of a call behind the interceptors and runs it.
+    """Begins calls: finds the method behind the interceptors, which see it before its request is read.
 
     Parameters
     ----------
@@ -145,34 +145,73 @@ class InProcessCalls:
             chain = partial(interceptor.intercept_service, chain)  # type: ignore[arg-type]
         self._chain = chain
 
-    async def unary(self, method: str, request: Any, response_type: Any, context: InProcessContext) -> Any:
-        """Return the one answer of a method; `request` is a message, or an iterator for a method that takes a stream.
+    async def begin(self, method: str, context: InProcessContext) -> "InProcessCall":
+        """Return a call that the interceptors let begin, before its request is read.
+
+        Raises
+        ------
+        CallFailed
+            If an interceptor refused the call, or there is no such method.
+        """
+        async with _Ended(context):
+            handler = await self._chain(CallDetails(method, context.invocation_metadata()))
+        if handler is None:
+            raise CallFailed(grpc.StatusCode.UNIMPLEMENTED, f"there is no method {method}")
+        if self._handlers.shape_of(method) != _shape(handler):  # an interceptor refuses without reading a request
+            await _refused(handler, context)
+        return InProcessCall(handler, context)
+
+
+class InProcessCall:
+    """A call that has begun; it is made once, by `unary` or by `stream`, whichever the method is."""
+
+    def __init__(self, handler: Any, context: InProcessContext) -> None:
+        self._handler = handler
+        self._context = context
+
+    async def unary(self, request: Any, response_type: Any) -> Any:
+        """Return the one answer; `request` is a message, or an iterator for a method that takes a stream.
 
         Raises
         ------
         CallFailed
             If the call ended with another status than OK, DEADLINE_EXCEEDED included.
         """
-        handler = await self._handler(method, context)
-        behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
-        async with _Ended(context):
-            answer = await behaviour(request, context)
+        async with _Ended(self._context):
+            answer = await _behaviour(self._handler)(request, self._context)
         return response_type.FromString(answer) if isinstance(answer, bytes) else answer
 
-    async def stream(self, method: str, request: Any, context: InProcessContext) -> AsyncIterator[Any]:
+    async def stream(self, request: Any) -> AsyncIterator[Any]:
         """Yield the answers of a method. Raises CallFailed as `unary` does, also after some answers."""
-        handler = await self._handler(method, context)
-        behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
-        async with _Ended(context), aclosing(behaviour(request, context)) as answers:
+        async with _Ended(self._context), aclosing(_behaviour(self._handler)(request, self._context)) as answers:
             async for answer in answers:
                 yield answer
 
-    async def _handler(self, method: str, context: InProcessContext) -> Any:
-        async with _Ended(context):
-            handler = await self._chain(CallDetails(method, context.invocation_metadata()))
-        if handler is None:
-            raise CallFailed(grpc.StatusCode.UNIMPLEMENTED, f"there is no method {method}")
-        return handler
+
+def _shape(handler: Any) -> tuple[bool, bool]:
+    """Return whether requests and answers of a handler are streams."""
+    return bool(handler.request_streaming), bool(handler.response_streaming)
+
+
+def _behaviour(handler: Any) -> Any:
+    kinds = {
+        (False, False): handler.unary_unary,
+        (False, True): handler.unary_stream,
+        (True, False): handler.stream_unary,
+        (True, True): handler.stream_stream,
+    }
+    return kinds[_shape(handler)]
+
+
+async def _refused(handler: Any, context: InProcessContext) -> NoReturn:
+    """Run a handler that only refuses. Raises the CallFailed that it ends with."""
+    async with _Ended(context):
+        refusing = _behaviour(handler)(None, context)
+        if hasattr(refusing, "__aiter__"):
+            await anext(refusing, None)
+        else:
+            await refusing
+    raise CallFailed(grpc.StatusCode.INTERNAL, "the call was refused without a status")
 
 
 class _Handlers:
@@ -189,6 +228,11 @@ class _Handlers:
 
     async def find(self, details: CallDetails) -> Any:
         return self._by_path.get(details.method)
+
+    def shape_of(self, method: str) -> tuple[bool, bool] | None:
+        """Return whether requests and answers of a method are streams; None when there is no such method."""
+        handler = self._by_path.get(method)
+        return None if handler is None else _shape(handler)
 
 
 class _Ended:

@@ -77,8 +77,9 @@ class HttpApp:
         except CallFailed as failed:
             return _problem(Problem.of_call(failed), name)
         except QuintetError as error:
-            HTTP_REFUSED.labels(error.reason).inc()
-            return _problem(Problem.of_error(error), name)
+            problem = Problem.of_error(error)
+            HTTP_REFUSED.labels(problem.reason).inc()
+            return _problem(problem, name)
         except Exception as error:
             # the caller is told where to look, not what a stack trace would give away
             log.error("request failed", exc_info=error)

@@ -16,7 +16,7 @@ from services.coordinator.http.request import Request
 from services.coordinator.http.response import Response
 from services.coordinator.http.visitors import Visitor, visitor_of
 from shared.ids import new_id
-from shared.rpc.in_process import CallFailed, InProcessCalls
+from shared.rpc.in_process import CallFailed, InProcessCall, InProcessCalls
 
 Answer = Callable[[Request, str], Awaitable[Response]]
 
@@ -73,10 +73,12 @@ class PlainCalls:
         visitor = visitor_of(request, consent, self._cookie_days)
         if not wanted.customer_id and not wanted.visitor_id:
             wanted.visitor_id = visitor.visitor_id or new_id()  # a stranger for this once
-        answer = await self._unary("GetRecommendations", wanted, pb.GetRecommendationsResponse, request, request_id)
+        call = await self._begin("GetRecommendations", request, request_id)
+        answer = await _answer(call, wanted, pb.GetRecommendationsResponse)
         return _response(to_cards(answer.list), visitor)
 
     async def _event(self, request: Request, request_id: str) -> Response:
+        call = await self._begin("RecordEvent", request, request_id)
         fields, visitor = await self._body(request)
         wanted = to_record_request(fields)
         event = wanted.event
@@ -84,16 +86,17 @@ class PlainCalls:
             event.visitor_id = visitor.visitor_id  # beside a customer: the visitor has logged in
         if visitor.refused and not event.customer_id and not event.visitor_id:
             return _acknowledged(request, {"recorded": False, "reason": "CONSENT_DENIED"}, visitor)
-        answer = await self._unary("RecordEvent", wanted, pb.RecordEventResponse, request, request_id)
+        answer = await _answer(call, wanted, pb.RecordEventResponse)
         return _acknowledged(request, _event_recorded(answer), visitor)
 
     async def _feedback(self, request: Request, request_id: str) -> Response:
+        call = await self._begin("RecordFeedback", request, request_id)
         fields, visitor = await self._body(request)
         wanted = to_feedback_request(fields)
         feedback = wanted.feedback
         if not feedback.customer_id and not feedback.visitor_id:
             feedback.visitor_id = visitor.visitor_id
-        answer = await self._unary("RecordFeedback", wanted, pb.RecordFeedbackResponse, request, request_id)
+        answer = await _answer(call, wanted, pb.RecordFeedbackResponse)
         recorded = {
             "recorded": True,
             "feedback_id": answer.feedback_id,
@@ -114,12 +117,15 @@ class PlainCalls:
         said = fields.boolean("consent")
         return fields, visitor_of(request, consent if said is None else said, self._cookie_days)
 
-    async def _unary(self, name: str, wanted: Any, response_type: Any, request: Request, request_id: str) -> Any:
-        context = context_of(request, request_id)
-        try:
-            return await self._calls.unary(f"{SERVICE}/{name}", wanted, response_type, context)
-        except CallFailed as failed:
-            raise flattened(Problem.of_call(failed), wanted) from failed
+    async def _begin(self, name: str, request: Request, request_id: str) -> InProcessCall:
+        return await self._calls.begin(f"{SERVICE}/{name}", context_of(request, request_id))
+
+
+async def _answer(call: InProcessCall, wanted: Any, response_type: Any) -> Any:
+    try:
+        return await call.unary(wanted, response_type)
+    except CallFailed as failed:
+        raise flattened(Problem.of_call(failed), wanted) from failed
 
 
 def flattened(problem: Problem, wanted: Any) -> Problem:

@@ -1,7 +1,8 @@
 """Calls of the contract over HTTP: a request becomes the message of its RPC, the answer becomes JSON."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from services.coordinator.http import codec
@@ -14,7 +15,7 @@ from services.coordinator.http.response import Response
 from services.coordinator.http.router import Route, Router
 from services.coordinator.http.streaming import NDJSON, stream_response
 from services.coordinator.http.uploading import Upload
-from shared.rpc.in_process import InProcessCalls
+from shared.rpc.in_process import InProcessCalls, InProcessContext
 
 BODY_TYPES = ("", "application/json", "text/plain")
 STREAM_TYPES = (*BODY_TYPES, NDJSON)
@@ -56,33 +57,39 @@ class Transcoder:
         if route is None:
             return None
         method = route.binding.method
+        context = context_of(request, request_id, endless=method.client_streaming or method.server_streaming)
         if method.client_streaming:
-            return await self._upload(route, request, request_id)
-        message = await _message(route, request)
+            return await self._upload(route.binding, request, context)
         if method.server_streaming:
-            return await self._stream(route.binding, message, request, request_id)
-        context = context_of(request, request_id)
-        answer = await self._calls.unary(route.binding.rpc, message, route.binding.response_type, context)
+            return await self._stream(route, request, request_id, context)
+        call = await self._calls.begin(route.binding.rpc, context)
+        answer = await call.unary(await _message(route, request), route.binding.response_type)
         return await _answered(route.binding, answer)
 
-    async def _upload(self, route: Route, request: Request, request_id: str) -> Response:
+    async def _upload(self, binding: Binding, request: Request, context: InProcessContext) -> Response:
         """Call an RPC with the lines of the body, one message each."""
         _require_type(request, STREAM_TYPES)
         _require_no_parameters(request)
-        binding = route.binding
         upload = Upload(request, binding.request_type)
-        context = context_of(request, request_id, endless=True)
+        call = await self._calls.begin(binding.rpc, context)
         try:
-            answer = await self._calls.unary(binding.rpc, upload.messages(), binding.response_type, context)
+            answer = await call.unary(upload.messages(), binding.response_type)
         except asyncio.CancelledError as error:
             if upload.problem is None:
                 raise
             raise upload.problem from error
         return await _answered(binding, answer)
 
-    async def _stream(self, binding: Binding, message: Any, request: Request, request_id: str) -> Response:
-        context = context_of(request, request_id, endless=True)
-        return await stream_response(self._calls.stream(binding.rpc, message, context), request, request_id)
+    async def _stream(self, route: Route, request: Request, request_id: str, context: InProcessContext) -> Response:
+        message = await _message(route, request)
+        return await stream_response(self._answers(route.binding, message, context), request, request_id)
+
+    async def _answers(self, binding: Binding, message: Any, context: InProcessContext) -> AsyncIterator[Any]:
+        """Yield the answers of an RPC that streams them. It begins where they are read: in one task."""
+        call = await self._calls.begin(binding.rpc, context)
+        async with aclosing(call.stream(message)) as answers:  # type: ignore[type-var]
+            async for answer in answers:
+                yield answer
 
 
 async def _message(route: Route, request: Request) -> Any:

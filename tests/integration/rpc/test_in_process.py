@@ -40,7 +40,7 @@ class Servicer(pb_grpc.CoordinatorServiceServicer):
 
 
 class Doorkeeper(grpc.aio.ServerInterceptor):
-    """Lets in who has the key."""
+    """Lets in who has the key; refuses others by a handler that reads no request."""
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
         if ("x-api-key", "right") in handler_call_details.invocation_metadata:
@@ -49,7 +49,7 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
         async def refuse(request: Any, context: Any) -> None:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no key")
 
-        return grpc.unary_unary_rpc_method_handler(refuse)
+        return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 def calls_of(*interceptors: grpc.aio.ServerInterceptor) -> InProcessCalls:
@@ -58,7 +58,8 @@ def calls_of(*interceptors: grpc.aio.ServerInterceptor) -> InProcessCalls:
 
 async def get(name: str, context: InProcessContext, calls: InProcessCalls | None = None) -> Any:
     calls = calls or calls_of(EdgeInterceptor("coordinator"))
-    return await calls.unary(f"{SERVICE}/GetJob", pb.GetJobRequest(job_id=name), pb.GetJobResponse, context)
+    call = await calls.begin(f"{SERVICE}/GetJob", context)
+    return await call.unary(pb.GetJobRequest(job_id=name), pb.GetJobResponse)
 
 
 @pytest.mark.parametrize("name", ["message", "bytes"])
@@ -97,22 +98,22 @@ async def test_who_cancels_is_not_told_of_a_deadline() -> None:
 
 
 async def test_a_stream_may_fail_after_answers() -> None:
-    stream = calls_of(EdgeInterceptor("coordinator")).stream(
-        f"{SERVICE}/WatchJob", pb.WatchJobRequest(), InProcessContext([])
-    )
+    call = await calls_of(EdgeInterceptor("coordinator")).begin(f"{SERVICE}/WatchJob", InProcessContext([]))
+    stream = call.stream(pb.WatchJobRequest())
     await anext(stream)
     with pytest.raises(CallFailed, match="gone"):
         await anext(stream)
 
 
 async def test_an_interceptor_refuses_as_it_does_over_grpc() -> None:
-    calls = calls_of(EdgeInterceptor("coordinator"), Doorkeeper())
+    calls = calls_of(Doorkeeper(), EdgeInterceptor("coordinator"))
+    assert await get("message", InProcessContext([("x-api-key", "right")]), calls)
     with pytest.raises(CallFailed, match="no key") as caught:
-        await get("message", InProcessContext([("x-api-key", "wrong")]), calls)
+        await calls.begin(f"{SERVICE}/GetJob", InProcessContext([("x-api-key", "wrong")]))  # before the request is read
     assert caught.value.code == grpc.StatusCode.UNAUTHENTICATED
 
 
 async def test_a_method_that_is_not_there_is_said() -> None:
     with pytest.raises(CallFailed) as caught:
-        await calls_of().unary(f"{SERVICE}/Nothing", None, pb.GetJobResponse, InProcessContext([]))
+        await calls_of().begin(f"{SERVICE}/Nothing", InProcessContext([]))
     assert caught.value.code == grpc.StatusCode.UNIMPLEMENTED
