@@ -72,14 +72,11 @@ class HttpApp:
                 raise Problem(503, "UNAVAILABLE", "OVERLOADED", detail, retry_after=1.0, close=True)
             return self._cors.preflight(request) or await self._dispatch(request, name)
         except Problem as problem:
-            HTTP_REFUSED.labels(problem.reason).inc()
-            return _problem(problem, name)
+            return _refused(problem, name)
+        except QuintetError as error:
+            return _refused(Problem.of_error(error), name)
         except CallFailed as failed:
             return _problem(Problem.of_call(failed), name)
-        except QuintetError as error:
-            problem = Problem.of_error(error)
-            HTTP_REFUSED.labels(problem.reason).inc()
-            return _problem(problem, name)
         except Exception as error:
             # the caller is told where to look, not what a stack trace would give away
             log.error("request failed", exc_info=error)
@@ -99,6 +96,12 @@ class HttpApp:
         if not any(key == "cache-control" for key, _ in response.headers):
             found.append(("cache-control", "no-store"))
         return found
+
+
+def _refused(problem: Problem, name: str) -> Response:
+    """Count what never became a call."""
+    HTTP_REFUSED.labels(problem.reason).inc()
+    return _problem(problem, name)
 
 
 def _problem(problem: Problem, name: str) -> Response:

@@ -45,7 +45,7 @@ def _timeout(request: Request, usual: float | None) -> float | None:
         return usual
     match = _GRPC_TIMEOUT.fullmatch(grpc)
     if match is None:
-        raise Problem.of_request("HEADER_MALFORMED", "Grpc-Timeout: is not a number and a unit", "Grpc-Timeout")
+        raise Problem.of_request("FIELD_MALFORMED", "Grpc-Timeout: is not a number and a unit", "Grpc-Timeout")
     return min(float(match.group(1)) * _UNITS[match.group(2)], MOST_SECONDS)
 
 
@@ -56,5 +56,5 @@ def _checked(text: str, name: str) -> float:
         seconds = -1.0
     if not 0 < seconds <= MOST_SECONDS:  # NaN fails as well
         detail = f"{name}: must be seconds, above 0 and at most {MOST_SECONDS:g}"
-        raise Problem.of_request("HEADER_MALFORMED", detail, name)
+        raise Problem.of_request("FIELD_MALFORMED", detail, name)
     return seconds

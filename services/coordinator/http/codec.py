@@ -65,7 +65,7 @@ def malformed(error: Exception, field: str = "") -> Problem:
     text = "is nested too deeply" if isinstance(error, RecursionError) else str(error).partition("\n")[0]
     inner = ".".join(_FIELD.findall(text))
     path = ".".join(part for part in (field, inner) if part)
-    return Problem.of_request("JSON_MALFORMED", text or "is not the JSON of this request", path)
+    return Problem.of_request("MESSAGE_MALFORMED", text or "is not the JSON of this request", path)
 
 
 async def _apart(size: int, work: Callable[[], T]) -> T:

@@ -105,7 +105,7 @@ def _search(fields: Fields) -> Search:
 def _product_view(fields: Fields) -> ProductView:
     return ProductView(
         product_id=fields.id("product_id"),
-        duration_seconds=fields.number("duration_seconds"),
+        duration_seconds=fields.number("duration_seconds") or 0.0,
         scrolls=fields.whole("scrolls"),
         clicks=fields.whole("clicks"),
     )
@@ -131,9 +131,10 @@ def _purchase(fields: Fields) -> Purchase:
 
 def _purchase_line(fields: Fields, currency: str) -> PurchaseLine:
     line = PurchaseLine(product_id=fields.id("product_id"), quantity=fields.number("quantity"))
+    quantity = line.quantity if line.HasField("quantity") else 1.0
     amount, price = fields.money("amount", currency), fields.money("price", currency)
     if amount is None and price is not None:
-        amount = Money(currency_code=price.currency_code, amount_minor=line_amount(price.amount_minor, line.quantity))
+        amount = Money(currency_code=price.currency_code, amount_minor=line_amount(price.amount_minor, quantity))
     if amount is not None:
         line.amount.CopyFrom(amount)
     return line

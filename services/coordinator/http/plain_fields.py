@@ -11,7 +11,7 @@ from quintet.type.v1.money_pb2 import Money
 
 from services.coordinator.http.problem import Problem
 from shared.errors import InvalidArgument
-from shared.events.check import MAX_AMOUNT_MINOR
+from shared.limits import MAX_AMOUNT_MINOR
 from shared.money import decimals
 
 MILLISECONDS_FROM = 10**11
@@ -25,9 +25,9 @@ def parse_object(text: bytes) -> "Fields":
     try:
         value = json.loads(text or b"{}", parse_float=Decimal, parse_constant=_refuse_constant)
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise Problem.of_request("JSON_MALFORMED", "the body is not JSON in UTF-8") from error
+        raise Problem.of_request("MESSAGE_MALFORMED", "the body is not JSON in UTF-8") from error
     if not isinstance(value, dict):
-        raise Problem.of_request("JSON_MALFORMED", "the body is not a JSON object")
+        raise Problem.of_request("MESSAGE_MALFORMED", "the body is not a JSON object")
     return Fields(value)
 
 
@@ -72,10 +72,10 @@ class Fields:
         values = value if isinstance(value, list) else [] if value is None else [value]
         return [self._id(each, f"{name}[{index}]") for index, each in enumerate(values)]
 
-    def number(self, name: str) -> float:
-        """Return a number, also one that is written as a text; 0 without one."""
+    def number(self, name: str) -> float | None:
+        """Return a number, also one that is written as a text; None without one."""
         _, value = self.take(name)
-        return float(self._decimal(value, name)) if value is not None else 0.0
+        return float(self._decimal(value, name)) if value is not None else None
 
     def whole(self, name: str) -> int:
         """Return a whole number of 32 bits; 0 without one."""

@@ -1,17 +1,20 @@
 """Parameters of a query as fields of a request: `limit=5`, `context.page_type=PAGE_TYPE_CART`, repeated for lists."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from services.coordinator.http import codec
 from services.coordinator.http.problem import Problem
 
+_FIELD_MASK = "google.protobuf.FieldMask"
+_UNDERSCORE = re.compile(r"_([a-z0-9])")
 _BOOLEANS = {"true": True, "1": True, "": True, "false": False, "0": False}
 _AS_TEXT = frozenset(
     {
         "google.protobuf.Timestamp",
         "google.protobuf.Duration",
-        "google.protobuf.FieldMask",
+        _FIELD_MASK,
         "google.protobuf.StringValue",
     }
 )
@@ -68,10 +71,12 @@ def _field(owner: Any, name: str, parameter: str) -> Any:
 def _value(field: Any, name: str, text: str) -> Any:
     if field.message_type is not None and field.message_type.full_name not in _AS_TEXT:
         raise _unknown(name)
+    if field.message_type is not None and field.message_type.full_name == _FIELD_MASK:
+        return _UNDERSCORE.sub(lambda match: match.group(1).upper(), text)  # as its JSON has it
     if field.type != field.TYPE_BOOL:
         return text
     if text.lower() not in _BOOLEANS:
-        raise Problem.of_request("PARAMETER_MALFORMED", f"{name}: must be true or false", name)
+        raise Problem.of_request("FIELD_MALFORMED", f"{name}: must be true or false", name)
     return _BOOLEANS[text.lower()]
 
 

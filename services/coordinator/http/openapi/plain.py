@@ -6,7 +6,7 @@ from services.coordinator.http.plain_feedback import WORDS
 from services.coordinator.http.plain_recommendations import LISTS
 from services.coordinator.http.response import JSON
 from shared.event_types import NAMES
-from shared.events.check import MAX_ID
+from shared.limits import MAX_ID
 
 
 def _object(description: str, required: list[str], properties: dict[str, Schema]) -> Schema:

@@ -45,7 +45,7 @@ async def test_the_deadline_of_the_request_ends_the_call(client: HttpClient, ser
 @pytest.mark.parametrize("headers", [{"x_request_timeout": "nan"}, {"x_request_timeout": "-1"}, {"grpc_timeout": "1h"}])
 async def test_a_malformed_deadline_is_refused(client: HttpClient, headers: dict[str, str]) -> None:
     answer = await client("GET", "/v1/recommendations?customer_id=1", **headers)
-    assert (answer.status, answer.json["reason"]) == (400, "HEADER_MALFORMED")
+    assert (answer.status, answer.json["reason"]) == (400, "FIELD_MALFORMED")
 
 
 async def test_keys_are_passed_on_as_metadata(client: HttpClient, servicer: Remembering) -> None:
@@ -133,7 +133,7 @@ async def test_what_is_not_http_is_refused(client: HttpClient) -> None:
 
 
 async def test_bodies_that_cannot_be_read_are_counted(client: HttpClient) -> None:
-    counted = HTTP_REFUSED.labels("JSON_MALFORMED")
+    counted = HTTP_REFUSED.labels("MESSAGE_MALFORMED")
     before = counted._value.get()
     await client("POST", "/event", b"{", content_type="text/plain")
     assert counted._value.get() == before + 1
