@@ -61,12 +61,12 @@ def _options(kind: str, names: Sequence[str]) -> list[str]:
 def _run(url: str, report: Path, options: Sequence[str], minutes: float) -> Found:
     command = [str(Path(sys.executable).parent / "schemathesis"), "run", f"{url}/openapi.json", "--checks", "all"]
     quiet = ["--continue-on-failure", "--warnings", "off", "--no-color"]
-    written = ["--report", "json", "--report-json-path", str(report)]
+    written = ["--report", "json", "--report-json-path", str(report.resolve())]
     report.unlink(missing_ok=True)
     with report.with_suffix(".log").open("w") as log:
-        subprocess.run(
-            [*command, *options, *quiet, *written], stdout=log, stderr=log, check=False, timeout=60 * minutes
-        )
+        whole = [*command, *options, *quiet, *written]
+        # its cache of failures goes beside the report
+        subprocess.run(whole, stdout=log, stderr=log, check=False, timeout=60 * minutes, cwd=report.parent)
     return found_in(json.loads(report.read_text()))
 
 
