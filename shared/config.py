@@ -1,14 +1,16 @@
 """Settings of every process: from the environment (`QUINTET_*`), then a `.env` file, then these defaults."""
 
 import os
+import re
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Agent = Literal["coordinator", "customer", "product", "recommendation", "feedback"]
 AGENTS: tuple[Agent, ...] = ("coordinator", "customer", "product", "recommendation", "feedback")
 PORTS_BETWEEN_REPLICAS = 10
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?")
 MOST_USUAL_REPLICAS = 2
 """Recommendation agents where nobody says how many: a further one takes some 200 MiB."""
 
@@ -65,6 +67,18 @@ class Settings(BaseSettings):
         9093, ge=0, le=65535, description="Prometheus port of the recommendation agent."
     )
     feedback_metrics_port: int = Field(9094, ge=0, le=65535, description="Prometheus port of the feedback agent.")
+
+    http_port: int = Field(
+        8080, ge=0, le=65535, description="Port on which the coordinator answers HTTP/JSON; 0 is off."
+    )
+    http_origins: str = Field(
+        "",
+        description="Origins of the pages whose scripts may call over HTTP, separated by commas, such as "
+        "`https://shop.example`.",
+    )
+    http_visitor_cookie_days: int = Field(
+        180, ge=1, le=400, description="Days that the cookie of a visitor who consented is kept."
+    )
 
     recommendation_replicas: int = Field(
         0,
@@ -139,6 +153,14 @@ class Settings(BaseSettings):
     train_hours: float = Field(168.0, ge=0, description="Hours between trainings; 0 is never.")
     maintenance_hours: float = Field(24.0, ge=0, description="Hours between database maintenance runs; 0 is never.")
 
+    @field_validator("http_origins")
+    @classmethod
+    def _origins_are_origins(cls, value: str) -> str:
+        for origin in filter(None, value.split(",")):
+            if not _ORIGIN.fullmatch(origin.strip()):
+                raise ValueError(f"{origin.strip()!r} is not an origin such as https://shop.example")
+        return value
+
     @model_validator(mode="after")
     def _responses_outlast_what_reads_them(self) -> "Settings":
         longest = max(self.attribution_click_days, self.attribution_view_days, self.recommendation_retention_days)
@@ -148,6 +170,10 @@ class Settings(BaseSettings):
                 "attribution_view_days and recommendation_retention_days"
             )
         return self
+
+    def allowed_origins(self) -> list[str]:
+        """Return the origins of the pages that may call over HTTP."""
+        return [origin.strip() for origin in self.http_origins.split(",") if origin.strip()]
 
     def address(self, agent: Agent) -> str:
         """Return the gRPC target at which `agent` is called."""

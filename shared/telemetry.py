@@ -32,6 +32,11 @@ RECOMMENDATIONS_DROPPED = Counter(
 )
 EVENTS = Counter("quintet_events_total", "Events received, by kind and outcome.", ["kind", "outcome"])
 EVENTS_BEHIND = Gauge("quintet_events_behind", "Events recorded but not yet applied.", ["agent"])
+HTTP_REFUSED = Counter(
+    "quintet_http_refused_total",
+    "HTTP requests that were refused before a call was made of them, by reason.",
+    ["reason"],
+)
 BACKGROUND_ERRORS = Counter("quintet_background_errors_total", "Errors in background work, by task.", ["agent", "task"])
 
 

@@ -6,6 +6,7 @@ from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 
 from services.coordinator.agent import Coordinator
 from services.coordinator.agent_clients import AgentClients
+from services.coordinator.http.server import HttpServer, build_app
 from services.coordinator.servicer import CoordinatorServicer
 from shared.config import Settings
 from shared.db.condition import DatabaseCondition
@@ -23,6 +24,14 @@ def build(settings: Settings, agent: Coordinator, checks: Mapping[str, Check] | 
     return AgentServer("coordinator", settings, [service], checks)
 
 
+def build_http(settings: Settings, server: AgentServer) -> list[HttpServer]:
+    """Return the web server on the services of `server`; none where it is off."""
+    if not settings.http_port:
+        return []
+    app = build_app(settings, server.in_process())
+    return [HttpServer(app, settings.bind_host, settings.http_port, settings.drain_seconds)]
+
+
 async def main(settings: Settings) -> None:
     """Serve until stopped."""
     database = serving_database(settings)
@@ -31,7 +40,8 @@ async def main(settings: Settings) -> None:
     agent = Coordinator(settings, database, AgentClients(settings))
     await agent.start()
     try:
-        await serve_until_stopped(build(settings, agent, {"database": condition.problem}))
+        server = build(settings, agent, {"database": condition.problem})
+        await serve_until_stopped(server, *build_http(settings, server))
     finally:
         await agent.stop()
         condition.close()

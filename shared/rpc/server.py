@@ -5,7 +5,8 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import grpc
 import structlog
@@ -16,6 +17,7 @@ from shared.config import Agent, Settings
 from shared.errors import QuintetError
 from shared.garbage import keep_out_what_is_there
 from shared.limits import MAX_READ_BYTES
+from shared.rpc.in_process import InProcessCalls
 from shared.rpc.interceptor import EdgeInterceptor
 from shared.rpc.readiness import Check, Readiness
 from shared.rpc.reflection import serve_reflection
@@ -56,9 +58,11 @@ class AgentServer:
         self._agent = agent
         self._settings = settings
         self._health = health.aio.HealthServicer()
+        self._services = services
         self._names = [service.full_name for service in services]
+        self._interceptors = [EdgeInterceptor(agent, log_calls=settings.log_level == "debug")]
         self._server = grpc.aio.server(
-            interceptors=[EdgeInterceptor(agent, log_calls=settings.log_level == "debug")],
+            interceptors=self._interceptors,
             options=[
                 ("grpc.max_receive_message_length", MAX_READ_BYTES),
                 ("grpc.http2.lookahead_bytes", READ_AHEAD_BYTES),
@@ -74,6 +78,10 @@ class AgentServer:
         serve_reflection((*self._names, health.SERVICE_NAME), self._server)
         self.port = 0
         self._readiness = Readiness(agent, self._health, self._names, checks or {})
+
+    def in_process(self) -> InProcessCalls:
+        """Return a way to call the services from this process, through the same interceptors."""
+        return InProcessCalls([partial(each.register, each.servicer) for each in self._services], self._interceptors)
 
     async def start(self) -> int:
         """Bind, serve, have the health follow the checks, and return the port. Raises RuntimeError when it is taken."""
@@ -91,16 +99,30 @@ class AgentServer:
         log.info("stopped")
 
 
-async def serve_until_stopped(server: AgentServer) -> None:
+class OtherServer(Protocol):
+    """A server of another protocol in the process of an agent."""
+
+    async def start(self) -> int:
+        """Bind, serve and return the port. Raises FailedPrecondition when the port is taken."""
+        ...
+
+    async def stop(self) -> None:
+        """Let requests in progress end, and close."""
+        ...
+
+
+async def serve_until_stopped(server: AgentServer, *others: OtherServer) -> None:
     """Serve until SIGTERM or SIGINT, then stop gracefully."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     keep_out_what_is_there()
+    for each in others:
+        await each.start()
     await server.start()
     await stop.wait()
-    await server.stop()
+    await asyncio.gather(server.stop(), *(each.stop() for each in others))
 
 
 def run(agent: Agent, main: Callable[[Settings], Any]) -> None:
