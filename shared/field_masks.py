@@ -19,6 +19,8 @@ from shared.errors import InvalidArgument
 MOST_PATHS = 200
 LONGEST_PATH = 300
 EVERYTHING = "*"
+FIXED_CUSTOMER_FIELDS = ("customer_id", "last_active_time", "consent.update_time")
+"""What no update of a customer may name."""
 VALUES = frozenset({"google.protobuf.Timestamp", "google.protobuf.Duration", "quintet.type.v1.Money"})
 """Messages that are one value: they are set or cleared as a whole."""
 _PART = re.compile(r"([A-Za-z0-9_]+)|`((?:[^`]|``)*)`")

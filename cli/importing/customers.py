@@ -6,7 +6,7 @@ from typing import Any
 
 from cli.importing.convert import Options, attributes_of, value_of
 from shared import values
-from shared.db.customers import NewCustomer
+from shared.db.customer_updates import NewCustomer
 from shared.db.types import from_micros
 from shared.errors import InvalidArgument
 from shared.events.check import MAX_ATTRIBUTES, MAX_FUTURE, check_count, check_id, check_number, check_text

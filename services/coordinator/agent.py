@@ -1,14 +1,14 @@
 """The coordinator: records what happens, drives the other agents, answers with what they know."""
 
 import asyncio
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
+from quintet.type.v1.customer_pb2 import ErasureReceipt
 
 from services.coordinator import job_steps
 from services.coordinator.agent_clients import FOLLOWED, AgentClients
@@ -28,6 +28,8 @@ from shared.db.job_runs import JobRun
 from shared.db.token_keys import load_token_keys
 from shared.errors import Overloaded, Unavailable
 from shared.recommendation_log import RecommendationLog
+
+ERASE_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -128,11 +130,14 @@ class Coordinator:
             answer = await self._fallback.answer(request, reason)
             return recommendation_pb.RecommendResponse(list=answer).SerializeToString()
 
-    async def erase_customer(self, customer_id: str) -> tuple[str, datetime, customer_pb.EraseCustomerResponse]:
-        """Erase a customer; return the receipt's id, the time and the rows by table. Raises NotFound."""
-        request = customer_pb.EraseCustomerRequest(customer_id=customer_id)
-        erased = await self.agents.call(self.agents.customer.EraseCustomer, request, job_steps.OPTIMIZE_TIMEOUT_SECONDS)
-        return uuid.uuid4().hex, datetime.now(UTC), erased
+    async def erase(self, request: customer_pb.EraseCustomerRequest) -> ErasureReceipt:
+        """Erase a customer or visitor and return the stored receipt.
+
+        Raises NotFound, and FailedPrecondition for a visitor who is a customer.
+        """
+        method = self.agents.customer.EraseCustomer
+        erased: customer_pb.EraseCustomerResponse = await self.agents.call(method, request, ERASE_TIMEOUT_SECONDS)
+        return erased.receipt
 
     @property
     def tune_minutes(self) -> float:

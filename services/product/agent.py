@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.product.embedding_cache import EmbeddingCache, similarities
-from services.product.paging import key_of_token, page_token
 from services.product.spaces import SpaceCache, active_version, features_of
 from shared import periods
 from shared.config import Settings
@@ -20,6 +19,7 @@ from shared.db.products import NewProduct, Product, Upserted
 from shared.db.relations import SIMILAR, Relation
 from shared.errors import NotFound, Unavailable
 from shared.jobs import Progress, SingleJob
+from shared.page_tokens import key_of_token, page_token
 
 REFRESH_JOB = "services.product.refresh"
 ATTEMPTS = 3

@@ -327,3 +327,44 @@ class ActivateModelVersionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ActivateModelVersionResponse: _TypeAlias = ActivateModelVersionResponse  # noqa: Y015
+
+@_typing.final
+class ForgetHistoriesRequest(_message.Message):
+    """Asks to remove histories from models."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetHistoriesRequest: _TypeAlias = ForgetHistoriesRequest  # noqa: Y015
+
+@_typing.final
+class ForgetHistoriesResponse(_message.Message):
+    """Progress of the removal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def progress(self) -> _job_pb2.JobProgress:
+        """Progress."""
+
+    def __init__(
+        self,
+        *,
+        progress: _job_pb2.JobProgress | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetHistoriesResponse: _TypeAlias = ForgetHistoriesResponse  # noqa: Y015
