@@ -3,8 +3,10 @@
 import os
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.consent import Permissions
 
 Agent = Literal["coordinator", "customer", "product", "recommendation", "feedback"]
 AGENTS: tuple[Agent, ...] = ("coordinator", "customer", "product", "recommendation", "feedback")
@@ -99,6 +101,11 @@ class Settings(BaseSettings):
             "`generated` takes a key that is made once and kept in the database."
         ),
     )
+    default_consent: str = Field(
+        "personalise,measure,train",
+        description="Purposes that shoppers who said nothing agree to: of `personalise`, `measure` and `train`, "
+        "separated by commas, or `none`. Alike for all agents.",
+    )
     browsing_retention_days: int = Field(90, ge=1, description="Days that product views are kept.")
     recommendation_retention_days: int = Field(
         35, ge=1, description="Days that lists of recommendations are kept to which nobody responded."
@@ -117,6 +124,12 @@ class Settings(BaseSettings):
     train_hours: float = Field(168.0, ge=0, description="Hours between trainings; 0 is never.")
     maintenance_hours: float = Field(24.0, ge=0, description="Hours between database maintenance runs; 0 is never.")
 
+    @field_validator("default_consent")
+    @classmethod
+    def _names_purposes(cls, value: str) -> str:
+        Permissions.parse(value)
+        return value
+
     @model_validator(mode="after")
     def _responses_outlast_what_reads_them(self) -> "Settings":
         longest = max(self.attribution_click_days, self.attribution_view_days, self.recommendation_retention_days)
@@ -126,6 +139,11 @@ class Settings(BaseSettings):
                 "attribution_view_days and recommendation_retention_days"
             )
         return self
+
+    @property
+    def permissions(self) -> Permissions:
+        """What is permitted where a shopper has said nothing."""
+        return Permissions.parse(self.default_consent)
 
     def address(self, agent: Agent) -> str:
         """Return the gRPC target at which `agent` is called."""

@@ -47,6 +47,11 @@ class Consent:
         """Return what is said here, and where nothing is, what the other says."""
         return Consent(**{**other.said, **self.said})
 
+    def narrowed_by(self, other: "Consent") -> "Consent":
+        """Return what is said when the other may deny, and speak where nothing is said here, but not grant more."""
+        denied: dict[Purpose, bool] = {purpose: said for purpose, said in other.said.items() if not said}
+        return Consent(**{**other.said, **self.said, **denied})
+
     def permissions(self, default: Permissions = ALL_PERMITTED) -> Permissions:
         """Return what is permitted."""
         return default._replace(**self.said)

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Row, false, func, select
+from sqlalchemy import Column, ColumnElement, Connection, Row, false, func, select
 
 from shared.consent import NOTHING_SAID, PURPOSES, Consent, Permissions, Purpose
 from shared.db.driver import PreparedLookup
@@ -51,6 +51,15 @@ def take_over(connection: Connection, visitor_key: int, customer_key: int) -> No
     if after != before:
         moments = [each.consent_time for each in (visitor, customer) if each.consent_time is not None]
         _write(connection, customer_key, before, after, max(moments, default=datetime.now(UTC)))
+
+
+def trains(customer_key: Column[int], default: Permissions) -> ColumnElement[bool]:
+    """Return the condition that the customer or visitor whose key a column has permits `train`."""
+    train = customers.c.train
+    said = select(customers.c.customer_id).where(train.is_not(None))
+    if default.train:
+        return customer_key.not_in(said.where(~train))
+    return customer_key.in_(said.where(train))
 
 
 def denied_keys(connection: Connection, purpose: Purpose, default: Permissions) -> list[int]:

@@ -53,6 +53,12 @@ customers = Table(
     Column("measure", Boolean),
     Column("train", Boolean),
     Column("consent_time", UtcTime, comment="since when this consent is in force"),
+    Index(
+        "ix_customers_train",
+        "train",
+        sqlite_where=text("train IS NOT NULL"),
+        postgresql_where=text("train IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 

@@ -23,6 +23,7 @@ from services.recommendation.serving import catalogue_snapshot
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.retrieval import Scorer, build_scorers
 from shared.algorithms import DEFAULT_WEIGHTS
+from shared.consent import ALL_PERMITTED, Permissions
 from shared.db import models, product_embeddings, product_performance, products, request_reads
 from shared.db.change_watch import ChangeWatch
 from shared.db.engine import Connection, Database
@@ -93,11 +94,18 @@ class ModelManager:
     store : ModelStore
     prepare : callable, optional
         Called with the state of a new model before it answers: no request waits for what is compiled or derived.
+    default : Permissions
+        What is permitted where a shopper has said nothing.
     """
 
     def __init__(
-        self, database: Database, store: ModelStore, prepare: Callable[[ServingState], None] | None = None
+        self,
+        database: Database,
+        store: ModelStore,
+        prepare: Callable[[ServingState], None] | None = None,
+        default: Permissions = ALL_PERMITTED,
     ) -> None:
+        self._default = default
         self._database = database
         self._prepare = prepare
         self._store = store
@@ -296,7 +304,9 @@ class ModelManager:
         if self._serving.bundle is not None or time.monotonic() - self._counted_at < BEST_SELLERS_SECONDS:
             return
         with self._database.read() as connection:
-            counted = product_performance.best_sellers(connection, datetime.now(UTC), BEST_SELLERS)
+            counted = product_performance.best_sellers(
+                connection, datetime.now(UTC), BEST_SELLERS, default=self._default
+            )
         self._counted_at = time.monotonic()
         with self._swap:
             self._serving = replace(self._serving, best_sellers=tuple(each.key for each in counted))

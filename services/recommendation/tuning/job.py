@@ -21,6 +21,7 @@ from services.recommendation.tuning.store import DatabaseStore
 from services.recommendation.tuning.tuner import DEFAULT_TRIALS, Tuner, TuningResult
 from services.recommendation.tuning.tuning_data import TuningData
 from shared.config import Settings
+from shared.consent import ALL_PERMITTED, Permissions
 from shared.db import tuning
 from shared.db.engine import Database
 from shared.db.training_data import TrainingData, read_training_data
@@ -38,7 +39,9 @@ def work(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
     """Tune as the argument of the process says, and return what came of it."""
     database = Database(settings.database_url)
     try:
-        return run(database, TuningRequest.of_json(sys.argv[1]), reporter, settings.train_threads)
+        return run(
+            database, TuningRequest.of_json(sys.argv[1]), reporter, settings.train_threads, default=settings.permissions
+        )
     finally:
         database.close()
 
@@ -49,8 +52,11 @@ def run(
     reporter: ProgressReporter,
     threads: int,
     classes: Sequence[type[Algorithm]] = CLASSES,
+    default: Permissions = ALL_PERMITTED,
 ) -> dict[str, Any]:
     """Tune on the data of `database` and put what is chosen in force for the next training.
+
+    `default` says whether it is learned from shoppers who said nothing.
 
     Returns
     -------
@@ -69,7 +75,7 @@ def run(
     started = time.monotonic()
     chosen = request.chosen(classes)
     reporter.report("reading", 0.0)
-    data = read_training_data(database)
+    data = read_training_data(database, default)
     if not len(data.interactions) and not request.only_if_changed:
         raise FailedPrecondition("there is nothing to tune on yet: import events first")
     campaign = _Campaign(database, request, data, started)

@@ -38,6 +38,8 @@ def receipt_columns() -> tuple[sa.Column[Any], ...]:
 def upgrade() -> None:
     for column in customer_columns():
         op.add_column("customers", column)
+    said = sa.text("train IS NOT NULL")
+    op.create_index("ix_customers_train", "customers", ["train"], sqlite_where=said, postgresql_where=said)
     for column in receipt_columns():
         op.add_column("erasure_receipts", column)
     op.create_index(op.f("ix_erasure_receipts_forgotten"), "erasure_receipts", ["forgotten"])
@@ -79,5 +81,6 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_erasure_receipts_forgotten"), "erasure_receipts")
     for column in receipt_columns():
         op.drop_column("erasure_receipts", column.name)
+    op.drop_index("ix_customers_train", "customers")
     for column in customer_columns():
         op.drop_column("customers", column.name)

@@ -9,7 +9,7 @@ from cli.importing.batch import by_column
 from cli.importing.convert import Options
 from cli.importing.customers import CustomerConverter
 from cli.importing.products import ProductConverter
-from shared.db.customers import NewCustomer
+from shared.db.customer_updates import NewCustomer
 from shared.db.products import NewProduct
 from shared.errors import InvalidArgument
 
