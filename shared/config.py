@@ -122,6 +122,11 @@ class Settings(BaseSettings):
         10.0, ge=0, description="Minutes that an optimisation may try parameters of the algorithms; 0 is never."
     )
     train_hours: float = Field(168.0, ge=0, description="Hours between trainings; 0 is never.")
+    forget_hours: float = Field(
+        1.0,
+        ge=0,
+        description="Hours between looks for histories to remove from stored models; 0 is after erasures only.",
+    )
     maintenance_hours: float = Field(24.0, ge=0, description="Hours between database maintenance runs; 0 is never.")
 
     @field_validator("default_consent")

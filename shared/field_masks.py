@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
@@ -26,6 +25,7 @@ VALUES = frozenset({"google.protobuf.Timestamp", "google.protobuf.Duration", "qu
 _PART = re.compile(r"([A-Za-z0-9_]+)|`((?:[^`]|``)*)`")
 
 M = TypeVar("M", bound=Message)
+# Descriptors are of one of two classes, by the implementation of protobuf; their stubs are not compatible: hence Any.
 Path: TypeAlias = tuple[str, ...]
 """Names of fields from the outside in; the last may be the key of a map."""
 
@@ -69,7 +69,7 @@ def change_of(message: M, mask: FieldMask, fixed: Collection[str] = (), field: s
     return Change(given, paths)
 
 
-def _paths(descriptor: Descriptor, mask: FieldMask, fixed: Collection[Path], field: str) -> frozenset[Path]:
+def _paths(descriptor: Any, mask: FieldMask, fixed: Collection[Path], field: str) -> frozenset[Path]:
     if len(mask.paths) > MOST_PATHS:
         raise InvalidArgument.of(f"{field}.paths", f"{len(mask.paths)} paths", f"must have at most {MOST_PATHS}")
     found: set[Path] = set()
@@ -100,7 +100,7 @@ def _parsed(text: str, where: str) -> Path:
     raise InvalidArgument.of(where, text, "is not the path of a field")
 
 
-def _leaves(descriptor: Descriptor, path: Path, text: str, where: str) -> Iterator[Path]:
+def _leaves(descriptor: Any, path: Path, text: str, where: str) -> Iterator[Path]:
     """Yield the paths of all that can be set or cleared at `path` and below."""
     if not path:
         yield from ((name, *rest) for name, each in descriptor.fields_by_name.items() for rest in _below(each))
@@ -118,7 +118,7 @@ def _leaves(descriptor: Descriptor, path: Path, text: str, where: str) -> Iterat
         raise InvalidArgument.of(where, text, f"goes into a value: {path[0]!r} has no fields")
 
 
-def _below(field: FieldDescriptor) -> Iterator[Path]:
+def _below(field: Any) -> Iterator[Path]:
     yield from _leaves(field.message_type, (), "", "") if _has_fields(field) else [()]
 
 
@@ -138,7 +138,7 @@ def _copy(source: Message, target: Message, path: Path) -> None:
         _set(target, field, value)
 
 
-def _set(target: Message, field: FieldDescriptor, value: Any) -> None:
+def _set(target: Message, field: Any, value: Any) -> None:
     if field.message_type is None:
         setattr(target, field.name, value)
     else:
@@ -154,11 +154,11 @@ def _copy_entries(source: Any, target: Any, keys: Path) -> None:
                 target[key] = source[key]
 
 
-def _is_map(field: FieldDescriptor) -> bool:
+def _is_map(field: Any) -> bool:
     return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
 
 
-def _has_fields(field: FieldDescriptor) -> bool:
+def _has_fields(field: Any) -> bool:
     """Say whether a field is one message whose fields are updated by themselves."""
     kind = field.message_type
     return kind is not None and not field.is_repeated and kind.full_name not in VALUES

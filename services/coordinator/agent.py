@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+import structlog
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 from quintet.type.v1.customer_pb2 import ErasureReceipt
@@ -26,10 +27,11 @@ from shared.db import event_log, maintenance, models
 from shared.db.engine import Database
 from shared.db.job_runs import JobRun
 from shared.db.token_keys import load_token_keys
-from shared.errors import Overloaded, Unavailable
+from shared.errors import Overloaded, QuintetError, Unavailable
 from shared.recommendation_log import RecommendationLog
 
 ERASE_TIMEOUT_SECONDS = 60.0
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -61,15 +63,15 @@ class Coordinator:
         self._settings = settings
         self._database = database
         tokens = load_token_keys(settings, database)
-        self._event_writer = EventWriter(database, tokens)
+        self._event_writer = EventWriter(database, tokens, settings.permissions)
         self._group_commit = GroupCommit(self._event_writer.commit)
         self._followers = [
             LogFollower("customer", agents.apply_customer, settings.apply_timeout_seconds),
             LogFollower("feedback", agents.apply_feedback, settings.apply_timeout_seconds),
         ]
         self._recommendation_log = RecommendationLog(database, "coordinator")
-        self._best_sellers = BestSellerCache(database)
-        self._shoppers = ShopperReader(database)
+        self._best_sellers = BestSellerCache(database, settings.permissions)
+        self._shoppers = ShopperReader(database, default=settings.permissions)
         self._fallback = Fallback(self._best_sellers, self._shoppers, self._recommendation_log, tokens)
         self.jobs = Jobs(database)
         self._schedule = Schedule(database, self._plans(settings))
@@ -137,7 +139,15 @@ class Coordinator:
         """
         method = self.agents.customer.EraseCustomer
         erased: customer_pb.EraseCustomerResponse = await self.agents.call(method, request, ERASE_TIMEOUT_SECONDS)
+        await self._begin_to_forget()
         return erased.receipt
+
+    async def _begin_to_forget(self) -> None:
+        """Start to rewrite stored models without the erased; where that is impossible now, the schedule does it."""
+        try:
+            await self.start_job(job_steps.FORGET)
+        except QuintetError as error:
+            log.info("histories are removed from models later", code=error.code.name)
 
     @property
     def tune_minutes(self) -> float:
@@ -157,6 +167,7 @@ class Coordinator:
             job_steps.TRAIN: lambda: job_steps.train_models(self.agents, quick=quick),
             job_steps.REFRESH: lambda: job_steps.refresh_catalog(self.agents),
             job_steps.OPTIMIZE: lambda: job_steps.optimize_algorithms(self.agents, tuning or self._usual_tuning()),
+            job_steps.FORGET: lambda: job_steps.forget_histories(self.agents),
             job_steps.MAINTAIN: lambda: job_steps.maintain(self._database, self._settings),
         }
         return await self.jobs.start(kind, bodies[kind], job_steps.NEVER_BESIDES.get(kind, ()))
@@ -190,6 +201,7 @@ class Coordinator:
             job_steps.REFRESH: settings.refresh_catalog_hours,
             job_steps.OPTIMIZE: settings.optimize_hours,
             job_steps.TRAIN: settings.train_hours,
+            job_steps.FORGET: settings.forget_hours,
             job_steps.MAINTAIN: settings.maintenance_hours,
         }
         return [

@@ -9,6 +9,7 @@ Answers are logged like other recommendations, so that clicks on them count too.
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -25,6 +26,7 @@ from quintet.type.v1.recommendation_pb2 import (
 
 from services.coordinator.best_sellers import BestSellerCache, BestSellers
 from services.coordinator.shopper_reader import ShopperReader
+from shared.consent import ALL_PERMITTED
 from shared.db.products import CatalogueEntry
 from shared.db.recommendation_items import ListItem, PackedItems
 from shared.db.recommendations import NewList
@@ -34,7 +36,7 @@ from shared.events.page import filters_of, limit_of, page_of
 from shared.events.recommend import context_products
 from shared.page_rules import ONLY_BOUGHT, Mask, NamedRows, PastRows, ShopperRows, allowed_on_page
 from shared.recommendation_log import LOG_DROPPED, RecommendationLog
-from shared.recommendation_tokens import Shopper, TokenKeys, numbers_in
+from shared.recommendation_tokens import UNCOUNTED, Shopper, TokenKeys, numbers_in
 from shared.telemetry import FALLBACKS
 
 STRATEGY = "best_sellers"
@@ -43,6 +45,8 @@ OVERLOADED = "recommendation_agent_overloaded"
 SHOPPER_NOT_READ = "shopper_not_read"
 """What `fallbacks` says when the database did not say in time what the shopper bought, has in the cart or dismissed."""
 ALGORITHM = "popular"
+UNREAD = replace(ShopperProducts.nothing(), permissions=ALL_PERMITTED._replace(measure=False))
+"""A shopper who was not read. Whether their lists may be logged is not known, so they are not."""
 
 
 class Fallback:
@@ -68,13 +72,13 @@ class Fallback:
         try:
             shopper = await self._reader.read(request, named)
         except Unavailable:
-            shopper = ShopperProducts.nothing()
+            shopper = UNREAD
             fallbacks.append(SHOPPER_NOT_READ)
         if page_of(request.context) in ONLY_BOUGHT:
             best_sellers = await self._bought(best_sellers, shopper, fallbacks)
         allowed = allowed_best_sellers(best_sellers, request, shopper)
         rows = np.flatnonzero(allowed)[: limit_of(request.limit)].tolist()
-        answer = self._logged(request, shopper.key, [best_sellers.entries[row] for row in rows], fallbacks)
+        answer = self._logged(request, shopper, [best_sellers.entries[row] for row in rows], fallbacks)
         for each in answer.fallbacks:
             FALLBACKS.labels("coordinator", each).inc()
         return answer
@@ -90,17 +94,24 @@ class Fallback:
         return best_sellers.among(_past(best_sellers, shopper).bought, others)
 
     def _logged(
-        self, request: RecommendRequest, customer: int | None, chosen: Sequence[CatalogueEntry], fallbacks: list[str]
+        self,
+        request: RecommendRequest,
+        shopper: ShopperProducts,
+        chosen: Sequence[CatalogueEntry],
+        fallbacks: list[str],
     ) -> RecommendationList:
         now = datetime.now(UTC)
         answer = RecommendationList(strategy=STRATEGY, fallbacks=fallbacks)
         answer.generate_time.FromDatetime(now)
-        items, number = _items(chosen), self._log.take_number()
-        page, request_id = page_of(request.context).value, uuid.uuid4().hex
-        if not self._log.append(NewList(number, request_id, customer, page, now, PackedItems.of(items), STRATEGY)):
-            answer.fallbacks.append(LOG_DROPPED)
-        shopper = Shopper(request.customer_id, request.visitor_id)
-        ids = self._tokens.issue_all(numbers_in(number, len(items)), shopper)
+        items, number = _items(chosen), UNCOUNTED
+        if shopper.permissions.measure:
+            number = self._log.take_number()
+            page, request_id = page_of(request.context).value, uuid.uuid4().hex
+            if not self._log.append(
+                NewList(number, request_id, shopper.key, page, now, PackedItems.of(items), STRATEGY)
+            ):
+                answer.fallbacks.append(LOG_DROPPED)
+        ids = self._tokens.issue_all(numbers_in(number, len(items)), Shopper(request.customer_id, request.visitor_id))
         answer.recommendations.extend(map(_to_message, chosen, items, ids))
         return answer
 

@@ -20,18 +20,26 @@ from shared.jobs import Progress
 from shared.telemetry import BACKGROUND_ERRORS
 
 TRAIN, REFRESH, OPTIMIZE, MAINTAIN = "train_models", "refresh_catalog", "optimize_algorithms", "maintenance"
+FORGET = "forget_histories"
 OPTIMIZE_TIMEOUT_SECONDS = 60.0
 TUNED = 0.95
 """Share of tuning in the progress of an optimisation."""
 log = structlog.get_logger()
 
-NEVER_BESIDES = {TRAIN: (REFRESH,), REFRESH: (TRAIN,)}
-"""Training refreshes the catalogue itself."""
+NEVER_BESIDES = {TRAIN: (REFRESH,), REFRESH: (TRAIN,), FORGET: (TRAIN,)}
+"""Training refreshes the catalogue itself, and leaves out what is forgotten."""
 
 
 async def refresh_catalog(agents: AgentClients) -> AsyncIterator[Progress]:
     """Have the product agent embed the catalogue and find relations."""
     async for progress in _relay(agents, agents.product.RefreshCatalog, product_pb.RefreshCatalogRequest()):
+        yield progress
+
+
+async def forget_histories(agents: AgentClients) -> AsyncIterator[Progress]:
+    """Have the recommendation agent remove histories of the erased, and of who withdrew their consent, from models."""
+    request = recommendation_pb.ForgetHistoriesRequest()
+    async for progress in _relay(agents, agents.recommendation.ForgetHistories, request):
         yield progress
 
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -11,6 +12,8 @@ import structlog
 from numpy.typing import NDArray
 from quintet.recommendation.v1.recommendation_service_pb2 import RecommendRequest
 
+from shared.consent import ALL_PERMITTED, Permissions
+from shared.consent_messages import to_consent
 from shared.db import products, request_reads
 from shared.db.engine import Database
 from shared.db.products import CatalogueEntry
@@ -30,9 +33,13 @@ log = structlog.get_logger()
 
 
 class ShopperReader:
-    """Reads shoppers for the fallback. `stop` after use."""
+    """Reads shoppers for the fallback. `stop` after use.
 
-    def __init__(self, database: Database, seconds: float = SECONDS) -> None:
+    Of who does not permit `personalise` nothing is read. `default` is what is permitted where a shopper said nothing.
+    """
+
+    def __init__(self, database: Database, seconds: float = SECONDS, default: Permissions = ALL_PERMITTED) -> None:
+        self._default = default
         self._database = database
         self._seconds = seconds
         self._threads = ThreadPoolExecutor(READS_AT_ONCE, "shopper")
@@ -83,11 +90,15 @@ class ShopperReader:
         self._check_products([each for each in context_products(request.context) if each[0] not in known])
         with self._database.cursor() as cursor:
             version = request_reads.find_shopper(cursor, request.customer_id, request.visitor_id)
+            said = to_consent(request.consent, "consent")
             if version is not None:
-                return request_reads.read_shopper_products(cursor, version)
+                permissions = version.consent.narrowed_by(said).permissions(self._default)
+                if not permissions.personalise:
+                    return replace(ShopperProducts.nothing(), key=version.key, permissions=permissions)
+                return replace(request_reads.read_shopper_products(cursor, version), permissions=permissions)
         if request.customer_id:
             raise NotFound.of("customer", request.customer_id, "customer_id")
-        return ShopperProducts.nothing()
+        return replace(ShopperProducts.nothing(), permissions=said.permissions(self._default))
 
     def _read_products(self, keys: Sequence[int]) -> list[CatalogueEntry]:
         with self._database.read() as connection:

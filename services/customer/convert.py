@@ -27,8 +27,8 @@ from shared.db.customers import Customer, Filters
 from shared.db.erasure_receipts import Receipt
 from shared.db.profiles import Shown
 from shared.db.segments import LEARNED, Membership
-from shared.errors import InvalidArgument
-from shared.events.check import check_count, check_id, check_number, check_text, check_time
+from shared.errors import InvalidArgument, shown
+from shared.events.check import HIDDEN, check_count, check_id, check_number, check_text, check_time
 from shared.field_masks import FIXED_CUSTOMER_FIELDS, change_of
 from shared.jobs import Progress
 from shared.timestamps import to_timestamp
@@ -71,9 +71,9 @@ def to_page_query(request: pb.ListCustomersRequest) -> PageQuery:
     check_number(request.page_size, "page_size", 0, inf)
     check_text(request.page_token, "page_token", LONGEST_TOKEN)
     check_text(request.segment_name, "segment_name", LONGEST_SEGMENT)
-    moments = (to_moment(request, name) for name in ("registered_since", "active_since"))
+    registered, active = (to_moment(request, name) for name in ("registered_since", "active_since"))
     size = min(request.page_size or USUAL_PAGE, LARGEST_PAGE)
-    return PageQuery(size, request.page_token, Filters(*moments, request.segment_name))
+    return PageQuery(size, request.page_token, Filters(registered, active, request.segment_name))
 
 
 def to_moment(message: Message, name: str, field: str = "") -> datetime | None:
@@ -254,10 +254,10 @@ def _to_customer(customer: types.Customer, mask: FieldMask, field: str) -> NewCu
 
 
 def _to_new_customer(customer_id: str, customer: types.Customer, field: str) -> NewCustomer:
-    check_text(customer.name, f"{field}.name", 200)
-    check_text(customer.email, f"{field}.email", 320)
+    check_text(customer.name, f"{field}.name", 200, private=True)
+    check_text(customer.email, f"{field}.email", 320, private=True)
     if customer.email and not _EMAIL.fullmatch(customer.email):
-        raise InvalidArgument.of(f"{field}.email", customer.email, "is not an e-mail address")
+        raise InvalidArgument.of(f"{field}.email", HIDDEN, "is not an e-mail address")
     registered_at = to_moment(customer, "registration_time", f"{field}.registration_time")
     demographics = _to_demographics(customer.demographics, f"{field}.demographics")
     consent = to_consent(customer.consent, f"{field}.consent")
@@ -271,12 +271,12 @@ def _to_demographics(given: types.Demographics, field: str) -> dict[str, Any]:
         check_number(given.age, f"{field}.age", 0, OLDEST)
         found["age"] = given.age
     for name, longest in (("age_group", 50), ("gender", 50), ("region", 100)):
-        check_text(getattr(given, name), f"{field}.{name}", longest)
+        check_text(getattr(given, name), f"{field}.{name}", longest, private=True)
         found[name] = getattr(given, name)
     check_count(given.attributes, f"{field}.attributes", MOST_ATTRIBUTES)
     for key, value in given.attributes.items():
         check_text(key, f"{field}.attributes", LONGEST_NAME)
-        check_text(value, f"{field}.attributes[{key!r}]", LONGEST_ATTRIBUTE)
+        check_text(value, f"{field}.attributes[{shown(key)}]", LONGEST_ATTRIBUTE, private=True)
     found["attributes"] = dict(given.attributes)
     return {name: value for name, value in found.items() if value not in ("", {})}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, false, func, select
 
@@ -69,15 +70,13 @@ def denied_keys(connection: Connection, purpose: Purpose, default: Permissions) 
     return list(connection.execute(denied.order_by(key)).scalars())
 
 
-def _locked(
-    connection: Connection, key: int
-) -> Row[tuple[bool | None, bool | None, bool | None, datetime | None]] | None:
+def _locked(connection: Connection, key: int) -> Row[Any] | None:
     columns = customers.c
     query = select(columns.personalise, columns.measure, columns.train, columns.consent_time)
     return connection.execute(query.where(columns.customer_id == key).with_for_update()).one_or_none()
 
 
-def _consent(row: Row[tuple[bool | None, bool | None, bool | None, datetime | None]]) -> Consent:
+def _consent(row: Row[Any]) -> Consent:
     return Consent(row.personalise, row.measure, row.train)
 
 

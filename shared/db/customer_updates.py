@@ -105,7 +105,8 @@ def merged_demographics(known: Mapping[str, Any], given: NewCustomer) -> dict[st
 
 def _attributes(merged: Mapping[str, Any], given: NewCustomer, cleared: set[Path]) -> dict[str, str]:
     kept = {key: value for key, value in merged.get(ATTRIBUTES, {}).items() if (ATTRIBUTES, key) not in cleared}
-    return kept | given.demographics.get(ATTRIBUTES, {})
+    given_ones: dict[str, str] = given.demographics.get(ATTRIBUTES, {})
+    return kept | given_ones
 
 
 def _row(given: NewCustomer, known: Customer | None, now: datetime) -> dict[str, Any]:

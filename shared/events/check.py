@@ -16,6 +16,8 @@ from quintet.type.v1.money_pb2 import Money
 
 from shared.errors import InvalidArgument, shown
 
+HIDDEN = "(hidden)"
+"""What errors show in place of personal data."""
 MAX_ID = 128
 MAX_QUANTITY = 1_000_000.0
 MAX_DURATION_SECONDS = 86_400.0
@@ -68,14 +70,18 @@ def check_id(value: str, field: str, *, required: bool = True) -> None:
         raise InvalidArgument.of(field, value, "must not contain control characters")
 
 
-def check_text(value: str, field: str, longest: int, *, required: bool = False) -> None:
-    """Raise InvalidArgument when a text is missing though required, or longer than `longest` characters."""
+def check_text(value: str, field: str, longest: int, *, required: bool = False, private: bool = False) -> None:
+    """Raise InvalidArgument when a text is missing though required, or longer than `longest` characters.
+
+    The error does not show a text that is `private`: what people are called, write or search for.
+    """
+    told = HIDDEN if private else value
     if required and not value.strip():
-        raise InvalidArgument.of(field, value, "is required")
+        raise InvalidArgument.of(field, told, "is required")
     if len(value) > longest:
-        raise InvalidArgument.of(field, value, f"must be at most {longest} characters, is {len(value)}")
+        raise InvalidArgument.of(field, told, f"must be at most {longest} characters, is {len(value)}")
     if _NOT_IN_TEXTS.search(value):
-        raise InvalidArgument.of(field, value, "must not contain control characters")
+        raise InvalidArgument.of(field, told, "must not contain control characters")
 
 
 def check_time(value: Timestamp, field: str) -> None:
@@ -135,7 +141,7 @@ def _check_attributes(event: Event, field: str) -> None:
         raise InvalidArgument.of(f"{field}.attributes", len(event.attributes), f"at most {MAX_ATTRIBUTES} entries")
     for name, value in event.attributes.items():
         check_text(name, f"{field}.attributes", 100, required=True)
-        check_text(value, f"{field}.attributes[{shown(name)}]", 1000)
+        check_text(value, f"{field}.attributes[{shown(name)}]", 1000, private=True)
 
 
 def _check_page_view(view: Any, field: str) -> None:
@@ -152,8 +158,8 @@ def _check_page_view(view: Any, field: str) -> None:
 
 
 def _check_search(search: Any, field: str) -> None:
-    check_text(search.query, f"{field}.query", 500, required=True)
-    check_text(search.filter, f"{field}.filter", 1000)
+    check_text(search.query, f"{field}.query", 500, required=True, private=True)
+    check_text(search.filter, f"{field}.filter", 1000, private=True)
     check_count(search.product_ids, f"{field}.product_ids", 200)
     for index, product_id in enumerate(search.product_ids):
         check_id(product_id, f"{field}.product_ids[{index}]")

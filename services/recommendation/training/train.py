@@ -18,6 +18,7 @@ import numpy as np
 
 from services.recommendation.algorithms.base import Shopper
 from services.recommendation.models.bundle import Bundle
+from services.recommendation.models.forgetting import FORGOTTEN
 from services.recommendation.models.model import Model
 from services.recommendation.models.store import ModelStore
 from services.recommendation.reranker.candidates import Candidates
@@ -112,7 +113,7 @@ def run(
     bundle = Bundle(model, dataset.product_keys, dataset.groups, dataset.customer_keys, dataset.forgotten)
     with database.read() as connection:  # some may have been erased, or have changed their mind, during the training
         bundle = bundle.without(forgotten.keys_after(connection, bundle.forgotten), forgotten.newest(connection))
-    stored = store.save(version, bundle, facts)
+    stored = store.save(version, bundle, facts | {FORGOTTEN: bundle.forgotten})
     return {"version": stored.version, "size_bytes": stored.size_bytes, "checksum": stored.checksum, **facts}
 
 

@@ -311,6 +311,7 @@ class GetRecommendationsRequest(_message.Message):
     CONTEXT_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
     visitor_id: _builtins.str
@@ -325,6 +326,12 @@ class GetRecommendationsRequest(_message.Message):
     def filter(self) -> _recommendation_pb2.RecommendationFilter:
         """Which products may be shown."""
 
+    @_builtins.property
+    def consent(self) -> _consent_pb2.Consent:
+        """Optional. The shopper's consent for this answer; it is not stored. A purpose that is denied here is denied whatever is
+        stored; one that is granted here is granted unless the shopper's stored consent denies it.
+        """
+
     def __init__(
         self,
         *,
@@ -333,10 +340,11 @@ class GetRecommendationsRequest(_message.Message):
         context: _recommendation_pb2.RecommendationContext | None = ...,
         limit: _builtins.int = ...,
         filter: _recommendation_pb2.RecommendationFilter | None = ...,
+        consent: _consent_pb2.Consent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "context", b"context", "filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "customer_id", b"customer_id", "filter", b"filter", "limit", b"limit", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "context", b"context", "customer_id", b"customer_id", "filter", b"filter", "limit", b"limit", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
