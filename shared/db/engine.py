@@ -191,6 +191,7 @@ def _postgres_engine(url: URL) -> Engine:
         pool_size=POOL_SIZE,
         max_overflow=POOL_SIZE,
         pool_pre_ping=True,
+        hide_parameters=True,
         connect_args={name: value for name, value in timeouts.items() if name not in url.query},
     )
 
@@ -198,6 +199,7 @@ def _postgres_engine(url: URL) -> Engine:
 def _sqlite_engine(url: str) -> Engine:
     engine = create_engine(
         url,
+        hide_parameters=True,
         pool_size=POOL_SIZE,
         max_overflow=POOL_SIZE,
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False, "isolation_level": None},

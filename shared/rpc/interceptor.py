@@ -1,6 +1,7 @@
 """What every server does around every call: request id, deadline, error status, metrics, one log line."""
 
 import asyncio
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,6 +20,7 @@ deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 """Moment on the monotonic clock by which the caller wants its answer; calls to other agents inherit it."""
 
 log = structlog.get_logger()
+_KEY = re.compile(r"\[(?!\d+\]).*?\](?=\.|$)")
 QUIET_SERVICES = ("/grpc.health.v1.", "/grpc.reflection.")
 
 
@@ -137,13 +139,20 @@ class _Around:
     async def _answer(self, error: BaseException | None) -> None:
         """End the call with the status of its error."""
         if isinstance(error, QuintetError):
-            log.info("call refused", method=self._method, code=error.code.name, error=error.message)
+            # The message quotes values of the request: it is for the caller alone.
+            fields = [_without_keys(each.field) for each in error.violations]
+            log.info("call refused", method=self._method, code=error.code.name, reason=error.reason, fields=fields)
             await _abort(self._context, error)
         elif isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
             # the caller is told where to look, not what a stack trace would give away
             log.error("call failed", method=self._method, exc_info=error)
             where = f"internal error, see the log of {self._edge.agent} for request {request_id.get()}"
             await self._context.abort(grpc.StatusCode.INTERNAL, where)
+
+
+def _without_keys(field: str) -> str:
+    """Return the path of a field without names of attributes, which are the caller's own words."""
+    return _KEY.sub("[…]", field)
 
 
 def _adopt(context: Any) -> None:

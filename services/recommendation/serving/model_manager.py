@@ -2,7 +2,8 @@
 
 Requests take one immutable `ServingState` and keep it to their end; it costs them no statement. One thread looks every
 25 ms whether the catalogue or the weights changed, or a history was forgotten, another every half second for a new
-model or embedding space; each puts a new state in place. When something cannot be loaded the last good state stays, and answers say so.
+model or embedding space; each puts a new state in place. When something cannot be loaded the last good state stays,
+and answers say so.
 """
 
 import threading
