@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, false, func, select
+from sqlalchemy import Column, ColumnElement, Connection, false, func, select
 
 from shared.consent import NOTHING_SAID, PURPOSES, Consent, Permissions, Purpose
 from shared.db.driver import PreparedLookup
@@ -70,13 +70,13 @@ def denied_keys(connection: Connection, purpose: Purpose, default: Permissions) 
     return list(connection.execute(denied.order_by(key)).scalars())
 
 
-def _locked(connection: Connection, key: int) -> Row[Any] | None:
+def _locked(connection: Connection, key: int) -> Any:
     columns = customers.c
     query = select(columns.personalise, columns.measure, columns.train, columns.consent_time)
     return connection.execute(query.where(columns.customer_id == key).with_for_update()).one_or_none()
 
 
-def _consent(row: Row[Any]) -> Consent:
+def _consent(row: Any) -> Consent:
     return Consent(row.personalise, row.measure, row.train)
 
 
