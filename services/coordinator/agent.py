@@ -139,6 +139,7 @@ class Coordinator:
         """
         method = self.agents.customer.EraseCustomer
         erased: customer_pb.EraseCustomerResponse = await self.agents.call(method, request, ERASE_TIMEOUT_SECONDS)
+        self._event_writer.forget_customer(request.customer_id)
         await self._begin_to_forget()
         return erased.receipt
 

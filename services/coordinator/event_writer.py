@@ -72,6 +72,10 @@ class EventWriter:
             EVENTS.labels(kind, word).inc(count)
         return outcomes
 
+    def forget_customer(self, customer_id: str) -> None:
+        """Remember nothing of a customer."""
+        self._customers.forget_one(customer_id)
+
     def check(self, submission: Submission) -> None:
         """Raise what a commit of the submission would be refused with; write nothing."""
         with self._database.read() as connection:

@@ -43,8 +43,8 @@ class RecommendationAgent:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._database = database
         store = ModelStore(database, settings.model_cache_dir)
-        self._model_manager = ModelManager(database, store, warm_up, settings.permissions)
         self._histories = UserHistories(database, default=settings.permissions)
+        self._model_manager = ModelManager(database, store, warm_up, settings.permissions, self._histories.forget)
         self._recent_pages = RecentPages(settings.keep_pages_seconds)
         self.tokens = load_token_keys(settings, database)
         self._recommendation_log = RecommendationLog(database, "recommendation")

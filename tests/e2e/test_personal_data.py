@@ -1,7 +1,10 @@
 """Marked personal values go through every RPC and the import; none turns up in logs, errors, metrics or files."""
 
+import hashlib
+import json
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +17,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.type.v1.consent_pb2 import Consent, ConsentState
-from quintet.type.v1.customer_pb2 import Customer, Demographics
+from quintet.type.v1.customer_pb2 import Customer, Demographics, ModelsState, TableRows
 from quintet.type.v1.event_pb2 import Event, HomeView, Search
 
 from shared.config import AGENTS
@@ -71,6 +74,35 @@ def test_the_usual_calls_tell_nobody(cluster: Cluster) -> None:
         stub.DeleteCustomer(pb.DeleteCustomerRequest(customer_id="canary-1"), timeout=SECONDS)
         stub.DeleteVisitor(pb.DeleteVisitorRequest(visitor_id="canary-v"), timeout=SECONDS)
     assert_nobody_told(cluster)
+
+
+def test_an_erasure_answers_the_stored_receipt_and_models_follow(cluster: Cluster) -> None:
+    with coordinator_stub(cluster.address) as stub:
+        stub.UpsertCustomer(pb.UpsertCustomerRequest(customer=customer("canary-3")), timeout=SECONDS)
+        given = stub.DeleteCustomer(pb.DeleteCustomerRequest(customer_id="canary-3"), timeout=SECONDS).receipt
+        wanted = pb.GetErasureReceiptRequest(receipt_id=given.receipt_id)
+        until = time.monotonic() + SECONDS
+        stored = stub.GetErasureReceipt(wanted, timeout=SECONDS).receipt
+        while stored.models != ModelsState.MODELS_STATE_REMOVED:  # a job of the coordinator sees to it
+            assert time.monotonic() < until
+            stored = stub.GetErasureReceipt(wanted, timeout=SECONDS).receipt
+    assert (stored.erase_time, stored.checksum) == (given.erase_time, given.checksum)
+    assert list(stored.erased) == list(given.erased) == [TableRows(table="customers", rows=1)]
+    content = [given.receipt_id, given.erase_time.ToMicroseconds(), {"customers": 1}]
+    text = json.dumps(content, separators=(",", ":"))
+    assert hashlib.sha256(text.encode()).hexdigest() == given.checksum
+
+
+def test_nobody_learns_that_an_email_is_known(cluster: Cluster) -> None:
+    with coordinator_stub(cluster.address) as stub:
+        answers = [
+            stub.RegisterCustomer(pb.RegisterCustomerRequest(customer=customer(name)), timeout=SECONDS).customer
+            for name in ("first", "second")
+        ]
+    for answer in answers:
+        for field in ("customer_id", "registration_time"):
+            answer.ClearField(field)
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.parametrize("method", list(SERVICE.methods), ids=lambda method: str(method.name))

@@ -8,7 +8,7 @@ and answers say so.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -97,6 +97,8 @@ class ModelManager:
         Called with the state of a new model before it answers: no request waits for what is compiled or derived.
     default : Permissions
         What is permitted where a shopper has said nothing.
+    forget : callable
+        Called with the keys of customers whose histories must not be used any more.
     """
 
     def __init__(
@@ -105,8 +107,11 @@ class ModelManager:
         store: ModelStore,
         prepare: Callable[[ServingState], None] | None = None,
         default: Permissions = ALL_PERMITTED,
+        forget: Callable[[Sequence[int]], None] = lambda keys: None,
     ) -> None:
         self._default = default
+        self._forget = forget
+        self._forgotten = 0
         self._database = database
         self._prepare = prepare
         self._store = store
@@ -196,10 +201,11 @@ class ModelManager:
             newest, weights_version, number = request_reads.latest_changes(cursor)
         with self._swap:
             before = self._serving
-            known = before.bundle is None or number <= before.bundle.forgotten
+            known = number <= self._forgotten
             if known and newest <= before.catalogue.change and weights_version == before.weights_version:
                 return
             with self._database.read() as connection:
+                self._drop_forgotten(connection, number)
                 bundle = before.bundle and _without_forgotten(connection, before.bundle)
                 catalogue = _caught_up(connection, before.catalogue)
                 weights = current_weights(connection)
@@ -210,6 +216,11 @@ class ModelManager:
                 weights=weights.weights,
                 weights_version=weights.version,
             )
+
+    def _drop_forgotten(self, connection: Connection, number: int) -> None:
+        if number > self._forgotten:
+            self._forget(forgotten.keys_after(connection, self._forgotten))
+            self._forgotten = number
 
     def _follow_models(self) -> None:
         """Take in a new model, embedding space or best-sellers; what fails is tried again after a growing pause."""

@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
@@ -218,7 +218,7 @@ class UserHistories:
             return None
         permissions = now.consent.narrowed_by(consent).permissions(self._default)
         if not permissions.personalise:
-            self._forget(now.key)
+            self.forget([now.key])
             return Person(now.key, {}, permissions), UserHistory.nothing()
         with self._guard:
             kept = self._kept.get(now.key)
@@ -263,10 +263,12 @@ class UserHistories:
         self._keep(kept)
         return kept
 
-    def _forget(self, key: int) -> None:
+    def forget(self, keys: Sequence[int]) -> None:
+        """Keep nothing of some shoppers."""
         with self._guard:
-            before = self._kept.pop(key, None)
-            self._events -= before.n_events if before else 0
+            for key in keys:
+                before = self._kept.pop(key, None)
+                self._events -= before.n_events if before else 0
 
     def _keep(self, kept: _Kept) -> None:
         """Keep a shopper, and forget those asked for longest ago of whom there is no room any more."""

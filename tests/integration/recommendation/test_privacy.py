@@ -128,6 +128,8 @@ def test_an_erased_history_is_out_of_use_at_once_and_then_out_of_every_stored_mo
     assert met_together(before, marked)
     assert all(histories_of(before, key).values())
     with running(marked) as opened:
+        opened.ask("canary")
+        assert key in opened.agent._histories._kept
         with marked.write() as connection:
             receipt = erasure.erase(connection, key)
         deadline = time.monotonic() + 5
@@ -135,6 +137,7 @@ def test_an_erased_history_is_out_of_use_at_once_and_then_out_of_every_stored_mo
         while manager.serving.bundle is None or manager.serving.bundle.forgotten == 0:
             assert time.monotonic() < deadline, "the agent does not follow what is forgotten"
             time.sleep(0.005)
+        assert key not in opened.agent._histories._kept
         used = manager.serving.bundle
         for kind in (CustomerKnn, SessionKnn):
             algorithm = used.model.algorithms[kind.name]
