@@ -8,6 +8,7 @@ from itertools import chain
 
 from quintet.type.v1.event_pb2 import Event
 
+from services.coordinator.event_consent import store_consent
 from services.coordinator.event_validation import FEEDBACK, PURCHASE, REFUND, Submission
 from services.coordinator.group_commit import CommitResult
 from services.coordinator.measuring import unmeasured
@@ -115,10 +116,7 @@ class EventWriter:
 
     def _permitted(self, connection: Connection, accepted: Sequence[Submission], owners: "_Owners") -> list[Submission]:
         """Store the consent that submissions carry; return them without what `measure` is not permitted for."""
-        for each in accepted:
-            owner = owners.of(each)
-            if each.consent.said and owner is not None:
-                consents.store(connection, owner, each.consent, min(each.occurred_at, datetime.now(UTC)))
+        store_consent(connection, ((owners.of(each), each) for each in accepted if each.consent.said))
         about = {each.log_id: owner for each in accepted if each.recommendations and (owner := owners.shopper(each))}
         said = consents.consents_of(connection, set(about.values())) if about else {}
         denied = {key for key, consent in said.items() if not consent.permissions(self._default).measure}

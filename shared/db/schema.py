@@ -73,7 +73,8 @@ merged_visitors = Table(
     "merged_visitors",
     metadata,
     Column("visitor_key", BigInteger, primary_key=True, autoincrement=False, comment="key of a visitor's former row"),
-    Column("customer_id", Key, ForeignKey("customers.customer_id"), nullable=False, index=True),
+    # Cascading, because the release before erases customers without knowing this table.
+    Column("customer_id", Key, ForeignKey("customers.customer_id", ondelete="CASCADE"), nullable=False, index=True),
     comment="visitors who became customers: models may know their histories by the former keys",
 )
 

@@ -5,21 +5,19 @@ import sys
 from shared.telemetry import format_exception
 
 
-def fail() -> None:
+def fail(quoted: str) -> None:
     try:
-        raise ValueError("canary@mail.example")
+        raise ValueError(quoted)
     except ValueError as error:
-        raise KeyError("canary words") from error
+        raise KeyError(quoted) from error
 
 
 def test_an_exception_is_told_without_its_message() -> None:
     try:
-        fail()
+        fail("ada" + "@mail.example")
     except KeyError:
         told = format_exception(sys.exc_info())  # type: ignore[arg-type]  # there is one
-    assert "canary" not in told.replace('raise ValueError("canary@mail.example")', "").replace(
-        'raise KeyError("canary words")', ""
-    )
+    assert "ada@mail.example" not in told
     assert "builtins.ValueError" in told
     assert told.index("builtins.ValueError") < told.index("builtins.KeyError")
     assert "in fail" in told

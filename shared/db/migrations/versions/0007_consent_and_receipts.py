@@ -67,7 +67,10 @@ def upgrade() -> None:
         ),
         sa.Column("customer_id", KEY, nullable=False),
         sa.ForeignKeyConstraint(
-            ["customer_id"], ["customers.customer_id"], name=op.f("fk_merged_visitors_customer_id")
+            ["customer_id"],
+            ["customers.customer_id"],
+            name=op.f("fk_merged_visitors_customer_id"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("visitor_key", name=op.f("pk_merged_visitors")),
         comment="visitors who became customers: models may know their histories by the former keys",
