@@ -14,6 +14,7 @@ from quintet.type.v1.customer_pb2 import ErasureReceipt
 from services.coordinator import job_steps
 from services.coordinator.agent_clients import FOLLOWED, AgentClients
 from services.coordinator.best_sellers import BestSellerCache
+from services.coordinator.byte_budget import ByteBudget
 from services.coordinator.event_validation import Submission
 from services.coordinator.event_writer import EventWriter
 from services.coordinator.fallback import OVERLOADED, UNAVAILABLE, Fallback
@@ -28,7 +29,12 @@ from shared.db.engine import Database
 from shared.db.job_runs import JobRun
 from shared.db.token_keys import load_token_keys
 from shared.errors import Overloaded, QuintetError, Unavailable
+from shared.limits import MAX_ON_THE_WAY_BYTES
 from shared.recommendation_log import RecommendationLog
+from shared.request_ids import RequestKey
+
+CONSUMERS: dict[Agent, str] = {"customer": event_log.CUSTOMER_CONSUMER, "feedback": event_log.FEEDBACK_CONSUMER}
+"""Agents that project the event log, and the names of their cursors."""
 
 ERASE_TIMEOUT_SECONDS = 60.0
 log = structlog.get_logger()
@@ -39,7 +45,6 @@ class AgentState:
     """How one agent is: whether it serves, and how far it has applied the event log."""
 
     agent: Agent
-    address: str
     serving: bool
     applied: int
     behind: int
@@ -60,6 +65,7 @@ class Coordinator:
 
     def __init__(self, settings: Settings, database: Database, agents: AgentClients) -> None:
         self.agents = agents
+        self.stream_bytes = ByteBudget(MAX_ON_THE_WAY_BYTES)
         self._settings = settings
         self._database = database
         tokens = load_token_keys(settings, database)
@@ -103,8 +109,11 @@ class Coordinator:
         """Make submissions durable and have the agents follow, without waiting for them."""
         outcomes = await self._group_commit.record(submissions)
         newest = max((outcome.sequence for outcome in outcomes), default=0)
+        repeated = any(outcome.duplicate for outcome in outcomes)
         for follower in self._followers:
             follower.want(newest)
+            if repeated:
+                await follower.look()
         return outcomes
 
     async def check(self, submission: Submission) -> None:
@@ -156,11 +165,17 @@ class Coordinator:
         return self._settings.tune_minutes
 
     async def start_job(
-        self, kind: str, tuning: recommendation_pb.TuneAlgorithmsRequest | None = None, *, quick: bool = False
+        self,
+        kind: str,
+        tuning: recommendation_pb.TuneAlgorithmsRequest | None = None,
+        *,
+        quick: bool = False,
+        request: RequestKey | None = None,
     ) -> JobRun:
         """Start a job of one of the kinds in `work`.
 
-        `tuning` is for an optimisation, default as the settings say; `quick` is for a training.
+        `tuning` is for an optimisation, default as the settings say; `quick` is for a training. A `request`
+        that is repeated is answered with the job that it started.
 
         Raises Conflict while one of the kind runs.
         """
@@ -171,7 +186,7 @@ class Coordinator:
             job_steps.FORGET: lambda: job_steps.forget_histories(self.agents),
             job_steps.MAINTAIN: lambda: job_steps.maintain(self._database, self._settings),
         }
-        return await self.jobs.start(kind, bodies[kind], job_steps.NEVER_BESIDES.get(kind, ()))
+        return await self.jobs.start(kind, bodies[kind], job_steps.NEVER_BESIDES.get(kind, ()), request)
 
     async def state(self) -> SystemState:
         """Return how the system is."""
@@ -184,13 +199,12 @@ class Coordinator:
     def _state(self, serving: dict[Agent, bool]) -> SystemState:
         with self._database.read() as connection:
             last = event_log.last_sequence(connection)
-            cursors = {name: event_log.cursor(connection, name) for name in FOLLOWED}
+            cursors = {agent: event_log.cursor(connection, consumer) for agent, consumer in CONSUMERS.items()}
             version = models.active_version(connection, "recommender")
-        followed = {follower.agent for follower in self._followers}
-        states = [AgentState("coordinator", self._settings.coordinator_address, True, 0, 0)]
+        states = [AgentState("coordinator", True, 0, 0)]
         for name in FOLLOWED:
-            behind = max(0, last - cursors[name]) if name in followed else 0
-            states.append(AgentState(name, self._settings.address(name), serving[name], cursors[name], behind))
+            behind = max(0, last - cursors[name]) if name in cursors else 0
+            states.append(AgentState(name, serving[name], cursors.get(name, 0), behind))
         return SystemState(states, last, version or "", maintenance.row_counts(self._database))
 
     def _last_sequence(self) -> int:

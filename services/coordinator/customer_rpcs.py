@@ -11,13 +11,12 @@ from quintet.type.v1.customer_pb2 import Customer
 from services.coordinator import convert
 from services.coordinator.agent import Coordinator
 from services.coordinator.event_validation import require_distinct
-from services.coordinator.uploads import Upload
+from services.coordinator.uploads import Upload, message_bytes
 from shared.errors import QuintetError
 from shared.events.check import check_count
 from shared.field_masks import FIXED_CUSTOMER_FIELDS, change_of
-
-MOST_CUSTOMERS = 1_000
-NO_MASK = FieldMask()
+from shared.limits import MAX_BATCH
+from shared.request_ids import RequestKey, key_of
 
 
 class CustomerRpcs:
@@ -26,7 +25,7 @@ class CustomerRpcs:
     _agent: Coordinator
 
     async def RegisterCustomer(self, request: pb.RegisterCustomerRequest, context: Any) -> pb.RegisterCustomerResponse:
-        await self._upsert_customers([request.customer], field="customer", create_only=True)
+        await self._upsert_customers([request.customer], field="customer", create_only=True, request=key_of(request))
         return pb.RegisterCustomerResponse(customer=await self._customer(request.customer.customer_id))
 
     async def UpsertCustomer(self, request: pb.UpsertCustomerRequest, context: Any) -> pb.UpsertCustomerResponse:
@@ -37,7 +36,7 @@ class CustomerRpcs:
     async def BatchUpsertCustomers(
         self, request: pb.BatchUpsertCustomersRequest, context: Any
     ) -> pb.BatchUpsertCustomersResponse:
-        check_count(request.customers, "customers", MOST_CUSTOMERS, least=1)
+        check_count(request.customers, "customers", MAX_BATCH, least=1)
         require_distinct([each.customer_id for each in request.customers], "customers")
         _check_mask(request.update_mask)
         masks = [request.update_mask] * len(request.customers)
@@ -52,7 +51,8 @@ class CustomerRpcs:
             answer = await self._upsert_customers([each.customer for each in portion], masks)
             return answer.created, answer.updated
 
-        upload = Upload(send, lambda request: request.customer.customer_id, "customers")
+        budget = self._agent.stream_bytes
+        upload = Upload(send, lambda request: request.customer.customer_id, "customers", message_bytes, budget)
         return convert.to_customers_imported(await upload.run(request_iterator))
 
     async def GetCustomer(self, request: pb.GetCustomerRequest, context: Any) -> pb.GetCustomerResponse:
@@ -97,10 +97,13 @@ class CustomerRpcs:
         field: str = "",
         *,
         create_only: bool = False,
+        request: RequestKey | None = None,
     ) -> customer_pb.UpsertCustomersResponse:
         agents = self._agent.agents
         masks = masks if any(mask.paths for mask in masks) else ()
         wanted = customer_pb.UpsertCustomersRequest(customers=customers, create_only=create_only, update_masks=masks)
+        if request is not None:
+            wanted.request.CopyFrom(request.to_message())
         try:
             return await agents.call(agents.customer.UpsertCustomers, wanted)  # type: ignore[no-any-return]
         except QuintetError as error:

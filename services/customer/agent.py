@@ -1,5 +1,6 @@
 """The customer agent: stores customers and computes their profile, preferences, segments and changes of behaviour."""
 
+import json
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from shared.db import (
     erasure,
     erasure_receipts,
     profiles,
+    request_ids,
     segments,
 )
 from shared.db.customer_embeddings import CustomerEmbedding
@@ -35,6 +37,7 @@ from shared.db.segments import Membership
 from shared.errors import FailedPrecondition, FieldViolation, NotFound
 from shared.jobs import Progress, SingleJob
 from shared.page_tokens import key_of_token, page_token
+from shared.request_ids import RequestKey
 
 EVERYBODY = Filters()
 REFRESH_JOB = "services.customer.refresh"
@@ -120,8 +123,12 @@ class CustomerAgent:
         self._segment_models = SegmentModelManager(database)
         self._refreshing = SingleJob(REFRESH_JOB, settings)
 
-    def upsert(self, given: Sequence[NewCustomer], *, create_only: bool = False) -> tuple[int, int]:
+    def upsert(
+        self, given: Sequence[NewCustomer], *, create_only: bool = False, request: RequestKey | None = None
+    ) -> tuple[int, int]:
         """Add or update customers, all or none, and return the numbers of added and updated customers.
+
+        A `request` that was done before changes nothing, and the numbers are those of then.
 
         Raises
         ------
@@ -129,7 +136,13 @@ class CustomerAgent:
             If a customer exists and `create_only` is true.
         """
         with self._database.write() as connection:
-            return customer_updates.upsert(connection, given, create_only=create_only)
+            done, _ = request_ids.once(
+                connection,
+                request,
+                lambda: json.dumps(customer_updates.upsert(connection, given, create_only=create_only)),
+            )
+        created, updated = json.loads(done)
+        return created, updated
 
     def customer(self, customer_id: str) -> Customer:
         """Return a customer as stored. Raises NotFound."""
@@ -211,15 +224,19 @@ class CustomerAgent:
             history = read_customer_history(connection, customer.key)
         return self._changes(history, false_alarm_rate)
 
-    def erase(self, who: Who) -> Receipt:
+    def erase(self, who: Who, request: RequestKey | None = None) -> Receipt:
         """Erase every row about a customer or visitor in one transaction.
 
+        A `request` that was done before is answered with its receipt.
         Afterwards the write-ahead log of SQLite is emptied, because it may still contain the rows.
 
         Raises NotFound, and FailedPrecondition for a visitor who is a customer.
         """
         with self._database.write() as connection:
-            receipt = erasure.erase(connection, _key_of(connection, who))
+            receipt_id, _ = request_ids.once(
+                connection, request, lambda: erasure.erase(connection, _key_of(connection, who)).receipt_id
+            )
+            receipt = erasure_receipts.read_receipt(connection, receipt_id)
         erasure.forget_log(self._database)
         return receipt
 

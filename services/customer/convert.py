@@ -14,12 +14,14 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from quintet.customer.v1 import customer_service_pb2 as pb
 from quintet.type.v1 import customer_pb2 as types
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.job_pb2 import JobProgress
 from quintet.type.v1.money_pb2 import Money
 
 from services.customer.agent import Affinity, PageQuery, Profile, Who
 from services.customer.change import ChangeReport
 from services.customer.interests import Share
+from shared import limits
 from shared.consent import Consent
 from shared.consent_messages import from_consent, to_consent
 from shared.db.customer_updates import NewCustomer
@@ -28,18 +30,13 @@ from shared.db.erasure_receipts import Receipt
 from shared.db.profiles import Shown
 from shared.db.segments import LEARNED, Membership
 from shared.errors import InvalidArgument, shown
-from shared.events.check import HIDDEN, check_count, check_id, check_number, check_text, check_time
+from shared.events.check import HIDDEN, check_count, check_id, check_number, check_size, check_text, check_time
 from shared.field_masks import FIXED_CUSTOMER_FIELDS, change_of
 from shared.jobs import Progress
 from shared.timestamps import to_timestamp
 
-MOST_CUSTOMERS = 1_000
-MOST_ATTRIBUTES = 100
-LONGEST_NAME, LONGEST_ATTRIBUTE = 100, 1_000
-USUAL_PAGE, LARGEST_PAGE = 100, 1_000
-LONGEST_TOKEN, LONGEST_SEGMENT = 200, 100
-OLDEST = 130
 LARGEST_RATE = 0.5
+_TEXTS = (("age_group", limits.MAX_AGE_GROUP), ("gender", limits.MAX_GENDER), ("region", limits.MAX_REGION))
 EVERYTHING_POPULATED = FieldMask()
 UNUSED_NOTE = (
     "No answer uses histories of the erased any more; a job in the background removes them from stored models."
@@ -51,7 +48,7 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 def to_customers(request: pb.UpsertCustomersRequest) -> list[NewCustomer]:
     """Return the customers of a request. Raises InvalidArgument naming the invalid field."""
-    check_count(request.customers, "customers", MOST_CUSTOMERS, least=1)
+    check_count(request.customers, "customers", limits.MAX_BATCH, least=1)
     given: dict[str, NewCustomer] = {}
     if request.update_masks and len(request.update_masks) != len(request.customers):
         raise InvalidArgument.of("update_masks", len(request.update_masks), "must be none, or one for each customer")
@@ -59,9 +56,8 @@ def to_customers(request: pb.UpsertCustomersRequest) -> list[NewCustomer]:
     for index, (customer, mask) in enumerate(zip(request.customers, masks, strict=False)):
         converted = _to_customer(customer, mask, f"customers[{index}]")
         if converted.external_id in given:
-            raise InvalidArgument.of(
-                f"customers[{index}].customer_id", converted.external_id, "occurs twice in the request"
-            )
+            place, problem = f"customers[{index}].customer_id", "occurs twice in the request"
+            raise InvalidArgument.of(place, converted.external_id, problem, ErrorReason.DUPLICATE_ELEMENT)
         given[converted.external_id] = converted
     return list(given.values())
 
@@ -69,10 +65,10 @@ def to_customers(request: pb.UpsertCustomersRequest) -> list[NewCustomer]:
 def to_page_query(request: pb.ListCustomersRequest) -> PageQuery:
     """Return which page is asked for. Raises InvalidArgument naming the invalid field."""
     check_number(request.page_size, "page_size", 0, inf)
-    check_text(request.page_token, "page_token", LONGEST_TOKEN)
-    check_text(request.segment_name, "segment_name", LONGEST_SEGMENT)
+    check_text(request.page_token, "page_token", limits.MAX_PAGE_TOKEN)
+    check_text(request.segment_name, "segment_name", limits.MAX_SEGMENT_NAME)
     registered, active = (to_moment(request, name) for name in ("registered_since", "active_since"))
-    size = min(request.page_size or USUAL_PAGE, LARGEST_PAGE)
+    size = min(request.page_size or limits.DEFAULT_PAGE_SIZE, limits.MAX_PAGE_SIZE)
     return PageQuery(size, request.page_token, Filters(registered, active, request.segment_name))
 
 
@@ -117,8 +113,7 @@ def to_customer_id(customer_id: str) -> str:
 
 def to_sequence(request: pb.ApplyEventsRequest) -> int:
     """Return the sequence number up to which events are applied. Raises InvalidArgument if it is negative."""
-    if request.up_to_sequence < 0:
-        raise InvalidArgument.of("up_to_sequence", request.up_to_sequence, "must not be negative")
+    check_number(request.up_to_sequence, "up_to_sequence", 0, inf)
     return int(request.up_to_sequence)
 
 
@@ -247,6 +242,7 @@ def from_row(table: str, row: Mapping[str, Any]) -> pb.ExportCustomerResponse:
 
 
 def _to_customer(customer: types.Customer, mask: FieldMask, field: str) -> NewCustomer:
+    check_size(customer, field)
     check_id(customer.customer_id, f"{field}.customer_id")
     change = change_of(customer, mask, FIXED_CUSTOMER_FIELDS, f"{field}.update_mask")
     new = _to_new_customer(customer.customer_id, change.given, field)
@@ -254,10 +250,10 @@ def _to_customer(customer: types.Customer, mask: FieldMask, field: str) -> NewCu
 
 
 def _to_new_customer(customer_id: str, customer: types.Customer, field: str) -> NewCustomer:
-    check_text(customer.name, f"{field}.name", 200, private=True)
-    check_text(customer.email, f"{field}.email", 320, private=True)
+    check_text(customer.name, f"{field}.name", limits.MAX_NAME, private=True)
+    check_text(customer.email, f"{field}.email", limits.MAX_EMAIL, private=True)
     if customer.email and not _EMAIL.fullmatch(customer.email):
-        raise InvalidArgument.of(f"{field}.email", HIDDEN, "is not an e-mail address")
+        raise InvalidArgument.of(f"{field}.email", HIDDEN, "is not an e-mail address", ErrorReason.FIELD_MALFORMED)
     registered_at = to_moment(customer, "registration_time", f"{field}.registration_time")
     demographics = _to_demographics(customer.demographics, f"{field}.demographics")
     consent = to_consent(customer.consent, f"{field}.consent")
@@ -268,15 +264,15 @@ def _to_demographics(given: types.Demographics, field: str) -> dict[str, Any]:
     """Return the given demographics by name, without empty values."""
     found: dict[str, Any] = {}
     if given.HasField("age"):
-        check_number(given.age, f"{field}.age", 0, OLDEST)
+        check_number(given.age, f"{field}.age", 0, limits.MAX_AGE)
         found["age"] = given.age
-    for name, longest in (("age_group", 50), ("gender", 50), ("region", 100)):
+    for name, longest in _TEXTS:
         check_text(getattr(given, name), f"{field}.{name}", longest, private=True)
         found[name] = getattr(given, name)
-    check_count(given.attributes, f"{field}.attributes", MOST_ATTRIBUTES)
+    check_count(given.attributes, f"{field}.attributes", limits.MAX_DEMOGRAPHIC_ATTRIBUTES)
     for key, value in given.attributes.items():
-        check_text(key, f"{field}.attributes", LONGEST_NAME)
-        check_text(value, f"{field}.attributes[{shown(key)}]", LONGEST_ATTRIBUTE, private=True)
+        check_text(key, f"{field}.attributes", limits.MAX_DEMOGRAPHIC_ATTRIBUTE_NAME, required=True)
+        check_text(value, f"{field}.attributes[{shown(key)}]", limits.MAX_DEMOGRAPHIC_ATTRIBUTE, private=True)
     found["attributes"] = dict(given.attributes)
     return {name: value for name, value in found.items() if value not in ("", {})}
 

@@ -12,6 +12,7 @@ from quintet.customer.v1 import customer_service_pb2_grpc as pb_grpc
 from services.customer import convert
 from services.customer.agent import CustomerAgent
 from shared.consent_messages import from_consent
+from shared.request_ids import RequestKey
 
 ROWS_AT_ONCE = 200
 T = TypeVar("T")
@@ -24,8 +25,14 @@ class CustomerServicer(pb_grpc.CustomerServiceServicer):
         self._agent = agent
 
     async def UpsertCustomers(self, request: pb.UpsertCustomersRequest, context: Any) -> pb.UpsertCustomersResponse:
-        given = convert.to_customers(request)
-        created, updated = await asyncio.to_thread(self._agent.upsert, given, create_only=request.create_only)
+        # Checking a thousand customers takes longer than other calls should wait for the event loop.
+        given = await asyncio.to_thread(convert.to_customers, request)
+        created, updated = await asyncio.to_thread(
+            self._agent.upsert,
+            given,
+            create_only=request.create_only,
+            request=RequestKey.of_message(request.request),
+        )
         return pb.UpsertCustomersResponse(created=created, updated=updated)
 
     async def GetCustomer(self, request: pb.GetCustomerRequest, context: Any) -> pb.GetCustomerResponse:
@@ -80,7 +87,8 @@ class CustomerServicer(pb_grpc.CustomerServiceServicer):
                 yield pb.RefreshCustomersResponse(progress=convert.from_progress(progress))
 
     async def EraseCustomer(self, request: pb.EraseCustomerRequest, context: Any) -> pb.EraseCustomerResponse:
-        receipt = await asyncio.to_thread(self._agent.erase, convert.to_who(request))
+        who, key = convert.to_who(request), RequestKey.of_message(request.request)
+        receipt = await asyncio.to_thread(self._agent.erase, who, key)
         return pb.EraseCustomerResponse(receipt=convert.from_receipt(receipt))
 
     async def GetErasureReceipt(

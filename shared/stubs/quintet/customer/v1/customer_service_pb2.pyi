@@ -12,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from quintet.type.v1 import consent_pb2 as _consent_pb2
 from quintet.type.v1 import customer_pb2 as _customer_pb2
 from quintet.type.v1 import job_pb2 as _job_pb2
+from quintet.type.v1 import request_pb2 as _request_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -32,6 +33,7 @@ class UpsertCustomersRequest(_message.Message):
     CUSTOMERS_FIELD_NUMBER: _builtins.int
     CREATE_ONLY_FIELD_NUMBER: _builtins.int
     UPDATE_MASKS_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
     create_only: _builtins.bool
     """Whether a known customer is an error instead of an update."""
     @_builtins.property
@@ -42,16 +44,21 @@ class UpsertCustomersRequest(_message.Message):
     def update_masks(self) -> _containers.RepeatedCompositeFieldContainer[_field_mask_pb2.FieldMask]:
         """What is updated of each customer: none, which updates what is populated, or one for each of `customers` in their order."""
 
+    @_builtins.property
+    def request(self) -> _request_pb2.RequestKey:
+        """Optional. With it the call takes effect once; a repeated one is answered with what came of the first."""
+
     def __init__(
         self,
         *,
         customers: _abc.Iterable[_customer_pb2.Customer] | None = ...,
         create_only: _builtins.bool = ...,
         update_masks: _abc.Iterable[_field_mask_pb2.FieldMask] | None = ...,
+        request: _request_pb2.RequestKey | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_only", b"create_only", "customers", b"customers", "update_masks", b"update_masks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_only", b"create_only", "customers", b"customers", "request", b"request", "update_masks", b"update_masks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -544,19 +551,25 @@ class EraseCustomerRequest(_message.Message):
 
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     VISITOR_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer; required unless `visitor_id` is set, and then refused."""
     visitor_id: _builtins.str
     """The visitor."""
+    @_builtins.property
+    def request(self) -> _request_pb2.RequestKey:
+        """Optional. With it the call takes effect once; a repeated one is answered with the receipt of the first."""
+
     def __init__(
         self,
         *,
         customer_id: _builtins.str = ...,
         visitor_id: _builtins.str = ...,
+        request: _request_pb2.RequestKey | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "request", b"request", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
