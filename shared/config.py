@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.consent import Permissions
+
 Agent = Literal["coordinator", "customer", "product", "recommendation", "feedback"]
 AGENTS: tuple[Agent, ...] = ("coordinator", "customer", "product", "recommendation", "feedback")
 PORTS_BETWEEN_REPLICAS = 10
@@ -132,6 +134,11 @@ class Settings(BaseSettings):
             "`generated` takes a key that is made once and kept in the database."
         ),
     )
+    default_consent: str = Field(
+        "personalise,measure,train",
+        description="Purposes that shoppers who said nothing agree to: of `personalise`, `measure` and `train`, "
+        "separated by commas, or `none`. Alike for all agents.",
+    )
     browsing_retention_days: int = Field(90, ge=1, description="Days that product views are kept.")
     recommendation_retention_days: int = Field(
         35, ge=1, description="Days that lists of recommendations are kept to which nobody responded."
@@ -151,6 +158,11 @@ class Settings(BaseSettings):
         10.0, ge=0, description="Minutes that an optimisation may try parameters of the algorithms; 0 is never."
     )
     train_hours: float = Field(168.0, ge=0, description="Hours between trainings; 0 is never.")
+    forget_hours: float = Field(
+        1.0,
+        ge=0,
+        description="Hours between looks for histories to remove from stored models; 0 is after erasures only.",
+    )
     maintenance_hours: float = Field(24.0, ge=0, description="Hours between database maintenance runs; 0 is never.")
 
     @field_validator("http_origins")
@@ -159,6 +171,12 @@ class Settings(BaseSettings):
         for origin in filter(None, value.split(",")):
             if not _ORIGIN.fullmatch(origin.strip()):
                 raise ValueError(f"{origin.strip()!r} is not an origin such as https://shop.example")
+        return value
+
+    @field_validator("default_consent")
+    @classmethod
+    def _names_purposes(cls, value: str) -> str:
+        Permissions.parse(value)
         return value
 
     @model_validator(mode="after")
@@ -174,6 +192,11 @@ class Settings(BaseSettings):
     def allowed_origins(self) -> list[str]:
         """Return the origins of the pages that may call over HTTP."""
         return [origin.strip() for origin in self.http_origins.split(",") if origin.strip()]
+
+    @property
+    def permissions(self) -> Permissions:
+        """What is permitted where a shopper has said nothing."""
+        return Permissions.parse(self.default_consent)
 
     def address(self, agent: Agent) -> str:
         """Return the gRPC target at which `agent` is called."""

@@ -91,6 +91,7 @@ MAX_PAGE_SIZE = 1_000
 MAX_PAGE_TOKEN = 200
 MAX_OFFER_TOKEN = 700
 """Most of a page token that holds an id: 128 characters of 4 bytes, in base 64."""
+MAX_SEGMENT_NAME = 100
 DEFAULT_RELATED = 10
 MAX_RELATED = 100
 MAX_ALGORITHMS = 50

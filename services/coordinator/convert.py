@@ -84,6 +84,7 @@ def to_recommend_request(request: pb.GetRecommendationsRequest) -> recommendatio
         context=request.context,
         limit=request.limit,
         filter=request.filter,
+        consent=request.consent,
     )
 
 
@@ -96,6 +97,7 @@ def to_recommend_after(event: Event, options: pb.RecommendationOptions) -> recom
         context=context,
         limit=options.limit,
         filter=options.filter,
+        consent=event.consent,
     )
 
 

@@ -27,6 +27,7 @@ from quintet.type.v1.recommendation_pb2 import (
 
 from services.coordinator.best_sellers import BestSellerCache, BestSellers
 from services.coordinator.shopper_reader import ShopperReader
+from shared.consent import ALL_PERMITTED
 from shared.db.product_offers import Offer
 from shared.db.products import CatalogueEntry
 from shared.db.recommendation_items import ListItem, PackedItems
@@ -47,7 +48,7 @@ from shared.page_rules import (
 )
 from shared.place_columns import price_at
 from shared.recommendation_log import LOG_DROPPED, RecommendationLog
-from shared.recommendation_tokens import Shopper, TokenKeys, numbers_in
+from shared.recommendation_tokens import UNCOUNTED, Shopper, TokenKeys, numbers_in
 from shared.telemetry import FALLBACKS
 
 STRATEGY = "best_sellers"
@@ -58,6 +59,8 @@ SHOPPER_NOT_READ = "shopper_not_read"
 PLACE_NOT_READ = "place_not_read"
 """What `fallbacks` says when the database did not say in time what the place of the request offers."""
 ALGORITHM = "popular"
+UNREAD = replace(ShopperProducts.nothing(), permissions=ALL_PERMITTED._replace(measure=False))
+"""A shopper who was not read. Whether their lists may be logged is not known, so they are not."""
 
 
 class Fallback:
@@ -84,7 +87,7 @@ class Fallback:
             best_sellers = await self._bought(best_sellers, shopper, fallbacks)
         offers = await self._offers(request.context.place_id, best_sellers, fallbacks)
         rows = shown_best_sellers(best_sellers, request, shopper, offers)[: limit_of(request.limit)]
-        answer = self._logged(request, shopper.key, _as_offered(best_sellers, rows, offers), fallbacks)
+        answer = self._logged(request, shopper, _as_offered(best_sellers, rows, offers), fallbacks)
         for each in answer.fallbacks:
             FALLBACKS.labels("coordinator", each).inc()
         return answer
@@ -97,7 +100,7 @@ class Fallback:
             return await self._reader.read(request, named, groups=bool(best_sellers.groups.names))
         except Unavailable:
             fallbacks.append(SHOPPER_NOT_READ)
-            return ShopperProducts.nothing()
+            return UNREAD
 
     async def _offers(self, place: str, best_sellers: BestSellers, fallbacks: list[str]) -> list[Offer]:
         """Return what a place offers of the best-sellers; nothing where it cannot be read."""
@@ -120,17 +123,24 @@ class Fallback:
         return best_sellers.among(_past(best_sellers, shopper).bought, others)
 
     def _logged(
-        self, request: RecommendRequest, customer: int | None, chosen: Sequence[CatalogueEntry], fallbacks: list[str]
+        self,
+        request: RecommendRequest,
+        shopper: ShopperProducts,
+        chosen: Sequence[CatalogueEntry],
+        fallbacks: list[str],
     ) -> RecommendationList:
         now = datetime.now(UTC)
         answer = RecommendationList(strategy=STRATEGY, fallbacks=fallbacks)
         answer.generate_time.FromDatetime(now)
-        items, number = _items(chosen), self._log.take_number()
-        page, request_id = page_of(request.context).value, uuid.uuid4().hex
-        if not self._log.append(NewList(number, request_id, customer, page, now, PackedItems.of(items), STRATEGY)):
-            answer.fallbacks.append(LOG_DROPPED)
-        shopper = Shopper(request.customer_id, request.visitor_id)
-        ids = self._tokens.issue_all(numbers_in(number, len(items)), shopper)
+        items, number = _items(chosen), UNCOUNTED
+        if shopper.permissions.measure:
+            number = self._log.take_number()
+            page, request_id = page_of(request.context).value, uuid.uuid4().hex
+            if not self._log.append(
+                NewList(number, request_id, shopper.key, page, now, PackedItems.of(items), STRATEGY)
+            ):
+                answer.fallbacks.append(LOG_DROPPED)
+        ids = self._tokens.issue_all(numbers_in(number, len(items)), Shopper(request.customer_id, request.visitor_id))
         answer.recommendations.extend(map(_to_message, chosen, items, ids))
         return answer
 

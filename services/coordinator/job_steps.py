@@ -32,6 +32,13 @@ async def refresh_catalog(agents: AgentClients) -> AsyncGenerator[Progress, None
         yield progress
 
 
+async def forget_histories(agents: AgentClients) -> AsyncGenerator[Progress, None]:
+    """Have the recommendation agent remove histories of the erased, and of who withdrew their consent, from models."""
+    request = recommendation_pb.ForgetHistoriesRequest()
+    async for progress in _relay(agents, agents.recommendation.ForgetHistories, request):
+        yield progress
+
+
 async def train_models(agents: AgentClients, *, quick: bool = False) -> AsyncGenerator[Progress, None]:
     """Refresh the catalogue, train on it, then recompute the customers: each step builds on the one before."""
     steps = (

@@ -7,11 +7,12 @@ from services.coordinator.customer_rpcs import CustomerRpcs
 from services.coordinator.event_rpcs import EventRpcs
 from services.coordinator.job_rpcs import JobRpcs
 from services.coordinator.operation_rpcs import OperationRpcs
+from services.coordinator.privacy_rpcs import PrivacyRpcs
 from services.coordinator.product_rpcs import ProductRpcs
 
 
 class CoordinatorServicer(
-    EventRpcs, CustomerRpcs, ProductRpcs, JobRpcs, OperationRpcs, pb_grpc.CoordinatorServiceServicer
+    EventRpcs, CustomerRpcs, PrivacyRpcs, ProductRpcs, JobRpcs, OperationRpcs, pb_grpc.CoordinatorServiceServicer
 ):
     """All RPCs of the coordinator."""
 

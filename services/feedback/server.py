@@ -24,7 +24,7 @@ def make_agent(settings: Settings, database: Database) -> FeedbackAgent:
     """Return the agent with the configured attribution windows."""
     click = timedelta(days=settings.attribution_click_days)
     view = timedelta(days=settings.attribution_view_days)
-    return FeedbackAgent(database, Windows(click, view))
+    return FeedbackAgent(database, Windows(click, view, settings.permissions.measure))
 
 
 def build(settings: Settings, agent: FeedbackAgent, checks: Mapping[str, Check] | None = None) -> AgentServer:

@@ -45,9 +45,20 @@ customers = Table(
     Column("external_id", String(128), unique=True, comment="the platform's id; null for visitors"),
     Column("name", String(200)),
     Column("email", String(320), unique=True),
+    Column("duplicate_email", String(320), comment="in place of email where another customer has that one in email"),
     Column("demographics", Json, nullable=False, default=dict, comment="age, age_group, gender, region, attributes"),
     Column("registration_date", UtcTime, nullable=False),
     Column("last_active", UtcTime),
+    Column("personalise", Boolean, comment="consent; null where nobody has said, as the next two"),
+    Column("measure", Boolean),
+    Column("train", Boolean),
+    Column("consent_time", UtcTime, comment="since when this consent is in force"),
+    Index(
+        "ix_customers_train",
+        "train",
+        sqlite_where=text("train IS NOT NULL"),
+        postgresql_where=text("train IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -56,6 +67,15 @@ visitors = Table(
     metadata,
     Column("visitor_id", String(128), primary_key=True, comment="the platform's id of a browser"),
     Column("customer_id", Key, ForeignKey("customers.customer_id"), nullable=False, index=True),
+)
+
+merged_visitors = Table(
+    "merged_visitors",
+    metadata,
+    Column("visitor_key", BigInteger, primary_key=True, autoincrement=False, comment="key of a visitor's former row"),
+    # Cascading, because the release before erases customers without knowing this table.
+    Column("customer_id", Key, ForeignKey("customers.customer_id", ondelete="CASCADE"), nullable=False, index=True),
+    comment="visitors who became customers: models may know their histories by the former keys",
 )
 
 sessions = Table(
@@ -467,6 +487,20 @@ erasure_receipts = Table(
     Column("receipt_id", String(64), primary_key=True),
     Column("erased_at", UtcTime, nullable=False),
     Column("rows", Json, nullable=False, comment="rows by table; names nobody"),
+    Column("checksum", String(64), comment="SHA-256, hexadecimal; null for receipts of earlier releases"),
+    Column(
+        "forgotten", Key, index=True, comment="number in forgotten_histories; null for receipts of earlier releases"
+    ),
+    Column("models_time", UtcTime, comment="since when no stored model has a history of the erased"),
+)
+
+forgotten_histories = Table(
+    "forgotten_histories",
+    metadata,
+    Column("number", Key, primary_key=True),
+    Column("customer_key", BigInteger, nullable=False, comment="key of a customer whose history models must not use"),
+    Column("forgotten_at", UtcTime, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 # --- bookkeeping --------------------------------------------------------------------------------------------------

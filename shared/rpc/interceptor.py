@@ -1,6 +1,7 @@
 """What every server does around every call: request id, deadline, error status, metrics, one log line."""
 
 import asyncio
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,6 +22,7 @@ deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 """Moment on the monotonic clock by which the caller wants its answer; calls to other agents inherit it."""
 
 log = structlog.get_logger()
+_KEY = re.compile(r"\[(?!\d+\]).*?\](?=\.|$)")
 UNKNOWN_METHOD = "unknown"
 """Label of all methods that do not exist: callers choose their names, and metrics must stay few."""
 QUIET_SERVICES = ("/grpc.health.v1.", "/grpc.reflection.")
@@ -154,15 +156,19 @@ class _Around:
         """End the call with the status of its error."""
         if isinstance(error, QuintetError):
             # not the message, which names values: they may be personal
-            log.info(
-                "call refused", method=self._method, code=error.code.name, reason=error.reason_name, field=error.field
-            )
+            field = _without_keys(error.field)
+            log.info("call refused", method=self._method, code=error.code.name, reason=error.reason_name, field=field)
             await _abort(self._context, error)
         elif isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
             # the caller is told where to look, not what a stack trace would give away
             log.error("call failed", method=self._method, exc_info=error)
             where = f"internal error, see the log of {self._edge.agent} for request {request_id.get()}"
             await _abort(self._context, QuintetError(where))
+
+
+def _without_keys(field: str) -> str:
+    """Return the path of a field without names of attributes, which are the caller's own words."""
+    return _KEY.sub("[…]", field)
 
 
 def _adopt(context: Any) -> None:

@@ -11,8 +11,12 @@ _READS: dict[str, tuple[str, ...]] = {
     "quintet.coordinator.v1.CoordinatorService": (
         "GetRecommendations",
         "GetSimilarProducts",
+        "GetCustomer",
+        "ListCustomers",
         "GetCustomerProfile",
         "ExportCustomer",
+        "ExportVisitor",
+        "GetErasureReceipt",
         "GetProduct",
         "ListProducts",
         "ListOffers",
@@ -25,6 +29,9 @@ _READS: dict[str, tuple[str, ...]] = {
         "GetStatus",
     ),
     "quintet.customer.v1.CustomerService": (
+        "GetCustomer",
+        "ListCustomers",
+        "GetErasureReceipt",
         "GetProfile",
         "GetPreferences",
         "GetSegments",
@@ -45,6 +52,7 @@ _REPEATABLE_WRITES: dict[str, tuple[str, ...]] = {
     "quintet.coordinator.v1.CoordinatorService": (
         "UpsertCustomer",
         "BatchUpsertCustomers",
+        "SetVisitorConsent",
         "UpsertProduct",
         "BatchUpsertProducts",
         "UpdatePrices",
@@ -52,8 +60,8 @@ _REPEATABLE_WRITES: dict[str, tuple[str, ...]] = {
         "CancelJob",
         "UpdateSchedule",
     ),
-    "quintet.customer.v1.CustomerService": ("ApplyEvents",),
     "quintet.product.v1.ProductService": ("UpsertProducts", "UpdatePrices", "UpdateInventory"),
+    "quintet.customer.v1.CustomerService": ("ApplyEvents", "SetVisitorConsent"),
     "quintet.recommendation.v1.RecommendationService": ("Recommend", "ActivateModelVersion"),
     "quintet.feedback.v1.FeedbackService": ("ApplyEvents",),
 }

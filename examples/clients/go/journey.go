@@ -251,10 +251,11 @@ func (j *journey) similarProducts(ctx context.Context) (fields, error) {
 }
 
 func (j *journey) delete(ctx context.Context) (fields, error) {
-	receipt, err := j.client.DeleteCustomer(ctx, &pb.DeleteCustomerRequest{CustomerId: j.customerID})
+	answer, err := j.client.DeleteCustomer(ctx, &pb.DeleteCustomerRequest{CustomerId: j.customerID})
 	if err != nil {
 		return nil, err
 	}
+	receipt := answer.GetReceipt()
 	erased := []fields{}
 	for _, each := range receipt.GetErased() {
 		erased = append(erased, fields{{"table", each.GetTable()}, {"rows", each.GetRows()}})

@@ -210,7 +210,7 @@ def _split_data(request: Request, settings: Settings, moment: int | None, *, by_
         return split_files(train, test, by_session=by_session, cutoff=moment)
     database = job_database(settings)
     try:
-        return split_database(database, by_session=by_session, cutoff=moment)
+        return split_database(database, by_session=by_session, cutoff=moment, default=settings.permissions)
     finally:
         database.close()
 

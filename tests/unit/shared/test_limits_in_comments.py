@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.product.v1 import product_service_pb2 as product_pb
+from quintet.type.v1.consent_pb2 import Consent
 from quintet.type.v1.customer_pb2 import Customer, Demographics
 from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import Event, PageType
@@ -153,6 +154,24 @@ def product_id(request: Any) -> None:
     product_convert.product_id(request.product_id)
 
 
+def list_customers(request: pb.ListCustomersRequest) -> None:
+    customer_convert.to_page_query(customer_pb.ListCustomersRequest.FromString(request.SerializeToString()))
+
+
+def visitor_id(request: Any) -> None:
+    customer_convert.to_who(customer_pb.EraseCustomerRequest(visitor_id=request.visitor_id))
+
+
+def visitor_consent(request: Any) -> None:
+    customer_convert.to_visitor_consent(
+        customer_pb.SetVisitorConsentRequest(visitor_id=request.visitor_id, consent=request.consent)
+    )
+
+
+def receipt_id(request: Any) -> None:
+    customer_convert.to_receipt_id(customer_pb.GetErasureReceiptRequest(receipt_id=request.receipt_id))
+
+
 def customer_id(request: Any) -> None:
     customer_convert.to_customer_id(request.customer_id)
 
@@ -191,12 +210,22 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
     *((kind(product_id="p"), product_id) for kind in BY_PRODUCT),
     *(
         (kind(customer_id="c"), customer_id)
-        for kind in (pb.GetCustomerProfileRequest, pb.DeleteCustomerRequest, pb.ExportCustomerRequest)
+        for kind in (
+            pb.GetCustomerRequest,
+            pb.GetCustomerProfileRequest,
+            pb.DeleteCustomerRequest,
+            pb.ExportCustomerRequest,
+        )
     ),
     *((kind(job_id="j"), job_id) for kind in (pb.GetJobRequest, pb.WatchJobRequest, pb.CancelJobRequest)),
     *((kind(kind="k"), job_kind) for kind in (pb.UpdateScheduleRequest, pb.RunScheduleRequest)),
     (pb.ListJobsRequest(kinds=["maintenance"], states=[JobState.JOB_STATE_FAILED]), jobs_page),
     (pb.ListJobsRequest(page_token="t"), jobs_page),  # noqa: S106
+    *((kind(visitor_id="v"), visitor_id) for kind in (pb.DeleteVisitorRequest, pb.ExportVisitorRequest)),
+    (pb.SetVisitorConsentRequest(visitor_id="v", consent=Consent(train=2)), visitor_consent),
+    (pb.GetErasureReceiptRequest(receipt_id="r"), receipt_id),
+    (pb.ListCustomersRequest(page_token="t", segment_name="s"), list_customers),  # noqa: S106
+    *((kind(job_id="j"), job_id) for kind in (pb.GetJobRequest, pb.WatchJobRequest)),
     *(
         (kind(request_id="r"), key_of)
         for kind in (

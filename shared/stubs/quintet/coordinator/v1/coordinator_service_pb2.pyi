@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from quintet.type.v1 import consent_pb2 as _consent_pb2
 from quintet.type.v1 import customer_pb2 as _customer_pb2
 from quintet.type.v1 import error_pb2 as _error_pb2
 from quintet.type.v1 import event_pb2 as _event_pb2
@@ -382,6 +383,7 @@ class GetRecommendationsRequest(_message.Message):
     CONTEXT_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer, at most 128 characters; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
     visitor_id: _builtins.str
@@ -396,6 +398,12 @@ class GetRecommendationsRequest(_message.Message):
     def filter(self) -> _recommendation_pb2.RecommendationFilter:
         """Which products may be shown."""
 
+    @_builtins.property
+    def consent(self) -> _consent_pb2.Consent:
+        """Optional. The shopper's consent for this answer; it is not stored. A purpose that is denied here is denied whatever is
+        stored; one that is granted here is granted unless the shopper's stored consent denies it.
+        """
+
     def __init__(
         self,
         *,
@@ -404,10 +412,11 @@ class GetRecommendationsRequest(_message.Message):
         context: _recommendation_pb2.RecommendationContext | None = ...,
         limit: _builtins.int = ...,
         filter: _recommendation_pb2.RecommendationFilter | None = ...,
+        consent: _consent_pb2.Consent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "context", b"context", "filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "customer_id", b"customer_id", "filter", b"filter", "limit", b"limit", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "context", b"context", "customer_id", b"customer_id", "filter", b"filter", "limit", b"limit", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -614,18 +623,28 @@ class UpsertCustomerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CUSTOMER_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def customer(self) -> _customer_pb2.Customer:
         """Required. The customer."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Optional. What is updated: a field of `customer` that is named is set, or cleared where `customer` has none; others stay.
+        Without it, what is populated is set. Paths may name nested fields (`demographics.region`), entries of a map
+        (`demographics.attributes.size`), or everything (`*`); at most 200 of at most 300 characters. INVALID_ARGUMENT for a
+        path that names no field, `customer_id` or what is output only. A customer who is not known is added.
+        """
 
     def __init__(
         self,
         *,
         customer: _customer_pb2.Customer | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -660,18 +679,24 @@ class BatchUpsertCustomersRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CUSTOMERS_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def customers(self) -> _containers.RepeatedCompositeFieldContainer[_customer_pb2.Customer]:
         """Required. 1 to 1,000 customers, each id once."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Optional. What is updated of each of them, as in `UpsertCustomerRequest`."""
 
     def __init__(
         self,
         *,
         customers: _abc.Iterable[_customer_pb2.Customer] | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customers", b"customers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customers", b"customers", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -710,18 +735,24 @@ class ImportCustomersRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CUSTOMER_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def customer(self) -> _customer_pb2.Customer:
         """Required. The customer."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Optional. What is updated of this customer, as in `UpsertCustomerRequest`."""
 
     def __init__(
         self,
         *,
         customer: _customer_pb2.Customer | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -762,6 +793,124 @@ class ImportCustomersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ImportCustomersResponse: _TypeAlias = ImportCustomersResponse  # noqa: Y015
+
+@_typing.final
+class GetCustomerRequest(_message.Message):
+    """Asks for a customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    customer_id: _builtins.str
+    """Required. The customer, at most 128 characters."""
+    def __init__(
+        self,
+        *,
+        customer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCustomerRequest: _TypeAlias = GetCustomerRequest  # noqa: Y015
+
+@_typing.final
+class GetCustomerResponse(_message.Message):
+    """A customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def customer(self) -> _customer_pb2.Customer:
+        """The customer as stored."""
+
+    def __init__(
+        self,
+        *,
+        customer: _customer_pb2.Customer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCustomerResponse: _TypeAlias = GetCustomerResponse  # noqa: Y015
+
+@_typing.final
+class ListCustomersRequest(_message.Message):
+    """Asks for a page of customers. All filters hold at once."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    REGISTERED_SINCE_FIELD_NUMBER: _builtins.int
+    ACTIVE_SINCE_FIELD_NUMBER: _builtins.int
+    SEGMENT_NAME_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many; 0 means 100, more than 1,000 is lowered to 1,000, negative is INVALID_ARGUMENT."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, with the same filters, at most 200 characters; empty for the first."""
+    segment_name: _builtins.str
+    """Optional. Only members of this segment as of the last refresh of customers, at most 100 characters. An unknown one has
+    none.
+    """
+    @_builtins.property
+    def registered_since(self) -> _timestamp_pb2.Timestamp:
+        """Optional. Only customers who registered then or later."""
+
+    @_builtins.property
+    def active_since(self) -> _timestamp_pb2.Timestamp:
+        """Optional. Only customers with an event then or later."""
+
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        registered_since: _timestamp_pb2.Timestamp | None = ...,
+        active_since: _timestamp_pb2.Timestamp | None = ...,
+        segment_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["active_since", b"active_since", "registered_since", b"registered_since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_since", b"active_since", "page_size", b"page_size", "page_token", b"page_token", "registered_since", b"registered_since", "segment_name", b"segment_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCustomersRequest: _TypeAlias = ListCustomersRequest  # noqa: Y015
+
+@_typing.final
+class ListCustomersResponse(_message.Message):
+    """A page of customers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def customers(self) -> _containers.RepeatedCompositeFieldContainer[_customer_pb2.Customer]:
+        """The customers."""
+
+    def __init__(
+        self,
+        *,
+        customers: _abc.Iterable[_customer_pb2.Customer] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customers", b"customers", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCustomersResponse: _TypeAlias = ListCustomersResponse  # noqa: Y015
 
 @_typing.final
 class GetCustomerProfileRequest(_message.Message):
@@ -839,37 +988,23 @@ Global___DeleteCustomerRequest: _TypeAlias = DeleteCustomerRequest  # noqa: Y015
 
 @_typing.final
 class DeleteCustomerResponse(_message.Message):
-    """Receipt of an erasure."""
+    """What was erased."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    RECEIPT_ID_FIELD_NUMBER: _builtins.int
-    ERASE_TIME_FIELD_NUMBER: _builtins.int
-    ERASED_FIELD_NUMBER: _builtins.int
-    MODELS_NOTE_FIELD_NUMBER: _builtins.int
-    receipt_id: _builtins.str
-    """Id of the receipt; it names nobody."""
-    models_note: _builtins.str
-    """What trained models keep, a sentence."""
+    RECEIPT_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def erase_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was done."""
-
-    @_builtins.property
-    def erased(self) -> _containers.RepeatedCompositeFieldContainer[_customer_pb2.TableRows]:
-        """Rows erased, for every table that held any."""
+    def receipt(self) -> _customer_pb2.ErasureReceipt:
+        """The receipt as stored."""
 
     def __init__(
         self,
         *,
-        receipt_id: _builtins.str = ...,
-        erase_time: _timestamp_pb2.Timestamp | None = ...,
-        erased: _abc.Iterable[_customer_pb2.TableRows] | None = ...,
-        models_note: _builtins.str = ...,
+        receipt: _customer_pb2.ErasureReceipt | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["erase_time", b"erase_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["erase_time", b"erase_time", "erased", b"erased", "models_note", b"models_note", "receipt_id", b"receipt_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -922,6 +1057,198 @@ class ExportCustomerResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExportCustomerResponse: _TypeAlias = ExportCustomerResponse  # noqa: Y015
+
+@_typing.final
+class SetVisitorConsentRequest(_message.Message):
+    """Asks to store the consent of a visitor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VISITOR_ID_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
+    visitor_id: _builtins.str
+    """Required. The visitor, 1 to 128 characters."""
+    @_builtins.property
+    def consent(self) -> _consent_pb2.Consent:
+        """Required. What is said; purposes that are not said stay as they are stored."""
+
+    def __init__(
+        self,
+        *,
+        visitor_id: _builtins.str = ...,
+        consent: _consent_pb2.Consent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "visitor_id", b"visitor_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetVisitorConsentRequest: _TypeAlias = SetVisitorConsentRequest  # noqa: Y015
+
+@_typing.final
+class SetVisitorConsentResponse(_message.Message):
+    """The visitor's consent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def consent(self) -> _consent_pb2.Consent:
+        """As stored."""
+
+    def __init__(
+        self,
+        *,
+        consent: _consent_pb2.Consent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetVisitorConsentResponse: _TypeAlias = SetVisitorConsentResponse  # noqa: Y015
+
+@_typing.final
+class DeleteVisitorRequest(_message.Message):
+    """Asks to erase a visitor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VISITOR_ID_FIELD_NUMBER: _builtins.int
+    visitor_id: _builtins.str
+    """Required. The visitor, at most 128 characters."""
+    def __init__(
+        self,
+        *,
+        visitor_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["visitor_id", b"visitor_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteVisitorRequest: _TypeAlias = DeleteVisitorRequest  # noqa: Y015
+
+@_typing.final
+class DeleteVisitorResponse(_message.Message):
+    """What was erased."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def receipt(self) -> _customer_pb2.ErasureReceipt:
+        """The receipt as stored."""
+
+    def __init__(
+        self,
+        *,
+        receipt: _customer_pb2.ErasureReceipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteVisitorResponse: _TypeAlias = DeleteVisitorResponse  # noqa: Y015
+
+@_typing.final
+class ExportVisitorRequest(_message.Message):
+    """Asks for all data about a visitor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VISITOR_ID_FIELD_NUMBER: _builtins.int
+    visitor_id: _builtins.str
+    """Required. The visitor, at most 128 characters."""
+    def __init__(
+        self,
+        *,
+        visitor_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["visitor_id", b"visitor_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportVisitorRequest: _TypeAlias = ExportVisitorRequest  # noqa: Y015
+
+@_typing.final
+class ExportVisitorResponse(_message.Message):
+    """One row about a visitor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    ROW_JSON_FIELD_NUMBER: _builtins.int
+    table: _builtins.str
+    """Table of the row."""
+    row_json: _builtins.str
+    """The row as a JSON object."""
+    def __init__(
+        self,
+        *,
+        table: _builtins.str = ...,
+        row_json: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["row_json", b"row_json", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportVisitorResponse: _TypeAlias = ExportVisitorResponse  # noqa: Y015
+
+@_typing.final
+class GetErasureReceiptRequest(_message.Message):
+    """Asks for the receipt of an erasure."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_ID_FIELD_NUMBER: _builtins.int
+    receipt_id: _builtins.str
+    """Required. Id of the receipt, at most 128 characters."""
+    def __init__(
+        self,
+        *,
+        receipt_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt_id", b"receipt_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetErasureReceiptRequest: _TypeAlias = GetErasureReceiptRequest  # noqa: Y015
+
+@_typing.final
+class GetErasureReceiptResponse(_message.Message):
+    """The receipt of an erasure."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def receipt(self) -> _customer_pb2.ErasureReceipt:
+        """The receipt as stored; its checksum was verified."""
+
+    def __init__(
+        self,
+        *,
+        receipt: _customer_pb2.ErasureReceipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetErasureReceiptResponse: _TypeAlias = GetErasureReceiptResponse  # noqa: Y015
 
 @_typing.final
 class UpsertProductRequest(_message.Message):

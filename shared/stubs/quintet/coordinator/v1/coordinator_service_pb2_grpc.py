@@ -92,6 +92,16 @@ class CoordinatorServiceStub:
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportCustomersRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportCustomersResponse.FromString,
                 _registered_method=True)
+        self.GetCustomer = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/GetCustomer',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetCustomerRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetCustomerResponse.FromString,
+                _registered_method=True)
+        self.ListCustomers = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ListCustomers',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListCustomersRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListCustomersResponse.FromString,
+                _registered_method=True)
         self.GetCustomerProfile = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/GetCustomerProfile',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetCustomerProfileRequest.SerializeToString,
@@ -106,6 +116,26 @@ class CoordinatorServiceStub:
                 '/quintet.coordinator.v1.CoordinatorService/ExportCustomer',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportCustomerRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportCustomerResponse.FromString,
+                _registered_method=True)
+        self.SetVisitorConsent = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/SetVisitorConsent',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.SetVisitorConsentRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.SetVisitorConsentResponse.FromString,
+                _registered_method=True)
+        self.DeleteVisitor = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/DeleteVisitor',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteVisitorRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteVisitorResponse.FromString,
+                _registered_method=True)
+        self.ExportVisitor = channel.unary_stream(
+                '/quintet.coordinator.v1.CoordinatorService/ExportVisitor',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportVisitorRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportVisitorResponse.FromString,
+                _registered_method=True)
+        self.GetErasureReceipt = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/GetErasureReceipt',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetErasureReceiptRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetErasureReceiptResponse.FromString,
                 _registered_method=True)
         self.UpsertProduct = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/UpsertProduct',
@@ -281,21 +311,22 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RegisterCustomer(self, request, context):
-        """Registers a new customer. Safe to repeat with the same `request_id`. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT.
+        """Registers a new customer. Safe to repeat with the same `request_id`. Errors: ALREADY_EXISTS for a known `customer_id`;
+        INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpsertCustomer(self, request, context):
-        """Adds or updates a customer. Safe to repeat. Errors: ALREADY_EXISTS for an e-mail of another customer; INVALID_ARGUMENT.
+        """Adds or updates a customer. Safe to repeat. Errors: INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchUpsertCustomers(self, request, context):
-        """Adds or updates up to 1,000 customers, all or none. Safe to repeat.
+        """Adds or updates up to 1,000 customers, all or none. Safe to repeat. Errors: INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -303,6 +334,21 @@ class CoordinatorServiceServicer:
 
     def ImportCustomers(self, request_iterator, context):
         """Adds or updates any number of customers from a stream. Good ones are kept, bad ones are said. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCustomer(self, request, context):
+        """Returns a customer as stored. Errors: NOT_FOUND; INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCustomers(self, request, context):
+        """Returns customers page by page, in the order in which they were added.
+        Errors: INVALID_ARGUMENT for a bad field, or a page token of a list with other filters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -316,7 +362,8 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCustomer(self, request, context):
-        """Erases every trace of a customer and returns a receipt. Safe to repeat with the same `request_id`. Errors: NOT_FOUND.
+        """Erases every row about a customer, takes their history out of use in models, and returns a receipt. Safe to repeat with
+        the same `request_id`; NOT_FOUND without it. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -324,6 +371,36 @@ class CoordinatorServiceServicer:
 
     def ExportCustomer(self, request, context):
         """Streams every row that Quintet holds about a customer. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetVisitorConsent(self, request, context):
+        """Stores the consent of a visitor, known or not; a visitor's first word may come before the first event. Safe to repeat.
+        Errors: INVALID_ARGUMENT; FAILED_PRECONDITION for a visitor who became a customer: there the customer's consent counts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteVisitor(self, request, context):
+        """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. A repeated call is NOT_FOUND.
+        Errors: NOT_FOUND; FAILED_PRECONDITION for a visitor who became a customer: what they did is the customer's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportVisitor(self, request, context):
+        """Streams every row that Quintet holds about a visitor who is not a customer. Errors: as `DeleteVisitor`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetErasureReceipt(self, request, context):
+        """Returns the stored receipt of an erasure. Errors: NOT_FOUND; DATA_LOSS for a receipt that was changed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -556,6 +633,16 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportCustomersRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportCustomersResponse.SerializeToString,
             ),
+            'GetCustomer': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCustomer,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetCustomerRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetCustomerResponse.SerializeToString,
+            ),
+            'ListCustomers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCustomers,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListCustomersRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListCustomersResponse.SerializeToString,
+            ),
             'GetCustomerProfile': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCustomerProfile,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetCustomerProfileRequest.FromString,
@@ -570,6 +657,26 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.ExportCustomer,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportCustomerRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportCustomerResponse.SerializeToString,
+            ),
+            'SetVisitorConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetVisitorConsent,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.SetVisitorConsentRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.SetVisitorConsentResponse.SerializeToString,
+            ),
+            'DeleteVisitor': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteVisitor,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteVisitorRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteVisitorResponse.SerializeToString,
+            ),
+            'ExportVisitor': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportVisitor,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportVisitorRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportVisitorResponse.SerializeToString,
+            ),
+            'GetErasureReceipt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetErasureReceipt,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetErasureReceiptRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetErasureReceiptResponse.SerializeToString,
             ),
             'UpsertProduct': grpc.unary_unary_rpc_method_handler(
                     servicer.UpsertProduct,
@@ -971,6 +1078,60 @@ class CoordinatorService:
             _registered_method=True)
 
     @staticmethod
+    def GetCustomer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/GetCustomer',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetCustomerRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetCustomerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCustomers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ListCustomers',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListCustomersRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListCustomersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetCustomerProfile(request,
             target,
             options=(),
@@ -1041,6 +1202,114 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/ExportCustomer',
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportCustomerRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportCustomerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetVisitorConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/SetVisitorConsent',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.SetVisitorConsentRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.SetVisitorConsentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteVisitor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/DeleteVisitor',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteVisitorRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteVisitorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportVisitor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ExportVisitor',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportVisitorRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportVisitorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetErasureReceipt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/GetErasureReceipt',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetErasureReceiptRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetErasureReceiptResponse.FromString,
             options,
             channel_credentials,
             insecure,
