@@ -156,7 +156,7 @@ class Coordinator:
     async def _begin_to_forget(self) -> None:
         """Start to rewrite stored models without the erased; where that is impossible now, the schedule does it."""
         try:
-            await self.start_job(job_steps.FORGET)
+            await self.start_job(job_kinds.FORGET)
         except QuintetError as error:
             log.info("histories are removed from models later", code=error.code.name)
 
