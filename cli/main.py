@@ -2,17 +2,20 @@
 
 import typer
 
+from cli.commands.backup import backup, check, restore
 from cli.commands.demo import demo
 from cli.commands.demo_data import demo_data
 from cli.commands.evaluate import evaluate
 from cli.commands.event import event
 from cli.commands.export import export
 from cli.commands.import_ import import_command
+from cli.commands.jobs import jobs
 from cli.commands.migrate import migrate
 from cli.commands.optimize import optimize
 from cli.commands.placements import placements
 from cli.commands.recommend import recommend
 from cli.commands.rules import rules
+from cli.commands.schedule import schedule
 from cli.commands.status import status
 from cli.commands.train import train
 from cli.commands.tune import tune
@@ -28,10 +31,27 @@ app = typer.Typer(
 
 app.command("import")(import_command)
 app.command("demo-data")(demo_data)
-for command in (train, tune, evaluate, up, status, recommend, event, optimize, export, migrate, demo):
+for command in (
+    train,
+    tune,
+    evaluate,
+    up,
+    status,
+    recommend,
+    event,
+    optimize,
+    export,
+    migrate,
+    backup,
+    restore,
+    check,
+    demo,
+):
     app.command()(command)
 app.add_typer(placements, name="placements")
 app.add_typer(rules, name="rules")
+app.add_typer(jobs, name="jobs")
+app.add_typer(schedule, name="schedule")
 
 
 if __name__ == "__main__":

@@ -91,6 +91,7 @@ MAX_PAGE_SIZE = 1_000
 MAX_PAGE_TOKEN = 200
 MAX_OFFER_TOKEN = 700
 """Most of a page token that holds an id: 128 characters of 4 bytes, in base 64."""
+MAX_SEGMENT_NAME = 100
 DEFAULT_RELATED = 10
 MAX_RELATED = 100
 MAX_ALGORITHMS = 50
@@ -108,7 +109,6 @@ MAX_WEEKLY_HOURS = 20
 MAX_TIME_ZONE = 100
 MAX_BOOST = 10.0
 MIN_WINDOW = 2
-MAX_MASK_PATHS = 50
 MAX_LISTS_OF_PAGE = 10
 MAX_RANKED = 1_000
 """Products of a list to be ordered."""

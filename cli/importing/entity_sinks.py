@@ -9,17 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cli.importing.batch import RowBatch
-from cli.importing.convert import Options, Reject, rejected
+from cli.importing.convert import Options, rejected
 from cli.importing.customers import CustomerConverter
 from cli.importing.products import ProductConverter
 from cli.importing.sinks import Prepared, Written
 from shared.column_mapping import ColumnMapping
-from shared.db import customers, products
-from shared.db.customers import Customer, NewCustomer
+from shared.db import customer_updates, customers, products
+from shared.db.customer_updates import NewCustomer
+from shared.db.customers import Customer
 from shared.db.engine import Connection
 from shared.db.product_facts import NewProduct
 from shared.db.product_patch import ProductPatch
-from shared.errors import AlreadyExists, InvalidArgument
+from shared.errors import InvalidArgument
 from shared.ids import digests
 
 Existing = Literal["update", "replace", "keep"]
@@ -129,17 +130,8 @@ class CustomerSink(_EntitySink[NewCustomer]):
     def _store(self, connection: Connection, batch: RowBatch, rows: list[Row[NewCustomer]]) -> Written:
         stored = customers.read_many(connection, [each.external_id for _, each in rows])
         rows = [row for row in rows if not _says_nothing_new(row[1], stored.get(row[1].external_id))]
-        rejects: list[Reject] = []
-        while rows:
-            try:
-                customers.upsert(connection, [each for _, each in rows])
-                break
-            except AlreadyExists as error:
-                # It looks before it writes, so the others can go in without the one it names.
-                place = int(error.violations[0].field.partition("[")[2].partition("]")[0])
-                index, _ = rows.pop(place)
-                rejects.append(rejected(batch, index, f"email: {error.message}"))
-        return Written(imported=len(rows), rejects=rejects)
+        customer_updates.upsert(connection, [each for _, each in rows])
+        return Written(imported=len(rows))
 
 
 class ProductSink(_EntitySink[NewProduct]):

@@ -21,7 +21,9 @@ from cli.importing.shift import newest_time, weeks_to_now
 from cli.importing.sinks import Sink
 from shared.column_mapping import ColumnMapping
 from shared.columns import Kind
+from shared.config import Settings
 from shared.db import import_checkpoints
+from shared.db.connect import job_limits
 from shared.db.engine import Database
 from shared.db.import_checkpoints import ImportCheckpoint
 from shared.db.product_retirement import MAX_RETIRED_SHARE, CompleteList, retire
@@ -76,7 +78,7 @@ def import_files(request: ImportRequest, show: Show) -> Imported:
     mapping = ColumnMapping(request.kind, request.mapping)
     options = _options(request)
     rejects = _rejects(request)
-    database = Database(request.database_url)
+    database = Database(request.database_url, job_limits(Settings()))
     try:
         with rare_collections():
             return _import(request, mapping, options, rejects, database, show)

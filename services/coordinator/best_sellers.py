@@ -18,6 +18,7 @@ import structlog
 from numpy.typing import NDArray
 
 from shared.codes import Codes
+from shared.consent import ALL_PERMITTED, Permissions
 from shared.db import placements, product_performance, products
 from shared.db.change_watch import ChangeWatch
 from shared.db.engine import Connection, Database
@@ -164,8 +165,9 @@ class BestSellerCache:
     While the database is out of reach, what was read last stays.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, default: Permissions = ALL_PERMITTED) -> None:
         self._database = database
+        self._default = default
         self._watch = ChangeWatch(database)
         self._best_sellers = BestSellers.of()
         self._merchandising: Merchandising | None = None
@@ -200,7 +202,9 @@ class BestSellerCache:
         """Count the best-sellers anew and read them. Takes seconds on a large shop. Raises Unavailable."""
         with self._database.read() as connection:
             change = products.newest_change(connection)
-            counted = product_performance.best_sellers(connection, datetime.now(UTC), OVERALL, PER_CATEGORY, MOST)
+            counted = product_performance.best_sellers(
+                connection, datetime.now(UTC), OVERALL, PER_CATEGORY, MOST, self._default
+            )
             found = products.catalogue_entries(connection, [each.key for each in counted])
             self._follow_merchandising(connection)
         by_key = {entry.key: entry for entry in found}

@@ -33,6 +33,7 @@ from quintet.type.v1.recommendation_pb2 import (
 
 from services.coordinator.best_sellers import BestSellerCache, BestSellers
 from services.coordinator.shopper_reader import ShopperReader
+from shared.consent import ALL_PERMITTED
 from shared.db.product_offers import Offer
 from shared.db.products import CatalogueEntry
 from shared.db.recommendation_items import ListItem, PackedItems
@@ -44,6 +45,7 @@ from shared.events.page import filters_of, page_of
 from shared.events.recommend import context_products
 from shared.filters.tree import Expression
 from shared.limits import MAX_LISTS_OF_PAGE, MAX_RANKED
+from shared.list_tokens import PagedList, next_token, shown_before
 from shared.merchandising.filters import both, not_excluded
 from shared.merchandising.merchandising import NO_MERCHANDISING
 from shared.merchandising.placement import Placement
@@ -59,10 +61,9 @@ from shared.page_rules import (
     allowed_on_page,
     one_of_each_group,
 )
-from shared.page_tokens import PagedList, next_token, shown_before
 from shared.place_columns import price_at
 from shared.recommendation_log import LOG_DROPPED, RecommendationLog
-from shared.recommendation_tokens import Shopper, TokenKeys, numbers_in
+from shared.recommendation_tokens import UNCOUNTED, Shopper, TokenKeys, numbers_in
 from shared.telemetry import FALLBACKS
 
 STRATEGY = "best_sellers"
@@ -77,6 +78,8 @@ GIVEN_ORDER = "given_order"
 PLACE_NOT_READ = "place_not_read"
 """What `fallbacks` says when the database did not say in time what the place of the request offers."""
 ALGORITHM = "popular"
+UNREAD = replace(ShopperProducts.nothing(), permissions=ALL_PERMITTED._replace(measure=False))
+"""A shopper who was not read. Whether their lists may be logged is not known, so they are not."""
 
 
 class Fallback:
@@ -123,7 +126,7 @@ class Fallback:
         offers = await self._offers(request.context.place_id, best_sellers, fallbacks)
         demand = Demand(placed.expression, left_out)
         rows = shown_best_sellers(best_sellers, request, shopper, offers, demand)[: request.limit]
-        answer = self._logged(request, shopper.key, _as_offered(best_sellers, rows, offers), fallbacks)
+        answer = self._logged(request, shopper, _as_offered(best_sellers, rows, offers), fallbacks)
         answer.placement_id = placed.placement.placement_id
         keys = tuple(best_sellers.entries[row].key for row in rows.tolist())
         if len(keys) == request.limit:
@@ -153,7 +156,7 @@ class Fallback:
             return await self._reader.read(request, named, groups=bool(best_sellers.groups.names))
         except Unavailable:
             fallbacks.append(SHOPPER_NOT_READ)
-            return ShopperProducts.nothing()
+            return UNREAD
 
     async def _offers(self, place: str, best_sellers: BestSellers, fallbacks: list[str]) -> list[Offer]:
         """Return what a place offers of the best-sellers; nothing where it cannot be read."""
@@ -176,20 +179,24 @@ class Fallback:
         return best_sellers.among(_past(best_sellers, shopper).bought, others)
 
     def _logged(
-        self, request: RecommendRequest, customer: int | None, chosen: Sequence[CatalogueEntry], fallbacks: list[str]
+        self,
+        request: RecommendRequest,
+        shopper: ShopperProducts,
+        chosen: Sequence[CatalogueEntry],
+        fallbacks: list[str],
     ) -> RecommendationList:
         now = datetime.now(UTC)
         answer = RecommendationList(strategy=STRATEGY, fallbacks=fallbacks)
         answer.generate_time.FromDatetime(now)
-        items, number = _items(chosen), self._log.take_number()
-        page, request_id = page_of(request.context).value, uuid.uuid4().hex
-        new = NewList(
-            number, request_id, customer, page, now, PackedItems.of(items), STRATEGY, placement_id=request.placement_id
-        )
-        if not self._log.append(new):
-            answer.fallbacks.append(LOG_DROPPED)
-        shopper = Shopper(request.customer_id, request.visitor_id)
-        ids = self._tokens.issue_all(numbers_in(number, len(items)), shopper)
+        items, number = _items(chosen), UNCOUNTED
+        if shopper.permissions.measure:
+            number = self._log.take_number()
+            page, request_id = page_of(request.context).value, uuid.uuid4().hex
+            packed, placement = PackedItems.of(items), request.placement_id
+            new = NewList(number, request_id, shopper.key, page, now, packed, STRATEGY, placement_id=placement)
+            if not self._log.append(new):
+                answer.fallbacks.append(LOG_DROPPED)
+        ids = self._tokens.issue_all(numbers_in(number, len(items)), Shopper(request.customer_id, request.visitor_id))
         answer.recommendations.extend(map(_to_message, chosen, items, ids))
         return answer
 

@@ -8,6 +8,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as recommendati
 
 from services.coordinator import convert
 from services.coordinator.agent import Coordinator
+from shared.consent_messages import to_consent
 from shared.events.check import check_id
 from shared.events.recommend import check_recommend
 from shared.merchandising.request import check_placed
@@ -54,3 +55,4 @@ def _check_shopper(
 ) -> None:
     check_id(request.visitor_id, "visitor_id", required=False)
     check_id(request.customer_id, "customer_id", required=not request.visitor_id)
+    to_consent(request.consent, "consent")

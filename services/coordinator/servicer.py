@@ -5,8 +5,10 @@ from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 from services.coordinator.agent import Coordinator
 from services.coordinator.customer_rpcs import CustomerRpcs
 from services.coordinator.event_rpcs import EventRpcs
+from services.coordinator.job_rpcs import JobRpcs
 from services.coordinator.merchandising_rpcs import MerchandisingRpcs
 from services.coordinator.operation_rpcs import OperationRpcs
+from services.coordinator.privacy_rpcs import PrivacyRpcs
 from services.coordinator.product_rpcs import ProductRpcs
 from services.coordinator.recommendation_rpcs import RecommendationRpcs
 
@@ -15,8 +17,10 @@ class CoordinatorServicer(
     EventRpcs,
     RecommendationRpcs,
     CustomerRpcs,
+    PrivacyRpcs,
     ProductRpcs,
     MerchandisingRpcs,
+    JobRpcs,
     OperationRpcs,
     pb_grpc.CoordinatorServiceServicer,
 ):

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from quintet.recommendation.v1.recommendation_service_pb2 import RecommendRequest
 from quintet.type.v1.error_pb2 import ErrorReason
 
+from shared.consent import ALL_PERMITTED, Consent, Permissions
+from shared.consent_messages import to_consent
 from shared.db import product_offers, products, request_reads
+from shared.db.driver import DriverCursor
 from shared.db.engine import Database
 from shared.db.product_offers import Offer
 from shared.db.products import CatalogueEntry
-from shared.db.request_reads import ShopperProducts
+from shared.db.request_reads import ShopperProducts, ShopperVersion
 from shared.errors import NotFound, QuintetError, Unavailable
 from shared.events.recommend import context_products
 from shared.rpc.interceptor import deadline
@@ -34,9 +37,13 @@ log = structlog.get_logger()
 
 
 class ShopperReader:
-    """Reads shoppers for the fallback. `stop` after use."""
+    """Reads shoppers for the fallback. `stop` after use.
 
-    def __init__(self, database: Database, seconds: float = SECONDS) -> None:
+    Of who does not permit `personalise` nothing is read. `default` is what is permitted where a shopper said nothing.
+    """
+
+    def __init__(self, database: Database, seconds: float = SECONDS, default: Permissions = ALL_PERMITTED) -> None:
+        self._default = default
         self._database = database
         self._seconds = seconds
         self._threads = ThreadPoolExecutor(READS_AT_ONCE, "shopper")
@@ -98,8 +105,17 @@ class ShopperReader:
             version = request_reads.find_shopper(cursor, request.customer_id, request.visitor_id)
             if version is None and request.customer_id:
                 raise NotFound.of("customer", request.customer_id, "customer_id")
-            found = request_reads.read_shopper_products(cursor, version) if version else ShopperProducts.nothing()
+            found = self._permitted(cursor, version, to_consent(request.consent, "consent"))
         return self._with_groups(found, [name for name, _ in named]) if groups else found
+
+    def _permitted(self, cursor: DriverCursor, version: ShopperVersion | None, said: Consent) -> ShopperProducts:
+        """Return the shopper's products and permissions; no products without the consent to personalise."""
+        consent = version.consent.narrowed_by(said) if version else said
+        permissions = consent.permissions(self._default)
+        if version is None or not permissions.personalise:
+            key = version.key if version else None
+            return replace(ShopperProducts.nothing(), key=key, permissions=permissions)
+        return replace(request_reads.read_shopper_products(cursor, version), permissions=permissions)
 
     def _with_groups(self, shopper: ShopperProducts, named: Sequence[str]) -> ShopperProducts:
         keys = np.unique(np.concatenate([shopper.cart, shopper.bought, shopper.dismissed])).tolist()

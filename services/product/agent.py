@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.product.embedding_cache import EmbeddingCache, similarities
-from services.product.paging import key_of_token, page_token, text_of_token, text_token
 from services.product.upserts import ProductUpserts
 from shared import periods
 from shared.config import Settings
@@ -24,6 +23,7 @@ from shared.db.relations import SIMILAR, Relation
 from shared.errors import NotFound
 from shared.jobs import Progress, SingleJob
 from shared.limits import MAX_PAGE_BYTES
+from shared.page_tokens import key_of_token, page_token, text_of_token, text_token
 
 REFRESH_JOB = "services.product.refresh"
 READ_AT_ONCE = 100

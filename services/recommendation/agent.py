@@ -4,15 +4,16 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from services.recommendation import convert
 from services.recommendation.merchandising.definitions import placements_in, rules_in
 from services.recommendation.merchandising.preview import Preview, PreviewRequest, Previews
+from services.recommendation.models.forgetting import versions_waiting
 from services.recommendation.models.store import KIND, ModelStore
-from services.recommendation.request import Answer, Choice, Explanation, Query, RankQuery, ReadyPage
+from services.recommendation.request import Answer, Choice, Explanation, Page, Query, RankQuery, ReadyPage
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.choice import choose
 from services.recommendation.serving.given_list import MOST_EXPLAINED, PlacedProduct, RankAnswer, rank_given
@@ -24,7 +25,7 @@ from services.recommendation.serving.user_history import Person, UserHistories
 from services.recommendation.serving.warm_up import warm_up
 from services.recommendation.tuning.request import TuningRequest
 from shared.config import Settings
-from shared.db import models
+from shared.db import forgotten, models
 from shared.db.engine import Database
 from shared.db.models import ModelVersion
 from shared.db.recommendation_items import ListItem, PackedItems
@@ -33,14 +34,16 @@ from shared.db.recommended_lists import RANKED
 from shared.db.token_keys import load_token_keys
 from shared.errors import QuintetError
 from shared.jobs import QUICK, Progress, SingleJob
+from shared.list_tokens import next_token, shown_before
 from shared.merchandising.merchandising import Merchandising
 from shared.merchandising.request import in_list
 from shared.merchandising.rule import Moment, Rule
-from shared.page_tokens import next_token, shown_before
 from shared.recommendation_log import LOG_DROPPED, RecommendationLog
+from shared.recommendation_tokens import UNCOUNTED
 from shared.telemetry import FALLBACKS
 
 TRAINING = "services.recommendation.training.train"
+FORGETTING = "services.recommendation.models.forgetting"
 TUNING = "services.recommendation.tuning.job"
 
 
@@ -49,8 +52,9 @@ class RecommendationAgent:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._database = database
-        self._model_manager = ModelManager(database, ModelStore(database, settings.model_cache_dir), warm_up)
-        self._histories = UserHistories(database)
+        store = ModelStore(database, settings.model_cache_dir)
+        self._histories = UserHistories(database, default=settings.permissions)
+        self._model_manager = ModelManager(database, store, warm_up, settings.permissions, self._histories.forget)
         self._previews = Previews(database)
         self.placements = placements_in(database)
         self.rules = rules_in(database)
@@ -59,6 +63,7 @@ class RecommendationAgent:
         self._recommendation_log = RecommendationLog(database, "recommendation")
         self._training = SingleJob(TRAINING, settings)
         self._tuning = SingleJob(TUNING, settings)
+        self._forgetting = SingleJob(FORGETTING, settings)
 
     def start(self) -> None:
         """Load the active model and begin to follow changes."""
@@ -112,18 +117,9 @@ class RecommendationAgent:
         serving, now = self._model_manager.serving, datetime.now(UTC)
         shopper = read_known_shopper(self._histories, asked.query, serving)
         ranked = rank_given(serving, request_context(shopper, asked.query, serving), asked)
-        number = self._recommendation_log.take_number()
-        logged = self._recommendation_log.append(
-            NewList(
-                number,
-                request_id=uuid.uuid4().hex,
-                customer_key=shopper.person.key,
-                page_type=asked.query.context.page.value,
-                generated_at=now,
-                items=PackedItems.of(_ranked_items(ranked.products[:MOST_EXPLAINED])),
-                strategy=RANKED,
-                model_version=serving.version,
-            )
+        items = PackedItems.of(_ranked_items(ranked.products[:MOST_EXPLAINED]))
+        number, logged = self._log(
+            shopper.person, _Shown(asked.query.context.page, items, RANKED, serving.version, now)
         )
         fallbacks = self._fallbacks(serving, ranked.failed, logged=logged)
         return RankAnswer(ranked, number, serving.version, fallbacks, now, shopper.person.segment)
@@ -135,6 +131,11 @@ class RecommendationAgent:
         """
         catalogue = self._model_manager.serving.catalogue
         return self._previews.make(request, catalogue), catalogue
+
+    def model_problem(self) -> str:
+        """Return why there is no model to answer with although one was trained; empty otherwise."""
+        broken = self._model_manager.broken
+        return f"model {broken} cannot be loaded" if broken and self._model_manager.serving.bundle is None else ""
 
     def versions(self) -> list[ModelVersion]:
         """Return the model versions, newest first."""
@@ -165,6 +166,20 @@ class RecommendationAgent:
                     await asyncio.to_thread(self._take_over, before)
                 yield progress
 
+    async def forget(self) -> AsyncGenerator[Progress, None]:
+        """Remove histories that must be forgotten from stored models in a child process, and yield the progress.
+
+        Without such models no process is started. Raises Conflict while another removal runs.
+        """
+        waiting, number = await asyncio.to_thread(versions_waiting, self._database)
+        if not waiting:
+            await asyncio.to_thread(self._mark_removed, number)
+            yield Progress("done", 1.0, {"checked": 0, "rewritten": 0})
+            return
+        async with aclosing(self._forgetting.run()) as steps:
+            async for progress in steps:
+                yield progress
+
     async def tune(self, request: TuningRequest) -> AsyncGenerator[Progress, None]:
         """Try parameters of algorithms in a child process, for the next training, and yield the progress.
 
@@ -175,6 +190,10 @@ class RecommendationAgent:
         async with aclosing(self._tuning.run(request.as_json())) as steps:
             async for progress in steps:
                 yield progress
+
+    def _mark_removed(self, number: int) -> None:
+        with self._database.write() as connection:
+            forgotten.mark_removed(connection, number)
 
     def _active(self) -> str | None:
         with self._database.read() as connection:
@@ -198,23 +217,31 @@ class RecommendationAgent:
             query,
             lambda: _ready(choose(serving, request_context(shopper, query, serving), query), query),
         )
-        now, number = datetime.now(UTC), self._recommendation_log.take_number()
-        logged = self._recommendation_log.append(
-            NewList(
-                number,
-                request_id=uuid.uuid4().hex,
-                customer_key=shopper.person.key,
-                page_type=query.context.page.value,
-                generated_at=now,
-                items=page.items,
-                strategy=page.strategy,
-                model_version=serving.version,
-                placement_id=query.placement.placement_id if query.stored_placement else "",
-            )
-        )
+        now = datetime.now(UTC)
+        stored = query.placement.placement_id if query.stored_placement else ""
+        shown = _Shown(query.context.page, page.items, page.strategy, serving.version, now, stored)
+        number, logged = self._log(shopper.person, shown)
         fallbacks = self._fallbacks(serving, page.failed, exhausted=page.exhausted, logged=logged)
         token = self._next_token(query, page)
         return Answer(page, number, serving.version, fallbacks, now, shopper.person.segment, token)
+
+    def _log(self, person: Person, shown: "_Shown") -> tuple[int, bool]:
+        """Log a list where the shopper permits `measure`; return its number, and False where it could not be kept."""
+        if not person.permissions.measure:
+            return UNCOUNTED, True
+        number = self._recommendation_log.take_number()
+        new = NewList(
+            number,
+            request_id=uuid.uuid4().hex,
+            customer_key=person.key,
+            page_type=shown.page.value,
+            generated_at=shown.at,
+            items=shown.items,
+            strategy=shown.strategy,
+            model_version=shown.model_version,
+            placement_id=shown.placement_id,
+        )
+        return number, self._recommendation_log.append(new)
 
     def _completed(self, query: Query, serving: ServingState, person: Person) -> Query:
         """Return a query with the rules in force and what the pages of the list before show."""
@@ -245,6 +272,18 @@ class RecommendationAgent:
         for reason in taken:
             FALLBACKS.labels("recommendation", reason).inc()
         return tuple(taken)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What is logged of a list besides its shopper; `placement_id` is empty for a built-in placement."""
+
+    page: Page
+    items: PackedItems
+    strategy: str
+    model_version: str
+    at: datetime
+    placement_id: str = ""
 
 
 def _ready(choice: Choice, query: Query) -> ReadyPage:

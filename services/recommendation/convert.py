@@ -26,6 +26,7 @@ from services.recommendation.request import (
 )
 from services.recommendation.tuning.request import TuningRequest
 from shared.algorithms import MOST_MINUTES, MOST_TRIALS
+from shared.consent_messages import to_consent
 from shared.db.models import ModelVersion
 from shared.errors import InvalidArgument
 from shared.events.check import check_id, check_number
@@ -54,6 +55,7 @@ def to_query(request: pb.RecommendRequest, merchandising: Merchandising = NO_MER
         diversity=request.diversity if request.HasField("diversity") else None,
         page_token=request.page_token,
         paged=paged_list(request),
+        consent=to_consent(request.consent, "consent"),
     )
 
 

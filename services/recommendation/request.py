@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from shared.consent import NOTHING_SAID, Consent
 from shared.db.recommendation_items import PackedItems
+from shared.list_tokens import PagedList
 from shared.merchandising.filters import both, not_excluded
 from shared.merchandising.placement import BUILT_IN, Placement, built_in_id
 from shared.merchandising.rule import Rule
 from shared.page_rules import DEFAULT_LIMIT, Filters, Page, Price
-from shared.page_tokens import PagedList
 
 __all__ = ["Answer", "Choice", "Explanation", "Filters", "Page", "PageContext", "Pick", "Price", "Query", "ReadyPage"]
 
@@ -45,6 +46,8 @@ class Query:
         Products of the list.
     filters : Filters
         What the call itself asks for.
+    consent : Consent
+        What the call itself says of the shopper's consent.
     stored_placement : Placement, optional
         The placement that is filled; None for the built-in one of the page.
     diversity : float, optional
@@ -66,6 +69,7 @@ class Query:
     context: PageContext = PageContext()
     limit: int = DEFAULT_LIMIT
     filters: Filters = field(default_factory=Filters)
+    consent: Consent = NOTHING_SAID
     stored_placement: Placement | None = None
     diversity: float | None = None
     rules: tuple[Rule, ...] = ()
@@ -186,7 +190,7 @@ class Answer:
     ----------
     page : ReadyPage
     number : int
-        Number of the list, see `RecommendationNumbers`.
+        Number of the list, see `RecommendationNumbers`; `UNCOUNTED` of one that counts nothing.
     model_version : str
         Empty before the first training.
     fallbacks : tuple of str

@@ -28,6 +28,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from shared.consent import ALL_PERMITTED, Consent, Permissions
 from shared.db.carts import is_open
 from shared.db.driver import DriverCursor, PreparedQuery
 from shared.db.event_log import CUSTOMER_CONSUMER
@@ -41,6 +42,7 @@ from shared.db.schema import (
     customers,
     event_cursors,
     event_log,
+    forgotten_histories,
     page_events,
     product_offers,
     products,
@@ -62,7 +64,8 @@ class ShopperVersion(NamedTuple):
 
     `demographics` is JSON text, `last_event` the number of their latest event in the log (0 for none), `applied` the
     number up to which the log is projected, `dismissals` how many recommendations they dismissed, `refunded` the sum of
-    what was paid back to them, in minor units of whatever currencies, and `visitors` how many browsers are theirs.
+    what was paid back to them, in minor units of whatever currencies, `visitors` how many browsers are theirs, and
+    `personalise` and `measure` what they said about consent, None for nothing.
     """
 
     key: int
@@ -72,6 +75,14 @@ class ShopperVersion(NamedTuple):
     dismissals: int
     refunded: int
     visitors: int
+    personalise: bool | None = None
+    measure: bool | None = None
+
+    @property
+    def consent(self) -> Consent:
+        """What the shopper said to the purposes of an answer. SQLite has numbers for them."""
+        personalise, measure = (None if said is None else bool(said) for said in (self.personalise, self.measure))
+        return Consent(personalise, measure)
 
     def still_holds(self, now: "ShopperVersion") -> bool:
         """Say whether what was read of the shopper at this version is true at the version `now`.
@@ -131,6 +142,8 @@ class ShopperProducts:
         Events of the log that are not projected yet, oldest number first.
     groups_by_key, groups_by_id : mapping to str
         Groups of those products, and of those that the call and the pending events name, as far as they have one.
+    permissions : Permissions
+        What the shopper permits, for who reads it.
     """
 
     key: int | None
@@ -140,6 +153,7 @@ class ShopperProducts:
     pending: list[Recorded]
     groups_by_key: Mapping[int, str] = field(default_factory=dict)
     groups_by_id: Mapping[str, str] = field(default_factory=dict)
+    permissions: Permissions = ALL_PERMITTED
 
     @classmethod
     def nothing(cls) -> "ShopperProducts":
@@ -149,17 +163,21 @@ class ShopperProducts:
 
 
 class LatestChanges(NamedTuple):
-    """Numbers of the latest changes: of the catalogue, of the weights in force, of merchandising; 0 for none."""
+    """Numbers of the latest changes: of the catalogue, the weights in force, merchandising, forgotten histories.
+
+    0 for none.
+    """
 
     catalogue: int
     weights: int
     merchandising: int
+    forgotten: int
 
 
 def latest_changes(cursor: DriverCursor) -> LatestChanges:
     """Return what changed last."""
-    ((change, offer_change, weights, merchandising),) = cursor.fetch(_LATEST_CHANGES)
-    return LatestChanges(max(change, offer_change), weights, merchandising)
+    ((change, offer_change, *others),) = cursor.fetch(_LATEST_CHANGES)
+    return LatestChanges(max(change, offer_change), *others)
 
 
 def find_shopper(cursor: DriverCursor, customer_id: str, visitor_id: str) -> ShopperVersion | None:
@@ -269,6 +287,8 @@ def _version(condition: ColumnElement[bool]) -> Select[Any]:
         dismissed.scalar_subquery(),
         refunded.scalar_subquery(),
         browsers.scalar_subquery(),
+        customers.c.personalise,
+        customers.c.measure,
     ).where(condition)
 
 
@@ -288,6 +308,7 @@ _LATEST_CHANGES = PreparedQuery(
         select(func.coalesce(func.max(product_offers.c.change_sequence), 0)).scalar_subquery(),
         select(func.coalesce(func.max(algorithm_weights.c.version), 0)).scalar_subquery(),
         select(func.coalesce(func.max(counters.c.value), 0)).where(counters.c.name == COUNTER).scalar_subquery(),
+        select(func.coalesce(func.max(forgotten_histories.c.number), 0)).scalar_subquery(),
     )
 )
 _NAME = bindparam("name", type_=String)

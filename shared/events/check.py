@@ -20,6 +20,8 @@ from shared import limits
 from shared.currencies import CURRENCIES
 from shared.errors import InvalidArgument, shown
 
+HIDDEN = "(hidden)"
+"""What errors show in place of personal data."""
 NANOS_A_SECOND = 1_000_000_000
 DAYS_A_YEAR = 365
 # Control characters, line separators and what turns the direction of writing: they make two ids look alike.
@@ -73,15 +75,19 @@ def check_id(value: str, field: str, *, required: bool = True) -> None:
         raise _has_controls(field, value)
 
 
-def check_text(value: str, field: str, longest: int, *, required: bool = False) -> None:
-    """Raise InvalidArgument when a text is missing though required, or longer than `longest` characters."""
+def check_text(value: str, field: str, longest: int, *, required: bool = False, private: bool = False) -> None:
+    """Raise InvalidArgument when a text is missing though required, or longer than `longest` characters.
+
+    The error does not show a text that is `private`: what people are called, write or search for.
+    """
+    told = HIDDEN if private else value
     if required and not value.strip():
-        raise InvalidArgument.of(field, value, "is required", ErrorReason.FIELD_REQUIRED)
+        raise InvalidArgument.of(field, told, "is required", ErrorReason.FIELD_REQUIRED)
     if len(value) > longest:
         problem = f"must be at most {longest} characters, is {len(value)}"
-        raise InvalidArgument.of(field, value, problem, ErrorReason.FIELD_TOO_LONG, limit=longest)
+        raise InvalidArgument.of(field, told, problem, ErrorReason.FIELD_TOO_LONG, limit=longest)
     if _NOT_IN_TEXTS.search(value):
-        raise _has_controls(field, value)
+        raise _has_controls(field, told)
 
 
 def check_time(value: Timestamp, field: str, ahead: timedelta | None = limits.MAX_FUTURE) -> None:
@@ -170,7 +176,7 @@ def _check_attributes(event: Event, field: str) -> None:
     check_count(event.attributes, f"{field}.attributes", limits.MAX_EVENT_ATTRIBUTES)
     for name, value in event.attributes.items():
         check_text(name, f"{field}.attributes", limits.MAX_EVENT_ATTRIBUTE_NAME, required=True)
-        check_text(value, f"{field}.attributes[{shown(name)}]", limits.MAX_EVENT_ATTRIBUTE)
+        check_text(value, f"{field}.attributes[{shown(name)}]", limits.MAX_EVENT_ATTRIBUTE, private=True)
 
 
 def _check_page_view(view: Any, field: str) -> None:
@@ -188,8 +194,8 @@ def _check_page_view(view: Any, field: str) -> None:
 
 
 def _check_search(search: Any, field: str) -> None:
-    check_text(search.query, f"{field}.query", limits.MAX_SEARCH, required=True)
-    check_text(search.filter, f"{field}.filter", limits.MAX_SEARCH_FILTER)
+    check_text(search.query, f"{field}.query", limits.MAX_SEARCH, required=True, private=True)
+    check_text(search.filter, f"{field}.filter", limits.MAX_SEARCH_FILTER, private=True)
     check_count(search.product_ids, f"{field}.product_ids", limits.MAX_RESULT_PRODUCTS)
     for index, product_id in enumerate(search.product_ids):
         check_id(product_id, f"{field}.product_ids[{index}]")

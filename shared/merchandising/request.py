@@ -10,11 +10,11 @@ from shared.events.check import check_number, check_text
 from shared.events.page import limit_of, page_of
 from shared.events.recommend import check_recommend
 from shared.limits import MAX_LIST_TOKEN
+from shared.list_tokens import FIELD as PAGE_TOKEN
+from shared.list_tokens import PagedList
 from shared.merchandising.convert import check_name
 from shared.merchandising.merchandising import Merchandising
 from shared.merchandising.placement import Placement
-from shared.page_tokens import FIELD as PAGE_TOKEN
-from shared.page_tokens import PagedList
 from shared.recommendation_tokens import Shopper
 
 _OF_A_LIST = ("placement_id", "limit", "filter", "page_token")
@@ -30,6 +30,7 @@ def single(request: BatchRecommendRequest, one: PlacementRequest) -> RecommendRe
         filter=one.filter,
         placement_id=one.placement_id,
         page_token=one.page_token,
+        consent=request.consent,
     )
 
 

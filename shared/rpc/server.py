@@ -3,20 +3,23 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import grpc
 import structlog
 import uvloop
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 
 from shared.config import Agent, Settings
 from shared.errors import QuintetError
 from shared.garbage import keep_out_what_is_there
 from shared.limits import MAX_READ_BYTES
+from shared.rpc.in_process import InProcessCalls
 from shared.rpc.interceptor import EdgeInterceptor
+from shared.rpc.readiness import Check, Readiness
 from shared.rpc.reflection import serve_reflection
 from shared.telemetry import configure_logging, serve_metrics
 
@@ -44,15 +47,22 @@ class Service:
 
 
 class AgentServer:
-    """A gRPC server with health and reflection; `port` is the one it is bound to, once started."""
+    """A gRPC server with health and reflection; `port` is the one it is bound to, once started.
 
-    def __init__(self, agent: Agent, settings: Settings, services: Sequence[Service]) -> None:
+    `checks`, by name, say whether the agent can do its work (`shared/rpc/readiness.py`).
+    """
+
+    def __init__(
+        self, agent: Agent, settings: Settings, services: Sequence[Service], checks: Mapping[str, Check] | None = None
+    ) -> None:
         self._agent = agent
         self._settings = settings
         self._health = health.aio.HealthServicer()
+        self._services = services
         self._names = [service.full_name for service in services]
+        self._interceptors = [EdgeInterceptor(agent, log_calls=settings.log_level == "debug")]
         self._server = grpc.aio.server(
-            interceptors=[EdgeInterceptor(agent, log_calls=settings.log_level == "debug")],
+            interceptors=self._interceptors,
             options=[
                 ("grpc.max_receive_message_length", MAX_READ_BYTES),
                 ("grpc.http2.lookahead_bytes", READ_AHEAD_BYTES),
@@ -67,36 +77,52 @@ class AgentServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         serve_reflection((*self._names, health.SERVICE_NAME), self._server)
         self.port = 0
+        self._readiness = Readiness(agent, self._health, self._names, checks or {})
+
+    def in_process(self) -> InProcessCalls:
+        """Return a way to call the services from this process, through the same interceptors."""
+        return InProcessCalls([partial(each.register, each.servicer) for each in self._services], self._interceptors)
 
     async def start(self) -> int:
-        """Bind, serve, turn the health to SERVING, and return the port. Raises RuntimeError when the port is taken."""
+        """Bind, serve, have the health follow the checks, and return the port. Raises RuntimeError when it is taken."""
         self.port = self._server.add_insecure_port(f"{self._settings.bind_host}:{self._settings.port(self._agent)}")
         await self._server.start()
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        await self._readiness.start()
         log.info("serving", port=self.port)
         return self.port
 
     async def stop(self) -> None:
         """Turn the health to NOT_SERVING, let calls in progress end, close. Safe to repeat."""
+        await self._readiness.stop()
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self._settings.drain_seconds)
         log.info("stopped")
 
-    async def _set_health(self, state: Any) -> None:
-        for name in ("", *self._names):
-            await self._health.set(name, state)
+
+class OtherServer(Protocol):
+    """A server of another protocol in the process of an agent."""
+
+    async def start(self) -> int:
+        """Bind, serve and return the port. Raises FailedPrecondition when the port is taken."""
+        ...
+
+    async def stop(self) -> None:
+        """Let requests in progress end, and close."""
+        ...
 
 
-async def serve_until_stopped(server: AgentServer) -> None:
+async def serve_until_stopped(server: AgentServer, *others: OtherServer) -> None:
     """Serve until SIGTERM or SIGINT, then stop gracefully."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     keep_out_what_is_there()
+    for each in others:
+        await each.start()
     await server.start()
     await stop.wait()
-    await server.stop()
+    await asyncio.gather(server.stop(), *(each.stop() for each in others))
 
 
 def run(agent: Agent, main: Callable[[Settings], Any]) -> None:

@@ -30,6 +30,7 @@ from services.recommendation.serving.page import allowed_on_page
 from services.recommendation.serving.page_policy import PAGE_POLICIES
 from services.recommendation.serving.request_context import request_context
 from services.recommendation.serving.user_history import Person, UserHistory
+from shared.consent import Consent
 from shared.db.identified_events import Recorded
 from shared.db.interactions import History, InteractionRows, Kind
 from shared.db.product_offers import Offer
@@ -128,7 +129,9 @@ class Histories:
     def __init__(self, past: Past) -> None:
         self._past = past
 
-    def read(self, _customer: str, _visitor: str, products: Catalogue, _model: str) -> tuple[Person, UserHistory]:
+    def read(
+        self, _customer: str, _visitor: str, products: Catalogue, _model: str, _consent: Consent
+    ) -> tuple[Person, UserHistory]:
         return Person(1, {}), self._past.for_ranker(products)
 
     def find_session(self, _person: int, _name: str) -> int:

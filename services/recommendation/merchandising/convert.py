@@ -18,6 +18,7 @@ from services.recommendation.merchandising.preview import MOST_PLACEMENTS, Examp
 from services.recommendation.request import Query, RankQuery
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.given_list import MOST_EXPLAINED, PlacedProduct, RankAnswer
+from shared.consent_messages import to_consent
 from shared.errors import InvalidArgument, QuintetError
 from shared.events.check import check_count, check_id, check_number
 from shared.events.recommend import check_context
@@ -68,7 +69,8 @@ def to_rank_query(request: pb.RankProductsRequest) -> RankQuery:
     if request.context.page_type == PageType.PAGE_TYPE_UNSPECIFIED:
         request.context.page_type = PageType.PAGE_TYPE_CATEGORY
     check_context(request.context, "context", category_required=False)
-    query = Query(request.customer_id, request.visitor_id, to_context(request.context), MAX_LIMIT)
+    consent = to_consent(request.consent, "consent")
+    query = Query(request.customer_id, request.visitor_id, to_context(request.context), MAX_LIMIT, consent=consent)
     return RankQuery(query, tuple(request.product_ids), request.limit or MAX_RANKED, request.unavailable_last)
 
 

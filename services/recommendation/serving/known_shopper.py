@@ -9,7 +9,8 @@ from services.recommendation.algorithms.arrays import Rows
 from services.recommendation.request import Page, PageContext, Query
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.model_manager import ServingState
-from services.recommendation.serving.user_history import NOBODY, Person, UserHistory, session_key
+from services.recommendation.serving.user_history import Person, UserHistory, session_key
+from shared.consent import Consent
 from shared.errors import NotFound
 
 SESSION_SECONDS = 4 * 3600
@@ -42,9 +43,12 @@ class ShopperHistories(Protocol):
     """Where shoppers are read: `UserHistories`, or one reading of it."""
 
     def read(
-        self, customer_id: str, visitor_id: str, catalogue: Catalogue, model_version: str
+        self, customer_id: str, visitor_id: str, catalogue: Catalogue, model_version: str, consent: Consent
     ) -> tuple[Person, UserHistory] | None:
         """Return who asks and what they did; None for an unknown customer or visitor."""
+
+    def nobody(self, consent: Consent) -> Person:
+        """Return a visitor whom nobody knows yet."""
 
     def find_session(self, person_key: int, name: str) -> int:
         """Return the key of a session by its name; 0 for none."""
@@ -58,16 +62,19 @@ class OneReading:
 
     def __init__(self, histories: ShopperHistories) -> None:
         self.read = cache(histories.read)
+        self.nobody = histories.nobody
         self.find_session = cache(histories.find_session)
         self.latest_search = cache(histories.latest_search)
 
 
 def read_known_shopper(histories: ShopperHistories, query: Query, serving: ServingState) -> KnownShopper:
     """Read who asks and what they did. Raises NotFound for an unknown customer."""
-    found = histories.read(query.customer_id, query.visitor_id, serving.catalogue, serving.version)
+    found = histories.read(query.customer_id, query.visitor_id, serving.catalogue, serving.version, query.consent)
     if found is None and query.customer_id:
         raise NotFound.of("customer", query.customer_id, "customer_id")
-    person, past = found or (NOBODY, UserHistory.nothing())
+    person, past = found or (histories.nobody(query.consent), UserHistory.nothing())
+    if not person.permissions.personalise:
+        return KnownShopper(person, past, past.in_session(0), query.context.search_query)
     session = _session_key(histories, person, query.context, past)
     search = _search(histories, person, query.context, past, session)
     return KnownShopper(person, past, past.in_session(session), search)

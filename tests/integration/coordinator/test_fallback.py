@@ -15,25 +15,30 @@ from quintet.recommendation.v1.recommendation_service_pb2 import (
     RankProductsRequest,
     RecommendRequest,
 )
+from quintet.type.v1.consent_pb2 import Consent as ConsentMessage
+from quintet.type.v1.consent_pb2 import ConsentState
 from quintet.type.v1.event_pb2 import AddToCart, Event, PageType, ProductQuantity, Purchase, PurchaseLine
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.placement_pb2 import Placement, PlacementRequest, Rule, RuleCondition
 from quintet.type.v1.recommendation_pb2 import RecommendationContext, RecommendationFilter, RecommendationList
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from services.coordinator.best_sellers import BestSellerCache
 from services.coordinator.event_validation import submit_event
 from services.coordinator.event_writer import EventWriter
 from services.coordinator.fallback import MERCHANDISING_NOT_READ, UNAVAILABLE, Fallback, given_order
 from services.coordinator.shopper_reader import READS_AT_ONCE, ShopperReader
-from shared.db import product_offers
+from shared.consent import Consent
+from shared.db import consents, product_offers
+from shared.db.customers import resolve_customers
 from shared.db.engine import Database
 from shared.db.placements import PLACEMENTS, RULES, DefinitionTable, Stored
 from shared.db.product_offers import InventoryChange, PriceChange
 from shared.db.recommendations import mark_dismissed, read_recommendations
+from shared.db.schema import recommendation_lists
 from shared.errors import NotFound
 from shared.recommendation_log import RecommendationLog
-from shared.recommendation_tokens import Shopper
+from shared.recommendation_tokens import Shopper, counts
 from shared.telemetry import BACKGROUND_ERRORS, FALLBACKS
 from tests.support.projecting import apply_all
 from tests.support.shop import add_customers, add_products
@@ -397,6 +402,39 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert monotonic() < until, "it never came"
         threading.Event().wait(0.005)
+
+
+def say(database: Database, customer: str, said: Consent) -> None:
+    with database.write() as connection:
+        key = resolve_customers(connection, [customer])[customer]
+        consents.store(connection, key, said, datetime.now(UTC))
+
+
+def test_without_personalise_only_the_request_counts(shop: Shop, database: Database) -> None:
+    say(database, "ann", Consent(personalise=False))
+    assert shop.shown() == ["tea", "cake", "milk", "soap"]
+    context = RecommendationContext(cart_product_ids=["cake"])
+    assert shop.shown(context=context) == ["tea", "milk", "soap"]
+    bought = RecommendationContext(page_type=PageType.PAGE_TYPE_BUY_AGAIN)
+    assert shop.shown(context=bought) == []
+    denied = ConsentMessage(personalise=ConsentState.CONSENT_STATE_DENIED)
+    assert shop.shown(customer_id="bob", consent=denied) == ["tea", "cake", "milk", "soap"]
+
+
+def test_without_measure_nothing_is_logged_and_the_ids_count_nothing(
+    shop: Shop, database: Database, recommendation_log: RecommendationLog
+) -> None:
+    say(database, "ann", Consent(measure=False))
+    answer = shop.ask()
+    assert ids(answer) == ["tea", "cake", "soap"]
+    numbers = [KEYS.verify(each.recommendation_id, Shopper("ann"), "id") for each in answer.recommendations]
+    assert not any(counts(number) for number in numbers)
+    shop.ask(customer_id="di")
+    assert recommendation_log.wait_until_written(10)
+    with database.read() as connection:
+        di = resolve_customers(connection, ["di"])["di"]
+        owners = connection.execute(select(recommendation_lists.c.customer_id)).scalars().all()
+    assert owners == [di]
 
 
 def test_the_fallback_fills_placements_and_keeps_their_filters_and_what_rules_exclude(

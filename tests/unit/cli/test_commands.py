@@ -10,11 +10,17 @@ from cli.main import app
 from cli.output import money
 
 COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+GROUPED = [
+    [group.name or "", command.name or ""]
+    for group in app.registered_groups
+    if group.typer_instance
+    for command in group.typer_instance.registered_commands
+]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_has_an_example_and_json(command: str) -> None:
-    result = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+@pytest.mark.parametrize("command", [*([name] for name in COMMANDS), *GROUPED], ids=" ".join)
+def test_help_has_an_example_and_json(command: list[str]) -> None:
+    result = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
     text = re.sub(r"\x1b\[[0-9;]*m", "", result.output)
     assert result.exit_code == 0
     assert "Example:" in text

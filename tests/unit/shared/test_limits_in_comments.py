@@ -19,9 +19,11 @@ from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.product.v1 import product_service_pb2 as product_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as inner
+from quintet.type.v1.consent_pb2 import Consent
 from quintet.type.v1.customer_pb2 import Customer, Demographics
 from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import Event, PageType
+from quintet.type.v1.job_pb2 import JobState
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.placement_pb2 import (
     BoostAction,
@@ -36,6 +38,7 @@ from quintet.type.v1.product_pb2 import AttributeValue, InventoryStatus, Invento
 from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType, RecommendationContext, RecommendationFilter
 
 from services.coordinator import convert as coordinator_convert
+from services.coordinator import job_rpcs
 from services.coordinator.event_validation import submit_feedback
 from services.coordinator.recommendation_rpcs import RecommendationRpcs
 from services.customer import convert as customer_convert
@@ -203,8 +206,34 @@ def product_id(request: Any) -> None:
     product_convert.product_id(request.product_id)
 
 
+def list_customers(request: pb.ListCustomersRequest) -> None:
+    customer_convert.to_page_query(customer_pb.ListCustomersRequest.FromString(request.SerializeToString()))
+
+
+def visitor_id(request: Any) -> None:
+    customer_convert.to_who(customer_pb.EraseCustomerRequest(visitor_id=request.visitor_id))
+
+
+def visitor_consent(request: Any) -> None:
+    customer_convert.to_visitor_consent(
+        customer_pb.SetVisitorConsentRequest(visitor_id=request.visitor_id, consent=request.consent)
+    )
+
+
+def receipt_id(request: Any) -> None:
+    customer_convert.to_receipt_id(customer_pb.GetErasureReceiptRequest(receipt_id=request.receipt_id))
+
+
 def customer_id(request: Any) -> None:
     customer_convert.to_customer_id(request.customer_id)
+
+
+def job_kind(request: Any) -> None:
+    check_id(request.kind, "kind")
+
+
+def jobs_page(request: pb.ListJobsRequest) -> None:
+    job_rpcs._page(request)
 
 
 def job_id(request: Any) -> None:
@@ -260,8 +289,21 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
     *((kind(product_id="p"), product_id) for kind in BY_PRODUCT),
     *(
         (kind(customer_id="c"), customer_id)
-        for kind in (pb.GetCustomerProfileRequest, pb.DeleteCustomerRequest, pb.ExportCustomerRequest)
+        for kind in (
+            pb.GetCustomerRequest,
+            pb.GetCustomerProfileRequest,
+            pb.DeleteCustomerRequest,
+            pb.ExportCustomerRequest,
+        )
     ),
+    *((kind(job_id="j"), job_id) for kind in (pb.GetJobRequest, pb.WatchJobRequest, pb.CancelJobRequest)),
+    *((kind(kind="k"), job_kind) for kind in (pb.UpdateScheduleRequest, pb.RunScheduleRequest)),
+    (pb.ListJobsRequest(kinds=["maintenance"], states=[JobState.JOB_STATE_FAILED]), jobs_page),
+    (pb.ListJobsRequest(page_token="t"), jobs_page),  # noqa: S106
+    *((kind(visitor_id="v"), visitor_id) for kind in (pb.DeleteVisitorRequest, pb.ExportVisitorRequest)),
+    (pb.SetVisitorConsentRequest(visitor_id="v", consent=Consent(train=2)), visitor_consent),
+    (pb.GetErasureReceiptRequest(receipt_id="r"), receipt_id),
+    (pb.ListCustomersRequest(page_token="t", segment_name="s"), list_customers),  # noqa: S106
     *((kind(job_id="j"), job_id) for kind in (pb.GetJobRequest, pb.WatchJobRequest)),
     *(
         (kind(request_id="r"), key_of)
@@ -274,6 +316,7 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
             pb.RefreshCatalogRequest,
             pb.OptimizeAlgorithmsRequest,
             pb.TrainModelsRequest,
+            pb.RunScheduleRequest,
         )
     ),
 ]
@@ -290,6 +333,10 @@ NOT_BY_LENGTH = {
     "quintet.type.v1.Placement.strategy",
     "quintet.type.v1.RuleCondition.time_zone",
 }
+"""Lists that are as long as a batch may be: `MAX_BATCH` is checked where the batch is taken."""
+CHOSEN = ("algorithms", "kinds", "states")
+"""Lists of names that are chosen from a list."""
+NOT_BY_LENGTH = {"quintet.type.v1.Money.currency_code"}
 """Texts that are chosen from a list."""
 
 
@@ -418,7 +465,7 @@ def test_a_list_is_as_long_as_its_comment_says(place: Place) -> None:
     one = list(getattr(owner, place.field.name))[:1]
     place.passes(one * most)
     place.refuses(one * (most + 1), ErrorReason.TOO_MANY_ELEMENTS, limit=str(most))
-    if place.field.cpp_type == FieldDescriptor.CPPTYPE_STRING and place.name.rpartition(".")[2] != "algorithms":
+    if place.field.message_type is None and place.field.name not in CHOSEN:
         longest = stated(TEXT, place)
         place.passes(["x" * longest])
         place.refuses(["x" * (longest + 1)], ErrorReason.FIELD_TOO_LONG, limit=str(longest))

@@ -10,7 +10,7 @@ from cli.importing.batch import by_column
 from cli.importing.convert import Options
 from cli.importing.customers import CustomerConverter
 from cli.importing.products import ProductConverter
-from shared.db.customers import NewCustomer
+from shared.db.customer_updates import NewCustomer
 from shared.db.products import NewProduct
 from shared.errors import InvalidArgument
 
@@ -56,8 +56,8 @@ def test_what_a_customer_leaves_out() -> None:
     ("row", "reason"),
     [
         ({"customer_id": None}, "customer_id: is required"),
-        ({"customer_id": "c", "demographics.age": "old"}, "demographics.age: is not a number, got 'old'"),
-        ({"customer_id": "c", "demographics.age": 131}, "demographics.age: .*at most 130, got 131"),
+        ({"customer_id": "c", "demographics.age": "old"}, r"demographics.age: is not a number, got '\(hidden\)'"),
+        ({"customer_id": "c", "demographics.age": 131}, r"demographics.age: .*at most 130, got '\(hidden\)'"),
         ({"customer_id": "c", "name": "x" * 201}, "name: must be at most 200"),
         ({"customer_id": "c", "registration_time": "2999-01-01"}, "registration_time: .*future"),
     ],

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from quintet.type.v1 import consent_pb2 as _consent_pb2
 from quintet.type.v1 import customer_pb2 as _customer_pb2
 from quintet.type.v1 import error_pb2 as _error_pb2
 from quintet.type.v1 import event_pb2 as _event_pb2
@@ -390,6 +391,7 @@ class GetRecommendationsRequest(_message.Message):
     PLACEMENT_ID_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     DIVERSITY_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer, at most 128 characters; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
     visitor_id: _builtins.str
@@ -420,6 +422,12 @@ class GetRecommendationsRequest(_message.Message):
     def filter(self) -> _recommendation_pb2.RecommendationFilter:
         """Which products may be shown."""
 
+    @_builtins.property
+    def consent(self) -> _consent_pb2.Consent:
+        """Optional. The shopper's consent for this answer; it is not stored. A purpose that is denied here is denied whatever is
+        stored; one that is granted here is granted unless the shopper's stored consent denies it.
+        """
+
     def __init__(
         self,
         *,
@@ -431,10 +439,11 @@ class GetRecommendationsRequest(_message.Message):
         placement_id: _builtins.str = ...,
         page_token: _builtins.str = ...,
         diversity: _builtins.float | None = ...,
+        consent: _consent_pb2.Consent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "context", b"context", "diversity", b"diversity", "filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "consent", b"consent", "context", b"context", "diversity", b"diversity", "filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "context", b"context", "customer_id", b"customer_id", "diversity", b"diversity", "filter", b"filter", "limit", b"limit", "page_token", b"page_token", "placement_id", b"placement_id", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "consent", b"consent", "context", b"context", "customer_id", b"customer_id", "diversity", b"diversity", "filter", b"filter", "limit", b"limit", "page_token", b"page_token", "placement_id", b"placement_id", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__diversity: _TypeAlias = _typing.Literal["diversity"]  # noqa: Y015
     _WhichOneofArgType__diversity: _TypeAlias = _typing.Literal["_diversity", b"_diversity"]  # noqa: Y015
@@ -476,6 +485,7 @@ class BatchGetRecommendationsRequest(_message.Message):
     VISITOR_ID_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
     REQUESTS_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer, at most 128 characters; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
     visitor_id: _builtins.str
@@ -488,6 +498,10 @@ class BatchGetRecommendationsRequest(_message.Message):
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[_placement_pb2.PlacementRequest]:
         """Required. 1 to 10 lists, the most important first."""
 
+    @_builtins.property
+    def consent(self) -> _consent_pb2.Consent:
+        """Optional. The shopper's consent, as in `GetRecommendationsRequest`."""
+
     def __init__(
         self,
         *,
@@ -495,10 +509,11 @@ class BatchGetRecommendationsRequest(_message.Message):
         visitor_id: _builtins.str = ...,
         context: _recommendation_pb2.RecommendationContext | None = ...,
         requests: _abc.Iterable[_placement_pb2.PlacementRequest] | None = ...,
+        consent: _consent_pb2.Consent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "context", b"context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "customer_id", b"customer_id", "requests", b"requests", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "context", b"context", "customer_id", b"customer_id", "requests", b"requests", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -540,6 +555,7 @@ class RankProductsRequest(_message.Message):
     PRODUCT_IDS_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     UNAVAILABLE_LAST_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer, at most 128 characters; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
     visitor_id: _builtins.str
@@ -556,6 +572,10 @@ class RankProductsRequest(_message.Message):
     def product_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Required. 1 to 1,000 products of 1 to 128 characters, each once, best first by the platform's own order."""
 
+    @_builtins.property
+    def consent(self) -> _consent_pb2.Consent:
+        """Optional. The shopper's consent, as in `GetRecommendationsRequest`."""
+
     def __init__(
         self,
         *,
@@ -565,10 +585,11 @@ class RankProductsRequest(_message.Message):
         product_ids: _abc.Iterable[_builtins.str] | None = ...,
         limit: _builtins.int = ...,
         unavailable_last: _builtins.bool = ...,
+        consent: _consent_pb2.Consent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "context", b"context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "customer_id", b"customer_id", "limit", b"limit", "product_ids", b"product_ids", "unavailable_last", b"unavailable_last", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "context", b"context", "customer_id", b"customer_id", "limit", b"limit", "product_ids", b"product_ids", "unavailable_last", b"unavailable_last", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -809,18 +830,28 @@ class UpsertCustomerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CUSTOMER_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def customer(self) -> _customer_pb2.Customer:
         """Required. The customer."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Optional. What is updated: a field of `customer` that is named is set, or cleared where `customer` has none; others stay.
+        Without it, what is populated is set. Paths may name nested fields (`demographics.region`), entries of a map
+        (`demographics.attributes.size`), or everything (`*`); at most 200 of at most 300 characters. INVALID_ARGUMENT for a
+        path that names no field, `customer_id` or what is output only. A customer who is not known is added.
+        """
 
     def __init__(
         self,
         *,
         customer: _customer_pb2.Customer | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -855,18 +886,24 @@ class BatchUpsertCustomersRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CUSTOMERS_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def customers(self) -> _containers.RepeatedCompositeFieldContainer[_customer_pb2.Customer]:
         """Required. 1 to 1,000 customers, each id once."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Optional. What is updated of each of them, as in `UpsertCustomerRequest`."""
 
     def __init__(
         self,
         *,
         customers: _abc.Iterable[_customer_pb2.Customer] | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customers", b"customers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customers", b"customers", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -905,18 +942,24 @@ class ImportCustomersRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CUSTOMER_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def customer(self) -> _customer_pb2.Customer:
         """Required. The customer."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Optional. What is updated of this customer, as in `UpsertCustomerRequest`."""
 
     def __init__(
         self,
         *,
         customer: _customer_pb2.Customer | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -957,6 +1000,124 @@ class ImportCustomersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ImportCustomersResponse: _TypeAlias = ImportCustomersResponse  # noqa: Y015
+
+@_typing.final
+class GetCustomerRequest(_message.Message):
+    """Asks for a customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    customer_id: _builtins.str
+    """Required. The customer, at most 128 characters."""
+    def __init__(
+        self,
+        *,
+        customer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCustomerRequest: _TypeAlias = GetCustomerRequest  # noqa: Y015
+
+@_typing.final
+class GetCustomerResponse(_message.Message):
+    """A customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def customer(self) -> _customer_pb2.Customer:
+        """The customer as stored."""
+
+    def __init__(
+        self,
+        *,
+        customer: _customer_pb2.Customer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCustomerResponse: _TypeAlias = GetCustomerResponse  # noqa: Y015
+
+@_typing.final
+class ListCustomersRequest(_message.Message):
+    """Asks for a page of customers. All filters hold at once."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    REGISTERED_SINCE_FIELD_NUMBER: _builtins.int
+    ACTIVE_SINCE_FIELD_NUMBER: _builtins.int
+    SEGMENT_NAME_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many; 0 means 100, more than 1,000 is lowered to 1,000, negative is INVALID_ARGUMENT."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, with the same filters, at most 200 characters; empty for the first."""
+    segment_name: _builtins.str
+    """Optional. Only members of this segment as of the last refresh of customers, at most 100 characters. An unknown one has
+    none.
+    """
+    @_builtins.property
+    def registered_since(self) -> _timestamp_pb2.Timestamp:
+        """Optional. Only customers who registered then or later."""
+
+    @_builtins.property
+    def active_since(self) -> _timestamp_pb2.Timestamp:
+        """Optional. Only customers with an event then or later."""
+
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        registered_since: _timestamp_pb2.Timestamp | None = ...,
+        active_since: _timestamp_pb2.Timestamp | None = ...,
+        segment_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["active_since", b"active_since", "registered_since", b"registered_since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_since", b"active_since", "page_size", b"page_size", "page_token", b"page_token", "registered_since", b"registered_since", "segment_name", b"segment_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCustomersRequest: _TypeAlias = ListCustomersRequest  # noqa: Y015
+
+@_typing.final
+class ListCustomersResponse(_message.Message):
+    """A page of customers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def customers(self) -> _containers.RepeatedCompositeFieldContainer[_customer_pb2.Customer]:
+        """The customers."""
+
+    def __init__(
+        self,
+        *,
+        customers: _abc.Iterable[_customer_pb2.Customer] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customers", b"customers", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCustomersResponse: _TypeAlias = ListCustomersResponse  # noqa: Y015
 
 @_typing.final
 class GetCustomerProfileRequest(_message.Message):
@@ -1034,37 +1195,23 @@ Global___DeleteCustomerRequest: _TypeAlias = DeleteCustomerRequest  # noqa: Y015
 
 @_typing.final
 class DeleteCustomerResponse(_message.Message):
-    """Receipt of an erasure."""
+    """What was erased."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    RECEIPT_ID_FIELD_NUMBER: _builtins.int
-    ERASE_TIME_FIELD_NUMBER: _builtins.int
-    ERASED_FIELD_NUMBER: _builtins.int
-    MODELS_NOTE_FIELD_NUMBER: _builtins.int
-    receipt_id: _builtins.str
-    """Id of the receipt; it names nobody."""
-    models_note: _builtins.str
-    """What trained models keep, a sentence."""
+    RECEIPT_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def erase_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was done."""
-
-    @_builtins.property
-    def erased(self) -> _containers.RepeatedCompositeFieldContainer[_customer_pb2.TableRows]:
-        """Rows erased, for every table that held any."""
+    def receipt(self) -> _customer_pb2.ErasureReceipt:
+        """The receipt as stored."""
 
     def __init__(
         self,
         *,
-        receipt_id: _builtins.str = ...,
-        erase_time: _timestamp_pb2.Timestamp | None = ...,
-        erased: _abc.Iterable[_customer_pb2.TableRows] | None = ...,
-        models_note: _builtins.str = ...,
+        receipt: _customer_pb2.ErasureReceipt | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["erase_time", b"erase_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["erase_time", b"erase_time", "erased", b"erased", "models_note", b"models_note", "receipt_id", b"receipt_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1117,6 +1264,198 @@ class ExportCustomerResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExportCustomerResponse: _TypeAlias = ExportCustomerResponse  # noqa: Y015
+
+@_typing.final
+class SetVisitorConsentRequest(_message.Message):
+    """Asks to store the consent of a visitor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VISITOR_ID_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
+    visitor_id: _builtins.str
+    """Required. The visitor, 1 to 128 characters."""
+    @_builtins.property
+    def consent(self) -> _consent_pb2.Consent:
+        """Required. What is said; purposes that are not said stay as they are stored."""
+
+    def __init__(
+        self,
+        *,
+        visitor_id: _builtins.str = ...,
+        consent: _consent_pb2.Consent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "visitor_id", b"visitor_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetVisitorConsentRequest: _TypeAlias = SetVisitorConsentRequest  # noqa: Y015
+
+@_typing.final
+class SetVisitorConsentResponse(_message.Message):
+    """The visitor's consent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def consent(self) -> _consent_pb2.Consent:
+        """As stored."""
+
+    def __init__(
+        self,
+        *,
+        consent: _consent_pb2.Consent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetVisitorConsentResponse: _TypeAlias = SetVisitorConsentResponse  # noqa: Y015
+
+@_typing.final
+class DeleteVisitorRequest(_message.Message):
+    """Asks to erase a visitor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VISITOR_ID_FIELD_NUMBER: _builtins.int
+    visitor_id: _builtins.str
+    """Required. The visitor, at most 128 characters."""
+    def __init__(
+        self,
+        *,
+        visitor_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["visitor_id", b"visitor_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteVisitorRequest: _TypeAlias = DeleteVisitorRequest  # noqa: Y015
+
+@_typing.final
+class DeleteVisitorResponse(_message.Message):
+    """What was erased."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def receipt(self) -> _customer_pb2.ErasureReceipt:
+        """The receipt as stored."""
+
+    def __init__(
+        self,
+        *,
+        receipt: _customer_pb2.ErasureReceipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteVisitorResponse: _TypeAlias = DeleteVisitorResponse  # noqa: Y015
+
+@_typing.final
+class ExportVisitorRequest(_message.Message):
+    """Asks for all data about a visitor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VISITOR_ID_FIELD_NUMBER: _builtins.int
+    visitor_id: _builtins.str
+    """Required. The visitor, at most 128 characters."""
+    def __init__(
+        self,
+        *,
+        visitor_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["visitor_id", b"visitor_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportVisitorRequest: _TypeAlias = ExportVisitorRequest  # noqa: Y015
+
+@_typing.final
+class ExportVisitorResponse(_message.Message):
+    """One row about a visitor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    ROW_JSON_FIELD_NUMBER: _builtins.int
+    table: _builtins.str
+    """Table of the row."""
+    row_json: _builtins.str
+    """The row as a JSON object."""
+    def __init__(
+        self,
+        *,
+        table: _builtins.str = ...,
+        row_json: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["row_json", b"row_json", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportVisitorResponse: _TypeAlias = ExportVisitorResponse  # noqa: Y015
+
+@_typing.final
+class GetErasureReceiptRequest(_message.Message):
+    """Asks for the receipt of an erasure."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_ID_FIELD_NUMBER: _builtins.int
+    receipt_id: _builtins.str
+    """Required. Id of the receipt, at most 128 characters."""
+    def __init__(
+        self,
+        *,
+        receipt_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt_id", b"receipt_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetErasureReceiptRequest: _TypeAlias = GetErasureReceiptRequest  # noqa: Y015
+
+@_typing.final
+class GetErasureReceiptResponse(_message.Message):
+    """The receipt of an erasure."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def receipt(self) -> _customer_pb2.ErasureReceipt:
+        """The receipt as stored; its checksum was verified."""
+
+    def __init__(
+        self,
+        *,
+        receipt: _customer_pb2.ErasureReceipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetErasureReceiptResponse: _TypeAlias = GetErasureReceiptResponse  # noqa: Y015
 
 @_typing.final
 class UpsertProductRequest(_message.Message):
@@ -2617,6 +2956,276 @@ class WatchJobResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchJobResponse: _TypeAlias = WatchJobResponse  # noqa: Y015
+
+@_typing.final
+class ListJobsRequest(_message.Message):
+    """Asks for a page of jobs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KINDS_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many; 0 means 50, more than 500 is lowered to 500."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; empty for the first; at most 200 characters."""
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Kinds, as in `Job`, at most 10; empty means all."""
+
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_job_pb2.JobState.ValueType]:
+        """States, at most 10; empty means all."""
+
+    def __init__(
+        self,
+        *,
+        kinds: _abc.Iterable[_builtins.str] | None = ...,
+        states: _abc.Iterable[_job_pb2.JobState.ValueType] | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kinds", b"kinds", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListJobsRequest: _TypeAlias = ListJobsRequest  # noqa: Y015
+
+@_typing.final
+class ListJobsResponse(_message.Message):
+    """A page of jobs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOBS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.Job]:
+        """The jobs, newest first."""
+
+    def __init__(
+        self,
+        *,
+        jobs: _abc.Iterable[_job_pb2.Job] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListJobsResponse: _TypeAlias = ListJobsResponse  # noqa: Y015
+
+@_typing.final
+class CancelJobRequest(_message.Message):
+    """Asks to cancel a job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """Required. The job, 1 to 128 characters."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelJobRequest: _TypeAlias = CancelJobRequest  # noqa: Y015
+
+@_typing.final
+class CancelJobResponse(_message.Message):
+    """The job as it is now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> _job_pb2.Job:
+        """The job; watch it with `WatchJob`."""
+
+    def __init__(
+        self,
+        *,
+        job: _job_pb2.Job | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelJobResponse: _TypeAlias = CancelJobResponse  # noqa: Y015
+
+@_typing.final
+class ListSchedulesRequest(_message.Message):
+    """Asks for the schedules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSchedulesRequest: _TypeAlias = ListSchedulesRequest  # noqa: Y015
+
+@_typing.final
+class ListSchedulesResponse(_message.Message):
+    """The schedules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def schedules(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.JobSchedule]:
+        """One for each kind of job."""
+
+    def __init__(
+        self,
+        *,
+        schedules: _abc.Iterable[_job_pb2.JobSchedule] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["schedules", b"schedules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSchedulesResponse: _TypeAlias = ListSchedulesResponse  # noqa: Y015
+
+@_typing.final
+class UpdateScheduleRequest(_message.Message):
+    """Asks to change a schedule. What is unset stays."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    PERIOD_SECONDS_FIELD_NUMBER: _builtins.int
+    USUAL_PERIOD_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """Required. Kind of job, as in `Job`; 1 to 128 characters."""
+    paused: _builtins.bool
+    """Whether to pause."""
+    period_seconds: _builtins.float
+    """Seconds from start to start, from 60 to 31,622,400 (366 days); 0 is never."""
+    usual_period: _builtins.bool
+    """The period of the settings again; must be true."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        paused: _builtins.bool | None = ...,
+        period_seconds: _builtins.float = ...,
+        usual_period: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_paused", b"_paused", "paused", b"paused", "period", b"period", "period_seconds", b"period_seconds", "usual_period", b"usual_period"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_paused", b"_paused", "kind", b"kind", "paused", b"paused", "period", b"period", "period_seconds", b"period_seconds", "usual_period", b"usual_period"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__paused: _TypeAlias = _typing.Literal["paused"]  # noqa: Y015
+    _WhichOneofArgType__paused: _TypeAlias = _typing.Literal["_paused", b"_paused"]  # noqa: Y015
+    _WhichOneofReturnType_period: _TypeAlias = _typing.Literal["period_seconds", "usual_period"]  # noqa: Y015
+    _WhichOneofArgType_period: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__paused) -> _WhichOneofReturnType__paused | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_period) -> _WhichOneofReturnType_period | None: ...
+
+Global___UpdateScheduleRequest: _TypeAlias = UpdateScheduleRequest  # noqa: Y015
+
+@_typing.final
+class UpdateScheduleResponse(_message.Message):
+    """The schedule as it is now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def schedule(self) -> _job_pb2.JobSchedule:
+        """The schedule."""
+
+    def __init__(
+        self,
+        *,
+        schedule: _job_pb2.JobSchedule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateScheduleResponse: _TypeAlias = UpdateScheduleResponse  # noqa: Y015
+
+@_typing.final
+class RunScheduleRequest(_message.Message):
+    """Asks to start a job of a schedule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """Required. Kind of job, as in `Job`; 1 to 128 characters."""
+    request_id: _builtins.str
+    """Optional but advised. The caller's id of this request, 1 to 128 characters. The same request with the same id within 24 hours
+    is done once and answered with what came of it; another request with it is INVALID_ARGUMENT (`REQUEST_ID_REUSED`).
+    """
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunScheduleRequest: _TypeAlias = RunScheduleRequest  # noqa: Y015
+
+@_typing.final
+class RunScheduleResponse(_message.Message):
+    """The job that was started."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> _job_pb2.Job:
+        """The job; watch it with `WatchJob`."""
+
+    def __init__(
+        self,
+        *,
+        job: _job_pb2.Job | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunScheduleResponse: _TypeAlias = RunScheduleResponse  # noqa: Y015
 
 @_typing.final
 class GetStatusRequest(_message.Message):

@@ -9,6 +9,7 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from quintet.type.v1 import consent_pb2 as _consent_pb2
 from quintet.type.v1 import job_pb2 as _job_pb2
 from quintet.type.v1 import placement_pb2 as _placement_pb2
 from quintet.type.v1 import recommendation_pb2 as _recommendation_pb2
@@ -37,6 +38,7 @@ class RecommendRequest(_message.Message):
     PLACEMENT_ID_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     DIVERSITY_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer; required unless `visitor_id` is set."""
     visitor_id: _builtins.str
@@ -65,6 +67,10 @@ class RecommendRequest(_message.Message):
     def filter(self) -> _recommendation_pb2.RecommendationFilter:
         """Which products may be shown."""
 
+    @_builtins.property
+    def consent(self) -> _consent_pb2.Consent:
+        """Optional. As in `GetRecommendationsRequest` of the coordinator."""
+
     def __init__(
         self,
         *,
@@ -76,10 +82,11 @@ class RecommendRequest(_message.Message):
         placement_id: _builtins.str = ...,
         page_token: _builtins.str = ...,
         diversity: _builtins.float | None = ...,
+        consent: _consent_pb2.Consent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "context", b"context", "diversity", b"diversity", "filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "consent", b"consent", "context", b"context", "diversity", b"diversity", "filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "context", b"context", "customer_id", b"customer_id", "diversity", b"diversity", "filter", b"filter", "limit", b"limit", "page_token", b"page_token", "placement_id", b"placement_id", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "consent", b"consent", "context", b"context", "customer_id", b"customer_id", "diversity", b"diversity", "filter", b"filter", "limit", b"limit", "page_token", b"page_token", "placement_id", b"placement_id", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__diversity: _TypeAlias = _typing.Literal["diversity"]  # noqa: Y015
     _WhichOneofArgType__diversity: _TypeAlias = _typing.Literal["_diversity", b"_diversity"]  # noqa: Y015
@@ -121,6 +128,7 @@ class BatchRecommendRequest(_message.Message):
     VISITOR_ID_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
     REQUESTS_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer, at most 128 characters; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
     visitor_id: _builtins.str
@@ -133,6 +141,10 @@ class BatchRecommendRequest(_message.Message):
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[_placement_pb2.PlacementRequest]:
         """Required. 1 to 10 lists, the most important first."""
 
+    @_builtins.property
+    def consent(self) -> _consent_pb2.Consent:
+        """Optional. The shopper's consent, as in `GetRecommendationsRequest` of the coordinator."""
+
     def __init__(
         self,
         *,
@@ -140,10 +152,11 @@ class BatchRecommendRequest(_message.Message):
         visitor_id: _builtins.str = ...,
         context: _recommendation_pb2.RecommendationContext | None = ...,
         requests: _abc.Iterable[_placement_pb2.PlacementRequest] | None = ...,
+        consent: _consent_pb2.Consent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "context", b"context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "customer_id", b"customer_id", "requests", b"requests", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "context", b"context", "customer_id", b"customer_id", "requests", b"requests", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -185,6 +198,7 @@ class RankProductsRequest(_message.Message):
     PRODUCT_IDS_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     UNAVAILABLE_LAST_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer, at most 128 characters; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
     visitor_id: _builtins.str
@@ -201,6 +215,10 @@ class RankProductsRequest(_message.Message):
     def product_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Required. 1 to 1,000 products of 1 to 128 characters, each once, best first by the platform's own order."""
 
+    @_builtins.property
+    def consent(self) -> _consent_pb2.Consent:
+        """Optional. The shopper's consent, as in `GetRecommendationsRequest` of the coordinator."""
+
     def __init__(
         self,
         *,
@@ -210,10 +228,11 @@ class RankProductsRequest(_message.Message):
         product_ids: _abc.Iterable[_builtins.str] | None = ...,
         limit: _builtins.int = ...,
         unavailable_last: _builtins.bool = ...,
+        consent: _consent_pb2.Consent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "context", b"context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "customer_id", b"customer_id", "limit", b"limit", "product_ids", b"product_ids", "unavailable_last", b"unavailable_last", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "context", b"context", "customer_id", b"customer_id", "limit", b"limit", "product_ids", b"product_ids", "unavailable_last", b"unavailable_last", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1063,3 +1082,44 @@ class PreviewRulesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PreviewRulesResponse: _TypeAlias = PreviewRulesResponse  # noqa: Y015
+
+@_typing.final
+class ForgetHistoriesRequest(_message.Message):
+    """Asks to remove histories from models."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetHistoriesRequest: _TypeAlias = ForgetHistoriesRequest  # noqa: Y015
+
+@_typing.final
+class ForgetHistoriesResponse(_message.Message):
+    """Progress of the removal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def progress(self) -> _job_pb2.JobProgress:
+        """Progress."""
+
+    def __init__(
+        self,
+        *,
+        progress: _job_pb2.JobProgress | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetHistoriesResponse: _TypeAlias = ForgetHistoriesResponse  # noqa: Y015

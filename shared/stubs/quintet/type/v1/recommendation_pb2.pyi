@@ -313,7 +313,9 @@ class Recommendation(_message.Message):
     GROUP_ID_FIELD_NUMBER: _builtins.int
     APPLIED_RULES_FIELD_NUMBER: _builtins.int
     recommendation_id: _builtins.str
-    """Quintet's id of this showing; give it back in feedback and events."""
+    """Quintet's id of this showing; give it back in feedback and events. Of a shopper who does not agree to `measure` it counts
+    nothing: what names it is acknowledged, and neither recorded nor attributed.
+    """
     product_id: _builtins.str
     """The platform's id of the product."""
     product_name: _builtins.str
