@@ -69,6 +69,19 @@ def change_of(message: M, mask: FieldMask, fixed: Collection[str] = (), field: s
     return Change(given, paths)
 
 
+def changed(now: M, change: Change[M]) -> M:
+    """Return a message with an update applied; neither is changed.
+
+    A message that an update leaves empty is cleared with its last field.
+    """
+    merged = type(now)()
+    merged.CopyFrom(now)
+    for path in change.cleared:
+        _clear(merged, path)
+    merged.MergeFrom(change.given)
+    return merged
+
+
 def _paths(descriptor: Any, mask: FieldMask, fixed: Collection[Path], field: str) -> frozenset[Path]:
     if len(mask.paths) > MOST_PATHS:
         raise InvalidArgument.of(f"{field}.paths", f"{len(mask.paths)} paths", f"must have at most {MOST_PATHS}")
@@ -145,6 +158,19 @@ def _set(target: Message, field: Any, value: Any) -> None:
         getattr(target, field.name).CopyFrom(value)
 
 
+def _clear(message: Message, path: Path) -> None:
+    name, rest = path[0], path[1:]
+    if not rest:
+        message.ClearField(name)
+    elif _is_map(message.DESCRIPTOR.fields_by_name[name]):
+        getattr(message, name).pop(rest[0], None)
+    elif message.HasField(name):
+        inner = getattr(message, name)
+        _clear(inner, rest)
+        if not inner.ByteSize():
+            message.ClearField(name)
+
+
 def _copy_entries(source: Any, target: Any, keys: Path) -> None:
     for key in keys or source:
         if key in source:
@@ -159,6 +185,6 @@ def _is_map(field: Any) -> bool:
 
 
 def _has_fields(field: Any) -> bool:
-    """Say whether a field is one message whose fields are updated by themselves."""
+    """Say whether a field is one message whose fields are updated by themselves; an empty message is a value."""
     kind = field.message_type
-    return kind is not None and not field.is_repeated and kind.full_name not in VALUES
+    return kind is not None and not field.is_repeated and bool(kind.fields) and kind.full_name not in VALUES

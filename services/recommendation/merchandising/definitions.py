@@ -7,17 +7,18 @@ from typing import Any, Generic, TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
-from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.placement_pb2 import Placement as PlacementMessage
 from quintet.type.v1.placement_pb2 import Rule as RuleMessage
 
 from services.recommendation.serving.page_policy import PAGE_POLICIES
+from shared import field_masks
 from shared.db.engine import Connection, Database
 from shared.db.placements import PLACEMENTS, RULES, DefinitionTable, Stored
-from shared.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from shared.events.check import check_count, check_number
-from shared.limits import DEFAULT_PAGE_SIZE, MAX_DEFINITIONS, MAX_MASK_PATHS, MAX_PAGE_SIZE
+from shared.errors import AlreadyExists, FailedPrecondition, NotFound
+from shared.events.check import check_number
+from shared.field_masks import Change
+from shared.limits import DEFAULT_PAGE_SIZE, MAX_DEFINITIONS, MAX_PAGE_SIZE
 from shared.merchandising.convert import check_name, to_placement, to_rule
 from shared.merchandising.placement import BUILT_IN
 from shared.timestamps import to_timestamp
@@ -75,7 +76,7 @@ class Definitions(Generic[M]):
         with self.database.write() as connection:
             self.table.lock(connection)
             now = self._get(connection, name, f"{self.kind}.{self._id_field}")
-            merged = self._merged(now, changed, mask.paths) if mask is not None and mask.paths else changed
+            merged = field_masks.changed(now, self._change(changed, mask))
             self.check(merged, self.kind)
             return self._put(connection, merged)
 
@@ -126,18 +127,11 @@ class Definitions(Generic[M]):
         message.update_time.CopyFrom(to_timestamp(stored.updated_at))
         return message  # type: ignore[no-any-return]
 
-    def _merged(self, now: M, changed: M, paths: Any) -> M:
-        """Return a definition with the fields under `paths` as in another one. Raises InvalidArgument."""
-        check_count(paths, "update_mask.paths", MAX_MASK_PATHS)
-        allowed = set(now.DESCRIPTOR.fields_by_name) - _OUTPUT_ONLY - {self._id_field}
-        merged = self.message()
-        merged.CopyFrom(now)
-        for index, path in enumerate(paths):
-            if path not in allowed:
-                problem = f"must be one of {', '.join(sorted(allowed))}"
-                raise InvalidArgument.of(f"update_mask.paths[{index}]", path, problem, ErrorReason.FIELD_UNKNOWN_VALUE)
-            _set_field(merged, changed, path)
-        return merged
+    def _change(self, changed: M, mask: FieldMask | None) -> Change[M]:
+        """Return what an update changes; without a mask all. Raises InvalidArgument for a bad path."""
+        named = mask if mask is not None and mask.paths else FieldMask(paths=[field_masks.EVERYTHING])
+        fixed = {self._id_field, *_OUTPUT_ONLY.intersection(changed.DESCRIPTOR.fields_by_name)}
+        return field_masks.change_of(changed, named, fixed)
 
     def _id_of(self, message: M) -> str:
         return str(getattr(message, self._id_field))
@@ -171,16 +165,3 @@ def _built_in(name: str) -> PlacementMessage:
         diversity=round(1.0 - PAGE_POLICIES[placement.page].trade_off, 6),
         built_in=True,
     )
-
-
-def _set_field(target: Message, source: Message, name: str) -> None:
-    """Set a field to what another message has in it; clear it where that has nothing."""
-    target.ClearField(name)
-    for descriptor, _ in source.ListFields():
-        if descriptor.name == name:
-            only = type(source)()
-            only.MergeFrom(source)
-            for other, _ in source.ListFields():
-                if other.name != name:
-                    only.ClearField(other.name)
-            target.MergeFrom(only)

@@ -419,6 +419,8 @@ def test_without_personalise_only_the_request_counts(shop: Shop, database: Datab
     assert shop.shown(context=bought) == []
     denied = ConsentMessage(personalise=ConsentState.CONSENT_STATE_DENIED)
     assert shop.shown(customer_id="bob", consent=denied) == ["tea", "cake", "milk", "soap"]
+    request = BatchRecommendRequest(customer_id="bob", requests=[PlacementRequest()], consent=denied)
+    assert ids(asyncio.run(shop.fallback.answer_all(request))[0]) == ["tea", "cake", "milk", "soap"]
 
 
 def test_without_measure_nothing_is_logged_and_the_ids_count_nothing(

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from quintet.recommendation.v1 import recommendation_service_pb2 as pb
+from quintet.type.v1.consent_pb2 import Consent as ConsentMessage
+from quintet.type.v1.consent_pb2 import ConsentState
+from quintet.type.v1.placement_pb2 import PlacementRequest
 from sqlalchemy import select
 
 from services.recommendation.algorithms.customer_knn import CustomerKnn
 from services.recommendation.algorithms.session_knn import SessionKnn
+from services.recommendation.merchandising import convert as lists
 from services.recommendation.models import forgetting
 from services.recommendation.models.bundle import Bundle
 from services.recommendation.models.store import KIND, ModelStore
@@ -20,7 +25,7 @@ from shared.db.engine import Database
 from shared.db.products import product_keys
 from shared.db.schema import recommendation_lists
 from shared.jobs import ProgressReporter
-from shared.recommendation_tokens import counts
+from shared.recommendation_tokens import UNCOUNTED, counts
 from tests.integration.recommendation import shop
 from tests.integration.recommendation.conftest import Shop, running
 
@@ -73,6 +78,37 @@ def test_without_measure_lists_are_not_logged_and_count_nothing(coffee_shop: Sho
     with coffee_shop.database.read() as connection:
         owners = connection.execute(select(recommendation_lists.c.customer_id)).scalars().all()
     assert owners == [key_of(coffee_shop.database, "c-lover-2")]
+
+
+def denying(*purposes: str) -> ConsentMessage:
+    return ConsentMessage(**dict.fromkeys(purposes, ConsentState.CONSENT_STATE_DENIED))
+
+
+def test_lists_of_a_page_keep_the_consent_of_the_call(coffee_shop: Shop) -> None:
+    shop.add_customer(coffee_shop.database, "stranger")
+    agent, requests = coffee_shop.agent, [PlacementRequest(), PlacementRequest(placement_id="cart")]
+    consent = denying("personalise", "measure")
+    asked = [
+        pb.BatchRecommendRequest(customer_id=who, requests=requests, consent=consent)
+        for who in ("c-lover-1", "stranger")
+    ]
+    mine, plain = (agent.recommend_all(lists.to_queries(each, agent.merchandising)) for each in asked)
+    assert [each.page.keys for each in mine] == [each.page.keys for each in plain]
+    assert [each.number for each in (*mine, *plain)] == [UNCOUNTED] * 4
+
+
+def test_an_ordered_list_keeps_the_consent_of_the_call(coffee_shop: Shop) -> None:
+    given = [f"{letter}{number}" for number in range(4) for letter in "tc"]
+    ranked = [
+        coffee_shop.agent.rank(
+            lists.to_rank_query(pb.RankProductsRequest(customer_id="c-lover-1", product_ids=given, consent=consent))
+        )
+        for consent in (None, denying("measure"), denying("personalise"))
+    ]
+    known, unmeasured, plain = ([each.product_id for each in answer.ranked.products] for answer in ranked)
+    assert known == unmeasured != given
+    assert plain == given
+    assert [answer.number == UNCOUNTED for answer in ranked] == [False, True, False]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from quintet.type.v1.customer_pb2 import Customer, Demographics
 
 from shared.errors import InvalidArgument
-from shared.field_masks import LONGEST_PATH, MOST_PATHS, Change, change_of
+from shared.field_masks import LONGEST_PATH, MOST_PATHS, Change, change_of, changed
 
 FIXED = ("customer_id", "last_active_time")
 ADA = Customer(
@@ -99,6 +99,20 @@ def test_a_path_that_names_nothing_or_a_fixed_field_is_refused(path: str) -> Non
     with pytest.raises(InvalidArgument) as caught:
         masked("name", path)
     assert caught.value.violations[0].field == "update_mask.paths[1]"
+
+
+def test_an_update_is_applied_to_a_message() -> None:
+    now = Customer(customer_id="c-1", email="a@b", demographics=Demographics(gender="f", attributes={"size": "S"}))
+    given = Customer(customer_id="c-2", demographics=Demographics(region="north"))
+    paths = ("email", "demographics.region", "demographics.attributes.size")
+    after = changed(now, masked(*paths, message=given))
+    assert after == Customer(customer_id="c-1", demographics=Demographics(gender="f", region="north"))
+    assert now.email == "a@b", "what was before is not touched"
+
+
+def test_a_message_is_gone_with_its_last_field() -> None:
+    now = Customer(demographics=Demographics(attributes={"size": "S"}))
+    assert not changed(now, masked("demographics.attributes.size", message=Customer())).HasField("demographics")
 
 
 def test_too_many_paths_are_refused() -> None:

@@ -304,7 +304,6 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
     (pb.SetVisitorConsentRequest(visitor_id="v", consent=Consent(train=2)), visitor_consent),
     (pb.GetErasureReceiptRequest(receipt_id="r"), receipt_id),
     (pb.ListCustomersRequest(page_token="t", segment_name="s"), list_customers),  # noqa: S106
-    *((kind(job_id="j"), job_id) for kind in (pb.GetJobRequest, pb.WatchJobRequest)),
     *(
         (kind(request_id="r"), key_of)
         for kind in (
@@ -327,16 +326,14 @@ ELSEWHERE = {
     "quintet.coordinator.v1.BatchUpsertCustomersRequest.customers",
     "quintet.coordinator.v1.BatchUpsertProductsRequest.products",
 }
-"""Lists of distinct elements: how many there may be is tested where the list is taken."""
+"""Batches, and lists of distinct elements: how many there may be is tested where the list is taken."""
+CHOSEN = ("algorithms", "kinds", "states", "page_types", "weekdays")
+"""Lists of names and numbers that are chosen from a list."""
 NOT_BY_LENGTH = {
     "quintet.type.v1.Money.currency_code",
     "quintet.type.v1.Placement.strategy",
     "quintet.type.v1.RuleCondition.time_zone",
 }
-"""Lists that are as long as a batch may be: `MAX_BATCH` is checked where the batch is taken."""
-CHOSEN = ("algorithms", "kinds", "states")
-"""Lists of names that are chosen from a list."""
-NOT_BY_LENGTH = {"quintet.type.v1.Money.currency_code"}
 """Texts that are chosen from a list."""
 
 

@@ -13,6 +13,8 @@ from services.recommendation.serving.merchandised import (
     places_to_fill,
 )
 from services.recommendation.serving.page_policy import PAGE_POLICIES, plan_ranking
+from services.recommendation.serving.user_history import Person
+from shared.consent import NOTHING_SAID, Consent
 from shared.merchandising.placement import Placement
 from shared.merchandising.rule import Limit, LimitGroup, Pin, Rule, Weigh
 from shared.page_rules import Page
@@ -93,6 +95,9 @@ class Histories:
     def read(self, *_: object) -> None:
         self.calls.append("read")
 
+    def nobody(self, consent: Consent) -> Person:
+        return Person(None, {})
+
     def find_session(self, *_: object) -> int:
         self.calls.append("session")
         return 1
@@ -106,7 +111,7 @@ def test_a_shopper_is_read_once_for_all_lists_of_a_page() -> None:
     histories = Histories()
     once = OneReading(histories)
     for _ in range(3):
-        once.read("ann", "", SHELF, "v1")
+        once.read("ann", "", SHELF, "v1", NOTHING_SAID)
         once.find_session(1, "s")
         assert once.latest_search(1, 1) == "tea"
     assert histories.calls == ["read", "session", "search"]

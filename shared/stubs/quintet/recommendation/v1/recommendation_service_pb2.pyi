@@ -599,8 +599,9 @@ class UpdatePlacementRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to set; those that are empty in `placement` are cleared. Without it, the whole placement is replaced. Names of the
-        fields of `Placement` but `placement_id` and output-only ones. Others: INVALID_ARGUMENT.
+        """Optional. Which fields to set; those that are empty in `placement` are cleared. Without it, the whole placement is
+        replaced. Paths may name nested fields (`boosts.price`), or everything (`*`); at most 200 of at most 300 characters.
+        INVALID_ARGUMENT for a path that names no field, `placement_id` or what is output only.
         """
 
     def __init__(
@@ -842,8 +843,10 @@ class UpdateRuleRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to set; those that are empty in `rule` are cleared. Without it, the whole rule is replaced. Names of the
-        fields of `Rule` but `rule_id` and output-only ones; that of an action replaces whatever the action was. Others: INVALID_ARGUMENT.
+        """Optional. Which fields to set; those that are empty in `rule` are cleared. Without it, the whole rule is replaced. Paths
+        may name nested fields (`condition.segments`), or everything (`*`); at most 200 of at most 300 characters. That of an
+        action replaces whatever the action was. INVALID_ARGUMENT for a path that names no field, `rule_id` or what is output
+        only.
         """
 
     def __init__(
