@@ -6,6 +6,7 @@ from cli.commands.demo import demo
 from cli.commands.demo_data import demo_data
 from cli.commands.evaluate import evaluate
 from cli.commands.event import event
+from cli.commands.events import events
 from cli.commands.export import export
 from cli.commands.import_ import import_command
 from cli.commands.migrate import migrate
@@ -26,6 +27,7 @@ app = typer.Typer(
 
 app.command("import")(import_command)
 app.command("demo-data")(demo_data)
+app.add_typer(events, name="events")
 for command in (train, tune, evaluate, up, status, recommend, event, optimize, export, migrate, demo):
     app.command()(command)
 

@@ -32,7 +32,8 @@ def status(
 
 
 def _table(answer: pb.GetStatusResponse) -> Table:
-    table = Table("agent", "address", "serving", "events behind")
+    table = Table("agent", "address", "serving", "events behind", "events failed")
     for each in answer.agents:
-        table.add_row(each.agent, each.address, "[green]yes[/]" if each.serving else "[red]no[/]", f"{each.behind:,}")
+        serving = "[green]yes[/]" if each.serving else "[red]no[/]"
+        table.add_row(each.agent, each.address, serving, f"{each.behind:,}", f"{each.failed_events:,}")
     return table

@@ -13,6 +13,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as recommendati
 from services.coordinator import job_steps
 from services.coordinator.agent_clients import FOLLOWED, AgentClients
 from services.coordinator.best_sellers import BestSellerCache
+from services.coordinator.event_operations import EventOperations
 from services.coordinator.event_validation import Submission
 from services.coordinator.event_writer import EventWriter
 from services.coordinator.fallback import OVERLOADED, UNAVAILABLE, Fallback
@@ -22,9 +23,10 @@ from services.coordinator.log_followers import LogFollower
 from services.coordinator.schedule import Schedule, ScheduledJob
 from services.coordinator.shopper_reader import ShopperReader
 from shared.config import Agent, Settings
-from shared.db import event_log, maintenance, models
+from shared.db import event_log, failed_events, models
 from shared.db.engine import Database
 from shared.db.job_runs import JobRun
+from shared.db.row_estimates import row_estimates
 from shared.db.token_keys import load_token_keys
 from shared.errors import Overloaded, Unavailable
 from shared.recommendation_log import RecommendationLog
@@ -32,13 +34,14 @@ from shared.recommendation_log import RecommendationLog
 
 @dataclass(frozen=True)
 class AgentState:
-    """How one agent is: whether it serves, and how far it has applied the event log."""
+    """How one agent is: whether it serves, how far it has applied the event log, and what it could not apply."""
 
     agent: Agent
     address: str
     serving: bool
     applied: int
     behind: int
+    failed: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Coordinator:
         self._shoppers = ShopperReader(database)
         self._fallback = Fallback(self._best_sellers, self._shoppers, self._recommendation_log, tokens)
         self.jobs = Jobs(database)
+        self.event_operations = EventOperations(database, agents)
         self._schedule = Schedule(database, self._plans(settings))
 
     async def start(self) -> None:
@@ -168,13 +172,15 @@ class Coordinator:
         with self._database.read() as connection:
             last = event_log.last_sequence(connection)
             cursors = {name: event_log.cursor(connection, name) for name in FOLLOWED}
+            failed = failed_events.counts(connection)
             version = models.active_version(connection, "recommender")
         followed = {follower.agent for follower in self._followers}
         states = [AgentState("coordinator", self._settings.coordinator_address, True, 0, 0)]
         for name in FOLLOWED:
             behind = max(0, last - cursors[name]) if name in followed else 0
-            states.append(AgentState(name, self._settings.address(name), serving[name], cursors[name], behind))
-        return SystemState(states, last, version or "", maintenance.row_counts(self._database))
+            address, aside = self._settings.address(name), failed.get(name, 0)
+            states.append(AgentState(name, address, serving[name], cursors[name], behind, aside))
+        return SystemState(states, last, version or "", row_estimates(self._database))
 
     def _last_sequence(self) -> int:
         with self._database.read() as connection:

@@ -120,6 +120,7 @@ def to_status(state: SystemState) -> pb.GetStatusResponse:
                 serving=each.serving,
                 applied_sequence=each.applied,
                 behind=each.behind,
+                failed_events=each.failed,
             )
             for each in state.agents
         ],

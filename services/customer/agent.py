@@ -18,7 +18,7 @@ from shared.db.customer_embeddings import CustomerEmbedding
 from shared.db.customers import Customer, NewCustomer
 from shared.db.engine import Connection, Database
 from shared.db.erasure import Receipt
-from shared.db.log_consumer import Applied
+from shared.db.log_consumer import Applied, Replayed
 from shared.db.profiles import Shown
 from shared.db.segments import Membership
 from shared.jobs import Progress, SingleJob
@@ -86,9 +86,16 @@ class CustomerAgent:
         with self._database.write() as connection:
             return customers.upsert(connection, given, create_only=create_only)
 
-    def apply_events(self, up_to: int = 0) -> Applied:
-        """Apply the event log at least up to the sequence number `up_to`; 0 means to its end. Safe to repeat."""
-        return self._applier.apply(up_to)
+    def apply_events(self, up_to: int = 0, until: float | None = None) -> Applied:
+        """Apply the event log at least up to the sequence number `up_to`; 0 means to its end. Safe to repeat.
+
+        No batch is begun after `until`, a moment on the monotonic clock.
+        """
+        return self._applier.apply(up_to, until)
+
+    def replay_events(self, sequences: Sequence[int]) -> Replayed:
+        """Apply those of the events again that were set aside. Safe to repeat."""
+        return self._applier.replay(sequences)
 
     def apply_batch(self) -> bool:
         """Apply one batch of the event log and return whether more is left."""

@@ -27,6 +27,7 @@ from shared.db.schema import (
     customers,
     erasure_receipts,
     event_log,
+    failed_events,
     metadata,
     recommendation_lists,
     recommendation_outcomes,
@@ -39,7 +40,11 @@ FEEDBACK = "feedback"
 """Kind of these events in the log, and the name of the agent that applies them."""
 ROWS_AT_ONCE = 1_000
 CHECKPOINT_WAIT_MS = 1_000
-_FEEDBACK_ROWS = ((waiting_responses, waiting_responses.c.event_sequence), (event_log, event_log.c.sequence))
+_FEEDBACK_ROWS = (
+    (waiting_responses, waiting_responses.c.event_sequence),
+    (failed_events, failed_events.c.sequence),
+    (event_log, event_log.c.sequence),
+)
 """Where feedback of no named shopper lies, and the column with its number in the log; what refers comes first."""
 logger = structlog.get_logger()
 

@@ -2,24 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 
 from shared.db.engine import Database
-from shared.db.schema import (
-    browsing_history,
-    customers,
-    event_log,
-    products,
-    purchases,
-    recommendation_lists,
-    recommendations,
-)
+from shared.db.schema import browsing_history
 
 DELETE_ROWS = 5_000
 WORTH_VACUUM = 0.2
 """Share of a SQLite file that must be free before it is rewritten: the rewrite keeps writers waiting."""
-
-MAIN_TABLES = (customers, products, purchases, browsing_history, recommendation_lists, recommendations, event_log)
 
 
 def drop_old_browsing(database: Database, days: int) -> int:
@@ -58,12 +48,3 @@ def vacuum(database: Database) -> bool:
         finally:
             connection.execute(text("RESET statement_timeout"))
         return True
-
-
-def row_counts(database: Database) -> dict[str, int]:
-    """Return the number of rows of the main tables, by table."""
-    with database.read() as connection:
-        return {
-            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-            for table in MAIN_TABLES
-        }

@@ -460,6 +460,25 @@ event_cursors = Table(
     Column("updated_at", UtcTime, nullable=False),
 )
 
+failed_events = Table(
+    "failed_events",
+    metadata,
+    Column("consumer", String(40), primary_key=True, comment="the agent that could not apply the event"),
+    Column(
+        "sequence",
+        Key,
+        ForeignKey("event_log.sequence", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+        index=True,
+    ),
+    Column("kind", String(40), nullable=False, comment="as in event_log"),
+    Column("reason", String(200), nullable=False, comment="class of the error and place in the code; no values"),
+    Column("first_failed_at", UtcTime, nullable=False),
+    Column("last_failed_at", UtcTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
+)
+
 counters = Table(
     "counters",
     metadata,

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from services.customer.agent import CustomerAgent
 from shared.config import Settings
-from shared.db import customer_embeddings, erasure, event_log, segments
+from shared.db import customer_embeddings, erasure, event_log, failed_events, segments
 from shared.db import customers as customers_of
 from shared.db.customers import NewCustomer
 from shared.db.engine import Database
@@ -38,6 +38,7 @@ ABOUT_CUSTOMERS = {
     "customer_segment_memberships",
     "customers",
     "event_log",
+    "failed_events",
     "waiting_responses",
     "page_events",
     "purchase_items",
@@ -81,6 +82,9 @@ def add_rest(connection: Connection, who: str, key: int, product: int) -> None:
     unwritten = append_feedback(connection, f"early of {who}", recommendation)
     waiting = {"recommendation_id": recommendation, "event_sequence": unwritten, "since": NOON}
     connection.execute(waiting_responses.insert().values(waiting))
+    failed_events.set_aside(connection, "customer", event_log.read_after(connection, unwritten - 1, 1)[0], "ValueError")
+    last = event_log.last_sequence_of(connection, key)
+    failed_events.set_aside(connection, "customer", event_log.read_after(connection, last - 1, 1)[0], "ValueError")
 
 
 def append_feedback(connection: Connection, event_id: str, recommendation: int) -> int:

@@ -44,10 +44,3 @@ def test_a_file_that_is_mostly_free_is_rewritten(sqlite_database: Database) -> N
     with sqlite_database.write() as connection:
         connection.exec_driver_sql("DELETE FROM products")
     assert maintenance.vacuum(sqlite_database)
-
-
-def test_the_main_tables_are_counted(database: Database) -> None:
-    add_products(database, "tea", "cup")
-    counts = maintenance.row_counts(database)
-    assert counts["products"] == 2
-    assert counts["purchases"] == 0

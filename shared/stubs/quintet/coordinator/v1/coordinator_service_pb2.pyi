@@ -1485,6 +1485,7 @@ class AgentStatus(_message.Message):
     SERVING_FIELD_NUMBER: _builtins.int
     APPLIED_SEQUENCE_FIELD_NUMBER: _builtins.int
     BEHIND_FIELD_NUMBER: _builtins.int
+    FAILED_EVENTS_FIELD_NUMBER: _builtins.int
     agent: _builtins.str
     """Name of the agent."""
     address: _builtins.str
@@ -1495,6 +1496,8 @@ class AgentStatus(_message.Message):
     """Number of the last event it applied; 0 for agents that apply none."""
     behind: _builtins.int
     """Events it has yet to apply."""
+    failed_events: _builtins.int
+    """Events that it could not apply and set aside; see `ListFailedEvents`."""
     def __init__(
         self,
         *,
@@ -1503,10 +1506,11 @@ class AgentStatus(_message.Message):
         serving: _builtins.bool = ...,
         applied_sequence: _builtins.int = ...,
         behind: _builtins.int = ...,
+        failed_events: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "agent", b"agent", "applied_sequence", b"applied_sequence", "behind", b"behind", "serving", b"serving"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "agent", b"agent", "applied_sequence", b"applied_sequence", "behind", b"behind", "failed_events", b"failed_events", "serving", b"serving"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1532,7 +1536,7 @@ class GetStatusResponse(_message.Message):
 
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[_customer_pb2.TableRows]:
-        """Rows of the main tables."""
+        """Rows of the main tables: counted up to 10,000, beyond that an estimate that costs no more."""
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from quintet.coordinator.v1 import coordinator_service_pb2 as quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2
+from quintet.coordinator.v1 import event_log_pb2 as quintet_dot_coordinator_dot_v1_dot_event__log__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -164,6 +165,16 @@ class CoordinatorServiceStub:
                 '/quintet.coordinator.v1.CoordinatorService/WatchJob',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobResponse.FromString,
+                _registered_method=True)
+        self.ListFailedEvents = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ListFailedEvents',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListFailedEventsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListFailedEventsResponse.FromString,
+                _registered_method=True)
+        self.ReplayFailedEvents = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ReplayFailedEvents',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ReplayFailedEventsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ReplayFailedEventsResponse.FromString,
                 _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/GetStatus',
@@ -367,6 +378,22 @@ class CoordinatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListFailedEvents(self, request, context):
+        """Returns the events that an agent could not apply to its tables, with the reason. They are in the event log, and all
+        others go on. Errors: INVALID_ARGUMENT for a bad agent or page token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayFailedEvents(self, request, context):
+        """Has the agents apply events again that they could not apply. Each takes effect once, so it is safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad agent or number; UNAVAILABLE while an agent is away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatus(self, request, context):
         """Returns the state of the agents, how far each has applied the event log, and the model in use.
         """
@@ -501,6 +528,16 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.WatchJob,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobResponse.SerializeToString,
+            ),
+            'ListFailedEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFailedEvents,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListFailedEventsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListFailedEventsResponse.SerializeToString,
+            ),
+            'ReplayFailedEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayFailedEvents,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ReplayFailedEventsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ReplayFailedEventsResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -1189,6 +1226,60 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/WatchJob',
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFailedEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ListFailedEvents',
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListFailedEventsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListFailedEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayFailedEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ReplayFailedEvents',
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ReplayFailedEventsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ReplayFailedEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

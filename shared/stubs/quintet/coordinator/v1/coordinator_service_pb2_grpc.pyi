@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from quintet.coordinator.v1 import coordinator_service_pb2 as _coordinator_service_pb2
+from quintet.coordinator.v1 import event_log_pb2 as _event_log_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -106,6 +107,14 @@ class CoordinatorServiceStub:
     """Returns a job. Errors: NOT_FOUND."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_coordinator_service_pb2.WatchJobRequest, _coordinator_service_pb2.WatchJobResponse]
     """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+    ListFailedEvents: _grpc.UnaryUnaryMultiCallable[_event_log_pb2.ListFailedEventsRequest, _event_log_pb2.ListFailedEventsResponse]
+    """Returns the events that an agent could not apply to its tables, with the reason. They are in the event log, and all
+    others go on. Errors: INVALID_ARGUMENT for a bad agent or page token.
+    """
+    ReplayFailedEvents: _grpc.UnaryUnaryMultiCallable[_event_log_pb2.ReplayFailedEventsRequest, _event_log_pb2.ReplayFailedEventsResponse]
+    """Has the agents apply events again that they could not apply. Each takes effect once, so it is safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad agent or number; UNAVAILABLE while an agent is away.
+    """
     GetStatus: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetStatusRequest, _coordinator_service_pb2.GetStatusResponse]
     """Returns the state of the agents, how far each has applied the event log, and the model in use."""
 
@@ -187,6 +196,14 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     """Returns a job. Errors: NOT_FOUND."""
     WatchJob: _aio.UnaryStreamMultiCallable[_coordinator_service_pb2.WatchJobRequest, _coordinator_service_pb2.WatchJobResponse]  # type: ignore[assignment]
     """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+    ListFailedEvents: _aio.UnaryUnaryMultiCallable[_event_log_pb2.ListFailedEventsRequest, _event_log_pb2.ListFailedEventsResponse]  # type: ignore[assignment]
+    """Returns the events that an agent could not apply to its tables, with the reason. They are in the event log, and all
+    others go on. Errors: INVALID_ARGUMENT for a bad agent or page token.
+    """
+    ReplayFailedEvents: _aio.UnaryUnaryMultiCallable[_event_log_pb2.ReplayFailedEventsRequest, _event_log_pb2.ReplayFailedEventsResponse]  # type: ignore[assignment]
+    """Has the agents apply events again that they could not apply. Each takes effect once, so it is safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad agent or number; UNAVAILABLE while an agent is away.
+    """
     GetStatus: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetStatusRequest, _coordinator_service_pb2.GetStatusResponse]  # type: ignore[assignment]
     """Returns the state of the agents, how far each has applied the event log, and the model in use."""
 
@@ -415,6 +432,26 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_coordinator_service_pb2.WatchJobResponse], _abc.AsyncIterator[_coordinator_service_pb2.WatchJobResponse]]:
         """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListFailedEvents(
+        self,
+        request: _event_log_pb2.ListFailedEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_log_pb2.ListFailedEventsResponse, _abc.Awaitable[_event_log_pb2.ListFailedEventsResponse]]:
+        """Returns the events that an agent could not apply to its tables, with the reason. They are in the event log, and all
+        others go on. Errors: INVALID_ARGUMENT for a bad agent or page token.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayFailedEvents(
+        self,
+        request: _event_log_pb2.ReplayFailedEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_log_pb2.ReplayFailedEventsResponse, _abc.Awaitable[_event_log_pb2.ReplayFailedEventsResponse]]:
+        """Has the agents apply events again that they could not apply. Each takes effect once, so it is safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad agent or number; UNAVAILABLE while an agent is away.
+        """
 
     @_abc_1.abstractmethod
     def GetStatus(

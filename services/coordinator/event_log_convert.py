@@ -1,0 +1,62 @@
+"""Messages about the event log from and to plain values."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from quintet.coordinator.v1 import event_log_pb2 as pb
+
+from shared.db.failed_events import FailedEvent
+from shared.errors import InvalidArgument
+from shared.events.failed import APPLYING
+from shared.timestamps import to_timestamp
+
+_TOKEN = re.compile(r"([0-9]{1,18})-([a-z]{0,40})")
+USUAL_PAGE, LARGEST_PAGE = 100, 1_000
+
+
+class Page(NamedTuple):
+    """A page of events: those after the one with a number and an agent, at most `size`."""
+
+    after: tuple[int, str]
+    size: int
+
+
+class _Paged(Protocol):
+    page_size: int
+    page_token: str
+
+
+def to_agent(name: str) -> str:
+    """Return the agent that a request names, empty for all. Raises InvalidArgument for one that applies no events."""
+    if name and name not in APPLYING:
+        raise InvalidArgument.of("agent", name, f"must be one of {', '.join(APPLYING)}")
+    return name
+
+
+def to_page(request: _Paged) -> Page:
+    """Return the page that a request asks for. Raises InvalidArgument for a negative size or a bad token."""
+    if request.page_size < 0:
+        raise InvalidArgument.of("page_size", request.page_size, "must not be negative")
+    after = _TOKEN.fullmatch(request.page_token or "0-")
+    if after is None:
+        raise InvalidArgument.of("page_token", request.page_token, "is not a token of an earlier page")
+    return Page((int(after[1]), after[2]), min(request.page_size or USUAL_PAGE, LARGEST_PAGE))
+
+
+def from_failed(found: Sequence[FailedEvent], page: Page) -> pb.ListFailedEventsResponse:
+    """Return a page of events that were set aside."""
+    token = f"{found[-1].sequence}-{found[-1].consumer}" if len(found) == page.size else ""
+    return pb.ListFailedEventsResponse(events=[_failed(each) for each in found], next_page_token=token)
+
+
+def _failed(each: FailedEvent) -> pb.FailedEvent:
+    return pb.FailedEvent(
+        agent=each.consumer,
+        sequence=each.sequence,
+        kind=each.kind,
+        reason=each.reason,
+        first_failure_time=to_timestamp(each.first_failed_at),
+        last_failure_time=to_timestamp(each.last_failed_at),
+        attempts=each.attempts,
+    )

@@ -1,0 +1,29 @@
+"""The RPCs about the event log itself: what could not be applied, and what to do about it."""
+
+import asyncio
+from typing import Any
+
+from quintet.coordinator.v1 import event_log_pb2 as pb
+
+from services.coordinator import event_log_convert as convert
+from services.coordinator.agent import Coordinator
+from shared.events.failed import check_sequences
+
+
+class EventLogRpcs:
+    """Events that an agent could not apply."""
+
+    _agent: Coordinator
+
+    async def ListFailedEvents(self, request: pb.ListFailedEventsRequest, context: Any) -> pb.ListFailedEventsResponse:
+        agent, page = convert.to_agent(request.agent), convert.to_page(request)
+        found = await asyncio.to_thread(self._agent.event_operations.failed, agent, *page)
+        return convert.from_failed(found, page)
+
+    async def ReplayFailedEvents(
+        self, request: pb.ReplayFailedEventsRequest, context: Any
+    ) -> pb.ReplayFailedEventsResponse:
+        check_sequences(request.sequences, least=0)
+        agent = convert.to_agent(request.agent)
+        applied, failed = await self._agent.event_operations.replay(agent, request.sequences)
+        return pb.ReplayFailedEventsResponse(applied=applied, failed=failed)
