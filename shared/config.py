@@ -100,6 +100,21 @@ class Settings(BaseSettings):
         ),
     )
     browsing_retention_days: int = Field(90, ge=1, description="Days that product views are kept.")
+    page_event_retention_days: int = Field(
+        90, ge=1, description="Days that searches and views of pages without a product are kept."
+    )
+    event_log_retention_days: int = Field(
+        400,
+        ge=30,
+        description="Days that recorded events are kept in the log, from which tables are rebuilt and repeated events "
+        "are known; what an agent has yet to apply stays.",
+    )
+    failed_event_retention_days: int = Field(
+        90, ge=1, description="Days that an event which an agent could not apply can be replayed."
+    )
+    job_retention_days: int = Field(
+        90, ge=1, description="Days that ended jobs are listed; the last of each kind stays."
+    )
     recommendation_retention_days: int = Field(
         35, ge=1, description="Days that lists of recommendations are kept to which nobody responded."
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -13,7 +13,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as recommendati
 
 from services.coordinator.agent_clients import AgentClients
 from shared.config import Settings
-from shared.db import maintenance, recommendation_retention
+from shared.db import maintenance, recommendation_retention, retention
 from shared.db.engine import Database
 from shared.errors import InvalidArgument, QuintetError
 from shared.jobs import Progress
@@ -83,10 +83,12 @@ async def _tune(agents: AgentClients, request: recommendation_pb.TuneAlgorithmsR
 
 
 async def maintain(database: Database, settings: Settings) -> AsyncIterator[Progress]:
-    """Drop old product views and recommendations, renew the statistics, give free space back."""
-    yield Progress("dropping old product views", 0.0)
-    dropped = await asyncio.to_thread(maintenance.drop_old_browsing, database, settings.browsing_retention_days)
-    yield Progress("dropping old recommendations", 0.2)
+    """Drop what is older than its policy says, renew the statistics, give free space back."""
+    dropped: dict[str, int] = {}
+    for place, (name, drop, days) in enumerate(_policies(settings)):
+        yield Progress(f"dropping old {name.replace('_', ' ')}", 0.03 * place)
+        dropped[f"{name}_dropped"] = await asyncio.to_thread(drop, database, days)
+    yield Progress("dropping old recommendations", 0.3)
     lists = await asyncio.to_thread(
         recommendation_retention.drop_old_recommendations,
         database,
@@ -97,7 +99,19 @@ async def maintain(database: Database, settings: Settings) -> AsyncIterator[Prog
     await asyncio.to_thread(maintenance.analyze, database)
     yield Progress("giving free space back", 0.6)
     vacuumed = await asyncio.to_thread(maintenance.vacuum, database)
-    yield Progress("done", 1.0, {"views_dropped": dropped, "recommendation_lists_dropped": lists, "vacuumed": vacuumed})
+    yield Progress("done", 1.0, {**dropped, "recommendation_lists_dropped": lists, "vacuumed": vacuumed})
+
+
+def _policies(settings: Settings) -> Sequence[tuple[str, Callable[[Database, int], int], int]]:
+    """Return what goes with age: its name, how, and after how many days. Sessions follow what refers to them."""
+    return (
+        ("views", retention.drop_views, settings.browsing_retention_days),
+        ("page_events", retention.drop_page_events, settings.page_event_retention_days),
+        ("sessions", retention.drop_sessions, settings.browsing_retention_days),
+        ("failed_events", retention.drop_failed_events, settings.failed_event_retention_days),
+        ("events", retention.drop_events, settings.event_log_retention_days),
+        ("job_runs", retention.drop_job_runs, settings.job_retention_days),
+    )
 
 
 async def _relay(agents: AgentClients, method: Any, request: Any) -> AsyncIterator[Progress]:

@@ -8,15 +8,17 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Connection, bindparam, cast, func, select, text
+from sqlalchemy import BigInteger, Connection, bindparam, case, cast, func, select, text
 
 from shared.db.batches import among
 from shared.db.bulk import insert_numbered
 from shared.db.driver import DriverCursor, PreparedLookup, PreparedQuery
 from shared.db.engine import insert_into
-from shared.db.schema import event_cursors, event_log
+from shared.db.schema import counters, event_cursors, event_log
 from shared.db.types import from_micros, to_micros
 
+TRIMMED = "event_log_trimmed"
+"""Counter of the last number that was deleted for its age."""
 APPEND_LOCK = 0x5175_6576  # any number that nobody else uses as an advisory lock
 
 
@@ -115,6 +117,38 @@ def last_sequence_of(connection: Connection, customer_key: int) -> int:
     columns = event_log.c
     latest = select(func.coalesce(func.max(columns.sequence), 0)).where(columns.customer_id == customer_key)
     return int(connection.execute(latest).scalar_one())
+
+
+def last_received_before(connection: Connection, moment: datetime) -> int:
+    """Return the number of the last event that was received before a moment; 0 for none.
+
+    Numbers follow the order of receipt, so it is searched for by halves.
+    """
+    columns = event_log.c
+    first = int(connection.execute(select(func.coalesce(func.min(columns.sequence), 1))).scalar_one())
+    low, high = first - 1, last_sequence(connection)
+    at_or_after = select(columns.sequence, columns.received_at).order_by(columns.sequence).limit(1)
+    while low < high:
+        middle = (low + high) // 2
+        sequence, received_at = connection.execute(at_or_after.where(columns.sequence > middle)).one()
+        if received_at < moment:
+            low = sequence
+        else:
+            high = middle
+    return low
+
+
+def note_trimmed(connection: Connection, sequence: int) -> None:
+    """Say that events up to a number were deleted for their age."""
+    noted = insert_into(connection, counters).values(name=TRIMMED, value=sequence)
+    raised = {"value": case((counters.c.value > sequence, counters.c.value), else_=sequence)}
+    connection.execute(noted.on_conflict_do_update(index_elements=[counters.c.name], set_=raised))
+
+
+def trimmed(connection: Connection) -> int:
+    """Return the number up to which events were deleted for their age; 0 for none."""
+    found = connection.execute(select(counters.c.value).where(counters.c.name == TRIMMED)).scalar()
+    return int(found or 0)
 
 
 def cursor(connection: Connection, consumer: str) -> int:

@@ -1,28 +1,11 @@
-"""Upkeep of the database: old product views go, statistics are renewed, free space is given back."""
+"""Upkeep of the database: statistics are renewed, free space is given back."""
 
-from datetime import UTC, datetime, timedelta
-
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from shared.db.engine import Database
-from shared.db.schema import browsing_history
 
-DELETE_ROWS = 5_000
 WORTH_VACUUM = 0.2
 """Share of a SQLite file that must be free before it is rewritten: the rewrite keeps writers waiting."""
-
-
-def drop_old_browsing(database: Database, days: int) -> int:
-    """Delete product views older than `days`, some thousands a transaction, and return how many there were."""
-    oldest = datetime.now(UTC) - timedelta(days=days)
-    deleted = 0
-    while True:
-        with database.write() as connection:
-            old = select(browsing_history.c.id).where(browsing_history.c.view_time < oldest).limit(DELETE_ROWS)
-            gone = connection.execute(browsing_history.delete().where(browsing_history.c.id.in_(old))).rowcount
-        deleted += gone
-        if gone < DELETE_ROWS:
-            return deleted
 
 
 def analyze(database: Database) -> None:
