@@ -99,6 +99,11 @@ class Settings(BaseSettings):
             "`generated` takes a key that is made once and kept in the database."
         ),
     )
+    plain_event_log: bool = Field(
+        False,
+        description="Write events as releases before the compact event log read them, in twice the room: while agents "
+        "of such a release run beside.",
+    )
     browsing_retention_days: int = Field(90, ge=1, description="Days that product views are kept.")
     page_event_retention_days: int = Field(
         90, ge=1, description="Days that searches and views of pages without a product are kept."

@@ -62,7 +62,7 @@ class Coordinator:
         self._settings = settings
         self._database = database
         tokens = load_token_keys(settings, database)
-        self._event_writer = EventWriter(database, tokens)
+        self._event_writer = EventWriter(database, tokens, plainly=settings.plain_event_log)
         self._group_commit = GroupCommit(self._event_writer.commit)
         self._followers = [
             LogFollower("customer", agents.apply_customer, settings.apply_timeout_seconds),

@@ -44,10 +44,12 @@ class EventWriter:
 
     Keys of customers and products are remembered between batches. The foreign key of the log shows when a remembered
     customer was erased: then all is looked up anew. Products are never deleted. Only one thread may call `commit`.
+    `plainly` writes rows of the log that releases before 0008 can read.
     """
 
-    def __init__(self, database: Database, tokens: TokenKeys) -> None:
+    def __init__(self, database: Database, tokens: TokenKeys, *, plainly: bool = False) -> None:
         self._database = database
+        self._plainly = plainly
         self._tokens = tokens
         self._customers = KnownKeys(customers.resolve_customers)
         self._products = KnownKeys(products.product_keys)
@@ -89,7 +91,8 @@ class EventWriter:
             known = _look_up(connection, submissions, self._customers.of, self._products.of)
             checked = self._check(submissions, known)
             owners = _Owners(connection, submissions, checked.accepted, known.customers)
-            numbers = event_log.append_new(connection, [_new_event(each, owners.of(each)) for each in checked.accepted])
+            new = [_new_event(each, owners.of(each)) for each in checked.accepted]
+            numbers = event_log.append_new(connection, new, plainly=self._plainly)
             named = {
                 index: _session(connection, each, owners)
                 for index, each in enumerate(submissions)
@@ -187,7 +190,7 @@ def _purchases(connection: Connection, wanted: set[str]) -> dict[str, OrderFacts
     """Return those of the purchases that exist, also those that are in the log and not projected yet."""
     found = orders.read_orders(connection, wanted)
     missing = wanted - found.keys()
-    for event in map(Event.FromString, event_log.recorded_purchases(connection, missing)):
+    for event in event_log.recorded_purchases(connection, missing):
         found.setdefault(event.purchase.purchase_id, OrderFacts.of(event))
     return found
 

@@ -21,6 +21,7 @@ from shared.db.batches import batches
 from shared.db.customer_embeddings import STORED
 from shared.db.engine import BUSY_TIMEOUT_SECONDS, Database
 from shared.db.event_log import cursor
+from shared.db.event_rows import FEEDBACK, is_kind, kind_of, unpack_id
 from shared.db.recommendations import list_of, recommendation_key, recommendations_of
 from shared.db.schema import (
     customer_embeddings,
@@ -36,8 +37,6 @@ from shared.db.schema import (
 )
 from shared.recommendation_tokens import list_number
 
-FEEDBACK = "feedback"
-"""Kind of these events in the log, and the name of the agent that applies them."""
 ROWS_AT_ONCE = 1_000
 CHECKPOINT_WAIT_MS = 1_000
 _FEEDBACK_ROWS = (
@@ -149,14 +148,14 @@ def _feedback_numbers(connection: Connection, customer_key: int) -> list[int]:
     applied = (
         select(log.sequence)
         .join(recommendation_outcomes, outcome.event_sequence == log.sequence)
-        .where(log.kind == FEEDBACK, outcome.recommendation_id.in_(shown))
+        .where(is_kind(FEEDBACK), outcome.recommendation_id.in_(shown))
     )
     in_list = list_of(early.recommendation_id).in_(lists)
     unwritten = select(early.event_sequence).where(or_(early.recommendation_id.in_(shown), in_list))
     numbers = {*connection.execute(applied).scalars(), *connection.execute(unwritten).scalars()}
     position = cursor(connection, FEEDBACK)
     waiting = connection.execute(
-        select(log.sequence, log.payload).where(log.kind == FEEDBACK, log.sequence > position)
+        select(log.sequence, log.payload).where(is_kind(FEEDBACK), log.sequence > position)
     ).all()
     if waiting:
         theirs, their_lists = ({*connection.execute(query).scalars()} for query in (shown, lists))
@@ -213,11 +212,11 @@ def _jsonable(column: Column[Any], row: Mapping[Any, Any]) -> Any:
         return value.isoformat()
     if isinstance(value, bytes):
         return _DECODED[column](row)
-    return value
+    return kind_of(value) if column is event_log.c.kind else value
 
 
 def _payload(row: Mapping[Any, Any]) -> dict[str, Any]:
-    kind = Feedback if row[event_log.c.kind] == FEEDBACK else Event
+    kind = Feedback if kind_of(row[event_log.c.kind]) == FEEDBACK else Event
     return MessageToDict(kind.FromString(row[event_log.c.payload]), preserving_proto_field_name=True)
 
 
@@ -227,5 +226,6 @@ def _vector(row: Mapping[Any, Any]) -> list[float]:
 
 _DECODED: dict[Column[Any], Callable[[Mapping[Any, Any]], Any]] = {
     event_log.c.payload: _payload,
+    event_log.c.packed_id: lambda row: unpack_id(row[event_log.c.packed_id]),
     customer_embeddings.c.embedding: _vector,
 }

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import ColumnElement, exists
 
 from shared.db import event_log as log
+from shared.db import event_receipts
 from shared.db.engine import Connection, Database
 from shared.db.references import references_to
 from shared.db.schema import (
@@ -59,11 +60,12 @@ def drop_events(database: Database, days: int) -> int:
     """
     columns = event_log.c
     with database.read() as connection:
-        last = min(log.last_received_before(connection, _ago(days)), _applied_by_all(connection))
+        last = min(event_receipts.last_before(connection, _ago(days)), _applied_by_all(connection))
     if not last:
         return 0
     with database.write() as connection:
         log.note_trimmed(connection, last)
+        event_receipts.forget(connection, last)
     aside = exists().where(failed_events.c.sequence == columns.sequence)
     return delete_rows(database, event_log, columns.sequence, columns.sequence <= last, ~aside)
 

@@ -402,13 +402,28 @@ event_log = Table(
     "event_log",
     metadata,
     Column("sequence", Key, primary_key=True),
-    Column("event_id", String(160), nullable=False, unique=True, comment="the platform's; of feedback with a prefix"),
+    Column("event_id", String(160), comment="the platform's, of feedback with a prefix; null in compact rows"),
     Column("customer_id", Key, ForeignKey("customers.customer_id")),
-    Column("kind", String(40), nullable=False, comment="field of Event.detail, or feedback"),
+    Column("kind", String(40), nullable=False, comment="field of Event.detail, or feedback; in compact rows a letter"),
     Column("occurred_at", UtcTime, nullable=False),
-    Column("received_at", UtcTime, nullable=False),
+    Column("received_at", UtcTime, comment="null in compact rows: see event_receipts"),
     Column("payload", LargeBinary, nullable=False, comment="quintet.type.v1.Event, or Feedback, serialised"),
     Column("order_id", String(128), comment="the platform's id of the order that a purchase records; else null"),
+    Column("packed_id", LargeBinary, comment="the event's id in compact rows, see shared.db.event_rows"),
+    Index(
+        "ix_event_log_event_id",
+        "event_id",
+        unique=True,
+        sqlite_where=text("event_id IS NOT NULL"),
+        postgresql_where=text("event_id IS NOT NULL"),
+    ),
+    Index(
+        "ix_event_log_packed_id",
+        "packed_id",
+        unique=True,
+        sqlite_where=text("packed_id IS NOT NULL"),
+        postgresql_where=text("packed_id IS NOT NULL"),
+    ),
     Index("ix_event_log_customer_sequence", "customer_id", "sequence"),
     Index(
         "ix_event_log_order_id",
@@ -417,6 +432,15 @@ event_log = Table(
         postgresql_where=text("order_id IS NOT NULL"),
     ),
     sqlite_autoincrement=True,
+)
+
+event_receipts = Table(
+    "event_receipts",
+    metadata,
+    Column(
+        "first_sequence", Key, primary_key=True, autoincrement=False, comment="number of an event received at the time"
+    ),
+    Column("received_at", UtcTime, nullable=False, index=True, comment="until the next row, at least a minute later"),
 )
 
 job_runs = Table(

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, insert, update
 
 from services.coordinator.job_steps import maintain
 from shared.config import Settings
@@ -11,7 +11,7 @@ from shared.db import event_log as log
 from shared.db import failed_events, job_runs, retention, slices
 from shared.db.engine import Database
 from shared.db.event_log import NewEvent
-from shared.db.schema import event_log
+from shared.db.schema import event_receipts
 from shared.db.schema import job_runs as runs
 from tests.support.events import add_customers, add_products, append, event, happened, purchase, rows, view
 
@@ -73,7 +73,8 @@ def received(database: Database, *days: float) -> list[int]:
             new = NewEvent(f"e-{len(numbers)}", None, "home_view", ago(each), b"")
             [number] = log.append(connection, [new]).values()
             numbers.append(number)
-            connection.execute(update(event_log).where(event_log.c.sequence == number).values(received_at=ago(each)))
+            connection.execute(delete(event_receipts).where(event_receipts.c.first_sequence == number))
+            connection.execute(insert(event_receipts).values(first_sequence=number, received_at=ago(each)))
     return numbers
 
 
@@ -113,17 +114,6 @@ def test_an_event_that_was_set_aside_stays_in_the_log_while_it_can_be_replayed(d
     assert retention.drop_failed_events(database, 1) == 0
     assert retention.drop_failed_events(database, -1) == 1
     assert retention.drop_events(database, 400) == 1
-
-
-@pytest.mark.parametrize(("days", "before"), [(600, 0), (430, 2), (400, 3), (-1, 5)])
-def test_the_place_of_a_moment_in_the_log_is_found(database: Database, days: float, before: int) -> None:
-    numbers = received(database, 500, 450, 420, 390, 0)
-    with database.write() as connection:
-        connection.execute(event_log.delete().where(event_log.c.sequence == numbers[1]))
-        last = log.last_received_before(connection, ago(days))
-    assert [number for number in kept(database) if number <= last] == [
-        number for number in numbers[:before] if number != numbers[1]
-    ]
 
 
 def test_the_last_run_of_each_kind_of_job_stays(database: Database) -> None:
