@@ -99,6 +99,14 @@ class Settings(BaseSettings):
             "`generated` takes a key that is made once and kept in the database."
         ),
     )
+    unknown_references: Literal["keep", "refuse"] = Field(
+        "keep",
+        description="`keep` keeps events that name a customer, product or order not known yet until it is; `refuse` "
+        "answers NOT_FOUND.",
+    )
+    unjoined_days: int = Field(
+        30, ge=1, description="Days that such an event waits; after that only `RejoinEvents` joins it."
+    )
     plain_event_log: bool = Field(
         False,
         description="Write events as releases before the compact event log read them, in twice the room: while agents "

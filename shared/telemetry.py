@@ -31,6 +31,9 @@ RECOMMENDATIONS_DROPPED = Counter(
 )
 EVENTS = Counter("quintet_events_total", "Events received, by kind and outcome.", ["kind", "outcome"])
 EVENTS_BEHIND = Gauge("quintet_events_behind", "Events recorded but not yet applied.", ["agent"])
+UNJOINED_EVENTS = Gauge(
+    "quintet_unjoined_events", "Events that wait for what they name to be known, or waited too long.", ["state"]
+)
 EVENTS_SET_ASIDE = Counter(
     "quintet_events_set_aside_total", "Times an event could not be applied and was set aside.", ["agent"]
 )

@@ -21,6 +21,46 @@ Address = Annotated[str, typer.Option(help="Coordinator; default QUINTET_COORDIN
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
+@events.command("unjoined")
+def list_unjoined(
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Print at most this many.")] = 20,
+    address: Address = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the customers, products and orders that events wait for.
+
+    Example: `quintet events unjoined`
+    """
+    with reported(), coordinator(address or Settings().coordinator_address) as stub:
+        answer = stub.ListUnjoinedEvents(pb.ListUnjoinedEventsRequest(limit=limit), timeout=TIMEOUT_SECONDS)
+    if as_json:
+        print_json(answer)
+        return
+    table = Table("missing", "id", "events", "such as")
+    for each in answer.references:
+        kind = pb.ReferenceKind.Name(each.reference.kind).removeprefix("REFERENCE_KIND_").lower()
+        table.add_row(kind, each.reference.id, f"{each.events:,}", ", ".join(each.example_event_ids))
+    out.print(table)
+    out.print(f"{answer.waiting:,} events wait, {answer.expired:,} waited too long", highlight=False)
+
+
+@events.command("rejoin")
+def rejoin(
+    address: Address = "",
+    as_json: AsJson = False,
+) -> None:
+    """Join events now that miss nothing any longer, also those that had waited too long.
+
+    Example: `quintet events rejoin`
+    """
+    with reported(), coordinator(address or Settings().coordinator_address) as stub:
+        answer = stub.RejoinEvents(pb.RejoinEventsRequest(), timeout=REPLAY_TIMEOUT_SECONDS)
+    if as_json:
+        print_json({"joined": answer.joined, "waiting": answer.waiting})
+    else:
+        out.print(f"{answer.joined:,} joined, {answer.waiting:,} wait on", highlight=False)
+
+
 @failed.command("list")
 def list_failed(
     agent: Agent = "",

@@ -13,6 +13,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as recommendati
 from services.coordinator import job_steps
 from services.coordinator.agent_clients import FOLLOWED, AgentClients
 from services.coordinator.best_sellers import BestSellerCache
+from services.coordinator.event_joiner import EventJoiner
 from services.coordinator.event_operations import EventOperations
 from services.coordinator.event_validation import Submission
 from services.coordinator.event_writer import EventWriter
@@ -23,12 +24,14 @@ from services.coordinator.log_followers import LogFollower
 from services.coordinator.schedule import Schedule, ScheduledJob
 from services.coordinator.shopper_reader import ShopperReader
 from shared.config import Agent, Settings
-from shared.db import event_log, failed_events, models
+from shared.db import event_log, failed_events, models, unjoined_events
 from shared.db.engine import Database
 from shared.db.job_runs import JobRun
 from shared.db.row_estimates import row_estimates
 from shared.db.token_keys import load_token_keys
+from shared.db.unjoined_events import Missing
 from shared.errors import Overloaded, Unavailable
+from shared.events.catch_up import CatchUp
 from shared.recommendation_log import RecommendationLog
 
 
@@ -46,12 +49,16 @@ class AgentState:
 
 @dataclass(frozen=True)
 class SystemState:
-    """How the whole is: the agents, the last event's number, the model in use, rows of the main tables."""
+    """How the whole is: the agents, the last event's number, the model in use, rows of the main tables.
+
+    `unjoined` events wait for a customer, product or order that they name.
+    """
 
     agents: list[AgentState]
     last_sequence: int
     model_version: str
     rows: dict[str, int]
+    unjoined: int = 0
 
 
 class Coordinator:
@@ -62,7 +69,14 @@ class Coordinator:
         self._settings = settings
         self._database = database
         tokens = load_token_keys(settings, database)
-        self._event_writer = EventWriter(database, tokens, plainly=settings.plain_event_log)
+        self._event_writer = EventWriter(
+            database,
+            tokens,
+            plainly=settings.plain_event_log,
+            keep_unknown=settings.unknown_references == "keep",
+        )
+        self._joiner = EventJoiner(database, plainly=settings.plain_event_log)
+        self._joining = CatchUp("coordinator", self._join)
         self._group_commit = GroupCommit(self._event_writer.commit)
         self._followers = [
             LogFollower("customer", agents.apply_customer, settings.apply_timeout_seconds),
@@ -73,7 +87,7 @@ class Coordinator:
         self._shoppers = ShopperReader(database)
         self._fallback = Fallback(self._best_sellers, self._shoppers, self._recommendation_log, tokens)
         self.jobs = Jobs(database)
-        self.event_operations = EventOperations(database, agents)
+        self.event_operations = EventOperations(database, agents, self._joiner)
         self._schedule = Schedule(database, self._plans(settings))
 
     async def start(self) -> None:
@@ -84,11 +98,13 @@ class Coordinator:
         for follower in self._followers:
             follower.want(last)
             follower.start()
+        self._joining.start()
         self._schedule.start()
         self._best_sellers.start()
 
     async def stop(self) -> None:
         """Stop all that `start` began; what is recorded stays recorded."""
+        await self._joining.stop()
         await self._schedule.stop()
         await self.jobs.stop()
         await self._group_commit.stop()
@@ -107,9 +123,9 @@ class Coordinator:
             follower.want(newest)
         return outcomes
 
-    async def check(self, submission: Submission) -> None:
-        """Raise what recording the submission would be refused with; record nothing."""
-        await asyncio.to_thread(self._event_writer.check, submission)
+    async def check(self, submission: Submission) -> tuple[Missing, ...]:
+        """Return what the submission would miss, or raise what it would be refused with; record nothing."""
+        return await asyncio.to_thread(self._event_writer.check, submission)
 
     async def check_products(self, named: Sequence[tuple[str, str]]) -> None:
         """Raise NotFound naming the field for the first of (product id, field) that does not exist."""
@@ -173,6 +189,7 @@ class Coordinator:
             last = event_log.last_sequence(connection)
             cursors = {name: event_log.cursor(connection, name) for name in FOLLOWED}
             failed = failed_events.counts(connection)
+            unjoined = unjoined_events.counts(connection).waiting
             version = models.active_version(connection, "recommender")
         followed = {follower.agent for follower in self._followers}
         states = [AgentState("coordinator", self._settings.coordinator_address, True, 0, 0)]
@@ -180,7 +197,12 @@ class Coordinator:
             behind = max(0, last - cursors[name]) if name in followed else 0
             address, aside = self._settings.address(name), failed.get(name, 0)
             states.append(AgentState(name, address, serving[name], cursors[name], behind, aside))
-        return SystemState(states, last, version or "", row_estimates(self._database))
+        return SystemState(states, last, version or "", row_estimates(self._database), unjoined)
+
+    def _join(self) -> bool:
+        """Join what waits and can be joined. The agents apply the log by themselves a moment later."""
+        self._joiner.step()
+        return False
 
     def _last_sequence(self) -> int:
         with self._database.read() as connection:

@@ -6,13 +6,17 @@ from typing import NamedTuple, Protocol
 
 from quintet.coordinator.v1 import event_log_pb2 as pb
 
+from services.coordinator.convert import from_missing
 from shared.db.failed_events import FailedEvent
+from shared.db.unjoined_events import MostMissing, Period, UnjoinedCounts
 from shared.errors import InvalidArgument
+from shared.events.check import check_time
 from shared.events.failed import APPLYING
-from shared.timestamps import to_timestamp
+from shared.timestamps import to_datetime, to_timestamp
 
 _TOKEN = re.compile(r"([0-9]{1,18})-([a-z]{0,40})")
 USUAL_PAGE, LARGEST_PAGE = 100, 1_000
+USUAL_LIMIT, LARGEST_LIMIT = 20, 100
 
 
 class Page(NamedTuple):
@@ -42,6 +46,33 @@ def to_page(request: _Paged) -> Page:
     if after is None:
         raise InvalidArgument.of("page_token", request.page_token, "is not a token of an earlier page")
     return Page((int(after[1]), after[2]), min(request.page_size or USUAL_PAGE, LARGEST_PAGE))
+
+
+def to_limit(request: pb.ListUnjoinedEventsRequest) -> int:
+    """Return how many things are asked for. Raises InvalidArgument for a negative number."""
+    if request.limit < 0:
+        raise InvalidArgument.of("limit", request.limit, "must not be negative")
+    return min(request.limit or USUAL_LIMIT, LARGEST_LIMIT)
+
+
+def to_period(request: pb.RejoinEventsRequest) -> Period:
+    """Return the period that is asked for. Raises InvalidArgument for a bad time or a period that ends too early."""
+    for name in ("start_time", "end_time"):
+        check_time(getattr(request, name), name)
+    start = to_datetime(request.start_time) if request.HasField("start_time") else None
+    end = to_datetime(request.end_time) if request.HasField("end_time") else None
+    if start is not None and end is not None and end <= start:
+        raise InvalidArgument.of("end_time", end.isoformat(), "must be after start_time")
+    return Period(start, end)
+
+
+def from_unjoined(found: Sequence[MostMissing], counts: UnjoinedCounts) -> pb.ListUnjoinedEventsResponse:
+    """Return what kept events wait for."""
+    awaited = [
+        pb.AwaitedReference(reference=reference, events=each.events, example_event_ids=each.examples)
+        for each, reference in zip(found, from_missing([each.missing for each in found]), strict=True)
+    ]
+    return pb.ListUnjoinedEventsResponse(references=awaited, waiting=counts.waiting, expired=counts.expired)
 
 
 def from_failed(found: Sequence[FailedEvent], page: Page) -> pb.ListFailedEventsResponse:

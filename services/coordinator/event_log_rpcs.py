@@ -8,12 +8,24 @@ from quintet.coordinator.v1 import event_log_pb2 as pb
 from services.coordinator import event_log_convert as convert
 from services.coordinator.agent import Coordinator
 from shared.events.failed import check_sequences
+from shared.rpc.interceptor import deadline
 
 
 class EventLogRpcs:
-    """Events that an agent could not apply."""
+    """Events that wait for what they name, and events that an agent could not apply."""
 
     _agent: Coordinator
+
+    async def ListUnjoinedEvents(
+        self, request: pb.ListUnjoinedEventsRequest, context: Any
+    ) -> pb.ListUnjoinedEventsResponse:
+        limit = convert.to_limit(request)
+        return convert.from_unjoined(*await asyncio.to_thread(self._agent.event_operations.unjoined, limit))
+
+    async def RejoinEvents(self, request: pb.RejoinEventsRequest, context: Any) -> pb.RejoinEventsResponse:
+        period = convert.to_period(request)
+        joined, waiting = await asyncio.to_thread(self._agent.event_operations.rejoin, period, deadline.get())
+        return pb.RejoinEventsResponse(joined=joined, waiting=waiting)
 
     async def ListFailedEvents(self, request: pb.ListFailedEventsRequest, context: Any) -> pb.ListFailedEventsResponse:
         agent, page = convert.to_agent(request.agent), convert.to_page(request)

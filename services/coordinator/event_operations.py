@@ -1,4 +1,4 @@
-"""What operations people do with the event log: see what could not be applied, and have it applied again."""
+"""What operations people do with the event log: see what waits or failed, and have it applied."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,9 +8,11 @@ from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
 
 from services.coordinator.agent_clients import AgentClients
-from shared.db import failed_events
+from services.coordinator.event_joiner import EventJoiner
+from shared.db import failed_events, unjoined_events
 from shared.db.engine import Database
 from shared.db.failed_events import FailedEvent
+from shared.db.unjoined_events import MostMissing, Period, UnjoinedCounts
 from shared.events.failed import APPLYING, MOST_SEQUENCES
 
 REPLAY_TIMEOUT_SECONDS = 60.0
@@ -19,7 +21,8 @@ REPLAY_TIMEOUT_SECONDS = 60.0
 class EventOperations:
     """Reads and changes what the event log and its projections keep beside the events themselves."""
 
-    def __init__(self, database: Database, agents: AgentClients) -> None:
+    def __init__(self, database: Database, agents: AgentClients, joiner: EventJoiner) -> None:
+        self._joiner = joiner
         self._database = database
         self._agents = agents
 
@@ -37,6 +40,20 @@ class EventOperations:
                 answer = await self._replay(name, wanted)
                 applied, failed = applied + answer.applied, failed + answer.failed
         return applied, failed
+
+    def unjoined(self, limit: int) -> tuple[list[MostMissing], UnjoinedCounts]:
+        """Return what most kept events wait for, at most `limit` things, and how many events are kept."""
+        with self._database.read() as connection:
+            return unjoined_events.most_missing(connection, limit), unjoined_events.counts(connection)
+
+    def rejoin(self, period: Period, until: float | None) -> tuple[int, int]:
+        """Join kept events that miss nothing any longer, until a moment on the monotonic clock.
+
+        Returns how many were joined, and how many wait on.
+        """
+        joined = self._joiner.rejoin(period, until)
+        with self._database.read() as connection:
+            return joined, unjoined_events.counts(connection).waiting
 
     def _first_failed(self, agent: str) -> list[int]:
         with self._database.read() as connection:

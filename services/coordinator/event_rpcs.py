@@ -42,17 +42,19 @@ class EventRpcs:
         submission = submit_event(request.event, wants_session=True)
         await self._check_options(request)
         if request.validate_only:
-            await self._agent.check(submission)
-            return pb.RecordEventResponse(event_id=submission.event_id)
+            missing = convert.from_missing(await self._agent.check(submission))
+            return pb.RecordEventResponse(event_id=submission.event_id, unjoined=bool(missing), missing=missing)
         outcome = _accepted((await self._agent.record([submission]))[0])
         response = pb.RecordEventResponse(
             event_id=outcome.event_id,
             duplicate=outcome.duplicate,
             session_id=request.event.session_id or outcome.session,
             pending_agents=self._agent.pending_agents(),
+            unjoined=outcome.unjoined,
+            missing=convert.from_missing(outcome.missing),
         )
         if request.HasField("recommend"):
-            wanted = convert.to_recommend_after(request.event, request.recommend)
+            wanted = convert.to_recommend_after(request.event, request.recommend, outcome.missing)
             answer = recommendation_pb.RecommendResponse.FromString(await self._agent.recommend(wanted))
             response.recommendations.CopyFrom(answer.list)
         return response
@@ -69,6 +71,7 @@ class EventRpcs:
             duplicates=_duplicates(outcomes),
             rejections=[convert.to_rejection(each) for each in sorted(rejections, key=lambda each: each.index)],
             pending_agents=self._agent.pending_agents(),
+            unjoined=_unjoined(outcomes),
         )
 
     async def ImportEvents(
@@ -147,6 +150,7 @@ async def _add(response: pb.ImportEventsResponse, portion: _Portion) -> None:
     rejections = portion.rejections + convert.to_rejections(zip(portion.places, outcomes, strict=True))
     response.recorded += _recorded(outcomes)
     response.duplicates += _duplicates(outcomes)
+    response.unjoined += _unjoined(outcomes)
     response.rejected += len(rejections)
     room = MOST_REJECTIONS - len(response.rejections)
     rejections.sort(key=lambda each: each.index)
@@ -165,3 +169,7 @@ def _recorded(outcomes: list[CommitResult]) -> int:
 
 def _duplicates(outcomes: list[CommitResult]) -> int:
     return sum(outcome.duplicate for outcome in outcomes)
+
+
+def _unjoined(outcomes: list[CommitResult]) -> int:
+    return sum(outcome.unjoined for outcome in outcomes)

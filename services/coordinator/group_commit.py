@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from services.coordinator.background import Background
 from services.coordinator.event_validation import Submission
+from shared.db.unjoined_events import Missing
 from shared.errors import QuintetError, Unavailable
 
 MOST_AT_ONCE = 2_000
@@ -20,7 +21,8 @@ MOST_AT_ONCE = 2_000
 class CommitResult(NamedTuple):
     """What became of a submission: its number in the log, or that it was there before, or why it was refused.
 
-    `session` is the name of the session that the event is in, where one was asked for and is known.
+    `session` is the name of the session that the event is in, where one was asked for and is known. `unjoined` says
+    that it is kept until what is `missing` is known.
     """
 
     event_id: str
@@ -28,6 +30,8 @@ class CommitResult(NamedTuple):
     duplicate: bool = False
     error: QuintetError | None = None
     session: str = ""
+    unjoined: bool = False
+    missing: tuple[Missing, ...] = ()
 
 
 Commit = Callable[[Sequence[Submission]], list[CommitResult]]

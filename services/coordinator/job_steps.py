@@ -88,6 +88,7 @@ async def maintain(database: Database, settings: Settings) -> AsyncIterator[Prog
     for place, (name, drop, days) in enumerate(_policies(settings)):
         yield Progress(f"dropping old {name.replace('_', ' ')}", 0.03 * place)
         dropped[f"{name}_dropped"] = await asyncio.to_thread(drop, database, days)
+    await asyncio.to_thread(retention.expire_unjoined_events, database, settings.unjoined_days)
     yield Progress("dropping old recommendations", 0.3)
     lists = await asyncio.to_thread(
         recommendation_retention.drop_old_recommendations,
@@ -109,6 +110,7 @@ def _policies(settings: Settings) -> Sequence[tuple[str, Callable[[Database, int
         ("page_events", retention.drop_page_events, settings.page_event_retention_days),
         ("sessions", retention.drop_sessions, settings.browsing_retention_days),
         ("failed_events", retention.drop_failed_events, settings.failed_event_retention_days),
+        ("unjoined_events", retention.drop_unjoined_events, settings.event_log_retention_days),
         ("events", retention.drop_events, settings.event_log_retention_days),
         ("job_runs", retention.drop_job_runs, settings.job_retention_days),
     )

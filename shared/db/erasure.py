@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import structlog
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 from quintet.type.v1.event_pb2 import Event
 from quintet.type.v1.recommendation_pb2 import Feedback
-from sqlalchemy import Column, ColumnElement, Connection, Table, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, or_, select
 
 from shared.db.batches import batches
 from shared.db.customer_embeddings import STORED
@@ -33,6 +34,8 @@ from shared.db.schema import (
     recommendation_lists,
     recommendation_outcomes,
     recommendations,
+    unjoined_events,
+    visitors,
     waiting_responses,
 )
 from shared.recommendation_tokens import list_number
@@ -72,6 +75,7 @@ def erase(connection: Connection, customer_key: int) -> Receipt:
     connection.execute(select(customers.c.customer_id).where(customers.c.customer_id == customer_key).with_for_update())
     feedback = _feedback_numbers(connection, customer_key)
     nobodys = _adopted_lists(connection, customer_key)
+    waiting = connection.execute(unjoined_events.delete().where(_names(customer_key))).rowcount
     rows = {
         table.name: connection.execute(table.delete().where(_about(table, customer_key))).rowcount
         for table in reversed(personal_tables())
@@ -79,6 +83,7 @@ def erase(connection: Connection, customer_key: int) -> Receipt:
     for some in batches(feedback):
         for table, number in _FEEDBACK_ROWS:
             rows[table.name] += connection.execute(table.delete().where(number.in_(some))).rowcount
+    rows[unjoined_events.name] = waiting
     rows[recommendation_lists.name] += _delete_unused(connection, nobodys)
     return _store_receipt(connection, {name: count for name, count in rows.items() if count})
 
@@ -116,6 +121,7 @@ def export(connection: Connection, customer_key: int) -> Iterator[tuple[str, dic
             yield from ((table.name, _plain(row)) for row in recommendations_of(connection, customer_key))
         elif table is not recommendation_lists:  # their items are the recommendations
             yield from _rows(connection, table, _about(table, customer_key))
+    yield from _rows(connection, unjoined_events, _names(customer_key))
     for some in batches(feedback):
         for table, number in _FEEDBACK_ROWS:
             yield from _rows(connection, table, number.in_(some))
@@ -138,6 +144,14 @@ def _about(table: Table, customer_key: int) -> ColumnElement[bool]:
         else:
             conditions.append(column.in_(select(owner).where(_about(owner.table, customer_key))))
     return or_(*conditions)
+
+
+def _names(customer_key: int) -> ColumnElement[bool]:
+    """Return the condition that a kept event names the customer, or a visitor who is the customer."""
+    columns, theirs = unjoined_events.c, customers.c.customer_id == customer_key
+    browsers = select(visitors.c.visitor_id).where(visitors.c.customer_id == customer_key)
+    by_name = columns.customer_id.in_(select(customers.c.external_id).where(theirs))
+    return or_(by_name, and_(columns.customer_id.is_(None), columns.visitor_id.in_(browsers)))
 
 
 def _feedback_numbers(connection: Connection, customer_key: int) -> list[int]:
@@ -217,7 +231,11 @@ def _jsonable(column: Column[Any], row: Mapping[Any, Any]) -> Any:
 
 def _payload(row: Mapping[Any, Any]) -> dict[str, Any]:
     kind = Feedback if kind_of(row[event_log.c.kind]) == FEEDBACK else Event
-    return MessageToDict(kind.FromString(row[event_log.c.payload]), preserving_proto_field_name=True)
+    return _json(kind.FromString(row[event_log.c.payload]))
+
+
+def _json(message: Message) -> dict[str, Any]:
+    return MessageToDict(message, preserving_proto_field_name=True)
 
 
 def _vector(row: Mapping[Any, Any]) -> list[float]:
@@ -226,6 +244,8 @@ def _vector(row: Mapping[Any, Any]) -> list[float]:
 
 _DECODED: dict[Column[Any], Callable[[Mapping[Any, Any]], Any]] = {
     event_log.c.payload: _payload,
+    unjoined_events.c.packed_id: lambda row: unpack_id(row[unjoined_events.c.packed_id]),
+    unjoined_events.c.payload: lambda row: _json(Event.FromString(row[unjoined_events.c.payload])),
     event_log.c.packed_id: lambda row: unpack_id(row[event_log.c.packed_id]),
     customer_embeddings.c.embedding: _vector,
 }

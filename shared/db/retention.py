@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, exists
 
 from shared.db import event_log as log
 from shared.db import event_receipts
+from shared.db import unjoined_events as unjoined
 from shared.db.engine import Connection, Database
 from shared.db.references import references_to
 from shared.db.schema import (
@@ -15,6 +16,7 @@ from shared.db.schema import (
     job_runs,
     page_events,
     sessions,
+    unjoined_events,
 )
 from shared.db.slices import delete_rows
 from shared.events.failed import APPLYING
@@ -44,6 +46,18 @@ def drop_failed_events(database: Database, days: int) -> int:
     """Give up events that an agent could not apply for more than `days`; they stay in the log for its own time."""
     columns = failed_events.c
     return delete_rows(database, failed_events, columns.sequence, columns.first_failed_at < _ago(days))
+
+
+def expire_unjoined_events(database: Database, days: int) -> int:
+    """Give up events that have waited for more than `days` for what they name, and return how many they were."""
+    with database.write() as connection:
+        return unjoined.expire(connection, _ago(days))
+
+
+def drop_unjoined_events(database: Database, days: int) -> int:
+    """Delete events that were received more than `days` ago and never joined."""
+    columns = unjoined_events.c
+    return delete_rows(database, unjoined_events, columns.id, columns.received_at < _ago(days))
 
 
 def drop_job_runs(database: Database, days: int) -> int:

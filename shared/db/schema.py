@@ -434,6 +434,44 @@ event_log = Table(
     sqlite_autoincrement=True,
 )
 
+unjoined_events = Table(
+    "unjoined_events",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("packed_id", LargeBinary, nullable=False, unique=True, comment="see shared.db.event_rows"),
+    Column("kind", String(40), nullable=False, comment="field of Event.detail"),
+    Column("customer_id", String(128), index=True, comment="the platform's, as the event says"),
+    Column("visitor_id", String(128), index=True, comment="the platform's, as the event says"),
+    Column("order_id", String(128), index=True, comment="of the order that a purchase records"),
+    Column("occurred_at", UtcTime, nullable=False),
+    Column("received_at", UtcTime, nullable=False, index=True),
+    Column("payload", LargeBinary, nullable=False, comment="quintet.type.v1.Event, serialised"),
+    Column(
+        "expired",
+        Boolean,
+        nullable=False,
+        default=False,
+        server_default=false(),
+        comment="joined only when that is asked for",
+    ),
+    sqlite_autoincrement=True,
+)
+
+missing_references = Table(
+    "missing_references",
+    metadata,
+    Column("kind", String(10), primary_key=True, comment="customer, product or purchase"),
+    Column("external_id", String(128), primary_key=True, comment="the platform's id"),
+    Column(
+        "unjoined_id",
+        Key,
+        ForeignKey("unjoined_events.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+        index=True,
+    ),
+)
+
 event_receipts = Table(
     "event_receipts",
     metadata,

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from quintet.coordinator.v1 import event_log_pb2 as _event_log_pb2
 from quintet.type.v1 import customer_pb2 as _customer_pb2
 from quintet.type.v1 import event_pb2 as _event_pb2
 from quintet.type.v1 import job_pb2 as _job_pb2
@@ -106,7 +107,7 @@ class RecordEventRequest(_message.Message):
     RECOMMEND_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
-    """Check only: nothing is recorded."""
+    """Check only: nothing is recorded. `unjoined` and `missing` of the answer say what is not known yet."""
     @_builtins.property
     def event(self) -> _event_pb2.Event:
         """Required. What happened."""
@@ -141,6 +142,8 @@ class RecordEventResponse(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     RECOMMENDATIONS_FIELD_NUMBER: _builtins.int
     PENDING_AGENTS_FIELD_NUMBER: _builtins.int
+    UNJOINED_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Id of the event, given or made."""
     duplicate: _builtins.bool
@@ -148,6 +151,10 @@ class RecordEventResponse(_message.Message):
     session_id: _builtins.str
     """Session of the event: the platform's own, or the visit that the event is near (30 minutes of silence end a visit).
     Empty for the first event of such a visit, which gets its name when the customer agent applies it, a moment later.
+    """
+    unjoined: _builtins.bool
+    """Whether the event is kept until what it names is known: then it counts as of its own time. The recommendations that
+    were asked for along with it do not know of it.
     """
     @_builtins.property
     def recommendations(self) -> _recommendation_pb2.RecommendationList:
@@ -159,6 +166,10 @@ class RecordEventResponse(_message.Message):
         Empty when all is well.
         """
 
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedCompositeFieldContainer[_event_log_pb2.MissingReference]:
+        """What is not known yet. Empty unless `unjoined`."""
+
     def __init__(
         self,
         *,
@@ -167,10 +178,12 @@ class RecordEventResponse(_message.Message):
         session_id: _builtins.str = ...,
         recommendations: _recommendation_pb2.RecommendationList | None = ...,
         pending_agents: _abc.Iterable[_builtins.str] | None = ...,
+        unjoined: _builtins.bool = ...,
+        missing: _abc.Iterable[_event_log_pb2.MissingReference] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["recommendations", b"recommendations"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "event_id", b"event_id", "pending_agents", b"pending_agents", "recommendations", b"recommendations", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "event_id", b"event_id", "missing", b"missing", "pending_agents", b"pending_agents", "recommendations", b"recommendations", "session_id", b"session_id", "unjoined", b"unjoined"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -210,10 +223,13 @@ class BatchRecordEventsResponse(_message.Message):
     DUPLICATES_FIELD_NUMBER: _builtins.int
     REJECTIONS_FIELD_NUMBER: _builtins.int
     PENDING_AGENTS_FIELD_NUMBER: _builtins.int
+    UNJOINED_FIELD_NUMBER: _builtins.int
     recorded: _builtins.int
-    """Events recorded now."""
+    """Events recorded now, those that are kept until what they name is known among them."""
     duplicates: _builtins.int
     """Events that were recorded before."""
+    unjoined: _builtins.int
+    """Events of the request that are kept until what they name is known."""
     @_builtins.property
     def rejections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rejection]:
         """Events that were not accepted."""
@@ -229,10 +245,11 @@ class BatchRecordEventsResponse(_message.Message):
         duplicates: _builtins.int = ...,
         rejections: _abc.Iterable[Global___Rejection] | None = ...,
         pending_agents: _abc.Iterable[_builtins.str] | None = ...,
+        unjoined: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "pending_agents", b"pending_agents", "recorded", b"recorded", "rejections", b"rejections"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "pending_agents", b"pending_agents", "recorded", b"recorded", "rejections", b"rejections", "unjoined", b"unjoined"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -272,12 +289,15 @@ class ImportEventsResponse(_message.Message):
     DUPLICATES_FIELD_NUMBER: _builtins.int
     REJECTED_FIELD_NUMBER: _builtins.int
     REJECTIONS_FIELD_NUMBER: _builtins.int
+    UNJOINED_FIELD_NUMBER: _builtins.int
     recorded: _builtins.int
-    """Events recorded now."""
+    """Events recorded now, those that are kept until what they name is known among them."""
     duplicates: _builtins.int
     """Events that were recorded before."""
     rejected: _builtins.int
     """Number of events that were not accepted."""
+    unjoined: _builtins.int
+    """Events of the stream that are kept until what they name is known."""
     @_builtins.property
     def rejections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rejection]:
         """The first 1,000 of them."""
@@ -289,10 +309,11 @@ class ImportEventsResponse(_message.Message):
         duplicates: _builtins.int = ...,
         rejected: _builtins.int = ...,
         rejections: _abc.Iterable[Global___Rejection] | None = ...,
+        unjoined: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "recorded", b"recorded", "rejected", b"rejected", "rejections", b"rejections"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "recorded", b"recorded", "rejected", b"rejected", "rejections", b"rejections", "unjoined", b"unjoined"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1526,10 +1547,13 @@ class GetStatusResponse(_message.Message):
     LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     TABLES_FIELD_NUMBER: _builtins.int
+    UNJOINED_EVENTS_FIELD_NUMBER: _builtins.int
     last_sequence: _builtins.int
     """Number of the last event recorded."""
     model_version: _builtins.str
     """Version of the model in use; empty before the first training."""
+    unjoined_events: _builtins.int
+    """Events that wait for a customer, product or order they name; see `ListUnjoinedEvents`."""
     @_builtins.property
     def agents(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentStatus]:
         """The agents."""
@@ -1545,10 +1569,11 @@ class GetStatusResponse(_message.Message):
         last_sequence: _builtins.int = ...,
         model_version: _builtins.str = ...,
         tables: _abc.Iterable[_customer_pb2.TableRows] | None = ...,
+        unjoined_events: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "last_sequence", b"last_sequence", "model_version", b"model_version", "tables", b"tables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "last_sequence", b"last_sequence", "model_version", b"model_version", "tables", b"tables", "unjoined_events", b"unjoined_events"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -166,6 +166,16 @@ class CoordinatorServiceStub:
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobResponse.FromString,
                 _registered_method=True)
+        self.ListUnjoinedEvents = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ListUnjoinedEvents',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListUnjoinedEventsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListUnjoinedEventsResponse.FromString,
+                _registered_method=True)
+        self.RejoinEvents = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/RejoinEvents',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.RejoinEventsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.RejoinEventsResponse.FromString,
+                _registered_method=True)
         self.ListFailedEvents = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/ListFailedEvents',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListFailedEventsRequest.SerializeToString,
@@ -195,8 +205,10 @@ class CoordinatorServiceServicer:
     def RecordEvent(self, request, context):
         """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
         of it. Safe to repeat with the same `event_id`. The agents apply the event to their tables a moment after the answer;
-        one that is down catches up later and is named in `pending_agents`.
-        Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
+        one that is down catches up later and is named in `pending_agents`. An event that names a customer, a product or, for a
+        refund, an order that is not known yet is kept as durably, said in `unjoined`, and joined when that is known.
+        Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer, product or order where
+        `QUINTET_UNKNOWN_REFERENCES` is `refuse`, and for unknown products in `recommend.context`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -378,6 +390,23 @@ class CoordinatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListUnjoinedEvents(self, request, context):
+        """Returns which customers, products and orders the kept events wait for, those of most events first.
+        Errors: INVALID_ARGUMENT for a negative limit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejoinEvents(self, request, context):
+        """Joins kept events that miss nothing any longer now, also those that had waited too long. Others are joined by themselves
+        within seconds. What the caller's deadline leaves undone, another call does: safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad time or a period that ends before it starts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListFailedEvents(self, request, context):
         """Returns the events that an agent could not apply to its tables, with the reason. They are in the event log, and all
         others go on. Errors: INVALID_ARGUMENT for a bad agent or page token.
@@ -528,6 +557,16 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.WatchJob,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobResponse.SerializeToString,
+            ),
+            'ListUnjoinedEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUnjoinedEvents,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListUnjoinedEventsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListUnjoinedEventsResponse.SerializeToString,
+            ),
+            'RejoinEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejoinEvents,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.RejoinEventsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.RejoinEventsResponse.SerializeToString,
             ),
             'ListFailedEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListFailedEvents,
@@ -1226,6 +1265,60 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/WatchJob',
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUnjoinedEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ListUnjoinedEvents',
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListUnjoinedEventsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListUnjoinedEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejoinEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/RejoinEvents',
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.RejoinEventsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.RejoinEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,8 +43,10 @@ class CoordinatorServiceStub:
     RecordEvent: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RecordEventRequest, _coordinator_service_pb2.RecordEventResponse]
     """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
     of it. Safe to repeat with the same `event_id`. The agents apply the event to their tables a moment after the answer;
-    one that is down catches up later and is named in `pending_agents`.
-    Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
+    one that is down catches up later and is named in `pending_agents`. An event that names a customer, a product or, for a
+    refund, an order that is not known yet is kept as durably, said in `unjoined`, and joined when that is known.
+    Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer, product or order where
+    `QUINTET_UNKNOWN_REFERENCES` is `refuse`, and for unknown products in `recommend.context`.
     """
     BatchRecordEvents: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchRecordEventsRequest, _coordinator_service_pb2.BatchRecordEventsResponse]
     """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat."""
@@ -107,6 +109,15 @@ class CoordinatorServiceStub:
     """Returns a job. Errors: NOT_FOUND."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_coordinator_service_pb2.WatchJobRequest, _coordinator_service_pb2.WatchJobResponse]
     """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+    ListUnjoinedEvents: _grpc.UnaryUnaryMultiCallable[_event_log_pb2.ListUnjoinedEventsRequest, _event_log_pb2.ListUnjoinedEventsResponse]
+    """Returns which customers, products and orders the kept events wait for, those of most events first.
+    Errors: INVALID_ARGUMENT for a negative limit.
+    """
+    RejoinEvents: _grpc.UnaryUnaryMultiCallable[_event_log_pb2.RejoinEventsRequest, _event_log_pb2.RejoinEventsResponse]
+    """Joins kept events that miss nothing any longer now, also those that had waited too long. Others are joined by themselves
+    within seconds. What the caller's deadline leaves undone, another call does: safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad time or a period that ends before it starts.
+    """
     ListFailedEvents: _grpc.UnaryUnaryMultiCallable[_event_log_pb2.ListFailedEventsRequest, _event_log_pb2.ListFailedEventsResponse]
     """Returns the events that an agent could not apply to its tables, with the reason. They are in the event log, and all
     others go on. Errors: INVALID_ARGUMENT for a bad agent or page token.
@@ -132,8 +143,10 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     RecordEvent: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RecordEventRequest, _coordinator_service_pb2.RecordEventResponse]  # type: ignore[assignment]
     """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
     of it. Safe to repeat with the same `event_id`. The agents apply the event to their tables a moment after the answer;
-    one that is down catches up later and is named in `pending_agents`.
-    Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
+    one that is down catches up later and is named in `pending_agents`. An event that names a customer, a product or, for a
+    refund, an order that is not known yet is kept as durably, said in `unjoined`, and joined when that is known.
+    Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer, product or order where
+    `QUINTET_UNKNOWN_REFERENCES` is `refuse`, and for unknown products in `recommend.context`.
     """
     BatchRecordEvents: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchRecordEventsRequest, _coordinator_service_pb2.BatchRecordEventsResponse]  # type: ignore[assignment]
     """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat."""
@@ -196,6 +209,15 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     """Returns a job. Errors: NOT_FOUND."""
     WatchJob: _aio.UnaryStreamMultiCallable[_coordinator_service_pb2.WatchJobRequest, _coordinator_service_pb2.WatchJobResponse]  # type: ignore[assignment]
     """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+    ListUnjoinedEvents: _aio.UnaryUnaryMultiCallable[_event_log_pb2.ListUnjoinedEventsRequest, _event_log_pb2.ListUnjoinedEventsResponse]  # type: ignore[assignment]
+    """Returns which customers, products and orders the kept events wait for, those of most events first.
+    Errors: INVALID_ARGUMENT for a negative limit.
+    """
+    RejoinEvents: _aio.UnaryUnaryMultiCallable[_event_log_pb2.RejoinEventsRequest, _event_log_pb2.RejoinEventsResponse]  # type: ignore[assignment]
+    """Joins kept events that miss nothing any longer now, also those that had waited too long. Others are joined by themselves
+    within seconds. What the caller's deadline leaves undone, another call does: safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad time or a period that ends before it starts.
+    """
     ListFailedEvents: _aio.UnaryUnaryMultiCallable[_event_log_pb2.ListFailedEventsRequest, _event_log_pb2.ListFailedEventsResponse]  # type: ignore[assignment]
     """Returns the events that an agent could not apply to its tables, with the reason. They are in the event log, and all
     others go on. Errors: INVALID_ARGUMENT for a bad agent or page token.
@@ -224,8 +246,10 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_coordinator_service_pb2.RecordEventResponse, _abc.Awaitable[_coordinator_service_pb2.RecordEventResponse]]:
         """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
         of it. Safe to repeat with the same `event_id`. The agents apply the event to their tables a moment after the answer;
-        one that is down catches up later and is named in `pending_agents`.
-        Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
+        one that is down catches up later and is named in `pending_agents`. An event that names a customer, a product or, for a
+        refund, an order that is not known yet is kept as durably, said in `unjoined`, and joined when that is known.
+        Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer, product or order where
+        `QUINTET_UNKNOWN_REFERENCES` is `refuse`, and for unknown products in `recommend.context`.
         """
 
     @_abc_1.abstractmethod
@@ -432,6 +456,27 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_coordinator_service_pb2.WatchJobResponse], _abc.AsyncIterator[_coordinator_service_pb2.WatchJobResponse]]:
         """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListUnjoinedEvents(
+        self,
+        request: _event_log_pb2.ListUnjoinedEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_log_pb2.ListUnjoinedEventsResponse, _abc.Awaitable[_event_log_pb2.ListUnjoinedEventsResponse]]:
+        """Returns which customers, products and orders the kept events wait for, those of most events first.
+        Errors: INVALID_ARGUMENT for a negative limit.
+        """
+
+    @_abc_1.abstractmethod
+    def RejoinEvents(
+        self,
+        request: _event_log_pb2.RejoinEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_log_pb2.RejoinEventsResponse, _abc.Awaitable[_event_log_pb2.RejoinEventsResponse]]:
+        """Joins kept events that miss nothing any longer now, also those that had waited too long. Others are joined by themselves
+        within seconds. What the caller's deadline leaves undone, another call does: safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad time or a period that ends before it starts.
+        """
 
     @_abc_1.abstractmethod
     def ListFailedEvents(

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,204 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ReferenceKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReferenceKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReferenceKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REFERENCE_KIND_UNSPECIFIED: _ReferenceKind.ValueType  # 0
+    """Never sent."""
+    REFERENCE_KIND_CUSTOMER: _ReferenceKind.ValueType  # 1
+    """A customer, by `customer_id`."""
+    REFERENCE_KIND_PRODUCT: _ReferenceKind.ValueType  # 2
+    """A product, by `product_id`."""
+    REFERENCE_KIND_PURCHASE: _ReferenceKind.ValueType  # 3
+    """The order that a refund gives back, by `purchase_id`."""
+
+class ReferenceKind(_ReferenceKind, metaclass=_ReferenceKindEnumTypeWrapper):
+    """Kind of a thing that events name."""
+
+REFERENCE_KIND_UNSPECIFIED: ReferenceKind.ValueType  # 0
+"""Never sent."""
+REFERENCE_KIND_CUSTOMER: ReferenceKind.ValueType  # 1
+"""A customer, by `customer_id`."""
+REFERENCE_KIND_PRODUCT: ReferenceKind.ValueType  # 2
+"""A product, by `product_id`."""
+REFERENCE_KIND_PURCHASE: ReferenceKind.ValueType  # 3
+"""The order that a refund gives back, by `purchase_id`."""
+Global___ReferenceKind: _TypeAlias = ReferenceKind  # noqa: Y015
+
+@_typing.final
+class MissingReference(_message.Message):
+    """Something that an event names and that is not known yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    kind: Global___ReferenceKind.ValueType
+    """What it is."""
+    id: _builtins.str
+    """The platform's id of it."""
+    def __init__(
+        self,
+        *,
+        kind: Global___ReferenceKind.ValueType = ...,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MissingReference: _TypeAlias = MissingReference  # noqa: Y015
+
+@_typing.final
+class AwaitedReference(_message.Message):
+    """Something that is not known yet, and how many events wait for it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    EXAMPLE_EVENT_IDS_FIELD_NUMBER: _builtins.int
+    events: _builtins.int
+    """Events that wait for it."""
+    @_builtins.property
+    def reference(self) -> Global___MissingReference:
+        """What is missing."""
+
+    @_builtins.property
+    def example_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the first of them, at most 3."""
+
+    def __init__(
+        self,
+        *,
+        reference: Global___MissingReference | None = ...,
+        events: _builtins.int = ...,
+        example_event_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reference", b"reference"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "example_event_ids", b"example_event_ids", "reference", b"reference"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AwaitedReference: _TypeAlias = AwaitedReference  # noqa: Y015
+
+@_typing.final
+class ListUnjoinedEventsRequest(_message.Message):
+    """Asks which customers, products and orders events wait for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMIT_FIELD_NUMBER: _builtins.int
+    limit: _builtins.int
+    """How many; 0 means 20, more than 100 is lowered to 100, negative is INVALID_ARGUMENT."""
+    def __init__(
+        self,
+        *,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUnjoinedEventsRequest: _TypeAlias = ListUnjoinedEventsRequest  # noqa: Y015
+
+@_typing.final
+class ListUnjoinedEventsResponse(_message.Message):
+    """What events wait for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFERENCES_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    EXPIRED_FIELD_NUMBER: _builtins.int
+    waiting: _builtins.int
+    """Events that wait; counted up to 100,000."""
+    expired: _builtins.int
+    """Events that waited for longer than `QUINTET_UNJOINED_DAYS`: only `RejoinEvents` joins them. Counted up to 100,000."""
+    @_builtins.property
+    def references(self) -> _containers.RepeatedCompositeFieldContainer[Global___AwaitedReference]:
+        """What most events wait for, first."""
+
+    def __init__(
+        self,
+        *,
+        references: _abc.Iterable[Global___AwaitedReference] | None = ...,
+        waiting: _builtins.int = ...,
+        expired: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expired", b"expired", "references", b"references", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUnjoinedEventsResponse: _TypeAlias = ListUnjoinedEventsResponse  # noqa: Y015
+
+@_typing.final
+class RejoinEventsRequest(_message.Message):
+    """Asks to join events now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Only events that happened from this time on; unset is no bound."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Only events that happened before this time; unset is no bound."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejoinEventsRequest: _TypeAlias = RejoinEventsRequest  # noqa: Y015
+
+@_typing.final
+class RejoinEventsResponse(_message.Message):
+    """Says what became of the events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOINED_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    joined: _builtins.int
+    """Events that miss nothing any longer and are in the log now."""
+    waiting: _builtins.int
+    """Events that wait on, in any period; counted up to 100,000."""
+    def __init__(
+        self,
+        *,
+        joined: _builtins.int = ...,
+        waiting: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["joined", b"joined", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejoinEventsResponse: _TypeAlias = RejoinEventsResponse  # noqa: Y015
 
 @_typing.final
 class FailedEvent(_message.Message):
