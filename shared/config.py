@@ -107,6 +107,9 @@ class Settings(BaseSettings):
     unjoined_days: int = Field(
         30, ge=1, description="Days that such an event waits; after that only `RejoinEvents` joins it."
     )
+    event_quality_days: int = Field(
+        30, ge=1, description="Days that counts of malformed, unknown, late and repeated events are kept."
+    )
     plain_event_log: bool = Field(
         False,
         description="Write events as releases before the compact event log read them, in twice the room: while agents "

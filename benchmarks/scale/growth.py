@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter, process_time
+from typing import Any
 
 from quintet.type.v1.event_pb2 import Event
 from sqlalchemy import text
@@ -90,7 +91,7 @@ def drawn_events(count: int, seed: int = SEED) -> Iterator[Event]:
         yield event
 
 
-def _detail(draw: random.Random, number: int) -> dict[str, object]:
+def _detail(draw: random.Random, number: int) -> dict[str, Any]:
     product = f"product-{draw.randrange(PRODUCTS)}"
     kind = draw.choices(KINDS, SHARES)[0]
     details: dict[str, dict[str, object]] = {

@@ -21,6 +21,24 @@ Address = Annotated[str, typer.Option(help="Coordinator; default QUINTET_COORDIN
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
+@events.command("quality")
+def quality(address: Address = "", as_json: AsJson = False) -> None:
+    """Say what was wrong with the events of the last 24 hours: malformed, unknown, refused, late, repeated.
+
+    Example: `quintet events quality`
+    """
+    with reported(), coordinator(address or Settings().coordinator_address) as stub:
+        answer = stub.GetEventQuality(pb.GetEventQualityRequest(), timeout=TIMEOUT_SECONDS)
+    if as_json:
+        print_json(answer)
+        return
+    table = Table("hour", "kind", "problem", "field", "events", "such as")
+    for each in answer.faults:
+        hour = each.hour.ToDatetime().isoformat(sep=" ", timespec="minutes")
+        table.add_row(hour, each.kind, each.problem, each.field, f"{each.events:,}", ", ".join(each.example_event_ids))
+    out.print(table)
+
+
 @events.command("unjoined")
 def list_unjoined(
     limit: Annotated[int, typer.Option(min=1, max=100, help="Print at most this many.")] = 20,

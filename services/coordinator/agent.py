@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import structlog
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 
@@ -14,6 +15,7 @@ from services.coordinator import job_steps
 from services.coordinator.agent_clients import FOLLOWED, AgentClients
 from services.coordinator.best_sellers import BestSellerCache
 from services.coordinator.event_joiner import EventJoiner
+from services.coordinator.event_monitor import EventMonitor
 from services.coordinator.event_operations import EventOperations
 from services.coordinator.event_validation import Submission
 from services.coordinator.event_writer import EventWriter
@@ -30,9 +32,12 @@ from shared.db.job_runs import JobRun
 from shared.db.row_estimates import row_estimates
 from shared.db.token_keys import load_token_keys
 from shared.db.unjoined_events import Missing
-from shared.errors import Overloaded, Unavailable
+from shared.errors import Overloaded, QuintetError, Unavailable
 from shared.events.catch_up import CatchUp
 from shared.recommendation_log import RecommendationLog
+from shared.telemetry import BACKGROUND_ERRORS
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class Coordinator:
             plainly=settings.plain_event_log,
             keep_unknown=settings.unknown_references == "keep",
         )
+        self.event_monitor = EventMonitor(database)
         self._joiner = EventJoiner(database, plainly=settings.plain_event_log)
         self._joining = CatchUp("coordinator", self._join)
         self._group_commit = GroupCommit(self._event_writer.commit)
@@ -105,6 +111,7 @@ class Coordinator:
     async def stop(self) -> None:
         """Stop all that `start` began; what is recorded stays recorded."""
         await self._joining.stop()
+        await asyncio.to_thread(self._store_counts)
         await self._schedule.stop()
         await self.jobs.stop()
         await self._group_commit.stop()
@@ -118,6 +125,7 @@ class Coordinator:
     async def record(self, submissions: Sequence[Submission]) -> list[CommitResult]:
         """Make submissions durable and have the agents follow, without waiting for them."""
         outcomes = await self._group_commit.record(submissions)
+        self.event_monitor.recorded(submissions, outcomes)
         newest = max((outcome.sequence for outcome in outcomes), default=0)
         for follower in self._followers:
             follower.want(newest)
@@ -201,8 +209,16 @@ class Coordinator:
 
     def _join(self) -> bool:
         """Join what waits and can be joined. The agents apply the log by themselves a moment later."""
+        self.event_monitor.store_now_and_then()
         self._joiner.step()
         return False
+
+    def _store_counts(self) -> None:
+        try:
+            self.event_monitor.store()
+        except QuintetError as error:  # they are counts: the coordinator stops without them
+            log.warning("faults of events were not stored", error=error.code.name)
+            BACKGROUND_ERRORS.labels("coordinator", "event_monitor").inc()
 
     def _last_sequence(self) -> int:
         with self._database.read() as connection:

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from quintet.coordinator.v1 import event_log_pb2 as pb
 
 from services.coordinator.convert import from_missing
+from shared.db.event_quality import FaultCount
 from shared.db.failed_events import FailedEvent
 from shared.db.unjoined_events import MostMissing, Period, UnjoinedCounts
 from shared.errors import InvalidArgument
@@ -16,6 +18,7 @@ from shared.timestamps import to_datetime, to_timestamp
 
 _TOKEN = re.compile(r"([0-9]{1,18})-([a-z]{0,40})")
 USUAL_PAGE, LARGEST_PAGE = 100, 1_000
+USUAL_HOURS = timedelta(hours=24)
 USUAL_LIMIT, LARGEST_LIMIT = 20, 100
 
 
@@ -55,7 +58,31 @@ def to_limit(request: pb.ListUnjoinedEventsRequest) -> int:
     return min(request.limit or USUAL_LIMIT, LARGEST_LIMIT)
 
 
-def to_period(request: pb.RejoinEventsRequest) -> Period:
+def to_hours(request: pb.GetEventQualityRequest) -> tuple[datetime, datetime]:
+    """Return the period that is asked for, by default the last 24 hours. Raises InvalidArgument as `to_period`."""
+    asked = to_period(request)
+    end = asked.end or datetime.now(UTC)
+    start = asked.start or end - USUAL_HOURS
+    if start >= end:
+        raise InvalidArgument.of("end_time", end.isoformat(), "must be after start_time")
+    return start, end
+
+
+def from_faults(found: Sequence[FaultCount]) -> pb.GetEventQualityResponse:
+    """Return what was wrong with events."""
+    faults = [
+        pb.EventFault(
+            hour=to_timestamp(each.hour),
+            **each.fault._asdict(),
+            events=each.events,
+            example_event_ids=each.examples,
+        )
+        for each in found
+    ]
+    return pb.GetEventQualityResponse(faults=faults)
+
+
+def to_period(request: pb.RejoinEventsRequest | pb.GetEventQualityRequest) -> Period:
     """Return the period that is asked for. Raises InvalidArgument for a bad time or a period that ends too early."""
     for name in ("start_time", "end_time"):
         check_time(getattr(request, name), name)

@@ -16,6 +16,10 @@ class EventLogRpcs:
 
     _agent: Coordinator
 
+    async def GetEventQuality(self, request: pb.GetEventQualityRequest, context: Any) -> pb.GetEventQualityResponse:
+        start, end = convert.to_hours(request)
+        return convert.from_faults(await asyncio.to_thread(self._agent.event_operations.faults, start, end))
+
     async def ListUnjoinedEvents(
         self, request: pb.ListUnjoinedEventsRequest, context: Any
     ) -> pb.ListUnjoinedEventsResponse:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
@@ -9,13 +10,15 @@ from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
 
 from services.coordinator.agent_clients import AgentClients
 from services.coordinator.event_joiner import EventJoiner
-from shared.db import failed_events, unjoined_events
+from shared.db import event_quality, failed_events, unjoined_events
 from shared.db.engine import Database
+from shared.db.event_quality import FaultCount
 from shared.db.failed_events import FailedEvent
 from shared.db.unjoined_events import MostMissing, Period, UnjoinedCounts
 from shared.events.failed import APPLYING, MOST_SEQUENCES
 
 REPLAY_TIMEOUT_SECONDS = 60.0
+MOST_FAULTS = 1_000
 
 
 class EventOperations:
@@ -40,6 +43,11 @@ class EventOperations:
                 answer = await self._replay(name, wanted)
                 applied, failed = applied + answer.applied, failed + answer.failed
         return applied, failed
+
+    def faults(self, start: datetime, end: datetime) -> list[FaultCount]:
+        """Return what was wrong with events that arrived in the hours of a period, at most 1,000 counts."""
+        with self._database.read() as connection:
+            return event_quality.read(connection, start, end, MOST_FAULTS)
 
     def unjoined(self, limit: int) -> tuple[list[MostMissing], UnjoinedCounts]:
         """Return what most kept events wait for, at most `limit` things, and how many events are kept."""

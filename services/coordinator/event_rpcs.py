@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.product.v1 import product_service_pb2 as product_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
+from quintet.type.v1.event_pb2 import Event
 
 from services.coordinator import convert
 from services.coordinator.agent import Coordinator
@@ -39,7 +40,7 @@ class EventRpcs:
     _agent: Coordinator
 
     async def RecordEvent(self, request: pb.RecordEventRequest, context: Any) -> pb.RecordEventResponse:
-        submission = submit_event(request.event, wants_session=True)
+        submission = self._submitted(request.event)
         await self._check_options(request)
         if request.validate_only:
             missing = convert.from_missing(await self._agent.check(submission))
@@ -63,7 +64,7 @@ class EventRpcs:
         self, request: pb.BatchRecordEventsRequest, context: Any
     ) -> pb.BatchRecordEventsResponse:
         check_count(request.events, "events", MOST_EVENTS, least=1)
-        good, rejections = _sorted_out(request.events, 0)
+        good, rejections = self._sorted_out(request.events, 0)
         outcomes = await self._agent.record([submission for _, submission in good])
         rejections += convert.to_rejections(zip((index for index, _ in good), outcomes, strict=True))
         return pb.BatchRecordEventsResponse(
@@ -81,7 +82,7 @@ class EventRpcs:
         written: deque[_Portion] = deque()
         try:
             async for portion in portions(request_iterator, PORTION):
-                good, rejections = _sorted_out([each.event for each in portion], start)
+                good, rejections = self._sorted_out([each.event for each in portion], start)
                 start += len(portion)
                 if len(written) == PORTIONS_AT_ONCE:
                     await _add(response, written.popleft())
@@ -118,6 +119,26 @@ class EventRpcs:
         answer = await agents.call(agents.product.GetRelatedProducts, wanted)
         return pb.GetSimilarProductsResponse(related=answer.related)
 
+    def _submitted(self, event: Event) -> Submission:
+        """Return an event that is asked for alone. Raises InvalidArgument, and counts that, when it is malformed."""
+        try:
+            return submit_event(event, wants_session=True)
+        except InvalidArgument as error:
+            self._agent.event_monitor.malformed(event, error)
+            raise
+
+    def _sorted_out(self, events: Any, start: int) -> tuple[list[tuple[int, Submission]], list[Rejected]]:
+        """Return the well-formed events with their places, and the others with what is wrong."""
+        good: list[tuple[int, Submission]] = []
+        bad: list[Rejected] = []
+        for index, event in enumerate(events, start):
+            try:
+                good.append((index, submit_event(event, f"events[{index}]")))
+            except InvalidArgument as error:
+                self._agent.event_monitor.malformed(event, error)
+                bad.append(Rejected(index, event.event_id, error))
+        return good, bad
+
     def _on_its_way(self, good: Sequence[tuple[int, Submission]], rejections: list[Rejected]) -> _Portion:
         """Begin to record the well-formed events of a portion."""
         recording = self._agent.record([submission for _, submission in good])
@@ -130,18 +151,6 @@ class EventRpcs:
         options = request.recommend
         check_recommend(options.context, options.filter, options.limit, "recommend.")
         await self._agent.check_products(list(context_products(options.context, "recommend.")))
-
-
-def _sorted_out(events: Any, start: int) -> tuple[list[tuple[int, Submission]], list[Rejected]]:
-    """Return the well-formed events with their places, and the others with what is wrong."""
-    good: list[tuple[int, Submission]] = []
-    bad: list[Rejected] = []
-    for index, event in enumerate(events, start):
-        try:
-            good.append((index, submit_event(event, f"events[{index}]")))
-        except InvalidArgument as error:
-            bad.append(Rejected(index, event.event_id, error))
-    return good, bad
 
 
 async def _add(response: pb.ImportEventsResponse, portion: _Portion) -> None:

@@ -112,6 +112,7 @@ def _policies(settings: Settings) -> Sequence[tuple[str, Callable[[Database, int
         ("failed_events", retention.drop_failed_events, settings.failed_event_retention_days),
         ("unjoined_events", retention.drop_unjoined_events, settings.event_log_retention_days),
         ("events", retention.drop_events, settings.event_log_retention_days),
+        ("event_faults", retention.drop_event_faults, settings.event_quality_days),
         ("job_runs", retention.drop_job_runs, settings.job_retention_days),
     )
 

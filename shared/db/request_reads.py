@@ -30,8 +30,8 @@ from sqlalchemy import (
 
 from shared.db.carts import is_open
 from shared.db.driver import DriverCursor, PreparedQuery
-from shared.db.event_rows import kind_of
-from shared.db.identified_events import FEEDBACK, Recorded
+from shared.db.event_rows import FEEDBACK, kind_of
+from shared.db.identified_events import Recorded
 from shared.db.interactions import MICROSECONDS, History, recent_history
 from shared.db.schema import (
     algorithm_weights,

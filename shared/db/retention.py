@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import ColumnElement, exists
 
 from shared.db import event_log as log
-from shared.db import event_receipts
+from shared.db import event_quality, event_receipts
 from shared.db import unjoined_events as unjoined
 from shared.db.engine import Connection, Database
 from shared.db.references import references_to
@@ -58,6 +58,12 @@ def drop_unjoined_events(database: Database, days: int) -> int:
     """Delete events that were received more than `days` ago and never joined."""
     columns = unjoined_events.c
     return delete_rows(database, unjoined_events, columns.id, columns.received_at < _ago(days))
+
+
+def drop_event_faults(database: Database, days: int) -> int:
+    """Delete counts of what was wrong with events more than `days` ago; an hour has some hundred rows at most."""
+    with database.write() as connection:
+        return event_quality.drop_before(connection, _ago(days))
 
 
 def drop_job_runs(database: Database, days: int) -> int:

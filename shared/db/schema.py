@@ -434,6 +434,17 @@ event_log = Table(
     sqlite_autoincrement=True,
 )
 
+event_quality = Table(
+    "event_quality",
+    metadata,
+    Column("hour", UtcTime, primary_key=True, autoincrement=False, comment="start of an hour in UTC"),
+    Column("kind", String(40), primary_key=True, comment="field of Event.detail; empty for none"),
+    Column("problem", String(20), primary_key=True, comment="malformed, unknown, refused, late or duplicate"),
+    Column("field", String(100), primary_key=True, comment="path in the event; empty where it is whole"),
+    Column("events", BigInteger, nullable=False),
+    Column("examples", Json, nullable=False, comment="ids of the first such events"),
+)
+
 unjoined_events = Table(
     "unjoined_events",
     metadata,

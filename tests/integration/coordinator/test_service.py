@@ -342,7 +342,7 @@ async def test_an_event_of_something_unknown_is_kept_said_and_joined(stub: Any, 
     kinds = event_log_pb2.ReferenceKind
     assert answer.unjoined
     assert missing == [(kinds.REFERENCE_KIND_CUSTOMER, "nobody"), (kinds.REFERENCE_KIND_PRODUCT, "no")]
-    assert len(answer.recommendations.recommendations) == 1, "best-sellers for somebody new"
+    assert list(answer.recommendations.fallbacks) == ["recommendation_agent_unavailable"], "as for somebody new"
     assert (await call(stub.GetStatus, pb.GetStatusRequest(), 10)).unjoined_events == 1
     listed = await call(stub.ListUnjoinedEvents, event_log_pb2.ListUnjoinedEventsRequest(limit=1), 10)
     assert [(each.reference.id, each.events, list(each.example_event_ids)) for each in listed.references] == [

@@ -166,6 +166,11 @@ class CoordinatorServiceStub:
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobResponse.FromString,
                 _registered_method=True)
+        self.GetEventQuality = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/GetEventQuality',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.GetEventQualityRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.GetEventQualityResponse.FromString,
+                _registered_method=True)
         self.ListUnjoinedEvents = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/ListUnjoinedEvents',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListUnjoinedEventsRequest.SerializeToString,
@@ -390,6 +395,14 @@ class CoordinatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetEventQuality(self, request, context):
+        """Returns what was wrong with the events that arrived, by hour, kind and field, with ids of a few.
+        Errors: INVALID_ARGUMENT for a bad time or a period that ends before it starts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListUnjoinedEvents(self, request, context):
         """Returns which customers, products and orders the kept events wait for, those of most events first.
         Errors: INVALID_ARGUMENT for a negative limit.
@@ -557,6 +570,11 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.WatchJob,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobResponse.SerializeToString,
+            ),
+            'GetEventQuality': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEventQuality,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.GetEventQualityRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.GetEventQualityResponse.SerializeToString,
             ),
             'ListUnjoinedEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUnjoinedEvents,
@@ -1265,6 +1283,33 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/WatchJob',
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEventQuality(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/GetEventQuality',
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.GetEventQualityRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.GetEventQualityResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -109,6 +109,10 @@ class CoordinatorServiceStub:
     """Returns a job. Errors: NOT_FOUND."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_coordinator_service_pb2.WatchJobRequest, _coordinator_service_pb2.WatchJobResponse]
     """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+    GetEventQuality: _grpc.UnaryUnaryMultiCallable[_event_log_pb2.GetEventQualityRequest, _event_log_pb2.GetEventQualityResponse]
+    """Returns what was wrong with the events that arrived, by hour, kind and field, with ids of a few.
+    Errors: INVALID_ARGUMENT for a bad time or a period that ends before it starts.
+    """
     ListUnjoinedEvents: _grpc.UnaryUnaryMultiCallable[_event_log_pb2.ListUnjoinedEventsRequest, _event_log_pb2.ListUnjoinedEventsResponse]
     """Returns which customers, products and orders the kept events wait for, those of most events first.
     Errors: INVALID_ARGUMENT for a negative limit.
@@ -209,6 +213,10 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     """Returns a job. Errors: NOT_FOUND."""
     WatchJob: _aio.UnaryStreamMultiCallable[_coordinator_service_pb2.WatchJobRequest, _coordinator_service_pb2.WatchJobResponse]  # type: ignore[assignment]
     """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+    GetEventQuality: _aio.UnaryUnaryMultiCallable[_event_log_pb2.GetEventQualityRequest, _event_log_pb2.GetEventQualityResponse]  # type: ignore[assignment]
+    """Returns what was wrong with the events that arrived, by hour, kind and field, with ids of a few.
+    Errors: INVALID_ARGUMENT for a bad time or a period that ends before it starts.
+    """
     ListUnjoinedEvents: _aio.UnaryUnaryMultiCallable[_event_log_pb2.ListUnjoinedEventsRequest, _event_log_pb2.ListUnjoinedEventsResponse]  # type: ignore[assignment]
     """Returns which customers, products and orders the kept events wait for, those of most events first.
     Errors: INVALID_ARGUMENT for a negative limit.
@@ -456,6 +464,16 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_coordinator_service_pb2.WatchJobResponse], _abc.AsyncIterator[_coordinator_service_pb2.WatchJobResponse]]:
         """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def GetEventQuality(
+        self,
+        request: _event_log_pb2.GetEventQualityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_log_pb2.GetEventQualityResponse, _abc.Awaitable[_event_log_pb2.GetEventQualityResponse]]:
+        """Returns what was wrong with the events that arrived, by hour, kind and field, with ids of a few.
+        Errors: INVALID_ARGUMENT for a bad time or a period that ends before it starts.
+        """
 
     @_abc_1.abstractmethod
     def ListUnjoinedEvents(

@@ -219,6 +219,111 @@ class RejoinEventsResponse(_message.Message):
 Global___RejoinEventsResponse: _TypeAlias = RejoinEventsResponse  # noqa: Y015
 
 @_typing.final
+class EventFault(_message.Message):
+    """How many events of an hour have one fault."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOUR_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    EXAMPLE_EVENT_IDS_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """Kind of the events: the field of `Event.detail`, or `feedback`; empty where none is set, `other` where there
+    were more than 300 different faults within seconds.
+    """
+    problem: _builtins.str
+    """What is wrong: `malformed` (breaks a rule of the contract), `unknown` (names what is not known yet, the event is
+    kept), `refused` (names what is not known or does not fit, the event is not kept), `late` (happened more than an
+    hour before it arrived), `duplicate` (its id was recorded before).
+    """
+    field: _builtins.str
+    """Path of the field in the event, such as `purchase.items[].product_id`; empty where it is no field's."""
+    events: _builtins.int
+    """Number of such events."""
+    @_builtins.property
+    def hour(self) -> _timestamp_pb2.Timestamp:
+        """Start of the hour in UTC."""
+
+    @_builtins.property
+    def example_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the first of them, at most 3, where they had one."""
+
+    def __init__(
+        self,
+        *,
+        hour: _timestamp_pb2.Timestamp | None = ...,
+        kind: _builtins.str = ...,
+        problem: _builtins.str = ...,
+        field: _builtins.str = ...,
+        events: _builtins.int = ...,
+        example_event_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hour", b"hour"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "example_event_ids", b"example_event_ids", "field", b"field", "hour", b"hour", "kind", b"kind", "problem", b"problem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventFault: _TypeAlias = EventFault  # noqa: Y015
+
+@_typing.final
+class GetEventQualityRequest(_message.Message):
+    """Asks what is wrong with the events that arrived."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Only hours from this time on; default 24 hours before `end_time`."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Only hours that begin before this time; default now."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEventQualityRequest: _TypeAlias = GetEventQualityRequest  # noqa: Y015
+
+@_typing.final
+class GetEventQualityResponse(_message.Message):
+    """What is wrong with the events that arrived."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def faults(self) -> _containers.RepeatedCompositeFieldContainer[Global___EventFault]:
+        """The faults, latest hour and most events first, at most 1,000. Those of the last seconds are missing."""
+
+    def __init__(
+        self,
+        *,
+        faults: _abc.Iterable[Global___EventFault] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["faults", b"faults"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEventQualityResponse: _TypeAlias = GetEventQualityResponse  # noqa: Y015
+
+@_typing.final
 class FailedEvent(_message.Message):
     """An event of the log that an agent could not apply to its tables."""
 
