@@ -11,6 +11,7 @@ from cli.commands.export import export
 from cli.commands.import_ import import_command
 from cli.commands.migrate import migrate
 from cli.commands.optimize import optimize
+from cli.commands.rebuild import rebuild
 from cli.commands.recommend import recommend
 from cli.commands.status import status
 from cli.commands.train import train
@@ -28,7 +29,7 @@ app = typer.Typer(
 app.command("import")(import_command)
 app.command("demo-data")(demo_data)
 app.add_typer(events, name="events")
-for command in (train, tune, evaluate, up, status, recommend, event, optimize, export, migrate, demo):
+for command in (train, tune, evaluate, up, status, recommend, event, optimize, export, migrate, rebuild, demo):
     app.command()(command)
 
 
