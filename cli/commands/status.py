@@ -34,8 +34,8 @@ def status(
 
 
 def _table(answer: pb.GetStatusResponse) -> Table:
-    table = Table("agent", "address", "serving", "events behind", "events failed")
+    table = Table("agent", "serving", "events behind", "events failed")
     for each in answer.agents:
         serving = "[green]yes[/]" if each.serving else "[red]no[/]"
-        table.add_row(each.agent, each.address, serving, f"{each.behind:,}", f"{each.failed_events:,}")
+        table.add_row(each.agent, serving, f"{each.behind:,}", f"{each.failed_events:,}")
     return table

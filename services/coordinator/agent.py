@@ -1,10 +1,9 @@
 """The coordinator: records what happens, drives the other agents, answers with what they know."""
 
 import asyncio
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 import structlog
@@ -14,6 +13,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as recommendati
 from services.coordinator import job_steps
 from services.coordinator.agent_clients import FOLLOWED, AgentClients
 from services.coordinator.best_sellers import BestSellerCache
+from services.coordinator.byte_budget import ByteBudget
 from services.coordinator.event_joiner import EventJoiner
 from services.coordinator.event_monitor import EventMonitor
 from services.coordinator.event_operations import EventOperations
@@ -34,10 +34,14 @@ from shared.db.token_keys import load_token_keys
 from shared.db.unjoined_events import Missing
 from shared.errors import Overloaded, QuintetError, Unavailable
 from shared.events.catch_up import CatchUp
+from shared.limits import MAX_ON_THE_WAY_BYTES
 from shared.recommendation_log import RecommendationLog
+from shared.request_ids import RequestKey
 from shared.telemetry import BACKGROUND_ERRORS
 
 log = structlog.get_logger()
+CONSUMERS: dict[Agent, str] = {"customer": event_log.CUSTOMER_CONSUMER, "feedback": event_log.FEEDBACK_CONSUMER}
+"""Agents that project the event log, and the names of their cursors."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,6 @@ class AgentState:
     """How one agent is: whether it serves, how far it has applied the event log, and what it could not apply."""
 
     agent: Agent
-    address: str
     serving: bool
     applied: int
     behind: int
@@ -71,6 +74,7 @@ class Coordinator:
 
     def __init__(self, settings: Settings, database: Database, agents: AgentClients) -> None:
         self.agents = agents
+        self.stream_bytes = ByteBudget(MAX_ON_THE_WAY_BYTES)
         self._settings = settings
         self._database = database
         tokens = load_token_keys(settings, database)
@@ -127,8 +131,11 @@ class Coordinator:
         outcomes = await self._group_commit.record(submissions)
         self.event_monitor.recorded(submissions, outcomes)
         newest = max((outcome.sequence for outcome in outcomes), default=0)
+        repeated = any(outcome.duplicate for outcome in outcomes)
         for follower in self._followers:
             follower.want(newest)
+            if repeated:
+                await follower.look()
         return outcomes
 
     async def check(self, submission: Submission) -> tuple[Missing, ...]:
@@ -156,11 +163,19 @@ class Coordinator:
             answer = await self._fallback.answer(request, reason)
             return recommendation_pb.RecommendResponse(list=answer).SerializeToString()
 
-    async def erase_customer(self, customer_id: str) -> tuple[str, datetime, customer_pb.EraseCustomerResponse]:
-        """Erase a customer; return the receipt's id, the time and the rows by table. Raises NotFound."""
-        request = customer_pb.EraseCustomerRequest(customer_id=customer_id)
-        erased = await self.agents.call(self.agents.customer.EraseCustomer, request, job_steps.OPTIMIZE_TIMEOUT_SECONDS)
-        return uuid.uuid4().hex, datetime.now(UTC), erased
+    async def erase_customer(
+        self, customer_id: str, request: RequestKey | None = None
+    ) -> customer_pb.EraseCustomerResponse:
+        """Erase a customer and return the receipt; that of the first time for a request that is repeated.
+
+        Raises NotFound.
+        """
+        wanted = customer_pb.EraseCustomerRequest(customer_id=customer_id)
+        if request is not None:
+            wanted.request.CopyFrom(request.to_message())
+        method, timeout = self.agents.customer.EraseCustomer, job_steps.OPTIMIZE_TIMEOUT_SECONDS
+        erased: customer_pb.EraseCustomerResponse = await self.agents.call(method, wanted, timeout)
+        return erased
 
     @property
     def tune_minutes(self) -> float:
@@ -168,11 +183,17 @@ class Coordinator:
         return self._settings.tune_minutes
 
     async def start_job(
-        self, kind: str, tuning: recommendation_pb.TuneAlgorithmsRequest | None = None, *, quick: bool = False
+        self,
+        kind: str,
+        tuning: recommendation_pb.TuneAlgorithmsRequest | None = None,
+        *,
+        quick: bool = False,
+        request: RequestKey | None = None,
     ) -> JobRun:
         """Start a job of one of the kinds in `work`.
 
-        `tuning` is for an optimisation, default as the settings say; `quick` is for a training.
+        `tuning` is for an optimisation, default as the settings say; `quick` is for a training. A `request`
+        that is repeated is answered with the job that it started.
 
         Raises Conflict while one of the kind runs.
         """
@@ -182,7 +203,7 @@ class Coordinator:
             job_steps.OPTIMIZE: lambda: job_steps.optimize_algorithms(self.agents, tuning or self._usual_tuning()),
             job_steps.MAINTAIN: lambda: job_steps.maintain(self._database, self._settings),
         }
-        return await self.jobs.start(kind, bodies[kind], job_steps.NEVER_BESIDES.get(kind, ()))
+        return await self.jobs.start(kind, bodies[kind], job_steps.NEVER_BESIDES.get(kind, ()), request)
 
     async def state(self) -> SystemState:
         """Return how the system is."""
@@ -195,16 +216,14 @@ class Coordinator:
     def _state(self, serving: dict[Agent, bool]) -> SystemState:
         with self._database.read() as connection:
             last = event_log.last_sequence(connection)
-            cursors = {name: event_log.cursor(connection, name) for name in FOLLOWED}
+            cursors = {agent: event_log.cursor(connection, consumer) for agent, consumer in CONSUMERS.items()}
             failed = failed_events.counts(connection)
             unjoined = unjoined_events.counts(connection).waiting
             version = models.active_version(connection, "recommender")
-        followed = {follower.agent for follower in self._followers}
-        states = [AgentState("coordinator", self._settings.coordinator_address, True, 0, 0)]
+        states = [AgentState("coordinator", True, 0, 0)]
         for name in FOLLOWED:
-            behind = max(0, last - cursors[name]) if name in followed else 0
-            address, aside = self._settings.address(name), failed.get(name, 0)
-            states.append(AgentState(name, address, serving[name], cursors[name], behind, aside))
+            behind = max(0, last - cursors[name]) if name in cursors else 0
+            states.append(AgentState(name, serving[name], cursors.get(name, 0), behind, failed.get(name, 0)))
         return SystemState(states, last, version or "", row_estimates(self._database), unjoined)
 
     def _join(self) -> bool:

@@ -5,21 +5,29 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
+import structlog
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.product.v1 import product_service_pb2 as product_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 from quintet.type.v1.event_pb2 import Event
+from quintet.type.v1.recommendation_pb2 import RecommendationList
 
 from services.coordinator import convert
 from services.coordinator.agent import Coordinator
 from services.coordinator.event_validation import Submission, submit_event, submit_feedback
 from services.coordinator.group_commit import CommitResult
-from services.coordinator.uploads import MOST_REJECTIONS, Rejected, portions
+from services.coordinator.uploads import Rejected, message_bytes, portions
 from shared.errors import InvalidArgument
 from shared.events.check import check_count, check_id
 from shared.events.recommend import check_recommend, context_products
+from shared.limits import MAX_BATCH, MAX_REJECTIONS
+from shared.request_ids import check_request_id, id_from
+from shared.rpc.slices import Slices
+from shared.telemetry import FALLBACKS
 
-MOST_EVENTS = 1_000
+NO_RECOMMENDATIONS = "no_recommendations"
+"""Fallback of an answer to an event that is recorded, but could not be answered with recommendations."""
+log = structlog.get_logger()
 PORTION = 1_000
 """Events of a stream that are recorded together: each transaction costs as much as some hundred events."""
 PORTIONS_AT_ONCE = 4
@@ -40,7 +48,7 @@ class EventRpcs:
     _agent: Coordinator
 
     async def RecordEvent(self, request: pb.RecordEventRequest, context: Any) -> pb.RecordEventResponse:
-        submission = self._submitted(request.event)
+        submission = self._submitted(request.event, _derived_id(request.request_id))
         await self._check_options(request)
         if request.validate_only:
             missing = convert.from_missing(await self._agent.check(submission))
@@ -56,15 +64,15 @@ class EventRpcs:
         )
         if request.HasField("recommend"):
             wanted = convert.to_recommend_after(request.event, request.recommend, outcome.missing)
-            answer = recommendation_pb.RecommendResponse.FromString(await self._agent.recommend(wanted))
-            response.recommendations.CopyFrom(answer.list)
+            response.recommendations.CopyFrom(await self._recommend_after(wanted))
         return response
 
     async def BatchRecordEvents(
         self, request: pb.BatchRecordEventsRequest, context: Any
     ) -> pb.BatchRecordEventsResponse:
-        check_count(request.events, "events", MOST_EVENTS, least=1)
-        good, rejections = self._sorted_out(request.events, 0)
+        check_count(request.events, "events", MAX_BATCH, least=1)
+        check_request_id(request.request_id)
+        good, rejections = await self._sorted_out(request.events, 0, request.request_id)
         outcomes = await self._agent.record([submission for _, submission in good])
         rejections += convert.to_rejections(zip((index for index, _ in good), outcomes, strict=True))
         return pb.BatchRecordEventsResponse(
@@ -81,12 +89,12 @@ class EventRpcs:
         response, start = pb.ImportEventsResponse(), 0
         written: deque[_Portion] = deque()
         try:
-            async for portion in portions(request_iterator, PORTION):
-                good, rejections = self._sorted_out([each.event for each in portion], start)
-                start += len(portion)
+            async for portion in portions(request_iterator, PORTION, message_bytes):
+                good, rejections = await self._sorted_out([each.event for each in portion.items], start)
+                start += len(portion.items)
                 if len(written) == PORTIONS_AT_ONCE:
                     await _add(response, written.popleft())
-                written.append(self._on_its_way(good, rejections))
+                written.append(await self._on_its_way(good, rejections, portion.bytes))
             while written:
                 await _add(response, written.popleft())
         finally:
@@ -95,7 +103,8 @@ class EventRpcs:
         return response
 
     async def RecordFeedback(self, request: pb.RecordFeedbackRequest, context: Any) -> pb.RecordFeedbackResponse:
-        outcome = _accepted((await self._agent.record([submit_feedback(request.feedback)]))[0])
+        submission = submit_feedback(request.feedback, derived_id=_derived_id(request.request_id))
+        outcome = _accepted((await self._agent.record([submission]))[0])
         return pb.RecordFeedbackResponse(
             feedback_id=outcome.event_id,
             duplicate=outcome.duplicate,
@@ -119,30 +128,53 @@ class EventRpcs:
         answer = await agents.call(agents.product.GetRelatedProducts, wanted)
         return pb.GetSimilarProductsResponse(related=answer.related)
 
-    def _submitted(self, event: Event) -> Submission:
+    def _submitted(self, event: Event, derived_id: str) -> Submission:
         """Return an event that is asked for alone. Raises InvalidArgument, and counts that, when it is malformed."""
         try:
-            return submit_event(event, wants_session=True)
+            return submit_event(event, wants_session=True, derived_id=derived_id)
         except InvalidArgument as error:
             self._agent.event_monitor.malformed(event, error)
             raise
 
-    def _sorted_out(self, events: Any, start: int) -> tuple[list[tuple[int, Submission]], list[Rejected]]:
+    async def _sorted_out(
+        self, events: Any, start: int, request_id: str = ""
+    ) -> tuple[list[tuple[int, Submission]], list[Rejected]]:
         """Return the well-formed events with their places, and the others with what is wrong."""
         good: list[tuple[int, Submission]] = []
         bad: list[Rejected] = []
+        slices = Slices()
         for index, event in enumerate(events, start):
+            await slices.pause()
             try:
-                good.append((index, submit_event(event, f"events[{index}]")))
+                derived_id = id_from(request_id, index) if request_id else ""
+                good.append((index, submit_event(event, f"events[{index}]", derived_id=derived_id)))
             except InvalidArgument as error:
                 self._agent.event_monitor.malformed(event, error)
                 bad.append(Rejected(index, event.event_id, error))
         return good, bad
 
-    def _on_its_way(self, good: Sequence[tuple[int, Submission]], rejections: list[Rejected]) -> _Portion:
-        """Begin to record the well-formed events of a portion."""
+    async def _on_its_way(
+        self, good: Sequence[tuple[int, Submission]], rejections: list[Rejected], size: int
+    ) -> _Portion:
+        """Begin to record the well-formed events of a portion of `size` bytes, once all streams leave room for it."""
+        budget = self._agent.stream_bytes
+        await budget.take(size)
         recording = self._agent.record([submission for _, submission in good])
-        return _Portion([index for index, _ in good], rejections, asyncio.create_task(recording))
+        portion = _Portion([index for index, _ in good], rejections, asyncio.create_task(recording))
+        portion.outcomes.add_done_callback(lambda _: budget.give_back(size))
+        return portion
+
+    async def _recommend_after(self, wanted: recommendation_pb.RecommendRequest) -> RecommendationList:
+        """Return recommendations, or a list that says why there are none.
+
+        The event is recorded. An error now would have the caller record it again.
+        """
+        try:
+            return recommendation_pb.RecommendResponse.FromString(await self._agent.recommend(wanted)).list
+        except Exception as error:
+            log.warning("no recommendations after an event", exc_info=error)
+            FALLBACKS.labels("coordinator", NO_RECOMMENDATIONS).inc()
+            return RecommendationList(fallbacks=[NO_RECOMMENDATIONS])
 
     async def _check_options(self, request: pb.RecordEventRequest) -> None:
         """Refuse what cannot be answered before anything is recorded."""
@@ -153,6 +185,11 @@ class EventRpcs:
         await self._agent.check_products(list(context_products(options.context, "recommend.")))
 
 
+def _derived_id(request_id: str) -> str:
+    """Return the id that a request gives to what it records without one; "" for none. Raises InvalidArgument."""
+    return id_from(request_id) if check_request_id(request_id) else ""
+
+
 async def _add(response: pb.ImportEventsResponse, portion: _Portion) -> None:
     """Count what became of a portion, once it is durable. Raises Unavailable when it cannot be written."""
     outcomes = await portion.outcomes
@@ -161,7 +198,7 @@ async def _add(response: pb.ImportEventsResponse, portion: _Portion) -> None:
     response.duplicates += _duplicates(outcomes)
     response.unjoined += _unjoined(outcomes)
     response.rejected += len(rejections)
-    room = MOST_REJECTIONS - len(response.rejections)
+    room = MAX_REJECTIONS - len(response.rejections)
     rejections.sort(key=lambda each: each.index)
     response.rejections.extend(convert.to_rejection(each) for each in rejections[:room])
 

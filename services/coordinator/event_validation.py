@@ -5,11 +5,12 @@ from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
 
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import Event
 from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType
 
 from shared.errors import InvalidArgument
-from shared.events.check import check_event, check_id, check_time
+from shared.events.check import check_choice, check_event, check_id, check_time
 from shared.events.references import named_products, named_recommendations, product_ids
 from shared.ids import new_id
 from shared.recommendation_tokens import Shopper
@@ -18,6 +19,7 @@ from shared.timestamps import set_now, to_datetime
 FEEDBACK = "feedback"
 PURCHASE, REFUND = OF_ORDERS = ("purchase", "refund")
 NOBODY = Shopper()
+_INTERACTIONS = frozenset(InteractionType.values()) - {InteractionType.INTERACTION_TYPE_UNSPECIFIED}
 
 
 class Submission(NamedTuple):
@@ -54,16 +56,17 @@ class Submission(NamedTuple):
         return next(islice(named, place, None))[1]
 
 
-def submit_event(event: Event, field: str = "event", *, wants_session: bool = False) -> Submission:
-    """Check an event and complete it, in place, with an id and a time.
+def submit_event(
+    event: Event, field: str = "event", *, wants_session: bool = False, derived_id: str = ""
+) -> Submission:
+    """Check an event and complete it, in place, with an id and a time; `derived_id` is that of a repeatable request.
 
     Raises InvalidArgument naming the field under `field`.
     """
     kind = check_event(event, field)
-    event_id = event.event_id
+    event_id = event.event_id or derived_id
     fresh = not event_id
-    if fresh:
-        event.event_id = event_id = new_id()
+    event.event_id = event_id = event_id or new_id()
     if not event.HasField("event_time"):
         set_now(event.event_time)
     customer_id, visitor_id = event.customer_id, event.visitor_id
@@ -85,20 +88,21 @@ def submit_event(event: Event, field: str = "event", *, wants_session: bool = Fa
     )
 
 
-def submit_feedback(feedback: Feedback, field: str = "feedback") -> Submission:
-    """Check a feedback and complete it with an id and a time. Raises InvalidArgument naming the field under `field`."""
+def submit_feedback(feedback: Feedback, field: str = "feedback", *, derived_id: str = "") -> Submission:
+    """Check a feedback and complete it with an id and a time; `derived_id` is that of a repeatable request.
+
+    Raises InvalidArgument naming the field under `field`.
+    """
     check_id(feedback.feedback_id, f"{field}.feedback_id", required=False)
     check_id(feedback.recommendation_id, f"{field}.recommendation_id")
     check_id(feedback.customer_id, f"{field}.customer_id", required=False)
     check_id(feedback.visitor_id, f"{field}.visitor_id", required=False)
-    known = feedback.interaction_type in InteractionType.values()
-    if not known or feedback.interaction_type == InteractionType.INTERACTION_TYPE_UNSPECIFIED:
-        raise InvalidArgument.of(f"{field}.interaction_type", feedback.interaction_type, "must be one of the types")
+    check_choice(feedback.interaction_type, f"{field}.interaction_type", _INTERACTIONS, "one of the types")
     if feedback.HasField("interaction_time"):
         check_time(feedback.interaction_time, f"{field}.interaction_time")
     complete = Feedback()
     complete.CopyFrom(feedback)
-    complete.feedback_id = complete.feedback_id or new_id()
+    complete.feedback_id = feedback.feedback_id or derived_id or new_id()
     if not complete.HasField("interaction_time"):
         set_now(complete.interaction_time)
     return Submission(
@@ -109,7 +113,7 @@ def submit_feedback(feedback: Feedback, field: str = "feedback") -> Submission:
         field=field,
         recommendations=((complete.recommendation_id, f"{field}.recommendation_id"),),
         shopper=Shopper(complete.customer_id, complete.visitor_id),
-        fresh=not feedback.feedback_id,
+        fresh=not (feedback.feedback_id or derived_id),
     )
 
 
@@ -118,5 +122,7 @@ def require_distinct(ids: Sequence[str], field: str) -> None:
     seen: set[str] = set()
     for index, each in enumerate(ids):
         if each in seen:
-            raise InvalidArgument.of(f"{field}[{index}]", each, "occurs twice in the request")
+            raise InvalidArgument.of(
+                f"{field}[{index}]", each, "occurs twice in the request", ErrorReason.DUPLICATE_ELEMENT
+            )
         seen.add(each)

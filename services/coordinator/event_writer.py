@@ -60,7 +60,7 @@ class EventWriter:
 
     Keys of customers and products are remembered between batches. The foreign key of the log shows when a remembered
     customer was erased: then all is looked up anew. Products are never deleted. Only one thread may call `commit`.
-    `plainly` writes rows of the log that releases before 0008 can read. With `keep_unknown`, events that name
+    `plainly` writes rows of the log that releases before 0009 can read. With `keep_unknown`, events that name
     customers, products or orders that are not known yet are kept until they are; else they are refused.
     """
 

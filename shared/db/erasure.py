@@ -21,7 +21,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, and_, or_, sele
 from shared.db.batches import batches
 from shared.db.customer_embeddings import STORED
 from shared.db.engine import BUSY_TIMEOUT_SECONDS, Database
-from shared.db.event_log import cursor
+from shared.db.event_log import FEEDBACK_CONSUMER, cursor
 from shared.db.event_rows import FEEDBACK, is_kind, kind_of, unpack_id
 from shared.db.recommendations import list_of, recommendation_key, recommendations_of
 from shared.db.schema import (
@@ -38,6 +38,7 @@ from shared.db.schema import (
     visitors,
     waiting_responses,
 )
+from shared.errors import NotFound
 from shared.recommendation_tokens import list_number
 
 ROWS_AT_ONCE = 1_000
@@ -86,6 +87,16 @@ def erase(connection: Connection, customer_key: int) -> Receipt:
     rows[unjoined_events.name] = waiting
     rows[recommendation_lists.name] += _delete_unused(connection, nobodys)
     return _store_receipt(connection, {name: count for name, count in rows.items() if count})
+
+
+def read_receipt(connection: Connection, receipt_id: str) -> Receipt:
+    """Return a stored receipt. Raises NotFound."""
+    columns = erasure_receipts.c
+    query = select(columns.receipt_id, columns.erased_at, columns.rows).where(columns.receipt_id == receipt_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFound.of("receipt", receipt_id, "receipt_id")
+    return Receipt(*row)
 
 
 def forget_log(database: Database) -> bool:
@@ -167,7 +178,7 @@ def _feedback_numbers(connection: Connection, customer_key: int) -> list[int]:
     in_list = list_of(early.recommendation_id).in_(lists)
     unwritten = select(early.event_sequence).where(or_(early.recommendation_id.in_(shown), in_list))
     numbers = {*connection.execute(applied).scalars(), *connection.execute(unwritten).scalars()}
-    position = cursor(connection, FEEDBACK)
+    position = cursor(connection, FEEDBACK_CONSUMER)
     waiting = connection.execute(
         select(log.sequence, log.payload).where(is_kind(FEEDBACK), log.sequence > position)
     ).all()

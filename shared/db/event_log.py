@@ -22,6 +22,8 @@ from shared.db.types import from_micros, to_micros
 
 TRIMMED = "event_log_trimmed"
 """Counter of the last number that was deleted for its age."""
+CUSTOMER_CONSUMER, FEEDBACK_CONSUMER = "customer", "feedback"
+"""Names under which the agents that project the log keep their cursors."""
 APPEND_LOCK = 0x5175_6576  # any number that nobody else uses as an advisory lock
 
 
@@ -66,7 +68,7 @@ def append_new(connection: Connection, events: Sequence[NewEvent], *, plainly: b
     """Append events that are not in the log, each id once, and return their numbers by event id.
 
     The caller has called `lock_log` in this transaction before it looked for the ids. `plainly` writes rows that
-    releases before 0008 can read.
+    releases before 0009 can read.
     """
     if not events:
         return {}

@@ -1,4 +1,4 @@
-"""How an event lies in a row of the log: compact, or plainly as releases before 0008 wrote and still read it.
+"""How an event lies in a row of the log: compact, or plainly as releases before 0009 wrote and still read it.
 
 A compact row has the event's id packed and its kind as a letter. Its payload leaves out what the row says: the id, the
 time and, where the row has the customer's key, the customer's id. The moment of receipt is in `event_receipts`, one row
@@ -55,7 +55,7 @@ def compact(event_id: str, kind: str, payload: bytes, customer_key: int | None) 
 
 
 def plain(event_id: str, kind: str, payload: bytes) -> StoredEvent:
-    """Return the columns of an event as releases before 0008 read them."""
+    """Return the columns of an event as releases before 0009 read them."""
     return StoredEvent(event_id, None, kind, payload)
 
 

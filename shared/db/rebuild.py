@@ -33,7 +33,7 @@ from shared.db.schema import (
 from shared.db.slices import REST_SECONDS, SliceSize
 from shared.errors import FailedPrecondition
 
-CONSUMER = "customer"
+CONSUMER = log.CUSTOMER_CONSUMER
 REFUND = "refund"
 _OF_CUSTOMERS = (purchases, cart_items, browsing_history, page_events, sessions)
 Refunds = Mapping[str, Sequence[int]]

@@ -8,12 +8,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+import structlog
 
+from shared.errors import QuintetError
+from shared.limits import FRAME_BYTES, MAX_MESSAGE_BYTES, MAX_READ_BYTES
 from shared.rpc.interceptor import deadline
-from shared.rpc.server import MAX_MESSAGE_BYTES
+from shared.rpc.retries import method_config
 from shared.rpc.status import from_rpc_error
 from shared.telemetry import request_id
 
+log = structlog.get_logger()
 IN_TURN: dict[str, Any] = {"round_robin": {}}
 """Replicas are called one after the other."""
 SHOPPER_KEY = "x-shopper-hash"
@@ -22,34 +26,21 @@ BY_SHOPPER: dict[str, Any] = {"ring_hash_experimental": {"requestHashHeader": SH
 # gRPC refuses `requestHashHeader` without it, and reads it when the first such channel is opened.
 os.environ.setdefault("GRPC_EXPERIMENTAL_RING_HASH_SET_REQUEST_HASH_KEY", "true")
 
-# Every RPC between the agents is safe to repeat, or is refused before it starts, when the answer is UNAVAILABLE.
-METHODS = [
-    {
-        "name": [{}],
-        "retryPolicy": {
-            "maxAttempts": 3,
-            "initialBackoff": "0.05s",
-            "maxBackoff": "0.5s",
-            "backoffMultiplier": 2,
-            "retryableStatusCodes": ["UNAVAILABLE"],
-        },
-    }
-]
-
 
 def channel_options(balancing: dict[str, Any] | None = None) -> list[tuple[str, str | int]]:
     """Return the options of every channel: balancing (in turn unless given), retries, reconnection, message size."""
-    service_config = {"loadBalancingConfig": [balancing or IN_TURN], "methodConfig": METHODS}
+    service_config = {"loadBalancingConfig": [balancing or IN_TURN], "methodConfig": method_config()}
     return [
         ("grpc.service_config", json.dumps(service_config)),
-        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_receive_message_length", MAX_READ_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES + FRAME_BYTES),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 250),
         ("grpc.dns_min_time_between_resolutions_ms", 1000),
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 5_000),
+        ("grpc.http2.max_pings_without_data", 0),  # a quiet stream is looked after as long as it lasts
     ]
 
 
@@ -72,7 +63,7 @@ async def call(
         timeout = _remaining(timeout_seconds, reserve_seconds)
         return await method(request, timeout=timeout, metadata=(*_metadata(), *_shopper_metadata(shopper)))
     except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error) from error
+        raise _translated(error) from error
 
 
 async def stream(method: Any, request: Any) -> AsyncIterator[Any]:
@@ -81,7 +72,15 @@ async def stream(method: Any, request: Any) -> AsyncIterator[Any]:
         async for response in method(request, metadata=_metadata()):
             yield response
     except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error) from error
+        raise _translated(error) from error
+
+
+def _translated(error: grpc.aio.AioRpcError) -> QuintetError:
+    """Return the error behind a failed call; gRPC's own words, which it does not pass on, go to the log."""
+    said = from_rpc_error(error)
+    if said.message != error.details():
+        log.debug("call of an agent failed", code=error.code().name, details=error.details())
+    return said
 
 
 def _remaining(timeout_seconds: float, reserve_seconds: float) -> float:

@@ -11,7 +11,8 @@ import grpc
 import structlog
 from prometheus_client import Histogram
 
-from shared.errors import QuintetError
+from shared.errors import QuintetError, UnknownMethod
+from shared.rpc.requests import readable, reading
 from shared.rpc.status import DETAILS_KEY, to_status
 from shared.telemetry import RPC_IN_PROGRESS, RPC_SECONDS, request_id
 
@@ -19,6 +20,8 @@ deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 """Moment on the monotonic clock by which the caller wants its answer; calls to other agents inherit it."""
 
 log = structlog.get_logger()
+UNKNOWN_METHOD = "unknown"
+"""Label of all methods that do not exist: callers choose their names, and metrics must stay few."""
 QUIET_SERVICES = ("/grpc.health.v1.", "/grpc.reflection.")
 
 
@@ -42,10 +45,22 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         if known is not None:
             return known
         handler = await continuation(handler_call_details)
-        if handler is None or method.startswith(QUIET_SERVICES):
+        if handler is None:
+            return grpc.stream_stream_rpc_method_handler(self._refuse_method(method))
+        if method.startswith(QUIET_SERVICES):
             return handler
         around = self._streaming(handler, method) if handler.response_streaming else self._unary(handler, method)
         return self._handlers.setdefault(method, around)
+
+    def _refuse_method(self, method: str) -> Any:
+        """Return the behaviour of a method that does not exist, whatever it would send or take."""
+        error = UnknownMethod(f"there is no method {method}", metadata={"method": method})
+
+        async def call(_requests: AsyncIterator[bytes], context: Any) -> None:
+            async with _Around(self._edge, UNKNOWN_METHOD, context):
+                raise error
+
+        return call
 
     def _unary(self, handler: Any, method: str) -> Any:
         behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
@@ -56,12 +71,12 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
 
         async def call(request: Any, context: Any) -> Any:
             async with _Around(self._edge, method, context):
-                return await behaviour(request, context)
+                return await behaviour(readable(request), context)
 
         def serialize(response: Any) -> bytes:
             return response if isinstance(response, bytes) else serializer(response)
 
-        return make(call, handler.request_deserializer, serialize)
+        return make(call, reading(handler.request_deserializer, method), serialize)
 
     def _streaming(self, handler: Any, method: str) -> Any:
         behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
@@ -71,10 +86,10 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
 
         async def call(request: Any, context: Any) -> AsyncIterator[Any]:
             async with _Around(self._edge, method, context):
-                async for response in behaviour(request, context):
+                async for response in behaviour(readable(request), context):
                     yield response
 
-        return make(call, handler.request_deserializer, handler.response_serializer)
+        return make(call, reading(handler.request_deserializer, method), handler.response_serializer)
 
 
 class _Edge:
@@ -137,13 +152,16 @@ class _Around:
     async def _answer(self, error: BaseException | None) -> None:
         """End the call with the status of its error."""
         if isinstance(error, QuintetError):
-            log.info("call refused", method=self._method, code=error.code.name, error=error.message)
+            # not the message, which names values: they may be personal
+            log.info(
+                "call refused", method=self._method, code=error.code.name, reason=error.reason_name, field=error.field
+            )
             await _abort(self._context, error)
         elif isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
             # the caller is told where to look, not what a stack trace would give away
             log.error("call failed", method=self._method, exc_info=error)
             where = f"internal error, see the log of {self._edge.agent} for request {request_id.get()}"
-            await self._context.abort(grpc.StatusCode.INTERNAL, where)
+            await _abort(self._context, QuintetError(where))
 
 
 def _adopt(context: Any) -> None:
@@ -155,4 +173,6 @@ def _adopt(context: Any) -> None:
 
 
 async def _abort(context: Any, error: QuintetError) -> None:
-    await context.abort(error.code, error.message, ((DETAILS_KEY, to_status(error).SerializeToString()),))
+    await context.abort(
+        error.code, error.message, ((DETAILS_KEY, to_status(error, request_id.get()).SerializeToString()),)
+    )

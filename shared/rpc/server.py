@@ -11,21 +11,25 @@ import grpc
 import structlog
 import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from shared.config import Agent, Settings
 from shared.errors import QuintetError
 from shared.garbage import keep_out_what_is_there
+from shared.limits import MAX_READ_BYTES
 from shared.rpc.interceptor import EdgeInterceptor
+from shared.rpc.reflection import serve_reflection
 from shared.telemetry import configure_logging, serve_metrics
 
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 READ_AHEAD_BYTES = 4 * 1024 * 1024
 """What a client may send of a stream before it is read, in place of 64 kB. While a portion of events is checked, the
 next gathers: messages that are there already cost less than those that are waited for one by one."""
 CONNECTION_AGE_MS = 20_000
 """How long a connection is used. Its end loses no call, and makes a client look up the name anew: so it finds replicas
 that were added meanwhile."""
+
+LEAST_PING_INTERVAL_MS = 4_000
+"""How often a client may ask whether the connection lives while nothing is sent. gRPC's own five minutes end a quiet
+stream, such as `WatchJob` during a long stage, of every client that asks each ten seconds."""
 
 log = structlog.get_logger()
 
@@ -50,16 +54,18 @@ class AgentServer:
         self._server = grpc.aio.server(
             interceptors=[EdgeInterceptor(agent, log_calls=settings.log_level == "debug")],
             options=[
-                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+                ("grpc.max_receive_message_length", MAX_READ_BYTES),
                 ("grpc.http2.lookahead_bytes", READ_AHEAD_BYTES),
                 ("grpc.max_connection_age_ms", CONNECTION_AGE_MS),
+                ("grpc.http2.min_ping_interval_without_data_ms", LEAST_PING_INTERVAL_MS),
+                ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.so_reuseport", 0),  # a second server on the port is a mistake to be told, not a second backend
             ],
         )
         for service in services:
             service.register(service.servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        serve_reflection((*self._names, health.SERVICE_NAME), self._server)
         self.port = 0
 
     async def start(self) -> int:

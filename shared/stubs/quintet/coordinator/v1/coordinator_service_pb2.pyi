@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from quintet.coordinator.v1 import event_log_pb2 as _event_log_pb2
 from quintet.type.v1 import customer_pb2 as _customer_pb2
+from quintet.type.v1 import error_pb2 as _error_pb2
 from quintet.type.v1 import event_pb2 as _event_pb2
 from quintet.type.v1 import job_pb2 as _job_pb2
 from quintet.type.v1 import product_pb2 as _product_pb2
@@ -65,11 +66,33 @@ class Rejection(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     INDEX_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     FIELD_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Place in the request or stream, from 0."""
     id: _builtins.str
@@ -80,6 +103,12 @@ class Rejection(_message.Message):
     """What is wrong, with the value."""
     code: _builtins.str
     """Canonical name of the status code, such as `INVALID_ARGUMENT`."""
+    reason: _error_pb2.ErrorReason.ValueType
+    """Why, for programs."""
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """More about the reason, by the keys that `ErrorReason` names for it, such as `limit`."""
+
     def __init__(
         self,
         *,
@@ -88,10 +117,12 @@ class Rejection(_message.Message):
         field: _builtins.str = ...,
         message: _builtins.str = ...,
         code: _builtins.str = ...,
+        reason: _error_pb2.ErrorReason.ValueType = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "field", b"field", "id", b"id", "index", b"index", "message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "field", b"field", "id", b"id", "index", b"index", "message", b"message", "metadata", b"metadata", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -106,8 +137,13 @@ class RecordEventRequest(_message.Message):
     EVENT_FIELD_NUMBER: _builtins.int
     RECOMMEND_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
     """Check only: nothing is recorded. `unjoined` and `missing` of the answer say what is not known yet."""
+    request_id: _builtins.str
+    """Optional but advised. The caller's id of this request, 1 to 128 characters. Where the event has no
+    `event_id` one is made from it, so that the event is recorded once however often the request is repeated.
+    """
     @_builtins.property
     def event(self) -> _event_pb2.Event:
         """Required. What happened."""
@@ -122,10 +158,11 @@ class RecordEventRequest(_message.Message):
         event: _event_pb2.Event | None = ...,
         recommend: Global___RecommendationOptions | None = ...,
         validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "recommend", b"recommend"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "recommend", b"recommend", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "recommend", b"recommend", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -196,6 +233,11 @@ class BatchRecordEventsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENTS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Optional but advised. The caller's id of this request, 1 to 128 characters. Events without an `event_id`
+    get one made from it and from their place, so that each is recorded once however often the request is repeated.
+    """
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]:
         """Required. 1 to 1,000 events."""
@@ -204,10 +246,11 @@ class BatchRecordEventsRequest(_message.Message):
         self,
         *,
         events: _abc.Iterable[_event_pb2.Event] | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -331,9 +374,9 @@ class GetRecommendationsRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
-    """The customer; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
+    """The customer, at most 128 characters; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
     visitor_id: _builtins.str
-    """A visitor who is not logged in. An unknown visitor is somebody new."""
+    """A visitor who is not logged in, at most 128 characters. An unknown visitor is somebody new."""
     limit: _builtins.int
     """How many; 0 means 10, more than 100 is lowered to 100, negative is INVALID_ARGUMENT."""
     @_builtins.property
@@ -395,7 +438,7 @@ class GetSimilarProductsRequest(_message.Message):
     RELATION_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
-    """Required. The product."""
+    """Required. The product, at most 128 characters."""
     relation: _product_pb2.ProductRelation.ValueType
     """Which relation. Default `SIMILAR`."""
     limit: _builtins.int
@@ -446,6 +489,11 @@ class RecordFeedbackRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     FEEDBACK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Optional but advised. The caller's id of this request, 1 to 128 characters. Where the feedback has no
+    `feedback_id` one is made from it, so that it is recorded once however often the request is repeated.
+    """
     @_builtins.property
     def feedback(self) -> _recommendation_pb2.Feedback:
         """Required. The feedback."""
@@ -454,10 +502,11 @@ class RecordFeedbackRequest(_message.Message):
         self,
         *,
         feedback: _recommendation_pb2.Feedback | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["feedback", b"feedback"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["feedback", b"feedback"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feedback", b"feedback", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -502,6 +551,11 @@ class RegisterCustomerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CUSTOMER_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Optional but advised. The caller's id of this request, 1 to 128 characters. The same request with the same id within 24 hours
+    is done once and answered with what came of it; another request with it is INVALID_ARGUMENT (`REQUEST_ID_REUSED`).
+    """
     @_builtins.property
     def customer(self) -> _customer_pb2.Customer:
         """Required. The customer."""
@@ -510,10 +564,11 @@ class RegisterCustomerRequest(_message.Message):
         self,
         *,
         customer: _customer_pb2.Customer | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -707,7 +762,7 @@ class GetCustomerProfileRequest(_message.Message):
 
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
-    """Required. The customer."""
+    """Required. The customer, at most 128 characters."""
     def __init__(
         self,
         *,
@@ -752,16 +807,22 @@ class DeleteCustomerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
-    """Required. The customer."""
+    """Required. The customer, at most 128 characters."""
+    request_id: _builtins.str
+    """Optional but advised. The caller's id of this request, 1 to 128 characters. The same request with the same id within 24 hours
+    is done once and answered with what came of it; another request with it is INVALID_ARGUMENT (`REQUEST_ID_REUSED`).
+    """
     def __init__(
         self,
         *,
         customer_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -813,7 +874,7 @@ class ExportCustomerRequest(_message.Message):
 
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
-    """Required. The customer."""
+    """Required. The customer, at most 128 characters."""
     def __init__(
         self,
         *,
@@ -1017,7 +1078,7 @@ class GetProductRequest(_message.Message):
 
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
-    """Required. The product."""
+    """Required. The product, at most 128 characters."""
     def __init__(
         self,
         *,
@@ -1066,11 +1127,13 @@ class ListProductsRequest(_message.Message):
     CATEGORY_FIELD_NUMBER: _builtins.int
     NAME_CONTAINS_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many; 0 means 100, more than 1,000 is lowered to 1,000."""
+    """How many; 0 means 100, more than 1,000 is lowered to 1,000, negative is INVALID_ARGUMENT. A page ends early before it
+    is larger than 3 MiB.
+    """
     page_token: _builtins.str
-    """`next_page_token` of the page before; empty for the first."""
+    """`next_page_token` of the page before, at most 200 characters; empty for the first."""
     category: _builtins.str
-    """Only this category; empty means all."""
+    """Only this category, at most 200 characters; empty means all."""
     name_contains: _builtins.str
     """Only products whose name contains this text, upper or lower case; at most 200 characters."""
     def __init__(
@@ -1127,7 +1190,7 @@ class GetProductPerformanceRequest(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
-    """Required. The product."""
+    """Required. The product, at most 128 characters."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Start of the period, inclusive; default 30 days before its end."""
@@ -1241,12 +1304,19 @@ class RefreshCatalogRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Optional but advised. The caller's id of this request, 1 to 128 characters. The same request with the same id within 24 hours
+    is done once and answered with what came of it; another request with it is INVALID_ARGUMENT (`REQUEST_ID_REUSED`).
+    """
     def __init__(
         self,
+        *,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1286,15 +1356,24 @@ class OptimizeAlgorithmsRequest(_message.Message):
     ALGORITHMS_FIELD_NUMBER: _builtins.int
     MAX_TRIALS_FIELD_NUMBER: _builtins.int
     TUNE_MINUTES_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     tune_now: _builtins.bool
     """Try parameters now, even if the data has hardly changed since they were last decided on."""
     max_trials: _builtins.int
-    """Trials of an algorithm at most, those made before on the same data included; 0 means 20."""
+    """Trials of an algorithm at most, those made before on the same data included, 0 to 10,000; 0 means 20."""
     tune_minutes: _builtins.float
-    """Minutes in which trials may be made; 0 means that no parameters are tried. Unset means `QUINTET_TUNE_MINUTES`."""
+    """Minutes in which trials may be made, 0 to 10,080; 0 means that no parameters are tried. Unset means
+    `QUINTET_TUNE_MINUTES`.
+    """
+    request_id: _builtins.str
+    """Optional but advised. The caller's id of this request, 1 to 128 characters. The same request with the same id within 24 hours
+    is done once and answered with what came of it; another request with it is INVALID_ARGUMENT (`REQUEST_ID_REUSED`).
+    """
     @_builtins.property
     def algorithms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the algorithms whose parameters may change; empty means all that have something to tune."""
+        """Names of the algorithms whose parameters may change, at most 50; empty means all that have
+        something to tune.
+        """
 
     def __init__(
         self,
@@ -1303,10 +1382,11 @@ class OptimizeAlgorithmsRequest(_message.Message):
         algorithms: _abc.Iterable[_builtins.str] | None = ...,
         max_trials: _builtins.int = ...,
         tune_minutes: _builtins.float | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_tune_minutes", b"_tune_minutes", "tune_minutes", b"tune_minutes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tune_minutes", b"_tune_minutes", "algorithms", b"algorithms", "max_trials", b"max_trials", "tune_minutes", b"tune_minutes", "tune_now", b"tune_now"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tune_minutes", b"_tune_minutes", "algorithms", b"algorithms", "max_trials", b"max_trials", "request_id", b"request_id", "tune_minutes", b"tune_minutes", "tune_now", b"tune_now"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__tune_minutes: _TypeAlias = _typing.Literal["tune_minutes"]  # noqa: Y015
     _WhichOneofArgType__tune_minutes: _TypeAlias = _typing.Literal["_tune_minutes", b"_tune_minutes"]  # noqa: Y015
@@ -1345,18 +1425,24 @@ class TrainModelsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     QUICK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     quick: _builtins.bool
     """Learn the rerankers from few questions: a model that is ready sooner and orders a little worse. For a shop's first
     training, which a whole one should follow.
+    """
+    request_id: _builtins.str
+    """Optional but advised. The caller's id of this request, 1 to 128 characters. The same request with the same id within 24 hours
+    is done once and answered with what came of it; another request with it is INVALID_ARGUMENT (`REQUEST_ID_REUSED`).
     """
     def __init__(
         self,
         *,
         quick: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["quick", b"quick"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quick", b"quick", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1394,7 +1480,7 @@ class GetJobRequest(_message.Message):
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """Required. The job."""
+    """Required. The job, at most 128 characters."""
     def __init__(
         self,
         *,
@@ -1440,7 +1526,7 @@ class WatchJobRequest(_message.Message):
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """Required. The job."""
+    """Required. The job, at most 128 characters."""
     def __init__(
         self,
         *,
@@ -1502,15 +1588,12 @@ class AgentStatus(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AGENT_FIELD_NUMBER: _builtins.int
-    ADDRESS_FIELD_NUMBER: _builtins.int
     SERVING_FIELD_NUMBER: _builtins.int
     APPLIED_SEQUENCE_FIELD_NUMBER: _builtins.int
     BEHIND_FIELD_NUMBER: _builtins.int
     FAILED_EVENTS_FIELD_NUMBER: _builtins.int
     agent: _builtins.str
     """Name of the agent."""
-    address: _builtins.str
-    """Its address as configured."""
     serving: _builtins.bool
     """Whether it answers its health check with SERVING."""
     applied_sequence: _builtins.int
@@ -1523,7 +1606,6 @@ class AgentStatus(_message.Message):
         self,
         *,
         agent: _builtins.str = ...,
-        address: _builtins.str = ...,
         serving: _builtins.bool = ...,
         applied_sequence: _builtins.int = ...,
         behind: _builtins.int = ...,
@@ -1531,7 +1613,7 @@ class AgentStatus(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "agent", b"agent", "applied_sequence", b"applied_sequence", "behind", b"behind", "failed_events", b"failed_events", "serving", b"serving"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "applied_sequence", b"applied_sequence", "behind", b"behind", "failed_events", b"failed_events", "serving", b"serving"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -30,9 +30,11 @@ class CoordinatorServiceStub:
     """The door for platforms: everything a shop needs of Quintet. What only reads (`Get…`, `List…`, `Watch…`, `Export…`) is safe
     to repeat; the others say so.
 
-    Errors carry `google.rpc.BadRequest` (which field, which value), `google.rpc.ErrorInfo` (reason, domain `quintet`) and,
-    where trying again helps, `google.rpc.RetryInfo`. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on every RPC that
-    says it is safe to repeat.
+    Every status that a server answers with, other than OK, carries `google.rpc.ErrorInfo` (domain `quintet`, reason: a name
+    of `quintet.type.v1.ErrorReason`, metadata) and `google.rpc.RequestInfo` (the request id of metadata `x-request-id`, given
+    or made); where they apply also `google.rpc.BadRequest` (which field, which value) and `google.rpc.RetryInfo`. A message is
+    at most 4 MiB, an event, product or customer in it at most 1 MiB. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on
+    every RPC that says it is safe to repeat.
     """
 
     def __init__(self, channel):
@@ -202,14 +204,17 @@ class CoordinatorServiceServicer:
     """The door for platforms: everything a shop needs of Quintet. What only reads (`Get…`, `List…`, `Watch…`, `Export…`) is safe
     to repeat; the others say so.
 
-    Errors carry `google.rpc.BadRequest` (which field, which value), `google.rpc.ErrorInfo` (reason, domain `quintet`) and,
-    where trying again helps, `google.rpc.RetryInfo`. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on every RPC that
-    says it is safe to repeat.
+    Every status that a server answers with, other than OK, carries `google.rpc.ErrorInfo` (domain `quintet`, reason: a name
+    of `quintet.type.v1.ErrorReason`, metadata) and `google.rpc.RequestInfo` (the request id of metadata `x-request-id`, given
+    or made); where they apply also `google.rpc.BadRequest` (which field, which value) and `google.rpc.RetryInfo`. A message is
+    at most 4 MiB, an event, product or customer in it at most 1 MiB. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on
+    every RPC that says it is safe to repeat.
     """
 
     def RecordEvent(self, request, context):
         """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
-        of it. Safe to repeat with the same `event_id`. The agents apply the event to their tables a moment after the answer;
+        of it. Safe to repeat with the same `event_id` or
+        `request_id`. The agents apply the event to their tables a moment after the answer;
         one that is down catches up later and is named in `pending_agents`. An event that names a customer, a product or, for a
         refund, an order that is not known yet is kept as durably, said in `unjoined`, and joined when that is known.
         Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer, product or order where
@@ -252,7 +257,7 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecordFeedback(self, request, context):
-        """Records a response to a recommendation. Safe to repeat with the same `feedback_id`.
+        """Records a response to a recommendation. Safe to repeat with the same `feedback_id` or `request_id`.
         Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown recommendation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -260,7 +265,7 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RegisterCustomer(self, request, context):
-        """Registers a new customer. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT.
+        """Registers a new customer. Safe to repeat with the same `request_id`. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -295,7 +300,7 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCustomer(self, request, context):
-        """Erases every trace of a customer and returns a receipt. Errors: NOT_FOUND.
+        """Erases every trace of a customer and returns a receipt. Safe to repeat with the same `request_id`. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -359,7 +364,8 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RefreshCatalog(self, request, context):
-        """Starts a refresh of the catalogue: embeddings and relations. Errors: ABORTED while one runs.
+        """Starts a refresh of the catalogue: embeddings and relations. Safe to repeat with the same `request_id`.
+        Errors: ABORTED while one runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -368,6 +374,7 @@ class CoordinatorServiceServicer:
     def OptimizeAlgorithms(self, request, context):
         """Starts an optimisation: parameters of the algorithms are tried on the data where it has changed enough since they were
         last decided on, for use from the next training on; then the hybrid's weights are set from measured performance.
+        Safe to repeat with the same `request_id`.
         Errors: INVALID_ARGUMENT for a bad field; ABORTED while one runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -375,7 +382,7 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TrainModels(self, request, context):
-        """Starts training of all models beside serving. Errors: ABORTED while one runs.
+        """Starts training of all models beside serving. Safe to repeat with the same `request_id`. Errors: ABORTED while one runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -613,9 +620,11 @@ class CoordinatorService:
     """The door for platforms: everything a shop needs of Quintet. What only reads (`Get…`, `List…`, `Watch…`, `Export…`) is safe
     to repeat; the others say so.
 
-    Errors carry `google.rpc.BadRequest` (which field, which value), `google.rpc.ErrorInfo` (reason, domain `quintet`) and,
-    where trying again helps, `google.rpc.RetryInfo`. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on every RPC that
-    says it is safe to repeat.
+    Every status that a server answers with, other than OK, carries `google.rpc.ErrorInfo` (domain `quintet`, reason: a name
+    of `quintet.type.v1.ErrorReason`, metadata) and `google.rpc.RequestInfo` (the request id of metadata `x-request-id`, given
+    or made); where they apply also `google.rpc.BadRequest` (which field, which value) and `google.rpc.RetryInfo`. A message is
+    at most 4 MiB, an event, product or customer in it at most 1 MiB. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on
+    every RPC that says it is safe to repeat.
     """
 
     @staticmethod

@@ -31,9 +31,11 @@ class CoordinatorServiceStub:
     """The door for platforms: everything a shop needs of Quintet. What only reads (`Get…`, `List…`, `Watch…`, `Export…`) is safe
     to repeat; the others say so.
 
-    Errors carry `google.rpc.BadRequest` (which field, which value), `google.rpc.ErrorInfo` (reason, domain `quintet`) and,
-    where trying again helps, `google.rpc.RetryInfo`. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on every RPC that
-    says it is safe to repeat.
+    Every status that a server answers with, other than OK, carries `google.rpc.ErrorInfo` (domain `quintet`, reason: a name
+    of `quintet.type.v1.ErrorReason`, metadata) and `google.rpc.RequestInfo` (the request id of metadata `x-request-id`, given
+    or made); where they apply also `google.rpc.BadRequest` (which field, which value) and `google.rpc.RetryInfo`. A message is
+    at most 4 MiB, an event, product or customer in it at most 1 MiB. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on
+    every RPC that says it is safe to repeat.
     """
 
     @_typing.overload
@@ -42,7 +44,8 @@ class CoordinatorServiceStub:
     def __new__(cls, channel: _aio.Channel) -> CoordinatorServiceAsyncStub: ...
     RecordEvent: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RecordEventRequest, _coordinator_service_pb2.RecordEventResponse]
     """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
-    of it. Safe to repeat with the same `event_id`. The agents apply the event to their tables a moment after the answer;
+    of it. Safe to repeat with the same `event_id` or
+    `request_id`. The agents apply the event to their tables a moment after the answer;
     one that is down catches up later and is named in `pending_agents`. An event that names a customer, a product or, for a
     refund, an order that is not known yet is kept as durably, said in `unjoined`, and joined when that is known.
     Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer, product or order where
@@ -63,11 +66,11 @@ class CoordinatorServiceStub:
     GetSimilarProducts: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetSimilarProductsRequest, _coordinator_service_pb2.GetSimilarProductsResponse]
     """Returns products like a product, or that go with it. Errors: NOT_FOUND for an unknown product."""
     RecordFeedback: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RecordFeedbackRequest, _coordinator_service_pb2.RecordFeedbackResponse]
-    """Records a response to a recommendation. Safe to repeat with the same `feedback_id`.
+    """Records a response to a recommendation. Safe to repeat with the same `feedback_id` or `request_id`.
     Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown recommendation.
     """
     RegisterCustomer: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RegisterCustomerRequest, _coordinator_service_pb2.RegisterCustomerResponse]
-    """Registers a new customer. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT."""
+    """Registers a new customer. Safe to repeat with the same `request_id`. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT."""
     UpsertCustomer: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpsertCustomerRequest, _coordinator_service_pb2.UpsertCustomerResponse]
     """Adds or updates a customer. Safe to repeat. Errors: ALREADY_EXISTS for an e-mail of another customer; INVALID_ARGUMENT."""
     BatchUpsertCustomers: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchUpsertCustomersRequest, _coordinator_service_pb2.BatchUpsertCustomersResponse]
@@ -77,7 +80,7 @@ class CoordinatorServiceStub:
     GetCustomerProfile: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetCustomerProfileRequest, _coordinator_service_pb2.GetCustomerProfileResponse]
     """Returns all that is known of a customer. Errors: NOT_FOUND."""
     DeleteCustomer: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteCustomerRequest, _coordinator_service_pb2.DeleteCustomerResponse]
-    """Erases every trace of a customer and returns a receipt. Errors: NOT_FOUND."""
+    """Erases every trace of a customer and returns a receipt. Safe to repeat with the same `request_id`. Errors: NOT_FOUND."""
     ExportCustomer: _grpc.UnaryStreamMultiCallable[_coordinator_service_pb2.ExportCustomerRequest, _coordinator_service_pb2.ExportCustomerResponse]
     """Streams every row that Quintet holds about a customer. Errors: NOT_FOUND."""
     UpsertProduct: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpsertProductRequest, _coordinator_service_pb2.UpsertProductResponse]
@@ -97,14 +100,17 @@ class CoordinatorServiceStub:
     Errors: INVALID_ARGUMENT for a period that ends before it starts.
     """
     RefreshCatalog: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RefreshCatalogRequest, _coordinator_service_pb2.RefreshCatalogResponse]
-    """Starts a refresh of the catalogue: embeddings and relations. Errors: ABORTED while one runs."""
+    """Starts a refresh of the catalogue: embeddings and relations. Safe to repeat with the same `request_id`.
+    Errors: ABORTED while one runs.
+    """
     OptimizeAlgorithms: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.OptimizeAlgorithmsRequest, _coordinator_service_pb2.OptimizeAlgorithmsResponse]
     """Starts an optimisation: parameters of the algorithms are tried on the data where it has changed enough since they were
     last decided on, for use from the next training on; then the hybrid's weights are set from measured performance.
+    Safe to repeat with the same `request_id`.
     Errors: INVALID_ARGUMENT for a bad field; ABORTED while one runs.
     """
     TrainModels: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.TrainModelsRequest, _coordinator_service_pb2.TrainModelsResponse]
-    """Starts training of all models beside serving. Errors: ABORTED while one runs."""
+    """Starts training of all models beside serving. Safe to repeat with the same `request_id`. Errors: ABORTED while one runs."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetJobRequest, _coordinator_service_pb2.GetJobResponse]
     """Returns a job. Errors: NOT_FOUND."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_coordinator_service_pb2.WatchJobRequest, _coordinator_service_pb2.WatchJobResponse]
@@ -138,15 +144,18 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     """The door for platforms: everything a shop needs of Quintet. What only reads (`Get…`, `List…`, `Watch…`, `Export…`) is safe
     to repeat; the others say so.
 
-    Errors carry `google.rpc.BadRequest` (which field, which value), `google.rpc.ErrorInfo` (reason, domain `quintet`) and,
-    where trying again helps, `google.rpc.RetryInfo`. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on every RPC that
-    says it is safe to repeat.
+    Every status that a server answers with, other than OK, carries `google.rpc.ErrorInfo` (domain `quintet`, reason: a name
+    of `quintet.type.v1.ErrorReason`, metadata) and `google.rpc.RequestInfo` (the request id of metadata `x-request-id`, given
+    or made); where they apply also `google.rpc.BadRequest` (which field, which value) and `google.rpc.RetryInfo`. A message is
+    at most 4 MiB, an event, product or customer in it at most 1 MiB. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on
+    every RPC that says it is safe to repeat.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordEvent: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RecordEventRequest, _coordinator_service_pb2.RecordEventResponse]  # type: ignore[assignment]
     """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
-    of it. Safe to repeat with the same `event_id`. The agents apply the event to their tables a moment after the answer;
+    of it. Safe to repeat with the same `event_id` or
+    `request_id`. The agents apply the event to their tables a moment after the answer;
     one that is down catches up later and is named in `pending_agents`. An event that names a customer, a product or, for a
     refund, an order that is not known yet is kept as durably, said in `unjoined`, and joined when that is known.
     Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer, product or order where
@@ -167,11 +176,11 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     GetSimilarProducts: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetSimilarProductsRequest, _coordinator_service_pb2.GetSimilarProductsResponse]  # type: ignore[assignment]
     """Returns products like a product, or that go with it. Errors: NOT_FOUND for an unknown product."""
     RecordFeedback: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RecordFeedbackRequest, _coordinator_service_pb2.RecordFeedbackResponse]  # type: ignore[assignment]
-    """Records a response to a recommendation. Safe to repeat with the same `feedback_id`.
+    """Records a response to a recommendation. Safe to repeat with the same `feedback_id` or `request_id`.
     Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown recommendation.
     """
     RegisterCustomer: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RegisterCustomerRequest, _coordinator_service_pb2.RegisterCustomerResponse]  # type: ignore[assignment]
-    """Registers a new customer. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT."""
+    """Registers a new customer. Safe to repeat with the same `request_id`. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT."""
     UpsertCustomer: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpsertCustomerRequest, _coordinator_service_pb2.UpsertCustomerResponse]  # type: ignore[assignment]
     """Adds or updates a customer. Safe to repeat. Errors: ALREADY_EXISTS for an e-mail of another customer; INVALID_ARGUMENT."""
     BatchUpsertCustomers: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchUpsertCustomersRequest, _coordinator_service_pb2.BatchUpsertCustomersResponse]  # type: ignore[assignment]
@@ -181,7 +190,7 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     GetCustomerProfile: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetCustomerProfileRequest, _coordinator_service_pb2.GetCustomerProfileResponse]  # type: ignore[assignment]
     """Returns all that is known of a customer. Errors: NOT_FOUND."""
     DeleteCustomer: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteCustomerRequest, _coordinator_service_pb2.DeleteCustomerResponse]  # type: ignore[assignment]
-    """Erases every trace of a customer and returns a receipt. Errors: NOT_FOUND."""
+    """Erases every trace of a customer and returns a receipt. Safe to repeat with the same `request_id`. Errors: NOT_FOUND."""
     ExportCustomer: _aio.UnaryStreamMultiCallable[_coordinator_service_pb2.ExportCustomerRequest, _coordinator_service_pb2.ExportCustomerResponse]  # type: ignore[assignment]
     """Streams every row that Quintet holds about a customer. Errors: NOT_FOUND."""
     UpsertProduct: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpsertProductRequest, _coordinator_service_pb2.UpsertProductResponse]  # type: ignore[assignment]
@@ -201,14 +210,17 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     Errors: INVALID_ARGUMENT for a period that ends before it starts.
     """
     RefreshCatalog: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RefreshCatalogRequest, _coordinator_service_pb2.RefreshCatalogResponse]  # type: ignore[assignment]
-    """Starts a refresh of the catalogue: embeddings and relations. Errors: ABORTED while one runs."""
+    """Starts a refresh of the catalogue: embeddings and relations. Safe to repeat with the same `request_id`.
+    Errors: ABORTED while one runs.
+    """
     OptimizeAlgorithms: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.OptimizeAlgorithmsRequest, _coordinator_service_pb2.OptimizeAlgorithmsResponse]  # type: ignore[assignment]
     """Starts an optimisation: parameters of the algorithms are tried on the data where it has changed enough since they were
     last decided on, for use from the next training on; then the hybrid's weights are set from measured performance.
+    Safe to repeat with the same `request_id`.
     Errors: INVALID_ARGUMENT for a bad field; ABORTED while one runs.
     """
     TrainModels: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.TrainModelsRequest, _coordinator_service_pb2.TrainModelsResponse]  # type: ignore[assignment]
-    """Starts training of all models beside serving. Errors: ABORTED while one runs."""
+    """Starts training of all models beside serving. Safe to repeat with the same `request_id`. Errors: ABORTED while one runs."""
     GetJob: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetJobRequest, _coordinator_service_pb2.GetJobResponse]  # type: ignore[assignment]
     """Returns a job. Errors: NOT_FOUND."""
     WatchJob: _aio.UnaryStreamMultiCallable[_coordinator_service_pb2.WatchJobRequest, _coordinator_service_pb2.WatchJobResponse]  # type: ignore[assignment]
@@ -241,9 +253,11 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
     """The door for platforms: everything a shop needs of Quintet. What only reads (`Get…`, `List…`, `Watch…`, `Export…`) is safe
     to repeat; the others say so.
 
-    Errors carry `google.rpc.BadRequest` (which field, which value), `google.rpc.ErrorInfo` (reason, domain `quintet`) and,
-    where trying again helps, `google.rpc.RetryInfo`. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on every RPC that
-    says it is safe to repeat.
+    Every status that a server answers with, other than OK, carries `google.rpc.ErrorInfo` (domain `quintet`, reason: a name
+    of `quintet.type.v1.ErrorReason`, metadata) and `google.rpc.RequestInfo` (the request id of metadata `x-request-id`, given
+    or made); where they apply also `google.rpc.BadRequest` (which field, which value) and `google.rpc.RetryInfo`. A message is
+    at most 4 MiB, an event, product or customer in it at most 1 MiB. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on
+    every RPC that says it is safe to repeat.
     """
 
     @_abc_1.abstractmethod
@@ -253,7 +267,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.RecordEventResponse, _abc.Awaitable[_coordinator_service_pb2.RecordEventResponse]]:
         """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
-        of it. Safe to repeat with the same `event_id`. The agents apply the event to their tables a moment after the answer;
+        of it. Safe to repeat with the same `event_id` or
+        `request_id`. The agents apply the event to their tables a moment after the answer;
         one that is down catches up later and is named in `pending_agents`. An event that names a customer, a product or, for a
         refund, an order that is not known yet is kept as durably, said in `unjoined`, and joined when that is known.
         Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer, product or order where
@@ -304,7 +319,7 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.RecordFeedbackRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.RecordFeedbackResponse, _abc.Awaitable[_coordinator_service_pb2.RecordFeedbackResponse]]:
-        """Records a response to a recommendation. Safe to repeat with the same `feedback_id`.
+        """Records a response to a recommendation. Safe to repeat with the same `feedback_id` or `request_id`.
         Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown recommendation.
         """
 
@@ -314,7 +329,7 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.RegisterCustomerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.RegisterCustomerResponse, _abc.Awaitable[_coordinator_service_pb2.RegisterCustomerResponse]]:
-        """Registers a new customer. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT."""
+        """Registers a new customer. Safe to repeat with the same `request_id`. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT."""
 
     @_abc_1.abstractmethod
     def UpsertCustomer(
@@ -354,7 +369,7 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.DeleteCustomerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.DeleteCustomerResponse, _abc.Awaitable[_coordinator_service_pb2.DeleteCustomerResponse]]:
-        """Erases every trace of a customer and returns a receipt. Errors: NOT_FOUND."""
+        """Erases every trace of a customer and returns a receipt. Safe to repeat with the same `request_id`. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ExportCustomer(
@@ -428,7 +443,9 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.RefreshCatalogRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.RefreshCatalogResponse, _abc.Awaitable[_coordinator_service_pb2.RefreshCatalogResponse]]:
-        """Starts a refresh of the catalogue: embeddings and relations. Errors: ABORTED while one runs."""
+        """Starts a refresh of the catalogue: embeddings and relations. Safe to repeat with the same `request_id`.
+        Errors: ABORTED while one runs.
+        """
 
     @_abc_1.abstractmethod
     def OptimizeAlgorithms(
@@ -438,6 +455,7 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_coordinator_service_pb2.OptimizeAlgorithmsResponse, _abc.Awaitable[_coordinator_service_pb2.OptimizeAlgorithmsResponse]]:
         """Starts an optimisation: parameters of the algorithms are tried on the data where it has changed enough since they were
         last decided on, for use from the next training on; then the hybrid's weights are set from measured performance.
+        Safe to repeat with the same `request_id`.
         Errors: INVALID_ARGUMENT for a bad field; ABORTED while one runs.
         """
 
@@ -447,7 +465,7 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.TrainModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.TrainModelsResponse, _abc.Awaitable[_coordinator_service_pb2.TrainModelsResponse]]:
-        """Starts training of all models beside serving. Errors: ABORTED while one runs."""
+        """Starts training of all models beside serving. Safe to repeat with the same `request_id`. Errors: ABORTED while one runs."""
 
     @_abc_1.abstractmethod
     def GetJob(
