@@ -72,7 +72,7 @@ class EventRpcs:
     ) -> pb.BatchRecordEventsResponse:
         check_count(request.events, "events", MAX_BATCH, least=1)
         check_request_id(request.request_id)
-        good, rejections = await self._sorted_out(request.events, 0, request.request_id)
+        good, rejections = await self._checked(request.events, 0, request.request_id)
         outcomes = await self._agent.record([submission for _, submission in good])
         rejections += convert.to_rejections(zip((index for index, _ in good), outcomes, strict=True))
         return pb.BatchRecordEventsResponse(
@@ -90,7 +90,7 @@ class EventRpcs:
         written: deque[_Portion] = deque()
         try:
             async for portion in portions(request_iterator, PORTION, message_bytes):
-                good, rejections = await self._sorted_out([each.event for each in portion.items], start)
+                good, rejections = await self._checked([each.event for each in portion.items], start)
                 start += len(portion.items)
                 if len(written) == PORTIONS_AT_ONCE:
                     await _add(response, written.popleft())
@@ -136,21 +136,13 @@ class EventRpcs:
             self._agent.event_monitor.malformed(event, error)
             raise
 
-    async def _sorted_out(
+    async def _checked(
         self, events: Any, start: int, request_id: str = ""
     ) -> tuple[list[tuple[int, Submission]], list[Rejected]]:
-        """Return the well-formed events with their places, and the others with what is wrong."""
-        good: list[tuple[int, Submission]] = []
-        bad: list[Rejected] = []
-        slices = Slices()
-        for index, event in enumerate(events, start):
-            await slices.pause()
-            try:
-                derived_id = id_from(request_id, index) if request_id else ""
-                good.append((index, submit_event(event, f"events[{index}]", derived_id=derived_id)))
-            except InvalidArgument as error:
-                self._agent.event_monitor.malformed(event, error)
-                bad.append(Rejected(index, event.event_id, error))
+        """Return what `_sorted_out` returns, and count what is malformed."""
+        good, bad = await _sorted_out(events, start, request_id)
+        for each in bad:
+            self._agent.event_monitor.malformed(events[each.index - start], each.error)
         return good, bad
 
     async def _on_its_way(
@@ -188,6 +180,23 @@ class EventRpcs:
 def _derived_id(request_id: str) -> str:
     """Return the id that a request gives to what it records without one; "" for none. Raises InvalidArgument."""
     return id_from(request_id) if check_request_id(request_id) else ""
+
+
+async def _sorted_out(
+    events: Any, start: int, request_id: str = ""
+) -> tuple[list[tuple[int, Submission]], list[Rejected]]:
+    """Return the well-formed events with their places, and the others with what is wrong."""
+    good: list[tuple[int, Submission]] = []
+    bad: list[Rejected] = []
+    slices = Slices()
+    for index, event in enumerate(events, start):
+        await slices.pause()
+        try:
+            derived_id = id_from(request_id, index) if request_id else ""
+            good.append((index, submit_event(event, f"events[{index}]", derived_id=derived_id)))
+        except InvalidArgument as error:
+            bad.append(Rejected(index, event.event_id, error))
+    return good, bad
 
 
 async def _add(response: pb.ImportEventsResponse, portion: _Portion) -> None:
