@@ -387,7 +387,7 @@ class ListFailedEventsRequest(_message.Message):
     page_size: _builtins.int
     """How many; 0 means 100, more than 1,000 is lowered to 1,000, negative is INVALID_ARGUMENT."""
     page_token: _builtins.str
-    """`next_page_token` of the page before; empty for the first."""
+    """`next_page_token` of the page before, at most 60 characters; empty for the first."""
     def __init__(
         self,
         *,
