@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cli.output import out, reported
+from cli.output import out, print_json, reported
 from shared.config import Settings
 from shared.db.engine import Database
 from shared.db.rebuild import rebuild_customers
@@ -13,6 +13,7 @@ from shared.db.revision import require_current
 
 def rebuild(
     what: Annotated[Literal["customer"], typer.Argument(help="Whose tables: `customer` is what customers did.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Make what customers did (views, pages, carts, purchases, sessions) anew from the event log, beside serving.
 
@@ -27,8 +28,11 @@ def rebuild(
         with reported():
             require_current(database)
             for done, of in rebuild_customers(database):
-                if done == of or done % 1_000 < 100:
+                if not as_json and done % 1_000 < 100:
                     out.print(f"{what}: {done:,} of {of:,} customers", highlight=False)
     finally:
         database.close()
-    out.print(f"{done:,} customers rebuilt", highlight=False)
+    if as_json:
+        print_json({"customers": done})
+    else:
+        out.print(f"{done:,} customers rebuilt", highlight=False)
