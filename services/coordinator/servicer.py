@@ -4,6 +4,7 @@ from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 
 from services.coordinator.agent import Coordinator
 from services.coordinator.customer_rpcs import CustomerRpcs
+from services.coordinator.event_log_rpcs import EventLogRpcs
 from services.coordinator.event_rpcs import EventRpcs
 from services.coordinator.job_rpcs import JobRpcs
 from services.coordinator.operation_rpcs import OperationRpcs
@@ -12,7 +13,14 @@ from services.coordinator.product_rpcs import ProductRpcs
 
 
 class CoordinatorServicer(
-    EventRpcs, CustomerRpcs, PrivacyRpcs, ProductRpcs, JobRpcs, OperationRpcs, pb_grpc.CoordinatorServiceServicer
+    EventRpcs,
+    EventLogRpcs,
+    CustomerRpcs,
+    PrivacyRpcs,
+    ProductRpcs,
+    JobRpcs,
+    OperationRpcs,
+    pb_grpc.CoordinatorServiceServicer,
 ):
     """All RPCs of the coordinator."""
 

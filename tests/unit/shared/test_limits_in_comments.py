@@ -246,7 +246,13 @@ ELSEWHERE = {
     "quintet.coordinator.v1.BatchRecordEventsRequest.events",
     "quintet.coordinator.v1.BatchUpsertCustomersRequest.customers",
     "quintet.coordinator.v1.BatchUpsertProductsRequest.products",
+    "quintet.coordinator.v1.ListFailedEventsRequest.agent",
+    "quintet.coordinator.v1.ListFailedEventsRequest.page_token",
+    "quintet.coordinator.v1.ReplayFailedEventsRequest.agent",
+    "quintet.coordinator.v1.ReplayFailedEventsRequest.sequences",
 }
+"""Lists that are as long as a batch may be: `MAX_BATCH` is checked where the batch is taken. What is asked of failed
+events is checked by the tests of these calls."""
 """Lists that are as long as a batch may be: `MAX_BATCH` is checked where the batch is taken."""
 CHOSEN = ("algorithms", "kinds", "states")
 """Lists of names that are chosen from a list."""
