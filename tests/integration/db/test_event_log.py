@@ -114,7 +114,7 @@ def test_purchases_of_an_older_log_are_found_by_their_order_after_the_migration(
 
 def test_an_older_log_keeps_its_events_and_what_refers_to_them(database: Database) -> None:
     with database.write() as connection:
-        command.downgrade(alembic_config(connection), "0008")
+        command.downgrade(alembic_config(connection), "0011")
         plain = text(
             "INSERT INTO event_log (event_id, kind, occurred_at, received_at, payload)"
             " VALUES (:event_id, 'home_view', 5, 120000000, :payload)"
