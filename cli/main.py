@@ -7,12 +7,14 @@ from cli.commands.demo import demo
 from cli.commands.demo_data import demo_data
 from cli.commands.evaluate import evaluate
 from cli.commands.event import event
+from cli.commands.events import events
 from cli.commands.export import export
 from cli.commands.import_ import import_command
 from cli.commands.jobs import jobs
 from cli.commands.migrate import migrate
 from cli.commands.optimize import optimize
 from cli.commands.placements import placements
+from cli.commands.rebuild import rebuild
 from cli.commands.recommend import recommend
 from cli.commands.rules import rules
 from cli.commands.schedule import schedule
@@ -42,6 +44,7 @@ for command in (
     optimize,
     export,
     migrate,
+    rebuild,
     backup,
     restore,
     check,
@@ -50,6 +53,7 @@ for command in (
     app.command()(command)
 app.add_typer(placements, name="placements")
 app.add_typer(rules, name="rules")
+app.add_typer(events, name="events")
 app.add_typer(jobs, name="jobs")
 app.add_typer(schedule, name="schedule")
 

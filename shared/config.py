@@ -139,7 +139,35 @@ class Settings(BaseSettings):
         description="Purposes that shoppers who said nothing agree to: of `personalise`, `measure` and `train`, "
         "separated by commas, or `none`. Alike for all agents.",
     )
+    unknown_references: Literal["keep", "refuse"] = Field(
+        "keep",
+        description="`keep` keeps events that name a customer, product or order not known yet until it is; `refuse` "
+        "answers NOT_FOUND.",
+    )
+    unjoined_days: int = Field(
+        30, ge=1, description="Days that such an event waits; after that only `RejoinEvents` joins it."
+    )
+    event_quality_days: int = Field(
+        30, ge=1, description="Days that counts of malformed, unknown, late and repeated events are kept."
+    )
+    plain_event_log: bool = Field(
+        False,
+        description="Write events as releases before the compact event log read them, in twice the room: while agents "
+        "of such a release run beside.",
+    )
     browsing_retention_days: int = Field(90, ge=1, description="Days that product views are kept.")
+    page_event_retention_days: int = Field(
+        90, ge=1, description="Days that searches and views of pages without a product are kept."
+    )
+    event_log_retention_days: int = Field(
+        400,
+        ge=30,
+        description="Days that recorded events are kept in the log, from which tables are rebuilt and repeated events "
+        "are known; what an agent has yet to apply stays.",
+    )
+    failed_event_retention_days: int = Field(
+        90, ge=1, description="Days that an event which an agent could not apply can be replayed."
+    )
     recommendation_retention_days: int = Field(
         35, ge=1, description="Days that lists of recommendations are kept to which nobody responded."
     )

@@ -39,6 +39,12 @@ HTTP_REFUSED = Counter(
     "HTTP requests that were refused before a call was made of them, by reason.",
     ["reason"],
 )
+UNJOINED_EVENTS = Gauge(
+    "quintet_unjoined_events", "Events that wait for what they name to be known, or waited too long.", ["state"]
+)
+EVENTS_SET_ASIDE = Counter(
+    "quintet_events_set_aside_total", "Times an event could not be applied and was set aside.", ["agent"]
+)
 BACKGROUND_ERRORS = Counter("quintet_background_errors_total", "Errors in background work, by task.", ["agent", "task"])
 
 

@@ -25,6 +25,8 @@ def status(
         print_json(answer)
     else:
         out.print(_table(answer))
+        if answer.unjoined_events:
+            out.print(f"{answer.unjoined_events:,} events wait for what they name: `quintet events unjoined`")
         rows = ", ".join(f"{each.rows:,} {each.table}" for each in answer.tables)
         out.print(f"model {answer.model_version or 'not trained yet'} · {rows}", highlight=False)
     if not all(each.serving for each in answer.agents):
@@ -32,7 +34,8 @@ def status(
 
 
 def _table(answer: pb.GetStatusResponse) -> Table:
-    table = Table("agent", "serving", "events behind")
+    table = Table("agent", "serving", "events behind", "events failed")
     for each in answer.agents:
-        table.add_row(each.agent, "[green]yes[/]" if each.serving else "[red]no[/]", f"{each.behind:,}")
+        serving = "[green]yes[/]" if each.serving else "[red]no[/]"
+        table.add_row(each.agent, serving, f"{each.behind:,}", f"{each.failed_events:,}")
     return table

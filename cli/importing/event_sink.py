@@ -19,6 +19,7 @@ from cli.importing.ready_event import ReadyEvent, ready
 from cli.importing.references import product_ids, refuse_unfitting, refuse_unknown
 from cli.importing.refunds import match_refunds
 from cli.importing.sinks import Prepared, Written
+from shared.config import Settings
 from shared.db import customer_updates, customers, event_log, orders, products, refundable_lines
 from shared.db.customer_updates import NewCustomer
 from shared.db.engine import Connection, Database
@@ -70,6 +71,7 @@ class EventSink:
         self._catalogue = RememberedCatalogue()
         self._appended: dict[int, Draft] = {}
         self._own = 0
+        self._plainly = Settings().plain_event_log
 
     @property
     def make_converter(self) -> Callable[[], EventConverter]:
@@ -100,7 +102,7 @@ class EventSink:
         keys = self._customer_keys(connection, events)
         known = orders.known_orders(connection, {each.order_id for each in events} - {""})
         fresh = [each.logged_for(keys) for each in events if each.order_id not in known]
-        numbers = event_log.append(connection, fresh)
+        numbers = event_log.append(connection, fresh, plainly=self._plainly)
         self._own = len(numbers)
         written = Written(imported=sum(each.rows for each in prepared.ready if each.unmatched))
         repeated = []

@@ -15,6 +15,9 @@ from services.coordinator import job_steps
 from services.coordinator.agent_clients import FOLLOWED, AgentClients
 from services.coordinator.best_sellers import BestSellerCache
 from services.coordinator.byte_budget import ByteBudget
+from services.coordinator.event_joiner import EventJoiner
+from services.coordinator.event_monitor import EventMonitor
+from services.coordinator.event_operations import EventOperations
 from services.coordinator.event_validation import Submission
 from services.coordinator.event_writer import EventWriter
 from services.coordinator.fallback import OVERLOADED, UNAVAILABLE, Fallback, given_order
@@ -25,16 +28,21 @@ from services.coordinator.schedule import Schedule, ScheduledJob
 from services.coordinator.shopper_reader import ShopperReader
 from shared import job_kinds
 from shared.config import Agent, Settings
-from shared.db import event_log, maintenance, models
+from shared.db import event_log, failed_events, models, unjoined_events
 from shared.db.engine import Database
 from shared.db.job_runs import JobRun
+from shared.db.row_estimates import row_estimates
 from shared.db.token_keys import load_token_keys
+from shared.db.unjoined_events import Missing
 from shared.errors import Overloaded, QuintetError, Unavailable
+from shared.events.catch_up import CatchUp
 from shared.limits import MAX_ON_THE_WAY_BYTES
 from shared.merchandising.merchandising import Merchandising
 from shared.recommendation_log import RecommendationLog
 from shared.request_ids import RequestKey
+from shared.telemetry import BACKGROUND_ERRORS
 
+log = structlog.get_logger()
 CONSUMERS: dict[Agent, str] = {"customer": event_log.CUSTOMER_CONSUMER, "feedback": event_log.FEEDBACK_CONSUMER}
 """Agents that project the event log, and the names of their cursors."""
 
@@ -44,22 +52,27 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class AgentState:
-    """How one agent is: whether it serves, and how far it has applied the event log."""
+    """How one agent is: whether it serves, how far it has applied the event log, and what it could not apply."""
 
     agent: Agent
     serving: bool
     applied: int
     behind: int
+    failed: int = 0
 
 
 @dataclass(frozen=True)
 class SystemState:
-    """How the whole is: the agents, the last event's number, the model in use, rows of the main tables."""
+    """How the whole is: the agents, the last event's number, the model in use, rows of the main tables.
+
+    `unjoined` events wait for a customer, product or order that they name.
+    """
 
     agents: list[AgentState]
     last_sequence: int
     model_version: str
     rows: dict[str, int]
+    unjoined: int = 0
 
 
 class Coordinator:
@@ -71,7 +84,16 @@ class Coordinator:
         self._settings = settings
         self._database = database
         tokens = load_token_keys(settings, database)
-        self._event_writer = EventWriter(database, tokens, settings.permissions)
+        self._event_writer = EventWriter(
+            database,
+            tokens,
+            settings.permissions,
+            plainly=settings.plain_event_log,
+            keep_unknown=settings.unknown_references == "keep",
+        )
+        self.event_monitor = EventMonitor(database)
+        self._joiner = EventJoiner(database, settings.permissions, plainly=settings.plain_event_log)
+        self._joining = CatchUp("coordinator", self._join)
         self._group_commit = GroupCommit(self._event_writer.commit)
         self._followers = [
             LogFollower("customer", agents.apply_customer, settings.apply_timeout_seconds),
@@ -82,6 +104,7 @@ class Coordinator:
         self._shoppers = ShopperReader(database, default=settings.permissions)
         self._fallback = Fallback(self._best_sellers, self._shoppers, self._recommendation_log, tokens)
         self.jobs = Jobs(database)
+        self.event_operations = EventOperations(database, agents, self._joiner)
         self.schedule = Schedule(database, self._plans(settings))
 
     async def start(self) -> None:
@@ -92,11 +115,14 @@ class Coordinator:
         for follower in self._followers:
             follower.want(last)
             follower.start()
+        self._joining.start()
         self.schedule.start()
         self._best_sellers.start()
 
     async def stop(self) -> None:
         """Stop all that `start` began; what is recorded stays recorded."""
+        await self._joining.stop()
+        await asyncio.to_thread(self._store_counts)
         await self.schedule.stop()
         await self.jobs.stop()
         await self._group_commit.stop()
@@ -110,6 +136,7 @@ class Coordinator:
     async def record(self, submissions: Sequence[Submission]) -> list[CommitResult]:
         """Make submissions durable and have the agents follow, without waiting for them."""
         outcomes = await self._group_commit.record(submissions)
+        self.event_monitor.recorded(submissions, outcomes)
         newest = max((outcome.sequence for outcome in outcomes), default=0)
         repeated = any(outcome.duplicate for outcome in outcomes)
         for follower in self._followers:
@@ -118,9 +145,9 @@ class Coordinator:
                 await follower.look()
         return outcomes
 
-    async def check(self, submission: Submission) -> None:
-        """Raise what recording the submission would be refused with; record nothing."""
-        await asyncio.to_thread(self._event_writer.check, submission)
+    async def check(self, submission: Submission) -> tuple[Missing, ...]:
+        """Return what the submission would miss, or raise what it would be refused with; record nothing."""
+        return await asyncio.to_thread(self._event_writer.check, submission)
 
     async def check_products(self, named: Sequence[tuple[str, str]]) -> None:
         """Raise NotFound naming the field for the first of (product id, field) that does not exist."""
@@ -226,12 +253,27 @@ class Coordinator:
         with self._database.read() as connection:
             last = event_log.last_sequence(connection)
             cursors = {agent: event_log.cursor(connection, consumer) for agent, consumer in CONSUMERS.items()}
+            failed = failed_events.counts(connection)
+            unjoined = unjoined_events.counts(connection).waiting
             version = models.active_version(connection, "recommender")
         states = [AgentState("coordinator", True, 0, 0)]
         for name in FOLLOWED:
             behind = max(0, last - cursors[name]) if name in cursors else 0
-            states.append(AgentState(name, serving[name], cursors.get(name, 0), behind))
-        return SystemState(states, last, version or "", maintenance.row_counts(self._database))
+            states.append(AgentState(name, serving[name], cursors.get(name, 0), behind, failed.get(name, 0)))
+        return SystemState(states, last, version or "", row_estimates(self._database), unjoined)
+
+    def _join(self) -> bool:
+        """Join what waits and can be joined. The agents apply the log by themselves a moment later."""
+        self.event_monitor.store_now_and_then()
+        self._joiner.step()
+        return False
+
+    def _store_counts(self) -> None:
+        try:
+            self.event_monitor.store()
+        except QuintetError as error:  # they are counts: the coordinator stops without them
+            log.warning("faults of events were not stored", error=error.code.name)
+            BACKGROUND_ERRORS.labels("coordinator", "event_monitor").inc()
 
     def _last_sequence(self) -> int:
         with self._database.read() as connection:

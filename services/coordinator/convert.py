@@ -1,11 +1,13 @@
 """Messages of the coordinator's API from and to plain values."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.coordinator.v1 import event_log_pb2 as event_log_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 from quintet.type.v1.customer_pb2 import TableRows
 from quintet.type.v1.event_pb2 import Event, PageType
+from quintet.type.v1.recommendation_pb2 import RecommendationContext
 
 from services.coordinator.agent import SystemState
 from services.coordinator.context import context_of
@@ -13,6 +15,7 @@ from services.coordinator.group_commit import CommitResult
 from services.coordinator.product_import import Imported
 from services.coordinator.uploads import Rejected, Tally
 from shared.algorithms import ALGORITHM_NAMES, MOST_MINUTES, MOST_TRIALS
+from shared.db.unjoined_events import Missing
 from shared.events.check import check_choice, check_count, check_number
 from shared.limits import MAX_ALGORITHMS
 
@@ -91,15 +94,32 @@ def to_recommend_request(request: pb.GetRecommendationsRequest) -> recommendatio
     )
 
 
-def to_recommend_after(event: Event, options: pb.RecommendationOptions) -> recommendation_pb.RecommendRequest:
-    """Return the request for the recommendations that answer an event; its own context unless one is given."""
-    context = options.context if options.HasField("context") else context_of(event)
-    if options.placement_id and not options.HasField("context"):
-        context.page_type = PageType.PAGE_TYPE_UNSPECIFIED  # the placement says the page, the event the rest
+def from_missing(missing: Sequence[Missing]) -> list[event_log_pb.MissingReference]:
+    """Return what an event names and nobody knows."""
+    kinds = event_log_pb.ReferenceKind
+    return [
+        event_log_pb.MissingReference(kind=kinds.Value(f"REFERENCE_KIND_{each.kind.upper()}"), id=each.external_id)
+        for each in missing
+    ]
+
+
+def to_recommend_after(
+    event: Event, options: pb.RecommendationOptions, missing: Sequence[Missing] = ()
+) -> recommendation_pb.RecommendRequest:
+    """Return the request for the recommendations that answer an event; its own context unless one is given.
+
+    Of what is missing nothing can be asked: a page of an unknown product becomes the start page, and an unknown
+    customer somebody new.
+    """
+    unknown = {each.kind for each in missing}
+    own = RecommendationContext(session_id=event.session_id) if "product" in unknown else context_of(event)
+    if options.placement_id:
+        own.page_type = PageType.PAGE_TYPE_UNSPECIFIED  # the placement says the page, the event the rest
+    customer_id = "" if "customer" in unknown else event.customer_id
     return recommendation_pb.RecommendRequest(
-        customer_id=event.customer_id,
-        visitor_id="" if event.customer_id else event.visitor_id,
-        context=context,
+        customer_id=customer_id,
+        visitor_id="" if customer_id else event.visitor_id or event.customer_id,
+        context=options.context if options.HasField("context") else own,
         limit=options.limit,
         filter=options.filter,
         placement_id=options.placement_id,
@@ -116,10 +136,12 @@ def to_status(state: SystemState) -> pb.GetStatusResponse:
                 serving=each.serving,
                 applied_sequence=each.applied,
                 behind=each.behind,
+                failed_events=each.failed,
             )
             for each in state.agents
         ],
         last_sequence=state.last_sequence,
+        unjoined_events=state.unjoined,
         model_version=state.model_version,
         tables=[TableRows(table=name, rows=rows) for name, rows in state.rows.items()],
     )

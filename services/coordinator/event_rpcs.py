@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import structlog
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
+from quintet.type.v1.event_pb2 import Event
 from quintet.type.v1.recommendation_pb2 import RecommendationList
 
 from services.coordinator import convert
@@ -47,20 +48,22 @@ class EventRpcs:
     _agent: Coordinator
 
     async def RecordEvent(self, request: pb.RecordEventRequest, context: Any) -> pb.RecordEventResponse:
-        submission = submit_event(request.event, wants_session=True, derived_id=_derived_id(request.request_id))
+        submission = self._submitted(request.event, _derived_id(request.request_id))
         await self._check_options(request)
         if request.validate_only:
-            await self._agent.check(submission)
-            return pb.RecordEventResponse(event_id=submission.event_id)
+            missing = convert.from_missing(await self._agent.check(submission))
+            return pb.RecordEventResponse(event_id=submission.event_id, unjoined=bool(missing), missing=missing)
         outcome = _accepted((await self._agent.record([submission]))[0])
         response = pb.RecordEventResponse(
             event_id=outcome.event_id,
             duplicate=outcome.duplicate,
             session_id=request.event.session_id or outcome.session,
             pending_agents=self._agent.pending_agents(),
+            unjoined=outcome.unjoined,
+            missing=convert.from_missing(outcome.missing),
         )
         if request.HasField("recommend"):
-            wanted = convert.to_recommend_after(request.event, request.recommend)
+            wanted = convert.to_recommend_after(request.event, request.recommend, outcome.missing)
             response.recommendations.CopyFrom(await self._recommend_after(wanted))
         return response
 
@@ -69,7 +72,7 @@ class EventRpcs:
     ) -> pb.BatchRecordEventsResponse:
         check_count(request.events, "events", MAX_BATCH, least=1)
         check_request_id(request.request_id)
-        good, rejections = await _sorted_out(request.events, 0, request.request_id)
+        good, rejections = await self._checked(request.events, 0, request.request_id)
         outcomes = await self._agent.record([submission for _, submission in good])
         rejections += convert.to_rejections(zip((index for index, _ in good), outcomes, strict=True))
         return pb.BatchRecordEventsResponse(
@@ -77,6 +80,7 @@ class EventRpcs:
             duplicates=_duplicates(outcomes),
             rejections=[convert.to_rejection(each) for each in sorted(rejections, key=lambda each: each.index)],
             pending_agents=self._agent.pending_agents(),
+            unjoined=_unjoined(outcomes),
         )
 
     async def ImportEvents(
@@ -86,7 +90,7 @@ class EventRpcs:
         written: deque[_Portion] = deque()
         try:
             async for portion in portions(request_iterator, PORTION, message_bytes):
-                good, rejections = await _sorted_out([each.event for each in portion.items], start)
+                good, rejections = await self._checked([each.event for each in portion.items], start)
                 start += len(portion.items)
                 if len(written) == PORTIONS_AT_ONCE:
                     await _add(response, written.popleft())
@@ -106,6 +110,23 @@ class EventRpcs:
             duplicate=outcome.duplicate,
             pending_agents=self._agent.pending_agents(),
         )
+
+    def _submitted(self, event: Event, derived_id: str) -> Submission:
+        """Return an event that is asked for alone. Raises InvalidArgument, and counts that, when it is malformed."""
+        try:
+            return submit_event(event, wants_session=True, derived_id=derived_id)
+        except InvalidArgument as error:
+            self._agent.event_monitor.malformed(event, error)
+            raise
+
+    async def _checked(
+        self, events: Any, start: int, request_id: str = ""
+    ) -> tuple[list[tuple[int, Submission]], list[Rejected]]:
+        """Return what `_sorted_out` returns, and count what is malformed."""
+        good, bad = await _sorted_out(events, start, request_id)
+        for each in bad:
+            self._agent.event_monitor.malformed(events[each.index - start], each.error)
+        return good, bad
 
     async def _on_its_way(
         self, good: Sequence[tuple[int, Submission]], rejections: list[Rejected], size: int
@@ -181,6 +202,7 @@ async def _add(response: pb.ImportEventsResponse, portion: _Portion) -> None:
     rejections = portion.rejections + convert.to_rejections(zip(portion.places, outcomes, strict=True))
     response.recorded += _recorded(outcomes)
     response.duplicates += _duplicates(outcomes)
+    response.unjoined += _unjoined(outcomes)
     response.rejected += len(rejections)
     room = MAX_REJECTIONS - len(response.rejections)
     rejections.sort(key=lambda each: each.index)
@@ -199,3 +221,7 @@ def _recorded(outcomes: list[CommitResult]) -> int:
 
 def _duplicates(outcomes: list[CommitResult]) -> int:
     return sum(outcome.duplicate for outcome in outcomes)
+
+
+def _unjoined(outcomes: list[CommitResult]) -> int:
+    return sum(outcome.unjoined for outcome in outcomes)

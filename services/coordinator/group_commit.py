@@ -14,6 +14,7 @@ from quintet.type.v1.error_pb2 import ErrorReason
 
 from services.coordinator.background import Background
 from services.coordinator.event_validation import Submission
+from shared.db.unjoined_events import Missing
 from shared.errors import Overloaded, QuintetError, Unavailable
 from shared.limits import MAX_WAITING_BYTES
 
@@ -23,7 +24,8 @@ MOST_AT_ONCE = 2_000
 class CommitResult(NamedTuple):
     """What became of a submission: its number in the log, or that it was there before, or why it was refused.
 
-    `session` is the name of the session that the event is in, where one was asked for and is known.
+    `session` is the name of the session that the event is in, where one was asked for and is known. `unjoined` says
+    that it is kept until what is `missing` is known.
     """
 
     event_id: str
@@ -31,6 +33,8 @@ class CommitResult(NamedTuple):
     duplicate: bool = False
     error: QuintetError | None = None
     session: str = ""
+    unjoined: bool = False
+    missing: tuple[Missing, ...] = ()
 
 
 Commit = Callable[[Sequence[Submission]], list[CommitResult]]

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -13,7 +13,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as recommendati
 
 from services.coordinator.agent_clients import AgentClients
 from shared.config import Settings
-from shared.db import maintenance, recommendation_retention, request_ids
+from shared.db import maintenance, recommendation_retention, request_ids, retention
 from shared.db.connect import job_database
 from shared.db.engine import Database
 from shared.errors import InvalidArgument, QuintetError
@@ -89,7 +89,7 @@ async def _tune(
 
 
 async def maintain(settings: Settings) -> AsyncGenerator[Progress, None]:
-    """Drop old product views, recommendations and job rows, renew the statistics, give free space back."""
+    """Drop what is older than its policy says, renew the statistics, give free space back."""
     database = await asyncio.to_thread(job_database, settings)
     try:
         async for progress in _maintain(database, settings):
@@ -99,25 +99,39 @@ async def maintain(settings: Settings) -> AsyncGenerator[Progress, None]:
 
 
 async def _maintain(database: Database, settings: Settings) -> AsyncGenerator[Progress, None]:
-    yield Progress("dropping old product views", 0.0)
-    dropped = await asyncio.to_thread(maintenance.drop_old_browsing, database, settings.browsing_retention_days)
-    yield Progress("dropping old recommendations", 0.2)
+    dropped: dict[str, int] = {}
+    for place, (name, drop, days) in enumerate(_policies(settings)):
+        yield Progress(f"dropping old {name.replace('_', ' ')}", 0.03 * place)
+        dropped[f"{name}_dropped"] = await asyncio.to_thread(drop, database, days)
+    await asyncio.to_thread(retention.expire_unjoined_events, database, settings.unjoined_days)
+    yield Progress("dropping old recommendations", 0.3)
     lists = await asyncio.to_thread(
         recommendation_retention.drop_old_recommendations,
         database,
         settings.recommendation_retention_days,
         settings.response_retention_days,
     )
-    yield Progress("dropping old request ids", 0.3)
+    yield Progress("dropping old request ids", 0.35)
     await asyncio.to_thread(request_ids.drop_old, database)
-    yield Progress("dropping old jobs", 0.35)
-    jobs = await asyncio.to_thread(maintenance.drop_old_jobs, database, settings.job_retention_days)
     yield Progress("renewing statistics", 0.4)
     await asyncio.to_thread(maintenance.analyze, database)
     yield Progress("giving free space back", 0.6)
     vacuumed = await asyncio.to_thread(maintenance.vacuum, database)
-    done = {"views_dropped": dropped, "recommendation_lists_dropped": lists, "jobs_dropped": jobs, "vacuumed": vacuumed}
-    yield Progress("done", 1.0, done)
+    yield Progress("done", 1.0, {**dropped, "recommendation_lists_dropped": lists, "vacuumed": vacuumed})
+
+
+def _policies(settings: Settings) -> Sequence[tuple[str, Callable[[Database, int], int], int]]:
+    """Return what goes with age: its name, how, and after how many days. Sessions follow what refers to them."""
+    return (
+        ("views", retention.drop_views, settings.browsing_retention_days),
+        ("page_events", retention.drop_page_events, settings.page_event_retention_days),
+        ("sessions", retention.drop_sessions, settings.browsing_retention_days),
+        ("failed_events", retention.drop_failed_events, settings.failed_event_retention_days),
+        ("unjoined_events", retention.drop_unjoined_events, settings.event_log_retention_days),
+        ("events", retention.drop_events, settings.event_log_retention_days),
+        ("event_faults", retention.drop_event_faults, settings.event_quality_days),
+        ("jobs", retention.drop_job_runs, settings.job_retention_days),
+    )
 
 
 async def _relay(agents: AgentClients, method: Any, request: Any) -> AsyncGenerator[Progress, None]:

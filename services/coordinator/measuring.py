@@ -11,13 +11,22 @@ IMPRESSION = "impression"
 def unmeasured(submission: Submission) -> Submission:
     """Return a submission without what it says about displays and clicks of recommendations.
 
-    What says nothing else is not recorded. A dismissal is no measurement: it stays.
+    What says nothing else is not recorded.
     """
-    if submission.kind == FEEDBACK:
-        dismissed = Feedback.FromString(submission.payload).interaction_type == InteractionType.INTERACTION_TYPE_DISMISS
-        return submission._replace(recorded=dismissed)
-    if submission.kind == IMPRESSION:
-        return submission._replace(recorded=False)
-    event = Event.FromString(submission.payload)
+    payload = unmeasured_payload(submission.kind, submission.payload)
+    return submission._replace(recorded=False) if payload is None else submission._replace(payload=payload)
+
+
+def unmeasured_payload(kind: str, payload: bytes) -> bytes | None:
+    """Return a message without what it says about displays and clicks; None where it says nothing else.
+
+    A dismissal is no measurement: it stays.
+    """
+    if kind == FEEDBACK:
+        dismissed = Feedback.FromString(payload).interaction_type == InteractionType.INTERACTION_TYPE_DISMISS
+        return payload if dismissed else None
+    if kind == IMPRESSION:
+        return None
+    event = Event.FromString(payload)
     event.ClearField("recommendation_id")
-    return submission._replace(payload=event.SerializeToString())
+    return event.SerializeToString()

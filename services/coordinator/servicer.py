@@ -4,6 +4,7 @@ from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 
 from services.coordinator.agent import Coordinator
 from services.coordinator.customer_rpcs import CustomerRpcs
+from services.coordinator.event_log_rpcs import EventLogRpcs
 from services.coordinator.event_rpcs import EventRpcs
 from services.coordinator.job_rpcs import JobRpcs
 from services.coordinator.merchandising_rpcs import MerchandisingRpcs
@@ -15,6 +16,7 @@ from services.coordinator.recommendation_rpcs import RecommendationRpcs
 
 class CoordinatorServicer(
     EventRpcs,
+    EventLogRpcs,
     RecommendationRpcs,
     CustomerRpcs,
     PrivacyRpcs,

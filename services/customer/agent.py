@@ -31,7 +31,7 @@ from shared.db.customer_updates import NewCustomer
 from shared.db.customers import Customer, Filters
 from shared.db.engine import Connection, Database
 from shared.db.erasure_receipts import Receipt
-from shared.db.log_consumer import Applied
+from shared.db.log_consumer import Applied, Replayed
 from shared.db.profiles import Shown
 from shared.db.segments import Membership
 from shared.errors import FailedPrecondition, FieldViolation, NotFound
@@ -169,9 +169,16 @@ class CustomerAgent:
             consents.store(connection, key, said, self._now())
             return consents.read_consent(connection, key)
 
-    def apply_events(self, up_to: int = 0) -> Applied:
-        """Apply the event log at least up to the sequence number `up_to`; 0 means to its end. Safe to repeat."""
-        return self._applier.apply(up_to)
+    def apply_events(self, up_to: int = 0, until: float | None = None) -> Applied:
+        """Apply the event log at least up to the sequence number `up_to`; 0 means to its end. Safe to repeat.
+
+        No batch is begun after `until`, a moment on the monotonic clock.
+        """
+        return self._applier.apply(up_to, until)
+
+    def replay_events(self, sequences: Sequence[int]) -> Replayed:
+        """Apply those of the events again that were set aside. Safe to repeat."""
+        return self._applier.replay(sequences)
 
     def apply_batch(self) -> bool:
         """Apply one batch of the event log and return whether more is left."""

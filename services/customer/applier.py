@@ -12,7 +12,7 @@ from services.customer.embedder import CUSTOMERS_AT_ONCE, update_embeddings
 from shared.db import event_log, projection
 from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent
-from shared.db.log_consumer import Applied, LogConsumer
+from shared.db.log_consumer import Applied, LogConsumer, Replayed
 from shared.db.orders import RememberedCatalogue
 
 MOST_PRODUCTS = 50_000
@@ -51,10 +51,18 @@ class Applier:
         self._guard = threading.Lock()
         self._turn = threading.Lock()
 
-    def apply(self, up_to: int = 0) -> Applied:
-        """Apply the log at least up to the sequence number `up_to`; 0 means its end. Embeddings are updated later."""
+    def apply(self, up_to: int = 0, until: float | None = None) -> Applied:
+        """Apply the log at least up to the sequence number `up_to`; 0 means its end. Embeddings are updated later.
+
+        No batch is begun after `until`, a moment on the monotonic clock.
+        """
         with self._noting():
-            return self._consumer.apply(up_to)
+            return self._consumer.apply(up_to, until=until)
+
+    def replay(self, sequences: Sequence[int]) -> Replayed:
+        """Apply those of the events again that were set aside."""
+        with self._noting():
+            return self._consumer.replay(sequences)
 
     def apply_batch(self) -> bool:
         """Apply one batch, or update some embeddings if the log is at its end; return whether more work is left."""

@@ -12,7 +12,10 @@ from quintet.customer.v1 import customer_service_pb2_grpc as pb_grpc
 from services.customer import convert
 from services.customer.agent import CustomerAgent
 from shared.consent_messages import from_consent
+from shared.events.failed import check_sequences
 from shared.request_ids import RequestKey
+from shared.rpc.interceptor import deadline
+from shared.rpc.worker import MOST_APPLYING, BoundedWorker
 
 ROWS_AT_ONCE = 200
 T = TypeVar("T")
@@ -23,6 +26,7 @@ class CustomerServicer(pb_grpc.CustomerServiceServicer):
 
     def __init__(self, agent: CustomerAgent) -> None:
         self._agent = agent
+        self._applying = BoundedWorker(MOST_APPLYING)
 
     async def UpsertCustomers(self, request: pb.UpsertCustomersRequest, context: Any) -> pb.UpsertCustomersResponse:
         # Checking a thousand customers takes longer than other calls should wait for the event loop.
@@ -53,8 +57,16 @@ class CustomerServicer(pb_grpc.CustomerServiceServicer):
         return pb.SetVisitorConsentResponse(consent=from_consent(consent, since))
 
     async def ApplyEvents(self, request: pb.ApplyEventsRequest, context: Any) -> pb.ApplyEventsResponse:
-        applied = await asyncio.to_thread(self._agent.apply_events, convert.to_sequence(request))
+        sequence, until = convert.to_sequence(request), deadline.get()
+        applied = await self._applying.run(lambda: self._agent.apply_events(sequence, until))
         return pb.ApplyEventsResponse(applied_sequence=applied.sequence, applied=applied.events)
+
+    async def ReplayFailedEvents(
+        self, request: pb.ReplayFailedEventsRequest, context: Any
+    ) -> pb.ReplayFailedEventsResponse:
+        check_sequences(request.sequences)
+        replayed = await self._applying.run(lambda: self._agent.replay_events(request.sequences))
+        return pb.ReplayFailedEventsResponse(applied=replayed.applied, failed=replayed.failed)
 
     async def GetProfile(self, request: pb.GetProfileRequest, context: Any) -> pb.GetProfileResponse:
         profile = await asyncio.to_thread(self._agent.profile, convert.to_customer_id(request.customer_id))

@@ -1,6 +1,6 @@
 """The feedback agent: records responses to recommendations, attributes purchases and sets the weights of algorithms."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from services.feedback import metrics, weights
@@ -14,7 +14,7 @@ from shared.db import weights as stored_weights
 from shared.db.algorithm_performance import algorithm_performance
 from shared.db.engine import Database
 from shared.db.event_log import FEEDBACK_CONSUMER
-from shared.db.log_consumer import Applied, LogConsumer
+from shared.db.log_consumer import Applied, LogConsumer, Replayed
 from shared.db.outcomes import StoredCredit
 from shared.db.weights import Weights
 from shared.errors import InvalidArgument, NotFound
@@ -43,9 +43,16 @@ class FeedbackAgent:
             database, FEEDBACK_CONSUMER, lambda connection, events: project(connection, events, windows)
         )
 
-    def apply_events(self, up_to: int = 0) -> Applied:
-        """Apply the event log at least up to the sequence number `up_to`; 0 means to its end. Safe to repeat."""
-        return self._consumer.apply(up_to)
+    def apply_events(self, up_to: int = 0, until: float | None = None) -> Applied:
+        """Apply the event log at least up to the sequence number `up_to`; 0 means to its end. Safe to repeat.
+
+        No batch is begun after `until`, a moment on the monotonic clock.
+        """
+        return self._consumer.apply(up_to, until=until)
+
+    def replay_events(self, sequences: Sequence[int]) -> Replayed:
+        """Apply those of the events again that were set aside. Safe to repeat."""
+        return self._consumer.replay(sequences)
 
     def apply_batch(self) -> bool:
         """Apply one batch of the event log and the responses that waited for recommendations.

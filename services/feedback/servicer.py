@@ -9,6 +9,9 @@ from quintet.feedback.v1 import feedback_service_pb2_grpc as pb_grpc
 from services.feedback import convert
 from services.feedback.agent import FeedbackAgent
 from shared import periods
+from shared.events.failed import check_sequences
+from shared.rpc.interceptor import deadline
+from shared.rpc.worker import MOST_APPLYING, BoundedWorker
 from shared.timestamps import to_timestamp
 
 
@@ -17,10 +20,19 @@ class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
 
     def __init__(self, agent: FeedbackAgent) -> None:
         self._agent = agent
+        self._applying = BoundedWorker(MOST_APPLYING)
 
     async def ApplyEvents(self, request: pb.ApplyEventsRequest, context: Any) -> pb.ApplyEventsResponse:
-        applied = await asyncio.to_thread(self._agent.apply_events, convert.to_sequence(request))
+        sequence, until = convert.to_sequence(request), deadline.get()
+        applied = await self._applying.run(lambda: self._agent.apply_events(sequence, until))
         return pb.ApplyEventsResponse(applied_sequence=applied.sequence, applied=applied.events)
+
+    async def ReplayFailedEvents(
+        self, request: pb.ReplayFailedEventsRequest, context: Any
+    ) -> pb.ReplayFailedEventsResponse:
+        check_sequences(request.sequences)
+        replayed = await self._applying.run(lambda: self._agent.replay_events(request.sequences))
+        return pb.ReplayFailedEventsResponse(applied=replayed.applied, failed=replayed.failed)
 
     async def GetAlgorithmPerformance(
         self, request: pb.GetAlgorithmPerformanceRequest, context: Any

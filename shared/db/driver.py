@@ -26,6 +26,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from shared.db.batches import batches
+
 ROWS_AT_ONCE = 5_000
 
 
@@ -119,6 +121,33 @@ class PreparedLookup:
         if connection.dialect.name == "postgresql":
             return self._postgresql, list(values)
         return self._sqlite, json.dumps(list(values))
+
+
+class PreparedBlobs:
+    """A SELECT of the rows whose binary `column` is one of any number of values."""
+
+    SIZES = (1, 16, 200)
+    """Values of a statement on SQLite, where they cannot be one parameter; the last ones are repeated to fill it."""
+
+    def __init__(self, statement: Select[Any], column: Column[Any]) -> None:
+        self._names = [f"value_{place}" for place in range(self.SIZES[-1])]
+        wanted = [bindparam(name, type_=column.type) for name in self._names]
+        self._sqlite = {size: PreparedQuery(statement.where(column.in_(wanted[:size]))) for size in self.SIZES}
+        self._postgresql = PreparedQuery(statement.where(column == any_(bindparam("values", type_=ARRAY(column.type)))))
+
+    def fetch(self, connection: Connection, values: Collection[bytes]) -> list[tuple[Any, ...]]:
+        """Return all rows, in no order; without values none is looked for. Each value is given once."""
+        if not values:
+            return []
+        cursor = DriverCursor.of(connection)
+        if connection.dialect.name == "postgresql":
+            return cursor.fetch(self._postgresql, values=list(values))
+        return list(chain.from_iterable(self._piece(cursor, some) for some in batches(values, self.SIZES[-1])))
+
+    def _piece(self, cursor: DriverCursor, some: list[bytes]) -> list[tuple[Any, ...]]:
+        size = next(size for size in self.SIZES if size >= len(some))
+        filled = some + some[-1:] * (size - len(some))
+        return cursor.fetch(self._sqlite[size], **dict(zip(self._names, filled, strict=False)))
 
 
 class PreparedPairs:

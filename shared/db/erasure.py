@@ -11,34 +11,41 @@ from typing import Any
 import numpy as np
 import structlog
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 from quintet.type.v1.event_pb2 import Event
 from quintet.type.v1.recommendation_pb2 import Feedback
-from sqlalchemy import Column, ColumnElement, Connection, Table, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, or_, select
 
 from shared.db.batches import batches
 from shared.db.customer_embeddings import STORED
 from shared.db.engine import Database
 from shared.db.erasure_receipts import Receipt, store_receipt
 from shared.db.event_log import FEEDBACK_CONSUMER, cursor
+from shared.db.event_rows import FEEDBACK, is_kind, kind_of, unpack_id
 from shared.db.forgotten import forget
 from shared.db.recommendations import list_of, recommendation_key, recommendations_of
 from shared.db.schema import (
     customer_embeddings,
     customers,
     event_log,
+    failed_events,
     metadata,
     recommendation_lists,
     recommendation_outcomes,
     recommendations,
+    unjoined_events,
+    visitors,
     waiting_responses,
 )
 from shared.recommendation_tokens import list_number
 
-FEEDBACK = "feedback"
-"""Kind of these events in the log, and the name of the agent that applies them."""
 ROWS_AT_ONCE = 1_000
 CHECKPOINT_WAIT_MS = 1_000
-_FEEDBACK_ROWS = ((waiting_responses, waiting_responses.c.event_sequence), (event_log, event_log.c.sequence))
+_FEEDBACK_ROWS = (
+    (waiting_responses, waiting_responses.c.event_sequence),
+    (failed_events, failed_events.c.sequence),
+    (event_log, event_log.c.sequence),
+)
 """Where feedback of no named shopper lies, and the column with its number in the log; what refers comes first."""
 logger = structlog.get_logger()
 
@@ -62,6 +69,7 @@ def erase(connection: Connection, customer_key: int) -> Receipt:
     forgotten = forget(connection, [customer_key])
     feedback = _feedback_numbers(connection, customer_key)
     nobodys = _adopted_lists(connection, customer_key)
+    waiting = connection.execute(unjoined_events.delete().where(_names(customer_key))).rowcount
     rows = {
         table.name: connection.execute(table.delete().where(_about(table, customer_key))).rowcount
         for table in reversed(personal_tables())
@@ -69,6 +77,7 @@ def erase(connection: Connection, customer_key: int) -> Receipt:
     for some in batches(feedback):
         for table, number in _FEEDBACK_ROWS:
             rows[table.name] += connection.execute(table.delete().where(number.in_(some))).rowcount
+    rows[unjoined_events.name] = waiting
     rows[recommendation_lists.name] += _delete_unused(connection, nobodys)
     return store_receipt(connection, {name: count for name, count in rows.items() if count}, forgotten)
 
@@ -110,6 +119,7 @@ def export(connection: Connection, customer_key: int) -> Iterator[tuple[str, dic
             )
         elif table is not recommendation_lists:  # their items are the recommendations
             yield from _rows(connection, table, _about(table, customer_key))
+    yield from _rows(connection, unjoined_events, _names(customer_key))
     for some in batches(feedback):
         for table, number in _FEEDBACK_ROWS:
             yield from _rows(connection, table, number.in_(some))
@@ -134,6 +144,14 @@ def _about(table: Table, customer_key: int) -> ColumnElement[bool]:
     return or_(*conditions)
 
 
+def _names(customer_key: int) -> ColumnElement[bool]:
+    """Return the condition that a kept event names the customer, or a visitor who is the customer."""
+    columns, theirs = unjoined_events.c, customers.c.customer_id == customer_key
+    browsers = select(visitors.c.visitor_id).where(visitors.c.customer_id == customer_key)
+    by_name = columns.customer_id.in_(select(customers.c.external_id).where(theirs))
+    return or_(by_name, and_(columns.customer_id.is_(None), columns.visitor_id.in_(browsers)))
+
+
 def _feedback_numbers(connection: Connection, customer_key: int) -> list[int]:
     """Return the numbers in the log of feedback on the customer's recommendations: applied, or still to be."""
     shown = select(recommendations.c.id).where(recommendations.c.customer_id == customer_key)
@@ -142,14 +160,14 @@ def _feedback_numbers(connection: Connection, customer_key: int) -> list[int]:
     applied = (
         select(log.sequence)
         .join(recommendation_outcomes, outcome.event_sequence == log.sequence)
-        .where(log.kind == FEEDBACK, outcome.recommendation_id.in_(shown))
+        .where(is_kind(FEEDBACK), outcome.recommendation_id.in_(shown))
     )
     in_list = list_of(early.recommendation_id).in_(lists)
     unwritten = select(early.event_sequence).where(or_(early.recommendation_id.in_(shown), in_list))
     numbers = {*connection.execute(applied).scalars(), *connection.execute(unwritten).scalars()}
     position = cursor(connection, FEEDBACK_CONSUMER)
     waiting = connection.execute(
-        select(log.sequence, log.payload).where(log.kind == FEEDBACK, log.sequence > position)
+        select(log.sequence, log.payload).where(is_kind(FEEDBACK), log.sequence > position)
     ).all()
     if waiting:
         theirs, their_lists = ({*connection.execute(query).scalars()} for query in (shown, lists))
@@ -205,12 +223,16 @@ def _jsonable(column: Column[Any], row: Mapping[Any, Any]) -> Any:
         return value.isoformat()
     if isinstance(value, bytes):
         return _DECODED[column](row)
-    return value
+    return kind_of(value) if column is event_log.c.kind else value
 
 
 def _payload(row: Mapping[Any, Any]) -> dict[str, Any]:
-    kind = Feedback if row[event_log.c.kind] == FEEDBACK else Event
-    return MessageToDict(kind.FromString(row[event_log.c.payload]), preserving_proto_field_name=True)
+    kind = Feedback if kind_of(row[event_log.c.kind]) == FEEDBACK else Event
+    return _json(kind.FromString(row[event_log.c.payload]))
+
+
+def _json(message: Message) -> dict[str, Any]:
+    return MessageToDict(message, preserving_proto_field_name=True)
 
 
 def _vector(row: Mapping[Any, Any]) -> list[float]:
@@ -219,5 +241,8 @@ def _vector(row: Mapping[Any, Any]) -> list[float]:
 
 _DECODED: dict[Column[Any], Callable[[Mapping[Any, Any]], Any]] = {
     event_log.c.payload: _payload,
+    unjoined_events.c.packed_id: lambda row: unpack_id(row[unjoined_events.c.packed_id]),
+    unjoined_events.c.payload: lambda row: _json(Event.FromString(row[unjoined_events.c.payload])),
+    event_log.c.packed_id: lambda row: unpack_id(row[event_log.c.packed_id]),
     customer_embeddings.c.embedding: _vector,
 }

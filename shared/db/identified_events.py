@@ -12,10 +12,10 @@ from shared.db import visitors
 from shared.db.batches import among
 from shared.db.customers import keep, known_visitors, resolve_customers
 from shared.db.event_log import LoggedEvent
+from shared.db.event_rows import FEEDBACK
 from shared.db.order_lines import NO_LINES, OrderLines, lines_of
 from shared.db.schema import customers
 
-FEEDBACK = "feedback"
 PURCHASE = "purchase"
 
 

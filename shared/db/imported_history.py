@@ -4,7 +4,7 @@ from sqlalchemy import exists, select
 
 from shared.db import event_log
 from shared.db.engine import Connection
-from shared.db.identified_events import FEEDBACK
+from shared.db.event_rows import FEEDBACK
 from shared.db.schema import event_log as log_table
 from shared.db.schema import recommendation_lists, recommendations
 

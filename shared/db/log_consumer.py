@@ -2,23 +2,25 @@
 
 The projection and the cursor move in one transaction, so a process that dies half-way has done nothing, and several
 replicas may run at once: each waits for the cursor. An event whose projection fails by a bug of ours must not stop the
-log for ever: when it fails alone as well it is stepped over, logged with its number and counted; it stays in the log.
+log for ever: when it fails alone as well it is set aside in `failed_events` with the reason, counted, and can be
+replayed. Want of memory and the state of the database are no event's fault: then the cursor stays, and the event is
+tried again.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy.exc import OperationalError
 
-from shared.db import event_log
+from shared.db import event_log, failed_events
 from shared.db.engine import Connection, Database
+from shared.db.event_faults import is_of_event, reason_of
 from shared.db.event_log import LoggedEvent
-from shared.errors import QuintetError
-from shared.telemetry import BACKGROUND_ERRORS, EVENTS_BEHIND
+from shared.telemetry import EVENTS_BEHIND, EVENTS_SET_ASIDE
 
 BATCH = 500
 REST, LONGEST_REST_SECONDS = 2.0, 0.25
@@ -37,6 +39,14 @@ class Applied:
 
     sequence: int
     events: int
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """How many events set aside were applied by a call, and how many failed again."""
+
+    applied: int
+    failed: int
 
 
 class _Step(NamedTuple):
@@ -60,8 +70,9 @@ class LogConsumer:
     name : str
         The agent; also the name of its cursor.
     project : callable
-        Applies up to `batch` events in a transaction. A QuintetError from it (the database is away) is passed on;
-        any other exception is taken for a bug in the projection of one of the events.
+        Applies up to `batch` events in a transaction. A QuintetError from it (the database is away), MemoryError and
+        errors that are the database's own are passed on; any other exception is taken for a bug in the projection of
+        one of the events.
     """
 
     def __init__(self, database: Database, name: str, project: Project, batch: int = BATCH) -> None:
@@ -76,20 +87,31 @@ class LogConsumer:
         self.end = 0
         """Number of the last event of the log when it was looked at last."""
 
-    def apply(self, up_to: int = 0, own: int = 0) -> Applied:
+    def apply(self, up_to: int = 0, own: int = 0, until: float | None = None) -> Applied:
         """Apply the log at least up to the number `up_to`, or its end where that comes first; 0 means its end.
 
-        The caller has recorded `own` events itself since the last call. It does not rest for these: nobody else waits.
+        Parameters
+        ----------
+        own : int
+            Events that the caller has recorded itself since the last call. It does not rest for these: nobody else
+            waits.
+        until : float, optional
+            Moment on the monotonic clock from which nobody waits for the answer. Then no batch is begun, and the answer
+            says how far it came.
         """
-        events = 0
-        self._expect(own)
-        while True:
-            with self._line:
+        events, position = 0, 0
+        if own:
+            self._expect(own)
+        while _is_time_left(until):
+            with self._in_line(until) as first:
+                if not first:
+                    break
                 step = self._step(up_to)
-                events += step.applied
+                events, position = events + step.applied, step.position
                 if step.done:
-                    return Applied(step.position, events)
-                _pause(step.rest)
+                    break
+                _pause(step.rest if until is None else min(step.rest, until - monotonic()))
+        return Applied(position, events)
 
     def apply_now(self, up_to: int, patience_seconds: float) -> None:
         """Apply the log as `apply` does, without a rest; begin no batch after `patience_seconds`."""
@@ -103,6 +125,23 @@ class LogConsumer:
             step = self._step()
             _pause(step.rest)
         return step.applied >= self._batch
+
+    def replay(self, sequences: Sequence[int]) -> Replayed:
+        """Apply those of the events again that were set aside, in the order of the log, each in a transaction."""
+        with self._database.read() as connection:
+            wanted = failed_events.still_failed(connection, self._name, sequences)
+        outcomes = [self._replay_one(sequence) for sequence in wanted]
+        return Replayed(outcomes.count(True), outcomes.count(False))
+
+    @contextmanager
+    def _in_line(self, until: float | None) -> Iterator[bool]:
+        """Wait for one's turn among those who apply the whole log, and say whether it came in time."""
+        first = self._line.acquire(timeout=-1 if until is None else max(0.0, until - monotonic()))
+        try:
+            yield first
+        finally:
+            if first:
+                self._line.release()
 
     def _expect(self, own: int) -> None:
         with self._turn:
@@ -145,34 +184,57 @@ class LogConsumer:
                     self._project(connection, events)
                     event_log.move_cursor(connection, self._name, events[-1].sequence)
             return len(events)
-        except QuintetError:
-            raise
-        except Exception:  # one bad event must not hold up the others
-            log.exception("a batch of events failed, applying them one by one", consumer=self._name)
+        except Exception as error:
+            # One bad event must not hold up the others, and one by one they need less memory.
+            if not is_of_event(error) and not isinstance(error, MemoryError):
+                raise
+            log.warning("applying a batch of events one by one", consumer=self._name, reason=reason_of(error))
             return sum(self._apply_one() for _ in range(self._batch))
 
     def _apply_one(self) -> int:
         with self._database.write() as connection:
             events = self._next(connection, 1)
             for event in events:
-                self._apply_or_step_over(connection, event)
+                self._apply_or_set_aside(connection, event)
                 event_log.move_cursor(connection, self._name, event.sequence)
         return len(events)
 
-    def _apply_or_step_over(self, connection: Connection, event: LoggedEvent) -> None:
+    def _replay_one(self, sequence: int) -> bool | None:
+        """Return whether an event that was set aside is applied now; None where somebody else was faster."""
+        with self._database.write() as connection:
+            event_log.lock_cursor(connection, self._name)
+            if not failed_events.still_failed(connection, self._name, [sequence]):
+                return None
+            [event] = event_log.read_after(connection, sequence - 1, 1)
+            applied = self._apply_or_set_aside(connection, event)
+            if applied:
+                failed_events.forget(connection, self._name, sequence)
+            return applied
+
+    def _apply_or_set_aside(self, connection: Connection, event: LoggedEvent) -> bool:
         try:
             with connection.begin_nested():
                 self._project(connection, [event])
-        except OperationalError:
-            raise  # the database is away or locked: not the event's fault
-        except Exception:  # it would fail again for ever; the log keeps it
-            log.exception("stepped over an event", consumer=self._name, sequence=event.sequence, kind=event.kind)
-            BACKGROUND_ERRORS.labels(self._name, "apply_event").inc()
+        except Exception as error:
+            if not is_of_event(error):
+                raise
+            reason = reason_of(error)
+            log.error(
+                "set an event aside", consumer=self._name, sequence=event.sequence, kind=event.kind, reason=reason
+            )
+            failed_events.set_aside(connection, self._name, event, reason)
+            EVENTS_SET_ASIDE.labels(self._name).inc()
+            return False
+        return True
 
     def _next(self, connection: Connection, limit: int) -> list[LoggedEvent]:
         return event_log.read_after(connection, event_log.lock_cursor(connection, self._name), limit)
 
 
+def _is_time_left(until: float | None) -> bool:
+    return until is None or monotonic() < until
+
+
 def _pause(seconds: float) -> None:
-    if seconds:
+    if seconds > 0:
         sleep(seconds)

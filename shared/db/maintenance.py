@@ -1,49 +1,16 @@
-"""Upkeep of the database: old product views go, statistics are renewed, free space is given back."""
+"""Upkeep of the database: statistics are renewed, free space is given back."""
 
 import os
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import text
 
-from shared.db import job_runs
 from shared.db.engine import Database
-from shared.db.schema import (
-    browsing_history,
-    customers,
-    event_log,
-    products,
-    purchases,
-    recommendation_lists,
-    recommendations,
-)
 
-DELETE_ROWS = 5_000
 SQLITE_FOLDER = "SQLITE_TMPDIR"
 """Variable of the environment in which SQLite looks for the folder of temporary files; `/tmp` is often in memory."""
 WORTH_VACUUM = 0.2
 """Share of a SQLite file that must be free before it is rewritten: the rewrite keeps writers waiting."""
-
-MAIN_TABLES = (customers, products, purchases, browsing_history, recommendation_lists, recommendations, event_log)
-
-
-def drop_old_browsing(database: Database, days: int) -> int:
-    """Delete product views older than `days`, some thousands a transaction, and return how many there were."""
-    oldest = datetime.now(UTC) - timedelta(days=days)
-    deleted = 0
-    while True:
-        with database.write() as connection:
-            old = select(browsing_history.c.id).where(browsing_history.c.view_time < oldest).limit(DELETE_ROWS)
-            gone = connection.execute(browsing_history.delete().where(browsing_history.c.id.in_(old))).rowcount
-        deleted += gone
-        if gone < DELETE_ROWS:
-            return deleted
-
-
-def drop_old_jobs(database: Database, days: int) -> int:
-    """Delete the rows of jobs that ended more than `days` ago, but for the last of each kind; return how many."""
-    with database.write() as connection:
-        return job_runs.drop_old(connection, datetime.now(UTC) - timedelta(days=days))
 
 
 def analyze(database: Database) -> None:
@@ -76,12 +43,3 @@ def _vacuum_beside(database: Database, driver: Any) -> None:
         driver.execute("VACUUM")
     finally:
         driver.execute("PRAGMA temp_store=MEMORY")
-
-
-def row_counts(database: Database) -> dict[str, int]:
-    """Return the number of rows of the main tables, by table."""
-    with database.read() as connection:
-        return {
-            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-            for table in MAIN_TABLES
-        }

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, and_, bindparam, select, update
 
 from shared.db.batches import batches
 from shared.db.event_log import CUSTOMER_CONSUMER, cursor
+from shared.db.event_rows import is_kind
 from shared.db.recommendations import take_out
 from shared.db.schema import event_log, products, purchases, recommendation_outcomes, recommendations
 
@@ -134,7 +135,7 @@ def purchase_recorded_by(connection: Connection, purchase_id: str) -> int | None
     made = and_(
         log.customer_id == purchases.c.customer_id,
         log.occurred_at == purchases.c.timestamp,
-        log.kind == "purchase",
+        is_kind("purchase"),
     )
     query = (
         select(log.sequence, log.payload)
@@ -155,9 +156,7 @@ def purchases_to_come(connection: Connection, until: int) -> dict[str, int]:
     log = event_log.c
     # Ask this before `purchase_recorded_by`: what is projected in between is then found twice instead of never.
     position = cursor(connection, CUSTOMER_CONSUMER)
-    query = select(log.sequence, log.payload).where(
-        log.sequence > position, log.sequence <= until, log.kind == "purchase"
-    )
+    query = select(log.sequence, log.payload).where(log.sequence > position, log.sequence <= until, is_kind("purchase"))
     first: dict[str, int] = {}
     for row in connection.execute(query.order_by(log.sequence)):
         first.setdefault(_purchase_id(row.payload), row.sequence)

@@ -6,21 +6,18 @@ shopper dismissed is never deleted, because it is never recommended to them agai
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from time import sleep
+from time import monotonic, sleep
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, tuple_
 
 from shared.db.engine import Database
 from shared.db.schema import recommendation_lists, recommendation_outcomes, recommendations
+from shared.db.slices import REST_SECONDS, SliceSize
 from shared.db.types import EPOCH
-
-LISTS_AT_ONCE = 200
-REST_SECONDS = 0.01
-"""Pause after each transaction: longer than writers on SQLite pause between two looks at the write lock."""
 
 
 def drop_old_recommendations(database: Database, days: int, response_days: int) -> int:
-    """Delete old lists of recommendations, some hundred a transaction, and return how many lists there were.
+    """Delete old lists of recommendations, in short transactions, and return how many lists there were.
 
     Parameters
     ----------
@@ -42,18 +39,20 @@ def _any(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 def _drop(database: Database, before: datetime, droppable: ColumnElement[bool]) -> int:
-    dropped = 0
+    size, dropped = SliceSize(), 0
     last = (EPOCH, 0)
-    while found := _next(database, last, before, droppable):
+    while found := _next(database, last, before, droppable, size.rows):
         with database.write() as connection:
+            began = monotonic()
             dropped += _delete(connection, [key for _, key in found], droppable)
+        size.learn(len(found), monotonic() - began)
         last = found[-1]
         sleep(REST_SECONDS)
     return dropped
 
 
 def _next(
-    database: Database, last: tuple[datetime, int], before: datetime, droppable: ColumnElement[bool]
+    database: Database, last: tuple[datetime, int], before: datetime, droppable: ColumnElement[bool], limit: int
 ) -> list[tuple[datetime, int]]:
     """Return moment and number of the next lists to delete; looked for without the write lock, they may be many."""
     columns = recommendation_lists.c
@@ -61,7 +60,7 @@ def _next(
     further = and_(columns.generated_at >= last[0], tuple_(*order) > last)
     query = select(*order).where(further, columns.generated_at < before, droppable).order_by(*order)
     with database.read() as connection:
-        return [(at, key) for at, key in connection.execute(query.limit(LISTS_AT_ONCE))]
+        return [(at, key) for at, key in connection.execute(query.limit(limit))]
 
 
 def _delete(connection: Connection, lists: Sequence[int], droppable: ColumnElement[bool]) -> int:

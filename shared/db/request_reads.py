@@ -32,7 +32,8 @@ from shared.consent import ALL_PERMITTED, Consent, Permissions
 from shared.db.carts import is_open
 from shared.db.driver import DriverCursor, PreparedQuery
 from shared.db.event_log import CUSTOMER_CONSUMER
-from shared.db.identified_events import FEEDBACK, Recorded
+from shared.db.event_rows import FEEDBACK, kind_of
+from shared.db.identified_events import Recorded
 from shared.db.interactions import MICROSECONDS, History, recent_history
 from shared.db.placements import COUNTER
 from shared.db.schema import (
@@ -254,9 +255,9 @@ def _earliest_after(cursor: DriverCursor, customer_key: int, applied: int) -> in
 def _pending(cursor: DriverCursor, version: ShopperVersion) -> list[Recorded]:
     rows = cursor.fetch(_PENDING, customer=version.key, applied=version.applied)
     events = [
-        Recorded(number, version.key, from_micros(at), kind, Event.FromString(bytes(payload)))
+        Recorded(number, version.key, from_micros(at), kind_of(kind), Event.FromString(bytes(payload)))
         for number, kind, at, payload in rows
-        if kind != FEEDBACK
+        if kind_of(kind) != FEEDBACK
     ]
     return [each for each in events if each.kind != "purchase" or _is_new(cursor, each)]
 

@@ -463,13 +463,28 @@ event_log = Table(
     "event_log",
     metadata,
     Column("sequence", Key, primary_key=True),
-    Column("event_id", String(160), nullable=False, unique=True, comment="the platform's; of feedback with a prefix"),
+    Column("event_id", String(160), comment="the platform's, of feedback with a prefix; null in compact rows"),
     Column("customer_id", Key, ForeignKey("customers.customer_id")),
-    Column("kind", String(40), nullable=False, comment="field of Event.detail, or feedback"),
+    Column("kind", String(40), nullable=False, comment="field of Event.detail, or feedback; in compact rows a letter"),
     Column("occurred_at", UtcTime, nullable=False),
-    Column("received_at", UtcTime, nullable=False),
+    Column("received_at", UtcTime, comment="null in compact rows: see event_receipts"),
     Column("payload", LargeBinary, nullable=False, comment="quintet.type.v1.Event, or Feedback, serialised"),
     Column("order_id", String(128), comment="the platform's id of the order that a purchase records; else null"),
+    Column("packed_id", LargeBinary, comment="the event's id in compact rows, see shared.db.event_rows"),
+    Index(
+        "ix_event_log_event_id",
+        "event_id",
+        unique=True,
+        sqlite_where=text("event_id IS NOT NULL"),
+        postgresql_where=text("event_id IS NOT NULL"),
+    ),
+    Index(
+        "ix_event_log_packed_id",
+        "packed_id",
+        unique=True,
+        sqlite_where=text("packed_id IS NOT NULL"),
+        postgresql_where=text("packed_id IS NOT NULL"),
+    ),
     Index("ix_event_log_customer_sequence", "customer_id", "sequence"),
     Index(
         "ix_event_log_order_id",
@@ -478,6 +493,64 @@ event_log = Table(
         postgresql_where=text("order_id IS NOT NULL"),
     ),
     sqlite_autoincrement=True,
+)
+
+event_quality = Table(
+    "event_quality",
+    metadata,
+    Column("hour", UtcTime, primary_key=True, autoincrement=False, comment="start of an hour in UTC"),
+    Column("kind", String(40), primary_key=True, comment="field of Event.detail; empty for none"),
+    Column("problem", String(20), primary_key=True, comment="malformed, unknown, refused, late or duplicate"),
+    Column("field", String(100), primary_key=True, comment="path in the event; empty where it is whole"),
+    Column("events", BigInteger, nullable=False),
+    Column("examples", Json, nullable=False, comment="ids of the first such events"),
+)
+
+unjoined_events = Table(
+    "unjoined_events",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("packed_id", LargeBinary, nullable=False, unique=True, comment="see shared.db.event_rows"),
+    Column("kind", String(40), nullable=False, comment="field of Event.detail"),
+    Column("customer_id", String(128), index=True, comment="the platform's, as the event says"),
+    Column("visitor_id", String(128), index=True, comment="the platform's, as the event says"),
+    Column("order_id", String(128), index=True, comment="of the order that a purchase records"),
+    Column("occurred_at", UtcTime, nullable=False),
+    Column("received_at", UtcTime, nullable=False, index=True),
+    Column("payload", LargeBinary, nullable=False, comment="quintet.type.v1.Event, serialised"),
+    Column(
+        "expired",
+        Boolean,
+        nullable=False,
+        default=False,
+        server_default=false(),
+        comment="joined only when that is asked for",
+    ),
+    sqlite_autoincrement=True,
+)
+
+missing_references = Table(
+    "missing_references",
+    metadata,
+    Column("kind", String(10), primary_key=True, comment="customer, product or purchase"),
+    Column("external_id", String(128), primary_key=True, comment="the platform's id"),
+    Column(
+        "unjoined_id",
+        Key,
+        ForeignKey("unjoined_events.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+        index=True,
+    ),
+)
+
+event_receipts = Table(
+    "event_receipts",
+    metadata,
+    Column(
+        "first_sequence", Key, primary_key=True, autoincrement=False, comment="number of an event received at the time"
+    ),
+    Column("received_at", UtcTime, nullable=False, index=True, comment="until the next row, at least a minute later"),
 )
 
 job_runs = Table(
@@ -560,6 +633,25 @@ event_cursors = Table(
     Column("consumer", String(40), primary_key=True, comment="the agent whose projection this is"),
     Column("sequence", BigInteger, nullable=False, comment="last event applied"),
     Column("updated_at", UtcTime, nullable=False),
+)
+
+failed_events = Table(
+    "failed_events",
+    metadata,
+    Column("consumer", String(40), primary_key=True, comment="the agent that could not apply the event"),
+    Column(
+        "sequence",
+        Key,
+        ForeignKey("event_log.sequence", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+        index=True,
+    ),
+    Column("kind", String(40), nullable=False, comment="as in event_log"),
+    Column("reason", String(200), nullable=False, comment="class of the error and place in the code; no values"),
+    Column("first_failed_at", UtcTime, nullable=False),
+    Column("last_failed_at", UtcTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
 )
 
 counters = Table(

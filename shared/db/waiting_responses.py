@@ -7,7 +7,7 @@ from sqlalchemy import Connection, and_, exists, or_, select
 
 from shared.db.batches import batches
 from shared.db.engine import insert_into
-from shared.db.event_log import LoggedEvent
+from shared.db.event_log import LOGGED, LoggedEvent, logged
 from shared.db.recommendations import list_of
 from shared.db.schema import event_log, recommendation_lists, recommendations, waiting_responses
 
@@ -28,21 +28,13 @@ def take_ready(connection: Connection, limit: int) -> list[tuple[int, LoggedEven
     in_list = recommendation_lists.c.id == list_of(waiting.recommendation_id)
     written = or_(exists().where(recommendations.c.id == waiting.recommendation_id), exists().where(in_list))
     query = (
-        select(
-            waiting.recommendation_id,
-            log.sequence,
-            log.event_id,
-            log.customer_id,
-            log.kind,
-            log.occurred_at,
-            log.payload,
-        )
+        select(waiting.recommendation_id, *LOGGED)
         .join(event_log, log.sequence == waiting.event_sequence)
         .where(written)
         .order_by(log.sequence, waiting.recommendation_id)
         .limit(limit)
     )
-    ready = [(row[0], LoggedEvent(*row[1:])) for row in connection.execute(query)]
+    ready = [(row[0], logged(row[1:])) for row in connection.execute(query)]
     for some in batches([(key, event.sequence) for key, event in ready]):
         these = [and_(waiting.recommendation_id == key, waiting.event_sequence == number) for key, number in some]
         connection.execute(waiting_responses.delete().where(or_(*these)))

@@ -10,6 +10,8 @@ from typing import TypeVar
 from shared.errors import Overloaded
 from shared.rpc.interceptor import deadline
 
+MOST_APPLYING = 8
+"""Calls that wait to apply the event log, at most. They have one thread: two would wait for each other."""
 T = TypeVar("T")
 
 

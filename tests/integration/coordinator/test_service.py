@@ -14,6 +14,7 @@ import grpc
 import pytest
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
+from quintet.coordinator.v1 import event_log_pb2
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 from quintet.recommendation.v1 import recommendation_service_pb2_grpc as recommendation_grpc
 from quintet.type.v1.event_pb2 import Event, HomeView, PageType, ProductView, Purchase, PurchaseLine
@@ -48,7 +49,9 @@ async def stub(sqlite_database: Database) -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def coordinator(database: Database, recommendation_address: str = NOWHERE) -> AsyncIterator[Any]:
+async def coordinator(
+    database: Database, recommendation_address: str = NOWHERE, **overrides: Any
+) -> AsyncIterator[Any]:
     add_customers(database, "ann")
     add_products(database, "tea", "cup")
     settings = Settings(
@@ -60,6 +63,7 @@ async def coordinator(database: Database, recommendation_address: str = NOWHERE)
         product_address=NOWHERE,
         recommendation_address=recommendation_address,
         feedback_address=NOWHERE,
+        **overrides,
     )
     agent = Coordinator(settings, database, AgentClients(settings))
     await agent.start()
@@ -145,15 +149,15 @@ async def test_bad_options_are_refused_before_anything_is_recorded(
     assert recorded(sqlite_database) == 0
 
 
-async def test_validate_only_refuses_what_recording_would_and_records_nothing(
-    stub: Any, sqlite_database: Database
-) -> None:
+async def test_validate_only_says_what_is_unknown_and_records_nothing(stub: Any, sqlite_database: Database) -> None:
     good = Event(event_id="e", customer_id="ann", product_view=ProductView(product_id="tea"))
     checked = await call(stub.RecordEvent, pb.RecordEventRequest(event=good, validate_only=True), 10)
     assert checked.event_id == "e"
     bad = Event(customer_id="ann", product_view=ProductView(product_id="no"))
-    with pytest.raises(NotFound, match="no"):
-        await call(stub.RecordEvent, pb.RecordEventRequest(event=bad, validate_only=True), 10)
+    checked = await call(stub.RecordEvent, pb.RecordEventRequest(event=bad, validate_only=True), 10)
+    assert checked.unjoined
+    assert [each.id for each in checked.missing] == ["no"]
+    assert (await call(stub.GetStatus, pb.GetStatusRequest(), 10)).unjoined_events == 0
     assert recorded(sqlite_database) == 0
 
 
@@ -313,11 +317,42 @@ async def test_a_batch_keeps_the_good_and_says_the_bad(stub: Any, sqlite_databas
         Event(event_id="1", customer_id="ann", home_view=HomeView()),
     ]
     answer = await call(stub.BatchRecordEvents, pb.BatchRecordEventsRequest(events=events), 10)
-    assert (answer.recorded, answer.duplicates) == (1, 1)
-    assert [(each.index, each.id, each.code) for each in answer.rejections] == [
-        (1, "2", "NOT_FOUND"),
-        (2, "3", "INVALID_ARGUMENT"),
+    assert (answer.recorded, answer.duplicates, answer.unjoined) == (2, 1, 1)
+    assert [(each.index, each.id, each.code) for each in answer.rejections] == [(2, "3", "INVALID_ARGUMENT")]
+    assert recorded(sqlite_database) == 1
+
+
+async def test_a_strict_coordinator_refuses_what_is_unknown(sqlite_database: Database) -> None:
+    event = Event(event_id="2", customer_id="nobody", home_view=HomeView())
+    async with coordinator(sqlite_database, unknown_references="refuse") as stub:
+        answer = await call(stub.BatchRecordEvents, pb.BatchRecordEventsRequest(events=[event]), 10)
+        assert [(each.id, each.code, each.field) for each in answer.rejections] == [
+            ("2", "NOT_FOUND", "events[0].customer_id")
+        ]
+        for validate_only in (False, True):
+            with pytest.raises(NotFound):
+                await call(stub.RecordEvent, pb.RecordEventRequest(event=event, validate_only=validate_only), 10)
+
+
+async def test_an_event_of_something_unknown_is_kept_said_and_joined(stub: Any, sqlite_database: Database) -> None:
+    event = Event(event_id="1", customer_id="nobody", product_view=ProductView(product_id="no"))
+    request = pb.RecordEventRequest(event=event, recommend=pb.RecommendationOptions(limit=1))
+    answer = await call(stub.RecordEvent, request, 10)
+    missing = [(each.kind, each.id) for each in answer.missing]
+    kinds = event_log_pb2.ReferenceKind
+    assert answer.unjoined
+    assert missing == [(kinds.REFERENCE_KIND_CUSTOMER, "nobody"), (kinds.REFERENCE_KIND_PRODUCT, "no")]
+    assert list(answer.recommendations.fallbacks) == ["recommendation_agent_unavailable"], "as for somebody new"
+    assert (await call(stub.GetStatus, pb.GetStatusRequest(), 10)).unjoined_events == 1
+    listed = await call(stub.ListUnjoinedEvents, event_log_pb2.ListUnjoinedEventsRequest(limit=1), 10)
+    assert [(each.reference.id, each.events, list(each.example_event_ids)) for each in listed.references] == [
+        ("nobody", 1, ["1"])
     ]
+    add_customers(sqlite_database, "nobody")
+    add_products(sqlite_database, "no")
+    async with asyncio.timeout(30):
+        while (await call(stub.GetStatus, pb.GetStatusRequest(), 10)).unjoined_events:
+            await call(stub.RejoinEvents, event_log_pb2.RejoinEventsRequest(), 10)
     assert recorded(sqlite_database) == 1
 
 
@@ -344,7 +379,7 @@ async def test_a_stream_is_recorded_in_order_and_what_is_refused_is_said_with_it
     stub: Any, sqlite_database: Database
 ) -> None:
     names = [f"e-{number}" for number in range(PORTION * (PORTIONS_AT_ONCE + 2))]
-    bad = {7: "no such", 8: "", PORTION + 1: "", len(names) - 1: "no such"}
+    bad = {7: "\n", 8: "", PORTION + 1: "", len(names) - 1: "\n"}
 
     async def events() -> AsyncIterator[pb.ImportEventsRequest]:
         for number, name in enumerate(names):

@@ -152,6 +152,25 @@ async def test_a_negative_number_of_the_log_is_refused(stub: Any) -> None:
     assert (code, field) == (grpc.StatusCode.INVALID_ARGUMENT, "up_to_sequence")
 
 
+async def test_a_replay_projects_what_was_set_aside(
+    stub: Any, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await register(stub, "anna")
+    append(sqlite_database, [view("anna", "a1")])
+    with monkeypatch.context() as broken:
+        broken.setattr("shared.db.projection.insert_rows", lambda *_: {}["a bug"])
+        await stub.ApplyEvents(pb.ApplyEventsRequest())
+    [failed] = rows(sqlite_database, "failed_events")
+    assert rows(sqlite_database, "browsing_history") == []
+    request = pb.ReplayFailedEventsRequest(sequences=[failed["sequence"]])
+    answer = await stub.ReplayFailedEvents(request)
+    assert (answer.applied, answer.failed) == (1, 0)
+    assert len(rows(sqlite_database, "browsing_history")) == 1
+    assert (await stub.ReplayFailedEvents(request)).applied == 0
+    nothing = stub.ReplayFailedEvents(pb.ReplayFailedEventsRequest())
+    assert await refused(nothing) == (grpc.StatusCode.INVALID_ARGUMENT, "sequences")
+
+
 async def test_everything_is_exported_and_then_erased(stub: Any, sqlite_database: Database) -> None:
     await register(stub, "anna")
     many = [view("anna", "a1", minute) for minute in range(450)]

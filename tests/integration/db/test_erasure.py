@@ -17,6 +17,7 @@ from shared.db import (
     erasure,
     erasure_receipts,
     event_log,
+    failed_events,
     forgotten,
     segments,
     visitors,
@@ -47,6 +48,7 @@ ABOUT_CUSTOMERS = {
     "customer_segment_memberships",
     "customers",
     "event_log",
+    "failed_events",
     "waiting_responses",
     "page_events",
     "purchase_items",
@@ -93,6 +95,9 @@ def add_rest(connection: Connection, who: str, key: int, product: int) -> None:
     unwritten = append_feedback(connection, f"early of {who}", recommendation)
     waiting = {"recommendation_id": recommendation, "event_sequence": unwritten, "since": NOON}
     connection.execute(waiting_responses.insert().values(waiting))
+    failed_events.set_aside(connection, "customer", event_log.read_after(connection, unwritten - 1, 1)[0], "ValueError")
+    last = event_log.last_sequence_of(connection, key)
+    failed_events.set_aside(connection, "customer", event_log.read_after(connection, last - 1, 1)[0], "ValueError")
 
 
 def append_feedback(connection: Connection, event_id: str, recommendation: int) -> int:
@@ -196,7 +201,9 @@ def test_an_export_is_readable(database: Database, keys: dict[str, int]) -> None
     payloads = [row["payload"] for table, row in exported if table == "event_log"]
     assert payloads[0]["product_view"] == {"product_id": "p1"}
     (recommended,) = [row for table, row in exported if table == "recommendations"]
-    assert {"feedback_id": "clicked by anna", "recommendation_id": str(recommended["id"])} in payloads
+    assert {"recommendation_id": str(recommended["id"])} in payloads
+    log = [(row["packed_id"], row["kind"]) for table, row in exported if table == "event_log"]
+    assert ("clicked by anna", "feedback") in log
     assert (recommended["position"], recommended["algorithm"], recommended["was_clicked"]) == (1, "popular", False)
     assert recommended["generated_at"] == NOON.isoformat()
 

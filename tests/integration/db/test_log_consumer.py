@@ -2,23 +2,30 @@
 
 import asyncio
 import itertools
+import re
+import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
-from shared.db import event_log, log_consumer
+from shared.db import event_log, failed_events, log_consumer
 from shared.db.engine import Connection, Database, next_count
+from shared.db.event_faults import is_of_event, reason_of
 from shared.db.event_log import LoggedEvent, NewEvent
-from shared.db.log_consumer import Applied, LogConsumer
+from shared.db.failed_events import FailedEvent
+from shared.db.log_consumer import Applied, LogConsumer, Replayed
 from shared.db.schema import counters
+from shared.db.types import to_micros
 from shared.errors import Unavailable
 from shared.events.catch_up import CatchUp
-from shared.telemetry import BACKGROUND_ERRORS, EVENTS_BEHIND
+from shared.telemetry import BACKGROUND_ERRORS, EVENTS_BEHIND, EVENTS_SET_ASIDE
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -46,8 +53,13 @@ def counted(database: Database) -> dict[str, int]:
         return {row.name: row.value for row in connection.execute(select(counters))}
 
 
-def skipped(name: str) -> float:
-    return BACKGROUND_ERRORS.labels(name, "apply_event")._value.get()
+def set_aside(name: str) -> float:
+    return EVENTS_SET_ASIDE.labels(name)._value.get()
+
+
+def failures(database: Database, consumer: str) -> list[FailedEvent]:
+    with database.read() as connection:
+        return failed_events.read(connection, consumer)
 
 
 @pytest.fixture
@@ -155,20 +167,108 @@ def test_a_batch_at_a_time_says_whether_there_is_more(database: Database) -> Non
     assert len(counted(database)) == 5
 
 
-def test_a_poison_event_is_stepped_over_and_counted_and_leaves_nothing(database: Database) -> None:
+def test_a_poison_event_is_set_aside_with_its_reason_and_leaves_nothing(database: Database) -> None:
     last = fill(database, b"", b"", b"poison", b"", b"poison")
     consumer = LogConsumer(database, "poisoned", count_each, batch=4)
-    before = skipped("poisoned")
+    before = set_aside("poisoned")
     assert consumer.apply() == Applied(last, 5)
     assert counted(database) == {"e0": 1, "e1": 1, "e3": 1}
-    assert skipped("poisoned") - before == 2
+    assert set_aside("poisoned") - before == 2
+    kept = failures(database, "poisoned")
+    assert [each.sequence for each in kept] == [last - 2, last]
+    assert {(each.kind, each.attempts) for each in kept} == {("home_view", 1)}
+    assert all(each.reason.startswith("RuntimeError at shared.db.log_consumer:") for each in kept)
+    with database.read() as connection:
+        assert failed_events.counts(connection) == {"poisoned": 2}
+        assert failed_events.read(connection, "somebody else") == []
+        assert [each.sequence for each in failed_events.read(connection, after=(last - 2, "poisoned"))] == [last]
+
+
+def test_a_replay_applies_once_what_was_set_aside_and_counts_what_fails_again(database: Database) -> None:
+    last = fill(database, b"", b"poison", b"poison")
+    cured: set[str] = set()
+
+    def project(connection: Connection, events: Sequence[LoggedEvent]) -> None:
+        count_each(connection, [event._replace(payload=b"") if event.event_id in cured else event for event in events])
+
+    consumer = LogConsumer(database, "customer", project)
+    consumer.apply()
+    cured.add("e1")
+    wanted = range(1, last + 1)
+    assert consumer.replay(wanted) == Replayed(1, 1)
+    assert counted(database) == {"e0": 1, "e1": 1}
+    assert [(each.sequence, each.attempts) for each in failures(database, "customer")] == [(last, 2)]
+    assert consumer.replay([last - 1]) == Replayed(0, 0), "it is applied already"
+    cured.add("e2")
+    assert consumer.replay(wanted) == Replayed(1, 0)
+    assert counted(database) == {"e0": 1, "e1": 1, "e2": 1}
+    assert failures(database, "customer") == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OperationalError("SELECT 1", {}, sqlite3.OperationalError("disk I/O error")),
+        DatabaseError("SELECT 1", {}, sqlite3.DatabaseError("database disk image is malformed")),
+        sqlite3.OperationalError("database or disk is full"),
+        psycopg.errors.AdminShutdown(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_is_not_the_events_fault_sets_nothing_aside_and_is_tried_again(
+    sqlite_database: Database, error: Exception
+) -> None:
+    last = fill(sqlite_database, b"", b"")
+    trouble = [error]
+
+    def project(connection: Connection, events: Sequence[LoggedEvent]) -> None:
+        count_each(connection, events)
+        if trouble and events[-1].sequence == last:
+            raise trouble[0]
+
+    consumer = LogConsumer(sqlite_database, "customer", project)
+    with pytest.raises(Exception):  # noqa: B017, PT011 - any: the cursor is what matters
+        consumer.apply()
+    assert failures(sqlite_database, "customer") == []
+    trouble.clear()
+    assert consumer.apply().sequence == last
+    assert counted(sqlite_database) == {"e0": 1, "e1": 1}
+
+
+def test_the_reason_names_our_code_and_no_values() -> None:
+    with pytest.raises(ValueError, match="2026") as caught:
+        to_micros(datetime(2026, 1, 1))  # noqa: DTZ001 - naive on purpose
+    assert is_of_event(caught.value)
+    assert re.fullmatch(r"ValueError at shared\.db\.types:\d+", reason_of(caught.value))
+    assert reason_of(KeyError("ann@example.com")) == "KeyError at unknown"
+
+
+def test_a_call_that_nobody_waits_for_begins_no_batch_and_holds_no_thread(sqlite_database: Database) -> None:
+    last = fill(sqlite_database, *[b""] * 6)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(connection: Connection, events: Sequence[LoggedEvent]) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        count_each(connection, events)
+
+    consumer = LogConsumer(sqlite_database, "customer", slow, batch=2)
+    assert consumer.apply(until=time.monotonic() - 1).events == 0
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(consumer.apply, until=time.monotonic() + 60)
+        assert begun.wait(10)
+        abandoned = pool.submit(consumer.apply, until=time.monotonic() + 0.01)
+        assert abandoned.result(10).events == 0, "it does not wait for the one that is at work"
+        go_on.set()
+        assert first.result(10) == Applied(last, 6)
 
 
 def test_an_unreachable_database_skips_nothing(sqlite_database: Database) -> None:
     fill(sqlite_database, b"", b"")
 
     def unreachable(_connection: Connection, _events: Sequence[LoggedEvent]) -> None:
-        raise OperationalError("SELECT 1", {}, Exception("database is locked"))
+        raise OperationalError("SELECT 1", {}, sqlite3.OperationalError("database is locked"))
 
     def buggy_then_unreachable(connection: Connection, events: Sequence[LoggedEvent]) -> None:
         if len(events) > 1:

@@ -9,7 +9,7 @@ from services.coordinator.job_steps import maintain
 from services.feedback import late_recommendations
 from services.feedback.attribution import Windows
 from shared.config import Settings
-from shared.db import recommendation_retention
+from shared.db import recommendation_retention, slices
 from shared.db.engine import Database
 from shared.db.outcomes import NewOutcome, add_outcomes, credits_of
 from shared.db.recommendation_retention import drop_old_recommendations
@@ -31,7 +31,7 @@ TABLES = (recommendation_lists, recommendations, recommendation_outcomes, waitin
 
 @pytest.fixture(autouse=True)
 def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recommendation_retention, "LISTS_AT_ONCE", 2)
+    monkeypatch.setattr(slices, "FIRST_ROWS", 2)
     monkeypatch.setattr(recommendation_retention, "REST_SECONDS", 0.0)
 
 

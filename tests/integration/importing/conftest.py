@@ -10,9 +10,12 @@ from sqlalchemy import text
 
 from cli.importing.request import ImportRequest, import_files
 from cli.importing.run import Summary
+from shared.db import event_log
 from shared.db.engine import Database
+from shared.db.types import to_micros
 
 Import = Callable[..., Summary]
+MOST_EVENTS = 100_000
 AT = "2026-01-31T12:00:00Z"
 
 
@@ -34,7 +37,6 @@ def silent(stage: str, fraction: float) -> None:
 def contents(database: Database) -> dict[str, list[tuple[Any, ...]]]:
     """Return what an import is to bring about, free of keys and of times of writing."""
     queries = {
-        "log": "SELECT sequence, event_id, kind, occurred_at, payload FROM event_log ORDER BY sequence",
         "customers": "SELECT external_id, name, registration_date, last_active FROM customers ORDER BY customer_id",
         "views": "SELECT c.external_id, p.external_id, view_time, duration_seconds FROM browsing_history b "
         "JOIN customers c ON c.customer_id = b.customer_id JOIN products p ON p.product_id = b.product_id "
@@ -56,7 +58,12 @@ def contents(database: Database) -> dict[str, list[tuple[Any, ...]]]:
         "cursors": "SELECT consumer, sequence FROM event_cursors ORDER BY consumer",
     }
     with database.read() as connection:
-        return {name: [tuple(row) for row in connection.execute(text(query))] for name, query in queries.items()}
+        found = {name: [tuple(row) for row in connection.execute(text(query))] for name, query in queries.items()}
+        log = event_log.read_after(connection, 0, MOST_EVENTS)
+    found["log"] = [
+        (each.sequence, each.event_id, each.kind, to_micros(each.occurred_at), each.payload) for each in log
+    ]
+    return found
 
 
 @pytest.fixture

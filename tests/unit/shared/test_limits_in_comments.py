@@ -325,8 +325,13 @@ ELSEWHERE = {
     "quintet.coordinator.v1.BatchRecordEventsRequest.events",
     "quintet.coordinator.v1.BatchUpsertCustomersRequest.customers",
     "quintet.coordinator.v1.BatchUpsertProductsRequest.products",
+    "quintet.coordinator.v1.ListFailedEventsRequest.agent",
+    "quintet.coordinator.v1.ListFailedEventsRequest.page_token",
+    "quintet.coordinator.v1.ReplayFailedEventsRequest.agent",
+    "quintet.coordinator.v1.ReplayFailedEventsRequest.sequences",
 }
-"""Batches, and lists of distinct elements: how many there may be is tested where the list is taken."""
+"""Batches, and lists of distinct elements: how many there may be is tested where the list is taken.
+What is asked of failed events is checked by the tests of these calls."""
 CHOSEN = ("algorithms", "kinds", "states", "page_types", "weekdays")
 """Lists of names and numbers that are chosen from a list."""
 NOT_BY_LENGTH = {

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from quintet.coordinator.v1 import event_log_pb2 as _event_log_pb2
 from quintet.type.v1 import consent_pb2 as _consent_pb2
 from quintet.type.v1 import customer_pb2 as _customer_pb2
 from quintet.type.v1 import error_pb2 as _error_pb2
@@ -174,7 +175,7 @@ class RecordEventRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
-    """Check only: nothing is recorded."""
+    """Check only: nothing is recorded. `unjoined` and `missing` of the answer say what is not known yet."""
     request_id: _builtins.str
     """Optional but advised. The caller's id of this request, 1 to 128 characters. Where the event has no
     `event_id` one is made from it, so that the event is recorded once however often the request is repeated.
@@ -214,6 +215,8 @@ class RecordEventResponse(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     RECOMMENDATIONS_FIELD_NUMBER: _builtins.int
     PENDING_AGENTS_FIELD_NUMBER: _builtins.int
+    UNJOINED_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Id of the event, given or made."""
     duplicate: _builtins.bool
@@ -221,6 +224,10 @@ class RecordEventResponse(_message.Message):
     session_id: _builtins.str
     """Session of the event: the platform's own, or the visit that the event is near (30 minutes of silence end a visit).
     Empty for the first event of such a visit, which gets its name when the customer agent applies it, a moment later.
+    """
+    unjoined: _builtins.bool
+    """Whether the event is kept until what it names is known: then it counts as of its own time. The recommendations that
+    were asked for along with it do not know of it.
     """
     @_builtins.property
     def recommendations(self) -> _recommendation_pb2.RecommendationList:
@@ -232,6 +239,10 @@ class RecordEventResponse(_message.Message):
         Empty when all is well.
         """
 
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedCompositeFieldContainer[_event_log_pb2.MissingReference]:
+        """What is not known yet. Empty unless `unjoined`."""
+
     def __init__(
         self,
         *,
@@ -240,10 +251,12 @@ class RecordEventResponse(_message.Message):
         session_id: _builtins.str = ...,
         recommendations: _recommendation_pb2.RecommendationList | None = ...,
         pending_agents: _abc.Iterable[_builtins.str] | None = ...,
+        unjoined: _builtins.bool = ...,
+        missing: _abc.Iterable[_event_log_pb2.MissingReference] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["recommendations", b"recommendations"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "event_id", b"event_id", "pending_agents", b"pending_agents", "recommendations", b"recommendations", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "event_id", b"event_id", "missing", b"missing", "pending_agents", b"pending_agents", "recommendations", b"recommendations", "session_id", b"session_id", "unjoined", b"unjoined"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -289,10 +302,13 @@ class BatchRecordEventsResponse(_message.Message):
     DUPLICATES_FIELD_NUMBER: _builtins.int
     REJECTIONS_FIELD_NUMBER: _builtins.int
     PENDING_AGENTS_FIELD_NUMBER: _builtins.int
+    UNJOINED_FIELD_NUMBER: _builtins.int
     recorded: _builtins.int
-    """Events recorded now."""
+    """Events recorded now, those that are kept until what they name is known among them."""
     duplicates: _builtins.int
     """Events that were recorded before."""
+    unjoined: _builtins.int
+    """Events of the request that are kept until what they name is known."""
     @_builtins.property
     def rejections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rejection]:
         """Events that were not accepted."""
@@ -308,10 +324,11 @@ class BatchRecordEventsResponse(_message.Message):
         duplicates: _builtins.int = ...,
         rejections: _abc.Iterable[Global___Rejection] | None = ...,
         pending_agents: _abc.Iterable[_builtins.str] | None = ...,
+        unjoined: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "pending_agents", b"pending_agents", "recorded", b"recorded", "rejections", b"rejections"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "pending_agents", b"pending_agents", "recorded", b"recorded", "rejections", b"rejections", "unjoined", b"unjoined"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -351,12 +368,15 @@ class ImportEventsResponse(_message.Message):
     DUPLICATES_FIELD_NUMBER: _builtins.int
     REJECTED_FIELD_NUMBER: _builtins.int
     REJECTIONS_FIELD_NUMBER: _builtins.int
+    UNJOINED_FIELD_NUMBER: _builtins.int
     recorded: _builtins.int
-    """Events recorded now."""
+    """Events recorded now, those that are kept until what they name is known among them."""
     duplicates: _builtins.int
     """Events that were recorded before."""
     rejected: _builtins.int
     """Number of events that were not accepted."""
+    unjoined: _builtins.int
+    """Events of the stream that are kept until what they name is known."""
     @_builtins.property
     def rejections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rejection]:
         """The first 1,000 of them."""
@@ -368,10 +388,11 @@ class ImportEventsResponse(_message.Message):
         duplicates: _builtins.int = ...,
         rejected: _builtins.int = ...,
         rejections: _abc.Iterable[Global___Rejection] | None = ...,
+        unjoined: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "recorded", b"recorded", "rejected", b"rejected", "rejections", b"rejections"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "recorded", b"recorded", "rejected", b"rejected", "rejections", b"rejections", "unjoined", b"unjoined"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3257,6 +3278,7 @@ class AgentStatus(_message.Message):
     SERVING_FIELD_NUMBER: _builtins.int
     APPLIED_SEQUENCE_FIELD_NUMBER: _builtins.int
     BEHIND_FIELD_NUMBER: _builtins.int
+    FAILED_EVENTS_FIELD_NUMBER: _builtins.int
     agent: _builtins.str
     """Name of the agent."""
     serving: _builtins.bool
@@ -3265,6 +3287,8 @@ class AgentStatus(_message.Message):
     """Number of the last event it applied; 0 for agents that apply none."""
     behind: _builtins.int
     """Events it has yet to apply."""
+    failed_events: _builtins.int
+    """Events that it could not apply and set aside; see `ListFailedEvents`."""
     def __init__(
         self,
         *,
@@ -3272,10 +3296,11 @@ class AgentStatus(_message.Message):
         serving: _builtins.bool = ...,
         applied_sequence: _builtins.int = ...,
         behind: _builtins.int = ...,
+        failed_events: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "applied_sequence", b"applied_sequence", "behind", b"behind", "serving", b"serving"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "applied_sequence", b"applied_sequence", "behind", b"behind", "failed_events", b"failed_events", "serving", b"serving"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3291,17 +3316,20 @@ class GetStatusResponse(_message.Message):
     LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     TABLES_FIELD_NUMBER: _builtins.int
+    UNJOINED_EVENTS_FIELD_NUMBER: _builtins.int
     last_sequence: _builtins.int
     """Number of the last event recorded."""
     model_version: _builtins.str
     """Version of the model in use; empty before the first training."""
+    unjoined_events: _builtins.int
+    """Events that wait for a customer, product or order they name; see `ListUnjoinedEvents`."""
     @_builtins.property
     def agents(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentStatus]:
         """The agents."""
 
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[_customer_pb2.TableRows]:
-        """Rows of the main tables."""
+        """Rows of the main tables: counted up to 10,000, beyond that an estimate that costs no more."""
 
     def __init__(
         self,
@@ -3310,10 +3338,11 @@ class GetStatusResponse(_message.Message):
         last_sequence: _builtins.int = ...,
         model_version: _builtins.str = ...,
         tables: _abc.Iterable[_customer_pb2.TableRows] | None = ...,
+        unjoined_events: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "last_sequence", b"last_sequence", "model_version", b"model_version", "tables", b"tables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "last_sequence", b"last_sequence", "model_version", b"model_version", "tables", b"tables", "unjoined_events", b"unjoined_events"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from quintet.coordinator.v1 import coordinator_service_pb2 as quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2
+from quintet.coordinator.v1 import event_log_pb2 as quintet_dot_coordinator_dot_v1_dot_event__log__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -282,6 +283,31 @@ class CoordinatorServiceStub:
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobResponse.FromString,
                 _registered_method=True)
+        self.GetEventQuality = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/GetEventQuality',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.GetEventQualityRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.GetEventQualityResponse.FromString,
+                _registered_method=True)
+        self.ListUnjoinedEvents = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ListUnjoinedEvents',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListUnjoinedEventsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListUnjoinedEventsResponse.FromString,
+                _registered_method=True)
+        self.RejoinEvents = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/RejoinEvents',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.RejoinEventsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.RejoinEventsResponse.FromString,
+                _registered_method=True)
+        self.ListFailedEvents = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ListFailedEvents',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListFailedEventsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListFailedEventsResponse.FromString,
+                _registered_method=True)
+        self.ReplayFailedEvents = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ReplayFailedEvents',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ReplayFailedEventsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ReplayFailedEventsResponse.FromString,
+                _registered_method=True)
         self.ListJobs = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/ListJobs',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListJobsRequest.SerializeToString,
@@ -327,9 +353,12 @@ class CoordinatorServiceServicer:
 
     def RecordEvent(self, request, context):
         """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
-        of it. Safe to repeat with the same `event_id` or `request_id`. The agents apply the event to their tables a moment after the answer;
-        one that is down catches up later and is named in `pending_agents`.
-        Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
+        of it. Safe to repeat with the same `event_id` or
+        `request_id`. The agents apply the event to their tables a moment after the answer;
+        one that is down catches up later and is named in `pending_agents`. An event that names a customer, a product or, for a
+        refund, an order that is not known yet is kept as durably, said in `unjoined`, and joined when that is known.
+        Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer, product or order where
+        `QUINTET_UNKNOWN_REFERENCES` is `refuse`, and for unknown products in `recommend.context`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -706,6 +735,47 @@ class CoordinatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetEventQuality(self, request, context):
+        """Returns what was wrong with the events that arrived, by hour, kind and field, with ids of a few.
+        Errors: INVALID_ARGUMENT for a bad time or a period that ends before it starts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUnjoinedEvents(self, request, context):
+        """Returns which customers, products and orders the kept events wait for, those of most events first.
+        Errors: INVALID_ARGUMENT for a negative limit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejoinEvents(self, request, context):
+        """Joins kept events that miss nothing any longer now, also those that had waited too long. Others are joined by themselves
+        within seconds. What the caller's deadline leaves undone, another call does: safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad time or a period that ends before it starts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFailedEvents(self, request, context):
+        """Returns the events that an agent could not apply to its tables, with the reason. They are in the event log, and all
+        others go on. Errors: INVALID_ARGUMENT for a bad agent or page token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayFailedEvents(self, request, context):
+        """Has the agents apply events again that they could not apply. Each takes effect once, so it is safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad agent or number; UNAVAILABLE while an agent is away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListJobs(self, request, context):
         """Returns jobs page by page, newest first. Changes nothing; safe to repeat.
         Errors: INVALID_ARGUMENT for an unknown kind or state, a negative `page_size` or a `page_token` of another list.
@@ -994,6 +1064,31 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.WatchJob,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobResponse.SerializeToString,
+            ),
+            'GetEventQuality': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEventQuality,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.GetEventQualityRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.GetEventQualityResponse.SerializeToString,
+            ),
+            'ListUnjoinedEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUnjoinedEvents,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListUnjoinedEventsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListUnjoinedEventsResponse.SerializeToString,
+            ),
+            'RejoinEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejoinEvents,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.RejoinEventsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.RejoinEventsResponse.SerializeToString,
+            ),
+            'ListFailedEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFailedEvents,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListFailedEventsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListFailedEventsResponse.SerializeToString,
+            ),
+            'ReplayFailedEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayFailedEvents,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ReplayFailedEventsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ReplayFailedEventsResponse.SerializeToString,
             ),
             'ListJobs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListJobs,
@@ -2330,6 +2425,141 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/WatchJob',
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEventQuality(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/GetEventQuality',
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.GetEventQualityRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.GetEventQualityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUnjoinedEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ListUnjoinedEvents',
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListUnjoinedEventsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListUnjoinedEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejoinEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/RejoinEvents',
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.RejoinEventsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.RejoinEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFailedEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ListFailedEvents',
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListFailedEventsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ListFailedEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayFailedEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ReplayFailedEvents',
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ReplayFailedEventsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ReplayFailedEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from quintet.coordinator.v1 import coordinator_service_pb2 as _coordinator_service_pb2
+from quintet.coordinator.v1 import event_log_pb2 as _event_log_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -43,9 +44,12 @@ class CoordinatorServiceStub:
     def __new__(cls, channel: _aio.Channel) -> CoordinatorServiceAsyncStub: ...
     RecordEvent: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RecordEventRequest, _coordinator_service_pb2.RecordEventResponse]
     """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
-    of it. Safe to repeat with the same `event_id` or `request_id`. The agents apply the event to their tables a moment after the answer;
-    one that is down catches up later and is named in `pending_agents`.
-    Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
+    of it. Safe to repeat with the same `event_id` or
+    `request_id`. The agents apply the event to their tables a moment after the answer;
+    one that is down catches up later and is named in `pending_agents`. An event that names a customer, a product or, for a
+    refund, an order that is not known yet is kept as durably, said in `unjoined`, and joined when that is known.
+    Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer, product or order where
+    `QUINTET_UNKNOWN_REFERENCES` is `refuse`, and for unknown products in `recommend.context`.
     """
     BatchRecordEvents: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchRecordEventsRequest, _coordinator_service_pb2.BatchRecordEventsResponse]
     """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat."""
@@ -210,6 +214,27 @@ class CoordinatorServiceStub:
     """Returns a job. Errors: NOT_FOUND."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_coordinator_service_pb2.WatchJobRequest, _coordinator_service_pb2.WatchJobResponse]
     """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+    GetEventQuality: _grpc.UnaryUnaryMultiCallable[_event_log_pb2.GetEventQualityRequest, _event_log_pb2.GetEventQualityResponse]
+    """Returns what was wrong with the events that arrived, by hour, kind and field, with ids of a few.
+    Errors: INVALID_ARGUMENT for a bad time or a period that ends before it starts.
+    """
+    ListUnjoinedEvents: _grpc.UnaryUnaryMultiCallable[_event_log_pb2.ListUnjoinedEventsRequest, _event_log_pb2.ListUnjoinedEventsResponse]
+    """Returns which customers, products and orders the kept events wait for, those of most events first.
+    Errors: INVALID_ARGUMENT for a negative limit.
+    """
+    RejoinEvents: _grpc.UnaryUnaryMultiCallable[_event_log_pb2.RejoinEventsRequest, _event_log_pb2.RejoinEventsResponse]
+    """Joins kept events that miss nothing any longer now, also those that had waited too long. Others are joined by themselves
+    within seconds. What the caller's deadline leaves undone, another call does: safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad time or a period that ends before it starts.
+    """
+    ListFailedEvents: _grpc.UnaryUnaryMultiCallable[_event_log_pb2.ListFailedEventsRequest, _event_log_pb2.ListFailedEventsResponse]
+    """Returns the events that an agent could not apply to its tables, with the reason. They are in the event log, and all
+    others go on. Errors: INVALID_ARGUMENT for a bad agent or page token.
+    """
+    ReplayFailedEvents: _grpc.UnaryUnaryMultiCallable[_event_log_pb2.ReplayFailedEventsRequest, _event_log_pb2.ReplayFailedEventsResponse]
+    """Has the agents apply events again that they could not apply. Each takes effect once, so it is safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad agent or number; UNAVAILABLE while an agent is away.
+    """
     ListJobs: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListJobsRequest, _coordinator_service_pb2.ListJobsResponse]
     """Returns jobs page by page, newest first. Changes nothing; safe to repeat.
     Errors: INVALID_ARGUMENT for an unknown kind or state, a negative `page_size` or a `page_token` of another list.
@@ -246,9 +271,12 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordEvent: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RecordEventRequest, _coordinator_service_pb2.RecordEventResponse]  # type: ignore[assignment]
     """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
-    of it. Safe to repeat with the same `event_id` or `request_id`. The agents apply the event to their tables a moment after the answer;
-    one that is down catches up later and is named in `pending_agents`.
-    Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
+    of it. Safe to repeat with the same `event_id` or
+    `request_id`. The agents apply the event to their tables a moment after the answer;
+    one that is down catches up later and is named in `pending_agents`. An event that names a customer, a product or, for a
+    refund, an order that is not known yet is kept as durably, said in `unjoined`, and joined when that is known.
+    Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer, product or order where
+    `QUINTET_UNKNOWN_REFERENCES` is `refuse`, and for unknown products in `recommend.context`.
     """
     BatchRecordEvents: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchRecordEventsRequest, _coordinator_service_pb2.BatchRecordEventsResponse]  # type: ignore[assignment]
     """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat."""
@@ -413,6 +441,27 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     """Returns a job. Errors: NOT_FOUND."""
     WatchJob: _aio.UnaryStreamMultiCallable[_coordinator_service_pb2.WatchJobRequest, _coordinator_service_pb2.WatchJobResponse]  # type: ignore[assignment]
     """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+    GetEventQuality: _aio.UnaryUnaryMultiCallable[_event_log_pb2.GetEventQualityRequest, _event_log_pb2.GetEventQualityResponse]  # type: ignore[assignment]
+    """Returns what was wrong with the events that arrived, by hour, kind and field, with ids of a few.
+    Errors: INVALID_ARGUMENT for a bad time or a period that ends before it starts.
+    """
+    ListUnjoinedEvents: _aio.UnaryUnaryMultiCallable[_event_log_pb2.ListUnjoinedEventsRequest, _event_log_pb2.ListUnjoinedEventsResponse]  # type: ignore[assignment]
+    """Returns which customers, products and orders the kept events wait for, those of most events first.
+    Errors: INVALID_ARGUMENT for a negative limit.
+    """
+    RejoinEvents: _aio.UnaryUnaryMultiCallable[_event_log_pb2.RejoinEventsRequest, _event_log_pb2.RejoinEventsResponse]  # type: ignore[assignment]
+    """Joins kept events that miss nothing any longer now, also those that had waited too long. Others are joined by themselves
+    within seconds. What the caller's deadline leaves undone, another call does: safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad time or a period that ends before it starts.
+    """
+    ListFailedEvents: _aio.UnaryUnaryMultiCallable[_event_log_pb2.ListFailedEventsRequest, _event_log_pb2.ListFailedEventsResponse]  # type: ignore[assignment]
+    """Returns the events that an agent could not apply to its tables, with the reason. They are in the event log, and all
+    others go on. Errors: INVALID_ARGUMENT for a bad agent or page token.
+    """
+    ReplayFailedEvents: _aio.UnaryUnaryMultiCallable[_event_log_pb2.ReplayFailedEventsRequest, _event_log_pb2.ReplayFailedEventsResponse]  # type: ignore[assignment]
+    """Has the agents apply events again that they could not apply. Each takes effect once, so it is safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad agent or number; UNAVAILABLE while an agent is away.
+    """
     ListJobs: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListJobsRequest, _coordinator_service_pb2.ListJobsResponse]  # type: ignore[assignment]
     """Returns jobs page by page, newest first. Changes nothing; safe to repeat.
     Errors: INVALID_ARGUMENT for an unknown kind or state, a negative `page_size` or a `page_token` of another list.
@@ -452,9 +501,12 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.RecordEventResponse, _abc.Awaitable[_coordinator_service_pb2.RecordEventResponse]]:
         """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
-        of it. Safe to repeat with the same `event_id` or `request_id`. The agents apply the event to their tables a moment after the answer;
-        one that is down catches up later and is named in `pending_agents`.
-        Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
+        of it. Safe to repeat with the same `event_id` or
+        `request_id`. The agents apply the event to their tables a moment after the answer;
+        one that is down catches up later and is named in `pending_agents`. An event that names a customer, a product or, for a
+        refund, an order that is not known yet is kept as durably, said in `unjoined`, and joined when that is known.
+        Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer, product or order where
+        `QUINTET_UNKNOWN_REFERENCES` is `refuse`, and for unknown products in `recommend.context`.
         """
 
     @_abc_1.abstractmethod
@@ -901,6 +953,57 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_coordinator_service_pb2.WatchJobResponse], _abc.AsyncIterator[_coordinator_service_pb2.WatchJobResponse]]:
         """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def GetEventQuality(
+        self,
+        request: _event_log_pb2.GetEventQualityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_log_pb2.GetEventQualityResponse, _abc.Awaitable[_event_log_pb2.GetEventQualityResponse]]:
+        """Returns what was wrong with the events that arrived, by hour, kind and field, with ids of a few.
+        Errors: INVALID_ARGUMENT for a bad time or a period that ends before it starts.
+        """
+
+    @_abc_1.abstractmethod
+    def ListUnjoinedEvents(
+        self,
+        request: _event_log_pb2.ListUnjoinedEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_log_pb2.ListUnjoinedEventsResponse, _abc.Awaitable[_event_log_pb2.ListUnjoinedEventsResponse]]:
+        """Returns which customers, products and orders the kept events wait for, those of most events first.
+        Errors: INVALID_ARGUMENT for a negative limit.
+        """
+
+    @_abc_1.abstractmethod
+    def RejoinEvents(
+        self,
+        request: _event_log_pb2.RejoinEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_log_pb2.RejoinEventsResponse, _abc.Awaitable[_event_log_pb2.RejoinEventsResponse]]:
+        """Joins kept events that miss nothing any longer now, also those that had waited too long. Others are joined by themselves
+        within seconds. What the caller's deadline leaves undone, another call does: safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad time or a period that ends before it starts.
+        """
+
+    @_abc_1.abstractmethod
+    def ListFailedEvents(
+        self,
+        request: _event_log_pb2.ListFailedEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_log_pb2.ListFailedEventsResponse, _abc.Awaitable[_event_log_pb2.ListFailedEventsResponse]]:
+        """Returns the events that an agent could not apply to its tables, with the reason. They are in the event log, and all
+        others go on. Errors: INVALID_ARGUMENT for a bad agent or page token.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayFailedEvents(
+        self,
+        request: _event_log_pb2.ReplayFailedEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_log_pb2.ReplayFailedEventsResponse, _abc.Awaitable[_event_log_pb2.ReplayFailedEventsResponse]]:
+        """Has the agents apply events again that they could not apply. Each takes effect once, so it is safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad agent or number; UNAVAILABLE while an agent is away.
+        """
 
     @_abc_1.abstractmethod
     def ListJobs(

@@ -62,6 +62,11 @@ class CustomerServiceStub:
                 request_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.ApplyEventsRequest.SerializeToString,
                 response_deserializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.ApplyEventsResponse.FromString,
                 _registered_method=True)
+        self.ReplayFailedEvents = channel.unary_unary(
+                '/quintet.customer.v1.CustomerService/ReplayFailedEvents',
+                request_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.ReplayFailedEventsRequest.SerializeToString,
+                response_deserializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.ReplayFailedEventsResponse.FromString,
+                _registered_method=True)
         self.GetProfile = channel.unary_unary(
                 '/quintet.customer.v1.CustomerService/GetProfile',
                 request_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.GetProfileRequest.SerializeToString,
@@ -144,6 +149,14 @@ class CustomerServiceServicer:
     def ApplyEvents(self, request, context):
         """Projects recorded events into views, carts, purchases and sessions, in the order of the event log, each event once.
         The embeddings of the customers concerned follow within about a second. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayFailedEvents(self, request, context):
+        """Applies events again that this agent could not apply and set aside. Each is applied once, so it is safe to repeat.
+        Errors: INVALID_ARGUMENT for no sequences, or more than 1,000.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -236,6 +249,11 @@ def add_CustomerServiceServicer_to_server(servicer, server):
                     servicer.ApplyEvents,
                     request_deserializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.ApplyEventsRequest.FromString,
                     response_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.ApplyEventsResponse.SerializeToString,
+            ),
+            'ReplayFailedEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayFailedEvents,
+                    request_deserializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.ReplayFailedEventsRequest.FromString,
+                    response_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.ReplayFailedEventsResponse.SerializeToString,
             ),
             'GetProfile': grpc.unary_unary_rpc_method_handler(
                     servicer.GetProfile,
@@ -416,6 +434,33 @@ class CustomerService:
             '/quintet.customer.v1.CustomerService/ApplyEvents',
             quintet_dot_customer_dot_v1_dot_customer__service__pb2.ApplyEventsRequest.SerializeToString,
             quintet_dot_customer_dot_v1_dot_customer__service__pb2.ApplyEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayFailedEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.customer.v1.CustomerService/ReplayFailedEvents',
+            quintet_dot_customer_dot_v1_dot_customer__service__pb2.ReplayFailedEventsRequest.SerializeToString,
+            quintet_dot_customer_dot_v1_dot_customer__service__pb2.ReplayFailedEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,6 +54,10 @@ class CustomerServiceStub:
     """Projects recorded events into views, carts, purchases and sessions, in the order of the event log, each event once.
     The embeddings of the customers concerned follow within about a second. Safe to repeat.
     """
+    ReplayFailedEvents: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.ReplayFailedEventsRequest, _customer_service_pb2.ReplayFailedEventsResponse]
+    """Applies events again that this agent could not apply and set aside. Each is applied once, so it is safe to repeat.
+    Errors: INVALID_ARGUMENT for no sequences, or more than 1,000.
+    """
     GetProfile: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.GetProfileRequest, _customer_service_pb2.GetProfileResponse]
     """Returns all that is known of a customer. Errors: NOT_FOUND for an unknown customer."""
     GetPreferences: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.GetPreferencesRequest, _customer_service_pb2.GetPreferencesResponse]
@@ -103,6 +107,10 @@ class CustomerServiceAsyncStub(CustomerServiceStub):
     ApplyEvents: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.ApplyEventsRequest, _customer_service_pb2.ApplyEventsResponse]  # type: ignore[assignment]
     """Projects recorded events into views, carts, purchases and sessions, in the order of the event log, each event once.
     The embeddings of the customers concerned follow within about a second. Safe to repeat.
+    """
+    ReplayFailedEvents: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.ReplayFailedEventsRequest, _customer_service_pb2.ReplayFailedEventsResponse]  # type: ignore[assignment]
+    """Applies events again that this agent could not apply and set aside. Each is applied once, so it is safe to repeat.
+    Errors: INVALID_ARGUMENT for no sequences, or more than 1,000.
     """
     GetProfile: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.GetProfileRequest, _customer_service_pb2.GetProfileResponse]  # type: ignore[assignment]
     """Returns all that is known of a customer. Errors: NOT_FOUND for an unknown customer."""
@@ -180,6 +188,16 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_customer_service_pb2.ApplyEventsResponse, _abc.Awaitable[_customer_service_pb2.ApplyEventsResponse]]:
         """Projects recorded events into views, carts, purchases and sessions, in the order of the event log, each event once.
         The embeddings of the customers concerned follow within about a second. Safe to repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayFailedEvents(
+        self,
+        request: _customer_service_pb2.ReplayFailedEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customer_service_pb2.ReplayFailedEventsResponse, _abc.Awaitable[_customer_service_pb2.ReplayFailedEventsResponse]]:
+        """Applies events again that this agent could not apply and set aside. Each is applied once, so it is safe to repeat.
+        Errors: INVALID_ARGUMENT for no sequences, or more than 1,000.
         """
 
     @_abc_1.abstractmethod

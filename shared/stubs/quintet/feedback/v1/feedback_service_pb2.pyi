@@ -94,6 +94,56 @@ class ApplyEventsResponse(_message.Message):
 Global___ApplyEventsResponse: _TypeAlias = ApplyEventsResponse  # noqa: Y015
 
 @_typing.final
+class ReplayFailedEventsRequest(_message.Message):
+    """Asks to apply events again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sequences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Required. Numbers of the events in the log, 1 to 1,000. Those that this agent has not set aside are left out."""
+
+    def __init__(
+        self,
+        *,
+        sequences: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sequences", b"sequences"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayFailedEventsRequest: _TypeAlias = ReplayFailedEventsRequest  # noqa: Y015
+
+@_typing.final
+class ReplayFailedEventsResponse(_message.Message):
+    """Says what became of the events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPLIED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    applied: _builtins.int
+    """Events that are applied now."""
+    failed: _builtins.int
+    """Events that failed again; they stay set aside."""
+    def __init__(
+        self,
+        *,
+        applied: _builtins.int = ...,
+        failed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "failed", b"failed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayFailedEventsResponse: _TypeAlias = ReplayFailedEventsResponse  # noqa: Y015
+
+@_typing.final
 class GetAlgorithmPerformanceRequest(_message.Message):
     """Asks how algorithms did."""
 

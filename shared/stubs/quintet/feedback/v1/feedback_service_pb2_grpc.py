@@ -42,6 +42,11 @@ class FeedbackServiceStub:
                 request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ApplyEventsRequest.SerializeToString,
                 response_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ApplyEventsResponse.FromString,
                 _registered_method=True)
+        self.ReplayFailedEvents = channel.unary_unary(
+                '/quintet.feedback.v1.FeedbackService/ReplayFailedEvents',
+                request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ReplayFailedEventsRequest.SerializeToString,
+                response_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ReplayFailedEventsResponse.FromString,
+                _registered_method=True)
         self.GetAlgorithmPerformance = channel.unary_unary(
                 '/quintet.feedback.v1.FeedbackService/GetAlgorithmPerformance',
                 request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetAlgorithmPerformanceRequest.SerializeToString,
@@ -73,6 +78,14 @@ class FeedbackServiceServicer:
     def ApplyEvents(self, request, context):
         """Applies recorded events and feedback to the outcomes of recommendations, in the order of the event log, each once:
         shown, clicked, put into the cart, and purchases by attribution. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayFailedEvents(self, request, context):
+        """Applies events again that this agent could not apply and set aside. Each is applied once, so it is safe to repeat.
+        Errors: INVALID_ARGUMENT for no sequences, or more than 1,000.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,6 +127,11 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
                     servicer.ApplyEvents,
                     request_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ApplyEventsRequest.FromString,
                     response_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ApplyEventsResponse.SerializeToString,
+            ),
+            'ReplayFailedEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayFailedEvents,
+                    request_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ReplayFailedEventsRequest.FromString,
+                    response_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ReplayFailedEventsResponse.SerializeToString,
             ),
             'GetAlgorithmPerformance': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAlgorithmPerformance,
@@ -166,6 +184,33 @@ class FeedbackService:
             '/quintet.feedback.v1.FeedbackService/ApplyEvents',
             quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ApplyEventsRequest.SerializeToString,
             quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ApplyEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayFailedEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.feedback.v1.FeedbackService/ReplayFailedEvents',
+            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ReplayFailedEventsRequest.SerializeToString,
+            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ReplayFailedEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,10 @@ class FeedbackServiceStub:
     """Applies recorded events and feedback to the outcomes of recommendations, in the order of the event log, each once:
     shown, clicked, put into the cart, and purchases by attribution. Safe to repeat.
     """
+    ReplayFailedEvents: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.ReplayFailedEventsRequest, _feedback_service_pb2.ReplayFailedEventsResponse]
+    """Applies events again that this agent could not apply and set aside. Each is applied once, so it is safe to repeat.
+    Errors: INVALID_ARGUMENT for no sequences, or more than 1,000.
+    """
     GetAlgorithmPerformance: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAlgorithmPerformanceRequest, _feedback_service_pb2.GetAlgorithmPerformanceResponse]
     """Returns how each algorithm did in a period. Errors: INVALID_ARGUMENT when the period ends before it starts."""
     GetAttribution: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAttributionRequest, _feedback_service_pb2.GetAttributionResponse]
@@ -62,6 +66,10 @@ class FeedbackServiceAsyncStub(FeedbackServiceStub):
     ApplyEvents: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.ApplyEventsRequest, _feedback_service_pb2.ApplyEventsResponse]  # type: ignore[assignment]
     """Applies recorded events and feedback to the outcomes of recommendations, in the order of the event log, each once:
     shown, clicked, put into the cart, and purchases by attribution. Safe to repeat.
+    """
+    ReplayFailedEvents: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.ReplayFailedEventsRequest, _feedback_service_pb2.ReplayFailedEventsResponse]  # type: ignore[assignment]
+    """Applies events again that this agent could not apply and set aside. Each is applied once, so it is safe to repeat.
+    Errors: INVALID_ARGUMENT for no sequences, or more than 1,000.
     """
     GetAlgorithmPerformance: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAlgorithmPerformanceRequest, _feedback_service_pb2.GetAlgorithmPerformanceResponse]  # type: ignore[assignment]
     """Returns how each algorithm did in a period. Errors: INVALID_ARGUMENT when the period ends before it starts."""
@@ -88,6 +96,16 @@ class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_feedback_service_pb2.ApplyEventsResponse, _abc.Awaitable[_feedback_service_pb2.ApplyEventsResponse]]:
         """Applies recorded events and feedback to the outcomes of recommendations, in the order of the event log, each once:
         shown, clicked, put into the cart, and purchases by attribution. Safe to repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayFailedEvents(
+        self,
+        request: _feedback_service_pb2.ReplayFailedEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feedback_service_pb2.ReplayFailedEventsResponse, _abc.Awaitable[_feedback_service_pb2.ReplayFailedEventsResponse]]:
+        """Applies events again that this agent could not apply and set aside. Each is applied once, so it is safe to repeat.
+        Errors: INVALID_ARGUMENT for no sequences, or more than 1,000.
         """
 
     @_abc_1.abstractmethod

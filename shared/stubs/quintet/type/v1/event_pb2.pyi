@@ -117,7 +117,9 @@ class Event(_message.Message):
     before is acknowledged and changes nothing. Made by Quintet when empty.
     """
     customer_id: _builtins.str
-    """The customer, as registered, at most 128 characters. Required unless `visitor_id` is set. Unknown: NOT_FOUND."""
+    """The customer, as registered, at most 128 characters. Required unless `visitor_id` is set. Of one not known yet the
+    event is kept until the customer is.
+    """
     visitor_id: _builtins.str
     """A visitor who is not logged in (a cookie's id), at most 128 characters. Becomes known with the first event. An event
     with both ids says that the visitor is the customer: what the visitor did counts as the customer's from then on.

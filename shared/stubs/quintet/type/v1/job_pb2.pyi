@@ -578,6 +578,12 @@ class MaintenanceResult(_message.Message):
     RECOMMENDATION_LISTS_DROPPED_FIELD_NUMBER: _builtins.int
     JOBS_DROPPED_FIELD_NUMBER: _builtins.int
     VACUUMED_FIELD_NUMBER: _builtins.int
+    PAGE_EVENTS_DROPPED_FIELD_NUMBER: _builtins.int
+    SESSIONS_DROPPED_FIELD_NUMBER: _builtins.int
+    FAILED_EVENTS_DROPPED_FIELD_NUMBER: _builtins.int
+    UNJOINED_EVENTS_DROPPED_FIELD_NUMBER: _builtins.int
+    EVENTS_DROPPED_FIELD_NUMBER: _builtins.int
+    EVENT_FAULTS_DROPPED_FIELD_NUMBER: _builtins.int
     views_dropped: _builtins.int
     """Product views that were deleted."""
     recommendation_lists_dropped: _builtins.int
@@ -586,6 +592,18 @@ class MaintenanceResult(_message.Message):
     """Rows of ended jobs that were deleted."""
     vacuumed: _builtins.bool
     """Whether free space was given back."""
+    page_events_dropped: _builtins.int
+    """Searches and views of pages without a product that were deleted."""
+    sessions_dropped: _builtins.int
+    """Sessions that were deleted, to which nothing refers any more."""
+    failed_events_dropped: _builtins.int
+    """Events that an agent could not apply, and that can no longer be replayed."""
+    unjoined_events_dropped: _builtins.int
+    """Events that were deleted because what they name never came."""
+    events_dropped: _builtins.int
+    """Events of the log that were deleted."""
+    event_faults_dropped: _builtins.int
+    """Counts of faults of events that were deleted."""
     def __init__(
         self,
         *,
@@ -593,10 +611,16 @@ class MaintenanceResult(_message.Message):
         recommendation_lists_dropped: _builtins.int = ...,
         jobs_dropped: _builtins.int = ...,
         vacuumed: _builtins.bool = ...,
+        page_events_dropped: _builtins.int = ...,
+        sessions_dropped: _builtins.int = ...,
+        failed_events_dropped: _builtins.int = ...,
+        unjoined_events_dropped: _builtins.int = ...,
+        events_dropped: _builtins.int = ...,
+        event_faults_dropped: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs_dropped", b"jobs_dropped", "recommendation_lists_dropped", b"recommendation_lists_dropped", "vacuumed", b"vacuumed", "views_dropped", b"views_dropped"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_faults_dropped", b"event_faults_dropped", "events_dropped", b"events_dropped", "failed_events_dropped", b"failed_events_dropped", "jobs_dropped", b"jobs_dropped", "page_events_dropped", b"page_events_dropped", "recommendation_lists_dropped", b"recommendation_lists_dropped", "sessions_dropped", b"sessions_dropped", "unjoined_events_dropped", b"unjoined_events_dropped", "vacuumed", b"vacuumed", "views_dropped", b"views_dropped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

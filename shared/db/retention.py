@@ -1,0 +1,99 @@
+"""Old rows go, table by table, each by its policy. Recommendations: see `shared.db.recommendation_retention`."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import ColumnElement, exists
+
+from shared.db import event_log as log
+from shared.db import event_quality, event_receipts
+from shared.db import unjoined_events as unjoined
+from shared.db.engine import Connection, Database
+from shared.db.references import references_to
+from shared.db.schema import (
+    browsing_history,
+    event_log,
+    failed_events,
+    job_runs,
+    page_events,
+    sessions,
+    unjoined_events,
+)
+from shared.db.slices import delete_rows
+from shared.events.failed import APPLYING
+
+
+def drop_views(database: Database, days: int) -> int:
+    """Delete product views older than `days`."""
+    columns = browsing_history.c
+    return delete_rows(database, browsing_history, columns.id, columns.view_time < _ago(days))
+
+
+def drop_page_events(database: Database, days: int) -> int:
+    """Delete searches and views of other pages older than `days`."""
+    columns = page_events.c
+    return delete_rows(database, page_events, columns.id, columns.occurred_at < _ago(days))
+
+
+def drop_sessions(database: Database, days: int) -> int:
+    """Delete sessions that ended more than `days` ago and that nothing refers to any longer."""
+    key = sessions.c.session_id
+    used = [exists().where(column == key) for _, column in references_to(key)]
+    unused: list[ColumnElement[bool]] = [~each for each in used]
+    return delete_rows(database, sessions, key, sessions.c.last_event_at < _ago(days), *unused)
+
+
+def drop_failed_events(database: Database, days: int) -> int:
+    """Give up events that an agent could not apply for more than `days`; they stay in the log for its own time."""
+    columns = failed_events.c
+    return delete_rows(database, failed_events, columns.sequence, columns.first_failed_at < _ago(days))
+
+
+def expire_unjoined_events(database: Database, days: int) -> int:
+    """Give up events that have waited for more than `days` for what they name, and return how many they were."""
+    with database.write() as connection:
+        return unjoined.expire(connection, _ago(days))
+
+
+def drop_unjoined_events(database: Database, days: int) -> int:
+    """Delete events that were received more than `days` ago and never joined."""
+    columns = unjoined_events.c
+    return delete_rows(database, unjoined_events, columns.id, columns.received_at < _ago(days))
+
+
+def drop_event_faults(database: Database, days: int) -> int:
+    """Delete counts of what was wrong with events more than `days` ago; an hour has some hundred rows at most."""
+    with database.write() as connection:
+        return event_quality.drop_before(connection, _ago(days))
+
+
+def drop_job_runs(database: Database, days: int) -> int:
+    """Delete runs of jobs that ended more than `days` ago, but the last of each kind."""
+    columns, later = job_runs.c, job_runs.alias()
+    followed = exists().where(later.c.kind == columns.kind, later.c.started_at > columns.started_at)
+    return delete_rows(database, job_runs, columns.job_id, columns.ended_at < _ago(days), followed)
+
+
+def drop_events(database: Database, days: int) -> int:
+    """Delete events of the log that were received more than `days` ago.
+
+    What an agent has yet to apply stays, and what it set aside.
+    """
+    columns = event_log.c
+    with database.read() as connection:
+        last = min(event_receipts.last_before(connection, _ago(days)), _applied_by_all(connection))
+    if not last:
+        return 0
+    with database.write() as connection:
+        log.note_trimmed(connection, last)
+        event_receipts.forget(connection, last)
+    aside = exists().where(failed_events.c.sequence == columns.sequence)
+    return delete_rows(database, event_log, columns.sequence, columns.sequence <= last, ~aside)
+
+
+def _applied_by_all(connection: Connection) -> int:
+    """Return the number up to which every agent has applied the log; 0 where one has not begun."""
+    return min(log.cursor(connection, agent) for agent in APPLYING)
+
+
+def _ago(days: int) -> datetime:
+    return datetime.now(UTC) - timedelta(days=days)
