@@ -10,8 +10,8 @@ from quintet.type.v1.event_pb2 import Event, HomeView, Purchase
 from quintet.type.v1.recommendation_pb2 import Feedback
 from sqlalchemy import text
 
-from shared.db import customers, event_log, event_receipts
-from shared.db.customers import NewCustomer
+from shared.db import customer_updates, customers, event_log, event_receipts
+from shared.db.customer_updates import NewCustomer
 from shared.db.engine import Database, next_count
 from shared.db.event_log import NewEvent
 from shared.db.migrate import alembic_config, migrate
@@ -142,7 +142,7 @@ def test_an_older_log_keeps_its_events_and_what_refers_to_them(database: Databas
 
 def test_a_compact_row_says_once_what_the_event_says(database: Database) -> None:
     with database.write() as connection:
-        customers.upsert(connection, [NewCustomer("ann")])
+        customer_updates.upsert(connection, [NewCustomer("ann")])
         [key] = customers.resolve_customers(connection, ["ann"]).values()
         events = [
             Event(event_id="plain", customer_id="ann", session_id="s", home_view=HomeView()),
