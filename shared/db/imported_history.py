@@ -4,7 +4,7 @@ from sqlalchemy import exists, select
 
 from shared.db import event_log
 from shared.db.engine import Connection
-from shared.db.event_rows import FEEDBACK
+from shared.db.event_rows import FEEDBACK, is_kind
 from shared.db.schema import event_log as log_table
 from shared.db.schema import recommendation_lists, recommendations
 
@@ -16,7 +16,7 @@ def pass_history(connection: Connection, up_to: int) -> bool:
     and new events would wait behind. Events that are feedback itself are left to the agent.
     """
     position = event_log.lock_cursor(connection, event_log.FEEDBACK_CONSUMER)
-    of_feedback = select(log_table.c.sequence).where(log_table.c.sequence > position, log_table.c.kind == FEEDBACK)
+    of_feedback = select(log_table.c.sequence).where(log_table.c.sequence > position, is_kind(FEEDBACK))
     recommended = (select(table.c.id) for table in (recommendation_lists, recommendations))
     if up_to <= position or any(connection.scalar(select(exists(each))) for each in (*recommended, of_feedback)):
         return False

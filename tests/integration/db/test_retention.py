@@ -132,8 +132,8 @@ def test_the_last_run_of_each_kind_of_job_stays(database: Database) -> None:
 
 async def test_the_maintenance_job_drops_by_every_policy(shop: Database) -> None:
     happened_ago(shop, 300)
-    settings = Settings(_env_file=None)
-    *_, last = [progress async for progress in maintain(shop, settings)]
+    settings = Settings(_env_file=None, database_url=shop.url)
+    *_, last = [progress async for progress in maintain(settings)]
     assert last.result is not None
     dropped = {name: count for name, count in last.result.items() if name.endswith("_dropped") and count}
     assert dropped == {"views_dropped": 1, "page_events_dropped": 1, "sessions_dropped": 1}
