@@ -1,13 +1,18 @@
 """The operator's command line: `quintet COMMAND`."""
 
+import os
+from typing import Annotated
+
 import typer
 
+from cli.commands.certs import certs
 from cli.commands.demo import demo
 from cli.commands.demo_data import demo_data
 from cli.commands.evaluate import evaluate
 from cli.commands.event import event
 from cli.commands.export import export
 from cli.commands.import_ import import_command
+from cli.commands.keys import keys
 from cli.commands.migrate import migrate
 from cli.commands.optimize import optimize
 from cli.commands.recommend import recommend
@@ -24,10 +29,23 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
+
+@app.callback()
+def options(
+    key_file: Annotated[
+        str, typer.Option(help="File with the API key; else QUINTET_API_KEY or QUINTET_API_KEY_FILE.")
+    ] = "",
+) -> None:
+    """Take what holds for every command."""
+    if key_file:
+        os.environ |= {"QUINTET_API_KEY": "", "QUINTET_API_KEY_FILE": key_file}
+
+
 app.command("import")(import_command)
 app.command("demo-data")(demo_data)
-for command in (train, tune, evaluate, up, status, recommend, event, optimize, export, migrate, demo):
+for command in (train, tune, evaluate, up, status, recommend, event, optimize, export, migrate, certs, demo):
     app.command()(command)
+app.add_typer(keys, name="keys")
 
 
 if __name__ == "__main__":

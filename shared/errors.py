@@ -5,6 +5,8 @@ QuintetError
 ├── NotFound                something named does not exist
 ├── AlreadyExists           something to be made exists
 ├── Conflict                the same work is under way already
+├── Unauthenticated         the call has no valid key
+├── PermissionDenied        the caller may not do this
 ├── FailedPrecondition      the system is not in the state the request needs
 ├── Unavailable             an agent or the database cannot be reached now; try again
 └── DataLoss                stored data does not match its checksum
@@ -37,7 +39,7 @@ class QuintetError(Exception):
 
     code: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
     reason: ClassVar[str] = "INTERNAL"
-    retry_after_seconds: ClassVar[float | None] = None
+    retry_after_seconds: float | None = None
 
     def __init__(self, message: str, violations: tuple[FieldViolation, ...] = ()) -> None:
         super().__init__(message)
@@ -99,6 +101,20 @@ class Conflict(QuintetError):
     retry_after_seconds = 5.0
 
 
+class Unauthenticated(QuintetError):
+    """The call has no API key, or one that is not valid."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    reason = "API_KEY_INVALID"
+
+
+class PermissionDenied(QuintetError):
+    """The caller is known and may not do this."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    reason = "PERMISSION_DENIED"
+
+
 class FailedPrecondition(QuintetError):
     """The system is not in the state that the request needs."""
 
@@ -119,6 +135,16 @@ class Overloaded(Unavailable):
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
     reason = "OVERLOADED"
+
+
+class RateLimited(Overloaded):
+    """The caller calls more often than its key may; `retry_after_seconds` says when it may again."""
+
+    reason = "RATE_LIMITED"
+
+    def __init__(self, message: str, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class DataLoss(QuintetError):

@@ -22,6 +22,10 @@ RPC_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 RPC_IN_PROGRESS = Gauge("quintet_rpc_in_progress", "Calls in progress.", ["agent"])
+ADMISSION_PLACES = Gauge("quintet_admission_places", "Calls that may be in progress at once.", ["agent"])
+CALLS_REFUSED = Counter(
+    "quintet_calls_refused_total", "Calls refused before their request was read, by reason.", ["agent", "reason"]
+)
 FALLBACKS = Counter(
     "quintet_fallbacks_total", "Answers that fell back to something simpler, by reason.", ["agent", "reason"]
 )

@@ -16,6 +16,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2_grpc as recomme
 from shared.config import Agent, Settings
 from shared.errors import QuintetError
 from shared.rpc.client import BY_SHOPPER, call, open_channel, stream
+from shared.rpc.tls import agents_files
 
 FOLLOWED: tuple[Agent, ...] = ("customer", "product", "recommendation", "feedback")
 RECOMMEND = "/quintet.recommendation.v1.RecommendationService/Recommend"
@@ -31,8 +32,9 @@ class AgentClients:
     def __init__(self, settings: Settings) -> None:
         self._timeout = settings.agent_timeout_seconds
         self._reserve = settings.fallback_reserve_seconds
+        tls = agents_files(settings.tls_files, "coordinator")
         self._channels: dict[Agent, grpc.aio.Channel] = {
-            name: open_channel(settings.address(name), BALANCING.get(name)) for name in FOLLOWED
+            name: open_channel(settings.address(name), BALANCING.get(name), tls, name) for name in FOLLOWED
         }
         self.customer = customer_grpc.CustomerServiceStub(self._channels["customer"])
         self.product = product_grpc.ProductServiceStub(self._channels["product"])

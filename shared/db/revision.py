@@ -5,7 +5,7 @@ from sqlalchemy import inspect, text
 from shared.db.engine import Database
 from shared.errors import FailedPrecondition
 
-NEWEST = "0006"
+NEWEST = "0007"
 """The newest revision in `shared/db/migrations`."""
 
 

@@ -9,9 +9,13 @@ from typing import Any
 
 import grpc
 
+from shared.config import Settings
 from shared.rpc.interceptor import deadline
+from shared.rpc.key_metadata import WithKey, key_of
+from shared.rpc.renewing_channel import RenewingChannel
 from shared.rpc.server import MAX_MESSAGE_BYTES
 from shared.rpc.status import from_rpc_error
+from shared.rpc.tls import TlsFiles, channel_credentials, client_files, named
 from shared.telemetry import request_id
 
 IN_TURN: dict[str, Any] = {"round_robin": {}}
@@ -53,9 +57,34 @@ def channel_options(balancing: dict[str, Any] | None = None) -> list[tuple[str, 
     ]
 
 
-def open_channel(target: str, balancing: dict[str, Any] | None = None) -> grpc.aio.Channel:
-    """Return a channel to `target`; a DNS name with several addresses is balanced and looked up anew."""
-    return grpc.aio.insecure_channel(target, options=channel_options(balancing))
+def open_channel(
+    target: str, balancing: dict[str, Any] | None = None, tls: TlsFiles | None = None, name: str = ""
+) -> grpc.aio.Channel:
+    """Return a channel to `target`; a DNS name with several addresses is balanced and looked up anew.
+
+    With `tls` it is encrypted, follows renewed files, and the other side must show a certificate for `name`, such as an
+    agent's; without a name, for the host of `target`. Raises FailedPrecondition when the files cannot be used.
+    """
+    options = channel_options(balancing)
+    if tls is None:
+        return grpc.aio.insecure_channel(target, options=options)
+    files, wanted = tls, [*options, *(named(name) if name else [])]
+    return RenewingChannel(lambda: grpc.aio.secure_channel(target, channel_credentials(files), wanted), files.stamp)
+
+
+def open_coordinator(settings: Settings, address: str = "") -> grpc.Channel:
+    """Return a blocking channel to the coordinator with the certificates and the API key of the settings.
+
+    Raises FailedPrecondition when a file of them cannot be read.
+    """
+    target, tls = address or settings.coordinator_address, client_files(settings.tls_files)
+    channel = (
+        grpc.secure_channel(target, channel_credentials(tls), channel_options())
+        if tls
+        else grpc.insecure_channel(target, channel_options())
+    )
+    key = key_of(settings)
+    return grpc.intercept_channel(channel, WithKey(key)) if key else channel
 
 
 async def call(

@@ -1,4 +1,4 @@
-"""What every server does around every call: request id, deadline, error status, metrics, one log line."""
+"""What every server does around every call: admission, request id, deadline, error status, metrics, one log line."""
 
 import asyncio
 import time
@@ -12,14 +12,18 @@ import structlog
 from prometheus_client import Histogram
 
 from shared.errors import QuintetError
+from shared.rpc.guard import Guard, check_request, decode
+from shared.rpc.peers import check_peer
 from shared.rpc.status import DETAILS_KEY, to_status
-from shared.telemetry import RPC_IN_PROGRESS, RPC_SECONDS, request_id
+from shared.telemetry import CALLS_REFUSED, RPC_IN_PROGRESS, RPC_SECONDS, request_id
 
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 """Moment on the monotonic clock by which the caller wants its answer; calls to other agents inherit it."""
 
 log = structlog.get_logger()
-QUIET_SERVICES = ("/grpc.health.v1.", "/grpc.reflection.")
+HEALTH = "/grpc.health.v1."
+"""Whoever reaches a server may ask whether it serves, however busy it is."""
+REFLECTION = "/grpc.reflection."
 
 
 class EdgeInterceptor(grpc.aio.ServerInterceptor):
@@ -28,8 +32,11 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
     A unary method may return bytes: an answer in its own wire format, passed on from another agent as it came.
     """
 
-    def __init__(self, agent: str, *, log_calls: bool = False) -> None:
-        self._edge = _Edge(agent, log_calls)
+    def __init__(
+        self, agent: str, *, log_calls: bool = False, guard: Guard | None = None, peers: frozenset[str] = frozenset()
+    ) -> None:
+        self._edge = _Edge(agent, log_calls, peers)
+        self._guard = guard or Guard()
         self._handlers: dict[str, Any] = {}
 
     async def intercept_service(
@@ -38,50 +45,94 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         method = handler_call_details.method
-        known = self._handlers.get(method)
-        if known is not None:
-            return known
-        handler = await continuation(handler_call_details)
-        if handler is None or method.startswith(QUIET_SERVICES):
+        handler = self._handlers.get(method)
+        if handler is None:
+            handler = await continuation(handler_call_details)
+            if handler is None or method.startswith(HEALTH):
+                return handler
+            handler = self._handlers.setdefault(method, self._around(handler, method))
+        try:
+            leave = await self._guard.admit(method, handler_call_details.invocation_metadata)
+        except QuintetError as error:
+            return self._refusal(method, error)
+        _at_the_end_of_the_call(leave)
+        return handler
+
+    def _around(self, handler: Any, method: str) -> Any:
+        if method.startswith(REFLECTION):
             return handler
-        around = self._streaming(handler, method) if handler.response_streaming else self._unary(handler, method)
-        return self._handlers.setdefault(method, around)
+        return self._streaming(handler, method) if handler.response_streaming else self._unary(handler, method)
 
     def _unary(self, handler: Any, method: str) -> Any:
         behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
         make = (
             grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
         )
+        read = _reader(handler, method)
         serializer = handler.response_serializer
 
         async def call(request: Any, context: Any) -> Any:
             async with _Around(self._edge, method, context):
-                return await behaviour(request, context)
+                return await behaviour(read(request), context)
 
         def serialize(response: Any) -> bytes:
             return response if isinstance(response, bytes) else serializer(response)
 
-        return make(call, handler.request_deserializer, serialize)
+        return make(call, None, serialize)
 
     def _streaming(self, handler: Any, method: str) -> Any:
         behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
         make = (
             grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
         )
+        read = _reader(handler, method)
 
         async def call(request: Any, context: Any) -> AsyncIterator[Any]:
             async with _Around(self._edge, method, context):
-                async for response in behaviour(request, context):
+                async for response in behaviour(read(request), context):
                     yield response
 
-        return make(call, handler.request_deserializer, handler.response_serializer)
+        return make(call, None, handler.response_serializer)
+
+    def _refusal(self, method: str, error: QuintetError) -> Any:
+        """Return a handler that answers with `error`. It streams, so that not even one message is read."""
+
+        async def refuse(_requests: Any, context: Any) -> None:
+            async with _Around(self._edge, method, context):
+                CALLS_REFUSED.labels(self._edge.agent, error.reason).inc()
+                raise error
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+def _at_the_end_of_the_call(leave: Callable[[], None]) -> None:
+    """Have `leave` called when the call has ended, however it does: gRPC runs each in a task of its own."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - for the type checker: gRPC runs interceptors in a task
+    task.add_done_callback(lambda _: leave())
+
+
+def _reader(handler: Any, method: str) -> Callable[[Any], Any]:
+    """Return what makes the request of bytes: here, where an error still gets its status, and not in gRPC."""
+
+    def read(data: bytes) -> Any:
+        request = decode(handler.request_deserializer, method, data)
+        check_request(method, request)
+        return request
+
+    async def read_all(stream: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for data in stream:
+            yield read(data)
+
+    return read_all if handler.request_streaming else read
 
 
 class _Edge:
     """What all calls of a server have in common. Metrics are found by their labels once: that takes microseconds."""
 
-    def __init__(self, agent: str, log_calls: bool) -> None:
+    def __init__(self, agent: str, log_calls: bool, peers: frozenset[str]) -> None:
         self.agent = agent
+        self.peers = peers
         self.log_calls = log_calls
         self.in_progress = RPC_IN_PROGRESS.labels(agent)
         self._seconds: dict[tuple[str, grpc.StatusCode], Histogram] = {}
@@ -106,6 +157,14 @@ class _Around:
     async def __aenter__(self) -> None:
         _adopt(self._context)
         self._edge.in_progress.inc()
+        if self._edge.peers:
+            await self._check_peer()
+
+    async def _check_peer(self) -> None:
+        try:
+            check_peer(self._context.auth_context(), self._edge.peers)
+        except QuintetError as error:
+            await self.__aexit__(type(error), error, None)
 
     async def __aexit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
         code = grpc.StatusCode.UNKNOWN

@@ -15,7 +15,9 @@ from shared.errors import (
     InvalidArgument,
     NotFound,
     Overloaded,
+    PermissionDenied,
     QuintetError,
+    Unauthenticated,
     Unavailable,
 )
 
@@ -25,6 +27,8 @@ _KINDS: tuple[type[QuintetError], ...] = (
     InvalidArgument,
     NotFound,
     AlreadyExists,
+    Unauthenticated,
+    PermissionDenied,
     Conflict,
     FailedPrecondition,
     Unavailable,
