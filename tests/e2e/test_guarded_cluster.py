@@ -9,13 +9,15 @@ import grpc
 import pytest
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
+from quintet.type.v1.customer_pb2 import Customer
+from quintet.type.v1.event_pb2 import Event, ProductView
+from quintet.type.v1.product_pb2 import Product
 from typer.testing import CliRunner
 
 from cli.main import app
 from shared.config import Settings
 from shared.db.engine import Database
 from shared.rpc.client import open_coordinator
-from tests.e2e import small_shop
 from tests.support.cluster import Cluster, running_cluster
 
 pytestmark = pytest.mark.slow
@@ -37,7 +39,7 @@ def cluster(sqlite_database: Database, certs: Path) -> Iterator[Cluster]:
         "agents_tls_key": str(certs / "{agent}.key"),
         "agents_tls_ca": str(certs / "agents-ca.crt"),
     }
-    with running_cluster(sqlite_database.url, auth="required", **files) as cluster:
+    with running_cluster(sqlite_database.url, auth="required", agent_timeout_seconds=20, **files) as cluster:
         yield cluster
 
 
@@ -57,6 +59,19 @@ def code_of(cluster: Cluster, settings: Settings) -> grpc.StatusCode:
     return grpc.StatusCode.OK
 
 
+def every_agent_answers(stub: pb_grpc.CoordinatorServiceStub) -> None:
+    products = [Product(product_id=f"tea-{number}", name=f"Tea {number}") for number in range(5)]
+    stub.BatchUpsertProducts(pb.BatchUpsertProductsRequest(products=products), timeout=30)
+    assert stub.GetProduct(pb.GetProductRequest(product_id="tea-1"), timeout=30).product.name == "Tea 1"
+    stub.RegisterCustomer(pb.RegisterCustomerRequest(customer=Customer(customer_id="ann")), timeout=30)
+    event = Event(customer_id="ann", product_view=ProductView(product_id="tea-1"))
+    stub.RecordEvent(pb.RecordEventRequest(event=event), timeout=30)
+    assert stub.GetCustomerProfile(pb.GetCustomerProfileRequest(customer_id="ann"), timeout=30).profile
+    assert stub.GetAlgorithmPerformance(pb.GetAlgorithmPerformanceRequest(), timeout=30).weights
+    answer = stub.GetRecommendations(pb.GetRecommendationsRequest(customer_id="ann"), timeout=30)
+    assert not {fallback for fallback in answer.list.fallbacks if fallback.startswith("recommendation_agent")}
+
+
 def test_a_shop_behind_keys_and_tls(cluster: Cluster, certs: Path, sqlite_database: Database) -> None:
     trusting = Settings(tls_ca=str(certs / "public-ca.crt"))
     admin, storefront = (make_key(sqlite_database, role) for role in ("admin", "storefront"))
@@ -69,11 +84,7 @@ def test_a_shop_behind_keys_and_tls(cluster: Cluster, certs: Path, sqlite_databa
     assert code_of(cluster, with_admin) is grpc.StatusCode.OK
 
     with open_coordinator(with_admin, cluster.address) as channel:
-        stub = pb_grpc.CoordinatorServiceStub(channel)
-        small_shop.fill(stub)
-        answer = stub.GetRecommendations(pb.GetRecommendationsRequest(visitor_id="v", limit=5), timeout=10)
-    assert len(answer.list.recommendations) == 5
-    assert not answer.list.fallbacks
+        every_agent_answers(pb_grpc.CoordinatorServiceStub(channel))
 
     environment = {
         "QUINTET_TLS_CA": trusting.tls_ca,
