@@ -1,0 +1,1 @@
+"""Benchmarks of what grows: the disk that events and answers take."""
