@@ -56,7 +56,7 @@ def reported() -> Iterator[None]:
     except QuintetError as error:
         fail(_said(error))
     except grpc.RpcError as error:
-        fail(_said(from_rpc_error(error)))
+        fail(_said(from_rpc_error(error, verbatim=True)))
 
 
 def _said(error: QuintetError) -> str:

@@ -27,8 +27,6 @@ Arrays = dict[str, NDArray[Any]]
 class ArraysDamaged(DataLoss):
     """The bytes were not written by `pack`, are damaged, or were written by a newer Quintet."""
 
-    reason = "ARRAYS_DAMAGED"
-
 
 def pack(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> bytes:
     """Return arrays and JSON-able metadata as bytes; the same input gives the same bytes.

@@ -30,8 +30,6 @@ SUFFIXES: dict[str, Format] = {
 class UnreadableFile(InvalidArgument):
     """A file that cannot be opened, or whose format nothing tells."""
 
-    reason = "UNREADABLE_FILE"
-
 
 @dataclass
 class OpenFile:

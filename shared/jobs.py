@@ -5,7 +5,8 @@ Child, run as `python -m services.x.job`:
     {"stage": "ease: solving", "progress": 0.4}
     {"progress": 1.0, "result": {"version": "20260101T120000Z"}}
 
-or, when it fails, `{"error": "..."}` and exit code 1; for an error of `shared.errors` also the `code` it names.
+or, when it fails, `{"error": "...", "code": "...", "reason": 81}` and exit code 1. What is not an error of
+`shared.errors` is in the log alone: its words may be a driver's.
 """
 
 import asyncio
@@ -38,6 +39,7 @@ ERRORS: dict[str, type[QuintetError]] = {
     for error in (InvalidArgument, NotFound, AlreadyExists, Conflict, FailedPrecondition, Unavailable, DataLoss)
 }
 """Errors that come through from the child, by the names of their codes."""
+UNKNOWN_FAULT = "an internal error ended the job, see the log of the agent"
 log = structlog.get_logger()
 
 
@@ -66,10 +68,8 @@ class ProgressReporter:
 
     def failed(self, error: Exception) -> None:
         """Say that the job failed and why."""
-        if isinstance(error, QuintetError):
-            self.write(json.dumps({"error": error.message, "code": error.code.name}))
-        else:
-            self.write(json.dumps({"error": f"{type(error).__name__}: {error}"}))
+        known = error if isinstance(error, QuintetError) else QuintetError(UNKNOWN_FAULT)
+        self.write(json.dumps({"error": known.message, "code": known.code.name, "reason": known.reason}))
 
 
 QUICK = "quick"
@@ -100,7 +100,7 @@ async def run_job(module: str, settings: Settings, *arguments: str) -> AsyncGene
     """Run `python -m module` as a child and yield its progress; the last one has the result.
 
     The child is killed when the iteration is given up. Raises the child's error when it is one of `ERRORS`, else
-    FailedPrecondition with its words; QuintetError when it dies without any.
+    QuintetError.
     """
     child = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -139,7 +139,7 @@ class SingleJob:
     async def run(self, *arguments: str) -> AsyncGenerator[Progress, None]:
         """Run it as `run_job` does and yield its progress. Raises Conflict while it runs already."""
         if self._running:
-            raise Conflict(f"{self._module} is running already")
+            raise Conflict(f"{self._module} is running already", metadata={"job": self._module.rpartition(".")[2]})
         self._running = True
         try:
             async with aclosing(run_job(self._module, self._settings, *arguments)) as steps:
@@ -152,7 +152,7 @@ class SingleJob:
 def _parse(line: bytes) -> Progress:
     said = json.loads(line)
     if "error" in said:
-        raise ERRORS.get(said.get("code", ""), FailedPrecondition)(said["error"])
+        raise ERRORS.get(said["code"], QuintetError)(said["error"], reason=said["reason"])
     return Progress(said.get("stage", ""), float(said["progress"]), said.get("result"))
 
 

@@ -9,16 +9,12 @@ from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
 
-_WITHOUT = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
-_WITH_THREE = "BHD IQD JOD KWD LYD OMR TND"
-
-# ISO 4217: currencies whose minor unit is not a hundredth.
-_DECIMALS = dict.fromkeys(_WITHOUT.split(" "), 0) | dict.fromkeys(_WITH_THREE.split(" "), 3)
+from shared.currencies import DECIMALS
 
 
 def decimals(currency_code: str) -> int:
     """Return the number of decimals of a currency: 2 for `USD`, 0 for `JPY`, 3 for `KWD`."""
-    return _DECIMALS.get(currency_code, 2)
+    return DECIMALS.get(currency_code, 2)
 
 
 def rounded(amount: Fraction | Decimal) -> int:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from quintet.type.v1.error_pb2 import ErrorReason
 
 from shared.errors import InvalidArgument
 from shared.events.check import check_time
@@ -40,7 +41,9 @@ def settled(start: datetime | None, end: datetime | None, now: datetime) -> tupl
     until = end or now
     since = start or until - timedelta(days=DEFAULT_DAYS)
     if until <= since:
-        raise InvalidArgument.of("end_time", until.isoformat(), f"must be after start_time {since.isoformat()}")
+        raise InvalidArgument.of(
+            "end_time", until.isoformat(), f"must be after start_time {since.isoformat()}", ErrorReason.FIELD_CONFLICT
+        )
     return since, until
 
 

@@ -19,6 +19,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from quintet.type.v1.error_pb2 import ErrorReason
+
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound
 
 KEY_BYTES = 32
@@ -208,5 +210,6 @@ def _checked(key: _Key, content: bytes, token: str, shopper: Shopper, field: str
     kind, digest = content[NUMBER_BYTES : NUMBER_BYTES + 1], content[NUMBER_BYTES + 1 :]
     name = shopper.named(kind)
     if name and not hmac.compare_digest(digest, key.digest(kind, name)):
-        raise InvalidArgument.of(field, token, "names a recommendation that was made for another shopper")
+        problem = "names a recommendation that was made for another shopper"
+        raise InvalidArgument.of(field, token, problem, ErrorReason.SHOPPER_MISMATCH)
     return int.from_bytes(content[:NUMBER_BYTES], "big")

@@ -17,7 +17,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2
 from benchmarks.fuzz.findings import Findings
 from benchmarks.fuzz.generator import Generator
 from shared.config import Agent
-from shared.rpc.server import MAX_MESSAGE_BYTES
+from shared.limits import MAX_MESSAGE_BYTES
 
 FILES: dict[Agent, Any] = {
     "coordinator": coordinator_service_pb2,
@@ -80,7 +80,7 @@ def plan(inputs: int, seed: int) -> list[Target]:
 
 async def send(addresses: Mapping[Agent, str], planned: list[Target], seed: int, findings: Findings) -> None:
     """Send a request to each of the planned methods."""
-    options = [("grpc.max_send_message_length", 2 * MAX_MESSAGE_BYTES), ("grpc.enable_retries", 0)]
+    options = [("grpc.max_send_message_length", 4 * MAX_MESSAGE_BYTES), ("grpc.enable_retries", 0)]
     channels = {
         agent: _Channels(grpc.aio.insecure_channel(address, options), grpc.insecure_channel(address, options))
         for agent, address in addresses.items()

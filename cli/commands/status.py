@@ -32,7 +32,7 @@ def status(
 
 
 def _table(answer: pb.GetStatusResponse) -> Table:
-    table = Table("agent", "address", "serving", "events behind")
+    table = Table("agent", "serving", "events behind")
     for each in answer.agents:
-        table.add_row(each.agent, each.address, "[green]yes[/]" if each.serving else "[red]no[/]", f"{each.behind:,}")
+        table.add_row(each.agent, "[green]yes[/]" if each.serving else "[red]no[/]", f"{each.behind:,}")
     return table

@@ -5,14 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cli.importing.convert import Options, attributes_of, value_of
-from shared import values
+from shared import limits, values
 from shared.db.customers import NewCustomer
 from shared.db.types import from_micros
 from shared.errors import InvalidArgument
-from shared.events.check import MAX_ATTRIBUTES, MAX_FUTURE, check_count, check_id, check_number, check_text
+from shared.events.check import check_count, check_id, check_number, check_text
 
-OLDEST = 130
-_TEXTS = {"age_group": 50, "gender": 50, "region": 100}
+_TEXTS = {"age_group": limits.MAX_AGE_GROUP, "gender": limits.MAX_GENDER, "region": limits.MAX_REGION}
 
 
 class CustomerConverter:
@@ -24,12 +23,12 @@ class CustomerConverter:
 
     def convert(self, columns: Mapping[str, Sequence[Any]], index: int) -> NewCustomer:
         """Return the customer of the row at `index` of the values by our column names."""
-        customer_id = checked_text(columns, "customer_id", index, 128)
+        customer_id = checked_text(columns, "customer_id", index, limits.MAX_ID)
         check_id(customer_id, "customer_id")
         return NewCustomer(
             external_id=customer_id,
-            name=checked_text(columns, "name", index, 200),
-            email=checked_text(columns, "email", index, 320),
+            name=checked_text(columns, "name", index, limits.MAX_NAME),
+            email=checked_text(columns, "email", index, limits.MAX_EMAIL),
             demographics=self._demographics(columns, index),
             registered_at=checked_time(columns, "registration_time", index, self._micros, self._options.shift_weeks),
         )
@@ -38,12 +37,12 @@ class CustomerConverter:
         found: dict[str, Any] = {}
         age = value_of("demographics.age", values.whole, cell(columns, "demographics.age", index))
         if age is not None:
-            check_number(age, "demographics.age", 0, OLDEST)
+            check_number(age, "demographics.age", 0, limits.MAX_AGE)
             found["age"] = age
         for name, longest in _TEXTS.items():
             found[name] = checked_text(columns, f"demographics.{name}", index, longest)
         attributes = attributes_of(columns, "demographics.attributes.", index)
-        check_count(attributes, "demographics.attributes", MAX_ATTRIBUTES)
+        check_count(attributes, "demographics.attributes", limits.MAX_DEMOGRAPHIC_ATTRIBUTES)
         found["attributes"] = attributes
         return {name: value for name, value in found.items() if value not in ("", {})}
 
@@ -73,6 +72,6 @@ def checked_time(
     if micros is None:
         return None
     moment = from_micros(micros) + timedelta(weeks=shift_weeks)
-    if micros < 0 or moment > datetime.now(UTC) + MAX_FUTURE:
+    if micros < 0 or moment > datetime.now(UTC) + limits.MAX_FUTURE:
         raise InvalidArgument.of(name, value, "must be after 1970 and at most 24 hours in the future")
     return moment

@@ -4,7 +4,7 @@ from hashlib import blake2b
 
 from quintet.type.v1.event_pb2 import Event
 
-from shared.events.check import MAX_ID
+from shared.limits import MAX_ID
 
 
 def derived_id(event: Event) -> str:

@@ -8,7 +8,8 @@ from quintet.type.v1.event_pb2 import Event, PageType
 from cli.importing.convert import Options, attributes_of, value_of
 from shared import event_types, values
 from shared.errors import InvalidArgument
-from shared.events.check import MAX_QUANTITY, check_id
+from shared.events.check import check_id
+from shared.limits import MAX_QUANTITY
 
 PLAIN_ID = 64
 

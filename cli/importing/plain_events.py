@@ -21,7 +21,8 @@ from cli.importing.ready_event import ReadyEvent
 from cli.importing.wire import nested_heads
 from shared import event_types, values
 from shared.event_types import EventTypes
-from shared.events.check import MAX_ID, check_event, check_time
+from shared.events.check import check_event, check_time
+from shared.limits import MAX_ID
 
 ANYBODY = "-"
 PATHS = {

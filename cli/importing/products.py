@@ -7,14 +7,11 @@ from quintet.type.v1.money_pb2 import Money
 
 from cli.importing.convert import Options, attributes_of, value_of
 from cli.importing.customers import cell, checked_text, checked_time
-from shared import values
+from shared import limits, values
 from shared.db.products import NewProduct
 from shared.errors import InvalidArgument
-from shared.events.check import MAX_PRICE_MINOR, check_count, check_id, check_money, check_number, check_text
+from shared.events.check import check_count, check_id, check_money, check_number, check_text
 from shared.inventory import INVENTORY_STATUSES
-
-MOST_ATTRIBUTES = 200
-BEST_RATING = 5.0
 
 
 class ProductConverter:
@@ -26,25 +23,25 @@ class ProductConverter:
 
     def convert(self, columns: Mapping[str, Sequence[Any]], index: int) -> NewProduct:
         """Return the product of the row at `index` of the values by our column names."""
-        product_id = checked_text(columns, "product_id", index, 128)
+        product_id = checked_text(columns, "product_id", index, limits.MAX_ID)
         check_id(product_id, "product_id")
         name = checked_text(columns, "name", index, 500)
         check_text(name, "name", 500, required=True)
         price, currency = self._price(columns, index)
         attributes = attributes_of(columns, "attributes.", index)
-        check_count(attributes, "attributes", MOST_ATTRIBUTES)
+        check_count(attributes, "attributes", limits.MAX_PRODUCT_ATTRIBUTES)
         return NewProduct(
             external_id=product_id,
             name=name,
             description=checked_text(columns, "description", index, 20_000),
-            category=checked_text(columns, "category", index, 200),
-            subcategory=checked_text(columns, "subcategory", index, 200),
-            brand=checked_text(columns, "brand", index, 200),
+            category=checked_text(columns, "category", index, limits.MAX_CATEGORY),
+            subcategory=checked_text(columns, "subcategory", index, limits.MAX_CATEGORY),
+            brand=checked_text(columns, "brand", index, limits.MAX_BRAND),
             price=price,
             currency=currency,
             attributes=attributes,
-            tags=_texts(columns, "tags", index, 100, 100),
-            image_urls=_texts(columns, "image_urls", index, 50, 2_000),
+            tags=_texts(columns, "tags", index, limits.MAX_TAGS, limits.MAX_TAG),
+            image_urls=_texts(columns, "image_urls", index, limits.MAX_IMAGES, limits.MAX_IMAGE_URL),
             average_rating=_rating(columns, index),
             inventory_status=_status(columns, index),
             recommendable=value_of("recommendable", values.flag, cell(columns, "recommendable", index)),
@@ -59,7 +56,7 @@ class ProductConverter:
             return None, None
         if price < 0:
             raise InvalidArgument.of("price", value, "must not be negative")
-        check_money(Money(currency_code=currency, amount_minor=price), "price", MAX_PRICE_MINOR)
+        check_money(Money(currency_code=currency, amount_minor=price), "price", limits.MAX_PRICE_MINOR)
         return price, currency
 
 
@@ -78,7 +75,7 @@ def _texts(columns: Mapping[str, Sequence[Any]], name: str, index: int, most: in
 def _rating(columns: Mapping[str, Sequence[Any]], index: int) -> float | None:
     found = value_of("average_rating", values.number, cell(columns, "average_rating", index))
     if found is not None:
-        check_number(found, "average_rating", 0, BEST_RATING)
+        check_number(found, "average_rating", 0, limits.MAX_RATING)
     return found
 
 

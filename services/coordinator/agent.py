@@ -13,6 +13,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as recommendati
 from services.coordinator import job_steps
 from services.coordinator.agent_clients import FOLLOWED, AgentClients
 from services.coordinator.best_sellers import BestSellerCache
+from services.coordinator.byte_budget import ByteBudget
 from services.coordinator.event_validation import Submission
 from services.coordinator.event_writer import EventWriter
 from services.coordinator.fallback import OVERLOADED, UNAVAILABLE, Fallback
@@ -27,7 +28,11 @@ from shared.db.engine import Database
 from shared.db.job_runs import JobRun
 from shared.db.token_keys import load_token_keys
 from shared.errors import Overloaded, Unavailable
+from shared.limits import MAX_ON_THE_WAY_BYTES
 from shared.recommendation_log import RecommendationLog
+
+CONSUMERS: dict[Agent, str] = {"customer": event_log.CUSTOMER_CONSUMER, "feedback": event_log.FEEDBACK_CONSUMER}
+"""Agents that project the event log, and the names of their cursors."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,6 @@ class AgentState:
     """How one agent is: whether it serves, and how far it has applied the event log."""
 
     agent: Agent
-    address: str
     serving: bool
     applied: int
     behind: int
@@ -56,6 +60,7 @@ class Coordinator:
 
     def __init__(self, settings: Settings, database: Database, agents: AgentClients) -> None:
         self.agents = agents
+        self.stream_bytes = ByteBudget(MAX_ON_THE_WAY_BYTES)
         self._settings = settings
         self._database = database
         tokens = load_token_keys(settings, database)
@@ -167,13 +172,12 @@ class Coordinator:
     def _state(self, serving: dict[Agent, bool]) -> SystemState:
         with self._database.read() as connection:
             last = event_log.last_sequence(connection)
-            cursors = {name: event_log.cursor(connection, name) for name in FOLLOWED}
+            cursors = {agent: event_log.cursor(connection, consumer) for agent, consumer in CONSUMERS.items()}
             version = models.active_version(connection, "recommender")
-        followed = {follower.agent for follower in self._followers}
-        states = [AgentState("coordinator", self._settings.coordinator_address, True, 0, 0)]
+        states = [AgentState("coordinator", True, 0, 0)]
         for name in FOLLOWED:
-            behind = max(0, last - cursors[name]) if name in followed else 0
-            states.append(AgentState(name, self._settings.address(name), serving[name], cursors[name], behind))
+            behind = max(0, last - cursors[name]) if name in cursors else 0
+            states.append(AgentState(name, serving[name], cursors.get(name, 0), behind))
         return SystemState(states, last, version or "", maintenance.row_counts(self._database))
 
     def _last_sequence(self) -> int:

@@ -15,8 +15,7 @@ from services.coordinator.group_commit import CommitResult
 from services.coordinator.uploads import Rejected, Tally
 from shared.algorithms import ALGORITHM_NAMES, MOST_MINUTES, MOST_TRIALS
 from shared.db.job_runs import JobRun
-from shared.errors import InvalidArgument
-from shared.events.check import check_number
+from shared.events.check import check_choice, check_count, check_number
 from shared.timestamps import to_timestamp
 
 
@@ -41,9 +40,9 @@ def to_tuning(request: pb.OptimizeAlgorithmsRequest, usual_minutes: float) -> re
     """Return what is to be tuned, for `usual_minutes` unless they are said. Raises InvalidArgument."""
     check_number(request.max_trials, "max_trials", 0, MOST_TRIALS)
     check_number(request.tune_minutes, "tune_minutes", 0, MOST_MINUTES)
+    check_count(request.algorithms, "algorithms", len(ALGORITHM_NAMES))
     for index, name in enumerate(request.algorithms):
-        if name not in ALGORITHM_NAMES:
-            raise InvalidArgument.of(f"algorithms[{index}]", name, "is not an algorithm")
+        check_choice(name, f"algorithms[{index}]", ALGORITHM_NAMES, "the name of an algorithm")
     return recommendation_pb.TuneAlgorithmsRequest(
         algorithms=request.algorithms,
         max_trials=request.max_trials,
@@ -56,7 +55,13 @@ def to_rejection(rejected: Rejected) -> pb.Rejection:
     """Return a rejection as a message."""
     error = rejected.error
     return pb.Rejection(
-        index=rejected.index, id=rejected.id, field=rejected.field, message=error.message, code=error.code.name
+        index=rejected.index,
+        id=rejected.id,
+        field=error.field,
+        message=error.message,
+        code=error.code.name,
+        reason=error.reason,
+        metadata=error.metadata,
     )
 
 
@@ -116,7 +121,6 @@ def to_status(state: SystemState) -> pb.GetStatusResponse:
         agents=[
             pb.AgentStatus(
                 agent=each.agent,
-                address=each.address,
                 serving=each.serving,
                 applied_sequence=each.applied,
                 behind=each.behind,

@@ -10,12 +10,12 @@ from quintet.type.v1.customer_pb2 import Customer
 from services.coordinator import convert
 from services.coordinator.agent import Coordinator
 from services.coordinator.event_validation import require_distinct
-from services.coordinator.uploads import Upload
+from services.coordinator.uploads import Upload, message_bytes
 from shared.errors import QuintetError
 from shared.events.check import check_count
+from shared.limits import MAX_BATCH
 from shared.timestamps import to_timestamp
 
-MOST_CUSTOMERS = 1_000
 MODELS_NOTE = (
     "Trained models hold co-occurrence statistics of products and no per-customer data; the next training leaves the "
     "erased behaviour out of them."
@@ -39,7 +39,7 @@ class CustomerRpcs:
     async def BatchUpsertCustomers(
         self, request: pb.BatchUpsertCustomersRequest, context: Any
     ) -> pb.BatchUpsertCustomersResponse:
-        check_count(request.customers, "customers", MOST_CUSTOMERS, least=1)
+        check_count(request.customers, "customers", MAX_BATCH, least=1)
         require_distinct([each.customer_id for each in request.customers], "customers")
         answer = await self._upsert_customers(request.customers)
         return pb.BatchUpsertCustomersResponse(created=answer.created, updated=answer.updated)
@@ -51,7 +51,8 @@ class CustomerRpcs:
             answer = await self._upsert_customers(portion)
             return answer.created, answer.updated
 
-        upload = Upload(send, lambda customer: customer.customer_id, "customers")
+        budget = self._agent.stream_bytes
+        upload = Upload(send, lambda customer: customer.customer_id, "customers", message_bytes, budget)
         tally = await upload.run(each.customer async for each in request_iterator)
         return convert.to_customers_imported(tally)
 

@@ -13,12 +13,13 @@ from services.coordinator import convert
 from services.coordinator.agent import Coordinator
 from services.coordinator.event_validation import Submission, submit_event, submit_feedback
 from services.coordinator.group_commit import CommitResult
-from services.coordinator.uploads import MOST_REJECTIONS, Rejected, portions
+from services.coordinator.uploads import Rejected, message_bytes, portions
 from shared.errors import InvalidArgument
 from shared.events.check import check_count, check_id
 from shared.events.recommend import check_recommend, context_products
+from shared.limits import MAX_BATCH, MAX_REJECTIONS
+from shared.rpc.slices import Slices
 
-MOST_EVENTS = 1_000
 PORTION = 1_000
 """Events of a stream that are recorded together: each transaction costs as much as some hundred events."""
 PORTIONS_AT_ONCE = 4
@@ -60,8 +61,8 @@ class EventRpcs:
     async def BatchRecordEvents(
         self, request: pb.BatchRecordEventsRequest, context: Any
     ) -> pb.BatchRecordEventsResponse:
-        check_count(request.events, "events", MOST_EVENTS, least=1)
-        good, rejections = _sorted_out(request.events, 0)
+        check_count(request.events, "events", MAX_BATCH, least=1)
+        good, rejections = await _sorted_out(request.events, 0)
         outcomes = await self._agent.record([submission for _, submission in good])
         rejections += convert.to_rejections(zip((index for index, _ in good), outcomes, strict=True))
         return pb.BatchRecordEventsResponse(
@@ -77,12 +78,12 @@ class EventRpcs:
         response, start = pb.ImportEventsResponse(), 0
         written: deque[_Portion] = deque()
         try:
-            async for portion in portions(request_iterator, PORTION):
-                good, rejections = _sorted_out([each.event for each in portion], start)
-                start += len(portion)
+            async for portion in portions(request_iterator, PORTION, message_bytes):
+                good, rejections = await _sorted_out([each.event for each in portion.items], start)
+                start += len(portion.items)
                 if len(written) == PORTIONS_AT_ONCE:
                     await _add(response, written.popleft())
-                written.append(self._on_its_way(good, rejections))
+                written.append(await self._on_its_way(good, rejections, portion.bytes))
             while written:
                 await _add(response, written.popleft())
         finally:
@@ -115,10 +116,16 @@ class EventRpcs:
         answer = await agents.call(agents.product.GetRelatedProducts, wanted)
         return pb.GetSimilarProductsResponse(related=answer.related)
 
-    def _on_its_way(self, good: Sequence[tuple[int, Submission]], rejections: list[Rejected]) -> _Portion:
-        """Begin to record the well-formed events of a portion."""
+    async def _on_its_way(
+        self, good: Sequence[tuple[int, Submission]], rejections: list[Rejected], size: int
+    ) -> _Portion:
+        """Begin to record the well-formed events of a portion of `size` bytes, once all streams leave room for it."""
+        budget = self._agent.stream_bytes
+        await budget.take(size)
         recording = self._agent.record([submission for _, submission in good])
-        return _Portion([index for index, _ in good], rejections, asyncio.create_task(recording))
+        portion = _Portion([index for index, _ in good], rejections, asyncio.create_task(recording))
+        portion.outcomes.add_done_callback(lambda _: budget.give_back(size))
+        return portion
 
     async def _check_options(self, request: pb.RecordEventRequest) -> None:
         """Refuse what cannot be answered before anything is recorded."""
@@ -129,11 +136,13 @@ class EventRpcs:
         await self._agent.check_products(list(context_products(options.context, "recommend.")))
 
 
-def _sorted_out(events: Any, start: int) -> tuple[list[tuple[int, Submission]], list[Rejected]]:
+async def _sorted_out(events: Any, start: int) -> tuple[list[tuple[int, Submission]], list[Rejected]]:
     """Return the well-formed events with their places, and the others with what is wrong."""
     good: list[tuple[int, Submission]] = []
     bad: list[Rejected] = []
+    slices = Slices()
     for index, event in enumerate(events, start):
+        await slices.pause()
         try:
             good.append((index, submit_event(event, f"events[{index}]")))
         except InvalidArgument as error:
@@ -148,7 +157,7 @@ async def _add(response: pb.ImportEventsResponse, portion: _Portion) -> None:
     response.recorded += _recorded(outcomes)
     response.duplicates += _duplicates(outcomes)
     response.rejected += len(rejections)
-    room = MOST_REJECTIONS - len(response.rejections)
+    room = MAX_REJECTIONS - len(response.rejections)
     rejections.sort(key=lambda each: each.index)
     response.rejections.extend(convert.to_rejection(each) for each in rejections[:room])
 

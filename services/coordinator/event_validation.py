@@ -5,11 +5,12 @@ from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
 
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import Event
 from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType
 
 from shared.errors import InvalidArgument
-from shared.events.check import check_event, check_id, check_time
+from shared.events.check import check_choice, check_event, check_id, check_time
 from shared.events.references import named_products, named_recommendations, product_ids
 from shared.ids import new_id
 from shared.recommendation_tokens import Shopper
@@ -18,6 +19,7 @@ from shared.timestamps import set_now, to_datetime
 FEEDBACK = "feedback"
 PURCHASE, REFUND = OF_ORDERS = ("purchase", "refund")
 NOBODY = Shopper()
+_INTERACTIONS = frozenset(InteractionType.values()) - {InteractionType.INTERACTION_TYPE_UNSPECIFIED}
 
 
 class Submission(NamedTuple):
@@ -91,9 +93,7 @@ def submit_feedback(feedback: Feedback, field: str = "feedback") -> Submission:
     check_id(feedback.recommendation_id, f"{field}.recommendation_id")
     check_id(feedback.customer_id, f"{field}.customer_id", required=False)
     check_id(feedback.visitor_id, f"{field}.visitor_id", required=False)
-    known = feedback.interaction_type in InteractionType.values()
-    if not known or feedback.interaction_type == InteractionType.INTERACTION_TYPE_UNSPECIFIED:
-        raise InvalidArgument.of(f"{field}.interaction_type", feedback.interaction_type, "must be one of the types")
+    check_choice(feedback.interaction_type, f"{field}.interaction_type", _INTERACTIONS, "one of the types")
     if feedback.HasField("interaction_time"):
         check_time(feedback.interaction_time, f"{field}.interaction_time")
     complete = Feedback()
@@ -118,5 +118,7 @@ def require_distinct(ids: Sequence[str], field: str) -> None:
     seen: set[str] = set()
     for index, each in enumerate(ids):
         if each in seen:
-            raise InvalidArgument.of(f"{field}[{index}]", each, "occurs twice in the request")
+            raise InvalidArgument.of(
+                f"{field}[{index}]", each, "occurs twice in the request", ErrorReason.DUPLICATE_ELEMENT
+            )
         seen.add(each)

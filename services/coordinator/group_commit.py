@@ -10,9 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from quintet.type.v1.error_pb2 import ErrorReason
+
 from services.coordinator.background import Background
 from services.coordinator.event_validation import Submission
-from shared.errors import QuintetError, Unavailable
+from shared.errors import Overloaded, QuintetError, Unavailable
+from shared.limits import MAX_WAITING_BYTES
 
 MOST_AT_ONCE = 2_000
 
@@ -37,6 +40,7 @@ Commit = Callable[[Sequence[Submission]], list[CommitResult]]
 @dataclass
 class _Waiting:
     submissions: Sequence[Submission]
+    bytes: int
     answer: asyncio.Future[list[CommitResult]] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -51,6 +55,7 @@ class GroupCommit:
     def __init__(self, commit: Commit) -> None:
         self._commit = commit
         self._waiting: list[_Waiting] = []
+        self._bytes = 0
         self._wake = asyncio.Event()
         self._background = Background(self._run)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="event-writer")
@@ -63,15 +68,21 @@ class GroupCommit:
         """Refuse what still waits and stop. Safe to repeat."""
         await self._background.stop()
         for each in self._waiting:
-            _fail(each, Unavailable("the coordinator is stopping"))
+            _fail(each, Unavailable("the coordinator is stopping", reason=ErrorReason.SHUTTING_DOWN))
         self._waiting.clear()
         self._thread.shutdown()
 
     async def record(self, submissions: Sequence[Submission]) -> list[CommitResult]:
-        """Return what became of each submission, once durable. Raises Unavailable when nothing could be written."""
+        """Return what became of each submission, once durable. Raises Unavailable when nothing could be written.
+
+        Raises Overloaded when too much waits already.
+        """
         if not submissions:
             return []
-        waiting = _Waiting(submissions)
+        waiting = _Waiting(submissions, sum([len(each.payload) for each in submissions]))
+        if self._bytes and self._bytes + waiting.bytes > MAX_WAITING_BYTES:
+            raise Overloaded("more events are waiting to be recorded than there is room for")
+        self._bytes += waiting.bytes
         self._waiting.append(waiting)
         self._wake.set()
         return await waiting.answer
@@ -97,6 +108,7 @@ class GroupCommit:
 
     async def _answer(self, group: list[_Waiting]) -> None:
         together = [submission for each in group for submission in each.submissions]
+        self._bytes -= sum(each.bytes for each in group)
         try:
             outcomes = await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, together)
         except Exception as error:

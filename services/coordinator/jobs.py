@@ -11,8 +11,8 @@ import structlog
 from shared.db import job_runs
 from shared.db.engine import Database
 from shared.db.job_runs import JobRun
-from shared.errors import Conflict, NotFound
-from shared.jobs import Progress
+from shared.errors import Conflict, NotFound, QuintetError
+from shared.jobs import UNKNOWN_FAULT, Progress
 from shared.rpc.interceptor import deadline
 from shared.telemetry import BACKGROUND_ERRORS
 
@@ -68,7 +68,7 @@ class Jobs:
             for each in (kind, *besides):
                 other = job_runs.running(connection, each)
                 if other is not None:
-                    raise Conflict(f"{each} is running already as job {other.job_id}")
+                    raise Conflict(f"{each} is running already as job {other.job_id}", metadata={"job": each})
             return job_runs.start(connection, uuid.uuid4().hex, kind)
 
     def _get(self, job_id: str) -> JobRun:
@@ -90,7 +90,9 @@ class Jobs:
         except Exception as error:
             log.exception("job failed", job=run.job_id, kind=run.kind)
             BACKGROUND_ERRORS.labels("coordinator", run.kind).inc()
-            await self._save(job_runs.fail, run.job_id, str(error))
+            await self._save(
+                job_runs.fail, run.job_id, error.message if isinstance(error, QuintetError) else UNKNOWN_FAULT
+            )
         finally:
             heartbeat.cancel()
 

@@ -10,11 +10,10 @@ from quintet.type.v1.product_pb2 import Product
 from services.coordinator import convert
 from services.coordinator.agent import Coordinator
 from services.coordinator.event_validation import require_distinct
-from services.coordinator.uploads import Upload
+from services.coordinator.uploads import Upload, message_bytes
 from shared.errors import QuintetError
 from shared.events.check import check_count
-
-MOST_PRODUCTS = 1_000
+from shared.limits import MAX_BATCH
 
 
 class ProductRpcs:
@@ -29,7 +28,7 @@ class ProductRpcs:
     async def BatchUpsertProducts(
         self, request: pb.BatchUpsertProductsRequest, context: Any
     ) -> pb.BatchUpsertProductsResponse:
-        check_count(request.products, "products", MOST_PRODUCTS, least=1)
+        check_count(request.products, "products", MAX_BATCH, least=1)
         require_distinct([each.product_id for each in request.products], "products")
         answer = await self._upsert_products(request.products)
         return pb.BatchUpsertProductsResponse(created=answer.created, updated=answer.updated)
@@ -41,7 +40,8 @@ class ProductRpcs:
             answer = await self._upsert_products(portion)
             return answer.created, answer.updated
 
-        upload = Upload(send, lambda product: product.product_id, "products")
+        budget = self._agent.stream_bytes
+        upload = Upload(send, lambda product: product.product_id, "products", message_bytes, budget)
         tally = await upload.run(each.product async for each in request_iterator)
         return convert.to_products_imported(tally)
 

@@ -10,6 +10,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 from quintet.recommendation.v1.recommendation_service_pb2 import RecommendRequest
+from quintet.type.v1.error_pb2 import ErrorReason
 
 from shared.db import products, request_reads
 from shared.db.engine import Database
@@ -25,6 +26,7 @@ MOST_PRODUCTS = 500
 """Products read for one answer: it bounds the time."""
 READS_AT_ONCE = 8
 """Threads that read: a database that hangs holds no more than these."""
+NOT_READ = "the shopper cannot be read from the database at the moment"
 T = TypeVar("T")
 log = structlog.get_logger()
 
@@ -62,14 +64,14 @@ class ShopperReader:
         try:
             return await asyncio.wait_for(reading, self._longest())
         except TimeoutError as error:  # what has not begun is cancelled, what has ends by itself
-            raise Unavailable("the shopper was not read in time") from error
+            raise Unavailable(NOT_READ, reason=ErrorReason.DATABASE_UNAVAILABLE) from error
         except (NotFound, Unavailable):
             raise
         except QuintetError as error:
-            raise Unavailable(str(error)) from error
+            raise Unavailable(NOT_READ, reason=ErrorReason.DATABASE_UNAVAILABLE) from error
         except Exception as error:  # a damaged file, another schema: an answer is possible all the same
             log.exception("the shopper cannot be read")
-            raise Unavailable(f"the shopper cannot be read: {error!r}") from error
+            raise Unavailable(NOT_READ, reason=ErrorReason.DATABASE_UNAVAILABLE) from error
 
     def stop(self) -> None:
         """Give up what has not begun, and wait for what has: the database has its own time limits. Safe to repeat."""

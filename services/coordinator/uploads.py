@@ -3,12 +3,15 @@
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
+from google.protobuf.message import Message
+
+from services.coordinator.byte_budget import ByteBudget
 from shared.errors import AlreadyExists, InvalidArgument, QuintetError
+from shared.limits import MAX_PORTION_BYTES, MAX_REJECTIONS
 
 PORTION = 500
-MOST_REJECTIONS = 1_000
 T = TypeVar("T")
 
 
@@ -19,11 +22,6 @@ class Rejected:
     index: int
     id: str
     error: QuintetError
-
-    @property
-    def field(self) -> str:
-        """Path of the field at fault; empty when it is not a field's."""
-        return self.error.violations[0].field if self.error.violations else ""
 
 
 @dataclass
@@ -38,20 +36,40 @@ class Tally:
     def reject(self, index: int, name: str, error: QuintetError) -> None:
         """Count a rejection."""
         self.rejected += 1
-        if len(self.rejections) < MOST_REJECTIONS:
+        if len(self.rejections) < MAX_REJECTIONS:
             self.rejections.append(Rejected(index, name, error))
 
 
-async def portions(items: AsyncIterator[T], size: int = PORTION) -> AsyncIterator[list[T]]:
-    """Yield what comes in lists of at most `size`."""
+class Portion(NamedTuple, Generic[T]):
+    """Some elements of a stream, and their bytes in all."""
+
+    items: list[T]
+    bytes: int
+
+
+def message_bytes(message: Message) -> int:
+    """Return the bytes of a message on the wire."""
+    return message.ByteSize()
+
+
+async def portions(
+    items: AsyncIterator[T], size: int, bytes_of: Callable[[T], int], most_bytes: int = MAX_PORTION_BYTES
+) -> AsyncIterator[Portion[T]]:
+    """Yield what comes in portions of at most `size` and `most_bytes`; an element that is larger has its own."""
     portion: list[T] = []
+    total = 0
     async for item in items:
+        more = bytes_of(item)
+        if portion and total + more > most_bytes:
+            yield Portion(portion, total)
+            portion, total = [], 0
         portion.append(item)
+        total += more
         if len(portion) == size:
-            yield portion
-            portion = []
+            yield Portion(portion, total)
+            portion, total = [], 0
     if portion:
-        yield portion
+        yield Portion(portion, total)
 
 
 @dataclass
@@ -59,19 +77,26 @@ class Upload(Generic[T]):
     """Upserts portions that the owner takes all or none; leaves out what it objects to and tries the rest again.
 
     `send` upserts a list and returns (created, updated); `name` gives an item's id; `items_field` is the list's field
-    in the owner's request, by which its errors name the item at fault.
+    in the owner's request, by which its errors name the item at fault; `bytes_of` gives an item's size. Portions wait
+    until the `budget` of all streams has room for them.
     """
 
     send: Callable[[Sequence[T]], Awaitable[tuple[int, int]]]
     name: Callable[[T], str]
     items_field: str
+    bytes_of: Callable[[T], int]
+    budget: ByteBudget
 
     async def run(self, items: AsyncIterator[T]) -> Tally:
         """Upload a stream and return what became of it. Raises what is nobody's fault, such as Unavailable."""
         tally, start = Tally(), 0
-        async for portion in portions(items):
-            await self._upload(portion, start, tally)
-            start += len(portion)
+        async for portion in portions(items, PORTION, self.bytes_of):
+            await self.budget.take(portion.bytes)
+            try:
+                await self._upload(portion.items, start, tally)
+            finally:
+                self.budget.give_back(portion.bytes)
+            start += len(portion.items)
         return tally
 
     async def _upload(self, portion: list[T], start: int, tally: Tally) -> None:

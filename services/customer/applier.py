@@ -15,7 +15,6 @@ from shared.db.event_log import LoggedEvent
 from shared.db.log_consumer import Applied, LogConsumer
 from shared.db.orders import RememberedCatalogue
 
-CONSUMER = "customer"
 MOST_PRODUCTS = 50_000
 """Number of products that are cached between batches, about 10 MB."""
 REST, LONGEST_REST_SECONDS = 2.0, 1.0
@@ -43,7 +42,7 @@ class Applier:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._consumer = LogConsumer(database, CONSUMER, self._project)
+        self._consumer = LogConsumer(database, event_log.CUSTOMER_CONSUMER, self._project)
         self._catalogue = RememberedCatalogue(MOST_PRODUCTS)
         self._touched: set[int] = set()
         self._renewing: set[int] = set()
@@ -67,7 +66,7 @@ class Applier:
         """Apply the log up to the last event of a customer, but start no batch after `MOST_WAIT_SECONDS`."""
         with self._database.read() as connection:
             last = event_log.last_sequence_of(connection, customer_key)
-            applied = event_log.cursor(connection, CONSUMER)
+            applied = event_log.cursor(connection, event_log.CUSTOMER_CONSUMER)
         if applied < last:
             with self._noting():
                 self._consumer.apply_now(last, MOST_WAIT_SECONDS)

@@ -4,43 +4,42 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC
+from math import inf
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from quintet.customer.v1 import customer_service_pb2 as pb
 from quintet.type.v1 import customer_pb2 as types
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.job_pb2 import JobProgress
 from quintet.type.v1.money_pb2 import Money
 
 from services.customer.agent import Affinity, Profile
 from services.customer.change import ChangeReport
 from services.customer.interests import Share
+from shared import limits
 from shared.db.customers import Customer, NewCustomer
 from shared.db.profiles import Shown
 from shared.db.segments import LEARNED, Membership
-from shared.errors import InvalidArgument
-from shared.events.check import check_count, check_id, check_number, check_text, check_time
+from shared.errors import InvalidArgument, shown
+from shared.events.check import check_count, check_id, check_number, check_size, check_text, check_time
 from shared.jobs import Progress
 from shared.timestamps import to_timestamp
 
-MOST_CUSTOMERS = 1_000
-MOST_ATTRIBUTES = 100
-LONGEST_ATTRIBUTE = 1_000
-OLDEST = 130
 LARGEST_RATE = 0.5
+_TEXTS = (("age_group", limits.MAX_AGE_GROUP), ("gender", limits.MAX_GENDER), ("region", limits.MAX_REGION))
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 def to_customers(request: pb.UpsertCustomersRequest) -> list[NewCustomer]:
     """Return the customers of a request. Raises InvalidArgument naming the invalid field."""
-    check_count(request.customers, "customers", MOST_CUSTOMERS, least=1)
+    check_count(request.customers, "customers", limits.MAX_BATCH, least=1)
     given: dict[str, NewCustomer] = {}
     for index, customer in enumerate(request.customers):
         converted = _to_customer(customer, f"customers[{index}]")
         if converted.external_id in given:
-            raise InvalidArgument.of(
-                f"customers[{index}].customer_id", converted.external_id, "occurs twice in the request"
-            )
+            place, problem = f"customers[{index}].customer_id", "occurs twice in the request"
+            raise InvalidArgument.of(place, converted.external_id, problem, ErrorReason.DUPLICATE_ELEMENT)
         given[converted.external_id] = converted
     return list(given.values())
 
@@ -53,8 +52,7 @@ def to_customer_id(customer_id: str) -> str:
 
 def to_sequence(request: pb.ApplyEventsRequest) -> int:
     """Return the sequence number up to which events are applied. Raises InvalidArgument if it is negative."""
-    if request.up_to_sequence < 0:
-        raise InvalidArgument.of("up_to_sequence", request.up_to_sequence, "must not be negative")
+    check_number(request.up_to_sequence, "up_to_sequence", 0, inf)
     return int(request.up_to_sequence)
 
 
@@ -168,11 +166,14 @@ def from_row(table: str, row: Mapping[str, Any]) -> pb.ExportCustomerResponse:
 
 
 def _to_customer(customer: types.Customer, field: str) -> NewCustomer:
+    check_size(customer, field)
     check_id(customer.customer_id, f"{field}.customer_id")
-    check_text(customer.name, f"{field}.name", 200)
-    check_text(customer.email, f"{field}.email", 320)
+    check_text(customer.name, f"{field}.name", limits.MAX_NAME)
+    check_text(customer.email, f"{field}.email", limits.MAX_EMAIL)
     if customer.email and not _EMAIL.fullmatch(customer.email):
-        raise InvalidArgument.of(f"{field}.email", customer.email, "is not an e-mail address")
+        raise InvalidArgument.of(
+            f"{field}.email", customer.email, "is not an e-mail address", ErrorReason.FIELD_MALFORMED
+        )
     registered_at = None
     if customer.HasField("registration_time"):
         check_time(customer.registration_time, f"{field}.registration_time")
@@ -185,14 +186,15 @@ def _to_demographics(given: types.Demographics, field: str) -> dict[str, Any]:
     """Return the given demographics by name, without empty values."""
     found: dict[str, Any] = {}
     if given.HasField("age"):
-        check_number(given.age, f"{field}.age", 0, OLDEST)
+        check_number(given.age, f"{field}.age", 0, limits.MAX_AGE)
         found["age"] = given.age
-    for name, longest in (("age_group", 50), ("gender", 50), ("region", 100)):
+    for name, longest in _TEXTS:
         check_text(getattr(given, name), f"{field}.{name}", longest)
         found[name] = getattr(given, name)
-    check_count(given.attributes, f"{field}.attributes", MOST_ATTRIBUTES)
+    check_count(given.attributes, f"{field}.attributes", limits.MAX_DEMOGRAPHIC_ATTRIBUTES)
     for key, value in given.attributes.items():
-        check_text(value, f"{field}.attributes[{key!r}]", LONGEST_ATTRIBUTE)
+        check_text(key, f"{field}.attributes", limits.MAX_DEMOGRAPHIC_ATTRIBUTE_NAME, required=True)
+        check_text(value, f"{field}.attributes[{shown(key)}]", limits.MAX_DEMOGRAPHIC_ATTRIBUTE)
     found["attributes"] = dict(given.attributes)
     return {name: value for name, value in found.items() if value not in ("", {})}
 

@@ -23,7 +23,8 @@ class CustomerServicer(pb_grpc.CustomerServiceServicer):
         self._agent = agent
 
     async def UpsertCustomers(self, request: pb.UpsertCustomersRequest, context: Any) -> pb.UpsertCustomersResponse:
-        given = convert.to_customers(request)
+        # Checking a thousand customers takes longer than other calls should wait for the event loop.
+        given = await asyncio.to_thread(convert.to_customers, request)
         created, updated = await asyncio.to_thread(self._agent.upsert, given, create_only=request.create_only)
         return pb.UpsertCustomersResponse(created=created, updated=updated)
 

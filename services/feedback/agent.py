@@ -13,7 +13,7 @@ from shared.db import outcomes
 from shared.db import weights as stored_weights
 from shared.db.algorithm_performance import algorithm_performance
 from shared.db.engine import Database
-from shared.db.imported_history import FEEDBACK_CONSUMER
+from shared.db.event_log import FEEDBACK_CONSUMER
 from shared.db.log_consumer import Applied, LogConsumer
 from shared.db.outcomes import StoredCredit
 from shared.db.weights import Weights

@@ -1,8 +1,10 @@
 """Converts the messages of the feedback service to plain values and back."""
 
 from collections.abc import Mapping
+from math import inf
 
 from quintet.feedback.v1 import feedback_service_pb2 as pb
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import AlgorithmPerformance, AlgorithmWeight
 
@@ -11,7 +13,7 @@ from services.feedback.metrics import Performance
 from shared.algorithms import ALGORITHM_NAMES
 from shared.db.outcomes import StoredCredit
 from shared.errors import InvalidArgument
-from shared.events.check import check_id, check_number
+from shared.events.check import check_choice, check_count, check_id, check_number
 from shared.timestamps import to_timestamp
 
 MOST_WEIGHT = 1e6
@@ -19,8 +21,7 @@ MOST_WEIGHT = 1e6
 
 def to_sequence(request: pb.ApplyEventsRequest) -> int:
     """Return the sequence number up to which events are applied. Raises InvalidArgument if it is negative."""
-    if request.up_to_sequence < 0:
-        raise InvalidArgument.of("up_to_sequence", request.up_to_sequence, "must not be negative")
+    check_number(request.up_to_sequence, "up_to_sequence", 0, inf)
     return int(request.up_to_sequence)
 
 
@@ -37,13 +38,16 @@ def to_weights(request: pb.UpdateWeightsRequest) -> dict[str, float]:
     a number.
     """
     weights: dict[str, float] = {}
+    check_count(request.weights, "weights", 2 * len(ALGORITHM_NAMES))
     for index, each in enumerate(request.weights):
         field = f"weights[{index}]"
-        if each.algorithm not in ALGORITHM_NAMES:
-            known = ", ".join(sorted(ALGORITHM_NAMES))
-            raise InvalidArgument.of(f"{field}.algorithm", each.algorithm, f"must be one of {known}")
+        check_choice(
+            each.algorithm, f"{field}.algorithm", ALGORITHM_NAMES, f"one of {', '.join(sorted(ALGORITHM_NAMES))}"
+        )
         if each.algorithm in weights:
-            raise InvalidArgument.of(f"{field}.algorithm", each.algorithm, "must be named once")
+            raise InvalidArgument.of(
+                f"{field}.algorithm", each.algorithm, "must be named once", ErrorReason.DUPLICATE_ELEMENT
+            )
         check_number(each.weight, f"{field}.weight", 0, MOST_WEIGHT)
         weights[each.algorithm] = each.weight
     return weights

@@ -1,12 +1,13 @@
 """The product agent: stores the catalogue, embeds changed products, and returns related products and performance."""
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
+from quintet.type.v1.error_pb2 import ErrorReason
 
 from services.product.embedding_cache import EmbeddingCache, similarities
 from services.product.paging import key_of_token, page_token
@@ -20,9 +21,12 @@ from shared.db.products import NewProduct, Product, Upserted
 from shared.db.relations import SIMILAR, Relation
 from shared.errors import NotFound, Unavailable
 from shared.jobs import Progress, SingleJob
+from shared.limits import MAX_PAGE_BYTES
 
 REFRESH_JOB = "services.product.refresh"
 ATTEMPTS = 3
+READ_AT_ONCE = 100
+"""Products of a page that are read together: large ones must not all be in memory."""
 OVER_READ = 50
 """Number of nearest products that are read in addition to those requested, because some cannot be bought."""
 
@@ -77,26 +81,24 @@ class ProductAgent:
             upserted = self._upsert_in_current_space(new)
             if upserted is not None:
                 return upserted
-        raise Unavailable("the embedding space is being changed, try again")
+        reason = ErrorReason.TEMPORARILY_UNAVAILABLE
+        raise Unavailable("the embedding space is being changed, try again", reason=reason)
 
     def get(self, product_id: str) -> Product:
         """Return a product. Raises NotFound for an unknown one."""
         with self._database.read() as connection:
             return _known(connection, product_id)
 
-    def page(self, query: PageQuery) -> ProductPage:
-        """Return a page of the catalogue in a stable order. Raises InvalidArgument for a bad token."""
+    def page(self, query: PageQuery, size_of: Callable[[Product], int]) -> ProductPage:
+        """Return a page of the catalogue in a stable order. Raises InvalidArgument for a bad token.
+
+        It ends early where the next product would make it larger than an answer may be; `size_of` gives a product's
+        bytes in the answer.
+        """
         filters = (query.category, query.name_contains)
         after_key = key_of_token(query.token, *filters)
         with self._database.read() as connection:
-            found = products.list_products(
-                connection,
-                after_key=after_key,
-                limit=query.size + 1,
-                category=query.category,
-                name_contains=query.name_contains,
-            )
-        page, more = found[: query.size], len(found) > query.size
+            page, more = _filled(_products_after(connection, after_key, query), query.size, size_of)
         return ProductPage(page, page_token(page[-1].key, *filters) if more else "")
 
     def related(self, product_id: str, relation: Relation, limit: int) -> list[RelatedProduct]:
@@ -160,6 +162,34 @@ class ProductAgent:
         scores = similarities(np.array([each.score for each in found]), same)
         scored = zip(found, scores.tolist(), strict=True)
         return [RelatedProduct(each.product, score) for each, score in scored if score > 0]
+
+
+def _products_after(connection: Connection, after_key: int, query: PageQuery) -> Iterator[Product]:
+    """Yield the products of a list from a key on."""
+    while True:
+        some = products.list_products(
+            connection,
+            after_key=after_key,
+            limit=min(READ_AT_ONCE, query.size + 1),
+            category=query.category,
+            name_contains=query.name_contains,
+        )
+        yield from some
+        if len(some) < min(READ_AT_ONCE, query.size + 1):
+            return
+        after_key = some[-1].key
+
+
+def _filled(found: Iterator[Product], most: int, size_of: Callable[[Product], int]) -> tuple[list[Product], bool]:
+    """Return as many products as fit on a page, at least one where there is any, and whether there are more."""
+    page: list[Product] = []
+    room = MAX_PAGE_BYTES
+    for product in found:
+        room -= size_of(product)
+        if len(page) == most or (page and room < 0):
+            return page, True
+        page.append(product)
+    return page, False
 
 
 def _known(connection: Connection, product_id: str) -> Product:

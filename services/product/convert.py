@@ -3,36 +3,42 @@
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from math import inf
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from quintet.product.v1 import product_service_pb2 as pb
 from quintet.type.v1 import job_pb2, product_pb2
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.money_pb2 import Money
 
 from services.product.agent import PageQuery, ProductPage, RelatedProduct
+from shared import limits
 from shared.db.product_performance import ProductPerformance
 from shared.db.products import NewProduct, Product
 from shared.db.relations import COMPLEMENTARY, SIMILAR, Relation
 from shared.errors import InvalidArgument
 from shared.events.check import (
-    MAX_PRICE_MINOR,
+    check_choice,
     check_count,
     check_id,
     check_money,
     check_number,
+    check_size,
     check_text,
     check_time,
 )
 from shared.jobs import Progress
 from shared.timestamps import to_timestamp
 
-MOST_PRODUCTS = 1_000
-MOST_RELATED = 100
 STATUS_PREFIX = "INVENTORY_STATUS_"
-LONGEST_ATTRIBUTE_NAME = 200
-LONGEST_ATTRIBUTE = 20_000
 
-_TEXTS = {"description": 20_000, "category": 200, "subcategory": 200, "brand": 200}
+_TEXTS = {
+    "description": limits.MAX_DESCRIPTION,
+    "category": limits.MAX_CATEGORY,
+    "subcategory": limits.MAX_CATEGORY,
+    "brand": limits.MAX_BRAND,
+}
+_LISTS = (("tags", limits.MAX_TAGS, limits.MAX_TAG), ("image_urls", limits.MAX_IMAGES, limits.MAX_IMAGE_URL))
 _RELATIONS: dict[int, Relation] = {
     product_pb2.PRODUCT_RELATION_UNSPECIFIED: SIMILAR,
     product_pb2.PRODUCT_RELATION_SIMILAR: SIMILAR,
@@ -46,20 +52,23 @@ _RELATION_VALUES = {
 
 def new_products(messages: Sequence[product_pb2.Product], field: str = "products") -> list[NewProduct]:
     """Return products to upsert. Raises InvalidArgument naming the first invalid field."""
-    check_count(messages, field, MOST_PRODUCTS, least=1)
+    check_count(messages, field, limits.MAX_BATCH, least=1)
     found: dict[str, NewProduct] = {}
     for index, message in enumerate(messages):
         product = new_product(message, f"{field}[{index}]")
         if product.external_id in found:
-            raise InvalidArgument.of(f"{field}[{index}].product_id", product.external_id, "must be given once only")
+            problem = "must be given once only"
+            place = f"{field}[{index}].product_id"
+            raise InvalidArgument.of(place, product.external_id, problem, ErrorReason.DUPLICATE_ELEMENT)
         found[product.external_id] = product
     return list(found.values())
 
 
 def new_product(message: product_pb2.Product, field: str) -> NewProduct:
     """Return one product to upsert. Raises InvalidArgument. `field` is the product's path in the request."""
+    check_size(message, field)
     check_id(message.product_id, f"{field}.product_id")
-    check_text(message.name, f"{field}.name", 500, required=True)
+    check_text(message.name, f"{field}.name", limits.MAX_PRODUCT_NAME, required=True)
     for name, longest in _TEXTS.items():
         check_text(getattr(message, name), f"{field}.{name}", longest)
     _check_lists(message, field)
@@ -108,10 +117,16 @@ def to_product(product: Product) -> product_pb2.Product:
 
 def page_query(request: pb.ListProductsRequest) -> PageQuery:
     """Return the requested page. Raises InvalidArgument."""
-    check_text(request.category, "category", 200)
-    check_text(request.name_contains, "name_contains", 200)
-    size = _bounded(request.page_size, "page_size", default=100, most=MOST_PRODUCTS)
+    check_text(request.category, "category", limits.MAX_CATEGORY)
+    check_text(request.name_contains, "name_contains", limits.MAX_NAME_CONTAINS)
+    check_text(request.page_token, "page_token", limits.MAX_PAGE_TOKEN)
+    size = _bounded(request.page_size, "page_size", default=limits.DEFAULT_PAGE_SIZE, most=limits.MAX_PAGE_SIZE)
     return PageQuery(size, request.page_token, request.category, request.name_contains)
+
+
+def product_bytes(product: Product) -> int:
+    """Return the bytes of a stored product in an answer."""
+    return to_product(product).ByteSize()
 
 
 def to_page(page: ProductPage) -> pb.ListProductsResponse:
@@ -127,24 +142,26 @@ def product_id(value: str) -> str:
 
 def relation(request: pb.GetRelatedProductsRequest) -> Relation:
     """Return the requested relation; similar by default. Raises InvalidArgument."""
-    if request.relation not in _RELATIONS:
-        raise InvalidArgument.of("relation", request.relation, "must be one of the product relations")
+    check_choice(request.relation, "relation", _RELATIONS, "one of the product relations")
     return _RELATIONS[request.relation]
 
 
 def related_limit(request: pb.GetRelatedProductsRequest) -> int:
     """Return the requested number of related products: 10 by default, at most 100. Raises InvalidArgument."""
-    return _bounded(request.limit, "limit", default=10, most=MOST_RELATED)
+    return _bounded(request.limit, "limit", default=limits.DEFAULT_RELATED, most=limits.MAX_RELATED)
 
 
 def to_related(related: Iterable[RelatedProduct], kind: Relation) -> pb.GetRelatedProductsResponse:
-    """Return related products as a response."""
+    """Return related products as a response, the strongest first; only as many as one answer may hold."""
     value = _RELATION_VALUES[kind]
-    messages = (
-        product_pb2.RelatedProduct(product=to_product(each.product), relation=value, score=each.score)
-        for each in related
-    )
-    return pb.GetRelatedProductsResponse(related=messages)
+    response, room = pb.GetRelatedProductsResponse(), limits.MAX_PAGE_BYTES
+    for each in related:
+        message = product_pb2.RelatedProduct(product=to_product(each.product), relation=value, score=each.score)
+        room -= message.ByteSize()
+        if room < 0 and response.related:
+            break
+        response.related.append(message)
+    return response
 
 
 def to_performance(name: str, performance: ProductPerformance) -> pb.GetProductPerformanceResponse:
@@ -177,22 +194,22 @@ def to_progress(progress: Progress) -> pb.RefreshCatalogResponse:
 
 
 def _check_lists(message: product_pb2.Product, field: str) -> None:
-    for name, most, longest in (("tags", 100, 100), ("image_urls", 50, 2_000)):
+    for name, most, longest in _LISTS:
         values = getattr(message, name)
         check_count(values, f"{field}.{name}", most)
         for index, value in enumerate(values):
             check_text(value, f"{field}.{name}[{index}]", longest)
-    check_count(message.attributes, f"{field}.attributes", 200)
+    check_count(message.attributes, f"{field}.attributes", limits.MAX_PRODUCT_ATTRIBUTES)
     for name, value in message.attributes.items():
-        check_text(name, f"{field}.attributes", LONGEST_ATTRIBUTE_NAME)
-        check_text(value, f"{field}.attributes[{name}]", LONGEST_ATTRIBUTE)
+        check_text(name, f"{field}.attributes", limits.MAX_PRODUCT_ATTRIBUTE_NAME)
+        check_text(value, f"{field}.attributes[{name}]", limits.MAX_PRODUCT_ATTRIBUTE)
 
 
 def _check_numbers(message: product_pb2.Product, field: str) -> None:
     if message.HasField("price"):
-        check_money(message.price, f"{field}.price", MAX_PRICE_MINOR)
+        check_money(message.price, f"{field}.price", limits.MAX_PRICE_MINOR)
     if message.HasField("average_rating"):
-        check_number(message.average_rating, f"{field}.average_rating", 0, 5)
+        check_number(message.average_rating, f"{field}.average_rating", 0, limits.MAX_RATING)
     if message.HasField("available_time"):
         check_time(message.available_time, f"{field}.available_time")
 
@@ -200,14 +217,12 @@ def _check_numbers(message: product_pb2.Product, field: str) -> None:
 def _status(value: int, field: str) -> str | None:
     if value == product_pb2.INVENTORY_STATUS_UNSPECIFIED:
         return None
-    if value not in product_pb2.InventoryStatus.values():
-        raise InvalidArgument.of(field, value, "must be one of the inventory statuses")
+    check_choice(value, field, product_pb2.InventoryStatus.values(), "one of the inventory statuses")
     return product_pb2.InventoryStatus.Name(product_pb2.InventoryStatus.ValueType(value)).removeprefix(STATUS_PREFIX)
 
 
 def _bounded(value: int, field: str, *, default: int, most: int) -> int:
-    if value < 0:
-        raise InvalidArgument.of(field, value, "must not be negative")
+    check_number(value, field, 0, inf)
     return min(value or default, most)
 
 

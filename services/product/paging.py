@@ -5,6 +5,8 @@ import binascii
 import struct
 import zlib
 
+from quintet.type.v1.error_pb2 import ErrorReason
+
 from shared.errors import InvalidArgument
 
 _LAYOUT = struct.Struct(">QII")  # last key, checksum of the filters, checksum of both
@@ -28,7 +30,9 @@ def key_of_token(token: str, *filters: str) -> int:
     if check != _checksum(str(after_key), str(filtered)):
         raise _not_a_token(token)
     if filtered != _checksum(*filters):
-        raise InvalidArgument.of("page_token", token, "belongs to a list with other filters")
+        raise InvalidArgument.of(
+            "page_token", token, "belongs to a list with other filters", ErrorReason.PAGE_TOKEN_INVALID
+        )
     return after_key
 
 
@@ -42,7 +46,8 @@ def _unpacked(token: str) -> tuple[int, int, int]:
 
 
 def _not_a_token(token: str) -> InvalidArgument:
-    return InvalidArgument.of("page_token", token, "must be the next_page_token of the page before")
+    problem = "must be the next_page_token of the page before"
+    return InvalidArgument.of("page_token", token, problem, ErrorReason.PAGE_TOKEN_INVALID)
 
 
 def _checksum(*texts: str) -> int:

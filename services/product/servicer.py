@@ -20,7 +20,8 @@ class ProductServicer(pb_grpc.ProductServiceServicer):
         self._agent = agent
 
     async def UpsertProducts(self, request: pb.UpsertProductsRequest, context: Any) -> pb.UpsertProductsResponse:
-        new = convert.new_products(request.products)
+        # Checking a thousand products takes longer than other calls should wait for the event loop.
+        new = await asyncio.to_thread(convert.new_products, request.products)
         upserted = await asyncio.to_thread(self._agent.upsert, new)
         return pb.UpsertProductsResponse(created=upserted.created, updated=upserted.updated)
 
@@ -29,7 +30,8 @@ class ProductServicer(pb_grpc.ProductServiceServicer):
         return pb.GetProductResponse(product=convert.to_product(product))
 
     async def ListProducts(self, request: pb.ListProductsRequest, context: Any) -> pb.ListProductsResponse:
-        return convert.to_page(await asyncio.to_thread(self._agent.page, convert.page_query(request)))
+        page = await asyncio.to_thread(self._agent.page, convert.page_query(request), convert.product_bytes)
+        return await asyncio.to_thread(convert.to_page, page)
 
     async def GetRelatedProducts(
         self, request: pb.GetRelatedProductsRequest, context: Any
@@ -37,7 +39,7 @@ class ProductServicer(pb_grpc.ProductServiceServicer):
         product_id, relation = convert.product_id(request.product_id), convert.relation(request)
         limit = convert.related_limit(request)
         related = await asyncio.to_thread(self._agent.related, product_id, relation, limit)
-        return convert.to_related(related, relation)
+        return await asyncio.to_thread(convert.to_related, related, relation)
 
     async def GetProductPerformance(
         self, request: pb.GetProductPerformanceRequest, context: Any

@@ -4,6 +4,7 @@ import json
 from functools import cache
 
 from quintet.recommendation.v1 import recommendation_service_pb2 as pb
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.job_pb2 import JobProgress
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import (
@@ -37,7 +38,8 @@ from shared.recommendation_tokens import Shopper, TokenKeys, numbers_in
 def to_query(request: pb.RecommendRequest) -> Query:
     """Return the request as a query. Raises InvalidArgument."""
     if not request.customer_id and not request.visitor_id:
-        raise InvalidArgument.of("customer_id", "", "is required unless visitor_id is set")
+        problem = "is required unless visitor_id is set"
+        raise InvalidArgument.of("customer_id", "", problem, ErrorReason.FIELD_REQUIRED)
     check_id(request.customer_id, "customer_id", required=False)
     check_id(request.visitor_id, "visitor_id", required=False)
     check_recommend(request.context, request.filter, request.limit)

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+import structlog
+from quintet.type.v1.error_pb2 import ErrorReason
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
@@ -31,6 +33,9 @@ some 500 pages, mostly the same ones: copied after every second thousand, as by 
 do. Measured: 19 and not 35 microseconds an event."""
 FIRST_LOCK_PAUSE_SECONDS = 0.0005
 LONGEST_LOCK_PAUSE_SECONDS = 0.004
+
+
+log = structlog.get_logger()
 
 
 class StaleReference(Exception):
@@ -119,7 +124,7 @@ class Database:
             _raise_operational(error, getattr(error, "orig", error))
         except DBAPIError as error:
             if error.connection_invalidated:
-                raise Unavailable(f"the connection to the database was lost: {error.orig}") from error
+                raise _unavailable("the connection to the database was lost", error.orig) from error
             raise
 
 
@@ -143,8 +148,15 @@ def _raise_operational(error: Exception, cause: BaseException | None) -> NoRetur
     if "integer overflow" in str(cause):
         raise error
     if "no such table" in str(cause):
-        raise FailedPrecondition("the database has no schema yet: run `quintet migrate`") from error
-    raise Unavailable(f"the database is not available: {cause}") from error
+        problem = "the database has no schema yet: run `quintet migrate`"
+        raise FailedPrecondition(problem, reason=ErrorReason.SCHEMA_OUTDATED) from error
+    raise _unavailable("the database is not available", cause) from error
+
+
+def _unavailable(problem: str, cause: BaseException | None) -> Unavailable:
+    """Return the error; the driver's words, with addresses and statements in them, are for the log alone."""
+    log.warning(problem, cause=str(cause).partition("\n")[0])
+    return Unavailable(problem, reason=ErrorReason.DATABASE_UNAVAILABLE)
 
 
 @contextmanager

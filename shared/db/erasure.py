@@ -20,7 +20,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, or_, select
 from shared.db.batches import batches
 from shared.db.customer_embeddings import STORED
 from shared.db.engine import BUSY_TIMEOUT_SECONDS, Database
-from shared.db.event_log import cursor
+from shared.db.event_log import FEEDBACK_CONSUMER, cursor
 from shared.db.recommendations import list_of, recommendation_key, recommendations_of
 from shared.db.schema import (
     customer_embeddings,
@@ -149,7 +149,7 @@ def _feedback_numbers(connection: Connection, customer_key: int) -> list[int]:
     in_list = list_of(early.recommendation_id).in_(lists)
     unwritten = select(early.event_sequence).where(or_(early.recommendation_id.in_(shown), in_list))
     numbers = {*connection.execute(applied).scalars(), *connection.execute(unwritten).scalars()}
-    position = cursor(connection, FEEDBACK)
+    position = cursor(connection, FEEDBACK_CONSUMER)
     waiting = connection.execute(
         select(log.sequence, log.payload).where(log.kind == FEEDBACK, log.sequence > position)
     ).all()

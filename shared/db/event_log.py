@@ -17,6 +17,8 @@ from shared.db.engine import insert_into
 from shared.db.schema import event_cursors, event_log
 from shared.db.types import from_micros, to_micros
 
+CUSTOMER_CONSUMER, FEEDBACK_CONSUMER = "customer", "feedback"
+"""Names under which the agents that project the log keep their cursors."""
 APPEND_LOCK = 0x5175_6576  # any number that nobody else uses as an advisory lock
 
 

@@ -8,9 +8,6 @@ from shared.db.identified_events import FEEDBACK
 from shared.db.schema import event_log as log_table
 from shared.db.schema import recommendation_lists, recommendations
 
-FEEDBACK_CONSUMER = "feedback"
-"""Name under which the feedback agent follows the event log."""
-
 
 def pass_history(connection: Connection, up_to: int) -> bool:
     """Move the feedback agent's cursor to the number `up_to` of the log, and return whether that was right to do.
@@ -18,10 +15,10 @@ def pass_history(connection: Connection, up_to: int) -> bool:
     While nothing was ever recommended, no event can be a response. The agent would step through imported years of them,
     and new events would wait behind. Events that are feedback itself are left to the agent.
     """
-    position = event_log.lock_cursor(connection, FEEDBACK_CONSUMER)
+    position = event_log.lock_cursor(connection, event_log.FEEDBACK_CONSUMER)
     of_feedback = select(log_table.c.sequence).where(log_table.c.sequence > position, log_table.c.kind == FEEDBACK)
     recommended = (select(table.c.id) for table in (recommendation_lists, recommendations))
     if up_to <= position or any(connection.scalar(select(exists(each))) for each in (*recommended, of_feedback)):
         return False
-    event_log.move_cursor(connection, FEEDBACK_CONSUMER, up_to)
+    event_log.move_cursor(connection, event_log.FEEDBACK_CONSUMER, up_to)
     return True

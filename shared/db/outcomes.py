@@ -12,7 +12,7 @@ from quintet.type.v1.event_pb2 import Event
 from sqlalchemy import Connection, and_, bindparam, select, update
 
 from shared.db.batches import batches
-from shared.db.event_log import cursor
+from shared.db.event_log import CUSTOMER_CONSUMER, cursor
 from shared.db.recommendations import take_out
 from shared.db.schema import event_log, products, purchases, recommendation_outcomes, recommendations
 
@@ -154,7 +154,7 @@ def purchases_to_come(connection: Connection, until: int) -> dict[str, int]:
     """
     log = event_log.c
     # Ask this before `purchase_recorded_by`: what is projected in between is then found twice instead of never.
-    position = cursor(connection, "customer")
+    position = cursor(connection, CUSTOMER_CONSUMER)
     query = select(log.sequence, log.payload).where(
         log.sequence > position, log.sequence <= until, log.kind == "purchase"
     )

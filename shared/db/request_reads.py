@@ -30,6 +30,7 @@ from sqlalchemy import (
 
 from shared.db.carts import is_open
 from shared.db.driver import DriverCursor, PreparedQuery
+from shared.db.event_log import CUSTOMER_CONSUMER
 from shared.db.identified_events import FEEDBACK, Recorded
 from shared.db.interactions import MICROSECONDS, History, recent_history
 from shared.db.schema import (
@@ -49,8 +50,6 @@ from shared.db.schema import (
 from shared.db.sessions import derived_key
 from shared.db.types import from_micros
 
-PROJECTION = "customer"
-"""The consumer of the event log whose tables are read here."""
 MOST_SESSIONS = 50
 _NO_KEYS: NDArray[np.int64] = np.empty(0, np.int64)
 
@@ -240,7 +239,8 @@ def _keys(rows: Sequence[tuple[int]] | Sequence[tuple[Any, ...]]) -> NDArray[np.
 def _version(condition: ColumnElement[bool]) -> Select[Any]:
     key = customers.c.customer_id
     last = select(func.coalesce(func.max(event_log.c.sequence), 0)).where(event_log.c.customer_id == key)
-    applied = select(func.coalesce(func.max(event_cursors.c.sequence), 0)).where(event_cursors.c.consumer == PROJECTION)
+    projecting = event_cursors.c.consumer == CUSTOMER_CONSUMER
+    applied = select(func.coalesce(func.max(event_cursors.c.sequence), 0)).where(projecting)
     dismissed = select(func.count()).where(recommendations.c.customer_id == key, _dismissed())
     back = func.coalesce(func.sum(purchases.c.refunded_amount), 0)
     refunded = select(cast(back, BigInteger)).where(purchases.c.customer_id == key, _refunded())

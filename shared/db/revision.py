@@ -1,5 +1,6 @@
 """Which revision the schema of a database is at; without Alembic, which agents need for nothing else."""
 
+from quintet.type.v1.error_pb2 import ErrorReason
 from sqlalchemy import inspect, text
 
 from shared.db.engine import Database
@@ -13,7 +14,10 @@ def require_current(database: Database) -> None:
     """Raise FailedPrecondition unless the schema is at the newest revision."""
     found = current_revision(database)
     if found != NEWEST:
-        raise FailedPrecondition(f"the schema is at {found or 'nothing'}, not {NEWEST}: run `quintet migrate`")
+        raise FailedPrecondition(
+            f"the schema is at {found or 'nothing'}, not {NEWEST}: run `quintet migrate`",
+            reason=ErrorReason.SCHEMA_OUTDATED,
+        )
 
 
 def current_revision(database: Database) -> str | None:

@@ -4,33 +4,28 @@ The event is the contract's own message, `quintet.type.v1.Event`: what is checke
 """
 
 import re
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Container, Iterable
+from datetime import UTC, datetime
 from math import inf
 from time import time
 from typing import Any
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import Event, PageType
 from quintet.type.v1.money_pb2 import Money
 
+from shared import limits
+from shared.currencies import CURRENCIES
 from shared.errors import InvalidArgument, shown
 
-MAX_ID = 128
-MAX_QUANTITY = 1_000_000.0
-MAX_DURATION_SECONDS = 86_400.0
-MAX_ATTRIBUTES = 100
-MAX_FUTURE = timedelta(hours=24)
 NANOS_A_SECOND = 1_000_000_000
-MAX_AMOUNT_MINOR = 10**12
-"""Most of one line or order, in minor units: sums of millions of them stay within 64 bits."""
-MAX_PRICE_MINOR = 10**10
-"""Most of one unit, in minor units: times the largest quantity it stays within 64 bits."""
-_CURRENCY = re.compile(r"[A-Z]{3}")
 # Control characters, line separators and what turns the direction of writing: they make two ids look alike.
 _NOT_IN_IDS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.:#-]{1,128}")
 _PLAIN_IDS = re.compile(r"[A-Za-z0-9_.:#-]{0,128}(?: [A-Za-z0-9_.:#-]{0,128}){4}")
+_PAGE_TYPES = frozenset(PageType.values()) - {PageType.PAGE_TYPE_UNSPECIFIED}
 _NOT_IN_TEXTS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -39,6 +34,7 @@ def check_event(event: Event, field: str = "event") -> str:
 
     Raises InvalidArgument when `event` breaks a rule of the contract; `field` is its path in the request.
     """
+    check_size(event, field)
     _check_ids(event, field)
     if event.HasField("event_time"):
         check_time(event.event_time, f"{field}.event_time")
@@ -46,11 +42,19 @@ def check_event(event: Event, field: str = "event") -> str:
         _check_attributes(event, field)
     kind = event.WhichOneof("detail")
     if kind is None:
-        raise InvalidArgument.of(f"{field}.detail", None, "one kind of event is required")
+        raise InvalidArgument.of(f"{field}.detail", None, "one kind of event is required", ErrorReason.FIELD_REQUIRED)
     check_detail = _DETAILS.get(kind)
     if check_detail is not None:
         check_detail(getattr(event, kind), f"{field}.{kind}")
     return kind
+
+
+def check_size(element: Message, field: str) -> None:
+    """Raise InvalidArgument when an event, product or customer has too many bytes. Cheaper than all other checks."""
+    size = element.ByteSize()
+    if size > limits.MAX_ELEMENT_BYTES:
+        problem = f"must have at most {limits.MAX_ELEMENT_BYTES} bytes"
+        raise InvalidArgument.of(field, size, problem, ErrorReason.ELEMENT_TOO_LARGE, limit=limits.MAX_ELEMENT_BYTES)
 
 
 def check_id(value: str, field: str, *, required: bool = True) -> None:
@@ -59,23 +63,24 @@ def check_id(value: str, field: str, *, required: bool = True) -> None:
         return
     if not value:
         if required:
-            raise InvalidArgument.of(field, value, "is required")
+            raise InvalidArgument.of(field, value, "is required", ErrorReason.FIELD_REQUIRED)
         return
     if not value.strip():
-        raise InvalidArgument.of(field, value, "must not be blank")
-    check_text(value, field, MAX_ID)
+        raise InvalidArgument.of(field, value, "must not be blank", ErrorReason.FIELD_REQUIRED)
+    check_text(value, field, limits.MAX_ID)
     if _NOT_IN_IDS.search(value):
-        raise InvalidArgument.of(field, value, "must not contain control characters")
+        raise _has_controls(field, value)
 
 
 def check_text(value: str, field: str, longest: int, *, required: bool = False) -> None:
     """Raise InvalidArgument when a text is missing though required, or longer than `longest` characters."""
     if required and not value.strip():
-        raise InvalidArgument.of(field, value, "is required")
+        raise InvalidArgument.of(field, value, "is required", ErrorReason.FIELD_REQUIRED)
     if len(value) > longest:
-        raise InvalidArgument.of(field, value, f"must be at most {longest} characters, is {len(value)}")
+        problem = f"must be at most {longest} characters, is {len(value)}"
+        raise InvalidArgument.of(field, value, problem, ErrorReason.FIELD_TOO_LONG, limit=longest)
     if _NOT_IN_TEXTS.search(value):
-        raise InvalidArgument.of(field, value, "must not contain control characters")
+        raise _has_controls(field, value)
 
 
 def check_time(value: Timestamp, field: str) -> None:
@@ -86,34 +91,56 @@ def check_time(value: Timestamp, field: str) -> None:
         moment = value.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         given = f"{value.seconds} s and {value.nanos} ns"
-        raise InvalidArgument.of(field, given, "is not a time between the years 1 and 9999") from error
+        problem = "is not a time between the years 1 and 9999"
+        raise InvalidArgument.of(field, given, problem, ErrorReason.FIELD_MALFORMED) from error
     if value.seconds < 0:
-        raise InvalidArgument.of(field, moment.isoformat(), "must be after 1970")
-    if moment > datetime.now(UTC) + MAX_FUTURE:
-        raise InvalidArgument.of(field, moment.isoformat(), "must be at most 24 hours in the future")
+        problem = "must be after 1970"
+        raise InvalidArgument.of(field, moment.isoformat(), problem, ErrorReason.FIELD_OUT_OF_RANGE)
+    if moment > datetime.now(UTC) + limits.MAX_FUTURE:
+        problem = "must be at most 24 hours in the future"
+        raise InvalidArgument.of(field, moment.isoformat(), problem, ErrorReason.FIELD_OUT_OF_RANGE)
 
 
-def check_money(value: Money, field: str, most: int = MAX_AMOUNT_MINOR) -> None:
-    """Raise InvalidArgument unless the amount has a currency, is not negative and at most `most` minor units."""
-    if not _CURRENCY.fullmatch(value.currency_code):
-        raise InvalidArgument.of(f"{field}.currency_code", value.currency_code, "must be three capital letters")
-    if value.amount_minor < 0:
-        raise InvalidArgument.of(f"{field}.amount_minor", value.amount_minor, "must not be negative")
-    if value.amount_minor > most:
-        raise InvalidArgument.of(f"{field}.amount_minor", value.amount_minor, f"must be at most {most}")
+def check_money(value: Money, field: str, most: int = limits.MAX_AMOUNT_MINOR) -> None:
+    """Raise InvalidArgument unless the currency is known and the amount not negative and at most `most` minor units."""
+    if value.currency_code not in CURRENCIES:
+        problem = "must be a currency of ISO 4217, such as USD"
+        reason = ErrorReason.CURRENCY_UNKNOWN if value.currency_code else ErrorReason.FIELD_REQUIRED
+        raise InvalidArgument.of(f"{field}.currency_code", value.currency_code, problem, reason)
+    check_number(value.amount_minor, f"{field}.amount_minor", 0, most)
 
 
 def check_count(values: Any, field: str, most: int, *, least: int = 0) -> None:
     """Raise InvalidArgument unless a list has `least` to `most` entries."""
-    if not least <= len(values) <= most:
-        raise InvalidArgument.of(field, len(values), f"must have {least} to {most} entries")
+    count = len(values)
+    if least <= count <= most:
+        return
+    problem = f"must have {least} to {most} entries"
+    if count > most:
+        raise InvalidArgument.of(field, count, problem, ErrorReason.TOO_MANY_ELEMENTS, limit=most)
+    raise InvalidArgument.of(field, count, problem, ErrorReason.FIELD_REQUIRED)
 
 
 def check_number(value: float, field: str, low: float, high: float, *, above: bool = False) -> None:
     """Raise InvalidArgument unless `low` <= value <= `high` (with `above`: low < value). NaN fails."""
-    if not low <= value <= high or (above and value == low):
-        least = f"must be {'above' if above else 'at least'} {low:.12g}"
-        raise InvalidArgument.of(field, value, least if high == inf else f"{least} and at most {high:.12g}")
+    if low <= value <= high and not (above and value == low):
+        return
+    least = f"must be {'above' if above else 'at least'} {low:.13g}"
+    if high == inf:
+        problem, bounds = "must not be negative" if low == 0 and not above else least, {}
+    else:
+        problem, bounds = f"{least} and at most {high:.13g}", {"maximum": f"{high:.13g}"}
+    raise InvalidArgument.of(field, value, problem, ErrorReason.FIELD_OUT_OF_RANGE, minimum=f"{low:.13g}", **bounds)
+
+
+def check_choice(value: object, field: str, known: Container[object], what: str) -> None:
+    """Raise InvalidArgument unless the value is one of those known; `what` names them: `one of the page types`."""
+    if value not in known:
+        raise InvalidArgument.of(field, value, f"must be {what}", ErrorReason.FIELD_UNKNOWN_VALUE)
+
+
+def _has_controls(field: str, value: str) -> InvalidArgument:
+    return InvalidArgument.of(field, value, "must not contain control characters", ErrorReason.FIELD_MALFORMED)
 
 
 def _check_ids(event: Event, field: str) -> None:
@@ -123,7 +150,8 @@ def _check_ids(event: Event, field: str) -> None:
         return
     check_id(event.event_id, f"{field}.event_id", required=False)
     if not customer_id and not visitor_id:
-        raise InvalidArgument.of(f"{field}.customer_id", "", "is required unless visitor_id is set")
+        problem = "is required unless visitor_id is set"
+        raise InvalidArgument.of(f"{field}.customer_id", "", problem, ErrorReason.FIELD_REQUIRED)
     check_id(customer_id, f"{field}.customer_id", required=False)
     check_id(visitor_id, f"{field}.visitor_id", required=False)
     check_id(event.session_id, f"{field}.session_id", required=False)
@@ -131,30 +159,30 @@ def _check_ids(event: Event, field: str) -> None:
 
 
 def _check_attributes(event: Event, field: str) -> None:
-    if len(event.attributes) > MAX_ATTRIBUTES:
-        raise InvalidArgument.of(f"{field}.attributes", len(event.attributes), f"at most {MAX_ATTRIBUTES} entries")
+    check_count(event.attributes, f"{field}.attributes", limits.MAX_EVENT_ATTRIBUTES)
     for name, value in event.attributes.items():
-        check_text(name, f"{field}.attributes", 100, required=True)
-        check_text(value, f"{field}.attributes[{shown(name)}]", 1000)
+        check_text(name, f"{field}.attributes", limits.MAX_EVENT_ATTRIBUTE_NAME, required=True)
+        check_text(value, f"{field}.attributes[{shown(name)}]", limits.MAX_EVENT_ATTRIBUTE)
 
 
 def _check_page_view(view: Any, field: str) -> None:
-    if view.page_type == PageType.PAGE_TYPE_UNSPECIFIED or view.page_type not in PageType.values():
-        raise InvalidArgument.of(f"{field}.page_type", view.page_type, "must be one of the page types")
+    check_choice(view.page_type, f"{field}.page_type", _PAGE_TYPES, "one of the page types")
     is_product = view.page_type == PageType.PAGE_TYPE_PRODUCT
     is_category = view.page_type == PageType.PAGE_TYPE_CATEGORY
     if view.product_id and not is_product:
-        raise InvalidArgument.of(f"{field}.product_id", view.product_id, "belongs to product pages only")
+        problem = "belongs to product pages only"
+        raise InvalidArgument.of(f"{field}.product_id", view.product_id, problem, ErrorReason.FIELD_CONFLICT)
     if view.category and not is_category:
-        raise InvalidArgument.of(f"{field}.category", view.category, "belongs to category pages only")
+        problem = "belongs to category pages only"
+        raise InvalidArgument.of(f"{field}.category", view.category, problem, ErrorReason.FIELD_CONFLICT)
     check_id(view.product_id, f"{field}.product_id", required=is_product)
-    check_text(view.category, f"{field}.category", 200, required=is_category)
+    check_text(view.category, f"{field}.category", limits.MAX_CATEGORY, required=is_category)
 
 
 def _check_search(search: Any, field: str) -> None:
-    check_text(search.query, f"{field}.query", 500, required=True)
-    check_text(search.filter, f"{field}.filter", 1000)
-    check_count(search.product_ids, f"{field}.product_ids", 200)
+    check_text(search.query, f"{field}.query", limits.MAX_SEARCH, required=True)
+    check_text(search.filter, f"{field}.filter", limits.MAX_SEARCH_FILTER)
+    check_count(search.product_ids, f"{field}.product_ids", limits.MAX_RESULT_PRODUCTS)
     for index, product_id in enumerate(search.product_ids):
         check_id(product_id, f"{field}.product_ids[{index}]")
 
@@ -162,7 +190,7 @@ def _check_search(search: Any, field: str) -> None:
 def _check_product_view(view: Any, field: str) -> None:
     check_id(view.product_id, f"{field}.product_id")
     if view.duration_seconds:
-        check_number(view.duration_seconds, f"{field}.duration_seconds", 0, MAX_DURATION_SECONDS)
+        check_number(view.duration_seconds, f"{field}.duration_seconds", 0, limits.MAX_DURATION_SECONDS)
     if view.scrolls:
         check_number(view.scrolls, f"{field}.scrolls", 0, inf)
     if view.clicks:
@@ -173,17 +201,17 @@ def _check_quantities(items: Iterable[Any], field: str) -> None:
     for index, item in enumerate(items):
         check_id(item.product_id, f"{field}[{index}].product_id")
         if item.quantity:  # proto3 cannot tell 0 from unset: 0 means the default of one unit
-            check_number(item.quantity, f"{field}[{index}].quantity", 0, MAX_QUANTITY, above=True)
+            check_number(item.quantity, f"{field}[{index}].quantity", 0, limits.MAX_QUANTITY, above=True)
 
 
 def _check_items(detail: Any, field: str) -> None:
-    check_count(detail.items, f"{field}.items", 200, least=1)
+    check_count(detail.items, f"{field}.items", limits.MAX_CART_ITEMS, least=1)
     _check_quantities(detail.items, f"{field}.items")
 
 
 def _check_purchase(purchase: Any, field: str) -> None:
     check_id(purchase.purchase_id, f"{field}.purchase_id")
-    check_count(purchase.items, f"{field}.items", 1000, least=1)
+    check_count(purchase.items, f"{field}.items", limits.MAX_ORDER_LINES, least=1)
     _check_quantities(purchase.items, f"{field}.items")
     amounts = [
         (line.amount, f"{field}.items[{i}].amount") for i, line in enumerate(purchase.items) if line.HasField("amount")
@@ -193,26 +221,31 @@ def _check_purchase(purchase: Any, field: str) -> None:
     for amount, path in amounts:
         check_money(amount, path)
         if amount.currency_code != amounts[0][0].currency_code:
-            raise InvalidArgument.of(f"{path}.currency_code", amount.currency_code, "an order has one currency")
+            problem = "an order has one currency"
+            raise InvalidArgument.of(
+                f"{path}.currency_code", amount.currency_code, problem, ErrorReason.CURRENCY_MISMATCH
+            )
 
 
 def _check_refund(refund: Any, field: str) -> None:
     check_id(refund.purchase_id, f"{field}.purchase_id")
-    check_count(refund.items, f"{field}.items", 1000)
+    check_count(refund.items, f"{field}.items", limits.MAX_ORDER_LINES)
     _check_quantities(refund.items, f"{field}.items")
     if refund.HasField("amount"):
         check_money(refund.amount, f"{field}.amount")
 
 
 def _check_impression(impression: Any, field: str) -> None:
-    check_count(impression.recommendation_ids, f"{field}.recommendation_ids", 200, least=1)
+    check_count(impression.recommendation_ids, f"{field}.recommendation_ids", limits.MAX_IMPRESSIONS, least=1)
     for index, recommendation_id in enumerate(impression.recommendation_ids):
         check_id(recommendation_id, f"{field}.recommendation_ids[{index}]")
 
 
 _DETAILS: dict[str, Callable[[Any, str], None]] = {
     "page_view": _check_page_view,
-    "category_view": lambda view, field: check_text(view.category, f"{field}.category", 200, required=True),
+    "category_view": lambda view, field: check_text(
+        view.category, f"{field}.category", limits.MAX_CATEGORY, required=True
+    ),
     "search": _check_search,
     "product_view": _check_product_view,
     "add_to_cart": _check_items,
@@ -220,5 +253,5 @@ _DETAILS: dict[str, Callable[[Any, str], None]] = {
     "purchase": _check_purchase,
     "refund": _check_refund,
     "impression": _check_impression,
-    "custom": lambda custom, field: check_text(custom.name, f"{field}.name", 100, required=True),
+    "custom": lambda custom, field: check_text(custom.name, f"{field}.name", limits.MAX_CUSTOM_NAME, required=True),
 }

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import Event
 
 from shared.errors import InvalidArgument
@@ -42,12 +43,18 @@ def check_fits(event: Event, order: OrderFacts, field: str = "event") -> None:
     """
     refund, name = event.refund, event.refund.purchase_id
     if event.customer_id and order.customer_id and event.customer_id != order.customer_id:
-        raise InvalidArgument.of(f"{field}.customer_id", event.customer_id, f"is not who bought order {name!r}")
+        raise InvalidArgument.of(
+            f"{field}.customer_id", event.customer_id, f"is not who bought order {name!r}", ErrorReason.SHOPPER_MISMATCH
+        )
     for index, item in enumerate(refund.items):
         if item.product_id not in order.products:
             place = f"{field}.refund.items[{index}].product_id"
-            raise InvalidArgument.of(place, item.product_id, f"is not in order {name!r}")
+            raise InvalidArgument.of(
+                place, item.product_id, f"is not in order {name!r}", ErrorReason.PRODUCT_NOT_IN_ORDER
+            )
     given = refund.amount.currency_code if refund.HasField("amount") else ""
     if given and order.currency and given != order.currency:
         place = f"{field}.refund.amount.currency_code"
-        raise InvalidArgument.of(place, given, f"must be {order.currency} as in order {name!r}")
+        raise InvalidArgument.of(
+            place, given, f"must be {order.currency} as in order {name!r}", ErrorReason.CURRENCY_MISMATCH
+        )

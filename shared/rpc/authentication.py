@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import structlog
+from quintet.type.v1.error_pb2 import ErrorReason
 
 from shared.api_keys import ANYBODY, ApiKey, Caller, PresentedKey
 from shared.errors import PermissionDenied, QuintetError, Unauthenticated
@@ -78,12 +79,14 @@ class KeyAuthenticator:
         given = dict(metadata)
         presented = PresentedKey.parse(_key_text(given))
         if presented is None:
-            raise Unauthenticated("the call needs an API key: metadata `authorization: Bearer qk_…` or `x-api-key`")
+            needed = "the call needs an API key: metadata `authorization: Bearer qk_…` or `x-api-key`"
+            raise Unauthenticated(needed, reason=ErrorReason.API_KEY_MISSING)
         key = self._keys.get(presented.key_id) or await self._look_again(presented.key_id)
         if key is None or not key.matches(presented.secret) or not key.live(datetime.now(UTC)):
             raise Unauthenticated("the API key is not known, was revoked or has expired")
         if key.browser and given.get("origin") not in key.origins:
-            raise PermissionDenied("the API key is for browsers on other origins")
+            problem = "the API key is for browsers on other origins"
+            raise PermissionDenied(problem, reason=ErrorReason.ORIGIN_NOT_ALLOWED)
         self._used.add(key.key_id)
         return Caller(key.key_id, key.role, key.browser, key.rate_factor)
 

@@ -8,16 +8,19 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+import structlog
 
 from shared.config import Settings
+from shared.errors import QuintetError
+from shared.limits import FRAME_BYTES, MAX_MESSAGE_BYTES, MAX_READ_BYTES
 from shared.rpc.interceptor import deadline
 from shared.rpc.key_metadata import WithKey, key_of
 from shared.rpc.renewing_channel import RenewingChannel
-from shared.rpc.server import MAX_MESSAGE_BYTES
 from shared.rpc.status import from_rpc_error
 from shared.rpc.tls import TlsFiles, channel_credentials, client_files, named
 from shared.telemetry import request_id
 
+log = structlog.get_logger()
 IN_TURN: dict[str, Any] = {"round_robin": {}}
 """Replicas are called one after the other."""
 SHOPPER_KEY = "x-shopper-hash"
@@ -46,8 +49,8 @@ def channel_options(balancing: dict[str, Any] | None = None) -> list[tuple[str, 
     service_config = {"loadBalancingConfig": [balancing or IN_TURN], "methodConfig": METHODS}
     return [
         ("grpc.service_config", json.dumps(service_config)),
-        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_receive_message_length", MAX_READ_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES + FRAME_BYTES),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 250),
@@ -101,7 +104,7 @@ async def call(
         timeout = _remaining(timeout_seconds, reserve_seconds)
         return await method(request, timeout=timeout, metadata=(*_metadata(), *_shopper_metadata(shopper)))
     except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error) from error
+        raise _translated(error) from error
 
 
 async def stream(method: Any, request: Any) -> AsyncIterator[Any]:
@@ -110,7 +113,15 @@ async def stream(method: Any, request: Any) -> AsyncIterator[Any]:
         async for response in method(request, metadata=_metadata()):
             yield response
     except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error) from error
+        raise _translated(error) from error
+
+
+def _translated(error: grpc.aio.AioRpcError) -> QuintetError:
+    """Return the error behind a failed call; gRPC's own words, which it does not pass on, go to the log."""
+    said = from_rpc_error(error)
+    if said.message != error.details():
+        log.debug("call of an agent failed", code=error.code().name, details=error.details())
+    return said
 
 
 def _remaining(timeout_seconds: float, reserve_seconds: float) -> float:

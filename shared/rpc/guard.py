@@ -5,9 +5,10 @@ from contextvars import ContextVar
 from typing import Any
 
 from google.protobuf.message import Message
+from quintet.type.v1.error_pb2 import ErrorReason
 
 from shared.api_keys import ANYBODY, Caller, Role
-from shared.errors import InvalidArgument, PermissionDenied
+from shared.errors import PermissionDenied
 from shared.rpc.admission import Admission
 from shared.rpc.authentication import Anybody, Authenticator, Metadata
 from shared.rpc.rate_limit import RateLimiter
@@ -49,17 +50,6 @@ class Guard:
         return lambda: self.admission.leave(who.key_id, method)
 
 
-def decode(deserialize: Callable[[bytes], Any], method: str, data: bytes) -> Any:
-    """Return the message of a request. Raises InvalidArgument when it is too long or no such message."""
-    most = right_of(method).work.limits.bytes
-    if len(data) > most:
-        raise InvalidArgument(f"the request has {len(data):,} bytes, this method takes {most:,} at most")
-    try:
-        return deserialize(data)
-    except Exception as error:  # protobuf raises what its implementation likes
-        raise InvalidArgument("the request is no message of this method") from error
-
-
 def check_request(method: str, request: Message) -> None:
     """Refuse to a browser key what is not about its own visitor. Raises PermissionDenied."""
     path = right_of(method).browser
@@ -67,9 +57,9 @@ def check_request(method: str, request: Message) -> None:
         return
     subject: Any = getattr(request, path) if path else request
     if getattr(subject, "customer_id", ""):
-        raise PermissionDenied("an API key for browsers names visitors, no customers")
+        raise _closed_to_browsers("an API key for browsers names visitors, no customers", method)
     if "detail" in subject.DESCRIPTOR.oneofs_by_name and subject.WhichOneof("detail") in CLOSED_TO_BROWSERS:
-        raise PermissionDenied(f"an API key for browsers records no {subject.WhichOneof('detail')}")
+        raise _closed_to_browsers(f"an API key for browsers records no {subject.WhichOneof('detail')}", method)
 
 
 def _require_right(who: Caller, right: Right, method: str) -> None:
@@ -77,6 +67,11 @@ def _require_right(who: Caller, right: Right, method: str) -> None:
         return
     if who.role not in right.roles:
         names = ", ".join(sorted(role.value for role in Role if role in right.roles)) or "agents alone"
-        raise PermissionDenied(f"{method} is for {names}; this API key is for {who.role.value}")
+        said = f"{method} is for {names}; this API key is for {who.role.value}"
+        raise PermissionDenied(said, metadata={"method": method, "role": who.role.value})
     if who.browser and right.browser is None:
-        raise PermissionDenied(f"{method} is closed to API keys for browsers")
+        raise _closed_to_browsers(f"{method} is closed to API keys for browsers", method)
+
+
+def _closed_to_browsers(message: str, method: str) -> PermissionDenied:
+    return PermissionDenied(message, reason=ErrorReason.BROWSER_NOT_ALLOWED, metadata={"method": method})

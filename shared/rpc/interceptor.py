@@ -9,11 +9,13 @@ from typing import Any
 
 import grpc
 import structlog
+from google.protobuf.message import Message
 from prometheus_client import Histogram
 
-from shared.errors import QuintetError
-from shared.rpc.guard import Guard, check_request, decode
+from shared.errors import QuintetError, UnknownMethod
+from shared.rpc.guard import Guard, check_request
 from shared.rpc.peers import check_peer
+from shared.rpc.requests import readable, reading
 from shared.rpc.status import DETAILS_KEY, to_status
 from shared.telemetry import CALLS_REFUSED, RPC_IN_PROGRESS, RPC_SECONDS, request_id
 
@@ -21,6 +23,8 @@ deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 """Moment on the monotonic clock by which the caller wants its answer; calls to other agents inherit it."""
 
 log = structlog.get_logger()
+UNKNOWN_METHOD = "unknown"
+"""Label of all methods that do not exist: callers choose their names, and metrics must stay few."""
 HEALTH = "/grpc.health.v1."
 """Whoever reaches a server may ask whether it serves, however busy it is."""
 REFLECTION = "/grpc.reflection."
@@ -48,12 +52,15 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         handler = self._handlers.get(method)
         if handler is None:
             handler = await continuation(handler_call_details)
-            if handler is None or method.startswith(HEALTH):
+            if handler is None:
+                return self._refusal(UNKNOWN_METHOD, _no_such(method))
+            if method.startswith(HEALTH):
                 return handler
             handler = self._handlers.setdefault(method, self._around(handler, method))
         try:
             leave = await self._guard.admit(method, handler_call_details.invocation_metadata)
         except QuintetError as error:
+            CALLS_REFUSED.labels(self._edge.agent, error.reason_name).inc()
             return self._refusal(method, error)
         _at_the_end_of_the_call(leave)
         return handler
@@ -68,41 +75,42 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         make = (
             grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
         )
-        read = _reader(handler, method)
         serializer = handler.response_serializer
 
         async def call(request: Any, context: Any) -> Any:
             async with _Around(self._edge, method, context):
-                return await behaviour(read(request), context)
+                return await behaviour(_checked(readable(request), method), context)
 
         def serialize(response: Any) -> bytes:
             return response if isinstance(response, bytes) else serializer(response)
 
-        return make(call, None, serialize)
+        return make(call, reading(handler.request_deserializer, method), serialize)
 
     def _streaming(self, handler: Any, method: str) -> Any:
         behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
         make = (
             grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
         )
-        read = _reader(handler, method)
 
         async def call(request: Any, context: Any) -> AsyncIterator[Any]:
             async with _Around(self._edge, method, context):
-                async for response in behaviour(read(request), context):
+                async for response in behaviour(_checked(readable(request), method), context):
                     yield response
 
-        return make(call, None, handler.response_serializer)
+        return make(call, reading(handler.request_deserializer, method), handler.response_serializer)
 
     def _refusal(self, method: str, error: QuintetError) -> Any:
         """Return a handler that answers with `error`. It streams, so that not even one message is read."""
 
         async def refuse(_requests: Any, context: Any) -> None:
             async with _Around(self._edge, method, context):
-                CALLS_REFUSED.labels(self._edge.agent, error.reason).inc()
                 raise error
 
         return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+def _no_such(method: str) -> UnknownMethod:
+    return UnknownMethod(f"there is no method {method}", metadata={"method": method})
 
 
 def _at_the_end_of_the_call(leave: Callable[[], None]) -> None:
@@ -112,19 +120,11 @@ def _at_the_end_of_the_call(leave: Callable[[], None]) -> None:
     task.add_done_callback(lambda _: leave())
 
 
-def _reader(handler: Any, method: str) -> Callable[[Any], Any]:
-    """Return what makes the request of bytes: here, where an error still gets its status, and not in gRPC."""
-
-    def read(data: bytes) -> Any:
-        request = decode(handler.request_deserializer, method, data)
+def _checked(request: Any, method: str) -> Any:
+    """Return a request that its caller may make. Streams are closed to callers whose requests are looked at."""
+    if isinstance(request, Message):
         check_request(method, request)
-        return request
-
-    async def read_all(stream: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-        async for data in stream:
-            yield read(data)
-
-    return read_all if handler.request_streaming else read
+    return request
 
 
 class _Edge:
@@ -196,13 +196,16 @@ class _Around:
     async def _answer(self, error: BaseException | None) -> None:
         """End the call with the status of its error."""
         if isinstance(error, QuintetError):
-            log.info("call refused", method=self._method, code=error.code.name, error=error.message)
+            # not the message, which names values: they may be personal
+            log.info(
+                "call refused", method=self._method, code=error.code.name, reason=error.reason_name, field=error.field
+            )
             await _abort(self._context, error)
         elif isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
             # the caller is told where to look, not what a stack trace would give away
             log.error("call failed", method=self._method, exc_info=error)
             where = f"internal error, see the log of {self._edge.agent} for request {request_id.get()}"
-            await self._context.abort(grpc.StatusCode.INTERNAL, where)
+            await _abort(self._context, QuintetError(where))
 
 
 def _adopt(context: Any) -> None:
@@ -214,4 +217,6 @@ def _adopt(context: Any) -> None:
 
 
 async def _abort(context: Any, error: QuintetError) -> None:
-    await context.abort(error.code, error.message, ((DETAILS_KEY, to_status(error).SerializeToString()),))
+    await context.abort(
+        error.code, error.message, ((DETAILS_KEY, to_status(error, request_id.get()).SerializeToString()),)
+    )

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+from quintet.type.v1.error_pb2 import ErrorReason
+
 from shared.config import Agent
 from shared.errors import PermissionDenied
 
@@ -16,4 +18,5 @@ def allowed_peers(agent: Agent) -> frozenset[str]:
 def check_peer(shown: Mapping[str, Iterable[bytes]], allowed: frozenset[str]) -> None:
     """Raise PermissionDenied unless the certificate of a connection, as gRPC shows it, has one of the names."""
     if allowed.isdisjoint(name.decode(errors="replace") for name in shown.get(NAMES, ())):
-        raise PermissionDenied(f"this agent is called by {' and '.join(sorted(allowed))} alone")
+        said = f"this agent is called by {' and '.join(sorted(allowed))} alone"
+        raise PermissionDenied(said, reason=ErrorReason.PEER_NOT_ALLOWED)

@@ -29,6 +29,4 @@ class RateLimiter:
         if len(self._buckets) > MOST_BUCKETS:
             self._buckets.popitem(last=False)
         if not allowed:
-            raise RateLimited(
-                f"the API key may call this method {calls_per_second:g} times a second", (1 - tokens) / calls_per_second
-            )
+            raise RateLimited.after((1 - tokens) / calls_per_second, calls_per_second, method)

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from shared.api_keys import Role
-
-KIB = 1024
-MIB = 1024 * KIB
+from shared.limits import KIB, MAX_ELEMENT_BYTES, MAX_MESSAGE_BYTES
 
 
 @dataclass(frozen=True)
@@ -29,11 +27,11 @@ class Limits:
 class Work(Enum):
     """Kinds of work, those first that are refused last."""
 
-    SERVE = Limits(calls_per_second=5_000, at_once=512, bytes=1 * MIB, share=1.0)
+    SERVE = Limits(calls_per_second=5_000, at_once=512, bytes=MAX_ELEMENT_BYTES, share=1.0)
     """One shopper waits for it: an event, a page."""
-    WRITE = Limits(calls_per_second=500, at_once=128, bytes=1 * MIB, share=0.75)
+    WRITE = Limits(calls_per_second=500, at_once=128, bytes=MAX_ELEMENT_BYTES, share=0.75)
     """One customer or product is written or read."""
-    BULK = Limits(calls_per_second=50, at_once=16, bytes=16 * MIB, share=0.5)
+    BULK = Limits(calls_per_second=50, at_once=16, bytes=MAX_MESSAGE_BYTES, share=0.5)
     """Batches and streams."""
     REPORT = Limits(calls_per_second=50, at_once=16, bytes=64 * KIB, share=0.35)
     """Lists, exports, figures, jobs: nobody in the shop waits for them."""

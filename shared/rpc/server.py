@@ -11,22 +11,22 @@ import grpc
 import structlog
 import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from shared.config import Agent, Settings
 from shared.errors import QuintetError
 from shared.garbage import keep_out_what_is_there
+from shared.limits import MAX_READ_BYTES
 from shared.rpc.admission import Admission
 from shared.rpc.authentication import Authenticator
 from shared.rpc.exposure import require_guarded, server_files
 from shared.rpc.guard import Guard
 from shared.rpc.interceptor import EdgeInterceptor
 from shared.rpc.peers import allowed_peers
+from shared.rpc.reflection import serve_reflection
 from shared.rpc.threads import ThreadsByWork
 from shared.rpc.tls import server_credentials
 from shared.telemetry import configure_logging, serve_metrics
 
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 READ_AHEAD_BYTES = 4 * 1024 * 1024
 """What a client may send of a stream before it is read, in place of 64 kB. While a portion of events is checked, the
 next gathers: messages that are there already cost less than those that are waited for one by one."""
@@ -74,7 +74,7 @@ class AgentServer:
             interceptors=[EdgeInterceptor(agent, log_calls=debug, guard=self.guard, peers=peers)],
             maximum_concurrent_rpcs=MOST_CALLS,
             options=[
-                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+                ("grpc.max_receive_message_length", MAX_READ_BYTES),
                 ("grpc.http2.lookahead_bytes", READ_AHEAD_BYTES),
                 ("grpc.max_connection_age_ms", CONNECTION_AGE_MS),
                 ("grpc.server_max_pending_requests", MOST_PENDING),
@@ -85,7 +85,7 @@ class AgentServer:
         for service in services:
             service.register(service.servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        serve_reflection((*self._names, health.SERVICE_NAME), self._server)
         self.port = 0
 
     async def start(self) -> int:

@@ -13,7 +13,8 @@ module=$(go list -m)
 
 go build -o .build/bin/ google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
 
-# The contract names no Go packages, so each file is told its own: quintet/type/v1 becomes package typev1 in gen/.
+# The stubs are made in this module, not taken from the import path that the contract names: quintet/type/v1 becomes
+# package typev1 in gen/.
 set --
 for file in "$protos"/quintet/type/v1/*.proto "$protos"/quintet/coordinator/v1/*.proto; do
     name=${file#"$protos"/}

@@ -42,8 +42,6 @@ KINDS = frozenset("biuf")
 class ArtifactError(DataLoss):
     """The bytes are no model of ours, are damaged, or were written by another version of Quintet."""
 
-    reason = "MODEL_ARTIFACT"
-
 
 @dataclass(frozen=True, eq=False)
 class Container:

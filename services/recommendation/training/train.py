@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from quintet.type.v1.error_pb2 import ErrorReason
 
 from services.recommendation.algorithms.base import Shopper
 from services.recommendation.models.bundle import Bundle
@@ -43,8 +44,6 @@ TRAINING = (0.55, 0.9)
 
 class SelfCheckFailed(QuintetError):
     """The trained model gives answers that cannot be right; the version before stays in use."""
-
-    reason = "MODEL_SELF_CHECK"
 
 
 def work(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
@@ -78,7 +77,9 @@ def run(
         algorithms = partial(tuned_algorithms, read_tuned(connection))
     dataset = build_dataset(read_training_data(database), by_popularity=True)
     if not len(dataset.product_keys):
-        raise FailedPrecondition("there is nothing to train on yet: add products first")
+        raise FailedPrecondition(
+            "there is nothing to train on yet: add products first", reason=ErrorReason.DATA_MISSING
+        )
     read = time.perf_counter()
     learning = _stages(reporter, "learning", *LEARNING)
     outcome = train_rerankers(dataset.interactions, algorithms, learning, threads=threads, params=params)

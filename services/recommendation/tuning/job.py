@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from quintet.type.v1.error_pb2 import ErrorReason
 from threadpoolctl import threadpool_limits
 
 from services.recommendation.algorithms.base import Algorithm
@@ -71,7 +72,9 @@ def run(
     reporter.report("reading", 0.0)
     data = read_training_data(database)
     if not len(data.interactions) and not request.only_if_changed:
-        raise FailedPrecondition("there is nothing to tune on yet: import events first")
+        raise FailedPrecondition(
+            "there is nothing to tune on yet: import events first", reason=ErrorReason.DATA_MISSING
+        )
     campaign = _Campaign(database, request, data, started)
     due = [each for each in chosen if campaign.is_due(each.name)]
     with threadpool_limits(limits=threads):

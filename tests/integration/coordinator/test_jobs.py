@@ -15,8 +15,8 @@ from shared.db.engine import Connection, Database
 from shared.db.job_runs import JobRun
 from shared.db.schema import job_runs as job_rows
 from shared.db.schema import scheduled_jobs
-from shared.errors import Conflict, NotFound, Unavailable
-from shared.jobs import Progress
+from shared.errors import Conflict, DataLoss, NotFound, Unavailable
+from shared.jobs import UNKNOWN_FAULT, Progress
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,12 @@ async def three_steps() -> AsyncIterator[Progress]:
 
 async def broken() -> AsyncIterator[Progress]:
     yield Progress("first", 0.2)
-    raise RuntimeError("out of luck")
+    raise DataLoss("out of luck")
+
+
+async def faulty() -> AsyncIterator[Progress]:
+    yield Progress("first", 0.2)
+    raise RuntimeError("SELECT secret FROM table: connection to 10.0.0.7 failed")
 
 
 async def endless() -> AsyncIterator[Progress]:
@@ -56,6 +61,13 @@ async def test_a_failed_job_says_why(database: Database) -> None:
     run = await jobs.start("train_models", broken)
     seen = [each async for each in jobs.watch(run.job_id)]
     assert (seen[-1].state, seen[-1].error) == (job_runs.FAILED, "out of luck")
+
+
+async def test_a_job_that_a_fault_of_ours_ended_says_no_raw_exception(database: Database) -> None:
+    jobs = Jobs(database)
+    run = await jobs.start("train_models", faulty)
+    seen = [each async for each in jobs.watch(run.job_id)]
+    assert (seen[-1].state, seen[-1].error) == (job_runs.FAILED, UNKNOWN_FAULT)
 
 
 async def test_one_of_a_kind_at_a_time_across_replicas(database: Database) -> None:

@@ -6,9 +6,9 @@ from sqlalchemy import insert
 
 from shared.db import event_log
 from shared.db.engine import Database
-from shared.db.event_log import NewEvent
+from shared.db.event_log import FEEDBACK_CONSUMER, NewEvent
 from shared.db.identified_events import FEEDBACK
-from shared.db.imported_history import FEEDBACK_CONSUMER, pass_history
+from shared.db.imported_history import pass_history
 from shared.db.schema import recommendation_lists
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

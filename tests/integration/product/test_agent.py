@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from services.product import agent as agent_module
 from services.product import spaces
 from services.product.agent import PageQuery, ProductAgent
 from shared.config import Settings
 from shared.db import models, product_embeddings, products, relations
 from shared.db.engine import Database
-from shared.db.products import NewProduct
+from shared.db.products import NewProduct, Product
 from shared.db.relations import COMPLEMENTARY, SIMILAR, Related
 from shared.errors import InvalidArgument, NotFound, Unavailable
 from shared.telemetry import FALLBACKS
@@ -34,6 +35,10 @@ def vector(database: Database, external_id: str) -> np.ndarray | None:
 
 def names(agent: ProductAgent, external_id: str, limit: int = 4, relation: relations.Relation = SIMILAR) -> list[str]:
     return [each.product.external_id for each in agent.related(external_id, relation, limit)]
+
+
+def one_byte(_: Product) -> int:
+    return 1
 
 
 def test_before_the_first_refresh_products_are_kept_but_not_embedded(agent: ProductAgent, database: Database) -> None:
@@ -143,7 +148,7 @@ def test_a_damaged_space_is_counted_and_products_are_kept_without_embedding(
 def test_pages_lead_through_the_whole_catalogue(agent: ProductAgent) -> None:
     found, token = [], ""
     while True:
-        page = agent.page(PageQuery(3, token))
+        page = agent.page(PageQuery(3, token), one_byte)
         found += [each.external_id for each in page.products]
         token = page.next_token
         if not token:
@@ -153,12 +158,12 @@ def test_pages_lead_through_the_whole_catalogue(agent: ProductAgent) -> None:
 
 
 def test_pages_keep_to_their_filters(agent: ProductAgent) -> None:
-    page = agent.page(PageQuery(2, category="tea", name_contains="H"))
+    page = agent.page(PageQuery(2, category="tea", name_contains="H"), one_byte)
     assert [each.external_id for each in page.products] == ["tea-white", "tea-herbal"]
     assert page.next_token == ""
-    token = agent.page(PageQuery(2, category="tea")).next_token
+    token = agent.page(PageQuery(2, category="tea"), one_byte).next_token
     with pytest.raises(InvalidArgument, match="other filters"):
-        agent.page(PageQuery(2, token, category="cup"))
+        agent.page(PageQuery(2, token, category="cup"), one_byte)
 
 
 def test_performance_is_of_the_last_thirty_days_unless_said(agent: ProductAgent, database: Database) -> None:
@@ -187,3 +192,19 @@ def test_a_product_of_which_nothing_is_known_has_no_similar_ones(agent: ProductA
     found = vector(database, "?")
     assert found is not None
     assert bool(found.any()) == bool(names(agent, "?"))
+
+
+def test_a_page_ends_before_it_is_too_large_and_loses_nothing(
+    agent: ProductAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_module, "MAX_PAGE_BYTES", 10)
+    monkeypatch.setattr(agent_module, "READ_AT_ONCE", 2)
+    sizes = {"tea-green": 25, "tea-black": 4, "tea-white": 6, "tea-herbal": 1}
+    pages, token = [], ""
+    while token or not pages:
+        page = agent.page(PageQuery(3, token), lambda each: sizes.get(each.external_id, 4))
+        pages.append([each.external_id for each in page.products])
+        token = page.next_token
+    assert [name for names in pages for name in names] == [each.external_id for each in small_catalogue()]
+    assert all(len(names) == 1 or sum(sizes.get(name, 4) for name in names) <= 10 for names in pages)
+    assert max(len(names) for names in pages) > 1

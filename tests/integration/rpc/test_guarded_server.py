@@ -16,6 +16,7 @@ from quintet.product.v1 import product_service_pb2_grpc as pb_grpc
 from shared.api_keys import Caller, Role
 from shared.config import Settings
 from shared.errors import Overloaded, PermissionDenied, Unauthenticated, Unavailable
+from shared.limits import FRAME_BYTES
 from shared.rpc import probe, renewing_channel
 from shared.rpc.authentication import Authenticator, Metadata
 from shared.rpc.client import call, open_channel
@@ -128,8 +129,8 @@ async def test_bytes_that_are_no_message_are_the_callers_fault() -> None:
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
     ):
         assert await raw(channel, b"\xff\xff") is grpc.StatusCode.INVALID_ARGUMENT
-        too_long = b"\x0a" + b"a" * (Work.WRITE.limits.bytes + 1)
-        assert await raw(channel, too_long) is grpc.StatusCode.INVALID_ARGUMENT
+        too_long = b"\x0a" + b"a" * (Work.WRITE.limits.bytes + FRAME_BYTES)
+        assert await raw(channel, too_long) is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 async def test_an_overloaded_server_says_when_to_call_again() -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import descriptor_pool, message_factory
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from prometheus_client import REGISTRY
 from quintet.product.v1 import product_service_pb2 as pb
 from quintet.product.v1 import product_service_pb2_grpc as pb_grpc
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.job_pb2 import JobProgress
 
 from shared.config import Settings
@@ -22,10 +23,13 @@ from shared.errors import (
     DataLoss,
     FailedPrecondition,
     InvalidArgument,
+    MessageTooLarge,
     NotFound,
+    Overloaded,
     QuintetError,
     Unavailable,
 )
+from shared.limits import KIB, MAX_ELEMENT_BYTES, MAX_MESSAGE_BYTES, MAX_READ_BYTES
 from shared.rpc.client import BY_SHOPPER, IN_TURN, call, open_channel, stream
 from shared.rpc.interceptor import deadline
 from shared.rpc.server import AgentServer, Service
@@ -41,6 +45,9 @@ ERRORS = {
     "conflict": Conflict("busy"),
     "precondition": FailedPrecondition("not yet"),
     "unavailable": Unavailable("try later"),
+    "overloaded": Overloaded("too much to do"),
+    "too large": MessageTooLarge.of(MAX_MESSAGE_BYTES),
+    "database": Unavailable("no database", reason=ErrorReason.DATABASE_UNAVAILABLE),
     "loss": DataLoss("checksum"),
     "internal": QuintetError("odd"),
 }
@@ -110,24 +117,82 @@ async def test_an_error_arrives_as_it_was_raised(stub: Any, name: str) -> None:
         await call(stub.GetProduct, pb.GetProductRequest(product_id=name), 5)
     assert caught.value.message == ERRORS[name].message
     assert caught.value.violations == ERRORS[name].violations
+    assert (caught.value.code, caught.value.reason) == (ERRORS[name].code, ERRORS[name].reason)
+    assert caught.value.metadata == ERRORS[name].metadata
+
+
+def details_of(error: grpc.aio.AioRpcError) -> tuple[Any, dict[str, Any]]:
+    """Return the status and its details by the names of their messages."""
+    raw = dict(error.trailing_metadata() or ())[DETAILS_KEY]
+    status = status_pb2.Status.FromString(raw)  # type: ignore[arg-type]
+    found = {}
+    for detail in status.details:
+        name = detail.TypeName().removeprefix("google.rpc.")
+        found[name] = getattr(error_details_pb2, name).FromString(detail.value)
+    return status, found
+
+
+async def refused(method: Any, request: Any, **options: Any) -> tuple[Any, dict[str, Any]]:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await method(request, **options)
+    status, details = details_of(caught.value)
+    assert status.code == caught.value.code().value[0]
+    assert status.message == caught.value.details()
+    return status, details
 
 
 async def test_an_error_carries_rich_details_for_any_client(stub: Any) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await stub.GetProduct(pb.GetProductRequest(product_id="unavailable"))
-    details = dict(caught.value.trailing_metadata() or ())[DETAILS_KEY]
-    status = status_pb2.Status.FromString(details)  # type: ignore[arg-type]
-    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
-    assert status.details[0].Unpack(info)
-    assert status.details[1].Unpack(retry)
-    assert (info.reason, info.domain) == ("UNAVAILABLE", "quintet")
-    assert retry.retry_delay.ToMilliseconds() == 1000
+    request = pb.GetProductRequest(product_id="unavailable")
+    _, details = await refused(stub.GetProduct, request, metadata=(("x-request-id", "r-1"),))
+    assert (details["ErrorInfo"].reason, details["ErrorInfo"].domain) == ("AGENT_UNAVAILABLE", "quintet")
+    assert details["RequestInfo"].request_id == "r-1"
+    assert details["RetryInfo"].retry_delay.ToMilliseconds() == 1000
+    _, details = await refused(stub.GetProduct, pb.GetProductRequest(product_id="invalid"))
+    assert dict(details["ErrorInfo"].metadata) == {"field": "product_id"}
+    assert details["BadRequest"].field_violations[0].field == "product_id"
 
 
 async def test_a_bug_is_internal_and_tells_nothing_but_where_to_look(stub: Any) -> None:
-    with pytest.raises(QuintetError, match="see the log of product for request") as caught:
-        await call(stub.GetProduct, pb.GetProductRequest(product_id="bug"), 5)
-    assert "ZeroDivision" not in caught.value.message
+    request = pb.GetProductRequest(product_id="bug")
+    status, details = await refused(stub.GetProduct, request, metadata=(("x-request-id", "r-2"),))
+    assert status.message == "internal error, see the log of product for request r-2"
+    assert details["ErrorInfo"].reason == "INTERNAL_FAULT"
+    assert details["RequestInfo"].request_id == "r-2"
+
+
+async def test_a_method_that_does_not_exist_is_refused_with_details(channel: grpc.aio.Channel) -> None:
+    unary, streaming = channel.unary_unary(f"/{NAME}/Nothing"), channel.stream_unary("/nobody.v1.Service/Call")
+    for method, request in ((unary, b""), (streaming, iter([b"a", b"b"]))):
+        status, details = await refused(method, request)
+        assert status.code == grpc.StatusCode.UNIMPLEMENTED.value[0]
+        assert details["ErrorInfo"].reason == "METHOD_NOT_FOUND"
+
+
+async def test_bytes_that_are_no_message_are_the_callers_fault(channel: grpc.aio.Channel) -> None:
+    status, details = await refused(channel.unary_unary(f"/{NAME}/GetProduct"), b"\xff\xff\xff")
+    assert status.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    assert details["ErrorInfo"].reason == "MESSAGE_MALFORMED"
+
+
+async def test_a_message_that_is_too_large_is_refused_with_its_limit(server: AgentServer) -> None:
+    unlimited = [("grpc.max_send_message_length", -1)]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=unlimited) as channel:
+        request = pb.GetProductRequest(product_id="x" * (MAX_MESSAGE_BYTES + 2 * KIB))
+        status, details = await refused(pb_grpc.ProductServiceStub(channel).GetProduct, request)
+    assert status.code == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+    assert details["ErrorInfo"].reason == "MESSAGE_TOO_LARGE"
+    assert details["ErrorInfo"].metadata["limit"] == str(MAX_ELEMENT_BYTES)
+
+
+async def test_a_refusal_is_logged_without_the_values_of_the_request(
+    stub: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(InvalidArgument):
+        await call(stub.GetProduct, pb.GetProductRequest(product_id="invalid"), 5)
+    said = "".join(capsys.readouterr())
+    assert "call refused" in said
+    assert "FIELD_INVALID" in said
+    assert "must be valid" not in said
 
 
 async def test_an_abort_of_the_servicer_passes_through(stub: Any) -> None:
@@ -209,20 +274,45 @@ async def test_a_stream_gives_what_there_is_and_then_the_error(stub: Any) -> Non
 
 async def test_nobody_there_is_unavailable() -> None:
     channel = open_channel("127.0.0.1:1")
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as caught:
         await call(pb_grpc.ProductServiceStub(channel).GetProduct, pb.GetProductRequest(), 2)
     await channel.close()
+    assert "127.0.0.1" not in caught.value.message
+    assert caught.value.reason == ErrorReason.AGENT_UNAVAILABLE
 
 
-async def test_health_and_reflection_answer(server: AgentServer, channel: grpc.aio.Channel) -> None:
+async def test_what_a_channel_does_not_send_is_too_large_and_no_overload(stub: Any) -> None:
+    with pytest.raises(MessageTooLarge):
+        await call(stub.GetProduct, pb.GetProductRequest(product_id="x" * MAX_READ_BYTES), 5)
+
+
+async def test_health_answers(server: AgentServer, channel: grpc.aio.Channel) -> None:
     health = health_pb2_grpc.HealthStub(channel)
     for service in ("", NAME):
         answer = await health.Check(health_pb2.HealthCheckRequest(service=service))  # type: ignore[attr-defined]
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
-    reflection = reflection_pb2_grpc.ServerReflectionStub(channel)
-    requests = [reflection_pb2.ServerReflectionRequest(list_services="")]
-    async for answer in reflection.ServerReflectionInfo(iter(requests)):  # type: ignore[attr-defined]
-        assert NAME in {service.name for service in answer.list_services_response.service}
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_reflection_answers_in_both_versions(channel: grpc.aio.Channel, version: str) -> None:
+    package = f"grpc.reflection.{version}"
+    pool = descriptor_pool.Default()
+    asked, said = (
+        message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.ServerReflection{name}"))
+        for name in ("Request", "Response")
+    )
+    method = channel.stream_stream(
+        f"/{package}.ServerReflection/ServerReflectionInfo",
+        request_serializer=asked.SerializeToString,
+        response_deserializer=said.FromString,
+    )
+    wanted = (f"{package}.ServerReflection", NAME)
+    requests = [asked(list_services=""), *(asked(file_containing_symbol=name) for name in wanted)]
+    listed, *described = [answer async for answer in method(iter(requests))]
+    names = {service.name for service in listed.list_services_response.service}
+    assert {NAME, "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"} <= names
+    for answer in described:
+        assert answer.file_descriptor_response.file_descriptor_proto, answer
 
 
 async def test_a_stop_lets_calls_in_progress_end(server: AgentServer, stub: Any, servicer: Servicer) -> None:

@@ -45,7 +45,7 @@ def test_a_period_must_end_after_its_start(agent: ProductAgent) -> None:
 
 def test_a_bad_page_token_is_refused(agent: ProductAgent) -> None:
     with pytest.raises(InvalidArgument, match="page_token"):
-        agent.page(agent_module.PageQuery(10, "nonsense"))
+        agent.page(agent_module.PageQuery(10, "nonsense"), lambda _: 1)
 
 
 async def test_a_refresh_relays_the_progress_of_the_job(agent: ProductAgent, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from quintet.type.v1.error_pb2 import ErrorReason
 
 from shared.config import Settings
-from shared.errors import FailedPrecondition, InvalidArgument, QuintetError
-from shared.jobs import ProgressReporter, job_main, run_job
+from shared.errors import InvalidArgument, QuintetError
+from shared.jobs import UNKNOWN_FAULT, ProgressReporter, job_main, run_job
 
 CHILD = """
 import os
@@ -46,7 +47,7 @@ async def test_progress_and_result_are_relayed(module: str) -> None:
 
 
 async def test_a_failure_comes_with_its_words(module: str) -> None:
-    with pytest.raises(FailedPrecondition, match="ValueError: no data"):
+    with pytest.raises(QuintetError, match="see the log of the agent"):
         async for _ in run_job(module, Settings(), "fail"):
             pass
 
@@ -78,5 +79,5 @@ def test_the_child_reports_in_json_lines(capsys: pytest.CaptureFixture[str], mon
     assert lines == [
         '{"stage": "done", "progress": 1.0, "result": {"n": 1}}',
         '{"stage": "far", "progress": 1.0}',
-        '{"error": "KeyError: \'x\'"}',
+        f'{{"error": "{UNKNOWN_FAULT}", "code": "INTERNAL", "reason": {ErrorReason.INTERNAL_FAULT}}}',
     ]

@@ -51,8 +51,6 @@ OTHER = -1
 class MissingColumn(InvalidArgument):
     """A file has no column for something that it must say."""
 
-    reason = "MISSING_COLUMN"
-
 
 @dataclass(frozen=True)
 class ColumnNames:

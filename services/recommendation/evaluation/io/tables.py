@@ -31,8 +31,6 @@ TIMES = {"timestamp"}
 class UnreadableRow(InvalidArgument):
     """A row of a file that breaks the rules of its format."""
 
-    reason = "UNREADABLE_ROW"
-
 
 def read_columns(path: Path, names: Mapping[str, tuple[str, ...]]) -> tuple[dict[str, Column], int]:
     """Return the columns of a file that are wanted, and its number of rows.

@@ -9,10 +9,10 @@ from quintet.type.v1.event_pb2 import Event, HomeView, Purchase, Refund
 from quintet.type.v1.recommendation_pb2 import Feedback
 
 from shared.api_keys import ANYBODY, Caller, Role
-from shared.errors import InvalidArgument, Overloaded, PermissionDenied, RateLimited, Unauthenticated
+from shared.errors import Overloaded, PermissionDenied, RateLimited, Unauthenticated
 from shared.rpc.admission import Admission
 from shared.rpc.authentication import Metadata
-from shared.rpc.guard import Guard, caller, check_request, decode
+from shared.rpc.guard import Guard, caller, check_request
 from shared.rpc.rights import COORDINATOR, RIGHTS, Work
 from shared.rpc.threads import work
 
@@ -117,18 +117,6 @@ async def test_no_rate_is_asked_of_callers_without_keys_nor_where_it_is_off() ->
     for guard in (Guard(), Guard(Known(Caller("k", Role.ADMIN)), rate_factor=0)):
         for _ in range(300):
             (await guard.admit(method("GetStatus"), []))()
-
-
-@pytest.mark.parametrize("data", [b"\xff", b"\x0a\x7f", b"\x0a\x02\xff\xfe"])
-def test_bytes_that_are_no_message_are_the_callers_fault(data: bytes) -> None:
-    with pytest.raises(InvalidArgument):
-        decode(pb.GetProductRequest.FromString, method("GetProduct"), data)
-
-
-def test_a_message_is_measured_before_it_is_decoded() -> None:
-    most = Work.REPORT.limits.bytes
-    with pytest.raises(InvalidArgument, match="at most"):
-        decode(pb.GetJobRequest.FromString, method("GetJob"), b"\xff" * (most + 1))
 
 
 VISITORS = Event(visitor_id="v", home_view=HomeView())

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from quintet.type.v1 import customer_pb2 as _customer_pb2
+from quintet.type.v1 import error_pb2 as _error_pb2
 from quintet.type.v1 import event_pb2 as _event_pb2
 from quintet.type.v1 import job_pb2 as _job_pb2
 from quintet.type.v1 import product_pb2 as _product_pb2
@@ -64,11 +65,33 @@ class Rejection(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     INDEX_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     FIELD_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Place in the request or stream, from 0."""
     id: _builtins.str
@@ -79,6 +102,12 @@ class Rejection(_message.Message):
     """What is wrong, with the value."""
     code: _builtins.str
     """Canonical name of the status code, such as `INVALID_ARGUMENT`."""
+    reason: _error_pb2.ErrorReason.ValueType
+    """Why, for programs."""
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """More about the reason, by the keys that `ErrorReason` names for it, such as `limit`."""
+
     def __init__(
         self,
         *,
@@ -87,10 +116,12 @@ class Rejection(_message.Message):
         field: _builtins.str = ...,
         message: _builtins.str = ...,
         code: _builtins.str = ...,
+        reason: _error_pb2.ErrorReason.ValueType = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "field", b"field", "id", b"id", "index", b"index", "message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "field", b"field", "id", b"id", "index", b"index", "message", b"message", "metadata", b"metadata", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1481,14 +1512,11 @@ class AgentStatus(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AGENT_FIELD_NUMBER: _builtins.int
-    ADDRESS_FIELD_NUMBER: _builtins.int
     SERVING_FIELD_NUMBER: _builtins.int
     APPLIED_SEQUENCE_FIELD_NUMBER: _builtins.int
     BEHIND_FIELD_NUMBER: _builtins.int
     agent: _builtins.str
     """Name of the agent."""
-    address: _builtins.str
-    """Its address as configured."""
     serving: _builtins.bool
     """Whether it answers its health check with SERVING."""
     applied_sequence: _builtins.int
@@ -1499,14 +1527,13 @@ class AgentStatus(_message.Message):
         self,
         *,
         agent: _builtins.str = ...,
-        address: _builtins.str = ...,
         serving: _builtins.bool = ...,
         applied_sequence: _builtins.int = ...,
         behind: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "agent", b"agent", "applied_sequence", b"applied_sequence", "behind", b"behind", "serving", b"serving"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "applied_sequence", b"applied_sequence", "behind", b"behind", "serving", b"serving"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -30,9 +30,11 @@ class CoordinatorServiceStub:
     """The door for platforms: everything a shop needs of Quintet. What only reads (`Get…`, `List…`, `Watch…`, `Export…`) is safe
     to repeat; the others say so.
 
-    Errors carry `google.rpc.BadRequest` (which field, which value), `google.rpc.ErrorInfo` (reason, domain `quintet`) and,
-    where trying again helps, `google.rpc.RetryInfo`. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on every RPC that
-    says it is safe to repeat.
+    Every status that a server answers with, other than OK, carries `google.rpc.ErrorInfo` (domain `quintet`, reason: a name
+    of `quintet.type.v1.ErrorReason`, metadata) and `google.rpc.RequestInfo` (the request id of metadata `x-request-id`, given
+    or made); where they apply also `google.rpc.BadRequest` (which field, which value) and `google.rpc.RetryInfo`. A message is
+    at most 4 MiB, an event, product or customer in it at most 1 MiB. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on
+    every RPC that says it is safe to repeat.
     """
 
     @_typing.overload
@@ -114,9 +116,11 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     """The door for platforms: everything a shop needs of Quintet. What only reads (`Get…`, `List…`, `Watch…`, `Export…`) is safe
     to repeat; the others say so.
 
-    Errors carry `google.rpc.BadRequest` (which field, which value), `google.rpc.ErrorInfo` (reason, domain `quintet`) and,
-    where trying again helps, `google.rpc.RetryInfo`. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on every RPC that
-    says it is safe to repeat.
+    Every status that a server answers with, other than OK, carries `google.rpc.ErrorInfo` (domain `quintet`, reason: a name
+    of `quintet.type.v1.ErrorReason`, metadata) and `google.rpc.RequestInfo` (the request id of metadata `x-request-id`, given
+    or made); where they apply also `google.rpc.BadRequest` (which field, which value) and `google.rpc.RetryInfo`. A message is
+    at most 4 MiB, an event, product or customer in it at most 1 MiB. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on
+    every RPC that says it is safe to repeat.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -194,9 +198,11 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
     """The door for platforms: everything a shop needs of Quintet. What only reads (`Get…`, `List…`, `Watch…`, `Export…`) is safe
     to repeat; the others say so.
 
-    Errors carry `google.rpc.BadRequest` (which field, which value), `google.rpc.ErrorInfo` (reason, domain `quintet`) and,
-    where trying again helps, `google.rpc.RetryInfo`. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on every RPC that
-    says it is safe to repeat.
+    Every status that a server answers with, other than OK, carries `google.rpc.ErrorInfo` (domain `quintet`, reason: a name
+    of `quintet.type.v1.ErrorReason`, metadata) and `google.rpc.RequestInfo` (the request id of metadata `x-request-id`, given
+    or made); where they apply also `google.rpc.BadRequest` (which field, which value) and `google.rpc.RetryInfo`. A message is
+    at most 4 MiB, an event, product or customer in it at most 1 MiB. UNAVAILABLE and DEADLINE_EXCEEDED may be tried again on
+    every RPC that says it is safe to repeat.
     """
 
     @_abc_1.abstractmethod

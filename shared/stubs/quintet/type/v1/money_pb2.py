@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bquintet/type/v1/money.proto\x12\x0fquintet.type.v1\"4\n\x05Money\x12\x15\n\rcurrency_code\x18\x01 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x02 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bquintet/type/v1/money.proto\x12\x0fquintet.type.v1\"4\n\x05Money\x12\x15\n\rcurrency_code\x18\x01 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x02 \x01(\x03\x42\x84\x01\n*com.quintetrecommendations.quintet.type.v1B\nMoneyProtoP\x01ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quintet.type.v1.money_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n*com.quintetrecommendations.quintet.type.v1B\nMoneyProtoP\001ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1'
   _globals['_MONEY']._serialized_start=48
   _globals['_MONEY']._serialized_end=100
 # @@protoc_insertion_point(module_scope)

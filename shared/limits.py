@@ -1,0 +1,86 @@
+"""The limits of the contract: how much a field, a message, a page may hold.
+
+They stand in the comments of the fields as well; `tests/unit/shared/test_limits_in_comments.py` holds that both agree.
+Characters are those of Unicode, bytes those of the serialised message.
+"""
+
+from datetime import timedelta
+
+KIB = 1024
+MIB = 1024 * KIB
+
+MAX_MESSAGE_BYTES = 4 * MIB
+"""Most of one message, in either direction: what clients of gRPC take unless told otherwise. To decode one takes some
+40 ms, in which an agent does nothing else (docs/decisions/0031)."""
+MAX_READ_BYTES = 2 * MAX_MESSAGE_BYTES
+"""What is larger is refused by gRPC before it is read, without details; what is less too large is told why."""
+FRAME_BYTES = KIB
+"""What the coordinator may add to a caller's message when it passes the elements on to an agent."""
+MAX_ELEMENT_BYTES = MIB
+"""Most of one event, product or customer."""
+MAX_PORTION_BYTES = 3 * MIB
+"""Elements of a stream that go to an agent in one call, or are recorded together; with one more they may be 4 MiB."""
+MAX_ON_THE_WAY_BYTES = 16 * MIB
+"""Elements of all streams of a coordinator that were read and are not written yet."""
+MAX_WAITING_BYTES = 64 * MIB
+"""Events that wait to be recorded; what comes beyond is refused."""
+MAX_PAGE_BYTES = 3 * MIB
+"""Most of one page of a list, as long as it has several elements."""
+
+MAX_ID = 128
+MAX_REQUEST_ID = 128
+MAX_BATCH = 1_000
+"""Elements of a batch: events, customers, products."""
+MAX_REJECTIONS = 1_000
+
+MAX_QUANTITY = 1_000_000.0
+MAX_DURATION_SECONDS = 86_400.0
+MAX_FUTURE = timedelta(hours=24)
+MAX_AMOUNT_MINOR = 10**12
+"""Most of one line or order, in minor units: sums of millions of them stay within 64 bits."""
+MAX_PRICE_MINOR = 10**10
+"""Most of one unit, in minor units: times the largest quantity it stays within 64 bits."""
+
+MAX_CATEGORY = 200
+MAX_SEARCH = 500
+MAX_SEARCH_FILTER = 1_000
+MAX_CUSTOM_NAME = 100
+MAX_EVENT_ATTRIBUTES = 100
+MAX_EVENT_ATTRIBUTE_NAME = 100
+MAX_EVENT_ATTRIBUTE = 1_000
+MAX_CART_ITEMS = 200
+MAX_ORDER_LINES = 1_000
+MAX_RESULT_PRODUCTS = 200
+MAX_IMPRESSIONS = 200
+
+MAX_CONTEXT_PRODUCTS = 200
+MAX_FILTER_CATEGORIES = 100
+MAX_EXCLUDED = 1_000
+
+MAX_NAME = 200
+MAX_EMAIL = 320
+MAX_AGE = 130
+MAX_AGE_GROUP = 50
+MAX_GENDER = 50
+MAX_REGION = 100
+MAX_DEMOGRAPHIC_ATTRIBUTES = 100
+MAX_DEMOGRAPHIC_ATTRIBUTE_NAME = 100
+MAX_DEMOGRAPHIC_ATTRIBUTE = 1_000
+
+MAX_PRODUCT_NAME = 500
+MAX_DESCRIPTION = 20_000
+MAX_BRAND = 200
+MAX_TAGS = 100
+MAX_TAG = 100
+MAX_IMAGES = 50
+MAX_IMAGE_URL = 2_000
+MAX_PRODUCT_ATTRIBUTES = 200
+MAX_PRODUCT_ATTRIBUTE_NAME = 200
+MAX_PRODUCT_ATTRIBUTE = 20_000
+MAX_RATING = 5
+MAX_NAME_CONTAINS = 200
+DEFAULT_PAGE_SIZE = 100
+MAX_PAGE_SIZE = 1_000
+MAX_PAGE_TOKEN = 200
+DEFAULT_RELATED = 10
+MAX_RELATED = 100
