@@ -117,7 +117,7 @@ async def _one(channels: _Channels, target: Target, generator: Generator, findin
     findings.add(target.path, code, sent, details)
 
 
-async def _call(channel: grpc.aio.Channel, target: Target, requests: list[bytes]) -> None:
+async def _call(channel: Any, target: Target, requests: list[bytes]) -> None:
     method = target.descriptor
     if not method.server_streaming:
         await channel.unary_unary(target.path)(requests[0], timeout=DEADLINE_SECONDS)
@@ -126,7 +126,7 @@ async def _call(channel: grpc.aio.Channel, target: Target, requests: list[bytes]
         pass
 
 
-def _send_stream(channel: grpc.Channel, target: Target, requests: list[bytes]) -> None:
+def _send_stream(channel: Any, target: Target, requests: list[bytes]) -> None:
     """Send a stream by a blocking channel.
 
     On an asynchronous one gRPC says INTERNAL of its own accord when the server ends a stream that is still being sent.
