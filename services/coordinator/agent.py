@@ -1,10 +1,9 @@
 """The coordinator: records what happens, drives the other agents, answers with what they know."""
 
 import asyncio
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
@@ -30,6 +29,7 @@ from shared.db.token_keys import load_token_keys
 from shared.errors import Overloaded, Unavailable
 from shared.limits import MAX_ON_THE_WAY_BYTES
 from shared.recommendation_log import RecommendationLog
+from shared.request_ids import RequestKey
 
 CONSUMERS: dict[Agent, str] = {"customer": event_log.CUSTOMER_CONSUMER, "feedback": event_log.FEEDBACK_CONSUMER}
 """Agents that project the event log, and the names of their cursors."""
@@ -104,8 +104,11 @@ class Coordinator:
         """Make submissions durable and have the agents follow, without waiting for them."""
         outcomes = await self._group_commit.record(submissions)
         newest = max((outcome.sequence for outcome in outcomes), default=0)
+        repeated = any(outcome.duplicate for outcome in outcomes)
         for follower in self._followers:
             follower.want(newest)
+            if repeated:
+                await follower.look()
         return outcomes
 
     async def check(self, submission: Submission) -> None:
@@ -133,11 +136,19 @@ class Coordinator:
             answer = await self._fallback.answer(request, reason)
             return recommendation_pb.RecommendResponse(list=answer).SerializeToString()
 
-    async def erase_customer(self, customer_id: str) -> tuple[str, datetime, customer_pb.EraseCustomerResponse]:
-        """Erase a customer; return the receipt's id, the time and the rows by table. Raises NotFound."""
-        request = customer_pb.EraseCustomerRequest(customer_id=customer_id)
-        erased = await self.agents.call(self.agents.customer.EraseCustomer, request, job_steps.OPTIMIZE_TIMEOUT_SECONDS)
-        return uuid.uuid4().hex, datetime.now(UTC), erased
+    async def erase_customer(
+        self, customer_id: str, request: RequestKey | None = None
+    ) -> customer_pb.EraseCustomerResponse:
+        """Erase a customer and return the receipt; that of the first time for a request that is repeated.
+
+        Raises NotFound.
+        """
+        wanted = customer_pb.EraseCustomerRequest(customer_id=customer_id)
+        if request is not None:
+            wanted.request.CopyFrom(request.to_message())
+        method, timeout = self.agents.customer.EraseCustomer, job_steps.OPTIMIZE_TIMEOUT_SECONDS
+        erased: customer_pb.EraseCustomerResponse = await self.agents.call(method, wanted, timeout)
+        return erased
 
     @property
     def tune_minutes(self) -> float:
@@ -145,11 +156,17 @@ class Coordinator:
         return self._settings.tune_minutes
 
     async def start_job(
-        self, kind: str, tuning: recommendation_pb.TuneAlgorithmsRequest | None = None, *, quick: bool = False
+        self,
+        kind: str,
+        tuning: recommendation_pb.TuneAlgorithmsRequest | None = None,
+        *,
+        quick: bool = False,
+        request: RequestKey | None = None,
     ) -> JobRun:
         """Start a job of one of the kinds in `work`.
 
-        `tuning` is for an optimisation, default as the settings say; `quick` is for a training.
+        `tuning` is for an optimisation, default as the settings say; `quick` is for a training. A `request`
+        that is repeated is answered with the job that it started.
 
         Raises Conflict while one of the kind runs.
         """
@@ -159,7 +176,7 @@ class Coordinator:
             job_steps.OPTIMIZE: lambda: job_steps.optimize_algorithms(self.agents, tuning or self._usual_tuning()),
             job_steps.MAINTAIN: lambda: job_steps.maintain(self._database, self._settings),
         }
-        return await self.jobs.start(kind, bodies[kind], job_steps.NEVER_BESIDES.get(kind, ()))
+        return await self.jobs.start(kind, bodies[kind], job_steps.NEVER_BESIDES.get(kind, ()), request)
 
     async def state(self) -> SystemState:
         """Return how the system is."""

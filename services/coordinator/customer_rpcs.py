@@ -14,7 +14,7 @@ from services.coordinator.uploads import Upload, message_bytes
 from shared.errors import QuintetError
 from shared.events.check import check_count
 from shared.limits import MAX_BATCH
-from shared.timestamps import to_timestamp
+from shared.request_ids import RequestKey, key_of
 
 MODELS_NOTE = (
     "Trained models hold co-occurrence statistics of products and no per-customer data; the next training leaves the "
@@ -28,7 +28,7 @@ class CustomerRpcs:
     _agent: Coordinator
 
     async def RegisterCustomer(self, request: pb.RegisterCustomerRequest, context: Any) -> pb.RegisterCustomerResponse:
-        await self._upsert_customers([request.customer], "customer", create_only=True)
+        await self._upsert_customers([request.customer], "customer", create_only=True, request=key_of(request))
         profile = await self._profile(request.customer.customer_id)
         return pb.RegisterCustomerResponse(customer=profile.customer)
 
@@ -62,10 +62,10 @@ class CustomerRpcs:
         return pb.GetCustomerProfileResponse(profile=await self._profile(request.customer_id))
 
     async def DeleteCustomer(self, request: pb.DeleteCustomerRequest, context: Any) -> pb.DeleteCustomerResponse:
-        receipt_id, moment, erased = await self._agent.erase_customer(request.customer_id)
+        erased = await self._agent.erase_customer(request.customer_id, key_of(request))
         return pb.DeleteCustomerResponse(
-            receipt_id=receipt_id,
-            erase_time=to_timestamp(moment),
+            receipt_id=erased.receipt_id,
+            erase_time=erased.erase_time,
             erased=erased.erased,
             models_note=MODELS_NOTE,
         )
@@ -84,10 +84,17 @@ class CustomerRpcs:
         return (await agents.call(agents.customer.GetProfile, wanted)).profile
 
     async def _upsert_customers(
-        self, customers: Sequence[Customer], field: str = "", *, create_only: bool = False
+        self,
+        customers: Sequence[Customer],
+        field: str = "",
+        *,
+        create_only: bool = False,
+        request: RequestKey | None = None,
     ) -> customer_pb.UpsertCustomersResponse:
         agents = self._agent.agents
         wanted = customer_pb.UpsertCustomersRequest(customers=customers, create_only=create_only)
+        if request is not None:
+            wanted.request.CopyFrom(request.to_message())
         try:
             return await agents.call(agents.customer.UpsertCustomers, wanted)  # type: ignore[no-any-return]
         except QuintetError as error:

@@ -5,9 +5,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
+import structlog
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.product.v1 import product_service_pb2 as product_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
+from quintet.type.v1.recommendation_pb2 import RecommendationList
 
 from services.coordinator import convert
 from services.coordinator.agent import Coordinator
@@ -18,8 +20,13 @@ from shared.errors import InvalidArgument
 from shared.events.check import check_count, check_id
 from shared.events.recommend import check_recommend, context_products
 from shared.limits import MAX_BATCH, MAX_REJECTIONS
+from shared.request_ids import check_request_id, id_from
 from shared.rpc.slices import Slices
+from shared.telemetry import FALLBACKS
 
+NO_RECOMMENDATIONS = "no_recommendations"
+"""Fallback of an answer to an event that is recorded, but could not be answered with recommendations."""
+log = structlog.get_logger()
 PORTION = 1_000
 """Events of a stream that are recorded together: each transaction costs as much as some hundred events."""
 PORTIONS_AT_ONCE = 4
@@ -40,7 +47,7 @@ class EventRpcs:
     _agent: Coordinator
 
     async def RecordEvent(self, request: pb.RecordEventRequest, context: Any) -> pb.RecordEventResponse:
-        submission = submit_event(request.event, wants_session=True)
+        submission = submit_event(request.event, wants_session=True, derived_id=_derived_id(request.request_id))
         await self._check_options(request)
         if request.validate_only:
             await self._agent.check(submission)
@@ -54,15 +61,15 @@ class EventRpcs:
         )
         if request.HasField("recommend"):
             wanted = convert.to_recommend_after(request.event, request.recommend)
-            answer = recommendation_pb.RecommendResponse.FromString(await self._agent.recommend(wanted))
-            response.recommendations.CopyFrom(answer.list)
+            response.recommendations.CopyFrom(await self._recommend_after(wanted))
         return response
 
     async def BatchRecordEvents(
         self, request: pb.BatchRecordEventsRequest, context: Any
     ) -> pb.BatchRecordEventsResponse:
         check_count(request.events, "events", MAX_BATCH, least=1)
-        good, rejections = await _sorted_out(request.events, 0)
+        check_request_id(request.request_id)
+        good, rejections = await _sorted_out(request.events, 0, request.request_id)
         outcomes = await self._agent.record([submission for _, submission in good])
         rejections += convert.to_rejections(zip((index for index, _ in good), outcomes, strict=True))
         return pb.BatchRecordEventsResponse(
@@ -92,7 +99,8 @@ class EventRpcs:
         return response
 
     async def RecordFeedback(self, request: pb.RecordFeedbackRequest, context: Any) -> pb.RecordFeedbackResponse:
-        outcome = _accepted((await self._agent.record([submit_feedback(request.feedback)]))[0])
+        submission = submit_feedback(request.feedback, derived_id=_derived_id(request.request_id))
+        outcome = _accepted((await self._agent.record([submission]))[0])
         return pb.RecordFeedbackResponse(
             feedback_id=outcome.event_id,
             duplicate=outcome.duplicate,
@@ -127,6 +135,18 @@ class EventRpcs:
         portion.outcomes.add_done_callback(lambda _: budget.give_back(size))
         return portion
 
+    async def _recommend_after(self, wanted: recommendation_pb.RecommendRequest) -> RecommendationList:
+        """Return recommendations, or a list that says why there are none.
+
+        The event is recorded. An error now would have the caller record it again.
+        """
+        try:
+            return recommendation_pb.RecommendResponse.FromString(await self._agent.recommend(wanted)).list
+        except Exception as error:
+            log.warning("no recommendations after an event", exc_info=error)
+            FALLBACKS.labels("coordinator", NO_RECOMMENDATIONS).inc()
+            return RecommendationList(fallbacks=[NO_RECOMMENDATIONS])
+
     async def _check_options(self, request: pb.RecordEventRequest) -> None:
         """Refuse what cannot be answered before anything is recorded."""
         if not request.HasField("recommend"):
@@ -136,7 +156,14 @@ class EventRpcs:
         await self._agent.check_products(list(context_products(options.context, "recommend.")))
 
 
-async def _sorted_out(events: Any, start: int) -> tuple[list[tuple[int, Submission]], list[Rejected]]:
+def _derived_id(request_id: str) -> str:
+    """Return the id that a request gives to what it records without one; "" for none. Raises InvalidArgument."""
+    return id_from(request_id) if check_request_id(request_id) else ""
+
+
+async def _sorted_out(
+    events: Any, start: int, request_id: str = ""
+) -> tuple[list[tuple[int, Submission]], list[Rejected]]:
     """Return the well-formed events with their places, and the others with what is wrong."""
     good: list[tuple[int, Submission]] = []
     bad: list[Rejected] = []
@@ -144,7 +171,8 @@ async def _sorted_out(events: Any, start: int) -> tuple[list[tuple[int, Submissi
     for index, event in enumerate(events, start):
         await slices.pause()
         try:
-            good.append((index, submit_event(event, f"events[{index}]")))
+            derived_id = id_from(request_id, index) if request_id else ""
+            good.append((index, submit_event(event, f"events[{index}]", derived_id=derived_id)))
         except InvalidArgument as error:
             bad.append(Rejected(index, event.event_id, error))
     return good, bad

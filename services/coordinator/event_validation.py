@@ -56,16 +56,17 @@ class Submission(NamedTuple):
         return next(islice(named, place, None))[1]
 
 
-def submit_event(event: Event, field: str = "event", *, wants_session: bool = False) -> Submission:
-    """Check an event and complete it, in place, with an id and a time.
+def submit_event(
+    event: Event, field: str = "event", *, wants_session: bool = False, derived_id: str = ""
+) -> Submission:
+    """Check an event and complete it, in place, with an id and a time; `derived_id` is that of a repeatable request.
 
     Raises InvalidArgument naming the field under `field`.
     """
     kind = check_event(event, field)
-    event_id = event.event_id
+    event_id = event.event_id or derived_id
     fresh = not event_id
-    if fresh:
-        event.event_id = event_id = new_id()
+    event.event_id = event_id = event_id or new_id()
     if not event.HasField("event_time"):
         set_now(event.event_time)
     customer_id, visitor_id = event.customer_id, event.visitor_id
@@ -87,8 +88,11 @@ def submit_event(event: Event, field: str = "event", *, wants_session: bool = Fa
     )
 
 
-def submit_feedback(feedback: Feedback, field: str = "feedback") -> Submission:
-    """Check a feedback and complete it with an id and a time. Raises InvalidArgument naming the field under `field`."""
+def submit_feedback(feedback: Feedback, field: str = "feedback", *, derived_id: str = "") -> Submission:
+    """Check a feedback and complete it with an id and a time; `derived_id` is that of a repeatable request.
+
+    Raises InvalidArgument naming the field under `field`.
+    """
     check_id(feedback.feedback_id, f"{field}.feedback_id", required=False)
     check_id(feedback.recommendation_id, f"{field}.recommendation_id")
     check_id(feedback.customer_id, f"{field}.customer_id", required=False)
@@ -98,7 +102,7 @@ def submit_feedback(feedback: Feedback, field: str = "feedback") -> Submission:
         check_time(feedback.interaction_time, f"{field}.interaction_time")
     complete = Feedback()
     complete.CopyFrom(feedback)
-    complete.feedback_id = complete.feedback_id or new_id()
+    complete.feedback_id = feedback.feedback_id or derived_id or new_id()
     if not complete.HasField("interaction_time"):
         set_now(complete.interaction_time)
     return Submission(
@@ -109,7 +113,7 @@ def submit_feedback(feedback: Feedback, field: str = "feedback") -> Submission:
         field=field,
         recommendations=((complete.recommendation_id, f"{field}.recommendation_id"),),
         shopper=Shopper(complete.customer_id, complete.visitor_id),
-        fresh=not feedback.feedback_id,
+        fresh=not (feedback.feedback_id or derived_id),
     )
 
 

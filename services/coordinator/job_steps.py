@@ -13,7 +13,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as recommendati
 
 from services.coordinator.agent_clients import AgentClients
 from shared.config import Settings
-from shared.db import maintenance, recommendation_retention
+from shared.db import maintenance, recommendation_retention, request_ids
 from shared.db.engine import Database
 from shared.errors import InvalidArgument, QuintetError
 from shared.jobs import Progress
@@ -93,6 +93,8 @@ async def maintain(database: Database, settings: Settings) -> AsyncIterator[Prog
         settings.recommendation_retention_days,
         settings.response_retention_days,
     )
+    yield Progress("dropping old request ids", 0.3)
+    await asyncio.to_thread(request_ids.drop_old, database)
     yield Progress("renewing statistics", 0.4)
     await asyncio.to_thread(maintenance.analyze, database)
     yield Progress("giving free space back", 0.6)

@@ -4,15 +4,17 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
 
-from shared.db import job_runs
-from shared.db.engine import Database
+from shared.db import job_runs, request_ids
+from shared.db.engine import Connection, Database
 from shared.db.job_runs import JobRun
 from shared.errors import Conflict, NotFound, QuintetError
 from shared.jobs import UNKNOWN_FAULT, Progress
+from shared.request_ids import RequestKey
 from shared.rpc.interceptor import deadline
 from shared.telemetry import BACKGROUND_ERRORS
 
@@ -31,9 +33,16 @@ class Jobs:
         self._database = database
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self, kind: str, work: Work, besides: Sequence[str] = ()) -> JobRun:
-        """Start a job and return its row. Raises Conflict while one of the kind, or of the kinds `besides`, runs."""
-        run = await asyncio.to_thread(self._claim, kind, besides)
+    async def start(
+        self, kind: str, work: Work, besides: Sequence[str] = (), request: RequestKey | None = None
+    ) -> JobRun:
+        """Start a job and return its row; for a `request` that is repeated, the row of the job that it started.
+
+        Raises Conflict while one of the kind, or of the kinds `besides`, runs.
+        """
+        run, repeated = await asyncio.to_thread(self._claim, kind, besides, request)
+        if repeated:
+            return run
         task = asyncio.create_task(self._run(run, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -62,21 +71,16 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _claim(self, kind: str, besides: Sequence[str]) -> JobRun:
+    def _claim(self, kind: str, besides: Sequence[str], request: RequestKey | None) -> tuple[JobRun, bool]:
+        """Return the job of a request and whether it was started before."""
         with self._database.write() as connection:
-            job_runs.fail_lost(connection)
-            for each in (kind, *besides):
-                other = job_runs.running(connection, each)
-                if other is not None:
-                    raise Conflict(f"{each} is running already as job {other.job_id}", metadata={"job": each})
-            return job_runs.start(connection, uuid.uuid4().hex, kind)
+            begin = partial(_begin, connection, kind, besides)
+            job_id, repeated = request_ids.once(connection, request, begin)
+            return _known(connection, job_id), repeated
 
     def _get(self, job_id: str) -> JobRun:
         with self._database.read() as connection:
-            run = job_runs.get(connection, job_id)
-        if run is None:
-            raise NotFound.of("job", job_id, "job_id")
-        return run
+            return _known(connection, job_id)
 
     async def _run(self, run: JobRun, work: Work) -> None:
         deadline.set(None)  # a task starts with that of the call that asked for the job; the job outlives the call
@@ -118,3 +122,20 @@ class Jobs:
     def _write(self, change: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         with self._database.write() as connection:
             change(connection, *arguments)
+
+
+def _begin(connection: Connection, kind: str, besides: Sequence[str]) -> str:
+    """Record the start of a job and return its id. Raises Conflict while one of the kinds runs."""
+    job_runs.fail_lost(connection)
+    for each in (kind, *besides):
+        other = job_runs.running(connection, each)
+        if other is not None:
+            raise Conflict(f"{each} is running already as job {other.job_id}", metadata={"job": each})
+    return job_runs.start(connection, uuid.uuid4().hex, kind).job_id
+
+
+def _known(connection: Connection, job_id: str) -> JobRun:
+    run = job_runs.get(connection, job_id)
+    if run is None:
+        raise NotFound.of("job", job_id, "job_id")
+    return run

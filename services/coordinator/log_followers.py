@@ -7,6 +7,7 @@ waits for it: the event is in the log, and the agent catches up from there.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import structlog
 
@@ -18,6 +19,8 @@ FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 2.0
 GATHER_SECONDS, LONGEST_GATHER_SECONDS = 0.03, 0.25
 """Time between two nudges, in which events gather that share one transaction of the agent."""
+LOOK_SECONDS = 0.5
+"""Longest wait for an agent that a repeated event asks about."""
 REST = 2.0
 """Times of what the last nudge took that events gather, within these bounds: on SQLite applying events keeps those who
 record waiting, and many at once cost less each."""
@@ -48,6 +51,8 @@ class LogFollower:
         self._wanted = 0
         self._waiting_since: float | None = None
         self._down = False
+        self._asked_at = 0.0
+        self._look: asyncio.Task[bool] | None = None
         self._gauge = EVENTS_BEHIND.labels(agent)
         self._wake = asyncio.Event()
         self._background = Background(self._run)
@@ -59,6 +64,9 @@ class LogFollower:
     async def stop(self) -> None:
         """Stop following. Safe to repeat."""
         await self._background.stop()
+        if self._look is not None:
+            self._look.cancel()
+            await asyncio.gather(self._look, return_exceptions=True)
 
     @property
     def behind(self) -> bool:
@@ -76,6 +84,26 @@ class LogFollower:
         self._gauge.set(max(0, sequence - self.applied))
         self._wake.set()
 
+    async def look(self) -> None:
+        """Ask an agent that has nothing to apply, unless it was asked a moment ago, so that `behind` is the truth.
+
+        New events ask by themselves. A repeated one wants nothing applied, yet its answer says who is behind. It waits
+        for half a second at most.
+        """
+        idle = not self._down and self.applied >= self._wanted
+        if not idle or time.monotonic() - self._asked_at < self._patience_seconds:
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._asking()), LOOK_SECONDS)
+        if self._down:
+            self._wake.set()  # it is asked again until it is back
+
+    def _asking(self) -> asyncio.Task[bool]:
+        """Return the nudge that is under way, or begin one."""
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._nudge())
+        return self._look
+
     async def _run(self) -> None:
         pause = FIRST_PAUSE_SECONDS
         while True:
@@ -89,12 +117,12 @@ class LogFollower:
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def _until_wanted(self) -> None:
-        while self.applied >= self._wanted:
+        while self.applied >= self._wanted and not self._down:
             self._wake.clear()
             await self._wake.wait()
 
     async def _nudge(self) -> bool:
-        asked_at = time.monotonic()
+        asked_at = self._asked_at = time.monotonic()
         try:
             self.applied = max(self.applied, await self._apply(self._wanted))
             self._waiting_since = None if self.applied >= self._wanted else asked_at

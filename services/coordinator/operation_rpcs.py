@@ -9,6 +9,7 @@ from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
 from services.coordinator import convert, job_steps
 from services.coordinator.agent import Coordinator
 from shared.events.check import check_id
+from shared.request_ids import key_of
 
 
 class OperationRpcs:
@@ -30,18 +31,19 @@ class OperationRpcs:
         return pb.GetAlgorithmPerformanceResponse(algorithms=measured.algorithms, weights=weights.weights)
 
     async def RefreshCatalog(self, request: pb.RefreshCatalogRequest, context: Any) -> pb.RefreshCatalogResponse:
-        return pb.RefreshCatalogResponse(job=convert.to_job(await self._agent.start_job(job_steps.REFRESH)))
+        return pb.RefreshCatalogResponse(
+            job=convert.to_job(await self._agent.start_job(job_steps.REFRESH, request=key_of(request)))
+        )
 
     async def OptimizeAlgorithms(
         self, request: pb.OptimizeAlgorithmsRequest, context: Any
     ) -> pb.OptimizeAlgorithmsResponse:
         tuning = convert.to_tuning(request, self._agent.tune_minutes)
-        return pb.OptimizeAlgorithmsResponse(
-            job=convert.to_job(await self._agent.start_job(job_steps.OPTIMIZE, tuning))
-        )
+        job = await self._agent.start_job(job_steps.OPTIMIZE, tuning, request=key_of(request))
+        return pb.OptimizeAlgorithmsResponse(job=convert.to_job(job))
 
     async def TrainModels(self, request: pb.TrainModelsRequest, context: Any) -> pb.TrainModelsResponse:
-        job = await self._agent.start_job(job_steps.TRAIN, quick=request.quick)
+        job = await self._agent.start_job(job_steps.TRAIN, quick=request.quick, request=key_of(request))
         return pb.TrainModelsResponse(job=convert.to_job(job))
 
     async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:

@@ -1,5 +1,6 @@
 """The customer agent: stores customers and computes their profile, preferences, segments and changes of behaviour."""
 
+import json
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from services.customer.embedder import active_space, update_embeddings
 from services.customer.preferences import Preferences, preferences
 from services.customer.segmentation import SegmentModel, SegmentModelManager, aligned
 from shared.config import Settings
-from shared.db import customer_embeddings, customers, erasure, profiles, segments
+from shared.db import customer_embeddings, customers, erasure, profiles, request_ids, segments
 from shared.db.customer_embeddings import CustomerEmbedding
 from shared.db.customers import Customer, NewCustomer
 from shared.db.engine import Connection, Database
@@ -22,6 +23,7 @@ from shared.db.log_consumer import Applied
 from shared.db.profiles import Shown
 from shared.db.segments import Membership
 from shared.jobs import Progress, SingleJob
+from shared.request_ids import RequestKey
 
 REFRESH_JOB = "services.customer.refresh"
 
@@ -75,8 +77,12 @@ class CustomerAgent:
         self._segment_models = SegmentModelManager(database)
         self._refreshing = SingleJob(REFRESH_JOB, settings)
 
-    def upsert(self, given: Sequence[NewCustomer], *, create_only: bool = False) -> tuple[int, int]:
+    def upsert(
+        self, given: Sequence[NewCustomer], *, create_only: bool = False, request: RequestKey | None = None
+    ) -> tuple[int, int]:
         """Add or update customers, all or none, and return the numbers of added and updated customers.
+
+        A `request` that was done before changes nothing, and the numbers are those of then.
 
         Raises
         ------
@@ -84,7 +90,11 @@ class CustomerAgent:
             If an e-mail belongs to another customer, or if a customer exists and `create_only` is true.
         """
         with self._database.write() as connection:
-            return customers.upsert(connection, given, create_only=create_only)
+            done, _ = request_ids.once(
+                connection, request, lambda: json.dumps(customers.upsert(connection, given, create_only=create_only))
+            )
+        created, updated = json.loads(done)
+        return created, updated
 
     def apply_events(self, up_to: int = 0) -> Applied:
         """Apply the event log at least up to the sequence number `up_to`; 0 means to its end. Safe to repeat."""
@@ -141,13 +151,19 @@ class CustomerAgent:
             history = read_customer_history(connection, customer.key)
         return self._changes(history, false_alarm_rate)
 
-    def erase(self, customer_id: str) -> Receipt:
+    def erase(self, customer_id: str, request: RequestKey | None = None) -> Receipt:
         """Erase every row about a customer in one transaction. Raises NotFound.
 
+        A `request` that was done before is answered with its receipt.
         Afterwards the write-ahead log of SQLite is emptied, because it may still contain the rows.
         """
         with self._database.write() as connection:
-            receipt = erasure.erase(connection, customers.read(connection, customer_id).key)
+            receipt_id, _ = request_ids.once(
+                connection,
+                request,
+                lambda: erasure.erase(connection, customers.read(connection, customer_id).key).receipt_id,
+            )
+            receipt = erasure.read_receipt(connection, receipt_id)
         erasure.forget_log(self._database)
         return receipt
 

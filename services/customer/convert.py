@@ -19,6 +19,7 @@ from services.customer.change import ChangeReport
 from services.customer.interests import Share
 from shared import limits
 from shared.db.customers import Customer, NewCustomer
+from shared.db.erasure import Receipt
 from shared.db.profiles import Shown
 from shared.db.segments import LEARNED, Membership
 from shared.errors import InvalidArgument, shown
@@ -158,6 +159,15 @@ def from_progress(progress: Progress) -> JobProgress:
 def from_rows(rows: Mapping[str, int]) -> list[types.TableRows]:
     """Return the numbers of rows by table as messages, ordered by table name."""
     return [types.TableRows(table=table, rows=count) for table, count in sorted(rows.items())]
+
+
+def from_receipt(receipt: Receipt) -> pb.EraseCustomerResponse:
+    """Return the receipt of an erasure as a response."""
+    return pb.EraseCustomerResponse(
+        erased=from_rows(receipt.rows),
+        receipt_id=receipt.receipt_id,
+        erase_time=to_timestamp(receipt.erased_at),
+    )
 
 
 def from_row(table: str, row: Mapping[str, Any]) -> pb.ExportCustomerResponse:

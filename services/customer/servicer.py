@@ -11,6 +11,7 @@ from quintet.customer.v1 import customer_service_pb2_grpc as pb_grpc
 
 from services.customer import convert
 from services.customer.agent import CustomerAgent
+from shared.request_ids import RequestKey
 
 ROWS_AT_ONCE = 200
 T = TypeVar("T")
@@ -25,7 +26,12 @@ class CustomerServicer(pb_grpc.CustomerServiceServicer):
     async def UpsertCustomers(self, request: pb.UpsertCustomersRequest, context: Any) -> pb.UpsertCustomersResponse:
         # Checking a thousand customers takes longer than other calls should wait for the event loop.
         given = await asyncio.to_thread(convert.to_customers, request)
-        created, updated = await asyncio.to_thread(self._agent.upsert, given, create_only=request.create_only)
+        created, updated = await asyncio.to_thread(
+            self._agent.upsert,
+            given,
+            create_only=request.create_only,
+            request=RequestKey.of_message(request.request),
+        )
         return pb.UpsertCustomersResponse(created=created, updated=updated)
 
     async def ApplyEvents(self, request: pb.ApplyEventsRequest, context: Any) -> pb.ApplyEventsResponse:
@@ -63,8 +69,8 @@ class CustomerServicer(pb_grpc.CustomerServiceServicer):
                 yield pb.RefreshCustomersResponse(progress=convert.from_progress(progress))
 
     async def EraseCustomer(self, request: pb.EraseCustomerRequest, context: Any) -> pb.EraseCustomerResponse:
-        receipt = await asyncio.to_thread(self._agent.erase, convert.to_customer_id(request.customer_id))
-        return pb.EraseCustomerResponse(erased=convert.from_rows(receipt.rows))
+        customer_id, key = convert.to_customer_id(request.customer_id), RequestKey.of_message(request.request)
+        return convert.from_receipt(await asyncio.to_thread(self._agent.erase, customer_id, key))
 
     async def ExportCustomer(
         self, request: pb.ExportCustomerRequest, context: Any

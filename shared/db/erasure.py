@@ -33,6 +33,7 @@ from shared.db.schema import (
     recommendations,
     waiting_responses,
 )
+from shared.errors import NotFound
 from shared.recommendation_tokens import list_number
 
 FEEDBACK = "feedback"
@@ -77,6 +78,16 @@ def erase(connection: Connection, customer_key: int) -> Receipt:
             rows[table.name] += connection.execute(table.delete().where(number.in_(some))).rowcount
     rows[recommendation_lists.name] += _delete_unused(connection, nobodys)
     return _store_receipt(connection, {name: count for name, count in rows.items() if count})
+
+
+def read_receipt(connection: Connection, receipt_id: str) -> Receipt:
+    """Return a stored receipt. Raises NotFound."""
+    columns = erasure_receipts.c
+    query = select(columns.receipt_id, columns.erased_at, columns.rows).where(columns.receipt_id == receipt_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFound.of("receipt", receipt_id, "receipt_id")
+    return Receipt(*row)
 
 
 def forget_log(database: Database) -> bool:

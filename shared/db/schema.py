@@ -452,6 +452,15 @@ scheduled_jobs = Table(
     Column("since", UtcTime, nullable=False, comment="when the kind was scheduled first: the start of its clock"),
 )
 
+request_ids = Table(
+    "request_ids",
+    metadata,
+    Column("request_id", String(128), primary_key=True, comment="the caller's id of the request"),
+    Column("digest", LargeBinary, nullable=False, comment="SHA-256 of what was asked for"),
+    Column("result", String(200), nullable=False, comment="what is needed to answer again"),
+    Column("created_at", UtcTime, nullable=False, index=True),
+)
+
 event_cursors = Table(
     "event_cursors",
     metadata,

@@ -16,6 +16,7 @@ from shared.limits import FRAME_BYTES, MAX_MESSAGE_BYTES, MAX_READ_BYTES
 from shared.rpc.interceptor import deadline
 from shared.rpc.key_metadata import WithKey, key_of
 from shared.rpc.renewing_channel import RenewingChannel
+from shared.rpc.retries import method_config
 from shared.rpc.status import from_rpc_error
 from shared.rpc.tls import TlsFiles, channel_credentials, client_files, named
 from shared.telemetry import request_id
@@ -29,24 +30,10 @@ BY_SHOPPER: dict[str, Any] = {"ring_hash_experimental": {"requestHashHeader": SH
 # gRPC refuses `requestHashHeader` without it, and reads it when the first such channel is opened.
 os.environ.setdefault("GRPC_EXPERIMENTAL_RING_HASH_SET_REQUEST_HASH_KEY", "true")
 
-# Every RPC between the agents is safe to repeat, or is refused before it starts, when the answer is UNAVAILABLE.
-METHODS = [
-    {
-        "name": [{}],
-        "retryPolicy": {
-            "maxAttempts": 3,
-            "initialBackoff": "0.05s",
-            "maxBackoff": "0.5s",
-            "backoffMultiplier": 2,
-            "retryableStatusCodes": ["UNAVAILABLE"],
-        },
-    }
-]
-
 
 def channel_options(balancing: dict[str, Any] | None = None) -> list[tuple[str, str | int]]:
     """Return the options of every channel: balancing (in turn unless given), retries, reconnection, message size."""
-    service_config = {"loadBalancingConfig": [balancing or IN_TURN], "methodConfig": METHODS}
+    service_config = {"loadBalancingConfig": [balancing or IN_TURN], "methodConfig": method_config()}
     return [
         ("grpc.service_config", json.dumps(service_config)),
         ("grpc.max_receive_message_length", MAX_READ_BYTES),
@@ -57,6 +44,7 @@ def channel_options(balancing: dict[str, Any] | None = None) -> list[tuple[str, 
         ("grpc.dns_min_time_between_resolutions_ms", 1000),
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 5_000),
+        ("grpc.http2.max_pings_without_data", 0),  # a quiet stream is looked after as long as it lasts
     ]
 
 

@@ -38,6 +38,10 @@ CONNECTION_AGE_MS = 20_000
 """How long a connection is used. Its end loses no call, and makes a client look up the name anew: so it finds replicas
 that were added meanwhile."""
 
+LEAST_PING_INTERVAL_MS = 4_000
+"""How often a client may ask whether the connection lives while nothing is sent. gRPC's own five minutes end a quiet
+stream, such as `WatchJob` during a long stage, of every client that asks each ten seconds."""
+
 log = structlog.get_logger()
 
 
@@ -79,6 +83,8 @@ class AgentServer:
                 ("grpc.max_connection_age_ms", CONNECTION_AGE_MS),
                 ("grpc.server_max_pending_requests", MOST_PENDING),
                 ("grpc.server_max_pending_requests_hard_limit", 2 * MOST_PENDING),
+                ("grpc.http2.min_ping_interval_without_data_ms", LEAST_PING_INTERVAL_MS),
+                ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.so_reuseport", 0),  # a second server on the port is a mistake to be told, not a second backend
             ],
         )

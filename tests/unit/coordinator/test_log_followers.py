@@ -110,3 +110,35 @@ async def test_an_agent_that_keeps_up_under_load_is_not_behind() -> None:
     async with following(slower_than_events) as follower:
         await until(lambda: follower.applied >= 20)
         assert not follower.behind
+
+
+async def test_a_look_says_the_truth_of_an_agent_that_nobody_asked_for_a_while() -> None:
+    agent = FakeAgent()
+    async with following(agent.apply, patience_seconds=0.0) as follower:
+        follower.want(1)
+        await until(lambda: follower.applied == 1)
+        agent.down = True
+        assert not follower.behind
+        await follower.look()
+        assert follower.behind
+        agent.down = False
+        await until(lambda: not follower.behind)
+
+
+async def test_a_look_asks_nothing_of_an_agent_that_was_asked_a_moment_ago() -> None:
+    agent = FakeAgent()
+    async with following(agent.apply) as follower:
+        follower.want(1)
+        await until(lambda: follower.applied == 1)
+        await follower.look()
+    assert agent.asked == [1]
+
+
+async def test_a_look_at_an_agent_that_hangs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_followers, "LOOK_SECONDS", 0.01)
+
+    async def hang(_: int) -> int:
+        return await asyncio.Event().wait()
+
+    async with following(hang, patience_seconds=0.0) as follower:
+        await asyncio.wait_for(follower.look(), 5)

@@ -136,8 +136,13 @@ class RecordEventRequest(_message.Message):
     EVENT_FIELD_NUMBER: _builtins.int
     RECOMMEND_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
     """Check only: nothing is recorded."""
+    request_id: _builtins.str
+    """Optional but advised. The caller's id of this request, 1 to 128 characters. Where the event has no
+    `event_id` one is made from it, so that the event is recorded once however often the request is repeated.
+    """
     @_builtins.property
     def event(self) -> _event_pb2.Event:
         """Required. What happened."""
@@ -152,10 +157,11 @@ class RecordEventRequest(_message.Message):
         event: _event_pb2.Event | None = ...,
         recommend: Global___RecommendationOptions | None = ...,
         validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "recommend", b"recommend"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "recommend", b"recommend", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "recommend", b"recommend", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -214,6 +220,11 @@ class BatchRecordEventsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENTS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Optional but advised. The caller's id of this request, 1 to 128 characters. Events without an `event_id`
+    get one made from it and from their place, so that each is recorded once however often the request is repeated.
+    """
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]:
         """Required. 1 to 1,000 events."""
@@ -222,10 +233,11 @@ class BatchRecordEventsRequest(_message.Message):
         self,
         *,
         events: _abc.Iterable[_event_pb2.Event] | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -456,6 +468,11 @@ class RecordFeedbackRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     FEEDBACK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Optional but advised. The caller's id of this request, 1 to 128 characters. Where the feedback has no
+    `feedback_id` one is made from it, so that it is recorded once however often the request is repeated.
+    """
     @_builtins.property
     def feedback(self) -> _recommendation_pb2.Feedback:
         """Required. The feedback."""
@@ -464,10 +481,11 @@ class RecordFeedbackRequest(_message.Message):
         self,
         *,
         feedback: _recommendation_pb2.Feedback | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["feedback", b"feedback"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["feedback", b"feedback"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feedback", b"feedback", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -512,6 +530,11 @@ class RegisterCustomerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CUSTOMER_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Optional but advised. The caller's id of this request, 1 to 128 characters. The same request with the same id within 24 hours
+    is done once and answered with what came of it; another request with it is INVALID_ARGUMENT (`REQUEST_ID_REUSED`).
+    """
     @_builtins.property
     def customer(self) -> _customer_pb2.Customer:
         """Required. The customer."""
@@ -520,10 +543,11 @@ class RegisterCustomerRequest(_message.Message):
         self,
         *,
         customer: _customer_pb2.Customer | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -762,16 +786,22 @@ class DeleteCustomerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """Required. The customer."""
+    request_id: _builtins.str
+    """Optional but advised. The caller's id of this request, 1 to 128 characters. The same request with the same id within 24 hours
+    is done once and answered with what came of it; another request with it is INVALID_ARGUMENT (`REQUEST_ID_REUSED`).
+    """
     def __init__(
         self,
         *,
         customer_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1251,12 +1281,19 @@ class RefreshCatalogRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Optional but advised. The caller's id of this request, 1 to 128 characters. The same request with the same id within 24 hours
+    is done once and answered with what came of it; another request with it is INVALID_ARGUMENT (`REQUEST_ID_REUSED`).
+    """
     def __init__(
         self,
+        *,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1296,12 +1333,17 @@ class OptimizeAlgorithmsRequest(_message.Message):
     ALGORITHMS_FIELD_NUMBER: _builtins.int
     MAX_TRIALS_FIELD_NUMBER: _builtins.int
     TUNE_MINUTES_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     tune_now: _builtins.bool
     """Try parameters now, even if the data has hardly changed since they were last decided on."""
     max_trials: _builtins.int
     """Trials of an algorithm at most, those made before on the same data included; 0 means 20."""
     tune_minutes: _builtins.float
     """Minutes in which trials may be made; 0 means that no parameters are tried. Unset means `QUINTET_TUNE_MINUTES`."""
+    request_id: _builtins.str
+    """Optional but advised. The caller's id of this request, 1 to 128 characters. The same request with the same id within 24 hours
+    is done once and answered with what came of it; another request with it is INVALID_ARGUMENT (`REQUEST_ID_REUSED`).
+    """
     @_builtins.property
     def algorithms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the algorithms whose parameters may change; empty means all that have something to tune."""
@@ -1313,10 +1355,11 @@ class OptimizeAlgorithmsRequest(_message.Message):
         algorithms: _abc.Iterable[_builtins.str] | None = ...,
         max_trials: _builtins.int = ...,
         tune_minutes: _builtins.float | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_tune_minutes", b"_tune_minutes", "tune_minutes", b"tune_minutes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tune_minutes", b"_tune_minutes", "algorithms", b"algorithms", "max_trials", b"max_trials", "tune_minutes", b"tune_minutes", "tune_now", b"tune_now"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tune_minutes", b"_tune_minutes", "algorithms", b"algorithms", "max_trials", b"max_trials", "request_id", b"request_id", "tune_minutes", b"tune_minutes", "tune_now", b"tune_now"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__tune_minutes: _TypeAlias = _typing.Literal["tune_minutes"]  # noqa: Y015
     _WhichOneofArgType__tune_minutes: _TypeAlias = _typing.Literal["_tune_minutes", b"_tune_minutes"]  # noqa: Y015
@@ -1355,18 +1398,24 @@ class TrainModelsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     QUICK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     quick: _builtins.bool
     """Learn the rerankers from few questions: a model that is ready sooner and orders a little worse. For a shop's first
     training, which a whole one should follow.
+    """
+    request_id: _builtins.str
+    """Optional but advised. The caller's id of this request, 1 to 128 characters. The same request with the same id within 24 hours
+    is done once and answered with what came of it; another request with it is INVALID_ARGUMENT (`REQUEST_ID_REUSED`).
     """
     def __init__(
         self,
         *,
         quick: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["quick", b"quick"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quick", b"quick", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

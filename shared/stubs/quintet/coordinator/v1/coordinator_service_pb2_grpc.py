@@ -187,7 +187,7 @@ class CoordinatorServiceServicer:
 
     def RecordEvent(self, request, context):
         """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
-        of it. Safe to repeat with the same `event_id`. The agents apply the event to their tables a moment after the answer;
+        of it. Safe to repeat with the same `event_id` or `request_id`. The agents apply the event to their tables a moment after the answer;
         one that is down catches up later and is named in `pending_agents`.
         Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
         """
@@ -228,7 +228,7 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecordFeedback(self, request, context):
-        """Records a response to a recommendation. Safe to repeat with the same `feedback_id`.
+        """Records a response to a recommendation. Safe to repeat with the same `feedback_id` or `request_id`.
         Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown recommendation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -236,7 +236,7 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RegisterCustomer(self, request, context):
-        """Registers a new customer. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT.
+        """Registers a new customer. Safe to repeat with the same `request_id`. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -271,7 +271,7 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCustomer(self, request, context):
-        """Erases every trace of a customer and returns a receipt. Errors: NOT_FOUND.
+        """Erases every trace of a customer and returns a receipt. Safe to repeat with the same `request_id`. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -335,7 +335,8 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RefreshCatalog(self, request, context):
-        """Starts a refresh of the catalogue: embeddings and relations. Errors: ABORTED while one runs.
+        """Starts a refresh of the catalogue: embeddings and relations. Safe to repeat with the same `request_id`.
+        Errors: ABORTED while one runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -344,6 +345,7 @@ class CoordinatorServiceServicer:
     def OptimizeAlgorithms(self, request, context):
         """Starts an optimisation: parameters of the algorithms are tried on the data where it has changed enough since they were
         last decided on, for use from the next training on; then the hybrid's weights are set from measured performance.
+        Safe to repeat with the same `request_id`.
         Errors: INVALID_ARGUMENT for a bad field; ABORTED while one runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -351,7 +353,7 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TrainModels(self, request, context):
-        """Starts training of all models beside serving. Errors: ABORTED while one runs.
+        """Starts training of all models beside serving. Safe to repeat with the same `request_id`. Errors: ABORTED while one runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

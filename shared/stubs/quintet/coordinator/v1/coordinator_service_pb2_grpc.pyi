@@ -43,7 +43,7 @@ class CoordinatorServiceStub:
     def __new__(cls, channel: _aio.Channel) -> CoordinatorServiceAsyncStub: ...
     RecordEvent: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RecordEventRequest, _coordinator_service_pb2.RecordEventResponse]
     """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
-    of it. Safe to repeat with the same `event_id`. The agents apply the event to their tables a moment after the answer;
+    of it. Safe to repeat with the same `event_id` or `request_id`. The agents apply the event to their tables a moment after the answer;
     one that is down catches up later and is named in `pending_agents`.
     Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
     """
@@ -62,11 +62,11 @@ class CoordinatorServiceStub:
     GetSimilarProducts: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetSimilarProductsRequest, _coordinator_service_pb2.GetSimilarProductsResponse]
     """Returns products like a product, or that go with it. Errors: NOT_FOUND for an unknown product."""
     RecordFeedback: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RecordFeedbackRequest, _coordinator_service_pb2.RecordFeedbackResponse]
-    """Records a response to a recommendation. Safe to repeat with the same `feedback_id`.
+    """Records a response to a recommendation. Safe to repeat with the same `feedback_id` or `request_id`.
     Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown recommendation.
     """
     RegisterCustomer: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RegisterCustomerRequest, _coordinator_service_pb2.RegisterCustomerResponse]
-    """Registers a new customer. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT."""
+    """Registers a new customer. Safe to repeat with the same `request_id`. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT."""
     UpsertCustomer: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpsertCustomerRequest, _coordinator_service_pb2.UpsertCustomerResponse]
     """Adds or updates a customer. Safe to repeat. Errors: ALREADY_EXISTS for an e-mail of another customer; INVALID_ARGUMENT."""
     BatchUpsertCustomers: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchUpsertCustomersRequest, _coordinator_service_pb2.BatchUpsertCustomersResponse]
@@ -76,7 +76,7 @@ class CoordinatorServiceStub:
     GetCustomerProfile: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetCustomerProfileRequest, _coordinator_service_pb2.GetCustomerProfileResponse]
     """Returns all that is known of a customer. Errors: NOT_FOUND."""
     DeleteCustomer: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteCustomerRequest, _coordinator_service_pb2.DeleteCustomerResponse]
-    """Erases every trace of a customer and returns a receipt. Errors: NOT_FOUND."""
+    """Erases every trace of a customer and returns a receipt. Safe to repeat with the same `request_id`. Errors: NOT_FOUND."""
     ExportCustomer: _grpc.UnaryStreamMultiCallable[_coordinator_service_pb2.ExportCustomerRequest, _coordinator_service_pb2.ExportCustomerResponse]
     """Streams every row that Quintet holds about a customer. Errors: NOT_FOUND."""
     UpsertProduct: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpsertProductRequest, _coordinator_service_pb2.UpsertProductResponse]
@@ -96,14 +96,17 @@ class CoordinatorServiceStub:
     Errors: INVALID_ARGUMENT for a period that ends before it starts.
     """
     RefreshCatalog: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RefreshCatalogRequest, _coordinator_service_pb2.RefreshCatalogResponse]
-    """Starts a refresh of the catalogue: embeddings and relations. Errors: ABORTED while one runs."""
+    """Starts a refresh of the catalogue: embeddings and relations. Safe to repeat with the same `request_id`.
+    Errors: ABORTED while one runs.
+    """
     OptimizeAlgorithms: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.OptimizeAlgorithmsRequest, _coordinator_service_pb2.OptimizeAlgorithmsResponse]
     """Starts an optimisation: parameters of the algorithms are tried on the data where it has changed enough since they were
     last decided on, for use from the next training on; then the hybrid's weights are set from measured performance.
+    Safe to repeat with the same `request_id`.
     Errors: INVALID_ARGUMENT for a bad field; ABORTED while one runs.
     """
     TrainModels: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.TrainModelsRequest, _coordinator_service_pb2.TrainModelsResponse]
-    """Starts training of all models beside serving. Errors: ABORTED while one runs."""
+    """Starts training of all models beside serving. Safe to repeat with the same `request_id`. Errors: ABORTED while one runs."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetJobRequest, _coordinator_service_pb2.GetJobResponse]
     """Returns a job. Errors: NOT_FOUND."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_coordinator_service_pb2.WatchJobRequest, _coordinator_service_pb2.WatchJobResponse]
@@ -126,7 +129,7 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordEvent: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RecordEventRequest, _coordinator_service_pb2.RecordEventResponse]  # type: ignore[assignment]
     """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
-    of it. Safe to repeat with the same `event_id`. The agents apply the event to their tables a moment after the answer;
+    of it. Safe to repeat with the same `event_id` or `request_id`. The agents apply the event to their tables a moment after the answer;
     one that is down catches up later and is named in `pending_agents`.
     Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
     """
@@ -145,11 +148,11 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     GetSimilarProducts: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetSimilarProductsRequest, _coordinator_service_pb2.GetSimilarProductsResponse]  # type: ignore[assignment]
     """Returns products like a product, or that go with it. Errors: NOT_FOUND for an unknown product."""
     RecordFeedback: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RecordFeedbackRequest, _coordinator_service_pb2.RecordFeedbackResponse]  # type: ignore[assignment]
-    """Records a response to a recommendation. Safe to repeat with the same `feedback_id`.
+    """Records a response to a recommendation. Safe to repeat with the same `feedback_id` or `request_id`.
     Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown recommendation.
     """
     RegisterCustomer: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RegisterCustomerRequest, _coordinator_service_pb2.RegisterCustomerResponse]  # type: ignore[assignment]
-    """Registers a new customer. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT."""
+    """Registers a new customer. Safe to repeat with the same `request_id`. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT."""
     UpsertCustomer: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpsertCustomerRequest, _coordinator_service_pb2.UpsertCustomerResponse]  # type: ignore[assignment]
     """Adds or updates a customer. Safe to repeat. Errors: ALREADY_EXISTS for an e-mail of another customer; INVALID_ARGUMENT."""
     BatchUpsertCustomers: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchUpsertCustomersRequest, _coordinator_service_pb2.BatchUpsertCustomersResponse]  # type: ignore[assignment]
@@ -159,7 +162,7 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     GetCustomerProfile: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetCustomerProfileRequest, _coordinator_service_pb2.GetCustomerProfileResponse]  # type: ignore[assignment]
     """Returns all that is known of a customer. Errors: NOT_FOUND."""
     DeleteCustomer: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteCustomerRequest, _coordinator_service_pb2.DeleteCustomerResponse]  # type: ignore[assignment]
-    """Erases every trace of a customer and returns a receipt. Errors: NOT_FOUND."""
+    """Erases every trace of a customer and returns a receipt. Safe to repeat with the same `request_id`. Errors: NOT_FOUND."""
     ExportCustomer: _aio.UnaryStreamMultiCallable[_coordinator_service_pb2.ExportCustomerRequest, _coordinator_service_pb2.ExportCustomerResponse]  # type: ignore[assignment]
     """Streams every row that Quintet holds about a customer. Errors: NOT_FOUND."""
     UpsertProduct: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpsertProductRequest, _coordinator_service_pb2.UpsertProductResponse]  # type: ignore[assignment]
@@ -179,14 +182,17 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     Errors: INVALID_ARGUMENT for a period that ends before it starts.
     """
     RefreshCatalog: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RefreshCatalogRequest, _coordinator_service_pb2.RefreshCatalogResponse]  # type: ignore[assignment]
-    """Starts a refresh of the catalogue: embeddings and relations. Errors: ABORTED while one runs."""
+    """Starts a refresh of the catalogue: embeddings and relations. Safe to repeat with the same `request_id`.
+    Errors: ABORTED while one runs.
+    """
     OptimizeAlgorithms: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.OptimizeAlgorithmsRequest, _coordinator_service_pb2.OptimizeAlgorithmsResponse]  # type: ignore[assignment]
     """Starts an optimisation: parameters of the algorithms are tried on the data where it has changed enough since they were
     last decided on, for use from the next training on; then the hybrid's weights are set from measured performance.
+    Safe to repeat with the same `request_id`.
     Errors: INVALID_ARGUMENT for a bad field; ABORTED while one runs.
     """
     TrainModels: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.TrainModelsRequest, _coordinator_service_pb2.TrainModelsResponse]  # type: ignore[assignment]
-    """Starts training of all models beside serving. Errors: ABORTED while one runs."""
+    """Starts training of all models beside serving. Safe to repeat with the same `request_id`. Errors: ABORTED while one runs."""
     GetJob: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetJobRequest, _coordinator_service_pb2.GetJobResponse]  # type: ignore[assignment]
     """Returns a job. Errors: NOT_FOUND."""
     WatchJob: _aio.UnaryStreamMultiCallable[_coordinator_service_pb2.WatchJobRequest, _coordinator_service_pb2.WatchJobResponse]  # type: ignore[assignment]
@@ -212,7 +218,7 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.RecordEventResponse, _abc.Awaitable[_coordinator_service_pb2.RecordEventResponse]]:
         """Records what a shopper did: durable before it is acknowledged, and, when asked, answered with recommendations that know
-        of it. Safe to repeat with the same `event_id`. The agents apply the event to their tables a moment after the answer;
+        of it. Safe to repeat with the same `event_id` or `request_id`. The agents apply the event to their tables a moment after the answer;
         one that is down catches up later and is named in `pending_agents`.
         Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer or product.
         """
@@ -261,7 +267,7 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.RecordFeedbackRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.RecordFeedbackResponse, _abc.Awaitable[_coordinator_service_pb2.RecordFeedbackResponse]]:
-        """Records a response to a recommendation. Safe to repeat with the same `feedback_id`.
+        """Records a response to a recommendation. Safe to repeat with the same `feedback_id` or `request_id`.
         Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown recommendation.
         """
 
@@ -271,7 +277,7 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.RegisterCustomerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.RegisterCustomerResponse, _abc.Awaitable[_coordinator_service_pb2.RegisterCustomerResponse]]:
-        """Registers a new customer. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT."""
+        """Registers a new customer. Safe to repeat with the same `request_id`. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT."""
 
     @_abc_1.abstractmethod
     def UpsertCustomer(
@@ -311,7 +317,7 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.DeleteCustomerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.DeleteCustomerResponse, _abc.Awaitable[_coordinator_service_pb2.DeleteCustomerResponse]]:
-        """Erases every trace of a customer and returns a receipt. Errors: NOT_FOUND."""
+        """Erases every trace of a customer and returns a receipt. Safe to repeat with the same `request_id`. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ExportCustomer(
@@ -385,7 +391,9 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.RefreshCatalogRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.RefreshCatalogResponse, _abc.Awaitable[_coordinator_service_pb2.RefreshCatalogResponse]]:
-        """Starts a refresh of the catalogue: embeddings and relations. Errors: ABORTED while one runs."""
+        """Starts a refresh of the catalogue: embeddings and relations. Safe to repeat with the same `request_id`.
+        Errors: ABORTED while one runs.
+        """
 
     @_abc_1.abstractmethod
     def OptimizeAlgorithms(
@@ -395,6 +403,7 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_coordinator_service_pb2.OptimizeAlgorithmsResponse, _abc.Awaitable[_coordinator_service_pb2.OptimizeAlgorithmsResponse]]:
         """Starts an optimisation: parameters of the algorithms are tried on the data where it has changed enough since they were
         last decided on, for use from the next training on; then the hybrid's weights are set from measured performance.
+        Safe to repeat with the same `request_id`.
         Errors: INVALID_ARGUMENT for a bad field; ABORTED while one runs.
         """
 
@@ -404,7 +413,7 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.TrainModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.TrainModelsResponse, _abc.Awaitable[_coordinator_service_pb2.TrainModelsResponse]]:
-        """Starts training of all models beside serving. Errors: ABORTED while one runs."""
+        """Starts training of all models beside serving. Safe to repeat with the same `request_id`. Errors: ABORTED while one runs."""
 
     @_abc_1.abstractmethod
     def GetJob(

@@ -22,11 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from quintet.type.v1 import customer_pb2 as quintet_dot_type_dot_v1_dot_customer__pb2
 from quintet.type.v1 import job_pb2 as quintet_dot_type_dot_v1_dot_job__pb2
+from quintet.type.v1 import request_pb2 as quintet_dot_type_dot_v1_dot_request__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*quintet/customer/v1/customer_service.proto\x12\x13quintet.customer.v1\x1a\x1equintet/type/v1/customer.proto\x1a\x19quintet/type/v1/job.proto\"[\n\x16UpsertCustomersRequest\x12,\n\tcustomers\x18\x01 \x03(\x0b\x32\x19.quintet.type.v1.Customer\x12\x13\n\x0b\x63reate_only\x18\x02 \x01(\x08\";\n\x17UpsertCustomersResponse\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x03\x12\x0f\n\x07updated\x18\x02 \x01(\x03\",\n\x12\x41pplyEventsRequest\x12\x16\n\x0eup_to_sequence\x18\x01 \x01(\x03\"@\n\x13\x41pplyEventsResponse\x12\x18\n\x10\x61pplied_sequence\x18\x01 \x01(\x03\x12\x0f\n\x07\x61pplied\x18\x02 \x01(\x03\"(\n\x11GetProfileRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"G\n\x12GetProfileResponse\x12\x31\n\x07profile\x18\x01 \x01(\x0b\x32 .quintet.type.v1.CustomerProfile\",\n\x15GetPreferencesRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"K\n\x16GetPreferencesResponse\x12\x31\n\x0bpreferences\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.Preferences\")\n\x12GetSegmentsRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"K\n\x13GetSegmentsResponse\x12\x34\n\x08segments\x18\x01 \x03(\x0b\x32\".quintet.type.v1.SegmentMembership\"L\n\x1b\x44\x65tectBehaviorChangeRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x18\n\x10\x66\x61lse_alarm_rate\x18\x02 \x01(\x01\"\x82\x01\n\x1c\x44\x65tectBehaviorChangeResponse\x12\x30\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1f.quintet.type.v1.BehaviorChange\x12\x18\n\x10\x66\x61lse_alarm_rate\x18\x02 \x01(\x01\x12\x16\n\x0e\x65nough_history\x18\x03 \x01(\x08\"\x19\n\x17RefreshCustomersRequest\"J\n\x18RefreshCustomersResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress\"+\n\x14\x45raseCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"C\n\x15\x45raseCustomerResponse\x12*\n\x06\x65rased\x18\x01 \x03(\x0b\x32\x1a.quintet.type.v1.TableRows\",\n\x15\x45xportCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"9\n\x16\x45xportCustomerResponse\x12\r\n\x05table\x18\x01 \x01(\t\x12\x10\n\x08row_json\x18\x02 \x01(\t2\xd2\x07\n\x0f\x43ustomerService\x12l\n\x0fUpsertCustomers\x12+.quintet.customer.v1.UpsertCustomersRequest\x1a,.quintet.customer.v1.UpsertCustomersResponse\x12`\n\x0b\x41pplyEvents\x12\'.quintet.customer.v1.ApplyEventsRequest\x1a(.quintet.customer.v1.ApplyEventsResponse\x12]\n\nGetProfile\x12&.quintet.customer.v1.GetProfileRequest\x1a\'.quintet.customer.v1.GetProfileResponse\x12i\n\x0eGetPreferences\x12*.quintet.customer.v1.GetPreferencesRequest\x1a+.quintet.customer.v1.GetPreferencesResponse\x12`\n\x0bGetSegments\x12\'.quintet.customer.v1.GetSegmentsRequest\x1a(.quintet.customer.v1.GetSegmentsResponse\x12{\n\x14\x44\x65tectBehaviorChange\x12\x30.quintet.customer.v1.DetectBehaviorChangeRequest\x1a\x31.quintet.customer.v1.DetectBehaviorChangeResponse\x12q\n\x10RefreshCustomers\x12,.quintet.customer.v1.RefreshCustomersRequest\x1a-.quintet.customer.v1.RefreshCustomersResponse0\x01\x12\x66\n\rEraseCustomer\x12).quintet.customer.v1.EraseCustomerRequest\x1a*.quintet.customer.v1.EraseCustomerResponse\x12k\n\x0e\x45xportCustomer\x12*.quintet.customer.v1.ExportCustomerRequest\x1a+.quintet.customer.v1.ExportCustomerResponse0\x01\x42\x9a\x01\n.com.quintetrecommendations.quintet.customer.v1B\x14\x43ustomerServiceProtoP\x01ZPgithub.com/quintet-recommendations/quintet/gen/go/quintet/customer/v1;customerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*quintet/customer/v1/customer_service.proto\x12\x13quintet.customer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1equintet/type/v1/customer.proto\x1a\x19quintet/type/v1/job.proto\x1a\x1dquintet/type/v1/request.proto\"\x89\x01\n\x16UpsertCustomersRequest\x12,\n\tcustomers\x18\x01 \x03(\x0b\x32\x19.quintet.type.v1.Customer\x12\x13\n\x0b\x63reate_only\x18\x02 \x01(\x08\x12,\n\x07request\x18\x0f \x01(\x0b\x32\x1b.quintet.type.v1.RequestKey\";\n\x17UpsertCustomersResponse\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x03\x12\x0f\n\x07updated\x18\x02 \x01(\x03\",\n\x12\x41pplyEventsRequest\x12\x16\n\x0eup_to_sequence\x18\x01 \x01(\x03\"@\n\x13\x41pplyEventsResponse\x12\x18\n\x10\x61pplied_sequence\x18\x01 \x01(\x03\x12\x0f\n\x07\x61pplied\x18\x02 \x01(\x03\"(\n\x11GetProfileRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"G\n\x12GetProfileResponse\x12\x31\n\x07profile\x18\x01 \x01(\x0b\x32 .quintet.type.v1.CustomerProfile\",\n\x15GetPreferencesRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"K\n\x16GetPreferencesResponse\x12\x31\n\x0bpreferences\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.Preferences\")\n\x12GetSegmentsRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"K\n\x13GetSegmentsResponse\x12\x34\n\x08segments\x18\x01 \x03(\x0b\x32\".quintet.type.v1.SegmentMembership\"L\n\x1b\x44\x65tectBehaviorChangeRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x18\n\x10\x66\x61lse_alarm_rate\x18\x02 \x01(\x01\"\x82\x01\n\x1c\x44\x65tectBehaviorChangeResponse\x12\x30\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1f.quintet.type.v1.BehaviorChange\x12\x18\n\x10\x66\x61lse_alarm_rate\x18\x02 \x01(\x01\x12\x16\n\x0e\x65nough_history\x18\x03 \x01(\x08\"\x19\n\x17RefreshCustomersRequest\"J\n\x18RefreshCustomersResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress\"Y\n\x14\x45raseCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12,\n\x07request\x18\x0f \x01(\x0b\x32\x1b.quintet.type.v1.RequestKey\"\x87\x01\n\x15\x45raseCustomerResponse\x12*\n\x06\x65rased\x18\x01 \x03(\x0b\x32\x1a.quintet.type.v1.TableRows\x12\x12\n\nreceipt_id\x18\x02 \x01(\t\x12.\n\nerase_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\",\n\x15\x45xportCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"9\n\x16\x45xportCustomerResponse\x12\r\n\x05table\x18\x01 \x01(\t\x12\x10\n\x08row_json\x18\x02 \x01(\t2\xd2\x07\n\x0f\x43ustomerService\x12l\n\x0fUpsertCustomers\x12+.quintet.customer.v1.UpsertCustomersRequest\x1a,.quintet.customer.v1.UpsertCustomersResponse\x12`\n\x0b\x41pplyEvents\x12\'.quintet.customer.v1.ApplyEventsRequest\x1a(.quintet.customer.v1.ApplyEventsResponse\x12]\n\nGetProfile\x12&.quintet.customer.v1.GetProfileRequest\x1a\'.quintet.customer.v1.GetProfileResponse\x12i\n\x0eGetPreferences\x12*.quintet.customer.v1.GetPreferencesRequest\x1a+.quintet.customer.v1.GetPreferencesResponse\x12`\n\x0bGetSegments\x12\'.quintet.customer.v1.GetSegmentsRequest\x1a(.quintet.customer.v1.GetSegmentsResponse\x12{\n\x14\x44\x65tectBehaviorChange\x12\x30.quintet.customer.v1.DetectBehaviorChangeRequest\x1a\x31.quintet.customer.v1.DetectBehaviorChangeResponse\x12q\n\x10RefreshCustomers\x12,.quintet.customer.v1.RefreshCustomersRequest\x1a-.quintet.customer.v1.RefreshCustomersResponse0\x01\x12\x66\n\rEraseCustomer\x12).quintet.customer.v1.EraseCustomerRequest\x1a*.quintet.customer.v1.EraseCustomerResponse\x12k\n\x0e\x45xportCustomer\x12*.quintet.customer.v1.ExportCustomerRequest\x1a+.quintet.customer.v1.ExportCustomerResponse0\x01\x42\x9a\x01\n.com.quintetrecommendations.quintet.customer.v1B\x14\x43ustomerServiceProtoP\x01ZPgithub.com/quintet-recommendations/quintet/gen/go/quintet/customer/v1;customerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,42 +36,42 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quintet.customer.v1.custome
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n.com.quintetrecommendations.quintet.customer.v1B\024CustomerServiceProtoP\001ZPgithub.com/quintet-recommendations/quintet/gen/go/quintet/customer/v1;customerv1'
-  _globals['_UPSERTCUSTOMERSREQUEST']._serialized_start=126
-  _globals['_UPSERTCUSTOMERSREQUEST']._serialized_end=217
-  _globals['_UPSERTCUSTOMERSRESPONSE']._serialized_start=219
-  _globals['_UPSERTCUSTOMERSRESPONSE']._serialized_end=278
-  _globals['_APPLYEVENTSREQUEST']._serialized_start=280
-  _globals['_APPLYEVENTSREQUEST']._serialized_end=324
-  _globals['_APPLYEVENTSRESPONSE']._serialized_start=326
-  _globals['_APPLYEVENTSRESPONSE']._serialized_end=390
-  _globals['_GETPROFILEREQUEST']._serialized_start=392
-  _globals['_GETPROFILEREQUEST']._serialized_end=432
-  _globals['_GETPROFILERESPONSE']._serialized_start=434
-  _globals['_GETPROFILERESPONSE']._serialized_end=505
-  _globals['_GETPREFERENCESREQUEST']._serialized_start=507
-  _globals['_GETPREFERENCESREQUEST']._serialized_end=551
-  _globals['_GETPREFERENCESRESPONSE']._serialized_start=553
-  _globals['_GETPREFERENCESRESPONSE']._serialized_end=628
-  _globals['_GETSEGMENTSREQUEST']._serialized_start=630
-  _globals['_GETSEGMENTSREQUEST']._serialized_end=671
-  _globals['_GETSEGMENTSRESPONSE']._serialized_start=673
-  _globals['_GETSEGMENTSRESPONSE']._serialized_end=748
-  _globals['_DETECTBEHAVIORCHANGEREQUEST']._serialized_start=750
-  _globals['_DETECTBEHAVIORCHANGEREQUEST']._serialized_end=826
-  _globals['_DETECTBEHAVIORCHANGERESPONSE']._serialized_start=829
-  _globals['_DETECTBEHAVIORCHANGERESPONSE']._serialized_end=959
-  _globals['_REFRESHCUSTOMERSREQUEST']._serialized_start=961
-  _globals['_REFRESHCUSTOMERSREQUEST']._serialized_end=986
-  _globals['_REFRESHCUSTOMERSRESPONSE']._serialized_start=988
-  _globals['_REFRESHCUSTOMERSRESPONSE']._serialized_end=1062
-  _globals['_ERASECUSTOMERREQUEST']._serialized_start=1064
-  _globals['_ERASECUSTOMERREQUEST']._serialized_end=1107
-  _globals['_ERASECUSTOMERRESPONSE']._serialized_start=1109
-  _globals['_ERASECUSTOMERRESPONSE']._serialized_end=1176
-  _globals['_EXPORTCUSTOMERREQUEST']._serialized_start=1178
-  _globals['_EXPORTCUSTOMERREQUEST']._serialized_end=1222
-  _globals['_EXPORTCUSTOMERRESPONSE']._serialized_start=1224
-  _globals['_EXPORTCUSTOMERRESPONSE']._serialized_end=1281
-  _globals['_CUSTOMERSERVICE']._serialized_start=1284
-  _globals['_CUSTOMERSERVICE']._serialized_end=2262
+  _globals['_UPSERTCUSTOMERSREQUEST']._serialized_start=191
+  _globals['_UPSERTCUSTOMERSREQUEST']._serialized_end=328
+  _globals['_UPSERTCUSTOMERSRESPONSE']._serialized_start=330
+  _globals['_UPSERTCUSTOMERSRESPONSE']._serialized_end=389
+  _globals['_APPLYEVENTSREQUEST']._serialized_start=391
+  _globals['_APPLYEVENTSREQUEST']._serialized_end=435
+  _globals['_APPLYEVENTSRESPONSE']._serialized_start=437
+  _globals['_APPLYEVENTSRESPONSE']._serialized_end=501
+  _globals['_GETPROFILEREQUEST']._serialized_start=503
+  _globals['_GETPROFILEREQUEST']._serialized_end=543
+  _globals['_GETPROFILERESPONSE']._serialized_start=545
+  _globals['_GETPROFILERESPONSE']._serialized_end=616
+  _globals['_GETPREFERENCESREQUEST']._serialized_start=618
+  _globals['_GETPREFERENCESREQUEST']._serialized_end=662
+  _globals['_GETPREFERENCESRESPONSE']._serialized_start=664
+  _globals['_GETPREFERENCESRESPONSE']._serialized_end=739
+  _globals['_GETSEGMENTSREQUEST']._serialized_start=741
+  _globals['_GETSEGMENTSREQUEST']._serialized_end=782
+  _globals['_GETSEGMENTSRESPONSE']._serialized_start=784
+  _globals['_GETSEGMENTSRESPONSE']._serialized_end=859
+  _globals['_DETECTBEHAVIORCHANGEREQUEST']._serialized_start=861
+  _globals['_DETECTBEHAVIORCHANGEREQUEST']._serialized_end=937
+  _globals['_DETECTBEHAVIORCHANGERESPONSE']._serialized_start=940
+  _globals['_DETECTBEHAVIORCHANGERESPONSE']._serialized_end=1070
+  _globals['_REFRESHCUSTOMERSREQUEST']._serialized_start=1072
+  _globals['_REFRESHCUSTOMERSREQUEST']._serialized_end=1097
+  _globals['_REFRESHCUSTOMERSRESPONSE']._serialized_start=1099
+  _globals['_REFRESHCUSTOMERSRESPONSE']._serialized_end=1173
+  _globals['_ERASECUSTOMERREQUEST']._serialized_start=1175
+  _globals['_ERASECUSTOMERREQUEST']._serialized_end=1264
+  _globals['_ERASECUSTOMERRESPONSE']._serialized_start=1267
+  _globals['_ERASECUSTOMERRESPONSE']._serialized_end=1402
+  _globals['_EXPORTCUSTOMERREQUEST']._serialized_start=1404
+  _globals['_EXPORTCUSTOMERREQUEST']._serialized_end=1448
+  _globals['_EXPORTCUSTOMERRESPONSE']._serialized_start=1450
+  _globals['_EXPORTCUSTOMERRESPONSE']._serialized_end=1507
+  _globals['_CUSTOMERSERVICE']._serialized_start=1510
+  _globals['_CUSTOMERSERVICE']._serialized_end=2488
 # @@protoc_insertion_point(module_scope)

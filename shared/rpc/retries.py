@@ -1,0 +1,66 @@
+"""Which methods gRPC repeats by itself when a call ends UNAVAILABLE: those that may be done twice without harm.
+
+A call that broke off may have been done. So a method is repeated only where it is listed here; all others are left to
+the caller, who knows whether to try again.
+"""
+
+from typing import Any
+
+_READS: dict[str, tuple[str, ...]] = {
+    "grpc.health.v1.Health": ("Check",),
+    "quintet.coordinator.v1.CoordinatorService": (
+        "GetRecommendations",
+        "GetSimilarProducts",
+        "GetCustomerProfile",
+        "ExportCustomer",
+        "GetProduct",
+        "ListProducts",
+        "GetProductPerformance",
+        "GetAlgorithmPerformance",
+        "GetJob",
+        "WatchJob",
+        "GetStatus",
+    ),
+    "quintet.customer.v1.CustomerService": (
+        "GetProfile",
+        "GetPreferences",
+        "GetSegments",
+        "DetectBehaviorChange",
+        "ExportCustomer",
+    ),
+    "quintet.product.v1.ProductService": ("GetProduct", "ListProducts", "GetRelatedProducts", "GetProductPerformance"),
+    "quintet.recommendation.v1.RecommendationService": ("ListModelVersions",),
+    "quintet.feedback.v1.FeedbackService": ("GetAlgorithmPerformance", "GetAttribution", "GetWeights"),
+}
+_REPEATABLE_WRITES: dict[str, tuple[str, ...]] = {
+    "quintet.coordinator.v1.CoordinatorService": (
+        "UpsertCustomer",
+        "BatchUpsertCustomers",
+        "UpsertProduct",
+        "BatchUpsertProducts",
+    ),
+    "quintet.customer.v1.CustomerService": ("ApplyEvents",),
+    "quintet.product.v1.ProductService": ("UpsertProducts",),
+    "quintet.recommendation.v1.RecommendationService": ("Recommend", "ActivateModelVersion"),
+    "quintet.feedback.v1.FeedbackService": ("ApplyEvents",),
+}
+"""What is written comes out the same the second time; a second answer of `Recommend` is logged as one of its own."""
+_POLICY = {
+    "maxAttempts": 3,
+    "initialBackoff": "0.05s",
+    "maxBackoff": "0.5s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+
+
+def repeated_methods() -> list[tuple[str, str]]:
+    """Return service and method of all that is repeated."""
+    groups = (_READS, _REPEATABLE_WRITES)
+    return [(service, name) for group in groups for service, names in group.items() for name in names]
+
+
+def method_config() -> list[dict[str, Any]]:
+    """Return the part of a service config that says what is repeated, and how."""
+    names = [{"service": service, "method": method} for service, method in repeated_methods()]
+    return [{"name": names, "retryPolicy": _POLICY}]
