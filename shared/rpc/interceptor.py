@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import structlog
@@ -106,7 +106,26 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
             async with _Around(self._edge, method, context):
                 raise error
 
-        return grpc.stream_stream_rpc_method_handler(refuse)
+        async def refuse_stream(requests: Any, context: Any) -> AsyncIterator[Any]:
+            nothing: tuple[bytes, ...] = ()
+            for each in nothing:  # what makes this a stream
+                yield each
+            await refuse(requests, context)
+
+        return _Refusal(True, True, None, None, None, None, refuse, refuse_stream)
+
+
+class _Refusal(NamedTuple):
+    """A `grpc.RpcMethodHandler` that calls in this process can use for one answer as well as for a stream of them."""
+
+    request_streaming: bool
+    response_streaming: bool
+    request_deserializer: None
+    response_serializer: None
+    unary_unary: None
+    unary_stream: None
+    stream_unary: Any
+    stream_stream: Any
 
 
 def _no_such(method: str) -> UnknownMethod:

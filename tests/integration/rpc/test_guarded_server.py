@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import pytest
@@ -20,6 +20,8 @@ from shared.limits import FRAME_BYTES
 from shared.rpc import probe, renewing_channel
 from shared.rpc.authentication import Authenticator, Metadata
 from shared.rpc.client import call, open_channel
+from shared.rpc.guard import Guard
+from shared.rpc.interceptor import EdgeInterceptor
 from shared.rpc.rights import RIGHTS, Right, Work
 from shared.rpc.server import AgentServer, Service
 from shared.rpc.status import DETAILS_KEY
@@ -52,6 +54,35 @@ class OneKey:
         if dict(metadata).get("x-api-key") != "right":
             raise Unauthenticated("no key")
         return Caller("k", Role.STOREFRONT)
+
+
+class Details(NamedTuple):
+    method: str
+    invocation_metadata: Metadata
+
+
+class Aborted:
+    """The context of a call that is made in this process."""
+
+    def __init__(self) -> None:
+        self.ended: list[grpc.StatusCode] = []
+
+    def invocation_metadata(self) -> Metadata:
+        return ()
+
+    def time_remaining(self) -> None:
+        return None
+
+    def code(self) -> None:
+        return None
+
+    async def abort(self, code: grpc.StatusCode, *_: object) -> None:
+        self.ended.append(code)
+        raise grpc.aio.AbortError
+
+
+async def found(_: Any) -> Any:
+    return grpc.unary_unary_rpc_method_handler(lambda *_: None)
 
 
 @asynccontextmanager
@@ -120,6 +151,17 @@ async def test_a_refused_call_is_answered_without_its_request() -> None:
         started = channel.stream_unary(GET)(metadata=(("x-api-key", "wrong"),), timeout=5)
         # not one message was sent, and the stream is open: the answer cannot have waited for it
         assert await started.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_calls_from_this_process_are_refused_alike() -> None:
+    edge = EdgeInterceptor("product", guard=Guard(OneKey()))
+    handler = await edge.intercept_service(found, Details(GET, [("x-api-key", "wrong")]))
+    for context in (Aborted(), Aborted()):
+        with pytest.raises(grpc.aio.AbortError):
+            await handler.stream_unary(None, context)
+        with pytest.raises(grpc.aio.AbortError):
+            [_ async for _ in handler.stream_stream(None, context)]
+        assert context.ended == [grpc.StatusCode.UNAUTHENTICATED] * 2
 
 
 @pytest.mark.usefixtures("open_to_storefronts")
