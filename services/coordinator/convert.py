@@ -16,6 +16,7 @@ from services.coordinator.uploads import Rejected, Tally
 from shared.algorithms import ALGORITHM_NAMES, MOST_MINUTES, MOST_TRIALS
 from shared.db.job_runs import JobRun
 from shared.events.check import check_choice, check_count, check_number
+from shared.limits import MAX_ALGORITHMS
 from shared.timestamps import to_timestamp
 
 
@@ -40,7 +41,7 @@ def to_tuning(request: pb.OptimizeAlgorithmsRequest, usual_minutes: float) -> re
     """Return what is to be tuned, for `usual_minutes` unless they are said. Raises InvalidArgument."""
     check_number(request.max_trials, "max_trials", 0, MOST_TRIALS)
     check_number(request.tune_minutes, "tune_minutes", 0, MOST_MINUTES)
-    check_count(request.algorithms, "algorithms", len(ALGORITHM_NAMES))
+    check_count(request.algorithms, "algorithms", MAX_ALGORITHMS)
     for index, name in enumerate(request.algorithms):
         check_choice(name, f"algorithms[{index}]", ALGORITHM_NAMES, "the name of an algorithm")
     return recommendation_pb.TuneAlgorithmsRequest(

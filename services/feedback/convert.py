@@ -14,6 +14,7 @@ from shared.algorithms import ALGORITHM_NAMES
 from shared.db.outcomes import StoredCredit
 from shared.errors import InvalidArgument
 from shared.events.check import check_choice, check_count, check_id, check_number
+from shared.limits import MAX_ALGORITHMS
 from shared.timestamps import to_timestamp
 
 MOST_WEIGHT = 1e6
@@ -38,7 +39,7 @@ def to_weights(request: pb.UpdateWeightsRequest) -> dict[str, float]:
     a number.
     """
     weights: dict[str, float] = {}
-    check_count(request.weights, "weights", 2 * len(ALGORITHM_NAMES))
+    check_count(request.weights, "weights", MAX_ALGORITHMS)
     for index, each in enumerate(request.weights):
         field = f"weights[{index}]"
         check_choice(

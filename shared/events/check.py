@@ -200,7 +200,7 @@ def _check_product_view(view: Any, field: str) -> None:
 def _check_quantities(items: Iterable[Any], field: str) -> None:
     for index, item in enumerate(items):
         check_id(item.product_id, f"{field}[{index}].product_id")
-        if item.quantity:  # proto3 cannot tell 0 from unset: 0 means the default of one unit
+        if item.HasField("quantity"):
             check_number(item.quantity, f"{field}[{index}].quantity", 0, limits.MAX_QUANTITY, above=True)
 
 

@@ -439,7 +439,7 @@ async def test_only_what_may_be_done_twice_is_repeated(method: str, times: int) 
 
 
 async def test_pings_of_a_quiet_stream_do_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a stage of a job that says nothing for long, ten times as fast: without the option it ended after 4 s."""
+    """As in a long stage of a job; time goes ten times as fast: without the option it ended after 4 s."""
     assert server_module.LEAST_PING_INTERVAL_MS < 10_000
     monkeypatch.setattr(server_module, "LEAST_PING_INTERVAL_MS", server_module.LEAST_PING_INTERVAL_MS // 10)
     servicer = Servicer()

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from services.coordinator import group_commit as group_commit_module
 from services.coordinator.event_validation import Submission
 from services.coordinator.group_commit import MOST_AT_ONCE, Commit, CommitResult, GroupCommit
-from shared.errors import Unavailable
+from shared.errors import Overloaded, Unavailable
 
 
 def submission(name: str) -> Submission:
@@ -108,3 +109,17 @@ async def test_stopping_passes_over_callers_that_went_away() -> None:
     await group_commit.stop()
     with pytest.raises(Unavailable, match="stopping"):
         await waiting
+
+
+async def test_what_is_more_than_may_wait_is_refused_and_the_room_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit_module, "MAX_WAITING_BYTES", 10)
+    group_commit = GroupCommit(lambda batch: [CommitResult(each.event_id) for each in batch])
+    large = Submission("large", "home_view", datetime.now(UTC), b"x" * 8)
+    first = asyncio.create_task(group_commit.record([large]))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await group_commit.record([large])
+    group_commit.start()
+    await first
+    assert (await group_commit.record([large]))[0].event_id == "large"
+    await group_commit.stop()

@@ -353,9 +353,9 @@ class GetRecommendationsRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
-    """The customer; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
+    """The customer, at most 128 characters; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
     visitor_id: _builtins.str
-    """A visitor who is not logged in. An unknown visitor is somebody new."""
+    """A visitor who is not logged in, at most 128 characters. An unknown visitor is somebody new."""
     limit: _builtins.int
     """How many; 0 means 10, more than 100 is lowered to 100, negative is INVALID_ARGUMENT."""
     @_builtins.property
@@ -417,7 +417,7 @@ class GetSimilarProductsRequest(_message.Message):
     RELATION_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
-    """Required. The product."""
+    """Required. The product, at most 128 characters."""
     relation: _product_pb2.ProductRelation.ValueType
     """Which relation. Default `SIMILAR`."""
     limit: _builtins.int
@@ -741,7 +741,7 @@ class GetCustomerProfileRequest(_message.Message):
 
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
-    """Required. The customer."""
+    """Required. The customer, at most 128 characters."""
     def __init__(
         self,
         *,
@@ -788,7 +788,7 @@ class DeleteCustomerRequest(_message.Message):
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
-    """Required. The customer."""
+    """Required. The customer, at most 128 characters."""
     request_id: _builtins.str
     """Optional but advised. The caller's id of this request, 1 to 128 characters. The same request with the same id within 24 hours
     is done once and answered with what came of it; another request with it is INVALID_ARGUMENT (`REQUEST_ID_REUSED`).
@@ -853,7 +853,7 @@ class ExportCustomerRequest(_message.Message):
 
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
-    """Required. The customer."""
+    """Required. The customer, at most 128 characters."""
     def __init__(
         self,
         *,
@@ -1057,7 +1057,7 @@ class GetProductRequest(_message.Message):
 
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
-    """Required. The product."""
+    """Required. The product, at most 128 characters."""
     def __init__(
         self,
         *,
@@ -1106,11 +1106,13 @@ class ListProductsRequest(_message.Message):
     CATEGORY_FIELD_NUMBER: _builtins.int
     NAME_CONTAINS_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many; 0 means 100, more than 1,000 is lowered to 1,000."""
+    """How many; 0 means 100, more than 1,000 is lowered to 1,000, negative is INVALID_ARGUMENT. A page ends early before it
+    is larger than 3 MiB.
+    """
     page_token: _builtins.str
-    """`next_page_token` of the page before; empty for the first."""
+    """`next_page_token` of the page before, at most 200 characters; empty for the first."""
     category: _builtins.str
-    """Only this category; empty means all."""
+    """Only this category, at most 200 characters; empty means all."""
     name_contains: _builtins.str
     """Only products whose name contains this text, upper or lower case; at most 200 characters."""
     def __init__(
@@ -1167,7 +1169,7 @@ class GetProductPerformanceRequest(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
-    """Required. The product."""
+    """Required. The product, at most 128 characters."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Start of the period, inclusive; default 30 days before its end."""
@@ -1337,16 +1339,20 @@ class OptimizeAlgorithmsRequest(_message.Message):
     tune_now: _builtins.bool
     """Try parameters now, even if the data has hardly changed since they were last decided on."""
     max_trials: _builtins.int
-    """Trials of an algorithm at most, those made before on the same data included; 0 means 20."""
+    """Trials of an algorithm at most, those made before on the same data included, 0 to 10,000; 0 means 20."""
     tune_minutes: _builtins.float
-    """Minutes in which trials may be made; 0 means that no parameters are tried. Unset means `QUINTET_TUNE_MINUTES`."""
+    """Minutes in which trials may be made, 0 to 10,080; 0 means that no parameters are tried. Unset means
+    `QUINTET_TUNE_MINUTES`.
+    """
     request_id: _builtins.str
     """Optional but advised. The caller's id of this request, 1 to 128 characters. The same request with the same id within 24 hours
     is done once and answered with what came of it; another request with it is INVALID_ARGUMENT (`REQUEST_ID_REUSED`).
     """
     @_builtins.property
     def algorithms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the algorithms whose parameters may change; empty means all that have something to tune."""
+        """Names of the algorithms whose parameters may change, at most 50; empty means all that have
+        something to tune.
+        """
 
     def __init__(
         self,
@@ -1453,7 +1459,7 @@ class GetJobRequest(_message.Message):
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """Required. The job."""
+    """Required. The job, at most 128 characters."""
     def __init__(
         self,
         *,
@@ -1499,7 +1505,7 @@ class WatchJobRequest(_message.Message):
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """Required. The job."""
+    """Required. The job, at most 128 characters."""
     def __init__(
         self,
         *,

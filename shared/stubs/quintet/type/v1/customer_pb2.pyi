@@ -79,14 +79,16 @@ class Demographics(_message.Message):
     age: _builtins.int
     """Optional. Age in years, 0 to 130."""
     age_group: _builtins.str
-    """Optional. Age band where the exact age is unknown, such as `45-54`; derived from `age` when empty."""
+    """Optional. Age band where the exact age is unknown, such as `45-54`, at most 50 characters; derived from `age` when
+    empty.
+    """
     gender: _builtins.str
     """Optional. Gender in the platform's own words, at most 50 characters."""
     region: _builtins.str
     """Optional. Region in the platform's own words (a state, a city, a home store), at most 100 characters."""
     @_builtins.property
     def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Optional. Further facts by name, at most 100 entries."""
+        """Optional. Further facts by name, at most 100 entries; names of at most 100, values of at most 1,000 characters."""
 
     def __init__(
         self,

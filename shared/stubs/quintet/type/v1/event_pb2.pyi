@@ -115,7 +115,7 @@ class Event(_message.Message):
     before is acknowledged and changes nothing. Made by Quintet when empty.
     """
     customer_id: _builtins.str
-    """The customer, as registered. Required unless `visitor_id` is set. Unknown: NOT_FOUND."""
+    """The customer, as registered, at most 128 characters. Required unless `visitor_id` is set. Unknown: NOT_FOUND."""
     visitor_id: _builtins.str
     """A visitor who is not logged in (a cookie's id), at most 128 characters. Becomes known with the first event. An event
     with both ids says that the visitor is the customer: what the visitor did counts as the customer's from then on.
@@ -123,14 +123,16 @@ class Event(_message.Message):
     session_id: _builtins.str
     """Optional. The platform's session, at most 128 characters. Without it a session ends after 30 minutes of silence."""
     recommendation_id: _builtins.str
-    """Optional. The recommendation that led here, as given in `Recommendation.recommendation_id`. It counts as clicked."""
+    """Optional. The recommendation that led here, as given in `Recommendation.recommendation_id`, at most 128 characters.
+    It counts as clicked.
+    """
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
         """Optional. When it happened, default now; at most 24 hours in the future."""
 
     @_builtins.property
     def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Optional. Further facts by name, at most 100 entries."""
+        """Optional. Further facts by name, at most 100 entries; names of at most 100, values of at most 1,000 characters."""
 
     @_builtins.property
     def page_view(self) -> Global___PageView:
@@ -242,7 +244,9 @@ class PageView(_message.Message):
     page_type: Global___PageType.ValueType
     """Required. Kind of page."""
     product_id: _builtins.str
-    """The product, required for `PRODUCT` pages (then it counts as a product view) and refused on others."""
+    """The product, at most 128 characters; required for `PRODUCT` pages (then it counts as a product view) and refused on
+    others.
+    """
     category: _builtins.str
     """The category, required for `CATEGORY` pages and refused on others, at most 200 characters."""
     def __init__(
@@ -297,7 +301,7 @@ class Search(_message.Message):
     """Optional. Filters in use, in the platform's own words, at most 1,000 characters."""
     @_builtins.property
     def product_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. Products of the result page, in order, at most 200."""
+        """Optional. Products of the result page, in order, at most 200 ids of at most 128 characters."""
 
     def __init__(
         self,
@@ -325,7 +329,7 @@ class ProductView(_message.Message):
     SCROLLS_FIELD_NUMBER: _builtins.int
     CLICKS_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
-    """Required. The product. Unknown: NOT_FOUND."""
+    """Required. The product, at most 128 characters. Unknown: NOT_FOUND."""
     duration_seconds: _builtins.float
     """Optional. Seconds on the page, 0 to 86,400."""
     scrolls: _builtins.int
@@ -357,20 +361,22 @@ class ProductQuantity(_message.Message):
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
-    """Required. The product. Unknown: NOT_FOUND."""
+    """Required. The product, at most 128 characters. Unknown: NOT_FOUND."""
     quantity: _builtins.float
-    """Units, above 0 and at most 1,000,000; fractions are for goods sold by weight. Default 1."""
+    """Optional. Units, above 0 and at most 1,000,000; fractions are for goods sold by weight. Default 1."""
     def __init__(
         self,
         *,
         product_id: _builtins.str = ...,
-        quantity: _builtins.float = ...,
+        quantity: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_quantity", b"_quantity", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product_id", b"product_id", "quantity", b"quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quantity", b"_quantity", "product_id", b"product_id", "quantity", b"quantity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__quantity: _TypeAlias = _typing.Literal["quantity"]  # noqa: Y015
+    _WhichOneofArgType__quantity: _TypeAlias = _typing.Literal["_quantity", b"_quantity"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quantity) -> _WhichOneofReturnType__quantity | None: ...
 
 Global___ProductQuantity: _TypeAlias = ProductQuantity  # noqa: Y015
 
@@ -449,9 +455,9 @@ class PurchaseLine(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
-    """Required. The product. Unknown: NOT_FOUND."""
+    """Required. The product, at most 128 characters. Unknown: NOT_FOUND."""
     quantity: _builtins.float
-    """Units, above 0 and at most 1,000,000. Default 1."""
+    """Optional. Units, above 0 and at most 1,000,000. Default 1."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """Price paid for the whole line after discounts, not negative. Default: the product's price times the quantity."""
@@ -460,14 +466,16 @@ class PurchaseLine(_message.Message):
         self,
         *,
         product_id: _builtins.str = ...,
-        quantity: _builtins.float = ...,
+        quantity: _builtins.float | None = ...,
         amount: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_quantity", b"_quantity", "amount", b"amount", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "product_id", b"product_id", "quantity", b"quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quantity", b"_quantity", "amount", b"amount", "product_id", b"product_id", "quantity", b"quantity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__quantity: _TypeAlias = _typing.Literal["quantity"]  # noqa: Y015
+    _WhichOneofArgType__quantity: _TypeAlias = _typing.Literal["_quantity", b"_quantity"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quantity) -> _WhichOneofReturnType__quantity | None: ...
 
 Global___PurchaseLine: _TypeAlias = PurchaseLine  # noqa: Y015
 
@@ -517,10 +525,10 @@ class Refund(_message.Message):
     ITEMS_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     purchase_id: _builtins.str
-    """Required. The order, as recorded before. Unknown: NOT_FOUND."""
+    """Required. The order, as recorded before, at most 128 characters. Unknown: NOT_FOUND."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProductQuantity]:
-        """Products given back, of the order; empty means all of it."""
+        """Products given back, of the order, at most 1,000; empty means all of it."""
 
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
@@ -550,7 +558,7 @@ class Impression(_message.Message):
     RECOMMENDATION_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def recommendation_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Required. The recommendations in view, in order, 1 to 200."""
+        """Required. The recommendations in view, in order, 1 to 200 ids of at most 128 characters."""
 
     def __init__(
         self,

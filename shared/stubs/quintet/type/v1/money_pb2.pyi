@@ -25,10 +25,12 @@ class Money(_message.Message):
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
     currency_code: _builtins.str
-    """Required. ISO 4217 code of three capital letters, such as `USD`."""
+    """Required. ISO 4217 code of three capital letters, such as `USD`. Codes of funds, metals and tests are refused
+    (`CURRENCY_UNKNOWN`).
+    """
     amount_minor: _builtins.int
-    """Amount in minor units of the currency (cents for `USD`, yen for `JPY`); 1999 with `USD` is $19.99.
-    Negative only where a field says so.
+    """Amount in minor units of the currency (cents for `USD`, yen for `JPY`), 0 to 1,000,000,000,000 in requests, a
+    product's price at most 10,000,000,000; 1999 with `USD` is $19.99. Negative only where a field says so.
     """
     def __init__(
         self,

@@ -138,20 +138,20 @@ class RecommendationContext(_message.Message):
     page_type: _event_pb2.PageType.ValueType
     """Kind of page. Default `HOME`."""
     product_id: _builtins.str
-    """The product in view; required for `PRODUCT` pages. Unknown: NOT_FOUND."""
+    """The product in view, at most 128 characters; required for `PRODUCT` pages. Unknown: NOT_FOUND."""
     category: _builtins.str
-    """The category in view; required for `CATEGORY` pages."""
+    """The category in view, at most 200 characters; required for `CATEGORY` pages."""
     search_query: _builtins.str
     """The search text on `SEARCH` pages, at most 500 characters."""
     session_id: _builtins.str
-    """The session; products met in it count most. Default the latest."""
+    """The session, at most 128 characters; products met in it count most. Default the latest."""
     @_builtins.property
     def cart_product_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What is in the cart, at most 200; default the cart that the events left."""
+        """What is in the cart, at most 200 ids of at most 128 characters; default the cart that the events left."""
 
     @_builtins.property
     def purchased_product_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What was just bought, at most 200; default on `POST_PURCHASE` pages: the latest order."""
+        """What was just bought, at most 200 ids of at most 128 characters; default on `POST_PURCHASE` pages: the latest order."""
 
     def __init__(
         self,
@@ -187,7 +187,7 @@ class RecommendationFilter(_message.Message):
     """Only products in stock now: leaves out pre-order and back-order."""
     @_builtins.property
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only these categories; empty means all. At most 100."""
+        """Only these categories, at most 100 of at most 200 characters; empty means all."""
 
     @_builtins.property
     def min_price(self) -> _money_pb2.Money:
@@ -199,7 +199,7 @@ class RecommendationFilter(_message.Message):
 
     @_builtins.property
     def exclude_product_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Never these products, at most 1,000. Unknown ids are ignored."""
+        """Never these products, at most 1,000 ids of at most 128 characters. Unknown ids are ignored."""
 
     def __init__(
         self,
@@ -409,8 +409,8 @@ class Feedback(_message.Message):
     feedback_id: _builtins.str
     """Optional but advised. The platform's id of this feedback, at most 128 characters; a repeated one changes nothing."""
     recommendation_id: _builtins.str
-    """Required. The recommendation, as given in `Recommendation.recommendation_id`. An id that Quintet did not make:
-    NOT_FOUND.
+    """Required. The recommendation, as given in `Recommendation.recommendation_id`, at most 128 characters. An id that
+    Quintet did not make: NOT_FOUND.
     """
     interaction_type: Global___InteractionType.ValueType
     """Required. What the shopper did. Purchases are not reported here: they are credited from purchase events."""

@@ -1,0 +1,376 @@
+"""Every limit of a request stands in the comment of its field, and the code holds exactly that limit.
+
+The comments are read, not repeated here: what is just within a limit must pass, what is just beyond must be refused
+with the reason and the limit. A field of text, or of several values, without a limit in its comment fails.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import nextafter
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.customer.v1 import customer_service_pb2 as customer_pb
+from quintet.product.v1 import product_service_pb2 as product_pb
+from quintet.type.v1.customer_pb2 import Customer, Demographics
+from quintet.type.v1.error_pb2 import ErrorReason
+from quintet.type.v1.event_pb2 import Event, PageType
+from quintet.type.v1.money_pb2 import Money
+from quintet.type.v1.product_pb2 import Product
+from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType, RecommendationContext, RecommendationFilter
+
+from services.coordinator import convert as coordinator_convert
+from services.coordinator.event_rpcs import EventRpcs
+from services.coordinator.event_validation import submit_feedback
+from services.customer import convert as customer_convert
+from services.product import convert as product_convert
+from shared.errors import InvalidArgument
+from shared.events.check import check_event, check_id
+from shared.limits import DEFAULT_PAGE_SIZE, DEFAULT_RELATED, MAX_PAGE_SIZE, MAX_RELATED
+from shared.page_rules import DEFAULT_LIMIT, MAX_LIMIT
+from shared.request_ids import key_of
+from tests.support.contract import comments
+
+NUMBER = r"([\d,]+)"
+TEXT = re.compile(rf"(?:at most|to) {NUMBER} characters")
+ENTRIES = re.compile(rf"(?:at most|to) {NUMBER}(?! characters)\b")
+RANGE = re.compile(rf"(\d+) (?:to|and at most) {NUMBER}")
+NAMES, VALUES = (re.compile(rf"{word} of at most {NUMBER}") for word in ("names", "values"))
+PAGES = re.compile(rf"0 means {NUMBER}, more than {NUMBER} is lowered to {NUMBER}")
+NUMBERS = {FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64}
+
+FACTS = {"a": "b"}
+USD = Money(currency_code="USD", amount_minor=1)
+ITEM = {"product_id": "p", "quantity": 1}
+
+
+def event(**detail: Any) -> Event:
+    ids = dict.fromkeys(("event_id", "customer_id", "visitor_id", "session_id", "recommendation_id"), "x")
+    return Event(**ids, attributes=FACTS, **detail)
+
+
+EVENTS = [
+    event(page_view={"page_type": PageType.PAGE_TYPE_PRODUCT, "product_id": "p"}),
+    event(page_view={"page_type": PageType.PAGE_TYPE_CATEGORY, "category": "c"}),
+    event(category_view={"category": "c"}),
+    event(search={"query": "q", "product_ids": ["p"], "filter": "f"}),
+    event(product_view={"product_id": "p", "duration_seconds": 1, "scrolls": 1, "clicks": 1}),
+    event(add_to_cart={"items": [ITEM]}),
+    event(remove_from_cart={"items": [ITEM]}),
+    event(purchase={"purchase_id": "o", "items": [{**ITEM, "amount": USD}], "total": USD}),
+    event(refund={"purchase_id": "o", "items": [ITEM], "amount": USD}),
+    event(impression={"recommendation_ids": ["r"]}),
+    event(custom={"name": "n"}),
+]
+CUSTOMER = Customer(
+    customer_id="c",
+    name="n",
+    email="a@b",
+    demographics=Demographics(age=1, age_group="a", gender="g", region="r", attributes=FACTS),
+)
+PRODUCT = Product(
+    product_id="p",
+    name="n",
+    description="d",
+    category="c",
+    subcategory="s",
+    brand="b",
+    price=USD,
+    tags=["t"],
+    image_urls=["u"],
+    attributes=FACTS,
+    average_rating=1,
+)
+CONTEXT = RecommendationContext(
+    page_type=PageType.PAGE_TYPE_PRODUCT,
+    product_id="p",
+    category="c",
+    cart_product_ids=["p"],
+    purchased_product_ids=["p"],
+    search_query="q",
+    session_id="s",
+)
+FILTERS = [
+    RecommendationFilter(categories=["c"], min_price=USD, exclude_product_ids=["p"]),
+    RecommendationFilter(max_price=USD),
+]
+CLICK = Feedback(
+    feedback_id="f",
+    recommendation_id="r",
+    customer_id="c",
+    visitor_id="v",
+    interaction_type=InteractionType.INTERACTION_TYPE_CLICK,
+)
+
+
+class _Answers:
+    """Stands for the coordinator behind the servicer."""
+
+    async def recommend(self, _: Any) -> bytes:
+        return b""
+
+
+def recommend(request: pb.GetRecommendationsRequest) -> None:
+    rpcs = EventRpcs()
+    rpcs._agent = _Answers()  # type: ignore[assignment]
+    asyncio.run(rpcs.GetRecommendations(request, None))
+
+
+def list_products(request: pb.ListProductsRequest) -> None:
+    product_convert.page_query(product_pb.ListProductsRequest.FromString(request.SerializeToString()))
+
+
+def related(request: pb.GetSimilarProductsRequest) -> None:
+    product_convert.product_id(request.product_id)
+    product_convert.related_limit(product_pb.GetRelatedProductsRequest.FromString(request.SerializeToString()))
+
+
+def customers(request: Customer) -> None:
+    customer_convert.to_customers(customer_pb.UpsertCustomersRequest(customers=[request]))
+
+
+def tuning(request: pb.OptimizeAlgorithmsRequest) -> None:
+    coordinator_convert.to_tuning(request, 1.0)
+
+
+def product_id(request: Any) -> None:
+    product_convert.product_id(request.product_id)
+
+
+def customer_id(request: Any) -> None:
+    customer_convert.to_customer_id(request.customer_id)
+
+
+def job_id(request: Any) -> None:
+    check_id(request.job_id, "job_id")
+
+
+SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
+    *((each, check_event) for each in EVENTS),
+    (CUSTOMER, customers),
+    (PRODUCT, lambda product: product_convert.new_product(product, "product")),
+    (CLICK, submit_feedback),
+    *(
+        (pb.GetRecommendationsRequest(customer_id="c", visitor_id="v", context=CONTEXT, filter=each), recommend)
+        for each in FILTERS
+    ),
+    (pb.GetSimilarProductsRequest(product_id="p"), related),
+    (pb.ListProductsRequest(page_token="t", category="c", name_contains="n"), list_products),  # noqa: S106
+    (pb.OptimizeAlgorithmsRequest(algorithms=["ease"], max_trials=1, tune_minutes=1), tuning),
+    *((kind(product_id="p"), product_id) for kind in (pb.GetProductRequest, pb.GetProductPerformanceRequest)),
+    *(
+        (kind(customer_id="c"), customer_id)
+        for kind in (pb.GetCustomerProfileRequest, pb.DeleteCustomerRequest, pb.ExportCustomerRequest)
+    ),
+    *((kind(job_id="j"), job_id) for kind in (pb.GetJobRequest, pb.WatchJobRequest)),
+    *(
+        (kind(request_id="r"), key_of)
+        for kind in (
+            pb.RecordEventRequest,
+            pb.BatchRecordEventsRequest,
+            pb.RecordFeedbackRequest,
+            pb.RegisterCustomerRequest,
+            pb.DeleteCustomerRequest,
+            pb.RefreshCatalogRequest,
+            pb.OptimizeAlgorithmsRequest,
+            pb.TrainModelsRequest,
+        )
+    ),
+]
+"""Valid requests with all their fields, and what checks them."""
+ELSEWHERE = {
+    "quintet.coordinator.v1.BatchRecordEventsRequest.events",
+    "quintet.coordinator.v1.BatchUpsertCustomersRequest.customers",
+    "quintet.coordinator.v1.BatchUpsertProductsRequest.products",
+}
+"""Lists that are as long as a batch may be: `MAX_BATCH` is checked where the batch is taken."""
+NOT_BY_LENGTH = {"quintet.type.v1.Money.currency_code"}
+"""Texts that are chosen from a list."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A field in a valid request: the path to it, and how the whole is checked."""
+
+    sample: Message
+    check: Callable[[Any], Any]
+    path: tuple[str | int, ...]
+    field: FieldDescriptor
+
+    @property
+    def name(self) -> str:
+        return f"{self.field.containing_type.full_name}.{self.field.name}"
+
+    @property
+    def comment(self) -> str:
+        return comments()[self.name]
+
+    def passes(self, value: Any) -> None:
+        self.check(self._with(value))
+
+    def refuses(self, value: Any, reason: Any, **facts: str) -> None:
+        with pytest.raises(InvalidArgument) as caught:
+            self.check(self._with(value))
+        assert caught.value.reason == reason, caught.value.message
+        assert self.field.name in caught.value.metadata["field"]
+        assert facts.items() <= caught.value.metadata.items()
+
+    def _with(self, value: Any) -> Message:
+        changed = type(self.sample)()
+        changed.CopyFrom(self.sample)
+        owner: Any = changed
+        for step in self.path:
+            owner = owner[step] if isinstance(step, int) else getattr(owner, step)
+        name = self.field.name
+        if isinstance(value, dict):
+            getattr(owner, name).clear()
+            getattr(owner, name).update(value)
+        elif isinstance(value, list):
+            del getattr(owner, name)[:]
+            getattr(owner, name).extend(value)
+        else:
+            setattr(owner, name, value)
+        return changed
+
+
+def places() -> Iterator[Place]:
+    """Yield each field that is set in one of the samples."""
+    for sample, check in SAMPLES:
+        yield from _places(sample, check, sample, ())
+
+
+def _places(sample: Message, check: Callable[[Any], Any], message: Message, path: tuple[str | int, ...]) -> Any:
+    for field, value in message.ListFields():
+        yield Place(sample, check, path, field)
+        if field.message_type is None or _is_map(field):
+            continue
+        if field.is_repeated:
+            yield from _places(sample, check, value[0], (*path, field.name, 0))
+        else:
+            yield from _places(sample, check, value, (*path, field.name))
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
+
+
+PLACES = list(places())
+
+
+def number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+def stated(pattern: re.Pattern[str], place: Place, group: int = 1) -> int:
+    found = pattern.search(place.comment)
+    assert found, f"{place.name}: its comment says no limit: {place.comment}"
+    return number(found.group(group))
+
+
+def ids(place: Place) -> str:
+    return ".".join(map(str, (*place.path, place.field.name)))
+
+
+def of_type(*types: int, repeated: bool = False) -> list[Place]:
+    return [each for each in PLACES if each.field.cpp_type in types and each.field.is_repeated == repeated]
+
+
+TEXTS = [place for place in of_type(FieldDescriptor.CPPTYPE_STRING) if place.name not in NOT_BY_LENGTH]
+
+
+@pytest.mark.parametrize("place", TEXTS, ids=ids)
+def test_a_text_is_as_long_as_its_comment_says(place: Place) -> None:
+    most = stated(TEXT, place)
+    value = "a@" if place.field.name == "email" else ""
+    if place.field.name != "page_token":  # none but a token that was made is right, whatever its length
+        place.passes(value.ljust(most, "x"))
+    place.refuses(value.ljust(most + 1, "x"), ErrorReason.FIELD_TOO_LONG, limit=str(most))
+
+
+LISTS = [place for place in PLACES if place.field.is_repeated and not _is_map(place.field)]
+
+
+@pytest.mark.parametrize("place", LISTS, ids=ids)
+def test_a_list_is_as_long_as_its_comment_says(place: Place) -> None:
+    most = stated(ENTRIES, place)
+    owner: Any = place.sample
+    for step in place.path:
+        owner = owner[step] if isinstance(step, int) else getattr(owner, step)
+    one = list(getattr(owner, place.field.name))[:1]
+    place.passes(one * most)
+    place.refuses(one * (most + 1), ErrorReason.TOO_MANY_ELEMENTS, limit=str(most))
+    if place.field.message_type is None and place.name.rpartition(".")[2] != "algorithms":
+        longest = stated(TEXT, place)
+        place.passes(["x" * longest])
+        place.refuses(["x" * (longest + 1)], ErrorReason.FIELD_TOO_LONG, limit=str(longest))
+
+
+@pytest.mark.parametrize("place", [place for place in PLACES if _is_map(place.field)], ids=ids)
+def test_a_map_is_as_large_as_its_comment_says(place: Place) -> None:
+    most, longest_name, longest = (stated(pattern, place) for pattern in (ENTRIES, NAMES, VALUES))
+    place.passes({str(each): "v" for each in range(most)})
+    place.refuses({str(each): "v" for each in range(most + 1)}, ErrorReason.TOO_MANY_ELEMENTS, limit=str(most))
+    place.passes({"n" * longest_name: "v" * longest})
+    place.refuses({"n" * (longest_name + 1): "v"}, ErrorReason.FIELD_TOO_LONG, limit=str(longest_name))
+    place.refuses({"n": "v" * (longest + 1)}, ErrorReason.FIELD_TOO_LONG, limit=str(longest))
+
+
+@pytest.mark.parametrize("place", of_type(*NUMBERS), ids=ids)
+def test_a_number_is_within_what_its_comment_says(place: Place) -> None:
+    if RANGE.search(place.comment) is None:
+        assert "not negative" in place.comment, f"{place.name}: its comment says no range"
+        place.refuses(-1, ErrorReason.FIELD_OUT_OF_RANGE, minimum="0")
+        return
+    low, high = stated(RANGE, place), stated(RANGE, place, 2)
+    if place.path and place.path[-1] == "price":
+        high = number(comments()[place.name].partition("a product's price at most ")[2].partition(" ")[0].rstrip(";"))
+    place.passes(high)
+    whole = place.field.cpp_type != FieldDescriptor.CPPTYPE_DOUBLE
+    facts = {"minimum": str(low), "maximum": str(high)}
+    place.refuses(high + 1 if whole else nextafter(high, 2 * high), ErrorReason.FIELD_OUT_OF_RANGE, **facts)
+    place.refuses(low if "above" in place.comment else low - 1, ErrorReason.FIELD_OUT_OF_RANGE, **facts)
+
+
+@pytest.mark.parametrize(
+    ("name", "default", "most"),
+    [
+        ("GetRecommendationsRequest.limit", DEFAULT_LIMIT, MAX_LIMIT),
+        ("RecommendationOptions.limit", DEFAULT_LIMIT, MAX_LIMIT),
+        ("GetSimilarProductsRequest.limit", DEFAULT_RELATED, MAX_RELATED),
+        ("ListProductsRequest.page_size", DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE),
+    ],
+)
+def test_a_page_is_as_large_as_its_comment_says(name: str, default: int, most: int) -> None:
+    found = PAGES.search(comments()[f"quintet.coordinator.v1.{name}"])
+    assert found, name
+    assert [number(each) for each in found.groups()] == [default, most, most]
+
+
+def test_every_text_and_list_that_a_platform_sends_is_checked_here() -> None:
+    wanted = {
+        name
+        for method in pb.DESCRIPTOR.services_by_name["CoordinatorService"].methods
+        for name in _limited(method.input_type, set())
+    }
+    missing = wanted - {place.name for place in PLACES} - ELSEWHERE
+    assert not missing, f"add them to SAMPLES, and a limit to their comments: {sorted(missing)}"
+
+
+def _limited(message: Descriptor, seen: set[str]) -> Iterator[str]:
+    """Yield the fields of text and of several values that can be reached from a message."""
+    if message.full_name in seen or not message.full_name.startswith("quintet."):
+        return
+    seen.add(message.full_name)
+    for field in message.fields:
+        name = f"{message.full_name}.{field.name}"
+        if "Output only" in comments()[name]:
+            continue
+        if field.is_repeated or field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+            yield name
+        if field.message_type is not None and not _is_map(field):
+            yield from _limited(field.message_type, seen)
