@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from shared.config import AGENTS, PORTS_BETWEEN_REPLICAS, Agent, Settings
 from shared.errors import FailedPrecondition, Unavailable
 from shared.rpc.exposure import require_guarded
-from shared.rpc.tls import probe_channel
+from shared.rpc.tls import TLS_CONNECT_MS, probe_channel
 
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 10.0
@@ -30,6 +30,7 @@ LONGEST_LINE = 1024 * 1024
 REPLICAS_SETTING = "QUINTET_RECOMMENDATION_REPLICAS"
 _PR_SET_PDEATHSIG = 1
 _QUICK_RECONNECTION = [(f"grpc.{which}_reconnect_backoff_ms", LOOK_MS) for which in ("initial", "min", "max")]
+_QUICK_TLS_RECONNECTION = [*_QUICK_RECONNECTION[::2], ("grpc.min_reconnect_backoff_ms", TLS_CONNECT_MS)]
 
 Say = Callable[[Agent, str], None]
 """Takes a line an agent, or the supervisor about it, has to say."""
@@ -113,7 +114,7 @@ class Supervisor:
         credentials, options = probe_channel(agent, settings.tls_files)
         if credentials is None:
             return grpc.aio.insecure_channel(address, _QUICK_RECONNECTION)
-        return grpc.aio.secure_channel(address, credentials, [*_QUICK_RECONNECTION, *options])
+        return grpc.aio.secure_channel(address, credentials, [*_QUICK_TLS_RECONNECTION, *options])
 
     async def _keep(self, child: _Child) -> None:
         pause = FIRST_PAUSE_SECONDS

@@ -15,6 +15,9 @@ import structlog
 
 from shared.errors import FailedPrecondition
 
+TLS_CONNECT_MS = 3_000
+"""How long an attempt to connect may take: a handshake takes its time on a busy machine."""
+
 log = structlog.get_logger()
 
 

@@ -86,6 +86,26 @@ async def found(_: Any) -> Any:
 
 
 @asynccontextmanager
+async def slow_proxy(port: int, seconds: float) -> AsyncIterator[int]:
+    """Give a port that leads to `port`; the first answer on each connection comes late."""
+
+    async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(copy(reader, back, 0), copy(there, writer, seconds))
+
+    async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter, pause: float) -> None:
+        while data := await source.read(65_536):
+            await asyncio.sleep(pause)
+            pause = 0
+            target.write(data)
+        target.close()
+
+    proxy = await asyncio.start_server(lead, "127.0.0.1", 0)
+    yield int(proxy.sockets[0].getsockname()[1])
+    proxy.close()
+
+
+@asynccontextmanager
 async def serving(
     servicer: Servicer, authenticator: Authenticator | None = None, **settings: Any
 ) -> AsyncIterator[AgentServer]:
@@ -234,6 +254,12 @@ async def test_an_agent_that_shows_another_name_is_not_called(tmp_path: Path) ->
     async with serving(Servicer(), **given(write(tmp_path, "product"))) as server:
         with pytest.raises(Unavailable):
             await ask(server.port, write(tmp_path, "coordinator"), "customer")
+
+
+async def test_a_handshake_may_take_its_time(tmp_path: Path) -> None:
+    coordinator, product = write(tmp_path, "coordinator"), write(tmp_path, "product")
+    async with serving(Servicer(), **given(product)) as server, slow_proxy(server.port, seconds=0.4) as port:
+        assert await ask(port, coordinator) == "tea"
 
 
 async def test_a_renewed_certificate_is_shown_without_a_restart(
