@@ -129,7 +129,7 @@ _OF_AGENTS = {
     },
 }
 REFLECTION = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
-UNKNOWN = Right(_ADMIN, Work.REPORT)
+UNKNOWN = Right(_ADMIN, Work.WRITE)
 
 RIGHTS: dict[str, Right] = (
     {f"/{COORDINATOR}/{name}": right for name, right in _OF_COORDINATOR.items()}
