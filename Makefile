@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test check bench-quality bench-scaling bench-serving bench-main contract setup protos lock containers fuzz audit sbom clean
+.PHONY: help demo test check bench-quality bench-scaling bench-serving bench-web bench-main contract setup protos lock containers fuzz audit sbom clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -28,10 +28,9 @@ check: setup contract ## lint, types, import rules, contract
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile deploy/postgres/Dockerfile
 
-contract: setup ## lint the protos, look for breaking changes and stale stubs
-	$(BIN)/buf lint
+contract: setup ## lint the protos, look for breaking changes, stale stubs and a stale OpenAPI document
+	$(BIN)/python scripts/check_contract.py
 	$(BIN)/buf format --diff --exit-code
-	$(BIN)/buf breaking --against protos/released.binpb
 	$(BIN)/python scripts/generate_stubs.py --check
 
 bench-quality: setup ## measure on the public data sets in ../shared/data and write docs/benchmarks/quality.md
@@ -42,6 +41,9 @@ bench-scaling: setup ## measure how training grows, 10,000 to 100,000 products, 
 
 bench-serving: setup ## measure the five agents under load and write docs/benchmarks/serving.md; needs Go
 	$(BIN)/python -m benchmarks.serving $(BENCH_ARGS)
+
+bench-web: setup ## measure what HTTP costs over gRPC, and check every answer against the OpenAPI document
+	$(BIN)/python -m benchmarks.web $(BENCH_ARGS)
 
 bench-main: setup ## run the demo, an import, faults and a foreign file, and write docs/benchmarks/main.md
 	$(BIN)/python -m benchmarks.main $(BENCH_ARGS)
@@ -61,7 +63,7 @@ containers: setup ## take the compose file up for real, run the journey, kill, s
 
 setup: $(VENV)/.dev ## make the environment for development
 
-protos: setup ## generate the Python stubs
+protos: setup ## generate the Python stubs and the OpenAPI document
 	$(BIN)/python scripts/generate_stubs.py
 
 lock: setup ## pin all dependencies anew

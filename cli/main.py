@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cli.commands.backup import backup, check, restore
 from cli.commands.certs import certs
 from cli.commands.demo import demo
 from cli.commands.demo_data import demo_data
@@ -12,10 +13,12 @@ from cli.commands.evaluate import evaluate
 from cli.commands.event import event
 from cli.commands.export import export
 from cli.commands.import_ import import_command
+from cli.commands.jobs import jobs
 from cli.commands.keys import keys
 from cli.commands.migrate import migrate
 from cli.commands.optimize import optimize
 from cli.commands.recommend import recommend
+from cli.commands.schedule import schedule
 from cli.commands.status import status
 from cli.commands.train import train
 from cli.commands.tune import tune
@@ -43,9 +46,27 @@ def options(
 
 app.command("import")(import_command)
 app.command("demo-data")(demo_data)
-for command in (train, tune, evaluate, up, status, recommend, event, optimize, export, migrate, certs, demo):
+for command in (
+    train,
+    tune,
+    evaluate,
+    up,
+    status,
+    recommend,
+    event,
+    optimize,
+    export,
+    migrate,
+    certs,
+    backup,
+    restore,
+    check,
+    demo,
+):
     app.command()(command)
 app.add_typer(keys, name="keys")
+app.add_typer(jobs, name="jobs")
+app.add_typer(schedule, name="schedule")
 
 
 if __name__ == "__main__":

@@ -5,20 +5,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from cli.output import err
+from shared.progress import Show
+
+__all__ = ["Show", "shown_progress"]
 
 QUIET_EVERY_SECONDS = 5.0
 _NUMBER = re.compile(r"[\d.,]+")
-
-
-class Show(Protocol):
-    """Shows how far something is: a word on what is being done and a fraction from 0 to 1."""
-
-    def __call__(self, stage: str, fraction: float) -> None: ...
 
 
 @contextmanager

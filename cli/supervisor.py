@@ -174,6 +174,8 @@ def _require_free(agent: Agent, replica: int, settings: Settings) -> None:
     for port, name in ((settings.port(agent), "PORT"), (settings.metrics_port(agent), "METRICS_PORT")):
         if port:
             _require_free_port(port, settings.bind_host, agent, f"QUINTET_{agent.upper()}_{name}{further}")
+    if agent == "coordinator" and settings.http_port:
+        _require_free_port(settings.http_port, settings.bind_host, agent, "QUINTET_HTTP_PORT")
 
 
 def _require_free_port(port: int, host: str, agent: Agent, variable: str) -> None:

@@ -57,7 +57,7 @@ def _sizes(result: Mapping[str, Any]) -> str:
         _count(catalogue, "products", "products"),
         _count(customers, "customers", "customers"),
         _count(customers, "segments", "segments"),
-        f"{len(models['params'])} algorithms" if "params" in models else "",
+        f"{len(models.get('algorithms') or models.get('params', ()))} algorithms" if models else "",
         f"model of {models['size_bytes'] / MEGABYTE:,.0f} MB" if "size_bytes" in models else "",
         f"at most {models['peak_mb']:,} MB of memory" if "peak_mb" in models else "",
     ]

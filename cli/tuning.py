@@ -42,8 +42,8 @@ def _why(decided: dict[str, Any]) -> str:
 
 def _notes(result: dict[str, Any]) -> list[str]:
     """Return what else there is to say."""
-    notes = [result[name] for name in ("skipped", "failed") if name in result]
-    if "trials_made" in result:
+    notes = [result[name] for name in ("skipped", "failed") if result.get(name)]
+    if "trials_made" in result and not notes:
         notes.append(
             f"{result['trials_found']} trials found, {result['trials_made']} made in {result['seconds']:.0f} s"
         )

@@ -21,8 +21,10 @@ FORWARDING=$(cat /proc/sys/net/ipv4/ip_forward)
 COMPOSE="docker compose"
 export QUINTET_IMAGE=localhost/quintet:test
 export COMPOSE_TEST_PROJECT=quintet-test COMPOSE_TEST_ENGINE=$ENGINE
-QUINTET_PUBLISHED_PORT=$(.venv/bin/python -c 'from tests.support.cluster import free_ports; print(*free_ports(1))')
-export QUINTET_PUBLISHED_PORT
+read -r QUINTET_PUBLISHED_PORT QUINTET_PUBLISHED_HTTP_PORT < <(
+    .venv/bin/python -c 'from tests.support.cluster import free_ports; print(*free_ports(2))'
+)
+export QUINTET_PUBLISHED_PORT QUINTET_PUBLISHED_HTTP_PORT
 
 say() { echo "[$((SECONDS - BEGUN)) s] $*"; }
 

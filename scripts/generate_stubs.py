@@ -1,4 +1,7 @@
-"""Generate the Python stubs of the contract into `shared/stubs/`; `--check` only says whether they are up to date."""
+"""Generate the Python stubs of the contract into `shared/stubs/`, then the OpenAPI document of its HTTP calls.
+
+`--check` only says whether they are up to date.
+"""
 
 import argparse
 import filecmp
@@ -8,34 +11,39 @@ import tempfile
 from pathlib import Path
 
 import grpc_tools
+from google.api import annotations_pb2
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
 STUBS = ROOT / "shared" / "stubs"
+WELL_KNOWN = Path(grpc_tools.__file__).parent / "_proto"
+OPENAPI = ROOT / "scripts" / "generate_openapi.py"
+GOOGLEAPIS = Path(annotations_pb2.__file__).parents[2]
+"""Folder of an installed package that has `google/api/annotations.proto` and what it imports."""
+
+
+def contract_files() -> list[str]:
+    """Return the files of the contract, as they import each other."""
+    return sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
+
+
+def protoc(*options: str) -> None:
+    """Run protoc on every contract file."""
+    paths = [f"--proto_path={path}" for path in (PROTOS, WELL_KNOWN, GOOGLEAPIS)]
+    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *paths, *options, *contract_files()], check=True)
 
 
 def generate(target: Path) -> None:
     """Write messages, services and their types for every contract file below `target`."""
-    files = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
-    well_known = Path(grpc_tools.__file__).parent / "_proto"
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "grpc_tools.protoc",
-            f"--proto_path={PROTOS}",
-            f"--proto_path={well_known}",
-            f"--python_out={target}",
-            f"--grpc_python_out={target}",
-            f"--mypy_out=quiet:{target}",
-            f"--mypy_grpc_out=quiet:{target}",
-            f"--plugin=protoc-gen-mypy={Path(sys.executable).parent / 'protoc-gen-mypy'}",
-            f"--plugin=protoc-gen-mypy_grpc={Path(sys.executable).parent / 'protoc-gen-mypy_grpc'}",
-            *files,
-        ],
-        check=True,
+    protoc(
+        f"--python_out={target}",
+        f"--grpc_python_out={target}",
+        f"--mypy_out=quiet:{target}",
+        f"--mypy_grpc_out=quiet:{target}",
+        f"--plugin=protoc-gen-mypy={Path(sys.executable).parent / 'protoc-gen-mypy'}",
+        f"--plugin=protoc-gen-mypy_grpc={Path(sys.executable).parent / 'protoc-gen-mypy_grpc'}",
     )
-    for folder in {(target / name).parent for name in files} | {target / "quintet"}:
+    for folder in {(target / name).parent for name in contract_files()} | {target / "quintet"}:
         for package in (folder, *folder.parents):
             if package == target:
                 break
@@ -43,6 +51,11 @@ def generate(target: Path) -> None:
     for services in target.rglob("*_pb2_grpc.py*"):
         if "service" not in services.name:
             services.unlink()
+
+
+def generate_openapi(*options: str) -> int:
+    """Run the script that makes the document out of the stubs, in a process that has the new ones."""
+    return subprocess.run([sys.executable, str(OPENAPI), *options], check=False).returncode
 
 
 def outdated(fresh: Path) -> list[str]:
@@ -60,13 +73,13 @@ def main() -> int:
         for old in STUBS.rglob("*_pb2*"):
             old.unlink()
         generate(STUBS)
-        return 0
+        return generate_openapi()
     with tempfile.TemporaryDirectory() as folder:
         generate(Path(folder))
         stale = outdated(Path(folder))
     for name in stale:
         print(f"out of date: shared/stubs/{name}; run `make protos`", file=sys.stderr)
-    return 1 if stale else 0
+    return 1 if stale else generate_openapi("--check")
 
 
 if __name__ == "__main__":

@@ -50,6 +50,12 @@ class ColumnMapping:
                 found.setdefault(ours, theirs)
         return found
 
+    def impersonal(self, names: Iterable[str]) -> set[str]:
+        """Return the file's columns that hold nothing personal: those of ours that are not, and no others."""
+        found = self.resolve(names)
+        private = {theirs for ours, theirs in found.items() if is_personal(self.kind, ours)}
+        return set(found.values()) - private
+
     def ignored(self, names: Iterable[str]) -> list[str]:
         """Return the file's columns that are used for nothing."""
         names = list(names)
@@ -73,6 +79,11 @@ class ColumnMapping:
     def signature(self) -> Mapping[str, str]:
         """Return the options as ours and theirs."""
         return dict(sorted(self._wanted.items()))
+
+
+def is_personal(kind: Kind, name: str) -> bool:
+    """Say whether a column of ours holds personal data."""
+    return any(column.personal and _matches(column.name, name) for column in COLUMNS[kind])
 
 
 def _is_ours(kind: Kind, name: str) -> bool:

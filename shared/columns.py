@@ -10,7 +10,8 @@ Kind = Literal["customers", "products", "events"]
 class Column:
     """A column: its name here, its type and unit in words, what stands for nothing, and what it means.
 
-    A name ending in `.*` stands for any number of columns, such as `attributes.colour`.
+    A name ending in `.*` stands for any number of columns, such as `attributes.colour`. Values of `personal` columns
+    are not repeated in files and messages about rejected rows.
     """
 
     name: str
@@ -18,20 +19,27 @@ class Column:
     default: str
     meaning: str
     required: bool = False
+    personal: bool = False
 
 
 _TIME = "ISO 8601 or Unix time"
 
 CUSTOMERS = (
     Column("customer_id", "text, 1 to 128 characters", "", "The platform's id.", required=True),
-    Column("name", "text, at most 200 characters", "none", "Name."),
-    Column("email", "text, at most 320 characters", "none", "E-mail address, unique among customers."),
+    Column("name", "text, at most 200 characters", "none", "Name.", personal=True),
+    Column("email", "text, at most 320 characters", "none", "E-mail address.", personal=True),
     Column("registration_time", _TIME, "now for a new customer", "When the customer registered."),
-    Column("demographics.age", "whole number, 0 to 130, years", "none", "Age."),
-    Column("demographics.age_group", "text", "from the age", "Age band, such as `45-54`."),
-    Column("demographics.gender", "text, at most 50 characters", "none", "Gender in the platform's own words."),
-    Column("demographics.region", "text, at most 100 characters", "none", "State, city or home store."),
-    Column("demographics.attributes.*", "text", "none", "Further facts by name, such as income."),
+    Column("demographics.age", "whole number, 0 to 130, years", "none", "Age.", personal=True),
+    Column("demographics.age_group", "text", "from the age", "Age band, such as `45-54`.", personal=True),
+    Column(
+        "demographics.gender",
+        "text, at most 50 characters",
+        "none",
+        "Gender in the platform's own words.",
+        personal=True,
+    ),
+    Column("demographics.region", "text, at most 100 characters", "none", "State, city or home store.", personal=True),
+    Column("demographics.attributes.*", "text", "none", "Further facts by name, such as income.", personal=True),
 )
 
 PRODUCTS = (
@@ -58,8 +66,15 @@ PRODUCTS = (
         "as it is; true for a new product",
         "Whether it may be recommended. False for coupons, fuel, deposits, fees.",
     ),
-    Column("available_time", _TIME, "now for a new product", "When it entered the assortment."),
-    Column("attributes.*", "text", "none", "Further facts by name, such as `attributes.colour`."),
+    Column("available_time", _TIME, "as it is; now for a new product", "From when on it is in the assortment."),
+    Column("expire_time", _TIME, "never", "From when on it is no longer recommended."),
+    Column("group_id", "text, at most 128 characters", "none", "The group of its variants, such as sizes of a shirt."),
+    Column(
+        "attributes.*",
+        "text; number, true or false, list of texts where the file has types",
+        "none",
+        "Further facts by name, such as `attributes.colour`.",
+    ),
 )
 
 EVENTS = (
@@ -92,10 +107,10 @@ EVENTS = (
         "Several products in one row, each with product_id, quantity, price or amount.",
     ),
     Column("duration_seconds", "number, 0 to 86,400, seconds", "0", "Time spent on the product's page."),
-    Column("query", "text, 1 to 500 characters", "none", "What was searched."),
+    Column("query", "text, 1 to 500 characters", "none", "What was searched.", personal=True),
     Column("category", "text, 1 to 200 characters", "none", "The category in view."),
     Column("page_type", "home, product, category, cart, search …", "from the row", "Kind of page of a page_view."),
-    Column("attributes.*", "text", "none", "Further facts by name."),
+    Column("attributes.*", "text", "none", "Further facts by name.", personal=True),
 )
 
 COLUMNS: dict[Kind, tuple[Column, ...]] = {"customers": CUSTOMERS, "products": PRODUCTS, "events": EVENTS}

@@ -1,15 +1,19 @@
 """Settings of every process: from the environment (`QUINTET_*`), then a `.env` file, then these defaults."""
 
 import os
+import re
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.consent import Permissions
 
 Agent = Literal["coordinator", "customer", "product", "recommendation", "feedback"]
 AGENTS: tuple[Agent, ...] = ("coordinator", "customer", "product", "recommendation", "feedback")
 PORTS_BETWEEN_REPLICAS = 10
 AGENTS_TLS = ("agents_tls_cert", "agents_tls_key", "agents_tls_ca")
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?")
 MOST_USUAL_REPLICAS = 2
 """Recommendation agents where nobody says how many: a further one takes some 200 MiB."""
 
@@ -21,6 +25,25 @@ class Settings(BaseSettings):
 
     database_url: str = Field(
         "sqlite:///quintet.db", description="`sqlite:///file.db` or `postgresql://user@host/name`."
+    )
+    database_connect_timeout_seconds: int = Field(
+        5, ge=2, le=60, description="Seconds that a connection to PostgreSQL may take."
+    )
+    database_lock_timeout_seconds: float = Field(
+        15.0, gt=0, le=600, description="Seconds that a transaction waits for a lock of another one."
+    )
+    database_statement_timeout_seconds: float = Field(
+        60.0,
+        gt=0,
+        le=3600,
+        description="Seconds that one statement of an agent may take on PostgreSQL, and a transaction may rest. "
+        "A server that says nothing for five seconds longer is taken for lost.",
+    )
+    database_job_timeout_seconds: float = Field(
+        3600.0,
+        gt=0,
+        le=86400,
+        description="The same for trainings, imports, maintenance, migrations, backups.",
     )
     bind_host: str = Field("127.0.0.1", description="Address every server binds to; `0.0.0.0` in containers.")
 
@@ -71,6 +94,18 @@ class Settings(BaseSettings):
         9093, ge=0, le=65535, description="Prometheus port of the recommendation agent."
     )
     feedback_metrics_port: int = Field(9094, ge=0, le=65535, description="Prometheus port of the feedback agent.")
+
+    http_port: int = Field(
+        8080, ge=0, le=65535, description="Port on which the coordinator answers HTTP/JSON; 0 is off."
+    )
+    http_origins: str = Field(
+        "",
+        description="Origins of the pages whose scripts may call over HTTP, separated by commas, such as "
+        "`https://shop.example`.",
+    )
+    http_visitor_cookie_days: int = Field(
+        180, ge=1, le=400, description="Days that the cookie of a visitor who consented is kept."
+    )
 
     recommendation_replicas: int = Field(
         0,
@@ -124,6 +159,11 @@ class Settings(BaseSettings):
             "`generated` takes a key that is made once and kept in the database."
         ),
     )
+    default_consent: str = Field(
+        "personalise,measure,train",
+        description="Purposes that shoppers who said nothing agree to: of `personalise`, `measure` and `train`, "
+        "separated by commas, or `none`. Alike for all agents.",
+    )
     browsing_retention_days: int = Field(90, ge=1, description="Days that product views are kept.")
     recommendation_retention_days: int = Field(
         35, ge=1, description="Days that lists of recommendations are kept to which nobody responded."
@@ -134,13 +174,35 @@ class Settings(BaseSettings):
         description="Days after the last display or click that recommendations are kept, with the rest of their lists "
         "and what was credited to them; dismissed ones stay.",
     )
+    job_retention_days: int = Field(
+        90, ge=1, description="Days that the rows of ended jobs are kept; the last of each kind stays."
+    )
     refresh_catalog_hours: float = Field(1.0, ge=0, description="Hours between catalogue refreshes; 0 is never.")
     optimize_hours: float = Field(24.0, ge=0, description="Hours between optimisations of the weights; 0 is never.")
     tune_minutes: float = Field(
         10.0, ge=0, description="Minutes that an optimisation may try parameters of the algorithms; 0 is never."
     )
     train_hours: float = Field(168.0, ge=0, description="Hours between trainings; 0 is never.")
+    forget_hours: float = Field(
+        1.0,
+        ge=0,
+        description="Hours between looks for histories to remove from stored models; 0 is after erasures only.",
+    )
     maintenance_hours: float = Field(24.0, ge=0, description="Hours between database maintenance runs; 0 is never.")
+
+    @field_validator("http_origins")
+    @classmethod
+    def _origins_are_origins(cls, value: str) -> str:
+        for origin in filter(None, value.split(",")):
+            if not _ORIGIN.fullmatch(origin.strip()):
+                raise ValueError(f"{origin.strip()!r} is not an origin such as https://shop.example")
+        return value
+
+    @field_validator("default_consent")
+    @classmethod
+    def _names_purposes(cls, value: str) -> str:
+        Permissions.parse(value)
+        return value
 
     @model_validator(mode="after")
     def _responses_outlast_what_reads_them(self) -> "Settings":
@@ -167,6 +229,15 @@ class Settings(BaseSettings):
         """The settings that name files of certificates."""
         names = ("tls_cert", "tls_key", "tls_client_ca", "tls_ca", "tls_client_cert", "tls_client_key", *AGENTS_TLS)
         return {name: getattr(self, name) for name in names}
+
+    def allowed_origins(self) -> list[str]:
+        """Return the origins of the pages that may call over HTTP."""
+        return [origin.strip() for origin in self.http_origins.split(",") if origin.strip()]
+
+    @property
+    def permissions(self) -> Permissions:
+        """What is permitted where a shopper has said nothing."""
+        return Permissions.parse(self.default_consent)
 
     def address(self, agent: Agent) -> str:
         """Return the gRPC target at which `agent` is called."""

@@ -31,6 +31,7 @@ from shared.errors import (
     QuintetError,
     Unavailable,
 )
+from shared.lease import LEASE_VARIABLE, working_for
 from shared.telemetry import configure_logging
 
 LONGEST_LINE = 1024 * 1024
@@ -72,6 +73,7 @@ class ProgressReporter:
         self.write(json.dumps({"error": known.message, "code": known.code.name, "reason": known.reason}))
 
 
+INTERNAL = "the job ended with an internal error, see its log"
 QUICK = "quick"
 """Argument of a training that learns the rerankers from few questions: a first model, sooner."""
 NICENESS = 19
@@ -99,8 +101,8 @@ def job_main(agent: str, work: Callable[[Settings, ProgressReporter], dict[str, 
 async def run_job(module: str, settings: Settings, *arguments: str) -> AsyncGenerator[Progress, None]:
     """Run `python -m module` as a child and yield its progress; the last one has the result.
 
-    The child is killed when the iteration is given up. Raises the child's error when it is one of `ERRORS`, else
-    QuintetError.
+    The child is killed when the iteration is given up. It works for the lease that this call works for. Raises the
+    child's error when it is one of `ERRORS`, else QuintetError.
     """
     child = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -158,8 +160,10 @@ def _parse(line: bytes) -> Progress:
 
 def _environment(settings: Settings) -> dict[str, str]:
     threads = str(settings.train_threads)
+    lease = working_for.get()
     return {
         **os.environ,
+        LEASE_VARIABLE: "" if lease is None else str(lease),
         "QUINTET_DATABASE_URL": settings.database_url,
         "QUINTET_LOG_FORMAT": settings.log_format,
         "QUINTET_LOG_LEVEL": settings.log_level,

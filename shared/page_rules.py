@@ -3,9 +3,13 @@
 One implementation for all that answers: the ranker asks it for a mask over the whole catalogue, the coordinator's
 fallback for one over the best-sellers. Both give their products as columns; no rule looks at a product by itself.
 
-A page never shows what the caller filters out, what cannot be bought or is not recommendable, what is on the page or in
-the cart already, what the call names as just bought, and what the shopper said no to. What the shopper ever bought is
-left out too, but for the pages in ONLY_BOUGHT, which show nothing else.
+A page never shows what the caller filters out, what cannot be bought at the moment and place or is not recommendable,
+what is on the page or in the cart already, what the call names as just bought, and what the shopper said no to. What
+the shopper ever bought is left out too, but for the pages in ONLY_BOUGHT, which show nothing else.
+
+Products of one group are variants of one product. What is left out for the shopper's sake takes its variants with it,
+and a page shows one of a group. On pages in ONLY_BOUGHT every variant stands for itself: who bought two sizes may need
+either.
 """
 
 from collections.abc import Set
@@ -18,6 +22,7 @@ from numpy.typing import NDArray
 
 from shared.codes import Codes
 from shared.inventory import NOT_BUYABLE, NOW
+from shared.sale_times import SaleTimes
 
 Rows: TypeAlias = NDArray[np.int32]
 Mask: TypeAlias = NDArray[np.bool_]
@@ -75,7 +80,7 @@ class ProductColumns(Protocol):
 
     @property
     def stock(self) -> NDArray[np.int8]:
-        """NOT_BUYABLE, ON_ORDER or NOW, shape (n,)."""
+        """NOT_RECOMMENDABLE, NOT_BUYABLE, ON_ORDER or NOW, shape (n,)."""
 
     @property
     def category(self) -> Rows:
@@ -88,6 +93,14 @@ class ProductColumns(Protocol):
     @property
     def price(self) -> NDArray[np.int64]:
         """Minor units, shape (n,); -1 for unknown."""
+
+    @property
+    def group(self) -> Rows:
+        """Codes of the groups, shape (n,); -1 for none."""
+
+    @property
+    def times(self) -> SaleTimes:
+        """When products are on sale that are not so at all times."""
 
     @property
     def categories(self) -> Codes:
@@ -139,11 +152,14 @@ class ShopperRows:
         Ever bought.
     dismissed : ndarray
         Said no to.
+    groups : ndarray
+        Codes of the groups of further ones of them, which are not among the products.
     """
 
     on_page: Rows = field(default_factory=_no_rows)
     bought: Rows = field(default_factory=_no_rows)
     dismissed: Rows = field(default_factory=_no_rows)
+    groups: Rows = field(default_factory=_no_rows)
 
     @classmethod
     def of(cls, named: NamedRows, past: PastRows) -> "ShopperRows":
@@ -157,7 +173,9 @@ def open_cart(named: NamedRows, past: PastRows) -> Rows:
     return named.cart if len(named.cart) else past.cart
 
 
-def allowed_on_page(products: ProductColumns, filters: Filters, shopper: ShopperRows, *, only_bought: bool) -> Mask:
+def allowed_on_page(
+    products: ProductColumns, filters: Filters, shopper: ShopperRows, *, only_bought: bool, now: float
+) -> Mask:
     """Return which products a page may show to a shopper, shape (n,), bool.
 
     Parameters
@@ -170,14 +188,44 @@ def allowed_on_page(products: ProductColumns, filters: Filters, shopper: Shopper
         What the page treats apart for this shopper.
     only_bought : bool
         Whether the page is one of ONLY_BOUGHT.
+    now : float
+        The moment of asking in Unix seconds.
     """
-    apart = [shopper.on_page, shopper.dismissed] + ([] if only_bought else [shopper.bought])
-    allowed = allowed_rows(products, filters, np.concatenate(apart))
+    apart = np.concatenate([shopper.on_page, shopper.dismissed] + ([] if only_bought else [shopper.bought]))
+    allowed = allowed_rows(products, filters, apart)
+    allowed[products.times.closed(now)] = False
     if only_bought:
         bought = np.zeros_like(allowed)
         bought[shopper.bought[shopper.bought >= 0]] = True
-        allowed &= bought
-    return allowed
+        return allowed & bought
+    groups = np.concatenate([products.group[apart[apart >= 0]], shopper.groups])
+    groups = np.unique(groups[groups >= 0])
+    return allowed & ~np.isin(products.group, groups) if len(groups) else allowed
+
+
+def one_of_each_group(products: ProductColumns, rows: Rows) -> Rows:
+    """Return rows without further variants of what is among them: of each group the first that is in stock now.
+
+    Parameters
+    ----------
+    products : ProductColumns
+        The products there are.
+    rows : ndarray of shape (n,), int32
+        Products, best first.
+
+    Returns
+    -------
+    ndarray of shape (m,), int32
+        Some of `rows`, in their order. Where no variant is in stock now, the first one of the group.
+    """
+    groups = products.group[rows]
+    if not len(rows) or groups.max() < 0:
+        return rows
+    order = np.lexsort((np.arange(len(rows)), products.stock[rows] != NOW, groups))
+    kept = np.ones(len(rows), bool)
+    kept[1:] = groups[order][1:] != groups[order][:-1]
+    kept |= groups[order] < 0
+    return rows[np.sort(order[kept])]
 
 
 def allowed_rows(products: ProductColumns, filters: Filters, excluded: Rows) -> Mask:

@@ -123,7 +123,7 @@ class RecommendationLog:
             reason = "shopper_gone" if isinstance(error, StaleReference) else "write_failed"
             count = sum(each.items.count for each in group)
             RECOMMENDATIONS_DROPPED.labels(self._agent, reason).inc(count)
-            log.warning("recommendations were not logged", reason=reason, rows=count, error=str(error))
+            log.warning("recommendations were not logged", reason=reason, rows=count, error=type(error).__name__)
 
     def _commit(self, lists: Sequence[NewList]) -> None:
         """Commit lists and try again while the database is out of reach; raise Unavailable only when stopping."""

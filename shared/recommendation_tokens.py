@@ -33,6 +33,9 @@ LIST_BITS = 32
 WRITER_BITS = 24
 MOST_POSITIONS = (1 << POSITION_BITS) - 1
 
+UNCOUNTED = 0
+"""Number of a list that is not logged, for shoppers who do not permit `measure`: nobody can tell such lists apart."""
+
 _CUSTOMER, _VISITOR = b"c", b"v"
 
 
@@ -56,6 +59,11 @@ class Shopper:
 def list_number(recommendation: int) -> int:
     """Return the number of the list that a recommendation is in: its writer and its list, without the position."""
     return recommendation >> POSITION_BITS
+
+
+def counts(recommendation: int) -> bool:
+    """Return whether a recommendation is in a list that is logged."""
+    return list_number(recommendation) != UNCOUNTED
 
 
 def position_in_list(recommendation: int) -> int:

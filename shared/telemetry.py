@@ -6,7 +6,9 @@ to all others in the metadata key `x-request-id`.
 
 import logging
 import sys
+import traceback
 from contextvars import ContextVar
+from types import TracebackType
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
@@ -21,6 +23,7 @@ RPC_SECONDS = Histogram(
     ["agent", "method", "code"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+READY = Gauge("quintet_ready", "Whether a check of readiness holds: 1 or 0.", ["agent", "check"])
 RPC_IN_PROGRESS = Gauge("quintet_rpc_in_progress", "Calls in progress.", ["agent"])
 ADMISSION_PLACES = Gauge("quintet_admission_places", "Calls that may be in progress at once.", ["agent"])
 CALLS_REFUSED = Counter(
@@ -35,6 +38,11 @@ RECOMMENDATIONS_DROPPED = Counter(
 )
 EVENTS = Counter("quintet_events_total", "Events received, by kind and outcome.", ["kind", "outcome"])
 EVENTS_BEHIND = Gauge("quintet_events_behind", "Events recorded but not yet applied.", ["agent"])
+HTTP_REFUSED = Counter(
+    "quintet_http_refused_total",
+    "HTTP requests that were refused before a call was made of them, by reason.",
+    ["reason"],
+)
 BACKGROUND_ERRORS = Counter("quintet_background_errors_total", "Errors in background work, by task.", ["agent", "task"])
 
 
@@ -49,7 +57,7 @@ def configure_logging(settings: Settings, agent: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _add_request_id,
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(format_exception),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
@@ -57,6 +65,20 @@ def configure_logging(settings: Settings, agent: str) -> None:
         logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
     )
     structlog.contextvars.bind_contextvars(agent=agent)
+
+
+def format_exception(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
+    """Return where an exception came from and of which kinds it and its causes are, without their messages.
+
+    Messages of drivers and libraries quote values, which may be somebody's e-mail or what they searched for.
+    """
+    parts: list[str] = []
+    error: BaseException | None = exc_info[1]
+    while error is not None:
+        kind = f"{type(error).__module__}.{type(error).__qualname__}"
+        parts.append("".join(traceback.format_tb(error.__traceback__)) + kind)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\ncaused ".join(reversed(parts))
 
 
 def serve_metrics(port: int, host: str) -> None:

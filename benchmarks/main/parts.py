@@ -87,7 +87,8 @@ def demo(bench: Bench) -> None:
     ports = {f"QUINTET_{agent.upper()}_PORT": str(settings.port(agent)) for agent in AGENTS}
     addresses = {f"QUINTET_{agent.upper()}_ADDRESS": settings.address(agent) for agent in AGENTS}
     metrics = {f"QUINTET_{agent.upper()}_METRICS_PORT": "0" for agent in AGENTS}
-    found = quintet(ports | addresses | metrics, "demo", "--folder", str(folder), "--json")
+    others = {"QUINTET_HTTP_PORT": "0"}
+    found = quintet(ports | addresses | metrics | others, "demo", "--folder", str(folder), "--json")
     bench.add("demo", "demo.seconds", found["seconds"], "s after set-up", failures=len(found["failures"]))
     bench.add("demo", "train.seconds", found["timings"]["training"], "s, the demo shop")
     for name in ("data", "import", "start", "journey"):

@@ -24,7 +24,7 @@ from cli.supervisor import Supervisor
 from cli.training_summary import print_training
 from shared.columns import Kind
 from shared.config import Agent, Settings
-from shared.db.engine import Database
+from shared.db.connect import job_database
 from shared.db.migrate import migrate
 
 KINDS: tuple[Kind, ...] = ("customers", "products", "events")
@@ -112,7 +112,7 @@ def _prepare(settings: Settings, folder: Path, say: Callable[..., None], *, as_j
     )
     _header(say, "Import")
     with _timed(timings, "import"):
-        database = Database(settings.database_url)
+        database = job_database(settings)
         migrate(database)
         database.close()
         imported = {kind: _import(settings, folder, kind, say) for kind in KINDS}
@@ -134,7 +134,7 @@ def _written(folder: Path) -> complete_journey.Written:
 def _import(settings: Settings, folder: Path, kind: Kind, say: Callable[..., None]) -> Summary:
     request = ImportRequest(kind=kind, files=(folder / f"{kind}.parquet",), database_url=settings.database_url)
     with shown_progress(f"importing {kind}") as show:
-        [summary] = import_files(request, show)
+        [summary] = import_files(request, show).files
     say(
         f"{kind}: {summary.imported:,} rows imported, {summary.rejected:,} rejected, {summary.seconds:.1f} s, "
         f"{summary.rows_per_second:,.0f} rows/s",

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.importing.errors import ImportAborted
-from cli.importing.request import ImportRequest, import_files
+from cli.importing.request import Imported, ImportRequest, import_files
 from cli.importing.run import Summary
 from cli.output import EXIT_FAILED, EXIT_USAGE, fail, out, print_json
 from cli.progress import shown_progress
@@ -44,6 +44,7 @@ class ExistingArgument(StrEnum):
     """What becomes of customers and products that are known."""
 
     update = "update"
+    replace = "replace"  # type: ignore[assignment]  # of a text: nobody calls it on this one
     keep = "keep"
 
 
@@ -74,8 +75,16 @@ def import_command(
         bool, typer.Option("--create-customers", help="Add customers that events name and nobody registered.")
     ] = False,
     existing: Annotated[
-        ExistingArgument, typer.Option(help="Customers and products that are known: update or keep them as they are.")
+        ExistingArgument,
+        typer.Option(help="What is known: update by what a row gives, replace products whole, or keep it as it is."),
     ] = ExistingArgument.update,
+    reconcile: Annotated[
+        bool,
+        typer.Option("--reconcile", help="The files are the whole catalogue: delete products that no row names."),
+    ] = False,
+    max_retired: Annotated[
+        float, typer.Option(help="Largest share of the catalogue that --reconcile may delete, 0 to 1.")
+    ] = 0.5,
     rejects: Annotated[
         Path | None,
         typer.Option(help="File of rejected rows; a folder for several FILEs.", show_default="FILE.rejects.jsonl"),
@@ -110,6 +119,8 @@ def import_command(
             negative_quantity=negative_quantity.value,
             create_customers=create_customers,
             existing=existing.value,
+            reconcile=reconcile,
+            max_retired=max_retired,
             rejects=rejects,
             shift_to_now=shift_to_now,
             shift_weeks=shift_weeks,
@@ -118,18 +129,27 @@ def import_command(
             restart=restart,
         )
         with shown_progress(f"importing {kind.value}") as show:
-            summaries = import_files(request, show)
+            done = import_files(request, show)
     except (ImportAborted, QuintetError) as error:
         fail(str(error), EXIT_USAGE)
-    _print(kind.value, summaries, as_json=as_json, dry_run=dry_run)
+    summaries = done.files
+    _print(kind.value, done, as_json=as_json, dry_run=dry_run)
     if any(summary.rejected for summary in summaries):
         raise typer.Exit(EXIT_FAILED)
 
 
-def _print(kind: str, summaries: list[Summary], *, as_json: bool, dry_run: bool) -> None:
-    total = _total(summaries)
+def _print(kind: str, done: Imported, *, as_json: bool, dry_run: bool) -> None:
+    summaries, total = done.files, _total(done.files)
     if as_json:
-        print_json({"kind": kind, "dry_run": dry_run, **total, "files": [asdict(each) for each in summaries]})
+        print_json(
+            {
+                "kind": kind,
+                "dry_run": dry_run,
+                **total,
+                "retired": done.retired,
+                "files": [asdict(each) for each in summaries],
+            }
+        )
         return
     table = Table(box=None)
     for heading in ("file", "read", "imported", "duplicates", "rejected", "seconds"):
@@ -140,6 +160,10 @@ def _print(kind: str, summaries: list[Summary], *, as_json: bool, dry_run: bool)
     out.print(table)
     for each in summaries:
         _print_notes(each)
+    if done.retired is not None:
+        out.print(
+            f"{done.retired:,} products that no row names {'would be' if dry_run else 'are'} deleted", highlight=False
+        )
     what = "checked" if dry_run else "imported"
     out.print(f"{what} {kind}: {total['rows_per_second']:,.0f} rows/s", highlight=False)
 

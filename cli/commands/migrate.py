@@ -7,7 +7,7 @@ import typer
 from cli.output import out, print_json, reported
 from shared.config import Settings
 from shared.db import migrate as migrations
-from shared.db.engine import Database
+from shared.db.connect import job_database
 
 
 def migrate(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
@@ -17,7 +17,7 @@ def migrate(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON
     """
     settings = Settings()
     with reported():
-        database = Database(settings.database_url)
+        database = job_database(settings)
         revision = migrations.migrate(database)
         database.close()
     if as_json:

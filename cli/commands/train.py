@@ -1,21 +1,27 @@
 """`quintet train`: catalogue, models and customers, in that order."""
 
 import asyncio
-import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Annotated, Any
 
 import typer
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
-from quintet.type.v1.job_pb2 import Job, JobState
+from quintet.type.v1.job_pb2 import Job
 
 from cli.client import TIMEOUT_SECONDS, coordinator
-from cli.output import fail, print_json, reported
+from cli.job_results import result_of, watched
+from cli.output import print_json, reported
 from cli.progress import Show, shown_progress
 from cli.training_summary import print_training
 from shared.config import Settings
-from shared.jobs import QUICK, run_job
+from shared.db.connect import job_database
+from shared.db.revision import require_current
+from shared.job_kinds import TRAIN
+from shared.job_runner import carry_out
+from shared.jobs import QUICK, Progress, run_job
+from shared.running_job import RunningJob
 
 # The job modules of the agents that own what is learned; each step builds on the one before.
 STEPS = (
@@ -50,15 +56,29 @@ def train(
 
 
 async def train_here(settings: Settings, show: Show, *, quick: bool = False) -> dict[str, Any]:
-    """Run the three jobs as child processes and return their results by step."""
+    """Run the three jobs as child processes, as one job that runs once at a time, and return their results by step.
+
+    Raises Conflict while the same work is under way elsewhere.
+    """
+    database = job_database(settings)
+    try:
+        require_current(database)
+        job = await asyncio.to_thread(RunningJob.claim, database, TRAIN)
+        return await carry_out(job, lambda: _steps(settings, quick=quick), show)
+    finally:
+        database.close()
+
+
+async def _steps(settings: Settings, *, quick: bool) -> AsyncGenerator[Progress, None]:
     result: dict[str, Any] = {}
     for name, module, low, high in STEPS:
         arguments = (QUICK,) if quick and name == "models" else ()
-        async for progress in run_job(module, settings, *arguments):
-            show(f"{name}: {progress.stage}", low + (high - low) * progress.fraction)
-            if progress.result is not None:
-                result[name] = progress.result
-    return result
+        async with aclosing(run_job(module, settings, *arguments)) as steps:
+            async for progress in steps:
+                if progress.result is not None:
+                    result[name] = progress.result
+                yield Progress(f"{name}: {progress.stage}", low + (high - low) * progress.fraction)
+    yield Progress("done", 1.0, result)
 
 
 def _remote(address: str, show: Show, *, quick: bool) -> dict[str, Any]:
@@ -70,10 +90,4 @@ def _remote(address: str, show: Show, *, quick: bool) -> dict[str, Any]:
 def run_remote(address: str, start: Callable[[Any], Job], show: Show) -> dict[str, Any]:
     """Start a job at a coordinator, show its progress, and return its result. Ends the command when the job fails."""
     with coordinator(address) as stub:
-        job = start(stub)
-        for answer in stub.WatchJob(pb.WatchJobRequest(job_id=job.job_id)):
-            job = answer.job
-            show(job.stage, job.progress)
-    if job.state != JobState.JOB_STATE_SUCCEEDED:
-        fail(f"{job.kind} failed: {job.error}")
-    return dict(json.loads(job.result_json)) if job.result_json else {}
+        return result_of(watched(stub, start(stub).job_id, show))

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -17,10 +17,14 @@ from cli.progress import Show, shown_progress
 from cli.tuning import print_tuned
 from shared.config import Settings
 from shared.db import tuning
+from shared.db.connect import job_database
 from shared.db.engine import Database
 from shared.db.revision import require_current
 from shared.errors import NotFound
-from shared.jobs import run_job
+from shared.job_kinds import OPTIMIZE
+from shared.job_runner import carry_out
+from shared.jobs import Progress, run_job
+from shared.running_job import RunningJob
 
 JOB = "services.recommendation.tuning.job"
 
@@ -76,11 +80,18 @@ def _tuned(address: str, algorithms: list[str], trials: int, minutes: float | No
 
 
 async def _here(request: dict[str, Any], settings: Settings, show: Show) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    async for progress in run_job(JOB, settings, json.dumps(request)):
-        show(progress.stage, progress.fraction)
-        result = progress.result or result
-    return result
+    """Tune in a child process, as a job that runs once at a time. Raises Conflict while another one does."""
+    with _database() as database:
+        job = await asyncio.to_thread(RunningJob.claim, database, OPTIMIZE)
+        done = await carry_out(job, lambda: _steps(request, settings), show)
+    return dict(done["tuning"])
+
+
+async def _steps(request: dict[str, Any], settings: Settings) -> AsyncGenerator[Progress, None]:
+    async with aclosing(run_job(JOB, settings, json.dumps(request))) as steps:
+        async for progress in steps:
+            result = None if progress.result is None else {"tuning": progress.result}
+            yield Progress(progress.stage, progress.fraction, result)
 
 
 def _decided(reset: list[str]) -> dict[str, Any]:
@@ -105,7 +116,7 @@ def _decided(reset: list[str]) -> dict[str, Any]:
 
 @contextmanager
 def _database() -> Iterator[Database]:
-    database = Database(Settings().database_url)
+    database = job_database(Settings())
     try:
         require_current(database)
         yield database

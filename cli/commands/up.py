@@ -10,7 +10,7 @@ import typer
 from cli.output import out, print_json, reported
 from cli.supervisor import Supervisor
 from shared.config import AGENTS, Agent, Settings
-from shared.db.engine import Database
+from shared.db.connect import job_database
 from shared.db.revision import NEWEST, current_revision
 
 COLOURS = {
@@ -41,7 +41,7 @@ def up(
 
 def _migrate(settings: Settings) -> None:
     """Bring the schema up to date; where it is, Alembic is not even loaded."""
-    database = Database(settings.database_url)
+    database = job_database(settings)
     if current_revision(database) != NEWEST:
         from shared.db.migrate import migrate
 

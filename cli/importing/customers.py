@@ -6,10 +6,11 @@ from typing import Any
 
 from cli.importing.convert import Options, attributes_of, value_of
 from shared import limits, values
-from shared.db.customers import NewCustomer
+from shared.column_mapping import is_personal
+from shared.db.customer_updates import NewCustomer
 from shared.db.types import from_micros
 from shared.errors import InvalidArgument
-from shared.events.check import check_count, check_id, check_number, check_text
+from shared.events.check import HIDDEN, check_count, check_id, check_number, check_text
 
 _TEXTS = {"age_group": limits.MAX_AGE_GROUP, "gender": limits.MAX_GENDER, "region": limits.MAX_REGION}
 
@@ -22,7 +23,16 @@ class CustomerConverter:
         self._micros = values.time_parser(options.zone)
 
     def convert(self, columns: Mapping[str, Sequence[Any]], index: int) -> NewCustomer:
-        """Return the customer of the row at `index` of the values by our column names."""
+        """Return the customer of the row at `index` of the values by our column names.
+
+        The errors do not show personal values.
+        """
+        try:
+            return self._converted(columns, index)
+        except InvalidArgument as error:
+            raise _without_personal_value(error) from None
+
+    def _converted(self, columns: Mapping[str, Sequence[Any]], index: int) -> NewCustomer:
         customer_id = checked_text(columns, "customer_id", index, limits.MAX_ID)
         check_id(customer_id, "customer_id")
         return NewCustomer(
@@ -45,6 +55,14 @@ class CustomerConverter:
         check_count(attributes, "demographics.attributes", limits.MAX_DEMOGRAPHIC_ATTRIBUTES)
         found["attributes"] = attributes
         return {name: value for name, value in found.items() if value not in ("", {})}
+
+
+def _without_personal_value(error: InvalidArgument) -> InvalidArgument:
+    for fault in error.violations:
+        if is_personal("customers", fault.field):
+            problem, _, _ = fault.description.partition(", got ")
+            return InvalidArgument.of(fault.field, HIDDEN, problem)
+    return error
 
 
 def cell(columns: Mapping[str, Sequence[Any]], name: str, index: int) -> Any:

@@ -5,19 +5,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cli.importing.batch import RowBatch
-from cli.importing.convert import Options, Reject, rejected
+from cli.importing.convert import Options, rejected
 from cli.importing.customers import CustomerConverter
 from cli.importing.products import ProductConverter
 from cli.importing.sinks import Prepared, Written
 from shared.column_mapping import ColumnMapping
-from shared.db import customers, products
-from shared.db.customers import Customer, NewCustomer
+from shared.db import customer_updates, customers, products
+from shared.db.customer_updates import NewCustomer
+from shared.db.customers import Customer
 from shared.db.engine import Connection
-from shared.db.products import NewProduct
-from shared.errors import AlreadyExists, InvalidArgument
+from shared.db.product_facts import NewProduct
+from shared.db.product_patch import ProductPatch
+from shared.errors import InvalidArgument
+from shared.ids import digests
 
-Existing = Literal["update", "keep"]
+Existing = Literal["update", "replace", "keep"]
 
 
 class Entity(Protocol):
@@ -87,7 +93,7 @@ class _EntitySink(ABC, Generic[E]):
         """Add what is new and, unless it is to be kept, update what is known."""
         distinct: dict[str, Row[E]] = {}
         for index, each in prepared.ready:
-            if self._existing == "update" or each.external_id not in distinct:
+            if self._existing != "keep" or each.external_id not in distinct:
                 distinct[each.external_id] = (index, each)
         rows = list(distinct.values())
         if self._existing == "keep":
@@ -124,24 +130,24 @@ class CustomerSink(_EntitySink[NewCustomer]):
     def _store(self, connection: Connection, batch: RowBatch, rows: list[Row[NewCustomer]]) -> Written:
         stored = customers.read_many(connection, [each.external_id for _, each in rows])
         rows = [row for row in rows if not _says_nothing_new(row[1], stored.get(row[1].external_id))]
-        rejects: list[Reject] = []
-        while rows:
-            try:
-                customers.upsert(connection, [each for _, each in rows])
-                break
-            except AlreadyExists as error:
-                # It looks before it writes, so the others can go in without the one it names.
-                place = int(error.violations[0].field.partition("[")[2].partition("]")[0])
-                index, _ = rows.pop(place)
-                rejects.append(rejected(batch, index, f"email: {error.message}"))
-        return Written(imported=len(rows), rejects=rejects)
+        customer_updates.upsert(connection, [each for _, each in rows])
+        return Written(imported=len(rows))
 
 
 class ProductSink(_EntitySink[NewProduct]):
-    """Products: a row replaces the whole product, but for what `NewProduct` may leave open."""
+    """Products: what a row leaves empty stays as it is, unless the whole product is to be replaced.
+
+    `named` are the digests of all ids that rows named.
+    """
 
     def __init__(self, options: Options, existing: Existing) -> None:
         super().__init__(ProductConverter, options, existing)
+        self.named: list[NDArray[np.uint64]] = []
+
+    def write(self, connection: Connection, prepared: Prepared[Row[NewProduct]]) -> Written:
+        """Write the rows, see above."""
+        self.named.append(digests(each.external_id for _, each in prepared.ready))
+        return super().write(connection, prepared)
 
     def _known(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, int]:
         return products.product_keys(connection, ids)
@@ -149,7 +155,8 @@ class ProductSink(_EntitySink[NewProduct]):
     def _store(self, connection: Connection, batch: RowBatch, rows: list[Row[NewProduct]]) -> Written:
         if not rows:
             return Written()
-        return Written(imported=len(products.upsert_products(connection, [each for _, each in rows]).changed))
+        patch = ProductPatch.replacing if self._existing == "replace" else ProductPatch.giving
+        return Written(imported=len(products.patch_products(connection, [patch(each) for _, each in rows]).changed))
 
 
 def _says_nothing_new(given: NewCustomer, stored: Customer | None) -> bool:

@@ -19,8 +19,8 @@ from cli.importing.ready_event import ReadyEvent, ready
 from cli.importing.references import product_ids, refuse_unfitting, refuse_unknown
 from cli.importing.refunds import match_refunds
 from cli.importing.sinks import Prepared, Written
-from shared.db import customers, event_log, orders, products, refundable_lines
-from shared.db.customers import NewCustomer
+from shared.db import customer_updates, customers, event_log, orders, products, refundable_lines
+from shared.db.customer_updates import NewCustomer
 from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent
 from shared.db.identified_events import Recorded, decoded, without_feedback
@@ -168,7 +168,7 @@ class EventSink:
         named = {each.customer_id for each in events} - {""}
         keys = self._customers.of(connection, named)
         if len(keys) < len(named):
-            customers.upsert(connection, _unknown(events, keys))
+            customer_updates.upsert(connection, _unknown(events, keys))
             keys = customers.resolve_customers(connection, named)
         anonymous = {each.visitor_id for each in events if not each.customer_id}
         found = customers.resolve_visitors(connection, sorted(anonymous))

@@ -1,17 +1,24 @@
 """From rows to products."""
 
+import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from quintet.type.v1.money_pb2 import Money
 
-from cli.importing.convert import Options, attributes_of, value_of
+from cli.importing.convert import Options, value_of
 from cli.importing.customers import cell, checked_text, checked_time
 from shared import limits, values
-from shared.db.products import NewProduct
+from shared.db.product_facts import AttributeValue, NewProduct
+from shared.db.types import from_micros
 from shared.errors import InvalidArgument
 from shared.events.check import check_count, check_id, check_money, check_number, check_text
 from shared.inventory import INVENTORY_STATUSES
+from shared.product_attributes import check_attributes
+
+ATTRIBUTES = "attributes."
 
 
 class ProductConverter:
@@ -28,8 +35,8 @@ class ProductConverter:
         name = checked_text(columns, "name", index, 500)
         check_text(name, "name", 500, required=True)
         price, currency = self._price(columns, index)
-        attributes = attributes_of(columns, "attributes.", index)
-        check_count(attributes, "attributes", limits.MAX_PRODUCT_ATTRIBUTES)
+        attributes = _attributes(columns, index)
+        check_attributes(attributes, "attributes")
         return NewProduct(
             external_id=product_id,
             name=name,
@@ -46,7 +53,14 @@ class ProductConverter:
             inventory_status=_status(columns, index),
             recommendable=value_of("recommendable", values.flag, cell(columns, "recommendable", index)),
             available_at=checked_time(columns, "available_time", index, self._micros, self._options.shift_weeks),
+            expire_at=self._expires(columns, index),
+            group_id=_group(columns, index),
         )
+
+    def _expires(self, columns: Mapping[str, Sequence[Any]], index: int) -> datetime | None:
+        """Return when it is over, which may lie ahead."""
+        micros = value_of("expire_time", self._micros, cell(columns, "expire_time", index))
+        return None if micros is None else from_micros(micros) + timedelta(weeks=self._options.shift_weeks)
 
     def _price(self, columns: Mapping[str, Sequence[Any]], index: int) -> tuple[int | None, str | None]:
         currency = checked_text(columns, "currency", index, 3) or self._options.currency
@@ -58,6 +72,32 @@ class ProductConverter:
             raise InvalidArgument.of("price", value, "must not be negative")
         check_money(Money(currency_code=currency, amount_minor=price), "price", limits.MAX_PRICE_MINOR)
         return price, currency
+
+
+def _group(columns: Mapping[str, Sequence[Any]], index: int) -> str:
+    group = checked_text(columns, "group_id", index, limits.MAX_ID)
+    check_id(group, "group_id", required=False)
+    return group
+
+
+def _attributes(columns: Mapping[str, Sequence[Any]], index: int) -> dict[str, AttributeValue]:
+    """Return the attributes of a row, each of the type that the file gives it; without those that say nothing."""
+    cells = {
+        name.removeprefix(ATTRIBUTES): column[index] for name, column in columns.items() if name.startswith(ATTRIBUTES)
+    }
+    found = {name: _attribute(value) for name, value in cells.items()}
+    return {name: value for name, value in found.items() if value not in ("", [])}
+
+
+def _attribute(value: Any) -> AttributeValue:
+    """Return a value of a file as an attribute: yes or no, a number, texts, or a text; an empty one for none."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float | Decimal):
+        return "" if value != value else float(value)
+    if isinstance(value, list) and not any(isinstance(each, list | dict) for each in value):
+        return [text for text in map(values.text, value) if text]
+    return json.dumps(value, default=str) if isinstance(value, list | dict) else values.text(value)
 
 
 def _texts(columns: Mapping[str, Sequence[Any]], name: str, index: int, most: int, longest: int) -> tuple[str, ...]:

@@ -1,11 +1,12 @@
 """Everything an operator may ask of an import, checked, and carried out file by file."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import numpy as np
 from quintet.type.v1.money_pb2 import Money
 
 from cli.importing.convert import Options
@@ -20,9 +21,12 @@ from cli.importing.shift import newest_time, weeks_to_now
 from cli.importing.sinks import Sink
 from shared.column_mapping import ColumnMapping
 from shared.columns import Kind
+from shared.config import Settings
 from shared.db import import_checkpoints
+from shared.db.connect import job_limits
 from shared.db.engine import Database
 from shared.db.import_checkpoints import ImportCheckpoint
+from shared.db.product_retirement import MAX_RETIRED_SHARE, CompleteList, retire
 from shared.db.revision import require_current
 from shared.errors import InvalidArgument
 from shared.event_types import parse_event_types
@@ -47,6 +51,8 @@ class ImportRequest:
     negative_quantity: Literal["reject", "refund"] = "reject"
     create_customers: bool = False
     existing: Existing = "update"
+    reconcile: bool = False
+    max_retired: float = MAX_RETIRED_SHARE
     rejects: Path | None = None
     shift_to_now: bool = False
     shift_weeks: int = 0
@@ -56,7 +62,15 @@ class ImportRequest:
     batch_rows: int = BATCH_ROWS
 
 
-def import_files(request: ImportRequest, show: Show) -> list[Summary]:
+@dataclass(frozen=True)
+class Imported:
+    """What became of each file, and how many products were deleted because no row names them; None if not asked for."""
+
+    files: list[Summary]
+    retired: int | None = None
+
+
+def import_files(request: ImportRequest, show: Show) -> Imported:
     """Import all files, one after the other, and return what became of each.
 
     Raises ImportAborted or QuintetError when it cannot go on; what was imported until then stays.
@@ -64,7 +78,7 @@ def import_files(request: ImportRequest, show: Show) -> list[Summary]:
     mapping = ColumnMapping(request.kind, request.mapping)
     options = _options(request)
     rejects = _rejects(request)
-    database = Database(request.database_url)
+    database = Database(request.database_url, job_limits(Settings()))
     try:
         with rare_collections():
             return _import(request, mapping, options, rejects, database, show)
@@ -79,13 +93,13 @@ def _import(
     rejects: list[Path],
     database: Database,
     show: Show,
-) -> list[Summary]:
+) -> Imported:
     require_current(database)
     sources = [fingerprint(path, _reading(request, mapping)) for path in _readable(request.files)]
-    found = _checkpoints(database, sources, restart=request.restart or request.dry_run)
+    found = _checkpoints(database, sources, restart=request.restart or request.dry_run or request.reconcile)
     options = replace(options, shift_weeks=_shift_weeks(request, found, mapping, options.zone))
-    sink = _sink(request, database, options)
-    summaries = []
+    sink, begun = _sink(request, database, options), datetime.now(UTC)
+    summaries: list[Summary] = []
     for number, (path, source, checkpoint) in enumerate(zip(request.files, sources, found, strict=True)):
         job = Job(
             path=path,
@@ -99,7 +113,21 @@ def _import(
             batch_rows=request.batch_rows,
         )
         summaries.append(FileImport(database, sink, job, _part(show, path, number, len(request.files))).run())
-    return summaries
+    if request.reconcile and isinstance(sink, ProductSink):
+        return Imported(summaries, _reconciled(request, database, sink, summaries, begun))
+    return Imported(summaries)
+
+
+def _reconciled(
+    request: ImportRequest, database: Database, sink: ProductSink, summaries: list[Summary], begun: datetime
+) -> int:
+    """Delete what no row names, and return how many. Raises ImportAborted where rows were rejected."""
+    rejected = sum(each.rejected for each in summaries)
+    if rejected:
+        raise ImportAborted(f"--reconcile: {rejected:,} rows were rejected and may name products, so none is deleted")
+    named = np.concatenate([np.empty(0, np.uint64), *sink.named])
+    complete = CompleteList(named, begun, request.max_retired, request.dry_run)
+    return retire(database, complete)
 
 
 def _options(request: ImportRequest) -> Options:
@@ -107,6 +135,12 @@ def _options(request: ImportRequest) -> Options:
         check_money(Money(currency_code=request.currency), "--currency")
     except InvalidArgument as error:
         raise ImportAborted(str(error)) from error
+    if request.reconcile and request.kind != "products":
+        raise ImportAborted("--reconcile is for products")
+    if request.existing == "replace" and request.kind != "products":
+        raise ImportAborted("--existing replace is for products")
+    if not 0 <= request.max_retired <= 1:
+        raise ImportAborted(f"--max-retired {request.max_retired:g}: must be from 0 to 1")
     if request.shift_to_now and request.shift_weeks:
         raise ImportAborted("give --shift-to-now or --shift-weeks, not both")
     return Options(

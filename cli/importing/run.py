@@ -83,7 +83,7 @@ class FileImport:
             self._sink.settle()
         with (
             closing(self._converted()) as batches,
-            closing(RejectsFile(job.rejects, self._checkpoint.rows_rejected)) as rejects,
+            closing(RejectsFile(job.rejects, job.mapping, self._checkpoint.rows_rejected)) as rejects,
         ):
             for each in batches:
                 self._ignored.update(dict.fromkeys(each.ignored))

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+import structlog
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
+from quintet.type.v1.customer_pb2 import ErasureReceipt
 
 from services.coordinator import job_steps
 from services.coordinator.agent_clients import FOLLOWED, AgentClients
@@ -21,18 +23,22 @@ from services.coordinator.jobs import Jobs
 from services.coordinator.log_followers import LogFollower
 from services.coordinator.schedule import Schedule, ScheduledJob
 from services.coordinator.shopper_reader import ShopperReader
+from shared import job_kinds
 from shared.config import Agent, Settings
 from shared.db import event_log, maintenance, models
 from shared.db.engine import Database
 from shared.db.job_runs import JobRun
 from shared.db.token_keys import load_token_keys
-from shared.errors import Overloaded, Unavailable
+from shared.errors import Overloaded, QuintetError, Unavailable
 from shared.limits import MAX_ON_THE_WAY_BYTES
 from shared.recommendation_log import RecommendationLog
 from shared.request_ids import RequestKey
 
 CONSUMERS: dict[Agent, str] = {"customer": event_log.CUSTOMER_CONSUMER, "feedback": event_log.FEEDBACK_CONSUMER}
 """Agents that project the event log, and the names of their cursors."""
+
+ERASE_TIMEOUT_SECONDS = 60.0
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -64,18 +70,18 @@ class Coordinator:
         self._settings = settings
         self._database = database
         tokens = load_token_keys(settings, database)
-        self._event_writer = EventWriter(database, tokens)
+        self._event_writer = EventWriter(database, tokens, settings.permissions)
         self._group_commit = GroupCommit(self._event_writer.commit)
         self._followers = [
             LogFollower("customer", agents.apply_customer, settings.apply_timeout_seconds),
             LogFollower("feedback", agents.apply_feedback, settings.apply_timeout_seconds),
         ]
         self._recommendation_log = RecommendationLog(database, "coordinator")
-        self._best_sellers = BestSellerCache(database)
-        self._shoppers = ShopperReader(database)
+        self._best_sellers = BestSellerCache(database, settings.permissions)
+        self._shoppers = ShopperReader(database, default=settings.permissions)
         self._fallback = Fallback(self._best_sellers, self._shoppers, self._recommendation_log, tokens)
         self.jobs = Jobs(database)
-        self._schedule = Schedule(database, self._plans(settings))
+        self.schedule = Schedule(database, self._plans(settings))
 
     async def start(self) -> None:
         """Begin to record, to keep the agents up with the log, and to look at the clock."""
@@ -85,12 +91,12 @@ class Coordinator:
         for follower in self._followers:
             follower.want(last)
             follower.start()
-        self._schedule.start()
+        self.schedule.start()
         self._best_sellers.start()
 
     async def stop(self) -> None:
         """Stop all that `start` began; what is recorded stays recorded."""
-        await self._schedule.stop()
+        await self.schedule.stop()
         await self.jobs.stop()
         await self._group_commit.stop()
         for follower in self._followers:
@@ -136,19 +142,23 @@ class Coordinator:
             answer = await self._fallback.answer(request, reason)
             return recommendation_pb.RecommendResponse(list=answer).SerializeToString()
 
-    async def erase_customer(
-        self, customer_id: str, request: RequestKey | None = None
-    ) -> customer_pb.EraseCustomerResponse:
-        """Erase a customer and return the receipt; that of the first time for a request that is repeated.
+    async def erase(self, request: customer_pb.EraseCustomerRequest) -> ErasureReceipt:
+        """Erase a customer or visitor and return the stored receipt.
 
-        Raises NotFound.
+        Raises NotFound, and FailedPrecondition for a visitor who is a customer.
         """
-        wanted = customer_pb.EraseCustomerRequest(customer_id=customer_id)
-        if request is not None:
-            wanted.request.CopyFrom(request.to_message())
-        method, timeout = self.agents.customer.EraseCustomer, job_steps.OPTIMIZE_TIMEOUT_SECONDS
-        erased: customer_pb.EraseCustomerResponse = await self.agents.call(method, wanted, timeout)
-        return erased
+        method = self.agents.customer.EraseCustomer
+        erased: customer_pb.EraseCustomerResponse = await self.agents.call(method, request, ERASE_TIMEOUT_SECONDS)
+        self._event_writer.forget_customer(request.customer_id)
+        await self._begin_to_forget()
+        return erased.receipt
+
+    async def _begin_to_forget(self) -> None:
+        """Start to rewrite stored models without the erased; where that is impossible now, the schedule does it."""
+        try:
+            await self.start_job(job_kinds.FORGET)
+        except QuintetError as error:
+            log.info("histories are removed from models later", code=error.code.name)
 
     @property
     def tune_minutes(self) -> float:
@@ -163,20 +173,21 @@ class Coordinator:
         quick: bool = False,
         request: RequestKey | None = None,
     ) -> JobRun:
-        """Start a job of one of the kinds in `work`.
+        """Start a job of one of `job_kinds.KINDS`.
 
         `tuning` is for an optimisation, default as the settings say; `quick` is for a training. A `request`
         that is repeated is answered with the job that it started.
 
-        Raises Conflict while one of the kind runs.
+        Raises Conflict while the same work is under way.
         """
         bodies = {
-            job_steps.TRAIN: lambda: job_steps.train_models(self.agents, quick=quick),
-            job_steps.REFRESH: lambda: job_steps.refresh_catalog(self.agents),
-            job_steps.OPTIMIZE: lambda: job_steps.optimize_algorithms(self.agents, tuning or self._usual_tuning()),
-            job_steps.MAINTAIN: lambda: job_steps.maintain(self._database, self._settings),
+            job_kinds.TRAIN: lambda: job_steps.train_models(self.agents, quick=quick),
+            job_kinds.REFRESH: lambda: job_steps.refresh_catalog(self.agents),
+            job_kinds.OPTIMIZE: lambda: job_steps.optimize_algorithms(self.agents, tuning or self._usual_tuning()),
+            job_kinds.FORGET: lambda: job_steps.forget_histories(self.agents),
+            job_kinds.MAINTAIN: lambda: job_steps.maintain(self._settings),
         }
-        return await self.jobs.start(kind, bodies[kind], job_steps.NEVER_BESIDES.get(kind, ()), request)
+        return await self.jobs.start(kind, bodies[kind], request)
 
     async def state(self) -> SystemState:
         """Return how the system is."""
@@ -203,10 +214,11 @@ class Coordinator:
 
     def _plans(self, settings: Settings) -> list[ScheduledJob]:
         hours = {
-            job_steps.REFRESH: settings.refresh_catalog_hours,
-            job_steps.OPTIMIZE: settings.optimize_hours,
-            job_steps.TRAIN: settings.train_hours,
-            job_steps.MAINTAIN: settings.maintenance_hours,
+            job_kinds.REFRESH: settings.refresh_catalog_hours,
+            job_kinds.OPTIMIZE: settings.optimize_hours,
+            job_kinds.TRAIN: settings.train_hours,
+            job_kinds.FORGET: settings.forget_hours,
+            job_kinds.MAINTAIN: settings.maintenance_hours,
         }
         return [
             ScheduledJob(kind, timedelta(hours=every), partial(self.start_job, kind)) for kind, every in hours.items()

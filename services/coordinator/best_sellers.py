@@ -11,19 +11,24 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
 from shared.codes import Codes
+from shared.consent import ALL_PERMITTED, Permissions
 from shared.db import product_performance, products
 from shared.db.change_watch import ChangeWatch
 from shared.db.engine import Database
+from shared.db.product_offers import Offer
 from shared.db.products import CatalogueEntry
 from shared.garbage import keep_out_what_came
 from shared.page_rules import Rows
+from shared.place_columns import PlaceColumns, PlaceOffers
 from shared.product_columns import updated_columns
+from shared.sale_times import ALWAYS, SaleTimes
 from shared.telemetry import BACKGROUND_ERRORS
 
 OVERALL, PER_CATEGORY, MOST = 2_000, 100, 20_000
@@ -45,10 +50,10 @@ class BestSellers:
     entries : tuple of CatalogueEntry
         What is known of each.
     stock : ndarray of shape (n,), int8
-    category, currency : ndarray of shape (n,), int32
-    price : ndarray of shape (n,), int64
-    categories, currencies : Codes
-        As `shared.page_rules.ProductColumns` says.
+    category, currency, group : ndarray of shape (n,), int32
+    price, added, expires : ndarray of shape (n,), int64
+    categories, currencies, groups : Codes
+        As `shared.product_columns.KeptColumns` says.
     change : int
         Number of the last change of the catalogue that is in here.
     """
@@ -58,10 +63,14 @@ class BestSellers:
     category: Rows
     currency: Rows
     price: NDArray[np.int64]
+    group: Rows
+    added: NDArray[np.int64]
+    expires: NDArray[np.int64]
     rows_by_id: dict[str, int]
     rows_by_key: dict[int, int]
     categories: Codes = field(default_factory=Codes)
     currencies: Codes = field(default_factory=Codes)
+    groups: Codes = field(default_factory=Codes)
     change: int = 0
 
     @classmethod
@@ -74,6 +83,9 @@ class BestSellers:
             category=np.full(n, -1, np.int32),
             currency=np.full(n, -1, np.int32),
             price=np.full(n, -1, np.int64),
+            group=np.full(n, -1, np.int32),
+            added=np.zeros(n, np.int64),
+            expires=np.full(n, ALWAYS, np.int64),
             rows_by_id={entry.external_id: row for row, entry in enumerate(entries)},
             rows_by_key={entry.key: row for row, entry in enumerate(entries)},
         )
@@ -81,6 +93,19 @@ class BestSellers:
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    @cached_property
+    def times(self) -> SaleTimes:
+        """When those of them are on sale that are not so at all times."""
+        return SaleTimes.of(self.added, self.expires, time.time())
+
+    def at(self, offers: Sequence[Offer]) -> "BestSellers | PlaceColumns":
+        """Return the columns as a store or region offers the products; what else it offers is left out."""
+        if not offers:
+            return self
+        currencies = self.currencies.extended(each.currency or "" for each in offers)
+        rows = self.rows_of(np.array([each.product_key for each in offers], np.int64))
+        return PlaceColumns(self, PlaceOffers.of(rows, offers, currencies), currencies)
 
     def updated(self, changed: Iterable[CatalogueEntry], change: int) -> "BestSellers":
         """Return the products with some of them as they are at a later change of the catalogue."""
@@ -120,8 +145,9 @@ class BestSellerCache:
     While the database is out of reach, what was read last stays.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, default: Permissions = ALL_PERMITTED) -> None:
         self._database = database
+        self._default = default
         self._watch = ChangeWatch(database)
         self._best_sellers = BestSellers.of()
         self._count_at = 0.0
@@ -150,7 +176,9 @@ class BestSellerCache:
         """Count the best-sellers anew and read them. Takes seconds on a large shop. Raises Unavailable."""
         with self._database.read() as connection:
             change = products.newest_change(connection)
-            counted = product_performance.best_sellers(connection, datetime.now(UTC), OVERALL, PER_CATEGORY, MOST)
+            counted = product_performance.best_sellers(
+                connection, datetime.now(UTC), OVERALL, PER_CATEGORY, MOST, self._default
+            )
             found = products.catalogue_entries(connection, [each.key for each in counted])
         by_key = {entry.key: entry for entry in found}
         self._best_sellers = BestSellers.of([by_key[each.key] for each in counted], change)

@@ -1,40 +1,20 @@
 """Messages of the coordinator's API from and to plain values."""
 
-import json
 from collections.abc import Iterable
 
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 from quintet.type.v1.customer_pb2 import TableRows
 from quintet.type.v1.event_pb2 import Event
-from quintet.type.v1.job_pb2 import Job, JobState
 
 from services.coordinator.agent import SystemState
 from services.coordinator.context import context_of
 from services.coordinator.group_commit import CommitResult
+from services.coordinator.product_import import Imported
 from services.coordinator.uploads import Rejected, Tally
 from shared.algorithms import ALGORITHM_NAMES, MOST_MINUTES, MOST_TRIALS
-from shared.db.job_runs import JobRun
 from shared.events.check import check_choice, check_count, check_number
 from shared.limits import MAX_ALGORITHMS
-from shared.timestamps import to_timestamp
-
-
-def to_job(run: JobRun) -> Job:
-    """Return a job run as a message."""
-    job = Job(
-        job_id=run.job_id,
-        kind=run.kind,
-        state=JobState.Value(f"JOB_STATE_{run.state}"),
-        stage=run.stage,
-        progress=run.progress,
-        start_time=to_timestamp(run.started_at),
-        error=run.error,
-        result_json=json.dumps(run.result) if run.result else "",
-    )
-    if run.ended_at is not None:
-        job.end_time.CopyFrom(to_timestamp(run.ended_at))
-    return job
 
 
 def to_tuning(request: pb.OptimizeAlgorithmsRequest, usual_minutes: float) -> recommendation_pb.TuneAlgorithmsRequest:
@@ -76,9 +56,12 @@ def to_customers_imported(tally: Tally) -> pb.ImportCustomersResponse:
     )
 
 
-def to_products_imported(tally: Tally) -> pb.ImportProductsResponse:
+def to_products_imported(imported: Imported) -> pb.ImportProductsResponse:
     """Return what became of a stream of products."""
+    tally = imported.tally
     return pb.ImportProductsResponse(
+        stale=imported.stale,
+        retired=imported.retired,
         created=tally.created,
         updated=tally.updated,
         rejected=tally.rejected,
@@ -101,6 +84,7 @@ def to_recommend_request(request: pb.GetRecommendationsRequest) -> recommendatio
         context=request.context,
         limit=request.limit,
         filter=request.filter,
+        consent=request.consent,
     )
 
 
@@ -113,6 +97,7 @@ def to_recommend_after(event: Event, options: pb.RecommendationOptions) -> recom
         context=context,
         limit=options.limit,
         filter=options.filter,
+        consent=event.consent,
     )
 
 

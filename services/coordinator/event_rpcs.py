@@ -16,6 +16,7 @@ from services.coordinator.agent import Coordinator
 from services.coordinator.event_validation import Submission, submit_event, submit_feedback
 from services.coordinator.group_commit import CommitResult
 from services.coordinator.uploads import Rejected, message_bytes, portions
+from shared.consent_messages import to_consent
 from shared.errors import InvalidArgument
 from shared.events.check import check_count, check_id
 from shared.events.recommend import check_recommend, context_products
@@ -110,6 +111,7 @@ class EventRpcs:
     async def GetRecommendations(self, request: pb.GetRecommendationsRequest, context: Any) -> Any:
         """Return the answer as bytes: a RecommendResponse is a GetRecommendationsResponse on the wire."""
         check_recommend(request.context, request.filter, request.limit)
+        to_consent(request.consent, "consent")
         check_id(request.visitor_id, "visitor_id", required=False)
         check_id(request.customer_id, "customer_id", required=not request.visitor_id)
         return await self._agent.recommend(convert.to_recommend_request(request))

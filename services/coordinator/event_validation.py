@@ -9,6 +9,8 @@ from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import Event
 from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType
 
+from shared.consent import NOTHING_SAID, Consent
+from shared.consent_messages import to_consent
 from shared.errors import InvalidArgument
 from shared.events.check import check_choice, check_event, check_id, check_time
 from shared.events.references import named_products, named_recommendations, product_ids
@@ -28,7 +30,8 @@ class Submission(NamedTuple):
     `field` is its path in the request. `products` must exist; recommendations come with the field that names each.
     `order_id` is the platform's id of the order that a purchase records or a refund gives back. `shopper` is who
     responds to the recommendations. `wants_session` asks for the name of the event's session. `fresh` says that the id
-    was made for it, so that it cannot be in the log.
+    was made for it, so that it cannot be in the log. `consent` is what the shopper said with it. Without `recorded` it
+    is acknowledged only.
     """
 
     event_id: str
@@ -44,6 +47,8 @@ class Submission(NamedTuple):
     shopper: Shopper = NOBODY
     wants_session: bool = False
     fresh: bool = False
+    consent: Consent = NOTHING_SAID
+    recorded: bool = True
 
     @property
     def log_id(self) -> str:
@@ -85,6 +90,7 @@ def submit_event(
         Shopper(customer_id, visitor_id) if recommendations else NOBODY,
         wants_session and not event.session_id,
         fresh,
+        to_consent(event.consent, f"{field}.consent") if event.HasField("consent") else NOTHING_SAID,
     )
 
 

@@ -1,17 +1,20 @@
 """Write submissions into the event log: repeated ones once, ones that refer to nothing not at all."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
 
 from quintet.type.v1.event_pb2 import Event
 
-from services.coordinator.event_validation import PURCHASE, REFUND, Submission
+from services.coordinator.event_consent import store_consent
+from services.coordinator.event_validation import FEEDBACK, PURCHASE, REFUND, Submission
 from services.coordinator.group_commit import CommitResult
+from services.coordinator.measuring import unmeasured
 from services.coordinator.recommendation_references import with_numbers
-from shared.db import customers, event_log, orders, products, sessions
+from shared.consent import ALL_PERMITTED, Permissions
+from shared.db import consents, customers, event_log, orders, products, sessions
 from shared.db.engine import Connection, Database, StaleReference
 from shared.db.event_log import NewEvent
 from shared.db.known_keys import KnownKeys, LookUp
@@ -44,10 +47,12 @@ class EventWriter:
 
     Keys of customers and products are remembered between batches. The foreign key of the log shows when a remembered
     customer was erased: then all is looked up anew. Products are never deleted. Only one thread may call `commit`.
+    `default` is what is permitted where a shopper has said nothing.
     """
 
-    def __init__(self, database: Database, tokens: TokenKeys) -> None:
+    def __init__(self, database: Database, tokens: TokenKeys, default: Permissions = ALL_PERMITTED) -> None:
         self._database = database
+        self._default = default
         self._tokens = tokens
         self._customers = KnownKeys(customers.resolve_customers)
         self._products = KnownKeys(products.product_keys)
@@ -67,6 +72,10 @@ class EventWriter:
         for (kind, word), count in counts.items():
             EVENTS.labels(kind, word).inc(count)
         return outcomes
+
+    def forget_customer(self, customer_id: str) -> None:
+        """Remember nothing of a customer."""
+        self._customers.forget_one(customer_id)
 
     def check(self, submission: Submission) -> None:
         """Raise what a commit of the submission would be refused with; write nothing."""
@@ -89,18 +98,29 @@ class EventWriter:
             known = _look_up(connection, submissions, self._customers.of, self._products.of)
             checked = self._check(submissions, known)
             owners = _Owners(connection, submissions, checked.accepted, known.customers)
-            numbers = event_log.append_new(connection, [_new_event(each, owners.of(each)) for each in checked.accepted])
+            accepted = self._permitted(connection, checked.accepted, owners)
+            recorded = [each for each in accepted if each.recorded]
+            numbers = event_log.append_new(connection, [_new_event(each, owners.of(each)) for each in recorded])
             named = {
                 index: _session(connection, each, owners)
                 for index, each in enumerate(submissions)
                 if each.wants_session and index not in checked.refused
             }
+        acknowledged = {each.log_id for each in accepted if not each.recorded}
         return [
             CommitResult(each.event_id, error=checked.refused[index])
             if index in checked.refused
-            else _recorded(each, numbers, named.get(index, ""))
+            else _recorded(each, numbers, acknowledged, named.get(index, ""))
             for index, each in enumerate(submissions)
         ]
+
+    def _permitted(self, connection: Connection, accepted: Sequence[Submission], owners: "_Owners") -> list[Submission]:
+        """Store the consent that submissions carry; return them without what `measure` is not permitted for."""
+        store_consent(connection, ((owners.of(each), each) for each in accepted if each.consent.said))
+        about = {each.log_id: owner for each in accepted if each.recommendations and (owner := owners.shopper(each))}
+        said = consents.consents_of(connection, set(about.values())) if about else {}
+        denied = {key for key, consent in said.items() if not consent.permissions(self._default).measure}
+        return [unmeasured(each) if about.get(each.log_id) in denied else each for each in accepted]
 
     def _check(self, submissions: Sequence[Submission], known: _Known) -> _Checked:
         """Tell what can be accepted from what cannot; those before in the batch count as recorded."""
@@ -139,12 +159,22 @@ class _Owners:
         accepted: Sequence[Submission],
         known: Mapping[str, int],
     ) -> None:
+        self._connection = connection
         self._customers = known
         new = _anonymous(accepted)
         self._visitors = customers.resolve_visitors(connection, new) if new else {}
         others = [each for each in _anonymous(submissions) if each not in self._visitors]
         if others:
             self._visitors |= customers.known_visitors(connection, others)
+
+    def shopper(self, submission: Submission) -> int | None:
+        """Return the key of who responds to recommendations, of feedback too; None when nobody is named or known."""
+        if submission.kind != FEEDBACK:
+            return self.of(submission)
+        who = submission.shopper
+        if who.customer_id:
+            return customers.resolve_customers(self._connection, [who.customer_id]).get(who.customer_id)
+        return customers.known_visitors(self._connection, [who.visitor_id]).get(who.visitor_id)
 
     def of(self, submission: Submission) -> int | None:
         """Return the key; None for feedback, and for an unknown visitor of a repeated or refused submission."""
@@ -157,10 +187,16 @@ def _anonymous(submissions: Iterable[Submission]) -> list[str]:
     return sorted({each.visitor_id for each in submissions if each.visitor_id and not each.customer_id})
 
 
-def _recorded(submission: Submission, numbers: dict[str, int], session: str) -> CommitResult:
-    """Return the result of what was recorded now, or before; the first of equal ids in a batch is the new one."""
+def _recorded(
+    submission: Submission, numbers: dict[str, int], acknowledged: Collection[str], session: str
+) -> CommitResult:
+    """Return the result of what was recorded now, or before; the first of equal ids in a batch is the new one.
+
+    `acknowledged` are ids of what is not recorded.
+    """
     number = numbers.pop(submission.log_id, None)
-    return CommitResult(submission.event_id, number or 0, number is None, None, session)
+    duplicate = number is None and submission.log_id not in acknowledged
+    return CommitResult(submission.event_id, number or 0, duplicate, None, session)
 
 
 def _session(connection: Connection, submission: Submission, owners: _Owners) -> str:

@@ -7,8 +7,10 @@ shopper hold all the same, and a page of what was bought before is empty, becaus
 Answers are logged like other recommendations, so that clicks on them count too.
 """
 
+import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -25,6 +27,8 @@ from quintet.type.v1.recommendation_pb2 import (
 
 from services.coordinator.best_sellers import BestSellerCache, BestSellers
 from services.coordinator.shopper_reader import ShopperReader
+from shared.consent import ALL_PERMITTED
+from shared.db.product_offers import Offer
 from shared.db.products import CatalogueEntry
 from shared.db.recommendation_items import ListItem, PackedItems
 from shared.db.recommendations import NewList
@@ -32,9 +36,19 @@ from shared.db.request_reads import ShopperProducts
 from shared.errors import Unavailable
 from shared.events.page import filters_of, limit_of, page_of
 from shared.events.recommend import context_products
-from shared.page_rules import ONLY_BOUGHT, Mask, NamedRows, PastRows, ShopperRows, allowed_on_page
+from shared.page_rules import (
+    ONLY_BOUGHT,
+    Mask,
+    NamedRows,
+    PastRows,
+    Rows,
+    ShopperRows,
+    allowed_on_page,
+    one_of_each_group,
+)
+from shared.place_columns import price_at
 from shared.recommendation_log import LOG_DROPPED, RecommendationLog
-from shared.recommendation_tokens import Shopper, TokenKeys, numbers_in
+from shared.recommendation_tokens import UNCOUNTED, Shopper, TokenKeys, numbers_in
 from shared.telemetry import FALLBACKS
 
 STRATEGY = "best_sellers"
@@ -42,7 +56,11 @@ UNAVAILABLE = "recommendation_agent_unavailable"
 OVERLOADED = "recommendation_agent_overloaded"
 SHOPPER_NOT_READ = "shopper_not_read"
 """What `fallbacks` says when the database did not say in time what the shopper bought, has in the cart or dismissed."""
+PLACE_NOT_READ = "place_not_read"
+"""What `fallbacks` says when the database did not say in time what the place of the request offers."""
 ALGORITHM = "popular"
+UNREAD = replace(ShopperProducts.nothing(), permissions=ALL_PERMITTED._replace(measure=False))
+"""A shopper who was not read. Whether their lists may be logged is not known, so they are not."""
 
 
 class Fallback:
@@ -63,21 +81,36 @@ class Fallback:
         product that the context names, as far as the database answers.
         """
         best_sellers = self._cache.best_sellers
-        named = [name for name, _ in context_products(request.context) if best_sellers.row_of_id(name) is not None]
         fallbacks = [reason]
-        try:
-            shopper = await self._reader.read(request, named)
-        except Unavailable:
-            shopper = ShopperProducts.nothing()
-            fallbacks.append(SHOPPER_NOT_READ)
+        shopper = await self._shopper(request, best_sellers, fallbacks)
         if page_of(request.context) in ONLY_BOUGHT:
             best_sellers = await self._bought(best_sellers, shopper, fallbacks)
-        allowed = allowed_best_sellers(best_sellers, request, shopper)
-        rows = np.flatnonzero(allowed)[: limit_of(request.limit)].tolist()
-        answer = self._logged(request, shopper.key, [best_sellers.entries[row] for row in rows], fallbacks)
+        offers = await self._offers(request.context.place_id, best_sellers, fallbacks)
+        rows = shown_best_sellers(best_sellers, request, shopper, offers)[: limit_of(request.limit)]
+        answer = self._logged(request, shopper, _as_offered(best_sellers, rows, offers), fallbacks)
         for each in answer.fallbacks:
             FALLBACKS.labels("coordinator", each).inc()
         return answer
+
+    async def _shopper(
+        self, request: RecommendRequest, best_sellers: BestSellers, fallbacks: list[str]
+    ) -> ShopperProducts:
+        named = [name for name, _ in context_products(request.context) if best_sellers.row_of_id(name) is not None]
+        try:
+            return await self._reader.read(request, named, groups=bool(best_sellers.groups.names))
+        except Unavailable:
+            fallbacks.append(SHOPPER_NOT_READ)
+            return UNREAD
+
+    async def _offers(self, place: str, best_sellers: BestSellers, fallbacks: list[str]) -> list[Offer]:
+        """Return what a place offers of the best-sellers; nothing where it cannot be read."""
+        if not place:
+            return []
+        try:
+            return await self._reader.read_offers(place, list(best_sellers.rows_by_key))
+        except Unavailable:
+            fallbacks.append(PLACE_NOT_READ)
+            return []
 
     async def _bought(self, best_sellers: BestSellers, shopper: ShopperProducts, fallbacks: list[str]) -> BestSellers:
         """Return what the shopper bought, the best-sellers among it first; of the rest only the database knows."""
@@ -90,28 +123,74 @@ class Fallback:
         return best_sellers.among(_past(best_sellers, shopper).bought, others)
 
     def _logged(
-        self, request: RecommendRequest, customer: int | None, chosen: Sequence[CatalogueEntry], fallbacks: list[str]
+        self,
+        request: RecommendRequest,
+        shopper: ShopperProducts,
+        chosen: Sequence[CatalogueEntry],
+        fallbacks: list[str],
     ) -> RecommendationList:
         now = datetime.now(UTC)
         answer = RecommendationList(strategy=STRATEGY, fallbacks=fallbacks)
         answer.generate_time.FromDatetime(now)
-        items, number = _items(chosen), self._log.take_number()
-        page, request_id = page_of(request.context).value, uuid.uuid4().hex
-        if not self._log.append(NewList(number, request_id, customer, page, now, PackedItems.of(items), STRATEGY)):
-            answer.fallbacks.append(LOG_DROPPED)
-        shopper = Shopper(request.customer_id, request.visitor_id)
-        ids = self._tokens.issue_all(numbers_in(number, len(items)), shopper)
+        items, number = _items(chosen), UNCOUNTED
+        if shopper.permissions.measure:
+            number = self._log.take_number()
+            page, request_id = page_of(request.context).value, uuid.uuid4().hex
+            if not self._log.append(
+                NewList(number, request_id, shopper.key, page, now, PackedItems.of(items), STRATEGY)
+            ):
+                answer.fallbacks.append(LOG_DROPPED)
+        ids = self._tokens.issue_all(numbers_in(number, len(items)), Shopper(request.customer_id, request.visitor_id))
         answer.recommendations.extend(map(_to_message, chosen, items, ids))
         return answer
 
 
-def allowed_best_sellers(best_sellers: BestSellers, request: RecommendRequest, shopper: ShopperProducts) -> Mask:
+def shown_best_sellers(
+    best_sellers: BestSellers, request: RecommendRequest, shopper: ShopperProducts, offers: Sequence[Offer] = ()
+) -> Rows:
+    """Return the rows of the best-sellers that the page of a checked request shows, best first, whatever its length.
+
+    `offers` are those of the place of the request.
+    """
+    allowed = np.flatnonzero(allowed_best_sellers(best_sellers, request, shopper, offers)).astype(np.int32)
+    if page_of(request.context) in ONLY_BOUGHT:
+        return allowed
+    return one_of_each_group(best_sellers.at(offers), allowed)
+
+
+def allowed_best_sellers(
+    best_sellers: BestSellers, request: RecommendRequest, shopper: ShopperProducts, offers: Sequence[Offer] = ()
+) -> Mask:
     """Return which best-sellers the page of a checked request may show to a shopper, shape (n,), bool."""
     context, page = request.context, page_of(request.context)
-    named, past = _named(best_sellers, context), _past(best_sellers, shopper)
     filters = filters_of(request.filter).on(page, context.category)
-    apart = ShopperRows.of(named, past)
-    return allowed_on_page(best_sellers, filters, apart, only_bought=page in ONLY_BOUGHT)
+    apart = ShopperRows.of(_named(best_sellers, context), _past(best_sellers, shopper))
+    apart = replace(apart, groups=_groups(best_sellers, context, shopper))
+    return allowed_on_page(best_sellers.at(offers), filters, apart, only_bought=page in ONLY_BOUGHT, now=time.time())
+
+
+def _groups(best_sellers: BestSellers, context: RecommendationContext, shopper: ShopperProducts) -> Rows:
+    """Return the groups of what is left out for the shopper's sake, also of what is no best-seller."""
+    events = [recorded.event for recorded in shopper.pending]
+    put_in = [item.product_id for event in events for item in event.add_to_cart.items]
+    bought = [item.product_id for event in events for item in event.purchase.items]
+    names = [context.product_id, *context.cart_product_ids, *context.purchased_product_ids, *bought]
+    keys = [*shopper.bought.tolist(), *shopper.dismissed.tolist()]
+    if not context.cart_product_ids:
+        names, keys = [*names, *put_in], [*keys, *shopper.cart.tolist()]
+    groups = [shopper.groups_by_id.get(each, "") for each in names]
+    groups += [shopper.groups_by_key.get(each, "") for each in keys]
+    return np.array([best_sellers.groups.of(each) for each in groups], np.int32)
+
+
+def _as_offered(best_sellers: BestSellers, rows: Rows, offers: Sequence[Offer]) -> list[CatalogueEntry]:
+    """Return what is shown of best-sellers, with the prices of a place."""
+    columns, entries = best_sellers.at(offers), [best_sellers.entries[row] for row in rows.tolist()]
+    prices = [price_at(columns, row) or (None, None) for row in rows.tolist()]
+    return [
+        entry._replace(price=amount, currency=currency)
+        for entry, (amount, currency) in zip(entries, prices, strict=True)
+    ]
 
 
 def _named(best_sellers: BestSellers, context: RecommendationContext) -> NamedRows:
@@ -166,5 +245,6 @@ def _to_message(product: CatalogueEntry, item: ListItem, recommendation_id: str)
         reason=Reason(kind=ReasonKind.REASON_KIND_POPULAR, text="Popular with everybody"),
         contributions=[AlgorithmContribution(algorithm=ALGORITHM, contribution=item.score)],
         category=product.category,
+        group_id=product.group_id,
         position=item.position,
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import structlog
@@ -14,28 +14,32 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as recommendati
 from services.coordinator.agent_clients import AgentClients
 from shared.config import Settings
 from shared.db import maintenance, recommendation_retention, request_ids
+from shared.db.connect import job_database
 from shared.db.engine import Database
 from shared.errors import InvalidArgument, QuintetError
 from shared.jobs import Progress
 from shared.telemetry import BACKGROUND_ERRORS
 
-TRAIN, REFRESH, OPTIMIZE, MAINTAIN = "train_models", "refresh_catalog", "optimize_algorithms", "maintenance"
 OPTIMIZE_TIMEOUT_SECONDS = 60.0
 TUNED = 0.95
 """Share of tuning in the progress of an optimisation."""
 log = structlog.get_logger()
 
-NEVER_BESIDES = {TRAIN: (REFRESH,), REFRESH: (TRAIN,)}
-"""Training refreshes the catalogue itself."""
 
-
-async def refresh_catalog(agents: AgentClients) -> AsyncIterator[Progress]:
+async def refresh_catalog(agents: AgentClients) -> AsyncGenerator[Progress, None]:
     """Have the product agent embed the catalogue and find relations."""
     async for progress in _relay(agents, agents.product.RefreshCatalog, product_pb.RefreshCatalogRequest()):
         yield progress
 
 
-async def train_models(agents: AgentClients, *, quick: bool = False) -> AsyncIterator[Progress]:
+async def forget_histories(agents: AgentClients) -> AsyncGenerator[Progress, None]:
+    """Have the recommendation agent remove histories of the erased, and of who withdrew their consent, from models."""
+    request = recommendation_pb.ForgetHistoriesRequest()
+    async for progress in _relay(agents, agents.recommendation.ForgetHistories, request):
+        yield progress
+
+
+async def train_models(agents: AgentClients, *, quick: bool = False) -> AsyncGenerator[Progress, None]:
     """Refresh the catalogue, train on it, then recompute the customers: each step builds on the one before."""
     steps = (
         ("catalogue", 0.0, 0.35, agents.product.RefreshCatalog, product_pb.RefreshCatalogRequest()),
@@ -53,7 +57,7 @@ async def train_models(agents: AgentClients, *, quick: bool = False) -> AsyncIte
 
 async def optimize_algorithms(
     agents: AgentClients, tuning: recommendation_pb.TuneAlgorithmsRequest
-) -> AsyncIterator[Progress]:
+) -> AsyncGenerator[Progress, None]:
     """Tune the algorithms if there are minutes for it, then set the hybrid's weights from measured performance."""
     tuned: dict[str, Any] = {}
     async for progress in _tune(agents, tuning):
@@ -66,7 +70,9 @@ async def optimize_algorithms(
     yield Progress("done", 1.0, {"tuning": tuned, "weights": weights, "rationale": answer.rationale})
 
 
-async def _tune(agents: AgentClients, request: recommendation_pb.TuneAlgorithmsRequest) -> AsyncIterator[Progress]:
+async def _tune(
+    agents: AgentClients, request: recommendation_pb.TuneAlgorithmsRequest
+) -> AsyncGenerator[Progress, None]:
     """Have the recommendation agent tune. When it fails the result says so: the weights do not depend on it."""
     if not request.max_minutes:
         yield Progress("off", 1.0, {"skipped": "there are no minutes for it"})
@@ -82,8 +88,17 @@ async def _tune(agents: AgentClients, request: recommendation_pb.TuneAlgorithmsR
         yield Progress("failed", 1.0, {"failed": error.message})
 
 
-async def maintain(database: Database, settings: Settings) -> AsyncIterator[Progress]:
-    """Drop old product views and recommendations, renew the statistics, give free space back."""
+async def maintain(settings: Settings) -> AsyncGenerator[Progress, None]:
+    """Drop old product views, recommendations and job rows, renew the statistics, give free space back."""
+    database = await asyncio.to_thread(job_database, settings)
+    try:
+        async for progress in _maintain(database, settings):
+            yield progress
+    finally:
+        await asyncio.to_thread(database.close)
+
+
+async def _maintain(database: Database, settings: Settings) -> AsyncGenerator[Progress, None]:
     yield Progress("dropping old product views", 0.0)
     dropped = await asyncio.to_thread(maintenance.drop_old_browsing, database, settings.browsing_retention_days)
     yield Progress("dropping old recommendations", 0.2)
@@ -95,14 +110,17 @@ async def maintain(database: Database, settings: Settings) -> AsyncIterator[Prog
     )
     yield Progress("dropping old request ids", 0.3)
     await asyncio.to_thread(request_ids.drop_old, database)
+    yield Progress("dropping old jobs", 0.35)
+    jobs = await asyncio.to_thread(maintenance.drop_old_jobs, database, settings.job_retention_days)
     yield Progress("renewing statistics", 0.4)
     await asyncio.to_thread(maintenance.analyze, database)
     yield Progress("giving free space back", 0.6)
     vacuumed = await asyncio.to_thread(maintenance.vacuum, database)
-    yield Progress("done", 1.0, {"views_dropped": dropped, "recommendation_lists_dropped": lists, "vacuumed": vacuumed})
+    done = {"views_dropped": dropped, "recommendation_lists_dropped": lists, "jobs_dropped": jobs, "vacuumed": vacuumed}
+    yield Progress("done", 1.0, done)
 
 
-async def _relay(agents: AgentClients, method: Any, request: Any) -> AsyncIterator[Progress]:
+async def _relay(agents: AgentClients, method: Any, request: Any) -> AsyncGenerator[Progress, None]:
     async for answer in agents.stream(method, request):
         said = answer.progress
         yield Progress(said.stage, said.progress, json.loads(said.result_json) if said.result_json else None)

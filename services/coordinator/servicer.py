@@ -5,11 +5,15 @@ from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 from services.coordinator.agent import Coordinator
 from services.coordinator.customer_rpcs import CustomerRpcs
 from services.coordinator.event_rpcs import EventRpcs
+from services.coordinator.job_rpcs import JobRpcs
 from services.coordinator.operation_rpcs import OperationRpcs
+from services.coordinator.privacy_rpcs import PrivacyRpcs
 from services.coordinator.product_rpcs import ProductRpcs
 
 
-class CoordinatorServicer(EventRpcs, CustomerRpcs, ProductRpcs, OperationRpcs, pb_grpc.CoordinatorServiceServicer):
+class CoordinatorServicer(
+    EventRpcs, CustomerRpcs, PrivacyRpcs, ProductRpcs, JobRpcs, OperationRpcs, pb_grpc.CoordinatorServiceServicer
+):
     """All RPCs of the coordinator."""
 
     def __init__(self, agent: Coordinator) -> None:

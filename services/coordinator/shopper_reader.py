@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -12,10 +13,14 @@ from numpy.typing import NDArray
 from quintet.recommendation.v1.recommendation_service_pb2 import RecommendRequest
 from quintet.type.v1.error_pb2 import ErrorReason
 
-from shared.db import products, request_reads
+from shared.consent import ALL_PERMITTED, Consent, Permissions
+from shared.consent_messages import to_consent
+from shared.db import product_offers, products, request_reads
+from shared.db.driver import DriverCursor
 from shared.db.engine import Database
+from shared.db.product_offers import Offer
 from shared.db.products import CatalogueEntry
-from shared.db.request_reads import ShopperProducts
+from shared.db.request_reads import ShopperProducts, ShopperVersion
 from shared.errors import NotFound, QuintetError, Unavailable
 from shared.events.recommend import context_products
 from shared.rpc.interceptor import deadline
@@ -32,15 +37,23 @@ log = structlog.get_logger()
 
 
 class ShopperReader:
-    """Reads shoppers for the fallback. `stop` after use."""
+    """Reads shoppers for the fallback. `stop` after use.
 
-    def __init__(self, database: Database, seconds: float = SECONDS) -> None:
+    Of who does not permit `personalise` nothing is read. `default` is what is permitted where a shopper said nothing.
+    """
+
+    def __init__(self, database: Database, seconds: float = SECONDS, default: Permissions = ALL_PERMITTED) -> None:
+        self._default = default
         self._database = database
         self._seconds = seconds
         self._threads = ThreadPoolExecutor(READS_AT_ONCE, "shopper")
 
-    async def read(self, request: RecommendRequest, known: Sequence[str] = ()) -> ShopperProducts:
-        """Return what is stored of who asks; `known` are ids of products that are known to exist.
+    async def read(
+        self, request: RecommendRequest, known: Sequence[str] = (), *, groups: bool = False
+    ) -> ShopperProducts:
+        """Return what is stored of who asks, with the groups of the products if `groups`.
+
+        `known` are ids of products that are known to exist.
 
         Raises
         ------
@@ -49,7 +62,7 @@ class ShopperReader:
         Unavailable
             If the database did not answer in time.
         """
-        return await self._in_time(lambda: self._read(request, frozenset(known)))
+        return await self._in_time(lambda: self._read(request, frozenset(known), groups=groups))
 
     async def read_products(self, keys: NDArray[np.int64]) -> list[CatalogueEntry]:
         """Return what is known of products, in no order: of the last `MOST_PRODUCTS` of the keys.
@@ -58,6 +71,10 @@ class ShopperReader:
         """
         wanted = keys[-MOST_PRODUCTS:].tolist()
         return await self._in_time(lambda: self._read_products(wanted)) if wanted else []
+
+    async def read_offers(self, place: str, keys: Sequence[int]) -> list[Offer]:
+        """Return what a place offers of products, in no order. Raises Unavailable as above."""
+        return await self._in_time(lambda: self._read_offers(place, keys))
 
     async def _in_time(self, read: Callable[[], T]) -> T:
         reading = asyncio.get_running_loop().run_in_executor(self._threads, read)
@@ -81,15 +98,40 @@ class ShopperReader:
         until = deadline.get()
         return self._seconds if until is None else max(0.0, min(self._seconds, (until - time.monotonic()) / 2))
 
-    def _read(self, request: RecommendRequest, known: frozenset[str]) -> ShopperProducts:
-        self._check_products([each for each in context_products(request.context) if each[0] not in known])
+    def _read(self, request: RecommendRequest, known: frozenset[str], *, groups: bool) -> ShopperProducts:
+        named = list(context_products(request.context))
+        self._check_products([each for each in named if each[0] not in known])
         with self._database.cursor() as cursor:
             version = request_reads.find_shopper(cursor, request.customer_id, request.visitor_id)
-            if version is not None:
-                return request_reads.read_shopper_products(cursor, version)
-        if request.customer_id:
-            raise NotFound.of("customer", request.customer_id, "customer_id")
-        return ShopperProducts.nothing()
+            if version is None and request.customer_id:
+                raise NotFound.of("customer", request.customer_id, "customer_id")
+            found = self._permitted(cursor, version, to_consent(request.consent, "consent"))
+        return self._with_groups(found, [name for name, _ in named]) if groups else found
+
+    def _permitted(self, cursor: DriverCursor, version: ShopperVersion | None, said: Consent) -> ShopperProducts:
+        """Return the shopper's products and permissions; no products without the consent to personalise."""
+        consent = version.consent.narrowed_by(said) if version else said
+        permissions = consent.permissions(self._default)
+        if version is None or not permissions.personalise:
+            key = version.key if version else None
+            return replace(ShopperProducts.nothing(), key=key, permissions=permissions)
+        return replace(request_reads.read_shopper_products(cursor, version), permissions=permissions)
+
+    def _with_groups(self, shopper: ShopperProducts, named: Sequence[str]) -> ShopperProducts:
+        keys = np.unique(np.concatenate([shopper.cart, shopper.bought, shopper.dismissed])).tolist()
+        events = [recorded.event for recorded in shopper.pending]
+        ids = {item.product_id for event in events for item in event.add_to_cart.items}
+        ids |= {item.product_id for event in events for item in event.purchase.items}
+        with self._database.read() as connection:
+            return replace(
+                shopper,
+                groups_by_key=products.groups_by_key(connection, keys),
+                groups_by_id=products.groups_by_id(connection, ids | set(named)),
+            )
+
+    def _read_offers(self, place: str, keys: Sequence[int]) -> list[Offer]:
+        with self._database.read() as connection:
+            return product_offers.offers_at(connection, place, keys)
 
     def _read_products(self, keys: Sequence[int]) -> list[CatalogueEntry]:
         with self._database.read() as connection:

@@ -1,6 +1,7 @@
 """Streams of customers, products and events: taken in portions, good ones kept, bad ones said one by one."""
 
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
@@ -93,14 +94,14 @@ class Upload(Generic[T]):
         async for portion in portions(items, PORTION, self.bytes_of):
             await self.budget.take(portion.bytes)
             try:
-                await self._upload(portion.items, start, tally)
+                for some in self._rounds(portion.items, start):
+                    await self._upload(some, tally)
             finally:
                 self.budget.give_back(portion.bytes)
             start += len(portion.items)
         return tally
 
-    async def _upload(self, portion: list[T], start: int, tally: Tally) -> None:
-        left = self._without_repeats(portion, start, tally)
+    async def _upload(self, left: list[tuple[int, T]], tally: Tally) -> None:
         while left:
             try:
                 created, updated = await self.send([item for _, item in left])
@@ -113,11 +114,20 @@ class Upload(Generic[T]):
                 tally.updated += updated
                 return
 
-    def _without_repeats(self, portion: list[T], start: int, tally: Tally) -> list[tuple[int, T]]:
-        """The owner takes each id once a call: of repeated ones in a portion, the last is sent."""
-        last = {self.name(item): index for index, item in enumerate(portion)}
-        tally.updated += len(portion) - len(last)
-        return [(start + index, item) for index, item in enumerate(portion) if last[self.name(item)] == index]
+    def _rounds(self, portion: list[T], start: int) -> list[list[tuple[int, T]]]:
+        """Return the items with their places in lists that have each id once, because the owner takes each once a call.
+
+        An item may update a part only, so a later one with the same id does not replace it.
+        """
+        rounds: list[list[tuple[int, T]]] = []
+        seen: Counter[str] = Counter()
+        for index, item in enumerate(portion, start):
+            name = self.name(item)
+            if seen[name] == len(rounds):
+                rounds.append([])
+            rounds[seen[name]].append((index, item))
+            seen[name] += 1
+        return rounds
 
     def _fault(self, error: QuintetError, count: int) -> int:
         """Return which item the owner objects to. Raises the error where it does not say."""

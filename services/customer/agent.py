@@ -14,17 +14,32 @@ from services.customer.embedder import active_space, update_embeddings
 from services.customer.preferences import Preferences, preferences
 from services.customer.segmentation import SegmentModel, SegmentModelManager, aligned
 from shared.config import Settings
-from shared.db import customer_embeddings, customers, erasure, profiles, request_ids, segments
+from shared.consent import Consent
+from shared.db import (
+    consents,
+    customer_embeddings,
+    customer_updates,
+    customers,
+    erasure,
+    erasure_receipts,
+    profiles,
+    request_ids,
+    segments,
+)
 from shared.db.customer_embeddings import CustomerEmbedding
-from shared.db.customers import Customer, NewCustomer
+from shared.db.customer_updates import NewCustomer
+from shared.db.customers import Customer, Filters
 from shared.db.engine import Connection, Database
-from shared.db.erasure import Receipt
+from shared.db.erasure_receipts import Receipt
 from shared.db.log_consumer import Applied
 from shared.db.profiles import Shown
 from shared.db.segments import Membership
+from shared.errors import FailedPrecondition, FieldViolation, NotFound
 from shared.jobs import Progress, SingleJob
+from shared.page_tokens import key_of_token, page_token
 from shared.request_ids import RequestKey
 
+EVERYBODY = Filters()
 REFRESH_JOB = "services.customer.refresh"
 
 
@@ -53,6 +68,37 @@ class Profile:
     changes: ChangeReport
     embedding: CustomerEmbedding | None
     sessions: int
+
+
+@dataclass(frozen=True)
+class Who:
+    """A customer, or else a visitor, by the platform's ids."""
+
+    customer_id: str = ""
+    visitor_id: str = ""
+
+
+@dataclass(frozen=True)
+class PageQuery:
+    """Which page of customers is asked for."""
+
+    size: int
+    token: str = ""
+    filters: Filters = EVERYBODY
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The filters as texts: a page token is bound to them."""
+        moments = (self.filters.registered_since, self.filters.active_since)
+        return (*("" if each is None else each.isoformat() for each in moments), self.filters.segment)
+
+
+@dataclass(frozen=True)
+class CustomerPage:
+    """The customers of a page, and the token of the next page; the last page has an empty token."""
+
+    customers: list[Customer]
+    next_token: str
 
 
 class CustomerAgent:
@@ -87,14 +133,41 @@ class CustomerAgent:
         Raises
         ------
         AlreadyExists
-            If an e-mail belongs to another customer, or if a customer exists and `create_only` is true.
+            If a customer exists and `create_only` is true.
         """
         with self._database.write() as connection:
             done, _ = request_ids.once(
-                connection, request, lambda: json.dumps(customers.upsert(connection, given, create_only=create_only))
+                connection,
+                request,
+                lambda: json.dumps(customer_updates.upsert(connection, given, create_only=create_only)),
             )
         created, updated = json.loads(done)
         return created, updated
+
+    def customer(self, customer_id: str) -> Customer:
+        """Return a customer as stored. Raises NotFound."""
+        with self._database.read() as connection:
+            return customers.read(connection, customer_id)
+
+    def page(self, query: PageQuery) -> CustomerPage:
+        """Return a page of customers in the order in which they were added. Raises InvalidArgument for a bad token."""
+        texts = query.texts
+        after = key_of_token(query.token, *texts)
+        with self._database.read() as connection:
+            found = customers.list_customers(connection, query.filters, after, query.size + 1)
+        page, more = found[: query.size], len(found) > query.size
+        return CustomerPage(page, page_token(page[-1].key, *texts) if more else "")
+
+    def set_visitor_consent(self, visitor_id: str, said: Consent) -> tuple[Consent, datetime | None]:
+        """Store what a visitor said about consent; return what is in force and since when.
+
+        Raises FailedPrecondition if the visitor is a customer.
+        """
+        with self._database.write() as connection:
+            key = customers.resolve_visitors(connection, [visitor_id])[visitor_id]
+            _require_anonymous(connection, key)
+            consents.store(connection, key, said, self._now())
+            return consents.read_consent(connection, key)
 
     def apply_events(self, up_to: int = 0) -> Applied:
         """Apply the event log at least up to the sequence number `up_to`; 0 means to its end. Safe to repeat."""
@@ -151,26 +224,34 @@ class CustomerAgent:
             history = read_customer_history(connection, customer.key)
         return self._changes(history, false_alarm_rate)
 
-    def erase(self, customer_id: str, request: RequestKey | None = None) -> Receipt:
-        """Erase every row about a customer in one transaction. Raises NotFound.
+    def erase(self, who: Who, request: RequestKey | None = None) -> Receipt:
+        """Erase every row about a customer or visitor in one transaction.
 
         A `request` that was done before is answered with its receipt.
         Afterwards the write-ahead log of SQLite is emptied, because it may still contain the rows.
+
+        Raises NotFound, and FailedPrecondition for a visitor who is a customer.
         """
         with self._database.write() as connection:
             receipt_id, _ = request_ids.once(
-                connection,
-                request,
-                lambda: erasure.erase(connection, customers.read(connection, customer_id).key).receipt_id,
+                connection, request, lambda: erasure.erase(connection, _key_of(connection, who)).receipt_id
             )
-            receipt = erasure.read_receipt(connection, receipt_id)
+            receipt = erasure_receipts.read_receipt(connection, receipt_id)
         erasure.forget_log(self._database)
         return receipt
 
-    def export(self, customer_id: str) -> Generator[tuple[str, dict[str, Any]], None, None]:
-        """Yield (table, row) for every row about a customer, all read in one transaction. Raises NotFound."""
+    def receipt(self, receipt_id: str) -> Receipt:
+        """Return a stored receipt. Raises NotFound, and DataLoss for one that was changed."""
         with self._database.read() as connection:
-            yield from erasure.export(connection, customers.read(connection, customer_id).key)
+            return erasure_receipts.read_receipt(connection, receipt_id)
+
+    def export(self, who: Who) -> Generator[tuple[str, dict[str, Any]], None, None]:
+        """Yield (table, row) for every row about a customer or visitor, all read in one transaction.
+
+        Errors as for `erase`.
+        """
+        with self._database.read() as connection:
+            yield from erasure.export(connection, _key_of(connection, who))
 
     async def refresh(self) -> AsyncGenerator[Progress, None]:
         """Recompute all customers in a child process and yield its progress. Raises Conflict if another one runs."""
@@ -219,3 +300,24 @@ class CustomerAgent:
 
     def _seconds(self) -> int:
         return int(self._now().timestamp())
+
+
+def _key_of(connection: Connection, who: Who) -> int:
+    """Return the key of a customer or visitor.
+
+    Raises NotFound, and FailedPrecondition for a visitor who is a customer.
+    """
+    if who.customer_id:
+        return customers.read(connection, who.customer_id).key
+    key = customers.known_visitors(connection, [who.visitor_id]).get(who.visitor_id)
+    if key is None:
+        raise NotFound.of("visitor", who.visitor_id, "visitor_id")
+    _require_anonymous(connection, key)
+    return key
+
+
+def _require_anonymous(connection: Connection, key: int) -> None:
+    found = customers.read_by_key(connection, key)
+    if found is not None and found.external_id:
+        problem = "the visitor became a customer, whose data what they did is now"
+        raise FailedPrecondition(f"visitor_id: {problem}", (FieldViolation("visitor_id", problem),))

@@ -3,10 +3,14 @@
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import repeat
 from math import inf
 from typing import Any
 
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from quintet.customer.v1 import customer_service_pb2 as pb
 from quintet.type.v1 import customer_pb2 as types
@@ -14,21 +18,31 @@ from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.job_pb2 import JobProgress
 from quintet.type.v1.money_pb2 import Money
 
-from services.customer.agent import Affinity, Profile
+from services.customer.agent import Affinity, PageQuery, Profile, Who
 from services.customer.change import ChangeReport
 from services.customer.interests import Share
 from shared import limits
-from shared.db.customers import Customer, NewCustomer
-from shared.db.erasure import Receipt
+from shared.consent import Consent
+from shared.consent_messages import from_consent, to_consent
+from shared.db.customer_updates import NewCustomer
+from shared.db.customers import Customer, Filters
+from shared.db.erasure_receipts import Receipt
 from shared.db.profiles import Shown
 from shared.db.segments import LEARNED, Membership
 from shared.errors import InvalidArgument, shown
-from shared.events.check import check_count, check_id, check_number, check_size, check_text, check_time
+from shared.events.check import HIDDEN, check_count, check_id, check_number, check_size, check_text, check_time
+from shared.field_masks import FIXED_CUSTOMER_FIELDS, change_of
 from shared.jobs import Progress
 from shared.timestamps import to_timestamp
 
 LARGEST_RATE = 0.5
 _TEXTS = (("age_group", limits.MAX_AGE_GROUP), ("gender", limits.MAX_GENDER), ("region", limits.MAX_REGION))
+EVERYTHING_POPULATED = FieldMask()
+UNUSED_NOTE = (
+    "No answer uses histories of the erased any more; a job in the background removes them from stored models."
+)
+REMOVED_NOTE = "No stored model has a history of the erased."
+SUMS_NOTE = "Models keep sums over many customers, such as how often two products are bought together."
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -36,13 +50,59 @@ def to_customers(request: pb.UpsertCustomersRequest) -> list[NewCustomer]:
     """Return the customers of a request. Raises InvalidArgument naming the invalid field."""
     check_count(request.customers, "customers", limits.MAX_BATCH, least=1)
     given: dict[str, NewCustomer] = {}
-    for index, customer in enumerate(request.customers):
-        converted = _to_customer(customer, f"customers[{index}]")
+    if request.update_masks and len(request.update_masks) != len(request.customers):
+        raise InvalidArgument.of("update_masks", len(request.update_masks), "must be none, or one for each customer")
+    masks = request.update_masks or repeat(EVERYTHING_POPULATED)
+    for index, (customer, mask) in enumerate(zip(request.customers, masks, strict=False)):
+        converted = _to_customer(customer, mask, f"customers[{index}]")
         if converted.external_id in given:
             place, problem = f"customers[{index}].customer_id", "occurs twice in the request"
             raise InvalidArgument.of(place, converted.external_id, problem, ErrorReason.DUPLICATE_ELEMENT)
         given[converted.external_id] = converted
     return list(given.values())
+
+
+def to_page_query(request: pb.ListCustomersRequest) -> PageQuery:
+    """Return which page is asked for. Raises InvalidArgument naming the invalid field."""
+    check_number(request.page_size, "page_size", 0, inf)
+    check_text(request.page_token, "page_token", limits.MAX_PAGE_TOKEN)
+    check_text(request.segment_name, "segment_name", limits.MAX_SEGMENT_NAME)
+    registered, active = (to_moment(request, name) for name in ("registered_since", "active_since"))
+    size = min(request.page_size or limits.DEFAULT_PAGE_SIZE, limits.MAX_PAGE_SIZE)
+    return PageQuery(size, request.page_token, Filters(registered, active, request.segment_name))
+
+
+def to_moment(message: Message, name: str, field: str = "") -> datetime | None:
+    """Return a time of a message; None where it has none. Raises InvalidArgument naming the field."""
+    if not message.HasField(name):
+        return None
+    check_time(getattr(message, name), field or name)
+    moment: datetime = getattr(message, name).ToDatetime(tzinfo=UTC)
+    return moment
+
+
+def to_visitor_consent(request: pb.SetVisitorConsentRequest) -> tuple[str, Consent]:
+    """Return the visitor and what they said. Raises InvalidArgument naming the invalid field."""
+    check_id(request.visitor_id, "visitor_id")
+    consent = to_consent(request.consent, "consent")
+    if not consent.said:
+        raise InvalidArgument.of("consent", None, "must say something to at least one purpose")
+    return request.visitor_id, consent
+
+
+def to_who(request: pb.EraseCustomerRequest | pb.ExportCustomerRequest) -> Who:
+    """Return the customer or visitor of a request. Raises InvalidArgument unless it is exactly one."""
+    if request.customer_id and request.visitor_id:
+        raise InvalidArgument.of("visitor_id", request.visitor_id, "must be empty beside customer_id")
+    check_id(request.visitor_id, "visitor_id", required=False)
+    check_id(request.customer_id, "customer_id", required=not request.visitor_id)
+    return Who(request.customer_id, request.visitor_id)
+
+
+def to_receipt_id(request: pb.GetErasureReceiptRequest) -> str:
+    """Return the id of a receipt. Raises InvalidArgument if it is none."""
+    check_id(request.receipt_id, "receipt_id")
+    return request.receipt_id
 
 
 def to_customer_id(customer_id: str) -> str:
@@ -97,6 +157,7 @@ def from_customer(customer: Customer) -> types.Customer:
         ),
         registration_time=to_timestamp(customer.registered_at),
         last_active_time=None if customer.last_active is None else to_timestamp(customer.last_active),
+        consent=from_consent(customer.consent, customer.consent_time),
     )
 
 
@@ -161,12 +222,17 @@ def from_rows(rows: Mapping[str, int]) -> list[types.TableRows]:
     return [types.TableRows(table=table, rows=count) for table, count in sorted(rows.items())]
 
 
-def from_receipt(receipt: Receipt) -> pb.EraseCustomerResponse:
-    """Return the receipt of an erasure as a response."""
-    return pb.EraseCustomerResponse(
-        erased=from_rows(receipt.rows),
+def from_receipt(receipt: Receipt) -> types.ErasureReceipt:
+    """Return the receipt of an erasure as a message."""
+    removed = receipt.models_time is not None
+    return types.ErasureReceipt(
         receipt_id=receipt.receipt_id,
         erase_time=to_timestamp(receipt.erased_at),
+        erased=from_rows(receipt.rows),
+        models=types.ModelsState.MODELS_STATE_REMOVED if removed else types.ModelsState.MODELS_STATE_UNUSED,
+        models_note=f"{REMOVED_NOTE if removed else UNUSED_NOTE} {SUMS_NOTE}",
+        models_time=None if receipt.models_time is None else to_timestamp(receipt.models_time),
+        checksum=receipt.checksum,
     )
 
 
@@ -175,21 +241,23 @@ def from_row(table: str, row: Mapping[str, Any]) -> pb.ExportCustomerResponse:
     return pb.ExportCustomerResponse(table=table, row_json=json.dumps(row, ensure_ascii=False))
 
 
-def _to_customer(customer: types.Customer, field: str) -> NewCustomer:
+def _to_customer(customer: types.Customer, mask: FieldMask, field: str) -> NewCustomer:
     check_size(customer, field)
     check_id(customer.customer_id, f"{field}.customer_id")
-    check_text(customer.name, f"{field}.name", limits.MAX_NAME)
-    check_text(customer.email, f"{field}.email", limits.MAX_EMAIL)
+    change = change_of(customer, mask, FIXED_CUSTOMER_FIELDS, f"{field}.update_mask")
+    new = _to_new_customer(customer.customer_id, change.given, field)
+    return replace(new, cleared=change.cleared) if change.cleared else new
+
+
+def _to_new_customer(customer_id: str, customer: types.Customer, field: str) -> NewCustomer:
+    check_text(customer.name, f"{field}.name", limits.MAX_NAME, private=True)
+    check_text(customer.email, f"{field}.email", limits.MAX_EMAIL, private=True)
     if customer.email and not _EMAIL.fullmatch(customer.email):
-        raise InvalidArgument.of(
-            f"{field}.email", customer.email, "is not an e-mail address", ErrorReason.FIELD_MALFORMED
-        )
-    registered_at = None
-    if customer.HasField("registration_time"):
-        check_time(customer.registration_time, f"{field}.registration_time")
-        registered_at = customer.registration_time.ToDatetime(tzinfo=UTC)
+        raise InvalidArgument.of(f"{field}.email", HIDDEN, "is not an e-mail address", ErrorReason.FIELD_MALFORMED)
+    registered_at = to_moment(customer, "registration_time", f"{field}.registration_time")
     demographics = _to_demographics(customer.demographics, f"{field}.demographics")
-    return NewCustomer(customer.customer_id, customer.name, customer.email, demographics, registered_at)
+    consent = to_consent(customer.consent, f"{field}.consent")
+    return NewCustomer(customer_id, customer.name, customer.email, demographics, registered_at, consent)
 
 
 def _to_demographics(given: types.Demographics, field: str) -> dict[str, Any]:
@@ -199,12 +267,12 @@ def _to_demographics(given: types.Demographics, field: str) -> dict[str, Any]:
         check_number(given.age, f"{field}.age", 0, limits.MAX_AGE)
         found["age"] = given.age
     for name, longest in _TEXTS:
-        check_text(getattr(given, name), f"{field}.{name}", longest)
+        check_text(getattr(given, name), f"{field}.{name}", longest, private=True)
         found[name] = getattr(given, name)
     check_count(given.attributes, f"{field}.attributes", limits.MAX_DEMOGRAPHIC_ATTRIBUTES)
     for key, value in given.attributes.items():
         check_text(key, f"{field}.attributes", limits.MAX_DEMOGRAPHIC_ATTRIBUTE_NAME, required=True)
-        check_text(value, f"{field}.attributes[{shown(key)}]", limits.MAX_DEMOGRAPHIC_ATTRIBUTE)
+        check_text(value, f"{field}.attributes[{shown(key)}]", limits.MAX_DEMOGRAPHIC_ATTRIBUTE, private=True)
     found["attributes"] = dict(given.attributes)
     return {name: value for name, value in found.items() if value not in ("", {})}
 

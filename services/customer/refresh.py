@@ -9,7 +9,7 @@ memberships from the model, so they never see a half-written set.
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,8 +21,19 @@ from services.customer.customer_history import catalogue_of, events_of
 from services.customer.embedder import active_space, embed, rows_of
 from services.customer.segmentation import KEPT_VERSIONS, KIND, Population, SegmentModel
 from shared.config import Settings
-from shared.db import customer_embeddings, customers, interactions, models, product_embeddings, profiles, segments
+from shared.consent import ALL_PERMITTED, Permissions
+from shared.db import (
+    consents,
+    customer_embeddings,
+    customers,
+    interactions,
+    models,
+    product_embeddings,
+    profiles,
+    segments,
+)
 from shared.db.batches import batches
+from shared.db.connect import job_database
 from shared.db.engine import Database
 from shared.db.interactions import InteractionRows
 from shared.db.product_embeddings import EmbeddingMatrix
@@ -34,7 +45,10 @@ ROWS_PER_TRANSACTION = 2_000
 
 @dataclass(frozen=True, eq=False)
 class Shop:
-    """The data that the refresh computes from, read in one transaction. Keys ascend."""
+    """The data that the refresh computes from, read in one transaction. Keys ascend.
+
+    `denied` are the customers who do not permit `train`: the segment model is fitted without what they did.
+    """
 
     customers: NDArray[np.int64]
     product_keys: NDArray[np.int64]
@@ -42,24 +56,25 @@ class Shop:
     found: InteractionRows
     space_version: str | None
     embeddings: EmbeddingMatrix
+    denied: Sequence[int] = ()
 
 
 def refresh(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
     """Refresh all customers and return counts, versions and the duration in seconds."""
     started = time.monotonic()
-    database = Database(settings.database_url)
+    database = job_database(settings)
     try:
         with threadpool_limits(settings.train_threads):
-            result = _refresh(database, reporter)
+            result = _refresh(database, reporter, settings.permissions)
     finally:
         database.close()
     return {**result, "seconds": round(time.monotonic() - started, 2)}
 
 
-def _refresh(database: Database, reporter: ProgressReporter) -> dict[str, Any]:
+def _refresh(database: Database, reporter: ProgressReporter, default: Permissions) -> dict[str, Any]:
     began = datetime.now(UTC)
     reporter.report("customers: reading what they did", 0.0)
-    shop = read_shop(database)
+    shop = read_shop(database, default)
     if not len(shop.customers):
         return {"customers": 0}
     reporter.report("embeddings: computing", 0.4)
@@ -67,7 +82,7 @@ def _refresh(database: Database, reporter: ProgressReporter) -> dict[str, Any]:
     reporter.report("segments: fitting", 0.6)
     population = _population(shop)
     now = int(began.timestamp())
-    model = SegmentModel.fit(population, now)
+    model = SegmentModel.fit(_population(replace(shop, found=shop.found.without(shop.denied))), now)
     version = f"{began:%Y%m%dT%H%M%S%fZ}"
     models.save_model(database, KIND, version, model.dump(), {"customers": len(shop.customers)})
     models.prune(database, KIND, KEPT_VERSIONS)
@@ -82,8 +97,8 @@ def _refresh(database: Database, reporter: ProgressReporter) -> dict[str, Any]:
     }
 
 
-def read_shop(database: Database) -> Shop:
-    """Return the data that the refresh computes from."""
+def read_shop(database: Database, default: Permissions = ALL_PERMITTED) -> Shop:
+    """Return the data that the refresh computes from; `default` is what is permitted where nothing was said."""
     with database.read() as connection:
         labels = dict(sorted(profiles.all_labels(connection).items()))
         space_version = active_space(connection)
@@ -96,6 +111,7 @@ def read_shop(database: Database) -> Shop:
             found=found,
             space_version=space_version,
             embeddings=product_embeddings.all_embeddings(connection, space_version or ""),
+            denied=consents.denied_keys(connection, "train", default),
         )
 
 

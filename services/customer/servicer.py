@@ -11,6 +11,7 @@ from quintet.customer.v1 import customer_service_pb2_grpc as pb_grpc
 
 from services.customer import convert
 from services.customer.agent import CustomerAgent
+from shared.consent_messages import from_consent
 from shared.request_ids import RequestKey
 
 ROWS_AT_ONCE = 200
@@ -33,6 +34,23 @@ class CustomerServicer(pb_grpc.CustomerServiceServicer):
             request=RequestKey.of_message(request.request),
         )
         return pb.UpsertCustomersResponse(created=created, updated=updated)
+
+    async def GetCustomer(self, request: pb.GetCustomerRequest, context: Any) -> pb.GetCustomerResponse:
+        customer = await asyncio.to_thread(self._agent.customer, convert.to_customer_id(request.customer_id))
+        return pb.GetCustomerResponse(customer=convert.from_customer(customer))
+
+    async def ListCustomers(self, request: pb.ListCustomersRequest, context: Any) -> pb.ListCustomersResponse:
+        page = await asyncio.to_thread(self._agent.page, convert.to_page_query(request))
+        return pb.ListCustomersResponse(
+            customers=map(convert.from_customer, page.customers), next_page_token=page.next_token
+        )
+
+    async def SetVisitorConsent(
+        self, request: pb.SetVisitorConsentRequest, context: Any
+    ) -> pb.SetVisitorConsentResponse:
+        visitor_id, said = convert.to_visitor_consent(request)
+        consent, since = await asyncio.to_thread(self._agent.set_visitor_consent, visitor_id, said)
+        return pb.SetVisitorConsentResponse(consent=from_consent(consent, since))
 
     async def ApplyEvents(self, request: pb.ApplyEventsRequest, context: Any) -> pb.ApplyEventsResponse:
         applied = await asyncio.to_thread(self._agent.apply_events, convert.to_sequence(request))
@@ -69,13 +87,20 @@ class CustomerServicer(pb_grpc.CustomerServiceServicer):
                 yield pb.RefreshCustomersResponse(progress=convert.from_progress(progress))
 
     async def EraseCustomer(self, request: pb.EraseCustomerRequest, context: Any) -> pb.EraseCustomerResponse:
-        customer_id, key = convert.to_customer_id(request.customer_id), RequestKey.of_message(request.request)
-        return convert.from_receipt(await asyncio.to_thread(self._agent.erase, customer_id, key))
+        who, key = convert.to_who(request), RequestKey.of_message(request.request)
+        receipt = await asyncio.to_thread(self._agent.erase, who, key)
+        return pb.EraseCustomerResponse(receipt=convert.from_receipt(receipt))
+
+    async def GetErasureReceipt(
+        self, request: pb.GetErasureReceiptRequest, context: Any
+    ) -> pb.GetErasureReceiptResponse:
+        receipt = await asyncio.to_thread(self._agent.receipt, convert.to_receipt_id(request))
+        return pb.GetErasureReceiptResponse(receipt=convert.from_receipt(receipt))
 
     async def ExportCustomer(
         self, request: pb.ExportCustomerRequest, context: Any
     ) -> AsyncIterator[pb.ExportCustomerResponse]:
-        rows = self._agent.export(convert.to_customer_id(request.customer_id))
+        rows = self._agent.export(convert.to_who(request))
         async with aclosing(_in_threads(rows)) as exported:
             async for table, row in exported:
                 yield convert.from_row(table, row)

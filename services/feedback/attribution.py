@@ -21,10 +21,14 @@ VIEW_THROUGH = "view_through"
 
 @dataclass(frozen=True)
 class Windows:
-    """Largest time from a click, and from an impression, to a purchase that is credited to it (inclusive)."""
+    """Largest time from a click, and from an impression, to a purchase that is credited to it (inclusive).
+
+    `measured` says whether responses and purchases count of shoppers who have said nothing about it.
+    """
 
     click: timedelta = timedelta(days=7)
     view: timedelta = timedelta(days=1)
+    measured: bool = True
 
     @property
     def longest(self) -> timedelta:

@@ -8,6 +8,8 @@ a response to a recommendation that was made later. Clients' clocks may be behin
 name a customer, so only its time is checked. The time of a dismissal is not checked, because wrongly ignoring it would
 be worse than wrongly applying it.
 
+Responses to recommendations and purchases of shoppers who do not permit `measure` do not count; dismissals do.
+
 If several events of the log record the same purchase id, only the first is credited.
 """
 
@@ -19,7 +21,8 @@ from services.feedback import attribution, lines, refunds
 from services.feedback.attribution import Windows
 from services.feedback.responses import Known, Pending
 from services.feedback.signals import Signal, read_signal
-from shared.db import outcomes, recommendations, waiting_responses
+from shared.consent import ALL_PERMITTED
+from shared.db import consents, outcomes, recommendations, waiting_responses
 from shared.db.engine import Connection
 from shared.db.event_log import LoggedEvent
 from shared.db.outcomes import NewOutcome
@@ -81,6 +84,10 @@ class _Projection:
         self._take_refund(signal)
 
     def _touch(self, kind: str, key: int, signal: Signal) -> LoggedRecommendation | None:
+        known = self._known.recommendations.get(key)
+        if {signal.customer_key, known and known.customer_key} & self._known.unmeasured:
+            EVENTS.labels(signal.kind, "not_measured").inc()
+            return None
         found = None if self._too_early(key, signal) else self._owned(key, signal)
         if found is None:
             return None
@@ -177,7 +184,7 @@ class _Projection:
             refunds.take_off(self._connection, signal.refund)
 
     def _touches(self, signal: Signal, product_id: str) -> Sequence[Touch]:
-        if signal.customer_key is None:
+        if signal.customer_key is None or signal.customer_key in self._known.unmeasured:
             return ()
         return self._known.touches.get((signal.customer_key, product_id), ())
 
@@ -195,7 +202,11 @@ def _look_up(connection: Connection, signals: Sequence[Signal], windows: Windows
     if not keys:
         return known
     known.recommendations = recommendations.read_recommendations(connection, keys)
-    known.registered = recommendations.registered_among(connection, _concerned(signals, known))
+    concerned = _concerned(signals, known)
+    known.registered = recommendations.registered_among(connection, concerned)
+    default = ALL_PERMITTED._replace(measure=windows.measured)
+    said = consents.consents_of(connection, concerned)
+    known.unmeasured = {key for key, consent in said.items() if not consent.permissions(default).measure}
     nobodys = {key for key, found in known.recommendations.items() if found.customer_key is None and found.was_shown}
     known.remember(recommendations.touches_of(connection, nobodys))
     return known
@@ -204,7 +215,7 @@ def _look_up(connection: Connection, signals: Sequence[Signal], windows: Windows
 def _concerned(signals: Sequence[Signal], known: Known) -> set[int]:
     """Return the customers of the recommendations that signals name, and the customers of these signals."""
     owners = {found.customer_key for found in known.recommendations.values()}
-    responders = {signal.customer_key for signal in signals if signal.named}
+    responders = {signal.customer_key for signal in signals if signal.named or signal.needs_touches}
     return {key for key in owners | responders if key is not None}
 
 

@@ -15,7 +15,8 @@ from shared.db.recommendations import LoggedRecommendation, Touch
 class Known:
     """The recommendations that a batch concerns, and the touches of each customer and product.
 
-    `registered` has the customers concerned that are registered, so not only visitors. Touches of the batch itself are
+    `registered` has the customers concerned that are registered, so not only visitors, and `unmeasured` the shoppers
+    concerned who do not permit `measure`. Touches of the batch itself are
     added as its events are applied, so that results do not depend on where a batch ends. `nobodys` has the touches by
     unknown customers, by recommendation, until the customer becomes known.
     """
@@ -24,6 +25,7 @@ class Known:
     touches: defaultdict[tuple[int, str], list[Touch]] = field(default_factory=lambda: defaultdict(list))
     nobodys: defaultdict[int, list[Touch]] = field(default_factory=lambda: defaultdict(list))
     registered: set[int] = field(default_factory=set)
+    unmeasured: set[int] = field(default_factory=set)
 
     def remember(self, touches: Iterable[Touch]) -> None:
         """Add touches."""

@@ -1,5 +1,6 @@
 """Process entry of the feedback agent: `python -m services.feedback.server`."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from quintet.feedback.v1 import feedback_service_pb2_grpc as pb_grpc
@@ -8,9 +9,12 @@ from services.feedback.agent import FeedbackAgent
 from services.feedback.attribution import Windows
 from services.feedback.servicer import FeedbackServicer
 from shared.config import Settings
+from shared.db.condition import DatabaseCondition
+from shared.db.connect import serving_database
 from shared.db.engine import Database
 from shared.db.revision import require_current
 from shared.events.catch_up import CatchUp
+from shared.rpc.readiness import Check
 from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
 
 SERVICE = "quintet.feedback.v1.FeedbackService"
@@ -20,26 +24,28 @@ def make_agent(settings: Settings, database: Database) -> FeedbackAgent:
     """Return the agent with the configured attribution windows."""
     click = timedelta(days=settings.attribution_click_days)
     view = timedelta(days=settings.attribution_view_days)
-    return FeedbackAgent(database, Windows(click, view))
+    return FeedbackAgent(database, Windows(click, view, settings.permissions.measure))
 
 
-def build(settings: Settings, agent: FeedbackAgent) -> AgentServer:
-    """Return the server of `agent`."""
+def build(settings: Settings, agent: FeedbackAgent, checks: Mapping[str, Check] | None = None) -> AgentServer:
+    """Return the server of `agent`, ready while all `checks` hold."""
     service = Service(FeedbackServicer(agent), pb_grpc.add_FeedbackServiceServicer_to_server, SERVICE)
-    return AgentServer("feedback", settings, [service])
+    return AgentServer("feedback", settings, [service], checks)
 
 
 async def main(settings: Settings) -> None:
     """Serve until the process is told to stop."""
-    database = Database(settings.database_url)
+    database = serving_database(settings)
+    condition = DatabaseCondition(database, writes=True)
     require_current(database)
     agent = make_agent(settings, database)
     catch_up = CatchUp("feedback", agent.apply_batch)
     catch_up.start()
     try:
-        await serve_until_stopped(build(settings, agent))
+        await serve_until_stopped(build(settings, agent, {"database": condition.problem}))
     finally:
         await catch_up.stop()
+        condition.close()
         database.close()
 
 

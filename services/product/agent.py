@@ -2,29 +2,30 @@
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from quintet.type.v1.error_pb2 import ErrorReason
 
 from services.product.embedding_cache import EmbeddingCache, similarities
-from services.product.paging import key_of_token, page_token
-from services.product.spaces import SpaceCache, active_version, features_of
+from services.product.upserts import ProductUpserts
 from shared import periods
 from shared.config import Settings
-from shared.db import product_embeddings, product_performance, products, relations
+from shared.db import product_deletion, product_offers, product_performance, products, relations
 from shared.db.engine import Connection, Database
+from shared.db.product_offers import Applied, Change, Offer
+from shared.db.product_patch import ProductPatch
 from shared.db.product_performance import ProductPerformance
-from shared.db.products import NewProduct, Product, Upserted
+from shared.db.product_retirement import CompleteList, retire
+from shared.db.products import Product, ProductFilter, Upserted
 from shared.db.relations import SIMILAR, Relation
-from shared.errors import NotFound, Unavailable
+from shared.errors import NotFound
 from shared.jobs import Progress, SingleJob
 from shared.limits import MAX_PAGE_BYTES
+from shared.page_tokens import key_of_token, page_token, text_of_token, text_token
 
 REFRESH_JOB = "services.product.refresh"
-ATTEMPTS = 3
 READ_AT_ONCE = 100
 """Products of a page that are read together: large ones must not all be in memory."""
 OVER_READ = 50
@@ -37,8 +38,7 @@ class PageQuery:
 
     size: int
     token: str = ""
-    category: str = ""
-    name_contains: str = ""
+    only: ProductFilter = field(default_factory=ProductFilter)
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,14 @@ class ProductPage:
     """The products of a page, and the token of the next page; the last page has an empty token."""
 
     products: list[Product]
+    next_token: str
+
+
+@dataclass(frozen=True)
+class OfferPage:
+    """Offers of a page, and the token of the next page; the last page has an empty token."""
+
+    offers: list[Offer]
     next_token: str
 
 
@@ -62,27 +70,39 @@ class ProductAgent:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._database = database
-        self._spaces = SpaceCache(database)
+        self._upserts = ProductUpserts(database)
         self._live = EmbeddingCache()
         self._refreshing = SingleJob(REFRESH_JOB, settings)
 
-    def upsert(self, new: Sequence[NewProduct]) -> Upserted:
-        """Add or update products with distinct ids, all or none, and embed those that changed.
+    def upsert(self, patches: Sequence[ProductPatch], *, validate_only: bool = False) -> Upserted:
+        """Add or change products with distinct ids, all or none; see `ProductUpserts.upsert`."""
+        return self._upserts.upsert(patches, validate_only=validate_only)
 
-        An update replaces the whole product, except that inventory status and availability keep their stored values if
-        they are not given. Before the first refresh there is no embedding space; the first refresh embeds all products.
+    def apply(self, changes: Sequence[Change]) -> Applied:
+        """Set prices, or statuses, by themselves; of each product and place the latest holds."""
+        with self._database.write() as connection:
+            return product_offers.apply_changes(connection, changes)
 
-        Raises
-        ------
-        Unavailable
-            If refreshes change the embedding space during every attempt.
-        """
-        for _ in range(ATTEMPTS):
-            upserted = self._upsert_in_current_space(new)
-            if upserted is not None:
-                return upserted
-        reason = ErrorReason.TEMPORARILY_UNAVAILABLE
-        raise Unavailable("the embedding space is being changed, try again", reason=reason)
+    def delete(self, product_id: str, *, allow_missing: bool = False) -> bool:
+        """Delete a product and say whether it was there. Raises NotFound if it was not, unless `allow_missing`."""
+        with self._database.write() as connection:
+            keys = products.product_keys(connection, [product_id])
+            deleted = product_deletion.delete_products(connection, list(keys.values())) > 0
+        if not deleted and not allow_missing:
+            raise NotFound.of("product", product_id, "product_id")
+        return deleted
+
+    def retire(self, complete: CompleteList) -> int:
+        """Delete what a complete list does not name; return how many. Raises FailedPrecondition if it is too much."""
+        return retire(self._database, complete)
+
+    def offers(self, product_id: str, size: int, token: str) -> OfferPage:
+        """Return what places offer of a product, by ascending place. Raises NotFound, or InvalidArgument."""
+        after = text_of_token(token, product_id)
+        with self._database.read() as connection:
+            found = product_offers.offers_of(connection, _known(connection, product_id).key, after, size + 1)
+        page = found[:size]
+        return OfferPage(page, text_token(page[-1].place_id, product_id) if len(found) > size else "")
 
     def get(self, product_id: str) -> Product:
         """Return a product. Raises NotFound for an unknown one."""
@@ -95,7 +115,7 @@ class ProductAgent:
         It ends early where the next product would make it larger than an answer may be; `size_of` gives a product's
         bytes in the answer.
         """
-        filters = (query.category, query.name_contains)
+        filters = tuple(map(str, astuple(query.only)))
         after_key = key_of_token(query.token, *filters)
         with self._database.read() as connection:
             page, more = _filled(_products_after(connection, after_key, query), query.size, size_of)
@@ -104,17 +124,18 @@ class ProductAgent:
     def related(self, product_id: str, relation: Relation, limit: int) -> list[RelatedProduct]:
         """Return related products that can be bought, strongest relation first. Raises NotFound.
 
-        Relations come from the last refresh. If it stored fewer similar products than requested, or none because the
-        product is newer, the nearest products by the current embeddings are added.
+        One variant of each group is returned, and none of the product's own. Relations come from the last refresh. If
+        it stored fewer similar products than requested, or none because the product is newer, the nearest products by
+        the current embeddings are added.
         """
         with self._database.read() as connection:
             product = _known(connection, product_id)
             stored = relations.read_relation(connection, relation, product.key)
             found = _buyable(connection, stored.keys, stored.scores) if stored else []
-            if relation == SIMILAR and len(found) < limit:
+            if relation == SIMILAR and len(_distinct(found, product)) < limit:
                 known = {product.key, *(each.product.key for each in found)}
                 found += self._nearest(connection, product, limit, known)
-        return sorted(found, key=lambda each: (-each.score, each.product.key))[:limit]
+        return _distinct(sorted(found, key=lambda each: (-each.score, each.product.key)), product)[:limit]
 
     def performance(self, product_id: str, start: datetime | None, end: datetime | None) -> ProductPerformance:
         """Return the performance of a product from `start` (default: 30 days before the end) to `end` (default: now).
@@ -123,7 +144,7 @@ class ProductAgent:
         """
         since, until = periods.settled(start, end, datetime.now(UTC))
         with self._database.read() as connection:
-            product = _known(connection, product_id)
+            product = _known(connection, product_id, deleted=True)
             return product_performance.performance(connection, product.key, since, until)
 
     async def refresh(self) -> AsyncGenerator[Progress, None]:
@@ -131,23 +152,6 @@ class ProductAgent:
         async with aclosing(self._refreshing.run()) as steps:
             async for progress in steps:
                 yield progress
-
-    def _upsert_in_current_space(self, new: Sequence[NewProduct]) -> Upserted | None:
-        """Add or update products; return None, with nothing written, if another space became active meanwhile."""
-        active = self._spaces.current()
-        vectors = active.space.transform([features_of(each) for each in new]) if active.space else None
-        with self._database.write() as connection:
-            if active_version(connection) != active.version:
-                return None
-            upserted = products.upsert_products(connection, new)
-            if vectors is None or active.version is None:
-                # A running refresh may have stored an embedding of the product's old state.
-                product_embeddings.drop_embeddings(connection, upserted.changed)
-            else:
-                row = {upserted.keys[each.external_id]: number for number, each in enumerate(new)}
-                chosen = vectors[[row[key] for key in upserted.changed]]
-                product_embeddings.store_embeddings(connection, active.version, upserted.changed, chosen)
-            return upserted
 
     def _nearest(
         self, connection: Connection, product: Product, limit: int, exclude: Iterable[int]
@@ -171,8 +175,7 @@ def _products_after(connection: Connection, after_key: int, query: PageQuery) ->
             connection,
             after_key=after_key,
             limit=min(READ_AT_ONCE, query.size + 1),
-            category=query.category,
-            name_contains=query.name_contains,
+            only=query.only,
         )
         yield from some
         if len(some) < min(READ_AT_ONCE, query.size + 1):
@@ -192,18 +195,31 @@ def _filled(found: Iterator[Product], most: int, size_of: Callable[[Product], in
     return page, False
 
 
-def _known(connection: Connection, product_id: str) -> Product:
+def _known(connection: Connection, product_id: str, *, deleted: bool = False) -> Product:
+    """Return a product; with `deleted` also one that was deleted. Raises NotFound."""
     product = products.get_product(connection, product_id)
-    if product is None:
+    if product is None or (product.deleted and not deleted):
         raise NotFound.of("product", product_id, "product_id")
     return product
 
 
 def _buyable(connection: Connection, keys: NDArray[np.int64], scores: NDArray[np.float32]) -> list[RelatedProduct]:
     """Return the products that can be bought, in the given order, with their scores."""
-    found = products.get_products_by_key(connection, keys.tolist())
+    found, now = products.get_products_by_key(connection, keys.tolist()), datetime.now(UTC)
     pairs = zip(keys.tolist(), scores.tolist(), strict=True)
-    return [RelatedProduct(found[key], score) for key, score in pairs if key in found and found[key].buyable]
+    return [RelatedProduct(found[key], score) for key, score in pairs if key in found and found[key].on_sale(now)]
+
+
+def _distinct(related: Sequence[RelatedProduct], product: Product) -> list[RelatedProduct]:
+    """Return the first variant of each group, without those of the product itself."""
+    groups = {product.group_id} - {""}
+    found = []
+    for each in related:
+        group = each.product.group_id
+        if group not in groups:
+            found.append(each)
+            groups |= {group} - {""}
+    return found
 
 
 def _same_category(one: Product, other: Product) -> bool:

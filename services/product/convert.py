@@ -2,43 +2,28 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from math import inf
 
-from google.protobuf.timestamp_pb2 import Timestamp
+import numpy as np
 from quintet.product.v1 import product_service_pb2 as pb
 from quintet.type.v1 import job_pb2, product_pb2
-from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.money_pb2 import Money
 
 from services.product.agent import PageQuery, ProductPage, RelatedProduct
+from services.product.convert_products import STATUS_PREFIX, patches, status
 from shared import limits
+from shared.db.product_facts import AttributeValue
+from shared.db.product_patch import ProductPatch
 from shared.db.product_performance import ProductPerformance
-from shared.db.products import NewProduct, Product
+from shared.db.product_retirement import CompleteList
+from shared.db.products import Product, ProductFilter
 from shared.db.relations import COMPLEMENTARY, SIMILAR, Relation
 from shared.errors import InvalidArgument
-from shared.events.check import (
-    check_choice,
-    check_count,
-    check_id,
-    check_money,
-    check_number,
-    check_size,
-    check_text,
-    check_time,
-)
+from shared.events.check import check_choice, check_id, check_number, check_text, check_time
 from shared.jobs import Progress
 from shared.timestamps import to_timestamp
 
-STATUS_PREFIX = "INVENTORY_STATUS_"
-
-_TEXTS = {
-    "description": limits.MAX_DESCRIPTION,
-    "category": limits.MAX_CATEGORY,
-    "subcategory": limits.MAX_CATEGORY,
-    "brand": limits.MAX_BRAND,
-}
-_LISTS = (("tags", limits.MAX_TAGS, limits.MAX_TAG), ("image_urls", limits.MAX_IMAGES, limits.MAX_IMAGE_URL))
 _RELATIONS: dict[int, Relation] = {
     product_pb2.PRODUCT_RELATION_UNSPECIFIED: SIMILAR,
     product_pb2.PRODUCT_RELATION_SIMILAR: SIMILAR,
@@ -48,48 +33,6 @@ _RELATION_VALUES = {
     SIMILAR: product_pb2.PRODUCT_RELATION_SIMILAR,
     COMPLEMENTARY: product_pb2.PRODUCT_RELATION_COMPLEMENTARY,
 }
-
-
-def new_products(messages: Sequence[product_pb2.Product], field: str = "products") -> list[NewProduct]:
-    """Return products to upsert. Raises InvalidArgument naming the first invalid field."""
-    check_count(messages, field, limits.MAX_BATCH, least=1)
-    found: dict[str, NewProduct] = {}
-    for index, message in enumerate(messages):
-        product = new_product(message, f"{field}[{index}]")
-        if product.external_id in found:
-            problem = "must be given once only"
-            place = f"{field}[{index}].product_id"
-            raise InvalidArgument.of(place, product.external_id, problem, ErrorReason.DUPLICATE_ELEMENT)
-        found[product.external_id] = product
-    return list(found.values())
-
-
-def new_product(message: product_pb2.Product, field: str) -> NewProduct:
-    """Return one product to upsert. Raises InvalidArgument. `field` is the product's path in the request."""
-    check_size(message, field)
-    check_id(message.product_id, f"{field}.product_id")
-    check_text(message.name, f"{field}.name", limits.MAX_PRODUCT_NAME, required=True)
-    for name, longest in _TEXTS.items():
-        check_text(getattr(message, name), f"{field}.{name}", longest)
-    _check_lists(message, field)
-    _check_numbers(message, field)
-    return NewProduct(
-        external_id=message.product_id,
-        name=message.name,
-        description=message.description,
-        category=message.category,
-        subcategory=message.subcategory,
-        brand=message.brand,
-        price=message.price.amount_minor if message.HasField("price") else None,
-        currency=message.price.currency_code if message.HasField("price") else None,
-        attributes=dict(message.attributes),
-        tags=tuple(message.tags),
-        image_urls=tuple(message.image_urls),
-        average_rating=message.average_rating if message.HasField("average_rating") else None,
-        inventory_status=_status(message.inventory_status, f"{field}.inventory_status"),
-        recommendable=message.recommendable if message.HasField("recommendable") else None,
-        available_at=_moment(message.available_time) if message.HasField("available_time") else None,
-    )
 
 
 def to_product(product: Product) -> product_pb2.Product:
@@ -103,13 +46,16 @@ def to_product(product: Product) -> product_pb2.Product:
         brand=product.brand,
         tags=product.tags,
         image_urls=product.image_urls,
-        attributes=product.attributes,
+        attributes={name: _to_attribute(value) for name, value in product.attributes.items()},
         average_rating=product.average_rating,
         inventory_status=product_pb2.InventoryStatus.Value(f"{STATUS_PREFIX}{product.inventory_status}"),
         recommendable=product.recommendable,
+        group_id=product.group_id,
         available_time=to_timestamp(product.available_at),
         update_time=to_timestamp(product.updated_at),
     )
+    if product.expire_at is not None:
+        message.expire_time.CopyFrom(to_timestamp(product.expire_at))
     if product.price is not None:
         message.price.CopyFrom(Money(currency_code=product.currency or "", amount_minor=product.price))
     return message
@@ -119,9 +65,55 @@ def page_query(request: pb.ListProductsRequest) -> PageQuery:
     """Return the requested page. Raises InvalidArgument."""
     check_text(request.category, "category", limits.MAX_CATEGORY)
     check_text(request.name_contains, "name_contains", limits.MAX_NAME_CONTAINS)
+    check_text(request.brand, "brand", limits.MAX_BRAND)
     check_text(request.page_token, "page_token", limits.MAX_PAGE_TOKEN)
-    size = _bounded(request.page_size, "page_size", default=limits.DEFAULT_PAGE_SIZE, most=limits.MAX_PAGE_SIZE)
-    return PageQuery(size, request.page_token, request.category, request.name_contains)
+    check_id(request.group_id, "group_id", required=False)
+    since = None
+    if request.HasField("updated_since"):
+        check_time(request.updated_since, "updated_since")
+        since = request.updated_since.ToDatetime(tzinfo=UTC)
+    only = ProductFilter(
+        category=request.category,
+        name_contains=request.name_contains,
+        group_id=request.group_id,
+        brand=request.brand,
+        inventory_status=status(request.inventory_status, "inventory_status") or "",
+        updated_since=since,
+    )
+    return PageQuery(page_size(request.page_size), request.page_token, only)
+
+
+def page_size(size: int) -> int:
+    """Return how many entries a page has. Raises InvalidArgument."""
+    return _bounded(size, "page_size", default=limits.DEFAULT_PAGE_SIZE, most=limits.MAX_PAGE_SIZE)
+
+
+def offers_page(request: pb.ListOffersRequest) -> tuple[int, str]:
+    """Return size and token of the requested page of offers. Raises InvalidArgument."""
+    check_text(request.page_token, "page_token", limits.MAX_OFFER_TOKEN)
+    return page_size(request.page_size), request.page_token
+
+
+def upsert_changes(request: pb.UpsertProductsRequest) -> list[ProductPatch]:
+    """Return the changes that a request asks for. Raises InvalidArgument."""
+    return patches(
+        request.products,
+        request.update_mask if request.HasField("update_mask") else None,
+        request.effective_time if request.HasField("effective_time") else None,
+    )
+
+
+def complete_list(messages: Sequence[pb.RetireProductsRequest]) -> CompleteList:
+    """Return a complete list from its pieces. Raises InvalidArgument."""
+    first = messages[0] if messages else pb.RetireProductsRequest()
+    if not first.HasField("start_time"):
+        raise InvalidArgument.of("start_time", None, "is required in the first message")
+    check_time(first.start_time, "start_time")
+    check_number(first.max_retired_share, "max_retired_share", 0, 1)
+    listed = [np.array(each.listed, np.uint64) for each in messages]
+    return CompleteList(
+        np.concatenate(listed), first.start_time.ToDatetime(tzinfo=UTC), first.max_retired_share, first.validate_only
+    )
 
 
 def product_bytes(product: Product) -> int:
@@ -193,38 +185,16 @@ def to_progress(progress: Progress) -> pb.RefreshCatalogResponse:
     )
 
 
-def _check_lists(message: product_pb2.Product, field: str) -> None:
-    for name, most, longest in _LISTS:
-        values = getattr(message, name)
-        check_count(values, f"{field}.{name}", most)
-        for index, value in enumerate(values):
-            check_text(value, f"{field}.{name}[{index}]", longest)
-    check_count(message.attributes, f"{field}.attributes", limits.MAX_PRODUCT_ATTRIBUTES)
-    for name, value in message.attributes.items():
-        check_text(name, f"{field}.attributes", limits.MAX_PRODUCT_ATTRIBUTE_NAME)
-        check_text(value, f"{field}.attributes[{name}]", limits.MAX_PRODUCT_ATTRIBUTE)
-
-
-def _check_numbers(message: product_pb2.Product, field: str) -> None:
-    if message.HasField("price"):
-        check_money(message.price, f"{field}.price", limits.MAX_PRICE_MINOR)
-    if message.HasField("average_rating"):
-        check_number(message.average_rating, f"{field}.average_rating", 0, limits.MAX_RATING)
-    if message.HasField("available_time"):
-        check_time(message.available_time, f"{field}.available_time")
-
-
-def _status(value: int, field: str) -> str | None:
-    if value == product_pb2.INVENTORY_STATUS_UNSPECIFIED:
-        return None
-    check_choice(value, field, product_pb2.InventoryStatus.values(), "one of the inventory statuses")
-    return product_pb2.InventoryStatus.Name(product_pb2.InventoryStatus.ValueType(value)).removeprefix(STATUS_PREFIX)
+def _to_attribute(value: AttributeValue) -> product_pb2.AttributeValue:
+    if isinstance(value, bool):
+        return product_pb2.AttributeValue(flag=value)
+    if isinstance(value, int | float):
+        return product_pb2.AttributeValue(number=value)
+    if isinstance(value, str):
+        return product_pb2.AttributeValue(text=value)
+    return product_pb2.AttributeValue(texts=product_pb2.TextList(values=value))
 
 
 def _bounded(value: int, field: str, *, default: int, most: int) -> int:
     check_number(value, field, 0, inf)
     return min(value or default, most)
-
-
-def _moment(value: Timestamp) -> datetime:
-    return value.ToDatetime(tzinfo=UTC)

@@ -1,9 +1,10 @@
 """The refresh job: `python -m services.product.refresh [--full]`.
 
-It embeds products that have no embedding, and recomputes similar and complementary products. A new embedding space is
-fitted only if there is none, if it is damaged, if more than a fifth of the catalogue changed since it was fitted, or
-with `--full`. Otherwise the space is kept, because vectors of different spaces cannot be compared, so with a new space
-all embeddings of products and customers must be computed again.
+It embeds products that have no embedding, or another price than when they were embedded, and recomputes similar and
+complementary products. A new embedding space is fitted only if there is none, if it is damaged, if more than a fifth of
+the catalogue changed in more than price and stock since it was fitted, or with `--full`. Otherwise the space is kept,
+because vectors of different spaces cannot be compared, so with a new space all embeddings of products and customers
+must be computed again.
 
 All data is written in short transactions. A new space becomes active after all embeddings are stored. Products that
 changed meanwhile are embedded right after that. If a refresh dies, the next one completes its work.
@@ -25,8 +26,10 @@ from services.product import relate
 from services.product.embedding import EmbeddingSpace
 from services.product.spaces import FittedSpace, features_of, load_space, save_space
 from shared.config import Settings
+from shared.consent import Permissions
 from shared.db import product_embeddings, products, relations
 from shared.db.batches import batches
+from shared.db.connect import job_database
 from shared.db.engine import Connection, Database
 from shared.db.products import Product
 from shared.db.relations import COMPLEMENTARY, SIMILAR
@@ -53,16 +56,16 @@ class CatalogueSnapshot:
 def refresh(settings: Settings, reporter: ProgressReporter, *, full: bool = False) -> dict[str, Any]:
     """Refresh the catalogue and return counts, the version of the space and the duration in seconds."""
     started = time.monotonic()
-    database = Database(settings.database_url)
+    database = job_database(settings)
     try:
         with threadpool_limits(settings.train_threads):
-            result = _refresh(database, reporter, full=full)
+            result = _refresh(database, reporter, settings.permissions, full=full)
     finally:
         database.close()
     return {**result, "seconds": round(time.monotonic() - started, 2)}
 
 
-def _refresh(database: Database, reporter: ProgressReporter, *, full: bool) -> dict[str, Any]:
+def _refresh(database: Database, reporter: ProgressReporter, default: Permissions, *, full: bool) -> dict[str, Any]:
     reporter.report("catalogue: reading", 0.0)
     catalogue = read_catalogue(database)
     if not catalogue.products:
@@ -77,7 +80,7 @@ def _refresh(database: Database, reporter: ProgressReporter, *, full: bool) -> d
         stale = relations.computed_through(connection, SIMILAR) < catalogue.change_sequence
     if stale or embedded:
         written[SIMILAR] = relate_similar(database, catalogue, version, reporter)
-    written[COMPLEMENTARY] = relate_complementary(database, catalogue, reporter)
+    written[COMPLEMENTARY] = relate_complementary(database, catalogue, reporter, default)
     return {
         "products": len(catalogue.products),
         "space_version": version,
@@ -105,7 +108,8 @@ def usable_space(database: Database, catalogue: CatalogueSnapshot) -> FittedSpac
         return None
     if known is None:
         return None
-    changed = sum(product.change_sequence > known.change_sequence for product in catalogue.products)
+    contents = (product.content_sequence or product.change_sequence for product in catalogue.products)
+    changed = sum(content > known.change_sequence for content in contents)
     return known if changed <= REFIT_SHARE * known.products else None
 
 
@@ -171,11 +175,16 @@ def relate_similar(database: Database, catalogue: CatalogueSnapshot, version: st
     return _store(database, SIMILAR, table, catalogue, reporter, end)
 
 
-def relate_complementary(database: Database, catalogue: CatalogueSnapshot, reporter: ProgressReporter) -> int:
-    """Recompute the complementary products of all products; return the number of changed rows."""
+def relate_complementary(
+    database: Database, catalogue: CatalogueSnapshot, reporter: ProgressReporter, default: Permissions
+) -> int:
+    """Recompute the complementary products of all products; return the number of changed rows.
+
+    `default` says whether they are computed from orders of customers who said nothing.
+    """
     reporter.report("relations: reading baskets", 0.8)
     with database.read() as connection:
-        lines = relations.basket_lines(connection)
+        lines = relations.basket_lines(connection, default=default)
     reporter.report("relations: complementary", 0.85)
     table = relate.complementary(catalogue.products, lines)
     return _store(database, COMPLEMENTARY, table, catalogue, reporter, 0.95)

@@ -8,7 +8,7 @@ from typing import Any
 from quintet.product.v1 import product_service_pb2 as pb
 from quintet.product.v1 import product_service_pb2_grpc as pb_grpc
 
-from services.product import convert
+from services.product import convert, convert_changes
 from services.product.agent import ProductAgent
 from shared import periods
 
@@ -21,9 +21,33 @@ class ProductServicer(pb_grpc.ProductServiceServicer):
 
     async def UpsertProducts(self, request: pb.UpsertProductsRequest, context: Any) -> pb.UpsertProductsResponse:
         # Checking a thousand products takes longer than other calls should wait for the event loop.
-        new = await asyncio.to_thread(convert.new_products, request.products)
-        upserted = await asyncio.to_thread(self._agent.upsert, new)
-        return pb.UpsertProductsResponse(created=upserted.created, updated=upserted.updated)
+        changes = await asyncio.to_thread(convert.upsert_changes, request)
+        upserted = await asyncio.to_thread(self._agent.upsert, changes, validate_only=request.validate_only)
+        return pb.UpsertProductsResponse(created=upserted.created, updated=upserted.updated, stale=upserted.stale)
+
+    async def UpdatePrices(self, request: pb.UpdatePricesRequest, context: Any) -> pb.UpdatePricesResponse:
+        applied = await asyncio.to_thread(self._agent.apply, convert_changes.price_changes(request.updates))
+        return pb.UpdatePricesResponse(counts=convert_changes.to_counts(applied))
+
+    async def UpdateInventory(self, request: pb.UpdateInventoryRequest, context: Any) -> pb.UpdateInventoryResponse:
+        applied = await asyncio.to_thread(self._agent.apply, convert_changes.inventory_changes(request.updates))
+        return pb.UpdateInventoryResponse(counts=convert_changes.to_counts(applied))
+
+    async def DeleteProduct(self, request: pb.DeleteProductRequest, context: Any) -> pb.DeleteProductResponse:
+        product_id = convert.product_id(request.product_id)
+        deleted = await asyncio.to_thread(self._agent.delete, product_id, allow_missing=request.allow_missing)
+        return pb.DeleteProductResponse(deleted=deleted)
+
+    async def RetireProducts(
+        self, request_iterator: AsyncIterator[pb.RetireProductsRequest], context: Any
+    ) -> pb.RetireProductsResponse:
+        complete = convert.complete_list([each async for each in request_iterator])
+        return pb.RetireProductsResponse(retired=await asyncio.to_thread(self._agent.retire, complete))
+
+    async def ListOffers(self, request: pb.ListOffersRequest, context: Any) -> pb.ListOffersResponse:
+        product_id, (size, token) = convert.product_id(request.product_id), convert.offers_page(request)
+        page = await asyncio.to_thread(self._agent.offers, product_id, size, token)
+        return convert_changes.to_offers(page.offers, page.next_token)
 
     async def GetProduct(self, request: pb.GetProductRequest, context: Any) -> pb.GetProductResponse:
         product = await asyncio.to_thread(self._agent.get, convert.product_id(request.product_id))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.recommendation import convert
+from services.recommendation.models.forgetting import versions_waiting
 from services.recommendation.models.store import KIND, ModelStore
 from services.recommendation.request import Answer, Choice, Pick, Query, ReadyPage
 from services.recommendation.serving.choice import choose
@@ -19,7 +20,7 @@ from services.recommendation.serving.user_history import UserHistories
 from services.recommendation.serving.warm_up import warm_up
 from services.recommendation.tuning.request import TuningRequest
 from shared.config import Settings
-from shared.db import models
+from shared.db import forgotten, models
 from shared.db.engine import Database
 from shared.db.models import ModelVersion
 from shared.db.recommendation_items import ListItem, PackedItems
@@ -28,9 +29,11 @@ from shared.db.token_keys import load_token_keys
 from shared.errors import QuintetError
 from shared.jobs import QUICK, Progress, SingleJob
 from shared.recommendation_log import LOG_DROPPED, RecommendationLog
+from shared.recommendation_tokens import UNCOUNTED
 from shared.telemetry import FALLBACKS
 
 TRAINING = "services.recommendation.training.train"
+FORGETTING = "services.recommendation.models.forgetting"
 TUNING = "services.recommendation.tuning.job"
 
 
@@ -39,13 +42,15 @@ class RecommendationAgent:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._database = database
-        self._model_manager = ModelManager(database, ModelStore(database, settings.model_cache_dir), warm_up)
-        self._histories = UserHistories(database)
+        store = ModelStore(database, settings.model_cache_dir)
+        self._histories = UserHistories(database, default=settings.permissions)
+        self._model_manager = ModelManager(database, store, warm_up, settings.permissions, self._histories.forget)
         self._recent_pages = RecentPages(settings.keep_pages_seconds)
         self.tokens = load_token_keys(settings, database)
         self._recommendation_log = RecommendationLog(database, "recommendation")
         self._training = SingleJob(TRAINING, settings)
         self._tuning = SingleJob(TUNING, settings)
+        self._forgetting = SingleJob(FORGETTING, settings)
 
     def start(self) -> None:
         """Load the active model and begin to follow changes."""
@@ -68,6 +73,11 @@ class RecommendationAgent:
             If the database is out of reach.
         """
         return self._answer(query)
+
+    def model_problem(self) -> str:
+        """Return why there is no model to answer with although one was trained; empty otherwise."""
+        broken = self._model_manager.broken
+        return f"model {broken} cannot be loaded" if broken and self._model_manager.serving.bundle is None else ""
 
     def versions(self) -> list[ModelVersion]:
         """Return the model versions, newest first."""
@@ -98,6 +108,20 @@ class RecommendationAgent:
                     await asyncio.to_thread(self._take_over, before)
                 yield progress
 
+    async def forget(self) -> AsyncGenerator[Progress, None]:
+        """Remove histories that must be forgotten from stored models in a child process, and yield the progress.
+
+        Without such models no process is started. Raises Conflict while another removal runs.
+        """
+        waiting, number = await asyncio.to_thread(versions_waiting, self._database)
+        if not waiting:
+            await asyncio.to_thread(self._mark_removed, number)
+            yield Progress("done", 1.0, {"checked": 0, "rewritten": 0})
+            return
+        async with aclosing(self._forgetting.run()) as steps:
+            async for progress in steps:
+                yield progress
+
     async def tune(self, request: TuningRequest) -> AsyncGenerator[Progress, None]:
         """Try parameters of algorithms in a child process, for the next training, and yield the progress.
 
@@ -108,6 +132,10 @@ class RecommendationAgent:
         async with aclosing(self._tuning.run(request.as_json())) as steps:
             async for progress in steps:
                 yield progress
+
+    def _mark_removed(self, number: int) -> None:
+        with self._database.write() as connection:
+            forgotten.mark_removed(connection, number)
 
     def _active(self) -> str | None:
         with self._database.read() as connection:
@@ -128,7 +156,10 @@ class RecommendationAgent:
         page = self._recent_pages.get(
             serving, shopper, query, lambda: _ready(choose(serving, request_context(shopper, query, serving), query))
         )
-        now, number = datetime.now(UTC), self._recommendation_log.take_number()
+        now = datetime.now(UTC)
+        if not shopper.person.permissions.measure:
+            return Answer(page, UNCOUNTED, serving.version, self._fallbacks(serving, page), now)
+        number = self._recommendation_log.take_number()
         logged = self._recommendation_log.append(
             NewList(
                 number,
@@ -141,9 +172,9 @@ class RecommendationAgent:
                 model_version=serving.version,
             )
         )
-        return Answer(page, number, serving.version, self._fallbacks(serving, page, logged), now)
+        return Answer(page, number, serving.version, self._fallbacks(serving, page, logged=logged), now)
 
-    def _fallbacks(self, serving: ServingState, page: ReadyPage, logged: bool) -> tuple[str, ...]:
+    def _fallbacks(self, serving: ServingState, page: ReadyPage, *, logged: bool = True) -> tuple[str, ...]:
         taken = [] if serving.bundle else ["no_model"]
         if self._model_manager.broken not in ("", serving.version):
             taken.append("model_load_failed")

@@ -26,6 +26,7 @@ from services.recommendation.request import (
 )
 from services.recommendation.tuning.request import TuningRequest
 from shared.algorithms import MOST_MINUTES, MOST_TRIALS
+from shared.consent_messages import to_consent
 from shared.db.models import ModelVersion
 from shared.errors import InvalidArgument
 from shared.events.check import check_id, check_number
@@ -49,6 +50,7 @@ def to_query(request: pb.RecommendRequest) -> Query:
         context=to_context(request.context),
         limit=limit_of(request.limit),
         filters=filters_of(request.filter),
+        consent=to_consent(request.consent, "consent"),
     )
 
 
@@ -62,6 +64,7 @@ def to_context(context: RecommendationContext) -> PageContext:
         purchased_product_ids=tuple(context.purchased_product_ids),
         search_query=context.search_query,
         session_id=context.session_id,
+        place_id=context.place_id,
     )
 
 
@@ -126,6 +129,7 @@ def _recommendation(pick: Pick, position: int) -> Recommendation:
         reason=_reason(pick.explanation),
         contributions=parts,
         category=pick.category,
+        group_id=pick.group_id,
         position=position,
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from shared.consent import NOTHING_SAID, Consent
 from shared.db.recommendation_items import PackedItems
 from shared.page_rules import DEFAULT_LIMIT, Filters, Page, Price
 
@@ -24,6 +25,7 @@ class PageContext:
     purchased_product_ids: tuple[str, ...] = ()
     search_query: str = ""
     session_id: str = ""
+    place_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Query:
     context: PageContext = PageContext()
     limit: int = DEFAULT_LIMIT
     filters: Filters = field(default_factory=Filters)
+    consent: Consent = NOTHING_SAID
 
     @property
     def all_filters(self) -> Filters:
@@ -68,6 +71,7 @@ class Pick:
     score: float
     explanation: Explanation
     contributions: Mapping[str, float] = field(default_factory=dict)
+    group_id: str = ""
 
     @property
     def algorithm(self) -> str:
@@ -126,7 +130,7 @@ class Answer:
     ----------
     page : ReadyPage
     number : int
-        Number of the list, see `RecommendationNumbers`.
+        Number of the list, see `RecommendationNumbers`; `UNCOUNTED` of one that counts nothing.
     model_version : str
         Empty before the first training.
     fallbacks : tuple of str

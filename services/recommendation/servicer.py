@@ -45,6 +45,13 @@ class RecommendationServicer(pb_grpc.RecommendationServiceServicer):
         async for progress in self._agent.tune(convert.to_tuning(request)):
             yield pb.TuneAlgorithmsResponse(progress=convert.to_progress(progress))
 
+    async def ForgetHistories(
+        self, request: pb.ForgetHistoriesRequest, context: Any
+    ) -> AsyncIterator[pb.ForgetHistoriesResponse]:
+        """Remove histories from stored models and stream the progress."""
+        async for progress in self._agent.forget():
+            yield pb.ForgetHistoriesResponse(progress=convert.to_progress(progress))
+
     async def ListModelVersions(
         self, request: pb.ListModelVersionsRequest, context: Any
     ) -> pb.ListModelVersionsResponse:

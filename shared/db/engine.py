@@ -1,7 +1,6 @@
 """Connections to the shared database: one pool per process, short write transactions, the same on both databases."""
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,30 +8,23 @@ from typing import Any, NoReturn
 
 import structlog
 from quintet.type.v1.error_pb2 import ErrorReason
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, Table, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from shared.db.driver import DriverCursor
-from shared.errors import FailedPrecondition, InvalidArgument, Unavailable
+from shared.db.limits import SERVING, Limits
+from shared.db.postgres import postgres_engine
+from shared.db.sqlite import WRITE, sqlite_engine
+from shared.errors import DataLoss, FailedPrecondition, InvalidArgument, Unavailable
+from shared.lease import working_for
 
 __all__ = ["Connection", "Database", "StaleReference", "insert_into", "next_count"]
 
-BUSY_TIMEOUT_SECONDS = 15.0
-CONNECT_TIMEOUT_SECONDS = 5
-STATEMENT_TIMEOUT_SECONDS = 600.0
-"""Longest run of one statement on PostgreSQL: above every regular one; maintenance lifts it for its own."""
-SILENCE_SECONDS = 15
-"""A PostgreSQL server that acknowledges nothing for so long is taken for lost."""
-POOL_SIZE = 16
-SQLITE_CACHE_KIB = 16 * 1024
-"""Page cache of each connection. More is no quicker: any commit by another process empties it."""
-SQLITE_CHECKPOINT_PAGES = 4_000
-"""Pages of the write-ahead log (16 MB) from which a commit copies them into the database file. A thousand events change
-some 500 pages, mostly the same ones: copied after every second thousand, as by default, they cost as much as the events
-do. Measured: 19 and not 35 microseconds an event."""
-FIRST_LOCK_PAUSE_SECONDS = 0.0005
-LONGEST_LOCK_PAUSE_SECONDS = 0.004
+
+SQLITE_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+POSTGRES_DAMAGE = ("XX001", "XX002")
 
 
 log = structlog.get_logger()
@@ -49,6 +41,8 @@ class Database:
     ----------
     url : str
         SQLAlchemy URL: `sqlite:///file.db` or `postgresql://user@host/name`.
+    limits : Limits
+        How long it is waited for.
 
     Raises
     ------
@@ -56,14 +50,17 @@ class Database:
         If the URL is of neither database.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, limits: Limits = SERVING) -> None:
         self.url = url
-        self.engine = _create_engine(url)
+        self.limits = limits
+        self.damaged = False
+        """Whether a statement of this process met damaged data; see `shared/db/condition.py`."""
+        self.engine = _create_engine(url, limits)
         self.dialect = self.engine.dialect.name
         # On SQLite every transaction sees one state of the data already.
-        one_view = {"isolation_level": "REPEATABLE READ"} if self.dialect == "postgresql" else {}
-        self._reading = self.engine.execution_options(**one_view)
-        self._writing = self.engine.execution_options(quintet_write=True)
+        one_view = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self._reading = self.engine.execution_options(**(one_view if self.dialect == "postgresql" else {}))
+        self._writing = self.engine.execution_options(**{WRITE: True})
 
     @property
     def file(self) -> Path | None:
@@ -98,9 +95,11 @@ class Database:
         """Give a connection in a write transaction: committed at the end, rolled back on any error.
 
         On SQLite the transaction takes the write lock at once, so that it never fails half-way for a lock.
-        Raises Unavailable when the database is out of reach or locked for longer than 15 seconds.
+        Raises Unavailable when the database is out of reach, or locked for longer than its limits say; LeaseLost when
+        this is work of a job (`shared/lease.py`) that another process has taken over.
         """
         with self._translated(), self._writing.connect() as connection, connection.begin():
+            _require_lease(connection)
             yield connection
 
     def close(self) -> None:
@@ -122,9 +121,17 @@ class Database:
             raise
         except (OperationalError, self._driver.OperationalError) as error:
             _raise_operational(error, getattr(error, "orig", error))
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                raise _unavailable("the connection to the database was lost", error.orig) from error
+        except PoolExhausted as error:
+            raise Unavailable(
+                "all connections to the database are in use", reason=ErrorReason.DATABASE_UNAVAILABLE
+            ) from error
+        except (DBAPIError, self._driver.Error) as error:
+            cause = getattr(error, "orig", error)
+            if _is_damage(cause):
+                self.damaged = True
+                raise DataLoss("the database is damaged: run `quintet check`") from error
+            if getattr(error, "connection_invalidated", False):
+                raise _unavailable("the connection to the database was lost", cause) from error
             raise
 
 
@@ -142,6 +149,20 @@ def next_count(connection: Connection, name: str) -> int:
         index_elements=[counters.c.name], set_={"value": counters.c.value + 1}
     ).returning(counters.c.value)
     return int(connection.execute(counted).scalar_one())
+
+
+def _is_damage(cause: BaseException | None) -> bool:
+    """Say whether a driver's error tells of data that cannot be read."""
+    code = getattr(cause, "sqlite_errorcode", None)
+    return getattr(cause, "sqlstate", None) in POSTGRES_DAMAGE or (code is not None and code & 0xFF in SQLITE_DAMAGE)
+
+
+def _require_lease(connection: Connection) -> None:
+    lease = working_for.get()
+    if lease is not None:
+        from shared.db import leases
+
+        leases.require_held(connection, lease)
 
 
 def _raise_operational(error: Exception, cause: BaseException | None) -> NoReturn:
@@ -173,97 +194,11 @@ def _autocommit(connection: Any, dialect: str) -> Iterator[None]:
             connection.autocommit = False
 
 
-def _create_engine(url: str) -> Engine:
+def _create_engine(url: str, limits: Limits) -> Engine:
     parsed = make_url(url)
     backend = parsed.get_backend_name()
     if backend == "sqlite":
-        return _sqlite_engine(url)
+        return sqlite_engine(url, limits)
     if backend == "postgresql":
-        return _postgres_engine(parsed)
+        return postgres_engine(parsed, limits)
     raise InvalidArgument.of("database_url", url, "must start with sqlite:// or postgresql://")
-
-
-def _postgres_engine(url: URL) -> Engine:
-    """Return an engine that waits for nothing without bound. What the URL itself says goes before."""
-    settings = {
-        "lock_timeout": int(BUSY_TIMEOUT_SECONDS * 1000),
-        "statement_timeout": int(STATEMENT_TIMEOUT_SECONDS * 1000),
-        "synchronous_commit": "on",
-    }
-    timeouts = {
-        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "keepalives_idle": CONNECT_TIMEOUT_SECONDS,
-        "keepalives_interval": CONNECT_TIMEOUT_SECONDS,
-        "keepalives_count": 2,
-        "tcp_user_timeout": SILENCE_SECONDS * 1000,
-        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
-    }
-    return create_engine(
-        url.set(drivername="postgresql+psycopg"),
-        pool_size=POOL_SIZE,
-        max_overflow=POOL_SIZE,
-        pool_pre_ping=True,
-        connect_args={name: value for name, value in timeouts.items() if name not in url.query},
-    )
-
-
-def _sqlite_engine(url: str) -> Engine:
-    engine = create_engine(
-        url,
-        pool_size=POOL_SIZE,
-        max_overflow=POOL_SIZE,
-        connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False, "isolation_level": None},
-    )
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: Any) -> None:
-        cursor = connection.cursor()
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "secure_delete=ON",
-            "temp_store=MEMORY",
-            f"cache_size=-{SQLITE_CACHE_KIB}",
-            f"wal_autocheckpoint={SQLITE_CHECKPOINT_PAGES}",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # The driver's own implicit BEGIN is off: it would start transactions as readers and fail on the upgrade.
-        if connection.get_execution_options().get("quintet_write", False):
-            _begin_write(connection.connection.driver_connection)
-        else:
-            connection.exec_driver_sql("BEGIN")
-
-    return engine
-
-
-def _begin_write(connection: Any) -> None:
-    """Begin a write transaction on SQLite as soon as the lock is free.
-
-    SQLite itself waits for 1, 2, 5 … 100 ms between two looks, whatever the lock's owner needs. Write transactions take
-    a few milliseconds here, so short pauses let a writer begin sooner and spread the turns more evenly.
-    """
-    until = time.monotonic() + BUSY_TIMEOUT_SECONDS
-    pause = FIRST_LOCK_PAUSE_SECONDS
-    connection.execute("PRAGMA busy_timeout=0")
-    try:
-        while not _try_begin(connection, last=time.monotonic() > until):
-            time.sleep(pause)
-            pause = min(pause * 2, LONGEST_LOCK_PAUSE_SECONDS)
-    finally:
-        connection.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_SECONDS * 1000)}")
-
-
-def _try_begin(connection: Any, *, last: bool) -> bool:
-    """Return whether the write transaction has begun. Raises the driver's error when it is no lock, or at the last."""
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        if last or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-            raise
-        return False
-    return True

@@ -4,10 +4,8 @@ What is about a customer is read off the schema: rows of tables with a foreign k
 that refer to such rows. Beside them only the event log needs a word: feedback names recommendations in its payload.
 """
 
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -19,13 +17,14 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, or_, select
 
 from shared.db.batches import batches
 from shared.db.customer_embeddings import STORED
-from shared.db.engine import BUSY_TIMEOUT_SECONDS, Database
+from shared.db.engine import Database
+from shared.db.erasure_receipts import Receipt, store_receipt
 from shared.db.event_log import FEEDBACK_CONSUMER, cursor
+from shared.db.forgotten import forget
 from shared.db.recommendations import list_of, recommendation_key, recommendations_of
 from shared.db.schema import (
     customer_embeddings,
     customers,
-    erasure_receipts,
     event_log,
     metadata,
     recommendation_lists,
@@ -33,7 +32,6 @@ from shared.db.schema import (
     recommendations,
     waiting_responses,
 )
-from shared.errors import NotFound
 from shared.recommendation_tokens import list_number
 
 FEEDBACK = "feedback"
@@ -43,15 +41,6 @@ CHECKPOINT_WAIT_MS = 1_000
 _FEEDBACK_ROWS = ((waiting_responses, waiting_responses.c.event_sequence), (event_log, event_log.c.sequence))
 """Where feedback of no named shopper lies, and the column with its number in the log; what refers comes first."""
 logger = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What was erased: rows by table, tables without any left out. Names nobody."""
-
-    receipt_id: str
-    erased_at: datetime
-    rows: dict[str, int]
 
 
 def personal_tables() -> list[Table]:
@@ -64,9 +53,13 @@ def personal_tables() -> list[Table]:
 
 
 def erase(connection: Connection, customer_key: int) -> Receipt:
-    """Delete every row about a customer and store a receipt, all in the transaction of `connection`."""
+    """Delete every row about a customer and store a receipt, all in the transaction of `connection`.
+
+    Models must not use the customer's history any more (`shared.db.forgotten`).
+    """
     # Nobody may add a row about the customer meanwhile.
     connection.execute(select(customers.c.customer_id).where(customers.c.customer_id == customer_key).with_for_update())
+    forgotten = forget(connection, [customer_key])
     feedback = _feedback_numbers(connection, customer_key)
     nobodys = _adopted_lists(connection, customer_key)
     rows = {
@@ -77,17 +70,7 @@ def erase(connection: Connection, customer_key: int) -> Receipt:
         for table, number in _FEEDBACK_ROWS:
             rows[table.name] += connection.execute(table.delete().where(number.in_(some))).rowcount
     rows[recommendation_lists.name] += _delete_unused(connection, nobodys)
-    return _store_receipt(connection, {name: count for name, count in rows.items() if count})
-
-
-def read_receipt(connection: Connection, receipt_id: str) -> Receipt:
-    """Return a stored receipt. Raises NotFound."""
-    columns = erasure_receipts.c
-    query = select(columns.receipt_id, columns.erased_at, columns.rows).where(columns.receipt_id == receipt_id)
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        raise NotFound.of("receipt", receipt_id, "receipt_id")
-    return Receipt(*row)
+    return store_receipt(connection, {name: count for name, count in rows.items() if count}, forgotten)
 
 
 def forget_log(database: Database) -> bool:
@@ -104,7 +87,7 @@ def forget_log(database: Database) -> bool:
         statements.execute(f"PRAGMA busy_timeout={CHECKPOINT_WAIT_MS}")
         statements.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         prevented = any(busy for busy, *_ in statements.fetchall())
-        statements.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_SECONDS * 1000)}")
+        statements.execute(f"PRAGMA busy_timeout={int(database.limits.lock_seconds * 1000)}")
     finally:
         borrowed.close()
     if prevented:
@@ -121,6 +104,10 @@ def export(connection: Connection, customer_key: int) -> Iterator[tuple[str, dic
     for table in personal_tables():
         if table is recommendations:
             yield from ((table.name, _plain(row)) for row in recommendations_of(connection, customer_key))
+        elif table is customers:
+            yield from (
+                ("customers", _with_one_email(row)) for _, row in _rows(connection, table, _about(table, customer_key))
+            )
         elif table is not recommendation_lists:  # their items are the recommendations
             yield from _rows(connection, table, _about(table, customer_key))
     for some in batches(feedback):
@@ -195,18 +182,17 @@ def _delete_unused(connection: Connection, lists: Sequence[int]) -> int:
     )
 
 
-def _store_receipt(connection: Connection, rows: dict[str, int]) -> Receipt:
-    receipt = Receipt(uuid.uuid4().hex, datetime.now(UTC), rows)
-    values = {"receipt_id": receipt.receipt_id, "erased_at": receipt.erased_at, "rows": receipt.rows}
-    connection.execute(erasure_receipts.insert().values(values))
-    return receipt
-
-
 def _rows(connection: Connection, table: Table, condition: ColumnElement[bool]) -> Iterator[tuple[str, dict[str, Any]]]:
     query = select(table).where(condition).order_by(*table.primary_key.columns)
     for row in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query):
         values = row._mapping
         yield table.name, {column.name: _jsonable(column, values) for column in table.columns}
+
+
+def _with_one_email(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of `customers` that does not say whether another customer has the e-mail too."""
+    duplicate = row.pop("duplicate_email")
+    return {**row, "email": row["email"] or duplicate}
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ A purchase line that was given back in full is no interaction; putting into the 
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -75,6 +75,13 @@ class InteractionRows:
 
     def __len__(self) -> int:
         return len(self.products)
+
+    def without(self, customer_keys: Collection[int]) -> "InteractionRows":
+        """Return the interactions of all other customers."""
+        if not len(customer_keys):
+            return self
+        kept = ~np.isin(self.customers, np.fromiter(customer_keys, np.int64, len(customer_keys)))
+        return InteractionRows(*(getattr(self, field.name)[kept] for field in fields(self)))
 
     @property
     def baskets(self) -> Longs:

@@ -1,22 +1,28 @@
-"""Runs of long jobs: who started what, how far it is, how it ended. Written by the coordinator."""
+"""Runs of long jobs: who started what, how far it is, how it ended. Written by the process that runs the job."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, exists, func, literal, or_, select, tuple_
 
-from shared.db.engine import insert_into
-from shared.db.schema import job_runs, scheduled_jobs
+from shared.db import leases
+from shared.db.schema import job_runs
+from shared.db.schema import leases as lease_rows
+from shared.db.types import UtcTime
+from shared.lease import Lease
 
-RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
+RUNNING, SUCCEEDED, FAILED, CANCELLED = "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"
+STATES = (RUNNING, SUCCEEDED, FAILED, CANCELLED)
 SILENT_AFTER = timedelta(seconds=30)
-"""A running job that has said nothing for this long is lost with the process that ran it."""
+"""A running job without a lease that has said nothing for this long is lost with the process that ran it."""
+LOST = "the process that ran it went away"
 
 
 @dataclass(frozen=True)
 class JobRun:
-    """One run; `progress` is 0 to 1, `result` what came of it."""
+    """One run; `progress` is 0 to 1, `result` what came of it, `lease` and `lease_token` what it holds, if anything."""
 
     job_id: str
     kind: str
@@ -28,20 +34,19 @@ class JobRun:
     ended_at: datetime | None
     error: str
     result: dict[str, Any]
+    lease: str | None = None
+    lease_token: int | None = None
+    cancel_requested_at: datetime | None = None
 
 
-def start(connection: Connection, job_id: str, kind: str) -> JobRun:
+def start(connection: Connection, job_id: str, kind: str, lease: Lease | None = None) -> JobRun:
     """Record the start of a job and return it."""
     now = datetime.now(UTC)
+    name, token = _held(lease)
     row = {"job_id": job_id, "kind": kind, "state": RUNNING, "started_at": now, "heartbeat_at": now}
+    row |= {"lease": name, "lease_token": token}
     connection.execute(job_runs.insert().values(row))
-    return JobRun(job_id, kind, RUNNING, "", 0.0, now, now, None, "", {})
-
-
-def running(connection: Connection, kind: str) -> JobRun | None:
-    """Return the run of `kind` that is at work, or None. One that fell silent counts as lost, not as at work."""
-    alive = job_runs.c.heartbeat_at > datetime.now(UTC) - SILENT_AFTER
-    return _first(connection, job_runs.c.kind == kind, job_runs.c.state == RUNNING, alive)
+    return JobRun(job_id, kind, RUNNING, "", 0.0, now, now, None, "", {}, *_held(lease))
 
 
 def latest(connection: Connection, kind: str) -> JobRun | None:
@@ -49,64 +54,101 @@ def latest(connection: Connection, kind: str) -> JobRun | None:
     return _first(connection, job_runs.c.kind == kind)
 
 
-def ended_badly(run: JobRun) -> bool:
-    """Say whether a run failed, or fell silent and is lost."""
-    lost = run.state == RUNNING and run.heartbeat_at <= datetime.now(UTC) - SILENT_AFTER
-    return lost or run.state == FAILED
-
-
-def scheduled_since(connection: Connection, kind: str, now: datetime) -> datetime:
-    """Return since when jobs of `kind` are scheduled: `now` when this is asked for the first time."""
-    first = insert_into(connection, scheduled_jobs).values(kind=kind, since=now).on_conflict_do_nothing()
-    connection.execute(first)
-    since: datetime = connection.execute(
-        select(scheduled_jobs.c.since).where(scheduled_jobs.c.kind == kind)
-    ).scalar_one()
-    return since
-
-
 def get(connection: Connection, job_id: str) -> JobRun | None:
     """Return a run; None for an unknown id."""
     return _first(connection, job_runs.c.job_id == job_id)
 
 
+def page(
+    connection: Connection,
+    kinds: Collection[str],
+    states: Collection[str],
+    after: tuple[datetime, str] | None,
+    limit: int,
+) -> list[JobRun]:
+    """Return runs, newest first, `after` the start and the id of one; of all kinds or states where none is given."""
+    columns = job_runs.c
+    filters = ((columns.kind, kinds), (columns.state, states))
+    conditions: list[ColumnElement[bool]] = [column.in_(wanted) for column, wanted in filters if wanted]
+    if after is not None:
+        started_at, job_id = after
+        conditions.append(
+            or_(columns.started_at < started_at, and_(columns.started_at == started_at, columns.job_id > job_id))
+        )
+    newest = select(job_runs).where(*conditions).order_by(columns.started_at.desc(), columns.job_id).limit(limit)
+    return [JobRun(**row._mapping) for row in connection.execute(newest)]
+
+
 def advance(connection: Connection, job_id: str, stage: str, progress: float) -> None:
     """Say what a running job does now and how far it is."""
-    values = {"stage": stage[:200], "progress": progress, "heartbeat_at": datetime.now(UTC)}
-    connection.execute(job_runs.update().where(job_runs.c.job_id == job_id).values(values))
+    _update_running(connection, job_id, {"stage": stage[:200], "progress": progress, "heartbeat_at": datetime.now(UTC)})
 
 
-def beat(connection: Connection, job_id: str) -> None:
-    """Say that a running job is alive."""
-    connection.execute(job_runs.update().where(job_runs.c.job_id == job_id).values(heartbeat_at=datetime.now(UTC)))
+def beat(connection: Connection, job_id: str) -> bool:
+    """Say that a running job is alive, and return whether somebody wants it to end."""
+    _update_running(connection, job_id, {"heartbeat_at": datetime.now(UTC)})
+    wanted = select(job_runs.c.cancel_requested_at).where(job_runs.c.job_id == job_id)
+    return connection.execute(wanted).scalar_one_or_none() is not None
+
+
+def request_cancel(connection: Connection, job_id: str) -> None:
+    """Ask the process that runs a job to end it; nothing for a job that has ended."""
+    asked = func.coalesce(job_runs.c.cancel_requested_at, literal(datetime.now(UTC), UtcTime))
+    _update_running(connection, job_id, {"cancel_requested_at": asked})
 
 
 def succeed(connection: Connection, job_id: str, result: dict[str, Any]) -> None:
-    """Say that a job succeeded and what came of it."""
+    """Say that a job succeeded and what came of it. Nothing for one that has ended."""
     _end(connection, job_id, {"state": SUCCEEDED, "progress": 1.0, "stage": "done", "result": result})
 
 
 def fail(connection: Connection, job_id: str, error: str) -> None:
-    """Say that a job failed and why."""
+    """Say that a job failed and why. Nothing for one that has ended."""
     _end(connection, job_id, {"state": FAILED, "error": error})
 
 
+def cancel(connection: Connection, job_id: str) -> None:
+    """Say that a job was ended because somebody wanted it. Nothing for one that has ended."""
+    _end(connection, job_id, {"state": CANCELLED})
+
+
 def fail_lost(connection: Connection) -> int:
-    """Mark running jobs that fell silent as failed and return how many there were."""
+    """Mark running jobs whose lease ran out, or was taken by another, as failed; return how many there were."""
+    leases.end_expired(connection)
     now = datetime.now(UTC)
-    lost = job_runs.update().where(job_runs.c.state == RUNNING, job_runs.c.heartbeat_at <= now - SILENT_AFTER)
-    error = "the process that ran it went away"
-    return connection.execute(lost.values(state=FAILED, error=error, ended_at=now)).rowcount
+    held = exists().where(lease_rows.c.name == job_runs.c.lease, lease_rows.c.token == job_runs.c.lease_token)
+    silent = and_(job_runs.c.lease.is_(None), job_runs.c.heartbeat_at <= now - SILENT_AFTER)
+    lost = job_runs.update().where(job_runs.c.state == RUNNING, or_(silent, and_(job_runs.c.lease.is_not(None), ~held)))
+    return connection.execute(lost.values(state=FAILED, error=LOST, ended_at=now)).rowcount
+
+
+def drop_old(connection: Connection, before: datetime) -> int:
+    """Delete runs that ended before a moment, but for the newest of each kind, and return how many there were."""
+    columns, other = job_runs.c, job_runs.alias()
+    newer = exists().where(other.c.kind == columns.kind, tuple_(*_order(other)) > tuple_(*_order(job_runs)))
+    return connection.execute(job_runs.delete().where(columns.ended_at < before, newer)).rowcount
+
+
+def _held(lease: Lease | None) -> tuple[str | None, int | None]:
+    return (None, None) if lease is None else (lease.name, lease.token)
 
 
 def _end(connection: Connection, job_id: str, values: dict[str, Any]) -> None:
     now = datetime.now(UTC)
-    connection.execute(
-        job_runs.update().where(job_runs.c.job_id == job_id).values(ended_at=now, heartbeat_at=now, **values)
-    )
+    _update_running(connection, job_id, {"ended_at": now, "heartbeat_at": now, **values})
+
+
+def _update_running(connection: Connection, job_id: str, values: dict[str, Any]) -> None:
+    running = job_runs.update().where(job_runs.c.job_id == job_id, job_runs.c.state == RUNNING)
+    connection.execute(running.values(values))
+
+
+def _order(runs: FromClause) -> list[ColumnElement[Any]]:
+    """Return what rises from run to run of a kind: the token of the lease, whatever the clock did."""
+    return [func.coalesce(runs.c.lease_token, 0), runs.c.started_at, runs.c.job_id]
 
 
 def _first(connection: Connection, *conditions: Any) -> JobRun | None:
-    newest = select(job_runs).where(*conditions).order_by(job_runs.c.started_at.desc(), job_runs.c.job_id).limit(1)
-    row = connection.execute(newest).one_or_none()
+    order = [each.desc() for each in _order(job_runs)]
+    row = connection.execute(select(job_runs).where(*conditions).order_by(*order).limit(1)).one_or_none()
     return None if row is None else JobRun(**row._mapping)

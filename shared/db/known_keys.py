@@ -25,7 +25,11 @@ class KnownKeys:
                 self._keys.clear()
                 missing = wanted
             self._keys.update(self._look_up(connection, sorted(missing)))
-        return {each: self._keys[each] for each in wanted if each in self._keys}
+        return {each: key for each in wanted if (key := self._keys.get(each)) is not None}
+
+    def forget_one(self, name: str) -> None:
+        """Look an id up anew from now on. Safe beside other threads."""
+        self._keys.pop(name, None)
 
     def forget(self) -> None:
         """Look everything up anew from now on."""

@@ -1,9 +1,12 @@
 """Upkeep of the database: old product views go, statistics are renewed, free space is given back."""
 
+import os
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import func, select, text
 
+from shared.db import job_runs
 from shared.db.engine import Database
 from shared.db.schema import (
     browsing_history,
@@ -16,6 +19,8 @@ from shared.db.schema import (
 )
 
 DELETE_ROWS = 5_000
+SQLITE_FOLDER = "SQLITE_TMPDIR"
+"""Variable of the environment in which SQLite looks for the folder of temporary files; `/tmp` is often in memory."""
 WORTH_VACUUM = 0.2
 """Share of a SQLite file that must be free before it is rewritten: the rewrite keeps writers waiting."""
 
@@ -35,6 +40,12 @@ def drop_old_browsing(database: Database, days: int) -> int:
             return deleted
 
 
+def drop_old_jobs(database: Database, days: int) -> int:
+    """Delete the rows of jobs that ended more than `days` ago, but for the last of each kind; return how many."""
+    with database.write() as connection:
+        return job_runs.drop_old(connection, datetime.now(UTC) - timedelta(days=days))
+
+
 def analyze(database: Database) -> None:
     """Renew the planner's statistics."""
     with database.write() as connection:
@@ -50,14 +61,21 @@ def vacuum(database: Database) -> bool:
             if free < WORTH_VACUUM * max(pages, 1):
                 return False
             connection.rollback()
-            connection.connection.driver_connection.execute("VACUUM")  # type: ignore[union-attr]
+            _vacuum_beside(database, connection.connection.driver_connection)
             return True
-        connection.execute(text("SET statement_timeout = 0"))
-        try:
-            connection.execute(text("VACUUM"))
-        finally:
-            connection.execute(text("RESET statement_timeout"))
+        connection.execute(text("VACUUM"))
         return True
+
+
+def _vacuum_beside(database: Database, driver: Any) -> None:
+    """Rewrite a SQLite file by way of a temporary file in its folder: connections hold what is temporary in memory."""
+    assert database.file is not None  # noqa: S101 - for the type checker: this is SQLite
+    os.environ.setdefault(SQLITE_FOLDER, str(database.file.absolute().parent))
+    driver.execute("PRAGMA temp_store=FILE")
+    try:
+        driver.execute("VACUUM")
+    finally:
+        driver.execute("PRAGMA temp_store=MEMORY")
 
 
 def row_counts(database: Database) -> dict[str, int]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from shared.db.engine import Database
 from shared.db.schema import model_chunks, model_versions
@@ -49,24 +49,36 @@ def save_model_file(
     Until the last transaction the version before stays active, so a crash leaves nothing half-active. No more than
     one chunk is in memory.
     """
-    file.seek(0)
-    checksum = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # wants the looser protocol
-    row = {
-        "kind": kind,
-        "version": version,
-        "checksum": checksum,
-        "size_bytes": file.seek(0, io.SEEK_END),
-        "metadata": metadata,
-        "created_at": datetime.now(UTC),
-        "active": False,
-    }
-    with database.write() as connection:
-        key = connection.execute(model_versions.insert().values(row).returning(model_versions.c.id)).scalar_one()
-    file.seek(0)
-    for number, data in enumerate(iter(lambda: file.read(CHUNK_BYTES), b"")):
-        with database.write() as connection:
-            connection.execute(model_chunks.insert().values(model_version_id=key, chunk=number, data=data))
+    _store(database, kind, version, file, metadata, datetime.now(UTC))
     return activate(database, kind, version)
+
+
+def replace_model_file(
+    database: Database, model: ModelVersion, version: str, file: IO[bytes], metadata: dict[str, Any]
+) -> ModelVersion:
+    """Store a file as a version in the place of another: as old, and active if that is; then delete that one.
+
+    A version of that name, which a crash may have left, is deleted before.
+    """
+    columns = model_versions.c
+    _delete_versions(database, columns.kind == model.kind, columns.version == version)
+    _store(database, model.kind, version, file, metadata, model.created_at)
+    with database.write() as connection:
+        old, new = ((columns.kind == model.kind, columns.version == name) for name in (model.version, version))
+        active = connection.execute(select(columns.active).where(*old)).scalar_one_or_none()
+        connection.execute(model_versions.update().where(*old).values(active=False, kind=model.kind + LEAVING))
+        connection.execute(model_versions.update().where(*new).values(active=bool(active)))
+        stored = next(_versions(connection, model.kind, columns.version == version))
+    _delete_versions(database, columns.kind == model.kind + LEAVING)
+    return stored
+
+
+def set_metadata(database: Database, model: ModelVersion, metadata: dict[str, Any]) -> None:
+    """Change what is known of a version."""
+    columns = model_versions.c
+    row = model_versions.update().where(columns.kind == model.kind, columns.version == model.version)
+    with database.write() as connection:
+        connection.execute(row.values({"metadata": metadata}))
 
 
 def activate(database: Database, kind: str, version: str) -> ModelVersion:
@@ -141,11 +153,38 @@ def prune(database: Database, kind: str, keep: int) -> int:
         retired = connection.execute(
             model_versions.update().where(columns.id.in_(old), ~columns.active).values(kind=leaving)
         ).rowcount
+    _delete_versions(database, columns.kind == leaving)
+    return retired
+
+
+def _store(
+    database: Database, kind: str, version: str, file: IO[bytes], metadata: dict[str, Any], created_at: datetime
+) -> None:
+    """Store a version that is not active."""
+    file.seek(0)
+    checksum = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # wants the looser protocol
+    row = {
+        "kind": kind,
+        "version": version,
+        "checksum": checksum,
+        "size_bytes": file.seek(0, io.SEEK_END),
+        "metadata": metadata,
+        "created_at": created_at,
+        "active": False,
+    }
+    with database.write() as connection:
+        key = connection.execute(model_versions.insert().values(row).returning(model_versions.c.id)).scalar_one()
+    file.seek(0)
+    for number, data in enumerate(iter(lambda: file.read(CHUNK_BYTES), b"")):
+        with database.write() as connection:
+            connection.execute(model_chunks.insert().values(model_version_id=key, chunk=number, data=data))
+
+
+def _delete_versions(database: Database, *conditions: ColumnElement[bool]) -> None:
     with database.read() as connection:
-        doomed = connection.execute(select(columns.id).where(columns.kind == leaving)).scalars().all()
+        doomed = connection.execute(select(model_versions.c.id).where(*conditions)).scalars().all()
     for key in doomed:
         _delete(database, key)
-    return retired
 
 
 def _delete(database: Database, key: int) -> None:

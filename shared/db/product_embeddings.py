@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Select, and_, select
+from sqlalchemy import Connection, Select, and_, or_, select
 
 from shared.db.batches import batches
 from shared.db.engine import insert_into
@@ -162,12 +162,19 @@ def similar_products(
 
 
 def keys_to_embed(connection: Connection, space_version: str) -> list[int]:
-    """Return the keys of products without an embedding in this version, ascending."""
+    """Return the keys of products without an embedding in this version, or with one of another price, ascending.
+
+    A price that changes by itself embeds nothing; nor does one that is said again.
+    """
     embedded = and_(
         product_embeddings.c.product_id == products.c.product_id, product_embeddings.c.space_version == space_version
     )
     missing = select(products.c.product_id).join(product_embeddings, embedded, isouter=True)
-    missing = missing.where(product_embeddings.c.product_id.is_(None)).order_by(products.c.product_id)
+    repriced = and_(
+        products.c.updated_at > product_embeddings.c.last_updated,
+        products.c.price_updated_at > product_embeddings.c.last_updated,
+    )
+    missing = missing.where(or_(product_embeddings.c.product_id.is_(None), repriced)).order_by(products.c.product_id)
     return list(connection.execute(missing).scalars())
 
 

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import CompoundSelect, Connection, Select, case, func, literal, select, union_all
 
+from shared.consent import ALL_PERMITTED, Permissions
+from shared.db.consents import trains
 from shared.db.schema import browsing_history, cart_items, products, purchase_items, purchases, recommendations
 from shared.inventory import BUYABLE
 
@@ -68,25 +70,30 @@ def performance(connection: Connection, key: int, start: datetime, end: datetime
 
 
 def best_sellers(
-    connection: Connection, now: datetime, overall: int, per_category: int = 0, most: int | None = None
+    connection: Connection,
+    now: datetime,
+    overall: int,
+    per_category: int = 0,
+    most: int | None = None,
+    default: Permissions = ALL_PERMITTED,
 ) -> list[PopularProduct]:
     """Return the best-sellers of the 30 days before `now`; of all time where nothing happened in them.
 
     Best is what was bought most often, then viewed most, then came first into the catalogue; only products that can be
     bought and were bought or viewed. These are the first `overall` of all and the first `per_category` of each
-    category. Where they are more than `most`, those go that come last in their categories. Takes seconds on a large
-    shop.
+    category. Where they are more than `most`, those go that come last in their categories. Events of shoppers who do
+    not agree to `train` do not count; `default` says it of who has said nothing. Takes seconds on a large shop.
     """
     for start in (now - BEST_SELLER_PERIOD, BEGINNING):
-        if found := _leading(connection, start, now, overall, per_category, most):
+        if found := _leading(connection, _popularity(start, now, default), overall, per_category, most):
             return found
     return []
 
 
 def _leading(
-    connection: Connection, start: datetime, end: datetime, overall: int, per_category: int, most: int | None
+    connection: Connection, popularity: Select[Any], overall: int, per_category: int, most: int | None
 ) -> list[PopularProduct]:
-    counted = _popularity(start, end).subquery()
+    counted = popularity.subquery()
     order = (counted.c.purchases.desc(), counted.c.views.desc(), counted.c.key)
     place = func.row_number().over(order_by=order).label("place")
     place_in_category = func.row_number().over(partition_by=counted.c.category, order_by=order).label("nth")
@@ -135,8 +142,8 @@ def _recommended(connection: Connection, key: int, start: datetime, end: datetim
     return int(shown), int(clicked)
 
 
-def _popularity(start: datetime, end: datetime) -> Select[Any]:
-    happened = _happened(start, end).subquery()
+def _popularity(start: datetime, end: datetime, default: Permissions) -> Select[Any]:
+    happened = _happened(start, end, default).subquery()
     return (
         select(
             products.c.product_id.label("key"),
@@ -150,17 +157,18 @@ def _popularity(start: datetime, end: datetime) -> Select[Any]:
     )
 
 
-def _happened(start: datetime, end: datetime) -> CompoundSelect[Any]:
+def _happened(start: datetime, end: datetime, default: Permissions) -> CompoundSelect[Any]:
     """Return the purchase lines of the period by product, then the views; each product at most once in either."""
     bought = (
         select(purchase_items.c.product_id, func.count().label("purchases"), literal(0).label("views"))
         .join(purchases, purchases.c.purchase_id == purchase_items.c.purchase_id)
-        .where(purchases.c.timestamp >= start, purchases.c.timestamp < end)
+        .where(purchases.c.timestamp >= start, purchases.c.timestamp < end, trains(purchases.c.customer_id, default))
         .group_by(purchase_items.c.product_id)
     )
     viewed = (
         select(browsing_history.c.product_id, literal(0), func.count())
         .where(browsing_history.c.view_time >= start, browsing_history.c.view_time < end)
+        .where(trains(browsing_history.c.customer_id, default))
         .group_by(browsing_history.c.product_id)
     )
     return union_all(bought, viewed)

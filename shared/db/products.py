@@ -7,104 +7,67 @@ nothing when it asks for what came after n.
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Text, bindparam, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Text, and_, bindparam, cast, func, select
 
 from shared.db.batches import among, batches
+from shared.db.bulk import update_rows
 from shared.db.driver import DriverCursor, PreparedLookup, PreparedQuery
 from shared.db.engine import insert_into, next_count
+from shared.db.product_facts import CatalogueEntry, NewProduct, Product, ProductFacts, facts_in
+from shared.db.product_patch import (
+    STATE,
+    TIMED,
+    Merged,
+    ProductPatch,
+    merged,
+    same_but_for_price_and_stock,
+    same_content,
+    same_moments,
+)
 from shared.db.schema import products
-from shared.db.types import from_micros
-from shared.inventory import BUYABLE, IN_STOCK
+from shared.db.types import from_micros, to_micros
+from shared.errors import InvalidArgument
+
+__all__ = ["CatalogueEntry", "NewProduct", "Product", "ProductFacts", "Upserted"]
 
 CHANGES = "products"
 """Name of the counter of changes of the catalogue."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProductFacts:
-    """What the platform says about a product. Empty text means not given; `price` is in minor units of `currency`."""
-
-    external_id: str
-    name: str
-    description: str = ""
-    category: str = ""
-    subcategory: str = ""
-    brand: str = ""
-    price: int | None = None
-    currency: str | None = None
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    tags: tuple[str, ...] = ()
-    image_urls: tuple[str, ...] = ()
-    average_rating: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewProduct(ProductFacts):
-    """A product to add or update.
-
-    None keeps what is stored; without it, a new product is IN_STOCK, recommendable and available from now on.
-    """
-
-    inventory_status: str | None = None
-    recommendable: bool | None = None
-    available_at: datetime | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Product(ProductFacts):
-    """A product of the catalogue under its key."""
-
-    key: int
-    inventory_status: str
-    recommendable: bool = True
-    available_at: datetime
-    updated_at: datetime
-    change_sequence: int
-
-    @property
-    def buyable(self) -> bool:
-        """Whether it can be bought, now or on order."""
-        return self.inventory_status in BUYABLE
-
-
-class CatalogueEntry(NamedTuple):
-    """What serving keeps of a product in memory. `price` is in minor units, `image_url` the first picture or None."""
-
-    key: int
-    external_id: str
-    name: str
-    category: str
-    subcategory: str
-    brand: str
-    price: int | None
-    currency: str | None
-    image_url: str | None
-    inventory_status: str
-    recommendable: bool
-    available_at: datetime
-    change_sequence: int
-
-
 @dataclass(frozen=True)
 class Upserted:
-    """What became of products: how many were new and known, all their keys, and the keys of those that changed."""
+    """What became of products.
+
+    `created` and `updated` count those that were new and known, `stale` prices and statuses that were left as newer
+    ones were stored; `keys` has the keys of all, `changed` of those that changed, and `rows` what these are now.
+    """
 
     created: int
     updated: int
     keys: Mapping[str, int]
     changed: tuple[int, ...]
+    stale: int = 0
+    rows: Mapping[int, NewProduct] = field(default_factory=dict)
 
 
-_CONTENT = tuple(each.name for each in fields(NewProduct))
-_COLUMNS = [products.c.product_id.label("key"), *(products.c[name] for name in _CONTENT)]
-_ALL_COLUMNS = [*_COLUMNS, products.c.updated_at, products.c.change_sequence]
-
-
+_ALL_COLUMNS = [
+    products.c.product_id.label("key"),
+    *(products.c[name] for name in STATE),
+    products.c.updated_at,
+    products.c.change_sequence,
+    products.c.content_sequence,
+]
 _KEYS = PreparedLookup(select(products.c.external_id, products.c.product_id), products.c.external_id)
+_GROUPS_BY_KEY = PreparedLookup(
+    select(products.c.product_id, products.c.group_id).where(products.c.group_id != ""), products.c.product_id
+)
+_GROUPS_BY_ID = PreparedLookup(
+    select(products.c.external_id, products.c.group_id).where(products.c.group_id != ""), products.c.external_id
+)
 _ENTRIES = select(
     products.c.product_id,
     products.c.external_id,
@@ -116,9 +79,14 @@ _ENTRIES = select(
     products.c.currency,
     cast(products.c.image_urls, Text),
     products.c.inventory_status,
-    products.c.recommendable,
+    and_(products.c.recommendable, products.c.deleted_at.is_(None)),
     cast(products.c.available_at, BigInteger),
     products.c.change_sequence,
+    cast(products.c.expire_at, BigInteger),
+    products.c.group_id,
+    products.c.average_rating,
+    cast(products.c.attributes, Text),
+    cast(products.c.tags, Text),
 )
 _CHANGED = PreparedQuery(
     _ENTRIES.where(products.c.change_sequence > bindparam("change", type_=BigInteger)).order_by(
@@ -133,17 +101,52 @@ def upsert_products(connection: Connection, new: Sequence[NewProduct]) -> Upsert
     An update replaces the whole product, but for what `NewProduct` leaves open with None. A product that is stored just
     so already is left alone: it does not count as a change.
     """
+    return patch_products(connection, [ProductPatch.replacing(each) for each in new])
+
+
+def patch_products(connection: Connection, patches: Sequence[ProductPatch]) -> Upserted:
+    """Change products with distinct ids, or add them; what a change does not name stays.
+
+    A deleted product counts as new. What is stored just so already is left alone: it does not count as a change.
+    Raises InvalidArgument, with nothing written, for a new product without a name.
+    """
     # The counter comes first: it makes other writers of the catalogue wait, so nothing changes between look and write.
     change = next_count(connection, CHANGES)
-    stored = get_products(connection, [each.external_id for each in new])
+    stored = get_products(connection, [each.external_id for each in patches])
     now = datetime.now(UTC)
-    rows = [_content(each, stored.get(each.external_id), now) for each in new]
-    rows = [row for row in rows if not _is_stored(row, stored.get(row["external_id"]))]
-    _write(connection, [{**row, "updated_at": now, "change_sequence": change} for row in rows])
+    results = merged_products(patches, stored, now)
+    known = {name: product for name, product in stored.items() if not product.deleted}
+    rows = [
+        each.row
+        for each in results
+        if (before := known.get(each.row["external_id"])) is None or not same_content(each.row, before)
+    ]
+    stamps = {"updated_at": now, "change_sequence": change}
+    contents = [_content_sequence(row, known.get(row["external_id"]), change) for row in rows]
+    _write(
+        connection,
+        [{**row, **stamps, "content_sequence": content} for row, content in zip(rows, contents, strict=True)],
+    )
+    _write_moments(connection, [each.row for each in results], known)
     keys = {name: product.key for name, product in stored.items()}
-    keys |= product_keys(connection, [each.external_id for each in new if each.external_id not in stored])
-    changed = tuple(keys[row["external_id"]] for row in rows)
-    return Upserted(len(new) - len(stored), len(stored), keys, changed)
+    keys |= product_keys(connection, [each.external_id for each in patches if each.external_id not in stored])
+    return Upserted(
+        created=len(patches) - len(known),
+        updated=len(known),
+        keys=keys,
+        changed=tuple(keys[row["external_id"]] for row in rows),
+        stale=sum(each.stale for each in results),
+        rows={keys[row["external_id"]]: facts_in(row) for row in rows},
+    )
+
+
+def merged_products(patches: Sequence[ProductPatch], stored: Mapping[str, Product], now: datetime) -> list[Merged]:
+    """Return what products are after changes, in their order. Raises InvalidArgument for a new one without a name."""
+    results = [merged(each, stored.get(each.external_id), now) for each in patches]
+    for place, each in enumerate(results):
+        if not each.row["name"]:
+            raise InvalidArgument.of(f"products[{place}].name", "", "is required for a new product")
+    return results
 
 
 def touch_products(connection: Connection, keys: Iterable[int]) -> None:
@@ -168,6 +171,16 @@ def lock_changes(connection: Connection, keys: Iterable[int]) -> dict[int, int]:
 def product_keys(connection: Connection, external_ids: Iterable[str]) -> dict[str, int]:
     """Return the keys of products by the platform's id; unknown ids are left out."""
     return dict(_KEYS.fetch(connection, list(external_ids)))
+
+
+def groups_by_key(connection: Connection, keys: Collection[int]) -> dict[int, str]:
+    """Return the groups of those of the products under `keys` that are in one."""
+    return dict(_GROUPS_BY_KEY.fetch(connection, list(keys)))
+
+
+def groups_by_id(connection: Connection, external_ids: Collection[str]) -> dict[str, str]:
+    """Return the groups of those of the products that are in one, by the platform's id."""
+    return dict(_GROUPS_BY_ID.fetch(connection, list(external_ids)))
 
 
 def product_ids(connection: Connection, keys: Iterable[int]) -> dict[int, str]:
@@ -200,23 +213,37 @@ def get_products_by_key(connection: Connection, keys: Iterable[int]) -> dict[int
     return {product.key: product for product in found}
 
 
+@dataclass(frozen=True)
+class ProductFilter:
+    """Which products a list has; what is empty takes all. `name_contains` takes upper for lower case."""
+
+    category: str = ""
+    name_contains: str = ""
+    group_id: str = ""
+    brand: str = ""
+    inventory_status: str = ""
+    updated_since: datetime | None = None
+
+
 def list_products(
-    connection: Connection, *, after_key: int = 0, limit: int = 100, category: str = "", name_contains: str = ""
+    connection: Connection, *, after_key: int = 0, limit: int = 100, only: ProductFilter = ProductFilter()
 ) -> list[Product]:
     """Return up to `limit` products with keys above `after_key`, in the order of their keys, which never change.
 
-    Empty filters take everything; `name_contains` takes upper for lower case.
+    Deleted ones are left out.
     """
-    conditions = [products.c.product_id > after_key]
-    if category:
-        conditions.append(products.c.category == category)
-    if name_contains:
-        conditions.append(_contains(connection, products.c.name, name_contains))
+    equal = {name: getattr(only, name) for name in ("category", "group_id", "brand", "inventory_status")}
+    conditions = [products.c.product_id > after_key, products.c.deleted_at.is_(None)]
+    conditions += [products.c[name] == value for name, value in equal.items() if value]
+    if only.name_contains:
+        conditions.append(_contains(connection, products.c.name, only.name_contains))
+    if only.updated_since is not None:
+        conditions.append(products.c.updated_at >= only.updated_since)
     return _read(connection, *conditions, limit=limit)
 
 
 def all_products(connection: Connection) -> list[Product]:
-    """Return the whole catalogue in the order of the keys."""
+    """Return the whole catalogue in the order of the keys, with what was deleted."""
     return _read(connection)
 
 
@@ -241,7 +268,9 @@ def catalogue_entries(connection: Connection, keys: Collection[int], change_sequ
 
 
 def _entry(row: Sequence[Any]) -> CatalogueEntry:
-    return CatalogueEntry._make((*row[:8], _first(row[8]), row[9], bool(row[10]), from_micros(row[11]), row[12]))
+    end = None if row[13] is None else from_micros(row[13])
+    at = (bool(row[10]), from_micros(row[11]), row[12], end)
+    return CatalogueEntry._make((*row[:8], _first(row[8]), row[9], *at, *row[14:]))
 
 
 def _first(image_urls: str) -> str | None:
@@ -274,20 +303,10 @@ def _product(row: Row[Any]) -> Product:
     return Product(**{**values, "tags": tuple(values["tags"]), "image_urls": tuple(values["image_urls"])})
 
 
-def _content(new: NewProduct, stored: Product | None, now: datetime) -> dict[str, Any]:
-    """Return the columns of `new`, with what it leaves open taken from `stored` or the defaults."""
-    values = {name: getattr(new, name) for name in _CONTENT}
-    if new.inventory_status is None:
-        values["inventory_status"] = stored.inventory_status if stored else IN_STOCK
-    if new.recommendable is None:
-        values["recommendable"] = stored.recommendable if stored else True
-    if new.available_at is None:
-        values["available_at"] = stored.available_at if stored else now
-    return values
-
-
-def _is_stored(row: Mapping[str, Any], stored: Product | None) -> bool:
-    return stored is not None and all(row[name] == getattr(stored, name) for name in _CONTENT)
+def _content_sequence(row: Mapping[str, Any], before: Product | None, change: int) -> int | None:
+    if before is None or not same_but_for_price_and_stock(row, before):
+        return change
+    return before.content_sequence or before.change_sequence
 
 
 def _write(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
@@ -296,6 +315,17 @@ def _write(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     statement = insert_into(connection, products)
     replaced = {name: statement.excluded[name] for name in rows[0] if name != "external_id"}
     connection.execute(statement.on_conflict_do_update(index_elements=["external_id"], set_=replaced), rows)
+
+
+def _write_moments(connection: Connection, rows: Sequence[Mapping[str, Any]], known: Mapping[str, Product]) -> None:
+    """Write since when price and status are true where nothing else changed: nobody who follows changes needs that."""
+    pairs = [(row, known[row["external_id"]]) for row in rows if row["external_id"] in known]
+    only = [
+        (*(None if row[clock] is None else to_micros(row[clock]) for clock in TIMED.values()), before.key)
+        for row, before in pairs
+        if same_content(row, before) and not same_moments(row, before)
+    ]
+    update_rows(connection, products, tuple(TIMED.values()), only)
 
 
 def _contains(connection: Connection, column: ColumnElement[str], part: str) -> ColumnElement[bool]:

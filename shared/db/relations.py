@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
+from shared.consent import ALL_PERMITTED, Permissions
+from shared.db import consents
 from shared.db.batches import batches
 from shared.db.engine import insert_into
 from shared.db.schema import counters, product_relations, purchase_items, purchases
@@ -139,12 +141,20 @@ def mark_computed(connection: Connection, relation: Relation, change_sequence: i
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": change_sequence}))
 
 
-def basket_lines(connection: Connection, since: datetime | None = None) -> BasketLines:
-    """Return the lines of all orders, or of those from `since` on, without those that were refunded entirely."""
+def basket_lines(
+    connection: Connection, since: datetime | None = None, default: Permissions = ALL_PERMITTED
+) -> BasketLines:
+    """Return the lines of all orders, or of those from `since` on, without those that were refunded entirely.
+
+    Orders of customers who do not agree to `train` are left out; `default` says it of who has said nothing.
+    """
     columns = purchase_items.c
-    lines = select(columns.purchase_id, columns.product_id).where(columns.quantity > columns.refunded_quantity)
+    lines = (
+        select(columns.purchase_id, columns.product_id)
+        .join(purchases, purchases.c.purchase_id == columns.purchase_id)
+        .where(columns.quantity > columns.refunded_quantity, consents.trains(purchases.c.customer_id, default))
+    )
     if since is not None:
-        lines = lines.join(purchases, purchases.c.purchase_id == columns.purchase_id)
         lines = lines.where(purchases.c.timestamp >= since)
     rows = connection.execute(lines, execution_options={"yield_per": 50_000})
     flat = np.fromiter(_flattened(rows), dtype=np.int64).reshape(-1, 2)

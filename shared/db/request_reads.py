@@ -4,8 +4,8 @@ All queries run through the driver (`shared.db.driver`). `find_shopper` is one s
 .02 ms on SQLite. `read_shopper` takes 2.5 ms for a customer with 500 interactions.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from shared.consent import ALL_PERMITTED, Consent, Permissions
 from shared.db.carts import is_open
 from shared.db.driver import DriverCursor, PreparedQuery
 from shared.db.event_log import CUSTOMER_CONSUMER
@@ -39,7 +40,9 @@ from shared.db.schema import (
     customers,
     event_cursors,
     event_log,
+    forgotten_histories,
     page_events,
+    product_offers,
     products,
     purchase_items,
     purchases,
@@ -59,7 +62,8 @@ class ShopperVersion(NamedTuple):
 
     `demographics` is JSON text, `last_event` the number of their latest event in the log (0 for none), `applied` the
     number up to which the log is projected, `dismissals` how many recommendations they dismissed, `refunded` the sum of
-    what was paid back to them, in minor units of whatever currencies, and `visitors` how many browsers are theirs.
+    what was paid back to them, in minor units of whatever currencies, `visitors` how many browsers are theirs, and
+    `personalise` and `measure` what they said about consent, None for nothing.
     """
 
     key: int
@@ -69,6 +73,14 @@ class ShopperVersion(NamedTuple):
     dismissals: int
     refunded: int
     visitors: int
+    personalise: bool | None = None
+    measure: bool | None = None
+
+    @property
+    def consent(self) -> Consent:
+        """What the shopper said to the purposes of an answer. SQLite has numbers for them."""
+        personalise, measure = (None if said is None else bool(said) for said in (self.personalise, self.measure))
+        return Consent(personalise, measure)
 
     def still_holds(self, now: "ShopperVersion") -> bool:
         """Say whether what was read of the shopper at this version is true at the version `now`.
@@ -126,6 +138,10 @@ class ShopperProducts:
         Keys of products in the cart, ever bought and said no to, as far as the log is projected; may repeat.
     pending : list of Recorded
         Events of the log that are not projected yet, oldest number first.
+    groups_by_key, groups_by_id : mapping to str
+        Groups of those products, and of those that the call and the pending events name, as far as they have one.
+    permissions : Permissions
+        What the shopper permits, for who reads it.
     """
 
     key: int | None
@@ -133,6 +149,9 @@ class ShopperProducts:
     bought: NDArray[np.int64]
     dismissed: NDArray[np.int64]
     pending: list[Recorded]
+    groups_by_key: Mapping[int, str] = field(default_factory=dict)
+    groups_by_id: Mapping[str, str] = field(default_factory=dict)
+    permissions: Permissions = ALL_PERMITTED
 
     @classmethod
     def nothing(cls) -> "ShopperProducts":
@@ -141,10 +160,12 @@ class ShopperProducts:
         return cls(None, none, none, none, [])
 
 
-def latest_changes(cursor: DriverCursor) -> tuple[int, int]:
-    """Return the number of the catalogue's latest change and the version of the weights in force; 0 for none."""
-    ((change, version),) = cursor.fetch(_LATEST_CHANGES)
-    return change, version
+def latest_changes(cursor: DriverCursor) -> tuple[int, int, int]:
+    """Return the numbers of the catalogue's latest change and of the latest forgotten history, between them the version
+    of the weights in force; 0 for none.
+    """
+    ((change, offer_change, version, forgotten),) = cursor.fetch(_LATEST_CHANGES)
+    return max(change, offer_change), version, forgotten
 
 
 def find_shopper(cursor: DriverCursor, customer_id: str, visitor_id: str) -> ShopperVersion | None:
@@ -254,6 +275,8 @@ def _version(condition: ColumnElement[bool]) -> Select[Any]:
         dismissed.scalar_subquery(),
         refunded.scalar_subquery(),
         browsers.scalar_subquery(),
+        customers.c.personalise,
+        customers.c.measure,
     ).where(condition)
 
 
@@ -270,7 +293,9 @@ def _refunded() -> Any:
 _LATEST_CHANGES = PreparedQuery(
     select(
         select(func.coalesce(func.max(products.c.change_sequence), 0)).scalar_subquery(),
+        select(func.coalesce(func.max(product_offers.c.change_sequence), 0)).scalar_subquery(),
         select(func.coalesce(func.max(algorithm_weights.c.version), 0)).scalar_subquery(),
+        select(func.coalesce(func.max(forgotten_histories.c.number), 0)).scalar_subquery(),
     )
 )
 _NAME = bindparam("name", type_=String)

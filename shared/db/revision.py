@@ -6,7 +6,7 @@ from sqlalchemy import inspect, text
 from shared.db.engine import Database
 from shared.errors import FailedPrecondition
 
-NEWEST = "0008"
+NEWEST = "0013"
 """The newest revision in `shared/db/migrations`."""
 
 

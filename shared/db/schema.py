@@ -45,9 +45,20 @@ customers = Table(
     Column("external_id", String(128), unique=True, comment="the platform's id; null for visitors"),
     Column("name", String(200)),
     Column("email", String(320), unique=True),
+    Column("duplicate_email", String(320), comment="in place of email where another customer has that one in email"),
     Column("demographics", Json, nullable=False, default=dict, comment="age, age_group, gender, region, attributes"),
     Column("registration_date", UtcTime, nullable=False),
     Column("last_active", UtcTime),
+    Column("personalise", Boolean, comment="consent; null where nobody has said, as the next two"),
+    Column("measure", Boolean),
+    Column("train", Boolean),
+    Column("consent_time", UtcTime, comment="since when this consent is in force"),
+    Index(
+        "ix_customers_train",
+        "train",
+        sqlite_where=text("train IS NOT NULL"),
+        postgresql_where=text("train IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -56,6 +67,15 @@ visitors = Table(
     metadata,
     Column("visitor_id", String(128), primary_key=True, comment="the platform's id of a browser"),
     Column("customer_id", Key, ForeignKey("customers.customer_id"), nullable=False, index=True),
+)
+
+merged_visitors = Table(
+    "merged_visitors",
+    metadata,
+    Column("visitor_key", BigInteger, primary_key=True, autoincrement=False, comment="key of a visitor's former row"),
+    # Cascading, because the release before erases customers without knowing this table.
+    Column("customer_id", Key, ForeignKey("customers.customer_id", ondelete="CASCADE"), nullable=False, index=True),
+    comment="visitors who became customers: models may know their histories by the former keys",
 )
 
 sessions = Table(
@@ -217,8 +237,31 @@ products = Table(
     Column("available_at", UtcTime, nullable=False, comment="when it entered the assortment"),
     Column("updated_at", UtcTime, nullable=False),
     Column("change_sequence", BigInteger, nullable=False, index=True, comment="counts changes of the catalogue up"),
+    Column("group_id", String(128), nullable=False, default="", server_default="", comment="variants of one product"),
+    Column("expire_at", UtcTime, comment="from when on it is not recommended; null for never"),
+    Column("deleted_at", UtcTime, comment="null unless deleted; history refers to the row"),
+    Column("price_updated_at", UtcTime, comment="when the price became true; null when never said"),
+    Column("inventory_updated_at", UtcTime, comment="when the status became true; null when never said"),
+    Column("content_sequence", BigInteger, comment="the last change of more than price and stock"),
     CheckConstraint("price IS NULL OR price >= 0", name="price"),
+    Index(
+        "ix_products_group", "group_id", sqlite_where=text("group_id <> ''"), postgresql_where=text("group_id <> ''")
+    ),
     sqlite_autoincrement=True,
+)
+
+product_offers = Table(
+    "product_offers",
+    metadata,
+    Column("place_id", String(128), primary_key=True, comment="the platform's id of a store or region"),
+    Column("product_id", Key, ForeignKey("products.product_id"), primary_key=True, autoincrement=False, index=True),
+    Column("price", BigInteger, comment="minor units; null where the product's own price holds"),
+    Column("currency", String(3)),
+    Column("inventory_status", String(20), comment="null where the product's own status holds"),
+    Column("price_updated_at", UtcTime, comment="when the price became true; null when never said"),
+    Column("inventory_updated_at", UtcTime, comment="when the status became true; null when never said"),
+    Column("change_sequence", BigInteger, nullable=False, index=True, comment="the change of the catalogue it is from"),
+    CheckConstraint("price IS NULL OR price >= 0", name="price"),
 )
 
 product_embeddings = Table(
@@ -424,7 +467,7 @@ job_runs = Table(
     metadata,
     Column("job_id", String(64), primary_key=True),
     Column("kind", String(40), nullable=False),
-    Column("state", String(20), nullable=False, comment="RUNNING, SUCCEEDED or FAILED"),
+    Column("state", String(20), nullable=False, comment="RUNNING, SUCCEEDED, FAILED or CANCELLED"),
     Column("stage", String(200), nullable=False, default=""),
     Column("progress", Float, nullable=False, default=0.0),
     Column("started_at", UtcTime, nullable=False),
@@ -432,6 +475,9 @@ job_runs = Table(
     Column("ended_at", UtcTime),
     Column("error", Text, nullable=False, default=""),
     Column("result", Json, nullable=False, default=dict),
+    Column("lease", String(80), comment="the work that it holds"),
+    Column("lease_token", BigInteger),
+    Column("cancel_requested_at", UtcTime),
     Index("ix_job_runs_kind_started", "kind", "started_at"),
 )
 
@@ -441,6 +487,20 @@ erasure_receipts = Table(
     Column("receipt_id", String(64), primary_key=True),
     Column("erased_at", UtcTime, nullable=False),
     Column("rows", Json, nullable=False, comment="rows by table; names nobody"),
+    Column("checksum", String(64), comment="SHA-256, hexadecimal; null for receipts of earlier releases"),
+    Column(
+        "forgotten", Key, index=True, comment="number in forgotten_histories; null for receipts of earlier releases"
+    ),
+    Column("models_time", UtcTime, comment="since when no stored model has a history of the erased"),
+)
+
+forgotten_histories = Table(
+    "forgotten_histories",
+    metadata,
+    Column("number", Key, primary_key=True),
+    Column("customer_key", BigInteger, nullable=False, comment="key of a customer whose history models must not use"),
+    Column("forgotten_at", UtcTime, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 # --- bookkeeping --------------------------------------------------------------------------------------------------
@@ -450,6 +510,21 @@ scheduled_jobs = Table(
     metadata,
     Column("kind", String(40), primary_key=True),
     Column("since", UtcTime, nullable=False, comment="when the kind was scheduled first: the start of its clock"),
+    Column("next_at", UtcTime, comment="when it is due"),
+    Column("period_seconds", Float, comment="in place of the setting; 0 is never"),
+    Column("paused", Boolean, nullable=False, default=False, server_default=false()),
+    Column("failures", Integer, nullable=False, default=0, server_default="0", comment="in a row, up to now"),
+    Column("job_id", String(64), comment="the last run that the clock was set by"),
+    Column("settled", Boolean, nullable=False, default=True, server_default=true(), comment="that run's end is known"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(80), primary_key=True, comment="the work that one process does"),
+    Column("holder", String(64), nullable=False, comment="who does it; empty for nobody"),
+    Column("token", BigInteger, nullable=False, comment="rises with every holder"),
+    Column("expires_at", BigInteger, nullable=False, comment="microseconds since 1970; 0 for nobody"),
 )
 
 request_ids = Table(

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.db import customers, interactions, models, product_embeddings, products, relations
+from shared.consent import ALL_PERMITTED, Permissions
+from shared.db import consents, customers, forgotten, interactions, models, product_embeddings, products, relations
 from shared.db.customers import Groups
 from shared.db.engine import Database
 from shared.db.interactions import InteractionRows
@@ -35,6 +36,8 @@ class TrainingData:
         Related products.
     groups : dict of int to Groups
         Groups of the customers that have interactions, by key.
+    forgotten : int
+        Number up to which `shared.db.forgotten` lists histories that are not in here.
     """
 
     interactions: InteractionRows
@@ -45,12 +48,17 @@ class TrainingData:
     similar: RelationTable
     complementary: RelationTable
     groups: dict[int, Groups]
+    forgotten: int = 0
 
 
-def read_training_data(database: Database) -> TrainingData:
-    """Return everything that models learn from."""
+def read_training_data(database: Database, default: Permissions = ALL_PERMITTED) -> TrainingData:
+    """Return everything that models learn from; `default` says whether they learn from who has said nothing.
+
+    Events of shoppers who do not agree to `train` are left out.
+    """
     with database.read() as connection:
-        found = interactions.all_interactions(connection)
+        denied = consents.denied_keys(connection, "train", default)
+        found = interactions.all_interactions(connection).without(denied)
         catalogue = sorted(products.catalogue_since(connection, 0))
         space = models.active_version(connection, SPACE)
         active = set(found.customers.tolist())
@@ -62,5 +70,6 @@ def read_training_data(database: Database) -> TrainingData:
             embeddings=product_embeddings.all_embeddings(connection, space or ""),
             similar=relations.all_relations(connection, relations.SIMILAR),
             complementary=relations.all_relations(connection, relations.COMPLEMENTARY),
+            forgotten=forgotten.newest(connection),
             groups={each.customer_key: each for each in customers.groups(connection) if each.customer_key in active},
         )

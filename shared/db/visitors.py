@@ -5,10 +5,18 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, or_, select
 
+from shared.db import consents
 from shared.db.batches import distinct_batches
 from shared.db.customers import known_visitors, lock_identities
 from shared.db.references import references_to
-from shared.db.schema import customer_embeddings, customer_segment_memberships, customers, sessions, visitors
+from shared.db.schema import (
+    customer_embeddings,
+    customer_segment_memberships,
+    customers,
+    merged_visitors,
+    sessions,
+    visitors,
+)
 from shared.db.sessions import move_sessions
 
 DERIVED = (customer_embeddings, customer_segment_memberships)
@@ -48,11 +56,15 @@ def link(connection: Connection, logins: Sequence[Login]) -> dict[int, int]:
 
 
 def merge(connection: Connection, visitor_key: int, customer_key: int) -> None:
-    """Give every row of a visitor to a customer and delete the visitor's row of `customers`."""
+    """Give every row of a visitor to a customer and delete the visitor's row of `customers`.
+
+    What the visitor said about consent counts where the customer has said nothing.
+    """
     columns = customers.c
     # Nobody may add a row that refers to the visitor while its rows are moved.
     locked = select(columns.last_active).where(columns.customer_id == visitor_key).with_for_update()
     last_active = connection.execute(locked).scalar_one()
+    consents.take_over(connection, visitor_key, customer_key)
     move_sessions(connection, visitor_key, customer_key)
     for table, column in references_to(columns.customer_id):
         if table in DERIVED:
@@ -60,6 +72,7 @@ def merge(connection: Connection, visitor_key: int, customer_key: int) -> None:
         elif table is not sessions:
             connection.execute(table.update().where(column == visitor_key).values({column: customer_key}))
     connection.execute(customers.delete().where(columns.customer_id == visitor_key))
+    connection.execute(merged_visitors.insert().values(visitor_key=visitor_key, customer_id=customer_key))
     if last_active is not None:
         later = or_(columns.last_active.is_(None), columns.last_active < last_active)
         seen = customers.update().where(columns.customer_id == customer_key, later).values(last_active=last_active)

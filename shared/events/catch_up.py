@@ -9,14 +9,15 @@ import structlog
 from shared.telemetry import BACKGROUND_ERRORS
 
 PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 3.0
+"""Events that were recorded while the database was away are applied within five seconds of its return."""
 log = structlog.get_logger()
 
 
 class CatchUp:
     """Calls `step` again and again in a thread: at once while it returns True (there is more), else after a pause.
 
-    An error is logged, counted and tried again after pauses that double up to 30 seconds.
+    An error is logged, counted and tried again after pauses that double up to 3 seconds.
     """
 
     def __init__(self, agent: str, step: Callable[[], bool], pause_seconds: float = PAUSE_SECONDS) -> None:

@@ -5,7 +5,7 @@ The event is the contract's own message, `quintet.type.v1.Event`: what is checke
 
 import re
 from collections.abc import Callable, Container, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import inf
 from time import time
 from typing import Any
@@ -20,7 +20,10 @@ from shared import limits
 from shared.currencies import CURRENCIES
 from shared.errors import InvalidArgument, shown
 
+HIDDEN = "(hidden)"
+"""What errors show in place of personal data."""
 NANOS_A_SECOND = 1_000_000_000
+DAYS_A_YEAR = 365
 # Control characters, line separators and what turns the direction of writing: they make two ids look alike.
 _NOT_IN_IDS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.:#-]{1,128}")
@@ -72,19 +75,23 @@ def check_id(value: str, field: str, *, required: bool = True) -> None:
         raise _has_controls(field, value)
 
 
-def check_text(value: str, field: str, longest: int, *, required: bool = False) -> None:
-    """Raise InvalidArgument when a text is missing though required, or longer than `longest` characters."""
+def check_text(value: str, field: str, longest: int, *, required: bool = False, private: bool = False) -> None:
+    """Raise InvalidArgument when a text is missing though required, or longer than `longest` characters.
+
+    The error does not show a text that is `private`: what people are called, write or search for.
+    """
+    told = HIDDEN if private else value
     if required and not value.strip():
-        raise InvalidArgument.of(field, value, "is required", ErrorReason.FIELD_REQUIRED)
+        raise InvalidArgument.of(field, told, "is required", ErrorReason.FIELD_REQUIRED)
     if len(value) > longest:
         problem = f"must be at most {longest} characters, is {len(value)}"
-        raise InvalidArgument.of(field, value, problem, ErrorReason.FIELD_TOO_LONG, limit=longest)
+        raise InvalidArgument.of(field, told, problem, ErrorReason.FIELD_TOO_LONG, limit=longest)
     if _NOT_IN_TEXTS.search(value):
-        raise _has_controls(field, value)
+        raise _has_controls(field, told)
 
 
-def check_time(value: Timestamp, field: str) -> None:
-    """Raise InvalidArgument unless the time is valid, after 1970 and at most 24 hours ahead."""
+def check_time(value: Timestamp, field: str, ahead: timedelta | None = limits.MAX_FUTURE) -> None:
+    """Raise InvalidArgument unless the time is valid, after 1970 and at most `ahead` of now; None is without bound."""
     if 0 <= value.seconds < time() and 0 <= value.nanos < NANOS_A_SECOND:  # as most are: that spares making a datetime
         return
     try:
@@ -96,9 +103,16 @@ def check_time(value: Timestamp, field: str) -> None:
     if value.seconds < 0:
         problem = "must be after 1970"
         raise InvalidArgument.of(field, moment.isoformat(), problem, ErrorReason.FIELD_OUT_OF_RANGE)
-    if moment > datetime.now(UTC) + limits.MAX_FUTURE:
-        problem = "must be at most 24 hours in the future"
+    if ahead is not None and moment > datetime.now(UTC) + ahead:
+        problem = f"must be at most {_spelled(ahead)} in the future"
         raise InvalidArgument.of(field, moment.isoformat(), problem, ErrorReason.FIELD_OUT_OF_RANGE)
+
+
+def _spelled(length: timedelta) -> str:
+    days, minutes = length.days, length.seconds // 60
+    if days >= DAYS_A_YEAR:
+        return f"{days // DAYS_A_YEAR} years"
+    return f"{days * 24} hours" if days else f"{minutes} minutes"
 
 
 def check_money(value: Money, field: str, most: int = limits.MAX_AMOUNT_MINOR) -> None:
@@ -162,7 +176,7 @@ def _check_attributes(event: Event, field: str) -> None:
     check_count(event.attributes, f"{field}.attributes", limits.MAX_EVENT_ATTRIBUTES)
     for name, value in event.attributes.items():
         check_text(name, f"{field}.attributes", limits.MAX_EVENT_ATTRIBUTE_NAME, required=True)
-        check_text(value, f"{field}.attributes[{shown(name)}]", limits.MAX_EVENT_ATTRIBUTE)
+        check_text(value, f"{field}.attributes[{shown(name)}]", limits.MAX_EVENT_ATTRIBUTE, private=True)
 
 
 def _check_page_view(view: Any, field: str) -> None:
@@ -180,8 +194,8 @@ def _check_page_view(view: Any, field: str) -> None:
 
 
 def _check_search(search: Any, field: str) -> None:
-    check_text(search.query, f"{field}.query", limits.MAX_SEARCH, required=True)
-    check_text(search.filter, f"{field}.filter", limits.MAX_SEARCH_FILTER)
+    check_text(search.query, f"{field}.query", limits.MAX_SEARCH, required=True, private=True)
+    check_text(search.filter, f"{field}.filter", limits.MAX_SEARCH_FILTER, private=True)
     check_count(search.product_ids, f"{field}.product_ids", limits.MAX_RESULT_PRODUCTS)
     for index, product_id in enumerate(search.product_ids):
         check_id(product_id, f"{field}.product_ids[{index}]")

@@ -38,6 +38,7 @@ def _check_context(context: RecommendationContext, field: str) -> None:
     check_text(context.category, f"{field}.category", limits.MAX_CATEGORY, required=is_category)
     check_text(context.search_query, f"{field}.search_query", limits.MAX_SEARCH)
     check_id(context.session_id, f"{field}.session_id", required=False)
+    check_id(context.place_id, f"{field}.place_id", required=False)
     _check_ids(context.cart_product_ids, f"{field}.cart_product_ids", limits.MAX_CONTEXT_PRODUCTS)
     _check_ids(context.purchased_product_ids, f"{field}.purchased_product_ids", limits.MAX_CONTEXT_PRODUCTS)
 

@@ -23,6 +23,9 @@ LEAST_PAUSE_SECONDS = 0.25
 """Between two reads that unknown keys cause: a key made just now is found soon, and guesses cost no read each."""
 NOTE_SECONDS = 60.0
 
+ADDRESS_KEY = "x-api-key-in-address"
+"""Metadata with a key that stood in the address of an HTTP request: one for browsers, or it is refused."""
+
 Metadata = Iterable[tuple[str, Any]]
 
 log = structlog.get_logger()
@@ -77,18 +80,24 @@ class KeyAuthenticator:
     async def authenticate(self, metadata: Metadata) -> Caller:
         """Return the caller. Raises Unauthenticated without a valid key, PermissionDenied for another origin."""
         given = dict(metadata)
-        presented = PresentedKey.parse(_key_text(given))
+        text = _key_text(given)
+        key = await self._valid(PresentedKey.parse(text or str(given.get(ADDRESS_KEY, ""))))
+        if not text and not key.browser:
+            raise Unauthenticated("only API keys for browsers may stand in an address, others belong into a header")
+        if key.browser and given.get("origin") not in key.origins:
+            problem = "the API key is for browsers on other origins"
+            raise PermissionDenied(problem, reason=ErrorReason.ORIGIN_NOT_ALLOWED)
+        self._used.add(key.key_id)
+        return Caller(key.key_id, key.role, key.browser, key.rate_factor)
+
+    async def _valid(self, presented: PresentedKey | None) -> ApiKey:
         if presented is None:
             needed = "the call needs an API key: metadata `authorization: Bearer qk_…` or `x-api-key`"
             raise Unauthenticated(needed, reason=ErrorReason.API_KEY_MISSING)
         key = self._keys.get(presented.key_id) or await self._look_again(presented.key_id)
         if key is None or not key.matches(presented.secret) or not key.live(datetime.now(UTC)):
             raise Unauthenticated("the API key is not known, was revoked or has expired")
-        if key.browser and given.get("origin") not in key.origins:
-            problem = "the API key is for browsers on other origins"
-            raise PermissionDenied(problem, reason=ErrorReason.ORIGIN_NOT_ALLOWED)
-        self._used.add(key.key_id)
-        return Caller(key.key_id, key.role, key.browser, key.rate_factor)
+        return key
 
     async def _look_again(self, key_id: str) -> ApiKey | None:
         async with self._reading:
@@ -119,6 +128,6 @@ class KeyAuthenticator:
 
 
 def _key_text(given: Mapping[str, Any]) -> str:
-    """Return the key as it was sent, "" where there is none."""
+    """Return the key as it was sent in a header, "" where there is none."""
     scheme, _, bearer = str(given.get("authorization", "")).partition(" ")
     return bearer.strip() if scheme.lower() == "bearer" else str(given.get("x-api-key", ""))

@@ -12,6 +12,7 @@ import structlog
 
 from shared.config import Settings
 from shared.errors import QuintetError
+from shared.lease import LEASE_KEY, working_for
 from shared.limits import FRAME_BYTES, MAX_MESSAGE_BYTES, MAX_READ_BYTES
 from shared.rpc.interceptor import deadline
 from shared.rpc.key_metadata import WithKey, key_of
@@ -123,7 +124,9 @@ def _remaining(timeout_seconds: float, reserve_seconds: float) -> float:
 
 
 def _metadata() -> tuple[tuple[str, str], ...]:
-    return (("x-request-id", request_id.get()),) if request_id.get() else ()
+    request = (("x-request-id", request_id.get()),) if request_id.get() else ()
+    lease = working_for.get()
+    return request if lease is None else (*request, (LEASE_KEY, str(lease)))
 
 
 def _shopper_metadata(shopper: str) -> tuple[tuple[str, str], ...]:

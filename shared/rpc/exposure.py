@@ -13,7 +13,10 @@ def server_files(agent: Agent, settings: Settings) -> TlsFiles | None:
 
 
 def require_guarded(agent: Agent, settings: Settings) -> None:
-    """Raise FailedPrecondition when a server would listen beyond loopback without asking who calls."""
+    """Raise FailedPrecondition when a server would listen beyond loopback without asking who calls.
+
+    What the coordinator needs holds for its HTTP port too: the same address, certificate and keys.
+    """
     if is_loopback(settings.bind_host):
         return
     missing = [advice for advice, there in _needed(agent, settings).items() if not there]

@@ -1,6 +1,7 @@
 """What every server does around every call: admission, request id, deadline, error status, metrics, one log line."""
 
 import asyncio
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,7 +13,8 @@ import structlog
 from google.protobuf.message import Message
 from prometheus_client import Histogram
 
-from shared.errors import QuintetError, UnknownMethod
+from shared.errors import InvalidArgument, QuintetError, UnknownMethod
+from shared.lease import LEASE_KEY, Lease, working_for
 from shared.rpc.guard import Guard, check_request
 from shared.rpc.peers import check_peer
 from shared.rpc.requests import readable, reading
@@ -23,6 +25,7 @@ deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 """Moment on the monotonic clock by which the caller wants its answer; calls to other agents inherit it."""
 
 log = structlog.get_logger()
+_KEY = re.compile(r"\[(?!\d+\]).*?\](?=\.|$)")
 UNKNOWN_METHOD = "unknown"
 """Label of all methods that do not exist: callers choose their names, and metrics must stay few."""
 HEALTH = "/grpc.health.v1."
@@ -216,9 +219,8 @@ class _Around:
         """End the call with the status of its error."""
         if isinstance(error, QuintetError):
             # not the message, which names values: they may be personal
-            log.info(
-                "call refused", method=self._method, code=error.code.name, reason=error.reason_name, field=error.field
-            )
+            field = _without_keys(error.field)
+            log.info("call refused", method=self._method, code=error.code.name, reason=error.reason_name, field=field)
             await _abort(self._context, error)
         elif isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
             # the caller is told where to look, not what a stack trace would give away
@@ -227,12 +229,27 @@ class _Around:
             await _abort(self._context, QuintetError(where))
 
 
+def _without_keys(field: str) -> str:
+    """Return the path of a field without names of attributes, which are the caller's own words."""
+    return _KEY.sub("[…]", field)
+
+
 def _adopt(context: Any) -> None:
-    """Take over the caller's request id and deadline for this call and the calls it makes."""
-    given = next((value for key, value in context.invocation_metadata() or () if key == "x-request-id"), "")
+    """Take over the caller's request id, deadline and lease for this call and the calls it makes."""
+    metadata = dict(context.invocation_metadata() or ())
+    given = metadata.get("x-request-id", "")
     request_id.set(given if isinstance(given, str) and 0 < len(given) <= 64 else uuid.uuid4().hex)
     remaining = context.time_remaining()
     deadline.set(None if remaining is None else time.monotonic() + remaining)
+    if lease := metadata.get(LEASE_KEY):
+        working_for.set(_parse_lease(lease))
+
+
+def _parse_lease(text: str) -> Lease:
+    try:
+        return Lease.parse(text)
+    except ValueError as error:
+        raise InvalidArgument(f"{LEASE_KEY}: must be a name and a number") from error
 
 
 async def _abort(context: Any, error: QuintetError) -> None:

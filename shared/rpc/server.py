@@ -3,14 +3,15 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import grpc
 import structlog
 import uvloop
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 
 from shared.config import Agent, Settings
 from shared.errors import QuintetError
@@ -20,8 +21,10 @@ from shared.rpc.admission import Admission
 from shared.rpc.authentication import Authenticator
 from shared.rpc.exposure import require_guarded, server_files
 from shared.rpc.guard import Guard
+from shared.rpc.in_process import InProcessCalls
 from shared.rpc.interceptor import EdgeInterceptor
 from shared.rpc.peers import allowed_peers
+from shared.rpc.readiness import Check, Readiness
 from shared.rpc.reflection import serve_reflection
 from shared.rpc.threads import ThreadsByWork
 from shared.rpc.tls import server_credentials
@@ -55,18 +58,24 @@ class Service:
 
 
 class AgentServer:
-    """A gRPC server with health and reflection; `port` is the one it is bound to, once started."""
+    """A gRPC server with health and reflection; `port` is the one it is bound to, once started.
+
+    `checks`, by name, say whether the agent can do its work (`shared/rpc/readiness.py`). Without an `authenticator`
+    everybody may call.
+    """
 
     def __init__(
         self,
         agent: Agent,
         settings: Settings,
         services: Sequence[Service],
+        checks: Mapping[str, Check] | None = None,
         authenticator: Authenticator | None = None,
     ) -> None:
         self._agent = agent
         self._settings = settings
         self._health = health.aio.HealthServicer()
+        self._services = services
         self._names = [service.full_name for service in services]
         self._tls = server_files(agent, settings)
         self._credentials: grpc.ServerCredentials | None = None
@@ -74,8 +83,9 @@ class AgentServer:
         self.guard = Guard(authenticator, self._admission, settings.rate_limit_factor)
         peers = allowed_peers(agent) if self._tls and agent != "coordinator" else frozenset()
         debug = settings.log_level == "debug"
+        self._interceptors = [EdgeInterceptor(agent, log_calls=debug, guard=self.guard, peers=peers)]
         self._server = grpc.aio.server(
-            interceptors=[EdgeInterceptor(agent, log_calls=debug, guard=self.guard, peers=peers)],
+            interceptors=self._interceptors,
             maximum_concurrent_rpcs=MOST_CALLS,
             options=[
                 ("grpc.max_receive_message_length", MAX_READ_BYTES),
@@ -93,9 +103,14 @@ class AgentServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         serve_reflection((*self._names, health.SERVICE_NAME), self._server)
         self.port = 0
+        self._readiness = Readiness(agent, self._health, self._names, checks or {})
+
+    def in_process(self) -> InProcessCalls:
+        """Return a way to call the services from this process, through the same interceptors."""
+        return InProcessCalls([partial(each.register, each.servicer) for each in self._services], self._interceptors)
 
     async def start(self) -> int:
-        """Bind, serve, turn the health to SERVING, and return the port.
+        """Bind, serve, have the health follow the checks, and return the port.
 
         Raises RuntimeError when the port is taken, FailedPrecondition when a certificate cannot be used.
         """
@@ -103,12 +118,13 @@ class AgentServer:
         await self._server.start()
         if self._agent == "coordinator":  # what the other agents are asked was admitted here already
             self._admission.start()
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        await self._readiness.start()
         log.info("serving", port=self.port)
         return self.port
 
     async def stop(self) -> None:
         """Turn the health to NOT_SERVING, let calls in progress end, close. Safe to repeat."""
+        await self._readiness.stop()
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self._settings.drain_seconds)
         await self._admission.stop()
@@ -120,21 +136,31 @@ class AgentServer:
         self._credentials = server_credentials(self._tls)
         return self._server.add_secure_port(address, self._credentials)
 
-    async def _set_health(self, state: Any) -> None:
-        for name in ("", *self._names):
-            await self._health.set(name, state)
+
+class OtherServer(Protocol):
+    """A server of another protocol in the process of an agent."""
+
+    async def start(self) -> int:
+        """Bind, serve and return the port. Raises FailedPrecondition when the port is taken."""
+        ...
+
+    async def stop(self) -> None:
+        """Let requests in progress end, and close."""
+        ...
 
 
-async def serve_until_stopped(server: AgentServer) -> None:
+async def serve_until_stopped(server: AgentServer, *others: OtherServer) -> None:
     """Serve until SIGTERM or SIGINT, then stop gracefully."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     keep_out_what_is_there()
+    for each in others:
+        await each.start()
     await server.start()
     await stop.wait()
-    await server.stop()
+    await asyncio.gather(server.stop(), *(each.stop() for each in others))
 
 
 def run(agent: Agent, main: Callable[[Settings], Any]) -> None:

@@ -5,10 +5,10 @@ The coordinator shows shops another certificate, which may come from a public CA
 """
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import grpc
 import structlog
@@ -17,6 +17,8 @@ from shared.errors import FailedPrecondition
 
 TLS_CONNECT_MS = 3_000
 """How long an attempt to connect may take: a handshake takes its time on a busy machine."""
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -42,14 +44,21 @@ class TlsFiles:
 
     def check(self) -> None:
         """Raise FailedPrecondition when the files cannot be read or do not belong together."""
+        self.context()
+
+    def context(self) -> ssl.SSLContext:
+        """Return what a server other than gRPC's serves with, by the files as they are now. Raises as `check`."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.set_alpn_protocols(["http/1.1"])
         try:
             if self.certificate:
                 context.load_cert_chain(self.certificate, self.key)
             if self.ca:
                 context.load_verify_locations(self.ca)
+                context.verify_mode = ssl.CERT_REQUIRED
         except (OSError, ssl.SSLError) as error:
             raise FailedPrecondition(f"cannot use {', '.join(self._paths())}: {error}") from error
+        return context
 
     def pair(self) -> tuple[bytes, bytes] | None:
         """Return key and certificate, None where there is no certificate."""
@@ -94,10 +103,24 @@ def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
     Raises FailedPrecondition when the files cannot be used. Later such files are logged, and the last good ones stay.
     """
     files.check()
-    renewed: Any = _Followed(files).renewed  # may return None: the stubs do not know it
+    renewed: Any = _Followed(files, _configuration).renewed  # may return None: the stubs do not know it
     return grpc.dynamic_ssl_server_credentials(
         _configuration(files), renewed, require_client_authentication=bool(files.ca)
     )
+
+
+def server_context(files: TlsFiles) -> ssl.SSLContext:
+    """Return what a server other than gRPC's serves with; it follows the files as `server_credentials` does."""
+    first = latest = files.context()
+    followed = _Followed(files, TlsFiles.context)
+
+    def take_latest(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        nonlocal latest
+        latest = followed.renewed() or latest
+        connection.context = latest
+
+    first.sni_callback = take_latest  # called at each handshake, also where the client names no host
+    return first
 
 
 def channel_credentials(files: TlsFiles) -> grpc.ChannelCredentials:
@@ -130,27 +153,28 @@ def _own_public(given: Mapping[str, str]) -> tuple[grpc.ChannelCredentials | Non
     return channel_credentials(client), named(first_name(Path(given["tls_cert"]).read_bytes()))
 
 
-class _Followed:
+class _Followed(Generic[T]):
     """Files of a server, read again when they changed. gRPC asks at each new connection, from any thread."""
 
-    def __init__(self, files: TlsFiles) -> None:
+    def __init__(self, files: TlsFiles, make: Callable[[TlsFiles], T]) -> None:
         self._files = files
+        self._make = make
         self._stamp = files.stamp()
 
-    def renewed(self) -> "grpc.ServerCertificateConfiguration | None":
-        """Return the configuration when the files changed, else None: the one before stays."""
+    def renewed(self) -> T | None:
+        """Return what is made of the files when they changed, else None: what was made before stays."""
         try:
             stamp = self._files.stamp()
             if stamp == self._stamp:
                 return None
             self._files.check()
-            configuration = _configuration(self._files)
+            made = self._make(self._files)
         except (FailedPrecondition, OSError) as error:
             log.warning("the renewed certificate cannot be used, the one before stays", error=str(error))
             return None
         self._stamp = stamp
         log.info("certificate renewed", file=self._files.certificate)
-        return configuration
+        return made
 
 
 def _configuration(files: TlsFiles) -> "grpc.ServerCertificateConfiguration":

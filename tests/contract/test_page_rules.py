@@ -30,13 +30,17 @@ from services.recommendation.serving.page import allowed_on_page
 from services.recommendation.serving.page_policy import PAGE_POLICIES
 from services.recommendation.serving.request_context import request_context
 from services.recommendation.serving.user_history import Person, UserHistory
+from shared.consent import Consent
 from shared.db.identified_events import Recorded
 from shared.db.interactions import History, InteractionRows, Kind
+from shared.db.product_offers import Offer
 from shared.db.products import CatalogueEntry
 from shared.db.request_reads import ShopperProducts, StoredShopper
+from shared.page_rules import one_of_each_group
 from tests.unit.recommendation.small import catalogue, entry
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
 SHELF = [
     entry(1),
     entry(2, category="Tea"),
@@ -50,9 +54,28 @@ SHELF = [
     entry(10, category="Tea", inventory_status="BACKORDER"),
     entry(11),
     entry(12, category="Tea"),
+    entry(13, group_id="shirt", inventory_status="PREORDER"),
+    entry(14, group_id="shirt"),
+    entry(15, group_id="shirt"),
+    entry(16, available_at=FAR),
+    entry(17, expire_at=NOON),
+    entry(18, expire_at=FAR, group_id="cup"),
+    entry(19, group_id="cup"),
 ]
-SELLING = [12, 3, 1, 8, 2, 9, 7, 6, 5, 4]
-"""Keys of the best-sellers; 10 and 11 are none."""
+SELLING = [12, 3, 1, 8, 2, 9, 7, 6, 5, 4, 13, 14, 16, 17, 18]
+"""Keys of the best-sellers; 10, 11, 15 and 19 are none."""
+OFFERS = [
+    Offer("berlin", 1, 9_000, "EUR", None, 1),
+    Offer("berlin", 2, None, None, "OUT_OF_STOCK", 1),
+    Offer("berlin", 3, 50, "EUR", "IN_STOCK", 1),
+    Offer("berlin", 6, 100, "GBP", None, 1),
+    Offer("berlin", 9, None, None, "IN_STOCK", 1),
+    Offer("berlin", 13, None, None, "IN_STOCK", 1),
+    Offer("berlin", 17, None, None, "IN_STOCK", 1),
+    Offer("paris", 12, None, None, "OUT_OF_STOCK", 1),
+    Offer("paris", 14, None, None, "BACKORDER", 1),
+]
+GROUPS = {each.key: each.group_id for each in SHELF if each.group_id}
 
 
 class Past:
@@ -70,7 +93,15 @@ class Past:
 
     def for_fallback(self) -> ShopperProducts:
         bought = {key for order in self.orders for key in order}
-        return ShopperProducts(1, _longs(self.cart), _longs(sorted(bought)), _longs(self.dismissed), self.pending)
+        return ShopperProducts(
+            1,
+            _longs(self.cart),
+            _longs(sorted(bought)),
+            _longs(self.dismissed),
+            self.pending,
+            GROUPS,
+            {f"p{key}": group for key, group in GROUPS.items()},
+        )
 
     def for_ranker(self, products: Catalogue) -> UserHistory:
         lines = [(number, key) for number, order in enumerate(self.orders, 1) for key in order]
@@ -98,7 +129,9 @@ class Histories:
     def __init__(self, past: Past) -> None:
         self._past = past
 
-    def read(self, _customer: str, _visitor: str, products: Catalogue, _model: str) -> tuple[Person, UserHistory]:
+    def read(
+        self, _customer: str, _visitor: str, products: Catalogue, _model: str, _consent: Consent
+    ) -> tuple[Person, UserHistory]:
         return Person(1, {}), self._past.for_ranker(products)
 
     def find_session(self, _person: int, _name: str) -> int:
@@ -122,9 +155,18 @@ def _recorded(number: int, kind: str, key: int) -> Recorded:
     return Recorded(number, 1, NOON, kind, Event(customer_id="ann", **{kind: details[kind]}))
 
 
+def at_ranker(shelf: list[CatalogueEntry], offers: list[Offer]) -> Catalogue:
+    return catalogue(*shelf).with_offers(sorted(offers))
+
+
+def offers_for(request: RecommendRequest, offers: list[Offer]) -> list[Offer]:
+    """Return what the fallback reads of the place of a request."""
+    return [each for each in offers if each.place_id == request.context.place_id and each.product_key in SELLING]
+
+
 def by_ranker(shelf: list[CatalogueEntry], request: RecommendRequest, past: Past) -> set[int]:
     """Return the keys of the products that the ranker may show."""
-    serving, query = ServingState(catalogue(*shelf)), to_query(request)
+    serving, query = ServingState(at_ranker(shelf, OFFERS)), to_query(request)
     shopper = read_known_shopper(Histories(past), query, serving)  # type: ignore[arg-type]
     context = request_context(shopper, query, serving)
     policy = PAGE_POLICIES[query.context.page]
@@ -136,7 +178,7 @@ def by_fallback(shelf: list[CatalogueEntry], request: RecommendRequest, past: Pa
     """Return the keys of the products that the fallback may show."""
     by_key = {each.key: each for each in shelf}
     best_sellers = BestSellers.of([by_key[key] for key in SELLING])
-    allowed = allowed_best_sellers(best_sellers, request, past.for_fallback())
+    allowed = allowed_best_sellers(best_sellers, request, past.for_fallback(), offers_for(request, OFFERS))
     return {each.key for each, shown in zip(best_sellers.entries, allowed.tolist(), strict=True) if shown}
 
 
@@ -158,6 +200,12 @@ PAGES = [
     RecommendationContext(page_type=PageType.PAGE_TYPE_POST_PURCHASE, purchased_product_ids=["p2", "p7"]),
     RecommendationContext(page_type=PageType.PAGE_TYPE_BUY_AGAIN),
     RecommendationContext(page_type=PageType.PAGE_TYPE_BUY_AGAIN, cart_product_ids=["p12"]),
+    RecommendationContext(place_id="berlin"),
+    RecommendationContext(place_id="paris"),
+    RecommendationContext(place_id="nowhere"),
+    RecommendationContext(page_type=PageType.PAGE_TYPE_PRODUCT, product_id="p15"),
+    RecommendationContext(page_type=PageType.PAGE_TYPE_PRODUCT, product_id="p19", place_id="berlin"),
+    RecommendationContext(page_type=PageType.PAGE_TYPE_BUY_AGAIN, place_id="berlin", cart_product_ids=["p15"]),
 ]
 FILTERS = [
     RecommendationFilter(),
@@ -175,12 +223,16 @@ PASTS = [
     Past(),
     Past([[2, 12], [1, 10, 6]], cart=[8, 11], dismissed=[7]),
     Past([[2], [6]], pending=[("add_to_cart", 1), ("purchase", 12), ("add_to_cart", 4)]),
+    Past([[13, 14], [19]], dismissed=[15]),
+    Past(cart=[19], pending=[("purchase", 15)]),
 ]
 
 
 @pytest.mark.parametrize("context", PAGES, ids=repr)
 @pytest.mark.parametrize("rule", FILTERS, ids=repr)
-@pytest.mark.parametrize("past", PASTS, ids=["stranger", "customer", "events not projected"])
+@pytest.mark.parametrize(
+    "past", PASTS, ids=["stranger", "customer", "events not projected", "variants", "variants put in"]
+)
 def test_of_the_best_sellers_both_may_show_the_same(
     context: RecommendationContext, rule: RecommendationFilter, past: Past
 ) -> None:
@@ -197,13 +249,42 @@ def test_the_table_is_no_table_of_empty_lists() -> None:
 
     again = RecommendationContext(page_type=PageType.PAGE_TYPE_BUY_AGAIN)
     tea = RecommendationContext(page_type=PageType.PAGE_TYPE_CATEGORY, category="Tea")
-    assert shown(RecommendationContext()) == {4, 5}
+    assert shown(RecommendationContext()) == {4, 5, 13, 14, 18}
     assert shown(again) == {1, 2, 6, 12}
     assert shown(again, categories=["Tea"]) == {2, 12}
     assert shown(tea, categories=["Coffee"]) == set(), "the page's category and the filter's hold both"
 
 
-KEYS = st.integers(1, 12)
+def test_the_table_has_places_times_and_variants() -> None:
+    def shown(past: Past, **context: Any) -> set[int]:
+        request = RecommendRequest(customer_id="ann", context=RecommendationContext(**context))
+        return by_fallback(SHELF, request, past)
+
+    everywhere = {12, 1, 8, 2, 7, 6, 5, 4, 13, 14, 18}
+    assert shown(Past()) == everywhere, "neither what is not yet nor what is no longer on sale"
+    assert shown(Past(), place_id="berlin") == everywhere - {2} | {3}, "not what nobody wants recommended"
+    assert shown(Past(), place_id="paris") == everywhere - {12}
+    assert shown(Past([[15]])) == everywhere - {13, 14}, "a variant takes the others with it"
+    again = PageType.PAGE_TYPE_BUY_AGAIN
+    assert shown(Past([[13, 14]]), page_type=again) == {13, 14}, "but where each was bought"
+
+
+def test_a_page_has_one_variant_of_a_group_and_rather_one_in_stock() -> None:
+    best_sellers = BestSellers.of([each for key in SELLING for each in SHELF if each.key == key])
+    columns = at_ranker(SHELF, OFFERS)
+
+    def both(keys: list[int], place: str) -> tuple[list[int], list[int]]:
+        ranker = one_of_each_group(columns.at(place), columns.rows_of(keys))
+        offers = [each for each in OFFERS if each.place_id == place]
+        fallback = one_of_each_group(best_sellers.at(offers), best_sellers.rows_of(np.array(keys)))
+        return columns.keys[ranker].tolist(), [best_sellers.entries[row].key for row in fallback]
+
+    assert both([13, 1, 14, 18], "") == ([1, 14, 18], [1, 14, 18])
+    assert both([13, 1, 14, 18], "berlin") == ([13, 1, 18], [13, 1, 18]), "it is in stock there"
+    assert both([13, 1, 14, 18], "paris") == ([13, 1, 18], [13, 1, 18]), "of none in stock the first"
+
+
+KEYS = st.integers(1, 19)
 SOME = st.lists(KEYS, max_size=4, unique=True)
 IDS = st.lists(KEYS.map("p{}".format), max_size=3, unique=True)
 CONTEXTS = st.builds(
@@ -211,6 +292,7 @@ CONTEXTS = st.builds(
     page_type=st.sampled_from([each for each in PageType.values() if each]),
     product_id=KEYS.map("p{}".format),
     category=st.sampled_from(["Tea", "Coffee", "Unknown"]),
+    place_id=st.sampled_from(["", "berlin", "paris"]),
     cart_product_ids=IDS,
     purchased_product_ids=IDS,
 )
@@ -227,7 +309,7 @@ STATUSES = st.sampled_from(["IN_STOCK", "OUT_OF_STOCK", "PREORDER"])
 
 
 @given(
-    st.lists(STATUSES, min_size=12, max_size=12),
+    st.lists(STATUSES, min_size=19, max_size=19),
     CONTEXTS,
     RULES,
     st.builds(

@@ -114,9 +114,9 @@ class FakeCoordinator(pb_grpc.CoordinatorServiceServicer):
         require_deadline(context)
         if "keeps_customer" not in self.faults:
             del self.shoppers[request.customer_id]
-        return pb.DeleteCustomerResponse(
-            receipt_id="r-1", erased=[customer_pb2.TableRows(table="customers", rows=1)], models_note="Nothing."
-        )
+        rows = [customer_pb2.TableRows(table="customers", rows=1)]
+        receipt = customer_pb2.ErasureReceipt(receipt_id="r-1", erased=rows, models_note="Nothing.")
+        return pb.DeleteCustomerResponse(receipt=receipt)
 
     def _picks(self, customer_id: str) -> list[str]:
         """Return the catalogue, turned by one product an action, without what was bought."""

@@ -110,8 +110,9 @@ def test_up_serves_until_interrupted_and_stops_all(tmp_path: Path) -> None:
     assert sum('"stopped"' in line for line in rest.splitlines()) == len(AGENTS)
 
 
-def test_a_taken_port_is_told_at_once(cluster: Cluster, tmp_path: Path) -> None:
-    taken = {"coordinator_port": cluster.settings.coordinator_port}
+@pytest.mark.parametrize("name", ["coordinator_port", "http_port"])
+def test_a_taken_port_is_told_at_once(cluster: Cluster, tmp_path: Path, name: str) -> None:
+    taken = {name: cluster.settings.coordinator_port}
     settings = cluster_settings(f"sqlite:///{tmp_path / 'new.db'}", **taken)
     environment = {f"QUINTET_{name.upper()}": str(value) for name, value in settings.model_dump().items()}
     command = [sys.executable, "-m", "cli.main", "up"]
@@ -119,7 +120,7 @@ def test_a_taken_port_is_told_at_once(cluster: Cluster, tmp_path: Path) -> None:
         command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 1
-    assert "QUINTET_COORDINATOR_PORT" in done.stderr
+    assert f"QUINTET_{name.upper()}" in done.stderr
 
 
 def test_an_agent_that_is_killed_is_started_again(cluster: Cluster) -> None:

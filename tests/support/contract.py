@@ -1,16 +1,14 @@
 """The contract as its files say it: descriptors with the comments of their fields."""
 
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import grpc_tools
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
 
-PROTOS = Path(__file__).resolve().parents[2] / "protos"
+from scripts.generate_stubs import protoc
+
 _MESSAGES, _FIELDS, _NESTED = 4, 2, 3  # field numbers of the descriptors of files and messages
 
 
@@ -33,21 +31,7 @@ def _add(found: dict[str, str], paths: dict[Any, str], name: str, message: Descr
 
 
 def _described() -> FileDescriptorSet:
-    files = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
-    well_known = Path(grpc_tools.__file__).parent / "_proto"
     with TemporaryDirectory() as folder:
         target = Path(folder) / "contract.binpb"
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "grpc_tools.protoc",
-                f"--proto_path={PROTOS}",
-                f"--proto_path={well_known}",
-                "--include_source_info",
-                f"--descriptor_set_out={target}",
-                *files,
-            ],
-            check=True,
-        )
+        protoc("--include_source_info", f"--descriptor_set_out={target}")
         return FileDescriptorSet.FromString(target.read_bytes())

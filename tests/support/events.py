@@ -9,8 +9,8 @@ from quintet.type.v1.event_pb2 import Event
 from quintet.type.v1.money_pb2 import Money
 from sqlalchemy import select
 
-from shared.db import customers, event_log, projection
-from shared.db.customers import NewCustomer
+from shared.db import customer_updates, customers, event_log, projection
+from shared.db.customer_updates import NewCustomer
 from shared.db.engine import Database
 from shared.db.event_log import NewEvent
 from shared.db.projection import Projected
@@ -46,7 +46,7 @@ def add_products(database: Database, prices: Mapping[str, Price]) -> dict[str, i
 def add_customers(database: Database, *names: str) -> dict[str, int]:
     """Register customers and return their keys."""
     with database.write() as connection:
-        customers.upsert(connection, [NewCustomer(name) for name in names])
+        customer_updates.upsert(connection, [NewCustomer(name) for name in names])
         return customers.resolve_customers(connection, names)
 
 

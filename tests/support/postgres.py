@@ -20,9 +20,33 @@ def find_binaries() -> Path | None:
     return Path(on_path).parent if on_path else None
 
 
+class Server:
+    """A server that can be stopped and started again on the same port. `url` is that of its `postgres` database."""
+
+    def __init__(self, control: list[str], options: str, folder: Path, port: int) -> None:
+        self.url = f"postgresql://quintet@127.0.0.1:{port}/postgres"
+        self.port = port
+        self._control, self._options, self._folder = control, options, folder
+
+    def start(self) -> None:
+        """Start and wait until it takes connections."""
+        _run([*self._control, "-l", str(self._folder / "log"), "-o", self._options, "start"], self._folder)
+
+    def stop(self) -> None:
+        """Stop at once: connections are lost, as in a crash."""
+        _run([*self._control, "-m", "immediate", "stop"], self._folder)
+
+
 @contextmanager
 def running_server(binaries: Path) -> Iterator[str]:
     """Start a server and yield the URL of its `postgres` database; stop it and remove it at the end."""
+    with restartable_server(binaries) as server:
+        yield server.url
+
+
+@contextmanager
+def restartable_server(binaries: Path) -> Iterator[Server]:
+    """Start a server and yield it; stop it and remove it at the end. It must run then."""
     folder = Path(tempfile.mkdtemp(prefix="quintet-pg-"))
     as_user = _unprivileged_prefix(folder)
     with socket.socket() as probe:
@@ -32,11 +56,12 @@ def running_server(binaries: Path) -> Iterator[str]:
     _run([*as_user, str(binaries / "initdb"), "-D", str(data), "-U", "quintet", "--auth=trust", "-E", "UTF8"], folder)
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
     control = [*as_user, str(binaries / "pg_ctl"), "-D", str(data), "-w", "-t", "60"]
-    _run([*control, "-l", str(folder / "log"), "-o", options, "start"], folder)
+    server = Server(control, options, folder, port)
+    server.start()
     try:
-        yield f"postgresql://quintet@127.0.0.1:{port}/postgres"
+        yield server
     finally:
-        _run([*control, "-m", "immediate", "stop"], folder)
+        server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,7 +1,7 @@
 """A small shop in a database: customers and products to act with."""
 
-from shared.db.customers import NewCustomer
-from shared.db.customers import upsert as upsert_customers
+from shared.db.customer_updates import NewCustomer
+from shared.db.customer_updates import upsert as upsert_customers
 from shared.db.engine import Database
 from shared.db.products import NewProduct, upsert_products
 

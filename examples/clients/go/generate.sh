@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make the Go stubs of the contract in gen/ (not committed) of this module, or of the module in the folder that is given.
-# Needs Go and a Python with grpcio-tools, which brings protoc; the plugins are pinned in go.mod. PYTHON names the
-# interpreter; default is the checkout's own environment.
+# Needs Go and a Python with grpcio-tools, which brings protoc, and googleapis-common-protos; the plugins are pinned in
+# go.mod. PYTHON names the interpreter; default is the checkout's own environment.
 set -eu
 root=$(cd "$(dirname "$0")/../../.." && pwd)
 cd "${1:-$(dirname "$0")}"
@@ -23,9 +23,12 @@ for file in "$protos"/quintet/type/v1/*.proto "$protos"/quintet/coordinator/v1/*
     set -- "$@" "$name" "--go_opt=M$name=$module/gen/$folder;$package" "--go-grpc_opt=M$name=$module/gen/$folder;$package"
 done
 
+# google/api/annotations.proto, which the contract imports, comes with Quintet's dependencies.
+googleapis=$("$python" -c 'import pathlib; from google.api import http_pb2; print(pathlib.Path(http_pb2.__file__).parents[2])')
+
 rm -rf gen
 mkdir gen
-"$python" -m grpc_tools.protoc --proto_path="$protos" \
+"$python" -m grpc_tools.protoc --proto_path="$protos" --proto_path="$googleapis" \
     --plugin=.build/bin/protoc-gen-go --go_out=gen --go_opt=paths=source_relative \
     --plugin=.build/bin/protoc-gen-go-grpc --go-grpc_out=gen --go-grpc_opt=paths=source_relative \
     "$@"

@@ -11,6 +11,7 @@ import (
 	pb "example.com/quintet-client/gen/quintet/coordinator/v1"
 	typev1 "example.com/quintet-client/gen/quintet/type/v1"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
 const limit = 5
@@ -109,7 +110,7 @@ func (j *journey) search(ctx context.Context) (fields, error) {
 }
 
 func (j *journey) addToCart(ctx context.Context) (fields, error) {
-	line := &typev1.ProductQuantity{ProductId: j.chosen.GetProductId(), Quantity: 1}
+	line := &typev1.ProductQuantity{ProductId: j.chosen.GetProductId(), Quantity: proto.Float64(1)}
 	cart := &typev1.AddToCart{Items: []*typev1.ProductQuantity{line}}
 	facts, err := j.record(ctx, &typev1.Event{Detail: &typev1.Event_AddToCart{AddToCart: cart}})
 	return append(fields{{"product_id", line.ProductId}}, facts...), err
@@ -120,7 +121,7 @@ func (j *journey) purchase(ctx context.Context) (fields, error) {
 	if amount == nil {
 		amount = &typev1.Money{CurrencyCode: "USD", AmountMinor: 499}
 	}
-	line := &typev1.PurchaseLine{ProductId: j.chosen.GetProductId(), Quantity: 1, Amount: amount}
+	line := &typev1.PurchaseLine{ProductId: j.chosen.GetProductId(), Quantity: proto.Float64(1), Amount: amount}
 	purchase := &typev1.Purchase{PurchaseId: "order-" + newID(), Items: []*typev1.PurchaseLine{line}}
 	event := j.event(&typev1.Event{Detail: &typev1.Event_Purchase{Purchase: purchase}})
 	answer, err := j.client.RecordEvent(ctx, &pb.RecordEventRequest{Event: event})
@@ -250,10 +251,11 @@ func (j *journey) similarProducts(ctx context.Context) (fields, error) {
 }
 
 func (j *journey) delete(ctx context.Context) (fields, error) {
-	receipt, err := j.client.DeleteCustomer(ctx, &pb.DeleteCustomerRequest{CustomerId: j.customerID})
+	answer, err := j.client.DeleteCustomer(ctx, &pb.DeleteCustomerRequest{CustomerId: j.customerID})
 	if err != nil {
 		return nil, err
 	}
+	receipt := answer.GetReceipt()
 	erased := []fields{}
 	for _, each := range receipt.GetErased() {
 		erased = append(erased, fields{{"table", each.GetTable()}, {"rows", each.GetRows()}})

@@ -174,7 +174,7 @@ class Journey {
   }
 
   async delete() {
-    const receipt = await this.#call('DeleteCustomer', { customer_id: this.#customerId });
+    const { receipt } = await this.#call('DeleteCustomer', { customer_id: this.#customerId });
     const erased = receipt.erased.map(({ table, rows }) => ({ table, rows }));
     const { receipt_id, models_note } = receipt;
     check(receipt_id && erased.length > 0, `a receipt with rows, got '${receipt_id}' and ${erased.length} tables`);

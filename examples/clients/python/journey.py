@@ -178,9 +178,8 @@ class Journey:
         return {"product_id": request.product_id, "similar": similar}
 
     def delete(self) -> Fields:
-        receipt = self._stub.DeleteCustomer(
-            pb.DeleteCustomerRequest(customer_id=self._customer_id), timeout=DEADLINE_SECONDS
-        )
+        request = pb.DeleteCustomerRequest(customer_id=self._customer_id)
+        receipt = self._stub.DeleteCustomer(request, timeout=DEADLINE_SECONDS).receipt
         erased = [{"table": each.table, "rows": each.rows} for each in receipt.erased]
         check(bool(receipt.receipt_id and erased), f"a receipt with rows, got {receipt.receipt_id!r} and {erased}")
         return {"receipt_id": receipt.receipt_id, "erased": erased, "models_note": receipt.models_note}

@@ -220,7 +220,7 @@ class Algorithm(ABC):
         """Return what was learned as arrays by name. A CSR matrix becomes its three arrays and its shape."""
         arrays: dict[str, AnyArray] = {"n_products": np.asarray(self.n_products, dtype=np.int64)}
         for attribute in self._learned():
-            arrays |= _packed(attribute, getattr(self, attribute))
+            arrays |= _packed(attribute, self._stored(attribute))
         return arrays
 
     @classmethod
@@ -237,6 +237,11 @@ class Algorithm(ABC):
             setattr(algorithm, attribute, _unpacked(attribute, state))
         algorithm._n_products = int(state["n_products"])
         return algorithm
+
+    def _stored(self, attribute: str) -> AnyArray | SparseMatrix:
+        """Return what is saved of a learned attribute."""
+        value: AnyArray | SparseMatrix = getattr(self, attribute)
+        return value
 
     def _forget_derived(self) -> None:
         """Delete the cached properties, because they were derived from what an earlier `fit` learned."""

@@ -9,6 +9,7 @@ import numpy as np
 from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Rows, as_csr
 from services.recommendation.algorithms.base import Interactions, Reason, Shopper, Space
 from services.recommendation.algorithms.checks import require_positive
+from services.recommendation.algorithms.histories import HistoriesMixin
 from services.recommendation.algorithms.largest import largest_allowed
 from services.recommendation.algorithms.reasons import from_sources, largest_places, strongest
 from services.recommendation.algorithms.row_steps import SparseMatrix, floats, row_weights
@@ -30,14 +31,14 @@ Neighbours = tuple[Rows, FloatArray]
 
 
 @dataclass(eq=False)
-class CustomerKnn(UserProfileMixin):
+class CustomerKnn(HistoriesMixin, UserProfileMixin):
     """Decayed frequencies of the nearest customers (the neighbour part of TIFU-kNN).
 
     A customer's vector has log(1 + w) · log(customers / customers of the product) for each product, where w is the
     decayed weight of the customer's events with it. Similarity is the cosine of two vectors. The score of a product is
     the sum of similarity · w / (1 + w) over the `neighbours` most similar customers. Shoppers are not their own
-    neighbours. The model stores the products of the `max_customers` most recently active customers, without the
-    customers' ids.
+    neighbours. The model stores the products of the `max_customers` most recently active customers, and whose they are,
+    so that a customer can be forgotten.
 
     Source: Hu, He, Gao & Zhang, "Modeling personalized item frequency information for next-basket recommendation",
     SIGIR 2020, doi:10.1145/3397271.3401066
@@ -69,6 +70,8 @@ class CustomerKnn(UserProfileMixin):
     """Learned: sparse matrix of shape (n_products, n_kept), float32: column c is the unit vector of customer c."""
     habits: SparseMatrix = field(init=False, repr=False)
     """Learned: sparse matrix of shape (n_kept, n_products), float32: w / (1 + w) of each customer and product."""
+    owners: Rows = field(init=False, repr=False)
+    """Learned: ndarray of shape (n_kept,), int32: row of each customer in the training data; -1 for forgotten ones."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,7 +82,9 @@ class CustomerKnn(UserProfileMixin):
         customers = np.bincount(x.indices, minlength=data.n_products)
         known = int((np.diff(x.indptr) > 0).sum())
         self.rarity = np.log(max(known, 1) / np.maximum(customers, 1)).clip(LEAST_RARITY).astype(np.float32)
-        kept = top_k_rows(as_csr(x[most_recent(data, self.max_customers)]), self.max_history)
+        recent = most_recent(data, self.max_customers)
+        self._own(recent)
+        kept = top_k_rows(as_csr(x[recent]), self.max_history)
         self.index = as_csr(unit(scaled(kept, columns=self.rarity)).T)
         # a preference is log(1 + w), hence w / (1 + w) = 1 - exp(-preference)
         kept.data = -np.expm1(-kept.data)
@@ -117,15 +122,18 @@ class CustomerKnn(UserProfileMixin):
 
     def _search(self, shopper: Shopper) -> Neighbours:
         found = FewScores.of_rows(self.index, *self._profile(shopper))
-        likeness = np.where(found.values > ONESELF, np.float32(0.0), found.values)
+        customers, likeness = self._known(found.rows, found.values)
+        likeness = np.where(likeness > ONESELF, np.float32(0.0), likeness)
         everybody = np.ones(found.n_products, np.bool_)
-        return largest_allowed(found.rows, likeness, everybody, self.neighbours)
+        return largest_allowed(customers, likeness, everybody, self.neighbours)
 
     def _votes(self, shoppers: Sequence[Shopper]) -> Csr:
         """Return the similarities of each shopper to their neighbours, shape (len(shoppers), n_kept)."""
         profiles = stacked([self._profile(shopper) for shopper in shoppers], self.n_products)
         likeness = as_csr(profiles @ floats(self.index))
         likeness.data[likeness.data > ONESELF] = 0.0
+        if self._gone is not None:
+            likeness.data[self._gone[likeness.indices]] = 0.0
         return top_k_rows(likeness, self.neighbours)
 
     def _profile(self, shopper: Shopper) -> UserProfile:

@@ -7,9 +7,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from services.recommendation.algorithms.arrays import AnyArray, Csr, FloatArray, Longs, Rows, as_csr
-from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, Shopper, Space
+from services.recommendation.algorithms.base import Interactions, Reason, Shopper, Space
 from services.recommendation.algorithms.bits import ONE, Words
 from services.recommendation.algorithms.checks import require_not_negative, require_positive
+from services.recommendation.algorithms.histories import HistoriesMixin
 from services.recommendation.algorithms.largest import about_largest
 from services.recommendation.algorithms.reasons import from_sources, largest_places, strongest
 from services.recommendation.algorithms.row_sums import agreeing, given_to, take_sums
@@ -26,7 +27,7 @@ MOST_VOTERS = 4
 
 
 @dataclass(eq=False)
-class SessionKnn(Algorithm):
+class SessionKnn(HistoriesMixin):
     """Vector multiplication session-based k-nearest neighbours (VS-kNN) on an inverted index of recent sessions.
 
     The running session consists of the cart, then the products of this session, then the product in view. If all are
@@ -65,6 +66,9 @@ class SessionKnn(Algorithm):
 
     sessions: Csr = field(init=False, repr=False)
     """Learned: csr_array of shape (n_sessions, n_products), float32: 1 + idf_weight · IDF; oldest session first."""
+    owners: Rows = field(init=False, repr=False)
+    """Learned: ndarray of shape (n_sessions,), int32: row of each session's customer in the training data; -1 for
+    forgotten ones."""
     index: Csr = field(init=False, repr=False)
     """Learned: csr_array of shape (n_products, n_sessions), float32: 1 for a product's latest `sample` sessions."""
 
@@ -75,7 +79,8 @@ class SessionKnn(Algorithm):
         require_not_negative(idf_weight=self.idf_weight)
 
     def _fit(self, data: Interactions) -> None:
-        contents = _sessions(data, self.max_sessions)
+        contents, owners = _sessions(data, self.max_sessions)
+        self._own(owners)
         counts = np.bincount(contents.indices, minlength=data.n_products)
         idf = np.log(max(contents.shape[0], 1) / np.maximum(counts, 1)).astype(np.float32)
         self.index = _latest(as_csr(contents.T), self.sample)
@@ -114,7 +119,7 @@ class SessionKnn(Algorithm):
         scratch = workspace(self.index.shape[1])
         sums, latest, met = scratch.sums, scratch.slots, scratch.met
         vote_sessions(self.index.indptr, self.index.indices, running, sums, latest, met)
-        return nearest_sessions(sums, latest, met, self.neighbours, len(running))
+        return self._known(*nearest_sessions(sums, latest, met, self.neighbours, len(running)))
 
 
 def _running(shopper: Shopper, max_session: int) -> Rows:
@@ -122,10 +127,10 @@ def _running(shopper: Shopper, max_session: int) -> Rows:
     return (rows if len(rows) else shopper.trail)[-max_session:]
 
 
-def _sessions(data: Interactions, max_sessions: int) -> Csr:
-    """Return the products of the latest sessions, shape (n_sessions, n_products): 1 for each product of a session.
+def _sessions(data: Interactions, max_sessions: int) -> tuple[Csr, Rows]:
+    """Return the products of the latest sessions, shape (n_sessions, n_products), and the rows of their customers.
 
-    Sessions are ordered by the time of their last event, oldest first.
+    The matrix has 1 for each product of a session. Sessions are ordered by the time of their last event, oldest first.
     """
     keys, number = np.unique(data.baskets, return_inverse=True)
     ended = np.full(len(keys), np.iinfo(np.int64).min)
@@ -138,7 +143,9 @@ def _sessions(data: Interactions, max_sessions: int) -> Csr:
     at = (place[number][kept], data.products[kept])
     contents = as_csr(sp.coo_array((ones, at), shape=(len(order), data.n_products)))
     contents.data[:] = 1.0
-    return contents
+    owners = np.empty(len(keys), np.int32)
+    owners[number] = data.customers
+    return contents, owners[order]
 
 
 def _latest(index: Csr, sample: int) -> Csr:

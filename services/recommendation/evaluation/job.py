@@ -24,7 +24,7 @@ from services.recommendation.evaluation.report import Report
 from services.recommendation.evaluation.run import EvaluationPlan, evaluate
 from services.recommendation.holdout.tasks import Protocol
 from shared.config import Settings
-from shared.db.engine import Database
+from shared.db.connect import job_database
 from shared.db.tuning import Tuned, all_tuned
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.jobs import ProgressReporter, job_main
@@ -208,9 +208,9 @@ def _split_data(request: Request, settings: Settings, moment: int | None, *, by_
             raise InvalidArgument.of("test", request.test, "is the file of train as well")
         train, test = (read_events(Path(path), request.column_names()) for path in (request.train, request.test))
         return split_files(train, test, by_session=by_session, cutoff=moment)
-    database = Database(settings.database_url)
+    database = job_database(settings)
     try:
-        return split_database(database, by_session=by_session, cutoff=moment)
+        return split_database(database, by_session=by_session, cutoff=moment, default=settings.permissions)
     finally:
         database.close()
 
@@ -229,7 +229,7 @@ def _same(one: str, other: str) -> bool:
 
 def _tuned(settings: Settings) -> dict[str, Tuned]:
     """Return what tuning chose that is not the defaults. Raises FailedPrecondition if there is nothing."""
-    database = Database(settings.database_url)
+    database = job_database(settings)
     try:
         with database.read() as connection:
             found = {name: each for name, each in all_tuned(connection).items() if each.params}

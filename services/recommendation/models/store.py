@@ -64,6 +64,21 @@ class ModelStore:
         models.prune(self._database, KIND, KEPT_VERSIONS)
         return stored
 
+    def replace(self, model: ModelVersion, version: str, bundle: Bundle, facts: dict[str, Any]) -> ModelVersion:
+        """Store `bundle` in the place of a stored version, active if that one is, and delete that one."""
+        with _temporary_file(self._folder) as file:
+            bundles.write(bundle, file)
+            stored = models.replace_model_file(self._database, model, version, file, facts)
+        if stored.active:
+            self.cache.prepare(self._database, stored)
+        return stored
+
+    def drop_old_files(self) -> None:
+        """Delete this machine's files of versions that are no longer stored."""
+        with self._database.read() as connection:
+            kept = models.list_versions(connection, KIND)
+        self.cache.keep_only(kept)
+
 
 def model_folder(database: Database) -> Path:
     """Return where model files go by default: beside the file of the database, else in the user's cache folder."""

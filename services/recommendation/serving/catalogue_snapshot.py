@@ -4,7 +4,7 @@ Names and other texts stay in the file, mapped, until somebody asks for them; pr
 
 The snapshot holds the catalogue as it was at change number n. It is used only where each product of the database whose
 latest change is n or before has the very stamp (change number and moment of the update) that it had then: a database
-that was restored from a backup, or replaced, is read anew.
+that was restored from a backup, or replaced, is read anew. What stores and regions offer is no part of it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,20 +15,23 @@ import numpy as np
 
 from services.recommendation.algorithms.arrays import AnyArray, Longs
 from services.recommendation.models.key_rows import KeyRows
-from services.recommendation.serving.catalogue import Catalogue
+from services.recommendation.serving.catalogue import NUMBERS, Catalogue
+from services.recommendation.serving.facets import Facet, Facets
 from services.recommendation.serving.packed_texts import IdRows, LayeredTexts, PackedTexts
 from services.recommendation.serving.text_index import PackedLists, TextIndex
 from shared.codes import Codes
 
-FORMAT = 1
-NUMBERS = ("keys", "category", "currency", "price", "stock", "added", "embeddings")
+FORMAT = 2
+ARRAYS = ("keys", *NUMBERS, "embeddings")
+CODES = ("categories", "currencies", "brands", "subcategories", "groups")
+FACETS = ("text_facets", "number_facets", "flag_facets")
 TEXTS = ("external_ids", "names", "image_urls")
 
 
 def arrays_of(catalogue: Catalogue, stamps: Longs) -> Iterator[tuple[str, AnyArray]]:
     """Yield the arrays of a snapshot with their names; `stamps` are those of the database, read after the catalogue."""
     yield "stamps", stamps[stamps[:, 1] <= catalogue.change]
-    for name in NUMBERS:
+    for name in ARRAYS:
         yield name, getattr(catalogue, name)
     columns = {name: PackedTexts.of(islice(getattr(catalogue, name), len(catalogue))) for name in TEXTS}
     for name, column in columns.items():
@@ -39,6 +42,11 @@ def arrays_of(catalogue: Catalogue, stamps: Longs) -> Iterator[tuple[str, AnyArr
     yield from _packed("words", lists.words)
     yield "word_starts", lists.starts
     yield "word_rows", lists.rows
+    yield "facets.said", catalogue.facets.said
+    for name, facet in _named(catalogue.facets):
+        yield f"{name}.rows", facet.rows
+        yield f"{name}.values", facet.values
+        yield from _packed(f"{name}.names", PackedTexts.of(facet.names.names))
 
 
 def facts_of(catalogue: Catalogue) -> dict[str, Any]:
@@ -47,8 +55,8 @@ def facts_of(catalogue: Catalogue) -> dict[str, Any]:
         "format": FORMAT,
         "change": catalogue.change,
         "space": catalogue.space,
-        "categories": list(catalogue.categories.names),
-        "currencies": list(catalogue.currencies.names),
+        "codes": {name: list(getattr(catalogue, name).names) for name in CODES},
+        "facets": {kind: list(getattr(catalogue.facets, kind)) for kind in FACETS},
     }
 
 
@@ -70,13 +78,13 @@ def catalogue_of(
         return None
     ids = _texts(arrays, "external_ids")
     lists = PackedLists(_texts(arrays, "words"), arrays["word_starts"], arrays["word_rows"])
-    columns: dict[str, Any] = {name: arrays[name] for name in NUMBERS}
+    columns: dict[str, Any] = {name: arrays[name] for name in ARRAYS}
+    columns |= {name: Codes().extended(facts["codes"][name]) for name in CODES}
     columns |= {name: LayeredTexts(_texts(arrays, name)) for name in TEXTS}
     return Catalogue(
         **columns,
         key_rows=KeyRows.of(keys),
-        categories=Codes().extended(facts["categories"]),
-        currencies=Codes().extended(facts["currencies"]),
+        facets=_facets(arrays, facts["facets"]),
         index=TextIndex.of_lists(_texts(arrays, "texts"), lists),
         rows_by_id=IdRows(ids, arrays["id_order"]),
         space=facts["space"],
@@ -90,6 +98,23 @@ def _holds(then: Longs, change: int, now: Longs) -> bool:
     places = np.minimum(np.searchsorted(then[:, 0], unchanged[:, 0]), max(len(then) - 1, 0))
     same = len(then) > 0 and np.array_equal(then[places], unchanged)
     return bool(same or not len(unchanged)) and bool(np.isin(then[:, 0], now[:, 0]).all())
+
+
+def _named(facets: Facets) -> Iterator[tuple[str, Facet[Any]]]:
+    """Yield the facets with their names in a snapshot."""
+    yield "facets.tags", facets.tags
+    for kind in FACETS:
+        for name, facet in getattr(facets, kind).items():
+            yield f"facets.{kind}.{name}", facet
+
+
+def _facets(arrays: Mapping[str, AnyArray], names: Mapping[str, list[str]]) -> Facets:
+    def facet(name: str) -> Facet[Any]:
+        codes = Codes().extended(_texts(arrays, f"{name}.names"))
+        return Facet(arrays[f"{name}.rows"], arrays[f"{name}.values"], codes)
+
+    by_kind: dict[str, Any] = {kind: {name: facet(f"facets.{kind}.{name}") for name in names[kind]} for kind in FACETS}
+    return Facets(arrays["facets.said"], facet("facets.tags"), **by_kind)
 
 
 def _packed(name: str, texts: PackedTexts) -> Iterator[tuple[str, AnyArray]]:

@@ -8,6 +8,7 @@ from services.recommendation.serving.model_manager import ServingState
 from services.recommendation.serving.page import arrange, rank_page
 from services.recommendation.serving.page_policy import plan_ranking
 from services.recommendation.serving.request_context import RequestContext
+from shared.place_columns import price_at
 
 COLD_START = "cold_start"
 
@@ -17,9 +18,16 @@ def choose(serving: ServingState, request: RequestContext, query: Query) -> Choi
     plan = plan_ranking(query.context.page, serving.weights, request.interaction_strength, serving.learned)
     before = rank_page(serving, request, plan, query.all_filters, query.limit)
     page = arrange(before, serving.catalogue, plan.policy, request, query.limit)
-    rows = page.rows.tolist()
+    rows, offered = page.rows.tolist(), serving.catalogue.at(request.place)
     picks = tuple(
-        _pick(serving.catalogue, row, score, contributions, _explanation(row, contributions, serving, request))
+        _pick(
+            serving.catalogue,
+            price_at(offered, row),
+            row,
+            score,
+            contributions,
+            _explanation(row, contributions, serving, request),
+        )
         for row, (score, contributions) in zip(rows, page.ranked.shown(page.rows), strict=True)
     )
     strategy = plan.strategy if serving.bundle else COLD_START
@@ -27,9 +35,13 @@ def choose(serving: ServingState, request: RequestContext, query: Query) -> Choi
 
 
 def _pick(
-    catalogue: Catalogue, row: int, score: float, contributions: dict[str, float], explanation: Explanation
+    catalogue: Catalogue,
+    price: tuple[int, str] | None,
+    row: int,
+    score: float,
+    contributions: dict[str, float],
+    explanation: Explanation,
 ) -> Pick:
-    price = catalogue.price_of(row)
     return Pick(
         product_key=int(catalogue.keys[row]),
         product_id=catalogue.external_ids[row],
@@ -40,6 +52,7 @@ def _pick(
         score=score,
         explanation=explanation,
         contributions=contributions,
+        group_id=catalogue.group_of(row),
     )
 
 

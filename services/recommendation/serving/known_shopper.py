@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from services.recommendation.algorithms.arrays import Rows
 from services.recommendation.request import Page, PageContext, Query
 from services.recommendation.serving.model_manager import ServingState
-from services.recommendation.serving.user_history import NOBODY, Person, UserHistories, UserHistory, session_key
+from services.recommendation.serving.user_history import Person, UserHistories, UserHistory, session_key
 from shared.errors import NotFound
 
 SESSION_SECONDS = 4 * 3600
@@ -37,10 +37,12 @@ class KnownShopper:
 
 def read_known_shopper(histories: UserHistories, query: Query, serving: ServingState) -> KnownShopper:
     """Read who asks and what they did. Raises NotFound for an unknown customer."""
-    found = histories.read(query.customer_id, query.visitor_id, serving.catalogue, serving.version)
+    found = histories.read(query.customer_id, query.visitor_id, serving.catalogue, serving.version, query.consent)
     if found is None and query.customer_id:
         raise NotFound.of("customer", query.customer_id, "customer_id")
-    person, past = found or (NOBODY, UserHistory.nothing())
+    person, past = found or (histories.nobody(query.consent), UserHistory.nothing())
+    if not person.permissions.personalise:
+        return KnownShopper(person, past, past.in_session(0), query.context.search_query)
     session = _session_key(histories, person, query.context, past)
     search = _search(histories, person, query.context, past, session)
     return KnownShopper(person, past, past.in_session(session), search)

@@ -1,13 +1,14 @@
 """What answers are made from, kept current in the background while answers are being made.
 
 Requests take one immutable `ServingState` and keep it to their end; it costs them no statement. One thread looks every
-25 ms whether the catalogue or the weights changed, another every half second for a new model or embedding space; each
-puts a new state in place. When something cannot be loaded the last good state stays, and answers say so.
+25 ms whether the catalogue or the weights changed, or a history was forgotten, another every half second for a new
+model or embedding space; each puts a new state in place. When something cannot be loaded the last good state stays,
+and answers say so.
 """
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -23,7 +24,16 @@ from services.recommendation.serving import catalogue_snapshot
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.retrieval import Scorer, build_scorers
 from shared.algorithms import DEFAULT_WEIGHTS
-from shared.db import models, product_embeddings, product_performance, products, request_reads
+from shared.consent import ALL_PERMITTED, Permissions
+from shared.db import (
+    forgotten,
+    models,
+    product_embeddings,
+    product_offers,
+    product_performance,
+    products,
+    request_reads,
+)
 from shared.db.change_watch import ChangeWatch
 from shared.db.engine import Connection, Database
 from shared.db.product_stamps import product_stamps
@@ -93,11 +103,23 @@ class ModelManager:
     store : ModelStore
     prepare : callable, optional
         Called with the state of a new model before it answers: no request waits for what is compiled or derived.
+    default : Permissions
+        What is permitted where a shopper has said nothing.
+    forget : callable
+        Called with the keys of customers whose histories must not be used any more.
     """
 
     def __init__(
-        self, database: Database, store: ModelStore, prepare: Callable[[ServingState], None] | None = None
+        self,
+        database: Database,
+        store: ModelStore,
+        prepare: Callable[[ServingState], None] | None = None,
+        default: Permissions = ALL_PERMITTED,
+        forget: Callable[[Sequence[int]], None] = lambda keys: None,
     ) -> None:
+        self._default = default
+        self._forget = forget
+        self._forgotten = 0
         self._database = database
         self._prepare = prepare
         self._store = store
@@ -171,7 +193,7 @@ class ModelManager:
             self._follow_changes()
 
     def _follow_changes(self) -> None:
-        """Take in changes of the catalogue and of the weights."""
+        """Take in changes of the catalogue and of the weights, and histories that must not be used any more."""
         try:
             if self._changes_failed or self._watch.changed():
                 self._take_changes()
@@ -184,17 +206,29 @@ class ModelManager:
 
     def _take_changes(self) -> None:
         with self._database.cursor() as cursor:
-            newest, weights_version = request_reads.latest_changes(cursor)
+            newest, weights_version, number = request_reads.latest_changes(cursor)
         with self._swap:
             before = self._serving
-            if newest <= before.catalogue.change and weights_version == before.weights_version:
+            known = number <= self._forgotten
+            if known and newest <= before.catalogue.change and weights_version == before.weights_version:
                 return
             with self._database.read() as connection:
+                self._drop_forgotten(connection, number)
+                bundle = before.bundle and _without_forgotten(connection, before.bundle)
                 catalogue = _caught_up(connection, before.catalogue)
                 weights = current_weights(connection)
             self._serving = replace(
-                before, catalogue=catalogue, weights=weights.weights, weights_version=weights.version
+                before,
+                catalogue=catalogue,
+                bundle=bundle,
+                weights=weights.weights,
+                weights_version=weights.version,
             )
+
+    def _drop_forgotten(self, connection: Connection, number: int) -> None:
+        if number > self._forgotten:
+            self._forget(forgotten.keys_after(connection, self._forgotten))
+            self._forgotten = number
 
     def _follow_models(self) -> None:
         """Take in a new model, embedding space or best-sellers; what fails is tried again after a growing pause."""
@@ -222,6 +256,8 @@ class ModelManager:
         if loaded is None:
             return
         version, bundle = loaded
+        with self._database.read() as connection:
+            bundle = _without_forgotten(connection, bundle)
         catalogue = self._catalogue_of(version, bundle)
         state = replace(self._serving, catalogue=catalogue, bundle=bundle, version=version)
         self._warm_up(state)
@@ -296,15 +332,26 @@ class ModelManager:
         if self._serving.bundle is not None or time.monotonic() - self._counted_at < BEST_SELLERS_SECONDS:
             return
         with self._database.read() as connection:
-            counted = product_performance.best_sellers(connection, datetime.now(UTC), BEST_SELLERS)
+            counted = product_performance.best_sellers(
+                connection, datetime.now(UTC), BEST_SELLERS, default=self._default
+            )
         self._counted_at = time.monotonic()
         with self._swap:
             self._serving = replace(self._serving, best_sellers=tuple(each.key for each in counted))
 
 
+def _without_forgotten(connection: Connection, bundle: Bundle) -> Bundle:
+    """Return a bundle that uses no history of who was erased, or withdrew their consent, since it was made."""
+    number = forgotten.newest(connection)
+    if number <= bundle.forgotten:
+        return bundle
+    return bundle.without(forgotten.keys_after(connection, bundle.forgotten), number)
+
+
 def _caught_up(connection: Connection, catalogue: Catalogue) -> Catalogue:
     """Return the catalogue with all changes and their embeddings; a catalogue without a space gets the active one."""
     grown = catalogue.updated(list(products.catalogue_since(connection, catalogue.change)))
+    grown = _with_offers(connection, grown, catalogue.change)
     if catalogue.space:
         found = product_embeddings.embeddings_changed_since(connection, catalogue.change, catalogue.space)
         return grown.with_embeddings(catalogue.space, found.keys, found.vectors)
@@ -313,3 +360,13 @@ def _caught_up(connection: Connection, catalogue: Catalogue) -> Catalogue:
         return grown
     found = product_embeddings.all_embeddings(connection, space)
     return grown.with_embeddings(space, found.keys, found.vectors)
+
+
+def _with_offers(connection: Connection, grown: Catalogue, change: int) -> Catalogue:
+    """Return the catalogue with the offers of places that changed after `change`, or with all if it has none yet."""
+    newest = product_offers.newest_offer_change(connection)
+    if grown.places is None:
+        grown = grown.with_offers(list(product_offers.offers_since(connection, 0)))
+    elif newest > change:
+        grown = grown.with_offers(list(product_offers.offers_since(connection, change)))
+    return grown if newest <= grown.change else replace(grown, change=newest)

@@ -38,7 +38,8 @@ class PageList:
 def allowed_on_page(catalogue: Catalogue, request: RequestContext, policy: PagePolicy, filters: Filters) -> Mask:
     """Return which products the page may show to this shopper, shape (n_products,), bool."""
     shopper = ShopperRows(request.on_page, request.bought, request.dismissed)
-    return page_rules.allowed_on_page(catalogue, filters, shopper, only_bought=policy.bought)
+    offered = catalogue.at(request.place)
+    return page_rules.allowed_on_page(offered, filters, shopper, only_bought=policy.bought, now=request.views.clock)
 
 
 def rank_page(
@@ -80,4 +81,6 @@ def rank_page(
 def arrange(ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, request: RequestContext, limit: int) -> PageList:
     """Return the list of the page after demotion, diversity and caps."""
     demoted = ranking.demote(ranked, catalogue, policy, request.just_bought, request.views.whole.present)
+    if not policy.bought and catalogue.groups.names:
+        demoted = ranking.one_of_each_group(demoted, catalogue.at(request.place))
     return PageList(demoted, ranking.diversify(demoted, catalogue, policy, limit))

@@ -21,7 +21,9 @@ from services.recommendation.serving.proposals import Proposals
 from services.recommendation.serving.rerank import NAME as HYBRID
 from services.recommendation.serving.rerank import PageReranker, RerankResult
 from services.recommendation.serving.retrieval import COLD_CONTENT, Scorer, ShopperViews
+from shared import page_rules
 from shared.algorithms import DEFAULT_WEIGHTS
+from shared.page_rules import ProductColumns
 from shared.telemetry import FALLBACKS
 
 SMALLEST_POOL = 60
@@ -52,6 +54,8 @@ class Ranked:
         The algorithms that failed, and `hybrid` where the reranker did.
     exhausted : bool
         Whether all of them failed.
+    groups : ndarray of shape (n_products,), int32, optional
+        Codes of the groups of which a page shows one variant each; -1 for none.
     """
 
     fused: Fused
@@ -59,6 +63,7 @@ class Ranked:
     allowed: Mask
     failed: tuple[str, ...]
     exhausted: bool = False
+    groups: Rows | None = None
 
     def top(self, n: int) -> Rows:
         """Return the products of the `n` largest scores above 0, best first."""
@@ -143,6 +148,14 @@ def demote(ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, just_bought
     return replace(ranked, fused=demoted)
 
 
+def one_of_each_group(ranked: Ranked, products: ProductColumns) -> Ranked:
+    """Return the ranking with one variant of each group: of those in stock now, else of all, the best one."""
+    rows, fused = ranked.proposals.rows, ranked.fused
+    best = rows[np.argsort(-fused.scores, kind="stable")][: np.count_nonzero(fused.scores > 0)]
+    left = np.isin(rows, page_rules.one_of_each_group(products, best))
+    return replace(ranked, fused=replace(fused, scores=fused.scores * left), groups=products.group)
+
+
 def diversify(ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, limit: int) -> Rows:
     """Return up to `limit` rows, best first, different from each other as the page's policy says.
 
@@ -156,7 +169,7 @@ def diversify(ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, limit: i
         [_diverse(replace(ranked.fused, scores=tier), ranked.proposals.rows, catalogue, policy, pool) for tier in tiers]
     )
     spread = _spread(candidates, catalogue, policy.category_share, limit)[:limit]
-    return spread if policy.bought else _filled(spread, ranked.allowed, limit)
+    return spread if policy.bought else _filled(spread, ranked, limit)
 
 
 def explain(
@@ -252,11 +265,22 @@ def _substitutes(catalogue: Catalogue, rows: Rows, bought: Rows) -> Mask:
     return np.asarray(alike.any(axis=1))
 
 
-def _filled(rows: Rows, allowed: Mask, most: int) -> Rows:
+def _filled(rows: Rows, ranked: Ranked, most: int) -> Rows:
     if len(rows) >= most:
         return rows
-    rest = np.setdiff1d(np.flatnonzero(allowed), rows)
+    rest = np.setdiff1d(np.flatnonzero(ranked.allowed), rows)
+    if ranked.groups is not None:
+        rest = _first_of_groups(rest, ranked.groups, ranked.groups[rows])
     return np.concatenate([rows, rest[: most - len(rows)].astype(np.int32)])
+
+
+def _first_of_groups(rows: Rows, groups: Rows, shown: Rows) -> Rows:
+    """Return the first row of each group that is not shown yet, and all that are in none."""
+    own = groups[rows]
+    _, firsts = np.unique(own, return_index=True)
+    first = np.zeros(len(rows), bool)
+    first[firsts] = True
+    return rows[(own < 0) | (first & ~np.isin(own, shown))]
 
 
 def _diverse(fused: Fused, rows: Rows, catalogue: Catalogue, policy: PagePolicy, pool: int) -> Rows:

@@ -47,7 +47,7 @@ class RecentPages:
 
         A page for which an algorithm failed is not kept.
         """
-        key = page_key(shopper, query)
+        key = (page_key(shopper, query), serving.catalogue.times.period(time.time()))
         now = time.monotonic()
         with self._guard:
             if not self._is_of(serving):
@@ -91,6 +91,7 @@ def page_key(shopper: KnownShopper, query: Query) -> Hashable:
         context.category,
         context.cart_product_ids,
         context.purchased_product_ids,
+        context.place_id,
         shopper.search,
         query.filters,
         query.limit,

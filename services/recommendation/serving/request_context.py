@@ -40,6 +40,8 @@ class RequestContext:
         Rows of the products bought within the last day, or named as just bought.
     interaction_strength : float
         How much is known of the shopper, in views.
+    place : str
+        The store or region whose stock and prices count; empty for none.
     """
 
     views: ShopperViews
@@ -48,6 +50,7 @@ class RequestContext:
     dismissed: Rows
     just_bought: Rows
     interaction_strength: float
+    place: str = ""
 
     @property
     def groups(self) -> dict[str, int]:
@@ -102,6 +105,7 @@ def request_context(shopper: KnownShopper, query: Query, serving: ServingState) 
         dismissed=apart.dismissed,
         just_bought=np.concatenate([lately_bought(whole, clock), named.purchased]),
         interaction_strength=interaction_strength(whole),
+        place=context.place_id,
     )
 
 

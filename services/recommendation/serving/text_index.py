@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -56,10 +56,14 @@ class PackedLists:
 class _InvertedTexts:
     """The rows with each word, made when first asked for: 5 µs a text."""
 
-    def __init__(self, texts: Iterable[str], rows: RowLists | None = None) -> None:
+    def __init__(self, texts: Sequence[str] | PackedTexts, rows: RowLists | None = None) -> None:
         self.texts = texts
         self._rows = rows
         self._making = threading.Lock()
+
+    def text_of(self, row: int) -> str:
+        """Return the text of a row; empty for one that is not among them."""
+        return self.texts[row] if row < len(self.texts) else ""
 
     @property
     def rows(self) -> RowLists:
@@ -99,6 +103,7 @@ class TextIndex:
 
     def updated(self, changed: Mapping[int, str], n_rows: int) -> "TextIndex":
         """Return the index of `n_rows` rows with the texts of some of them replaced."""
+        changed = {row: text for row, text in changed.items() if self._text_of(row) != text}
         index = TextIndex()
         index._n_rows = n_rows
         if len(self._changed) + len(changed) > MANY:
@@ -108,6 +113,9 @@ class TextIndex:
         index._changed = {**self._changed, **changed}
         index._words = {**self._words, **{row: words(text) for row, text in changed.items()}}
         return index
+
+    def _text_of(self, row: int) -> str:
+        return self._changed[row] if row in self._changed else self._base.text_of(row)
 
     def prepare(self) -> None:
         """Make the inverted lists now, if they are not made yet."""

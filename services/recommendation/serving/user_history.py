@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
@@ -19,6 +19,7 @@ from services.recommendation.models.groups import labels_of
 from services.recommendation.reranker.contexts import LONGEST_HISTORY
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.pending_events import PendingEffects, PendingInteraction
+from shared.consent import ALL_PERMITTED, NOTHING_SAID, Consent, Permissions
 from shared.db import customers, request_reads
 from shared.db.driver import DriverCursor
 from shared.db.engine import Database
@@ -135,13 +136,14 @@ class UserHistory:
 
 @dataclass(frozen=True)
 class Person:
-    """Who asks: key in the database, None for a visitor nobody knows yet, and values of their groups."""
+    """Who asks: key in the database, None for a visitor nobody knows yet, values of their groups, and what they permit.
+
+    Without `personalise` there are no groups.
+    """
 
     key: int | None
     labels: dict[str, str]
-
-
-NOBODY = Person(None, {})
+    permissions: Permissions = ALL_PERMITTED
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,12 +179,20 @@ class UserHistories:
     """Histories of shoppers by key: those asked for lately stay in memory as long as nothing happens to the shopper.
 
     Each request asks the database by one statement whether something did: an event in the log, the projection of one,
-    an erasure, another owner of the visitor's id, new demographics, a dismissal, a refund. So every replica is right at
-    once. Safe to call from several threads.
+    an erasure, another owner of the visitor's id, new demographics, another consent, a dismissal, a refund. So every
+    replica is right at once. Of who does not permit `personalise` nothing is read or kept. Safe to call from several
+    threads. `default` is what is permitted where a shopper has said nothing.
     """
 
-    def __init__(self, database: Database, most: int = MOST_SHOPPERS, most_events: int = MOST_EVENTS) -> None:
+    def __init__(
+        self,
+        database: Database,
+        most: int = MOST_SHOPPERS,
+        most_events: int = MOST_EVENTS,
+        default: Permissions = ALL_PERMITTED,
+    ) -> None:
         self._database = database
+        self._default = default
         self._most = most
         self._most_events = most_events
         self._events = 0
@@ -190,23 +200,37 @@ class UserHistories:
         self._guard = threading.Lock()
 
     def read(
-        self, customer_id: str, visitor_id: str, catalogue: Catalogue, model_version: str
+        self,
+        customer_id: str,
+        visitor_id: str,
+        catalogue: Catalogue,
+        model_version: str,
+        consent: Consent = NOTHING_SAID,
     ) -> tuple[Person, UserHistory] | None:
         """Return who asks and what they did; None for an unknown customer or visitor.
 
-        `model_version` names the model whose rows the catalogue begins with.
+        `model_version` names the model whose rows the catalogue begins with. `consent` is what the call says: see
+        `Consent.narrowed_by`.
         """
         with self._database.cursor() as cursor:
             now = request_reads.find_shopper(cursor, customer_id, visitor_id)
         if now is None:
             return None
+        permissions = now.consent.narrowed_by(consent).permissions(self._default)
+        if not permissions.personalise:
+            self.forget([now.key])
+            return Person(now.key, {}, permissions), UserHistory.nothing()
         with self._guard:
             kept = self._kept.get(now.key)
             if kept is not None:
                 self._kept.move_to_end(now.key)
         if kept is None or not kept.holds(now, model_version, len(catalogue)):
             kept = self._load(customer_id, visitor_id, catalogue, model_version, kept)
-        return None if kept is None else (kept.person, kept.history)
+        return None if kept is None else (replace(kept.person, permissions=permissions), kept.history)
+
+    def nobody(self, consent: Consent) -> Person:
+        """Return a visitor whom nobody knows yet; `consent` is what the call says."""
+        return Person(None, {}, consent.permissions(self._default))
 
     def find_session(self, person_key: int, name: str) -> int:
         """Return the key of a session by its name, where it is not among the latest; 0 for none."""
@@ -238,6 +262,13 @@ class UserHistories:
             kept = _Kept(version, person, latest, model_version, len(catalogue), time.monotonic())
         self._keep(kept)
         return kept
+
+    def forget(self, keys: Sequence[int]) -> None:
+        """Keep nothing of some shoppers."""
+        with self._guard:
+            for key in keys:
+                before = self._kept.pop(key, None)
+                self._events -= before.n_events if before else 0
 
     def _keep(self, kept: _Kept) -> None:
         """Keep a shopper, and forget those asked for longest ago of whom there is no room any more."""

@@ -21,11 +21,16 @@ T = TypeVar("T", bound=np.generic)
 
 @dataclass(frozen=True, eq=False)
 class TrainingDataset:
-    """What is learned from, and whose rows its rows are."""
+    """What is learned from, and whose rows its rows are.
+
+    `forgotten` is the number up to which `shared.db.forgotten` lists histories that are not in it.
+    """
 
     interactions: Interactions
     product_keys: Longs
     groups: GroupCodes
+    customer_keys: Longs
+    forgotten: int
 
 
 def build_dataset(data: TrainingData, *, by_popularity: bool = False) -> TrainingDataset:
@@ -56,7 +61,7 @@ def build_dataset(data: TrainingData, *, by_popularity: bool = False) -> Trainin
         complementary=_matrix(rows, data.complementary),
         category=_in_rows(rows, _codes(data.categories)),
     )
-    return TrainingDataset(interactions, _in_rows(rows, data.product_keys), groups)
+    return TrainingDataset(interactions, _in_rows(rows, data.product_keys), groups, customers, data.forgotten)
 
 
 def _rows(data: TrainingData, by_popularity: bool) -> KeyRows:

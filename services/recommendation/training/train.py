@@ -19,6 +19,7 @@ from quintet.type.v1.error_pb2 import ErrorReason
 
 from services.recommendation.algorithms.base import Shopper
 from services.recommendation.models.bundle import Bundle
+from services.recommendation.models.forgetting import FORGOTTEN
 from services.recommendation.models.model import Model
 from services.recommendation.models.store import ModelStore
 from services.recommendation.reranker.candidates import Candidates
@@ -31,6 +32,9 @@ from services.recommendation.training.parameters import changed, read_tuned, tun
 from services.recommendation.training.reranker_params import FIRST_TRAINING, RerankerParams
 from services.recommendation.training.reranker_training import train_rerankers
 from shared.config import Settings
+from shared.consent import ALL_PERMITTED, Permissions
+from shared.db import forgotten
+from shared.db.connect import job_database
 from shared.db.engine import Database
 from shared.db.training_data import read_training_data
 from shared.errors import FailedPrecondition, QuintetError
@@ -51,10 +55,10 @@ def work(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
 
     Raises FailedPrecondition when there is no product to learn about.
     """
-    database = Database(settings.database_url)
+    database = job_database(settings)
     params = FIRST_TRAINING if QUICK in sys.argv[1:] else RerankerParams()
     try:
-        return run(database, reporter, settings.train_threads, settings.model_cache_dir, params)
+        return run(database, reporter, settings.train_threads, settings.model_cache_dir, params, settings.permissions)
     finally:
         database.close()
 
@@ -65,17 +69,18 @@ def run(
     threads: int,
     model_folder: str = "",
     params: RerankerParams | None = None,
+    default: Permissions = ALL_PERMITTED,
 ) -> dict[str, Any]:
     """Train on the data of `database`, store the new version there and return what came of it.
 
     `model_folder` is where the artefact is written before it is stored (`Settings.model_cache_dir`); `params` say how
-    the rerankers are trained.
+    the rerankers are trained; `default` says whether it is learned from shoppers who said nothing.
     """
     started = time.perf_counter()
     reporter.report("reading", 0.0)
     with database.read() as connection:
         algorithms = partial(tuned_algorithms, read_tuned(connection))
-    dataset = build_dataset(read_training_data(database), by_popularity=True)
+    dataset = build_dataset(read_training_data(database, default), by_popularity=True)
     if not len(dataset.product_keys):
         raise FailedPrecondition(
             "there is nothing to train on yet: add products first", reason=ErrorReason.DATA_MISSING
@@ -107,7 +112,10 @@ def run(
     }
     version = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     store = ModelStore(database, model_folder)
-    stored = store.save(version, Bundle(model, dataset.product_keys, dataset.groups), facts)
+    bundle = Bundle(model, dataset.product_keys, dataset.groups, dataset.customer_keys, dataset.forgotten)
+    with database.read() as connection:  # some may have been erased, or have changed their mind, during the training
+        bundle = bundle.without(forgotten.keys_after(connection, bundle.forgotten), forgotten.newest(connection))
+    stored = store.save(version, bundle, facts | {FORGOTTEN: bundle.forgotten})
     return {"version": stored.version, "size_bytes": stored.size_bytes, "checksum": stored.checksum, **facts}
 
 

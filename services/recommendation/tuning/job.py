@@ -22,7 +22,9 @@ from services.recommendation.tuning.store import DatabaseStore
 from services.recommendation.tuning.tuner import DEFAULT_TRIALS, Tuner, TuningResult
 from services.recommendation.tuning.tuning_data import TuningData
 from shared.config import Settings
+from shared.consent import ALL_PERMITTED, Permissions
 from shared.db import tuning
+from shared.db.connect import job_database
 from shared.db.engine import Database
 from shared.db.training_data import TrainingData, read_training_data
 from shared.db.tuning import Tuned
@@ -37,9 +39,11 @@ READING = 0.05
 
 def work(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
     """Tune as the argument of the process says, and return what came of it."""
-    database = Database(settings.database_url)
+    database = job_database(settings)
     try:
-        return run(database, TuningRequest.of_json(sys.argv[1]), reporter, settings.train_threads)
+        return run(
+            database, TuningRequest.of_json(sys.argv[1]), reporter, settings.train_threads, default=settings.permissions
+        )
     finally:
         database.close()
 
@@ -50,8 +54,11 @@ def run(
     reporter: ProgressReporter,
     threads: int,
     classes: Sequence[type[Algorithm]] = CLASSES,
+    default: Permissions = ALL_PERMITTED,
 ) -> dict[str, Any]:
     """Tune on the data of `database` and put what is chosen in force for the next training.
+
+    `default` says whether it is learned from shoppers who said nothing.
 
     Returns
     -------
@@ -70,7 +77,7 @@ def run(
     started = time.monotonic()
     chosen = request.chosen(classes)
     reporter.report("reading", 0.0)
-    data = read_training_data(database)
+    data = read_training_data(database, default)
     if not len(data.interactions) and not request.only_if_changed:
         raise FailedPrecondition(
             "there is nothing to tune on yet: import events first", reason=ErrorReason.DATA_MISSING

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from quintet.type.v1.consent_pb2 import ConsentState
 from quintet.type.v1.event_pb2 import (
     Event,
     HomeView,
@@ -24,6 +25,7 @@ from shared.db.engine import Database, StaleReference
 from shared.db.erasure import erase
 from shared.db.recommendations import log_recommendations
 from shared.errors import InvalidArgument, NotFound
+from shared.recommendation_tokens import UNCOUNTED, numbers_in
 from tests.support.projecting import apply_all
 from tests.support.recommendations import list_of_one
 from tests.support.shop import add_customers, add_products
@@ -284,3 +286,54 @@ def test_the_log_names_recommendations_by_number_and_refuses_another_shopper(
         assert refused.error.violations[0].field == field
     [kept] = logged(database)
     assert list(Event.FromString(kept.payload).impression.recommendation_ids) == [str(known)]
+
+
+def denied_measure(event: Event) -> Event:
+    event.consent.measure = ConsentState.CONSENT_STATE_DENIED
+    return event
+
+
+def test_without_measure_displays_and_clicks_are_acknowledged_and_not_recorded(
+    writer: EventWriter, database: Database
+) -> None:
+    tokens = [token(next_number(), "ann") for _ in range(2)]
+    events = [
+        denied_measure(home("1")),
+        Event(event_id="2", customer_id="ann", impression=Impression(recommendation_ids=tokens)),
+        Event(event_id="3", customer_id="ann", recommendation_id=tokens[0], product_view=ProductView(product_id="tea")),
+        Event(event_id="4", customer_id="bob", home_view=HomeView()),
+    ]
+    outcomes = commit(writer, *events)
+    assert [(each.error, each.duplicate) for each in outcomes] == [(None, False)] * 4
+    kept = {each.event_id: Event.FromString(each.payload) for each in logged(database)}
+    assert list(kept) == ["1", "3", "4"]
+    assert kept["3"].recommendation_id == ""
+    assert kept["3"].product_view.product_id == "tea"
+
+
+@pytest.mark.parametrize(
+    ("response", "recorded"),
+    [("SHOWN", 0), ("CLICK", 0), ("ADD_TO_CART", 0), ("DISMISS", 1)],
+)
+def test_without_measure_feedback_is_acknowledged_and_only_dismissals_are_recorded(
+    writer: EventWriter, database: Database, response: str, recorded: int
+) -> None:
+    commit(writer, denied_measure(home("1")))
+    kind = InteractionType.Value(f"INTERACTION_TYPE_{response}")
+    feedback = Feedback(recommendation_id=token(next_number(), "ann"), interaction_type=kind, customer_id="ann")
+    [outcome] = writer.commit([submit_feedback(feedback)])
+    assert (outcome.error, outcome.duplicate) == (None, False)
+    assert len(logged(database)) == 1 + recorded
+
+
+def test_recommendations_that_count_nothing_are_left_out_whoever_responds(
+    writer: EventWriter, database: Database
+) -> None:
+    uncounted, counted = token(numbers_in(UNCOUNTED, 1)[0], "ann"), token(next_number(), "ann")
+    feedback = Feedback(recommendation_id=uncounted, interaction_type=InteractionType.INTERACTION_TYPE_DISMISS)
+    [outcome] = writer.commit([submit_feedback(feedback)])
+    assert (outcome.error, outcome.duplicate) == (None, False)
+    shown = Impression(recommendation_ids=[uncounted, counted])
+    commit(writer, Event(event_id="1", customer_id="ann", impression=shown))
+    [event] = logged(database)
+    assert len(Event.FromString(event.payload).impression.recommendation_ids) == 1

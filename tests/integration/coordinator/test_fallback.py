@@ -11,21 +11,28 @@ from typing import Any
 
 import pytest
 from quintet.recommendation.v1.recommendation_service_pb2 import RecommendRequest
+from quintet.type.v1.consent_pb2 import Consent as ConsentMessage
+from quintet.type.v1.consent_pb2 import ConsentState
 from quintet.type.v1.event_pb2 import AddToCart, Event, PageType, ProductQuantity, Purchase, PurchaseLine
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import RecommendationContext, RecommendationFilter, RecommendationList
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from services.coordinator.best_sellers import BestSellerCache
 from services.coordinator.event_validation import submit_event
 from services.coordinator.event_writer import EventWriter
 from services.coordinator.fallback import Fallback
 from services.coordinator.shopper_reader import READS_AT_ONCE, ShopperReader
+from shared.consent import Consent
+from shared.db import consents, product_offers
+from shared.db.customers import resolve_customers
 from shared.db.engine import Database
+from shared.db.product_offers import InventoryChange, PriceChange
 from shared.db.recommendations import mark_dismissed, read_recommendations
+from shared.db.schema import recommendation_lists
 from shared.errors import NotFound
 from shared.recommendation_log import RecommendationLog
-from shared.recommendation_tokens import Shopper
+from shared.recommendation_tokens import Shopper, counts
 from shared.telemetry import BACKGROUND_ERRORS, FALLBACKS
 from tests.support.projecting import apply_all
 from tests.support.shop import add_customers, add_products
@@ -208,6 +215,65 @@ def test_a_purchase_counts_before_it_is_projected(shop: Shop, database: Database
         apply_all(database)
 
 
+def at(place: str, **rule: Any) -> dict[str, Any]:
+    return {"context": RecommendationContext(place_id=place), "filter": RecommendationFilter(**rule)}
+
+
+def offer(database: Database, *changes: PriceChange | InventoryChange) -> None:
+    with database.write() as connection:
+        product_offers.apply_changes(connection, changes)
+
+
+def test_a_place_has_stock_and_prices_of_its_own(shop: Shop, database: Database) -> None:
+    now = datetime.now(UTC)
+    offer(
+        database, InventoryChange("soap", "", "OUT_OF_STOCK", now), InventoryChange("soap", "berlin", "IN_STOCK", now)
+    )
+    offer(database, InventoryChange("tea", "berlin", "OUT_OF_STOCK", now))
+    offer(database, PriceChange("cake", "berlin", 70, "EUR", now))
+    shop.cache.follow()
+    answer = shop.ask(**at("berlin"))
+    assert ids(answer) == ["cake", "soap"]
+    assert (answer.recommendations[0].price.currency_code, answer.recommendations[0].price.amount_minor) == ("EUR", 70)
+    assert shop.shown(**at("berlin", max_price=Money(currency_code="EUR", amount_minor=100))) == ["cake"]
+    assert shop.shown(**at("paris")) == shop.shown() == ["tea", "cake"]
+
+
+def test_without_a_database_a_place_is_as_everywhere_and_the_answer_says_so(
+    shop: Shop, database: Database, recommendation_log: RecommendationLog
+) -> None:
+    with open_shop(database, Database(NOWHERE[database.dialect]), recommendation_log) as without:
+        without.cache.count()
+        answer = without.ask(**at("berlin"))
+    assert ids(answer) == ["tea", "cake", "milk", "soap"]
+    assert list(answer.fallbacks) == ["recommendation_agent_unavailable", "shopper_not_read", "place_not_read"]
+
+
+def test_one_variant_of_a_group_is_shown_and_none_of_what_was_bought(
+    shop: Shop, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_products(database, "tea", "cake", price=300, group_id="sweet")
+    add_products(database, "soap", "ash", price=900, group_id="clean")
+    shop.cache.follow()
+    assert shop.shown() == ["tea", "soap"]
+    buy(database, "ann", "ash")
+    monkeypatch.setattr("services.coordinator.best_sellers.MOST", 4)
+    shop.cache.count()
+    assert shop.cache.best_sellers.row_of_id("ash") is None, "its group is read from the database"
+    assert shop.shown() == ["tea"]
+    record(database, purchase("ann", "cake"))
+    assert shop.shown() == [], "nor a variant of what is bought and not projected yet"
+    assert set(shop.shown(context=BUY_AGAIN)) == {"milk", "ash", "cake"}
+
+
+def test_what_is_out_of_season_is_not_shown(shop: Shop, database: Database) -> None:
+    now = datetime.now(UTC)
+    add_products(database, "tea", price=300, expire_at=now - timedelta(hours=1))
+    add_products(database, "cake", price=300, available_at=now + timedelta(hours=1))
+    shop.cache.follow()
+    assert shop.shown() == ["soap"]
+
+
 def test_what_was_bought_and_sells_too_little_to_be_in_memory_is_shown_again(
     shop: Shop, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -330,3 +396,36 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert monotonic() < until, "it never came"
         threading.Event().wait(0.005)
+
+
+def say(database: Database, customer: str, said: Consent) -> None:
+    with database.write() as connection:
+        key = resolve_customers(connection, [customer])[customer]
+        consents.store(connection, key, said, datetime.now(UTC))
+
+
+def test_without_personalise_only_the_request_counts(shop: Shop, database: Database) -> None:
+    say(database, "ann", Consent(personalise=False))
+    assert shop.shown() == ["tea", "cake", "milk", "soap"]
+    context = RecommendationContext(cart_product_ids=["cake"])
+    assert shop.shown(context=context) == ["tea", "milk", "soap"]
+    bought = RecommendationContext(page_type=PageType.PAGE_TYPE_BUY_AGAIN)
+    assert shop.shown(context=bought) == []
+    denied = ConsentMessage(personalise=ConsentState.CONSENT_STATE_DENIED)
+    assert shop.shown(customer_id="bob", consent=denied) == ["tea", "cake", "milk", "soap"]
+
+
+def test_without_measure_nothing_is_logged_and_the_ids_count_nothing(
+    shop: Shop, database: Database, recommendation_log: RecommendationLog
+) -> None:
+    say(database, "ann", Consent(measure=False))
+    answer = shop.ask()
+    assert ids(answer) == ["tea", "cake", "soap"]
+    numbers = [KEYS.verify(each.recommendation_id, Shopper("ann"), "id") for each in answer.recommendations]
+    assert not any(counts(number) for number in numbers)
+    shop.ask(customer_id="di")
+    assert recommendation_log.wait_until_written(10)
+    with database.read() as connection:
+        di = resolve_customers(connection, ["di"])["di"]
+        owners = connection.execute(select(recommendation_lists.c.customer_id)).scalars().all()
+    assert owners == [di]

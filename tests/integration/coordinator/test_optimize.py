@@ -1,6 +1,5 @@
 """An optimisation tunes and then sets the weights; each is told of, and the weights are set even without the tuning."""
 
-import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,13 +9,14 @@ from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 from quintet.type.v1.job_pb2 import Job, JobState
 
-from services.coordinator import job_steps
+from cli.job_results import plain
 from services.coordinator.agent import Coordinator
 from services.coordinator.agent_clients import AgentClients
 from services.coordinator.server import build
 from services.feedback import server as feedback
 from services.recommendation import server as recommendation
 from services.recommendation.agent import RecommendationAgent
+from shared import job_kinds
 from shared.config import Settings
 from shared.db import tuning
 from shared.db.engine import Database
@@ -76,14 +76,14 @@ class Shop:
 
     async def by_the_clock(self) -> dict[str, Any]:
         """Optimise as the schedule does."""
-        run = await self._coordinator.start_job(job_steps.OPTIMIZE)
+        run = await self._coordinator.start_job(job_kinds.OPTIMIZE)
         return await self._result(Job(job_id=run.job_id))
 
     async def _result(self, job: Job) -> dict[str, Any]:
         seen = [answer.job async for answer in stream(self.stub.WatchJob, pb.WatchJobRequest(job_id=job.job_id))]
         assert seen[-1].state == JobState.JOB_STATE_SUCCEEDED, seen[-1].error
         assert [each.progress for each in seen] == sorted(each.progress for each in seen)
-        result: dict[str, Any] = json.loads(seen[-1].result_json)
+        result: dict[str, Any] = plain(seen[-1].optimize_algorithms)
         assert sum(result["weights"].values()) == pytest.approx(1.0)
         assert result["rationale"]
         return result
@@ -121,7 +121,8 @@ async def test_without_minutes_only_the_weights_are_set(
 ) -> None:
     open_shop(sqlite_database)
     async with Shop(sqlite_database, tune_minutes=usual) as shop:
-        assert (await shop.optimized(**wish))["tuning"] == {"skipped": "there are no minutes for it"}
+        tuned = (await shop.optimized(**wish))["tuning"]
+        assert (tuned["skipped"], tuned["algorithms"]) == ("there are no minutes for it", {})
 
 
 async def test_the_clock_tunes_for_the_usual_minutes(sqlite_database: Database) -> None:

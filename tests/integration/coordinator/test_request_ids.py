@@ -66,7 +66,7 @@ async def test_a_customer_is_registered_and_deleted_once(stub: Any) -> None:
     assert answers[0].customer == answers[1].customer
     delete = pb.DeleteCustomerRequest(customer_id="ann", request_id="r-2")
     receipts = [await call(stub.DeleteCustomer, delete, 10) for _ in range(2)]
-    assert receipts[0].receipt_id
+    assert receipts[0].receipt.receipt_id
     assert receipts[0] == receipts[1]
     with pytest.raises(NotFound):
         await call(stub.DeleteCustomer, pb.DeleteCustomerRequest(customer_id="ann"), 10)

@@ -9,11 +9,13 @@ from typing import Any
 import grpc
 import pytest
 import pytest_asyncio
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from quintet.customer.v1 import customer_service_pb2 as pb
 from quintet.customer.v1 import customer_service_pb2_grpc as pb_grpc
 from quintet.type.v1 import customer_pb2 as types
+from quintet.type.v1.consent_pb2 import Consent, ConsentState
 
 from services.customer import server as server_module
 from services.customer.agent import CustomerAgent
@@ -21,6 +23,7 @@ from services.customer.segmentation import LEAST_EVENTS
 from services.customer.server import build
 from shared.config import Settings
 from shared.db.engine import Database
+from shared.db.schema import erasure_receipts
 from shared.errors import FailedPrecondition
 from tests.integration.customer.small_shop import open_shop
 from tests.support.events import NOON, add, add_customers, append, event, purchase, rows, view
@@ -123,9 +126,9 @@ async def test_a_bad_false_alarm_rate_is_named(stub: Any, rate: float) -> None:
 
 async def test_one_bad_customer_keeps_all_out(stub: Any, sqlite_database: Database) -> None:
     await register(stub, "anna", email="anna@example.org")
-    taken = [types.Customer(customer_id="ben"), types.Customer(customer_id="cleo", email="anna@example.org")]
-    code, field = await refused(stub.UpsertCustomers(pb.UpsertCustomersRequest(customers=taken)))
-    assert (code, field) == (grpc.StatusCode.ALREADY_EXISTS, "customers[1].email")
+    bad = [types.Customer(customer_id="ben"), types.Customer(customer_id="cleo", email="no address")]
+    code, field = await refused(stub.UpsertCustomers(pb.UpsertCustomersRequest(customers=bad)))
+    assert (code, field) == (grpc.StatusCode.INVALID_ARGUMENT, "customers[1].email")
     known = pb.UpsertCustomersRequest(customers=[types.Customer(customer_id="anna")], create_only=True)
     assert await refused(stub.UpsertCustomers(known)) == (grpc.StatusCode.ALREADY_EXISTS, "customers[0].customer_id")
     assert len(rows(sqlite_database, "customers")) == 1
@@ -160,9 +163,71 @@ async def test_everything_is_exported_and_then_erased(stub: Any, sqlite_database
     (customer,) = (json.loads(each.row_json) for each in exported if each.table == "customers")
     assert customer["external_id"] == "anna"
     answer = await stub.EraseCustomer(pb.EraseCustomerRequest(customer_id="anna"))
-    assert {each.table: each.rows for each in answer.erased} == {name: tables.count(name) for name in set(tables)}
+    assert {each.table: each.rows for each in answer.receipt.erased} == {
+        name: tables.count(name) for name in set(tables)
+    }
     code, _ = await refused(stub.GetProfile(pb.GetProfileRequest(customer_id="anna")))
     assert code is grpc.StatusCode.NOT_FOUND
+    wanted = pb.GetErasureReceiptRequest(receipt_id=answer.receipt.receipt_id)
+    assert (await stub.GetErasureReceipt(wanted)).receipt == answer.receipt
+    assert answer.receipt.models == types.ModelsState.MODELS_STATE_UNUSED
+    with sqlite_database.write() as connection:
+        connection.execute(erasure_receipts.update().values(rows={"customers": 2}))
+    code, _ = await refused(stub.GetErasureReceipt(wanted))
+    assert code is grpc.StatusCode.DATA_LOSS
+
+
+async def test_customers_are_read_and_listed_page_by_page(stub: Any) -> None:
+    await register(stub, "anna", "ben", "cleo", name="Somebody")
+    assert (await stub.GetCustomer(pb.GetCustomerRequest(customer_id="ben"))).customer.name == "Somebody"
+    first = await stub.ListCustomers(pb.ListCustomersRequest(page_size=2))
+    rest = await stub.ListCustomers(pb.ListCustomersRequest(page_size=2, page_token=first.next_page_token))
+    assert [each.customer_id for page in (first, rest) for each in page.customers] == ["anna", "ben", "cleo"]
+    assert rest.next_page_token == ""
+    other = pb.ListCustomersRequest(page_token=first.next_page_token, segment_name="loyal")
+    assert await refused(stub.ListCustomers(other)) == (grpc.StatusCode.INVALID_ARGUMENT, "page_token")
+
+
+async def test_a_mask_clears_and_a_bad_path_is_named(stub: Any) -> None:
+    await register(stub, "anna", name="Anna", email="anna@example.org")
+    anna = types.Customer(customer_id="anna")
+    request = pb.UpsertCustomersRequest(customers=[anna], update_masks=[FieldMask(paths=["email"])])
+    await stub.UpsertCustomers(request)
+    stored = (await stub.GetCustomer(pb.GetCustomerRequest(customer_id="anna"))).customer
+    assert (stored.name, stored.email) == ("Anna", "")
+    request.update_masks[0].paths[:] = ["customer_id"]
+    code, field = await refused(stub.UpsertCustomers(request))
+    assert (code, field) == (grpc.StatusCode.INVALID_ARGUMENT, "customers[0].update_mask.paths[0]")
+
+
+async def test_a_visitor_consents_is_exported_and_erased(stub: Any, sqlite_database: Database) -> None:
+    denied = Consent(train=ConsentState.CONSENT_STATE_DENIED)
+    said = await stub.SetVisitorConsent(pb.SetVisitorConsentRequest(visitor_id="v-1", consent=denied))
+    assert said.consent.train == ConsentState.CONSENT_STATE_DENIED
+    append(sqlite_database, [event("", 0, visitor="v-1", search={"query": "tea"})])
+    await stub.ApplyEvents(pb.ApplyEventsRequest())
+    export = pb.ExportCustomerRequest(visitor_id="v-1")
+    tables = {each.table async for each in stub.ExportCustomer(export)}
+    assert tables == {"customers", "visitors", "sessions", "page_events", "event_log"}
+    receipt = (await stub.EraseCustomer(pb.EraseCustomerRequest(visitor_id="v-1"))).receipt
+    assert {each.table for each in receipt.erased} == tables
+    assert not any(rows(sqlite_database, table) for table in tables)
+    again = stub.EraseCustomer(pb.EraseCustomerRequest(visitor_id="v-1"))
+    assert await refused(again) == (grpc.StatusCode.NOT_FOUND, "visitor_id")
+
+
+async def test_a_visitor_who_became_a_customer_is_the_customers(stub: Any, sqlite_database: Database) -> None:
+    await register(stub, "anna")
+    append(sqlite_database, [event("anna", 0, visitor="v-1", search={"query": "tea"})])
+    await stub.ApplyEvents(pb.ApplyEventsRequest())
+    denied = Consent(train=ConsentState.CONSENT_STATE_DENIED)
+    for call in (
+        stub.EraseCustomer(pb.EraseCustomerRequest(visitor_id="v-1")),
+        stub.SetVisitorConsent(pb.SetVisitorConsentRequest(visitor_id="v-1", consent=denied)),
+    ):
+        code, field = await refused(call)
+        assert (code, field) == (grpc.StatusCode.FAILED_PRECONDITION, "visitor_id")
+    assert len(rows(sqlite_database, "customers")) == 1
 
 
 async def test_a_refresh_streams_its_progress_and_puts_customers_into_segments(

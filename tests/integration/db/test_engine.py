@@ -5,12 +5,14 @@ import socket
 import pytest
 from sqlalchemy import select, text
 
-from shared.db import engine
+from shared.db import sqlite
+from shared.db.connect import require_durable
 from shared.db.customers import all_keys
 from shared.db.driver import PreparedQuery
 from shared.db.engine import Database
+from shared.db.limits import Limits
 from shared.db.schema import customers
-from shared.errors import Unavailable
+from shared.errors import FailedPrecondition, Unavailable
 from tests.support.events import add_customers
 
 NAMES = PreparedQuery(select(customers.c.external_id))
@@ -46,7 +48,7 @@ def test_every_commit_on_sqlite_is_durable_and_few_copy_the_log_into_the_file(sq
             name: connection.execute(text(f"PRAGMA {name}")).scalar_one()
             for name in ("journal_mode", "synchronous", "wal_autocheckpoint")
         }
-    assert found == {"journal_mode": "wal", "synchronous": 2, "wal_autocheckpoint": engine.SQLITE_CHECKPOINT_PAGES}
+    assert found == {"journal_mode": "wal", "synchronous": 2, "wal_autocheckpoint": sqlite.CHECKPOINT_PAGES}
 
 
 def test_an_error_of_the_driver_says_that_the_database_is_not_available(sqlite_database: Database) -> None:
@@ -57,25 +59,24 @@ def test_an_error_of_the_driver_says_that_the_database_is_not_available(sqlite_d
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("limit", ["lock_timeout", "statement_timeout"])
-def test_postgresql_waits_no_longer_than_a_bound(
-    postgres_database: Database, limit: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seconds = {"lock_timeout": "BUSY_TIMEOUT_SECONDS", "statement_timeout": "STATEMENT_TIMEOUT_SECONDS"}[limit]
-    monkeypatch.setattr(engine, seconds, 0.1)
-    impatient = Database(postgres_database.url)
-    with postgres_database.write() as holder:
-        holder.execute(text("LOCK TABLE customers"))
-        with pytest.raises(Unavailable), impatient.read() as connection:
-            all_keys(connection)
-    impatient.close()
-
-
-@pytest.mark.postgres
-def test_a_server_that_never_answers_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "CONNECT_TIMEOUT_SECONDS", 2)
+def test_a_server_that_never_answers_is_out_of_reach() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        database = Database(f"postgresql://quintet@127.0.0.1:{silent.getsockname()[1]}/none")
+        url = f"postgresql://quintet@127.0.0.1:{silent.getsockname()[1]}/none"
+        database = Database(url, Limits(connect_seconds=2))
         with pytest.raises(Unavailable), database.read() as connection:
             all_keys(connection)
         database.close()
+
+
+def test_a_file_system_that_takes_no_write_ahead_log_is_refused(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_durable(sqlite_database)
+    monkeypatch.setattr(sqlite, "PRAGMAS", ("journal_mode=DELETE", "synchronous=NORMAL"))
+    with sqlite_database.write() as connection:
+        file = connection.engine.url.database
+    sqlite_database.close()
+    weaker = Database(f"sqlite:///{file}")
+    with pytest.raises(FailedPrecondition, match="journal_mode delete"):
+        require_durable(weaker)
+    weaker.close()

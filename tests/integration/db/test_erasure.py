@@ -9,11 +9,20 @@ import pytest
 from quintet.type.v1.recommendation_pb2 import Feedback
 from sqlalchemy import Connection, func, select
 
-from services.customer.agent import CustomerAgent
+from services.customer.agent import CustomerAgent, Who
 from shared.config import Settings
-from shared.db import customer_embeddings, erasure, event_log, segments
+from shared.db import (
+    customer_embeddings,
+    customer_updates,
+    erasure,
+    erasure_receipts,
+    event_log,
+    forgotten,
+    segments,
+    visitors,
+)
 from shared.db import customers as customers_of
-from shared.db.customers import NewCustomer
+from shared.db.customer_updates import NewCustomer
 from shared.db.engine import Database
 from shared.db.event_log import NewEvent
 from shared.db.outcomes import NewOutcome, add_outcomes
@@ -46,6 +55,7 @@ ABOUT_CUSTOMERS = {
     "recommendation_outcomes",
     "recommendations",
     "sessions",
+    "merged_visitors",
     "visitors",
 }
 
@@ -69,6 +79,8 @@ def keys(database: Database) -> dict[str, int]:
 
 
 def add_rest(connection: Connection, who: str, key: int, product: int) -> None:
+    former = customers_of.resolve_visitors(connection, [f"former browser of {who}"])
+    visitors.merge(connection, former[f"former browser of {who}"], key)
     customer_embeddings.store_embeddings(connection, "v1", [key], np.array([[0.5, 0.25]], dtype=np.float32))
     numbers = segments.replace_segments(connection, [Segment("loyal", segments.RFM, {})])
     segments.replace_memberships(connection, {key: [(numbers["loyal"], 0.5)]})
@@ -115,6 +127,10 @@ def test_erasing_leaves_no_trace(database: Database, keys: dict[str, int]) -> No
     assert "anna" not in everything
     (stored,) = rows(database, "erasure_receipts")
     assert (stored["receipt_id"], stored["rows"]) == (receipt.receipt_id, receipt.rows)
+    with database.read() as connection:
+        assert erasure_receipts.read_receipt(connection, receipt.receipt_id) == receipt
+        former = keys["ben"] + 1  # the row of the browser that became anna's
+        assert forgotten.keys_after(connection, 0) == [keys["anna"], former]
 
 
 def _files(database: Database) -> bytes:
@@ -125,7 +141,7 @@ def _files(database: Database) -> bytes:
 
 def _remember(database: Database) -> int:
     with database.write() as connection:
-        customers_of.upsert(connection, [NewCustomer("zoe", "Zoe Unmistakable", "unmistakable@example.org")])
+        customer_updates.upsert(connection, [NewCustomer("zoe", "Zoe Unmistakable", "unmistakable@example.org")])
     happened(database, event("zoe", search={"query": "something Unmistakable"}))
     with database.read() as connection:
         return customers_of.resolve_customers(connection, ["zoe"])["zoe"]
@@ -134,7 +150,7 @@ def _remember(database: Database) -> int:
 def test_files_show_nothing_of_an_erased_customer(sqlite_database: Database) -> None:
     _remember(sqlite_database)
     assert b"nmistakable" in _files(sqlite_database)
-    CustomerAgent(Settings(_env_file=None, database_url=sqlite_database.url), sqlite_database).erase("zoe")
+    CustomerAgent(Settings(_env_file=None, database_url=sqlite_database.url), sqlite_database).erase(Who("zoe"))
     assert b"nmistakable" not in _files(sqlite_database)
 
 

@@ -1,12 +1,15 @@
 """The catalogue keeps what the platform said, counts its changes, and is found by id, key, page and change."""
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from shared.db import products
 from shared.db.engine import Database
-from shared.db.products import NewProduct, Upserted
+from shared.db.products import NewProduct, ProductFilter, Upserted
 from shared.inventory import DISCONTINUED, IN_STOCK, OUT_OF_STOCK
 
 SPRING = datetime(2026, 3, 1, tzinfo=UTC)
@@ -19,7 +22,7 @@ FULL = NewProduct(
     brand="Bean & Co",
     price=899,
     currency="EUR",
-    attributes={"origin": "Peru", "ä": "ö"},
+    attributes={"origin": "Peru", "ä": "ö", "grams": 500.0, "organic": True, "colours": ["red", "blue"]},
     tags=("fair", "dark"),
     image_urls=("https://shop.example/1.jpg", "https://shop.example/2.jpg"),
     average_rating=4.5,
@@ -51,7 +54,7 @@ def test_a_product_is_read_back_as_it_was_given(database: Database) -> None:
     assert {name: getattr(product, name) for name in vars(FULL)} == vars(FULL)
     assert product.key == upserted.keys["85123A"]
     assert before <= product.updated_at <= datetime.now(UTC)
-    assert not product.buyable
+    assert not product.on_sale(datetime.now(UTC))
 
 
 def test_a_new_product_is_in_stock_and_available_from_now_on(database: Database) -> None:
@@ -60,7 +63,7 @@ def test_a_new_product_is_in_stock_and_available_from_now_on(database: Database)
     with database.read() as connection:
         product = products.get_products(connection, ["a"])["a"]
     assert product.inventory_status == IN_STOCK
-    assert product.buyable
+    assert product.on_sale(datetime.now(UTC))
     assert before <= product.available_at <= datetime.now(UTC)
     assert (product.price, product.currency, product.attributes, product.tags) == (None, None, {}, ())
 
@@ -109,7 +112,12 @@ def test_a_product_given_again_unchanged_keeps_its_change_and_time(database: Dat
         before = products.get_product(connection, "85123A")
     assert upsert(database, FULL).changed == ()
     with database.read() as connection:
-        assert products.get_product(connection, "85123A") == before
+        after = products.get_product(connection, "85123A")
+    assert before is not None
+    assert after is not None
+    moments = {"price_updated_at": before.price_updated_at, "inventory_updated_at": before.inventory_updated_at}
+    assert replace(after, **moments) == before
+    assert after.price_updated_at > before.price_updated_at, "what is said again is true since then"  # type: ignore[operator]
 
 
 def test_more_products_than_one_statement_takes_are_stored_and_found(database: Database) -> None:
@@ -150,18 +158,38 @@ def test_the_list_is_filtered_by_category_and_part_of_the_name(database: Databas
         NewProduct(external_id="2", name="Green tea", category="Tea"),
         NewProduct(external_id="3", name="1000 teas", category="Books"),
     )
-    with database.read() as connection:
-        assert names(products.list_products(connection, category="Tea")) == ["2"]
-        assert names(products.list_products(connection, name_contains="TEA")) == ["2", "3"]
-        assert names(products.list_products(connection, name_contains="100%")) == ["1"]
-        assert names(products.list_products(connection, name_contains="_")) == []
-        assert names(products.list_products(connection, category="Tea", name_contains="arabica")) == []
+
+    def listed(**only: str) -> list[str]:
+        with database.read() as connection:
+            return names(products.list_products(connection, only=ProductFilter(**only)))  # type: ignore[arg-type]
+
+    assert listed(category="Tea") == ["2"]
+    assert listed(name_contains="TEA") == ["2", "3"]
+    assert listed(name_contains="100%") == ["1"]
+    assert listed(name_contains="_") == []
+    assert listed(category="Tea", name_contains="arabica") == []
+
+
+def test_the_list_is_filtered_by_group_brand_status_and_time_of_the_update(database: Database) -> None:
+    upsert(database, plain("a", brand="A", group_id="g"), plain("b", group_id="g", inventory_status=OUT_OF_STOCK))
+    between = datetime.now(UTC)
+    upsert(database, plain("c", brand="A"))
+
+    def listed(**only: Any) -> list[str]:
+        with database.read() as connection:
+            return names(products.list_products(connection, only=ProductFilter(**only)))
+
+    assert listed(group_id="g") == ["a", "b"]
+    assert listed(brand="A") == ["a", "c"]
+    assert listed(inventory_status=OUT_OF_STOCK) == ["b"]
+    assert listed(updated_since=between) == ["c"]
+    assert listed(group_id="g", brand="A") == ["a"]
 
 
 def test_letter_case_is_ignored_beyond_ascii_on_sqlite(sqlite_database: Database) -> None:
     upsert(sqlite_database, NewProduct(external_id="1", name="ÄPFEL"))
     with sqlite_database.read() as connection:
-        assert names(products.list_products(connection, name_contains="äpf")) == ["1"]
+        assert names(products.list_products(connection, only=ProductFilter(name_contains="äpf"))) == ["1"]
 
 
 def test_the_catalogue_since_a_change_holds_what_changed_later(database: Database) -> None:
@@ -199,7 +227,11 @@ def test_a_catalogue_entry_has_what_serving_needs(database: Database) -> None:
         False,
         SPRING,
         1,
+        average_rating=4.5,
+        attributes=entry.attributes,
+        tags=entry.tags,
     )
+    assert (json.loads(entry.attributes), json.loads(entry.tags)) == (FULL.attributes, ["fair", "dark"])
 
 
 def test_a_product_without_picture_has_none_in_the_catalogue(database: Database) -> None:

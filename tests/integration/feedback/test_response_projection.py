@@ -535,3 +535,35 @@ def test_where_a_batch_ends_makes_no_difference(fresh: Callable[[], Database], s
 @pytest.mark.postgres
 def test_both_databases_tell_the_same(postgres_database: Database, fresh: Callable[[], Database]) -> None:
     assert projected(postgres_database, 50, 4) == projected(fresh(), 50, 4)
+
+
+@pytest.mark.parametrize("by_default", [True, False])
+def test_nothing_counts_of_a_shopper_who_does_not_permit_it(sqlite_database: Database, by_default: bool) -> None:
+    with sqlite_database.write() as connection:
+        open_shop(connection)
+        denied = None if not by_default else False
+        connection.execute(customers.update().where(customers.c.customer_id == ANN).values(measure=denied))
+        connection.execute(customers.update().where(customers.c.customer_id == BOB).values(measure=True))
+    log = Log(sqlite_database, windows=Windows(measured=by_default))
+    anns, bobs, dismissed = made(log), made(log, customer=BOB), made(log, 2)
+    for key, who in ((anns, ANN), (bobs, BOB)):
+        log.click(NOON, key, customer=who)
+        log.buy(NOON + HOUR, f"o-{who}", customer=who)
+        log.respond(NOON, key, "ADD_TO_CART")
+    log.respond(NOON, dismissed, "DISMISS")
+    log.apply()
+    assert marks_of(log, anns) == set()
+    assert "dismissed" in marks_of(log, dismissed)
+    assert {"clicked", "added_to_cart", "purchased"} <= marks_of(log, bobs)
+
+
+def test_a_purchase_is_attributed_to_nothing_once_measure_is_withdrawn(log: Log) -> None:
+    key = made(log)
+    log.click(NOON, key)
+    log.apply()
+    with log.database.write() as connection:
+        connection.execute(customers.update().where(customers.c.customer_id == ANN).values(measure=False))
+    log.buy(NOON + HOUR, "o-1")
+    log.apply()
+    assert marks_of(log, key) == {"shown", "clicked"}
+    assert [kind for _, kind, _ in outcomes_of(log)] == ["click"]

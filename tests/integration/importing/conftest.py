@@ -66,7 +66,7 @@ def run(database: Database) -> Import:
 
 
 def run_into(database: Database, kind: Any, path: Path, **options: Any) -> Summary:
-    return import_files(ImportRequest(kind, (path,), database.url, **options), silent)[0]
+    return import_files(ImportRequest(kind, (path,), database.url, **options), silent).files[0]
 
 
 @pytest.fixture

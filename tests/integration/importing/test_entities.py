@@ -1,9 +1,16 @@
 """Imports of customers and products on both databases."""
 
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from cli.importing.errors import ImportAborted
+from cli.importing.request import Imported, ImportRequest, import_files
 from shared.db import customers, products
 from shared.db.engine import Database
+from shared.db.products import Product
+from shared.errors import FailedPrecondition
 from tests.integration.importing.conftest import Import, rejects_of, write_jsonl
 
 
@@ -24,15 +31,31 @@ def test_customers_are_added_updated_and_left_alone(run: Import, database: Datab
     assert found.demographics["attributes"] == {"income": "low"}
 
 
-def test_an_email_can_be_one_customers_only(run: Import, database: Database, tmp_path: Path) -> None:
-    rows = [{"customer_id": f"c{number}", "email": "a@x.org" if number < 3 else ""} for number in range(4)]
-    path = write_jsonl(tmp_path / "customers.jsonl", rows)
-    summary = run("customers", path)
-    assert (summary.imported, summary.rejected) == (2, 2)
-    assert [(each["line"], each["row"]["customer_id"]) for each in rejects_of(path)] == [(2, "c1"), (3, "c2")]
-    assert "there is already a customer with the e-mail 'a@x.org'" in rejects_of(path)[0]["reason"]
+def test_an_email_may_be_several_customers(run: Import, database: Database, tmp_path: Path) -> None:
+    rows = [{"customer_id": f"c{number}", "email": "a@x.org"} for number in range(3)]
+    summary = run("customers", write_jsonl(tmp_path / "customers.jsonl", rows))
+    assert (summary.imported, summary.rejected) == (3, 0)
     with database.read() as connection:
-        assert set(customers.resolve_customers(connection, ["c0", "c1", "c2", "c3"])) == {"c0", "c3"}
+        found = customers.read_many(connection, ["c0", "c1", "c2"])
+    assert {each.email for each in found.values()} == {"a@x.org"}
+
+
+def test_rejected_customers_are_said_without_personal_data(run: Import, tmp_path: Path) -> None:
+    bad = {
+        "customer_id": "c1",
+        "name": "Canary Name",
+        "email": "canary@x.org",
+        "age": "canary years",
+        "vat": "canary 7",
+    }
+    path = write_jsonl(tmp_path / "customers.jsonl", [bad])
+    assert run("customers", path).rejected == 1
+    hidden = dict.fromkeys(("name", "email", "age", "vat"), "(hidden)")
+    (reject,) = rejects_of(path)
+    assert reject["row"] == {"customer_id": "c1", **hidden}
+    file = path.with_name(f"{path.name}.rejects.jsonl")
+    assert "canary" not in file.read_text().lower()
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_bad_products_are_set_aside(run: Import, database: Database, tmp_path: Path) -> None:
@@ -47,7 +70,7 @@ def test_bad_products_are_set_aside(run: Import, database: Database, tmp_path: P
             "reason": "price: is not a decimal number such as 19.99, got 'cheap'",
             "row": {"SKU": "C", "title": "Tea", "price": "cheap"},
         },
-        {"line": 5, "reason": "the row has 1 values, but the header has 3 columns", "row": {"text": "D"}},
+        {"line": 5, "reason": "the row has 1 values, but the header has 3 columns", "row": {"text": "(hidden)"}},
     ]
     with database.read() as connection:
         found = products.get_product(connection, "A")
@@ -63,6 +86,71 @@ def test_known_products_can_be_kept(run: Import, database: Database, tmp_path: P
     assert (summary.imported, summary.duplicates) == (1, 1)
     with database.read() as connection:
         assert [each.name for each in products.all_products(connection)] == ["first", "new"]
+
+
+def product_of(database: Database, name: str) -> Product:
+    with database.read() as connection:
+        found = products.get_product(connection, name)
+    assert found is not None
+    return found
+
+
+def test_what_a_row_leaves_empty_stays_unless_products_are_replaced(
+    run: Import, database: Database, tmp_path: Path
+) -> None:
+    whole = {"product_id": "A", "name": "Tea", "brand": "B", "price": 2, "attributes": {"grams": 5, "organic": True}}
+    run("products", write_jsonl(tmp_path / "a.jsonl", [whole]))
+    less = write_jsonl(tmp_path / "b.jsonl", [{"product_id": "A", "name": "Green tea", "attributes": {"grams": 6}}])
+    run("products", less)
+    found = product_of(database, "A")
+    assert (found.name, found.brand, found.price) == ("Green tea", "B", 200)
+    assert found.attributes == {"grams": 6.0, "organic": True}
+    assert run("products", less, existing="replace").imported == 1
+    found = product_of(database, "A")
+    assert (found.name, found.brand, found.price, found.attributes) == ("Green tea", "", None, {"grams": 6.0})
+
+
+def reconcile(database: Database, *files: Path, **options: Any) -> Imported:
+    request = ImportRequest("products", files, database.url, reconcile=True, **options)
+    return import_files(request, lambda stage, fraction: None)
+
+
+def test_a_complete_catalogue_deletes_what_no_row_names(run: Import, database: Database, tmp_path: Path) -> None:
+    run("products", write_jsonl(tmp_path / "a.jsonl", [{"product_id": name, "name": name} for name in "abcd"]))
+    first = write_jsonl(tmp_path / "b.jsonl", [{"product_id": name, "name": name} for name in "ab"])
+    second = write_jsonl(tmp_path / "c.jsonl", [{"product_id": name, "name": name} for name in "ex"])
+    with pytest.raises(FailedPrecondition, match="leaves out 2 of 6 products"):
+        reconcile(database, first, second, max_retired=0.3)
+    assert not product_of(database, "c").deleted
+    assert reconcile(database, first, second, dry_run=True).retired == 2
+    assert not product_of(database, "c").deleted
+    assert reconcile(database, first, second).retired == 2
+    assert [product_of(database, name).deleted for name in "abcdex"] == [False, False, True, True, False, False]
+    assert reconcile(database, first, second).retired == 0
+
+
+def test_a_catalogue_with_rejected_rows_deletes_nothing(run: Import, database: Database, tmp_path: Path) -> None:
+    run("products", write_jsonl(tmp_path / "a.jsonl", [{"product_id": name, "name": name} for name in "abc"]))
+    bad = write_jsonl(tmp_path / "b.jsonl", [{"product_id": "a", "name": "a"}, {"product_id": "b"}])
+    with pytest.raises(ImportAborted, match="1 rows were rejected"):
+        reconcile(database, bad)
+    assert not product_of(database, "c").deleted
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"kind": "customers", "reconcile": True}, "--reconcile is for products"),
+        ({"kind": "customers", "existing": "replace"}, "--existing replace is for products"),
+        ({"kind": "products", "reconcile": True, "max_retired": 1.5}, "--max-retired 1.5"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    sqlite_database: Database, tmp_path: Path, options: dict[str, Any], reason: str
+) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [])
+    with pytest.raises(ImportAborted, match=reason):
+        import_files(ImportRequest(files=(path,), database_url=sqlite_database.url, **options), lambda *_: None)
 
 
 def test_known_customers_can_be_kept(run: Import, database: Database, tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """A small catalogue of two kinds of products, for tests of the product agent."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from services.product.agent import ProductAgent
 from services.product.refresh import refresh
 from shared.config import Settings
 from shared.db.engine import Database
-from shared.db.products import NewProduct
+from shared.db.product_patch import ProductPatch
+from shared.db.products import NewProduct, Upserted
 from shared.jobs import ProgressReporter
 
 KINDS = {"tea": ("green", "black", "white", "herbal", "mint"), "cup": ("small", "large", "glass", "steel", "paper")}
@@ -28,6 +31,11 @@ def product(external_id: str, **facts: Any) -> NewProduct:
 def small_catalogue() -> list[NewProduct]:
     """Return five teas and five cups."""
     return [product(f"{kind}-{variety}") for kind, varieties in KINDS.items() for variety in varieties]
+
+
+def upsert(agent: ProductAgent, new: Sequence[NewProduct]) -> Upserted:
+    """Make the products what is said here."""
+    return agent.upsert([ProductPatch.replacing(each) for each in new])
 
 
 def refreshed(database: Database, *, full: bool = False, said: list[str] | None = None) -> dict[str, Any]:

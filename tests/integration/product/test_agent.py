@@ -11,18 +11,18 @@ from services.product.agent import PageQuery, ProductAgent
 from shared.config import Settings
 from shared.db import models, product_embeddings, products, relations
 from shared.db.engine import Database
-from shared.db.products import NewProduct, Product
+from shared.db.products import NewProduct, Product, ProductFilter
 from shared.db.relations import COMPLEMENTARY, SIMILAR, Related
 from shared.errors import InvalidArgument, NotFound, Unavailable
 from shared.telemetry import FALLBACKS
-from tests.integration.product.catalogue import product, refreshed, small_catalogue
+from tests.integration.product.catalogue import product, refreshed, small_catalogue, upsert
 from tests.integration.product.events import record_purchase, record_view
 
 
 @pytest.fixture
 def agent(database: Database) -> ProductAgent:
     agent = ProductAgent(Settings(database_url=database.url), database)
-    agent.upsert(small_catalogue())
+    upsert(agent, small_catalogue())
     return agent
 
 
@@ -51,7 +51,7 @@ def test_a_product_upserted_after_the_refresh_is_embedded_and_related_at_once(
     agent: ProductAgent, database: Database
 ) -> None:
     refreshed(database)
-    upserted = agent.upsert([product("tea-oolong"), product("tea-green")])
+    upserted = upsert(agent, [product("tea-oolong"), product("tea-green")])
     assert (upserted.created, upserted.updated) == (1, 1)
     found = vector(database, "tea-oolong")
     assert found is not None
@@ -62,10 +62,10 @@ def test_a_product_upserted_after_the_refresh_is_embedded_and_related_at_once(
 
 def test_an_update_embeds_anew_and_the_live_answer_follows(agent: ProductAgent, database: Database) -> None:
     refreshed(database)
-    agent.upsert([product("tea-oolong")])
+    upsert(agent, [product("tea-oolong")])
     before = names(agent, "tea-oolong", limit=1)
     old = vector(database, "tea-oolong")
-    agent.upsert([product("tea-oolong", name="paper cup", category="cup", subcategory="cup")])
+    upsert(agent, [product("tea-oolong", name="paper cup", category="cup", subcategory="cup")])
     assert not np.array_equal(vector(database, "tea-oolong"), old)
     assert before[0].startswith("tea-")
     assert names(agent, "tea-oolong", limit=1) == ["cup-paper"]
@@ -73,9 +73,9 @@ def test_an_update_embeds_anew_and_the_live_answer_follows(agent: ProductAgent, 
 
 def test_related_products_can_be_bought_and_have_strengths_in_order(agent: ProductAgent, database: Database) -> None:
     refreshed(database)
-    agent.upsert([product("tea-black", inventory_status="OUT_OF_STOCK")])
-    agent.upsert([product("tea-white", inventory_status="DISCONTINUED")])
-    agent.upsert([product("tea-mint", inventory_status="PREORDER")])
+    upsert(agent, [product("tea-black", inventory_status="OUT_OF_STOCK")])
+    upsert(agent, [product("tea-white", inventory_status="DISCONTINUED")])
+    upsert(agent, [product("tea-mint", inventory_status="PREORDER")])
     related = agent.related("tea-green", SIMILAR, 3)
     assert {each.product.external_id for each in related[:2]} == {"tea-herbal", "tea-mint"}
     scores = [each.score for each in related]
@@ -102,7 +102,7 @@ def test_what_is_bought_together_is_complementary(agent: ProductAgent, database:
             record_purchase(connection, now, {keys["tea-mint"]: {}, keys["cup-steel"]: {}})
     refreshed(database)
     assert names(agent, "tea-green", relation=COMPLEMENTARY) == ["cup-glass"]
-    agent.upsert([product("cup-glass", inventory_status="OUT_OF_STOCK")])
+    upsert(agent, [product("cup-glass", inventory_status="OUT_OF_STOCK")])
     assert names(agent, "tea-green", relation=COMPLEMENTARY) == []
 
 
@@ -114,7 +114,7 @@ def test_an_upsert_that_a_new_space_overtakes_is_embedded_in_the_new_one(
     refreshed(database, full=True)
     answers = iter([stale, spaces.SpaceCache(database).current()])
     monkeypatch.setattr(spaces.SpaceCache, "current", lambda _: next(answers))
-    agent.upsert([product("tea-oolong")])
+    upsert(agent, [product("tea-oolong")])
     assert vector(database, "tea-oolong") is not None
 
 
@@ -125,7 +125,7 @@ def test_an_upsert_gives_up_when_spaces_keep_changing(
     refreshed(database)
     monkeypatch.setattr(spaces.SpaceCache, "current", lambda _: stale)
     with pytest.raises(Unavailable):
-        agent.upsert([product("tea-oolong")])
+        upsert(agent, [product("tea-oolong")])
     with pytest.raises(NotFound):
         agent.get("tea-oolong")
 
@@ -137,8 +137,8 @@ def test_a_damaged_space_is_counted_and_products_are_kept_without_embedding(
     models.save_model(database, spaces.KIND, "damaged", b"no space at all", {})
     counted = FALLBACKS.labels("product", "embedding_space_damaged")
     before = counted._value.get()
-    agent.upsert([product("tea-oolong"), product("tea-green", brand="New")])
-    agent.upsert([product("tea-chai")])
+    upsert(agent, [product("tea-oolong"), product("tea-green", brand="New")])
+    upsert(agent, [product("tea-chai")])
     assert counted._value.get() == before + 1
     assert vector(database, "tea-oolong") is None
     assert refreshed(database)["space_fitted"]
@@ -158,12 +158,12 @@ def test_pages_lead_through_the_whole_catalogue(agent: ProductAgent) -> None:
 
 
 def test_pages_keep_to_their_filters(agent: ProductAgent) -> None:
-    page = agent.page(PageQuery(2, category="tea", name_contains="H"), one_byte)
+    page = agent.page(PageQuery(2, only=ProductFilter(category="tea", name_contains="H")), one_byte)
     assert [each.external_id for each in page.products] == ["tea-white", "tea-herbal"]
     assert page.next_token == ""
-    token = agent.page(PageQuery(2, category="tea"), one_byte).next_token
+    token = agent.page(PageQuery(2, only=ProductFilter(category="tea")), one_byte).next_token
     with pytest.raises(InvalidArgument, match="other filters"):
-        agent.page(PageQuery(2, token, category="cup"), one_byte)
+        agent.page(PageQuery(2, token, ProductFilter(category="cup")), one_byte)
 
 
 def test_performance_is_of_the_last_thirty_days_unless_said(agent: ProductAgent, database: Database) -> None:
@@ -188,7 +188,7 @@ def test_unknown_products_are_told_everywhere(agent: ProductAgent) -> None:
 
 def test_a_product_of_which_nothing_is_known_has_no_similar_ones(agent: ProductAgent, database: Database) -> None:
     refreshed(database)
-    agent.upsert([NewProduct(external_id="?", name="?")])
+    upsert(agent, [NewProduct(external_id="?", name="?")])
     found = vector(database, "?")
     assert found is not None
     assert bool(found.any()) == bool(names(agent, "?"))

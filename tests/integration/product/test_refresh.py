@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from services.product.agent import ProductAgent
 from shared.config import Settings
 from shared.db import models, product_embeddings, products, relations
 from shared.db.engine import Database
+from shared.db.product_offers import InventoryChange, PriceChange
 from shared.db.relations import COMPLEMENTARY, SIMILAR
-from tests.integration.product.catalogue import product, refreshed, small_catalogue
+from tests.integration.product.catalogue import product, refreshed, small_catalogue, upsert
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def database(sqlite_database: Database) -> Database:
 @pytest.fixture
 def agent(database: Database) -> ProductAgent:
     agent = ProductAgent(Settings(database_url=database.url), database)
-    agent.upsert(small_catalogue())
+    upsert(agent, small_catalogue())
     return agent
 
 
@@ -75,7 +77,7 @@ def test_a_refresh_of_an_unchanged_catalogue_writes_nothing(agent: ProductAgent,
 
 def test_a_few_changes_keep_the_space_and_relate_the_new_product(agent: ProductAgent, database: Database) -> None:
     first = refreshed(database)
-    agent.upsert([product("tea-oolong")])
+    upsert(agent, [product("tea-oolong")])
     second = refreshed(database)
     assert (second["space_version"], second["space_fitted"]) == (first["space_version"], False)
     assert second["similar_written"] > 0
@@ -86,9 +88,23 @@ def test_a_few_changes_keep_the_space_and_relate_the_new_product(agent: ProductA
     assert len(found.keys) > 0
 
 
+def test_prices_alone_fit_no_new_space_but_are_embedded_by_the_next_refresh(
+    agent: ProductAgent, database: Database
+) -> None:
+    first = refreshed(database)
+    now = datetime.now(UTC)
+    agent.apply([PriceChange(each.external_id, "", 9_900, "EUR", now) for each in small_catalogue()[:5]])
+    agent.apply([InventoryChange(each.external_id, "", "PREORDER", now) for each in small_catalogue()[5:]])
+    second = refreshed(database)
+    assert (second["space_fitted"], second["space_version"], second["embedded"]) == (False, first["space_version"], 5)
+    assert refreshed(database)["embedded"] == 0
+    upsert(agent, [product("tea-green", price=9_900)])
+    assert refreshed(database)["embedded"] == 0, "a price that is said again embeds nothing"
+
+
 def test_many_changes_or_the_wish_fit_a_new_space(agent: ProductAgent, database: Database) -> None:
     versions = [refreshed(database)["space_version"]]
-    agent.upsert([product(f"tea-{number}") for number in range(3)])
+    upsert(agent, [product(f"tea-{number}") for number in range(3)])
     versions.append(refreshed(database)["space_version"])
     versions.append(refreshed(database, full=True)["space_version"])
     assert len(set(versions)) == 3
@@ -142,7 +158,7 @@ def test_a_product_changed_during_a_refresh_has_its_own_embedding_afterwards(
     if not first:
         refreshed(database)
     changed = product("tea-green", name="steel cup", category="cup")
-    during(monkeypatch, moment, lambda: agent.upsert([changed, product("tea-oolong")]))
+    during(monkeypatch, moment, lambda: upsert(agent, [changed, product("tea-oolong")]))
     refreshed(database, full=True)
     assert vector_is_current(database, "tea-green")
     assert vector_is_current(database, "tea-oolong")

@@ -19,6 +19,9 @@ from services.product.server import build
 from shared.config import Settings
 from shared.db.engine import Database
 from shared.errors import FailedPrecondition
+from shared.ids import digests
+
+PAIRS = (("green", ""), ("nobody", ""), ("green", "berlin"))
 
 
 @pytest_asyncio.fixture
@@ -64,6 +67,47 @@ async def test_one_bad_product_keeps_all_out(stub: Any) -> None:
     assert "products[1].price.currency_code" in (error.details() or "")
     error = await refused(stub.GetProduct(pb.GetProductRequest(product_id="good")))
     assert error.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_mask_says_what_is_set_and_cleared(stub: Any) -> None:
+    await stub.UpsertProducts(pb.UpsertProductsRequest(products=[message("green", brand="B", tags=["a"])]))
+    change = product_pb2.Product(product_id="green", brand="C")
+    await stub.UpsertProducts(pb.UpsertProductsRequest(products=[change], update_mask={"paths": ["brand", "tags"]}))
+    found = (await stub.GetProduct(pb.GetProductRequest(product_id="green"))).product
+    assert (found.name, found.category, found.brand, list(found.tags)) == ("green tea", "tea", "C", [])
+
+
+async def test_prices_and_stock_change_by_themselves_and_at_places(stub: Any) -> None:
+    await upsert(stub, "green")
+    price = Money(currency_code="EUR", amount_minor=5)
+    updates = [{"product_id": name, "place_id": place, "price": price} for name, place in PAIRS]
+    counts = (await stub.UpdatePrices(pb.UpdatePricesRequest(updates=updates))).counts
+    assert (counts.applied, counts.stale, list(counts.unknown)) == (2, 0, [1])
+    out = product_pb2.INVENTORY_STATUS_OUT_OF_STOCK
+    request = pb.UpdateInventoryRequest(updates=[{"product_id": "green", "inventory_status": out}])
+    assert (await stub.UpdateInventory(request)).counts.applied == 1
+    found = (await stub.GetProduct(pb.GetProductRequest(product_id="green"))).product
+    assert (found.price, found.inventory_status) == (price, out)
+    [offer] = (await stub.ListOffers(pb.ListOffersRequest(product_id="green"))).offers
+    assert (offer.place_id, offer.price, offer.inventory_status) == ("berlin", price, 0)
+
+
+async def test_products_are_deleted_one_by_one_or_as_what_a_list_leaves_out(stub: Any) -> None:
+    await upsert(stub, "green", "black", "white")
+    assert (await stub.DeleteProduct(pb.DeleteProductRequest(product_id="green"))).deleted
+    error = await refused(stub.DeleteProduct(pb.DeleteProductRequest(product_id="green")))
+    assert error.code() is grpc.StatusCode.NOT_FOUND
+    assert not (await stub.DeleteProduct(pb.DeleteProductRequest(product_id="green", allow_missing=True))).deleted
+    error = await refused(stub.RetireProducts([pb.RetireProductsRequest(listed=[1])]))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    first = pb.RetireProductsRequest(max_retired_share=0.5)
+    first.start_time.GetCurrentTime()
+    rest = pb.RetireProductsRequest(listed=digests(["black"]).tolist())
+    assert (await stub.RetireProducts([first, rest])).retired == 1
+    error = await refused(stub.RetireProducts([first]))
+    assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
+    listed = (await stub.ListProducts(pb.ListProductsRequest())).products
+    assert [each.product_id for each in listed] == ["black"]
 
 
 async def test_a_refresh_streams_its_progress_and_relates(stub: Any) -> None:

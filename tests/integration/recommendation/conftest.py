@@ -59,6 +59,7 @@ def _pick(sent: Recommendation) -> Pick:
         sent.score,
         Explanation(kind, tuple(why.product_ids), why.group, why.text),
         {part.algorithm: part.contribution for part in sent.contributions},
+        sent.group_id,
     )
 
 
@@ -84,7 +85,7 @@ class Shop:
     def caught_up(self) -> None:
         """Wait, at most 2 seconds, until the agent has taken in what changed in the catalogue and the weights."""
         with self.database.cursor() as cursor:
-            newest, weights = request_reads.latest_changes(cursor)
+            newest, weights, _ = request_reads.latest_changes(cursor)
         manager, deadline = self.agent._model_manager, time.monotonic() + 2.0
         while manager.serving.catalogue.change < newest or manager.serving.weights_version < weights:
             assert time.monotonic() < deadline, "the agent does not follow the changes"

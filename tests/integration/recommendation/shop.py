@@ -20,8 +20,9 @@ from quintet.type.v1.event_pb2 import (
 
 from services.recommendation.training.train import run
 from shared.db import event_log, models, product_embeddings, relations
-from shared.db.customers import NewCustomer, resolve_customers, resolve_visitors
-from shared.db.customers import upsert as upsert_customers
+from shared.db.customer_updates import NewCustomer
+from shared.db.customer_updates import upsert as upsert_customers
+from shared.db.customers import resolve_customers, resolve_visitors
 from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent, NewEvent
 from shared.db.products import NewProduct, product_keys, upsert_products

@@ -18,6 +18,7 @@ from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.packed_texts import LayeredTexts
 from shared.db import products
 from shared.db.engine import Database
+from shared.place_columns import price_at
 from tests.integration.recommendation import shop
 from tests.integration.recommendation.conftest import Shop
 
@@ -55,7 +56,7 @@ def upsert(database: Database, changed: Iterable[products.NewProduct]) -> None:
 def shown(opened: Shop) -> list[tuple[Any, ...]]:
     catalogue = opened.agent._model_manager.serving.catalogue
     return [
-        (catalogue.external_ids[row], catalogue.names[row], catalogue.price_of(row), int(catalogue.stock[row]))
+        (catalogue.external_ids[row], catalogue.names[row], price_at(catalogue, row), int(catalogue.stock[row]))
         for row in range(len(catalogue))
     ]
 

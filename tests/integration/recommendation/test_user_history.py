@@ -9,8 +9,8 @@ from quintet.type.v1.event_pb2 import Event
 from services.recommendation.algorithms.interactions import Kind
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.user_history import Person, UserHistories, UserHistory
-from shared.db import customers, erasure, products, request_reads
-from shared.db.customers import NewCustomer
+from shared.db import customer_updates, customers, erasure, products, request_reads
+from shared.db.customer_updates import NewCustomer
 from shared.db.engine import Database
 from tests.support.events import (
     add,
@@ -176,7 +176,7 @@ def test_demographics_count_at_once(database: Database, catalogue: Catalogue, hi
 
     before = person().labels
     with database.write() as connection:
-        customers.upsert(connection, [NewCustomer("anna", demographics={"region": "North"})])
+        customer_updates.upsert(connection, [NewCustomer("anna", demographics={"region": "North"})])
     assert person().labels != before
 
 

@@ -111,7 +111,7 @@ async def serving(
 ) -> AsyncIterator[AgentServer]:
     given = Settings(product_port=0, drain_seconds=0.1, **settings)
     service = Service(servicer, pb_grpc.add_ProductServiceServicer_to_server, NAME)
-    server = AgentServer("product", given, [service], authenticator)
+    server = AgentServer("product", given, [service], authenticator=authenticator)
     await server.start()
     yield server
     await server.stop()

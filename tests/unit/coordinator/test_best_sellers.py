@@ -3,7 +3,7 @@
 import numpy as np
 
 from services.coordinator.best_sellers import BestSellers
-from shared.inventory import NOT_BUYABLE, NOW, ON_ORDER
+from shared.inventory import NOT_BUYABLE, NOT_RECOMMENDABLE, NOW, ON_ORDER
 from tests.unit.recommendation.small import entry
 
 
@@ -16,7 +16,7 @@ def test_columns_say_what_the_rules_look_at() -> None:
         ],
         change=4,
     )
-    assert made.stock.tolist() == [NOW, ON_ORDER, NOT_BUYABLE]
+    assert made.stock.tolist() == [NOW, ON_ORDER, NOT_RECOMMENDABLE]
     assert made.category.tolist() == [made.categories.of("Tea"), made.categories.of("Coffee"), -1]
     assert made.currency.tolist() == [0, -1, 0]
     assert made.price.tolist() == [500, -1, 900]

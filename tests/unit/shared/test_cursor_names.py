@@ -1,4 +1,4 @@
-"""Cursors of the event log are read under the names under which their agents keep them, not under texts of their own."""
+"""Cursors of the event log are read under the names under which their agents keep them, not under texts of ours."""
 
 import ast
 from collections.abc import Iterator

@@ -10,12 +10,14 @@ from quintet.type.v1.error_pb2 import ErrorReason
 from shared.config import Settings
 from shared.errors import InvalidArgument, QuintetError
 from shared.jobs import UNKNOWN_FAULT, ProgressReporter, job_main, run_job
+from shared.lease import Lease, working_for
 
 CHILD = """
 import os
 import sys
 from shared.errors import InvalidArgument
 from shared.jobs import job_main
+from shared.lease import working_for
 
 def work(settings, reporter):
     reporter.report("half way", 0.5)
@@ -25,7 +27,8 @@ def work(settings, reporter):
         raise InvalidArgument.of("k", 0, "must be at least 1")
     if "die" in sys.argv:
         sys.exit(3)
-    return {"threads": settings.train_threads, "url": settings.database_url, "niceness": os.nice(0)}
+    return {"threads": settings.train_threads, "url": settings.database_url, "niceness": os.nice(0),
+            "lease": str(working_for.get())}
 
 if __name__ == "__main__":
     sys.exit(job_main("product", work))
@@ -41,15 +44,27 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 async def test_progress_and_result_are_relayed(module: str) -> None:
     settings = Settings(train_threads=1, database_url="sqlite:///x.db")
-    expected = {"threads": 1, "url": "sqlite:///x.db", "niceness": 19}
+    expected = {"threads": 1, "url": "sqlite:///x.db", "niceness": 19, "lease": "None"}
     said = [(each.stage, each.fraction, each.result) async for each in run_job(module, settings)]
     assert said == [("half way", 0.5, None), ("done", 1.0, expected)]
 
 
-async def test_a_failure_comes_with_its_words(module: str) -> None:
-    with pytest.raises(QuintetError, match="see the log of the agent"):
+async def test_an_internal_failure_is_told_in_the_log_only(module: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(QuintetError, match=UNKNOWN_FAULT) as failed:
         async for _ in run_job(module, Settings(), "fail"):
             pass
+    assert "no data" not in failed.value.message
+    assert "no data" in capfd.readouterr().err
+
+
+async def test_the_child_works_for_the_lease_of_its_parent(module: str) -> None:
+    lease = Lease("catalog_and_models", 7)
+    token = working_for.set(lease)
+    try:
+        said = [each.result async for each in run_job(module, Settings())]
+    finally:
+        working_for.reset(token)
+    assert (said[-1] or {})["lease"] == str(lease)
 
 
 async def test_an_error_with_a_code_keeps_it(module: str, capfd: pytest.CaptureFixture[str]) -> None:

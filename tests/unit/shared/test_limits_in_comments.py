@@ -17,18 +17,23 @@ from google.protobuf.message import Message
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.product.v1 import product_service_pb2 as product_pb
+from quintet.type.v1.consent_pb2 import Consent
 from quintet.type.v1.customer_pb2 import Customer, Demographics
 from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import Event, PageType
+from quintet.type.v1.job_pb2 import JobState
 from quintet.type.v1.money_pb2 import Money
-from quintet.type.v1.product_pb2 import Product
+from quintet.type.v1.product_pb2 import AttributeValue, InventoryStatus, InventoryUpdate, PriceUpdate, Product
 from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType, RecommendationContext, RecommendationFilter
 
 from services.coordinator import convert as coordinator_convert
+from services.coordinator import job_rpcs
 from services.coordinator.event_rpcs import EventRpcs
 from services.coordinator.event_validation import submit_feedback
 from services.customer import convert as customer_convert
 from services.product import convert as product_convert
+from services.product.convert_changes import inventory_changes, price_changes
+from services.product.convert_products import patches
 from shared.errors import InvalidArgument
 from shared.events.check import check_event, check_id
 from shared.limits import DEFAULT_PAGE_SIZE, DEFAULT_RELATED, MAX_PAGE_SIZE, MAX_RELATED
@@ -83,8 +88,9 @@ PRODUCT = Product(
     price=USD,
     tags=["t"],
     image_urls=["u"],
-    attributes=FACTS,
+    attributes={"a": AttributeValue(text="b")},
     average_rating=1,
+    group_id="g",
 )
 CONTEXT = RecommendationContext(
     page_type=PageType.PAGE_TYPE_PRODUCT,
@@ -94,6 +100,7 @@ CONTEXT = RecommendationContext(
     purchased_product_ids=["p"],
     search_query="q",
     session_id="s",
+    place_id="p",
 )
 FILTERS = [
     RecommendationFilter(categories=["c"], min_price=USD, exclude_product_ids=["p"]),
@@ -125,6 +132,11 @@ def list_products(request: pb.ListProductsRequest) -> None:
     product_convert.page_query(product_pb.ListProductsRequest.FromString(request.SerializeToString()))
 
 
+def list_offers(request: pb.ListOffersRequest) -> None:
+    product_convert.product_id(request.product_id)
+    product_convert.offers_page(product_pb.ListOffersRequest.FromString(request.SerializeToString()))
+
+
 def related(request: pb.GetSimilarProductsRequest) -> None:
     product_convert.product_id(request.product_id)
     product_convert.related_limit(product_pb.GetRelatedProductsRequest.FromString(request.SerializeToString()))
@@ -142,31 +154,77 @@ def product_id(request: Any) -> None:
     product_convert.product_id(request.product_id)
 
 
+def list_customers(request: pb.ListCustomersRequest) -> None:
+    customer_convert.to_page_query(customer_pb.ListCustomersRequest.FromString(request.SerializeToString()))
+
+
+def visitor_id(request: Any) -> None:
+    customer_convert.to_who(customer_pb.EraseCustomerRequest(visitor_id=request.visitor_id))
+
+
+def visitor_consent(request: Any) -> None:
+    customer_convert.to_visitor_consent(
+        customer_pb.SetVisitorConsentRequest(visitor_id=request.visitor_id, consent=request.consent)
+    )
+
+
+def receipt_id(request: Any) -> None:
+    customer_convert.to_receipt_id(customer_pb.GetErasureReceiptRequest(receipt_id=request.receipt_id))
+
+
 def customer_id(request: Any) -> None:
     customer_convert.to_customer_id(request.customer_id)
+
+
+def job_kind(request: Any) -> None:
+    check_id(request.kind, "kind")
+
+
+def jobs_page(request: pb.ListJobsRequest) -> None:
+    job_rpcs._page(request)
 
 
 def job_id(request: Any) -> None:
     check_id(request.job_id, "job_id")
 
 
+LISTED = pb.ListProductsRequest(page_token="t", category="c", name_contains="n", group_id="g", brand="b")  # noqa: S106
+PRICE = PriceUpdate(product_id="p", place_id="b", price=USD)
+STATUS = InventoryUpdate(product_id="p", place_id="b", inventory_status=InventoryStatus.INVENTORY_STATUS_IN_STOCK)
+BY_PRODUCT = (pb.GetProductRequest, pb.GetProductPerformanceRequest, pb.DeleteProductRequest)
 SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
     *((each, check_event) for each in EVENTS),
     (CUSTOMER, customers),
-    (PRODUCT, lambda product: product_convert.new_product(product, "product")),
+    (PRODUCT, lambda product: patches([product])),
     (CLICK, submit_feedback),
     *(
         (pb.GetRecommendationsRequest(customer_id="c", visitor_id="v", context=CONTEXT, filter=each), recommend)
         for each in FILTERS
     ),
     (pb.GetSimilarProductsRequest(product_id="p"), related),
-    (pb.ListProductsRequest(page_token="t", category="c", name_contains="n"), list_products),  # noqa: S106
+    (LISTED, list_products),
+    (pb.UpdatePricesRequest(updates=[PRICE]), lambda request: price_changes(request.updates)),
+    (pb.UpdateInventoryRequest(updates=[STATUS]), lambda request: inventory_changes(request.updates)),
+    (pb.ListOffersRequest(product_id="p", page_token="t"), list_offers),  # noqa: S106
     (pb.OptimizeAlgorithmsRequest(algorithms=["ease"], max_trials=1, tune_minutes=1), tuning),
-    *((kind(product_id="p"), product_id) for kind in (pb.GetProductRequest, pb.GetProductPerformanceRequest)),
+    *((kind(product_id="p"), product_id) for kind in BY_PRODUCT),
     *(
         (kind(customer_id="c"), customer_id)
-        for kind in (pb.GetCustomerProfileRequest, pb.DeleteCustomerRequest, pb.ExportCustomerRequest)
+        for kind in (
+            pb.GetCustomerRequest,
+            pb.GetCustomerProfileRequest,
+            pb.DeleteCustomerRequest,
+            pb.ExportCustomerRequest,
+        )
     ),
+    *((kind(job_id="j"), job_id) for kind in (pb.GetJobRequest, pb.WatchJobRequest, pb.CancelJobRequest)),
+    *((kind(kind="k"), job_kind) for kind in (pb.UpdateScheduleRequest, pb.RunScheduleRequest)),
+    (pb.ListJobsRequest(kinds=["maintenance"], states=[JobState.JOB_STATE_FAILED]), jobs_page),
+    (pb.ListJobsRequest(page_token="t"), jobs_page),  # noqa: S106
+    *((kind(visitor_id="v"), visitor_id) for kind in (pb.DeleteVisitorRequest, pb.ExportVisitorRequest)),
+    (pb.SetVisitorConsentRequest(visitor_id="v", consent=Consent(train=2)), visitor_consent),
+    (pb.GetErasureReceiptRequest(receipt_id="r"), receipt_id),
+    (pb.ListCustomersRequest(page_token="t", segment_name="s"), list_customers),  # noqa: S106
     *((kind(job_id="j"), job_id) for kind in (pb.GetJobRequest, pb.WatchJobRequest)),
     *(
         (kind(request_id="r"), key_of)
@@ -179,6 +237,7 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
             pb.RefreshCatalogRequest,
             pb.OptimizeAlgorithmsRequest,
             pb.TrainModelsRequest,
+            pb.RunScheduleRequest,
         )
     ),
 ]
@@ -189,6 +248,8 @@ ELSEWHERE = {
     "quintet.coordinator.v1.BatchUpsertProductsRequest.products",
 }
 """Lists that are as long as a batch may be: `MAX_BATCH` is checked where the batch is taken."""
+CHOSEN = ("algorithms", "kinds", "states")
+"""Lists of names that are chosen from a list."""
 NOT_BY_LENGTH = {"quintet.type.v1.Money.currency_code"}
 """Texts that are chosen from a list."""
 
@@ -229,13 +290,22 @@ class Place:
         name = self.field.name
         if isinstance(value, dict):
             getattr(owner, name).clear()
-            getattr(owner, name).update(value)
+            for key, each in value.items():
+                _set(getattr(owner, name), key, each)
         elif isinstance(value, list):
             del getattr(owner, name)[:]
             getattr(owner, name).extend(value)
         else:
             setattr(owner, name, value)
         return changed
+
+
+def _set(entries: Any, key: str, text: str) -> None:
+    """Set an entry of a map, of texts or of attributes, to a text."""
+    if hasattr(entries, "get_or_create"):
+        entries[key].text = text
+    else:
+        entries[key] = text
 
 
 def places() -> Iterator[Place]:
@@ -304,7 +374,7 @@ def test_a_list_is_as_long_as_its_comment_says(place: Place) -> None:
     one = list(getattr(owner, place.field.name))[:1]
     place.passes(one * most)
     place.refuses(one * (most + 1), ErrorReason.TOO_MANY_ELEMENTS, limit=str(most))
-    if place.field.message_type is None and place.name.rpartition(".")[2] != "algorithms":
+    if place.field.message_type is None and place.field.name not in CHOSEN:
         longest = stated(TEXT, place)
         place.passes(["x" * longest])
         place.refuses(["x" * (longest + 1)], ErrorReason.FIELD_TOO_LONG, limit=str(longest))

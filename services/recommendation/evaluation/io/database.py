@@ -9,6 +9,7 @@ from services.recommendation.algorithms.arrays import as_csr
 from services.recommendation.algorithms.interactions import DAY, Interactions
 from services.recommendation.evaluation.io.train_test_split import TrainTestSplit
 from services.recommendation.training.dataset import build_dataset
+from shared.consent import ALL_PERMITTED, Permissions
 from shared.db.engine import Database
 from shared.db.training_data import TrainingData, read_training_data
 from shared.errors import FailedPrecondition, InvalidArgument
@@ -17,7 +18,9 @@ TEST_SHARE = 0.1
 """Share of the time span that is tested by default, the last."""
 
 
-def split_database(database: Database, *, by_session: bool, cutoff: int | None = None) -> TrainTestSplit:
+def split_database(
+    database: Database, *, by_session: bool, cutoff: int | None = None, default: Permissions = ALL_PERMITTED
+) -> TrainTestSplit:
     """Return the split of a database: what happened before `cutoff` is known.
 
     What the product agent found to be bought together is not known, since it learned it from all purchases.
@@ -29,6 +32,8 @@ def split_database(database: Database, *, by_session: bool, cutoff: int | None =
         Sessions are the baskets, of purchases too.
     cutoff : int, optional
         Unix seconds; by default the day at which the last tenth of the time span begins.
+    default : Permissions
+        Whether shoppers who said nothing are part of it.
 
     Raises
     ------
@@ -37,7 +42,7 @@ def split_database(database: Database, *, by_session: bool, cutoff: int | None =
     InvalidArgument
         If nothing happened before, or nothing since `cutoff`.
     """
-    data = read_training_data(database)
+    data = read_training_data(database, default)
     if not len(data.interactions):
         raise FailedPrecondition("there is nothing to evaluate on yet: import events first")
     everything = build_dataset(_by_session(data) if by_session else data).interactions

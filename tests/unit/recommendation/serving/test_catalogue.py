@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from services.recommendation.serving.catalogue import Catalogue
 from shared.codes import Codes
 from shared.inventory import NOT_BUYABLE, NOW, ON_ORDER, stock_of
+from shared.place_columns import price_at
 from tests.unit.recommendation.small import catalogue, entry
 
 
@@ -75,8 +76,12 @@ def test_two_catalogues_made_from_one_do_not_mix_their_products() -> None:
 
 def test_a_product_is_shown_as_the_catalogue_has_it() -> None:
     made = catalogue(entry(1, image_url="https://shop/1.png"), entry(2, price=None, currency=None, category=""))
-    assert (made.price_of(0), made.category_of(0), made.image_urls[0]) == ((100, "EUR"), "Coffee", "https://shop/1.png")
-    assert (made.price_of(1), made.category_of(1), made.image_urls[1]) == (None, "", "")
+    assert (price_at(made, 0), made.category_of(0), made.image_urls[0]) == (
+        (100, "EUR"),
+        "Coffee",
+        "https://shop/1.png",
+    )
+    assert (price_at(made, 1), made.category_of(1), made.image_urls[1]) == (None, "", "")
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(1, 8), st.integers(0, 50)), min_size=1, max_size=5), max_size=6))

@@ -13,12 +13,14 @@ from tests.unit.recommendation.small import catalogue, entry
 
 KEYS = np.array([2, 1], np.int64)
 
+SAID = '{"colour": ["red", "blue"], "grams": 5.5, "organic": true}'
+
 
 def small() -> Catalogue:
     made = catalogue(
-        entry(1, 3, name="Green tea", image_url="https://shop/1.png"),
+        entry(1, 3, name="Green tea", image_url="https://shop/1.png", brand="B", group_id="g", average_rating=4.5),
         entry(2, 4, category="", price=None, currency=None),
-        entry(5, 7, name="Größe", category="Tea", inventory_status="PREORDER"),
+        entry(5, 7, name="Größe", category="Tea", inventory_status="PREORDER", attributes=SAID, tags='["a", "b"]'),
         keys=(2, 1),
     )
     return made.with_embeddings("s1", np.array([1, 5]), np.eye(2, dtype=np.float32))
@@ -43,13 +45,23 @@ def restored(kept: Catalogue, now: Longs = THEN, keys: Longs = KEYS, then: Longs
 
 def assert_same(one: Catalogue | None, other: Catalogue) -> None:
     assert one is not None
-    for name in module.NUMBERS:
+    for name in module.ARRAYS:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
     for name in module.TEXTS:
         rows = range(len(other))
         assert [getattr(one, name)[row] for row in rows] == [getattr(other, name)[row] for row in rows], name
     assert [one.row_of_id(f"p{key}") for key in range(9)] == [other.row_of_id(f"p{key}") for key in range(9)]
-    assert (one.categories.names, one.currencies.names) == (other.categories.names, other.currencies.names)
+    for name in module.CODES:
+        assert getattr(one, name).names == getattr(other, name).names, name
+    np.testing.assert_array_equal(one.facets.said, other.facets.said)
+    for mine, theirs in (
+        (one.facets.tags, other.facets.tags),
+        (one.facets.texts("colour"), other.facets.texts("colour")),
+        (one.facets.numbers("grams"), other.facets.numbers("grams")),
+        (one.facets.flags("organic"), other.facets.flags("organic")),
+    ):
+        assert (mine.rows.tolist(), mine.values.tolist()) == (theirs.rows.tolist(), theirs.values.tolist())
+        assert mine.names.names == theirs.names.names
     assert (one.space, one.change, one.rows_of([5, 1, 9]).tolist()) == (other.space, other.change, [2, 1, -1])
     for query in ("tea", "größe product", "nothing"):
         for mine, theirs in zip(one.index.matches(query), other.index.matches(query), strict=True):

@@ -1,7 +1,9 @@
 """A page asked for again is the page of a moment ago, unless something changed that it depends on."""
 
 import gc
+import time
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from weakref import ref
 
 import numpy as np
@@ -14,6 +16,7 @@ from services.recommendation.serving.model_manager import ServingState
 from services.recommendation.serving.recent_pages import RecentPages
 from services.recommendation.serving.user_history import Person, UserHistory
 from shared.db.recommendation_items import ListItem, PackedItems
+from tests.unit.recommendation.small import catalogue, entry
 
 HOME = Query("ann", context=PageContext(Page.HOME, session_id="s1"))
 MINUTE = 60.0
@@ -65,6 +68,20 @@ def test_who_asks_again_gets_the_same_page():
     assert make.made == 1
 
 
+def test_a_page_is_made_anew_as_soon_as_a_product_comes_on_sale_or_goes(monkeypatch: pytest.MonkeyPatch):
+    clock = [1_000.0]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    pages, make = RecentPages(MINUTE), Kitchen()
+    ends, begins = datetime.fromtimestamp(1_010, UTC), datetime.fromtimestamp(1_020, UTC)
+    serving = ServingState(catalogue(entry(1, expire_at=ends), entry(2, available_at=begins)))
+    made = []
+    for clock[0] in (1_000, 1_009, 1_010, 1_019, 1_020, 1_030):
+        pages.get(serving, ann(), HOME, make)
+        made.append(make.made)
+    assert made == [1, 1, 2, 2, 3, 3]
+
+
 def test_those_of_whom_nothing_is_known_share_their_pages():
     pages, serving, make = RecentPages(MINUTE), state(), Kitchen()
     stranger = KnownShopper(Person(None, {}), UserHistory.nothing(), rows())
@@ -83,6 +100,7 @@ def test_those_of_whom_nothing_is_known_share_their_pages():
         (ann(), replace(HOME, filters=Filters(in_stock_only=True))),
         (ann(), replace(HOME, context=PageContext(Page.CART))),
         (ann(), replace(HOME, context=replace(HOME.context, product_id="p1"))),
+        (ann(), replace(HOME, context=replace(HOME.context, place_id="berlin"))),
         (ann(), replace(HOME, context=replace(HOME.context, category="tea"))),
         (ann(), replace(HOME, context=replace(HOME.context, cart_product_ids=("p1",)))),
         (ann(), replace(HOME, context=replace(HOME.context, purchased_product_ids=("p1",)))),

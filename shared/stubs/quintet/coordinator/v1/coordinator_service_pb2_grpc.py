@@ -92,6 +92,16 @@ class CoordinatorServiceStub:
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportCustomersRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportCustomersResponse.FromString,
                 _registered_method=True)
+        self.GetCustomer = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/GetCustomer',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetCustomerRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetCustomerResponse.FromString,
+                _registered_method=True)
+        self.ListCustomers = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ListCustomers',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListCustomersRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListCustomersResponse.FromString,
+                _registered_method=True)
         self.GetCustomerProfile = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/GetCustomerProfile',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetCustomerProfileRequest.SerializeToString,
@@ -107,6 +117,26 @@ class CoordinatorServiceStub:
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportCustomerRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportCustomerResponse.FromString,
                 _registered_method=True)
+        self.SetVisitorConsent = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/SetVisitorConsent',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.SetVisitorConsentRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.SetVisitorConsentResponse.FromString,
+                _registered_method=True)
+        self.DeleteVisitor = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/DeleteVisitor',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteVisitorRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteVisitorResponse.FromString,
+                _registered_method=True)
+        self.ExportVisitor = channel.unary_stream(
+                '/quintet.coordinator.v1.CoordinatorService/ExportVisitor',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportVisitorRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportVisitorResponse.FromString,
+                _registered_method=True)
+        self.GetErasureReceipt = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/GetErasureReceipt',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetErasureReceiptRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetErasureReceiptResponse.FromString,
+                _registered_method=True)
         self.UpsertProduct = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/UpsertProduct',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpsertProductRequest.SerializeToString,
@@ -121,6 +151,26 @@ class CoordinatorServiceStub:
                 '/quintet.coordinator.v1.CoordinatorService/ImportProducts',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportProductsRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportProductsResponse.FromString,
+                _registered_method=True)
+        self.UpdatePrices = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/UpdatePrices',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdatePricesRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdatePricesResponse.FromString,
+                _registered_method=True)
+        self.UpdateInventory = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/UpdateInventory',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateInventoryRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateInventoryResponse.FromString,
+                _registered_method=True)
+        self.DeleteProduct = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/DeleteProduct',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteProductRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteProductResponse.FromString,
+                _registered_method=True)
+        self.ListOffers = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ListOffers',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListOffersRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListOffersResponse.FromString,
                 _registered_method=True)
         self.GetProduct = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/GetProduct',
@@ -166,6 +216,31 @@ class CoordinatorServiceStub:
                 '/quintet.coordinator.v1.CoordinatorService/WatchJob',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobResponse.FromString,
+                _registered_method=True)
+        self.ListJobs = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ListJobs',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListJobsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListJobsResponse.FromString,
+                _registered_method=True)
+        self.CancelJob = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/CancelJob',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CancelJobRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CancelJobResponse.FromString,
+                _registered_method=True)
+        self.ListSchedules = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ListSchedules',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListSchedulesRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListSchedulesResponse.FromString,
+                _registered_method=True)
+        self.UpdateSchedule = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/UpdateSchedule',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateScheduleRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateScheduleResponse.FromString,
+                _registered_method=True)
+        self.RunSchedule = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/RunSchedule',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RunScheduleRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RunScheduleResponse.FromString,
                 _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/GetStatus',
@@ -236,21 +311,22 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RegisterCustomer(self, request, context):
-        """Registers a new customer. Safe to repeat with the same `request_id`. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT.
+        """Registers a new customer. Safe to repeat with the same `request_id`. Errors: ALREADY_EXISTS for a known `customer_id`;
+        INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpsertCustomer(self, request, context):
-        """Adds or updates a customer. Safe to repeat. Errors: ALREADY_EXISTS for an e-mail of another customer; INVALID_ARGUMENT.
+        """Adds or updates a customer. Safe to repeat. Errors: INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchUpsertCustomers(self, request, context):
-        """Adds or updates up to 1,000 customers, all or none. Safe to repeat.
+        """Adds or updates up to 1,000 customers, all or none. Safe to repeat. Errors: INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -258,6 +334,21 @@ class CoordinatorServiceServicer:
 
     def ImportCustomers(self, request_iterator, context):
         """Adds or updates any number of customers from a stream. Good ones are kept, bad ones are said. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCustomer(self, request, context):
+        """Returns a customer as stored. Errors: NOT_FOUND; INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCustomers(self, request, context):
+        """Returns customers page by page, in the order in which they were added.
+        Errors: INVALID_ARGUMENT for a bad field, or a page token of a list with other filters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -271,7 +362,8 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCustomer(self, request, context):
-        """Erases every trace of a customer and returns a receipt. Safe to repeat with the same `request_id`. Errors: NOT_FOUND.
+        """Erases every row about a customer, takes their history out of use in models, and returns a receipt. Safe to repeat with
+        the same `request_id`; NOT_FOUND without it. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -284,8 +376,39 @@ class CoordinatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetVisitorConsent(self, request, context):
+        """Stores the consent of a visitor, known or not; a visitor's first word may come before the first event. Safe to repeat.
+        Errors: INVALID_ARGUMENT; FAILED_PRECONDITION for a visitor who became a customer: there the customer's consent counts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteVisitor(self, request, context):
+        """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. A repeated call is NOT_FOUND.
+        Errors: NOT_FOUND; FAILED_PRECONDITION for a visitor who became a customer: what they did is the customer's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportVisitor(self, request, context):
+        """Streams every row that Quintet holds about a visitor who is not a customer. Errors: as `DeleteVisitor`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetErasureReceipt(self, request, context):
+        """Returns the stored receipt of an erasure. Errors: NOT_FOUND; DATA_LOSS for a receipt that was changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpsertProduct(self, request, context):
-        """Adds or updates a product; it can be recommended at once. Safe to repeat. Errors: INVALID_ARGUMENT.
+        """Adds or updates a product; it can be recommended at once. A deleted product begins anew. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad field or mask, and for a new product without a name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -300,20 +423,58 @@ class CoordinatorServiceServicer:
 
     def ImportProducts(self, request_iterator, context):
         """Adds or updates any number of products from a stream. Good ones are kept, bad ones are said. Safe to repeat.
+        With `mode` FULL the stream is the whole catalogue: when it has ended well, what it does not name is deleted.
+        Errors: INVALID_ARGUMENT for bad options in the first message; FAILED_PRECONDITION where more would be deleted than
+        `max_retired_share` allows: then nothing is deleted, and the products of the stream are stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdatePrices(self, request, context):
+        """Sets prices by themselves, up to 1,000 at once: quicker than an upsert, and in force for recommendations at once. In
+        whatever order updates come, the latest of a product and place holds. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateInventory(self, request, context):
+        """Sets by itself whether products can be bought, like `UpdatePrices`. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteProduct(self, request, context):
+        """Deletes a product: from now on nobody is shown it, neither in lists nor as a recommendation. History refers to it
+        still, and events that name it are recorded. An upsert brings it back, as a new product with its history.
+        Errors: NOT_FOUND for an unknown product or one that is deleted, unless `allow_missing`. Safe to repeat with it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOffers(self, request, context):
+        """Returns what stores and regions offer of a product, by ascending place id, page by page.
+        Errors: NOT_FOUND for an unknown product; INVALID_ARGUMENT for a bad page token or size.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetProduct(self, request, context):
-        """Returns a product. Errors: NOT_FOUND.
+        """Returns a product. Errors: NOT_FOUND for an unknown or deleted product.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListProducts(self, request, context):
-        """Returns products page by page. Errors: INVALID_ARGUMENT for a bad page token.
+        """Returns products page by page, in the order in which they were first added. A product that is added meanwhile comes at
+        the end, none comes twice. Errors: INVALID_ARGUMENT for a bad size, or a page token of a list with other filters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -368,6 +529,45 @@ class CoordinatorServiceServicer:
 
     def WatchJob(self, request, context):
         """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListJobs(self, request, context):
+        """Returns jobs page by page, newest first. Changes nothing; safe to repeat.
+        Errors: INVALID_ARGUMENT for an unknown kind or state, a negative `page_size` or a `page_token` of another list.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelJob(self, request, context):
+        """Asks that a job ends before its time; safe to repeat. Its processes are ended, it becomes CANCELLED within some seconds, and what
+        was in use before stays in use. A job that has ended stays as it is. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSchedules(self, request, context):
+        """Returns when jobs are started by the clock. Changes nothing; safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateSchedule(self, request, context):
+        """Pauses or resumes the jobs of a kind, or sets their period; holds over restarts. Safe to repeat.
+        Errors: NOT_FOUND for a kind without a schedule, INVALID_ARGUMENT for a bad period or when nothing is to change.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RunSchedule(self, request, context):
+        """Starts a job of a kind now, paused or not; the next one is due a period later.
+        Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -433,6 +633,16 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportCustomersRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportCustomersResponse.SerializeToString,
             ),
+            'GetCustomer': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCustomer,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetCustomerRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetCustomerResponse.SerializeToString,
+            ),
+            'ListCustomers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCustomers,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListCustomersRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListCustomersResponse.SerializeToString,
+            ),
             'GetCustomerProfile': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCustomerProfile,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetCustomerProfileRequest.FromString,
@@ -448,6 +658,26 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportCustomerRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportCustomerResponse.SerializeToString,
             ),
+            'SetVisitorConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetVisitorConsent,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.SetVisitorConsentRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.SetVisitorConsentResponse.SerializeToString,
+            ),
+            'DeleteVisitor': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteVisitor,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteVisitorRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteVisitorResponse.SerializeToString,
+            ),
+            'ExportVisitor': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportVisitor,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportVisitorRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportVisitorResponse.SerializeToString,
+            ),
+            'GetErasureReceipt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetErasureReceipt,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetErasureReceiptRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetErasureReceiptResponse.SerializeToString,
+            ),
             'UpsertProduct': grpc.unary_unary_rpc_method_handler(
                     servicer.UpsertProduct,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpsertProductRequest.FromString,
@@ -462,6 +692,26 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.ImportProducts,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportProductsRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportProductsResponse.SerializeToString,
+            ),
+            'UpdatePrices': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePrices,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdatePricesRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdatePricesResponse.SerializeToString,
+            ),
+            'UpdateInventory': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateInventory,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateInventoryRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateInventoryResponse.SerializeToString,
+            ),
+            'DeleteProduct': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteProduct,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteProductRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteProductResponse.SerializeToString,
+            ),
+            'ListOffers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOffers,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListOffersRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListOffersResponse.SerializeToString,
             ),
             'GetProduct': grpc.unary_unary_rpc_method_handler(
                     servicer.GetProduct,
@@ -507,6 +757,31 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.WatchJob,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobResponse.SerializeToString,
+            ),
+            'ListJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListJobs,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListJobsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListJobsResponse.SerializeToString,
+            ),
+            'CancelJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelJob,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CancelJobRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CancelJobResponse.SerializeToString,
+            ),
+            'ListSchedules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSchedules,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListSchedulesRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListSchedulesResponse.SerializeToString,
+            ),
+            'UpdateSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateSchedule,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateScheduleRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateScheduleResponse.SerializeToString,
+            ),
+            'RunSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.RunSchedule,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RunScheduleRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RunScheduleResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -803,6 +1078,60 @@ class CoordinatorService:
             _registered_method=True)
 
     @staticmethod
+    def GetCustomer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/GetCustomer',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetCustomerRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetCustomerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCustomers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ListCustomers',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListCustomersRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListCustomersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetCustomerProfile(request,
             target,
             options=(),
@@ -884,6 +1213,114 @@ class CoordinatorService:
             _registered_method=True)
 
     @staticmethod
+    def SetVisitorConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/SetVisitorConsent',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.SetVisitorConsentRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.SetVisitorConsentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteVisitor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/DeleteVisitor',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteVisitorRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteVisitorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportVisitor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ExportVisitor',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportVisitorRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportVisitorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetErasureReceipt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/GetErasureReceipt',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetErasureReceiptRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetErasureReceiptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def UpsertProduct(request,
             target,
             options=(),
@@ -954,6 +1391,114 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/ImportProducts',
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportProductsRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ImportProductsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdatePrices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/UpdatePrices',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdatePricesRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdatePricesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateInventory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/UpdateInventory',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateInventoryRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateInventoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteProduct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/DeleteProduct',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteProductRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteProductResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOffers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ListOffers',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListOffersRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListOffersResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1197,6 +1742,141 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/WatchJob',
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.WatchJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ListJobs',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListJobsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/CancelJob',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CancelJobRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CancelJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSchedules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ListSchedules',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListSchedulesRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListSchedulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/UpdateSchedule',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateScheduleRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.UpdateScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RunSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/RunSchedule',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RunScheduleRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RunScheduleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -66,29 +66,77 @@ class CoordinatorServiceStub:
     Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown recommendation.
     """
     RegisterCustomer: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RegisterCustomerRequest, _coordinator_service_pb2.RegisterCustomerResponse]
-    """Registers a new customer. Safe to repeat with the same `request_id`. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT."""
+    """Registers a new customer. Safe to repeat with the same `request_id`. Errors: ALREADY_EXISTS for a known `customer_id`;
+    INVALID_ARGUMENT.
+    """
     UpsertCustomer: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpsertCustomerRequest, _coordinator_service_pb2.UpsertCustomerResponse]
-    """Adds or updates a customer. Safe to repeat. Errors: ALREADY_EXISTS for an e-mail of another customer; INVALID_ARGUMENT."""
+    """Adds or updates a customer. Safe to repeat. Errors: INVALID_ARGUMENT."""
     BatchUpsertCustomers: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchUpsertCustomersRequest, _coordinator_service_pb2.BatchUpsertCustomersResponse]
-    """Adds or updates up to 1,000 customers, all or none. Safe to repeat."""
+    """Adds or updates up to 1,000 customers, all or none. Safe to repeat. Errors: INVALID_ARGUMENT."""
     ImportCustomers: _grpc.StreamUnaryMultiCallable[_coordinator_service_pb2.ImportCustomersRequest, _coordinator_service_pb2.ImportCustomersResponse]
     """Adds or updates any number of customers from a stream. Good ones are kept, bad ones are said. Safe to repeat."""
+    GetCustomer: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetCustomerRequest, _coordinator_service_pb2.GetCustomerResponse]
+    """Returns a customer as stored. Errors: NOT_FOUND; INVALID_ARGUMENT."""
+    ListCustomers: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListCustomersRequest, _coordinator_service_pb2.ListCustomersResponse]
+    """Returns customers page by page, in the order in which they were added.
+    Errors: INVALID_ARGUMENT for a bad field, or a page token of a list with other filters.
+    """
     GetCustomerProfile: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetCustomerProfileRequest, _coordinator_service_pb2.GetCustomerProfileResponse]
     """Returns all that is known of a customer. Errors: NOT_FOUND."""
     DeleteCustomer: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteCustomerRequest, _coordinator_service_pb2.DeleteCustomerResponse]
-    """Erases every trace of a customer and returns a receipt. Safe to repeat with the same `request_id`. Errors: NOT_FOUND."""
+    """Erases every row about a customer, takes their history out of use in models, and returns a receipt. Safe to repeat with
+    the same `request_id`; NOT_FOUND without it. Errors: NOT_FOUND.
+    """
     ExportCustomer: _grpc.UnaryStreamMultiCallable[_coordinator_service_pb2.ExportCustomerRequest, _coordinator_service_pb2.ExportCustomerResponse]
     """Streams every row that Quintet holds about a customer. Errors: NOT_FOUND."""
+    SetVisitorConsent: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.SetVisitorConsentRequest, _coordinator_service_pb2.SetVisitorConsentResponse]
+    """Stores the consent of a visitor, known or not; a visitor's first word may come before the first event. Safe to repeat.
+    Errors: INVALID_ARGUMENT; FAILED_PRECONDITION for a visitor who became a customer: there the customer's consent counts.
+    """
+    DeleteVisitor: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteVisitorRequest, _coordinator_service_pb2.DeleteVisitorResponse]
+    """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. A repeated call is NOT_FOUND.
+    Errors: NOT_FOUND; FAILED_PRECONDITION for a visitor who became a customer: what they did is the customer's.
+    """
+    ExportVisitor: _grpc.UnaryStreamMultiCallable[_coordinator_service_pb2.ExportVisitorRequest, _coordinator_service_pb2.ExportVisitorResponse]
+    """Streams every row that Quintet holds about a visitor who is not a customer. Errors: as `DeleteVisitor`."""
+    GetErasureReceipt: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetErasureReceiptRequest, _coordinator_service_pb2.GetErasureReceiptResponse]
+    """Returns the stored receipt of an erasure. Errors: NOT_FOUND; DATA_LOSS for a receipt that was changed."""
     UpsertProduct: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpsertProductRequest, _coordinator_service_pb2.UpsertProductResponse]
-    """Adds or updates a product; it can be recommended at once. Safe to repeat. Errors: INVALID_ARGUMENT."""
+    """Adds or updates a product; it can be recommended at once. A deleted product begins anew. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad field or mask, and for a new product without a name.
+    """
     BatchUpsertProducts: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchUpsertProductsRequest, _coordinator_service_pb2.BatchUpsertProductsResponse]
     """Adds or updates up to 1,000 products, all or none. Safe to repeat."""
     ImportProducts: _grpc.StreamUnaryMultiCallable[_coordinator_service_pb2.ImportProductsRequest, _coordinator_service_pb2.ImportProductsResponse]
-    """Adds or updates any number of products from a stream. Good ones are kept, bad ones are said. Safe to repeat."""
+    """Adds or updates any number of products from a stream. Good ones are kept, bad ones are said. Safe to repeat.
+    With `mode` FULL the stream is the whole catalogue: when it has ended well, what it does not name is deleted.
+    Errors: INVALID_ARGUMENT for bad options in the first message; FAILED_PRECONDITION where more would be deleted than
+    `max_retired_share` allows: then nothing is deleted, and the products of the stream are stored.
+    """
+    UpdatePrices: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdatePricesRequest, _coordinator_service_pb2.UpdatePricesResponse]
+    """Sets prices by themselves, up to 1,000 at once: quicker than an upsert, and in force for recommendations at once. In
+    whatever order updates come, the latest of a product and place holds. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+    """
+    UpdateInventory: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdateInventoryRequest, _coordinator_service_pb2.UpdateInventoryResponse]
+    """Sets by itself whether products can be bought, like `UpdatePrices`. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+    """
+    DeleteProduct: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteProductRequest, _coordinator_service_pb2.DeleteProductResponse]
+    """Deletes a product: from now on nobody is shown it, neither in lists nor as a recommendation. History refers to it
+    still, and events that name it are recorded. An upsert brings it back, as a new product with its history.
+    Errors: NOT_FOUND for an unknown product or one that is deleted, unless `allow_missing`. Safe to repeat with it.
+    """
+    ListOffers: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListOffersRequest, _coordinator_service_pb2.ListOffersResponse]
+    """Returns what stores and regions offer of a product, by ascending place id, page by page.
+    Errors: NOT_FOUND for an unknown product; INVALID_ARGUMENT for a bad page token or size.
+    """
     GetProduct: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetProductRequest, _coordinator_service_pb2.GetProductResponse]
-    """Returns a product. Errors: NOT_FOUND."""
+    """Returns a product. Errors: NOT_FOUND for an unknown or deleted product."""
     ListProducts: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListProductsRequest, _coordinator_service_pb2.ListProductsResponse]
-    """Returns products page by page. Errors: INVALID_ARGUMENT for a bad page token."""
+    """Returns products page by page, in the order in which they were first added. A product that is added meanwhile comes at
+    the end, none comes twice. Errors: INVALID_ARGUMENT for a bad size, or a page token of a list with other filters.
+    """
     GetProductPerformance: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetProductPerformanceRequest, _coordinator_service_pb2.GetProductPerformanceResponse]
     """Returns how a product did in a period. Errors: NOT_FOUND; INVALID_ARGUMENT for a period that ends before it starts."""
     GetAlgorithmPerformance: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetAlgorithmPerformanceRequest, _coordinator_service_pb2.GetAlgorithmPerformanceResponse]
@@ -111,6 +159,24 @@ class CoordinatorServiceStub:
     """Returns a job. Errors: NOT_FOUND."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_coordinator_service_pb2.WatchJobRequest, _coordinator_service_pb2.WatchJobResponse]
     """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+    ListJobs: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListJobsRequest, _coordinator_service_pb2.ListJobsResponse]
+    """Returns jobs page by page, newest first. Changes nothing; safe to repeat.
+    Errors: INVALID_ARGUMENT for an unknown kind or state, a negative `page_size` or a `page_token` of another list.
+    """
+    CancelJob: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.CancelJobRequest, _coordinator_service_pb2.CancelJobResponse]
+    """Asks that a job ends before its time; safe to repeat. Its processes are ended, it becomes CANCELLED within some seconds, and what
+    was in use before stays in use. A job that has ended stays as it is. Errors: NOT_FOUND.
+    """
+    ListSchedules: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListSchedulesRequest, _coordinator_service_pb2.ListSchedulesResponse]
+    """Returns when jobs are started by the clock. Changes nothing; safe to repeat."""
+    UpdateSchedule: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdateScheduleRequest, _coordinator_service_pb2.UpdateScheduleResponse]
+    """Pauses or resumes the jobs of a kind, or sets their period; holds over restarts. Safe to repeat.
+    Errors: NOT_FOUND for a kind without a schedule, INVALID_ARGUMENT for a bad period or when nothing is to change.
+    """
+    RunSchedule: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RunScheduleRequest, _coordinator_service_pb2.RunScheduleResponse]
+    """Starts a job of a kind now, paused or not; the next one is due a period later.
+    Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
+    """
     GetStatus: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetStatusRequest, _coordinator_service_pb2.GetStatusResponse]
     """Returns the state of the agents, how far each has applied the event log, and the model in use."""
 
@@ -152,29 +218,77 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown recommendation.
     """
     RegisterCustomer: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RegisterCustomerRequest, _coordinator_service_pb2.RegisterCustomerResponse]  # type: ignore[assignment]
-    """Registers a new customer. Safe to repeat with the same `request_id`. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT."""
+    """Registers a new customer. Safe to repeat with the same `request_id`. Errors: ALREADY_EXISTS for a known `customer_id`;
+    INVALID_ARGUMENT.
+    """
     UpsertCustomer: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpsertCustomerRequest, _coordinator_service_pb2.UpsertCustomerResponse]  # type: ignore[assignment]
-    """Adds or updates a customer. Safe to repeat. Errors: ALREADY_EXISTS for an e-mail of another customer; INVALID_ARGUMENT."""
+    """Adds or updates a customer. Safe to repeat. Errors: INVALID_ARGUMENT."""
     BatchUpsertCustomers: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchUpsertCustomersRequest, _coordinator_service_pb2.BatchUpsertCustomersResponse]  # type: ignore[assignment]
-    """Adds or updates up to 1,000 customers, all or none. Safe to repeat."""
+    """Adds or updates up to 1,000 customers, all or none. Safe to repeat. Errors: INVALID_ARGUMENT."""
     ImportCustomers: _aio.StreamUnaryMultiCallable[_coordinator_service_pb2.ImportCustomersRequest, _coordinator_service_pb2.ImportCustomersResponse]  # type: ignore[assignment]
     """Adds or updates any number of customers from a stream. Good ones are kept, bad ones are said. Safe to repeat."""
+    GetCustomer: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetCustomerRequest, _coordinator_service_pb2.GetCustomerResponse]  # type: ignore[assignment]
+    """Returns a customer as stored. Errors: NOT_FOUND; INVALID_ARGUMENT."""
+    ListCustomers: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListCustomersRequest, _coordinator_service_pb2.ListCustomersResponse]  # type: ignore[assignment]
+    """Returns customers page by page, in the order in which they were added.
+    Errors: INVALID_ARGUMENT for a bad field, or a page token of a list with other filters.
+    """
     GetCustomerProfile: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetCustomerProfileRequest, _coordinator_service_pb2.GetCustomerProfileResponse]  # type: ignore[assignment]
     """Returns all that is known of a customer. Errors: NOT_FOUND."""
     DeleteCustomer: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteCustomerRequest, _coordinator_service_pb2.DeleteCustomerResponse]  # type: ignore[assignment]
-    """Erases every trace of a customer and returns a receipt. Safe to repeat with the same `request_id`. Errors: NOT_FOUND."""
+    """Erases every row about a customer, takes their history out of use in models, and returns a receipt. Safe to repeat with
+    the same `request_id`; NOT_FOUND without it. Errors: NOT_FOUND.
+    """
     ExportCustomer: _aio.UnaryStreamMultiCallable[_coordinator_service_pb2.ExportCustomerRequest, _coordinator_service_pb2.ExportCustomerResponse]  # type: ignore[assignment]
     """Streams every row that Quintet holds about a customer. Errors: NOT_FOUND."""
+    SetVisitorConsent: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.SetVisitorConsentRequest, _coordinator_service_pb2.SetVisitorConsentResponse]  # type: ignore[assignment]
+    """Stores the consent of a visitor, known or not; a visitor's first word may come before the first event. Safe to repeat.
+    Errors: INVALID_ARGUMENT; FAILED_PRECONDITION for a visitor who became a customer: there the customer's consent counts.
+    """
+    DeleteVisitor: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteVisitorRequest, _coordinator_service_pb2.DeleteVisitorResponse]  # type: ignore[assignment]
+    """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. A repeated call is NOT_FOUND.
+    Errors: NOT_FOUND; FAILED_PRECONDITION for a visitor who became a customer: what they did is the customer's.
+    """
+    ExportVisitor: _aio.UnaryStreamMultiCallable[_coordinator_service_pb2.ExportVisitorRequest, _coordinator_service_pb2.ExportVisitorResponse]  # type: ignore[assignment]
+    """Streams every row that Quintet holds about a visitor who is not a customer. Errors: as `DeleteVisitor`."""
+    GetErasureReceipt: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetErasureReceiptRequest, _coordinator_service_pb2.GetErasureReceiptResponse]  # type: ignore[assignment]
+    """Returns the stored receipt of an erasure. Errors: NOT_FOUND; DATA_LOSS for a receipt that was changed."""
     UpsertProduct: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpsertProductRequest, _coordinator_service_pb2.UpsertProductResponse]  # type: ignore[assignment]
-    """Adds or updates a product; it can be recommended at once. Safe to repeat. Errors: INVALID_ARGUMENT."""
+    """Adds or updates a product; it can be recommended at once. A deleted product begins anew. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad field or mask, and for a new product without a name.
+    """
     BatchUpsertProducts: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchUpsertProductsRequest, _coordinator_service_pb2.BatchUpsertProductsResponse]  # type: ignore[assignment]
     """Adds or updates up to 1,000 products, all or none. Safe to repeat."""
     ImportProducts: _aio.StreamUnaryMultiCallable[_coordinator_service_pb2.ImportProductsRequest, _coordinator_service_pb2.ImportProductsResponse]  # type: ignore[assignment]
-    """Adds or updates any number of products from a stream. Good ones are kept, bad ones are said. Safe to repeat."""
+    """Adds or updates any number of products from a stream. Good ones are kept, bad ones are said. Safe to repeat.
+    With `mode` FULL the stream is the whole catalogue: when it has ended well, what it does not name is deleted.
+    Errors: INVALID_ARGUMENT for bad options in the first message; FAILED_PRECONDITION where more would be deleted than
+    `max_retired_share` allows: then nothing is deleted, and the products of the stream are stored.
+    """
+    UpdatePrices: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdatePricesRequest, _coordinator_service_pb2.UpdatePricesResponse]  # type: ignore[assignment]
+    """Sets prices by themselves, up to 1,000 at once: quicker than an upsert, and in force for recommendations at once. In
+    whatever order updates come, the latest of a product and place holds. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+    """
+    UpdateInventory: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdateInventoryRequest, _coordinator_service_pb2.UpdateInventoryResponse]  # type: ignore[assignment]
+    """Sets by itself whether products can be bought, like `UpdatePrices`. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+    """
+    DeleteProduct: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteProductRequest, _coordinator_service_pb2.DeleteProductResponse]  # type: ignore[assignment]
+    """Deletes a product: from now on nobody is shown it, neither in lists nor as a recommendation. History refers to it
+    still, and events that name it are recorded. An upsert brings it back, as a new product with its history.
+    Errors: NOT_FOUND for an unknown product or one that is deleted, unless `allow_missing`. Safe to repeat with it.
+    """
+    ListOffers: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListOffersRequest, _coordinator_service_pb2.ListOffersResponse]  # type: ignore[assignment]
+    """Returns what stores and regions offer of a product, by ascending place id, page by page.
+    Errors: NOT_FOUND for an unknown product; INVALID_ARGUMENT for a bad page token or size.
+    """
     GetProduct: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetProductRequest, _coordinator_service_pb2.GetProductResponse]  # type: ignore[assignment]
-    """Returns a product. Errors: NOT_FOUND."""
+    """Returns a product. Errors: NOT_FOUND for an unknown or deleted product."""
     ListProducts: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListProductsRequest, _coordinator_service_pb2.ListProductsResponse]  # type: ignore[assignment]
-    """Returns products page by page. Errors: INVALID_ARGUMENT for a bad page token."""
+    """Returns products page by page, in the order in which they were first added. A product that is added meanwhile comes at
+    the end, none comes twice. Errors: INVALID_ARGUMENT for a bad size, or a page token of a list with other filters.
+    """
     GetProductPerformance: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetProductPerformanceRequest, _coordinator_service_pb2.GetProductPerformanceResponse]  # type: ignore[assignment]
     """Returns how a product did in a period. Errors: NOT_FOUND; INVALID_ARGUMENT for a period that ends before it starts."""
     GetAlgorithmPerformance: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetAlgorithmPerformanceRequest, _coordinator_service_pb2.GetAlgorithmPerformanceResponse]  # type: ignore[assignment]
@@ -197,6 +311,24 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     """Returns a job. Errors: NOT_FOUND."""
     WatchJob: _aio.UnaryStreamMultiCallable[_coordinator_service_pb2.WatchJobRequest, _coordinator_service_pb2.WatchJobResponse]  # type: ignore[assignment]
     """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+    ListJobs: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListJobsRequest, _coordinator_service_pb2.ListJobsResponse]  # type: ignore[assignment]
+    """Returns jobs page by page, newest first. Changes nothing; safe to repeat.
+    Errors: INVALID_ARGUMENT for an unknown kind or state, a negative `page_size` or a `page_token` of another list.
+    """
+    CancelJob: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.CancelJobRequest, _coordinator_service_pb2.CancelJobResponse]  # type: ignore[assignment]
+    """Asks that a job ends before its time; safe to repeat. Its processes are ended, it becomes CANCELLED within some seconds, and what
+    was in use before stays in use. A job that has ended stays as it is. Errors: NOT_FOUND.
+    """
+    ListSchedules: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListSchedulesRequest, _coordinator_service_pb2.ListSchedulesResponse]  # type: ignore[assignment]
+    """Returns when jobs are started by the clock. Changes nothing; safe to repeat."""
+    UpdateSchedule: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdateScheduleRequest, _coordinator_service_pb2.UpdateScheduleResponse]  # type: ignore[assignment]
+    """Pauses or resumes the jobs of a kind, or sets their period; holds over restarts. Safe to repeat.
+    Errors: NOT_FOUND for a kind without a schedule, INVALID_ARGUMENT for a bad period or when nothing is to change.
+    """
+    RunSchedule: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RunScheduleRequest, _coordinator_service_pb2.RunScheduleResponse]  # type: ignore[assignment]
+    """Starts a job of a kind now, paused or not; the next one is due a period later.
+    Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
+    """
     GetStatus: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetStatusRequest, _coordinator_service_pb2.GetStatusResponse]  # type: ignore[assignment]
     """Returns the state of the agents, how far each has applied the event log, and the model in use."""
 
@@ -277,7 +409,9 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.RegisterCustomerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.RegisterCustomerResponse, _abc.Awaitable[_coordinator_service_pb2.RegisterCustomerResponse]]:
-        """Registers a new customer. Safe to repeat with the same `request_id`. Errors: ALREADY_EXISTS for a known `customer_id` or `email`; INVALID_ARGUMENT."""
+        """Registers a new customer. Safe to repeat with the same `request_id`. Errors: ALREADY_EXISTS for a known `customer_id`;
+        INVALID_ARGUMENT.
+        """
 
     @_abc_1.abstractmethod
     def UpsertCustomer(
@@ -285,7 +419,7 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.UpsertCustomerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.UpsertCustomerResponse, _abc.Awaitable[_coordinator_service_pb2.UpsertCustomerResponse]]:
-        """Adds or updates a customer. Safe to repeat. Errors: ALREADY_EXISTS for an e-mail of another customer; INVALID_ARGUMENT."""
+        """Adds or updates a customer. Safe to repeat. Errors: INVALID_ARGUMENT."""
 
     @_abc_1.abstractmethod
     def BatchUpsertCustomers(
@@ -293,7 +427,7 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.BatchUpsertCustomersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.BatchUpsertCustomersResponse, _abc.Awaitable[_coordinator_service_pb2.BatchUpsertCustomersResponse]]:
-        """Adds or updates up to 1,000 customers, all or none. Safe to repeat."""
+        """Adds or updates up to 1,000 customers, all or none. Safe to repeat. Errors: INVALID_ARGUMENT."""
 
     @_abc_1.abstractmethod
     def ImportCustomers(
@@ -302,6 +436,24 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.ImportCustomersResponse, _abc.Awaitable[_coordinator_service_pb2.ImportCustomersResponse]]:
         """Adds or updates any number of customers from a stream. Good ones are kept, bad ones are said. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def GetCustomer(
+        self,
+        request: _coordinator_service_pb2.GetCustomerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.GetCustomerResponse, _abc.Awaitable[_coordinator_service_pb2.GetCustomerResponse]]:
+        """Returns a customer as stored. Errors: NOT_FOUND; INVALID_ARGUMENT."""
+
+    @_abc_1.abstractmethod
+    def ListCustomers(
+        self,
+        request: _coordinator_service_pb2.ListCustomersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.ListCustomersResponse, _abc.Awaitable[_coordinator_service_pb2.ListCustomersResponse]]:
+        """Returns customers page by page, in the order in which they were added.
+        Errors: INVALID_ARGUMENT for a bad field, or a page token of a list with other filters.
+        """
 
     @_abc_1.abstractmethod
     def GetCustomerProfile(
@@ -317,7 +469,9 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.DeleteCustomerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.DeleteCustomerResponse, _abc.Awaitable[_coordinator_service_pb2.DeleteCustomerResponse]]:
-        """Erases every trace of a customer and returns a receipt. Safe to repeat with the same `request_id`. Errors: NOT_FOUND."""
+        """Erases every row about a customer, takes their history out of use in models, and returns a receipt. Safe to repeat with
+        the same `request_id`; NOT_FOUND without it. Errors: NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def ExportCustomer(
@@ -328,12 +482,50 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         """Streams every row that Quintet holds about a customer. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
+    def SetVisitorConsent(
+        self,
+        request: _coordinator_service_pb2.SetVisitorConsentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.SetVisitorConsentResponse, _abc.Awaitable[_coordinator_service_pb2.SetVisitorConsentResponse]]:
+        """Stores the consent of a visitor, known or not; a visitor's first word may come before the first event. Safe to repeat.
+        Errors: INVALID_ARGUMENT; FAILED_PRECONDITION for a visitor who became a customer: there the customer's consent counts.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteVisitor(
+        self,
+        request: _coordinator_service_pb2.DeleteVisitorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.DeleteVisitorResponse, _abc.Awaitable[_coordinator_service_pb2.DeleteVisitorResponse]]:
+        """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. A repeated call is NOT_FOUND.
+        Errors: NOT_FOUND; FAILED_PRECONDITION for a visitor who became a customer: what they did is the customer's.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportVisitor(
+        self,
+        request: _coordinator_service_pb2.ExportVisitorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_coordinator_service_pb2.ExportVisitorResponse], _abc.AsyncIterator[_coordinator_service_pb2.ExportVisitorResponse]]:
+        """Streams every row that Quintet holds about a visitor who is not a customer. Errors: as `DeleteVisitor`."""
+
+    @_abc_1.abstractmethod
+    def GetErasureReceipt(
+        self,
+        request: _coordinator_service_pb2.GetErasureReceiptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.GetErasureReceiptResponse, _abc.Awaitable[_coordinator_service_pb2.GetErasureReceiptResponse]]:
+        """Returns the stored receipt of an erasure. Errors: NOT_FOUND; DATA_LOSS for a receipt that was changed."""
+
+    @_abc_1.abstractmethod
     def UpsertProduct(
         self,
         request: _coordinator_service_pb2.UpsertProductRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.UpsertProductResponse, _abc.Awaitable[_coordinator_service_pb2.UpsertProductResponse]]:
-        """Adds or updates a product; it can be recommended at once. Safe to repeat. Errors: INVALID_ARGUMENT."""
+        """Adds or updates a product; it can be recommended at once. A deleted product begins anew. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad field or mask, and for a new product without a name.
+        """
 
     @_abc_1.abstractmethod
     def BatchUpsertProducts(
@@ -349,7 +541,53 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_coordinator_service_pb2.ImportProductsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.ImportProductsResponse, _abc.Awaitable[_coordinator_service_pb2.ImportProductsResponse]]:
-        """Adds or updates any number of products from a stream. Good ones are kept, bad ones are said. Safe to repeat."""
+        """Adds or updates any number of products from a stream. Good ones are kept, bad ones are said. Safe to repeat.
+        With `mode` FULL the stream is the whole catalogue: when it has ended well, what it does not name is deleted.
+        Errors: INVALID_ARGUMENT for bad options in the first message; FAILED_PRECONDITION where more would be deleted than
+        `max_retired_share` allows: then nothing is deleted, and the products of the stream are stored.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdatePrices(
+        self,
+        request: _coordinator_service_pb2.UpdatePricesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.UpdatePricesResponse, _abc.Awaitable[_coordinator_service_pb2.UpdatePricesResponse]]:
+        """Sets prices by themselves, up to 1,000 at once: quicker than an upsert, and in force for recommendations at once. In
+        whatever order updates come, the latest of a product and place holds. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateInventory(
+        self,
+        request: _coordinator_service_pb2.UpdateInventoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.UpdateInventoryResponse, _abc.Awaitable[_coordinator_service_pb2.UpdateInventoryResponse]]:
+        """Sets by itself whether products can be bought, like `UpdatePrices`. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteProduct(
+        self,
+        request: _coordinator_service_pb2.DeleteProductRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.DeleteProductResponse, _abc.Awaitable[_coordinator_service_pb2.DeleteProductResponse]]:
+        """Deletes a product: from now on nobody is shown it, neither in lists nor as a recommendation. History refers to it
+        still, and events that name it are recorded. An upsert brings it back, as a new product with its history.
+        Errors: NOT_FOUND for an unknown product or one that is deleted, unless `allow_missing`. Safe to repeat with it.
+        """
+
+    @_abc_1.abstractmethod
+    def ListOffers(
+        self,
+        request: _coordinator_service_pb2.ListOffersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.ListOffersResponse, _abc.Awaitable[_coordinator_service_pb2.ListOffersResponse]]:
+        """Returns what stores and regions offer of a product, by ascending place id, page by page.
+        Errors: NOT_FOUND for an unknown product; INVALID_ARGUMENT for a bad page token or size.
+        """
 
     @_abc_1.abstractmethod
     def GetProduct(
@@ -357,7 +595,7 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.GetProductRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.GetProductResponse, _abc.Awaitable[_coordinator_service_pb2.GetProductResponse]]:
-        """Returns a product. Errors: NOT_FOUND."""
+        """Returns a product. Errors: NOT_FOUND for an unknown or deleted product."""
 
     @_abc_1.abstractmethod
     def ListProducts(
@@ -365,7 +603,9 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.ListProductsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.ListProductsResponse, _abc.Awaitable[_coordinator_service_pb2.ListProductsResponse]]:
-        """Returns products page by page. Errors: INVALID_ARGUMENT for a bad page token."""
+        """Returns products page by page, in the order in which they were first added. A product that is added meanwhile comes at
+        the end, none comes twice. Errors: INVALID_ARGUMENT for a bad size, or a page token of a list with other filters.
+        """
 
     @_abc_1.abstractmethod
     def GetProductPerformance(
@@ -430,6 +670,54 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_coordinator_service_pb2.WatchJobResponse], _abc.AsyncIterator[_coordinator_service_pb2.WatchJobResponse]]:
         """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListJobs(
+        self,
+        request: _coordinator_service_pb2.ListJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.ListJobsResponse, _abc.Awaitable[_coordinator_service_pb2.ListJobsResponse]]:
+        """Returns jobs page by page, newest first. Changes nothing; safe to repeat.
+        Errors: INVALID_ARGUMENT for an unknown kind or state, a negative `page_size` or a `page_token` of another list.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelJob(
+        self,
+        request: _coordinator_service_pb2.CancelJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.CancelJobResponse, _abc.Awaitable[_coordinator_service_pb2.CancelJobResponse]]:
+        """Asks that a job ends before its time; safe to repeat. Its processes are ended, it becomes CANCELLED within some seconds, and what
+        was in use before stays in use. A job that has ended stays as it is. Errors: NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSchedules(
+        self,
+        request: _coordinator_service_pb2.ListSchedulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.ListSchedulesResponse, _abc.Awaitable[_coordinator_service_pb2.ListSchedulesResponse]]:
+        """Returns when jobs are started by the clock. Changes nothing; safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def UpdateSchedule(
+        self,
+        request: _coordinator_service_pb2.UpdateScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.UpdateScheduleResponse, _abc.Awaitable[_coordinator_service_pb2.UpdateScheduleResponse]]:
+        """Pauses or resumes the jobs of a kind, or sets their period; holds over restarts. Safe to repeat.
+        Errors: NOT_FOUND for a kind without a schedule, INVALID_ARGUMENT for a bad period or when nothing is to change.
+        """
+
+    @_abc_1.abstractmethod
+    def RunSchedule(
+        self,
+        request: _coordinator_service_pb2.RunScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.RunScheduleResponse, _abc.Awaitable[_coordinator_service_pb2.RunScheduleResponse]]:
+        """Starts a job of a kind now, paused or not; the next one is due a period later.
+        Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
+        """
 
     @_abc_1.abstractmethod
     def GetStatus(

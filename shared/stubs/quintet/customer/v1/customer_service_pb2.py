@@ -22,13 +22,15 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from quintet.type.v1 import consent_pb2 as quintet_dot_type_dot_v1_dot_consent__pb2
 from quintet.type.v1 import customer_pb2 as quintet_dot_type_dot_v1_dot_customer__pb2
 from quintet.type.v1 import job_pb2 as quintet_dot_type_dot_v1_dot_job__pb2
 from quintet.type.v1 import request_pb2 as quintet_dot_type_dot_v1_dot_request__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*quintet/customer/v1/customer_service.proto\x12\x13quintet.customer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1equintet/type/v1/customer.proto\x1a\x19quintet/type/v1/job.proto\x1a\x1dquintet/type/v1/request.proto\"\x89\x01\n\x16UpsertCustomersRequest\x12,\n\tcustomers\x18\x01 \x03(\x0b\x32\x19.quintet.type.v1.Customer\x12\x13\n\x0b\x63reate_only\x18\x02 \x01(\x08\x12,\n\x07request\x18\x0f \x01(\x0b\x32\x1b.quintet.type.v1.RequestKey\";\n\x17UpsertCustomersResponse\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x03\x12\x0f\n\x07updated\x18\x02 \x01(\x03\",\n\x12\x41pplyEventsRequest\x12\x16\n\x0eup_to_sequence\x18\x01 \x01(\x03\"@\n\x13\x41pplyEventsResponse\x12\x18\n\x10\x61pplied_sequence\x18\x01 \x01(\x03\x12\x0f\n\x07\x61pplied\x18\x02 \x01(\x03\"(\n\x11GetProfileRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"G\n\x12GetProfileResponse\x12\x31\n\x07profile\x18\x01 \x01(\x0b\x32 .quintet.type.v1.CustomerProfile\",\n\x15GetPreferencesRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"K\n\x16GetPreferencesResponse\x12\x31\n\x0bpreferences\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.Preferences\")\n\x12GetSegmentsRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"K\n\x13GetSegmentsResponse\x12\x34\n\x08segments\x18\x01 \x03(\x0b\x32\".quintet.type.v1.SegmentMembership\"L\n\x1b\x44\x65tectBehaviorChangeRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x18\n\x10\x66\x61lse_alarm_rate\x18\x02 \x01(\x01\"\x82\x01\n\x1c\x44\x65tectBehaviorChangeResponse\x12\x30\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1f.quintet.type.v1.BehaviorChange\x12\x18\n\x10\x66\x61lse_alarm_rate\x18\x02 \x01(\x01\x12\x16\n\x0e\x65nough_history\x18\x03 \x01(\x08\"\x19\n\x17RefreshCustomersRequest\"J\n\x18RefreshCustomersResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress\"Y\n\x14\x45raseCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12,\n\x07request\x18\x0f \x01(\x0b\x32\x1b.quintet.type.v1.RequestKey\"\x87\x01\n\x15\x45raseCustomerResponse\x12*\n\x06\x65rased\x18\x01 \x03(\x0b\x32\x1a.quintet.type.v1.TableRows\x12\x12\n\nreceipt_id\x18\x02 \x01(\t\x12.\n\nerase_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\",\n\x15\x45xportCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"9\n\x16\x45xportCustomerResponse\x12\r\n\x05table\x18\x01 \x01(\t\x12\x10\n\x08row_json\x18\x02 \x01(\t2\xd2\x07\n\x0f\x43ustomerService\x12l\n\x0fUpsertCustomers\x12+.quintet.customer.v1.UpsertCustomersRequest\x1a,.quintet.customer.v1.UpsertCustomersResponse\x12`\n\x0b\x41pplyEvents\x12\'.quintet.customer.v1.ApplyEventsRequest\x1a(.quintet.customer.v1.ApplyEventsResponse\x12]\n\nGetProfile\x12&.quintet.customer.v1.GetProfileRequest\x1a\'.quintet.customer.v1.GetProfileResponse\x12i\n\x0eGetPreferences\x12*.quintet.customer.v1.GetPreferencesRequest\x1a+.quintet.customer.v1.GetPreferencesResponse\x12`\n\x0bGetSegments\x12\'.quintet.customer.v1.GetSegmentsRequest\x1a(.quintet.customer.v1.GetSegmentsResponse\x12{\n\x14\x44\x65tectBehaviorChange\x12\x30.quintet.customer.v1.DetectBehaviorChangeRequest\x1a\x31.quintet.customer.v1.DetectBehaviorChangeResponse\x12q\n\x10RefreshCustomers\x12,.quintet.customer.v1.RefreshCustomersRequest\x1a-.quintet.customer.v1.RefreshCustomersResponse0\x01\x12\x66\n\rEraseCustomer\x12).quintet.customer.v1.EraseCustomerRequest\x1a*.quintet.customer.v1.EraseCustomerResponse\x12k\n\x0e\x45xportCustomer\x12*.quintet.customer.v1.ExportCustomerRequest\x1a+.quintet.customer.v1.ExportCustomerResponse0\x01\x42\x9a\x01\n.com.quintetrecommendations.quintet.customer.v1B\x14\x43ustomerServiceProtoP\x01ZPgithub.com/quintet-recommendations/quintet/gen/go/quintet/customer/v1;customerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*quintet/customer/v1/customer_service.proto\x12\x13quintet.customer.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dquintet/type/v1/consent.proto\x1a\x1equintet/type/v1/customer.proto\x1a\x19quintet/type/v1/job.proto\x1a\x1dquintet/type/v1/request.proto\"\xbb\x01\n\x16UpsertCustomersRequest\x12,\n\tcustomers\x18\x01 \x03(\x0b\x32\x19.quintet.type.v1.Customer\x12\x13\n\x0b\x63reate_only\x18\x02 \x01(\x08\x12\x30\n\x0cupdate_masks\x18\x03 \x03(\x0b\x32\x1a.google.protobuf.FieldMask\x12,\n\x07request\x18\x0f \x01(\x0b\x32\x1b.quintet.type.v1.RequestKey\";\n\x17UpsertCustomersResponse\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x03\x12\x0f\n\x07updated\x18\x02 \x01(\x03\")\n\x12GetCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"B\n\x13GetCustomerResponse\x12+\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x19.quintet.type.v1.Customer\"\xbb\x01\n\x14ListCustomersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x34\n\x10registered_since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x61\x63tive_since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0csegment_name\x18\x05 \x01(\t\"^\n\x15ListCustomersResponse\x12,\n\tcustomers\x18\x01 \x03(\x0b\x32\x19.quintet.type.v1.Customer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Y\n\x18SetVisitorConsentRequest\x12\x12\n\nvisitor_id\x18\x01 \x01(\t\x12)\n\x07\x63onsent\x18\x02 \x01(\x0b\x32\x18.quintet.type.v1.Consent\"F\n\x19SetVisitorConsentResponse\x12)\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x18.quintet.type.v1.Consent\",\n\x12\x41pplyEventsRequest\x12\x16\n\x0eup_to_sequence\x18\x01 \x01(\x03\"@\n\x13\x41pplyEventsResponse\x12\x18\n\x10\x61pplied_sequence\x18\x01 \x01(\x03\x12\x0f\n\x07\x61pplied\x18\x02 \x01(\x03\"(\n\x11GetProfileRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"G\n\x12GetProfileResponse\x12\x31\n\x07profile\x18\x01 \x01(\x0b\x32 .quintet.type.v1.CustomerProfile\",\n\x15GetPreferencesRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"K\n\x16GetPreferencesResponse\x12\x31\n\x0bpreferences\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.Preferences\")\n\x12GetSegmentsRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"K\n\x13GetSegmentsResponse\x12\x34\n\x08segments\x18\x01 \x03(\x0b\x32\".quintet.type.v1.SegmentMembership\"L\n\x1b\x44\x65tectBehaviorChangeRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x18\n\x10\x66\x61lse_alarm_rate\x18\x02 \x01(\x01\"\x82\x01\n\x1c\x44\x65tectBehaviorChangeResponse\x12\x30\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1f.quintet.type.v1.BehaviorChange\x12\x18\n\x10\x66\x61lse_alarm_rate\x18\x02 \x01(\x01\x12\x16\n\x0e\x65nough_history\x18\x03 \x01(\x08\"\x19\n\x17RefreshCustomersRequest\"J\n\x18RefreshCustomersResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress\"m\n\x14\x45raseCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x12\n\nvisitor_id\x18\x02 \x01(\t\x12,\n\x07request\x18\x0f \x01(\x0b\x32\x1b.quintet.type.v1.RequestKey\"I\n\x15\x45raseCustomerResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.quintet.type.v1.ErasureReceipt\".\n\x18GetErasureReceiptRequest\x12\x12\n\nreceipt_id\x18\x01 \x01(\t\"M\n\x19GetErasureReceiptResponse\x12\x30\n\x07receipt\x18\x01 \x01(\x0b\x32\x1f.quintet.type.v1.ErasureReceipt\"@\n\x15\x45xportCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x12\n\nvisitor_id\x18\x02 \x01(\t\"9\n\x16\x45xportCustomerResponse\x12\r\n\x05table\x18\x01 \x01(\t\x12\x10\n\x08row_json\x18\x02 \x01(\t2\x84\x0b\n\x0f\x43ustomerService\x12l\n\x0fUpsertCustomers\x12+.quintet.customer.v1.UpsertCustomersRequest\x1a,.quintet.customer.v1.UpsertCustomersResponse\x12`\n\x0bGetCustomer\x12\'.quintet.customer.v1.GetCustomerRequest\x1a(.quintet.customer.v1.GetCustomerResponse\x12\x66\n\rListCustomers\x12).quintet.customer.v1.ListCustomersRequest\x1a*.quintet.customer.v1.ListCustomersResponse\x12r\n\x11SetVisitorConsent\x12-.quintet.customer.v1.SetVisitorConsentRequest\x1a..quintet.customer.v1.SetVisitorConsentResponse\x12`\n\x0b\x41pplyEvents\x12\'.quintet.customer.v1.ApplyEventsRequest\x1a(.quintet.customer.v1.ApplyEventsResponse\x12]\n\nGetProfile\x12&.quintet.customer.v1.GetProfileRequest\x1a\'.quintet.customer.v1.GetProfileResponse\x12i\n\x0eGetPreferences\x12*.quintet.customer.v1.GetPreferencesRequest\x1a+.quintet.customer.v1.GetPreferencesResponse\x12`\n\x0bGetSegments\x12\'.quintet.customer.v1.GetSegmentsRequest\x1a(.quintet.customer.v1.GetSegmentsResponse\x12{\n\x14\x44\x65tectBehaviorChange\x12\x30.quintet.customer.v1.DetectBehaviorChangeRequest\x1a\x31.quintet.customer.v1.DetectBehaviorChangeResponse\x12q\n\x10RefreshCustomers\x12,.quintet.customer.v1.RefreshCustomersRequest\x1a-.quintet.customer.v1.RefreshCustomersResponse0\x01\x12\x66\n\rEraseCustomer\x12).quintet.customer.v1.EraseCustomerRequest\x1a*.quintet.customer.v1.EraseCustomerResponse\x12r\n\x11GetErasureReceipt\x12-.quintet.customer.v1.GetErasureReceiptRequest\x1a..quintet.customer.v1.GetErasureReceiptResponse\x12k\n\x0e\x45xportCustomer\x12*.quintet.customer.v1.ExportCustomerRequest\x1a+.quintet.customer.v1.ExportCustomerResponse0\x01\x42\x9a\x01\n.com.quintetrecommendations.quintet.customer.v1B\x14\x43ustomerServiceProtoP\x01ZPgithub.com/quintet-recommendations/quintet/gen/go/quintet/customer/v1;customerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,42 +38,58 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quintet.customer.v1.custome
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n.com.quintetrecommendations.quintet.customer.v1B\024CustomerServiceProtoP\001ZPgithub.com/quintet-recommendations/quintet/gen/go/quintet/customer/v1;customerv1'
-  _globals['_UPSERTCUSTOMERSREQUEST']._serialized_start=191
-  _globals['_UPSERTCUSTOMERSREQUEST']._serialized_end=328
-  _globals['_UPSERTCUSTOMERSRESPONSE']._serialized_start=330
-  _globals['_UPSERTCUSTOMERSRESPONSE']._serialized_end=389
-  _globals['_APPLYEVENTSREQUEST']._serialized_start=391
-  _globals['_APPLYEVENTSREQUEST']._serialized_end=435
-  _globals['_APPLYEVENTSRESPONSE']._serialized_start=437
-  _globals['_APPLYEVENTSRESPONSE']._serialized_end=501
-  _globals['_GETPROFILEREQUEST']._serialized_start=503
-  _globals['_GETPROFILEREQUEST']._serialized_end=543
-  _globals['_GETPROFILERESPONSE']._serialized_start=545
-  _globals['_GETPROFILERESPONSE']._serialized_end=616
-  _globals['_GETPREFERENCESREQUEST']._serialized_start=618
-  _globals['_GETPREFERENCESREQUEST']._serialized_end=662
-  _globals['_GETPREFERENCESRESPONSE']._serialized_start=664
-  _globals['_GETPREFERENCESRESPONSE']._serialized_end=739
-  _globals['_GETSEGMENTSREQUEST']._serialized_start=741
-  _globals['_GETSEGMENTSREQUEST']._serialized_end=782
-  _globals['_GETSEGMENTSRESPONSE']._serialized_start=784
-  _globals['_GETSEGMENTSRESPONSE']._serialized_end=859
-  _globals['_DETECTBEHAVIORCHANGEREQUEST']._serialized_start=861
-  _globals['_DETECTBEHAVIORCHANGEREQUEST']._serialized_end=937
-  _globals['_DETECTBEHAVIORCHANGERESPONSE']._serialized_start=940
-  _globals['_DETECTBEHAVIORCHANGERESPONSE']._serialized_end=1070
-  _globals['_REFRESHCUSTOMERSREQUEST']._serialized_start=1072
-  _globals['_REFRESHCUSTOMERSREQUEST']._serialized_end=1097
-  _globals['_REFRESHCUSTOMERSRESPONSE']._serialized_start=1099
-  _globals['_REFRESHCUSTOMERSRESPONSE']._serialized_end=1173
-  _globals['_ERASECUSTOMERREQUEST']._serialized_start=1175
-  _globals['_ERASECUSTOMERREQUEST']._serialized_end=1264
-  _globals['_ERASECUSTOMERRESPONSE']._serialized_start=1267
-  _globals['_ERASECUSTOMERRESPONSE']._serialized_end=1402
-  _globals['_EXPORTCUSTOMERREQUEST']._serialized_start=1404
-  _globals['_EXPORTCUSTOMERREQUEST']._serialized_end=1448
-  _globals['_EXPORTCUSTOMERRESPONSE']._serialized_start=1450
-  _globals['_EXPORTCUSTOMERRESPONSE']._serialized_end=1507
-  _globals['_CUSTOMERSERVICE']._serialized_start=1510
-  _globals['_CUSTOMERSERVICE']._serialized_end=2488
+  _globals['_UPSERTCUSTOMERSREQUEST']._serialized_start=256
+  _globals['_UPSERTCUSTOMERSREQUEST']._serialized_end=443
+  _globals['_UPSERTCUSTOMERSRESPONSE']._serialized_start=445
+  _globals['_UPSERTCUSTOMERSRESPONSE']._serialized_end=504
+  _globals['_GETCUSTOMERREQUEST']._serialized_start=506
+  _globals['_GETCUSTOMERREQUEST']._serialized_end=547
+  _globals['_GETCUSTOMERRESPONSE']._serialized_start=549
+  _globals['_GETCUSTOMERRESPONSE']._serialized_end=615
+  _globals['_LISTCUSTOMERSREQUEST']._serialized_start=618
+  _globals['_LISTCUSTOMERSREQUEST']._serialized_end=805
+  _globals['_LISTCUSTOMERSRESPONSE']._serialized_start=807
+  _globals['_LISTCUSTOMERSRESPONSE']._serialized_end=901
+  _globals['_SETVISITORCONSENTREQUEST']._serialized_start=903
+  _globals['_SETVISITORCONSENTREQUEST']._serialized_end=992
+  _globals['_SETVISITORCONSENTRESPONSE']._serialized_start=994
+  _globals['_SETVISITORCONSENTRESPONSE']._serialized_end=1064
+  _globals['_APPLYEVENTSREQUEST']._serialized_start=1066
+  _globals['_APPLYEVENTSREQUEST']._serialized_end=1110
+  _globals['_APPLYEVENTSRESPONSE']._serialized_start=1112
+  _globals['_APPLYEVENTSRESPONSE']._serialized_end=1176
+  _globals['_GETPROFILEREQUEST']._serialized_start=1178
+  _globals['_GETPROFILEREQUEST']._serialized_end=1218
+  _globals['_GETPROFILERESPONSE']._serialized_start=1220
+  _globals['_GETPROFILERESPONSE']._serialized_end=1291
+  _globals['_GETPREFERENCESREQUEST']._serialized_start=1293
+  _globals['_GETPREFERENCESREQUEST']._serialized_end=1337
+  _globals['_GETPREFERENCESRESPONSE']._serialized_start=1339
+  _globals['_GETPREFERENCESRESPONSE']._serialized_end=1414
+  _globals['_GETSEGMENTSREQUEST']._serialized_start=1416
+  _globals['_GETSEGMENTSREQUEST']._serialized_end=1457
+  _globals['_GETSEGMENTSRESPONSE']._serialized_start=1459
+  _globals['_GETSEGMENTSRESPONSE']._serialized_end=1534
+  _globals['_DETECTBEHAVIORCHANGEREQUEST']._serialized_start=1536
+  _globals['_DETECTBEHAVIORCHANGEREQUEST']._serialized_end=1612
+  _globals['_DETECTBEHAVIORCHANGERESPONSE']._serialized_start=1615
+  _globals['_DETECTBEHAVIORCHANGERESPONSE']._serialized_end=1745
+  _globals['_REFRESHCUSTOMERSREQUEST']._serialized_start=1747
+  _globals['_REFRESHCUSTOMERSREQUEST']._serialized_end=1772
+  _globals['_REFRESHCUSTOMERSRESPONSE']._serialized_start=1774
+  _globals['_REFRESHCUSTOMERSRESPONSE']._serialized_end=1848
+  _globals['_ERASECUSTOMERREQUEST']._serialized_start=1850
+  _globals['_ERASECUSTOMERREQUEST']._serialized_end=1959
+  _globals['_ERASECUSTOMERRESPONSE']._serialized_start=1961
+  _globals['_ERASECUSTOMERRESPONSE']._serialized_end=2034
+  _globals['_GETERASURERECEIPTREQUEST']._serialized_start=2036
+  _globals['_GETERASURERECEIPTREQUEST']._serialized_end=2082
+  _globals['_GETERASURERECEIPTRESPONSE']._serialized_start=2084
+  _globals['_GETERASURERECEIPTRESPONSE']._serialized_end=2161
+  _globals['_EXPORTCUSTOMERREQUEST']._serialized_start=2163
+  _globals['_EXPORTCUSTOMERREQUEST']._serialized_end=2227
+  _globals['_EXPORTCUSTOMERRESPONSE']._serialized_start=2229
+  _globals['_EXPORTCUSTOMERRESPONSE']._serialized_end=2286
+  _globals['_CUSTOMERSERVICE']._serialized_start=2289
+  _globals['_CUSTOMERSERVICE']._serialized_end=3701
 # @@protoc_insertion_point(module_scope)

@@ -42,6 +42,21 @@ class CustomerServiceStub:
                 request_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.UpsertCustomersRequest.SerializeToString,
                 response_deserializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.UpsertCustomersResponse.FromString,
                 _registered_method=True)
+        self.GetCustomer = channel.unary_unary(
+                '/quintet.customer.v1.CustomerService/GetCustomer',
+                request_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.GetCustomerRequest.SerializeToString,
+                response_deserializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.GetCustomerResponse.FromString,
+                _registered_method=True)
+        self.ListCustomers = channel.unary_unary(
+                '/quintet.customer.v1.CustomerService/ListCustomers',
+                request_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.ListCustomersRequest.SerializeToString,
+                response_deserializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.ListCustomersResponse.FromString,
+                _registered_method=True)
+        self.SetVisitorConsent = channel.unary_unary(
+                '/quintet.customer.v1.CustomerService/SetVisitorConsent',
+                request_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.SetVisitorConsentRequest.SerializeToString,
+                response_deserializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.SetVisitorConsentResponse.FromString,
+                _registered_method=True)
         self.ApplyEvents = channel.unary_unary(
                 '/quintet.customer.v1.CustomerService/ApplyEvents',
                 request_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.ApplyEventsRequest.SerializeToString,
@@ -77,6 +92,11 @@ class CustomerServiceStub:
                 request_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.EraseCustomerRequest.SerializeToString,
                 response_deserializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.EraseCustomerResponse.FromString,
                 _registered_method=True)
+        self.GetErasureReceipt = channel.unary_unary(
+                '/quintet.customer.v1.CustomerService/GetErasureReceipt',
+                request_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.GetErasureReceiptRequest.SerializeToString,
+                response_deserializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.GetErasureReceiptResponse.FromString,
+                _registered_method=True)
         self.ExportCustomer = channel.unary_stream(
                 '/quintet.customer.v1.CustomerService/ExportCustomer',
                 request_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.ExportCustomerRequest.SerializeToString,
@@ -92,8 +112,30 @@ class CustomerServiceServicer:
 
     def UpsertCustomers(self, request, context):
         """Adds or updates customers, all or none. Safe to repeat.
-        Errors: INVALID_ARGUMENT for a bad field; ALREADY_EXISTS for an e-mail of another customer, or for a known
-        customer when `create_only`.
+        Errors: INVALID_ARGUMENT for a bad field; ALREADY_EXISTS for a known customer when `create_only`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCustomer(self, request, context):
+        """Returns a customer as stored. Safe to repeat. Errors: NOT_FOUND for an unknown customer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCustomers(self, request, context):
+        """Returns customers page by page, in the order in which they were added. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad field, or a page token of a list with other filters.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetVisitorConsent(self, request, context):
+        """Stores the consent of a visitor, known or not. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad field; FAILED_PRECONDITION for a visitor who became a customer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,14 +187,23 @@ class CustomerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EraseCustomer(self, request, context):
-        """Erases every trace of a customer in one transaction. Errors: NOT_FOUND for an unknown customer.
+        """Erases every row about a customer or visitor in one transaction, and takes their histories out of use in models. A
+        repeated call is NOT_FOUND. Errors: NOT_FOUND for an unknown customer or visitor; FAILED_PRECONDITION for a visitor who
+        became a customer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetErasureReceipt(self, request, context):
+        """Returns a stored receipt. Safe to repeat. Errors: NOT_FOUND for an unknown receipt; DATA_LOSS for one that was changed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportCustomer(self, request, context):
-        """Streams every row about a customer, table by table. Errors: NOT_FOUND for an unknown customer.
+        """Streams every row about a customer or visitor, table by table. Safe to repeat. Errors: as `EraseCustomer`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -165,6 +216,21 @@ def add_CustomerServiceServicer_to_server(servicer, server):
                     servicer.UpsertCustomers,
                     request_deserializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.UpsertCustomersRequest.FromString,
                     response_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.UpsertCustomersResponse.SerializeToString,
+            ),
+            'GetCustomer': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCustomer,
+                    request_deserializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.GetCustomerRequest.FromString,
+                    response_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.GetCustomerResponse.SerializeToString,
+            ),
+            'ListCustomers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCustomers,
+                    request_deserializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.ListCustomersRequest.FromString,
+                    response_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.ListCustomersResponse.SerializeToString,
+            ),
+            'SetVisitorConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetVisitorConsent,
+                    request_deserializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.SetVisitorConsentRequest.FromString,
+                    response_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.SetVisitorConsentResponse.SerializeToString,
             ),
             'ApplyEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ApplyEvents,
@@ -200,6 +266,11 @@ def add_CustomerServiceServicer_to_server(servicer, server):
                     servicer.EraseCustomer,
                     request_deserializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.EraseCustomerRequest.FromString,
                     response_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.EraseCustomerResponse.SerializeToString,
+            ),
+            'GetErasureReceipt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetErasureReceipt,
+                    request_deserializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.GetErasureReceiptRequest.FromString,
+                    response_serializer=quintet_dot_customer_dot_v1_dot_customer__service__pb2.GetErasureReceiptResponse.SerializeToString,
             ),
             'ExportCustomer': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportCustomer,
@@ -237,6 +308,87 @@ class CustomerService:
             '/quintet.customer.v1.CustomerService/UpsertCustomers',
             quintet_dot_customer_dot_v1_dot_customer__service__pb2.UpsertCustomersRequest.SerializeToString,
             quintet_dot_customer_dot_v1_dot_customer__service__pb2.UpsertCustomersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCustomer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.customer.v1.CustomerService/GetCustomer',
+            quintet_dot_customer_dot_v1_dot_customer__service__pb2.GetCustomerRequest.SerializeToString,
+            quintet_dot_customer_dot_v1_dot_customer__service__pb2.GetCustomerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCustomers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.customer.v1.CustomerService/ListCustomers',
+            quintet_dot_customer_dot_v1_dot_customer__service__pb2.ListCustomersRequest.SerializeToString,
+            quintet_dot_customer_dot_v1_dot_customer__service__pb2.ListCustomersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetVisitorConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.customer.v1.CustomerService/SetVisitorConsent',
+            quintet_dot_customer_dot_v1_dot_customer__service__pb2.SetVisitorConsentRequest.SerializeToString,
+            quintet_dot_customer_dot_v1_dot_customer__service__pb2.SetVisitorConsentResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -426,6 +578,33 @@ class CustomerService:
             '/quintet.customer.v1.CustomerService/EraseCustomer',
             quintet_dot_customer_dot_v1_dot_customer__service__pb2.EraseCustomerRequest.SerializeToString,
             quintet_dot_customer_dot_v1_dot_customer__service__pb2.EraseCustomerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetErasureReceipt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.customer.v1.CustomerService/GetErasureReceipt',
+            quintet_dot_customer_dot_v1_dot_customer__service__pb2.GetErasureReceiptRequest.SerializeToString,
+            quintet_dot_customer_dot_v1_dot_customer__service__pb2.GetErasureReceiptResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,8 +38,17 @@ class CustomerServiceStub:
     def __new__(cls, channel: _aio.Channel) -> CustomerServiceAsyncStub: ...
     UpsertCustomers: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.UpsertCustomersRequest, _customer_service_pb2.UpsertCustomersResponse]
     """Adds or updates customers, all or none. Safe to repeat.
-    Errors: INVALID_ARGUMENT for a bad field; ALREADY_EXISTS for an e-mail of another customer, or for a known
-    customer when `create_only`.
+    Errors: INVALID_ARGUMENT for a bad field; ALREADY_EXISTS for a known customer when `create_only`.
+    """
+    GetCustomer: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.GetCustomerRequest, _customer_service_pb2.GetCustomerResponse]
+    """Returns a customer as stored. Safe to repeat. Errors: NOT_FOUND for an unknown customer."""
+    ListCustomers: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.ListCustomersRequest, _customer_service_pb2.ListCustomersResponse]
+    """Returns customers page by page, in the order in which they were added. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad field, or a page token of a list with other filters.
+    """
+    SetVisitorConsent: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.SetVisitorConsentRequest, _customer_service_pb2.SetVisitorConsentResponse]
+    """Stores the consent of a visitor, known or not. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad field; FAILED_PRECONDITION for a visitor who became a customer.
     """
     ApplyEvents: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.ApplyEventsRequest, _customer_service_pb2.ApplyEventsResponse]
     """Projects recorded events into views, carts, purchases and sessions, in the order of the event log, each event once.
@@ -60,9 +69,14 @@ class CustomerServiceStub:
     ABORTED while another runs.
     """
     EraseCustomer: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.EraseCustomerRequest, _customer_service_pb2.EraseCustomerResponse]
-    """Erases every trace of a customer in one transaction. Errors: NOT_FOUND for an unknown customer."""
+    """Erases every row about a customer or visitor in one transaction, and takes their histories out of use in models. A
+    repeated call is NOT_FOUND. Errors: NOT_FOUND for an unknown customer or visitor; FAILED_PRECONDITION for a visitor who
+    became a customer.
+    """
+    GetErasureReceipt: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.GetErasureReceiptRequest, _customer_service_pb2.GetErasureReceiptResponse]
+    """Returns a stored receipt. Safe to repeat. Errors: NOT_FOUND for an unknown receipt; DATA_LOSS for one that was changed."""
     ExportCustomer: _grpc.UnaryStreamMultiCallable[_customer_service_pb2.ExportCustomerRequest, _customer_service_pb2.ExportCustomerResponse]
-    """Streams every row about a customer, table by table. Errors: NOT_FOUND for an unknown customer."""
+    """Streams every row about a customer or visitor, table by table. Safe to repeat. Errors: as `EraseCustomer`."""
 
 @_typing.type_check_only
 class CustomerServiceAsyncStub(CustomerServiceStub):
@@ -74,8 +88,17 @@ class CustomerServiceAsyncStub(CustomerServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     UpsertCustomers: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.UpsertCustomersRequest, _customer_service_pb2.UpsertCustomersResponse]  # type: ignore[assignment]
     """Adds or updates customers, all or none. Safe to repeat.
-    Errors: INVALID_ARGUMENT for a bad field; ALREADY_EXISTS for an e-mail of another customer, or for a known
-    customer when `create_only`.
+    Errors: INVALID_ARGUMENT for a bad field; ALREADY_EXISTS for a known customer when `create_only`.
+    """
+    GetCustomer: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.GetCustomerRequest, _customer_service_pb2.GetCustomerResponse]  # type: ignore[assignment]
+    """Returns a customer as stored. Safe to repeat. Errors: NOT_FOUND for an unknown customer."""
+    ListCustomers: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.ListCustomersRequest, _customer_service_pb2.ListCustomersResponse]  # type: ignore[assignment]
+    """Returns customers page by page, in the order in which they were added. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad field, or a page token of a list with other filters.
+    """
+    SetVisitorConsent: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.SetVisitorConsentRequest, _customer_service_pb2.SetVisitorConsentResponse]  # type: ignore[assignment]
+    """Stores the consent of a visitor, known or not. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad field; FAILED_PRECONDITION for a visitor who became a customer.
     """
     ApplyEvents: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.ApplyEventsRequest, _customer_service_pb2.ApplyEventsResponse]  # type: ignore[assignment]
     """Projects recorded events into views, carts, purchases and sessions, in the order of the event log, each event once.
@@ -96,9 +119,14 @@ class CustomerServiceAsyncStub(CustomerServiceStub):
     ABORTED while another runs.
     """
     EraseCustomer: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.EraseCustomerRequest, _customer_service_pb2.EraseCustomerResponse]  # type: ignore[assignment]
-    """Erases every trace of a customer in one transaction. Errors: NOT_FOUND for an unknown customer."""
+    """Erases every row about a customer or visitor in one transaction, and takes their histories out of use in models. A
+    repeated call is NOT_FOUND. Errors: NOT_FOUND for an unknown customer or visitor; FAILED_PRECONDITION for a visitor who
+    became a customer.
+    """
+    GetErasureReceipt: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.GetErasureReceiptRequest, _customer_service_pb2.GetErasureReceiptResponse]  # type: ignore[assignment]
+    """Returns a stored receipt. Safe to repeat. Errors: NOT_FOUND for an unknown receipt; DATA_LOSS for one that was changed."""
     ExportCustomer: _aio.UnaryStreamMultiCallable[_customer_service_pb2.ExportCustomerRequest, _customer_service_pb2.ExportCustomerResponse]  # type: ignore[assignment]
-    """Streams every row about a customer, table by table. Errors: NOT_FOUND for an unknown customer."""
+    """Streams every row about a customer or visitor, table by table. Safe to repeat. Errors: as `EraseCustomer`."""
 
 class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
     """The customer agent: who customers are, what they did, what they like, the segments they are in and how they change.
@@ -113,8 +141,35 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_customer_service_pb2.UpsertCustomersResponse, _abc.Awaitable[_customer_service_pb2.UpsertCustomersResponse]]:
         """Adds or updates customers, all or none. Safe to repeat.
-        Errors: INVALID_ARGUMENT for a bad field; ALREADY_EXISTS for an e-mail of another customer, or for a known
-        customer when `create_only`.
+        Errors: INVALID_ARGUMENT for a bad field; ALREADY_EXISTS for a known customer when `create_only`.
+        """
+
+    @_abc_1.abstractmethod
+    def GetCustomer(
+        self,
+        request: _customer_service_pb2.GetCustomerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customer_service_pb2.GetCustomerResponse, _abc.Awaitable[_customer_service_pb2.GetCustomerResponse]]:
+        """Returns a customer as stored. Safe to repeat. Errors: NOT_FOUND for an unknown customer."""
+
+    @_abc_1.abstractmethod
+    def ListCustomers(
+        self,
+        request: _customer_service_pb2.ListCustomersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customer_service_pb2.ListCustomersResponse, _abc.Awaitable[_customer_service_pb2.ListCustomersResponse]]:
+        """Returns customers page by page, in the order in which they were added. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad field, or a page token of a list with other filters.
+        """
+
+    @_abc_1.abstractmethod
+    def SetVisitorConsent(
+        self,
+        request: _customer_service_pb2.SetVisitorConsentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customer_service_pb2.SetVisitorConsentResponse, _abc.Awaitable[_customer_service_pb2.SetVisitorConsentResponse]]:
+        """Stores the consent of a visitor, known or not. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad field; FAILED_PRECONDITION for a visitor who became a customer.
         """
 
     @_abc_1.abstractmethod
@@ -177,7 +232,18 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _customer_service_pb2.EraseCustomerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_customer_service_pb2.EraseCustomerResponse, _abc.Awaitable[_customer_service_pb2.EraseCustomerResponse]]:
-        """Erases every trace of a customer in one transaction. Errors: NOT_FOUND for an unknown customer."""
+        """Erases every row about a customer or visitor in one transaction, and takes their histories out of use in models. A
+        repeated call is NOT_FOUND. Errors: NOT_FOUND for an unknown customer or visitor; FAILED_PRECONDITION for a visitor who
+        became a customer.
+        """
+
+    @_abc_1.abstractmethod
+    def GetErasureReceipt(
+        self,
+        request: _customer_service_pb2.GetErasureReceiptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customer_service_pb2.GetErasureReceiptResponse, _abc.Awaitable[_customer_service_pb2.GetErasureReceiptResponse]]:
+        """Returns a stored receipt. Safe to repeat. Errors: NOT_FOUND for an unknown receipt; DATA_LOSS for one that was changed."""
 
     @_abc_1.abstractmethod
     def ExportCustomer(
@@ -185,6 +251,6 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _customer_service_pb2.ExportCustomerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_customer_service_pb2.ExportCustomerResponse], _abc.AsyncIterator[_customer_service_pb2.ExportCustomerResponse]]:
-        """Streams every row about a customer, table by table. Errors: NOT_FOUND for an unknown customer."""
+        """Streams every row about a customer or visitor, table by table. Safe to repeat. Errors: as `EraseCustomer`."""
 
 def add_CustomerServiceServicer_to_server(servicer: CustomerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

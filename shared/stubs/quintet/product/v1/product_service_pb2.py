@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from quintet.type.v1 import job_pb2 as quintet_dot_type_dot_v1_dot_job__pb2
 from quintet.type.v1 import product_pb2 as quintet_dot_type_dot_v1_dot_product__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(quintet/product/v1/product_service.proto\x12\x12quintet.product.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19quintet/type/v1/job.proto\x1a\x1dquintet/type/v1/product.proto\"C\n\x15UpsertProductsRequest\x12*\n\x08products\x18\x01 \x03(\x0b\x32\x18.quintet.type.v1.Product\":\n\x16UpsertProductsResponse\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x03\x12\x0f\n\x07updated\x18\x02 \x01(\x03\"\'\n\x11GetProductRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\"?\n\x12GetProductResponse\x12)\n\x07product\x18\x01 \x01(\x0b\x32\x18.quintet.type.v1.Product\"e\n\x13ListProductsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x15\n\rname_contains\x18\x04 \x01(\t\"[\n\x14ListProductsResponse\x12*\n\x08products\x18\x01 \x03(\x0b\x32\x18.quintet.type.v1.Product\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"r\n\x19GetRelatedProductsRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x32\n\x08relation\x18\x02 \x01(\x0e\x32 .quintet.type.v1.ProductRelation\x12\r\n\x05limit\x18\x03 \x01(\x05\"N\n\x1aGetRelatedProductsResponse\x12\x30\n\x07related\x18\x01 \x03(\x0b\x32\x1f.quintet.type.v1.RelatedProduct\"\x90\x01\n\x1cGetProductPerformanceRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Y\n\x1dGetProductPerformanceResponse\x12\x38\n\x0bperformance\x18\x01 \x01(\x0b\x32#.quintet.type.v1.ProductPerformance\"\x17\n\x15RefreshCatalogRequest\"H\n\x16RefreshCatalogResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress2\x97\x05\n\x0eProductService\x12g\n\x0eUpsertProducts\x12).quintet.product.v1.UpsertProductsRequest\x1a*.quintet.product.v1.UpsertProductsResponse\x12[\n\nGetProduct\x12%.quintet.product.v1.GetProductRequest\x1a&.quintet.product.v1.GetProductResponse\x12\x61\n\x0cListProducts\x12\'.quintet.product.v1.ListProductsRequest\x1a(.quintet.product.v1.ListProductsResponse\x12s\n\x12GetRelatedProducts\x12-.quintet.product.v1.GetRelatedProductsRequest\x1a..quintet.product.v1.GetRelatedProductsResponse\x12|\n\x15GetProductPerformance\x12\x30.quintet.product.v1.GetProductPerformanceRequest\x1a\x31.quintet.product.v1.GetProductPerformanceResponse\x12i\n\x0eRefreshCatalog\x12).quintet.product.v1.RefreshCatalogRequest\x1a*.quintet.product.v1.RefreshCatalogResponse0\x01\x42\x96\x01\n-com.quintetrecommendations.quintet.product.v1B\x13ProductServiceProtoP\x01ZNgithub.com/quintet-recommendations/quintet/gen/go/quintet/product/v1;productv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(quintet/product/v1/product_service.proto\x12\x12quintet.product.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19quintet/type/v1/job.proto\x1a\x1dquintet/type/v1/product.proto\"\xbf\x01\n\x15UpsertProductsRequest\x12*\n\x08products\x18\x01 \x03(\x0b\x32\x18.quintet.type.v1.Product\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"I\n\x16UpsertProductsResponse\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x03\x12\x0f\n\x07updated\x18\x02 \x01(\x03\x12\r\n\x05stale\x18\x03 \x01(\x03\"D\n\x13UpdatePricesRequest\x12-\n\x07updates\x18\x01 \x03(\x0b\x32\x1c.quintet.type.v1.PriceUpdate\"E\n\x14UpdatePricesResponse\x12-\n\x06\x63ounts\x18\x01 \x01(\x0b\x32\x1d.quintet.type.v1.UpdateCounts\"K\n\x16UpdateInventoryRequest\x12\x31\n\x07updates\x18\x01 \x03(\x0b\x32 .quintet.type.v1.InventoryUpdate\"H\n\x17UpdateInventoryResponse\x12-\n\x06\x63ounts\x18\x01 \x01(\x0b\x32\x1d.quintet.type.v1.UpdateCounts\"A\n\x14\x44\x65leteProductRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x15\n\rallow_missing\x18\x02 \x01(\x08\"(\n\x15\x44\x65leteProductResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x08\"\x89\x01\n\x15RetireProductsRequest\x12\x0e\n\x06listed\x18\x01 \x03(\x06\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11max_retired_share\x18\x03 \x01(\x01\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\")\n\x16RetireProductsResponse\x12\x0f\n\x07retired\x18\x01 \x01(\x03\"N\n\x11ListOffersRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"U\n\x12ListOffersResponse\x12&\n\x06offers\x18\x01 \x03(\x0b\x32\x16.quintet.type.v1.Offer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x11GetProductRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\"?\n\x12GetProductResponse\x12)\n\x07product\x18\x01 \x01(\x0b\x32\x18.quintet.type.v1.Product\"\xf5\x01\n\x13ListProductsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x15\n\rname_contains\x18\x04 \x01(\t\x12\x10\n\x08group_id\x18\x05 \x01(\t\x12\r\n\x05\x62rand\x18\x06 \x01(\t\x12:\n\x10inventory_status\x18\x07 \x01(\x0e\x32 .quintet.type.v1.InventoryStatus\x12\x31\n\rupdated_since\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"[\n\x14ListProductsResponse\x12*\n\x08products\x18\x01 \x03(\x0b\x32\x18.quintet.type.v1.Product\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"r\n\x19GetRelatedProductsRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x32\n\x08relation\x18\x02 \x01(\x0e\x32 .quintet.type.v1.ProductRelation\x12\r\n\x05limit\x18\x03 \x01(\x05\"N\n\x1aGetRelatedProductsResponse\x12\x30\n\x07related\x18\x01 \x03(\x0b\x32\x1f.quintet.type.v1.RelatedProduct\"\x90\x01\n\x1cGetProductPerformanceRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Y\n\x1dGetProductPerformanceResponse\x12\x38\n\x0bperformance\x18\x01 \x01(\x0b\x32#.quintet.type.v1.ProductPerformance\"\x17\n\x15RefreshCatalogRequest\"H\n\x16RefreshCatalogResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress2\x94\t\n\x0eProductService\x12g\n\x0eUpsertProducts\x12).quintet.product.v1.UpsertProductsRequest\x1a*.quintet.product.v1.UpsertProductsResponse\x12\x61\n\x0cUpdatePrices\x12\'.quintet.product.v1.UpdatePricesRequest\x1a(.quintet.product.v1.UpdatePricesResponse\x12j\n\x0fUpdateInventory\x12*.quintet.product.v1.UpdateInventoryRequest\x1a+.quintet.product.v1.UpdateInventoryResponse\x12\x64\n\rDeleteProduct\x12(.quintet.product.v1.DeleteProductRequest\x1a).quintet.product.v1.DeleteProductResponse\x12i\n\x0eRetireProducts\x12).quintet.product.v1.RetireProductsRequest\x1a*.quintet.product.v1.RetireProductsResponse(\x01\x12[\n\nListOffers\x12%.quintet.product.v1.ListOffersRequest\x1a&.quintet.product.v1.ListOffersResponse\x12[\n\nGetProduct\x12%.quintet.product.v1.GetProductRequest\x1a&.quintet.product.v1.GetProductResponse\x12\x61\n\x0cListProducts\x12\'.quintet.product.v1.ListProductsRequest\x1a(.quintet.product.v1.ListProductsResponse\x12s\n\x12GetRelatedProducts\x12-.quintet.product.v1.GetRelatedProductsRequest\x1a..quintet.product.v1.GetRelatedProductsResponse\x12|\n\x15GetProductPerformance\x12\x30.quintet.product.v1.GetProductPerformanceRequest\x1a\x31.quintet.product.v1.GetProductPerformanceResponse\x12i\n\x0eRefreshCatalog\x12).quintet.product.v1.RefreshCatalogRequest\x1a*.quintet.product.v1.RefreshCatalogResponse0\x01\x42\x96\x01\n-com.quintetrecommendations.quintet.product.v1B\x13ProductServiceProtoP\x01ZNgithub.com/quintet-recommendations/quintet/gen/go/quintet/product/v1;productv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,30 +36,50 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quintet.product.v1.product_
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n-com.quintetrecommendations.quintet.product.v1B\023ProductServiceProtoP\001ZNgithub.com/quintet-recommendations/quintet/gen/go/quintet/product/v1;productv1'
-  _globals['_UPSERTPRODUCTSREQUEST']._serialized_start=155
-  _globals['_UPSERTPRODUCTSREQUEST']._serialized_end=222
-  _globals['_UPSERTPRODUCTSRESPONSE']._serialized_start=224
-  _globals['_UPSERTPRODUCTSRESPONSE']._serialized_end=282
-  _globals['_GETPRODUCTREQUEST']._serialized_start=284
-  _globals['_GETPRODUCTREQUEST']._serialized_end=323
-  _globals['_GETPRODUCTRESPONSE']._serialized_start=325
-  _globals['_GETPRODUCTRESPONSE']._serialized_end=388
-  _globals['_LISTPRODUCTSREQUEST']._serialized_start=390
-  _globals['_LISTPRODUCTSREQUEST']._serialized_end=491
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=493
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=584
-  _globals['_GETRELATEDPRODUCTSREQUEST']._serialized_start=586
-  _globals['_GETRELATEDPRODUCTSREQUEST']._serialized_end=700
-  _globals['_GETRELATEDPRODUCTSRESPONSE']._serialized_start=702
-  _globals['_GETRELATEDPRODUCTSRESPONSE']._serialized_end=780
-  _globals['_GETPRODUCTPERFORMANCEREQUEST']._serialized_start=783
-  _globals['_GETPRODUCTPERFORMANCEREQUEST']._serialized_end=927
-  _globals['_GETPRODUCTPERFORMANCERESPONSE']._serialized_start=929
-  _globals['_GETPRODUCTPERFORMANCERESPONSE']._serialized_end=1018
-  _globals['_REFRESHCATALOGREQUEST']._serialized_start=1020
-  _globals['_REFRESHCATALOGREQUEST']._serialized_end=1043
-  _globals['_REFRESHCATALOGRESPONSE']._serialized_start=1045
-  _globals['_REFRESHCATALOGRESPONSE']._serialized_end=1117
-  _globals['_PRODUCTSERVICE']._serialized_start=1120
-  _globals['_PRODUCTSERVICE']._serialized_end=1783
+  _globals['_UPSERTPRODUCTSREQUEST']._serialized_start=190
+  _globals['_UPSERTPRODUCTSREQUEST']._serialized_end=381
+  _globals['_UPSERTPRODUCTSRESPONSE']._serialized_start=383
+  _globals['_UPSERTPRODUCTSRESPONSE']._serialized_end=456
+  _globals['_UPDATEPRICESREQUEST']._serialized_start=458
+  _globals['_UPDATEPRICESREQUEST']._serialized_end=526
+  _globals['_UPDATEPRICESRESPONSE']._serialized_start=528
+  _globals['_UPDATEPRICESRESPONSE']._serialized_end=597
+  _globals['_UPDATEINVENTORYREQUEST']._serialized_start=599
+  _globals['_UPDATEINVENTORYREQUEST']._serialized_end=674
+  _globals['_UPDATEINVENTORYRESPONSE']._serialized_start=676
+  _globals['_UPDATEINVENTORYRESPONSE']._serialized_end=748
+  _globals['_DELETEPRODUCTREQUEST']._serialized_start=750
+  _globals['_DELETEPRODUCTREQUEST']._serialized_end=815
+  _globals['_DELETEPRODUCTRESPONSE']._serialized_start=817
+  _globals['_DELETEPRODUCTRESPONSE']._serialized_end=857
+  _globals['_RETIREPRODUCTSREQUEST']._serialized_start=860
+  _globals['_RETIREPRODUCTSREQUEST']._serialized_end=997
+  _globals['_RETIREPRODUCTSRESPONSE']._serialized_start=999
+  _globals['_RETIREPRODUCTSRESPONSE']._serialized_end=1040
+  _globals['_LISTOFFERSREQUEST']._serialized_start=1042
+  _globals['_LISTOFFERSREQUEST']._serialized_end=1120
+  _globals['_LISTOFFERSRESPONSE']._serialized_start=1122
+  _globals['_LISTOFFERSRESPONSE']._serialized_end=1207
+  _globals['_GETPRODUCTREQUEST']._serialized_start=1209
+  _globals['_GETPRODUCTREQUEST']._serialized_end=1248
+  _globals['_GETPRODUCTRESPONSE']._serialized_start=1250
+  _globals['_GETPRODUCTRESPONSE']._serialized_end=1313
+  _globals['_LISTPRODUCTSREQUEST']._serialized_start=1316
+  _globals['_LISTPRODUCTSREQUEST']._serialized_end=1561
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=1563
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=1654
+  _globals['_GETRELATEDPRODUCTSREQUEST']._serialized_start=1656
+  _globals['_GETRELATEDPRODUCTSREQUEST']._serialized_end=1770
+  _globals['_GETRELATEDPRODUCTSRESPONSE']._serialized_start=1772
+  _globals['_GETRELATEDPRODUCTSRESPONSE']._serialized_end=1850
+  _globals['_GETPRODUCTPERFORMANCEREQUEST']._serialized_start=1853
+  _globals['_GETPRODUCTPERFORMANCEREQUEST']._serialized_end=1997
+  _globals['_GETPRODUCTPERFORMANCERESPONSE']._serialized_start=1999
+  _globals['_GETPRODUCTPERFORMANCERESPONSE']._serialized_end=2088
+  _globals['_REFRESHCATALOGREQUEST']._serialized_start=2090
+  _globals['_REFRESHCATALOGREQUEST']._serialized_end=2113
+  _globals['_REFRESHCATALOGRESPONSE']._serialized_start=2115
+  _globals['_REFRESHCATALOGRESPONSE']._serialized_end=2187
+  _globals['_PRODUCTSERVICE']._serialized_start=2190
+  _globals['_PRODUCTSERVICE']._serialized_end=3362
 # @@protoc_insertion_point(module_scope)

@@ -42,6 +42,31 @@ class ProductServiceStub:
                 request_serializer=quintet_dot_product_dot_v1_dot_product__service__pb2.UpsertProductsRequest.SerializeToString,
                 response_deserializer=quintet_dot_product_dot_v1_dot_product__service__pb2.UpsertProductsResponse.FromString,
                 _registered_method=True)
+        self.UpdatePrices = channel.unary_unary(
+                '/quintet.product.v1.ProductService/UpdatePrices',
+                request_serializer=quintet_dot_product_dot_v1_dot_product__service__pb2.UpdatePricesRequest.SerializeToString,
+                response_deserializer=quintet_dot_product_dot_v1_dot_product__service__pb2.UpdatePricesResponse.FromString,
+                _registered_method=True)
+        self.UpdateInventory = channel.unary_unary(
+                '/quintet.product.v1.ProductService/UpdateInventory',
+                request_serializer=quintet_dot_product_dot_v1_dot_product__service__pb2.UpdateInventoryRequest.SerializeToString,
+                response_deserializer=quintet_dot_product_dot_v1_dot_product__service__pb2.UpdateInventoryResponse.FromString,
+                _registered_method=True)
+        self.DeleteProduct = channel.unary_unary(
+                '/quintet.product.v1.ProductService/DeleteProduct',
+                request_serializer=quintet_dot_product_dot_v1_dot_product__service__pb2.DeleteProductRequest.SerializeToString,
+                response_deserializer=quintet_dot_product_dot_v1_dot_product__service__pb2.DeleteProductResponse.FromString,
+                _registered_method=True)
+        self.RetireProducts = channel.stream_unary(
+                '/quintet.product.v1.ProductService/RetireProducts',
+                request_serializer=quintet_dot_product_dot_v1_dot_product__service__pb2.RetireProductsRequest.SerializeToString,
+                response_deserializer=quintet_dot_product_dot_v1_dot_product__service__pb2.RetireProductsResponse.FromString,
+                _registered_method=True)
+        self.ListOffers = channel.unary_unary(
+                '/quintet.product.v1.ProductService/ListOffers',
+                request_serializer=quintet_dot_product_dot_v1_dot_product__service__pb2.ListOffersRequest.SerializeToString,
+                response_deserializer=quintet_dot_product_dot_v1_dot_product__service__pb2.ListOffersResponse.FromString,
+                _registered_method=True)
         self.GetProduct = channel.unary_unary(
                 '/quintet.product.v1.ProductService/GetProduct',
                 request_serializer=quintet_dot_product_dot_v1_dot_product__service__pb2.GetProductRequest.SerializeToString,
@@ -76,22 +101,62 @@ class ProductServiceServicer:
     """
 
     def UpsertProducts(self, request, context):
-        """Adds or updates products, all or none, and embeds each at once, so that it can be recommended. Safe to repeat.
-        Errors: INVALID_ARGUMENT for a bad field.
+        """Adds or updates products, all or none, and embeds each at once, so that it can be recommended. A deleted product
+        begins anew. Safe to repeat. Errors: INVALID_ARGUMENT for a bad field or mask, and for a new product without a name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdatePrices(self, request, context):
+        """Sets prices by themselves, without embedding anything anew. In whatever order updates come, the latest of a product and
+        place holds. Safe to repeat. Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateInventory(self, request, context):
+        """Sets by itself whether products can be bought, like `UpdatePrices`. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteProduct(self, request, context):
+        """Deletes a product: at once nobody is shown it; history refers to it still. Errors: NOT_FOUND for an unknown product or
+        one that is deleted, unless `allow_missing`. Safe to repeat with it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetireProducts(self, request_iterator, context):
+        """Deletes what a complete list of products does not name; the list comes as a stream. Safe to repeat.
+        Errors: FAILED_PRECONDITION, with nothing deleted, where that is a larger share of the catalogue than allowed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOffers(self, request, context):
+        """Returns what stores and regions offer of a product, by ascending place id, page by page.
+        Errors: NOT_FOUND for an unknown product; INVALID_ARGUMENT for a bad page token or size.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetProduct(self, request, context):
-        """Returns a product. Errors: NOT_FOUND for an unknown product.
+        """Returns a product. Errors: NOT_FOUND for an unknown or deleted product.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListProducts(self, request, context):
-        """Returns products by id, in a stable order, page by page. Errors: INVALID_ARGUMENT for a bad page token or size.
+        """Returns products page by page, in the order in which they were first added. A product that is added meanwhile comes at
+        the end, none comes twice. Errors: INVALID_ARGUMENT for a bad size, or a page token of a list with other filters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -127,6 +192,31 @@ def add_ProductServiceServicer_to_server(servicer, server):
                     servicer.UpsertProducts,
                     request_deserializer=quintet_dot_product_dot_v1_dot_product__service__pb2.UpsertProductsRequest.FromString,
                     response_serializer=quintet_dot_product_dot_v1_dot_product__service__pb2.UpsertProductsResponse.SerializeToString,
+            ),
+            'UpdatePrices': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePrices,
+                    request_deserializer=quintet_dot_product_dot_v1_dot_product__service__pb2.UpdatePricesRequest.FromString,
+                    response_serializer=quintet_dot_product_dot_v1_dot_product__service__pb2.UpdatePricesResponse.SerializeToString,
+            ),
+            'UpdateInventory': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateInventory,
+                    request_deserializer=quintet_dot_product_dot_v1_dot_product__service__pb2.UpdateInventoryRequest.FromString,
+                    response_serializer=quintet_dot_product_dot_v1_dot_product__service__pb2.UpdateInventoryResponse.SerializeToString,
+            ),
+            'DeleteProduct': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteProduct,
+                    request_deserializer=quintet_dot_product_dot_v1_dot_product__service__pb2.DeleteProductRequest.FromString,
+                    response_serializer=quintet_dot_product_dot_v1_dot_product__service__pb2.DeleteProductResponse.SerializeToString,
+            ),
+            'RetireProducts': grpc.stream_unary_rpc_method_handler(
+                    servicer.RetireProducts,
+                    request_deserializer=quintet_dot_product_dot_v1_dot_product__service__pb2.RetireProductsRequest.FromString,
+                    response_serializer=quintet_dot_product_dot_v1_dot_product__service__pb2.RetireProductsResponse.SerializeToString,
+            ),
+            'ListOffers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOffers,
+                    request_deserializer=quintet_dot_product_dot_v1_dot_product__service__pb2.ListOffersRequest.FromString,
+                    response_serializer=quintet_dot_product_dot_v1_dot_product__service__pb2.ListOffersResponse.SerializeToString,
             ),
             'GetProduct': grpc.unary_unary_rpc_method_handler(
                     servicer.GetProduct,
@@ -184,6 +274,141 @@ class ProductService:
             '/quintet.product.v1.ProductService/UpsertProducts',
             quintet_dot_product_dot_v1_dot_product__service__pb2.UpsertProductsRequest.SerializeToString,
             quintet_dot_product_dot_v1_dot_product__service__pb2.UpsertProductsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdatePrices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.product.v1.ProductService/UpdatePrices',
+            quintet_dot_product_dot_v1_dot_product__service__pb2.UpdatePricesRequest.SerializeToString,
+            quintet_dot_product_dot_v1_dot_product__service__pb2.UpdatePricesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateInventory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.product.v1.ProductService/UpdateInventory',
+            quintet_dot_product_dot_v1_dot_product__service__pb2.UpdateInventoryRequest.SerializeToString,
+            quintet_dot_product_dot_v1_dot_product__service__pb2.UpdateInventoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteProduct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.product.v1.ProductService/DeleteProduct',
+            quintet_dot_product_dot_v1_dot_product__service__pb2.DeleteProductRequest.SerializeToString,
+            quintet_dot_product_dot_v1_dot_product__service__pb2.DeleteProductResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetireProducts(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/quintet.product.v1.ProductService/RetireProducts',
+            quintet_dot_product_dot_v1_dot_product__service__pb2.RetireProductsRequest.SerializeToString,
+            quintet_dot_product_dot_v1_dot_product__service__pb2.RetireProductsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOffers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.product.v1.ProductService/ListOffers',
+            quintet_dot_product_dot_v1_dot_product__service__pb2.ListOffersRequest.SerializeToString,
+            quintet_dot_product_dot_v1_dot_product__service__pb2.ListOffersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,13 +37,33 @@ class ProductServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ProductServiceAsyncStub: ...
     UpsertProducts: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.UpsertProductsRequest, _product_service_pb2.UpsertProductsResponse]
-    """Adds or updates products, all or none, and embeds each at once, so that it can be recommended. Safe to repeat.
-    Errors: INVALID_ARGUMENT for a bad field.
+    """Adds or updates products, all or none, and embeds each at once, so that it can be recommended. A deleted product
+    begins anew. Safe to repeat. Errors: INVALID_ARGUMENT for a bad field or mask, and for a new product without a name.
+    """
+    UpdatePrices: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.UpdatePricesRequest, _product_service_pb2.UpdatePricesResponse]
+    """Sets prices by themselves, without embedding anything anew. In whatever order updates come, the latest of a product and
+    place holds. Safe to repeat. Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+    """
+    UpdateInventory: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.UpdateInventoryRequest, _product_service_pb2.UpdateInventoryResponse]
+    """Sets by itself whether products can be bought, like `UpdatePrices`. Safe to repeat."""
+    DeleteProduct: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.DeleteProductRequest, _product_service_pb2.DeleteProductResponse]
+    """Deletes a product: at once nobody is shown it; history refers to it still. Errors: NOT_FOUND for an unknown product or
+    one that is deleted, unless `allow_missing`. Safe to repeat with it.
+    """
+    RetireProducts: _grpc.StreamUnaryMultiCallable[_product_service_pb2.RetireProductsRequest, _product_service_pb2.RetireProductsResponse]
+    """Deletes what a complete list of products does not name; the list comes as a stream. Safe to repeat.
+    Errors: FAILED_PRECONDITION, with nothing deleted, where that is a larger share of the catalogue than allowed.
+    """
+    ListOffers: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.ListOffersRequest, _product_service_pb2.ListOffersResponse]
+    """Returns what stores and regions offer of a product, by ascending place id, page by page.
+    Errors: NOT_FOUND for an unknown product; INVALID_ARGUMENT for a bad page token or size.
     """
     GetProduct: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.GetProductRequest, _product_service_pb2.GetProductResponse]
-    """Returns a product. Errors: NOT_FOUND for an unknown product."""
+    """Returns a product. Errors: NOT_FOUND for an unknown or deleted product."""
     ListProducts: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.ListProductsRequest, _product_service_pb2.ListProductsResponse]
-    """Returns products by id, in a stable order, page by page. Errors: INVALID_ARGUMENT for a bad page token or size."""
+    """Returns products page by page, in the order in which they were first added. A product that is added meanwhile comes at
+    the end, none comes twice. Errors: INVALID_ARGUMENT for a bad size, or a page token of a list with other filters.
+    """
     GetRelatedProducts: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.GetRelatedProductsRequest, _product_service_pb2.GetRelatedProductsResponse]
     """Returns products related to a product, strongest first. Only products that can be bought.
     Errors: NOT_FOUND for an unknown product.
@@ -64,13 +84,33 @@ class ProductServiceAsyncStub(ProductServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     UpsertProducts: _aio.UnaryUnaryMultiCallable[_product_service_pb2.UpsertProductsRequest, _product_service_pb2.UpsertProductsResponse]  # type: ignore[assignment]
-    """Adds or updates products, all or none, and embeds each at once, so that it can be recommended. Safe to repeat.
-    Errors: INVALID_ARGUMENT for a bad field.
+    """Adds or updates products, all or none, and embeds each at once, so that it can be recommended. A deleted product
+    begins anew. Safe to repeat. Errors: INVALID_ARGUMENT for a bad field or mask, and for a new product without a name.
+    """
+    UpdatePrices: _aio.UnaryUnaryMultiCallable[_product_service_pb2.UpdatePricesRequest, _product_service_pb2.UpdatePricesResponse]  # type: ignore[assignment]
+    """Sets prices by themselves, without embedding anything anew. In whatever order updates come, the latest of a product and
+    place holds. Safe to repeat. Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+    """
+    UpdateInventory: _aio.UnaryUnaryMultiCallable[_product_service_pb2.UpdateInventoryRequest, _product_service_pb2.UpdateInventoryResponse]  # type: ignore[assignment]
+    """Sets by itself whether products can be bought, like `UpdatePrices`. Safe to repeat."""
+    DeleteProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.DeleteProductRequest, _product_service_pb2.DeleteProductResponse]  # type: ignore[assignment]
+    """Deletes a product: at once nobody is shown it; history refers to it still. Errors: NOT_FOUND for an unknown product or
+    one that is deleted, unless `allow_missing`. Safe to repeat with it.
+    """
+    RetireProducts: _aio.StreamUnaryMultiCallable[_product_service_pb2.RetireProductsRequest, _product_service_pb2.RetireProductsResponse]  # type: ignore[assignment]
+    """Deletes what a complete list of products does not name; the list comes as a stream. Safe to repeat.
+    Errors: FAILED_PRECONDITION, with nothing deleted, where that is a larger share of the catalogue than allowed.
+    """
+    ListOffers: _aio.UnaryUnaryMultiCallable[_product_service_pb2.ListOffersRequest, _product_service_pb2.ListOffersResponse]  # type: ignore[assignment]
+    """Returns what stores and regions offer of a product, by ascending place id, page by page.
+    Errors: NOT_FOUND for an unknown product; INVALID_ARGUMENT for a bad page token or size.
     """
     GetProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.GetProductRequest, _product_service_pb2.GetProductResponse]  # type: ignore[assignment]
-    """Returns a product. Errors: NOT_FOUND for an unknown product."""
+    """Returns a product. Errors: NOT_FOUND for an unknown or deleted product."""
     ListProducts: _aio.UnaryUnaryMultiCallable[_product_service_pb2.ListProductsRequest, _product_service_pb2.ListProductsResponse]  # type: ignore[assignment]
-    """Returns products by id, in a stable order, page by page. Errors: INVALID_ARGUMENT for a bad page token or size."""
+    """Returns products page by page, in the order in which they were first added. A product that is added meanwhile comes at
+    the end, none comes twice. Errors: INVALID_ARGUMENT for a bad size, or a page token of a list with other filters.
+    """
     GetRelatedProducts: _aio.UnaryUnaryMultiCallable[_product_service_pb2.GetRelatedProductsRequest, _product_service_pb2.GetRelatedProductsResponse]  # type: ignore[assignment]
     """Returns products related to a product, strongest first. Only products that can be bought.
     Errors: NOT_FOUND for an unknown product.
@@ -94,8 +134,56 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _product_service_pb2.UpsertProductsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_product_service_pb2.UpsertProductsResponse, _abc.Awaitable[_product_service_pb2.UpsertProductsResponse]]:
-        """Adds or updates products, all or none, and embeds each at once, so that it can be recommended. Safe to repeat.
-        Errors: INVALID_ARGUMENT for a bad field.
+        """Adds or updates products, all or none, and embeds each at once, so that it can be recommended. A deleted product
+        begins anew. Safe to repeat. Errors: INVALID_ARGUMENT for a bad field or mask, and for a new product without a name.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdatePrices(
+        self,
+        request: _product_service_pb2.UpdatePricesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_product_service_pb2.UpdatePricesResponse, _abc.Awaitable[_product_service_pb2.UpdatePricesResponse]]:
+        """Sets prices by themselves, without embedding anything anew. In whatever order updates come, the latest of a product and
+        place holds. Safe to repeat. Errors: INVALID_ARGUMENT for a bad field; then none is applied.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateInventory(
+        self,
+        request: _product_service_pb2.UpdateInventoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_product_service_pb2.UpdateInventoryResponse, _abc.Awaitable[_product_service_pb2.UpdateInventoryResponse]]:
+        """Sets by itself whether products can be bought, like `UpdatePrices`. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def DeleteProduct(
+        self,
+        request: _product_service_pb2.DeleteProductRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_product_service_pb2.DeleteProductResponse, _abc.Awaitable[_product_service_pb2.DeleteProductResponse]]:
+        """Deletes a product: at once nobody is shown it; history refers to it still. Errors: NOT_FOUND for an unknown product or
+        one that is deleted, unless `allow_missing`. Safe to repeat with it.
+        """
+
+    @_abc_1.abstractmethod
+    def RetireProducts(
+        self,
+        request_iterator: _MaybeAsyncIterator[_product_service_pb2.RetireProductsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_product_service_pb2.RetireProductsResponse, _abc.Awaitable[_product_service_pb2.RetireProductsResponse]]:
+        """Deletes what a complete list of products does not name; the list comes as a stream. Safe to repeat.
+        Errors: FAILED_PRECONDITION, with nothing deleted, where that is a larger share of the catalogue than allowed.
+        """
+
+    @_abc_1.abstractmethod
+    def ListOffers(
+        self,
+        request: _product_service_pb2.ListOffersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_product_service_pb2.ListOffersResponse, _abc.Awaitable[_product_service_pb2.ListOffersResponse]]:
+        """Returns what stores and regions offer of a product, by ascending place id, page by page.
+        Errors: NOT_FOUND for an unknown product; INVALID_ARGUMENT for a bad page token or size.
         """
 
     @_abc_1.abstractmethod
@@ -104,7 +192,7 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _product_service_pb2.GetProductRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_product_service_pb2.GetProductResponse, _abc.Awaitable[_product_service_pb2.GetProductResponse]]:
-        """Returns a product. Errors: NOT_FOUND for an unknown product."""
+        """Returns a product. Errors: NOT_FOUND for an unknown or deleted product."""
 
     @_abc_1.abstractmethod
     def ListProducts(
@@ -112,7 +200,9 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _product_service_pb2.ListProductsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_product_service_pb2.ListProductsResponse, _abc.Awaitable[_product_service_pb2.ListProductsResponse]]:
-        """Returns products by id, in a stable order, page by page. Errors: INVALID_ARGUMENT for a bad page token or size."""
+        """Returns products page by page, in the order in which they were first added. A product that is added meanwhile comes at
+        the end, none comes twice. Errors: INVALID_ARGUMENT for a bad size, or a page token of a list with other filters.
+        """
 
     @_abc_1.abstractmethod
     def GetRelatedProducts(

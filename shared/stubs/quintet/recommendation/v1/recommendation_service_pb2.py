@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from quintet.type.v1 import consent_pb2 as quintet_dot_type_dot_v1_dot_consent__pb2
 from quintet.type.v1 import job_pb2 as quintet_dot_type_dot_v1_dot_job__pb2
 from quintet.type.v1 import recommendation_pb2 as quintet_dot_type_dot_v1_dot_recommendation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n6quintet/recommendation/v1/recommendation_service.proto\x12\x19quintet.recommendation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19quintet/type/v1/job.proto\x1a$quintet/type/v1/recommendation.proto\"\xba\x01\n\x10RecommendRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x12\n\nvisitor_id\x18\x02 \x01(\t\x12\x37\n\x07\x63ontext\x18\x03 \x01(\x0b\x32&.quintet.type.v1.RecommendationContext\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\x35\n\x06\x66ilter\x18\x05 \x01(\x0b\x32%.quintet.type.v1.RecommendationFilter\"F\n\x11RecommendResponse\x12\x31\n\x04list\x18\x01 \x01(\x0b\x32#.quintet.type.v1.RecommendationList\"#\n\x12TrainModelsRequest\x12\r\n\x05quick\x18\x01 \x01(\x08\"E\n\x13TrainModelsResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress\"m\n\x15TuneAlgorithmsRequest\x12\x12\n\nalgorithms\x18\x01 \x03(\t\x12\x12\n\nmax_trials\x18\x02 \x01(\x05\x12\x13\n\x0bmax_minutes\x18\x03 \x01(\x01\x12\x17\n\x0fonly_if_changed\x18\x04 \x01(\x08\"H\n\x16TuneAlgorithmsResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress\"\x9d\x01\n\x0cModelVersion\x12\x0f\n\x07version\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tive\x18\x03 \x01(\x08\x12\x10\n\x08\x63hecksum\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12\x15\n\rmetadata_json\x18\x06 \x01(\t\"\x1a\n\x18ListModelVersionsRequest\"V\n\x19ListModelVersionsResponse\x12\x39\n\x08versions\x18\x01 \x03(\x0b\x32\'.quintet.recommendation.v1.ModelVersion\".\n\x1b\x41\x63tivateModelVersionRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"X\n\x1c\x41\x63tivateModelVersionResponse\x12\x38\n\x07version\x18\x01 \x01(\x0b\x32\'.quintet.recommendation.v1.ModelVersion2\xf2\x04\n\x15RecommendationService\x12\x66\n\tRecommend\x12+.quintet.recommendation.v1.RecommendRequest\x1a,.quintet.recommendation.v1.RecommendResponse\x12n\n\x0bTrainModels\x12-.quintet.recommendation.v1.TrainModelsRequest\x1a..quintet.recommendation.v1.TrainModelsResponse0\x01\x12w\n\x0eTuneAlgorithms\x12\x30.quintet.recommendation.v1.TuneAlgorithmsRequest\x1a\x31.quintet.recommendation.v1.TuneAlgorithmsResponse0\x01\x12~\n\x11ListModelVersions\x12\x33.quintet.recommendation.v1.ListModelVersionsRequest\x1a\x34.quintet.recommendation.v1.ListModelVersionsResponse\x12\x87\x01\n\x14\x41\x63tivateModelVersion\x12\x36.quintet.recommendation.v1.ActivateModelVersionRequest\x1a\x37.quintet.recommendation.v1.ActivateModelVersionResponseB\xb2\x01\n4com.quintetrecommendations.quintet.recommendation.v1B\x1aRecommendationServiceProtoP\x01Z\\github.com/quintet-recommendations/quintet/gen/go/quintet/recommendation/v1;recommendationv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n6quintet/recommendation/v1/recommendation_service.proto\x12\x19quintet.recommendation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dquintet/type/v1/consent.proto\x1a\x19quintet/type/v1/job.proto\x1a$quintet/type/v1/recommendation.proto\"\xe5\x01\n\x10RecommendRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x12\n\nvisitor_id\x18\x02 \x01(\t\x12\x37\n\x07\x63ontext\x18\x03 \x01(\x0b\x32&.quintet.type.v1.RecommendationContext\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\x35\n\x06\x66ilter\x18\x05 \x01(\x0b\x32%.quintet.type.v1.RecommendationFilter\x12)\n\x07\x63onsent\x18\x10 \x01(\x0b\x32\x18.quintet.type.v1.Consent\"F\n\x11RecommendResponse\x12\x31\n\x04list\x18\x01 \x01(\x0b\x32#.quintet.type.v1.RecommendationList\"#\n\x12TrainModelsRequest\x12\r\n\x05quick\x18\x01 \x01(\x08\"E\n\x13TrainModelsResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress\"m\n\x15TuneAlgorithmsRequest\x12\x12\n\nalgorithms\x18\x01 \x03(\t\x12\x12\n\nmax_trials\x18\x02 \x01(\x05\x12\x13\n\x0bmax_minutes\x18\x03 \x01(\x01\x12\x17\n\x0fonly_if_changed\x18\x04 \x01(\x08\"H\n\x16TuneAlgorithmsResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress\"\x9d\x01\n\x0cModelVersion\x12\x0f\n\x07version\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tive\x18\x03 \x01(\x08\x12\x10\n\x08\x63hecksum\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12\x15\n\rmetadata_json\x18\x06 \x01(\t\"\x1a\n\x18ListModelVersionsRequest\"V\n\x19ListModelVersionsResponse\x12\x39\n\x08versions\x18\x01 \x03(\x0b\x32\'.quintet.recommendation.v1.ModelVersion\".\n\x1b\x41\x63tivateModelVersionRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"X\n\x1c\x41\x63tivateModelVersionResponse\x12\x38\n\x07version\x18\x01 \x01(\x0b\x32\'.quintet.recommendation.v1.ModelVersion\"\x18\n\x16\x46orgetHistoriesRequest\"I\n\x17\x46orgetHistoriesResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress2\xee\x05\n\x15RecommendationService\x12\x66\n\tRecommend\x12+.quintet.recommendation.v1.RecommendRequest\x1a,.quintet.recommendation.v1.RecommendResponse\x12n\n\x0bTrainModels\x12-.quintet.recommendation.v1.TrainModelsRequest\x1a..quintet.recommendation.v1.TrainModelsResponse0\x01\x12w\n\x0eTuneAlgorithms\x12\x30.quintet.recommendation.v1.TuneAlgorithmsRequest\x1a\x31.quintet.recommendation.v1.TuneAlgorithmsResponse0\x01\x12z\n\x0f\x46orgetHistories\x12\x31.quintet.recommendation.v1.ForgetHistoriesRequest\x1a\x32.quintet.recommendation.v1.ForgetHistoriesResponse0\x01\x12~\n\x11ListModelVersions\x12\x33.quintet.recommendation.v1.ListModelVersionsRequest\x1a\x34.quintet.recommendation.v1.ListModelVersionsResponse\x12\x87\x01\n\x14\x41\x63tivateModelVersion\x12\x36.quintet.recommendation.v1.ActivateModelVersionRequest\x1a\x37.quintet.recommendation.v1.ActivateModelVersionResponseB\xb2\x01\n4com.quintetrecommendations.quintet.recommendation.v1B\x1aRecommendationServiceProtoP\x01Z\\github.com/quintet-recommendations/quintet/gen/go/quintet/recommendation/v1;recommendationv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,28 +36,32 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quintet.recommendation.v1.r
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n4com.quintetrecommendations.quintet.recommendation.v1B\032RecommendationServiceProtoP\001Z\\github.com/quintet-recommendations/quintet/gen/go/quintet/recommendation/v1;recommendationv1'
-  _globals['_RECOMMENDREQUEST']._serialized_start=184
-  _globals['_RECOMMENDREQUEST']._serialized_end=370
-  _globals['_RECOMMENDRESPONSE']._serialized_start=372
-  _globals['_RECOMMENDRESPONSE']._serialized_end=442
-  _globals['_TRAINMODELSREQUEST']._serialized_start=444
-  _globals['_TRAINMODELSREQUEST']._serialized_end=479
-  _globals['_TRAINMODELSRESPONSE']._serialized_start=481
-  _globals['_TRAINMODELSRESPONSE']._serialized_end=550
-  _globals['_TUNEALGORITHMSREQUEST']._serialized_start=552
-  _globals['_TUNEALGORITHMSREQUEST']._serialized_end=661
-  _globals['_TUNEALGORITHMSRESPONSE']._serialized_start=663
-  _globals['_TUNEALGORITHMSRESPONSE']._serialized_end=735
-  _globals['_MODELVERSION']._serialized_start=738
-  _globals['_MODELVERSION']._serialized_end=895
-  _globals['_LISTMODELVERSIONSREQUEST']._serialized_start=897
-  _globals['_LISTMODELVERSIONSREQUEST']._serialized_end=923
-  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_start=925
-  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_end=1011
-  _globals['_ACTIVATEMODELVERSIONREQUEST']._serialized_start=1013
-  _globals['_ACTIVATEMODELVERSIONREQUEST']._serialized_end=1059
-  _globals['_ACTIVATEMODELVERSIONRESPONSE']._serialized_start=1061
-  _globals['_ACTIVATEMODELVERSIONRESPONSE']._serialized_end=1149
-  _globals['_RECOMMENDATIONSERVICE']._serialized_start=1152
-  _globals['_RECOMMENDATIONSERVICE']._serialized_end=1778
+  _globals['_RECOMMENDREQUEST']._serialized_start=215
+  _globals['_RECOMMENDREQUEST']._serialized_end=444
+  _globals['_RECOMMENDRESPONSE']._serialized_start=446
+  _globals['_RECOMMENDRESPONSE']._serialized_end=516
+  _globals['_TRAINMODELSREQUEST']._serialized_start=518
+  _globals['_TRAINMODELSREQUEST']._serialized_end=553
+  _globals['_TRAINMODELSRESPONSE']._serialized_start=555
+  _globals['_TRAINMODELSRESPONSE']._serialized_end=624
+  _globals['_TUNEALGORITHMSREQUEST']._serialized_start=626
+  _globals['_TUNEALGORITHMSREQUEST']._serialized_end=735
+  _globals['_TUNEALGORITHMSRESPONSE']._serialized_start=737
+  _globals['_TUNEALGORITHMSRESPONSE']._serialized_end=809
+  _globals['_MODELVERSION']._serialized_start=812
+  _globals['_MODELVERSION']._serialized_end=969
+  _globals['_LISTMODELVERSIONSREQUEST']._serialized_start=971
+  _globals['_LISTMODELVERSIONSREQUEST']._serialized_end=997
+  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_start=999
+  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_end=1085
+  _globals['_ACTIVATEMODELVERSIONREQUEST']._serialized_start=1087
+  _globals['_ACTIVATEMODELVERSIONREQUEST']._serialized_end=1133
+  _globals['_ACTIVATEMODELVERSIONRESPONSE']._serialized_start=1135
+  _globals['_ACTIVATEMODELVERSIONRESPONSE']._serialized_end=1223
+  _globals['_FORGETHISTORIESREQUEST']._serialized_start=1225
+  _globals['_FORGETHISTORIESREQUEST']._serialized_end=1249
+  _globals['_FORGETHISTORIESRESPONSE']._serialized_start=1251
+  _globals['_FORGETHISTORIESRESPONSE']._serialized_end=1324
+  _globals['_RECOMMENDATIONSERVICE']._serialized_start=1327
+  _globals['_RECOMMENDATIONSERVICE']._serialized_end=2077
 # @@protoc_insertion_point(module_scope)

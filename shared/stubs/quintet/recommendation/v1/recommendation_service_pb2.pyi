@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from quintet.type.v1 import consent_pb2 as _consent_pb2
 from quintet.type.v1 import job_pb2 as _job_pb2
 from quintet.type.v1 import recommendation_pb2 as _recommendation_pb2
 import builtins as _builtins
@@ -32,6 +33,7 @@ class RecommendRequest(_message.Message):
     CONTEXT_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer; required unless `visitor_id` is set."""
     visitor_id: _builtins.str
@@ -46,6 +48,10 @@ class RecommendRequest(_message.Message):
     def filter(self) -> _recommendation_pb2.RecommendationFilter:
         """Which products may be shown."""
 
+    @_builtins.property
+    def consent(self) -> _consent_pb2.Consent:
+        """Optional. As in `GetRecommendationsRequest` of the coordinator."""
+
     def __init__(
         self,
         *,
@@ -54,10 +60,11 @@ class RecommendRequest(_message.Message):
         context: _recommendation_pb2.RecommendationContext | None = ...,
         limit: _builtins.int = ...,
         filter: _recommendation_pb2.RecommendationFilter | None = ...,
+        consent: _consent_pb2.Consent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "context", b"context", "filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "customer_id", b"customer_id", "filter", b"filter", "limit", b"limit", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "context", b"context", "customer_id", b"customer_id", "filter", b"filter", "limit", b"limit", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -327,3 +334,44 @@ class ActivateModelVersionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ActivateModelVersionResponse: _TypeAlias = ActivateModelVersionResponse  # noqa: Y015
+
+@_typing.final
+class ForgetHistoriesRequest(_message.Message):
+    """Asks to remove histories from models."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetHistoriesRequest: _TypeAlias = ForgetHistoriesRequest  # noqa: Y015
+
+@_typing.final
+class ForgetHistoriesResponse(_message.Message):
+    """Progress of the removal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def progress(self) -> _job_pb2.JobProgress:
+        """Progress."""
+
+    def __init__(
+        self,
+        *,
+        progress: _job_pb2.JobProgress | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetHistoriesResponse: _TypeAlias = ForgetHistoriesResponse  # noqa: Y015

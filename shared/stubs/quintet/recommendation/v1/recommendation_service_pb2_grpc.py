@@ -52,6 +52,11 @@ class RecommendationServiceStub:
                 request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TuneAlgorithmsRequest.SerializeToString,
                 response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TuneAlgorithmsResponse.FromString,
                 _registered_method=True)
+        self.ForgetHistories = channel.unary_stream(
+                '/quintet.recommendation.v1.RecommendationService/ForgetHistories',
+                request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ForgetHistoriesRequest.SerializeToString,
+                response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ForgetHistoriesResponse.FromString,
+                _registered_method=True)
         self.ListModelVersions = channel.unary_unary(
                 '/quintet.recommendation.v1.RecommendationService/ListModelVersions',
                 request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ListModelVersionsRequest.SerializeToString,
@@ -96,6 +101,15 @@ class RecommendationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ForgetHistories(self, request, context):
+        """Removes the histories of people who were erased, or who no longer agree to `train`, from all stored models and this
+        machine's model files, beside serving, and streams the progress. Answers do not use them since before. Safe to repeat. One
+        at a time: ABORTED while another runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModelVersions(self, request, context):
         """Returns the model versions, newest first.
         """
@@ -128,6 +142,11 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
                     servicer.TuneAlgorithms,
                     request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TuneAlgorithmsRequest.FromString,
                     response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TuneAlgorithmsResponse.SerializeToString,
+            ),
+            'ForgetHistories': grpc.unary_stream_rpc_method_handler(
+                    servicer.ForgetHistories,
+                    request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ForgetHistoriesRequest.FromString,
+                    response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ForgetHistoriesResponse.SerializeToString,
             ),
             'ListModelVersions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModelVersions,
@@ -224,6 +243,33 @@ class RecommendationService:
             '/quintet.recommendation.v1.RecommendationService/TuneAlgorithms',
             quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TuneAlgorithmsRequest.SerializeToString,
             quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TuneAlgorithmsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForgetHistories(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/quintet.recommendation.v1.RecommendationService/ForgetHistories',
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ForgetHistoriesRequest.SerializeToString,
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ForgetHistoriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,11 @@ class RecommendationServiceStub:
     next call goes on where this one ended. One at a time: ABORTED while another runs.
     Errors: INVALID_ARGUMENT for a bad field; FAILED_PRECONDITION when there are no interactions yet.
     """
+    ForgetHistories: _grpc.UnaryStreamMultiCallable[_recommendation_service_pb2.ForgetHistoriesRequest, _recommendation_service_pb2.ForgetHistoriesResponse]
+    """Removes the histories of people who were erased, or who no longer agree to `train`, from all stored models and this
+    machine's model files, beside serving, and streams the progress. Answers do not use them since before. Safe to repeat. One
+    at a time: ABORTED while another runs.
+    """
     ListModelVersions: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListModelVersionsRequest, _recommendation_service_pb2.ListModelVersionsResponse]
     """Returns the model versions, newest first."""
     ActivateModelVersion: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.ActivateModelVersionRequest, _recommendation_service_pb2.ActivateModelVersionResponse]
@@ -78,6 +83,11 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     is better than the defaults beyond chance is used from the next training on. Trials are kept: on the same data the
     next call goes on where this one ended. One at a time: ABORTED while another runs.
     Errors: INVALID_ARGUMENT for a bad field; FAILED_PRECONDITION when there are no interactions yet.
+    """
+    ForgetHistories: _aio.UnaryStreamMultiCallable[_recommendation_service_pb2.ForgetHistoriesRequest, _recommendation_service_pb2.ForgetHistoriesResponse]  # type: ignore[assignment]
+    """Removes the histories of people who were erased, or who no longer agree to `train`, from all stored models and this
+    machine's model files, beside serving, and streams the progress. Answers do not use them since before. Safe to repeat. One
+    at a time: ABORTED while another runs.
     """
     ListModelVersions: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListModelVersionsRequest, _recommendation_service_pb2.ListModelVersionsResponse]  # type: ignore[assignment]
     """Returns the model versions, newest first."""
@@ -122,6 +132,17 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         is better than the defaults beyond chance is used from the next training on. Trials are kept: on the same data the
         next call goes on where this one ended. One at a time: ABORTED while another runs.
         Errors: INVALID_ARGUMENT for a bad field; FAILED_PRECONDITION when there are no interactions yet.
+        """
+
+    @_abc_1.abstractmethod
+    def ForgetHistories(
+        self,
+        request: _recommendation_service_pb2.ForgetHistoriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_recommendation_service_pb2.ForgetHistoriesResponse], _abc.AsyncIterator[_recommendation_service_pb2.ForgetHistoriesResponse]]:
+        """Removes the histories of people who were erased, or who no longer agree to `train`, from all stored models and this
+        machine's model files, beside serving, and streams the progress. Answers do not use them since before. Safe to repeat. One
+        at a time: ABORTED while another runs.
         """
 
     @_abc_1.abstractmethod

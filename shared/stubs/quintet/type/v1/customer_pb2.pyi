@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from quintet.type.v1 import consent_pb2 as _consent_pb2
 from quintet.type.v1 import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
@@ -44,6 +45,34 @@ SEGMENT_KIND_RFM: SegmentKind.ValueType  # 1
 SEGMENT_KIND_LEARNED: SegmentKind.ValueType  # 2
 """A cluster learned from behaviour."""
 Global___SegmentKind: _TypeAlias = SegmentKind  # noqa: Y015
+
+class _ModelsState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ModelsStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelsState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MODELS_STATE_UNSPECIFIED: _ModelsState.ValueType  # 0
+    """Not said."""
+    MODELS_STATE_UNUSED: _ModelsState.ValueType  # 1
+    """No answer uses them any more; the stored models and the model files still hold them, until a job that runs in the
+    background has rewritten these.
+    """
+    MODELS_STATE_REMOVED: _ModelsState.ValueType  # 2
+    """No stored model holds them any more."""
+
+class ModelsState(_ModelsState, metaclass=_ModelsStateEnumTypeWrapper):
+    """What became of the histories that stored models hold of somebody."""
+
+MODELS_STATE_UNSPECIFIED: ModelsState.ValueType  # 0
+"""Not said."""
+MODELS_STATE_UNUSED: ModelsState.ValueType  # 1
+"""No answer uses them any more; the stored models and the model files still hold them, until a job that runs in the
+background has rewritten these.
+"""
+MODELS_STATE_REMOVED: ModelsState.ValueType  # 2
+"""No stored model holds them any more."""
+Global___ModelsState: _TypeAlias = ModelsState  # noqa: Y015
 
 @_typing.final
 class Demographics(_message.Message):
@@ -121,23 +150,30 @@ class Customer(_message.Message):
     DEMOGRAPHICS_FIELD_NUMBER: _builtins.int
     REGISTRATION_TIME_FIELD_NUMBER: _builtins.int
     LAST_ACTIVE_TIME_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """Required. The platform's id, 1 to 128 characters, no control characters."""
     name: _builtins.str
     """Optional. Name, at most 200 characters."""
     email: _builtins.str
-    """Optional. E-mail address, unique among customers, at most 320 characters."""
+    """Optional. E-mail address, at most 320 characters; kept in lower case. Two customers may have the same one, and no answer
+    tells whether another customer has it.
+    """
     @_builtins.property
     def demographics(self) -> Global___Demographics:
         """Optional. Demographics."""
 
     @_builtins.property
     def registration_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. When the customer registered; default now."""
+        """Optional. When the customer registered; default now. It is never cleared."""
 
     @_builtins.property
     def last_active_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. Time of the latest event of the customer."""
+
+    @_builtins.property
+    def consent(self) -> _consent_pb2.Consent:
+        """Optional. What the customer's data may be used for. A change counts at once."""
 
     def __init__(
         self,
@@ -148,10 +184,11 @@ class Customer(_message.Message):
         demographics: Global___Demographics | None = ...,
         registration_time: _timestamp_pb2.Timestamp | None = ...,
         last_active_time: _timestamp_pb2.Timestamp | None = ...,
+        consent: _consent_pb2.Consent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["demographics", b"demographics", "last_active_time", b"last_active_time", "registration_time", b"registration_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "demographics", b"demographics", "last_active_time", b"last_active_time", "registration_time", b"registration_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "demographics", b"demographics", "email", b"email", "last_active_time", b"last_active_time", "name", b"name", "registration_time", b"registration_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "customer_id", b"customer_id", "demographics", b"demographics", "email", b"email", "last_active_time", b"last_active_time", "name", b"name", "registration_time", b"registration_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -536,6 +573,58 @@ class CustomerProfile(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CustomerProfile: _TypeAlias = CustomerProfile  # noqa: Y015
+
+@_typing.final
+class ErasureReceipt(_message.Message):
+    """Receipt of an erasure, as it is stored. It names nobody."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_ID_FIELD_NUMBER: _builtins.int
+    ERASE_TIME_FIELD_NUMBER: _builtins.int
+    ERASED_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    MODELS_NOTE_FIELD_NUMBER: _builtins.int
+    MODELS_TIME_FIELD_NUMBER: _builtins.int
+    CHECKSUM_FIELD_NUMBER: _builtins.int
+    receipt_id: _builtins.str
+    """Id of the receipt: 32 hexadecimal digits by chance."""
+    models: Global___ModelsState.ValueType
+    """What became of histories in trained models."""
+    models_note: _builtins.str
+    """The same in a sentence, with what models keep: sums over many customers."""
+    checksum: _builtins.str
+    """SHA-256 of id, time and rows, hexadecimal: 64 characters. `docs/privacy.md` says how it is computed."""
+    @_builtins.property
+    def erase_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was done."""
+
+    @_builtins.property
+    def erased(self) -> _containers.RepeatedCompositeFieldContainer[Global___TableRows]:
+        """Rows erased, for every table that held any, by name."""
+
+    @_builtins.property
+    def models_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when no stored model holds them; absent before."""
+
+    def __init__(
+        self,
+        *,
+        receipt_id: _builtins.str = ...,
+        erase_time: _timestamp_pb2.Timestamp | None = ...,
+        erased: _abc.Iterable[Global___TableRows] | None = ...,
+        models: Global___ModelsState.ValueType = ...,
+        models_note: _builtins.str = ...,
+        models_time: _timestamp_pb2.Timestamp | None = ...,
+        checksum: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erase_time", b"erase_time", "models_time", b"models_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checksum", b"checksum", "erase_time", b"erase_time", "erased", b"erased", "models", b"models", "models_note", b"models_note", "models_time", b"models_time", "receipt_id", b"receipt_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErasureReceipt: _TypeAlias = ErasureReceipt  # noqa: Y015
 
 @_typing.final
 class TableRows(_message.Message):

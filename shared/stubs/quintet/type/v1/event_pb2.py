@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from quintet.type.v1 import consent_pb2 as quintet_dot_type_dot_v1_dot_consent__pb2
 from quintet.type.v1 import money_pb2 as quintet_dot_type_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bquintet/type/v1/event.proto\x12\x0fquintet.type.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bquintet/type/v1/money.proto\"\xf0\x06\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x12\n\nvisitor_id\x18\x03 \x01(\t\x12\x12\n\nsession_id\x18\x04 \x01(\t\x12.\n\nevent_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11recommendation_id\x18\x06 \x01(\t\x12:\n\nattributes\x18\x07 \x03(\x0b\x32&.quintet.type.v1.Event.AttributesEntry\x12.\n\tpage_view\x18\n \x01(\x0b\x32\x19.quintet.type.v1.PageViewH\x00\x12\x36\n\rcategory_view\x18\x0b \x01(\x0b\x32\x1d.quintet.type.v1.CategoryViewH\x00\x12)\n\x06search\x18\x0c \x01(\x0b\x32\x17.quintet.type.v1.SearchH\x00\x12\x34\n\x0cproduct_view\x18\r \x01(\x0b\x32\x1c.quintet.type.v1.ProductViewH\x00\x12\x31\n\x0b\x61\x64\x64_to_cart\x18\x0e \x01(\x0b\x32\x1a.quintet.type.v1.AddToCartH\x00\x12;\n\x10remove_from_cart\x18\x0f \x01(\x0b\x32\x1f.quintet.type.v1.RemoveFromCartH\x00\x12.\n\tcart_view\x18\x10 \x01(\x0b\x32\x19.quintet.type.v1.CartViewH\x00\x12-\n\x08purchase\x18\x11 \x01(\x0b\x32\x19.quintet.type.v1.PurchaseH\x00\x12)\n\x06refund\x18\x12 \x01(\x0b\x32\x17.quintet.type.v1.RefundH\x00\x12\x31\n\nimpression\x18\x13 \x01(\x0b\x32\x1b.quintet.type.v1.ImpressionH\x00\x12.\n\x06\x63ustom\x18\x14 \x01(\x0b\x32\x1c.quintet.type.v1.CustomEventH\x00\x12.\n\thome_view\x18\x15 \x01(\x0b\x32\x19.quintet.type.v1.HomeViewH\x00\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06\x64\x65tail\"\n\n\x08HomeView\"^\n\x08PageView\x12,\n\tpage_type\x18\x01 \x01(\x0e\x32\x19.quintet.type.v1.PageType\x12\x12\n\nproduct_id\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\" \n\x0c\x43\x61tegoryView\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\"<\n\x06Search\x12\r\n\x05query\x18\x01 \x01(\t\x12\x13\n\x0bproduct_ids\x18\x02 \x03(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"\\\n\x0bProductView\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x18\n\x10\x64uration_seconds\x18\x02 \x01(\x01\x12\x0f\n\x07scrolls\x18\x03 \x01(\x05\x12\x0e\n\x06\x63licks\x18\x04 \x01(\x05\"I\n\x0fProductQuantity\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x15\n\x08quantity\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_quantity\"<\n\tAddToCart\x12/\n\x05items\x18\x01 \x03(\x0b\x32 .quintet.type.v1.ProductQuantity\"A\n\x0eRemoveFromCart\x12/\n\x05items\x18\x01 \x03(\x0b\x32 .quintet.type.v1.ProductQuantity\"\n\n\x08\x43\x61rtView\"n\n\x0cPurchaseLine\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x15\n\x08quantity\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12&\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x16.quintet.type.v1.MoneyB\x0b\n\t_quantity\"t\n\x08Purchase\x12\x13\n\x0bpurchase_id\x18\x01 \x01(\t\x12,\n\x05items\x18\x02 \x03(\x0b\x32\x1d.quintet.type.v1.PurchaseLine\x12%\n\x05total\x18\x03 \x01(\x0b\x32\x16.quintet.type.v1.Money\"v\n\x06Refund\x12\x13\n\x0bpurchase_id\x18\x01 \x01(\t\x12/\n\x05items\x18\x02 \x03(\x0b\x32 .quintet.type.v1.ProductQuantity\x12&\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x16.quintet.type.v1.Money\"(\n\nImpression\x12\x1a\n\x12recommendation_ids\x18\x01 \x03(\t\"\x1b\n\x0b\x43ustomEvent\x12\x0c\n\x04name\x18\x01 \x01(\t*\xc8\x01\n\x08PageType\x12\x19\n\x15PAGE_TYPE_UNSPECIFIED\x10\x00\x12\x12\n\x0ePAGE_TYPE_HOME\x10\x01\x12\x15\n\x11PAGE_TYPE_PRODUCT\x10\x02\x12\x16\n\x12PAGE_TYPE_CATEGORY\x10\x03\x12\x12\n\x0ePAGE_TYPE_CART\x10\x04\x12\x14\n\x10PAGE_TYPE_SEARCH\x10\x05\x12\x1b\n\x17PAGE_TYPE_POST_PURCHASE\x10\x06\x12\x17\n\x13PAGE_TYPE_BUY_AGAIN\x10\x07\x42\x84\x01\n*com.quintetrecommendations.quintet.type.v1B\nEventProtoP\x01ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bquintet/type/v1/event.proto\x12\x0fquintet.type.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dquintet/type/v1/consent.proto\x1a\x1bquintet/type/v1/money.proto\"\x9b\x07\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x12\n\nvisitor_id\x18\x03 \x01(\t\x12\x12\n\nsession_id\x18\x04 \x01(\t\x12.\n\nevent_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11recommendation_id\x18\x06 \x01(\t\x12:\n\nattributes\x18\x07 \x03(\x0b\x32&.quintet.type.v1.Event.AttributesEntry\x12)\n\x07\x63onsent\x18\x08 \x01(\x0b\x32\x18.quintet.type.v1.Consent\x12.\n\tpage_view\x18\n \x01(\x0b\x32\x19.quintet.type.v1.PageViewH\x00\x12\x36\n\rcategory_view\x18\x0b \x01(\x0b\x32\x1d.quintet.type.v1.CategoryViewH\x00\x12)\n\x06search\x18\x0c \x01(\x0b\x32\x17.quintet.type.v1.SearchH\x00\x12\x34\n\x0cproduct_view\x18\r \x01(\x0b\x32\x1c.quintet.type.v1.ProductViewH\x00\x12\x31\n\x0b\x61\x64\x64_to_cart\x18\x0e \x01(\x0b\x32\x1a.quintet.type.v1.AddToCartH\x00\x12;\n\x10remove_from_cart\x18\x0f \x01(\x0b\x32\x1f.quintet.type.v1.RemoveFromCartH\x00\x12.\n\tcart_view\x18\x10 \x01(\x0b\x32\x19.quintet.type.v1.CartViewH\x00\x12-\n\x08purchase\x18\x11 \x01(\x0b\x32\x19.quintet.type.v1.PurchaseH\x00\x12)\n\x06refund\x18\x12 \x01(\x0b\x32\x17.quintet.type.v1.RefundH\x00\x12\x31\n\nimpression\x18\x13 \x01(\x0b\x32\x1b.quintet.type.v1.ImpressionH\x00\x12.\n\x06\x63ustom\x18\x14 \x01(\x0b\x32\x1c.quintet.type.v1.CustomEventH\x00\x12.\n\thome_view\x18\x15 \x01(\x0b\x32\x19.quintet.type.v1.HomeViewH\x00\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06\x64\x65tail\"\n\n\x08HomeView\"^\n\x08PageView\x12,\n\tpage_type\x18\x01 \x01(\x0e\x32\x19.quintet.type.v1.PageType\x12\x12\n\nproduct_id\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\" \n\x0c\x43\x61tegoryView\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\"<\n\x06Search\x12\r\n\x05query\x18\x01 \x01(\t\x12\x13\n\x0bproduct_ids\x18\x02 \x03(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"\\\n\x0bProductView\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x18\n\x10\x64uration_seconds\x18\x02 \x01(\x01\x12\x0f\n\x07scrolls\x18\x03 \x01(\x05\x12\x0e\n\x06\x63licks\x18\x04 \x01(\x05\"I\n\x0fProductQuantity\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x15\n\x08quantity\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_quantity\"<\n\tAddToCart\x12/\n\x05items\x18\x01 \x03(\x0b\x32 .quintet.type.v1.ProductQuantity\"A\n\x0eRemoveFromCart\x12/\n\x05items\x18\x01 \x03(\x0b\x32 .quintet.type.v1.ProductQuantity\"\n\n\x08\x43\x61rtView\"n\n\x0cPurchaseLine\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x15\n\x08quantity\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12&\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x16.quintet.type.v1.MoneyB\x0b\n\t_quantity\"t\n\x08Purchase\x12\x13\n\x0bpurchase_id\x18\x01 \x01(\t\x12,\n\x05items\x18\x02 \x03(\x0b\x32\x1d.quintet.type.v1.PurchaseLine\x12%\n\x05total\x18\x03 \x01(\x0b\x32\x16.quintet.type.v1.Money\"v\n\x06Refund\x12\x13\n\x0bpurchase_id\x18\x01 \x01(\t\x12/\n\x05items\x18\x02 \x03(\x0b\x32 .quintet.type.v1.ProductQuantity\x12&\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x16.quintet.type.v1.Money\"(\n\nImpression\x12\x1a\n\x12recommendation_ids\x18\x01 \x03(\t\"\x1b\n\x0b\x43ustomEvent\x12\x0c\n\x04name\x18\x01 \x01(\t*\xc8\x01\n\x08PageType\x12\x19\n\x15PAGE_TYPE_UNSPECIFIED\x10\x00\x12\x12\n\x0ePAGE_TYPE_HOME\x10\x01\x12\x15\n\x11PAGE_TYPE_PRODUCT\x10\x02\x12\x16\n\x12PAGE_TYPE_CATEGORY\x10\x03\x12\x12\n\x0ePAGE_TYPE_CART\x10\x04\x12\x14\n\x10PAGE_TYPE_SEARCH\x10\x05\x12\x1b\n\x17PAGE_TYPE_POST_PURCHASE\x10\x06\x12\x17\n\x13PAGE_TYPE_BUY_AGAIN\x10\x07\x42\x84\x01\n*com.quintetrecommendations.quintet.type.v1B\nEventProtoP\x01ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,38 +37,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n*com.quintetrecommendations.quintet.type.v1B\nEventProtoP\001ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1'
   _globals['_EVENT_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_EVENT_ATTRIBUTESENTRY']._serialized_options = b'8\001'
-  _globals['_PAGETYPE']._serialized_start=1929
-  _globals['_PAGETYPE']._serialized_end=2129
-  _globals['_EVENT']._serialized_start=111
-  _globals['_EVENT']._serialized_end=991
-  _globals['_EVENT_ATTRIBUTESENTRY']._serialized_start=932
-  _globals['_EVENT_ATTRIBUTESENTRY']._serialized_end=981
-  _globals['_HOMEVIEW']._serialized_start=993
-  _globals['_HOMEVIEW']._serialized_end=1003
-  _globals['_PAGEVIEW']._serialized_start=1005
-  _globals['_PAGEVIEW']._serialized_end=1099
-  _globals['_CATEGORYVIEW']._serialized_start=1101
-  _globals['_CATEGORYVIEW']._serialized_end=1133
-  _globals['_SEARCH']._serialized_start=1135
-  _globals['_SEARCH']._serialized_end=1195
-  _globals['_PRODUCTVIEW']._serialized_start=1197
-  _globals['_PRODUCTVIEW']._serialized_end=1289
-  _globals['_PRODUCTQUANTITY']._serialized_start=1291
-  _globals['_PRODUCTQUANTITY']._serialized_end=1364
-  _globals['_ADDTOCART']._serialized_start=1366
-  _globals['_ADDTOCART']._serialized_end=1426
-  _globals['_REMOVEFROMCART']._serialized_start=1428
-  _globals['_REMOVEFROMCART']._serialized_end=1493
-  _globals['_CARTVIEW']._serialized_start=1495
-  _globals['_CARTVIEW']._serialized_end=1505
-  _globals['_PURCHASELINE']._serialized_start=1507
-  _globals['_PURCHASELINE']._serialized_end=1617
-  _globals['_PURCHASE']._serialized_start=1619
-  _globals['_PURCHASE']._serialized_end=1735
-  _globals['_REFUND']._serialized_start=1737
-  _globals['_REFUND']._serialized_end=1855
-  _globals['_IMPRESSION']._serialized_start=1857
-  _globals['_IMPRESSION']._serialized_end=1897
-  _globals['_CUSTOMEVENT']._serialized_start=1899
-  _globals['_CUSTOMEVENT']._serialized_end=1926
+  _globals['_PAGETYPE']._serialized_start=2003
+  _globals['_PAGETYPE']._serialized_end=2203
+  _globals['_EVENT']._serialized_start=142
+  _globals['_EVENT']._serialized_end=1065
+  _globals['_EVENT_ATTRIBUTESENTRY']._serialized_start=1006
+  _globals['_EVENT_ATTRIBUTESENTRY']._serialized_end=1055
+  _globals['_HOMEVIEW']._serialized_start=1067
+  _globals['_HOMEVIEW']._serialized_end=1077
+  _globals['_PAGEVIEW']._serialized_start=1079
+  _globals['_PAGEVIEW']._serialized_end=1173
+  _globals['_CATEGORYVIEW']._serialized_start=1175
+  _globals['_CATEGORYVIEW']._serialized_end=1207
+  _globals['_SEARCH']._serialized_start=1209
+  _globals['_SEARCH']._serialized_end=1269
+  _globals['_PRODUCTVIEW']._serialized_start=1271
+  _globals['_PRODUCTVIEW']._serialized_end=1363
+  _globals['_PRODUCTQUANTITY']._serialized_start=1365
+  _globals['_PRODUCTQUANTITY']._serialized_end=1438
+  _globals['_ADDTOCART']._serialized_start=1440
+  _globals['_ADDTOCART']._serialized_end=1500
+  _globals['_REMOVEFROMCART']._serialized_start=1502
+  _globals['_REMOVEFROMCART']._serialized_end=1567
+  _globals['_CARTVIEW']._serialized_start=1569
+  _globals['_CARTVIEW']._serialized_end=1579
+  _globals['_PURCHASELINE']._serialized_start=1581
+  _globals['_PURCHASELINE']._serialized_end=1691
+  _globals['_PURCHASE']._serialized_start=1693
+  _globals['_PURCHASE']._serialized_end=1809
+  _globals['_REFUND']._serialized_start=1811
+  _globals['_REFUND']._serialized_end=1929
+  _globals['_IMPRESSION']._serialized_start=1931
+  _globals['_IMPRESSION']._serialized_end=1971
+  _globals['_CUSTOMEVENT']._serialized_start=1973
+  _globals['_CUSTOMEVENT']._serialized_end=2000
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from quintet.type.v1 import consent_pb2 as _consent_pb2
 from quintet.type.v1 import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
@@ -98,6 +99,7 @@ class Event(_message.Message):
     EVENT_TIME_FIELD_NUMBER: _builtins.int
     RECOMMENDATION_ID_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
     PAGE_VIEW_FIELD_NUMBER: _builtins.int
     CATEGORY_VIEW_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
@@ -133,6 +135,12 @@ class Event(_message.Message):
     @_builtins.property
     def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Optional. Further facts by name, at most 100 entries; names of at most 100, values of at most 1,000 characters."""
+
+    @_builtins.property
+    def consent(self) -> _consent_pb2.Consent:
+        """Optional. The shopper's consent at `event_time`: it counts for the customer, or without `customer_id` for the visitor, from
+        the acknowledgement on, unless what is stored is of a later time. What is not said stays.
+        """
 
     @_builtins.property
     def page_view(self) -> Global___PageView:
@@ -192,6 +200,7 @@ class Event(_message.Message):
         event_time: _timestamp_pb2.Timestamp | None = ...,
         recommendation_id: _builtins.str = ...,
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        consent: _consent_pb2.Consent | None = ...,
         page_view: Global___PageView | None = ...,
         category_view: Global___CategoryView | None = ...,
         search: Global___Search | None = ...,
@@ -205,9 +214,9 @@ class Event(_message.Message):
         custom: Global___CustomEvent | None = ...,
         home_view: Global___HomeView | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["add_to_cart", b"add_to_cart", "cart_view", b"cart_view", "category_view", b"category_view", "custom", b"custom", "detail", b"detail", "event_time", b"event_time", "home_view", b"home_view", "impression", b"impression", "page_view", b"page_view", "product_view", b"product_view", "purchase", b"purchase", "refund", b"refund", "remove_from_cart", b"remove_from_cart", "search", b"search"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["add_to_cart", b"add_to_cart", "cart_view", b"cart_view", "category_view", b"category_view", "consent", b"consent", "custom", b"custom", "detail", b"detail", "event_time", b"event_time", "home_view", b"home_view", "impression", b"impression", "page_view", b"page_view", "product_view", b"product_view", "purchase", b"purchase", "refund", b"refund", "remove_from_cart", b"remove_from_cart", "search", b"search"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_to_cart", b"add_to_cart", "attributes", b"attributes", "cart_view", b"cart_view", "category_view", b"category_view", "custom", b"custom", "customer_id", b"customer_id", "detail", b"detail", "event_id", b"event_id", "event_time", b"event_time", "home_view", b"home_view", "impression", b"impression", "page_view", b"page_view", "product_view", b"product_view", "purchase", b"purchase", "recommendation_id", b"recommendation_id", "refund", b"refund", "remove_from_cart", b"remove_from_cart", "search", b"search", "session_id", b"session_id", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_to_cart", b"add_to_cart", "attributes", b"attributes", "cart_view", b"cart_view", "category_view", b"category_view", "consent", b"consent", "custom", b"custom", "customer_id", b"customer_id", "detail", b"detail", "event_id", b"event_id", "event_time", b"event_time", "home_view", b"home_view", "impression", b"impression", "page_view", b"page_view", "product_view", b"product_view", "purchase", b"purchase", "recommendation_id", b"recommendation_id", "refund", b"refund", "remove_from_cart", b"remove_from_cart", "search", b"search", "session_id", b"session_id", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_detail: _TypeAlias = _typing.Literal["page_view", "category_view", "search", "product_view", "add_to_cart", "remove_from_cart", "cart_view", "purchase", "refund", "impression", "custom", "home_view"]  # noqa: Y015
     _WhichOneofArgType_detail: _TypeAlias = _typing.Literal["detail", b"detail"]  # noqa: Y015

@@ -3,10 +3,14 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from quintet.type.v1 import recommendation_pb2 as _recommendation_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -32,6 +36,8 @@ class _JobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobState.Val
     """Done; its result is in use."""
     JOB_STATE_FAILED: _JobState.ValueType  # 3
     """Ended with `error`; what was in use before still is."""
+    JOB_STATE_CANCELLED: _JobState.ValueType  # 4
+    """Ended by `CancelJob`; what was in use before still is."""
 
 class JobState(_JobState, metaclass=_JobStateEnumTypeWrapper):
     """State of a long-running job."""
@@ -44,6 +50,8 @@ JOB_STATE_SUCCEEDED: JobState.ValueType  # 2
 """Done; its result is in use."""
 JOB_STATE_FAILED: JobState.ValueType  # 3
 """Ended with `error`; what was in use before still is."""
+JOB_STATE_CANCELLED: JobState.ValueType  # 4
+"""Ended by `CancelJob`; what was in use before still is."""
 Global___JobState: _TypeAlias = JobState  # noqa: Y015
 
 @_typing.final
@@ -60,7 +68,11 @@ class Job(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
-    RESULT_JSON_FIELD_NUMBER: _builtins.int
+    CANCEL_REQUEST_TIME_FIELD_NUMBER: _builtins.int
+    TRAIN_MODELS_FIELD_NUMBER: _builtins.int
+    REFRESH_CATALOG_FIELD_NUMBER: _builtins.int
+    OPTIMIZE_ALGORITHMS_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Quintet's id of the job."""
     kind: _builtins.str
@@ -72,9 +84,7 @@ class Job(_message.Message):
     progress: _builtins.float
     """Progress of the whole job, 0 to 1."""
     error: _builtins.str
-    """Why it failed; empty otherwise."""
-    result_json: _builtins.str
-    """What came of it, as JSON text: model version, counts, seconds."""
+    """Why it failed, for people; empty otherwise."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When it started."""
@@ -82,6 +92,26 @@ class Job(_message.Message):
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """When it ended; absent while it runs."""
+
+    @_builtins.property
+    def cancel_request_time(self) -> _timestamp_pb2.Timestamp:
+        """When somebody asked to cancel it; absent when nobody did. It may still succeed before it notices."""
+
+    @_builtins.property
+    def train_models(self) -> Global___TrainModelsResult:
+        """Of `train_models`."""
+
+    @_builtins.property
+    def refresh_catalog(self) -> Global___RefreshCatalogResult:
+        """Of `refresh_catalog`."""
+
+    @_builtins.property
+    def optimize_algorithms(self) -> Global___OptimizeAlgorithmsResult:
+        """Of `optimize_algorithms`."""
+
+    @_builtins.property
+    def maintenance(self) -> Global___MaintenanceResult:
+        """Of `maintenance`."""
 
     def __init__(
         self,
@@ -94,15 +124,529 @@ class Job(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         error: _builtins.str = ...,
-        result_json: _builtins.str = ...,
+        cancel_request_time: _timestamp_pb2.Timestamp | None = ...,
+        train_models: Global___TrainModelsResult | None = ...,
+        refresh_catalog: Global___RefreshCatalogResult | None = ...,
+        optimize_algorithms: Global___OptimizeAlgorithmsResult | None = ...,
+        maintenance: Global___MaintenanceResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "end_time", b"end_time", "maintenance", b"maintenance", "optimize_algorithms", b"optimize_algorithms", "refresh_catalog", b"refresh_catalog", "result", b"result", "start_time", b"start_time", "train_models", b"train_models"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "error", b"error", "job_id", b"job_id", "kind", b"kind", "progress", b"progress", "result_json", b"result_json", "stage", b"stage", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "end_time", b"end_time", "error", b"error", "job_id", b"job_id", "kind", b"kind", "maintenance", b"maintenance", "optimize_algorithms", b"optimize_algorithms", "progress", b"progress", "refresh_catalog", b"refresh_catalog", "result", b"result", "stage", b"stage", "start_time", b"start_time", "state", b"state", "train_models", b"train_models"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["train_models", "refresh_catalog", "optimize_algorithms", "maintenance"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___Job: _TypeAlias = Job  # noqa: Y015
+
+@_typing.final
+class RefreshCatalogResult(_message.Message):
+    """What a refresh of the catalogue came to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCTS_FIELD_NUMBER: _builtins.int
+    SPACE_VERSION_FIELD_NUMBER: _builtins.int
+    SPACE_FITTED_FIELD_NUMBER: _builtins.int
+    EMBEDDED_FIELD_NUMBER: _builtins.int
+    SIMILAR_WRITTEN_FIELD_NUMBER: _builtins.int
+    COMPLEMENTARY_WRITTEN_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    products: _builtins.int
+    """Products there are."""
+    space_version: _builtins.str
+    """Version of the space in which the products are embedded; empty without products."""
+    space_fitted: _builtins.bool
+    """Whether that space was fitted anew."""
+    embedded: _builtins.int
+    """Products that were embedded."""
+    similar_written: _builtins.int
+    """Products whose similar products changed."""
+    complementary_written: _builtins.int
+    """Products whose complementary products changed."""
+    seconds: _builtins.float
+    """Duration in seconds."""
+    def __init__(
+        self,
+        *,
+        products: _builtins.int = ...,
+        space_version: _builtins.str = ...,
+        space_fitted: _builtins.bool = ...,
+        embedded: _builtins.int = ...,
+        similar_written: _builtins.int = ...,
+        complementary_written: _builtins.int = ...,
+        seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complementary_written", b"complementary_written", "embedded", b"embedded", "products", b"products", "seconds", b"seconds", "similar_written", b"similar_written", "space_fitted", b"space_fitted", "space_version", b"space_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Job: _TypeAlias = Job  # noqa: Y015
+Global___RefreshCatalogResult: _TypeAlias = RefreshCatalogResult  # noqa: Y015
+
+@_typing.final
+class RefreshCustomersResult(_message.Message):
+    """What recomputing the customers came to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMERS_FIELD_NUMBER: _builtins.int
+    EMBEDDED_FIELD_NUMBER: _builtins.int
+    SPACE_VERSION_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
+    SEGMENTS_VERSION_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    customers: _builtins.int
+    """Customers there are."""
+    embedded: _builtins.int
+    """Customers that were embedded."""
+    space_version: _builtins.str
+    """Version of the space in which they are embedded; empty where there is none."""
+    segments: _builtins.int
+    """Segments that were found."""
+    segments_version: _builtins.str
+    """Version of the segments; empty without customers."""
+    seconds: _builtins.float
+    """Duration in seconds."""
+    def __init__(
+        self,
+        *,
+        customers: _builtins.int = ...,
+        embedded: _builtins.int = ...,
+        space_version: _builtins.str = ...,
+        segments: _builtins.int = ...,
+        segments_version: _builtins.str = ...,
+        seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customers", b"customers", "embedded", b"embedded", "seconds", b"seconds", "segments", b"segments", "segments_version", b"segments_version", "space_version", b"space_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefreshCustomersResult: _TypeAlias = RefreshCustomersResult  # noqa: Y015
+
+@_typing.final
+class ContextEvaluation(_message.Message):
+    """How the learned hybrid of a context did on questions that it did not learn from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetricsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    EVALUATED_FIELD_NUMBER: _builtins.int
+    LEARNED_FIELD_NUMBER: _builtins.int
+    BEST_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
+    questions: _builtins.int
+    """Questions there were."""
+    evaluated: _builtins.int
+    """Of these, those that nothing was learned from."""
+    learned: _builtins.bool
+    """Whether the learned hybrid is used; the weights are where not."""
+    best: _builtins.str
+    """The single algorithm that did best."""
+    @_builtins.property
+    def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Means, such as `ndcg_at_20.hybrid`, from 0 to 1."""
+
+    def __init__(
+        self,
+        *,
+        questions: _builtins.int = ...,
+        evaluated: _builtins.int = ...,
+        learned: _builtins.bool = ...,
+        best: _builtins.str = ...,
+        metrics: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best", b"best", "evaluated", b"evaluated", "learned", b"learned", "metrics", b"metrics", "questions", b"questions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContextEvaluation: _TypeAlias = ContextEvaluation  # noqa: Y015
+
+@_typing.final
+class TrainedModels(_message.Message):
+    """A version of the models that was trained."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class EvaluationEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___ContextEvaluation: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___ContextEvaluation | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    CHECKSUM_FIELD_NUMBER: _builtins.int
+    QUICK_FIELD_NUMBER: _builtins.int
+    ALGORITHMS_FIELD_NUMBER: _builtins.int
+    EVALUATION_FIELD_NUMBER: _builtins.int
+    REBUY_RATE_FIELD_NUMBER: _builtins.int
+    READ_SECONDS_FIELD_NUMBER: _builtins.int
+    LEARN_SECONDS_FIELD_NUMBER: _builtins.int
+    FIT_SECONDS_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    PEAK_MB_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    """The version, in use unless it was activated otherwise since."""
+    size_bytes: _builtins.int
+    """Size of the artefact in bytes."""
+    checksum: _builtins.str
+    """SHA-256 of the artefact, hexadecimal."""
+    quick: _builtins.bool
+    """Whether the rerankers learned from few questions only."""
+    rebuy_rate: _builtins.float
+    """Share of the pairs of customer and bought product that occur in more than one order, 0 to 1."""
+    read_seconds: _builtins.float
+    """Seconds of reading the data."""
+    learn_seconds: _builtins.float
+    """Seconds of learning the hybrids."""
+    fit_seconds: _builtins.float
+    """Seconds of fitting on all data."""
+    seconds: _builtins.float
+    """Seconds in all."""
+    peak_mb: _builtins.int
+    """Most memory that the training took, in MiB."""
+    @_builtins.property
+    def algorithms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the algorithms that were fitted."""
+
+    @_builtins.property
+    def evaluation(self) -> _containers.MessageMap[_builtins.str, Global___ContextEvaluation]:
+        """The evaluation, by context."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+        checksum: _builtins.str = ...,
+        quick: _builtins.bool = ...,
+        algorithms: _abc.Iterable[_builtins.str] | None = ...,
+        evaluation: _abc.Mapping[_builtins.str, Global___ContextEvaluation] | None = ...,
+        rebuy_rate: _builtins.float = ...,
+        read_seconds: _builtins.float = ...,
+        learn_seconds: _builtins.float = ...,
+        fit_seconds: _builtins.float = ...,
+        seconds: _builtins.float = ...,
+        peak_mb: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithms", b"algorithms", "checksum", b"checksum", "evaluation", b"evaluation", "fit_seconds", b"fit_seconds", "learn_seconds", b"learn_seconds", "peak_mb", b"peak_mb", "quick", b"quick", "read_seconds", b"read_seconds", "rebuy_rate", b"rebuy_rate", "seconds", b"seconds", "size_bytes", b"size_bytes", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrainedModels: _TypeAlias = TrainedModels  # noqa: Y015
+
+@_typing.final
+class TrainModelsResult(_message.Message):
+    """What a training came to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CATALOGUE_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    CUSTOMERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def catalogue(self) -> Global___RefreshCatalogResult:
+        """The catalogue, which is refreshed first."""
+
+    @_builtins.property
+    def models(self) -> Global___TrainedModels:
+        """The models."""
+
+    @_builtins.property
+    def customers(self) -> Global___RefreshCustomersResult:
+        """The customers, who are recomputed last."""
+
+    def __init__(
+        self,
+        *,
+        catalogue: Global___RefreshCatalogResult | None = ...,
+        models: Global___TrainedModels | None = ...,
+        customers: Global___RefreshCustomersResult | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["catalogue", b"catalogue", "customers", b"customers", "models", b"models"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalogue", b"catalogue", "customers", b"customers", "models", b"models"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrainModelsResult: _TypeAlias = TrainModelsResult  # noqa: Y015
+
+@_typing.final
+class TunedAlgorithm(_message.Message):
+    """What was decided on the parameters of an algorithm."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARAMS_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    FOUND_FIELD_NUMBER: _builtins.int
+    MADE_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    found: _builtins.int
+    """Trials of before that were found."""
+    made: _builtins.int
+    """Trials that were made."""
+    failed: _builtins.int
+    """Trials that failed."""
+    @_builtins.property
+    def params(self) -> _struct_pb2.Struct:
+        """Parameters that differ from the defaults."""
+
+    @_builtins.property
+    def evidence(self) -> _struct_pb2.Struct:
+        """What the decision rests on."""
+
+    def __init__(
+        self,
+        *,
+        params: _struct_pb2.Struct | None = ...,
+        evidence: _struct_pb2.Struct | None = ...,
+        found: _builtins.int = ...,
+        made: _builtins.int = ...,
+        failed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "params", b"params"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "failed", b"failed", "found", b"found", "made", b"made", "params", b"params"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TunedAlgorithm: _TypeAlias = TunedAlgorithm  # noqa: Y015
+
+@_typing.final
+class TuningResult(_message.Message):
+    """What a tuning came to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class AlgorithmsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___TunedAlgorithm: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___TunedAlgorithm | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ALGORITHMS_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
+    NOT_REACHED_FIELD_NUMBER: _builtins.int
+    TRIALS_FOUND_FIELD_NUMBER: _builtins.int
+    TRIALS_MADE_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    trials_found: _builtins.int
+    """Trials of before that were found."""
+    trials_made: _builtins.int
+    """Trials that were made."""
+    seconds: _builtins.float
+    """Duration in seconds."""
+    skipped: _builtins.str
+    """Why nothing was tuned; empty otherwise."""
+    failed: _builtins.str
+    """Why the tuning failed, for people; empty otherwise. The weights were set all the same."""
+    @_builtins.property
+    def algorithms(self) -> _containers.MessageMap[_builtins.str, Global___TunedAlgorithm]:
+        """Decisions, by the algorithm's name."""
+
+    @_builtins.property
+    def unchanged(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Algorithms that were left out because the data has hardly changed."""
+
+    @_builtins.property
+    def not_reached(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Algorithms for which no time was left."""
+
+    def __init__(
+        self,
+        *,
+        algorithms: _abc.Mapping[_builtins.str, Global___TunedAlgorithm] | None = ...,
+        unchanged: _abc.Iterable[_builtins.str] | None = ...,
+        not_reached: _abc.Iterable[_builtins.str] | None = ...,
+        trials_found: _builtins.int = ...,
+        trials_made: _builtins.int = ...,
+        seconds: _builtins.float = ...,
+        skipped: _builtins.str = ...,
+        failed: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithms", b"algorithms", "failed", b"failed", "not_reached", b"not_reached", "seconds", b"seconds", "skipped", b"skipped", "trials_found", b"trials_found", "trials_made", b"trials_made", "unchanged", b"unchanged"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TuningResult: _TypeAlias = TuningResult  # noqa: Y015
+
+@_typing.final
+class OptimizeAlgorithmsResult(_message.Message):
+    """What an optimisation came to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TUNING_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
+    RATIONALE_FIELD_NUMBER: _builtins.int
+    rationale: _builtins.str
+    """Why they are so, a sentence."""
+    @_builtins.property
+    def tuning(self) -> Global___TuningResult:
+        """The parameters, which the next training uses."""
+
+    @_builtins.property
+    def weights(self) -> _containers.RepeatedCompositeFieldContainer[_recommendation_pb2.AlgorithmWeight]:
+        """The weights that were set, largest first; they add up to 1."""
+
+    def __init__(
+        self,
+        *,
+        tuning: Global___TuningResult | None = ...,
+        weights: _abc.Iterable[_recommendation_pb2.AlgorithmWeight] | None = ...,
+        rationale: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tuning", b"tuning"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rationale", b"rationale", "tuning", b"tuning", "weights", b"weights"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OptimizeAlgorithmsResult: _TypeAlias = OptimizeAlgorithmsResult  # noqa: Y015
+
+@_typing.final
+class MaintenanceResult(_message.Message):
+    """What maintenance came to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIEWS_DROPPED_FIELD_NUMBER: _builtins.int
+    RECOMMENDATION_LISTS_DROPPED_FIELD_NUMBER: _builtins.int
+    JOBS_DROPPED_FIELD_NUMBER: _builtins.int
+    VACUUMED_FIELD_NUMBER: _builtins.int
+    views_dropped: _builtins.int
+    """Product views that were deleted."""
+    recommendation_lists_dropped: _builtins.int
+    """Lists of recommendations that were deleted."""
+    jobs_dropped: _builtins.int
+    """Rows of ended jobs that were deleted."""
+    vacuumed: _builtins.bool
+    """Whether free space was given back."""
+    def __init__(
+        self,
+        *,
+        views_dropped: _builtins.int = ...,
+        recommendation_lists_dropped: _builtins.int = ...,
+        jobs_dropped: _builtins.int = ...,
+        vacuumed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs_dropped", b"jobs_dropped", "recommendation_lists_dropped", b"recommendation_lists_dropped", "vacuumed", b"vacuumed", "views_dropped", b"views_dropped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MaintenanceResult: _TypeAlias = MaintenanceResult  # noqa: Y015
+
+@_typing.final
+class JobSchedule(_message.Message):
+    """When jobs of a kind are started by the clock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    PERIOD_SECONDS_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    NEXT_TIME_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    LAST_JOB_ID_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """Kind of job, as in `Job`."""
+    period_seconds: _builtins.float
+    """Seconds from start to start; 0 is never."""
+    paused: _builtins.bool
+    """Whether nothing is started until it is resumed."""
+    failures: _builtins.int
+    """How many runs failed in a row, up to now. A failed one is tried again an hour after its end, then after two hours and so
+    on up to the period.
+    """
+    last_job_id: _builtins.str
+    """The last job of the kind; empty where there was none."""
+    @_builtins.property
+    def next_time(self) -> _timestamp_pb2.Timestamp:
+        """When the next job is due; absent when none will be. A job is started within about 30 seconds of it."""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        period_seconds: _builtins.float = ...,
+        paused: _builtins.bool = ...,
+        next_time: _timestamp_pb2.Timestamp | None = ...,
+        failures: _builtins.int = ...,
+        last_job_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["next_time", b"next_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failures", b"failures", "kind", b"kind", "last_job_id", b"last_job_id", "next_time", b"next_time", "paused", b"paused", "period_seconds", b"period_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JobSchedule: _TypeAlias = JobSchedule  # noqa: Y015
 
 @_typing.final
 class JobProgress(_message.Message):

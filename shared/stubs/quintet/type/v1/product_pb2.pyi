@@ -28,7 +28,7 @@ class _InventoryStatus:
 class _InventoryStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_InventoryStatus.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     INVENTORY_STATUS_UNSPECIFIED: _InventoryStatus.ValueType  # 0
-    """Not said: kept as it is on an update, `IN_STOCK` for a new product."""
+    """Not said: kept as it is by an update without a mask, else `IN_STOCK`."""
     INVENTORY_STATUS_IN_STOCK: _InventoryStatus.ValueType  # 1
     """Can be bought and shipped now."""
     INVENTORY_STATUS_OUT_OF_STOCK: _InventoryStatus.ValueType  # 2
@@ -42,11 +42,11 @@ class _InventoryStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Inven
 
 class InventoryStatus(_InventoryStatus, metaclass=_InventoryStatusEnumTypeWrapper):
     """Whether a product can be bought now. Only products in stock or on pre-order or back-order are ever recommended,
-    and of these only the recommendable ones.
+    of these only the recommendable ones, and only from their `available_time` until their `expire_time`.
     """
 
 INVENTORY_STATUS_UNSPECIFIED: InventoryStatus.ValueType  # 0
-"""Not said: kept as it is on an update, `IN_STOCK` for a new product."""
+"""Not said: kept as it is by an update without a mask, else `IN_STOCK`."""
 INVENTORY_STATUS_IN_STOCK: InventoryStatus.ValueType  # 1
 """Can be bought and shipped now."""
 INVENTORY_STATUS_OUT_OF_STOCK: InventoryStatus.ValueType  # 2
@@ -84,6 +84,68 @@ PRODUCT_RELATION_COMPLEMENTARY: ProductRelation.ValueType  # 2
 Global___ProductRelation: _TypeAlias = ProductRelation  # noqa: Y015
 
 @_typing.final
+class TextList(_message.Message):
+    """Several texts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At most 100, each 1 to 1,000 characters; of equal ones filters see one."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TextList: _TypeAlias = TextList  # noqa: Y015
+
+@_typing.final
+class AttributeValue(_message.Message):
+    """A further fact of a product. Text, numbers and booleans of one name are different facts to filters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    FLAG_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """At most 20,000 characters. Filters see texts of at most 200."""
+    number: _builtins.float
+    """Finite, in whatever unit the platform uses, the same for all products."""
+    flag: _builtins.bool
+    """Yes or no."""
+    @_builtins.property
+    def texts(self) -> Global___TextList:
+        """Several texts, such as all colours."""
+
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        number: _builtins.float = ...,
+        flag: _builtins.bool = ...,
+        texts: Global___TextList | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["flag", b"flag", "number", b"number", "text", b"text", "texts", b"texts", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flag", b"flag", "number", b"number", "text", b"text", "texts", b"texts", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["text", "number", "flag", "texts"]  # noqa: Y015
+    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
+
+Global___AttributeValue: _TypeAlias = AttributeValue  # noqa: Y015
+
+@_typing.final
 class Product(_message.Message):
     """One product of the catalogue, under the platform's own id."""
 
@@ -96,14 +158,15 @@ class Product(_message.Message):
         KEY_FIELD_NUMBER: _builtins.int
         VALUE_FIELD_NUMBER: _builtins.int
         key: _builtins.str
-        value: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___AttributeValue: ...
         def __init__(
             self,
             *,
             key: _builtins.str = ...,
-            value: _builtins.str = ...,
+            value: Global___AttributeValue | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
         _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
@@ -122,12 +185,14 @@ class Product(_message.Message):
     AVERAGE_RATING_FIELD_NUMBER: _builtins.int
     INVENTORY_STATUS_FIELD_NUMBER: _builtins.int
     AVAILABLE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     RECOMMENDABLE_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
-    """Required. The platform's id (SKU), 1 to 128 characters, no control characters."""
+    """Required. The platform's id (SKU), 1 to 128 characters, no control characters. Never changes."""
     name: _builtins.str
-    """Required. Name shown to shoppers, 1 to 500 characters."""
+    """Required for a new product. Name shown to shoppers, 1 to 500 characters."""
     description: _builtins.str
     """Optional. Description, at most 20,000 characters."""
     category: _builtins.str
@@ -142,8 +207,13 @@ class Product(_message.Message):
     """Optional. Default `IN_STOCK`."""
     recommendable: _builtins.bool
     """Optional. Whether it may be recommended. False for what no shopper wants to see recommended although it is sold and
-    counted: coupons, fuel, deposits, gift wrapping, fees. Not given: kept as it is on an update, true for a new product.
-    Answers always give it.
+    counted: coupons, fuel, deposits, gift wrapping, fees. Default true for a new product. Answers always give it.
+    """
+    group_id: _builtins.str
+    """Optional. The platform's id of the group whose variants are one product to shoppers, such as the sizes of a shirt; at
+    most 128 characters. A page shows one variant of a group: one in stock now before others, and of these the one that
+    suits the shopper best. What is in view, in the cart, dismissed or bought before takes its variants with it, but on
+    `BUY_AGAIN` pages, where each variant that was bought stands for itself.
     """
     @_builtins.property
     def price(self) -> _money_pb2.Money:
@@ -158,13 +228,21 @@ class Product(_message.Message):
         """Optional. Picture addresses, best first, at most 50 of at most 2,000 characters."""
 
     @_builtins.property
-    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Optional. Further facts, at most 200 entries; names of at most 200, values of at most 20,000 characters."""
+    def attributes(self) -> _containers.MessageMap[_builtins.str, Global___AttributeValue]:
+        """Optional. Further facts, at most 200 entries; names of at most 200, text values of at most 20,000 characters. Also what
+        tells the variants of a group apart, such as colour and size.
+        """
 
     @_builtins.property
     def available_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. When the product entered the assortment; default the time of its first upsert; at most 24 hours ahead.
-        Decides who is a new arrival.
+        """Optional. From when on the product is in the assortment; default the time of its first upsert; after 1970 and at most
+        ten years ahead. Before that it is not recommended. Decides who is a new arrival.
+        """
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. From when on the product is no longer recommended, after 1970; default never. After `available_time`, or it
+        is never recommended.
         """
 
     @_builtins.property
@@ -183,16 +261,18 @@ class Product(_message.Message):
         price: _money_pb2.Money | None = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
         image_urls: _abc.Iterable[_builtins.str] | None = ...,
-        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        attributes: _abc.Mapping[_builtins.str, Global___AttributeValue] | None = ...,
         average_rating: _builtins.float | None = ...,
         inventory_status: Global___InventoryStatus.ValueType = ...,
         available_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
         recommendable: _builtins.bool | None = ...,
+        group_id: _builtins.str = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_average_rating", b"_average_rating", "_recommendable", b"_recommendable", "available_time", b"available_time", "average_rating", b"average_rating", "price", b"price", "recommendable", b"recommendable", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_average_rating", b"_average_rating", "_recommendable", b"_recommendable", "available_time", b"available_time", "average_rating", b"average_rating", "expire_time", b"expire_time", "price", b"price", "recommendable", b"recommendable", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_rating", b"_average_rating", "_recommendable", b"_recommendable", "attributes", b"attributes", "available_time", b"available_time", "average_rating", b"average_rating", "brand", b"brand", "category", b"category", "description", b"description", "image_urls", b"image_urls", "inventory_status", b"inventory_status", "name", b"name", "price", b"price", "product_id", b"product_id", "recommendable", b"recommendable", "subcategory", b"subcategory", "tags", b"tags", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_rating", b"_average_rating", "_recommendable", b"_recommendable", "attributes", b"attributes", "available_time", b"available_time", "average_rating", b"average_rating", "brand", b"brand", "category", b"category", "description", b"description", "expire_time", b"expire_time", "group_id", b"group_id", "image_urls", b"image_urls", "inventory_status", b"inventory_status", "name", b"name", "price", b"price", "product_id", b"product_id", "recommendable", b"recommendable", "subcategory", b"subcategory", "tags", b"tags", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__average_rating: _TypeAlias = _typing.Literal["average_rating"]  # noqa: Y015
     _WhichOneofArgType__average_rating: _TypeAlias = _typing.Literal["_average_rating", b"_average_rating"]  # noqa: Y015
@@ -204,6 +284,160 @@ class Product(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__recommendable) -> _WhichOneofReturnType__recommendable | None: ...
 
 Global___Product: _TypeAlias = Product  # noqa: Y015
+
+@_typing.final
+class PriceUpdate(_message.Message):
+    """A price of a product by itself, at a place or everywhere."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    PLACE_ID_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    CLEAR_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    product_id: _builtins.str
+    """Required. The product, 1 to 128 characters."""
+    place_id: _builtins.str
+    """Optional. The platform's id of the store or region where the price holds, at most 128 characters; empty: the product's
+    own price, which holds where no place has another.
+    """
+    clear: _builtins.bool
+    """There is none: unknown, or at a place, the product's own holds. False: INVALID_ARGUMENT."""
+    @_builtins.property
+    def price(self) -> _money_pb2.Money:
+        """The price of one unit, not negative."""
+
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. Since when it is true, after 1970 and at most five minutes ahead; default now. Older than the stored one of
+        the product and place: nothing changes. With the same time, the one that comes last holds.
+        """
+
+    def __init__(
+        self,
+        *,
+        product_id: _builtins.str = ...,
+        place_id: _builtins.str = ...,
+        price: _money_pb2.Money | None = ...,
+        clear: _builtins.bool = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "clear", b"clear", "effective_time", b"effective_time", "price", b"price"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "clear", b"clear", "effective_time", b"effective_time", "place_id", b"place_id", "price", b"price", "product_id", b"product_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["price", "clear"]  # noqa: Y015
+    _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
+
+Global___PriceUpdate: _TypeAlias = PriceUpdate  # noqa: Y015
+
+@_typing.final
+class InventoryUpdate(_message.Message):
+    """Whether a product can be bought, by itself, at a place or everywhere."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    PLACE_ID_FIELD_NUMBER: _builtins.int
+    INVENTORY_STATUS_FIELD_NUMBER: _builtins.int
+    CLEAR_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    product_id: _builtins.str
+    """Required. The product, 1 to 128 characters."""
+    place_id: _builtins.str
+    """Optional. The store or region where it holds, at most 128 characters, as in `PriceUpdate`; empty: everywhere else."""
+    inventory_status: Global___InventoryStatus.ValueType
+    """Required, unless `clear`. The status."""
+    clear: _builtins.bool
+    """Optional. The place has no status of its own, the product's own holds. Without `place_id`, or with a status:
+    INVALID_ARGUMENT.
+    """
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. As in `PriceUpdate`: since when it is true."""
+
+    def __init__(
+        self,
+        *,
+        product_id: _builtins.str = ...,
+        place_id: _builtins.str = ...,
+        inventory_status: Global___InventoryStatus.ValueType = ...,
+        clear: _builtins.bool = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clear", b"clear", "effective_time", b"effective_time", "inventory_status", b"inventory_status", "place_id", b"place_id", "product_id", b"product_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InventoryUpdate: _TypeAlias = InventoryUpdate  # noqa: Y015
+
+@_typing.final
+class UpdateCounts(_message.Message):
+    """What became of updates of prices or stock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPLIED_FIELD_NUMBER: _builtins.int
+    STALE_FIELD_NUMBER: _builtins.int
+    UNKNOWN_FIELD_NUMBER: _builtins.int
+    applied: _builtins.int
+    """Updates that hold now, those that said what was stored included."""
+    stale: _builtins.int
+    """Updates that changed nothing because a later one is stored or was in the same call."""
+    @_builtins.property
+    def unknown(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Places in the request, from 0, of updates of products that are unknown or deleted. The others are applied."""
+
+    def __init__(
+        self,
+        *,
+        applied: _builtins.int = ...,
+        stale: _builtins.int = ...,
+        unknown: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "stale", b"stale", "unknown", b"unknown"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateCounts: _TypeAlias = UpdateCounts  # noqa: Y015
+
+@_typing.final
+class Offer(_message.Message):
+    """What a store or region offers of a product."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACE_ID_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    INVENTORY_STATUS_FIELD_NUMBER: _builtins.int
+    place_id: _builtins.str
+    """The platform's id of the store or region."""
+    inventory_status: Global___InventoryStatus.ValueType
+    """The status there; unspecified where the product's own holds."""
+    @_builtins.property
+    def price(self) -> _money_pb2.Money:
+        """The price there; absent where the product's own holds."""
+
+    def __init__(
+        self,
+        *,
+        place_id: _builtins.str = ...,
+        price: _money_pb2.Money | None = ...,
+        inventory_status: Global___InventoryStatus.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inventory_status", b"inventory_status", "place_id", b"place_id", "price", b"price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Offer: _TypeAlias = Offer  # noqa: Y015
 
 @_typing.final
 class ProductPerformance(_message.Message):

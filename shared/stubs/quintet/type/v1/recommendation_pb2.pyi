@@ -135,6 +135,7 @@ class RecommendationContext(_message.Message):
     PURCHASED_PRODUCT_IDS_FIELD_NUMBER: _builtins.int
     SEARCH_QUERY_FIELD_NUMBER: _builtins.int
     SESSION_ID_FIELD_NUMBER: _builtins.int
+    PLACE_ID_FIELD_NUMBER: _builtins.int
     page_type: _event_pb2.PageType.ValueType
     """Kind of page. Default `HOME`."""
     product_id: _builtins.str
@@ -145,6 +146,11 @@ class RecommendationContext(_message.Message):
     """The search text on `SEARCH` pages, at most 500 characters."""
     session_id: _builtins.str
     """The session, at most 128 characters; products met in it count most. Default the latest."""
+    place_id: _builtins.str
+    """Optional. The store or region the shopper buys at, at most 128 characters, as prices and stock name it (see
+    `PriceUpdate.place_id`): what cannot be bought there is not shown, price filters and prices in the answer are those of
+    the place. What a place says nothing about, and a place that nothing was ever said of, is as everywhere.
+    """
     @_builtins.property
     def cart_product_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What is in the cart, at most 200 ids of at most 128 characters; default the cart that the events left."""
@@ -163,10 +169,11 @@ class RecommendationContext(_message.Message):
         purchased_product_ids: _abc.Iterable[_builtins.str] | None = ...,
         search_query: _builtins.str = ...,
         session_id: _builtins.str = ...,
+        place_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_product_ids", b"cart_product_ids", "category", b"category", "page_type", b"page_type", "product_id", b"product_id", "purchased_product_ids", b"purchased_product_ids", "search_query", b"search_query", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_product_ids", b"cart_product_ids", "category", b"category", "page_type", b"page_type", "place_id", b"place_id", "product_id", b"product_id", "purchased_product_ids", b"purchased_product_ids", "search_query", b"search_query", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -297,8 +304,11 @@ class Recommendation(_message.Message):
     CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     recommendation_id: _builtins.str
-    """Quintet's id of this showing; give it back in feedback and events."""
+    """Quintet's id of this showing; give it back in feedback and events. Of a shopper who does not agree to `measure` it counts
+    nothing: what names it is acknowledged, and neither recorded nor attributed.
+    """
     product_id: _builtins.str
     """The platform's id of the product."""
     product_name: _builtins.str
@@ -315,9 +325,11 @@ class Recommendation(_message.Message):
     """Category of the product."""
     position: _builtins.int
     """Place in the answer, from 1."""
+    group_id: _builtins.str
+    """Group of the product, see `Product.group_id`; empty when it is in none."""
     @_builtins.property
     def price(self) -> _money_pb2.Money:
-        """Price of one unit; absent when unknown."""
+        """Price of one unit, at the place of the request where that has its own; absent when unknown."""
 
     @_builtins.property
     def reason(self) -> Global___Reason:
@@ -341,10 +353,11 @@ class Recommendation(_message.Message):
         contributions: _abc.Iterable[Global___AlgorithmContribution] | None = ...,
         category: _builtins.str = ...,
         position: _builtins.int = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price", "reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "category", b"category", "contributions", b"contributions", "image_url", b"image_url", "position", b"position", "price", b"price", "product_id", b"product_id", "product_name", b"product_name", "reason", b"reason", "recommendation_id", b"recommendation_id", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "category", b"category", "contributions", b"contributions", "group_id", b"group_id", "image_url", b"image_url", "position", b"position", "price", b"price", "product_id", b"product_id", "product_name", b"product_name", "reason", b"reason", "recommendation_id", b"recommendation_id", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -367,7 +380,9 @@ class RecommendationList(_message.Message):
     """Strategy that was chosen for the customer and context, such as `hybrid` or `cold_start`."""
     @_builtins.property
     def recommendations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recommendation]:
-        """Recommendations, best first; fewer than asked when the filter leaves fewer."""
+        """Recommendations, best first; fewer than asked when the filter leaves fewer. Of the variants of a group there is one,
+        but on `BUY_AGAIN` pages, where each variant that was bought stands for itself.
+        """
 
     @_builtins.property
     def fallbacks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -36,6 +36,26 @@ def key_of_token(token: str, *filters: str) -> int:
     return after_key
 
 
+def text_token(after: str, *filters: str) -> str:
+    """Return the token of the page after a text, in a list that is ordered by texts."""
+    packed = _checksum(after, *filters).to_bytes(4, "big") + after.encode()
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def text_of_token(token: str, *filters: str) -> str:
+    """Return the text after which the page starts; empty for an empty token. Raises InvalidArgument as above."""
+    if not token:
+        return ""
+    try:
+        packed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        after = packed[4:].decode()
+    except (binascii.Error, ValueError) as error:
+        raise _not_a_token(token) from error
+    if text_token(after, *filters) != token:
+        raise InvalidArgument.of("page_token", token, "must be the next_page_token of the page before, of this list")
+    return after
+
+
 def _unpacked(token: str) -> tuple[int, int, int]:
     try:
         packed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.product.paging import key_of_token, page_token
 from shared.errors import InvalidArgument
+from shared.page_tokens import key_of_token, page_token
 
 
 @given(st.integers(0, 2**63 - 1), st.text(), st.text())

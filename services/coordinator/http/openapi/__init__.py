@@ -1,0 +1,1 @@
+"""The OpenAPI document of the HTTP calls, made from the contract and its comments."""
