@@ -31,7 +31,15 @@ GRACE_SECONDS = 5.0
 """After its deadline a call that has not ended hangs."""
 AT_ONCE = 24
 MOST_OF_A_STREAM = 5
-JOBS = ("TrainModels", "TuneAlgorithms", "OptimizeAlgorithms", "RefreshCatalog", "RefreshCustomers")
+JOBS = (
+    "TrainModels",
+    "TuneAlgorithms",
+    "OptimizeAlgorithms",
+    "RefreshCatalog",
+    "RefreshCustomers",
+    "ForgetHistories",
+    "RunSchedule",
+)
 """They start work of minutes: few of them are sent."""
 MOST_JOBS = 5
 WEIGHTS = {"coordinator": 4}

@@ -1,6 +1,7 @@
 """The five agents with API keys and TLS on: who gets in, a journey through all of them, and a revoked key."""
 
 import json
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,8 @@ from cli.main import app
 from shared.config import Settings
 from shared.db.engine import Database
 from shared.rpc.client import open_coordinator
-from tests.support.cluster import Cluster, running_cluster
+from tests.support.cluster import Cluster, free_ports, running_cluster
+from tests.support.http_client import request
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +41,9 @@ def cluster(sqlite_database: Database, certs: Path) -> Iterator[Cluster]:
         "agents_tls_key": str(certs / "{agent}.key"),
         "agents_tls_ca": str(certs / "agents-ca.crt"),
     }
-    with running_cluster(sqlite_database.url, auth="required", agent_timeout_seconds=20, **files) as cluster:
+    [port] = free_ports(1)
+    given = files | {"auth": "required", "agent_timeout_seconds": 20, "http_port": port}
+    with running_cluster(sqlite_database.url, **given) as cluster:
         yield cluster
 
 
@@ -57,6 +61,13 @@ def code_of(cluster: Cluster, settings: Settings) -> grpc.StatusCode:
         except grpc.RpcError as error:
             return error.code()  # type: ignore[no-any-return]
     return grpc.StatusCode.OK
+
+
+def http_status(cluster: Cluster, certs: Path, key: str = "") -> int:
+    """Return how `GET /v1/status` ends over HTTPS."""
+    trusted = ssl.create_default_context(cafile=str(certs / "public-ca.crt"))
+    headers = {"x_api_key": key} if key else {}
+    return request(cluster.settings.http_port, "GET", "/v1/status", tls=trusted, **headers).status
 
 
 def every_agent_answers(stub: pb_grpc.CoordinatorServiceStub) -> None:
@@ -83,6 +94,9 @@ def test_a_shop_behind_keys_and_tls(cluster: Cluster, certs: Path, sqlite_databa
     assert code_of(cluster, with_storefront) is grpc.StatusCode.PERMISSION_DENIED
     assert code_of(cluster, with_admin) is grpc.StatusCode.OK
 
+    keys = ("", storefront["key"], admin["key"])
+    assert [http_status(cluster, certs, key) for key in keys] == [401, 403, 200]
+
     with open_coordinator(with_admin, cluster.address) as channel:
         every_agent_answers(pb_grpc.CoordinatorServiceStub(channel))
 
@@ -98,4 +112,5 @@ def test_a_shop_behind_keys_and_tls(cluster: Cluster, certs: Path, sqlite_databa
     until = time.monotonic() + 5
     while code_of(cluster, with_admin) is grpc.StatusCode.OK:
         assert time.monotonic() < until, "a revoked key was still accepted after five seconds"
+    assert http_status(cluster, certs, admin["key"]) == 401
     assert admin["key"] not in "\n".join(cluster.log)

@@ -37,7 +37,7 @@ async def test_the_additional_binding_takes_the_same_request_as_a_body(
 
 async def test_path_and_body_field_make_one_message(client: HttpClient, servicer: Remembering) -> None:
     answer = await client("PUT", "/v1/products/a%2Fb%3A1", {"name": "Tea"})
-    assert (answer.status, answer.json) == (200, {"created": True})
+    assert (answer.status, answer.json) == (200, {"created": True, "stale": "0"})
     product = servicer.asked[0].product
     assert (product.product_id, product.name) == ("a/b:1", "Tea")
 

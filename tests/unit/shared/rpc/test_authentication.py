@@ -10,7 +10,7 @@ import pytest
 from shared.api_keys import ANYBODY, ApiKey, Caller, PresentedKey, Role, digest, generate
 from shared.errors import PermissionDenied, Unauthenticated, Unavailable
 from shared.rpc import authentication
-from shared.rpc.authentication import Anybody, KeyAuthenticator
+from shared.rpc.authentication import ADDRESS_KEY, Anybody, KeyAuthenticator
 
 NOW = datetime.now(UTC)
 SHOP = "https://shop.example"
@@ -160,6 +160,15 @@ async def test_a_browser_key_counts_on_its_own_pages_only(store: Store, authenti
     for origin in ([], [("origin", "https://else.example")]):
         with pytest.raises(PermissionDenied, match="other origins"):
             await authenticator.authenticate([*bearer(key), *origin])
+
+
+async def test_only_a_browser_key_is_taken_from_an_address(store: Store, authenticator: KeyAuthenticator) -> None:
+    key, other = store.add(Role.STOREFRONT, browser=True, origins=(SHOP,)), store.add()
+    where = [("origin", SHOP)]
+    assert (await authenticator.authenticate([*where, (ADDRESS_KEY, str(key))])).browser
+    with pytest.raises(Unauthenticated, match="belong into a header"):
+        await authenticator.authenticate([*where, (ADDRESS_KEY, str(other))])
+    assert not (await authenticator.authenticate([*bearer(other), (ADDRESS_KEY, str(key))])).browser
 
 
 async def test_where_no_key_is_asked_for_everybody_may_call() -> None:
