@@ -16,6 +16,7 @@ from shared.db.job_runs import JobRun
 from shared.db.schema import job_runs as job_rows
 from shared.errors import Conflict, NotFound, Unavailable
 from shared.lease import Lease
+from shared.request_ids import RequestKey
 
 HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
 KIND = "train_models"
@@ -41,7 +42,7 @@ class Starter:
         self.kind = kind
         self._database, self._clock = database, clock
 
-    async def start(self) -> JobRun:
+    async def start(self, *, request: RequestKey | None = None) -> JobRun:
         if self.error:
             raise self.error
         self.count += 1

@@ -12,7 +12,7 @@ from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import CustomEvent, Event
-from quintet.type.v1.product_pb2 import Product
+from quintet.type.v1.product_pb2 import AttributeValue, Product
 
 from services.coordinator.agent import Coordinator
 from services.coordinator.agent_clients import AgentClients
@@ -56,7 +56,10 @@ async def coordinator(database: Database) -> AsyncIterator[tuple[Coordinator, An
 
 def products(count: int, size: int) -> Iterator[pb.ImportProductsRequest]:
     for number in range(count):
-        facts = {str(place): "x" * min(20_000, size - 20_000 * place) for place in range(-(-size // 20_000))}
+        facts = {
+            str(place): AttributeValue(text="x" * min(20_000, size - 20_000 * place))
+            for place in range(-(-size // 20_000))
+        }
         yield pb.ImportProductsRequest(product=Product(product_id=f"p{number}", name="tea", attributes=facts))
 
 

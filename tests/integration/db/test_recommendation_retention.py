@@ -123,8 +123,8 @@ def test_a_response_to_a_deleted_recommendation_is_counted_as_lost(
 
 async def test_the_maintenance_job_drops_by_the_settings(shop: Database) -> None:
     keys = made(shop, 3, 5)
-    settings = Settings(recommendation_retention_days=4)
-    *_, last = [progress async for progress in maintain(shop, settings)]
+    settings = Settings(database_url=shop.url, recommendation_retention_days=4)
+    *_, last = [progress async for progress in maintain(settings)]
     assert last.result is not None
     assert last.result["recommendation_lists_dropped"] == 1
     assert kept(shop, keys) == keys[:1]
