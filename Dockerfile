@@ -1,6 +1,7 @@
 # One image for every agent; the command says which one it is:
 #   docker run quintet python -m services.recommendation.server
 # It has Python, the pinned dependencies and Quintet, and runs as a user without rights.
+# docs/security.md tells how to pin the base by its digest.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
@@ -28,7 +29,7 @@ RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends libgomp1 \
     && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin quintet \
-    && install --directory --owner quintet --group quintet /data
+    && install --directory --owner quintet --group quintet --mode 0700 /data /secrets
 COPY --from=build /opt/quintet /opt/quintet
 ENV PATH=/opt/quintet/bin:$PATH \
     OPENBLAS_NUM_THREADS=1 \

@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test check bench-quality bench-scaling bench-serving bench-web bench-main contract setup protos lock containers clean
+.PHONY: help demo test check bench-quality bench-scaling bench-serving bench-web bench-main contract setup protos lock containers fuzz audit sbom clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -47,6 +47,16 @@ bench-web: setup ## measure what HTTP costs over gRPC, and check every answer ag
 
 bench-main: setup ## run the demo, an import, faults and a foreign file, and write docs/benchmarks/main.md
 	$(BIN)/python -m benchmarks.main $(BENCH_ARGS)
+
+fuzz: setup ## send 100,000 odd requests to real agents and write benchmarks/results/fuzz.json
+	$(BIN)/python -m benchmarks.fuzz $(BENCH_ARGS)
+
+audit: setup ## compare the locked dependencies with the known vulnerabilities; needs a network
+	for lock in build runtime demo; do $(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements/$$lock.lock || exit 1; done
+
+sbom: setup ## write a CycloneDX list of what the image is made of to dist/sbom.json
+	mkdir -p dist
+	$(BIN)/cyclonedx-py requirements --output-reproducible --output-format JSON --output-file dist/sbom.json requirements/runtime.lock
 
 containers: setup ## take the compose file up for real, run the journey, kill, scale, and take it down
 	deploy/compose-test.sh

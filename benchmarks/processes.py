@@ -1,5 +1,6 @@
 """What the system says of a running process."""
 
+import os
 from pathlib import Path
 
 KIB_A_MIB = 1024
@@ -17,6 +18,13 @@ def own_mb_of(pid: int) -> float:
     back when it needs memory.
     """
     return _status_mb(pid, "RssAnon")
+
+
+def cpu_seconds_of(pid: int) -> float:
+    """Return the processor time that a process has used so far, all threads together, in seconds. Linux only."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    user, system = (int(fields[place]) for place in (11, 12))
+    return (user + system) / os.sysconf("SC_CLK_TCK")
 
 
 def _status_mb(pid: int, name: str) -> float:

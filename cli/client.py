@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import grpc
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 
-from shared.rpc.client import channel_options
+from shared.config import Settings
+from shared.rpc.client import open_coordinator
 
 TIMEOUT_SECONDS = 10.0
 
 
 @contextmanager
 def coordinator(address: str) -> Iterator[pb_grpc.CoordinatorServiceStub]:
-    """Give a stub of the coordinator at `address`."""
-    with grpc.insecure_channel(address, options=channel_options()) as channel:
+    """Give a stub of the coordinator at `address`, with the certificates and the API key of the settings."""
+    with open_coordinator(Settings(), address) as channel:
         yield pb_grpc.CoordinatorServiceStub(channel)

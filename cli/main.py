@@ -1,8 +1,12 @@
 """The operator's command line: `quintet COMMAND`."""
 
+import os
+from typing import Annotated
+
 import typer
 
 from cli.commands.backup import backup, check, restore
+from cli.commands.certs import certs
 from cli.commands.demo import demo
 from cli.commands.demo_data import demo_data
 from cli.commands.evaluate import evaluate
@@ -11,6 +15,7 @@ from cli.commands.events import events
 from cli.commands.export import export
 from cli.commands.import_ import import_command
 from cli.commands.jobs import jobs
+from cli.commands.keys import keys
 from cli.commands.migrate import migrate
 from cli.commands.optimize import optimize
 from cli.commands.placements import placements
@@ -31,6 +36,18 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
+
+@app.callback()
+def options(
+    key_file: Annotated[
+        str, typer.Option(help="File with the API key; else QUINTET_API_KEY or QUINTET_API_KEY_FILE.")
+    ] = "",
+) -> None:
+    """Take what holds for every command."""
+    if key_file:
+        os.environ |= {"QUINTET_API_KEY": "", "QUINTET_API_KEY_FILE": key_file}
+
+
 app.command("import")(import_command)
 app.command("demo-data")(demo_data)
 for command in (
@@ -45,6 +62,7 @@ for command in (
     export,
     migrate,
     rebuild,
+    certs,
     backup,
     restore,
     check,
@@ -54,6 +72,7 @@ for command in (
 app.add_typer(placements, name="placements")
 app.add_typer(rules, name="rules")
 app.add_typer(events, name="events")
+app.add_typer(keys, name="keys")
 app.add_typer(jobs, name="jobs")
 app.add_typer(schedule, name="schedule")
 

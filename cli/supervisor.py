@@ -17,6 +17,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from shared.config import AGENTS, PORTS_BETWEEN_REPLICAS, Agent, Settings
 from shared.errors import FailedPrecondition, Unavailable
+from shared.rpc.exposure import require_guarded
+from shared.rpc.tls import TLS_CONNECT_MS, probe_channel
 
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 10.0
@@ -28,6 +30,7 @@ LONGEST_LINE = 1024 * 1024
 REPLICAS_SETTING = "QUINTET_RECOMMENDATION_REPLICAS"
 _PR_SET_PDEATHSIG = 1
 _QUICK_RECONNECTION = [(f"grpc.{which}_reconnect_backoff_ms", LOOK_MS) for which in ("initial", "min", "max")]
+_QUICK_TLS_RECONNECTION = [*_QUICK_RECONNECTION[::2], ("grpc.min_reconnect_backoff_ms", TLS_CONNECT_MS)]
 
 Say = Callable[[Agent, str], None]
 """Takes a line an agent, or the supervisor about it, has to say."""
@@ -67,10 +70,12 @@ class Supervisor:
     async def start(self) -> None:
         """Start all agents and wait until each is ready.
 
-        Raises FailedPrecondition when somebody listens on a port of theirs already, Unavailable when one is not ready
+        Raises FailedPrecondition when somebody listens on a port of theirs already, or they would listen beyond
+        loopback without keys and TLS; Unavailable when one is not ready
         within a minute.
         """
         for (agent, replica), child in self._children.items():
+            require_guarded(agent, child.settings)
             _require_free(agent, replica, child.settings)
         for child in self._children.values():
             child.watcher = asyncio.create_task(self._keep(child))
@@ -93,8 +98,7 @@ class Supervisor:
     async def wait_ready(self, agent: Agent, replica: int = 0, timeout_seconds: float = READY_TIMEOUT_SECONDS) -> None:
         """Wait until an agent's health is SERVING. Raises Unavailable when it is not in time."""
         until = time.monotonic() + timeout_seconds
-        address = f"127.0.0.1:{self._children[agent, replica].settings.port(agent)}"
-        async with grpc.aio.insecure_channel(address, options=_QUICK_RECONNECTION) as channel:
+        async with self._channel(agent, replica) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             while time.monotonic() < until:
                 with contextlib.suppress(grpc.aio.AioRpcError):
@@ -103,6 +107,14 @@ class Supervisor:
                         return
                 await asyncio.sleep(LOOK_MS / 1000)
         raise Unavailable(f"{agent} is not ready after {timeout_seconds:.0f} seconds: see what it logged above")
+
+    def _channel(self, agent: Agent, replica: int) -> grpc.aio.Channel:
+        settings = self._children[agent, replica].settings
+        address = f"127.0.0.1:{settings.port(agent)}"
+        credentials, options = probe_channel(agent, settings.tls_files)
+        if credentials is None:
+            return grpc.aio.insecure_channel(address, _QUICK_RECONNECTION)
+        return grpc.aio.secure_channel(address, credentials, [*_QUICK_TLS_RECONNECTION, *options])
 
     async def _keep(self, child: _Child) -> None:
         pause = FIRST_PAUSE_SECONDS

@@ -12,6 +12,7 @@ from shared.consent import Permissions
 Agent = Literal["coordinator", "customer", "product", "recommendation", "feedback"]
 AGENTS: tuple[Agent, ...] = ("coordinator", "customer", "product", "recommendation", "feedback")
 PORTS_BETWEEN_REPLICAS = 10
+AGENTS_TLS = ("agents_tls_cert", "agents_tls_key", "agents_tls_ca")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?")
 MOST_USUAL_REPLICAS = 2
 """Recommendation agents where nobody says how many: a further one takes some 200 MiB."""
@@ -45,6 +46,30 @@ class Settings(BaseSettings):
         description="The same for trainings, imports, maintenance, migrations, backups.",
     )
     bind_host: str = Field("127.0.0.1", description="Address every server binds to; `0.0.0.0` in containers.")
+
+    auth: Literal["off", "required"] = Field(
+        "off", description="Whether callers of the coordinator need an API key; `off` works on loopback only."
+    )
+    tls_cert: str = Field("", description="PEM file with the coordinator's certificate and those above it.")
+    tls_key: str = Field("", description="PEM file with the key of that certificate.")
+    tls_client_ca: str = Field(
+        "", description="PEM file of the CA whose clients the coordinator accepts; empty: no client certificate."
+    )
+    tls_ca: str = Field("", description="PEM file of the CA by which commands trust the coordinator; empty: no TLS.")
+    tls_client_cert: str = Field(
+        "", description="PEM file with a certificate that commands show to the coordinator, where it asks for one."
+    )
+    tls_client_key: str = Field("", description="PEM file with the key of that certificate.")
+    agents_tls_cert: str = Field(
+        "", description="PEM file with the certificate of an agent among the agents; `{agent}` stands for its name."
+    )
+    agents_tls_key: str = Field("", description="PEM file with the key of that certificate, likewise.")
+    agents_tls_ca: str = Field("", description="PEM file of the CA of the agents' certificates.")
+    api_key: str = Field("", repr=False, description="API key that commands call the coordinator with.")
+    api_key_file: str = Field("", description="File with that key; counts where no key is given.")
+    rate_limit_factor: float = Field(
+        1.0, ge=0, le=1000, description="Multiplies the calls a second that each key may make; 0 sets no such limit."
+    )
 
     coordinator_address: str = Field("127.0.0.1:50050", description="gRPC target of the coordinator.")
     customer_address: str = Field("127.0.0.1:50051", description="gRPC target of the customer agent.")
@@ -216,6 +241,22 @@ class Settings(BaseSettings):
                 "attribution_view_days and recommendation_retention_days"
             )
         return self
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> "Settings":
+        for names in (("tls_cert", "tls_key"), ("tls_client_cert", "tls_client_key"), AGENTS_TLS):
+            given = [name for name in names if getattr(self, name)]
+            if given and len(given) < len(names):
+                raise ValueError(f"{' and '.join(names)} belong together, only {' and '.join(given)} is set")
+        if self.tls_client_ca and not self.tls_cert:
+            raise ValueError("tls_client_ca needs tls_cert and tls_key")
+        return self
+
+    @property
+    def tls_files(self) -> dict[str, str]:
+        """The settings that name files of certificates."""
+        names = ("tls_cert", "tls_key", "tls_client_ca", "tls_ca", "tls_client_cert", "tls_client_key", *AGENTS_TLS)
+        return {name: getattr(self, name) for name in names}
 
     def allowed_origins(self) -> list[str]:
         """Return the origins of the pages that may call over HTTP."""

@@ -5,9 +5,12 @@ QuintetError
 ├── NotFound                something named does not exist
 ├── AlreadyExists           something to be made exists
 ├── Conflict                the same work is under way already
+├── Unauthenticated         the call has no valid key
+├── PermissionDenied        the caller may not do this
 ├── FailedPrecondition      the system is not in the state the request needs
 ├── Unavailable             an agent or the database cannot be reached now; try again
 │   └── Overloaded          more is asked for than can be done in time
+│       └── RateLimited     the caller's API key may not call so often
 ├── MessageTooLarge         a message is larger than messages may be
 ├── UnknownMethod           the server has no such method
 └── DataLoss                stored data does not match its checksum
@@ -56,7 +59,7 @@ class QuintetError(Exception):
 
     code: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
     usual_reason: ClassVar[Reason] = ErrorReason.INTERNAL_FAULT
-    retry_after_seconds: ClassVar[float | None] = None
+    retry_after_seconds: float | None = None
 
     def __init__(
         self,
@@ -151,6 +154,20 @@ class Conflict(QuintetError):
     retry_after_seconds = 5.0
 
 
+class Unauthenticated(QuintetError):
+    """The call has no API key, or one that is not valid."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    usual_reason = ErrorReason.API_KEY_INVALID
+
+
+class PermissionDenied(QuintetError):
+    """The caller is known and may not do this."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    usual_reason = ErrorReason.ROLE_NOT_ALLOWED
+
+
 class FailedPrecondition(QuintetError):
     """The system is not in the state that the request needs."""
 
@@ -190,6 +207,20 @@ class UnknownMethod(QuintetError):
 
     code = grpc.StatusCode.UNIMPLEMENTED
     usual_reason = ErrorReason.METHOD_NOT_FOUND
+
+
+class RateLimited(Overloaded):
+    """The caller calls more often than its key may; `retry_after_seconds` says when it may again."""
+
+    usual_reason = ErrorReason.RATE_LIMITED
+
+    @classmethod
+    def after(cls, seconds: float, calls_per_second: float, method: str) -> "RateLimited":
+        """Return the error for a method that a key may call so often; `seconds` is when it may again."""
+        facts = {"method": method, "limit": f"{calls_per_second:g}"}
+        error = cls(f"the API key may call this method {calls_per_second:g} times a second", metadata=facts)
+        error.retry_after_seconds = seconds
+        return error
 
 
 class DataLoss(QuintetError):

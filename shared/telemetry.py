@@ -25,6 +25,10 @@ RPC_SECONDS = Histogram(
 )
 READY = Gauge("quintet_ready", "Whether a check of readiness holds: 1 or 0.", ["agent", "check"])
 RPC_IN_PROGRESS = Gauge("quintet_rpc_in_progress", "Calls in progress.", ["agent"])
+ADMISSION_PLACES = Gauge("quintet_admission_places", "Calls that may be in progress at once.", ["agent"])
+CALLS_REFUSED = Counter(
+    "quintet_calls_refused_total", "Calls refused before their request was read, by reason.", ["agent", "reason"]
+)
 FALLBACKS = Counter(
     "quintet_fallbacks_total", "Answers that fell back to something simpler, by reason.", ["agent", "reason"]
 )

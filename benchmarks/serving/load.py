@@ -32,6 +32,7 @@ class Loop:
     once: bool = False
     warm_seconds: float = 1.0
     connections: int = 1
+    deadline_seconds: float = DEADLINE_SECONDS
 
     @property
     def name(self) -> str:
@@ -45,7 +46,7 @@ class Loop:
         given = ["-seconds", f"{self.seconds:g}", "-warm", f"{self.warm_seconds:g}", "-callers", str(self.callers)]
         given += ["-rate", f"{self.rate:g}", "-connections", str(self.connections)]
         flags = [f"-{name}" for name in ("stream", "once") if getattr(self, name)]
-        return [*given, "-deadline", f"{DEADLINE_SECONDS}s", *flags]
+        return [*given, "-deadline", f"{self.deadline_seconds:g}s", *flags]
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ def on_sqlite(stack: Stack) -> list[Step]:
         ("up", lambda _: stack.up()),
         ("shop filled and trained", partial(checks.fill, stack)),
         ("command line", partial(checks.operate, stack)),
+        ("keys and TLS", partial(checks.guarded, stack)),
         ("journey", partial(checks.journeys, stack)),
         ("kill -9", lambda say: checks.kills(stack, say, AGENTS)),
         ("scale", partial(checks.scale, stack)),

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import sqlite3
 import tempfile
 import threading
@@ -18,7 +19,8 @@ from quintet.coordinator.v1.coordinator_service_pb2_grpc import CoordinatorServi
 from quintet.type.v1.customer_pb2 import Customer
 
 from deploy.compose_test.stack import Stack
-from shared.config import AGENTS
+from shared.config import AGENTS, Settings
+from shared.rpc.client import open_coordinator
 from tests.e2e import small_shop
 from tests.support.clients import BUILDERS, play
 from tests.support.cluster import coordinator_stub
@@ -35,6 +37,16 @@ CALLS_SERVED = """
 import urllib.request
 text = urllib.request.urlopen("http://127.0.0.1:9093/metrics").read().decode()
 print(sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("quintet_rpc_seconds_count")))
+"""
+WITHOUT_CERTIFICATE = """
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+ca = open("/secrets/agents-ca.crt", "rb").read()
+channel = grpc.secure_channel("customer:50051", grpc.ssl_channel_credentials(ca))
+try:
+    print(health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10))
+except grpc.RpcError as error:
+    print(error.code().name)
 """
 # as in docs/containers.md
 BACK_UP = """import sqlite3; sqlite3.connect("quintet.db").execute("VACUUM INTO 'backup.db'")"""
@@ -71,11 +83,27 @@ def journeys(stack: Stack, say: Say, languages: Sequence[str] = tuple(BUILDERS))
         except pytest.skip.Exception as skipped:
             say(f"{language}: {skipped}")
             continue
-        done, steps = play(command, stack.address)
+        done, steps = play(command, stack.address, environment=_shown())
         assert done.returncode == 0, f"{language}: {steps[-1:]} {done.stderr}"
         fallbacks = {fallback for step in steps for fallback in step.get("fallbacks", [])}
         assert not fallbacks, f"{language}: {fallbacks}"
         say(f"{language}: {len(steps)} steps, none failed")
+
+
+def guarded(stack: Stack, say: Say) -> None:
+    """Nobody gets in without a key, without TLS, or past the coordinator without an agent's certificate."""
+    given = Settings()
+    for what, settings, code in (
+        ("no key", given.model_copy(update={"api_key": ""}), "UNAUTHENTICATED"),
+        ("no TLS", given.model_copy(update={"tls_ca": ""}), "UNAVAILABLE"),
+    ):
+        with open_coordinator(settings, stack.address) as channel, pytest.raises(grpc.RpcError) as caught:
+            CoordinatorServiceStub(channel).GetStatus(pb.GetStatusRequest(), timeout=10)
+        assert caught.value.code().name == code, f"{what}: {caught.value.code()}"
+    [coordinator] = stack.containers("coordinator")
+    said = stack.execute(coordinator, "python", "-c", WITHOUT_CERTIFICATE)
+    assert said.strip() == "UNAVAILABLE", said
+    say("refused: calls without a key, without TLS, and of an agent without a certificate")
 
 
 def kills(stack: Stack, say: Say, services: Sequence[str]) -> None:
@@ -134,6 +162,11 @@ def backup(stack: Stack, say: Say) -> None:
     restored = _rows(stack)
     assert restored == backed_up, f"{restored} restored, {backed_up} backed up"
     say(f"{size:,} bytes, {sum(restored.values()):,} rows as in the backup")
+
+
+def _shown() -> dict[str, str]:
+    """Return what a client needs of our own environment to be let in."""
+    return {name: os.environ[name] for name in ("QUINTET_TLS_CA", "QUINTET_API_KEY")}
 
 
 def _rows_in(copy: Path, tables: list[str]) -> dict[str, int]:

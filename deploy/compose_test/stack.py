@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ class Stack:
         keep = ["--no-recreate"] if self.engine == "podman" else []
         self._compose("up", "--detach", "--no-build", "--wait", f"--wait-timeout={WAIT_SECONDS}", *keep, *options)
         self._steady_bridge()
+        self._become_operator()
 
     def down(self, *options: str) -> None:
         """Remove containers and networks, with `--volumes` the data too. Safe to repeat."""
@@ -94,6 +96,14 @@ class Stack:
             for listing in (["ps", "--all"], ["volume", "ls"], ["network", "ls"])
         ]
         return [name for names in found for name in names.split()]
+
+    def _become_operator(self) -> None:
+        """Have what is called from here trust the coordinator and show the operator's key, as an operator would."""
+        [coordinator] = self.containers("coordinator")
+        ca = Path(tempfile.gettempdir()) / f"{self.project}-ca.crt"
+        ca.write_text(self.execute(coordinator, "cat", "/secrets/public-ca.crt"))
+        key = self.execute(coordinator, "cat", "/secrets/operator.key").strip()
+        os.environ |= {"QUINTET_TLS_CA": str(ca), "QUINTET_API_KEY": key}
 
     def _pid(self, container: str) -> int:
         return int(self._inspect(container)["State"]["Pid"])

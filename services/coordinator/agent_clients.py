@@ -17,6 +17,8 @@ from quintet.recommendation.v1 import recommendation_service_pb2_grpc as recomme
 from shared.config import Agent, Settings
 from shared.errors import QuintetError
 from shared.rpc.client import BY_SHOPPER, call, open_channel, stream
+from shared.rpc.concurrency_limit import ConcurrencyLimit
+from shared.rpc.tls import agents_files
 
 FOLLOWED: tuple[Agent, ...] = ("customer", "product", "recommendation", "feedback")
 RECOMMENDATION_SERVICE = "/quintet.recommendation.v1.RecommendationService"
@@ -25,6 +27,8 @@ BALANCING: dict[Agent, dict[str, Any]] = {"recommendation": BY_SHOPPER}
 """A replica has the histories and the pages of its own shoppers in memory."""
 HEALTH_TIMEOUT_SECONDS = 1.0
 APPLY_TIMEOUT_SECONDS = 30.0
+FEWEST_OPEN, MOST_OPEN = 8, 256
+"""Pages that wait for the recommendation agents: between these bounds as many as are answered in time."""
 
 
 class AgentClients:
@@ -33,13 +37,15 @@ class AgentClients:
     def __init__(self, settings: Settings) -> None:
         self._timeout = settings.agent_timeout_seconds
         self._reserve = settings.fallback_reserve_seconds
+        tls = agents_files(settings.tls_files, "coordinator")
         self._channels: dict[Agent, grpc.aio.Channel] = {
-            name: open_channel(settings.address(name), BALANCING.get(name)) for name in FOLLOWED
+            name: open_channel(settings.address(name), BALANCING.get(name), tls, name) for name in FOLLOWED
         }
         self.customer = customer_grpc.CustomerServiceStub(self._channels["customer"])
         self.product = product_grpc.ProductServiceStub(self._channels["product"])
         self.recommendation = recommendation_grpc.RecommendationServiceStub(self._channels["recommendation"])
         self.feedback = feedback_grpc.FeedbackServiceStub(self._channels["feedback"])
+        self._recommending = ConcurrencyLimit(FEWEST_OPEN, MOST_OPEN)
         # The answer stays as it came on the wire, see `recommend`.
         self._recommend: Any = self._channels["recommendation"].unary_unary(
             RECOMMEND, request_serializer=recommendation_pb.RecommendRequest.SerializeToString
@@ -52,10 +58,12 @@ class AgentClients:
     async def recommend(self, request: recommendation_pb.RecommendRequest) -> bytes:
         """Return the recommendation agent's answer, a serialised RecommendResponse that nobody has decoded.
 
-        Leaves time for a fallback before the caller's own deadline. Raises as `call` does.
+        Leaves time for a fallback before the caller's own deadline. Raises as `call` does, and at once when more calls
+        are open than are answered in time.
         """
         shopper = request.customer_id or request.visitor_id
-        answer: bytes = await call(self._recommend, request, self._timeout, self._reserve, shopper)
+        with self._recommending.call():
+            answer: bytes = await call(self._recommend, request, self._timeout, self._reserve, shopper)
         return answer
 
     async def forward(

@@ -669,6 +669,22 @@ token_keys = Table(
     Column("created_at", UtcTime, nullable=False),
 )
 
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", String(32), primary_key=True),
+    Column("role", String(20), nullable=False, comment="storefront, backend, merchandiser or admin"),
+    Column("name", String(100), nullable=False, comment="what the operator calls it"),
+    Column("digest", LargeBinary, nullable=False, comment="SHA-256 of the secret"),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+    Column("revoked_at", UtcTime),
+    Column("last_used_at", UtcTime, comment="to about a minute"),
+    Column("browser", Boolean, nullable=False),
+    Column("origins", Json, nullable=False, comment="where pages with a browser key come from"),
+    Column("rate_factor", Float, nullable=False, comment="multiplies the rate limits of the methods"),
+)
+
 import_checkpoints = Table(
     "import_checkpoints",
     metadata,

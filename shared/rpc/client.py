@@ -10,17 +10,23 @@ from typing import Any
 import grpc
 import structlog
 
+from shared.config import Settings
 from shared.errors import QuintetError
 from shared.lease import LEASE_KEY, working_for
 from shared.limits import FRAME_BYTES, MAX_MESSAGE_BYTES, MAX_READ_BYTES
 from shared.rpc.interceptor import deadline
+from shared.rpc.key_metadata import WithKey, key_of
+from shared.rpc.renewing_channel import RenewingChannel
 from shared.rpc.retries import method_config
 from shared.rpc.status import from_rpc_error
+from shared.rpc.tls import TLS_CONNECT_MS, TlsFiles, channel_credentials, client_files, named
 from shared.telemetry import request_id
 
 log = structlog.get_logger()
 IN_TURN: dict[str, Any] = {"round_robin": {}}
 """Replicas are called one after the other."""
+CONNECT_MS = 100
+"""How long an attempt to connect may take, in spite of the option's name."""
 SHOPPER_KEY = "x-shopper-hash"
 BY_SHOPPER: dict[str, Any] = {"ring_hash_experimental": {"requestHashHeader": SHOPPER_KEY}}
 """The same replica is called for the same shopper, as long as it is there; without a shopper, any (gRFC A76)."""
@@ -28,7 +34,7 @@ BY_SHOPPER: dict[str, Any] = {"ring_hash_experimental": {"requestHashHeader": SH
 os.environ.setdefault("GRPC_EXPERIMENTAL_RING_HASH_SET_REQUEST_HASH_KEY", "true")
 
 
-def channel_options(balancing: dict[str, Any] | None = None) -> list[tuple[str, str | int]]:
+def channel_options(balancing: dict[str, Any] | None = None, *, tls: bool = False) -> list[tuple[str, str | int]]:
     """Return the options of every channel: balancing (in turn unless given), retries, reconnection, message size."""
     service_config = {"loadBalancingConfig": [balancing or IN_TURN], "methodConfig": method_config()}
     return [
@@ -36,7 +42,7 @@ def channel_options(balancing: dict[str, Any] | None = None) -> list[tuple[str, 
         ("grpc.max_receive_message_length", MAX_READ_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES + FRAME_BYTES),
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", TLS_CONNECT_MS if tls else CONNECT_MS),
         ("grpc.max_reconnect_backoff_ms", 250),
         ("grpc.dns_min_time_between_resolutions_ms", 1000),
         ("grpc.keepalive_time_ms", 20_000),
@@ -45,9 +51,34 @@ def channel_options(balancing: dict[str, Any] | None = None) -> list[tuple[str, 
     ]
 
 
-def open_channel(target: str, balancing: dict[str, Any] | None = None) -> grpc.aio.Channel:
-    """Return a channel to `target`; a DNS name with several addresses is balanced and looked up anew."""
-    return grpc.aio.insecure_channel(target, options=channel_options(balancing))
+def open_channel(
+    target: str, balancing: dict[str, Any] | None = None, tls: TlsFiles | None = None, name: str = ""
+) -> grpc.aio.Channel:
+    """Return a channel to `target`; a DNS name with several addresses is balanced and looked up anew.
+
+    With `tls` it is encrypted, follows renewed files, and the other side must show a certificate for `name`, such as an
+    agent's; without a name, for the host of `target`. Raises FailedPrecondition when the files cannot be used.
+    """
+    options = channel_options(balancing, tls=tls is not None)
+    if tls is None:
+        return grpc.aio.insecure_channel(target, options=options)
+    files, wanted = tls, [*options, *(named(name) if name else [])]
+    return RenewingChannel(lambda: grpc.aio.secure_channel(target, channel_credentials(files), wanted), files.stamp)
+
+
+def open_coordinator(settings: Settings, address: str = "") -> grpc.Channel:
+    """Return a blocking channel to the coordinator with the certificates and the API key of the settings.
+
+    Raises FailedPrecondition when a file of them cannot be read.
+    """
+    target, tls = address or settings.coordinator_address, client_files(settings.tls_files)
+    channel = (
+        grpc.secure_channel(target, channel_credentials(tls), channel_options(tls=True))
+        if tls
+        else grpc.insecure_channel(target, channel_options())
+    )
+    key = key_of(settings)
+    return grpc.intercept_channel(channel, WithKey(key)) if key else channel
 
 
 async def call(

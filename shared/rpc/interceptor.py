@@ -1,4 +1,4 @@
-"""What every server does around every call: request id, deadline, error status, metrics, one log line."""
+"""What every server does around every call: admission, request id, deadline, error status, metrics, one log line."""
 
 import asyncio
 import re
@@ -6,17 +6,20 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import structlog
+from google.protobuf.message import Message
 from prometheus_client import Histogram
 
 from shared.errors import InvalidArgument, QuintetError, UnknownMethod
 from shared.lease import LEASE_KEY, Lease, working_for
+from shared.rpc.guard import Guard, check_request
+from shared.rpc.peers import check_peer
 from shared.rpc.requests import readable, reading
 from shared.rpc.status import DETAILS_KEY, to_status
-from shared.telemetry import RPC_IN_PROGRESS, RPC_SECONDS, request_id
+from shared.telemetry import CALLS_REFUSED, RPC_IN_PROGRESS, RPC_SECONDS, request_id
 
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 """Moment on the monotonic clock by which the caller wants its answer; calls to other agents inherit it."""
@@ -25,7 +28,9 @@ log = structlog.get_logger()
 _KEY = re.compile(r"\[(?!\d+\]).*?\](?=\.|$)")
 UNKNOWN_METHOD = "unknown"
 """Label of all methods that do not exist: callers choose their names, and metrics must stay few."""
-QUIET_SERVICES = ("/grpc.health.v1.", "/grpc.reflection.")
+HEALTH = "/grpc.health.v1."
+"""Whoever reaches a server may ask whether it serves, however busy it is."""
+REFLECTION = "/grpc.reflection."
 
 
 class EdgeInterceptor(grpc.aio.ServerInterceptor):
@@ -34,8 +39,11 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
     A unary method may return bytes: an answer in its own wire format, passed on from another agent as it came.
     """
 
-    def __init__(self, agent: str, *, log_calls: bool = False) -> None:
-        self._edge = _Edge(agent, log_calls)
+    def __init__(
+        self, agent: str, *, log_calls: bool = False, guard: Guard | None = None, peers: frozenset[str] = frozenset()
+    ) -> None:
+        self._edge = _Edge(agent, log_calls, peers)
+        self._guard = guard or Guard()
         self._handlers: dict[str, Any] = {}
 
     async def intercept_service(
@@ -44,26 +52,26 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         method = handler_call_details.method
-        known = self._handlers.get(method)
-        if known is not None:
-            return known
-        handler = await continuation(handler_call_details)
+        handler = self._handlers.get(method)
         if handler is None:
-            return grpc.stream_stream_rpc_method_handler(self._refuse_method(method))
-        if method.startswith(QUIET_SERVICES):
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return self._refusal(UNKNOWN_METHOD, _no_such(method))
+            if method.startswith(HEALTH):
+                return handler
+            handler = self._handlers.setdefault(method, self._around(handler, method))
+        try:
+            leave = await self._guard.admit(method, handler_call_details.invocation_metadata)
+        except QuintetError as error:
+            CALLS_REFUSED.labels(self._edge.agent, error.reason_name).inc()
+            return self._refusal(method, error)
+        _at_the_end_of_the_call(leave)
+        return handler
+
+    def _around(self, handler: Any, method: str) -> Any:
+        if method.startswith(REFLECTION):
             return handler
-        around = self._streaming(handler, method) if handler.response_streaming else self._unary(handler, method)
-        return self._handlers.setdefault(method, around)
-
-    def _refuse_method(self, method: str) -> Any:
-        """Return the behaviour of a method that does not exist, whatever it would send or take."""
-        error = UnknownMethod(f"there is no method {method}", metadata={"method": method})
-
-        async def call(_requests: AsyncIterator[bytes], context: Any) -> None:
-            async with _Around(self._edge, UNKNOWN_METHOD, context):
-                raise error
-
-        return call
+        return self._streaming(handler, method) if handler.response_streaming else self._unary(handler, method)
 
     def _unary(self, handler: Any, method: str) -> Any:
         behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
@@ -74,7 +82,7 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
 
         async def call(request: Any, context: Any) -> Any:
             async with _Around(self._edge, method, context):
-                return await behaviour(readable(request), context)
+                return await behaviour(_checked(readable(request), method), context)
 
         def serialize(response: Any) -> bytes:
             return response if isinstance(response, bytes) else serializer(response)
@@ -89,17 +97,64 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
 
         async def call(request: Any, context: Any) -> AsyncIterator[Any]:
             async with _Around(self._edge, method, context):
-                async for response in behaviour(readable(request), context):
+                async for response in behaviour(_checked(readable(request), method), context):
                     yield response
 
         return make(call, reading(handler.request_deserializer, method), handler.response_serializer)
+
+    def _refusal(self, method: str, error: QuintetError) -> Any:
+        """Return a handler that answers with `error`. It streams, so that not even one message is read."""
+
+        async def refuse(_requests: Any, context: Any) -> None:
+            async with _Around(self._edge, method, context):
+                raise error
+
+        async def refuse_stream(requests: Any, context: Any) -> AsyncIterator[Any]:
+            nothing: tuple[bytes, ...] = ()
+            for each in nothing:  # what makes this a stream
+                yield each
+            await refuse(requests, context)
+
+        return _Refusal(True, True, None, None, None, None, refuse, refuse_stream)
+
+
+class _Refusal(NamedTuple):
+    """A `grpc.RpcMethodHandler` that calls in this process can use for one answer as well as for a stream of them."""
+
+    request_streaming: bool
+    response_streaming: bool
+    request_deserializer: None
+    response_serializer: None
+    unary_unary: None
+    unary_stream: None
+    stream_unary: Any
+    stream_stream: Any
+
+
+def _no_such(method: str) -> UnknownMethod:
+    return UnknownMethod(f"there is no method {method}", metadata={"method": method})
+
+
+def _at_the_end_of_the_call(leave: Callable[[], None]) -> None:
+    """Have `leave` called when the call has ended, however it does: gRPC runs each in a task of its own."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - for the type checker: gRPC runs interceptors in a task
+    task.add_done_callback(lambda _: leave())
+
+
+def _checked(request: Any, method: str) -> Any:
+    """Return a request that its caller may make. Streams are closed to callers whose requests are looked at."""
+    if isinstance(request, Message):
+        check_request(method, request)
+    return request
 
 
 class _Edge:
     """What all calls of a server have in common. Metrics are found by their labels once: that takes microseconds."""
 
-    def __init__(self, agent: str, log_calls: bool) -> None:
+    def __init__(self, agent: str, log_calls: bool, peers: frozenset[str]) -> None:
         self.agent = agent
+        self.peers = peers
         self.log_calls = log_calls
         self.in_progress = RPC_IN_PROGRESS.labels(agent)
         self._seconds: dict[tuple[str, grpc.StatusCode], Histogram] = {}
@@ -124,6 +179,14 @@ class _Around:
     async def __aenter__(self) -> None:
         _adopt(self._context)
         self._edge.in_progress.inc()
+        if self._edge.peers:
+            await self._check_peer()
+
+    async def _check_peer(self) -> None:
+        try:
+            check_peer(self._context.auth_context(), self._edge.peers)
+        except QuintetError as error:
+            await self.__aexit__(type(error), error, None)
 
     async def __aexit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
         code = grpc.StatusCode.UNKNOWN

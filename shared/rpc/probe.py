@@ -1,23 +1,29 @@
-"""Health probe for containers: `python -m shared.rpc.probe 127.0.0.1:50053` exits with 0 when the agent is serving.
+"""Health probe for containers: `python -m shared.rpc.probe 127.0.0.1:50053 recommendation` exits with 0 when that
+agent is serving.
 
-It is run every few seconds beside the agent, so it imports little and asks no settings.
+It is run every few seconds beside the agent, so it imports little and takes the files of certificates alone from the
+environment.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from shared.rpc.tls import probe_channel
+
 TIMEOUT_SECONDS = 3.0
 SERVING, NOT_SERVING, WRONG_USE = 0, 1, 2
-USAGE = "usage: python -m shared.rpc.probe ADDRESS, such as 127.0.0.1:50050"
+AGENT = "coordinator"
+USAGE = "usage: python -m shared.rpc.probe ADDRESS [AGENT], such as 127.0.0.1:50050 coordinator"
+PREFIX = "QUINTET_"
 
 
-def health(address: str, timeout_seconds: float = TIMEOUT_SECONDS) -> str:
-    """Return the health of the server at `address`, such as `SERVING`; the status code's name if it does not answer."""
-    # a proxy of the environment must not stand between a probe and its own container
-    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+def health(address: str, agent: str = AGENT, timeout_seconds: float = TIMEOUT_SECONDS) -> str:
+    """Return the health of the agent at `address`, such as `SERVING`; the status code's name if it does not answer."""
+    with _open(address, agent) as channel:
         check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]
         try:
             answer = check(health_pb2.HealthCheckRequest(), timeout=timeout_seconds)
@@ -26,13 +32,24 @@ def health(address: str, timeout_seconds: float = TIMEOUT_SECONDS) -> str:
     return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
 
 
+def _open(address: str, agent: str) -> grpc.Channel:
+    given = {name.removeprefix(PREFIX).lower(): value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    credentials, options = probe_channel(agent, given)
+    # a proxy of the environment must not stand between a probe and its own container
+    options = [*options, ("grpc.enable_http_proxy", 0)]
+    if credentials is None:
+        return grpc.insecure_channel(address, options)
+    return grpc.secure_channel(address, credentials, options)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Probe the address given and return the exit code: 0 serving, 1 not serving, 2 wrong use."""
-    if len(arguments) != 1:
+    if len(arguments) not in (1, 2):
         print(USAGE, file=sys.stderr)
         return WRONG_USE
-    state = health(arguments[0])
-    print(f"{arguments[0]} {state}")
+    address, agent = (*arguments, AGENT)[:2]
+    state = health(address, agent)
+    print(f"{address} {state}")
     return SERVING if state == "SERVING" else NOT_SERVING
 
 

@@ -7,7 +7,8 @@ from google.protobuf.message import DecodeError
 from quintet.type.v1.error_pb2 import ErrorReason
 
 from shared.errors import InvalidArgument, MessageTooLarge, QuintetError
-from shared.limits import FRAME_BYTES, MAX_MESSAGE_BYTES
+from shared.limits import FRAME_BYTES
+from shared.rpc.rights import right_of
 
 
 class _Unreadable:
@@ -19,10 +20,11 @@ class _Unreadable:
 
 def reading(deserialize: Callable[[bytes], Any] | None, method: str) -> Callable[[bytes], Any]:
     """Return what reads a method's requests. An error goes with the request: gRPC would say it without details."""
+    most = right_of(method).work.limits.bytes
 
     def read(data: bytes) -> Any:
-        if len(data) > MAX_MESSAGE_BYTES + FRAME_BYTES:
-            return _Unreadable(MessageTooLarge.of(MAX_MESSAGE_BYTES))
+        if len(data) > most + FRAME_BYTES:
+            return _Unreadable(MessageTooLarge.of(most))
         try:
             return data if deserialize is None else deserialize(data)
         except (DecodeError, ValueError):

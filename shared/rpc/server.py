@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -17,15 +17,26 @@ from shared.config import Agent, Settings
 from shared.errors import QuintetError
 from shared.garbage import keep_out_what_is_there
 from shared.limits import MAX_READ_BYTES
+from shared.rpc.admission import Admission
+from shared.rpc.authentication import Authenticator
+from shared.rpc.exposure import require_guarded, server_files
+from shared.rpc.guard import Guard
 from shared.rpc.in_process import InProcessCalls
 from shared.rpc.interceptor import EdgeInterceptor
+from shared.rpc.peers import allowed_peers
 from shared.rpc.readiness import Check, Readiness
 from shared.rpc.reflection import serve_reflection
+from shared.rpc.threads import ThreadsByWork
+from shared.rpc.tls import server_credentials
 from shared.telemetry import configure_logging, serve_metrics
 
 READ_AHEAD_BYTES = 4 * 1024 * 1024
 """What a client may send of a stream before it is read, in place of 64 kB. While a portion of events is checked, the
 next gathers: messages that are there already cost less than those that are waited for one by one."""
+MOST_CALLS = 2_000
+"""Calls in progress, health checks too, from which gRPC itself refuses. Admission has fewer places and says more."""
+MOST_PENDING = 200
+"""Calls that gRPC holds before the event loop takes them up; beyond that it refuses some, at twice as many all."""
 CONNECTION_AGE_MS = 20_000
 """How long a connection is used. Its end loses no call, and makes a client look up the name anew: so it finds replicas
 that were added meanwhile."""
@@ -49,24 +60,39 @@ class Service:
 class AgentServer:
     """A gRPC server with health and reflection; `port` is the one it is bound to, once started.
 
-    `checks`, by name, say whether the agent can do its work (`shared/rpc/readiness.py`).
+    `checks`, by name, say whether the agent can do its work (`shared/rpc/readiness.py`). Without an `authenticator`
+    everybody may call.
     """
 
     def __init__(
-        self, agent: Agent, settings: Settings, services: Sequence[Service], checks: Mapping[str, Check] | None = None
+        self,
+        agent: Agent,
+        settings: Settings,
+        services: Sequence[Service],
+        checks: Mapping[str, Check] | None = None,
+        authenticator: Authenticator | None = None,
     ) -> None:
         self._agent = agent
         self._settings = settings
         self._health = health.aio.HealthServicer()
         self._services = services
         self._names = [service.full_name for service in services]
-        self._interceptors = [EdgeInterceptor(agent, log_calls=settings.log_level == "debug")]
+        self._tls = server_files(agent, settings)
+        self._credentials: grpc.ServerCredentials | None = None
+        self._admission = Admission(agent)
+        self.guard = Guard(authenticator, self._admission, settings.rate_limit_factor)
+        peers = allowed_peers(agent) if self._tls and agent != "coordinator" else frozenset()
+        debug = settings.log_level == "debug"
+        self._interceptors = [EdgeInterceptor(agent, log_calls=debug, guard=self.guard, peers=peers)]
         self._server = grpc.aio.server(
             interceptors=self._interceptors,
+            maximum_concurrent_rpcs=MOST_CALLS,
             options=[
                 ("grpc.max_receive_message_length", MAX_READ_BYTES),
                 ("grpc.http2.lookahead_bytes", READ_AHEAD_BYTES),
                 ("grpc.max_connection_age_ms", CONNECTION_AGE_MS),
+                ("grpc.server_max_pending_requests", MOST_PENDING),
+                ("grpc.server_max_pending_requests_hard_limit", 2 * MOST_PENDING),
                 ("grpc.http2.min_ping_interval_without_data_ms", LEAST_PING_INTERVAL_MS),
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.so_reuseport", 0),  # a second server on the port is a mistake to be told, not a second backend
@@ -84,9 +110,14 @@ class AgentServer:
         return InProcessCalls([partial(each.register, each.servicer) for each in self._services], self._interceptors)
 
     async def start(self) -> int:
-        """Bind, serve, have the health follow the checks, and return the port. Raises RuntimeError when it is taken."""
-        self.port = self._server.add_insecure_port(f"{self._settings.bind_host}:{self._settings.port(self._agent)}")
+        """Bind, serve, have the health follow the checks, and return the port.
+
+        Raises RuntimeError when the port is taken, FailedPrecondition when a certificate cannot be used.
+        """
+        self.port = self._bind(f"{self._settings.bind_host}:{self._settings.port(self._agent)}")
         await self._server.start()
+        if self._agent == "coordinator":  # what the other agents are asked was admitted here already
+            self._admission.start()
         await self._readiness.start()
         log.info("serving", port=self.port)
         return self.port
@@ -96,7 +127,14 @@ class AgentServer:
         await self._readiness.stop()
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self._settings.drain_seconds)
+        await self._admission.stop()
         log.info("stopped")
+
+    def _bind(self, address: str) -> int:
+        if self._tls is None:
+            return self._server.add_insecure_port(address)
+        self._credentials = server_credentials(self._tls)
+        return self._server.add_secure_port(address, self._credentials)
 
 
 class OtherServer(Protocol):
@@ -129,9 +167,15 @@ def run(agent: Agent, main: Callable[[Settings], Any]) -> None:
     """Run an agent's `main(settings)` as this process: settings, logs and metrics first."""
     settings = Settings()
     configure_logging(settings, agent)
-    serve_metrics(settings.metrics_port(agent), settings.bind_host)
     try:
-        uvloop.run(main(settings))
+        require_guarded(agent, settings)
+        serve_metrics(settings.metrics_port(agent), settings.bind_host)
+        uvloop.run(_with_threads(main(settings)))
     except QuintetError as error:
         log.error("does not start", error=error.message)
         sys.exit(1)
+
+
+async def _with_threads(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadsByWork())
+    await work

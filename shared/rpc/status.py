@@ -19,7 +19,9 @@ from shared.errors import (
     MessageTooLarge,
     NotFound,
     Overloaded,
+    PermissionDenied,
     QuintetError,
+    Unauthenticated,
     Unavailable,
     UnknownMethod,
 )
@@ -30,6 +32,8 @@ _KINDS: tuple[type[QuintetError], ...] = (
     InvalidArgument,
     NotFound,
     AlreadyExists,
+    Unauthenticated,
+    PermissionDenied,
     Conflict,
     FailedPrecondition,
     Unavailable,

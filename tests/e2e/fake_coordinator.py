@@ -1,5 +1,6 @@
 """A coordinator that answers from memory, to see how a client behaves when the server does not."""
 
+import typing
 from concurrent import futures
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -175,11 +176,27 @@ def refuse(context: grpc.ServicerContext, field_name: str) -> NoReturn:
     raise AssertionError("abort returned")
 
 
-def start(faults: frozenset[str] = frozenset()) -> tuple[grpc.Server, str]:
-    """Start a fake coordinator on a free port and return it with its address."""
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
+class WantsKey(grpc.ServerInterceptor):
+    """Refuses calls that do not show a key."""
+
+    def __init__(self, key: str) -> None:
+        self._wanted = ("authorization", f"Bearer {key}")
+
+    def intercept_service(self, continuation: typing.Any, details: grpc.HandlerCallDetails) -> typing.Any:
+        if self._wanted in details.invocation_metadata:
+            return continuation(details)
+        return grpc.unary_unary_rpc_method_handler(
+            lambda _, context: context.abort(grpc.StatusCode.UNAUTHENTICATED, "no key")
+        )
+
+
+def start(
+    faults: frozenset[str] = frozenset(), tls: grpc.ServerCredentials | None = None, key: str = ""
+) -> tuple[grpc.Server, str]:
+    """Start a fake coordinator on a free port and return it with its address; with `key` it refuses calls without."""
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=4), interceptors=[WantsKey(key)] if key else [])
     coordinator = FakeCoordinator(faults)  # type: ignore[abstract]  # what the journey does not call is UNIMPLEMENTED
     pb_grpc.add_CoordinatorServiceServicer_to_server(coordinator, server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_secure_port("127.0.0.1:0", tls) if tls else server.add_insecure_port("127.0.0.1:0")
     server.start()
     return server, f"127.0.0.1:{port}"

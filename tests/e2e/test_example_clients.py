@@ -3,12 +3,16 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from shared.db.engine import Database
 from shared.db.migrate import migrate
+from shared.rpc.tls import server_credentials
 from tests.e2e import fake_coordinator, small_shop
+from tests.support.certificates import write
 from tests.support.clients import BUILDERS, play, run
 from tests.support.cluster import coordinator_stub, running_cluster
 
@@ -105,6 +109,18 @@ def test_every_client_plays_the_same_journey(client: list[str], start_coordinato
     assert all(step["ok"] is True for step in steps)
     assert (steps[0]["region"], steps[0]["age"]) == ("store 31862", 27)
     assert seconds < LONGEST_RUN_SECONDS
+
+
+def test_every_client_shows_its_key_over_tls(client: list[str], tmp_path: Path) -> None:
+    files = write(tmp_path, "public", "localhost", "127.0.0.1")
+    server, address = fake_coordinator.start(tls=server_credentials(replace(files, ca="")), key="secret")
+    try:
+        done, steps = play(client, address, environment={"QUINTET_TLS_CA": files.ca, "QUINTET_API_KEY": "secret"})
+        assert (done.returncode, [step["step"] for step in steps]) == (0, list(STEPS)), steps[-1]
+        _, refused = play(client, address, environment={"QUINTET_TLS_CA": files.ca})
+        assert refused[-1]["error"].startswith("UNAUTHENTICATED")
+    finally:
+        server.stop(None).wait()
 
 
 def test_facts_are_the_same_in_every_language(client: list[str], start_coordinator: StartCoordinator) -> None:

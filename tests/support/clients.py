@@ -18,9 +18,11 @@ CLIENTS = ROOT / "examples" / "clients"
 PROTOS = ROOT / "protos"
 
 
-def play(client: list[str], address: str, *options: str) -> tuple[subprocess.CompletedProcess[str], list[Any]]:
+def play(
+    client: list[str], address: str, *options: str, environment: dict[str, str] | None = None
+) -> tuple[subprocess.CompletedProcess[str], list[Any]]:
     """Run the journey against `address` and return the process and its JSON lines."""
-    done = run([*client, "--address", address, "--json", *options])
+    done = run([*client, "--address", address, "--json", *options], environment)
     return done, [json.loads(line) for line in done.stdout.splitlines()]
 
 

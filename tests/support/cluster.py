@@ -9,12 +9,11 @@ from collections.abc import Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
-import grpc
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 
 from cli.supervisor import Supervisor
 from shared.config import AGENTS, MOST_USUAL_REPLICAS, PORTS_BETWEEN_REPLICAS, Agent, Settings
-from shared.rpc.client import channel_options
+from shared.rpc.client import open_coordinator
 
 T = TypeVar("T")
 
@@ -117,6 +116,6 @@ def running_cluster(database_url: str, **overrides: Any) -> Iterator[Cluster]:
 
 @contextmanager
 def coordinator_stub(address: str) -> Iterator[pb_grpc.CoordinatorServiceStub]:
-    """Give a stub of the coordinator."""
-    with grpc.insecure_channel(address, options=channel_options()) as channel:
+    """Give a stub of the coordinator, with the key and the certificates of the environment."""
+    with open_coordinator(Settings(), address) as channel:
         yield pb_grpc.CoordinatorServiceStub(channel)

@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import ssl
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -22,16 +23,22 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
 
-def request(port: int, verb: str, path: str, body: Any = None, **headers: str) -> Answer:
-    """Return the answer of 127.0.0.1:`port`; `body` is bytes, or a value that is sent as JSON.
+def request(
+    port: int, verb: str, path: str, body: Any = None, tls: ssl.SSLContext | None = None, **headers: str
+) -> Answer:
+    """Return the answer of 127.0.0.1:`port`, by TLS where it is given.
 
-    Headers are given with `_` for `-`.
+    `body` is bytes, or a value that is sent as JSON; headers are given with `_` for `-`.
     """
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     if body is not None and not isinstance(body, bytes):
         body = json.dumps(body).encode()
         sent.setdefault("content-type", "application/json")
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
+    connection = (
+        http.client.HTTPSConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS, context=tls)
+        if tls
+        else http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
+    )
     try:
         connection.request(verb, path, body, sent)
         answer = connection.getresponse()
@@ -43,9 +50,10 @@ def request(port: int, verb: str, path: str, body: Any = None, **headers: str) -
 class HttpClient:
     """Sends requests to a port without blocking the event loop that answers them."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         self.port = port
+        self._tls = tls
 
     async def __call__(self, verb: str, path: str, body: Any = None, **headers: str) -> Answer:
         """Return the answer, as `request` does."""
-        return await asyncio.to_thread(request, self.port, verb, path, body, **headers)
+        return await asyncio.to_thread(request, self.port, verb, path, body, self._tls, **headers)

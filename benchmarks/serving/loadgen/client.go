@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"time"
 
 	coordinatorv1 "example.com/quintet-loadgen/gen/quintet/coordinator/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -36,11 +39,19 @@ var (
 	counter atomic.Int64
 )
 
+// connect opens connections, with the CA's file in QUINTET_TLS_CA and the key in QUINTET_API_KEY where they are set.
 func connect(address string, connections int) ([]client, error) {
+	transport := insecure.NewCredentials()
+	if ca := os.Getenv("QUINTET_TLS_CA"); ca != "" {
+		var err error
+		if transport, err = credentials.NewClientTLSFromFile(ca, ""); err != nil {
+			return nil, err
+		}
+	}
 	clients := make([]client, connections)
 	for place := range clients {
 		connection, err := grpc.NewClient(address,
-			grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithTransportCredentials(transport),
 			grpc.WithDefaultCallOptions(grpc.MaxCallSendMsgSize(longestMessage), grpc.MaxCallRecvMsgSize(longestMessage)))
 		if err != nil {
 			return nil, err
@@ -50,13 +61,21 @@ func connect(address string, connections int) ([]client, error) {
 	return clients, nil
 }
 
+// withKey adds the API key to the metadata of a call.
+func withKey(ctx context.Context) context.Context {
+	if key := os.Getenv("QUINTET_API_KEY"); key != "" {
+		return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+key)
+	}
+	return ctx
+}
+
 func nextID() string {
 	return fmt.Sprintf("%s-%d", runID, counter.Add(1))
 }
 
 // do sends a call and waits for its answer.
 func (c client) do(one call, deadline time.Duration) outcome {
-	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	ctx, cancel := context.WithTimeout(withKey(context.Background()), deadline)
 	defer cancel()
 	return c.send(ctx, one.fresh(nextID()))
 }

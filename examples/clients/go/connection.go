@@ -7,7 +7,9 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
 
@@ -37,13 +39,32 @@ const serviceConfig = `{
 }`
 
 // connect returns a connection to the coordinator. Make one for a process, share it, and close it at the end.
-// Use credentials.NewTLS where the coordinator is not on the same machine or in the same private network.
-func connect(address string) (*grpc.ClientConn, error) {
+// The file ca has the CA that the coordinator is known by and turns TLS on; key is the platform's API key. Both are
+// needed wherever the coordinator is not on the same machine.
+func connect(address, ca, key string) (*grpc.ClientConn, error) {
+	transport := insecure.NewCredentials()
+	if ca != "" {
+		var err error
+		if transport, err = credentials.NewClientTLSFromFile(ca, ""); err != nil {
+			return nil, err
+		}
+	}
 	return grpc.NewClient(address,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(transport),
 		grpc.WithDefaultServiceConfig(serviceConfig),
-		grpc.WithUnaryInterceptor(withDeadline),
+		grpc.WithChainUnaryInterceptor(withDeadline, withKey(key)),
 	)
+}
+
+// withKey shows the API key with every call.
+func withKey(key string) grpc.UnaryClientInterceptor {
+	return func(ctx context.Context, method string, request, answer any, connection *grpc.ClientConn,
+		invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+		if key != "" {
+			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+key)
+		}
+		return invoke(ctx, method, request, answer, connection, options...)
+	}
 }
 
 // withDeadline gives a call its deadline; an earlier one of the caller stays in force.

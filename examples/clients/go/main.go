@@ -38,7 +38,7 @@ func run() (err error) {
 	asJSON := flag.Bool("json", false, "print one JSON object a step")
 	flag.Parse()
 
-	connection, err := connect(*address)
+	connection, err := connect(*address, os.Getenv("QUINTET_TLS_CA"), os.Getenv("QUINTET_API_KEY"))
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,6 @@
 // How to reach Quintet and how to read its errors. Copy this file into a platform as it is.
 
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import grpc from '@grpc/grpc-js';
 import protoLoader from '@grpc/proto-loader';
@@ -36,14 +37,31 @@ const SERVICE_CONFIG = {
 // to 2^53: enough for any amount of money in cents. Fields that were not sent have their defaults, messages null.
 const LOADING = { includeDirs: [PROTOS, GOOGLEAPIS], keepCase: true, longs: Number, enums: String, defaults: true };
 
-/** Return a client of the coordinator. Make one for a process, share it, and `close()` it at the end. */
-export function connect(address) {
+/**
+ * Return a client of the coordinator. Make one for a process, share it, and `close()` it at the end.
+ *
+ * `ca` is the PEM file of the CA that the coordinator is known by and turns TLS on; `key` is the platform's API key.
+ * Both are needed wherever the coordinator is not on the same machine.
+ */
+export function connect(address, ca, key) {
   const definition = protoLoader.loadSync('quintet/coordinator/v1/coordinator_service.proto', LOADING);
   const { CoordinatorService } = grpc.loadPackageDefinition(definition).quintet.coordinator.v1;
-  // `createSsl()` where the coordinator is not on the same machine or in the same private network.
-  return new CoordinatorService(address, grpc.credentials.createInsecure(), {
+  const credentials = ca ? grpc.credentials.createSsl(readFileSync(ca)) : grpc.credentials.createInsecure();
+  return new CoordinatorService(address, credentials, {
     'grpc.service_config': JSON.stringify(SERVICE_CONFIG),
+    interceptors: key ? [withKey(key)] : [],
   });
+}
+
+/** Show the API key with every call. */
+function withKey(key) {
+  return (options, nextCall) =>
+    new grpc.InterceptingCall(nextCall(options), {
+      start(metadata, listener, next) {
+        metadata.set('authorization', `Bearer ${key}`);
+        next(metadata, listener);
+      },
+    });
 }
 
 /** Call a method as a promise: it resolves to the answer or rejects with the error, which has `code` and `details`. */

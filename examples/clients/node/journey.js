@@ -286,7 +286,7 @@ const { values } = parseArgs({
 if (values.help) {
   console.log(HELP);
 } else {
-  const client = connect(values.address);
+  const client = connect(values.address, process.env.QUINTET_TLS_CA, process.env.QUINTET_API_KEY);
   try {
     process.exitCode = await run(new Journey(client, values.region, Number(values.age)), new Report(values.json));
   } finally {

@@ -1,7 +1,8 @@
 """How to reach Quintet and how to read its errors. Copy this file into a platform as it is."""
 
 import json
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 import grpc
 from google.rpc import error_details_pb2
@@ -40,12 +41,28 @@ SERVICE_CONFIG = {
 }
 
 
-def connect(address: str) -> grpc.Channel:
+def connect(address: str, ca: str = "", key: str = "") -> grpc.Channel:
     """Return a channel to the coordinator; make one for a process, share it between threads, close it at the end.
 
-    Use `grpc.secure_channel` where the coordinator is not on the same machine or in the same private network.
+    `ca` is the PEM file of the CA that the coordinator is known by and turns TLS on; `key` is the platform's API key.
+    Both are needed wherever the coordinator is not on the same machine.
     """
-    return grpc.insecure_channel(address, options=[("grpc.service_config", json.dumps(SERVICE_CONFIG))])
+    options = [("grpc.service_config", json.dumps(SERVICE_CONFIG))]
+    if ca:
+        channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(Path(ca).read_bytes()), options)
+    else:
+        channel = grpc.insecure_channel(address, options)
+    return grpc.intercept_channel(channel, WithKey(key)) if key else channel
+
+
+class WithKey(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # grpc has no types of its own
+    """Shows the API key with every call."""
+
+    def __init__(self, key: str) -> None:
+        self._shown = ("authorization", f"Bearer {key}")
+
+    def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        return continuation(details._replace(metadata=[*(details.metadata or ()), self._shown]), request)
 
 
 def field_violations(error: grpc.RpcError) -> list[dict[str, str]]:

@@ -284,7 +284,8 @@ def main() -> int:
     parser.add_argument("--age", type=int, default=50, help="age of the new customer (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a step")
     arguments = parser.parse_args()
-    with connect(arguments.address) as channel:
+    ca, key = os.environ.get("QUINTET_TLS_CA", ""), os.environ.get("QUINTET_API_KEY", "")
+    with connect(arguments.address, ca, key) as channel:
         journey = Journey(CoordinatorServiceStub(channel), arguments.region, arguments.age)
         return run(journey, Report(arguments.json))
 

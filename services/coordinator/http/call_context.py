@@ -5,6 +5,7 @@ import uuid
 
 from services.coordinator.http.problem import Problem
 from services.coordinator.http.request import Request
+from shared.rpc.authentication import ADDRESS_KEY
 from shared.rpc.in_process import InProcessContext
 
 USUAL_SECONDS = 30.0
@@ -13,7 +14,8 @@ MOST_SECONDS = 3_600.0
 PASSED_ON = ("authorization", "x-api-key", "origin", "traceparent", "tracestate")
 """Headers that interceptors see as metadata. Keys are checked there, by the same code as for gRPC."""
 KEY_PARAMETER = "key"
-"""The key of a page whose browser cannot send headers, as with `navigator.sendBeacon`."""
+"""The key of a page whose browser cannot send headers, as with `navigator.sendBeacon`. Only one for browsers is taken:
+addresses stand in logs of proxies."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _GRPC_TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
 _UNITS = {"H": 3_600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
@@ -32,7 +34,7 @@ def context_of(request: Request, request_id: str, *, endless: bool = False) -> I
     """
     metadata = [("x-request-id", request_id)]
     metadata += [(name, value) for name in PASSED_ON if (value := request.header(name))]
-    metadata += [("x-api-key", value) for name, value in request.query if name == KEY_PARAMETER]
+    metadata += [(ADDRESS_KEY, value) for name, value in request.query if name == KEY_PARAMETER]
     return InProcessContext(metadata, _timeout(request, None if endless else USUAL_SECONDS), request.peer)
 
 

@@ -17,11 +17,12 @@ from services.coordinator.http.response import Response
 from services.coordinator.http.visitors import Visitor, visitor_of
 from shared.ids import new_id
 from shared.rpc.in_process import CallFailed, InProcessCall, InProcessCalls
+from shared.rpc.rights import Work
 
 Answer = Callable[[Request, str], Awaitable[Response]]
 
 SERVICE = f"/{pb.DESCRIPTOR.services_by_name['CoordinatorService'].full_name}"
-MOST_BYTES = 1024 * 1024
+MOST_BYTES = Work.SERVE.limits.bytes
 BEACON_TYPES = ("", "text/plain")
 """What `navigator.sendBeacon` sends: nobody reads the answer."""
 BODY_TYPES = (*BEACON_TYPES, "application/json", "application/x-www-form-urlencoded")

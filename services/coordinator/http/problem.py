@@ -139,6 +139,8 @@ class Problem(Exception):
     def all_headers(self) -> list[tuple[str, str]]:
         """Return the headers of the answer."""
         found = list(self.headers)
+        if self.status == HTTPStatus.UNAUTHORIZED:
+            found.append(("www-authenticate", "Bearer"))
         if self.retry_after is not None:
             found.append(("retry-after", str(math.ceil(self.retry_after))))
         return [*found, ("connection", "close")] if self.close else found

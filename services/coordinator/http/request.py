@@ -8,12 +8,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from services.coordinator.http.problem import Problem
+from shared.limits import MAX_ELEMENT_BYTES
 
 Receive = Callable[[], Awaitable[Any]]
 
-MOST_BODY_BYTES = 4 * 1024 * 1024
-"""Bytes of the body of a call that is not a stream."""
-MOST_LINE_BYTES = 1024 * 1024
+MOST_LINE_BYTES = MAX_ELEMENT_BYTES
 """Bytes of one line of a stream."""
 MOST_PARAMETERS = 1_000
 READ_SECONDS = 10.0
@@ -79,7 +78,7 @@ class Request:
         """Whether the browser reached Quintet, or a proxy before it, by TLS."""
         return self.scheme == "https" or self.header("x-forwarded-proto").lower() == "https"
 
-    async def body(self, most: int = MOST_BODY_BYTES) -> bytes:
+    async def body(self, most: int) -> bytes:
         """Return the body. Raises Problem when it is larger than `most` bytes, before it is read, or does not come."""
         self._require_plain()
         length = self.header("content-length")

@@ -110,6 +110,7 @@ def _bound(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(BACKLOG)  # who connects from now on is answered once the event loop serves
     except OSError as error:
         listening.close()
         raise FailedPrecondition(f"HTTP port {port} is taken (QUINTET_HTTP_PORT): {error}") from error

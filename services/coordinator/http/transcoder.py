@@ -16,6 +16,7 @@ from services.coordinator.http.router import Route, Router
 from services.coordinator.http.streaming import NDJSON, stream_response
 from services.coordinator.http.uploading import Upload
 from shared.rpc.in_process import InProcessCalls, InProcessContext
+from shared.rpc.rights import right_of
 
 BODY_TYPES = ("", "application/json", "text/plain")
 STREAM_TYPES = (*BODY_TYPES, NDJSON)
@@ -96,7 +97,7 @@ async def _message(route: Route, request: Request) -> Any:
     """Return the request of an RPC, out of path, query and body. Raises Problem."""
     binding = route.binding
     message = binding.request_type()
-    body = await request.body()
+    body = await request.body(right_of(binding.rpc).work.limits.bytes)
     if binding.body:
         _require_type(request, BODY_TYPES)
         await _read_body(binding, body, message)

@@ -42,7 +42,7 @@ class Starter:
         self.kind = kind
         self._database, self._clock = database, clock
 
-    async def start(self, request: RequestKey | None = None) -> JobRun:
+    async def start(self, *, request: RequestKey | None = None) -> JobRun:
         if self.error:
             raise self.error
         self.count += 1

@@ -31,7 +31,7 @@ from shared.errors import (
     QuintetError,
     Unavailable,
 )
-from shared.limits import KIB, MAX_MESSAGE_BYTES, MAX_READ_BYTES
+from shared.limits import KIB, MAX_ELEMENT_BYTES, MAX_MESSAGE_BYTES, MAX_READ_BYTES
 from shared.rpc import server as server_module
 from shared.rpc.client import BY_SHOPPER, IN_TURN, call, open_channel, stream
 from shared.rpc.interceptor import deadline
@@ -184,7 +184,7 @@ async def test_a_message_that_is_too_large_is_refused_with_its_limit(server: Age
         status, details = await refused(pb_grpc.ProductServiceStub(channel).GetProduct, request)
     assert status.code == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
     assert details["ErrorInfo"].reason == "MESSAGE_TOO_LARGE"
-    assert details["ErrorInfo"].metadata["limit"] == str(MAX_MESSAGE_BYTES)
+    assert details["ErrorInfo"].metadata["limit"] == str(MAX_ELEMENT_BYTES)
 
 
 async def test_a_refusal_is_logged_without_the_values_of_the_request(

@@ -2,9 +2,10 @@
 
 import mmap
 import os
+import time
 from pathlib import Path
 
-from benchmarks.processes import own_mb_of, peak_mb_of
+from benchmarks.processes import cpu_seconds_of, own_mb_of, peak_mb_of
 
 MB = 1024 * 1024
 SIZE_MB = 64
@@ -27,3 +28,11 @@ def test_a_mapped_file_is_in_the_peak_only(tmp_path: Path) -> None:
         assert sum(mapped[place] for place in range(0, len(mapped), mmap.PAGESIZE)) == 0
         assert own_mb_of(os.getpid()) - own < SIZE_MB / 2
         assert peak_mb_of(os.getpid()) > SIZE_MB
+
+
+def test_work_is_processor_time_and_waiting_is_none() -> None:
+    before, own = cpu_seconds_of(os.getpid()), time.process_time()
+    while time.process_time() - own < 0.1:
+        pass
+    used = cpu_seconds_of(os.getpid()) - before
+    assert 0.05 <= used <= time.process_time() - own + 0.05

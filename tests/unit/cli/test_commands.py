@@ -1,24 +1,28 @@
 """Every command explains itself: help with an example, and --json."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
+import typer
 from quintet.type.v1.money_pb2 import Money
 from typer.testing import CliRunner
 
 from cli.main import app
 from cli.output import money
 
-COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
-GROUPED = [
-    [group.name or "", command.name or ""]
-    for group in app.registered_groups
-    if group.typer_instance
-    for command in group.typer_instance.registered_commands
-]
+
+def commands_of(app: typer.Typer, *before: str) -> Iterator[list[str]]:
+    for command in app.registered_commands:
+        assert command.callback
+        yield [*before, command.name or command.callback.__name__]
+    for group in app.registered_groups:
+        assert group.typer_instance
+        assert group.name
+        yield from commands_of(group.typer_instance, *before, group.name)
 
 
-@pytest.mark.parametrize("command", [*([name] for name in COMMANDS), *GROUPED], ids=" ".join)
+@pytest.mark.parametrize("command", list(commands_of(app)), ids=" ".join)
 def test_help_has_an_example_and_json(command: list[str]) -> None:
     result = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
     text = re.sub(r"\x1b\[[0-9;]*m", "", result.output)

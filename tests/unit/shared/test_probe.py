@@ -63,7 +63,7 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
         assert probe.health(f"127.0.0.1:{silent.getsockname()[1]}", timeout_seconds=0.2) == "DEADLINE_EXCEEDED"
 
 
-@pytest.mark.parametrize("arguments", [[], ["127.0.0.1:1", "127.0.0.1:2"]])
+@pytest.mark.parametrize("arguments", [[], ["127.0.0.1:1", "customer", "127.0.0.1:2"]])
 def test_wrong_use_is_told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert probe.main(arguments) == 2
     assert capsys.readouterr().err.startswith("usage:")

@@ -6,7 +6,9 @@ import pytest
 
 from services.coordinator.http import protocol, request
 from services.coordinator.http.plain_calls import MOST_BYTES as PLAIN_BYTES
-from services.coordinator.http.request import MOST_BODY_BYTES, MOST_LINE_BYTES
+from services.coordinator.http.request import MOST_LINE_BYTES
+from shared.rpc.authentication import ADDRESS_KEY
+from shared.rpc.rights import Work
 from shared.telemetry import HTTP_REFUSED
 from tests.integration.coordinator.http.conftest import Remembering
 from tests.support.http_client import HttpClient
@@ -51,14 +53,21 @@ async def test_a_malformed_deadline_is_refused(client: HttpClient, headers: dict
 async def test_keys_are_passed_on_as_metadata(client: HttpClient, servicer: Remembering) -> None:
     await client("GET", "/v1/recommendations?customer_id=1&key=k", authorization="Bearer b", origin="https://a.example")
     assert servicer.metadata["authorization"] == "Bearer b"
-    assert servicer.metadata["x-api-key"] == "k"
+    assert servicer.metadata[ADDRESS_KEY] == "k"
     assert servicer.metadata["origin"] == "https://a.example"
     assert "host" not in servicer.metadata
 
 
-async def test_a_body_is_refused_by_its_announced_length(client: HttpClient, servicer: Remembering) -> None:
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/v1/events", Work.SERVE), ("/v1/events:batchRecord", Work.BULK), ("/v1/models:train", Work.REPORT)],
+)
+async def test_a_body_is_refused_by_its_announced_length(
+    client: HttpClient, servicer: Remembering, path: str, kind: Work
+) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
-    writer.write(b"POST /v1/events HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n" % (MOST_BODY_BYTES + 1))
+    size = kind.limits.bytes + 1
+    writer.write(f"POST {path} HTTP/1.1\r\nHost: here\r\nContent-Length: {size}\r\n\r\n".encode())
     answer = await asyncio.wait_for(reader.read(), 10)  # no byte of the body was sent
     writer.close()
     assert answer.startswith(b"HTTP/1.1 413 ")

@@ -118,6 +118,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED. A message is larger than a message may be: send several. Trying again does not help.
     Metadata: `limit` (bytes).
     """
+    RATE_LIMITED: _ErrorReason.ValueType  # 102
+    """RESOURCE_EXHAUSTED. The API key calls the method more often than it may: call again after the time in
+    `google.rpc.RetryInfo`. Metadata: `method`, `limit` (calls a second).
+    """
     DEADLINE_PASSED: _ErrorReason.ValueType  # 110
     """DEADLINE_EXCEEDED. The caller's deadline passed before there was an answer. A call that writes may have taken effect."""
     METHOD_NOT_FOUND: _ErrorReason.ValueType  # 111
@@ -126,6 +130,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """DATA_LOSS. Stored data does not match its checksum or cannot be read: an operator restores it."""
     INTERNAL_FAULT: _ErrorReason.ValueType  # 121
     """INTERNAL. A fault of Quintet: give the `request_id` of `google.rpc.RequestInfo` to the operators, whose logs have more."""
+    API_KEY_MISSING: _ErrorReason.ValueType  # 130
+    """UNAUTHENTICATED. The call shows no API key, or something that is none: send `authorization: Bearer qk_…` or `x-api-key`."""
+    API_KEY_INVALID: _ErrorReason.ValueType  # 131
+    """UNAUTHENTICATED. The API key is not known, was revoked or has expired: an operator makes another one."""
+    ROLE_NOT_ALLOWED: _ErrorReason.ValueType  # 132
+    """PERMISSION_DENIED. Keys of this role may not call the method. Metadata: `method`, `role` (of the key)."""
+    BROWSER_NOT_ALLOWED: _ErrorReason.ValueType  # 133
+    """PERMISSION_DENIED. The API key is for browsers, and this is not for browsers: it names a customer, or records a purchase or
+    refund, or the method is closed to them. Metadata: `method`.
+    """
+    ORIGIN_NOT_ALLOWED: _ErrorReason.ValueType  # 134
+    """PERMISSION_DENIED. The API key is for browsers on other origins than the `Origin` of this call."""
+    PEER_NOT_ALLOWED: _ErrorReason.ValueType  # 135
+    """PERMISSION_DENIED. An agent was called by somebody whose certificate names neither the coordinator nor the agent."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call or one element of it was refused, for programs to switch on. `google.rpc.ErrorInfo.reason` of every status that
@@ -231,6 +249,10 @@ MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 101
 """RESOURCE_EXHAUSTED. A message is larger than a message may be: send several. Trying again does not help.
 Metadata: `limit` (bytes).
 """
+RATE_LIMITED: ErrorReason.ValueType  # 102
+"""RESOURCE_EXHAUSTED. The API key calls the method more often than it may: call again after the time in
+`google.rpc.RetryInfo`. Metadata: `method`, `limit` (calls a second).
+"""
 DEADLINE_PASSED: ErrorReason.ValueType  # 110
 """DEADLINE_EXCEEDED. The caller's deadline passed before there was an answer. A call that writes may have taken effect."""
 METHOD_NOT_FOUND: ErrorReason.ValueType  # 111
@@ -239,4 +261,18 @@ DATA_CORRUPT: ErrorReason.ValueType  # 120
 """DATA_LOSS. Stored data does not match its checksum or cannot be read: an operator restores it."""
 INTERNAL_FAULT: ErrorReason.ValueType  # 121
 """INTERNAL. A fault of Quintet: give the `request_id` of `google.rpc.RequestInfo` to the operators, whose logs have more."""
+API_KEY_MISSING: ErrorReason.ValueType  # 130
+"""UNAUTHENTICATED. The call shows no API key, or something that is none: send `authorization: Bearer qk_…` or `x-api-key`."""
+API_KEY_INVALID: ErrorReason.ValueType  # 131
+"""UNAUTHENTICATED. The API key is not known, was revoked or has expired: an operator makes another one."""
+ROLE_NOT_ALLOWED: ErrorReason.ValueType  # 132
+"""PERMISSION_DENIED. Keys of this role may not call the method. Metadata: `method`, `role` (of the key)."""
+BROWSER_NOT_ALLOWED: ErrorReason.ValueType  # 133
+"""PERMISSION_DENIED. The API key is for browsers, and this is not for browsers: it names a customer, or records a purchase or
+refund, or the method is closed to them. Metadata: `method`.
+"""
+ORIGIN_NOT_ALLOWED: ErrorReason.ValueType  # 134
+"""PERMISSION_DENIED. The API key is for browsers on other origins than the `Origin` of this call."""
+PEER_NOT_ALLOWED: ErrorReason.ValueType  # 135
+"""PERMISSION_DENIED. An agent was called by somebody whose certificate names neither the coordinator nor the agent."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

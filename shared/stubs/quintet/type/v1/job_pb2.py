@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from quintet.type.v1 import recommendation_pb2 as quintet_dot_type_dot_v1_dot_recommendation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19quintet/type/v1/job.proto\x12\x0fquintet.type.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$quintet/type/v1/recommendation.proto\"\xb4\x04\n\x03Job\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.quintet.type.v1.JobState\x12\r\n\x05stage\x18\x04 \x01(\t\x12\x10\n\x08progress\x18\x05 \x01(\x01\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x65rror\x18\x08 \x01(\t\x12\x37\n\x13\x63\x61ncel_request_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x0ctrain_models\x18\x0b \x01(\x0b\x32\".quintet.type.v1.TrainModelsResultH\x00\x12@\n\x0frefresh_catalog\x18\x0c \x01(\x0b\x32%.quintet.type.v1.RefreshCatalogResultH\x00\x12H\n\x13optimize_algorithms\x18\r \x01(\x0b\x32).quintet.type.v1.OptimizeAlgorithmsResultH\x00\x12\x39\n\x0bmaintenance\x18\x0e \x01(\x0b\x32\".quintet.type.v1.MaintenanceResultH\x00\x42\x08\n\x06resultJ\x04\x08\t\x10\nR\x0bresult_json\"\xb0\x01\n\x14RefreshCatalogResult\x12\x10\n\x08products\x18\x01 \x01(\x03\x12\x15\n\rspace_version\x18\x02 \x01(\t\x12\x14\n\x0cspace_fitted\x18\x03 \x01(\x08\x12\x10\n\x08\x65mbedded\x18\x04 \x01(\x03\x12\x17\n\x0fsimilar_written\x18\x05 \x01(\x03\x12\x1d\n\x15\x63omplementary_written\x18\x06 \x01(\x03\x12\x0f\n\x07seconds\x18\x07 \x01(\x01\"\x91\x01\n\x16RefreshCustomersResult\x12\x11\n\tcustomers\x18\x01 \x01(\x03\x12\x10\n\x08\x65mbedded\x18\x02 \x01(\x03\x12\x15\n\rspace_version\x18\x03 \x01(\t\x12\x10\n\x08segments\x18\x04 \x01(\x03\x12\x18\n\x10segments_version\x18\x05 \x01(\t\x12\x0f\n\x07seconds\x18\x06 \x01(\x01\"\xca\x01\n\x11\x43ontextEvaluation\x12\x11\n\tquestions\x18\x01 \x01(\x03\x12\x11\n\tevaluated\x18\x02 \x01(\x03\x12\x0f\n\x07learned\x18\x03 \x01(\x08\x12\x0c\n\x04\x62\x65st\x18\x04 \x01(\t\x12@\n\x07metrics\x18\x05 \x03(\x0b\x32/.quintet.type.v1.ContextEvaluation.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xfc\x02\n\rTrainedModels\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x03 \x01(\t\x12\r\n\x05quick\x18\x04 \x01(\x08\x12\x12\n\nalgorithms\x18\x05 \x03(\t\x12\x42\n\nevaluation\x18\x06 \x03(\x0b\x32..quintet.type.v1.TrainedModels.EvaluationEntry\x12\x12\n\nrebuy_rate\x18\x07 \x01(\x01\x12\x14\n\x0cread_seconds\x18\x08 \x01(\x01\x12\x15\n\rlearn_seconds\x18\t \x01(\x01\x12\x13\n\x0b\x66it_seconds\x18\n \x01(\x01\x12\x0f\n\x07seconds\x18\x0b \x01(\x01\x12\x0f\n\x07peak_mb\x18\x0c \x01(\x03\x1aU\n\x0f\x45valuationEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\".quintet.type.v1.ContextEvaluation:\x02\x38\x01\"\xb9\x01\n\x11TrainModelsResult\x12\x38\n\tcatalogue\x18\x01 \x01(\x0b\x32%.quintet.type.v1.RefreshCatalogResult\x12.\n\x06models\x18\x02 \x01(\x0b\x32\x1e.quintet.type.v1.TrainedModels\x12:\n\tcustomers\x18\x03 \x01(\x0b\x32\'.quintet.type.v1.RefreshCustomersResult\"\x91\x01\n\x0eTunedAlgorithm\x12\'\n\x06params\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\x12)\n\x08\x65vidence\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\r\n\x05\x66ound\x18\x03 \x01(\x03\x12\x0c\n\x04made\x18\x04 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x05 \x01(\x03\"\xaa\x02\n\x0cTuningResult\x12\x41\n\nalgorithms\x18\x01 \x03(\x0b\x32-.quintet.type.v1.TuningResult.AlgorithmsEntry\x12\x11\n\tunchanged\x18\x02 \x03(\t\x12\x13\n\x0bnot_reached\x18\x03 \x03(\t\x12\x14\n\x0ctrials_found\x18\x04 \x01(\x03\x12\x13\n\x0btrials_made\x18\x05 \x01(\x03\x12\x0f\n\x07seconds\x18\x06 \x01(\x01\x12\x0f\n\x07skipped\x18\x07 \x01(\t\x12\x0e\n\x06\x66\x61iled\x18\x08 \x01(\t\x1aR\n\x0f\x41lgorithmsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.quintet.type.v1.TunedAlgorithm:\x02\x38\x01\"\x8f\x01\n\x18OptimizeAlgorithmsResult\x12-\n\x06tuning\x18\x01 \x01(\x0b\x32\x1d.quintet.type.v1.TuningResult\x12\x31\n\x07weights\x18\x02 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12\x11\n\trationale\x18\x03 \x01(\t\"\xa5\x02\n\x11MaintenanceResult\x12\x15\n\rviews_dropped\x18\x01 \x01(\x03\x12$\n\x1crecommendation_lists_dropped\x18\x02 \x01(\x03\x12\x14\n\x0cjobs_dropped\x18\x03 \x01(\x03\x12\x10\n\x08vacuumed\x18\x04 \x01(\x08\x12\x1b\n\x13page_events_dropped\x18\x05 \x01(\x03\x12\x18\n\x10sessions_dropped\x18\x06 \x01(\x03\x12\x1d\n\x15\x66\x61iled_events_dropped\x18\x07 \x01(\x03\x12\x1f\n\x17unjoined_events_dropped\x18\x08 \x01(\x03\x12\x16\n\x0e\x65vents_dropped\x18\t \x01(\x03\x12\x1c\n\x14\x65vent_faults_dropped\x18\n \x01(\x03\"\x99\x01\n\x0bJobSchedule\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x16\n\x0eperiod_seconds\x18\x02 \x01(\x01\x12\x0e\n\x06paused\x18\x03 \x01(\x08\x12-\n\tnext_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x66\x61ilures\x18\x05 \x01(\x05\x12\x13\n\x0blast_job_id\x18\x06 \x01(\t\"C\n\x0bJobProgress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x10\n\x08progress\x18\x02 \x01(\x01\x12\x13\n\x0bresult_json\x18\x03 \x01(\t*\x84\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATE_RUNNING\x10\x01\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x02\x12\x14\n\x10JOB_STATE_FAILED\x10\x03\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x04\x42\x82\x01\n*com.quintetrecommendations.quintet.type.v1B\x08JobProtoP\x01ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19quintet/type/v1/job.proto\x12\x0fquintet.type.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$quintet/type/v1/recommendation.proto\"\xf8\x04\n\x03Job\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.quintet.type.v1.JobState\x12\r\n\x05stage\x18\x04 \x01(\t\x12\x10\n\x08progress\x18\x05 \x01(\x01\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x65rror\x18\x08 \x01(\t\x12\x37\n\x13\x63\x61ncel_request_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x0ctrain_models\x18\x0b \x01(\x0b\x32\".quintet.type.v1.TrainModelsResultH\x00\x12@\n\x0frefresh_catalog\x18\x0c \x01(\x0b\x32%.quintet.type.v1.RefreshCatalogResultH\x00\x12H\n\x13optimize_algorithms\x18\r \x01(\x0b\x32).quintet.type.v1.OptimizeAlgorithmsResultH\x00\x12\x39\n\x0bmaintenance\x18\x0e \x01(\x0b\x32\".quintet.type.v1.MaintenanceResultH\x00\x12\x42\n\x10\x66orget_histories\x18\x0f \x01(\x0b\x32&.quintet.type.v1.ForgetHistoriesResultH\x00\x42\x08\n\x06resultJ\x04\x08\t\x10\nR\x0bresult_json\"\xb0\x01\n\x14RefreshCatalogResult\x12\x10\n\x08products\x18\x01 \x01(\x03\x12\x15\n\rspace_version\x18\x02 \x01(\t\x12\x14\n\x0cspace_fitted\x18\x03 \x01(\x08\x12\x10\n\x08\x65mbedded\x18\x04 \x01(\x03\x12\x17\n\x0fsimilar_written\x18\x05 \x01(\x03\x12\x1d\n\x15\x63omplementary_written\x18\x06 \x01(\x03\x12\x0f\n\x07seconds\x18\x07 \x01(\x01\"\x91\x01\n\x16RefreshCustomersResult\x12\x11\n\tcustomers\x18\x01 \x01(\x03\x12\x10\n\x08\x65mbedded\x18\x02 \x01(\x03\x12\x15\n\rspace_version\x18\x03 \x01(\t\x12\x10\n\x08segments\x18\x04 \x01(\x03\x12\x18\n\x10segments_version\x18\x05 \x01(\t\x12\x0f\n\x07seconds\x18\x06 \x01(\x01\"\xca\x01\n\x11\x43ontextEvaluation\x12\x11\n\tquestions\x18\x01 \x01(\x03\x12\x11\n\tevaluated\x18\x02 \x01(\x03\x12\x0f\n\x07learned\x18\x03 \x01(\x08\x12\x0c\n\x04\x62\x65st\x18\x04 \x01(\t\x12@\n\x07metrics\x18\x05 \x03(\x0b\x32/.quintet.type.v1.ContextEvaluation.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xfc\x02\n\rTrainedModels\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x03 \x01(\t\x12\r\n\x05quick\x18\x04 \x01(\x08\x12\x12\n\nalgorithms\x18\x05 \x03(\t\x12\x42\n\nevaluation\x18\x06 \x03(\x0b\x32..quintet.type.v1.TrainedModels.EvaluationEntry\x12\x12\n\nrebuy_rate\x18\x07 \x01(\x01\x12\x14\n\x0cread_seconds\x18\x08 \x01(\x01\x12\x15\n\rlearn_seconds\x18\t \x01(\x01\x12\x13\n\x0b\x66it_seconds\x18\n \x01(\x01\x12\x0f\n\x07seconds\x18\x0b \x01(\x01\x12\x0f\n\x07peak_mb\x18\x0c \x01(\x03\x1aU\n\x0f\x45valuationEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\".quintet.type.v1.ContextEvaluation:\x02\x38\x01\"\xb9\x01\n\x11TrainModelsResult\x12\x38\n\tcatalogue\x18\x01 \x01(\x0b\x32%.quintet.type.v1.RefreshCatalogResult\x12.\n\x06models\x18\x02 \x01(\x0b\x32\x1e.quintet.type.v1.TrainedModels\x12:\n\tcustomers\x18\x03 \x01(\x0b\x32\'.quintet.type.v1.RefreshCustomersResult\"\x91\x01\n\x0eTunedAlgorithm\x12\'\n\x06params\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\x12)\n\x08\x65vidence\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\r\n\x05\x66ound\x18\x03 \x01(\x03\x12\x0c\n\x04made\x18\x04 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x05 \x01(\x03\"\xaa\x02\n\x0cTuningResult\x12\x41\n\nalgorithms\x18\x01 \x03(\x0b\x32-.quintet.type.v1.TuningResult.AlgorithmsEntry\x12\x11\n\tunchanged\x18\x02 \x03(\t\x12\x13\n\x0bnot_reached\x18\x03 \x03(\t\x12\x14\n\x0ctrials_found\x18\x04 \x01(\x03\x12\x13\n\x0btrials_made\x18\x05 \x01(\x03\x12\x0f\n\x07seconds\x18\x06 \x01(\x01\x12\x0f\n\x07skipped\x18\x07 \x01(\t\x12\x0e\n\x06\x66\x61iled\x18\x08 \x01(\t\x1aR\n\x0f\x41lgorithmsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.quintet.type.v1.TunedAlgorithm:\x02\x38\x01\"\x8f\x01\n\x18OptimizeAlgorithmsResult\x12-\n\x06tuning\x18\x01 \x01(\x0b\x32\x1d.quintet.type.v1.TuningResult\x12\x31\n\x07weights\x18\x02 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12\x11\n\trationale\x18\x03 \x01(\t\";\n\x15\x46orgetHistoriesResult\x12\x0f\n\x07\x63hecked\x18\x01 \x01(\x03\x12\x11\n\trewritten\x18\x02 \x01(\x03\"\xa5\x02\n\x11MaintenanceResult\x12\x15\n\rviews_dropped\x18\x01 \x01(\x03\x12$\n\x1crecommendation_lists_dropped\x18\x02 \x01(\x03\x12\x14\n\x0cjobs_dropped\x18\x03 \x01(\x03\x12\x10\n\x08vacuumed\x18\x04 \x01(\x08\x12\x1b\n\x13page_events_dropped\x18\x05 \x01(\x03\x12\x18\n\x10sessions_dropped\x18\x06 \x01(\x03\x12\x1d\n\x15\x66\x61iled_events_dropped\x18\x07 \x01(\x03\x12\x1f\n\x17unjoined_events_dropped\x18\x08 \x01(\x03\x12\x16\n\x0e\x65vents_dropped\x18\t \x01(\x03\x12\x1c\n\x14\x65vent_faults_dropped\x18\n \x01(\x03\"\x99\x01\n\x0bJobSchedule\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x16\n\x0eperiod_seconds\x18\x02 \x01(\x01\x12\x0e\n\x06paused\x18\x03 \x01(\x08\x12-\n\tnext_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x66\x61ilures\x18\x05 \x01(\x05\x12\x13\n\x0blast_job_id\x18\x06 \x01(\t\"C\n\x0bJobProgress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x10\n\x08progress\x18\x02 \x01(\x01\x12\x13\n\x0bresult_json\x18\x03 \x01(\t*\x84\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATE_RUNNING\x10\x01\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x02\x12\x14\n\x10JOB_STATE_FAILED\x10\x03\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x04\x42\x82\x01\n*com.quintetrecommendations.quintet.type.v1B\x08JobProtoP\x01ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,36 +41,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRAINEDMODELS_EVALUATIONENTRY']._serialized_options = b'8\001'
   _globals['_TUNINGRESULT_ALGORITHMSENTRY']._loaded_options = None
   _globals['_TUNINGRESULT_ALGORITHMSENTRY']._serialized_options = b'8\001'
-  _globals['_JOBSTATE']._serialized_start=2934
-  _globals['_JOBSTATE']._serialized_end=3066
+  _globals['_JOBSTATE']._serialized_start=3063
+  _globals['_JOBSTATE']._serialized_end=3195
   _globals['_JOB']._serialized_start=148
-  _globals['_JOB']._serialized_end=712
-  _globals['_REFRESHCATALOGRESULT']._serialized_start=715
-  _globals['_REFRESHCATALOGRESULT']._serialized_end=891
-  _globals['_REFRESHCUSTOMERSRESULT']._serialized_start=894
-  _globals['_REFRESHCUSTOMERSRESULT']._serialized_end=1039
-  _globals['_CONTEXTEVALUATION']._serialized_start=1042
-  _globals['_CONTEXTEVALUATION']._serialized_end=1244
-  _globals['_CONTEXTEVALUATION_METRICSENTRY']._serialized_start=1198
-  _globals['_CONTEXTEVALUATION_METRICSENTRY']._serialized_end=1244
-  _globals['_TRAINEDMODELS']._serialized_start=1247
-  _globals['_TRAINEDMODELS']._serialized_end=1627
-  _globals['_TRAINEDMODELS_EVALUATIONENTRY']._serialized_start=1542
-  _globals['_TRAINEDMODELS_EVALUATIONENTRY']._serialized_end=1627
-  _globals['_TRAINMODELSRESULT']._serialized_start=1630
-  _globals['_TRAINMODELSRESULT']._serialized_end=1815
-  _globals['_TUNEDALGORITHM']._serialized_start=1818
-  _globals['_TUNEDALGORITHM']._serialized_end=1963
-  _globals['_TUNINGRESULT']._serialized_start=1966
-  _globals['_TUNINGRESULT']._serialized_end=2264
-  _globals['_TUNINGRESULT_ALGORITHMSENTRY']._serialized_start=2182
-  _globals['_TUNINGRESULT_ALGORITHMSENTRY']._serialized_end=2264
-  _globals['_OPTIMIZEALGORITHMSRESULT']._serialized_start=2267
-  _globals['_OPTIMIZEALGORITHMSRESULT']._serialized_end=2410
-  _globals['_MAINTENANCERESULT']._serialized_start=2413
-  _globals['_MAINTENANCERESULT']._serialized_end=2706
-  _globals['_JOBSCHEDULE']._serialized_start=2709
-  _globals['_JOBSCHEDULE']._serialized_end=2862
-  _globals['_JOBPROGRESS']._serialized_start=2864
-  _globals['_JOBPROGRESS']._serialized_end=2931
+  _globals['_JOB']._serialized_end=780
+  _globals['_REFRESHCATALOGRESULT']._serialized_start=783
+  _globals['_REFRESHCATALOGRESULT']._serialized_end=959
+  _globals['_REFRESHCUSTOMERSRESULT']._serialized_start=962
+  _globals['_REFRESHCUSTOMERSRESULT']._serialized_end=1107
+  _globals['_CONTEXTEVALUATION']._serialized_start=1110
+  _globals['_CONTEXTEVALUATION']._serialized_end=1312
+  _globals['_CONTEXTEVALUATION_METRICSENTRY']._serialized_start=1266
+  _globals['_CONTEXTEVALUATION_METRICSENTRY']._serialized_end=1312
+  _globals['_TRAINEDMODELS']._serialized_start=1315
+  _globals['_TRAINEDMODELS']._serialized_end=1695
+  _globals['_TRAINEDMODELS_EVALUATIONENTRY']._serialized_start=1610
+  _globals['_TRAINEDMODELS_EVALUATIONENTRY']._serialized_end=1695
+  _globals['_TRAINMODELSRESULT']._serialized_start=1698
+  _globals['_TRAINMODELSRESULT']._serialized_end=1883
+  _globals['_TUNEDALGORITHM']._serialized_start=1886
+  _globals['_TUNEDALGORITHM']._serialized_end=2031
+  _globals['_TUNINGRESULT']._serialized_start=2034
+  _globals['_TUNINGRESULT']._serialized_end=2332
+  _globals['_TUNINGRESULT_ALGORITHMSENTRY']._serialized_start=2250
+  _globals['_TUNINGRESULT_ALGORITHMSENTRY']._serialized_end=2332
+  _globals['_OPTIMIZEALGORITHMSRESULT']._serialized_start=2335
+  _globals['_OPTIMIZEALGORITHMSRESULT']._serialized_end=2478
+  _globals['_FORGETHISTORIESRESULT']._serialized_start=2480
+  _globals['_FORGETHISTORIESRESULT']._serialized_end=2539
+  _globals['_MAINTENANCERESULT']._serialized_start=2542
+  _globals['_MAINTENANCERESULT']._serialized_end=2835
+  _globals['_JOBSCHEDULE']._serialized_start=2838
+  _globals['_JOBSCHEDULE']._serialized_end=2991
+  _globals['_JOBPROGRESS']._serialized_start=2993
+  _globals['_JOBPROGRESS']._serialized_end=3060
 # @@protoc_insertion_point(module_scope)

@@ -73,10 +73,11 @@ class Job(_message.Message):
     REFRESH_CATALOG_FIELD_NUMBER: _builtins.int
     OPTIMIZE_ALGORITHMS_FIELD_NUMBER: _builtins.int
     MAINTENANCE_FIELD_NUMBER: _builtins.int
+    FORGET_HISTORIES_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Quintet's id of the job."""
     kind: _builtins.str
-    """Kind of job: `train_models`, `refresh_catalog`, `optimize_algorithms`, `maintenance`."""
+    """Kind of job: `train_models`, `refresh_catalog`, `optimize_algorithms`, `forget_histories`, `maintenance`."""
     state: Global___JobState.ValueType
     """State."""
     stage: _builtins.str
@@ -113,6 +114,10 @@ class Job(_message.Message):
     def maintenance(self) -> Global___MaintenanceResult:
         """Of `maintenance`."""
 
+    @_builtins.property
+    def forget_histories(self) -> Global___ForgetHistoriesResult:
+        """Of `forget_histories`."""
+
     def __init__(
         self,
         *,
@@ -129,12 +134,13 @@ class Job(_message.Message):
         refresh_catalog: Global___RefreshCatalogResult | None = ...,
         optimize_algorithms: Global___OptimizeAlgorithmsResult | None = ...,
         maintenance: Global___MaintenanceResult | None = ...,
+        forget_histories: Global___ForgetHistoriesResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "end_time", b"end_time", "maintenance", b"maintenance", "optimize_algorithms", b"optimize_algorithms", "refresh_catalog", b"refresh_catalog", "result", b"result", "start_time", b"start_time", "train_models", b"train_models"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "end_time", b"end_time", "forget_histories", b"forget_histories", "maintenance", b"maintenance", "optimize_algorithms", b"optimize_algorithms", "refresh_catalog", b"refresh_catalog", "result", b"result", "start_time", b"start_time", "train_models", b"train_models"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "end_time", b"end_time", "error", b"error", "job_id", b"job_id", "kind", b"kind", "maintenance", b"maintenance", "optimize_algorithms", b"optimize_algorithms", "progress", b"progress", "refresh_catalog", b"refresh_catalog", "result", b"result", "stage", b"stage", "start_time", b"start_time", "state", b"state", "train_models", b"train_models"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "end_time", b"end_time", "error", b"error", "forget_histories", b"forget_histories", "job_id", b"job_id", "kind", b"kind", "maintenance", b"maintenance", "optimize_algorithms", b"optimize_algorithms", "progress", b"progress", "refresh_catalog", b"refresh_catalog", "result", b"result", "stage", b"stage", "start_time", b"start_time", "state", b"state", "train_models", b"train_models"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["train_models", "refresh_catalog", "optimize_algorithms", "maintenance"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["train_models", "refresh_catalog", "optimize_algorithms", "maintenance", "forget_histories"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 
@@ -567,6 +573,32 @@ class OptimizeAlgorithmsResult(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OptimizeAlgorithmsResult: _TypeAlias = OptimizeAlgorithmsResult  # noqa: Y015
+
+@_typing.final
+class ForgetHistoriesResult(_message.Message):
+    """What came of removing histories from stored models."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECKED_FIELD_NUMBER: _builtins.int
+    REWRITTEN_FIELD_NUMBER: _builtins.int
+    checked: _builtins.int
+    """Models that were looked at."""
+    rewritten: _builtins.int
+    """Models that held such histories and were stored anew without them."""
+    def __init__(
+        self,
+        *,
+        checked: _builtins.int = ...,
+        rewritten: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked", b"checked", "rewritten", b"rewritten"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetHistoriesResult: _TypeAlias = ForgetHistoriesResult  # noqa: Y015
 
 @_typing.final
 class MaintenanceResult(_message.Message):

@@ -1,0 +1,1 @@
+"""Odd requests to real agents: none may crash one, hang, or end in an error that nobody meant."""

@@ -1,0 +1,88 @@
+"""How many calls a server works on at once: as many as it answers in time, the cheap and urgent before the dear.
+
+The number of places follows what the event loop shows: when callbacks wait for longer than they should, places become
+fewer by a tenth, else they grow by a few while they are used (additive increase, multiplicative decrease, as TCP does
+for packets; Chiu and Jain, 1989). Each kind of work may fill its share of the places only, so that a
+list or an export is refused long before a shopper's page is.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+
+from shared.errors import Overloaded
+from shared.rpc.rights import Work
+from shared.telemetry import ADMISSION_PLACES
+
+FEWEST_PLACES = 32
+MOST_PLACES = 1_000
+LOOK_SECONDS = 0.02
+LOOKS = 5
+"""The shortest of so many delays counts: a single long one is a garbage collection, not a queue."""
+LONGEST_DELAY_SECONDS = 0.02
+FEWER = 0.9
+MORE = 8
+
+
+class Admission:
+    """Places for calls. `start` follows the event loop's delay, `stop` ends that; without it the places stay all."""
+
+    def __init__(self, agent: str, most: int = MOST_PLACES) -> None:
+        self._most = most
+        self.places = float(most)
+        self._taken = 0
+        self._by_caller: Counter[tuple[str, str]] = Counter()
+        self._gauge = ADMISSION_PLACES.labels(agent)
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def taken(self) -> int:
+        """Calls being worked on."""
+        return self._taken
+
+    def enter(self, key_id: str, method: str, work: Work) -> None:
+        """Take a place. Raises Overloaded when there is none for this kind of work, or too many of the key's calls."""
+        if self._taken >= self.places * work.limits.share:
+            raise Overloaded(f"{self._taken} calls are being answered; {work.name} calls wait for a quieter moment")
+        if key_id and self._by_caller[key_id, method] >= work.limits.at_once:
+            raise Overloaded(f"{work.limits.at_once} calls of this method are being answered for the same caller")
+        self._taken += 1
+        self._by_caller[key_id, method] += 1
+
+    def leave(self, key_id: str, method: str) -> None:
+        """Give the place back."""
+        self._taken -= 1
+        self._by_caller[key_id, method] -= 1
+        if not self._by_caller[key_id, method]:
+            del self._by_caller[key_id, method]
+
+    def adapt(self, delay_seconds: float) -> None:
+        """Follow the delay that callbacks of the event loop had lately."""
+        if delay_seconds > LONGEST_DELAY_SECONDS:
+            self.places = max(FEWEST_PLACES, min(self.places, self._taken or self.places) * FEWER)
+        elif self._taken * 2 > self.places or self.places < FEWEST_PLACES * 4:
+            self.places = min(self._most, self.places + MORE)
+        self._gauge.set(self.places)
+
+    def start(self) -> None:
+        """Begin to follow the delay of the running event loop."""
+        self._task = asyncio.create_task(self._follow())
+
+    async def stop(self) -> None:
+        """Stop following. Safe to repeat."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _follow(self) -> None:
+        while True:
+            self.adapt(min([await _delay() for _ in range(LOOKS)]))
+
+
+async def _delay() -> float:
+    """Return by how many seconds a callback of the event loop comes too late."""
+    loop = asyncio.get_running_loop()
+    due = loop.time() + LOOK_SECONDS
+    await asyncio.sleep(LOOK_SECONDS)
+    return max(0.0, loop.time() - due)

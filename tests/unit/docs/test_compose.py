@@ -1,0 +1,74 @@
+"""The compose file: keys and TLS on, and containers that may do little."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.config import AGENTS, Settings
+from shared.rpc.exposure import require_guarded
+
+ROOT = Path(__file__).parents[3]
+FILE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, Any] = FILE["services"]
+ONCE = ("certs", "keys", "migrate")
+
+
+def settings(service: str) -> Settings:
+    environment = SERVICES[service]["environment"]
+    names = {f"QUINTET_{name.upper()}": name for name in Settings.model_fields}
+    given = {names[name]: value for name, value in environment.items() if name in names}
+    given |= {"database_url": "sqlite:///quintet.db", "log_level": "info"}  # these have defaults of the shell
+    return Settings(_env_file=None, bind_host="0.0.0.0", **given)  # noqa: S104 - as the image sets it
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_agents_in_containers_ask_who_calls(agent: str) -> None:
+    require_guarded(agent, settings(agent))  # type: ignore[arg-type]
+    assert "QUINTET_BIND_HOST=0.0.0.0" in (ROOT / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_containers_may_do_little(service: str) -> None:
+    given = SERVICES[service]
+    assert given["read_only"] is True
+    assert given["cap_drop"] == ["ALL"]
+    assert "cap_add" not in given
+    assert given.get("privileged", False) is False
+    assert given["security_opt"] == ["no-new-privileges:true"]
+    assert given["mem_limit"]
+
+
+def test_images_do_not_run_as_root() -> None:
+    assert "USER 10001:10001" in (ROOT / "Dockerfile").read_text()
+    assert SERVICES["postgres"]["user"] == "postgres"
+
+
+def test_only_the_coordinator_is_published_and_on_loopback() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert set(published) == {"coordinator"}
+    assert all(port.startswith("127.0.0.1:") for port in published["coordinator"])
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_the_probe_asks_the_agent_of_its_container(agent: str) -> None:
+    assert SERVICES[agent]["healthcheck"]["test"][-1] == agent
+
+
+def test_secrets_are_written_by_those_that_make_them_alone() -> None:
+    writers = {name for name, service in SERVICES.items() if "secrets:/secrets" in service.get("volumes", [])}
+    assert writers == {"certs", "keys"}
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_agents_wait_for_certificates_and_schema(agent: str) -> None:
+    waits = SERVICES[agent]["depends_on"]
+    for once in ONCE:
+        if once != "keys" or agent == "coordinator":
+            assert waits[once]["condition"] == "service_completed_successfully"
+
+
+def test_the_base_image_can_be_pinned() -> None:
+    assert SERVICES["coordinator"]["build"]["args"]["BASE"].startswith("${QUINTET_BASE:-")
+    assert "ARG BASE=" in (ROOT / "Dockerfile").read_text()

@@ -1,0 +1,77 @@
+"""Places for calls: they follow the event loop's delay, and the dear is refused before the urgent."""
+
+import asyncio
+import time
+
+import pytest
+
+from shared.errors import Overloaded
+from shared.rpc import admission
+from shared.rpc.admission import FEWEST_PLACES, LONGEST_DELAY_SECONDS, Admission
+from shared.rpc.rights import Work
+
+
+def fill(places: Admission, count: int) -> None:
+    for number in range(count):
+        places.enter(f"key-{number}", "m", Work.SERVE)
+
+
+def test_each_kind_fills_its_share_only() -> None:
+    for kind in Work:
+        places = Admission("test", most=100)
+        fill(places, round(100 * kind.limits.share) - 1)
+        places.enter("one", "m", kind)
+        with pytest.raises(Overloaded) as caught:
+            places.enter("two", "m", kind)
+        assert caught.value.retry_after_seconds
+
+
+def test_one_key_does_not_take_all_places() -> None:
+    places = Admission("test")
+    for _ in range(Work.REPORT.limits.at_once):
+        places.enter("greedy", "m", Work.REPORT)
+    with pytest.raises(Overloaded):
+        places.enter("greedy", "m", Work.REPORT)
+    places.enter("other", "m", Work.REPORT)
+    places.enter("greedy", "another", Work.REPORT)
+    places.leave("greedy", "m")
+    places.enter("greedy", "m", Work.REPORT)
+
+
+def test_callers_without_keys_are_not_counted_as_one() -> None:
+    places = Admission("test")
+    for _ in range(Work.REPORT.limits.at_once + 1):
+        places.enter("", "m", Work.REPORT)
+
+
+def test_places_become_fewer_with_the_delay_and_more_without() -> None:
+    places = Admission("test", most=100)
+    fill(places, 80)
+    for _ in range(200):
+        places.adapt(LONGEST_DELAY_SECONDS * 2)
+    assert places.places == FEWEST_PLACES
+    for _ in range(200):
+        places.adapt(0.0)
+    assert places.places == 100
+
+
+def test_unused_places_do_not_grow() -> None:
+    places = Admission("test", most=1000)
+    fill(places, 1)
+    places.places = FEWEST_PLACES * 8.0
+    places.adapt(0.0)
+    assert places.places == FEWEST_PLACES * 8
+
+
+async def test_a_blocked_event_loop_takes_places_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "LOOKS", 1)
+    monkeypatch.setattr(admission, "LOOK_SECONDS", 0.001)
+    places = Admission("test", most=1000)
+    fill(places, 500)
+    places.start()
+    async with asyncio.timeout(20):
+        while places.places > 600:
+            await asyncio.sleep(0)
+            time.sleep(LONGEST_DELAY_SECONDS * 1.5)
+    await places.stop()
+    await places.stop()
