@@ -74,6 +74,8 @@ def submit_event(
     event.event_id = event_id = event_id or new_id()
     if not event.HasField("event_time"):
         set_now(event.event_time)
+    if event.consent.HasField("update_time"):  # output only: whatever stands there is not checked, and not kept
+        event.consent.ClearField("update_time")
     customer_id, visitor_id = event.customer_id, event.visitor_id
     recommendations = tuple(named_recommendations(event, kind, field))
     return Submission(

@@ -7,6 +7,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
+from quintet.type.v1.consent_pb2 import Consent, ConsentState
 from quintet.type.v1.event_pb2 import (
     AddToCart,
     CategoryView,
@@ -244,3 +245,10 @@ def _is_good(view: ProductView) -> bool:
     )
     is_id = len(view.product_id.strip()) > 0 and len(view.product_id) <= 128 and not misleading
     return is_id and 0 <= view.duration_seconds <= 86_400 and view.scrolls >= 0
+
+
+def test_a_time_of_consent_that_a_caller_made_up_is_not_kept() -> None:
+    consent = Consent(train=ConsentState.CONSENT_STATE_DENIED, update_time=Timestamp(seconds=2**62))
+    kept = Event.FromString(submit_event(Event(customer_id="1", home_view=HomeView(), consent=consent)).payload)
+    assert kept.consent == Consent(train=ConsentState.CONSENT_STATE_DENIED)
+    assert not Event.FromString(submit_event(Event(customer_id="1", home_view=HomeView())).payload).HasField("consent")
