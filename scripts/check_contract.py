@@ -52,7 +52,7 @@ def main() -> int:
         folder = Path(name)
         make_workspace(folder)
         if release is not None:
-            return buf(folder, "build", "protos", "-o", str(release.resolve()), "--exclude-imports")
+            return buf(folder, "build", "protos", "-o", str(release.resolve()))
         breaking = ("breaking", "protos", "--against", str(RELEASED), "--exclude-imports")
         return buf(folder, "lint", "protos") or buf(folder, *breaking)
 
