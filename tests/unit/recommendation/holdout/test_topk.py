@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from services.recommendation.algorithms.base import Kind, Shopper
 from services.recommendation.algorithms.popular import Popular
+from services.recommendation.algorithms.shopper_scores import FewScores
 from services.recommendation.holdout import topk
 from services.recommendation.holdout.tasks import Protocol, Task
-from services.recommendation.holdout.topk import AlgorithmRanker, tie_order, top_k
+from services.recommendation.holdout.topk import AlgorithmRanker, tie_order, top_k, top_k_of_few
 from tests.unit.recommendation.evaluation.synthetic_data import at_random, bought, events, rows
 
 
@@ -90,3 +92,15 @@ class _Everything(Popular):
 
     def _score(self, shopper: Shopper) -> np.ndarray:
         return np.ones(self.n_products, dtype=np.float32)
+
+
+@given(
+    values=arrays(np.float32, (3, 40), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0])),
+    excluded=st.lists(st.integers(0, 39), unique=True),
+    k=st.integers(1, 50),
+)
+def test_sparse_scores_give_the_lists_of_dense_ones(values, excluded, k):
+    left_out = [np.array(sorted(excluded), np.int32)] * len(values)
+    rows = [np.flatnonzero(each).astype(np.int32) for each in values]
+    few = [FewScores(some, each[some], len(each)) for some, each in zip(rows, values, strict=True)]
+    np.testing.assert_array_equal(top_k_of_few(few, left_out, k), top_k(values, left_out, k))
