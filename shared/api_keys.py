@@ -16,7 +16,6 @@ from shared.errors import InvalidArgument
 
 PREFIX = "qk"
 SECRET_BYTES = 32
-SECRET_CHARACTERS = 43
 ID_CHARACTERS = 12
 LONGEST_KEY = 128
 MOST_ORIGINS = 50

@@ -47,7 +47,6 @@ CONSUMERS: dict[Agent, str] = {"customer": event_log.CUSTOMER_CONSUMER, "feedbac
 """Agents that project the event log, and the names of their cursors."""
 
 ERASE_TIMEOUT_SECONDS = 60.0
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,6 @@ class Jobs:
             await carry_out(job, work)
         except JobCancelled:
             log.info("job cancelled", **said)
-        except Exception:
+        except Exception:  # the job's row has its error; the coordinator and its other jobs go on
             log.exception("job failed", **said)
             BACKGROUND_ERRORS.labels("coordinator", job.run.kind).inc()

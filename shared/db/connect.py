@@ -22,7 +22,7 @@ def serving_database(settings: Settings) -> Database:
     database = Database(settings.database_url, serving_limits(settings))
     try:
         require_durable(database)
-    except Exception:
+    except Exception:  # nobody else would close its connections
         database.close()
         raise
     return database

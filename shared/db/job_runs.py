@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, exists, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, exists, func, literal, or_, select
 
 from shared.db import leases
 from shared.db.schema import job_runs
@@ -120,13 +120,6 @@ def fail_lost(connection: Connection) -> int:
     silent = and_(job_runs.c.lease.is_(None), job_runs.c.heartbeat_at <= now - SILENT_AFTER)
     lost = job_runs.update().where(job_runs.c.state == RUNNING, or_(silent, and_(job_runs.c.lease.is_not(None), ~held)))
     return connection.execute(lost.values(state=FAILED, error=LOST, ended_at=now)).rowcount
-
-
-def drop_old(connection: Connection, before: datetime) -> int:
-    """Delete runs that ended before a moment, but for the newest of each kind, and return how many there were."""
-    columns, other = job_runs.c, job_runs.alias()
-    newer = exists().where(other.c.kind == columns.kind, tuple_(*_order(other)) > tuple_(*_order(job_runs)))
-    return connection.execute(job_runs.delete().where(columns.ended_at < before, newer)).rowcount
 
 
 def _held(lease: Lease | None) -> tuple[str | None, int | None]:
