@@ -83,7 +83,7 @@ class Coordinator:
         self.stream_bytes = ByteBudget(MAX_ON_THE_WAY_BYTES)
         self._settings = settings
         self._database = database
-        tokens = load_token_keys(settings, database)
+        self.tokens = tokens = load_token_keys(settings, database)
         self._event_writer = EventWriter(
             database,
             tokens,

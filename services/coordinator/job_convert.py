@@ -12,6 +12,7 @@ from shared import job_kinds
 from shared.db import job_runs, schedules
 from shared.db.job_runs import JobRun
 from shared.timestamps import to_timestamp
+from shared.training_facts import training_fields
 
 
 def to_job(run: JobRun) -> Job:
@@ -61,17 +62,8 @@ def _set_result(job: Job, result: dict[str, Any]) -> None:
 
 
 def _training(result: dict[str, Any]) -> dict[str, Any]:
-    models = dict(result.get("models", {}))
-    if not models:
-        return result
-    models["algorithms"] = sorted(models.get("params", {}))
-    models["evaluation"] = {name: _evaluation(facts) for name, facts in models.get("evaluation", {}).items()}
-    return {**result, "models": models}
-
-
-def _evaluation(facts: dict[str, Any]) -> dict[str, Any]:
-    metrics = {name: value for name, value in facts.items() if "." in name}
-    return {**{name: value for name, value in facts.items() if name not in metrics}, "metrics": metrics}
+    models = result.get("models")
+    return {**result, "models": training_fields(models)} if models else result
 
 
 def _optimisation(result: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """gRPC to the agent and back: convert, delegate, convert."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,7 +10,7 @@ from services.recommendation import convert
 from services.recommendation.agent import RecommendationAgent
 from services.recommendation.merchandising import convert as lists
 from services.recommendation.merchandising_rpcs import MerchandisingRpcs
-from shared.events.check import check_id
+from services.recommendation.model_rpcs import ModelRpcs
 from shared.recommendation_tokens import Shopper
 from shared.rpc.worker import BoundedWorker
 
@@ -19,7 +18,7 @@ MOST_WAITING = 32
 """Calls for recommendations that wait; more are refused, and the coordinator answers with its fallback."""
 
 
-class RecommendationServicer(MerchandisingRpcs, pb_grpc.RecommendationServiceServicer):
+class RecommendationServicer(MerchandisingRpcs, ModelRpcs, pb_grpc.RecommendationServiceServicer):
     """The contract's RecommendationService."""
 
     def __init__(self, agent: RecommendationAgent) -> None:
@@ -72,18 +71,3 @@ class RecommendationServicer(MerchandisingRpcs, pb_grpc.RecommendationServiceSer
         """Remove histories from stored models and stream the progress."""
         async for progress in self._agent.forget():
             yield pb.ForgetHistoriesResponse(progress=convert.to_progress(progress))
-
-    async def ListModelVersions(
-        self, request: pb.ListModelVersionsRequest, context: Any
-    ) -> pb.ListModelVersionsResponse:
-        """Return the model versions."""
-        versions = await asyncio.to_thread(self._agent.versions)
-        return pb.ListModelVersionsResponse(versions=[convert.to_version(version) for version in versions])
-
-    async def ActivateModelVersion(
-        self, request: pb.ActivateModelVersionRequest, context: Any
-    ) -> pb.ActivateModelVersionResponse:
-        """Put a version in force."""
-        check_id(request.version, "version")
-        version = await asyncio.to_thread(self._agent.activate, request.version)
-        return pb.ActivateModelVersionResponse(version=convert.to_version(version))

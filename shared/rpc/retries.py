@@ -33,6 +33,10 @@ _READS: dict[str, tuple[str, ...]] = {
         "WatchJob",
         "ListJobs",
         "ListSchedules",
+        "ListModels",
+        "GetModelQuality",
+        "GetWeights",
+        "GetAttribution",
         "GetStatus",
     ),
     "quintet.customer.v1.CustomerService": (
@@ -54,6 +58,7 @@ _READS: dict[str, tuple[str, ...]] = {
     ),
     "quintet.recommendation.v1.RecommendationService": (
         "ListModelVersions",
+        "GetModelQuality",
         "GetPlacement",
         "ListPlacements",
         "GetRule",
@@ -75,6 +80,7 @@ _REPEATABLE_WRITES: dict[str, tuple[str, ...]] = {
         "UpdateInventory",
         "CancelJob",
         "UpdateSchedule",
+        "ActivateModel",
     ),
     "quintet.product.v1.ProductService": ("UpsertProducts", "UpdatePrices", "UpdateInventory"),
     "quintet.recommendation.v1.RecommendationService": (

@@ -275,7 +275,9 @@ class ContextEvaluation(_message.Message):
     """The single algorithm that did best."""
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """Means, such as `ndcg_at_20.hybrid`, from 0 to 1."""
+        """Means, such as `ndcg_at_20.hybrid`, from 0 to 1; gains, such as `ndcg_gain.over_best`, from -1 to 1, with the ends of
+        their 95 % intervals, such as `ndcg_gain.over_best.low`.
+        """
 
     def __init__(
         self,
