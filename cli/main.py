@@ -9,6 +9,7 @@ from cli.commands.backup import backup, check, restore
 from cli.commands.certs import certs
 from cli.commands.demo import demo
 from cli.commands.demo_data import demo_data
+from cli.commands.doctor import doctor
 from cli.commands.evaluate import evaluate
 from cli.commands.event import event
 from cli.commands.events import events
@@ -58,6 +59,7 @@ for command in (
     evaluate,
     up,
     status,
+    doctor,
     recommend,
     event,
     optimize,

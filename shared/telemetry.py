@@ -50,6 +50,7 @@ EVENTS_SET_ASIDE = Counter(
     "quintet_events_set_aside_total", "Times an event could not be applied and was set aside.", ["agent"]
 )
 BACKGROUND_ERRORS = Counter("quintet_background_errors_total", "Errors in background work, by task.", ["agent", "task"])
+FINDINGS = Gauge("quintet_findings", "What is wrong by the coordinator's latest look.", ["code", "severity"])
 
 
 def configure_logging(settings: Settings, agent: str) -> None:

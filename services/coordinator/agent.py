@@ -15,6 +15,8 @@ from services.coordinator import job_steps
 from services.coordinator.agent_clients import FOLLOWED, AgentClients
 from services.coordinator.best_sellers import BestSellerCache
 from services.coordinator.byte_budget import ByteBudget
+from services.coordinator.diagnosis.diagnosis import Diagnosis
+from services.coordinator.diagnosis.observer import Observer
 from services.coordinator.event_joiner import EventJoiner
 from services.coordinator.event_monitor import EventMonitor
 from services.coordinator.event_operations import EventOperations
@@ -106,6 +108,7 @@ class Coordinator:
         self.jobs = Jobs(database)
         self.event_operations = EventOperations(database, agents, self._joiner)
         self.schedule = Schedule(database, self._plans(settings))
+        self.diagnosis = Diagnosis(Observer(settings, database, agents, self.schedule, CONSUMERS).facts)
 
     async def start(self) -> None:
         """Begin to record, to keep the agents up with the log, and to look at the clock."""
@@ -117,12 +120,14 @@ class Coordinator:
             follower.start()
         self._joining.start()
         self.schedule.start()
+        self.diagnosis.start()
         self._best_sellers.start()
 
     async def stop(self) -> None:
         """Stop all that `start` began; what is recorded stays recorded."""
         await self._joining.stop()
         await asyncio.to_thread(self._store_counts)
+        await self.diagnosis.stop()
         await self.schedule.stop()
         await self.jobs.stop()
         await self._group_commit.stop()

@@ -1,14 +1,19 @@
 """Messages about models, weights and attribution as the agents take them; a bad field raises InvalidArgument."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from quintet.coordinator.v1 import operations_pb2 as pb
 from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 
+from services.coordinator.diagnosis.findings import Finding
 from shared.errors import InvalidArgument
 from shared.events.check import check_count, check_id, check_text
 from shared.limits import MAX_ALGORITHMS, MAX_REASON
 from shared.recommendation_tokens import Shopper, TokenKeys
 from shared.request_ids import key_of
+from shared.timestamps import to_timestamp
 
 ANYBODY = Shopper("", "")
 """Operators ask about recommendations of all shoppers."""
@@ -53,3 +58,20 @@ def to_attribution(request: pb.GetAttributionRequest, tokens: TokenKeys) -> feed
     check_id(request.recommendation_id, "recommendation_id")
     number = tokens.verify(request.recommendation_id, ANYBODY, "recommendation_id")
     return feedback_pb.GetAttributionRequest(recommendation_number=number)
+
+
+def from_findings(findings: Sequence[Finding], look_time: datetime) -> pb.DiagnoseResponse:
+    """Return what is wrong as a message."""
+    return pb.DiagnoseResponse(findings=map(_from_finding, findings), look_time=to_timestamp(look_time))
+
+
+def _from_finding(finding: Finding) -> pb.Finding:
+    return pb.Finding(
+        code=finding.code,
+        severity=pb.FindingSeverity.Value(f"FINDING_SEVERITY_{finding.severity.name}"),
+        subject=finding.subject,
+        problem=finding.problem,
+        next_step=finding.next_step,
+        since_time=None if finding.since is None else to_timestamp(finding.since),
+        runbook=finding.runbook,
+    )

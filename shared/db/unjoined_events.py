@@ -174,6 +174,12 @@ def counts(connection: Connection) -> UnjoinedCounts:
     return UnjoinedCounts(waiting, expired)
 
 
+def waiting_since(connection: Connection) -> datetime | None:
+    """Return when the first of the events arrived that wait; None when none does."""
+    columns = unjoined_events.c
+    return connection.execute(select(func.min(columns.received_at)).where(~columns.expired)).scalar_one()
+
+
 def most_missing(connection: Connection, limit: int) -> list[MostMissing]:
     """Return what most events wait for."""
     reference = missing_references.c

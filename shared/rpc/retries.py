@@ -37,6 +37,7 @@ _READS: dict[str, tuple[str, ...]] = {
         "GetModelQuality",
         "GetWeights",
         "GetAttribution",
+        "Diagnose",
         "GetStatus",
     ),
     "quintet.customer.v1.CustomerService": (

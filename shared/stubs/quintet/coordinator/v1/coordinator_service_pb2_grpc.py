@@ -369,6 +369,11 @@ class CoordinatorServiceStub:
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetAttributionRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetAttributionResponse.FromString,
                 _registered_method=True)
+        self.Diagnose = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/Diagnose',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.DiagnoseRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.DiagnoseResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/GetStatus',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetStatusRequest.SerializeToString,
@@ -908,6 +913,14 @@ class CoordinatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Diagnose(self, request, context):
+        """Looks at the agents, the event log, jobs, schedules, the database, certificates, keys and models, and returns what is
+        wrong. Changes nothing; safe to repeat. It answers also while agents or the database are away: then that is what is wrong.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatus(self, request, context):
         """Returns the state of the agents, how far each has applied the event log, and the model in use.
         """
@@ -1242,6 +1255,11 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.GetAttribution,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetAttributionRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetAttributionResponse.SerializeToString,
+            ),
+            'Diagnose': grpc.unary_unary_rpc_method_handler(
+                    servicer.Diagnose,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.DiagnoseRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.DiagnoseResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -3012,6 +3030,33 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/GetAttribution',
             quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetAttributionRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetAttributionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Diagnose(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/Diagnose',
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.DiagnoseRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.DiagnoseResponse.FromString,
             options,
             channel_credentials,
             insecure,

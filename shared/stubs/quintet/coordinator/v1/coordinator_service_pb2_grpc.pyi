@@ -282,6 +282,10 @@ class CoordinatorServiceStub:
     """Returns what a recommendation led to, or which recommendations led to a purchase. Safe to repeat. A response counts a
     moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation or purchase; INVALID_ARGUMENT for neither.
     """
+    Diagnose: _grpc.UnaryUnaryMultiCallable[_operations_pb2.DiagnoseRequest, _operations_pb2.DiagnoseResponse]
+    """Looks at the agents, the event log, jobs, schedules, the database, certificates, keys and models, and returns what is
+    wrong. Changes nothing; safe to repeat. It answers also while agents or the database are away: then that is what is wrong.
+    """
     GetStatus: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetStatusRequest, _coordinator_service_pb2.GetStatusResponse]
     """Returns the state of the agents, how far each has applied the event log, and the model in use."""
 
@@ -536,6 +540,10 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     GetAttribution: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetAttributionRequest, _operations_pb2.GetAttributionResponse]  # type: ignore[assignment]
     """Returns what a recommendation led to, or which recommendations led to a purchase. Safe to repeat. A response counts a
     moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation or purchase; INVALID_ARGUMENT for neither.
+    """
+    Diagnose: _aio.UnaryUnaryMultiCallable[_operations_pb2.DiagnoseRequest, _operations_pb2.DiagnoseResponse]  # type: ignore[assignment]
+    """Looks at the agents, the event log, jobs, schedules, the database, certificates, keys and models, and returns what is
+    wrong. Changes nothing; safe to repeat. It answers also while agents or the database are away: then that is what is wrong.
     """
     GetStatus: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetStatusRequest, _coordinator_service_pb2.GetStatusResponse]  # type: ignore[assignment]
     """Returns the state of the agents, how far each has applied the event log, and the model in use."""
@@ -1178,6 +1186,16 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_pb2.GetAttributionResponse, _abc.Awaitable[_operations_pb2.GetAttributionResponse]]:
         """Returns what a recommendation led to, or which recommendations led to a purchase. Safe to repeat. A response counts a
         moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation or purchase; INVALID_ARGUMENT for neither.
+        """
+
+    @_abc_1.abstractmethod
+    def Diagnose(
+        self,
+        request: _operations_pb2.DiagnoseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.DiagnoseResponse, _abc.Awaitable[_operations_pb2.DiagnoseResponse]]:
+        """Looks at the agents, the event log, jobs, schedules, the database, certificates, keys and models, and returns what is
+        wrong. Changes nothing; safe to repeat. It answers also while agents or the database are away: then that is what is wrong.
         """
 
     @_abc_1.abstractmethod
