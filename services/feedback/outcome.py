@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
+from shared.db.engine import Connection
 from shared.db.outcomes import StoredCredit, credits_for
 from shared.db.recommendations import LoggedRecommendation, read_recommendations
 

@@ -177,7 +177,10 @@ def counts(connection: Connection) -> UnjoinedCounts:
 def waiting_since(connection: Connection) -> datetime | None:
     """Return when the first of the events arrived that wait; None when none does."""
     columns = unjoined_events.c
-    return connection.execute(select(func.min(columns.received_at)).where(~columns.expired)).scalar_one()
+    first: datetime | None = connection.execute(
+        select(func.min(columns.received_at)).where(~columns.expired)
+    ).scalar_one()
+    return first
 
 
 def most_missing(connection: Connection, limit: int) -> list[MostMissing]:

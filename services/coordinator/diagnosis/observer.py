@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Connection
 
 from services.coordinator.agent_clients import FOLLOWED, AgentClients
 from services.coordinator.diagnosis.facts import AgentFacts, Facts, StoredFacts
@@ -18,7 +17,7 @@ from shared.config import AGENTS, Agent, Settings
 from shared.db import event_log, failed_events, job_runs, leases, models, unjoined_events
 from shared.db.api_keys import read_unrevoked
 from shared.db.database_figures import database_figures
-from shared.db.engine import Database
+from shared.db.engine import Connection, Database
 from shared.errors import QuintetError
 
 RECOMMENDER = "recommender"
