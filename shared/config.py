@@ -128,6 +128,18 @@ class Settings(BaseSettings):
     )
     log_format: Literal["json", "console"] = Field("json", description="JSON lines, or coloured text for people.")
 
+    monitor_seconds: float = Field(
+        300.0,
+        ge=0,
+        le=86400,
+        description="Seconds between the samples that each agent logs and stores of its response times, memory and "
+        "processor; 0 takes none.",
+    )
+    alert_p99_milliseconds: float = Field(
+        500.0, gt=0, description="Milliseconds of the 99th percentile of response times beyond which a sample alerts."
+    )
+    alert_memory_mb: float = Field(6000.0, gt=0, description="MiB of an agent's memory beyond which a sample alerts.")
+
     drain_seconds: float = Field(10.0, ge=0, description="Seconds a server gives calls in progress when it stops.")
     agent_timeout_seconds: float = Field(2.0, gt=0, description="Seconds the coordinator waits for another agent.")
     fallback_reserve_seconds: float = Field(

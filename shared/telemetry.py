@@ -50,6 +50,15 @@ EVENTS_SET_ASIDE = Counter(
     "quintet_events_set_aside_total", "Times an event could not be applied and was set aside.", ["agent"]
 )
 BACKGROUND_ERRORS = Counter("quintet_background_errors_total", "Errors in background work, by task.", ["agent", "task"])
+ANSWERS = Counter(
+    "quintet_answers_total",
+    "Lists of recommendations answered, by strategy; the coordinator knows `passed_on` and `fallback`.",
+    ["agent", "strategy"],
+)
+EMPTY_ANSWERS = Counter("quintet_empty_answers_total", "Lists of recommendations without a product.", ["agent"])
+PERFORMANCE_ALERTS = Counter(
+    "quintet_performance_alerts_total", "Figures of five minutes beyond their threshold.", ["agent", "figure"]
+)
 FINDINGS = Gauge("quintet_findings", "What is wrong by the coordinator's latest look.", ["code", "severity"])
 
 

@@ -24,7 +24,7 @@ def doctor(
     Example: `quintet doctor --json`
     """
     with reported(), coordinator(address or Settings().coordinator_address) as stub:
-        answer = stub.Diagnose(pb.DiagnoseRequest(), timeout=LOOK_SECONDS)
+        answer = stub.GetDiagnosis(pb.GetDiagnosisRequest(), timeout=LOOK_SECONDS)
     if as_json:
         print_json(answer)
     else:
@@ -33,7 +33,7 @@ def doctor(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _show(answer: pb.DiagnoseResponse) -> None:
+def _show(answer: pb.GetDiagnosisResponse) -> None:
     if not answer.findings:
         out.print("[green]nothing is wrong[/]")
     for each in answer.findings:

@@ -30,7 +30,9 @@ class OperationRpcs:
         weights = await agents.call(agents.feedback.GetWeights, feedback_pb.GetWeightsRequest())
         return pb.GetAlgorithmPerformanceResponse(algorithms=measured.algorithms, weights=weights.weights)
 
-    async def Diagnose(self, request: operations_pb.DiagnoseRequest, context: Any) -> operations_pb.DiagnoseResponse:
+    async def GetDiagnosis(
+        self, request: operations_pb.GetDiagnosisRequest, context: Any
+    ) -> operations_pb.GetDiagnosisResponse:
         return from_findings(await self._agent.diagnosis.look(), datetime.now(UTC))
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:

@@ -60,9 +60,9 @@ def to_attribution(request: pb.GetAttributionRequest, tokens: TokenKeys) -> feed
     return feedback_pb.GetAttributionRequest(recommendation_number=number)
 
 
-def from_findings(findings: Sequence[Finding], look_time: datetime) -> pb.DiagnoseResponse:
+def from_findings(findings: Sequence[Finding], look_time: datetime) -> pb.GetDiagnosisResponse:
     """Return what is wrong as a message."""
-    return pb.DiagnoseResponse(findings=map(_from_finding, findings), look_time=to_timestamp(look_time))
+    return pb.GetDiagnosisResponse(findings=map(_from_finding, findings), look_time=to_timestamp(look_time))
 
 
 def _from_finding(finding: Finding) -> pb.Finding:

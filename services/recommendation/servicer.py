@@ -5,6 +5,7 @@ from typing import Any
 
 from quintet.recommendation.v1 import recommendation_service_pb2 as pb
 from quintet.recommendation.v1 import recommendation_service_pb2_grpc as pb_grpc
+from quintet.type.v1.recommendation_pb2 import RecommendationList
 
 from services.recommendation import convert
 from services.recommendation.agent import RecommendationAgent
@@ -13,6 +14,7 @@ from services.recommendation.merchandising_rpcs import MerchandisingRpcs
 from services.recommendation.model_rpcs import ModelRpcs
 from shared.recommendation_tokens import Shopper
 from shared.rpc.worker import BoundedWorker
+from shared.telemetry import ANSWERS, EMPTY_ANSWERS
 
 MOST_WAITING = 32
 """Calls for recommendations that wait; more are refused, and the coordinator answers with its fallback."""
@@ -32,7 +34,9 @@ class RecommendationServicer(MerchandisingRpcs, ModelRpcs, pb_grpc.Recommendatio
     def _answer(self, request: pb.RecommendRequest) -> bytes:
         answer = self._agent.recommend(convert.to_query(request, self._agent.merchandising))
         shopper = Shopper(request.customer_id, request.visitor_id)
-        return convert.to_response(answer, shopper, self._agent.tokens).SerializeToString()
+        message = convert.to_response(answer, shopper, self._agent.tokens)
+        _count(message.list)
+        return message.SerializeToString()
 
     async def BatchRecommend(self, request: pb.BatchRecommendRequest, context: Any) -> pb.BatchRecommendResponse:
         """Return the lists of one page."""
@@ -41,7 +45,9 @@ class RecommendationServicer(MerchandisingRpcs, ModelRpcs, pb_grpc.Recommendatio
     def _answer_all(self, request: pb.BatchRecommendRequest) -> pb.BatchRecommendResponse:
         answers = self._agent.recommend_all(lists.to_queries(request, self._agent.merchandising))
         shopper = Shopper(request.customer_id, request.visitor_id)
-        messages = (convert.to_response(each, shopper, self._agent.tokens).list for each in answers)
+        messages = [convert.to_response(each, shopper, self._agent.tokens).list for each in answers]
+        for each in messages:
+            _count(each)
         return pb.BatchRecommendResponse(lists=messages)
 
     async def RankProducts(self, request: pb.RankProductsRequest, context: Any) -> pb.RankProductsResponse:
@@ -71,3 +77,9 @@ class RecommendationServicer(MerchandisingRpcs, ModelRpcs, pb_grpc.Recommendatio
         """Remove histories from stored models and stream the progress."""
         async for progress in self._agent.forget():
             yield pb.ForgetHistoriesResponse(progress=convert.to_progress(progress))
+
+
+def _count(answer: RecommendationList) -> None:
+    ANSWERS.labels("recommendation", answer.strategy).inc()
+    if not answer.recommendations:
+        EMPTY_ANSWERS.labels("recommendation").inc()

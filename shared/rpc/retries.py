@@ -37,7 +37,7 @@ _READS: dict[str, tuple[str, ...]] = {
         "GetModelQuality",
         "GetWeights",
         "GetAttribution",
-        "Diagnose",
+        "GetDiagnosis",
         "GetStatus",
     ),
     "quintet.customer.v1.CustomerService": (

@@ -131,7 +131,7 @@ _OF_COORDINATOR = {
     "GetWeights": Right(_STAFF, Work.REPORT),
     "SetWeights": Right(_ADMIN, Work.REPORT),
     "GetAttribution": Right(_STAFF, Work.REPORT),
-    "Diagnose": Right(_ADMIN, Work.REPORT),
+    "GetDiagnosis": Right(_ADMIN, Work.REPORT),
     "GetStatus": Right(_STAFF, Work.REPORT),
 }
 _OF_AGENTS = {

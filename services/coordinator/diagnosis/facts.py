@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.api_keys import ApiKey
+from shared.db.agent_samples import StoredSample
 from shared.db.database_figures import DatabaseFigures
 from shared.db.job_runs import JobRun
 from shared.db.leases import HeldLease
 from shared.db.schedules import JobSchedule
+from shared.monitoring.thresholds import Thresholds
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class AgentFacts:
 class StoredFacts:
     """What the database says. `unjoined_since` is when the first event that waits arrived.
 
-    `jobs` are the last of each kind.
+    `jobs` are the last of each kind, `samples` the last of each agent's processes.
     """
 
     unjoined: int = 0
@@ -38,6 +40,7 @@ class StoredFacts:
     schedules: tuple[JobSchedule, ...] = ()
     jobs: tuple[JobRun, ...] = ()
     leases: tuple[HeldLease, ...] = ()
+    samples: tuple[StoredSample, ...] = ()
     keys: tuple[ApiKey, ...] = ()
     model_version: str = ""
     model_time: datetime | None = None
@@ -64,3 +67,4 @@ class Facts:
     database_problem: str = ""
     certificates: Mapping[str, datetime] = field(default_factory=dict)
     train_hours: float = 0.0
+    thresholds: Thresholds = field(default_factory=Thresholds)

@@ -37,6 +37,12 @@ class Code(StrEnum):
     MODEL_MISSING = "model_missing"
     MODEL_OLD = "model_old"
     CLOCK_DIFFERS = "clock_differs"
+    ANSWERS_SLOW = "answers_slow"
+    CALLS_FAILING = "calls_failing"
+    MEMORY_HIGH = "memory_high"
+    CPU_HIGH = "cpu_high"
+    FALLBACKS_MANY = "fallbacks_many"
+    ANSWERS_EMPTY = "answers_empty"
 
 
 @dataclass(frozen=True)

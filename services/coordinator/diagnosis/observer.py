@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -14,13 +14,16 @@ from services.coordinator.schedule import Schedule
 from shared import job_kinds
 from shared.certificates import valid_until
 from shared.config import AGENTS, Agent, Settings
-from shared.db import event_log, failed_events, job_runs, leases, models, unjoined_events
+from shared.db import agent_samples, event_log, failed_events, job_runs, leases, models, unjoined_events
 from shared.db.api_keys import read_unrevoked
 from shared.db.database_figures import database_figures
 from shared.db.engine import Connection, Database
 from shared.errors import QuintetError
+from shared.monitoring.monitor import thresholds_of
 
 RECOMMENDER = "recommender"
+RECENT_SAMPLES = 2.5
+"""Periods of the monitor in which a process says how it performs; one that has not is gone."""
 log = structlog.get_logger()
 
 
@@ -46,7 +49,11 @@ class Observer:
         agents = await asyncio.gather(*(self._agent(name) for name in FOLLOWED))
         certificates = await asyncio.to_thread(certificate_ends, self._settings)
         facts = Facts(
-            datetime.now(UTC), tuple(agents), certificates=certificates, train_hours=self._settings.train_hours
+            datetime.now(UTC),
+            tuple(agents),
+            certificates=certificates,
+            train_hours=self._settings.train_hours,
+            thresholds=thresholds_of(self._settings),
         )
         try:
             schedules = tuple(await self._schedule.all())
@@ -70,6 +77,7 @@ class Observer:
                 unjoined_since=unjoined_events.waiting_since(connection),
                 jobs=tuple(run for run in latest if run is not None),
                 leases=tuple(leases.held(connection)),
+                samples=tuple(agent_samples.latest(connection, recent_since(self._settings))),
                 model_version="" if model is None else model.version,
                 model_time=None if model is None else model.created_at,
             )
@@ -92,6 +100,11 @@ class Observer:
             )
             for each in agents
         )
+
+
+def recent_since(settings: Settings) -> datetime:
+    """Return the moment since which a process that runs has taken a sample."""
+    return datetime.now(UTC) - RECENT_SAMPLES * timedelta(seconds=settings.monitor_seconds)
 
 
 def certificate_ends(settings: Settings) -> dict[str, datetime]:

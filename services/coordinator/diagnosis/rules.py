@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from services.coordinator.diagnosis.facts import AgentFacts, Facts, StoredFacts
 from services.coordinator.diagnosis.findings import Code, Finding, Severity, ordered
+from services.coordinator.diagnosis.performance import clocks, performance
 from shared.db import job_runs
 
 MOST_BEHIND, FAR_BEHIND = 1_000, 100_000
@@ -19,7 +20,6 @@ LARGE_WAL_BYTES = 1024**3
 CERTIFICATE_SOON, CERTIFICATE_NOW = timedelta(days=30), timedelta(days=7)
 KEY_SOON, KEY_NEVER_USED = timedelta(days=14), timedelta(days=30)
 OLD_MODEL_PERIODS = 2.0
-MOST_CLOCK_SECONDS, FAR_CLOCK_SECONDS = 2.0, 60.0
 GIB = 1024**3
 
 
@@ -149,16 +149,6 @@ def _models(stored: StoredFacts, facts: Facts) -> Iterator[Finding]:
         yield Finding(Code.MODEL_OLD, Severity.WARNING, stored.model_version, problem, step, stored.model_time)
 
 
-def _clocks(stored: StoredFacts, facts: Facts) -> Iterator[Finding]:
-    ahead = stored.database.own_clock_ahead_seconds
-    if abs(ahead) > MOST_CLOCK_SECONDS:
-        severity = Severity.ERROR if abs(ahead) > FAR_CLOCK_SECONDS else Severity.WARNING
-        side = "ahead of" if ahead > 0 else "behind"
-        problem = f"The coordinator's clock is {abs(ahead):.1f} seconds {side} the database's."
-        step = "Have the clocks of all machines set over the network (NTP)."
-        yield Finding(Code.CLOCK_DIFFERS, severity, "coordinator", problem, step)
-
-
 def _moment(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
@@ -171,5 +161,6 @@ _RULES: tuple[Callable[[StoredFacts, Facts], Iterator[Finding]], ...] = (
     _database,
     _keys,
     _models,
-    _clocks,
+    performance,
+    clocks,
 )

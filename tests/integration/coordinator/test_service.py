@@ -357,7 +357,7 @@ async def test_an_event_of_something_unknown_is_kept_said_and_joined(stub: Any, 
 
 
 async def test_the_diagnosis_says_who_is_down_and_what_to_do(stub: Any) -> None:
-    answer = await call(stub.Diagnose, operations_pb2.DiagnoseRequest(), 20)
+    answer = await call(stub.GetDiagnosis, operations_pb2.GetDiagnosisRequest(), 20)
     found = {(each.code, each.subject): each for each in answer.findings}
     assert {subject for code, subject in found if code == "agent_not_ready"} == {
         "customer",

@@ -26,8 +26,8 @@ class Door(pb_grpc.CoordinatorServiceServicer):
     def __init__(self, *findings: pb.Finding) -> None:
         self.findings = findings
 
-    def Diagnose(self, request: pb.DiagnoseRequest, context: Any) -> pb.DiagnoseResponse:
-        return pb.DiagnoseResponse(findings=self.findings)
+    def GetDiagnosis(self, request: pb.GetDiagnosisRequest, context: Any) -> pb.GetDiagnosisResponse:
+        return pb.GetDiagnosisResponse(findings=self.findings)
 
 
 def test_findings_are_shown_and_end_with_1() -> None:

@@ -10,10 +10,12 @@ from services.coordinator.diagnosis.facts import AgentFacts, Facts, StoredFacts
 from services.coordinator.diagnosis.findings import Code, Severity
 from services.coordinator.diagnosis.rules import diagnose
 from shared.api_keys import ApiKey, Role
+from shared.db.agent_samples import StoredSample
 from shared.db.database_figures import DatabaseFigures
 from shared.db.job_runs import JobRun
 from shared.db.leases import HeldLease
 from shared.db.schedules import JobSchedule
+from shared.monitoring.sample import Sample
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -153,3 +155,27 @@ def test_the_worst_comes_first() -> None:
         each[1] for each in stored(model_time=None, database=DatabaseFigures(unsafe_settings={"fsync": "off"}))
     ]
     assert severities == [Severity.ERROR, Severity.WARNING]
+
+
+def sampled(clock: float = 0.0, **values: Any) -> StoredSample:
+    usual = {"seconds": 300.0, "calls": 100, "failed": 0, "p50_ms": 1.0, "p99_ms": 5.0, "cpu_cores": 0.1}
+    return StoredSample(
+        "product", "host:1", NOW, clock, Sample(**(usual | {"memory_mb": 100.0, "answers": 100} | values))
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"p99_ms": 501.0}, Code.ANSWERS_SLOW),
+        ({"failed": 2}, Code.CALLS_FAILING),
+        ({"memory_mb": 6_001.0}, Code.MEMORY_HIGH),
+        ({"cpu_cores": 1.0}, Code.CPU_HIGH),
+        ({"fallbacks": 6}, Code.FALLBACKS_MANY),
+        ({"empty": 6}, Code.ANSWERS_EMPTY),
+        ({"clock": 2.5}, Code.CLOCK_DIFFERS),
+    ],
+)
+def test_trouble_that_samples_show(values: dict[str, Any], code: Code) -> None:
+    assert stored(samples=(sampled(**values),)) == [(code, Severity.WARNING, "product host:1")]
+    assert stored(samples=(sampled(),)) == []

@@ -369,10 +369,10 @@ class CoordinatorServiceStub:
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetAttributionRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetAttributionResponse.FromString,
                 _registered_method=True)
-        self.Diagnose = channel.unary_unary(
-                '/quintet.coordinator.v1.CoordinatorService/Diagnose',
-                request_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.DiagnoseRequest.SerializeToString,
-                response_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.DiagnoseResponse.FromString,
+        self.GetDiagnosis = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/GetDiagnosis',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetDiagnosisRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetDiagnosisResponse.FromString,
                 _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/GetStatus',
@@ -913,7 +913,7 @@ class CoordinatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Diagnose(self, request, context):
+    def GetDiagnosis(self, request, context):
         """Looks at the agents, the event log, jobs, schedules, the database, certificates, keys and models, and returns what is
         wrong. Changes nothing; safe to repeat. It answers also while agents or the database are away: then that is what is wrong.
         """
@@ -922,7 +922,7 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetStatus(self, request, context):
-        """Returns the state of the agents, how far each has applied the event log, and the model in use.
+        """Returns the state of the agents, how far each has applied the event log, how they perform, and the model in use.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1256,10 +1256,10 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetAttributionRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetAttributionResponse.SerializeToString,
             ),
-            'Diagnose': grpc.unary_unary_rpc_method_handler(
-                    servicer.Diagnose,
-                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.DiagnoseRequest.FromString,
-                    response_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.DiagnoseResponse.SerializeToString,
+            'GetDiagnosis': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDiagnosis,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetDiagnosisRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetDiagnosisResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -3041,7 +3041,7 @@ class CoordinatorService:
             _registered_method=True)
 
     @staticmethod
-    def Diagnose(request,
+    def GetDiagnosis(request,
             target,
             options=(),
             channel_credentials=None,
@@ -3054,9 +3054,9 @@ class CoordinatorService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/quintet.coordinator.v1.CoordinatorService/Diagnose',
-            quintet_dot_coordinator_dot_v1_dot_operations__pb2.DiagnoseRequest.SerializeToString,
-            quintet_dot_coordinator_dot_v1_dot_operations__pb2.DiagnoseResponse.FromString,
+            '/quintet.coordinator.v1.CoordinatorService/GetDiagnosis',
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetDiagnosisRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetDiagnosisResponse.FromString,
             options,
             channel_credentials,
             insecure,

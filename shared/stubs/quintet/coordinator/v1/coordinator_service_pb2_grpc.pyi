@@ -282,12 +282,12 @@ class CoordinatorServiceStub:
     """Returns what a recommendation led to, or which recommendations led to a purchase. Safe to repeat. A response counts a
     moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation or purchase; INVALID_ARGUMENT for neither.
     """
-    Diagnose: _grpc.UnaryUnaryMultiCallable[_operations_pb2.DiagnoseRequest, _operations_pb2.DiagnoseResponse]
+    GetDiagnosis: _grpc.UnaryUnaryMultiCallable[_operations_pb2.GetDiagnosisRequest, _operations_pb2.GetDiagnosisResponse]
     """Looks at the agents, the event log, jobs, schedules, the database, certificates, keys and models, and returns what is
     wrong. Changes nothing; safe to repeat. It answers also while agents or the database are away: then that is what is wrong.
     """
     GetStatus: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetStatusRequest, _coordinator_service_pb2.GetStatusResponse]
-    """Returns the state of the agents, how far each has applied the event log, and the model in use."""
+    """Returns the state of the agents, how far each has applied the event log, how they perform, and the model in use."""
 
 @_typing.type_check_only
 class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
@@ -541,12 +541,12 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     """Returns what a recommendation led to, or which recommendations led to a purchase. Safe to repeat. A response counts a
     moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation or purchase; INVALID_ARGUMENT for neither.
     """
-    Diagnose: _aio.UnaryUnaryMultiCallable[_operations_pb2.DiagnoseRequest, _operations_pb2.DiagnoseResponse]  # type: ignore[assignment]
+    GetDiagnosis: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetDiagnosisRequest, _operations_pb2.GetDiagnosisResponse]  # type: ignore[assignment]
     """Looks at the agents, the event log, jobs, schedules, the database, certificates, keys and models, and returns what is
     wrong. Changes nothing; safe to repeat. It answers also while agents or the database are away: then that is what is wrong.
     """
     GetStatus: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetStatusRequest, _coordinator_service_pb2.GetStatusResponse]  # type: ignore[assignment]
-    """Returns the state of the agents, how far each has applied the event log, and the model in use."""
+    """Returns the state of the agents, how far each has applied the event log, how they perform, and the model in use."""
 
 class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
     """The door for platforms: everything a shop needs of Quintet. What only reads (`Get…`, `List…`, `Watch…`, `Export…`) is safe
@@ -1189,11 +1189,11 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
-    def Diagnose(
+    def GetDiagnosis(
         self,
-        request: _operations_pb2.DiagnoseRequest,
+        request: _operations_pb2.GetDiagnosisRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_pb2.DiagnoseResponse, _abc.Awaitable[_operations_pb2.DiagnoseResponse]]:
+    ) -> _typing.Union[_operations_pb2.GetDiagnosisResponse, _abc.Awaitable[_operations_pb2.GetDiagnosisResponse]]:
         """Looks at the agents, the event log, jobs, schedules, the database, certificates, keys and models, and returns what is
         wrong. Changes nothing; safe to repeat. It answers also while agents or the database are away: then that is what is wrong.
         """
@@ -1204,6 +1204,6 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.GetStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.GetStatusResponse, _abc.Awaitable[_coordinator_service_pb2.GetStatusResponse]]:
-        """Returns the state of the agents, how far each has applied the event log, and the model in use."""
+        """Returns the state of the agents, how far each has applied the event log, how they perform, and the model in use."""
 
 def add_CoordinatorServiceServicer_to_server(servicer: CoordinatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -474,7 +474,7 @@ class Finding(_message.Message):
 Global___Finding: _TypeAlias = Finding  # noqa: Y015
 
 @_typing.final
-class DiagnoseRequest(_message.Message):
+class GetDiagnosisRequest(_message.Message):
     """Asks what is wrong."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -488,10 +488,10 @@ class DiagnoseRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DiagnoseRequest: _TypeAlias = DiagnoseRequest  # noqa: Y015
+Global___GetDiagnosisRequest: _TypeAlias = GetDiagnosisRequest  # noqa: Y015
 
 @_typing.final
-class DiagnoseResponse(_message.Message):
+class GetDiagnosisResponse(_message.Message):
     """What is wrong."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -518,4 +518,76 @@ class DiagnoseResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DiagnoseResponse: _TypeAlias = DiagnoseResponse  # noqa: Y015
+Global___GetDiagnosisResponse: _TypeAlias = GetDiagnosisResponse  # noqa: Y015
+
+@_typing.final
+class AgentPerformance(_message.Message):
+    """How one process of an agent performed in the last period, usually of five minutes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    P50_MS_FIELD_NUMBER: _builtins.int
+    P99_MS_FIELD_NUMBER: _builtins.int
+    CPU_CORES_FIELD_NUMBER: _builtins.int
+    MEMORY_MB_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    EMPTY_FIELD_NUMBER: _builtins.int
+    FALLBACKS_FIELD_NUMBER: _builtins.int
+    agent: _builtins.str
+    """Name of the agent."""
+    instance: _builtins.str
+    """Name of the process: host and number."""
+    seconds: _builtins.float
+    """Length of the period in seconds."""
+    calls: _builtins.int
+    """Calls that a shopper or a shop waits for."""
+    failed: _builtins.int
+    """Of them, those that failed by the server's fault or were refused for want of room."""
+    p50_ms: _builtins.float
+    """Milliseconds within which half of them were answered."""
+    p99_ms: _builtins.float
+    """Milliseconds within which 99 of 100 were answered."""
+    cpu_cores: _builtins.float
+    """Cores that were busy, on average."""
+    memory_mb: _builtins.float
+    """Memory at the end, in MiB."""
+    answers: _builtins.int
+    """Lists of recommendations that were answered."""
+    empty: _builtins.int
+    """Of them, those without a product."""
+    fallbacks: _builtins.int
+    """Times that something simpler was answered."""
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """End of the period."""
+
+    def __init__(
+        self,
+        *,
+        agent: _builtins.str = ...,
+        instance: _builtins.str = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        seconds: _builtins.float = ...,
+        calls: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        p50_ms: _builtins.float = ...,
+        p99_ms: _builtins.float = ...,
+        cpu_cores: _builtins.float = ...,
+        memory_mb: _builtins.float = ...,
+        answers: _builtins.int = ...,
+        empty: _builtins.int = ...,
+        fallbacks: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "answers", b"answers", "calls", b"calls", "cpu_cores", b"cpu_cores", "empty", b"empty", "end_time", b"end_time", "failed", b"failed", "fallbacks", b"fallbacks", "instance", b"instance", "memory_mb", b"memory_mb", "p50_ms", b"p50_ms", "p99_ms", b"p99_ms", "seconds", b"seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentPerformance: _TypeAlias = AgentPerformance  # noqa: Y015
