@@ -126,6 +126,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severity that is logged."
     )
+    live_settings_file: str = Field(
+        "",
+        description="File with settings that take effect within a second, without a restart: `QUINTET_LOG_LEVEL` and "
+        "`QUINTET_RATE_LIMIT_FACTOR`, a line each. It wins over the environment; empty: none.",
+    )
     log_format: Literal["json", "console"] = Field("json", description="JSON lines, or coloured text for people.")
 
     monitor_seconds: float = Field(

@@ -76,11 +76,16 @@ def configure_logging(settings: Settings, agent: str) -> None:
             structlog.processors.ExceptionRenderer(format_exception),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
+        wrapper_class=_logger_from(settings.log_level),
         # looked up at each line: standard error may be replaced after start-up
         logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
     )
     structlog.contextvars.bind_contextvars(agent=agent)
+
+
+def set_log_level(level: str) -> None:
+    """Log from now on what is at least as severe as `level`, such as `info`."""
+    structlog.configure(wrapper_class=_logger_from(level))
 
 
 def format_exception(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
@@ -101,6 +106,10 @@ def serve_metrics(port: int, host: str) -> None:
     """Serve Prometheus metrics at `http://host:port/metrics` from a thread; a port of 0 serves none."""
     if port:
         start_http_server(port, addr=host)
+
+
+def _logger_from(level: str) -> type[structlog.typing.BindableLogger]:
+    return structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()])
 
 
 def _add_request_id(

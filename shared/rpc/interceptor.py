@@ -46,6 +46,10 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         self._guard = guard or Guard()
         self._handlers: dict[str, Any] = {}
 
+    def log_calls(self, *, on: bool) -> None:
+        """Log a line for each call from now on, or none any more."""
+        self._edge.log_calls = on
+
     async def intercept_service(
         self,
         continuation: "Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]]",
