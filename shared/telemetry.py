@@ -61,6 +61,41 @@ PERFORMANCE_ALERTS = Counter(
 )
 FINDINGS = Gauge("quintet_findings", "What is wrong by the coordinator's latest look.", ["code", "severity"])
 
+AGENT_SERVING = Gauge("quintet_agent_serving", "Whether the coordinator finds an agent ready: 1 or 0.", ["agent"])
+LOG_BEHIND = Gauge(
+    "quintet_log_behind", "Events of the log that an agent has yet to apply, by the database.", ["agent"]
+)
+FAILED_EVENTS = Gauge("quintet_failed_events", "Events that an agent has set aside.", ["agent"])
+DATABASE_ANSWERS = Gauge("quintet_database_answers", "Whether the database answers the coordinator: 1 or 0.")
+DATABASE_DISK_FREE = Gauge("quintet_database_disk_free_bytes", "Free room on the disk of a SQLite file; 0 otherwise.")
+DATABASE_DISK = Gauge("quintet_database_disk_bytes", "Size of the disk of a SQLite file; 0 otherwise.")
+DATABASE_SIZE = Gauge("quintet_database_size_bytes", "Size of the database.")
+DATABASE_WAL = Gauge("quintet_database_wal_bytes", "Size of the write-ahead log; 0 where it may not be seen.")
+DATABASE_SERVER_CONNECTIONS = Gauge(
+    "quintet_database_server_connections", "Connections of clients to the PostgreSQL server; 0 for SQLite."
+)
+DATABASE_CONNECTIONS = Gauge(
+    "quintet_database_connections", "Connections to the database that this process uses at the moment."
+)
+WORK_UNFINISHED = Gauge(
+    "quintet_work_unfinished", "Pieces of work that a thread does or that wait for one, by kind of work.", ["kind"]
+)
+MODEL_TRAINED = Gauge(
+    "quintet_model_trained_timestamp_seconds", "When the model in use was trained; 0 before the first training."
+)
+JOB_STATE = Gauge(
+    "quintet_job_state_timestamp_seconds",
+    "Since when the last job of a kind is in its state: its start while it runs, else its end.",
+    ["kind", "state"],
+)
+JOB_DUE = Gauge("quintet_job_due_timestamp_seconds", "When the next job of a kind is due.", ["kind"])
+CERTIFICATE_ENDS = Gauge("quintet_certificate_end_timestamp_seconds", "When a certificate ends.", ["file"])
+RESPONSES = Counter(
+    "quintet_responses_total",
+    "Responses to recommendations: shown, click, add_to_cart, dismiss, purchase, view_through.",
+    ["kind"],
+)
+
 
 def configure_logging(settings: Settings, agent: str) -> None:
     """Set up structured logs on standard error with the agent's name on each line."""

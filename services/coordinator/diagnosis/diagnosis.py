@@ -10,6 +10,7 @@ import structlog
 from services.coordinator.background import Background
 from services.coordinator.diagnosis.facts import Facts
 from services.coordinator.diagnosis.findings import Finding
+from services.coordinator.diagnosis.gauges import publish
 from services.coordinator.diagnosis.rules import diagnose
 from shared.telemetry import BACKGROUND_ERRORS, FINDINGS
 
@@ -36,6 +37,7 @@ class Diagnosis:
     async def look(self) -> list[Finding]:
         """Return what is wrong now, the worst first."""
         facts = await self._facts()
+        publish(facts)
         found = diagnose(facts)
         for each in found:
             if (each.code, each.subject) not in self._since:

@@ -33,3 +33,10 @@ def test_without_trouble_there_is_no_since(database: Database) -> None:
     with database.read() as connection:
         assert failed_events.first_failures(connection) == {}
         assert unjoined_events.waiting_since(connection) is None
+
+
+def test_connections_in_use_are_counted(database: Database) -> None:
+    assert database.connections_in_use() == 0
+    with database.read(), database.read():
+        assert database.connections_in_use() == 2
+    assert database.connections_in_use() == 0
