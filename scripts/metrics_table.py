@@ -1,4 +1,4 @@
-"""The table of metrics in `docs/metrics.md`, made of their definitions; `python -m scripts.metrics_table --write` renews it."""
+"""The table of metrics in `docs/metrics.md`; `python -m scripts.metrics_table --write` renews it."""
 
 import sys
 from pathlib import Path
