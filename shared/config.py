@@ -133,6 +133,14 @@ class Settings(BaseSettings):
     )
     log_format: Literal["json", "console"] = Field("json", description="JSON lines, or coloured text for people.")
 
+    otlp_endpoint: str = Field(
+        "",
+        description="Where traces go, the OTLP over gRPC of an OpenTelemetry collector, such as "
+        "`http://127.0.0.1:4317`; empty: nothing is traced. Needs the extra `tracing`.",
+    )
+    otlp_sample_share: float = Field(
+        1.0, ge=0, le=1, description="Share of the calls that are traced where their caller does not say."
+    )
     monitor_seconds: float = Field(
         300.0,
         ge=0,

@@ -30,6 +30,7 @@ from shared.rpc.reflection import serve_reflection
 from shared.rpc.threads import ThreadsByWork
 from shared.rpc.tls import server_credentials
 from shared.telemetry import configure_logging, serve_metrics, set_log_level
+from shared.tracing import configure_tracing, stop_tracing
 
 READ_AHEAD_BYTES = 4 * 1024 * 1024
 """What a client may send of a stream before it is read, in place of 64 kB. While a portion of events is checked, the
@@ -187,11 +188,14 @@ def run(agent: Agent, main: Callable[[Settings], Any]) -> None:
     configure_logging(settings, agent)
     try:
         require_guarded(agent, settings)
+        configure_tracing(settings, agent)
         serve_metrics(settings.metrics_port(agent), settings.bind_host)
         uvloop.run(_with_threads(main(settings)))
     except QuintetError as error:
         log.error("does not start", error=error.message)
         sys.exit(1)
+    finally:
+        stop_tracing()
 
 
 async def _with_threads(work: Coroutine[Any, Any, None]) -> None:
