@@ -49,10 +49,9 @@ class Tracing:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         above = _span.get()
+        context = None if above is None else set_span_in_context(above)
         if carried is not None:
             context = TraceContextTextMapPropagator().extract(carried)
-        else:
-            context = set_span_in_context(above) if above is not None else None
         kind = SpanKind.SERVER if server else SpanKind.CLIENT
         attributes = {"rpc.system": "grpc", "rpc.method": name, "quintet.request_id": request_id.get()}
         return self._tracer.start_span(name, context, kind, attributes)
