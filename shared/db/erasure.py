@@ -204,7 +204,15 @@ def _rows(connection: Connection, table: Table, condition: ColumnElement[bool]) 
     query = select(table).where(condition).order_by(*table.primary_key.columns)
     for row in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query):
         values = row._mapping
-        yield table.name, {column.name: _jsonable(column, values) for column in table.columns}
+        yield table.name, _with_one_id({column.name: _jsonable(column, values) for column in table.columns})
+
+
+def _with_one_id(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of events with the event's id under one name, however it is stored."""
+    if "packed_id" not in row:
+        return row
+    packed = row.pop("packed_id")
+    return {**row, "event_id": row.get("event_id") or packed}
 
 
 def _with_one_email(row: dict[str, Any]) -> dict[str, Any]:

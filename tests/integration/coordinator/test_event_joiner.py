@@ -195,7 +195,7 @@ def test_erasing_a_customer_erases_what_waits(writer: EventWriter, shop: Databas
     with shop.read() as connection:
         [key] = customers.resolve_customers(connection, ["ann"]).values()
         exported = [row for table, row in erasure.export(connection, key) if table == "unjoined_events"]
-        assert [row["packed_id"] for row in exported] == ["1", "w"]
+        assert [row["event_id"] for row in exported] == ["1", "w"]
         assert exported[0]["payload"]["product_view"] == {"product_id": "new"}
     with shop.write() as connection:
         assert erasure.erase(connection, key).rows["unjoined_events"] == 2

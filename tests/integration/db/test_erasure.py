@@ -202,7 +202,7 @@ def test_an_export_is_readable(database: Database, keys: dict[str, int]) -> None
     assert payloads[0]["product_view"] == {"product_id": "p1"}
     (recommended,) = [row for table, row in exported if table == "recommendations"]
     assert {"recommendation_id": str(recommended["id"])} in payloads
-    log = [(row["packed_id"], row["kind"]) for table, row in exported if table == "event_log"]
+    log = [(row["event_id"], row["kind"]) for table, row in exported if table == "event_log"]
     assert ("clicked by anna", "feedback") in log
     assert (recommended["position"], recommended["algorithm"], recommended["was_clicked"]) == (1, "popular", False)
     assert recommended["generated_at"] == NOON.isoformat()
