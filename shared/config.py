@@ -126,7 +126,32 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severity that is logged."
     )
+    live_settings_file: str = Field(
+        "",
+        description="File with settings that take effect within a second, without a restart: `QUINTET_LOG_LEVEL` and "
+        "`QUINTET_RATE_LIMIT_FACTOR`, a line each. It wins over the environment; empty: none.",
+    )
     log_format: Literal["json", "console"] = Field("json", description="JSON lines, or coloured text for people.")
+
+    otlp_endpoint: str = Field(
+        "",
+        description="Where traces go, the OTLP over gRPC of an OpenTelemetry collector, such as "
+        "`http://127.0.0.1:4317`; empty: nothing is traced. Needs the extra `tracing`.",
+    )
+    otlp_sample_share: float = Field(
+        1.0, ge=0, le=1, description="Share of the calls that are traced where their caller does not say."
+    )
+    monitor_seconds: float = Field(
+        300.0,
+        ge=0,
+        le=86400,
+        description="Seconds between the samples that each agent logs and stores of its response times, memory and "
+        "processor; 0 takes none.",
+    )
+    alert_p99_milliseconds: float = Field(
+        500.0, gt=0, description="Milliseconds of the 99th percentile of response times beyond which a sample alerts."
+    )
+    alert_memory_mb: float = Field(6000.0, gt=0, description="MiB of an agent's memory beyond which a sample alerts.")
 
     drain_seconds: float = Field(10.0, ge=0, description="Seconds a server gives calls in progress when it stops.")
     agent_timeout_seconds: float = Field(2.0, gt=0, description="Seconds the coordinator waits for another agent.")

@@ -95,6 +95,8 @@ MAX_SEGMENT_NAME = 100
 DEFAULT_RELATED = 10
 MAX_RELATED = 100
 MAX_ALGORITHMS = 50
+MAX_REASON = 500
+"""Characters in which an operator says why."""
 
 MAX_DEFINITION_ID = 63
 """Characters of the id of a placement or a rule."""

@@ -50,6 +50,51 @@ EVENTS_SET_ASIDE = Counter(
     "quintet_events_set_aside_total", "Times an event could not be applied and was set aside.", ["agent"]
 )
 BACKGROUND_ERRORS = Counter("quintet_background_errors_total", "Errors in background work, by task.", ["agent", "task"])
+ANSWERS = Counter(
+    "quintet_answers_total",
+    "Lists of recommendations answered, by strategy; the coordinator knows `passed_on` and `fallback`.",
+    ["agent", "strategy"],
+)
+EMPTY_ANSWERS = Counter("quintet_empty_answers_total", "Lists of recommendations without a product.", ["agent"])
+PERFORMANCE_ALERTS = Counter(
+    "quintet_performance_alerts_total", "Figures of five minutes beyond their threshold.", ["agent", "figure"]
+)
+FINDINGS = Gauge("quintet_findings", "What is wrong by the coordinator's latest look.", ["code", "severity"])
+
+AGENT_SERVING = Gauge("quintet_agent_serving", "Whether the coordinator finds an agent ready: 1 or 0.", ["agent"])
+LOG_BEHIND = Gauge(
+    "quintet_log_behind", "Events of the log that an agent has yet to apply, by the database.", ["agent"]
+)
+FAILED_EVENTS = Gauge("quintet_failed_events", "Events that an agent has set aside.", ["agent"])
+DATABASE_ANSWERS = Gauge("quintet_database_answers", "Whether the database answers the coordinator: 1 or 0.")
+DATABASE_DISK_FREE = Gauge("quintet_database_disk_free_bytes", "Free room on the disk of a SQLite file; 0 otherwise.")
+DATABASE_DISK = Gauge("quintet_database_disk_bytes", "Size of the disk of a SQLite file; 0 otherwise.")
+DATABASE_SIZE = Gauge("quintet_database_size_bytes", "Size of the database.")
+DATABASE_WAL = Gauge("quintet_database_wal_bytes", "Size of the write-ahead log; 0 where it may not be seen.")
+DATABASE_SERVER_CONNECTIONS = Gauge(
+    "quintet_database_server_connections", "Connections of clients to the PostgreSQL server; 0 for SQLite."
+)
+DATABASE_CONNECTIONS = Gauge(
+    "quintet_database_connections", "Connections to the database that this process uses at the moment."
+)
+WORK_UNFINISHED = Gauge(
+    "quintet_work_unfinished", "Pieces of work that a thread does or that wait for one, by kind of work.", ["kind"]
+)
+MODEL_TRAINED = Gauge(
+    "quintet_model_trained_timestamp_seconds", "When the model in use was trained; 0 before the first training."
+)
+JOB_STATE = Gauge(
+    "quintet_job_state_timestamp_seconds",
+    "Since when the last job of a kind is in its state: its start while it runs, else its end.",
+    ["kind", "state"],
+)
+JOB_DUE = Gauge("quintet_job_due_timestamp_seconds", "When the next job of a kind is due.", ["kind"])
+CERTIFICATE_ENDS = Gauge("quintet_certificate_end_timestamp_seconds", "When a certificate ends.", ["file"])
+RESPONSES = Counter(
+    "quintet_responses_total",
+    "Responses to recommendations: shown, click, add_to_cart, dismiss, purchase, view_through.",
+    ["kind"],
+)
 
 
 def configure_logging(settings: Settings, agent: str) -> None:
@@ -66,11 +111,16 @@ def configure_logging(settings: Settings, agent: str) -> None:
             structlog.processors.ExceptionRenderer(format_exception),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
+        wrapper_class=_logger_from(settings.log_level),
         # looked up at each line: standard error may be replaced after start-up
         logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
     )
     structlog.contextvars.bind_contextvars(agent=agent)
+
+
+def set_log_level(level: str) -> None:
+    """Log from now on what is at least as severe as `level`, such as `info`."""
+    structlog.configure(wrapper_class=_logger_from(level))
 
 
 def format_exception(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
@@ -91,6 +141,10 @@ def serve_metrics(port: int, host: str) -> None:
     """Serve Prometheus metrics at `http://host:port/metrics` from a thread; a port of 0 serves none."""
     if port:
         start_http_server(port, addr=host)
+
+
+def _logger_from(level: str) -> type[structlog.typing.BindableLogger]:
+    return structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()])
 
 
 def _add_request_id(

@@ -25,6 +25,8 @@ def status(
         print_json(answer)
     else:
         out.print(_table(answer))
+        if answer.performance:
+            out.print(_performance(answer))
         if answer.unjoined_events:
             out.print(f"{answer.unjoined_events:,} events wait for what they name: `quintet events unjoined`")
         rows = ", ".join(f"{each.rows:,} {each.table}" for each in answer.tables)
@@ -38,4 +40,13 @@ def _table(answer: pb.GetStatusResponse) -> Table:
     for each in answer.agents:
         serving = "[green]yes[/]" if each.serving else "[red]no[/]"
         table.add_row(each.agent, serving, f"{each.behind:,}", f"{each.failed_events:,}")
+    return table
+
+
+def _performance(answer: pb.GetStatusResponse) -> Table:
+    table = Table("process", "calls", "failed", "p50 ms", "p99 ms", "cores", "MiB", "answers", "fallbacks", "empty")
+    for each in answer.performance:
+        times = (f"{each.p50_ms:.1f}", f"{each.p99_ms:.1f}", f"{each.cpu_cores:.2f}", f"{each.memory_mb:,.0f}")
+        lists = (f"{each.answers:,}", f"{each.fallbacks:,}", f"{each.empty:,}")
+        table.add_row(f"{each.agent} {each.instance}", f"{each.calls:,}", f"{each.failed:,}", *times, *lists)
     return table

@@ -15,6 +15,8 @@ from services.coordinator import job_steps
 from services.coordinator.agent_clients import FOLLOWED, AgentClients
 from services.coordinator.best_sellers import BestSellerCache
 from services.coordinator.byte_budget import ByteBudget
+from services.coordinator.diagnosis.diagnosis import Diagnosis
+from services.coordinator.diagnosis.observer import Observer, recent_since
 from services.coordinator.event_joiner import EventJoiner
 from services.coordinator.event_monitor import EventMonitor
 from services.coordinator.event_operations import EventOperations
@@ -28,7 +30,8 @@ from services.coordinator.schedule import Schedule, ScheduledJob
 from services.coordinator.shopper_reader import ShopperReader
 from shared import job_kinds
 from shared.config import Agent, Settings
-from shared.db import event_log, failed_events, models, unjoined_events
+from shared.db import agent_samples, event_log, failed_events, models, unjoined_events
+from shared.db.agent_samples import StoredSample
 from shared.db.engine import Database
 from shared.db.job_runs import JobRun
 from shared.db.row_estimates import row_estimates
@@ -40,13 +43,14 @@ from shared.limits import MAX_ON_THE_WAY_BYTES
 from shared.merchandising.merchandising import Merchandising
 from shared.recommendation_log import RecommendationLog
 from shared.request_ids import RequestKey
-from shared.telemetry import BACKGROUND_ERRORS
+from shared.telemetry import ANSWERS, BACKGROUND_ERRORS
 
 log = structlog.get_logger()
 CONSUMERS: dict[Agent, str] = {"customer": event_log.CUSTOMER_CONSUMER, "feedback": event_log.FEEDBACK_CONSUMER}
 """Agents that project the event log, and the names of their cursors."""
 
 ERASE_TIMEOUT_SECONDS = 60.0
+_PASSED_ON, _FALLBACK = (ANSWERS.labels("coordinator", how) for how in ("passed_on", "fallback"))
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class AgentState:
 class SystemState:
     """How the whole is: the agents, the last event's number, the model in use, rows of the main tables.
 
-    `unjoined` events wait for a customer, product or order that they name.
+    `unjoined` events wait for a customer, product or order that they name; `samples` say how processes performed
+    lately.
     """
 
     agents: list[AgentState]
@@ -72,6 +77,7 @@ class SystemState:
     model_version: str
     rows: dict[str, int]
     unjoined: int = 0
+    samples: tuple[StoredSample, ...] = ()
 
 
 class Coordinator:
@@ -82,7 +88,7 @@ class Coordinator:
         self.stream_bytes = ByteBudget(MAX_ON_THE_WAY_BYTES)
         self._settings = settings
         self._database = database
-        tokens = load_token_keys(settings, database)
+        self.tokens = tokens = load_token_keys(settings, database)
         self._event_writer = EventWriter(
             database,
             tokens,
@@ -105,6 +111,7 @@ class Coordinator:
         self.jobs = Jobs(database)
         self.event_operations = EventOperations(database, agents, self._joiner)
         self.schedule = Schedule(database, self._plans(settings))
+        self.diagnosis = Diagnosis(Observer(settings, database, agents, self.schedule, CONSUMERS).facts)
 
     async def start(self) -> None:
         """Begin to record, to keep the agents up with the log, and to look at the clock."""
@@ -116,12 +123,14 @@ class Coordinator:
             follower.start()
         self._joining.start()
         self.schedule.start()
+        self.diagnosis.start()
         self._best_sellers.start()
 
     async def stop(self) -> None:
         """Stop all that `start` began; what is recorded stays recorded."""
         await self._joining.stop()
         await asyncio.to_thread(self._store_counts)
+        await self.diagnosis.stop()
         await self.schedule.stop()
         await self.jobs.stop()
         await self._group_commit.stop()
@@ -163,8 +172,11 @@ class Coordinator:
         The answer is a serialised RecommendResponse. The one of the agent is passed on without decoding it.
         """
         try:
-            return await self.agents.recommend(request)
+            answered = await self.agents.recommend(request)
+            _PASSED_ON.inc()
+            return answered
         except Unavailable as error:
+            _FALLBACK.inc()
             answer = await self._fallback.answer(request, _reason(error))
             return recommendation_pb.RecommendResponse(list=answer).SerializeToString()
 
@@ -172,8 +184,11 @@ class Coordinator:
         """Return the lists of one page, a serialised BatchRecommendResponse; best-sellers as `recommend` does."""
         shopper = request.customer_id or request.visitor_id
         try:
-            return await self.agents.forward("BatchRecommend", request, shopper=shopper)
+            answered = await self.agents.forward("BatchRecommend", request, shopper=shopper)
+            _PASSED_ON.inc(len(request.requests))
+            return answered
         except Unavailable as error:
+            _FALLBACK.inc(len(request.requests))
             answers = await self._fallback.answer_all(request, _reason(error))
             return recommendation_pb.BatchRecommendResponse(lists=answers).SerializeToString()
 
@@ -184,8 +199,11 @@ class Coordinator:
         """
         shopper = request.customer_id or request.visitor_id
         try:
-            return await self.agents.forward("RankProducts", request, shopper=shopper)
+            answered = await self.agents.forward("RankProducts", request, shopper=shopper)
+            _PASSED_ON.inc()
+            return answered
         except Unavailable as error:
+            _FALLBACK.inc()
             return given_order(request, _reason(error)).SerializeToString()
 
     async def erase(self, request: customer_pb.EraseCustomerRequest) -> ErasureReceipt:
@@ -255,11 +273,12 @@ class Coordinator:
             failed = failed_events.counts(connection)
             unjoined = unjoined_events.counts(connection).waiting
             version = models.active_version(connection, "recommender")
+            samples = tuple(agent_samples.latest(connection, recent_since(self._settings)))
         states = [AgentState("coordinator", True, 0, 0)]
         for name in FOLLOWED:
             behind = max(0, last - cursors[name]) if name in cursors else 0
             states.append(AgentState(name, serving[name], cursors.get(name, 0), behind, failed.get(name, 0)))
-        return SystemState(states, last, version or "", row_estimates(self._database), unjoined)
+        return SystemState(states, last, version or "", row_estimates(self._database), unjoined, samples)
 
     def _join(self) -> bool:
         """Join what waits and can be joined. The agents apply the log by themselves a moment later."""

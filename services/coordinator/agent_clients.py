@@ -1,5 +1,6 @@
 """The other agents as the coordinator calls them: one channel each, deadlines, errors turned back."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from shared.config import Agent, Settings
 from shared.errors import QuintetError
 from shared.rpc.client import BY_SHOPPER, call, open_channel, stream
 from shared.rpc.concurrency_limit import ConcurrencyLimit
+from shared.rpc.readiness import CHECK
 from shared.rpc.tls import agents_files
 
 FOLLOWED: tuple[Agent, ...] = ("customer", "product", "recommendation", "feedback")
@@ -26,6 +28,8 @@ RECOMMEND = f"{RECOMMENDATION_SERVICE}/Recommend"
 BALANCING: dict[Agent, dict[str, Any]] = {"recommendation": BY_SHOPPER}
 """A replica has the histories and the pages of its own shoppers in memory."""
 HEALTH_TIMEOUT_SECONDS = 1.0
+CHECKS = ("database", "model")
+"""Names of the checks by which agents are ready."""
 APPLY_TIMEOUT_SECONDS = 30.0
 FEWEST_OPEN, MOST_OPEN = 8, 256
 """Pages that wait for the recommendation agents: between these bounds as many as are answered in time."""
@@ -97,14 +101,26 @@ class AgentClients:
         answer = await call(self.feedback.ApplyEvents, request, APPLY_TIMEOUT_SECONDS)
         return int(answer.applied_sequence)
 
-    async def serving(self, agent: Agent) -> bool:
-        """Return whether an agent answers its health check with SERVING."""
+    async def serving(self, agent: Agent, name: str = "") -> bool:
+        """Return whether an agent answers its health check, as a whole or by `name`, with SERVING."""
+        status = await self._health(agent, name)
+        return bool(status == health_pb2.HealthCheckResponse.SERVING)
+
+    async def failing_checks(self, agent: Agent) -> tuple[str, ...]:
+        """Return the checks that an agent says fail; none of one that does not answer."""
+        states = await asyncio.gather(*(self._health(agent, f"{CHECK}{name}") for name in CHECKS))
+        failing = health_pb2.HealthCheckResponse.NOT_SERVING
+        return tuple(name for name, state in zip(CHECKS, states, strict=True) if state == failing)
+
+    async def _health(self, agent: Agent, name: str) -> Any:
+        """Return the health status of a name; None where the agent does not answer or has no such name."""
         stub = health_pb2_grpc.HealthStub(self._channels[agent])
+        request = health_pb2.HealthCheckRequest(service=name)
         try:
-            answer = await call(stub.Check, health_pb2.HealthCheckRequest(), HEALTH_TIMEOUT_SECONDS)  # type: ignore[attr-defined]
+            answer = await call(stub.Check, request, HEALTH_TIMEOUT_SECONDS)  # type: ignore[attr-defined]
         except QuintetError:
-            return False
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+            return None
+        return answer.status
 
     async def close(self) -> None:
         """Close all channels."""

@@ -1,9 +1,11 @@
 """Messages of the coordinator's API from and to plain values."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import event_log_pb2 as event_log_pb
+from quintet.coordinator.v1 import operations_pb2 as operations_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 from quintet.type.v1.customer_pb2 import TableRows
 from quintet.type.v1.event_pb2 import Event, PageType
@@ -15,9 +17,11 @@ from services.coordinator.group_commit import CommitResult
 from services.coordinator.product_import import Imported
 from services.coordinator.uploads import Rejected, Tally
 from shared.algorithms import ALGORITHM_NAMES, MOST_MINUTES, MOST_TRIALS
+from shared.db.agent_samples import StoredSample
 from shared.db.unjoined_events import Missing
 from shared.events.check import check_choice, check_count, check_number
 from shared.limits import MAX_ALGORITHMS
+from shared.timestamps import to_timestamp
 
 
 def to_tuning(request: pb.OptimizeAlgorithmsRequest, usual_minutes: float) -> recommendation_pb.TuneAlgorithmsRequest:
@@ -127,6 +131,16 @@ def to_recommend_after(
     )
 
 
+def to_performance(stored: StoredSample) -> operations_pb.AgentPerformance:
+    """Return how a process performed as a message."""
+    return operations_pb.AgentPerformance(
+        agent=stored.agent,
+        instance=stored.instance,
+        end_time=to_timestamp(stored.sampled_at),
+        **asdict(stored.sample),
+    )
+
+
 def to_status(state: SystemState) -> pb.GetStatusResponse:
     """Return the state of the system as a message."""
     return pb.GetStatusResponse(
@@ -144,4 +158,5 @@ def to_status(state: SystemState) -> pb.GetStatusResponse:
         unjoined_events=state.unjoined,
         model_version=state.model_version,
         tables=[TableRows(table=name, rows=rows) for name, rows in state.rows.items()],
+        performance=map(to_performance, state.samples),
     )

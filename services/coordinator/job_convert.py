@@ -12,6 +12,7 @@ from shared import job_kinds
 from shared.db import job_runs, schedules
 from shared.db.job_runs import JobRun
 from shared.timestamps import to_timestamp
+from shared.training_facts import training_fields
 
 
 def to_job(run: JobRun) -> Job:
@@ -61,21 +62,8 @@ def _set_result(job: Job, result: dict[str, Any]) -> None:
 
 
 def _training(result: dict[str, Any]) -> dict[str, Any]:
-    models = dict(result.get("models", {}))
-    if not models:
-        return result
-    models["algorithms"] = sorted(models.get("params", {}))
-    models["evaluation"] = {name: _evaluation(facts) for name, facts in models.get("evaluation", {}).items()}
-    return {**result, "models": models}
-
-
-def _evaluation(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts of a context with its metrics apart; an interval becomes three of them."""
-    measured = {name: value for name, value in facts.items() if "." in name}
-    metrics = {name: value for name, value in measured.items() if not isinstance(value, list)}
-    for name, (mean, low, high) in ((name, value) for name, value in measured.items() if isinstance(value, list)):
-        metrics |= {name: mean, f"{name}.low": low, f"{name}.high": high}
-    return {**{name: value for name, value in facts.items() if name not in measured}, "metrics": metrics}
+    models = result.get("models")
+    return {**result, "models": training_fields(models)} if models else result
 
 
 def _optimisation(result: dict[str, Any]) -> dict[str, Any]:

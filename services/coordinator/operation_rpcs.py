@@ -1,16 +1,19 @@
 """The RPCs for operations people: measured performance, the state of the system."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.coordinator.v1 import operations_pb2 as operations_pb
 from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
 
 from services.coordinator import convert
 from services.coordinator.agent import Coordinator
+from services.coordinator.operations_convert import from_findings
 
 
 class OperationRpcs:
-    """Performance, status."""
+    """Performance, diagnosis, status."""
 
     _agent: Coordinator
 
@@ -26,6 +29,11 @@ class OperationRpcs:
         measured = await agents.call(agents.feedback.GetAlgorithmPerformance, wanted)
         weights = await agents.call(agents.feedback.GetWeights, feedback_pb.GetWeightsRequest())
         return pb.GetAlgorithmPerformanceResponse(algorithms=measured.algorithms, weights=weights.weights)
+
+    async def GetDiagnosis(
+        self, request: operations_pb.GetDiagnosisRequest, context: Any
+    ) -> operations_pb.GetDiagnosisResponse:
+        return from_findings(await self._agent.diagnosis.look(), datetime.now(UTC))
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:
         return convert.to_status(await self._agent.state())

@@ -16,6 +16,7 @@ from shared.db.condition import DatabaseCondition
 from shared.db.connect import serving_database
 from shared.db.engine import Database
 from shared.db.revision import require_current
+from shared.monitoring.monitor import monitored
 from shared.rpc.authentication import Anybody, Authenticator, KeyAuthenticator
 from shared.rpc.exposure import server_files
 from shared.rpc.readiness import Check
@@ -71,7 +72,7 @@ async def main(settings: Settings) -> None:
     agent = Coordinator(settings, database, AgentClients(settings))
     await agent.start()
     try:
-        async with authentication(settings, database) as authenticator:
+        async with authentication(settings, database) as authenticator, monitored(settings, "coordinator", database):
             server = build(settings, agent, {"database": condition.problem}, authenticator)
             await serve_until_stopped(server, *build_http(settings, server))
     finally:

@@ -8,6 +8,7 @@ from services.coordinator.event_log_rpcs import EventLogRpcs
 from services.coordinator.event_rpcs import EventRpcs
 from services.coordinator.job_rpcs import JobRpcs
 from services.coordinator.merchandising_rpcs import MerchandisingRpcs
+from services.coordinator.model_rpcs import ModelRpcs
 from services.coordinator.operation_rpcs import OperationRpcs
 from services.coordinator.privacy_rpcs import PrivacyRpcs
 from services.coordinator.product_rpcs import ProductRpcs
@@ -23,6 +24,7 @@ class CoordinatorServicer(
     ProductRpcs,
     MerchandisingRpcs,
     JobRpcs,
+    ModelRpcs,
     OperationRpcs,
     pb_grpc.CoordinatorServiceServicer,
 ):

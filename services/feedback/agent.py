@@ -2,22 +2,27 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from services.feedback import metrics, weights
 from services.feedback.attribution import Windows
 from services.feedback.late_recommendations import apply_late
 from services.feedback.metrics import Performance
+from services.feedback.outcome import Outcome, read_outcomes
 from services.feedback.response_projection import project
+from services.feedback.weights import Learned
 from shared import periods
+from shared.algorithms import DEFAULT_WEIGHTS
 from shared.db import outcomes
 from shared.db import weights as stored_weights
 from shared.db.algorithm_performance import algorithm_performance
 from shared.db.engine import Database
 from shared.db.event_log import FEEDBACK_CONSUMER
 from shared.db.log_consumer import Applied, LogConsumer, Replayed
-from shared.db.outcomes import StoredCredit
+from shared.db.request_ids import once
 from shared.db.weights import Weights
 from shared.errors import InvalidArgument, NotFound
+from shared.request_ids import RequestKey
 
 
 class FeedbackAgent:
@@ -76,8 +81,10 @@ class FeedbackAgent:
         with self._database.read() as connection:
             return [metrics.performance(counts) for counts in algorithm_performance(connection, start, end)]
 
-    def attribution(self, purchase_id: str) -> list[StoredCredit]:
-        """Return the credits of a purchase; `[]` if it is attributed to no recommendation or was wholly refunded.
+    def purchase_outcomes(self, purchase_id: str) -> list[Outcome]:
+        """Return the recommendations that a purchase is credited to, with all that came of each.
+
+        `[]` if it is attributed to none or was wholly refunded.
 
         Raises
         ------
@@ -87,15 +94,26 @@ class FeedbackAgent:
         with self._database.read() as connection:
             if not outcomes.purchase_exists(connection, purchase_id):
                 raise NotFound.of("purchase", purchase_id, "purchase_id")
-            return outcomes.credits_of(connection, [purchase_id])
+            credited = {each.recommendation_id for each in outcomes.credits_of(connection, [purchase_id])}
+            return read_outcomes(connection, credited)
+
+    def outcome(self, number: int) -> Outcome:
+        """Return what came of the recommendation with a number. Raises NotFound if it is not logged (any more)."""
+        with self._database.read() as connection:
+            found = read_outcomes(connection, [number])
+        if not found:
+            raise NotFound.of("recommendation", number, "recommendation_id")
+        return found[0]
 
     def weights(self) -> Weights:
         """Return the current weights."""
         with self._database.read() as connection:
             return stored_weights.current_weights(connection)
 
-    def set_weights(self, given: Mapping[str, float]) -> Weights:
+    def set_weights(self, given: Mapping[str, float], reason: str = "", key: RequestKey | None = None) -> Weights:
         """Store new weights, scaled to a sum of 1; algorithms that are not named are switched off.
+
+        `reason` becomes their rationale. A request `key` that is repeated is answered with what it stored.
 
         Raises
         ------
@@ -104,19 +122,29 @@ class FeedbackAgent:
         """
         if not sum(given.values()) > 0:
             raise InvalidArgument.of("weights", sum(given.values()), "must not add up to 0")
-        return self._store(weights.normalised(given), "Set by the operator.")
+        return self._store(weights.normalised(given), reason or "Set by the operator.", key)
 
     def learn_weights(self) -> Weights:
         """Compute weights from the last 30 days and store them; if they are unchanged, no new version is stored."""
-        now = self._now()
-        with self._database.read() as connection:
-            current = stored_weights.current_weights(connection)
-            measured = algorithm_performance(connection, now - timedelta(days=periods.DEFAULT_DAYS), now)
-        learned = weights.learn(current.weights, measured, periods.DEFAULT_DAYS)
+        current = self.weights()
+        learned = self._learned(current.weights)
         if learned.weights == current.weights:
             return Weights(current.version, current.weights, learned.rationale, current.updated_at)
         return self._store(learned.weights, learned.rationale)
 
-    def _store(self, new: Mapping[str, float], rationale: str) -> Weights:
+    def reset_weights(self, reason: str = "", key: RequestKey | None = None) -> Weights:
+        """Store what the last 30 days teach a new installation: what was set by hand is forgotten."""
+        learned = self._learned(DEFAULT_WEIGHTS)
+        return self._store(learned.weights, f"{reason} Reset. {learned.rationale}".strip(), key)
+
+    def _learned(self, current: Mapping[str, float]) -> Learned:
+        now = self._now()
+        with self._database.read() as connection:
+            measured = algorithm_performance(connection, now - timedelta(days=periods.DEFAULT_DAYS), now)
+        return weights.learn(current, measured, periods.DEFAULT_DAYS)
+
+    def _store(self, new: Mapping[str, float], rationale: str, key: RequestKey | None = None) -> Weights:
         with self._database.write() as connection:
-            return stored_weights.set_weights(connection, new, rationale, self._now())
+            store = partial(stored_weights.set_weights, connection, new, rationale, self._now())
+            version, _ = once(connection, key, lambda: str(store().version))
+            return stored_weights.weights_of(connection, int(version))

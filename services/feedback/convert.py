@@ -1,23 +1,47 @@
 """Converts the messages of the feedback service to plain values and back."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import inf
 
 from quintet.feedback.v1 import feedback_service_pb2 as pb
 from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.money_pb2 import Money
-from quintet.type.v1.recommendation_pb2 import AlgorithmPerformance, AlgorithmWeight
+from quintet.type.v1.recommendation_pb2 import (
+    AlgorithmPerformance,
+    AlgorithmWeight,
+    Credit,
+    CreditKind,
+    RecommendationOutcome,
+)
 
-from services.feedback.attribution import PURCHASE
+from services.feedback.attribution import PURCHASE, VIEW_THROUGH
 from services.feedback.metrics import Performance
+from services.feedback.outcome import Outcome
 from shared.algorithms import ALGORITHM_NAMES
-from shared.db.outcomes import StoredCredit
+from shared.db.outcomes import REFUNDED, StoredCredit
 from shared.errors import InvalidArgument
-from shared.events.check import check_choice, check_count, check_id, check_number
-from shared.limits import MAX_ALGORITHMS
+from shared.events.check import check_choice, check_count, check_id, check_number, check_text
+from shared.limits import MAX_ALGORITHMS, MAX_REASON
+from shared.request_ids import RequestKey
 from shared.timestamps import to_timestamp
 
 MOST_WEIGHT = 1e6
+_CREDIT_KINDS = {
+    PURCHASE: CreditKind.CREDIT_KIND_CLICK,
+    VIEW_THROUGH: CreditKind.CREDIT_KIND_VIEW_THROUGH,
+    REFUNDED: CreditKind.CREDIT_KIND_REFUNDED,
+}
+
+
+@dataclass(frozen=True)
+class WeightsChange:
+    """Weights to set; with `reset`, or without weights, they are to be computed."""
+
+    weights: dict[str, float]
+    reset: bool
+    reason: str
+    key: RequestKey | None
 
 
 def to_sequence(request: pb.ApplyEventsRequest) -> int:
@@ -54,6 +78,14 @@ def to_weights(request: pb.UpdateWeightsRequest) -> dict[str, float]:
     return weights
 
 
+def to_weights_change(request: pb.UpdateWeightsRequest) -> WeightsChange:
+    """Return how the weights are to change. Raises InvalidArgument, also for a reset with weights."""
+    check_text(request.reason, "reason", MAX_REASON)
+    if request.reset and request.weights:
+        raise InvalidArgument.of("reset", True, "must not come with weights")
+    return WeightsChange(to_weights(request), request.reset, request.reason, RequestKey.of_message(request.request_key))
+
+
 def from_performance(performance: Performance) -> AlgorithmPerformance:
     """Return an algorithm's performance as a message."""
     counts = performance.counts
@@ -74,16 +106,33 @@ def from_performance(performance: Performance) -> AlgorithmPerformance:
     )
 
 
-def from_credit(credit: StoredCredit) -> pb.Credit:
-    """Return a credit as a message."""
-    clicked = credit.kind == PURCHASE
-    return pb.Credit(
-        recommendation_id=str(credit.recommendation_id),
-        product_id=credit.product_id,
-        kind=pb.CreditKind.CREDIT_KIND_CLICK if clicked else pb.CreditKind.CREDIT_KIND_VIEW_THROUGH,
-        algorithm=credit.algorithm,
-        touch_time=to_timestamp(credit.touched_at),
+def from_outcome(outcome: Outcome) -> RecommendationOutcome:
+    """Return what came of a recommendation as a message."""
+    logged = outcome.recommendation
+    return RecommendationOutcome(
+        product_id=logged.product_id,
+        algorithm=logged.algorithm,
+        generate_time=to_timestamp(logged.generated_at),
+        show_time=None if logged.shown_at is None else to_timestamp(logged.shown_at),
+        click_time=None if logged.clicked_at is None else to_timestamp(logged.clicked_at),
+        added_to_cart=logged.was_added_to_cart,
+        dismissed=logged.was_dismissed,
+        credits=map(from_credit, outcome.credits),
     )
+
+
+def from_credit(credit: StoredCredit) -> Credit:
+    """Return a credit as a message."""
+    return Credit(
+        purchase_id=credit.purchase_id,
+        kind=_CREDIT_KINDS[credit.kind],
+        touch_time=to_timestamp(credit.touched_at),
+        amount=_money(credit.amount, credit.currency),
+    )
+
+
+def _money(amount: int | None, currency: str | None) -> Money | None:
+    return None if amount is None or currency is None else Money(currency_code=currency, amount_minor=amount)
 
 
 def from_weights(weights: Mapping[str, float]) -> list[AlgorithmWeight]:

@@ -13,9 +13,8 @@ from services.feedback import lines
 from services.feedback.lines import Bought, GivenBack
 from shared.db import outcomes, products, recommendations
 from shared.db.engine import Connection
-from shared.db.outcomes import StoredCredit
+from shared.db.outcomes import REFUNDED, StoredCredit
 
-REFUNDED = "refunded"
 log = structlog.get_logger()
 
 

@@ -9,6 +9,7 @@ from shared.db import outcomes, recommendations
 from shared.db.engine import Connection
 from shared.db.outcomes import NewOutcome
 from shared.db.recommendations import LoggedRecommendation, Touch
+from shared.telemetry import RESPONSES
 
 
 @dataclass
@@ -81,6 +82,8 @@ class Pending:
         recommendations.mark_dismissed(connection, self.dismissed)
         recommendations.mark_purchased(connection, self.purchased)
         outcomes.add_outcomes(connection, self.outcomes)
+        for each in self.outcomes:
+            RESPONSES.labels(each.kind).inc()
         for gathered in (self.shown, self.clicked, self.carted, self.dismissed, self.purchased, self.owners):
             gathered.clear()
         self.outcomes.clear()

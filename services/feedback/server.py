@@ -14,6 +14,7 @@ from shared.db.connect import serving_database
 from shared.db.engine import Database
 from shared.db.revision import require_current
 from shared.events.catch_up import CatchUp
+from shared.monitoring.monitor import monitored
 from shared.rpc.readiness import Check
 from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
 
@@ -42,7 +43,8 @@ async def main(settings: Settings) -> None:
     catch_up = CatchUp("feedback", agent.apply_batch)
     catch_up.start()
     try:
-        await serve_until_stopped(build(settings, agent, {"database": condition.problem}))
+        async with monitored(settings, "feedback", database):
+            await serve_until_stopped(build(settings, agent, {"database": condition.problem}))
     finally:
         await catch_up.stop()
         condition.close()

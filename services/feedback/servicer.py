@@ -9,6 +9,7 @@ from quintet.feedback.v1 import feedback_service_pb2_grpc as pb_grpc
 from services.feedback import convert
 from services.feedback.agent import FeedbackAgent
 from shared import periods
+from shared.db.weights import Weights
 from shared.events.failed import check_sequences
 from shared.rpc.interceptor import deadline
 from shared.rpc.worker import MOST_APPLYING, BoundedWorker
@@ -41,20 +42,29 @@ class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
         return pb.GetAlgorithmPerformanceResponse(algorithms=[convert.from_performance(each) for each in found])
 
     async def GetAttribution(self, request: pb.GetAttributionRequest, context: Any) -> pb.GetAttributionResponse:
-        found = await asyncio.to_thread(self._agent.attribution, convert.to_purchase_id(request))
-        return pb.GetAttributionResponse(credits=[convert.from_credit(each) for each in found])
+        if request.WhichOneof("subject") == "recommendation_number":
+            found = [await asyncio.to_thread(self._agent.outcome, request.recommendation_number)]
+        else:
+            found = await asyncio.to_thread(self._agent.purchase_outcomes, convert.to_purchase_id(request))
+        return pb.GetAttributionResponse(outcomes=[convert.from_outcome(each) for each in found])
 
     async def GetWeights(self, request: pb.GetWeightsRequest, context: Any) -> pb.GetWeightsResponse:
         found = await asyncio.to_thread(self._agent.weights)
-        update_time = None if found.updated_at is None else to_timestamp(found.updated_at)
-        return pb.GetWeightsResponse(weights=convert.from_weights(found.weights), update_time=update_time)
+        return pb.GetWeightsResponse(
+            weights=convert.from_weights(found.weights),
+            update_time=None if found.updated_at is None else to_timestamp(found.updated_at),
+            rationale=found.rationale,
+        )
 
     async def UpdateWeights(self, request: pb.UpdateWeightsRequest, context: Any) -> pb.UpdateWeightsResponse:
-        given = convert.to_weights(request)
-        if request.weights:
-            now_in_force = await asyncio.to_thread(self._agent.set_weights, given)
-        else:
-            now_in_force = await asyncio.to_thread(self._agent.learn_weights)
+        now_in_force = await asyncio.to_thread(self._update_weights, convert.to_weights_change(request))
         return pb.UpdateWeightsResponse(
             weights=convert.from_weights(now_in_force.weights), rationale=now_in_force.rationale
         )
+
+    def _update_weights(self, change: convert.WeightsChange) -> Weights:
+        if change.reset:
+            return self._agent.reset_weights(change.reason, change.key)
+        if change.weights:
+            return self._agent.set_weights(change.weights, change.reason, change.key)
+        return self._agent.learn_weights()

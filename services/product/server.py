@@ -10,6 +10,7 @@ from shared.config import Settings
 from shared.db.condition import DatabaseCondition
 from shared.db.connect import serving_database
 from shared.db.revision import require_current
+from shared.monitoring.monitor import monitored
 from shared.rpc.readiness import Check
 from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
 
@@ -28,7 +29,10 @@ async def main(settings: Settings) -> None:
     condition = DatabaseCondition(database, writes=True)
     try:
         require_current(database)
-        await serve_until_stopped(build(settings, ProductAgent(settings, database), {"database": condition.problem}))
+        async with monitored(settings, "product", database):
+            await serve_until_stopped(
+                build(settings, ProductAgent(settings, database), {"database": condition.problem})
+            )
     finally:
         condition.close()
         database.close()

@@ -13,6 +13,7 @@ from services.recommendation.merchandising.definitions import placements_in, rul
 from services.recommendation.merchandising.preview import Preview, PreviewRequest, Previews
 from services.recommendation.models.forgetting import versions_waiting
 from services.recommendation.models.store import KIND, ModelStore
+from services.recommendation.models.versions import Quality, one_before_active, quality_of
 from services.recommendation.request import Answer, Choice, Explanation, Page, Query, RankQuery, ReadyPage
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.choice import choose
@@ -40,6 +41,7 @@ from shared.merchandising.request import in_list
 from shared.merchandising.rule import Moment, Rule
 from shared.recommendation_log import LOG_DROPPED, RecommendationLog
 from shared.recommendation_tokens import UNCOUNTED
+from shared.request_ids import RequestKey
 from shared.telemetry import FALLBACKS
 
 TRAINING = "services.recommendation.training.train"
@@ -152,6 +154,20 @@ class RecommendationAgent:
         activated = models.activate(self._database, KIND, version)
         self._take_over(before)
         return activated
+
+    def roll_back(self, key: RequestKey | None = None) -> ModelVersion:
+        """Put the version before the one in force in force. A request `key` that is repeated changes nothing again.
+
+        Raises FailedPrecondition where no older one is stored, DataLoss for a damaged one.
+        """
+        before = self._active()
+        rolled_back = models.roll_back(self._database, KIND, one_before_active, key)
+        self._take_over(before)
+        return rolled_back
+
+    def quality(self, version: str) -> Quality:
+        """Return what was measured of a version; empty for the one in force. Raises NotFound."""
+        return quality_of(self.versions(), version)
 
     async def train(self, *, quick: bool = False) -> AsyncGenerator[Progress, None]:
         """Train in a child process, use the new model at once, and yield the progress.

@@ -2,10 +2,13 @@
 
 import json
 from functools import cache
+from math import inf
 
 from quintet.recommendation.v1 import recommendation_service_pb2 as pb
 from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.job_pb2 import JobProgress
+from quintet.type.v1.model_pb2 import ModelMeasure
+from quintet.type.v1.model_pb2 import ModelVersion as ModelVersionMessage
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import (
     AlgorithmContribution,
@@ -16,6 +19,7 @@ from quintet.type.v1.recommendation_pb2 import (
     RecommendationList,
 )
 
+from services.recommendation.models.versions import Quality
 from services.recommendation.request import (
     Answer,
     Choice,
@@ -29,13 +33,16 @@ from shared.algorithms import MOST_MINUTES, MOST_TRIALS
 from shared.consent_messages import to_consent
 from shared.db.models import ModelVersion
 from shared.errors import InvalidArgument
-from shared.events.check import check_id, check_number
+from shared.events.check import check_id, check_number, check_text
 from shared.events.page import filters_of, limit_of, page_of
 from shared.jobs import Progress
+from shared.limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, MAX_PAGE_TOKEN
 from shared.merchandising.merchandising import NO_MERCHANDISING, Merchandising
 from shared.merchandising.placement import BUILT_IN
 from shared.merchandising.request import fill_in, paged_list
+from shared.page_tokens import key_of_token
 from shared.recommendation_tokens import Shopper, TokenKeys, numbers_in
+from shared.training_facts import to_trained_models
 
 
 def to_query(request: pb.RecommendRequest, merchandising: Merchandising = NO_MERCHANDISING) -> Query:
@@ -121,17 +128,37 @@ def to_progress(progress: Progress) -> JobProgress:
     return JobProgress(stage=progress.stage, progress=progress.fraction, result_json=result)
 
 
-def to_version(version: ModelVersion) -> pb.ModelVersion:
+def to_version(version: ModelVersion) -> ModelVersionMessage:
     """Return a model version as a message."""
-    message = pb.ModelVersion(
+    message = ModelVersionMessage(
         version=version.version,
         active=version.active,
         checksum=version.checksum,
         size_bytes=version.size_bytes,
-        metadata_json=json.dumps(version.metadata),
+        training=to_trained_models(version.metadata),
+        products=version.metadata.get("n_products", 0),
     )
     message.create_time.FromDatetime(version.created_at)
     return message
+
+
+def to_models_page(request: pb.ListModelVersionsRequest) -> tuple[int, int]:
+    """Return where a page of versions starts, in microseconds since 1970, and its size. Raises InvalidArgument."""
+    check_number(request.page_size, "page_size", 0, inf)
+    check_text(request.page_token, "page_token", MAX_PAGE_TOKEN)
+    return key_of_token(request.page_token), min(request.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+
+
+def to_model_quality(quality: Quality) -> pb.GetModelQualityResponse:
+    """Return the quality of a version as a message."""
+    return pb.GetModelQualityResponse(
+        model=to_version(quality.version),
+        compared_version="" if quality.compared is None else quality.compared.version,
+        measures=[
+            ModelMeasure(context=each.context, metric=each.metric, value=each.value, compared_value=each.compared)
+            for each in quality.measures
+        ],
+    )
 
 
 def _recommendation(pick: Pick, position: int) -> Recommendation:

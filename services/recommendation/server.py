@@ -11,6 +11,7 @@ from shared.config import Settings
 from shared.db.condition import DatabaseCondition
 from shared.db.connect import serving_database
 from shared.db.revision import require_current
+from shared.monitoring.monitor import monitored
 from shared.rpc.readiness import Check
 from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
 
@@ -31,7 +32,10 @@ async def main(settings: Settings) -> None:
     agent = RecommendationAgent(settings, database)
     await asyncio.to_thread(agent.start)
     try:
-        await serve_until_stopped(build(settings, agent, {"database": condition.problem, "model": agent.model_problem}))
+        async with monitored(settings, "recommendation", database):
+            await serve_until_stopped(
+                build(settings, agent, {"database": condition.problem, "model": agent.model_problem})
+            )
     finally:
         await asyncio.to_thread(agent.stop)
         condition.close()

@@ -1,25 +1,26 @@
 """gRPC to the agent and back: convert, delegate, convert."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 from quintet.recommendation.v1 import recommendation_service_pb2 as pb
 from quintet.recommendation.v1 import recommendation_service_pb2_grpc as pb_grpc
+from quintet.type.v1.recommendation_pb2 import RecommendationList
 
 from services.recommendation import convert
 from services.recommendation.agent import RecommendationAgent
 from services.recommendation.merchandising import convert as lists
 from services.recommendation.merchandising_rpcs import MerchandisingRpcs
-from shared.events.check import check_id
+from services.recommendation.model_rpcs import ModelRpcs
 from shared.recommendation_tokens import Shopper
 from shared.rpc.worker import BoundedWorker
+from shared.telemetry import ANSWERS, EMPTY_ANSWERS
 
 MOST_WAITING = 32
 """Calls for recommendations that wait; more are refused, and the coordinator answers with its fallback."""
 
 
-class RecommendationServicer(MerchandisingRpcs, pb_grpc.RecommendationServiceServicer):
+class RecommendationServicer(MerchandisingRpcs, ModelRpcs, pb_grpc.RecommendationServiceServicer):
     """The contract's RecommendationService."""
 
     def __init__(self, agent: RecommendationAgent) -> None:
@@ -33,7 +34,9 @@ class RecommendationServicer(MerchandisingRpcs, pb_grpc.RecommendationServiceSer
     def _answer(self, request: pb.RecommendRequest) -> bytes:
         answer = self._agent.recommend(convert.to_query(request, self._agent.merchandising))
         shopper = Shopper(request.customer_id, request.visitor_id)
-        return convert.to_response(answer, shopper, self._agent.tokens).SerializeToString()
+        message = convert.to_response(answer, shopper, self._agent.tokens)
+        _count(message.list)
+        return message.SerializeToString()
 
     async def BatchRecommend(self, request: pb.BatchRecommendRequest, context: Any) -> pb.BatchRecommendResponse:
         """Return the lists of one page."""
@@ -42,7 +45,9 @@ class RecommendationServicer(MerchandisingRpcs, pb_grpc.RecommendationServiceSer
     def _answer_all(self, request: pb.BatchRecommendRequest) -> pb.BatchRecommendResponse:
         answers = self._agent.recommend_all(lists.to_queries(request, self._agent.merchandising))
         shopper = Shopper(request.customer_id, request.visitor_id)
-        messages = (convert.to_response(each, shopper, self._agent.tokens).list for each in answers)
+        messages = [convert.to_response(each, shopper, self._agent.tokens).list for each in answers]
+        for each in messages:
+            _count(each)
         return pb.BatchRecommendResponse(lists=messages)
 
     async def RankProducts(self, request: pb.RankProductsRequest, context: Any) -> pb.RankProductsResponse:
@@ -73,17 +78,8 @@ class RecommendationServicer(MerchandisingRpcs, pb_grpc.RecommendationServiceSer
         async for progress in self._agent.forget():
             yield pb.ForgetHistoriesResponse(progress=convert.to_progress(progress))
 
-    async def ListModelVersions(
-        self, request: pb.ListModelVersionsRequest, context: Any
-    ) -> pb.ListModelVersionsResponse:
-        """Return the model versions."""
-        versions = await asyncio.to_thread(self._agent.versions)
-        return pb.ListModelVersionsResponse(versions=[convert.to_version(version) for version in versions])
 
-    async def ActivateModelVersion(
-        self, request: pb.ActivateModelVersionRequest, context: Any
-    ) -> pb.ActivateModelVersionResponse:
-        """Put a version in force."""
-        check_id(request.version, "version")
-        version = await asyncio.to_thread(self._agent.activate, request.version)
-        return pb.ActivateModelVersionResponse(version=convert.to_version(version))
+def _count(answer: RecommendationList) -> None:
+    ANSWERS.labels("recommendation", answer.strategy).inc()
+    if not answer.recommendations:
+        EMPTY_ANSWERS.labels("recommendation").inc()

@@ -9,6 +9,7 @@ from shared.db.engine import Database
 from shared.db.limits import Limits
 from shared.db.postgres import DURABLE
 from shared.errors import FailedPrecondition
+from shared.telemetry import DATABASE_CONNECTIONS
 
 SQLITE_FULL = 2
 """What SQLite calls `synchronous=FULL`."""
@@ -25,6 +26,7 @@ def serving_database(settings: Settings) -> Database:
     except Exception:  # nobody else would close its connections
         database.close()
         raise
+    DATABASE_CONNECTIONS.set_function(database.connections_in_use)
     return database
 
 

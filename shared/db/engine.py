@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, Table, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
+from sqlalchemy.pool import QueuePool
 
 from shared.db.driver import DriverCursor
 from shared.db.limits import SERVING, Limits
@@ -66,6 +67,11 @@ class Database:
     def file(self) -> Path | None:
         """The file of a SQLite database; None for PostgreSQL."""
         return Path(str(self.engine.url.database)) if self.dialect == "sqlite" else None
+
+    def connections_in_use(self) -> int:
+        """Return how many connections are in use now; 0 where the driver's pool does not count them."""
+        pool = self.engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else 0
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

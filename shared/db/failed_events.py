@@ -77,3 +77,10 @@ def counts(connection: Connection) -> dict[str, int]:
     """Return how many events each consumer has set aside; consumers without any are missing."""
     columns = failed_events.c
     return dict(connection.execute(select(columns.consumer, func.count()).group_by(columns.consumer)).all())
+
+
+def first_failures(connection: Connection) -> dict[str, datetime]:
+    """Return when the first of the events failed that each consumer has set aside."""
+    columns = failed_events.c
+    query = select(columns.consumer, func.min(columns.first_failed_at)).group_by(columns.consumer)
+    return dict(connection.execute(query).all())

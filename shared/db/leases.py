@@ -7,17 +7,28 @@ server's clock on PostgreSQL, of this machine's on SQLite.
 """
 
 import time
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Numeric, cast, extract, func, literal, select
 
 from shared.db.engine import insert_into
 from shared.db.schema import leases
+from shared.db.types import from_micros
 from shared.errors import Conflict
 from shared.lease import Lease
 
 NOBODY = ""
 MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True)
+class HeldLease:
+    """Work that somebody holds, and until when."""
+
+    name: str
+    expires_at: datetime
 
 
 class LeaseLost(Conflict):
@@ -69,6 +80,13 @@ def holder(connection: Connection, name: str) -> str | None:
     columns = leases.c
     found = select(columns.holder).where(columns.name == name, columns.expires_at > _now(connection))
     return connection.execute(found).scalar_one_or_none()
+
+
+def held(connection: Connection) -> list[HeldLease]:
+    """Return the leases that somebody holds, also those that ran out, by name."""
+    columns = leases.c
+    query = select(columns.name, columns.expires_at).where(columns.holder != NOBODY).order_by(columns.name)
+    return [HeldLease(row.name, from_micros(row.expires_at)) for row in connection.execute(query)]
 
 
 def end_expired(connection: Connection) -> int:

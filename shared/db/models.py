@@ -6,7 +6,7 @@ version of a kind is active; the older ones stay for the way back.
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, Any
@@ -14,8 +14,10 @@ from typing import IO, Any
 from sqlalchemy import ColumnElement, Connection, select
 
 from shared.db.engine import Database
+from shared.db.request_ids import once
 from shared.db.schema import model_chunks, model_versions
 from shared.errors import DataLoss, NotFound
+from shared.request_ids import RequestKey
 
 CHUNK_BYTES = 1024 * 1024
 """Bytes of a row: what a transaction writes, and what a reader has in memory besides the artefact."""
@@ -83,16 +85,40 @@ def set_metadata(database: Database, model: ModelVersion, metadata: dict[str, An
 
 def activate(database: Database, kind: str, version: str) -> ModelVersion:
     """Make `version` the active one of its kind. Raises NotFound for an unknown version."""
-    columns = model_versions.c
     with database.write() as connection:
-        known = connection.execute(
-            select(columns.id).where(columns.kind == kind, columns.version == version)
-        ).scalar_one_or_none()
-        if known is None:
-            raise NotFound.of(f"{kind} model version", version, "version")
-        connection.execute(model_versions.update().where(columns.kind == kind, columns.active).values(active=False))
-        connection.execute(model_versions.update().where(columns.id == known).values(active=True))
-        return next(_versions(connection, kind, columns.id == known))
+        return _activate(connection, kind, version)
+
+
+def roll_back(
+    database: Database, kind: str, choose: Callable[[list[ModelVersion]], ModelVersion], key: RequestKey | None
+) -> ModelVersion:
+    """Make the version that `choose` picks from those of a kind, newest first, the active one; once for each request.
+
+    A repeated request is answered with the version that it chose, which may no longer be active. Raises NotFound when
+    that is no longer stored, and what `choose` raises.
+    """
+    with database.write() as connection:
+
+        def work() -> str:
+            return _activate(connection, kind, choose(list_versions(connection, kind)).version).version
+
+        version, _ = once(connection, key, work)
+        found = next(_versions(connection, kind, model_versions.c.version == version), None)
+    if found is None:
+        raise NotFound.of(f"{kind} model version", version, "version")
+    return found
+
+
+def _activate(connection: Connection, kind: str, version: str) -> ModelVersion:
+    columns = model_versions.c
+    known = connection.execute(
+        select(columns.id).where(columns.kind == kind, columns.version == version)
+    ).scalar_one_or_none()
+    if known is None:
+        raise NotFound.of(f"{kind} model version", version, "version")
+    connection.execute(model_versions.update().where(columns.kind == kind, columns.active).values(active=False))
+    connection.execute(model_versions.update().where(columns.id == known).values(active=True))
+    return next(_versions(connection, kind, columns.id == known))
 
 
 def list_versions(connection: Connection, kind: str) -> list[ModelVersion]:

@@ -7,9 +7,10 @@ amount shrinks with refunds; `refunded` for a credit that a refund took away in 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from quintet.type.v1.event_pb2 import Event
-from sqlalchemy import Connection, and_, bindparam, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, select, update
 
 from shared.db.batches import batches
 from shared.db.event_log import CUSTOMER_CONSUMER, cursor
@@ -18,6 +19,7 @@ from shared.db.recommendations import take_out
 from shared.db.schema import event_log, products, purchases, recommendation_outcomes, recommendations
 
 CREDIT_KINDS = ("purchase", "view_through")
+REFUNDED = "refunded"
 
 
 @dataclass(frozen=True)
@@ -60,28 +62,22 @@ def add_outcomes(connection: Connection, rows: Sequence[NewOutcome]) -> None:
 def credits_of(connection: Connection, purchase_ids: Iterable[str]) -> list[StoredCredit]:
     """Return the credits that purchases (the platform's ids) have left, in the order they were given."""
     outcomes = recommendation_outcomes.c
-    query = (
-        select(
-            outcomes.id,
-            outcomes.recommendation_id,
-            products.c.external_id,
-            recommendations.c.algorithm,
-            outcomes.kind,
-            outcomes.purchase_id,
-            outcomes.event_sequence,
-            outcomes.touched_at,
-            outcomes.amount,
-            outcomes.currency,
-        )
-        .join(recommendations, recommendations.c.id == outcomes.recommendation_id)
-        .join(products, products.c.product_id == recommendations.c.product_id)
-        .where(outcomes.kind.in_(CREDIT_KINDS))
-        .order_by(outcomes.id)
-    )
+    query = _credits().where(outcomes.kind.in_(CREDIT_KINDS))
     return [
         StoredCredit(*tuple(row))
         for some in batches(sorted(set(purchase_ids)))
         for row in connection.execute(query.where(outcomes.purchase_id.in_(some)))
+    ]
+
+
+def credits_for(connection: Connection, recommendation_ids: Iterable[int]) -> list[StoredCredit]:
+    """Return the credits of recommendations, refunded ones too, in the order they were given."""
+    outcomes = recommendation_outcomes.c
+    query = _credits().where(outcomes.kind.in_((*CREDIT_KINDS, REFUNDED)))
+    return [
+        StoredCredit(*tuple(row))
+        for some in batches(sorted(set(recommendation_ids)))
+        for row in connection.execute(query.where(outcomes.recommendation_id.in_(some)))
     ]
 
 
@@ -161,6 +157,27 @@ def purchases_to_come(connection: Connection, until: int) -> dict[str, int]:
     for row in connection.execute(query.order_by(log.sequence)):
         first.setdefault(_purchase_id(row.payload), row.sequence)
     return first
+
+
+def _credits() -> Select[Any]:
+    outcomes = recommendation_outcomes.c
+    return (
+        select(
+            outcomes.id,
+            outcomes.recommendation_id,
+            products.c.external_id,
+            recommendations.c.algorithm,
+            outcomes.kind,
+            outcomes.purchase_id,
+            outcomes.event_sequence,
+            outcomes.touched_at,
+            outcomes.amount,
+            outcomes.currency,
+        )
+        .join(recommendations, recommendations.c.id == outcomes.recommendation_id)
+        .join(products, products.c.product_id == recommendations.c.product_id)
+        .order_by(outcomes.id)
+    )
 
 
 def _purchase_id(payload: bytes) -> str:

@@ -697,3 +697,24 @@ import_checkpoints = Table(
     Column("finished", Boolean, nullable=False, default=False, server_default=false()),
     Column("updated_at", UtcTime, nullable=False),
 )
+
+# --- every agent --------------------------------------------------------------------------------------------------
+
+agent_samples = Table(
+    "agent_samples",
+    metadata,
+    Column("agent", String(20), primary_key=True),
+    Column("instance", String(64), primary_key=True, comment="one process of the agent"),
+    Column("sampled_at", UtcTime, primary_key=True, autoincrement=False, comment="end of the period"),
+    Column("clock_ahead_seconds", Float, nullable=False, comment="of the instance before the database's"),
+    Column("seconds", Float, nullable=False, comment="length of the period"),
+    Column("calls", BigInteger, nullable=False, comment="that somebody waits for"),
+    Column("failed", BigInteger, nullable=False),
+    Column("p50_ms", Float, nullable=False),
+    Column("p99_ms", Float, nullable=False),
+    Column("cpu_cores", Float, nullable=False),
+    Column("memory_mb", Float, nullable=False),
+    Column("answers", BigInteger, nullable=False, comment="lists of recommendations"),
+    Column("empty", BigInteger, nullable=False),
+    Column("fallbacks", BigInteger, nullable=False),
+)

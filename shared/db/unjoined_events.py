@@ -174,6 +174,15 @@ def counts(connection: Connection) -> UnjoinedCounts:
     return UnjoinedCounts(waiting, expired)
 
 
+def waiting_since(connection: Connection) -> datetime | None:
+    """Return when the first of the events arrived that wait; None when none does."""
+    columns = unjoined_events.c
+    first: datetime | None = connection.execute(
+        select(func.min(columns.received_at)).where(~columns.expired)
+    ).scalar_one()
+    return first
+
+
 def most_missing(connection: Connection, limit: int) -> list[MostMissing]:
     """Return what most events wait for."""
     reference = missing_references.c

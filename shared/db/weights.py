@@ -33,8 +33,12 @@ def weights_version(connection: Connection) -> int:
 
 def current_weights(connection: Connection) -> Weights:
     """Return the weights in force; the defaults when none were ever set."""
+    return weights_of(connection, weights_version(connection))
+
+
+def weights_of(connection: Connection, version: int) -> Weights:
+    """Return the weights of a version; the defaults for one that was never set."""
     columns = algorithm_weights.c
-    version = weights_version(connection)
     rows = connection.execute(
         select(columns.algorithm, columns.weight, columns.rationale, columns.created_at)
         .where(columns.version == version)

@@ -21,6 +21,7 @@ from shared.rpc.retries import method_config
 from shared.rpc.status import from_rpc_error
 from shared.rpc.tls import TLS_CONNECT_MS, TlsFiles, channel_credentials, client_files, named
 from shared.telemetry import request_id
+from shared.tracing import client_span
 
 log = structlog.get_logger()
 IN_TURN: dict[str, Any] = {"round_robin": {}}
@@ -91,20 +92,23 @@ async def call(
 
     Raises the QuintetError that the agent answered with; Unavailable when it does not answer in time.
     """
-    try:
-        timeout = _remaining(timeout_seconds, reserve_seconds)
-        return await method(request, timeout=timeout, metadata=(*_metadata(), *_shopper_metadata(shopper)))
-    except grpc.aio.AioRpcError as error:
-        raise _translated(error) from error
+    with client_span(request) as carried:
+        try:
+            timeout = _remaining(timeout_seconds, reserve_seconds)
+            metadata = (*_metadata(), *_shopper_metadata(shopper), *carried)
+            return await method(request, timeout=timeout, metadata=metadata)
+        except grpc.aio.AioRpcError as error:
+            raise _translated(error) from error
 
 
 async def stream(method: Any, request: Any) -> AsyncIterator[Any]:
     """Call a method that streams its answers; raises as `call` does."""
-    try:
-        async for response in method(request, metadata=_metadata()):
-            yield response
-    except grpc.aio.AioRpcError as error:
-        raise _translated(error) from error
+    with client_span(request) as carried:
+        try:
+            async for response in method(request, metadata=(*_metadata(), *carried)):
+                yield response
+        except grpc.aio.AioRpcError as error:
+            raise _translated(error) from error
 
 
 def _translated(error: grpc.aio.AioRpcError) -> QuintetError:

@@ -23,14 +23,14 @@ CLOSED_TO_BROWSERS = ("purchase", "refund")
 
 
 class Guard:
-    """Admits calls of one server. The same for gRPC and HTTP."""
+    """Admits calls of one server. The same for gRPC and HTTP. `rate_factor` may change while it does."""
 
     def __init__(
         self, authenticator: Authenticator | None = None, admission: Admission | None = None, rate_factor: float = 1.0
     ) -> None:
         self._authenticator = authenticator or Anybody()
         self.admission = admission or Admission("")
-        self._rate_factor = rate_factor
+        self.rate_factor = rate_factor
         self._rates = RateLimiter()
 
     async def admit(self, method: str, metadata: Metadata) -> Callable[[], None]:
@@ -41,8 +41,8 @@ class Guard:
         right = right_of(method)
         who = await self._authenticator.authenticate(metadata)
         _require_right(who, right, method)
-        if who.key_id and self._rate_factor:
-            rate = right.work.limits.calls_per_second * who.rate_factor * self._rate_factor
+        if who.key_id and self.rate_factor:
+            rate = right.work.limits.calls_per_second * who.rate_factor * self.rate_factor
             self._rates.take(who.key_id, method, rate)
         self.admission.enter(who.key_id, method, right.work)
         caller.set(who)

@@ -20,6 +20,7 @@ from shared.rpc.peers import check_peer
 from shared.rpc.requests import readable, reading
 from shared.rpc.status import DETAILS_KEY, to_status
 from shared.telemetry import CALLS_REFUSED, RPC_IN_PROGRESS, RPC_SECONDS, request_id
+from shared.tracing import end_span, start_server_span
 
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 """Moment on the monotonic clock by which the caller wants its answer; calls to other agents inherit it."""
@@ -45,6 +46,10 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         self._edge = _Edge(agent, log_calls, peers)
         self._guard = guard or Guard()
         self._handlers: dict[str, Any] = {}
+
+    def log_calls(self, *, on: bool) -> None:
+        """Log a line for each call from now on, or none any more."""
+        self._edge.log_calls = on
 
     async def intercept_service(
         self,
@@ -175,9 +180,11 @@ class _Around:
         self._method = method
         self._context = context
         self._started = time.perf_counter()
+        self._span: Any = None
 
     async def __aenter__(self) -> None:
         _adopt(self._context)
+        self._span = start_server_span(self._method, self._context)
         self._edge.in_progress.inc()
         if self._edge.peers:
             await self._check_peer()
@@ -197,6 +204,7 @@ class _Around:
             seconds = time.perf_counter() - self._started
             self._edge.in_progress.dec()
             self._edge.seconds(self._method, code).observe(seconds)
+            end_span(self._span, code)
             if self._edge.log_calls:
                 log.debug("call", method=self._method, code=code.name, milliseconds=round(seconds * 1000, 2))
 

@@ -1,8 +1,9 @@
 """Whether an agent can do its work, found out again and again; health checks, logs and metrics follow it.
 
-`grpc.health.v1.Health` answers for three kinds of names:
+`grpc.health.v1.Health` answers for these names:
 
 - the empty name and the full names of the services: ready, SERVING only while every check of the agent holds;
+- `check/` and the name of a check, such as `check/database`: SERVING while that one holds;
 - `liveness`: the process answers; SERVING until it stops. A process that is alive and not ready needs no restart.
 """
 
@@ -16,6 +17,8 @@ from shared.errors import QuintetError
 from shared.telemetry import READY
 
 LIVENESS = "liveness"
+CHECK = "check/"
+"""Begins the names of single checks."""
 LOOK_EVERY_SECONDS = 1.0
 CHECK_SECONDS = 3.0
 """A check that takes longer counts as failed; it is not started again before it has ended."""
@@ -68,6 +71,7 @@ class Readiness:
         reasons = {name: reason for name, reason in zip(names, found, strict=True) if reason}
         for name in names:
             READY.labels(self._agent, name).set(name not in reasons)
+            await self._health.set(f"{CHECK}{name}", NOT_SERVING if name in reasons else SERVING)
         if reasons == self._reasons:
             return
         self._say(reasons)

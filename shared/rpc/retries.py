@@ -33,6 +33,11 @@ _READS: dict[str, tuple[str, ...]] = {
         "WatchJob",
         "ListJobs",
         "ListSchedules",
+        "ListModels",
+        "GetModelQuality",
+        "GetWeights",
+        "GetAttribution",
+        "GetDiagnosis",
         "GetStatus",
     ),
     "quintet.customer.v1.CustomerService": (
@@ -54,6 +59,7 @@ _READS: dict[str, tuple[str, ...]] = {
     ),
     "quintet.recommendation.v1.RecommendationService": (
         "ListModelVersions",
+        "GetModelQuality",
         "GetPlacement",
         "ListPlacements",
         "GetRule",
@@ -75,6 +81,7 @@ _REPEATABLE_WRITES: dict[str, tuple[str, ...]] = {
         "UpdateInventory",
         "CancelJob",
         "UpdateSchedule",
+        "ActivateModel",
     ),
     "quintet.product.v1.ProductService": ("UpsertProducts", "UpdatePrices", "UpdateInventory"),
     "quintet.recommendation.v1.RecommendationService": (

@@ -124,6 +124,14 @@ _OF_COORDINATOR = {
     "RejoinEvents": Right(_BACK, Work.REPORT),
     "ListFailedEvents": Right(_ADMIN, Work.REPORT),
     "ReplayFailedEvents": Right(_ADMIN, Work.REPORT),
+    "ListModels": Right(_STAFF, Work.REPORT),
+    "ActivateModel": Right(_ADMIN, Work.REPORT),
+    "RollBackModel": Right(_ADMIN, Work.REPORT),
+    "GetModelQuality": Right(_STAFF, Work.REPORT),
+    "GetWeights": Right(_STAFF, Work.REPORT),
+    "SetWeights": Right(_ADMIN, Work.REPORT),
+    "GetAttribution": Right(_STAFF, Work.REPORT),
+    "GetDiagnosis": Right(_ADMIN, Work.REPORT),
     "GetStatus": Right(_STAFF, Work.REPORT),
 }
 _OF_AGENTS = {
@@ -176,6 +184,8 @@ _OF_AGENTS = {
         "ForgetHistories": Work.REPORT,
         "ListModelVersions": Work.REPORT,
         "ActivateModelVersion": Work.REPORT,
+        "RollBackModelVersion": Work.REPORT,
+        "GetModelQuality": Work.REPORT,
     },
     "quintet.feedback.v1.FeedbackService": {
         "ApplyEvents": Work.SERVE,

@@ -17,6 +17,7 @@ from shared.config import Agent, Settings
 from shared.errors import QuintetError
 from shared.garbage import keep_out_what_is_there
 from shared.limits import MAX_READ_BYTES
+from shared.live_settings import LiveSettings
 from shared.rpc.admission import Admission
 from shared.rpc.authentication import Authenticator
 from shared.rpc.exposure import require_guarded, server_files
@@ -28,7 +29,8 @@ from shared.rpc.readiness import Check, Readiness
 from shared.rpc.reflection import serve_reflection
 from shared.rpc.threads import ThreadsByWork
 from shared.rpc.tls import server_credentials
-from shared.telemetry import configure_logging, serve_metrics
+from shared.telemetry import configure_logging, serve_metrics, set_log_level
+from shared.tracing import configure_tracing, stop_tracing
 
 READ_AHEAD_BYTES = 4 * 1024 * 1024
 """What a client may send of a stream before it is read, in place of 64 kB. While a portion of events is checked, the
@@ -105,6 +107,18 @@ class AgentServer:
         self.port = 0
         self._readiness = Readiness(agent, self._health, self._names, checks or {})
 
+    @property
+    def settings(self) -> Settings:
+        """The settings that it was started with."""
+        return self._settings
+
+    def apply(self, settings: Settings) -> None:
+        """Take over those settings that may change while it serves."""
+        set_log_level(settings.log_level)
+        self.guard.rate_factor = settings.rate_limit_factor
+        for each in self._interceptors:
+            each.log_calls(on=settings.log_level == "debug")
+
     def in_process(self) -> InProcessCalls:
         """Return a way to call the services from this process, through the same interceptors."""
         return InProcessCalls([partial(each.register, each.servicer) for each in self._services], self._interceptors)
@@ -150,16 +164,21 @@ class OtherServer(Protocol):
 
 
 async def serve_until_stopped(server: AgentServer, *others: OtherServer) -> None:
-    """Serve until SIGTERM or SIGINT, then stop gracefully."""
+    """Serve until SIGTERM or SIGINT, then stop gracefully. SIGHUP has the file of live settings read again."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    live = LiveSettings(server.settings, server.apply)
+    loop.add_signal_handler(signal.SIGHUP, live.look_soon)
     keep_out_what_is_there()
     for each in others:
         await each.start()
     await server.start()
+    following = asyncio.create_task(live.follow()) if server.settings.live_settings_file else None
     await stop.wait()
+    if following is not None:
+        following.cancel()
     await asyncio.gather(server.stop(), *(each.stop() for each in others))
 
 
@@ -169,11 +188,14 @@ def run(agent: Agent, main: Callable[[Settings], Any]) -> None:
     configure_logging(settings, agent)
     try:
         require_guarded(agent, settings)
+        configure_tracing(settings, agent)
         serve_metrics(settings.metrics_port(agent), settings.bind_host)
         uvloop.run(_with_threads(main(settings)))
     except QuintetError as error:
         log.error("does not start", error=error.message)
         sys.exit(1)
+    finally:
+        stop_tracing()
 
 
 async def _with_threads(work: Coroutine[Any, Any, None]) -> None:

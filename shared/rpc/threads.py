@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.errors import Overloaded
 from shared.rpc.rights import Work
+from shared.telemetry import WORK_UNFINISHED
 
 work: ContextVar[Work | None] = ContextVar("work", default=None)
 """Kind of work of the call that is being answered; None for what no call asked for."""
@@ -50,7 +51,9 @@ class ThreadsByWork(ThreadPoolExecutor):
             if self._unfinished[kind] >= THREADS[kind] + MOST_WAITING:
                 raise Overloaded(f"{MOST_WAITING} pieces of {kind.name} work wait for a thread")
             self._unfinished[kind] += 1
+        WORK_UNFINISHED.labels(kind.name.lower()).inc()
 
     def _finished(self, kind: Work) -> None:
         with self._counting:
             self._unfinished[kind] -= 1
+        WORK_UNFINISHED.labels(kind.name.lower()).dec()

@@ -9,10 +9,12 @@ from typing import TypeVar
 
 from shared.errors import Overloaded
 from shared.rpc.interceptor import deadline
+from shared.telemetry import WORK_UNFINISHED
 
 MOST_APPLYING = 8
 """Calls that wait to apply the event log, at most. They have one thread: two would wait for each other."""
 T = TypeVar("T")
+_UNFINISHED = WORK_UNFINISHED.labels("worker")
 
 
 class BoundedWorker:
@@ -45,11 +47,13 @@ class BoundedWorker:
         if self._unfinished >= self._most:
             raise Overloaded(f"{self._unfinished} calls are waiting or being answered")
         self._unfinished += 1
+        _UNFINISHED.inc()
         try:
             context = contextvars.copy_context()
             return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, _in_time, work)
         finally:
             self._unfinished -= 1
+            _UNFINISHED.dec()
 
 
 def _in_time(work: Callable[[], T]) -> T:

@@ -14,7 +14,7 @@ import grpc
 import pytest
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
-from quintet.coordinator.v1 import event_log_pb2
+from quintet.coordinator.v1 import event_log_pb2, operations_pb2
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 from quintet.recommendation.v1 import recommendation_service_pb2_grpc as recommendation_grpc
 from quintet.type.v1.event_pb2 import Event, HomeView, PageType, ProductView, Purchase, PurchaseLine
@@ -354,6 +354,23 @@ async def test_an_event_of_something_unknown_is_kept_said_and_joined(stub: Any, 
         while (await call(stub.GetStatus, pb.GetStatusRequest(), 10)).unjoined_events:
             await call(stub.RejoinEvents, event_log_pb2.RejoinEventsRequest(), 10)
     assert recorded(sqlite_database) == 1
+
+
+async def test_the_diagnosis_says_who_is_down_and_what_to_do(stub: Any) -> None:
+    answer = await call(stub.GetDiagnosis, operations_pb2.GetDiagnosisRequest(), 20)
+    found = {(each.code, each.subject): each for each in answer.findings}
+    assert {subject for code, subject in found if code == "agent_not_ready"} == {
+        "customer",
+        "product",
+        "recommendation",
+        "feedback",
+    }
+    missing = found["model_missing", "recommender"]
+    assert missing.severity == operations_pb2.FINDING_SEVERITY_WARNING
+    assert missing.next_step
+    assert missing.since_time.seconds
+    severities = [each.severity for each in answer.findings]
+    assert severities == sorted(severities, reverse=True)
 
 
 async def test_the_state_names_who_is_down(stub: Any) -> None:

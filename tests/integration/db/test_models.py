@@ -4,8 +4,10 @@ import pytest
 
 from shared.db import models
 from shared.db.engine import Database
+from shared.db.models import ModelVersion
 from shared.db.schema import model_chunks
-from shared.errors import DataLoss, NotFound
+from shared.errors import DataLoss, InvalidArgument, NotFound
+from shared.request_ids import RequestKey
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +62,21 @@ def test_old_versions_go_but_never_the_active_one(database: Database) -> None:
     with database.read() as connection:
         assert [each.version for each in models.list_versions(connection, "recommender")] == ["v4", "v3", "v0"]
     assert models.prune(database, "recommender", keep=2) == 0
+
+
+def test_a_roll_back_is_done_once_for_each_request(database: Database) -> None:
+    for version in ("v1", "v2", "v3"):
+        models.save_model(database, "recommender", version, b"x", {})
+    key = RequestKey("r", b"d")
+
+    def second(versions: list[ModelVersion]) -> ModelVersion:
+        place = next(index for index, each in enumerate(versions) if each.active)
+        return versions[place + 1]
+
+    found = [models.roll_back(database, "recommender", second, key).version for _ in range(2)]
+    assert found == ["v2", "v2"]
+    assert models.roll_back(database, "recommender", second, None).version == "v1"
+    with pytest.raises(InvalidArgument):
+        models.roll_back(database, "recommender", second, RequestKey("r", b"other"))
+    with database.read() as connection:
+        assert models.active_version(connection, "recommender") == "v1"

@@ -16,7 +16,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from quintet.feedback.v1 import feedback_service_pb2 as pb
 from quintet.feedback.v1 import feedback_service_pb2_grpc as pb_grpc
-from quintet.type.v1.recommendation_pb2 import AlgorithmWeight
+from quintet.type.v1.recommendation_pb2 import CREDIT_KIND_CLICK, CREDIT_KIND_VIEW_THROUGH, AlgorithmWeight
 
 from services.feedback.server import build, main, make_agent
 from shared.algorithms import DEFAULT_WEIGHTS
@@ -90,22 +90,53 @@ async def test_the_credits_of_a_purchase(stub: pb_grpc.FeedbackServiceStub, sqli
     log.record()
     await stub.ApplyEvents(pb.ApplyEventsRequest())
     answer = await stub.GetAttribution(pb.GetAttributionRequest(purchase_id="o-1"))
-    assert list(answer.credits) == [
-        pb.Credit(
-            recommendation_id=str(clicked),
-            product_id="p1",
-            kind=pb.CREDIT_KIND_CLICK,
-            algorithm="ease",
-            touch_time=stamp(NOON + HOUR),
-        ),
-        pb.Credit(
-            recommendation_id=str(seen),
-            product_id="p2",
-            kind=pb.CREDIT_KIND_VIEW_THROUGH,
-            algorithm="content",
-            touch_time=stamp(NOON),
-        ),
-    ]
+    first, second = sorted(answer.outcomes, key=lambda each: each.product_id)
+    assert (first.product_id, first.algorithm, first.click_time) == ("p1", "ease", stamp(NOON + HOUR))
+    assert not first.HasField("show_time")
+    (credit,) = first.credits
+    assert (credit.purchase_id, credit.kind, credit.touch_time) == ("o-1", CREDIT_KIND_CLICK, stamp(NOON + HOUR))
+    assert credit.amount.amount_minor > 0
+    assert second.show_time == stamp(NOON)
+    assert [each.kind for each in second.credits] == [CREDIT_KIND_VIEW_THROUGH]
+    alone = await stub.GetAttribution(pb.GetAttributionRequest(recommendation_number=clicked))
+    assert list(alone.outcomes) == [first]
+
+
+async def test_a_recommendation_without_response_has_an_outcome(
+    stub: pb_grpc.FeedbackServiceStub, sqlite_database: Database
+) -> None:
+    with sqlite_database.write() as connection:
+        number = recommend(connection, 1)
+    (outcome,) = (await stub.GetAttribution(pb.GetAttributionRequest(recommendation_number=number))).outcomes
+    assert outcome.product_id
+    assert not outcome.credits
+    assert not outcome.HasField("click_time")
+
+
+async def test_an_unknown_recommendation_is_not_found(stub: pb_grpc.FeedbackServiceStub) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.GetAttribution(pb.GetAttributionRequest(recommendation_number=2**40))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_weights_are_set_once_for_each_request_and_say_why(stub: pb_grpc.FeedbackServiceStub) -> None:
+    request = weigh(ease=1, content=3)
+    request.reason = "spring"
+    request.request_key.request_id, request.request_key.digest = "r", b"d"
+    await stub.UpdateWeights(request)
+    await stub.UpdateWeights(weigh(ease=1))
+    again = await stub.UpdateWeights(request)
+    found = await stub.GetWeights(pb.GetWeightsRequest())
+    assert (weights_of(again), again.rationale) == ({"content": 0.75, "ease": 0.25}, "spring")
+    assert weights_of(found) == {"ease": 1.0}
+
+
+async def test_a_reset_forgets_what_was_set_by_hand(stub: pb_grpc.FeedbackServiceStub) -> None:
+    await stub.UpdateWeights(weigh(ease=1))
+    reset = await stub.UpdateWeights(pb.UpdateWeightsRequest(reset=True, reason="Spring is over."))
+    assert weights_of(reset) == pytest.approx(DEFAULT_WEIGHTS)
+    assert reset.rationale.startswith("Spring is over. Reset.")
+    assert weights_of(await stub.GetWeights(pb.GetWeightsRequest())) == pytest.approx(DEFAULT_WEIGHTS)
 
 
 async def test_an_unknown_purchase_is_not_found(stub: pb_grpc.FeedbackServiceStub) -> None:

@@ -8,6 +8,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2_grpc as pb_grpc
 from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import ReasonKind, RecommendationContext, RecommendationFilter
+from quintet.type.v1.request_pb2 import RequestKey
 
 from services.recommendation.server import build
 from shared.config import Settings
@@ -63,19 +64,28 @@ async def test_an_unknown_customer_is_not_found(stub: Stub) -> None:
 
 
 async def test_versions_are_trained_listed_and_activated(stub: Stub) -> None:
-    before = (await call(stub.ListModelVersions, pb.ListModelVersionsRequest(), 10.0)).versions
+    before = (await call(stub.ListModelVersions, pb.ListModelVersionsRequest(), 10.0)).models
     steps = [step.progress async for step in stream(stub.TrainModels, pb.TrainModelsRequest())]
     assert steps[-1].progress == 1.0
     assert "version" in steps[-1].result_json
     assert [step.progress for step in steps] == sorted(step.progress for step in steps)
-    after = (await call(stub.ListModelVersions, pb.ListModelVersionsRequest(), 10.0)).versions
+    after = (await call(stub.ListModelVersions, pb.ListModelVersionsRequest(), 10.0)).models
     assert [each.active for each in after] == [True] + [False] * len(before)
     assert len(after[0].checksum) == 64
-    assert "n_products" in after[0].metadata_json
+    assert after[0].products > 0
+    assert after[0].training.algorithms
     request = pb.ActivateModelVersionRequest(version=before[0].version)
-    assert (await call(stub.ActivateModelVersion, request, 10.0)).version.active
+    assert (await call(stub.ActivateModelVersion, request, 10.0)).model.active
     answer = (await call(stub.Recommend, pb.RecommendRequest(customer_id="c-lover-1"), 10.0)).list
     assert answer.model_version == before[0].version
+    forth = await call(stub.ActivateModelVersion, pb.ActivateModelVersionRequest(version=after[0].version), 10.0)
+    back = pb.RollBackModelVersionRequest(request_key=RequestKey(request_id="r", digest=b"d"))
+    assert [(await call(stub.RollBackModelVersion, back, 10.0)).model.version for _ in range(2)] == [
+        before[0].version,
+        before[0].version,
+    ]
+    quality = await call(stub.GetModelQuality, pb.GetModelQualityRequest(version=forth.model.version), 10.0)
+    assert quality.compared_version == before[0].version
 
 
 async def test_an_unknown_version_is_not_found(stub: Stub) -> None:

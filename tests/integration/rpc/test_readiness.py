@@ -72,6 +72,13 @@ async def test_health_follows_the_checks_and_liveness_does_not() -> None:
             assert gauge("database") == 1
 
 
+async def test_a_single_check_has_a_health_of_its_own() -> None:
+    async with health_of({"database": lambda: "away", "model": lambda: ""}) as stub:
+        await becomes(stub, NOT_SERVING)
+        await becomes(stub, NOT_SERVING, "check/database")
+        await becomes(stub, SERVING, "check/model")
+
+
 async def test_a_check_that_hangs_is_a_failed_one_and_runs_once() -> None:
     release, running = threading.Event(), []
 

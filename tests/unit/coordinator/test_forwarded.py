@@ -8,9 +8,22 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as inner
 
 AGENT = inner.DESCRIPTOR.services_by_name["RecommendationService"]
 DOOR = public.DESCRIPTOR.services_by_name["CoordinatorService"]
-NAMES = {"GetRecommendations": "Recommend", "BatchGetRecommendations": "BatchRecommend"}
+NAMES = {
+    "GetRecommendations": "Recommend",
+    "BatchGetRecommendations": "BatchRecommend",
+    "ListModels": "ListModelVersions",
+    "ActivateModel": "ActivateModelVersion",
+}
 """RPCs that have another name at the agent."""
-KEPT_BY_THE_AGENT = ("Placement", "Rule", "RankProducts", "Recommendations")
+KEPT_BY_THE_AGENT = (
+    "Placement",
+    "Rule",
+    "RankProducts",
+    "Recommendations",
+    "ListModels",
+    "ActivateModel",
+    "ModelQuality",
+)
 FORWARDED = [name for name in DOOR.methods_by_name if any(part in name for part in KEPT_BY_THE_AGENT)]
 
 
@@ -30,4 +43,4 @@ def test_the_messages_are_the_same(name: str) -> None:
 
 
 def test_all_of_them_are_looked_at() -> None:
-    assert len(FORWARDED) == 14
+    assert len(FORWARDED) == 17

@@ -174,10 +174,20 @@ def test_every_reason_has_its_kind_in_the_contract(kind: ReasonKind) -> None:
     assert MessageReason.Name(sent) == f"REASON_KIND_{kind.value.upper()}"
 
 
+FACTS = {
+    "n_products": 12,
+    "params": {"ease": {}},
+    "evaluation": {"home": {"questions": 3, "best": "ease", "ndcg_at_20.hybrid": 0.5}},
+    "unnamed": 1,
+}
+
+
 def test_progress_and_versions_as_messages() -> None:
     assert convert.to_progress(Progress("ease", 0.5)).result_json == ""
     assert convert.to_progress(Progress("done", 1.0, {"version": "v"})).result_json == '{"version": "v"}'
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    message = convert.to_version(ModelVersion("recommender", "v", "c" * 64, 5, {"a": 1}, now, True))
-    assert (message.version, message.active, message.size_bytes, message.metadata_json) == ("v", True, 5, '{"a": 1}')
+    message = convert.to_version(ModelVersion("recommender", "v", "c" * 64, 5, FACTS, now, True))
+    assert (message.version, message.active, message.size_bytes, message.products) == ("v", True, 5, 12)
+    assert list(message.training.algorithms) == ["ease"]
+    assert message.training.evaluation["home"].metrics == {"ndcg_at_20.hybrid": 0.5}
     assert message.create_time.ToDatetime(tzinfo=UTC) == now

@@ -16,6 +16,7 @@ import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.coordinator.v1 import operations_pb2 as operations
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.product.v1 import product_service_pb2 as product_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as inner
@@ -38,13 +39,15 @@ from quintet.type.v1.product_pb2 import AttributeValue, InventoryStatus, Invento
 from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType, RecommendationContext, RecommendationFilter
 
 from services.coordinator import convert as coordinator_convert
-from services.coordinator import job_rpcs
+from services.coordinator import job_rpcs, operations_convert
 from services.coordinator.event_validation import submit_feedback
 from services.coordinator.recommendation_rpcs import RecommendationRpcs
 from services.customer import convert as customer_convert
+from services.feedback import convert as feedback_convert
 from services.product import convert as product_convert
 from services.product.convert_changes import inventory_changes, price_changes
 from services.product.convert_products import patches
+from services.recommendation import convert as recommendation_convert
 from services.recommendation.merchandising.convert import to_preview_request, to_queries, to_rank_query
 from shared.errors import InvalidArgument, NotFound
 from shared.events.check import check_event, check_id
@@ -52,6 +55,8 @@ from shared.limits import DEFAULT_PAGE_SIZE, DEFAULT_RELATED, MAX_PAGE_SIZE, MAX
 from shared.merchandising.convert import check_name, to_placement, to_rule
 from shared.merchandising.merchandising import NO_MERCHANDISING
 from shared.page_rules import DEFAULT_LIMIT, MAX_LIMIT
+from shared.page_tokens import page_token
+from shared.recommendation_tokens import KEY_BYTES, TokenKeys
 from shared.request_ids import key_of
 from tests.support.contract import comments
 
@@ -198,6 +203,23 @@ def definitions_token(request: Any) -> None:
     check_name(request.page_token, "page_token")
 
 
+def models_page(request: operations.ListModelsRequest) -> None:
+    recommendation_convert.to_models_page(inner.ListModelVersionsRequest.FromString(request.SerializeToString()))
+
+
+def model_version(request: Any) -> None:
+    check_id(request.version, "version", required=isinstance(request, operations.ActivateModelRequest))
+
+
+def attribution(request: operations.GetAttributionRequest) -> None:
+    with suppress(NotFound):  # what is long enough is no recommendation
+        operations_convert.to_attribution(request, TokenKeys([bytes(KEY_BYTES)]))
+
+
+def weights(request: operations.SetWeightsRequest) -> None:
+    feedback_convert.to_weights_change(operations_convert.to_weights_update(request))
+
+
 def tuning(request: pb.OptimizeAlgorithmsRequest) -> None:
     coordinator_convert.to_tuning(request, 1.0)
 
@@ -244,6 +266,7 @@ LISTED = pb.ListProductsRequest(page_token="t", category="c", name_contains="n",
 PRICE = PriceUpdate(product_id="p", place_id="b", price=USD)
 STATUS = InventoryUpdate(product_id="p", place_id="b", inventory_status=InventoryStatus.INVENTORY_STATUS_IN_STOCK)
 BY_PRODUCT = (pb.GetProductRequest, pb.GetProductPerformanceRequest, pb.DeleteProductRequest)
+BY_VERSION = (operations.ActivateModelRequest, operations.GetModelQualityRequest)
 SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
     *((each, check_event) for each in EVENTS),
     (CUSTOMER, customers),
@@ -286,6 +309,11 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
     (pb.UpdateInventoryRequest(updates=[STATUS]), lambda request: inventory_changes(request.updates)),
     (pb.ListOffersRequest(product_id="p", page_token="t"), list_offers),  # noqa: S106
     (pb.OptimizeAlgorithmsRequest(algorithms=["ease"], max_trials=1, tune_minutes=1), tuning),
+    (operations.ListModelsRequest(page_token=page_token(1)), models_page),
+    *((kind(version="v"), model_version) for kind in BY_VERSION),
+    (operations.SetWeightsRequest(weights=[{"algorithm": "ease", "weight": 1}], reason="r"), weights),
+    (operations.GetAttributionRequest(recommendation_id="r"), attribution),
+    (operations.GetAttributionRequest(purchase_id="o"), attribution),
     *((kind(product_id="p"), product_id) for kind in BY_PRODUCT),
     *(
         (kind(customer_id="c"), customer_id)
@@ -316,6 +344,8 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
             pb.OptimizeAlgorithmsRequest,
             pb.TrainModelsRequest,
             pb.RunScheduleRequest,
+            operations.RollBackModelRequest,
+            operations.SetWeightsRequest,
         )
     ),
 ]
@@ -325,6 +355,7 @@ ELSEWHERE = {
     "quintet.coordinator.v1.BatchRecordEventsRequest.events",
     "quintet.coordinator.v1.BatchUpsertCustomersRequest.customers",
     "quintet.coordinator.v1.BatchUpsertProductsRequest.products",
+    "quintet.coordinator.v1.SetWeightsRequest.weights",
     "quintet.coordinator.v1.ListFailedEventsRequest.agent",
     "quintet.coordinator.v1.ListFailedEventsRequest.page_token",
     "quintet.coordinator.v1.ReplayFailedEventsRequest.agent",
@@ -335,6 +366,7 @@ What is asked of failed events is checked by the tests of these calls."""
 CHOSEN = ("algorithms", "kinds", "states", "page_types", "weekdays")
 """Lists of names and numbers that are chosen from a list."""
 NOT_BY_LENGTH = {
+    "quintet.type.v1.AlgorithmWeight.algorithm",
     "quintet.type.v1.Money.currency_code",
     "quintet.type.v1.Placement.strategy",
     "quintet.type.v1.RuleCondition.time_zone",

@@ -29,6 +29,9 @@ UNSAFE = {
     "OptimizeAlgorithms",
     "TuneAlgorithms",
     "UpdateWeights",
+    "SetWeights",  # without a `request_id` it would undo what another set in between
+    "RollBackModel",
+    "RollBackModelVersion",
 }
 
 

@@ -147,3 +147,13 @@ def test_a_browser_names_its_visitor_only(name: str, request_: Message, allowed:
     else:
         with pytest.raises(PermissionDenied):
             check_request(method(name), request_)
+
+
+async def test_the_rate_may_change_while_calls_are_admitted() -> None:
+    guard = Guard(Known(Caller("k", Role.ADMIN)), rate_factor=0.0)
+    for _ in range(200):
+        (await guard.admit(method("ListJobs"), []))()
+    guard.rate_factor = 0.01
+    (await guard.admit(method("ListJobs"), []))()
+    with pytest.raises(RateLimited):
+        await guard.admit(method("ListJobs"), [])

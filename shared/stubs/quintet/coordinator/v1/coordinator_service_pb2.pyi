@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from quintet.coordinator.v1 import event_log_pb2 as _event_log_pb2
+from quintet.coordinator.v1 import operations_pb2 as _operations_pb2
 from quintet.type.v1 import consent_pb2 as _consent_pb2
 from quintet.type.v1 import customer_pb2 as _customer_pb2
 from quintet.type.v1 import error_pb2 as _error_pb2
@@ -3317,6 +3318,7 @@ class GetStatusResponse(_message.Message):
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     TABLES_FIELD_NUMBER: _builtins.int
     UNJOINED_EVENTS_FIELD_NUMBER: _builtins.int
+    PERFORMANCE_FIELD_NUMBER: _builtins.int
     last_sequence: _builtins.int
     """Number of the last event recorded."""
     model_version: _builtins.str
@@ -3331,6 +3333,10 @@ class GetStatusResponse(_message.Message):
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[_customer_pb2.TableRows]:
         """Rows of the main tables: counted up to 10,000, beyond that an estimate that costs no more."""
 
+    @_builtins.property
+    def performance(self) -> _containers.RepeatedCompositeFieldContainer[_operations_pb2.AgentPerformance]:
+        """How the processes of the agents performed in the last period, by agent; those of the last 13 minutes by default."""
+
     def __init__(
         self,
         *,
@@ -3339,10 +3345,11 @@ class GetStatusResponse(_message.Message):
         model_version: _builtins.str = ...,
         tables: _abc.Iterable[_customer_pb2.TableRows] | None = ...,
         unjoined_events: _builtins.int = ...,
+        performance: _abc.Iterable[_operations_pb2.AgentPerformance] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "last_sequence", b"last_sequence", "model_version", b"model_version", "tables", b"tables", "unjoined_events", b"unjoined_events"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "last_sequence", b"last_sequence", "model_version", b"model_version", "performance", b"performance", "tables", b"tables", "unjoined_events", b"unjoined_events"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

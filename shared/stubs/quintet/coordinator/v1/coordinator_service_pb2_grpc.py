@@ -5,6 +5,7 @@ import warnings
 
 from quintet.coordinator.v1 import coordinator_service_pb2 as quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2
 from quintet.coordinator.v1 import event_log_pb2 as quintet_dot_coordinator_dot_v1_dot_event__log__pb2
+from quintet.coordinator.v1 import operations_pb2 as quintet_dot_coordinator_dot_v1_dot_operations__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -332,6 +333,46 @@ class CoordinatorServiceStub:
                 '/quintet.coordinator.v1.CoordinatorService/RunSchedule',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RunScheduleRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RunScheduleResponse.FromString,
+                _registered_method=True)
+        self.ListModels = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ListModels',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.ListModelsResponse.FromString,
+                _registered_method=True)
+        self.ActivateModel = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ActivateModel',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.ActivateModelRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.ActivateModelResponse.FromString,
+                _registered_method=True)
+        self.RollBackModel = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/RollBackModel',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.RollBackModelRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.RollBackModelResponse.FromString,
+                _registered_method=True)
+        self.GetModelQuality = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/GetModelQuality',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetModelQualityRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetModelQualityResponse.FromString,
+                _registered_method=True)
+        self.GetWeights = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/GetWeights',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetWeightsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetWeightsResponse.FromString,
+                _registered_method=True)
+        self.SetWeights = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/SetWeights',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.SetWeightsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.SetWeightsResponse.FromString,
+                _registered_method=True)
+        self.GetAttribution = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/GetAttribution',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetAttributionRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetAttributionResponse.FromString,
+                _registered_method=True)
+        self.GetDiagnosis = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/GetDiagnosis',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetDiagnosisRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetDiagnosisResponse.FromString,
                 _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/GetStatus',
@@ -815,8 +856,73 @@ class CoordinatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListModels(self, request, context):
+        """Returns the model versions that are stored, page by page, newest first. Changes nothing; safe to repeat.
+        Errors: INVALID_ARGUMENT for a negative `page_size` or a bad `page_token`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ActivateModel(self, request, context):
+        """Puts a version in use, in all replicas within a second; the version before stays in use when it cannot be loaded. Safe to
+        repeat. Errors: NOT_FOUND for an unknown version; DATA_LOSS for a damaged one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollBackModel(self, request, context):
+        """Puts the version before the one in use in use: the way back from a bad one. Safe to repeat with the same `request_id`;
+        without one a second call goes back one more. Errors: FAILED_PRECONDITION when no older version is stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetModelQuality(self, request, context):
+        """Returns what was measured of a version when it was trained, beside the version before it. Safe to repeat.
+        Errors: NOT_FOUND for an unknown version, or before the first training.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetWeights(self, request, context):
+        """Returns the weights of the algorithms in the hybrid where it has not learned its own. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetWeights(self, request, context):
+        """Sets the weights, or resets them to learned ones; in force with the next answer. An optimisation goes on from them: it
+        leaves algorithms switched off that have the weight 0. Safe to repeat with the same `request_id`.
+        Errors: INVALID_ARGUMENT for an unknown algorithm, one that is named twice, a bad weight, a sum of 0, neither weights nor
+        `reset`, or both.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAttribution(self, request, context):
+        """Returns what a recommendation led to, or which recommendations led to a purchase. Safe to repeat. A response counts a
+        moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation or purchase; INVALID_ARGUMENT for neither.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDiagnosis(self, request, context):
+        """Looks at the agents, the event log, jobs, schedules, the database, certificates, keys and models, and returns what is
+        wrong. Changes nothing; safe to repeat. It answers also while agents or the database are away: then that is what is wrong.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatus(self, request, context):
-        """Returns the state of the agents, how far each has applied the event log, and the model in use.
+        """Returns the state of the agents, how far each has applied the event log, how they perform, and the model in use.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1114,6 +1220,46 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.RunSchedule,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RunScheduleRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RunScheduleResponse.SerializeToString,
+            ),
+            'ListModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModels,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.ListModelsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'ActivateModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.ActivateModel,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.ActivateModelRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.ActivateModelResponse.SerializeToString,
+            ),
+            'RollBackModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollBackModel,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.RollBackModelRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.RollBackModelResponse.SerializeToString,
+            ),
+            'GetModelQuality': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModelQuality,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetModelQualityRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetModelQualityResponse.SerializeToString,
+            ),
+            'GetWeights': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWeights,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetWeightsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetWeightsResponse.SerializeToString,
+            ),
+            'SetWeights': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetWeights,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.SetWeightsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.SetWeightsResponse.SerializeToString,
+            ),
+            'GetAttribution': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAttribution,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetAttributionRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetAttributionResponse.SerializeToString,
+            ),
+            'GetDiagnosis': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDiagnosis,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetDiagnosisRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetDiagnosisResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -2695,6 +2841,222 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/RunSchedule',
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RunScheduleRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RunScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ListModels',
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.ListModelsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ActivateModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ActivateModel',
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.ActivateModelRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.ActivateModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollBackModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/RollBackModel',
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.RollBackModelRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.RollBackModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModelQuality(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/GetModelQuality',
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetModelQualityRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetModelQualityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWeights(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/GetWeights',
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetWeightsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetWeightsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetWeights(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/SetWeights',
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.SetWeightsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.SetWeightsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAttribution(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/GetAttribution',
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetAttributionRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetAttributionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDiagnosis(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/GetDiagnosis',
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetDiagnosisRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetDiagnosisResponse.FromString,
             options,
             channel_credentials,
             insecure,

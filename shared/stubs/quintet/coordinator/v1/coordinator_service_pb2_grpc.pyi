@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from quintet.coordinator.v1 import coordinator_service_pb2 as _coordinator_service_pb2
 from quintet.coordinator.v1 import event_log_pb2 as _event_log_pb2
+from quintet.coordinator.v1 import operations_pb2 as _operations_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -253,8 +254,40 @@ class CoordinatorServiceStub:
     """Starts a job of a kind now, paused or not; the next one is due a period later.
     Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
     """
+    ListModels: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListModelsRequest, _operations_pb2.ListModelsResponse]
+    """Returns the model versions that are stored, page by page, newest first. Changes nothing; safe to repeat.
+    Errors: INVALID_ARGUMENT for a negative `page_size` or a bad `page_token`.
+    """
+    ActivateModel: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ActivateModelRequest, _operations_pb2.ActivateModelResponse]
+    """Puts a version in use, in all replicas within a second; the version before stays in use when it cannot be loaded. Safe to
+    repeat. Errors: NOT_FOUND for an unknown version; DATA_LOSS for a damaged one.
+    """
+    RollBackModel: _grpc.UnaryUnaryMultiCallable[_operations_pb2.RollBackModelRequest, _operations_pb2.RollBackModelResponse]
+    """Puts the version before the one in use in use: the way back from a bad one. Safe to repeat with the same `request_id`;
+    without one a second call goes back one more. Errors: FAILED_PRECONDITION when no older version is stored.
+    """
+    GetModelQuality: _grpc.UnaryUnaryMultiCallable[_operations_pb2.GetModelQualityRequest, _operations_pb2.GetModelQualityResponse]
+    """Returns what was measured of a version when it was trained, beside the version before it. Safe to repeat.
+    Errors: NOT_FOUND for an unknown version, or before the first training.
+    """
+    GetWeights: _grpc.UnaryUnaryMultiCallable[_operations_pb2.GetWeightsRequest, _operations_pb2.GetWeightsResponse]
+    """Returns the weights of the algorithms in the hybrid where it has not learned its own. Safe to repeat."""
+    SetWeights: _grpc.UnaryUnaryMultiCallable[_operations_pb2.SetWeightsRequest, _operations_pb2.SetWeightsResponse]
+    """Sets the weights, or resets them to learned ones; in force with the next answer. An optimisation goes on from them: it
+    leaves algorithms switched off that have the weight 0. Safe to repeat with the same `request_id`.
+    Errors: INVALID_ARGUMENT for an unknown algorithm, one that is named twice, a bad weight, a sum of 0, neither weights nor
+    `reset`, or both.
+    """
+    GetAttribution: _grpc.UnaryUnaryMultiCallable[_operations_pb2.GetAttributionRequest, _operations_pb2.GetAttributionResponse]
+    """Returns what a recommendation led to, or which recommendations led to a purchase. Safe to repeat. A response counts a
+    moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation or purchase; INVALID_ARGUMENT for neither.
+    """
+    GetDiagnosis: _grpc.UnaryUnaryMultiCallable[_operations_pb2.GetDiagnosisRequest, _operations_pb2.GetDiagnosisResponse]
+    """Looks at the agents, the event log, jobs, schedules, the database, certificates, keys and models, and returns what is
+    wrong. Changes nothing; safe to repeat. It answers also while agents or the database are away: then that is what is wrong.
+    """
     GetStatus: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetStatusRequest, _coordinator_service_pb2.GetStatusResponse]
-    """Returns the state of the agents, how far each has applied the event log, and the model in use."""
+    """Returns the state of the agents, how far each has applied the event log, how they perform, and the model in use."""
 
 @_typing.type_check_only
 class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
@@ -480,8 +513,40 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     """Starts a job of a kind now, paused or not; the next one is due a period later.
     Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
     """
+    ListModels: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListModelsRequest, _operations_pb2.ListModelsResponse]  # type: ignore[assignment]
+    """Returns the model versions that are stored, page by page, newest first. Changes nothing; safe to repeat.
+    Errors: INVALID_ARGUMENT for a negative `page_size` or a bad `page_token`.
+    """
+    ActivateModel: _aio.UnaryUnaryMultiCallable[_operations_pb2.ActivateModelRequest, _operations_pb2.ActivateModelResponse]  # type: ignore[assignment]
+    """Puts a version in use, in all replicas within a second; the version before stays in use when it cannot be loaded. Safe to
+    repeat. Errors: NOT_FOUND for an unknown version; DATA_LOSS for a damaged one.
+    """
+    RollBackModel: _aio.UnaryUnaryMultiCallable[_operations_pb2.RollBackModelRequest, _operations_pb2.RollBackModelResponse]  # type: ignore[assignment]
+    """Puts the version before the one in use in use: the way back from a bad one. Safe to repeat with the same `request_id`;
+    without one a second call goes back one more. Errors: FAILED_PRECONDITION when no older version is stored.
+    """
+    GetModelQuality: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetModelQualityRequest, _operations_pb2.GetModelQualityResponse]  # type: ignore[assignment]
+    """Returns what was measured of a version when it was trained, beside the version before it. Safe to repeat.
+    Errors: NOT_FOUND for an unknown version, or before the first training.
+    """
+    GetWeights: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetWeightsRequest, _operations_pb2.GetWeightsResponse]  # type: ignore[assignment]
+    """Returns the weights of the algorithms in the hybrid where it has not learned its own. Safe to repeat."""
+    SetWeights: _aio.UnaryUnaryMultiCallable[_operations_pb2.SetWeightsRequest, _operations_pb2.SetWeightsResponse]  # type: ignore[assignment]
+    """Sets the weights, or resets them to learned ones; in force with the next answer. An optimisation goes on from them: it
+    leaves algorithms switched off that have the weight 0. Safe to repeat with the same `request_id`.
+    Errors: INVALID_ARGUMENT for an unknown algorithm, one that is named twice, a bad weight, a sum of 0, neither weights nor
+    `reset`, or both.
+    """
+    GetAttribution: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetAttributionRequest, _operations_pb2.GetAttributionResponse]  # type: ignore[assignment]
+    """Returns what a recommendation led to, or which recommendations led to a purchase. Safe to repeat. A response counts a
+    moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation or purchase; INVALID_ARGUMENT for neither.
+    """
+    GetDiagnosis: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetDiagnosisRequest, _operations_pb2.GetDiagnosisResponse]  # type: ignore[assignment]
+    """Looks at the agents, the event log, jobs, schedules, the database, certificates, keys and models, and returns what is
+    wrong. Changes nothing; safe to repeat. It answers also while agents or the database are away: then that is what is wrong.
+    """
     GetStatus: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetStatusRequest, _coordinator_service_pb2.GetStatusResponse]  # type: ignore[assignment]
-    """Returns the state of the agents, how far each has applied the event log, and the model in use."""
+    """Returns the state of the agents, how far each has applied the event log, how they perform, and the model in use."""
 
 class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
     """The door for platforms: everything a shop needs of Quintet. What only reads (`Get…`, `List…`, `Watch…`, `Export…`) is safe
@@ -1054,11 +1119,91 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListModels(
+        self,
+        request: _operations_pb2.ListModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.ListModelsResponse, _abc.Awaitable[_operations_pb2.ListModelsResponse]]:
+        """Returns the model versions that are stored, page by page, newest first. Changes nothing; safe to repeat.
+        Errors: INVALID_ARGUMENT for a negative `page_size` or a bad `page_token`.
+        """
+
+    @_abc_1.abstractmethod
+    def ActivateModel(
+        self,
+        request: _operations_pb2.ActivateModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.ActivateModelResponse, _abc.Awaitable[_operations_pb2.ActivateModelResponse]]:
+        """Puts a version in use, in all replicas within a second; the version before stays in use when it cannot be loaded. Safe to
+        repeat. Errors: NOT_FOUND for an unknown version; DATA_LOSS for a damaged one.
+        """
+
+    @_abc_1.abstractmethod
+    def RollBackModel(
+        self,
+        request: _operations_pb2.RollBackModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.RollBackModelResponse, _abc.Awaitable[_operations_pb2.RollBackModelResponse]]:
+        """Puts the version before the one in use in use: the way back from a bad one. Safe to repeat with the same `request_id`;
+        without one a second call goes back one more. Errors: FAILED_PRECONDITION when no older version is stored.
+        """
+
+    @_abc_1.abstractmethod
+    def GetModelQuality(
+        self,
+        request: _operations_pb2.GetModelQualityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.GetModelQualityResponse, _abc.Awaitable[_operations_pb2.GetModelQualityResponse]]:
+        """Returns what was measured of a version when it was trained, beside the version before it. Safe to repeat.
+        Errors: NOT_FOUND for an unknown version, or before the first training.
+        """
+
+    @_abc_1.abstractmethod
+    def GetWeights(
+        self,
+        request: _operations_pb2.GetWeightsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.GetWeightsResponse, _abc.Awaitable[_operations_pb2.GetWeightsResponse]]:
+        """Returns the weights of the algorithms in the hybrid where it has not learned its own. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def SetWeights(
+        self,
+        request: _operations_pb2.SetWeightsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.SetWeightsResponse, _abc.Awaitable[_operations_pb2.SetWeightsResponse]]:
+        """Sets the weights, or resets them to learned ones; in force with the next answer. An optimisation goes on from them: it
+        leaves algorithms switched off that have the weight 0. Safe to repeat with the same `request_id`.
+        Errors: INVALID_ARGUMENT for an unknown algorithm, one that is named twice, a bad weight, a sum of 0, neither weights nor
+        `reset`, or both.
+        """
+
+    @_abc_1.abstractmethod
+    def GetAttribution(
+        self,
+        request: _operations_pb2.GetAttributionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.GetAttributionResponse, _abc.Awaitable[_operations_pb2.GetAttributionResponse]]:
+        """Returns what a recommendation led to, or which recommendations led to a purchase. Safe to repeat. A response counts a
+        moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation or purchase; INVALID_ARGUMENT for neither.
+        """
+
+    @_abc_1.abstractmethod
+    def GetDiagnosis(
+        self,
+        request: _operations_pb2.GetDiagnosisRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.GetDiagnosisResponse, _abc.Awaitable[_operations_pb2.GetDiagnosisResponse]]:
+        """Looks at the agents, the event log, jobs, schedules, the database, certificates, keys and models, and returns what is
+        wrong. Changes nothing; safe to repeat. It answers also while agents or the database are away: then that is what is wrong.
+        """
+
+    @_abc_1.abstractmethod
     def GetStatus(
         self,
         request: _coordinator_service_pb2.GetStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.GetStatusResponse, _abc.Awaitable[_coordinator_service_pb2.GetStatusResponse]]:
-        """Returns the state of the agents, how far each has applied the event log, and the model in use."""
+        """Returns the state of the agents, how far each has applied the event log, how they perform, and the model in use."""
 
 def add_CoordinatorServiceServicer_to_server(servicer: CoordinatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

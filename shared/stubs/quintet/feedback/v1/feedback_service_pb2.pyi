@@ -8,8 +8,8 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from quintet.type.v1 import recommendation_pb2 as _recommendation_pb2
+from quintet.type.v1 import request_pb2 as _request_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,30 +20,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class _CreditKind:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _CreditKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CreditKind.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    CREDIT_KIND_UNSPECIFIED: _CreditKind.ValueType  # 0
-    """Not said."""
-    CREDIT_KIND_CLICK: _CreditKind.ValueType  # 1
-    """The recommendation was clicked within the window; the last click takes the credit."""
-    CREDIT_KIND_VIEW_THROUGH: _CreditKind.ValueType  # 2
-    """It was shown within the view-through window and not clicked."""
-
-class CreditKind(_CreditKind, metaclass=_CreditKindEnumTypeWrapper):
-    """Kind of credit."""
-
-CREDIT_KIND_UNSPECIFIED: CreditKind.ValueType  # 0
-"""Not said."""
-CREDIT_KIND_CLICK: CreditKind.ValueType  # 1
-"""The recommendation was clicked within the window; the last click takes the credit."""
-CREDIT_KIND_VIEW_THROUGH: CreditKind.ValueType  # 2
-"""It was shown within the view-through window and not clicked."""
-Global___CreditKind: _TypeAlias = CreditKind  # noqa: Y015
 
 @_typing.final
 class ApplyEventsRequest(_message.Message):
@@ -199,85 +175,51 @@ Global___GetAlgorithmPerformanceResponse: _TypeAlias = GetAlgorithmPerformanceRe
 
 @_typing.final
 class GetAttributionRequest(_message.Message):
-    """Asks for the credit of a purchase."""
+    """Asks what came of a recommendation, or which recommendations a purchase is credited to."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PURCHASE_ID_FIELD_NUMBER: _builtins.int
+    RECOMMENDATION_NUMBER_FIELD_NUMBER: _builtins.int
     purchase_id: _builtins.str
-    """Required. The platform's id of the purchase."""
+    """The platform's id of the purchase, 1 to 128 characters."""
+    recommendation_number: _builtins.int
+    """Number of the recommendation in the database. It is not the id that feedback and events give back."""
     def __init__(
         self,
         *,
         purchase_id: _builtins.str = ...,
+        recommendation_number: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["purchase_id", b"purchase_id", "recommendation_number", b"recommendation_number", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["purchase_id", b"purchase_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["purchase_id", b"purchase_id", "recommendation_number", b"recommendation_number", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["purchase_id", "recommendation_number"]  # noqa: Y015
+    _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
 
 Global___GetAttributionRequest: _TypeAlias = GetAttributionRequest  # noqa: Y015
 
 @_typing.final
-class Credit(_message.Message):
-    """Credit of one recommendation for one purchase line."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    RECOMMENDATION_ID_FIELD_NUMBER: _builtins.int
-    PRODUCT_ID_FIELD_NUMBER: _builtins.int
-    KIND_FIELD_NUMBER: _builtins.int
-    ALGORITHM_FIELD_NUMBER: _builtins.int
-    TOUCH_TIME_FIELD_NUMBER: _builtins.int
-    recommendation_id: _builtins.str
-    """Number of the recommendation in the database. It is not the id that feedback and events give back."""
-    product_id: _builtins.str
-    """The product."""
-    kind: Global___CreditKind.ValueType
-    """Kind of credit."""
-    algorithm: _builtins.str
-    """Algorithm of the recommendation."""
-    @_builtins.property
-    def touch_time(self) -> _timestamp_pb2.Timestamp:
-        """Time of the click or the impression."""
-
-    def __init__(
-        self,
-        *,
-        recommendation_id: _builtins.str = ...,
-        product_id: _builtins.str = ...,
-        kind: Global___CreditKind.ValueType = ...,
-        algorithm: _builtins.str = ...,
-        touch_time: _timestamp_pb2.Timestamp | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["touch_time", b"touch_time"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "kind", b"kind", "product_id", b"product_id", "recommendation_id", b"recommendation_id", "touch_time", b"touch_time"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Credit: _TypeAlias = Credit  # noqa: Y015
-
-@_typing.final
 class GetAttributionResponse(_message.Message):
-    """Credits of a purchase."""
+    """What came of recommendations."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CREDITS_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def credits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Credit]:
-        """Credits, at most one for each product."""
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[_recommendation_pb2.RecommendationOutcome]:
+        """Of a recommendation: the one. Of a purchase: each that has credit for it."""
 
     def __init__(
         self,
         *,
-        credits: _abc.Iterable[Global___Credit] | None = ...,
+        outcomes: _abc.Iterable[_recommendation_pb2.RecommendationOutcome] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credits", b"credits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -308,23 +250,27 @@ class GetWeightsResponse(_message.Message):
 
     WEIGHTS_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    RATIONALE_FIELD_NUMBER: _builtins.int
+    rationale: _builtins.str
+    """Why they are so, a sentence."""
     @_builtins.property
     def weights(self) -> _containers.RepeatedCompositeFieldContainer[_recommendation_pb2.AlgorithmWeight]:
         """Weights, largest first; they add up to 1."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When they were set."""
+        """When they were set; absent for those of a new installation."""
 
     def __init__(
         self,
         *,
         weights: _abc.Iterable[_recommendation_pb2.AlgorithmWeight] | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        rationale: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rationale", b"rationale", "update_time", b"update_time", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -337,18 +283,32 @@ class UpdateWeightsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     WEIGHTS_FIELD_NUMBER: _builtins.int
+    RESET_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_KEY_FIELD_NUMBER: _builtins.int
+    reset: _builtins.bool
+    """Compute them from the weights of a new installation instead of those in force; without `weights` only."""
+    reason: _builtins.str
+    """Why, at most 500 characters; it becomes the rationale of weights that are set."""
     @_builtins.property
     def weights(self) -> _containers.RepeatedCompositeFieldContainer[_recommendation_pb2.AlgorithmWeight]:
         """Weights to set, relative to one another; empty means compute them from performance."""
+
+    @_builtins.property
+    def request_key(self) -> _request_pb2.RequestKey:
+        """The caller's request, so that it is done once; absent where it has no id."""
 
     def __init__(
         self,
         *,
         weights: _abc.Iterable[_recommendation_pb2.AlgorithmWeight] | None = ...,
+        reset: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+        request_key: _request_pb2.RequestKey | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request_key", b"request_key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "request_key", b"request_key", "reset", b"reset", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -99,7 +99,8 @@ class FeedbackServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetAttribution(self, request, context):
-        """Returns the recommendations a purchase is credited to. Errors: NOT_FOUND for an unknown purchase.
+        """Returns what came of a recommendation, or of those that a purchase is credited to.
+        Errors: NOT_FOUND for an unknown purchase or recommendation; INVALID_ARGUMENT when neither is named.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,7 +115,8 @@ class FeedbackServiceServicer:
 
     def UpdateWeights(self, request, context):
         """Sets weights, or computes them from the measured performance when none are given. In force with the next
-        recommendation. Errors: INVALID_ARGUMENT for an unknown algorithm, a negative weight or a sum of 0.
+        recommendation. Safe to repeat with the same `request_key`.
+        Errors: INVALID_ARGUMENT for an unknown algorithm, a negative weight, a sum of 0, or a reset with weights.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,12 +47,15 @@ class FeedbackServiceStub:
     GetAlgorithmPerformance: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAlgorithmPerformanceRequest, _feedback_service_pb2.GetAlgorithmPerformanceResponse]
     """Returns how each algorithm did in a period. Errors: INVALID_ARGUMENT when the period ends before it starts."""
     GetAttribution: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAttributionRequest, _feedback_service_pb2.GetAttributionResponse]
-    """Returns the recommendations a purchase is credited to. Errors: NOT_FOUND for an unknown purchase."""
+    """Returns what came of a recommendation, or of those that a purchase is credited to.
+    Errors: NOT_FOUND for an unknown purchase or recommendation; INVALID_ARGUMENT when neither is named.
+    """
     GetWeights: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetWeightsRequest, _feedback_service_pb2.GetWeightsResponse]
     """Returns the weights in force."""
     UpdateWeights: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.UpdateWeightsRequest, _feedback_service_pb2.UpdateWeightsResponse]
     """Sets weights, or computes them from the measured performance when none are given. In force with the next
-    recommendation. Errors: INVALID_ARGUMENT for an unknown algorithm, a negative weight or a sum of 0.
+    recommendation. Safe to repeat with the same `request_key`.
+    Errors: INVALID_ARGUMENT for an unknown algorithm, a negative weight, a sum of 0, or a reset with weights.
     """
 
 @_typing.type_check_only
@@ -74,12 +77,15 @@ class FeedbackServiceAsyncStub(FeedbackServiceStub):
     GetAlgorithmPerformance: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAlgorithmPerformanceRequest, _feedback_service_pb2.GetAlgorithmPerformanceResponse]  # type: ignore[assignment]
     """Returns how each algorithm did in a period. Errors: INVALID_ARGUMENT when the period ends before it starts."""
     GetAttribution: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAttributionRequest, _feedback_service_pb2.GetAttributionResponse]  # type: ignore[assignment]
-    """Returns the recommendations a purchase is credited to. Errors: NOT_FOUND for an unknown purchase."""
+    """Returns what came of a recommendation, or of those that a purchase is credited to.
+    Errors: NOT_FOUND for an unknown purchase or recommendation; INVALID_ARGUMENT when neither is named.
+    """
     GetWeights: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetWeightsRequest, _feedback_service_pb2.GetWeightsResponse]  # type: ignore[assignment]
     """Returns the weights in force."""
     UpdateWeights: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.UpdateWeightsRequest, _feedback_service_pb2.UpdateWeightsResponse]  # type: ignore[assignment]
     """Sets weights, or computes them from the measured performance when none are given. In force with the next
-    recommendation. Errors: INVALID_ARGUMENT for an unknown algorithm, a negative weight or a sum of 0.
+    recommendation. Safe to repeat with the same `request_key`.
+    Errors: INVALID_ARGUMENT for an unknown algorithm, a negative weight, a sum of 0, or a reset with weights.
     """
 
 class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -122,7 +128,9 @@ class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _feedback_service_pb2.GetAttributionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_feedback_service_pb2.GetAttributionResponse, _abc.Awaitable[_feedback_service_pb2.GetAttributionResponse]]:
-        """Returns the recommendations a purchase is credited to. Errors: NOT_FOUND for an unknown purchase."""
+        """Returns what came of a recommendation, or of those that a purchase is credited to.
+        Errors: NOT_FOUND for an unknown purchase or recommendation; INVALID_ARGUMENT when neither is named.
+        """
 
     @_abc_1.abstractmethod
     def GetWeights(
@@ -139,7 +147,8 @@ class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_feedback_service_pb2.UpdateWeightsResponse, _abc.Awaitable[_feedback_service_pb2.UpdateWeightsResponse]]:
         """Sets weights, or computes them from the measured performance when none are given. In force with the next
-        recommendation. Errors: INVALID_ARGUMENT for an unknown algorithm, a negative weight or a sum of 0.
+        recommendation. Safe to repeat with the same `request_key`.
+        Errors: INVALID_ARGUMENT for an unknown algorithm, a negative weight, a sum of 0, or a reset with weights.
         """
 
 def add_FeedbackServiceServicer_to_server(servicer: FeedbackServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

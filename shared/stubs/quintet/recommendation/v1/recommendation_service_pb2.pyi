@@ -11,8 +11,10 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from quintet.type.v1 import consent_pb2 as _consent_pb2
 from quintet.type.v1 import job_pb2 as _job_pb2
+from quintet.type.v1 import model_pb2 as _model_pb2
 from quintet.type.v1 import placement_pb2 as _placement_pb2
 from quintet.type.v1 import recommendation_pb2 as _recommendation_pb2
+from quintet.type.v1 import request_pb2 as _request_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -407,61 +409,26 @@ class TuneAlgorithmsResponse(_message.Message):
 Global___TuneAlgorithmsResponse: _TypeAlias = TuneAlgorithmsResponse  # noqa: Y015
 
 @_typing.final
-class ModelVersion(_message.Message):
-    """One version of the models."""
+class ListModelVersionsRequest(_message.Message):
+    """Asks for a page of the versions; fields as in the coordinator's `ListModelsRequest`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    VERSION_FIELD_NUMBER: _builtins.int
-    CREATE_TIME_FIELD_NUMBER: _builtins.int
-    ACTIVE_FIELD_NUMBER: _builtins.int
-    CHECKSUM_FIELD_NUMBER: _builtins.int
-    SIZE_BYTES_FIELD_NUMBER: _builtins.int
-    METADATA_JSON_FIELD_NUMBER: _builtins.int
-    version: _builtins.str
-    """Version, sortable by time."""
-    active: _builtins.bool
-    """Whether it is the one in use."""
-    checksum: _builtins.str
-    """Checksum of the artefact: SHA-256, hexadecimal."""
-    size_bytes: _builtins.int
-    """Size of the artefact in bytes."""
-    metadata_json: _builtins.str
-    """Facts of the training as JSON text: counts, seconds, parameters."""
-    @_builtins.property
-    def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was trained."""
-
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many; 0 means 100, more than 1,000 is lowered to 1,000; negative is INVALID_ARGUMENT."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; empty for the first; at most 200 characters."""
     def __init__(
         self,
         *,
-        version: _builtins.str = ...,
-        create_time: _timestamp_pb2.Timestamp | None = ...,
-        active: _builtins.bool = ...,
-        checksum: _builtins.str = ...,
-        size_bytes: _builtins.int = ...,
-        metadata_json: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "checksum", b"checksum", "create_time", b"create_time", "metadata_json", b"metadata_json", "size_bytes", b"size_bytes", "version", b"version"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ModelVersion: _TypeAlias = ModelVersion  # noqa: Y015
-
-@_typing.final
-class ListModelVersionsRequest(_message.Message):
-    """Asks for the versions."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    def __init__(
-        self,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -469,23 +436,27 @@ Global___ListModelVersionsRequest: _TypeAlias = ListModelVersionsRequest  # noqa
 
 @_typing.final
 class ListModelVersionsResponse(_message.Message):
-    """The versions."""
+    """A page of the versions; fields as in the coordinator's `ListModelsResponse`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    VERSIONS_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
     @_builtins.property
-    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelVersion]:
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.ModelVersion]:
         """Versions, newest first."""
 
     def __init__(
         self,
         *,
-        versions: _abc.Iterable[Global___ModelVersion] | None = ...,
+        models: _abc.Iterable[_model_pb2.ModelVersion] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -493,13 +464,13 @@ Global___ListModelVersionsResponse: _TypeAlias = ListModelVersionsResponse  # no
 
 @_typing.final
 class ActivateModelVersionRequest(_message.Message):
-    """Asks to use a version."""
+    """Asks to use a version; fields as in the coordinator's `ActivateModelRequest`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     VERSION_FIELD_NUMBER: _builtins.int
     version: _builtins.str
-    """Required. The version."""
+    """Required. The version, 1 to 128 characters."""
     def __init__(
         self,
         *,
@@ -515,27 +486,131 @@ Global___ActivateModelVersionRequest: _TypeAlias = ActivateModelVersionRequest  
 
 @_typing.final
 class ActivateModelVersionResponse(_message.Message):
-    """The version now in use."""
+    """The version now in use; fields as in the coordinator's `ActivateModelResponse`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    VERSION_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def version(self) -> Global___ModelVersion:
+    def model(self) -> _model_pb2.ModelVersion:
         """The version."""
 
     def __init__(
         self,
         *,
-        version: Global___ModelVersion | None = ...,
+        model: _model_pb2.ModelVersion | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivateModelVersionResponse: _TypeAlias = ActivateModelVersionResponse  # noqa: Y015
+
+@_typing.final
+class RollBackModelVersionRequest(_message.Message):
+    """Asks to use the version before the one in use."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_KEY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def request_key(self) -> _request_pb2.RequestKey:
+        """The caller's request, so that it is done once; absent where it has no id."""
+
+    def __init__(
+        self,
+        *,
+        request_key: _request_pb2.RequestKey | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request_key", b"request_key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_key", b"request_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollBackModelVersionRequest: _TypeAlias = RollBackModelVersionRequest  # noqa: Y015
+
+@_typing.final
+class RollBackModelVersionResponse(_message.Message):
+    """The version now in use; fields as in the coordinator's `RollBackModelResponse`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def model(self) -> _model_pb2.ModelVersion:
+        """The version."""
+
+    def __init__(
+        self,
+        *,
+        model: _model_pb2.ModelVersion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollBackModelVersionResponse: _TypeAlias = RollBackModelVersionResponse  # noqa: Y015
+
+@_typing.final
+class GetModelQualityRequest(_message.Message):
+    """Asks how good a version is; fields as in the coordinator's `GetModelQualityRequest`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    """The version, at most 128 characters; empty means the one in use."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ActivateModelVersionResponse: _TypeAlias = ActivateModelVersionResponse  # noqa: Y015
+Global___GetModelQualityRequest: _TypeAlias = GetModelQualityRequest  # noqa: Y015
+
+@_typing.final
+class GetModelQualityResponse(_message.Message):
+    """How good a version is; fields as in the coordinator's `GetModelQualityResponse`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    COMPARED_VERSION_FIELD_NUMBER: _builtins.int
+    MEASURES_FIELD_NUMBER: _builtins.int
+    compared_version: _builtins.str
+    """The version before it, which it is compared with; empty where none is stored."""
+    @_builtins.property
+    def model(self) -> _model_pb2.ModelVersion:
+        """The version."""
+
+    @_builtins.property
+    def measures(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.ModelMeasure]:
+        """The measured values by context and metric."""
+
+    def __init__(
+        self,
+        *,
+        model: _model_pb2.ModelVersion | None = ...,
+        compared_version: _builtins.str = ...,
+        measures: _abc.Iterable[_model_pb2.ModelMeasure] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compared_version", b"compared_version", "measures", b"measures", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetModelQualityResponse: _TypeAlias = GetModelQualityResponse  # noqa: Y015
 
 @_typing.final
 class CreatePlacementRequest(_message.Message):

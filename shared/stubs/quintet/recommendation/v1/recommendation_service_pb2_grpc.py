@@ -77,6 +77,16 @@ class RecommendationServiceStub:
                 request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ActivateModelVersionRequest.SerializeToString,
                 response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ActivateModelVersionResponse.FromString,
                 _registered_method=True)
+        self.RollBackModelVersion = channel.unary_unary(
+                '/quintet.recommendation.v1.RecommendationService/RollBackModelVersion',
+                request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.RollBackModelVersionRequest.SerializeToString,
+                response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.RollBackModelVersionResponse.FromString,
+                _registered_method=True)
+        self.GetModelQuality = channel.unary_unary(
+                '/quintet.recommendation.v1.RecommendationService/GetModelQuality',
+                request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.GetModelQualityRequest.SerializeToString,
+                response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.GetModelQualityResponse.FromString,
+                _registered_method=True)
         self.CreatePlacement = channel.unary_unary(
                 '/quintet.recommendation.v1.RecommendationService/CreatePlacement',
                 request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.CreatePlacementRequest.SerializeToString,
@@ -197,7 +207,7 @@ class RecommendationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListModelVersions(self, request, context):
-        """Returns the model versions, newest first.
+        """Returns the model versions page by page, newest first. Errors: INVALID_ARGUMENT for a bad page size or token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -206,6 +216,22 @@ class RecommendationServiceServicer:
     def ActivateModelVersion(self, request, context):
         """Makes a version the one in use: the way back from a bad one. Safe to repeat.
         Errors: NOT_FOUND for an unknown version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollBackModelVersion(self, request, context):
+        """Makes the version before the one in use the one in use. Safe to repeat with the same `request_key`.
+        Errors: FAILED_PRECONDITION when no older version is stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetModelQuality(self, request, context):
+        """Returns what was measured of a version when it was trained, beside the version before it.
+        Errors: NOT_FOUND for an unknown version, or before the first training.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -338,6 +364,16 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
                     servicer.ActivateModelVersion,
                     request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ActivateModelVersionRequest.FromString,
                     response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ActivateModelVersionResponse.SerializeToString,
+            ),
+            'RollBackModelVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollBackModelVersion,
+                    request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.RollBackModelVersionRequest.FromString,
+                    response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.RollBackModelVersionResponse.SerializeToString,
+            ),
+            'GetModelQuality': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModelQuality,
+                    request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.GetModelQualityRequest.FromString,
+                    response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.GetModelQualityResponse.SerializeToString,
             ),
             'CreatePlacement': grpc.unary_unary_rpc_method_handler(
                     servicer.CreatePlacement,
@@ -614,6 +650,60 @@ class RecommendationService:
             '/quintet.recommendation.v1.RecommendationService/ActivateModelVersion',
             quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ActivateModelVersionRequest.SerializeToString,
             quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ActivateModelVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollBackModelVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.recommendation.v1.RecommendationService/RollBackModelVersion',
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.RollBackModelVersionRequest.SerializeToString,
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.RollBackModelVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModelQuality(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.recommendation.v1.RecommendationService/GetModelQuality',
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.GetModelQualityRequest.SerializeToString,
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.GetModelQualityResponse.FromString,
             options,
             channel_credentials,
             insecure,

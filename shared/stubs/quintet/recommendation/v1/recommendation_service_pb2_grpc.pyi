@@ -69,10 +69,18 @@ class RecommendationServiceStub:
     at a time: ABORTED while another runs.
     """
     ListModelVersions: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListModelVersionsRequest, _recommendation_service_pb2.ListModelVersionsResponse]
-    """Returns the model versions, newest first."""
+    """Returns the model versions page by page, newest first. Errors: INVALID_ARGUMENT for a bad page size or token."""
     ActivateModelVersion: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.ActivateModelVersionRequest, _recommendation_service_pb2.ActivateModelVersionResponse]
     """Makes a version the one in use: the way back from a bad one. Safe to repeat.
     Errors: NOT_FOUND for an unknown version.
+    """
+    RollBackModelVersion: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.RollBackModelVersionRequest, _recommendation_service_pb2.RollBackModelVersionResponse]
+    """Makes the version before the one in use the one in use. Safe to repeat with the same `request_key`.
+    Errors: FAILED_PRECONDITION when no older version is stored.
+    """
+    GetModelQuality: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.GetModelQualityRequest, _recommendation_service_pb2.GetModelQualityResponse]
+    """Returns what was measured of a version when it was trained, beside the version before it.
+    Errors: NOT_FOUND for an unknown version, or before the first training.
     """
     CreatePlacement: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.CreatePlacementRequest, _recommendation_service_pb2.CreatePlacementResponse]
     """Stores a new placement; it holds within a second. Not safe to repeat: a second call is refused.
@@ -153,10 +161,18 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     at a time: ABORTED while another runs.
     """
     ListModelVersions: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListModelVersionsRequest, _recommendation_service_pb2.ListModelVersionsResponse]  # type: ignore[assignment]
-    """Returns the model versions, newest first."""
+    """Returns the model versions page by page, newest first. Errors: INVALID_ARGUMENT for a bad page size or token."""
     ActivateModelVersion: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.ActivateModelVersionRequest, _recommendation_service_pb2.ActivateModelVersionResponse]  # type: ignore[assignment]
     """Makes a version the one in use: the way back from a bad one. Safe to repeat.
     Errors: NOT_FOUND for an unknown version.
+    """
+    RollBackModelVersion: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.RollBackModelVersionRequest, _recommendation_service_pb2.RollBackModelVersionResponse]  # type: ignore[assignment]
+    """Makes the version before the one in use the one in use. Safe to repeat with the same `request_key`.
+    Errors: FAILED_PRECONDITION when no older version is stored.
+    """
+    GetModelQuality: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.GetModelQualityRequest, _recommendation_service_pb2.GetModelQualityResponse]  # type: ignore[assignment]
+    """Returns what was measured of a version when it was trained, beside the version before it.
+    Errors: NOT_FOUND for an unknown version, or before the first training.
     """
     CreatePlacement: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.CreatePlacementRequest, _recommendation_service_pb2.CreatePlacementResponse]  # type: ignore[assignment]
     """Stores a new placement; it holds within a second. Not safe to repeat: a second call is refused.
@@ -276,7 +292,7 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommendation_service_pb2.ListModelVersionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommendation_service_pb2.ListModelVersionsResponse, _abc.Awaitable[_recommendation_service_pb2.ListModelVersionsResponse]]:
-        """Returns the model versions, newest first."""
+        """Returns the model versions page by page, newest first. Errors: INVALID_ARGUMENT for a bad page size or token."""
 
     @_abc_1.abstractmethod
     def ActivateModelVersion(
@@ -286,6 +302,26 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_recommendation_service_pb2.ActivateModelVersionResponse, _abc.Awaitable[_recommendation_service_pb2.ActivateModelVersionResponse]]:
         """Makes a version the one in use: the way back from a bad one. Safe to repeat.
         Errors: NOT_FOUND for an unknown version.
+        """
+
+    @_abc_1.abstractmethod
+    def RollBackModelVersion(
+        self,
+        request: _recommendation_service_pb2.RollBackModelVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.RollBackModelVersionResponse, _abc.Awaitable[_recommendation_service_pb2.RollBackModelVersionResponse]]:
+        """Makes the version before the one in use the one in use. Safe to repeat with the same `request_key`.
+        Errors: FAILED_PRECONDITION when no older version is stored.
+        """
+
+    @_abc_1.abstractmethod
+    def GetModelQuality(
+        self,
+        request: _recommendation_service_pb2.GetModelQualityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.GetModelQualityResponse, _abc.Awaitable[_recommendation_service_pb2.GetModelQualityResponse]]:
+        """Returns what was measured of a version when it was trained, beside the version before it.
+        Errors: NOT_FOUND for an unknown version, or before the first training.
         """
 
     @_abc_1.abstractmethod

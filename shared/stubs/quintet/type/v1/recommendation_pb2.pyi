@@ -122,6 +122,34 @@ INTERACTION_TYPE_DISMISS: InteractionType.ValueType  # 4
 """The shopper said no to it. It is not recommended to them again."""
 Global___InteractionType: _TypeAlias = InteractionType  # noqa: Y015
 
+class _CreditKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CreditKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CreditKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CREDIT_KIND_UNSPECIFIED: _CreditKind.ValueType  # 0
+    """Not said."""
+    CREDIT_KIND_CLICK: _CreditKind.ValueType  # 1
+    """The recommendation was clicked within the window; the last click takes the credit."""
+    CREDIT_KIND_VIEW_THROUGH: _CreditKind.ValueType  # 2
+    """It was shown within the view-through window and not clicked."""
+    CREDIT_KIND_REFUNDED: _CreditKind.ValueType  # 3
+    """The line was wholly refunded: no credit is left."""
+
+class CreditKind(_CreditKind, metaclass=_CreditKindEnumTypeWrapper):
+    """Kind of credit that a recommendation has for a line of a purchase."""
+
+CREDIT_KIND_UNSPECIFIED: CreditKind.ValueType  # 0
+"""Not said."""
+CREDIT_KIND_CLICK: CreditKind.ValueType  # 1
+"""The recommendation was clicked within the window; the last click takes the credit."""
+CREDIT_KIND_VIEW_THROUGH: CreditKind.ValueType  # 2
+"""It was shown within the view-through window and not clicked."""
+CREDIT_KIND_REFUNDED: CreditKind.ValueType  # 3
+"""The line was wholly refunded: no credit is left."""
+Global___CreditKind: _TypeAlias = CreditKind  # noqa: Y015
+
 @_typing.final
 class RecommendationContext(_message.Message):
     """Where and why recommendations are asked for."""
@@ -572,7 +600,7 @@ class AlgorithmWeight(_message.Message):
     algorithm: _builtins.str
     """Name of the algorithm."""
     weight: _builtins.float
-    """Weight, 0 to 1; the weights of a context add up to 1."""
+    """Weight. To set: 0 to 1,000,000, relative to the others. In answers all add up to 1."""
     def __init__(
         self,
         *,
@@ -586,3 +614,99 @@ class AlgorithmWeight(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AlgorithmWeight: _TypeAlias = AlgorithmWeight  # noqa: Y015
+
+@_typing.final
+class Credit(_message.Message):
+    """Credit of one recommendation for one line of a purchase."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURCHASE_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    TOUCH_TIME_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    purchase_id: _builtins.str
+    """The platform's id of the purchase."""
+    kind: Global___CreditKind.ValueType
+    """Kind of credit."""
+    @_builtins.property
+    def touch_time(self) -> _timestamp_pb2.Timestamp:
+        """Time of the click or the impression."""
+
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """What the customer paid for the line, refunds taken off; absent where it is unknown."""
+
+    def __init__(
+        self,
+        *,
+        purchase_id: _builtins.str = ...,
+        kind: Global___CreditKind.ValueType = ...,
+        touch_time: _timestamp_pb2.Timestamp | None = ...,
+        amount: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "touch_time", b"touch_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "kind", b"kind", "purchase_id", b"purchase_id", "touch_time", b"touch_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Credit: _TypeAlias = Credit  # noqa: Y015
+
+@_typing.final
+class RecommendationOutcome(_message.Message):
+    """What came of one recommendation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    ALGORITHM_FIELD_NUMBER: _builtins.int
+    GENERATE_TIME_FIELD_NUMBER: _builtins.int
+    SHOW_TIME_FIELD_NUMBER: _builtins.int
+    CLICK_TIME_FIELD_NUMBER: _builtins.int
+    ADDED_TO_CART_FIELD_NUMBER: _builtins.int
+    DISMISSED_FIELD_NUMBER: _builtins.int
+    CREDITS_FIELD_NUMBER: _builtins.int
+    product_id: _builtins.str
+    """The product."""
+    algorithm: _builtins.str
+    """Algorithm of the recommendation."""
+    added_to_cart: _builtins.bool
+    """Whether the product was put into the cart after it."""
+    dismissed: _builtins.bool
+    """Whether the shopper dismissed it."""
+    @_builtins.property
+    def generate_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    @_builtins.property
+    def show_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was last seen on screen; absent where it was not."""
+
+    @_builtins.property
+    def click_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was last clicked; absent where it was not."""
+
+    @_builtins.property
+    def credits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Credit]:
+        """Credits for purchases, by the order in which they were given."""
+
+    def __init__(
+        self,
+        *,
+        product_id: _builtins.str = ...,
+        algorithm: _builtins.str = ...,
+        generate_time: _timestamp_pb2.Timestamp | None = ...,
+        show_time: _timestamp_pb2.Timestamp | None = ...,
+        click_time: _timestamp_pb2.Timestamp | None = ...,
+        added_to_cart: _builtins.bool = ...,
+        dismissed: _builtins.bool = ...,
+        credits: _abc.Iterable[Global___Credit] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["click_time", b"click_time", "generate_time", b"generate_time", "show_time", b"show_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_to_cart", b"added_to_cart", "algorithm", b"algorithm", "click_time", b"click_time", "credits", b"credits", "dismissed", b"dismissed", "generate_time", b"generate_time", "product_id", b"product_id", "show_time", b"show_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecommendationOutcome: _TypeAlias = RecommendationOutcome  # noqa: Y015

@@ -1,0 +1,1 @@
+"""The performance monitor: what each agent measures of itself every five minutes."""
