@@ -6,7 +6,7 @@ from sqlalchemy import inspect, text
 from shared.db.engine import Database
 from shared.errors import FailedPrecondition
 
-NEWEST = "0016"
+NEWEST = "0017"
 """The newest revision in `shared/db/migrations`."""
 
 

@@ -370,6 +370,7 @@ model_versions = Table(
     Column("metadata", Json, nullable=False, default=dict),
     Column("created_at", UtcTime, nullable=False),
     Column("active", Boolean, nullable=False, default=False, server_default=false()),
+    Column("location", Text, comment="address of the object that is the artefact; null where it is in model_chunks"),
     UniqueConstraint("kind", "version"),
     Index(
         "ix_model_versions_active", "kind", unique=True, sqlite_where=text("active"), postgresql_where=text("active")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.db import models
+from shared.db import model_artifacts, models
 from shared.db.engine import Database
 from shared.db.schema import model_chunks
 from shared.errors import DataLoss, NotFound
@@ -10,7 +10,7 @@ from shared.errors import DataLoss, NotFound
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "CHUNK_BYTES", 4)
+    monkeypatch.setattr(model_artifacts, "CHUNK_BYTES", 4)
 
 
 def test_what_is_saved_is_loaded_and_active(database: Database) -> None:
