@@ -13,6 +13,7 @@ from cli.commands.evaluate import evaluate
 from cli.commands.event import event
 from cli.commands.events import events
 from cli.commands.export import export
+from cli.commands.export_training import export_training
 from cli.commands.import_ import import_command
 from cli.commands.jobs import jobs
 from cli.commands.keys import keys
@@ -60,6 +61,7 @@ for command in (
     event,
     optimize,
     export,
+    export_training,
     migrate,
     rebuild,
     certs,

@@ -152,6 +152,11 @@ class Settings(BaseSettings):
     )
     model_store_endpoint: str = Field("", description="`https://host:port` of that store where it is not Amazon's own.")
     model_store_region: str = Field("", description="Region of that bucket; empty: that of the environment.")
+    training_source: str = Field(
+        "database",
+        description="Where trainings and tunings read what customers did: `database`, or `parquet:/folder` of files "
+        "from a warehouse.",
+    )
     train_threads: int = Field(2, ge=1, le=64, description="Threads that training may use.")
     attribution_click_days: float = Field(
         7.0, gt=0, description="Days after a click in which a purchase is credited to it."
@@ -239,6 +244,13 @@ class Settings(BaseSettings):
     def _is_a_bucket(cls, value: str) -> str:
         if value and not _BUCKET.fullmatch(value):
             raise ValueError(f"{value!r} is not the address of a bucket such as s3://models/quintet")
+        return value
+
+    @field_validator("training_source")
+    @classmethod
+    def _is_a_source(cls, value: str) -> str:
+        if value != "database" and not value.startswith("parquet:/"):
+            raise ValueError(f"{value!r} is neither database nor parquet:/folder")
         return value
 
     @field_validator("default_consent")
