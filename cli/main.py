@@ -51,6 +51,7 @@ def options(
 
 app.command("import")(import_command)
 app.command("demo-data")(demo_data)
+app.command("export-training")(export_training)
 for command in (
     train,
     tune,
@@ -61,7 +62,6 @@ for command in (
     event,
     optimize,
     export,
-    export_training,
     migrate,
     rebuild,
     certs,

@@ -165,6 +165,7 @@ def _store(
     """Store a version that is not active."""
     file.seek(0)
     checksum = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # wants the looser protocol
+    location = new_location(database, kind, version, checksum)
     row = {
         "kind": kind,
         "version": version,
@@ -173,11 +174,11 @@ def _store(
         "metadata": metadata,
         "created_at": created_at,
         "active": False,
-        "location": new_location(database, kind, version, checksum),
+        "location": location,
     }
     with database.write() as connection:
         key = connection.execute(model_versions.insert().values(row).returning(model_versions.c.id)).scalar_one()
-    write_artifact(database, key, row["location"], file)
+    write_artifact(database, key, location, file)
 
 
 def _delete_versions(database: Database, *conditions: ColumnElement[bool]) -> None:

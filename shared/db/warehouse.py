@@ -109,13 +109,15 @@ class _Reader:
         ids = coded.dictionary.to_pylist()
         keys = known.of(self._connection, ids)
         by_code = np.array([keys.get(each, 0) for each in ids] + [0], np.int64)
-        return by_code[pc.fill_null(coded.indices, len(ids)).to_numpy(zero_copy_only=False)]
+        found: NDArray[np.int64] = by_code[pc.fill_null(coded.indices, len(ids)).to_numpy(zero_copy_only=False)]
+        return found
 
     def _kinds(self, batch: pa.RecordBatch) -> NDArray[np.int8]:
         kinds = pc.index_in(batch.column("kind"), value_set=pa.array(KINDS))
         if kinds.null_count:
             raise self._wrong("kind", f"must be one of {', '.join(KINDS)}")
-        return kinds.to_numpy(zero_copy_only=False).astype(np.int8)
+        found: NDArray[np.int8] = kinds.to_numpy(zero_copy_only=False).astype(np.int8)
+        return found
 
     def _numbers(self, batch: pa.RecordBatch, name: str, default: int) -> NDArray[Any]:
         values: NDArray[Any] = pc.fill_null(batch.column(name), default).to_numpy(zero_copy_only=False)
