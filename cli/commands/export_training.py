@@ -8,7 +8,7 @@ import typer
 from cli.output import out, print_json, reported
 from shared.config import Settings
 from shared.db.connect import job_database
-from shared.db.revision import require_current
+from shared.db.revision import require_workable
 
 
 def export_training(
@@ -27,7 +27,7 @@ def export_training(
     database = job_database(settings)
     try:
         with reported():
-            require_current(database)
+            require_workable(database)
             with database.read() as connection:
                 rows = write_interactions(folder, folder_batches(connection, settings.permissions))
     finally:
