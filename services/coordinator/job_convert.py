@@ -70,8 +70,12 @@ def _training(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _evaluation(facts: dict[str, Any]) -> dict[str, Any]:
-    metrics = {name: value for name, value in facts.items() if "." in name}
-    return {**{name: value for name, value in facts.items() if name not in metrics}, "metrics": metrics}
+    """Return the facts of a context with its metrics apart; an interval becomes three of them."""
+    measured = {name: value for name, value in facts.items() if "." in name}
+    metrics = {name: value for name, value in measured.items() if not isinstance(value, list)}
+    for name, (mean, low, high) in ((name, value) for name, value in measured.items() if isinstance(value, list)):
+        metrics |= {name: mean, f"{name}.low": low, f"{name}.high": high}
+    return {**{name: value for name, value in facts.items() if name not in measured}, "metrics": metrics}
 
 
 def _optimisation(result: dict[str, Any]) -> dict[str, Any]:

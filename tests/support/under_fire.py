@@ -9,12 +9,10 @@ import grpc
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 from quintet.type.v1.event_pb2 import AddToCart, Event, HomeView, ProductQuantity, ProductView, Purchase, PurchaseLine
-from sqlalchemy import select
 
 from shared.config import AGENTS, Agent
 from shared.db import event_log
 from shared.db.engine import Database
-from shared.db.schema import event_log as log_table
 from tests.support.cluster import Cluster, coordinator_stub
 
 SENDERS = 4
@@ -142,8 +140,8 @@ def kill_each_agent(cluster: Cluster, database: Database, traffic: Traffic) -> S
     wait_applied(database)
     found.acknowledged, found.again = senders.acknowledged, senders.again
     with database.read() as connection:
-        own = log_table.c.event_id.like(f"{traffic.prefix}%")
-        found.stored = list(connection.execute(select(log_table.c.event_id).where(own)).scalars())
+        logged = [each.event_id for each in event_log.read_after(connection, 0, 1_000_000)]
+    found.stored = [event_id for event_id in logged if event_id.startswith(traffic.prefix)]
     return found
 
 

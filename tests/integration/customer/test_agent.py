@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from services.customer import applier, segmentation
-from services.customer.agent import CustomerAgent
+from services.customer.agent import CustomerAgent, Who
 from services.customer.refresh import read_shop, refresh, refresh_embeddings
 from services.customer.segmentation import KIND, SegmentModel
 from shared.config import Settings
@@ -261,11 +261,13 @@ def test_behaviour_change_is_named_with_its_false_alarm_rate(sqlite_database: Da
 
 def test_nobody_is_not_found(sqlite_database: Database) -> None:
     agent = make(sqlite_database)
-    for ask in (agent.profile, agent.preferences, agent.segments, agent.changes, agent.erase):
+    for ask in (agent.profile, agent.preferences, agent.segments, agent.changes):
         with pytest.raises(NotFound):
             ask("nobody")
     with pytest.raises(NotFound):
-        next(agent.export("nobody"))
+        agent.erase(Who("nobody"))
+    with pytest.raises(NotFound):
+        next(agent.export(Who("nobody")))
 
 
 def test_several_at_once_apply_each_event_once(sqlite_database: Database) -> None:

@@ -85,7 +85,7 @@ def test_the_summary_as_json(sqlite_database: Database, products: Path, tmp_path
     [
         (("--map", "sku"), "theirs=ours"),
         ((), "no column 'product_id'"),
-        (("--map", "sku=product_id", "--currency", "dollar"), "three capital letters"),
+        (("--map", "sku=product_id", "--currency", "dollar"), "ISO 4217"),
         (("--map", "sku=product_id", "--timezone", "Mars/Olympus"), "no such time zone"),
         (("--map", "sku=product_id", "--shift-to-now", "--shift-weeks", "2"), "not both"),
         (("--map", "sku=product_id", "--database-url", "oracle://x"), "sqlite://"),

@@ -275,7 +275,9 @@ class ContextEvaluation(_message.Message):
     """The single algorithm that did best."""
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """Means, such as `ndcg_at_20.hybrid`, from 0 to 1."""
+        """Means, such as `ndcg_at_20.hybrid`, from 0 to 1. Gains, such as `ndcg_gain.over_fixed`, come with the ends of their
+        95 % interval, `ndcg_gain.over_fixed.low` and `.high`.
+        """
 
     def __init__(
         self,
