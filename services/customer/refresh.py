@@ -48,8 +48,8 @@ ROWS_PER_TRANSACTION = 2_000
 class Shop:
     """The data that the refresh computes from, read in one transaction. Keys ascend.
 
-    `denied` are the customers who do not permit `train`: the segment model is fitted without what they did. Events of the
-    log up to the number `applied` are in it.
+    `denied` are the customers who do not permit `train`: the segment model is fitted without what they did. Events up
+    to the number `applied` of the log are in it.
     """
 
     customers: NDArray[np.int64]
