@@ -17,7 +17,7 @@ from shared.interaction_kind import Kind
 
 BATCH_ROWS = 65_536
 FILE_ROWS = 5_000_000
-GROUP_ROWS = 1_000_000
+GROUP_ROWS = 131_072
 BATCHES_AHEAD = 2
 """Batches that are read before they are asked for."""
 KINDS = tuple(kind.name.lower() for kind in Kind)
@@ -92,7 +92,12 @@ class InteractionFolder:
         Raises InvalidArgument for a column of another type, or a null where there may be none.
         """
         read = self._dataset.to_batches(
-            columns=self._columns, batch_size=BATCH_ROWS, batch_readahead=BATCHES_AHEAD, fragment_readahead=1
+            columns=self._columns,
+            batch_size=BATCH_ROWS,
+            batch_readahead=BATCHES_AHEAD,
+            fragment_readahead=1,
+            # Otherwise a file is in memory as a whole until its last row was read.
+            fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True),
         )
         for batch in read:
             yield pa.RecordBatch.from_arrays([self._column(batch, field) for field in SCHEMA], schema=SCHEMA)
