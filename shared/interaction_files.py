@@ -17,7 +17,6 @@ from shared.interaction_kind import Kind
 
 BATCH_ROWS = 65_536
 FILE_ROWS = 5_000_000
-GROUP_ROWS = 131_072
 BATCHES_AHEAD = 2
 """Batches that are read before they are asked for."""
 KINDS = tuple(kind.name.lower() for kind in Kind)
@@ -56,7 +55,6 @@ def write_interactions(folder: Path, batches: Iterable[pa.RecordBatch]) -> int:
             schema=SCHEMA,
             format="parquet",
             max_rows_per_file=FILE_ROWS,
-            max_rows_per_group=GROUP_ROWS,
         )
         rows = int(ds.dataset(partial, format="parquet").count_rows())
         partial.rename(folder)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from shared.interaction_files import SCHEMA, InteractionFolder, write_interactions
 
 ROWS = 50_000
-BATCHES = 16
+BATCHES = 24
 
 
 def batches() -> Iterator[pa.RecordBatch]:
