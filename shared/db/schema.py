@@ -273,7 +273,6 @@ product_embeddings = Table(
     Column("embedding", LargeBinary, nullable=False, comment="float32, little endian"),
     Column("space_version", String(64), nullable=False),
     Column("last_updated", UtcTime, nullable=False),
-    Column("applied", BigInteger, comment="number of the log up to which events are in it"),
 )
 
 product_relations = Table(
