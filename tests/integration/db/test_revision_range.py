@@ -4,13 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from shared.db import migrations
 from shared.db.engine import Database
 from shared.db.migrate import migrate
 from shared.db.revision import NEWEST, OLDEST, WORKS_FROM, current_revision, require_workable, works_from
-from shared.db.schema import counters
+from shared.db.schema import counters, metadata
 from shared.errors import FailedPrecondition
 
 VERSIONS = Path(migrations.__file__).parent / "versions"
@@ -64,3 +64,11 @@ def test_migrations_that_take_something_away_say_which_releases_still_work() -> 
         upgrade = path.read_text().partition("def downgrade")[0]
         if path.name[:4] > FIRST_WITH_A_RANGE and TAKES_AWAY.search(upgrade):
             assert WORKS_FROM in upgrade, f"{path.name} must raise the counter {WORKS_FROM}"
+
+
+def test_migrations_and_the_schema_have_the_same_columns(database: Database) -> None:
+    with database.read() as connection:
+        found = inspect(connection)
+        for table in metadata.sorted_tables:
+            columns = {each["name"] for each in found.get_columns(table.name)}
+            assert columns == set(table.columns.keys()), table.name
