@@ -14,6 +14,7 @@ from cli.commands.evaluate import evaluate
 from cli.commands.event import event
 from cli.commands.events import events
 from cli.commands.export import export
+from cli.commands.export_training import export_training
 from cli.commands.import_ import import_command
 from cli.commands.jobs import jobs
 from cli.commands.keys import keys
@@ -53,6 +54,7 @@ def options(
 
 app.command("import")(import_command)
 app.command("demo-data")(demo_data)
+app.command("export-training")(export_training)
 for command in (
     train,
     tune,

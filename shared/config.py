@@ -14,6 +14,7 @@ AGENTS: tuple[Agent, ...] = ("coordinator", "customer", "product", "recommendati
 PORTS_BETWEEN_REPLICAS = 10
 AGENTS_TLS = ("agents_tls_cert", "agents_tls_key", "agents_tls_ca")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?")
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?")
 MOST_USUAL_REPLICAS = 2
 """Recommendation agents where nobody says how many: a further one takes some 200 MiB."""
 
@@ -169,6 +170,18 @@ class Settings(BaseSettings):
         description="Folder of the model files that the agents of one machine share; empty: beside the SQLite file, "
         "or in the user's cache folder.",
     )
+    model_store: str = Field(
+        "",
+        description="`s3://bucket/prefix` of a store with the protocol of Amazon S3 that new models go to; empty: the "
+        "database.",
+    )
+    model_store_endpoint: str = Field("", description="`https://host:port` of that store where it is not Amazon's own.")
+    model_store_region: str = Field("", description="Region of that bucket; empty: that of the environment.")
+    training_source: str = Field(
+        "database",
+        description="Where trainings and tunings read what customers did: `database`, or `parquet:/folder` of files "
+        "from a warehouse.",
+    )
     train_threads: int = Field(2, ge=1, le=64, description="Threads that training may use.")
     attribution_click_days: float = Field(
         7.0, gt=0, description="Days after a click in which a purchase is credited to it."
@@ -249,6 +262,20 @@ class Settings(BaseSettings):
         for origin in filter(None, value.split(",")):
             if not _ORIGIN.fullmatch(origin.strip()):
                 raise ValueError(f"{origin.strip()!r} is not an origin such as https://shop.example")
+        return value
+
+    @field_validator("model_store")
+    @classmethod
+    def _is_a_bucket(cls, value: str) -> str:
+        if value and not _BUCKET.fullmatch(value):
+            raise ValueError(f"{value!r} is not the address of a bucket such as s3://models/quintet")
+        return value
+
+    @field_validator("training_source")
+    @classmethod
+    def _is_a_source(cls, value: str) -> str:
+        if value != "database" and not value.startswith("parquet:/"):
+            raise ValueError(f"{value!r} is neither database nor parquet:/folder")
         return value
 
     @field_validator("default_consent")

@@ -8,7 +8,7 @@ from cli.output import out, print_json, reported
 from shared.config import Settings
 from shared.db.engine import Database
 from shared.db.rebuild import rebuild_customers
-from shared.db.revision import require_current
+from shared.db.revision import require_workable
 
 
 def rebuild(
@@ -26,7 +26,7 @@ def rebuild(
     done = 0
     try:
         with reported():
-            require_current(database)
+            require_workable(database)
             for done, of in rebuild_customers(database):
                 if not as_json and done % 1_000 < 100:
                     out.print(f"{what}: {done:,} of {of:,} customers", highlight=False)

@@ -17,7 +17,7 @@ from cli.progress import Show, shown_progress
 from cli.training_summary import print_training
 from shared.config import Settings
 from shared.db.connect import job_database
-from shared.db.revision import require_current
+from shared.db.revision import require_workable
 from shared.job_kinds import TRAIN
 from shared.job_runner import carry_out
 from shared.jobs import QUICK, Progress, run_job
@@ -62,7 +62,7 @@ async def train_here(settings: Settings, show: Show, *, quick: bool = False) -> 
     """
     database = job_database(settings)
     try:
-        require_current(database)
+        require_workable(database)
         job = await asyncio.to_thread(RunningJob.claim, database, TRAIN)
         return await carry_out(job, lambda: _steps(settings, quick=quick), show)
     finally:

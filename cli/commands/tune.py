@@ -19,7 +19,7 @@ from shared.config import Settings
 from shared.db import tuning
 from shared.db.connect import job_database
 from shared.db.engine import Database
-from shared.db.revision import require_current
+from shared.db.revision import require_workable
 from shared.errors import NotFound
 from shared.job_kinds import OPTIMIZE
 from shared.job_runner import carry_out
@@ -118,7 +118,7 @@ def _decided(reset: list[str]) -> dict[str, Any]:
 def _database() -> Iterator[Database]:
     database = job_database(Settings())
     try:
-        require_current(database)
+        require_workable(database)
         yield database
     finally:
         database.close()

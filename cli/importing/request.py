@@ -27,7 +27,7 @@ from shared.db.connect import job_limits
 from shared.db.engine import Database
 from shared.db.import_checkpoints import ImportCheckpoint
 from shared.db.product_retirement import MAX_RETIRED_SHARE, CompleteList, retire
-from shared.db.revision import require_current
+from shared.db.revision import require_workable
 from shared.errors import InvalidArgument
 from shared.event_types import parse_event_types
 from shared.events.check import check_money
@@ -94,7 +94,7 @@ def _import(
     database: Database,
     show: Show,
 ) -> Imported:
-    require_current(database)
+    require_workable(database)
     sources = [fingerprint(path, _reading(request, mapping)) for path in _readable(request.files)]
     found = _checkpoints(database, sources, restart=request.restart or request.dry_run or request.reconcile)
     options = replace(options, shift_weeks=_shift_weeks(request, found, mapping, options.zone))

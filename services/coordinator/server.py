@@ -15,7 +15,7 @@ from shared.db.api_keys import note_keys_used, read_unrevoked
 from shared.db.condition import DatabaseCondition
 from shared.db.connect import serving_database
 from shared.db.engine import Database
-from shared.db.revision import require_current
+from shared.db.revision import require_workable
 from shared.monitoring.monitor import monitored
 from shared.rpc.authentication import Anybody, Authenticator, KeyAuthenticator
 from shared.rpc.exposure import server_files
@@ -68,7 +68,7 @@ async def main(settings: Settings) -> None:
     """Serve until stopped."""
     database = serving_database(settings)
     condition = DatabaseCondition(database, writes=True)
-    require_current(database)
+    require_workable(database)
     agent = Coordinator(settings, database, AgentClients(settings))
     await agent.start()
     try:

@@ -22,6 +22,7 @@ from shared.db import (
     customers,
     erasure,
     erasure_receipts,
+    event_log,
     profiles,
     request_ids,
     segments,
@@ -297,9 +298,15 @@ class CustomerAgent:
         return detect_changes(history.events, history.catalogue.categories, self._seconds(), settings)
 
     def _embedding(self, connection: Connection, customer_key: int) -> CustomerEmbedding | None:
-        """Return the customer's embedding in the active space; an embedding in an older space is recomputed first."""
+        """Return the customer's embedding in the active space, with all their events.
+
+        It is computed first where the stored one is of an older space, or another replica has not come to renew it.
+        """
         stored = customer_embeddings.read_embedding(connection, customer_key)
-        if stored is None or stored.space_version == active_space(connection):
+        last = event_log.last_sequence_of(connection, customer_key)
+        if stored is None and not last:
+            return None
+        if stored is not None and stored.applied >= last and stored.space_version == active_space(connection):
             return stored
         update_embeddings(self._database, [customer_key])
         with self._database.read() as fresh:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from services.customer.customer_history import events_of
 from services.customer.embedding import customer_vectors
-from shared.db import customer_embeddings, models, product_embeddings
+from shared.db import customer_embeddings, event_log, models, product_embeddings
 from shared.db.batches import batches
 from shared.db.engine import Connection, Database
 from shared.db.interactions import InteractionRows, interactions_of
@@ -29,11 +29,12 @@ def update_embeddings(database: Database, customer_keys: Collection[int]) -> int
             space_version = active_space(connection)
             if space_version is None:
                 return 0
+            applied = event_log.cursor(connection, event_log.CUSTOMER_CONSUMER)
             found = interactions_of(connection, some)
             met = np.unique(found.products).tolist()
             products = product_embeddings.read_embeddings(connection, met, space_version)
         vectors = embed(found, np.array(some, dtype=np.int64), products)
-        updated += _store(database, space_version, some, vectors)
+        updated += _store(database, space_version, some, vectors, applied)
     return updated
 
 
@@ -67,10 +68,12 @@ def rows_of(keys: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.int
     return np.where(known[rows] == keys, rows, -1)
 
 
-def _store(database: Database, space_version: str, keys: Sequence[int], vectors: NDArray[np.float32]) -> int:
+def _store(
+    database: Database, space_version: str, keys: Sequence[int], vectors: NDArray[np.float32], applied: int
+) -> int:
     known = np.flatnonzero(vectors.any(axis=1)).tolist()
     embedded = [keys[row] for row in known]
     with database.write() as connection:
-        customer_embeddings.store_embeddings(connection, space_version, embedded, vectors[known])
+        customer_embeddings.store_embeddings(connection, space_version, embedded, vectors[known], applied)
         customer_embeddings.drop_embeddings(connection, set(keys) - set(embedded))
     return len(known)

@@ -26,6 +26,7 @@ from shared.db import (
     consents,
     customer_embeddings,
     customers,
+    event_log,
     interactions,
     models,
     product_embeddings,
@@ -47,7 +48,8 @@ ROWS_PER_TRANSACTION = 2_000
 class Shop:
     """The data that the refresh computes from, read in one transaction. Keys ascend.
 
-    `denied` are the customers who do not permit `train`: the segment model is fitted without what they did.
+    `denied` are the customers who do not permit `train`: the segment model is fitted without what they did. Events up
+    to the number `applied` of the log are in it.
     """
 
     customers: NDArray[np.int64]
@@ -56,6 +58,7 @@ class Shop:
     found: InteractionRows
     space_version: str | None
     embeddings: EmbeddingMatrix
+    applied: int
     denied: Sequence[int] = ()
 
 
@@ -110,6 +113,7 @@ def read_shop(database: Database, default: Permissions = ALL_PERMITTED) -> Shop:
             products=list(labels.values()),
             found=found,
             space_version=space_version,
+            applied=event_log.cursor(connection, event_log.CUSTOMER_CONSUMER),
             embeddings=product_embeddings.all_embeddings(connection, space_version or ""),
             denied=consents.denied_keys(connection, "train", default),
         )
@@ -129,7 +133,7 @@ def refresh_embeddings(database: Database, shop: Shop, began: datetime) -> int:
             renewed = customer_embeddings.updated_since(connection, began)
             stale = [row for row in rows if int(shop.customers[row]) not in renewed]
             customer_embeddings.store_embeddings(
-                connection, shop.space_version, shop.customers[stale].tolist(), vectors[stale]
+                connection, shop.space_version, shop.customers[stale].tolist(), vectors[stale], shop.applied
             )
     return len(known)
 

@@ -9,7 +9,7 @@ from services.customer.servicer import CustomerServicer
 from shared.config import Settings
 from shared.db.condition import DatabaseCondition
 from shared.db.connect import serving_database
-from shared.db.revision import require_current
+from shared.db.revision import require_workable
 from shared.events.catch_up import CatchUp
 from shared.monitoring.monitor import monitored
 from shared.rpc.readiness import Check
@@ -28,7 +28,7 @@ async def main(settings: Settings) -> None:
     """Serve until the process is told to stop."""
     database = serving_database(settings)
     condition = DatabaseCondition(database, writes=True)
-    require_current(database)
+    require_workable(database)
     agent = CustomerAgent(settings, database)
     catch_up = CatchUp("customer", agent.apply_batch)
     catch_up.start()

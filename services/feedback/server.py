@@ -12,7 +12,7 @@ from shared.config import Settings
 from shared.db.condition import DatabaseCondition
 from shared.db.connect import serving_database
 from shared.db.engine import Database
-from shared.db.revision import require_current
+from shared.db.revision import require_workable
 from shared.events.catch_up import CatchUp
 from shared.monitoring.monitor import monitored
 from shared.rpc.readiness import Check
@@ -38,7 +38,7 @@ async def main(settings: Settings) -> None:
     """Serve until the process is told to stop."""
     database = serving_database(settings)
     condition = DatabaseCondition(database, writes=True)
-    require_current(database)
+    require_workable(database)
     agent = make_agent(settings, database)
     catch_up = CatchUp("feedback", agent.apply_batch)
     catch_up.start()

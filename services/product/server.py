@@ -9,7 +9,7 @@ from services.product.servicer import ProductServicer
 from shared.config import Settings
 from shared.db.condition import DatabaseCondition
 from shared.db.connect import serving_database
-from shared.db.revision import require_current
+from shared.db.revision import require_workable
 from shared.monitoring.monitor import monitored
 from shared.rpc.readiness import Check
 from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
@@ -28,7 +28,7 @@ async def main(settings: Settings) -> None:
     database = serving_database(settings)
     condition = DatabaseCondition(database, writes=True)
     try:
-        require_current(database)
+        require_workable(database)
         async with monitored(settings, "product", database):
             await serve_until_stopped(
                 build(settings, ProductAgent(settings, database), {"database": condition.problem})

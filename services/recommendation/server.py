@@ -10,7 +10,7 @@ from services.recommendation.servicer import RecommendationServicer
 from shared.config import Settings
 from shared.db.condition import DatabaseCondition
 from shared.db.connect import serving_database
-from shared.db.revision import require_current
+from shared.db.revision import require_workable
 from shared.monitoring.monitor import monitored
 from shared.rpc.readiness import Check
 from shared.rpc.server import AgentServer, Service, run, serve_until_stopped
@@ -28,7 +28,7 @@ async def main(settings: Settings) -> None:
     """Serve until stopped."""
     database = serving_database(settings)
     condition = DatabaseCondition(database, writes=False)
-    require_current(database)
+    require_workable(database)
     agent = RecommendationAgent(settings, database)
     await asyncio.to_thread(agent.start)
     try:

@@ -9,6 +9,7 @@ from shared.db.engine import Database
 from shared.db.limits import Limits
 from shared.db.postgres import DURABLE
 from shared.errors import FailedPrecondition
+from shared.object_store import ObjectStore
 from shared.telemetry import DATABASE_CONNECTIONS
 
 SQLITE_FULL = 2
@@ -20,7 +21,7 @@ def serving_database(settings: Settings) -> Database:
 
     Raises FailedPrecondition when its commits are not durable, Unavailable when it is out of reach.
     """
-    database = Database(settings.database_url, serving_limits(settings))
+    database = Database(settings.database_url, serving_limits(settings), model_store(settings))
     try:
         require_durable(database)
     except Exception:  # nobody else would close its connections
@@ -32,7 +33,14 @@ def serving_database(settings: Settings) -> Database:
 
 def job_database(settings: Settings) -> Database:
     """Return the database for long work, which has time of its own: statements of trainings, and upkeep."""
-    return Database(settings.database_url, job_limits(settings))
+    return Database(settings.database_url, job_limits(settings), model_store(settings))
+
+
+def model_store(settings: Settings) -> ObjectStore | None:
+    """Return the object store of the models; None where the database has them. Does not connect yet."""
+    if not settings.model_store:
+        return None
+    return ObjectStore(settings.model_store, settings.model_store_endpoint, settings.model_store_region)
 
 
 def serving_limits(settings: Settings) -> Limits:

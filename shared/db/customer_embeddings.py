@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from shared.db.batches import distinct_batches
 from shared.db.customers import keep
@@ -18,17 +18,23 @@ STORED = np.dtype("<f4")
 
 @dataclass(frozen=True, eq=False)
 class CustomerEmbedding:
-    """A stored embedding: vector of shape (dimensions,), float32, in the space `space_version`."""
+    """A stored embedding: vector of shape (dimensions,), float32, in the space `space_version`.
+
+    Events of the log up to the number `applied` are in it; 0 where that is not known.
+    """
 
     vector: NDArray[np.float32]
     space_version: str
     updated_at: datetime
+    applied: int = 0
 
 
 def store_embeddings(
-    connection: Connection, space_version: str, keys: Sequence[int], vectors: NDArray[np.float32]
+    connection: Connection, space_version: str, keys: Sequence[int], vectors: NDArray[np.float32], applied: int
 ) -> None:
-    """Store one embedding for each customer, replacing older ones; customers that were erased meanwhile are left out.
+    """Store one embedding for each customer; customers that were erased meanwhile are left out.
+
+    One with later events, which another replica stored meanwhile, stays.
 
     Parameters
     ----------
@@ -36,18 +42,29 @@ def store_embeddings(
         Customer keys, n of them, each once.
     vectors
         Shape (n, dimensions), float32.
+    applied
+        Number of the log up to which events are in them.
     """
     alive = keep(connection, keys)
     now = datetime.now(UTC)
     rows = [
-        {"customer_id": key, "embedding": vector.tobytes(), "space_version": space_version, "last_updated": now}
+        {
+            "customer_id": key,
+            "embedding": vector.tobytes(),
+            "space_version": space_version,
+            "last_updated": now,
+            "applied": applied,
+        }
         for key, vector in zip(keys, vectors.astype(STORED), strict=True)
         if key in alive
     ]
     if rows:
         insert = insert_into(connection, customer_embeddings)
-        replaced = {name: insert.excluded[name] for name in ("embedding", "space_version", "last_updated")}
-        connection.execute(insert.on_conflict_do_update(index_elements=["customer_id"], set_=replaced), rows)
+        replaced = {name: insert.excluded[name] for name in ("embedding", "space_version", "last_updated", "applied")}
+        is_older = func.coalesce(customer_embeddings.c.applied, 0) <= insert.excluded.applied
+        connection.execute(
+            insert.on_conflict_do_update(index_elements=["customer_id"], set_=replaced, where=is_older), rows
+        )
 
 
 def drop_embeddings(connection: Connection, keys: Collection[int]) -> None:
@@ -62,7 +79,7 @@ def read_embedding(connection: Connection, key: int) -> CustomerEmbedding | None
     if row is None:
         return None
     vector = np.frombuffer(row.embedding, dtype=STORED).astype(np.float32)
-    return CustomerEmbedding(vector, row.space_version, row.last_updated)
+    return CustomerEmbedding(vector, row.space_version, row.last_updated, row.applied or 0)
 
 
 def updated_since(connection: Connection, moment: datetime) -> set[int]:

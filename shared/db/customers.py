@@ -60,6 +60,16 @@ _KEPT = PreparedLookup(
     select(customers.c.customer_id).order_by(customers.c.customer_id).with_for_update(key_share=True),
     customers.c.customer_id,
 )
+_IDS = PreparedLookup(
+    select(
+        customers.c.customer_id,
+        customers.c.external_id,
+        select(func.min(visitors.c.visitor_id))
+        .where(visitors.c.customer_id == customers.c.customer_id)
+        .scalar_subquery(),
+    ),
+    customers.c.customer_id,
+)
 _VISITOR_KEYS = PreparedLookup(select(visitors.c.visitor_id, visitors.c.customer_id), visitors.c.visitor_id)
 _COLUMNS = (
     customers.c.customer_id,
@@ -103,6 +113,11 @@ def resolve_visitors(connection: Connection, visitor_ids: Collection[str]) -> di
 def known_visitors(connection: Connection, visitor_ids: Collection[str]) -> dict[str, int]:
     """Return the keys of visitors' customer rows, by visitor id; unknown visitors are missing."""
     return dict(_VISITOR_KEYS.fetch(connection, visitor_ids))
+
+
+def shopper_ids(connection: Connection, keys: Collection[int]) -> dict[int, tuple[str | None, str | None]]:
+    """Return the customer id or, of who is none, a visitor id under each key; both None for neither."""
+    return {key: (customer, None if customer else visitor) for key, customer, visitor in _IDS.fetch(connection, keys)}
 
 
 def read(connection: Connection, external_id: str, field: str = "customer_id") -> Customer:

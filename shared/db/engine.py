@@ -20,6 +20,7 @@ from shared.db.postgres import postgres_engine
 from shared.db.sqlite import WRITE, sqlite_engine
 from shared.errors import DataLoss, FailedPrecondition, InvalidArgument, Unavailable
 from shared.lease import working_for
+from shared.object_store import ObjectStore
 
 __all__ = ["Connection", "Database", "StaleReference", "insert_into", "next_count"]
 
@@ -44,6 +45,8 @@ class Database:
         SQLAlchemy URL: `sqlite:///file.db` or `postgresql://user@host/name`.
     limits : Limits
         How long it is waited for.
+    model_store : ObjectStore, optional
+        Where the artefacts of new models go in place of the database.
 
     Raises
     ------
@@ -51,9 +54,10 @@ class Database:
         If the URL is of neither database.
     """
 
-    def __init__(self, url: str, limits: Limits = SERVING) -> None:
+    def __init__(self, url: str, limits: Limits = SERVING, model_store: ObjectStore | None = None) -> None:
         self.url = url
         self.limits = limits
+        self.model_store = model_store
         self.damaged = False
         """Whether a statement of this process met damaged data; see `shared/db/condition.py`."""
         self.engine = _create_engine(url, limits)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from shared.db import models
 from shared.db.engine import Database
 from shared.db.event_log import last_sequence
-from shared.db.revision import NEWEST, current_revision
+from shared.db.revision import schema_problem
 from shared.db.schema import event_cursors, metadata, model_versions
 from shared.errors import DataLoss, QuintetError
 from shared.progress import Show
@@ -58,9 +58,9 @@ def _problems(database: Database, check: Callable[[Database], Iterator[str]]) ->
 
 
 def _schema(database: Database) -> Iterator[str]:
-    found = current_revision(database)
-    if found != NEWEST:
-        yield f"the schema is at {found or 'nothing'}, not {NEWEST}: run `quintet migrate`"
+    problem = schema_problem(database)
+    if problem:
+        yield problem
 
 
 def _storage(database: Database) -> Iterator[str]:

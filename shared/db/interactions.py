@@ -35,6 +35,8 @@ MICROSECONDS = 1_000_000
 ROWS_AT_ONCE = 50_000
 TIMES = 5
 GIVEN_BACK = 1e-9
+INTERACTION_TYPES = (np.int64, np.int64, np.int8, np.float32, np.int64, np.int64, np.int64, np.int64, np.float32)
+"""Types of the arrays of `InteractionRows`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +160,19 @@ def all_interactions(connection: Connection) -> InteractionRows:
     return _in_order([piece for query, _ in _KINDS for piece in _pieces(connection, query)])
 
 
+def interaction_batches(connection: Connection) -> Iterator[InteractionRows]:
+    """Yield every interaction of everybody, 50,000 at most at a time, in no order."""
+    for query, _ in _KINDS:
+        for columns in _pieces(connection, query):
+            yield _interactions(columns, np.arange(len(columns[0])))
+
+
+def in_order(columns: Sequence[NDArray[Any]]) -> InteractionRows:
+    """Return columns of `INTERACTION_TYPES`, with times in seconds, by customer and then oldest first."""
+    order = np.lexsort((columns[2], columns[TIMES], columns[0]))
+    return InteractionRows(*(column[order] for column in columns))
+
+
 def interactions_of(connection: Connection, customer_keys: Collection[int]) -> InteractionRows:
     """Return every interaction of some customers, by customer and then oldest first."""
     return _in_order(
@@ -244,7 +259,7 @@ _LATEST_SESSION = PreparedQuery(
     .limit(1)
 )
 
-_TYPES = (np.int64, np.int64, np.int8, np.float32, np.int64, np.int64, np.int64, np.int64, np.float32, np.int64)
+_TYPES = (*INTERACTION_TYPES, np.int64)
 
 
 def _pieces(connection: Connection, query: Select[Any]) -> Iterator[list[NDArray[Any]]]:

@@ -1,4 +1,4 @@
-"""Versions of trained models: artefacts in the database, so that every replica of an agent finds them.
+"""Versions of trained models: artefacts where every replica of an agent finds them (`shared/db/model_artifacts.py`).
 
 Kinds are `recommender` (recommendation agent), `embedding_space` (product agent) and `segments` (customer agent). One
 version of a kind is active; the older ones stay for the way back.
@@ -14,13 +14,12 @@ from typing import IO, Any
 from sqlalchemy import ColumnElement, Connection, select
 
 from shared.db.engine import Database
+from shared.db.model_artifacts import delete_artifact, new_location, read_artifact, write_artifact
 from shared.db.request_ids import once
-from shared.db.schema import model_chunks, model_versions
+from shared.db.schema import model_versions
 from shared.errors import DataLoss, NotFound
 from shared.request_ids import RequestKey
 
-CHUNK_BYTES = 1024 * 1024
-"""Bytes of a row: what a transaction writes, and what a reader has in memory besides the artefact."""
 LEAVING = ".leaving"
 """Added to the kind of a version whose chunks are being deleted."""
 
@@ -46,10 +45,10 @@ def save_model(database: Database, kind: str, version: str, payload: bytes, meta
 def save_model_file(
     database: Database, kind: str, version: str, file: IO[bytes], metadata: dict[str, Any]
 ) -> ModelVersion:
-    """Store the whole of a seekable file in chunks, one short transaction each, and make it the active version.
+    """Store the whole of a seekable file piece by piece and make it the active version. Raises Unavailable.
 
     Until the last transaction the version before stays active, so a crash leaves nothing half-active. No more than
-    one chunk is in memory.
+    one piece is in memory.
     """
     _store(database, kind, version, file, metadata, datetime.now(UTC))
     return activate(database, kind, version)
@@ -148,20 +147,23 @@ def load_active(database: Database, kind: str) -> tuple[str, bytes] | None:
 
 
 def read_model(database: Database, model: ModelVersion) -> Iterator[bytes]:
-    """Yield the artefact of a version chunk by chunk; no more than one is in memory.
+    """Yield the artefact of a version piece by piece; no more than one is in memory.
 
-    The checksum is known to match only when the last chunk has been taken without an error.
+    The checksum is known to match only when the last piece has been taken without an error.
 
     Raises
     ------
     DataLoss
-        After the last chunk, when the artefact does not match its checksum: chunks are damaged or missing.
+        After the last piece, when the artefact does not match its checksum: pieces are damaged or missing.
+    FailedPrecondition
+        When the artefact is in an object store and the settings name none.
+    Unavailable
+        When the database or the object store cannot be reached.
     """
     digest = hashlib.sha256()
-    with database.read() as connection:
-        for data in _chunks(connection, model):
-            digest.update(data)
-            yield data
+    for data in read_artifact(database, model.kind, model.version):
+        digest.update(data)
+        yield data
     if digest.hexdigest() != model.checksum:
         raise DataLoss(f"{model.kind} model {model.version}: its artefact does not match its checksum")
 
@@ -169,8 +171,8 @@ def read_model(database: Database, model: ModelVersion) -> Iterator[bytes]:
 def prune(database: Database, kind: str, keep: int) -> int:
     """Delete all but the newest `keep` versions of a kind and the active one; return how many were deleted.
 
-    A version leaves the list first and its chunks are deleted one transaction each, so that other writers wait only
-    for one chunk. What a crash left is deleted by the next call. The space is used again by the next version.
+    A version leaves the list first and then its artefact is deleted, piece by piece so that other writers wait only
+    for one. What a crash left is deleted by the next call. The space is used again by the next version.
     """
     columns, leaving = model_versions.c, kind + LEAVING
     with database.write() as connection:
@@ -189,6 +191,7 @@ def _store(
     """Store a version that is not active."""
     file.seek(0)
     checksum = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # wants the looser protocol
+    location = new_location(database, kind, version, checksum)
     row = {
         "kind": kind,
         "version": version,
@@ -197,13 +200,11 @@ def _store(
         "metadata": metadata,
         "created_at": created_at,
         "active": False,
+        "location": location,
     }
     with database.write() as connection:
         key = connection.execute(model_versions.insert().values(row).returning(model_versions.c.id)).scalar_one()
-    file.seek(0)
-    for number, data in enumerate(iter(lambda: file.read(CHUNK_BYTES), b"")):
-        with database.write() as connection:
-            connection.execute(model_chunks.insert().values(model_version_id=key, chunk=number, data=data))
+    write_artifact(database, key, location, file)
 
 
 def _delete_versions(database: Database, *conditions: ColumnElement[bool]) -> None:
@@ -214,28 +215,9 @@ def _delete_versions(database: Database, *conditions: ColumnElement[bool]) -> No
 
 
 def _delete(database: Database, key: int) -> None:
-    chunks = model_chunks.c
-    with database.read() as connection:
-        numbers = connection.execute(select(chunks.chunk).where(chunks.model_version_id == key)).scalars().all()
-    for number in numbers:
-        with database.write() as connection:
-            connection.execute(model_chunks.delete().where(chunks.model_version_id == key, chunks.chunk == number))
+    delete_artifact(database, key)
     with database.write() as connection:
         connection.execute(model_versions.delete().where(model_versions.c.id == key))
-
-
-def _chunks(connection: Connection, model: ModelVersion) -> Iterator[bytes]:
-    """Yield the chunks of a version, each read by a statement of its own: drivers read whole results into memory."""
-    columns = model_chunks.c
-    key = select(model_versions.c.id).where(
-        model_versions.c.kind == model.kind, model_versions.c.version == model.version
-    )
-    owner = connection.execute(key).scalar_one_or_none()
-    statement = select(columns.data).where(columns.model_version_id == owner)
-    number = 0
-    while (data := connection.execute(statement.where(columns.chunk == number)).scalar_one_or_none()) is not None:
-        yield data
-        number += 1
 
 
 def _versions(connection: Connection, kind: str, *conditions: Any) -> Iterator[ModelVersion]:

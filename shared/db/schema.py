@@ -183,6 +183,7 @@ customer_embeddings = Table(
     Column("embedding", LargeBinary, nullable=False, comment="float32, little endian, in the space of the products"),
     Column("space_version", String(64), nullable=False),
     Column("last_updated", UtcTime, nullable=False),
+    Column("applied", BigInteger, comment="number of the log up to which events are in it"),
 )
 
 customer_segments = Table(
@@ -370,6 +371,7 @@ model_versions = Table(
     Column("metadata", Json, nullable=False, default=dict),
     Column("created_at", UtcTime, nullable=False),
     Column("active", Boolean, nullable=False, default=False, server_default=false()),
+    Column("location", Text, comment="address of the object that is the artefact; null where it is in model_chunks"),
     UniqueConstraint("kind", "version"),
     Index(
         "ix_model_versions_active", "kind", unique=True, sqlite_where=text("active"), postgresql_where=text("active")

@@ -1,15 +1,17 @@
 """Everything that models learn from, in one consistent view and as arrays."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import Connection
 
 from shared.consent import ALL_PERMITTED, Permissions
-from shared.db import consents, customers, forgotten, interactions, models, product_embeddings, products, relations
+from shared.db import consents, customers, forgotten, models, product_embeddings, products, relations
 from shared.db.customers import Groups
 from shared.db.engine import Database
-from shared.db.interactions import InteractionRows
+from shared.db.interactions import InteractionRows, all_interactions
 from shared.db.product_embeddings import EmbeddingMatrix
 from shared.db.relations import RelationTable
 
@@ -51,14 +53,19 @@ class TrainingData:
     forgotten: int = 0
 
 
-def read_training_data(database: Database, default: Permissions = ALL_PERMITTED) -> TrainingData:
+def read_training_data(
+    database: Database,
+    default: Permissions = ALL_PERMITTED,
+    read_interactions: Callable[[Connection], InteractionRows] = all_interactions,
+) -> TrainingData:
     """Return everything that models learn from; `default` says whether they learn from who has said nothing.
 
-    Events of shoppers who do not agree to `train` are left out.
+    Events of shoppers who do not agree to `train` are left out. `read_interactions` returns the interactions by
+    customer and then oldest first, from the database or elsewhere (`shared/db/warehouse.py`).
     """
     with database.read() as connection:
         denied = consents.denied_keys(connection, "train", default)
-        found = interactions.all_interactions(connection).without(denied)
+        found = read_interactions(connection).without(denied)
         catalogue = sorted(products.catalogue_since(connection, 0))
         space = models.active_version(connection, SPACE)
         active = set(found.customers.tolist())

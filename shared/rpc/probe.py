@@ -17,16 +17,19 @@ from shared.rpc.tls import probe_channel
 TIMEOUT_SECONDS = 3.0
 SERVING, NOT_SERVING, WRONG_USE = 0, 1, 2
 AGENT = "coordinator"
-USAGE = "usage: python -m shared.rpc.probe ADDRESS [AGENT], such as 127.0.0.1:50050 coordinator"
+READY = ""
+"""Name under which a server says whether it is ready; `liveness` is whether it answers at all."""
+USAGE = "usage: python -m shared.rpc.probe ADDRESS [AGENT [SERVICE]], such as 127.0.0.1:50050 coordinator liveness"
 PREFIX = "QUINTET_"
+MOST_ARGUMENTS = 3
 
 
-def health(address: str, agent: str = AGENT, timeout_seconds: float = TIMEOUT_SECONDS) -> str:
+def health(address: str, agent: str = AGENT, service: str = READY, *, timeout_seconds: float = TIMEOUT_SECONDS) -> str:
     """Return the health of the agent at `address`, such as `SERVING`; the status code's name if it does not answer."""
     with _open(address, agent) as channel:
         check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]
         try:
-            answer = check(health_pb2.HealthCheckRequest(), timeout=timeout_seconds)
+            answer = check(health_pb2.HealthCheckRequest(service=service), timeout=timeout_seconds)
         except grpc.RpcError as error:
             return str(error.code().name)
     return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
@@ -44,11 +47,11 @@ def _open(address: str, agent: str) -> grpc.Channel:
 
 def main(arguments: Sequence[str]) -> int:
     """Probe the address given and return the exit code: 0 serving, 1 not serving, 2 wrong use."""
-    if len(arguments) not in (1, 2):
+    if not 1 <= len(arguments) <= MOST_ARGUMENTS:
         print(USAGE, file=sys.stderr)
         return WRONG_USE
-    address, agent = (*arguments, AGENT)[:2]
-    state = health(address, agent)
+    address = arguments[0]
+    state = health(*arguments)
     print(f"{address} {state}")
     return SERVING if state == "SERVING" else NOT_SERVING
 

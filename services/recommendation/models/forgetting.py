@@ -13,6 +13,7 @@ from services.recommendation.models.bundle import Bundle, bundle_of
 from services.recommendation.models.store import KIND, ModelStore
 from shared.config import Settings
 from shared.db import forgotten, models
+from shared.db.connect import job_database
 from shared.db.engine import Database
 from shared.db.models import ModelVersion
 from shared.jobs import ProgressReporter, job_main
@@ -23,7 +24,7 @@ FORGOTTEN = "forgotten"
 
 def work(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
     """Remove the listed histories from all stored models and return how many models were rewritten."""
-    database = Database(settings.database_url)
+    database = job_database(settings)
     try:
         return run(database, ModelStore(database, settings.model_cache_dir), reporter)
     finally:

@@ -36,7 +36,9 @@ from shared.consent import ALL_PERMITTED, Permissions
 from shared.db import forgotten
 from shared.db.connect import job_database
 from shared.db.engine import Database
+from shared.db.interactions import all_interactions
 from shared.db.training_data import read_training_data
+from shared.db.warehouse import InteractionReader, interaction_reader
 from shared.errors import FailedPrecondition, QuintetError
 from shared.jobs import QUICK, ProgressReporter, job_main
 
@@ -58,7 +60,15 @@ def work(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
     database = job_database(settings)
     params = FIRST_TRAINING if QUICK in sys.argv[1:] else RerankerParams()
     try:
-        return run(database, reporter, settings.train_threads, settings.model_cache_dir, params, settings.permissions)
+        return run(
+            database,
+            reporter,
+            settings.train_threads,
+            settings.model_cache_dir,
+            params,
+            settings.permissions,
+            interaction_reader(settings.training_source),
+        )
     finally:
         database.close()
 
@@ -70,17 +80,19 @@ def run(
     model_folder: str = "",
     params: RerankerParams | None = None,
     default: Permissions = ALL_PERMITTED,
+    read_interactions: InteractionReader = all_interactions,
 ) -> dict[str, Any]:
     """Train on the data of `database`, store the new version there and return what came of it.
 
     `model_folder` is where the artefact is written before it is stored (`Settings.model_cache_dir`); `params` say how
-    the rerankers are trained; `default` says whether it is learned from shoppers who said nothing.
+    the rerankers are trained; `default` says whether it is learned from shoppers who said nothing; `read_interactions`
+    returns what customers did.
     """
     started = time.perf_counter()
     reporter.report("reading", 0.0)
     with database.read() as connection:
         algorithms = partial(tuned_algorithms, read_tuned(connection))
-    dataset = build_dataset(read_training_data(database, default), by_popularity=True)
+    dataset = build_dataset(read_training_data(database, default, read_interactions), by_popularity=True)
     if not len(dataset.product_keys):
         raise FailedPrecondition(
             "there is nothing to train on yet: add products first", reason=ErrorReason.DATA_MISSING

@@ -26,8 +26,10 @@ from shared.consent import ALL_PERMITTED, Permissions
 from shared.db import tuning
 from shared.db.connect import job_database
 from shared.db.engine import Database
+from shared.db.interactions import all_interactions
 from shared.db.training_data import TrainingData, read_training_data
 from shared.db.tuning import Tuned
+from shared.db.warehouse import InteractionReader, interaction_reader
 from shared.errors import FailedPrecondition
 from shared.jobs import ProgressReporter, job_main
 
@@ -42,7 +44,12 @@ def work(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
     database = job_database(settings)
     try:
         return run(
-            database, TuningRequest.of_json(sys.argv[1]), reporter, settings.train_threads, default=settings.permissions
+            database,
+            TuningRequest.of_json(sys.argv[1]),
+            reporter,
+            settings.train_threads,
+            default=settings.permissions,
+            read_interactions=interaction_reader(settings.training_source),
         )
     finally:
         database.close()
@@ -55,10 +62,11 @@ def run(
     threads: int,
     classes: Sequence[type[Algorithm]] = CLASSES,
     default: Permissions = ALL_PERMITTED,
+    read_interactions: InteractionReader = all_interactions,
 ) -> dict[str, Any]:
     """Tune on the data of `database` and put what is chosen in force for the next training.
 
-    `default` says whether it is learned from shoppers who said nothing.
+    `default` says whether it is learned from shoppers who said nothing, `read_interactions` returns what customers did.
 
     Returns
     -------
@@ -77,7 +85,7 @@ def run(
     started = time.monotonic()
     chosen = request.chosen(classes)
     reporter.report("reading", 0.0)
-    data = read_training_data(database, default)
+    data = read_training_data(database, default, read_interactions)
     if not len(data.interactions) and not request.only_if_changed:
         raise FailedPrecondition(
             "there is nothing to tune on yet: import events first", reason=ErrorReason.DATA_MISSING

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from shared.db import models
+from shared.db import model_artifacts, models
 from shared.db.backup import files, postgres_backup
 from shared.db.engine import Database
 from shared.db.integrity import check_database
@@ -36,7 +36,7 @@ def quiet(stage: str, fraction: float) -> None:
 def fill(database: Database, count: int = 300) -> None:
     add_customers(database, "ann", "bob")
     add_products(database, *(f"p{number}" for number in range(count)), description="long " * 100)
-    models.save_model(database, "recommender", "v1", os.urandom(3 * models.CHUNK_BYTES), {"n": 1})
+    models.save_model(database, "recommender", "v1", os.urandom(3 * model_artifacts.CHUNK_BYTES), {"n": 1})
 
 
 def contents(database: Database) -> dict[str, list[Any]]:

@@ -315,6 +315,21 @@ def test_embeddings_follow_the_events_and_whoever_reads_one_has_it_now(sqlite_da
     assert {row["customer_id"] for row in rows(sqlite_database, "customer_embeddings")} == set(keys.values())
 
 
+def test_a_reader_at_another_replica_has_the_embedding_with_all_events(sqlite_database: Database) -> None:
+    open_shop(sqlite_database)
+    add_customers(sqlite_database, "anna")
+    projecting, reading = make(sqlite_database), make(sqlite_database)
+    append(sqlite_database, [view("anna", "a1")])
+    projecting.apply_events()
+    first = reading.profile("anna").embedding
+    append(sqlite_database, [view("anna", "b1", 1)])
+    projecting.apply_events()
+    second = reading.profile("anna").embedding
+    assert first is not None
+    assert second is not None
+    assert second.vector.tolist() != first.vector.tolist()
+
+
 def test_an_order_has_the_prices_of_its_time_also_when_the_product_is_known_from_before(
     sqlite_database: Database,
 ) -> None:

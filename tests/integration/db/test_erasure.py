@@ -83,7 +83,7 @@ def keys(database: Database) -> dict[str, int]:
 def add_rest(connection: Connection, who: str, key: int, product: int) -> None:
     former = customers_of.resolve_visitors(connection, [f"former browser of {who}"])
     visitors.merge(connection, former[f"former browser of {who}"], key)
-    customer_embeddings.store_embeddings(connection, "v1", [key], np.array([[0.5, 0.25]], dtype=np.float32))
+    customer_embeddings.store_embeddings(connection, "v1", [key], np.array([[0.5, 0.25]], dtype=np.float32), 1)
     numbers = segments.replace_segments(connection, [Segment("loyal", segments.RFM, {})])
     segments.replace_memberships(connection, {key: [(numbers["loyal"], 0.5)]})
     recommendation = next_number()

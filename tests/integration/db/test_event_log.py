@@ -15,7 +15,7 @@ from shared.db.customer_updates import NewCustomer
 from shared.db.engine import Database, next_count
 from shared.db.event_log import NewEvent
 from shared.db.migrate import alembic_config, migrate
-from shared.db.revision import NEWEST, current_revision, require_current
+from shared.db.revision import NEWEST, current_revision, require_workable
 from shared.db.types import from_micros
 from shared.errors import FailedPrecondition
 
@@ -198,5 +198,5 @@ def test_an_empty_database_is_at_no_revision(tmp_path: Path) -> None:
     empty = Database(f"sqlite:///{tmp_path / 'empty.db'}")
     assert current_revision(empty) is None
     with pytest.raises(FailedPrecondition, match="the schema is at nothing, not"):
-        require_current(empty)
+        require_workable(empty)
     empty.close()

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from shared import running_job
-from shared.db import job_runs, leases, models
+from shared.db import job_runs, leases, model_artifacts, models
 from shared.db.engine import Database
 from shared.db.leases import LeaseLost
 from shared.db.weights import set_weights, weights_version
@@ -100,11 +100,11 @@ class TakenOver(io.BytesIO):
     """A file during whose second reading another process takes the work over."""
 
     def __init__(self, database: Database, lease: Lease) -> None:
-        super().__init__(b"model" * models.CHUNK_BYTES)
+        super().__init__(b"model" * model_artifacts.CHUNK_BYTES)
         self._database, self._lease = database, lease
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size == models.CHUNK_BYTES and self.tell() == models.CHUNK_BYTES:
+        if size == model_artifacts.CHUNK_BYTES and self.tell() == model_artifacts.CHUNK_BYTES:
             with self._database.write() as connection:
                 leases.release(connection, self._lease)
         return super().read(size)

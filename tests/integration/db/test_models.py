@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.db import models
+from shared.db import model_artifacts, models
 from shared.db.engine import Database
 from shared.db.models import ModelVersion
 from shared.db.schema import model_chunks
@@ -12,7 +12,7 @@ from shared.request_ids import RequestKey
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "CHUNK_BYTES", 4)
+    monkeypatch.setattr(model_artifacts, "CHUNK_BYTES", 4)
 
 
 def test_what_is_saved_is_loaded_and_active(database: Database) -> None:

@@ -48,6 +48,14 @@ def test_exit_code_says_whether_the_server_serves(
     assert capsys.readouterr().out == f"{served.address} {name}\n"
 
 
+@pytest.mark.usefixtures("capsys")
+def test_liveness_is_asked_for_by_its_name(served: Served) -> None:
+    served.health.set("", NOT_SERVING)
+    served.health.set("liveness", SERVING)
+    assert probe.main([served.address, "coordinator"]) == 1
+    assert probe.main([served.address, "coordinator", "liveness"]) == 0
+
+
 def test_nobody_listening_is_not_serving(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as closed:  # bound but not listening: refuses connections and keeps the port from others
         closed.bind(("127.0.0.1", 0))
@@ -63,7 +71,7 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
         assert probe.health(f"127.0.0.1:{silent.getsockname()[1]}", timeout_seconds=0.2) == "DEADLINE_EXCEEDED"
 
 
-@pytest.mark.parametrize("arguments", [[], ["127.0.0.1:1", "customer", "127.0.0.1:2"]])
+@pytest.mark.parametrize("arguments", [[], ["127.0.0.1:1", "customer", "liveness", "more"]])
 def test_wrong_use_is_told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert probe.main(arguments) == 2
     assert capsys.readouterr().err.startswith("usage:")
