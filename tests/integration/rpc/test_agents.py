@@ -44,9 +44,15 @@ async def test_the_health_of_an_agent_follows_its_database(
 async def test_an_agent_does_not_start_where_commits_could_be_lost(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, agent: str
 ) -> None:
+    module = import_module(f"services.{agent}.server")
+
+    async def started(*_: Any) -> None:
+        raise AssertionError("it serves")
+
+    monkeypatch.setattr(module, "serve_until_stopped", started)
     monkeypatch.setattr(sqlite, "PRAGMAS", (*sqlite.PRAGMAS, "synchronous=NORMAL"))
     with pytest.raises(FailedPrecondition, match="synchronous"):
-        await import_module(f"services.{agent}.server").main(settings(sqlite_database))
+        await module.main(settings(sqlite_database))
 
 
 def test_threads_of_a_process_are_apart_by_kind_of_work() -> None:
