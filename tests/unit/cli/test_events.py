@@ -1,4 +1,4 @@
-"""`quintet events` shows what became of recorded events, has events applied and joined, and ends with 1 where any fails."""
+"""`quintet events` shows what became of recorded events, has some applied again, and ends with 1 where any fails."""
 
 import json
 from collections.abc import Iterator
@@ -72,7 +72,9 @@ def door() -> Iterator[tuple[Door, str]]:
     ],
     ids=lambda each: each[0],
 )
-def test_what_became_of_events_is_shown(door: tuple[Door, str], command: tuple[str, ...], parts: tuple[str, ...]) -> None:
+def test_what_became_of_events_is_shown(
+    door: tuple[Door, str], command: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
     result, text = invoke("events", *command, "--address", door[1])
     assert result.exit_code == 0, text
     for part in parts:
