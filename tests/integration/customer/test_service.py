@@ -206,6 +206,7 @@ async def test_everything_is_exported_and_then_erased(stub: Any, sqlite_database
     wanted = pb.GetErasureReceiptRequest(receipt_id=answer.receipt.receipt_id)
     assert (await stub.GetErasureReceipt(wanted)).receipt == answer.receipt
     assert answer.receipt.models == types.ModelsState.MODELS_STATE_UNUSED
+    assert "erase again" in answer.receipt.backups_note
     with sqlite_database.write() as connection:
         connection.execute(erasure_receipts.update().values(rows={"customers": 2}))
     code, _ = await refused(stub.GetErasureReceipt(wanted))
