@@ -1,4 +1,4 @@
-"""What the process of every agent is made of: checks of its database, durable commits, threads by kind of work."""
+"""What the process of every agent is made of: checks, samples of its performance, durable commits, threads by kind."""
 
 import asyncio
 import threading
@@ -14,6 +14,7 @@ from shared.errors import FailedPrecondition
 from shared.rpc.rights import Work
 from shared.rpc.server import AgentServer, _with_threads
 from shared.rpc.threads import THREADS, work
+from tests.support.events import rows
 
 CHECKS = {"recommendation": {"database", "model"}}
 """Checks of agents that have others than that of their database."""
@@ -21,11 +22,11 @@ CHECKS = {"recommendation": {"database", "model"}}
 
 def settings(database: Database) -> Settings:
     ports: dict[str, Any] = {f"{agent}_port": 0 for agent in AGENTS}
-    return Settings(_env_file=None, database_url=database.url, http_port=0, monitor_seconds=0, **ports)
+    return Settings(_env_file=None, database_url=database.url, http_port=0, monitor_seconds=0.05, **ports)
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-async def test_the_health_of_an_agent_follows_its_database(
+async def test_an_agent_checks_its_database_and_samples_its_performance(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, agent: str
 ) -> None:
     module = import_module(f"services.{agent}.server")
@@ -34,6 +35,9 @@ async def test_the_health_of_an_agent_follows_its_database(
     async def ask_each_check(server: AgentServer, *_: Any) -> None:
         for name, check in server._readiness._checks.items():
             found[name] = await asyncio.to_thread(check)
+        async with asyncio.timeout(30):
+            while {row["agent"] for row in rows(sqlite_database, "agent_samples")} != {agent}:
+                await asyncio.sleep(0.01)
 
     monkeypatch.setattr(module, "serve_until_stopped", ask_each_check)
     await module.main(settings(sqlite_database))
