@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from quintet.type.v1.event_pb2 import Event, ProductView
 
+from services.coordinator import schedule
 from services.coordinator.agent import Coordinator
 from services.coordinator.agent_clients import AgentClients
 from services.coordinator.event_validation import submit_event
-from shared import job_kinds
 from shared.config import AGENTS, Settings
 from shared.db import event_log
 from shared.db.engine import Database
@@ -51,7 +51,7 @@ async def test_events_are_joined(coordinator: Coordinator, sqlite_database: Data
 
 
 async def test_the_clock_is_looked_at(coordinator: Coordinator, sqlite_database: Database) -> None:
-    await until(lambda: {row["kind"] for row in rows(sqlite_database, "scheduled_jobs")} == set(job_kinds.KINDS))
+    await until(lambda: schedule.LEASE in {row["name"] for row in rows(sqlite_database, "leases") if row["holder"]})
 
 
 async def test_the_state_is_looked_at(coordinator: Coordinator) -> None:
