@@ -46,8 +46,9 @@ async def test_limits_and_log_level_change_without_a_restart(
     file = tmp_path / "live"
     settings = Settings(_env_file=None, product_port=0, drain_seconds=0, live_settings_file=str(file))
     server = AgentServer("product", settings, [])
+    file.write_text("QUINTET_RATE_LIMIT_FACTOR=2\n")
     serving = asyncio.create_task(serve_until_stopped(server))
-    await until(lambda: bool(server.port))
+    await until(lambda: server.guard.rate_factor == 2)  # the look at the start is over
     file.write_text("QUINTET_RATE_LIMIT_FACTOR=0.5\nQUINTET_LOG_LEVEL=error\n")
     if told:
         handlers[signal.SIGHUP]()
