@@ -1,4 +1,5 @@
-"""Generate the Python stubs of the contract into `shared/stubs/`, then the OpenAPI document of its HTTP calls.
+"""Generate the Python stubs of the contract into `shared/stubs/`, then the OpenAPI document of its HTTP calls and
+the pages of the API in `docs/`.
 
 `--check` only says whether they are up to date.
 """
@@ -18,6 +19,7 @@ PROTOS = ROOT / "protos"
 STUBS = ROOT / "shared" / "stubs"
 WELL_KNOWN = Path(grpc_tools.__file__).parent / "_proto"
 OPENAPI = ROOT / "scripts" / "generate_openapi.py"
+API_PAGES = "scripts.api_reference"
 GOOGLEAPIS = Path(annotations_pb2.__file__).parents[2]
 """Folder of an installed package that has `google/api/annotations.proto` and what it imports."""
 
@@ -58,6 +60,11 @@ def generate_openapi(*options: str) -> int:
     return subprocess.run([sys.executable, str(OPENAPI), *options], check=False).returncode
 
 
+def generate_pages(*options: str) -> int:
+    """Run the module that renews the pages of the API, in a process that has the new stubs."""
+    return subprocess.run([sys.executable, "-m", API_PAGES, *options], check=False, cwd=ROOT).returncode
+
+
 def outdated(fresh: Path) -> list[str]:
     """Return the stub files that differ from `fresh`, are missing, or should not be there."""
     names = {str(p.relative_to(root)) for root in (fresh, STUBS) for p in root.rglob("*.py*") if p.suffix != ".pyc"}
@@ -73,13 +80,13 @@ def main() -> int:
         for old in STUBS.rglob("*_pb2*"):
             old.unlink()
         generate(STUBS)
-        return generate_openapi()
+        return generate_openapi() or generate_pages()
     with tempfile.TemporaryDirectory() as folder:
         generate(Path(folder))
         stale = outdated(Path(folder))
     for name in stale:
         print(f"out of date: shared/stubs/{name}; run `make protos`", file=sys.stderr)
-    return 1 if stale else generate_openapi("--check")
+    return 1 if stale else generate_openapi("--check") or generate_pages("--check")
 
 
 if __name__ == "__main__":

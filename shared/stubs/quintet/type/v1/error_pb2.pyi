@@ -85,7 +85,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     CUSTOMER_ALREADY_EXISTS: _ErrorReason.ValueType  # 51
     """ALREADY_EXISTS. There is a customer with this id: update it. Metadata: `resource`, `field`."""
     EMAIL_TAKEN: _ErrorReason.ValueType  # 52
-    """ALREADY_EXISTS. The e-mail address belongs to another customer. Metadata: `resource`, `field`."""
+    """ALREADY_EXISTS. Never sent: two customers may have the same e-mail address, and no answer tells."""
     PURCHASE_ALREADY_EXISTS: _ErrorReason.ValueType  # 53
     """ALREADY_EXISTS. The order is known from another event. Metadata: `resource`, `field`."""
     JOB_RUNNING: _ErrorReason.ValueType  # 70
@@ -216,7 +216,7 @@ RESOURCE_ALREADY_EXISTS: ErrorReason.ValueType  # 50
 CUSTOMER_ALREADY_EXISTS: ErrorReason.ValueType  # 51
 """ALREADY_EXISTS. There is a customer with this id: update it. Metadata: `resource`, `field`."""
 EMAIL_TAKEN: ErrorReason.ValueType  # 52
-"""ALREADY_EXISTS. The e-mail address belongs to another customer. Metadata: `resource`, `field`."""
+"""ALREADY_EXISTS. Never sent: two customers may have the same e-mail address, and no answer tells."""
 PURCHASE_ALREADY_EXISTS: ErrorReason.ValueType  # 53
 """ALREADY_EXISTS. The order is known from another event. Metadata: `resource`, `field`."""
 JOB_RUNNING: ErrorReason.ValueType  # 70
