@@ -1,6 +1,7 @@
 """The example clients: the same journey, step by step and field by field, in every language."""
 
 import json
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -8,13 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.type.v1.customer_pb2 import Customer
 from typer.testing import CliRunner
 
 from cli.main import app
 from shared.rpc.tls import server_credentials
 from tests.e2e import fake_coordinator, small_shop
 from tests.support.certificates import write
-from tests.support.clients import BUILDERS, curl_client, play, run
+from tests.support.clients import BUILDERS, ROOT, curl_client, play, run
 from tests.support.cluster import coordinator_stub, free_ports, running_cluster
 
 LONGEST_RUN_SECONDS = 30.0
@@ -265,3 +268,15 @@ def test_people_get_lines_and_tables(client: list[str], start_coordinator: Start
         "    Roasted coffee p-1                3.99 USD     popularity        0.5     Popular with other" in done.stdout
     )
     assert "segments=new_customers 0.9" in done.stdout
+
+
+def test_the_python_of_the_readme_prints_recommendations(
+    start_coordinator: StartCoordinator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "README.md").read_text()
+    [snippet] = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    address = start_coordinator()
+    with coordinator_stub(address) as stub:
+        stub.RegisterCustomer(pb.RegisterCustomerRequest(customer=Customer(customer_id="1001")), timeout=5)
+    exec(snippet.replace("127.0.0.1:50050", address), {})  # noqa: S102 - our own page
+    assert capsys.readouterr().out.splitlines()[0] == "Roasted coffee p-0 popularity Popular with other shoppers"
