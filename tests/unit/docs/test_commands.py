@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
-import typer.main
+import typer
 
 from cli.main import app
 
@@ -40,12 +39,12 @@ SHOWN = [
 @pytest.mark.parametrize(("page", "words"), SHOWN)
 def test_a_command_that_is_shown_takes_what_is_shown(page: str, words: str) -> None:
     command, name, arguments = PROGRAM, "quintet", shlex.split(words)
-    context = click.Context(PROGRAM, info_name=name)
-    while isinstance(command, click.Group):
+    context = typer.Context(PROGRAM, info_name=name)
+    while hasattr(command, "resolve_command"):  # a group of commands
         name, command, arguments = command.resolve_command(context, _without_options(arguments))
     try:
         command.make_context(name, arguments, parent=context)
-    except click.BadParameter as error:
+    except typer.BadParameter as error:
         if "does not exist" not in error.message:  # a file of the reader's may be missing
             pytest.fail(f"{page}: {error.message}")
 
