@@ -13,6 +13,7 @@ from pathlib import Path
 
 import grpc_tools
 from google.api import annotations_pb2
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
@@ -33,6 +34,14 @@ def protoc(*options: str) -> None:
     """Run protoc on every contract file."""
     paths = [f"--proto_path={path}" for path in (PROTOS, WELL_KNOWN, GOOGLEAPIS)]
     subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *paths, *options, *contract_files()], check=True)
+
+
+def contract() -> FileDescriptorSet:
+    """Return the files of the contract with their comments."""
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "contract.binpb"
+        protoc(f"--descriptor_set_out={image}", "--include_source_info")
+        return FileDescriptorSet.FromString(image.read_bytes())
 
 
 def generate(target: Path) -> None:

@@ -1,18 +1,15 @@
 """The two pages as they should be now."""
 
 from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from quintet.coordinator.v1 import coordinator_service_pb2
 
 from scripts.api_reference.calls import renewed
 from scripts.api_reference.index import with_index
 from scripts.api_reference.tables import TYPES_PAGE, Comments
 from scripts.api_reference.types import types_page
-from scripts.generate_stubs import ROOT, protoc
+from scripts.generate_stubs import ROOT, contract
 from services.coordinator.http.openapi.comments import comments_of
 
 PAGE = ROOT / "docs" / "api.md"
@@ -29,7 +26,4 @@ def fresh() -> tuple[str, str]:
 @cache
 def contract_comments() -> Comments:
     """Return the comment of everything in the contract by its full name, each on one line."""
-    with TemporaryDirectory() as folder:
-        image = Path(folder) / "contract.binpb"
-        protoc(f"--descriptor_set_out={image}", "--include_source_info")
-        return comments_of(FileDescriptorSet.FromString(image.read_bytes()))
+    return comments_of(contract())
