@@ -27,6 +27,8 @@ RESULTS = ROOT / "benchmarks" / "results" / "fuzz.json"
 PART = "fuzz"
 INPUTS = 100_000
 SEED = 20_260_101
+MOST_GROWTH_MB = 256
+"""By how much an agent may grow between the two looks at memory: a leak of 4 KiB a request is more."""
 WARM_SHARE = 0.3
 """Of the requests, before memory is looked at first: caches fill up to their limits by then."""
 
@@ -51,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     for sample in findings.samples:
         print(sample, file=sys.stderr)
     print(f"{findings.by_code()}\n{grown}\n{given.out}", file=sys.stderr)
-    return 1 if findings.internal_errors or findings.hangs or crashes else 0
+    return 1 if is_bad(findings, grown, crashes) else 0
 
 
 def fuzz(inputs: int, seed: int) -> tuple[Findings, dict[str, float], int, float]:
@@ -74,6 +76,11 @@ def fuzz(inputs: int, seed: int) -> tuple[Findings, dict[str, float], int, float
             grown = {agent: round(now - before[agent], 1) for agent, now in memory(cluster).items()}
             crashes = sum(cluster.restarts(agent) for agent in AGENTS)
             return findings, grown, crashes, time.monotonic() - started
+
+
+def is_bad(findings: Findings, grown: dict[str, float], crashes: int) -> bool:
+    """Say whether something happened that must not: an internal error, a hang, a death, or growth without end."""
+    return bool(findings.internal_errors or findings.hangs or crashes or max(grown.values()) > MOST_GROWTH_MB)
 
 
 def fill(address: str) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 
+from benchmarks.fuzz.__main__ import MOST_GROWTH_MB, is_bad
 from benchmarks.fuzz.findings import MOST_SAMPLES, Findings
 from benchmarks.fuzz.generator import TEXTS, Generator
 from benchmarks.fuzz.sender import JOBS, MOST_JOBS, plan, targets
@@ -59,3 +60,17 @@ def test_what_must_not_happen_is_counted_and_kept() -> None:
     for _ in range(2 * MOST_SAMPLES):
         findings.add("/a/B", "INTERNAL", b"x" * 1_000, "")
     assert len(findings.samples) == MOST_SAMPLES
+
+
+def test_what_must_not_happen_fails_the_command() -> None:
+    flat = {"customer": 3.0, "product": float(MOST_GROWTH_MB)}
+    assert not is_bad(Findings(), flat, crashes=0)
+    assert is_bad(Findings(), {**flat, "product": MOST_GROWTH_MB + 0.1}, crashes=0)
+    assert is_bad(Findings(), flat, crashes=1)
+    for code in ("INTERNAL", "UNKNOWN"):
+        found = Findings()
+        found.add("m", code, b"", "")
+        assert is_bad(found, flat, crashes=0)
+    hung = Findings()
+    hung.hung("m", b"")
+    assert is_bad(hung, flat, crashes=0)
