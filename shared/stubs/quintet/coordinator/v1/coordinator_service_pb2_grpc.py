@@ -543,7 +543,8 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteVisitor(self, request, context):
-        """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. A repeated call is NOT_FOUND.
+        """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. Safe to repeat but for
+        the answer: NOT_FOUND once it is done.
         Errors: NOT_FOUND; FAILED_PRECONDITION for a visitor who became a customer: what they did is the customer's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -850,7 +851,8 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RunSchedule(self, request, context):
-        """Starts a job of a kind now, paused or not; the next one is due a period later.
+        """Starts a job of a kind now, paused or not; the next one is due a period later. Safe to repeat with the same
+        `request_id`.
         Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

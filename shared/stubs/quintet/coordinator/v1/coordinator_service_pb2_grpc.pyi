@@ -115,7 +115,8 @@ class CoordinatorServiceStub:
     Errors: INVALID_ARGUMENT; FAILED_PRECONDITION for a visitor who became a customer: there the customer's consent counts.
     """
     DeleteVisitor: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteVisitorRequest, _coordinator_service_pb2.DeleteVisitorResponse]
-    """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. A repeated call is NOT_FOUND.
+    """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. Safe to repeat but for
+    the answer: NOT_FOUND once it is done.
     Errors: NOT_FOUND; FAILED_PRECONDITION for a visitor who became a customer: what they did is the customer's.
     """
     ExportVisitor: _grpc.UnaryStreamMultiCallable[_coordinator_service_pb2.ExportVisitorRequest, _coordinator_service_pb2.ExportVisitorResponse]
@@ -253,7 +254,8 @@ class CoordinatorServiceStub:
     Errors: NOT_FOUND for a kind without a schedule, INVALID_ARGUMENT for a bad period or when nothing is to change.
     """
     RunSchedule: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RunScheduleRequest, _coordinator_service_pb2.RunScheduleResponse]
-    """Starts a job of a kind now, paused or not; the next one is due a period later.
+    """Starts a job of a kind now, paused or not; the next one is due a period later. Safe to repeat with the same
+    `request_id`.
     Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListModelsRequest, _operations_pb2.ListModelsResponse]
@@ -376,7 +378,8 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     Errors: INVALID_ARGUMENT; FAILED_PRECONDITION for a visitor who became a customer: there the customer's consent counts.
     """
     DeleteVisitor: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteVisitorRequest, _coordinator_service_pb2.DeleteVisitorResponse]  # type: ignore[assignment]
-    """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. A repeated call is NOT_FOUND.
+    """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. Safe to repeat but for
+    the answer: NOT_FOUND once it is done.
     Errors: NOT_FOUND; FAILED_PRECONDITION for a visitor who became a customer: what they did is the customer's.
     """
     ExportVisitor: _aio.UnaryStreamMultiCallable[_coordinator_service_pb2.ExportVisitorRequest, _coordinator_service_pb2.ExportVisitorResponse]  # type: ignore[assignment]
@@ -514,7 +517,8 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     Errors: NOT_FOUND for a kind without a schedule, INVALID_ARGUMENT for a bad period or when nothing is to change.
     """
     RunSchedule: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RunScheduleRequest, _coordinator_service_pb2.RunScheduleResponse]  # type: ignore[assignment]
-    """Starts a job of a kind now, paused or not; the next one is due a period later.
+    """Starts a job of a kind now, paused or not; the next one is due a period later. Safe to repeat with the same
+    `request_id`.
     Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListModelsRequest, _operations_pb2.ListModelsResponse]  # type: ignore[assignment]
@@ -748,7 +752,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.DeleteVisitorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.DeleteVisitorResponse, _abc.Awaitable[_coordinator_service_pb2.DeleteVisitorResponse]]:
-        """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. A repeated call is NOT_FOUND.
+        """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. Safe to repeat but for
+        the answer: NOT_FOUND once it is done.
         Errors: NOT_FOUND; FAILED_PRECONDITION for a visitor who became a customer: what they did is the customer's.
         """
 
@@ -1120,7 +1125,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.RunScheduleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.RunScheduleResponse, _abc.Awaitable[_coordinator_service_pb2.RunScheduleResponse]]:
-        """Starts a job of a kind now, paused or not; the next one is due a period later.
+        """Starts a job of a kind now, paused or not; the next one is due a period later. Safe to repeat with the same
+        `request_id`.
         Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
         """
 
