@@ -98,6 +98,9 @@ MAX_ALGORITHMS = 50
 MAX_REASON = 500
 """Characters in which an operator says why."""
 
+MAX_PURGED_KINDS = 20
+MAX_PURGED_ATTRIBUTES = 10
+
 MAX_DEFINITION_ID = 63
 """Characters of the id of a placement or a rule."""
 MAX_DEFINITIONS = 1_000

@@ -16,6 +16,7 @@ import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.coordinator.v1 import event_log_pb2
 from quintet.coordinator.v1 import operations_pb2 as operations
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.product.v1 import product_service_pb2 as product_pb
@@ -40,6 +41,7 @@ from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType, Recomm
 
 from services.coordinator import convert as coordinator_convert
 from services.coordinator import job_rpcs, operations_convert
+from services.coordinator.event_log_convert import to_filter
 from services.coordinator.event_validation import submit_feedback
 from services.coordinator.recommendation_rpcs import RecommendationRpcs
 from services.customer import convert as customer_convert
@@ -328,6 +330,14 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
     *((kind(kind="k"), job_kind) for kind in (pb.UpdateScheduleRequest, pb.RunScheduleRequest)),
     (pb.ListJobsRequest(kinds=["maintenance"], states=[JobState.JOB_STATE_FAILED]), jobs_page),
     (pb.ListJobsRequest(page_token="t"), jobs_page),  # noqa: S106
+    (
+        event_log_pb2.PurgeEventsRequest(
+            filter=event_log_pb2.EventFilter(
+                kinds=["search"], customer_id="c", visitor_id="v", product_id="p", attributes={"a": "b"}
+            )
+        ),
+        to_filter,
+    ),
     *((kind(visitor_id="v"), visitor_id) for kind in (pb.DeleteVisitorRequest, pb.ExportVisitorRequest)),
     (pb.SetVisitorConsentRequest(visitor_id="v", consent=Consent(train=2)), visitor_consent),
     (pb.GetErasureReceiptRequest(receipt_id="r"), receipt_id),
@@ -344,6 +354,8 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
             pb.OptimizeAlgorithmsRequest,
             pb.TrainModelsRequest,
             pb.RunScheduleRequest,
+            event_log_pb2.PurgeEventsRequest,
+            event_log_pb2.RebuildProjectionRequest,
             operations.RollBackModelRequest,
             operations.SetWeightsRequest,
         )
@@ -358,6 +370,7 @@ ELSEWHERE = {
     "quintet.coordinator.v1.SetWeightsRequest.weights",
     "quintet.coordinator.v1.ListFailedEventsRequest.agent",
     "quintet.coordinator.v1.ListFailedEventsRequest.page_token",
+    "quintet.coordinator.v1.RebuildProjectionRequest.agent",
     "quintet.coordinator.v1.ReplayFailedEventsRequest.agent",
     "quintet.coordinator.v1.ReplayFailedEventsRequest.sequences",
 }

@@ -236,6 +236,20 @@ class CoordinatorServiceStub:
     """Has the agents apply events again that they could not apply. Each takes effect once, so it is safe to repeat.
     Errors: INVALID_ARGUMENT for a bad agent or number; UNAVAILABLE while an agent is away.
     """
+    PurgeEvents: _grpc.UnaryUnaryMultiCallable[_event_log_pb2.PurgeEventsRequest, _event_log_pb2.PurgeEventsResponse]
+    """Starts a job that deletes recorded events that should never have been, such as those of a faulty page or a robot, and makes
+    what is known of their shoppers, and of recommendations, anew without them. Its result says how many there were, by kind.
+    Ids of deleted events and orders are free again. Refunds of a deleted order wait for it again. What models learned of the
+    events stays until the next training; events recorded after the start stay. Safe to repeat with the same `request_id`.
+    Errors: INVALID_ARGUMENT for a bad filter or one without a condition; ABORTED while a purge or a rebuild runs. The job fails,
+    and deletes nothing more, where events of these shoppers are gone for their age already, for the rest could not be made anew.
+    """
+    RebuildProjection: _grpc.UnaryUnaryMultiCallable[_event_log_pb2.RebuildProjectionRequest, _event_log_pb2.RebuildProjectionResponse]
+    """Starts a job that makes tables of an agent anew from the event log, beside serving: each shopper has the old rows or the new
+    ones at any time. Safe to repeat with the same `request_id`.
+    Errors: INVALID_ARGUMENT for an agent that applies no events; ABORTED while a purge or a rebuild runs. The job fails where
+    events of which rows are stored were deleted for their age, or where an event cannot be applied.
+    """
     ListJobs: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListJobsRequest, _coordinator_service_pb2.ListJobsResponse]
     """Returns jobs page by page, newest first. Changes nothing; safe to repeat.
     Errors: INVALID_ARGUMENT for an unknown kind or state, a negative `page_size` or a `page_token` of another list.
@@ -494,6 +508,20 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     ReplayFailedEvents: _aio.UnaryUnaryMultiCallable[_event_log_pb2.ReplayFailedEventsRequest, _event_log_pb2.ReplayFailedEventsResponse]  # type: ignore[assignment]
     """Has the agents apply events again that they could not apply. Each takes effect once, so it is safe to repeat.
     Errors: INVALID_ARGUMENT for a bad agent or number; UNAVAILABLE while an agent is away.
+    """
+    PurgeEvents: _aio.UnaryUnaryMultiCallable[_event_log_pb2.PurgeEventsRequest, _event_log_pb2.PurgeEventsResponse]  # type: ignore[assignment]
+    """Starts a job that deletes recorded events that should never have been, such as those of a faulty page or a robot, and makes
+    what is known of their shoppers, and of recommendations, anew without them. Its result says how many there were, by kind.
+    Ids of deleted events and orders are free again. Refunds of a deleted order wait for it again. What models learned of the
+    events stays until the next training; events recorded after the start stay. Safe to repeat with the same `request_id`.
+    Errors: INVALID_ARGUMENT for a bad filter or one without a condition; ABORTED while a purge or a rebuild runs. The job fails,
+    and deletes nothing more, where events of these shoppers are gone for their age already, for the rest could not be made anew.
+    """
+    RebuildProjection: _aio.UnaryUnaryMultiCallable[_event_log_pb2.RebuildProjectionRequest, _event_log_pb2.RebuildProjectionResponse]  # type: ignore[assignment]
+    """Starts a job that makes tables of an agent anew from the event log, beside serving: each shopper has the old rows or the new
+    ones at any time. Safe to repeat with the same `request_id`.
+    Errors: INVALID_ARGUMENT for an agent that applies no events; ABORTED while a purge or a rebuild runs. The job fails where
+    events of which rows are stored were deleted for their age, or where an event cannot be applied.
     """
     ListJobs: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListJobsRequest, _coordinator_service_pb2.ListJobsResponse]  # type: ignore[assignment]
     """Returns jobs page by page, newest first. Changes nothing; safe to repeat.
@@ -1068,6 +1096,32 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_event_log_pb2.ReplayFailedEventsResponse, _abc.Awaitable[_event_log_pb2.ReplayFailedEventsResponse]]:
         """Has the agents apply events again that they could not apply. Each takes effect once, so it is safe to repeat.
         Errors: INVALID_ARGUMENT for a bad agent or number; UNAVAILABLE while an agent is away.
+        """
+
+    @_abc_1.abstractmethod
+    def PurgeEvents(
+        self,
+        request: _event_log_pb2.PurgeEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_log_pb2.PurgeEventsResponse, _abc.Awaitable[_event_log_pb2.PurgeEventsResponse]]:
+        """Starts a job that deletes recorded events that should never have been, such as those of a faulty page or a robot, and makes
+        what is known of their shoppers, and of recommendations, anew without them. Its result says how many there were, by kind.
+        Ids of deleted events and orders are free again. Refunds of a deleted order wait for it again. What models learned of the
+        events stays until the next training; events recorded after the start stay. Safe to repeat with the same `request_id`.
+        Errors: INVALID_ARGUMENT for a bad filter or one without a condition; ABORTED while a purge or a rebuild runs. The job fails,
+        and deletes nothing more, where events of these shoppers are gone for their age already, for the rest could not be made anew.
+        """
+
+    @_abc_1.abstractmethod
+    def RebuildProjection(
+        self,
+        request: _event_log_pb2.RebuildProjectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_log_pb2.RebuildProjectionResponse, _abc.Awaitable[_event_log_pb2.RebuildProjectionResponse]]:
+        """Starts a job that makes tables of an agent anew from the event log, beside serving: each shopper has the old rows or the new
+        ones at any time. Safe to repeat with the same `request_id`.
+        Errors: INVALID_ARGUMENT for an agent that applies no events; ABORTED while a purge or a rebuild runs. The job fails where
+        events of which rows are stored were deleted for their age, or where an event cannot be applied.
         """
 
     @_abc_1.abstractmethod
