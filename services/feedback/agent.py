@@ -136,13 +136,16 @@ class FeedbackAgent:
             raise InvalidArgument.of("weights", sum(given.values()), "must not add up to 0")
         return self._store(weights.normalised(given), reason or "Set by the operator.", key)
 
-    def learn_weights(self) -> Weights:
-        """Compute weights from the last 30 days and store them; if they are unchanged, no new version is stored."""
+    def learn_weights(self, key: RequestKey | None = None) -> Weights:
+        """Compute weights from the last 30 days and store them; if they are unchanged, no new version is stored.
+
+        A request `key` that is repeated is answered with what it stored.
+        """
         current = self.weights()
         learned = self._learned(current.weights)
         if learned.weights == current.weights:
             return Weights(current.version, current.weights, learned.rationale, current.updated_at)
-        return self._store(learned.weights, learned.rationale)
+        return self._store(learned.weights, learned.rationale, key)
 
     def reset_weights(self, reason: str = "", key: RequestKey | None = None) -> Weights:
         """Store what the last 30 days teach a new installation: what was set by hand is forgotten."""

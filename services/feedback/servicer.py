@@ -78,4 +78,4 @@ class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
             return self._agent.reset_weights(change.reason, change.key)
         if change.weights:
             return self._agent.set_weights(change.weights, change.reason, change.key)
-        return self._agent.learn_weights()
+        return self._agent.learn_weights(change.key)

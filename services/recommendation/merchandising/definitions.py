@@ -52,15 +52,18 @@ class Definitions(Generic[M]):
     built_in: Mapping[str, M] = field(default_factory=dict)
 
     def create(self, new: M) -> M:
-        """Store a new definition and return it.
+        """Store a new definition and return it; one that is stored just so already is returned as it is.
 
-        Raises InvalidArgument, AlreadyExists for a known id, FailedPrecondition when there are too many.
+        Raises InvalidArgument, AlreadyExists for the id of another, FailedPrecondition when there are too many.
         """
         self.check(new, self.kind)
         name = self._id_of(new)
         with self.database.write() as connection:
             self.table.lock(connection)
-            if name in self.built_in or self.table.get(connection, name) is not None:
+            known = self.table.get(connection, name)
+            if known is not None and self.message.FromString(known.definition) == self._kept(new):
+                return self._message_of(known)
+            if name in self.built_in or known is not None:
                 raise AlreadyExists.of(self.kind, name, f"{self.kind}.{self._id_field}")
             if self.table.count(connection) >= MAX_DEFINITIONS:
                 raise FailedPrecondition(f"there are {MAX_DEFINITIONS} already: delete a {self.kind} first")
@@ -113,11 +116,16 @@ class Definitions(Generic[M]):
             raise NotFound.of(self.kind, name, field_name)
         return self.built_in[name]
 
-    def _put(self, connection: Connection, definition: M) -> M:
+    def _kept(self, definition: M) -> M:
+        """Return what is stored of a definition."""
         kept = self.message()
         kept.CopyFrom(definition)
         for name in _OUTPUT_ONLY.intersection(kept.DESCRIPTOR.fields_by_name):
             kept.ClearField(name)
+        return kept
+
+    def _put(self, connection: Connection, definition: M) -> M:
+        kept = self._kept(definition)
         stored = Stored(self._id_of(kept), kept.SerializeToString(), datetime.now(UTC))
         self.table.put(connection, stored)
         return self._message_of(stored)

@@ -46,9 +46,13 @@ def test_what_is_created_is_read_back_without_what_is_output_only(placements: De
     assert without_time(created) == home_top()
 
 
-def test_a_known_id_is_not_created_again(placements: Definitions[PlacementMessage]) -> None:
+def test_the_same_is_created_once_and_answered_again(placements: Definitions[PlacementMessage]) -> None:
+    assert placements.create(home_top()) == placements.create(home_top(built_in=True))
+
+
+def test_an_id_of_another_is_not_created_again(placements: Definitions[PlacementMessage]) -> None:
     placements.create(home_top())
-    for message in (home_top(), PlacementMessage(placement_id="home")):
+    for message in (home_top(count=3), PlacementMessage(placement_id="home")):
         with pytest.raises(AlreadyExists) as caught:
             placements.create(message)
         assert caught.value.violations[0].field == "placement.placement_id"

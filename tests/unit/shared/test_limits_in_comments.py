@@ -350,6 +350,7 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
             pb.RecordFeedbackRequest,
             pb.RegisterCustomerRequest,
             pb.DeleteCustomerRequest,
+            pb.DeleteVisitorRequest,
             pb.RefreshCatalogRequest,
             pb.OptimizeAlgorithmsRequest,
             pb.TrainModelsRequest,

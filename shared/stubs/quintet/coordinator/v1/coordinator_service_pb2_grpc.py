@@ -552,7 +552,8 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteVisitor(self, request, context):
-        """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. A repeated call is NOT_FOUND.
+        """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. Safe to repeat with the same `request_id`;
+        NOT_FOUND without it.
         Errors: NOT_FOUND; FAILED_PRECONDITION for a visitor who became a customer: what they did is the customer's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -655,8 +656,8 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreatePlacement(self, request, context):
-        """Stores a new placement; it holds within a second. Not safe to repeat: a second call is refused.
-        Errors: ALREADY_EXISTS for a known `placement_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+        """Stores a new placement; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+        Errors: ALREADY_EXISTS for the `placement_id` of another, or of a built-in one; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -693,8 +694,8 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateRule(self, request, context):
-        """Stores a new rule; it holds within a second. Not safe to repeat: a second call is refused.
-        Errors: ALREADY_EXISTS for a known `rule_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+        """Stores a new rule; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+        Errors: ALREADY_EXISTS for the `rule_id` of another; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

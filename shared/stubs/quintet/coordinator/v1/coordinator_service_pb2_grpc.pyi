@@ -113,7 +113,8 @@ class CoordinatorServiceStub:
     Errors: INVALID_ARGUMENT; FAILED_PRECONDITION for a visitor who became a customer: there the customer's consent counts.
     """
     DeleteVisitor: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteVisitorRequest, _coordinator_service_pb2.DeleteVisitorResponse]
-    """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. A repeated call is NOT_FOUND.
+    """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. Safe to repeat with the same `request_id`;
+    NOT_FOUND without it.
     Errors: NOT_FOUND; FAILED_PRECONDITION for a visitor who became a customer: what they did is the customer's.
     """
     ExportVisitor: _grpc.UnaryStreamMultiCallable[_coordinator_service_pb2.ExportVisitorRequest, _coordinator_service_pb2.ExportVisitorResponse]
@@ -159,8 +160,8 @@ class CoordinatorServiceStub:
     GetProductPerformance: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetProductPerformanceRequest, _coordinator_service_pb2.GetProductPerformanceResponse]
     """Returns how a product did in a period. Errors: NOT_FOUND; INVALID_ARGUMENT for a period that ends before it starts."""
     CreatePlacement: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.CreatePlacementRequest, _coordinator_service_pb2.CreatePlacementResponse]
-    """Stores a new placement; it holds within a second. Not safe to repeat: a second call is refused.
-    Errors: ALREADY_EXISTS for a known `placement_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+    """Stores a new placement; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+    Errors: ALREADY_EXISTS for the `placement_id` of another, or of a built-in one; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
     """
     UpdatePlacement: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdatePlacementRequest, _coordinator_service_pb2.UpdatePlacementResponse]
     """Changes a placement; it holds within a second. Safe to repeat. Updating a built-in one stores it.
@@ -175,8 +176,8 @@ class CoordinatorServiceStub:
     stored (any more).
     """
     CreateRule: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.CreateRuleRequest, _coordinator_service_pb2.CreateRuleResponse]
-    """Stores a new rule; it holds within a second. Not safe to repeat: a second call is refused.
-    Errors: ALREADY_EXISTS for a known `rule_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+    """Stores a new rule; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+    Errors: ALREADY_EXISTS for the `rule_id` of another; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
     """
     UpdateRule: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdateRuleRequest, _coordinator_service_pb2.UpdateRuleResponse]
     """Changes a rule; it holds within a second. Safe to repeat.
@@ -386,7 +387,8 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     Errors: INVALID_ARGUMENT; FAILED_PRECONDITION for a visitor who became a customer: there the customer's consent counts.
     """
     DeleteVisitor: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteVisitorRequest, _coordinator_service_pb2.DeleteVisitorResponse]  # type: ignore[assignment]
-    """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. A repeated call is NOT_FOUND.
+    """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. Safe to repeat with the same `request_id`;
+    NOT_FOUND without it.
     Errors: NOT_FOUND; FAILED_PRECONDITION for a visitor who became a customer: what they did is the customer's.
     """
     ExportVisitor: _aio.UnaryStreamMultiCallable[_coordinator_service_pb2.ExportVisitorRequest, _coordinator_service_pb2.ExportVisitorResponse]  # type: ignore[assignment]
@@ -432,8 +434,8 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     GetProductPerformance: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetProductPerformanceRequest, _coordinator_service_pb2.GetProductPerformanceResponse]  # type: ignore[assignment]
     """Returns how a product did in a period. Errors: NOT_FOUND; INVALID_ARGUMENT for a period that ends before it starts."""
     CreatePlacement: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.CreatePlacementRequest, _coordinator_service_pb2.CreatePlacementResponse]  # type: ignore[assignment]
-    """Stores a new placement; it holds within a second. Not safe to repeat: a second call is refused.
-    Errors: ALREADY_EXISTS for a known `placement_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+    """Stores a new placement; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+    Errors: ALREADY_EXISTS for the `placement_id` of another, or of a built-in one; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
     """
     UpdatePlacement: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdatePlacementRequest, _coordinator_service_pb2.UpdatePlacementResponse]  # type: ignore[assignment]
     """Changes a placement; it holds within a second. Safe to repeat. Updating a built-in one stores it.
@@ -448,8 +450,8 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     stored (any more).
     """
     CreateRule: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.CreateRuleRequest, _coordinator_service_pb2.CreateRuleResponse]  # type: ignore[assignment]
-    """Stores a new rule; it holds within a second. Not safe to repeat: a second call is refused.
-    Errors: ALREADY_EXISTS for a known `rule_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+    """Stores a new rule; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+    Errors: ALREADY_EXISTS for the `rule_id` of another; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
     """
     UpdateRule: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdateRuleRequest, _coordinator_service_pb2.UpdateRuleResponse]  # type: ignore[assignment]
     """Changes a rule; it holds within a second. Safe to repeat.
@@ -770,7 +772,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.DeleteVisitorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.DeleteVisitorResponse, _abc.Awaitable[_coordinator_service_pb2.DeleteVisitorResponse]]:
-        """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. A repeated call is NOT_FOUND.
+        """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. Safe to repeat with the same `request_id`;
+        NOT_FOUND without it.
         Errors: NOT_FOUND; FAILED_PRECONDITION for a visitor who became a customer: what they did is the customer's.
         """
 
@@ -894,8 +897,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.CreatePlacementRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.CreatePlacementResponse, _abc.Awaitable[_coordinator_service_pb2.CreatePlacementResponse]]:
-        """Stores a new placement; it holds within a second. Not safe to repeat: a second call is refused.
-        Errors: ALREADY_EXISTS for a known `placement_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+        """Stores a new placement; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+        Errors: ALREADY_EXISTS for the `placement_id` of another, or of a built-in one; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
         """
 
     @_abc_1.abstractmethod
@@ -940,8 +943,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.CreateRuleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.CreateRuleResponse, _abc.Awaitable[_coordinator_service_pb2.CreateRuleResponse]]:
-        """Stores a new rule; it holds within a second. Not safe to repeat: a second call is refused.
-        Errors: ALREADY_EXISTS for a known `rule_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+        """Stores a new rule; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+        Errors: ALREADY_EXISTS for the `rule_id` of another; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
         """
 
     @_abc_1.abstractmethod
