@@ -29,6 +29,8 @@ from quintet.type.v1.job_pb2 import JobState
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.placement_pb2 import (
     BoostAction,
+    LimitAction,
+    LimitGroup,
     PinAction,
     Placement,
     PlacementRequest,
@@ -301,6 +303,8 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
     (Placement(placement_id="p", description="d", strategy="ease", filter="price < 1"), to_placement),
     (RULE, to_rule),
     (Rule(rule_id="r", pin=PinAction(product_id="p", position=1)), to_rule),
+    (Rule(rule_id="r", boost=BoostAction(factor=2)), to_rule),
+    (Rule(rule_id="r", limit=LimitAction(group=LimitGroup.LIMIT_GROUP_BRAND, most=1)), to_rule),
     (pb.PreviewRulesRequest(rules=[RULE]), preview),
     *((kind(placement_id="p"), placement_id) for kind in (pb.GetPlacementRequest, pb.DeletePlacementRequest)),
     *((kind(rule_id="r"), rule_id) for kind in (pb.GetRuleRequest, pb.DeleteRuleRequest)),
