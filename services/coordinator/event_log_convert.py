@@ -54,7 +54,8 @@ def to_page(request: _Paged) -> Page:
         raise InvalidArgument.of("page_size", request.page_size, "must not be negative")
     after = _TOKEN.fullmatch(request.page_token or "0-")
     if after is None:
-        raise InvalidArgument.of("page_token", request.page_token, "is not a token of an earlier page")
+        problem = "must be the next_page_token of the page before"
+        raise InvalidArgument.of("page_token", request.page_token, problem, ErrorReason.PAGE_TOKEN_INVALID)
     return Page((int(after[1]), after[2]), min(request.page_size or USUAL_PAGE, LARGEST_PAGE))
 
 

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.placement_pb2 import Placement as PlacementMessage
 from quintet.type.v1.placement_pb2 import Rule as RuleMessage
@@ -15,7 +16,7 @@ from services.recommendation.serving.page_policy import PAGE_POLICIES
 from shared import field_masks
 from shared.db.engine import Connection, Database
 from shared.db.placements import PLACEMENTS, RULES, DefinitionTable, Stored
-from shared.errors import AlreadyExists, FailedPrecondition, NotFound
+from shared.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from shared.events.check import check_number
 from shared.field_masks import Change
 from shared.limits import DEFAULT_PAGE_SIZE, MAX_DEFINITIONS, MAX_PAGE_SIZE
@@ -93,7 +94,7 @@ class Definitions(Generic[M]):
         """Return a page of definitions by id, and the token of the next one. Raises InvalidArgument."""
         check_number(page_size, "page_size", 0, float("inf"))
         if page_token:
-            check_name(page_token, "page_token")
+            _check_token(page_token)
         size = min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         with self.database.read() as connection:
             stored = {each.id: self._message_of(each) for each in self.table.list(connection)}
@@ -161,6 +162,15 @@ def placements_in(database: Database) -> Definitions[PlacementMessage]:
 def rules_in(database: Database) -> Definitions[RuleMessage]:
     """Return the rules of a database."""
     return Definitions(database, "rule", RULES, RuleMessage, to_rule)
+
+
+def _check_token(token: str) -> None:
+    """Raise InvalidArgument for what is no id: the token of a page is the last id of the page before."""
+    try:
+        check_name(token, "page_token")
+    except InvalidArgument as error:
+        problem = "must be the next_page_token of the page before"
+        raise InvalidArgument.of("page_token", token, problem, ErrorReason.PAGE_TOKEN_INVALID) from error
 
 
 def _built_in(name: str) -> PlacementMessage:
