@@ -133,8 +133,8 @@ class Settings(BaseSettings):
     live_settings_file: str = Field(
         "",
         description="File with settings that take effect within a second, without a restart: `QUINTET_LOG_LEVEL`, "
-        "`QUINTET_RATE_LIMIT_FACTOR` and `QUINTET_CONCURRENCY_LIMIT_FACTOR`, a line each. It wins over "
-        "the environment; empty: none.",
+        "`QUINTET_RATE_LIMIT_FACTOR`, `QUINTET_CONCURRENCY_LIMIT_FACTOR`, `QUINTET_ALERT_P99_MILLISECONDS` and "
+        "`QUINTET_ALERT_MEMORY_MB`, a line each. It wins over the environment; empty: none.",
     )
     log_format: Literal["json", "console"] = Field("json", description="JSON lines, or coloured text for people.")
 

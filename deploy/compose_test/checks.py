@@ -22,6 +22,8 @@ from quintet.type.v1.product_pb2 import Product
 
 from deploy.compose_test.stack import Stack
 from shared.config import AGENTS, Settings
+from shared.db.backup.files import restore
+from shared.db.engine import Database
 from shared.rpc.client import open_coordinator
 from tests.e2e import small_shop
 from tests.support.clients import BUILDERS, curl_client, play, run
@@ -51,9 +53,8 @@ try:
 except grpc.RpcError as error:
     print(error.code().name)
 """
-# as in docs/containers.md
-BACK_UP = """import sqlite3; sqlite3.connect("quintet.db").execute("VACUUM INTO 'backup.db'")"""
-RESTORE = "rm -f quintet.db-wal quintet.db-shm backup.db && cat > quintet.db"
+BACKUP = "/data/quintet.backup"
+RESTORE = f"cat > {BACKUP} && quintet restore --replace {BACKUP} && rm {BACKUP}"  # as in docs/containers.md
 
 
 def fill(stack: Stack, say: Say) -> None:
@@ -207,10 +208,10 @@ def backup(stack: Stack, say: Say) -> None:
     with coordinator_stub(stack.address) as stub:
         small_shop.wait_until_applied(stub)
     [coordinator] = stack.containers("coordinator")
-    stack.execute(coordinator, "python", "-c", BACK_UP)
+    stack.execute(coordinator, "quintet", "backup", BACKUP)
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "backup.db"
-        stack.copy_out("coordinator", "/data/backup.db", copy)
+        copy = Path(folder) / "quintet.backup"
+        stack.copy_out("coordinator", BACKUP, copy)
         # what was written behind the last answers may be in the copy and in no count from before
         backed_up = _rows_in(copy, list(_rows(stack)))
         stack.down()
@@ -228,7 +229,11 @@ def _shown() -> dict[str, str]:
 
 
 def _rows_in(copy: Path, tables: list[str]) -> dict[str, int]:
-    with closing(sqlite3.connect(copy)) as connection:
+    """Return how many rows a backup has of each table."""
+    restored = copy.with_suffix(".db")
+    with closing(Database(f"sqlite:///{restored}")) as database:
+        restore(database, copy, lambda stage, fraction: None)
+    with closing(sqlite3.connect(restored)) as connection:
         return {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}  # noqa: S608 - names of our tables
 
 

@@ -73,7 +73,9 @@ _READS: dict[str, tuple[str, ...]] = {
 }
 _REPEATABLE_WRITES: dict[str, tuple[str, ...]] = {
     "quintet.coordinator.v1.CoordinatorService": (
+        "CreatePlacement",
         "UpdatePlacement",
+        "CreateRule",
         "UpdateRule",
         "UpsertCustomer",
         "BatchUpsertCustomers",
@@ -92,6 +94,8 @@ _REPEATABLE_WRITES: dict[str, tuple[str, ...]] = {
         "BatchRecommend",
         "RankProducts",
         "ActivateModelVersion",
+        "CreatePlacement",
+        "CreateRule",
         "UpdatePlacement",
         "UpdateRule",
     ),

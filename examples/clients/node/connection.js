@@ -8,8 +8,9 @@ import protobuf from 'protobufjs';
 
 const SERVICE = 'quintet.coordinator.v1.CoordinatorService';
 const PROTOS = fileURLToPath(new URL('../../../protos', import.meta.url));
-// protobufjs brings google/api/annotations.proto, which the contract imports.
+// protobufjs brings google/api/annotations.proto, which the contract imports; google/api/field_behavior.proto is beside this file.
 const GOOGLEAPIS = fileURLToPath(new URL('.', import.meta.resolve('protobufjs/package.json')));
+const HERE = fileURLToPath(new URL('.', import.meta.url));
 
 // Every call gets a deadline, so that a slow answer never holds up a page; it covers all tries together.
 const DEADLINE_MS = 5_000;
@@ -44,7 +45,7 @@ const SERVICE_CONFIG = {
 
 // Messages become plain objects with the contract's own field names. 64-bit numbers become JavaScript numbers, exact up
 // to 2^53: enough for any amount of money in cents. Fields that were not sent have their defaults, messages null.
-const LOADING = { includeDirs: [PROTOS, GOOGLEAPIS], keepCase: true, longs: Number, enums: String, defaults: true };
+const LOADING = { includeDirs: [PROTOS, GOOGLEAPIS, HERE], keepCase: true, longs: Number, enums: String, defaults: true };
 
 /**
  * Return a client of the coordinator. Make one for a process, share it, and `close()` it at the end.
