@@ -58,9 +58,9 @@ RESTORE = f"cat > {BACKUP} && quintet restore --replace {BACKUP} && rm {BACKUP}"
 
 
 def fill(stack: Stack, say: Say) -> None:
-    """Give the shop a catalogue, customers and history, and train."""
+    """Give the shop a catalogue, customers and history, and train a first model."""
     with coordinator_stub(stack.address) as stub:
-        small_shop.fill(stub)
+        small_shop.fill(stub, quick=True)
     say(", ".join(f"{count} {table}" for table, count in _rows(stack).items()))
 
 
