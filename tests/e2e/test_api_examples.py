@@ -17,7 +17,7 @@ from shared.rpc.status import from_rpc_error
 from tests.support.cluster import coordinator_stub, running_cluster
 
 EXAMPLES = examples_of(PAGE)
-STARTS_A_JOB = {"RefreshCatalog", "OptimizeAlgorithms", "TrainModels", "RunSchedule"}
+STARTS_A_JOB = {"RefreshCatalog", "OptimizeAlgorithms", "TrainModels", "RunSchedule", "RebuildProjection"}
 OF_EVERY_CALL = re.compile(r"^\| every call may end \|.*?\n\n", re.MULTILINE | re.DOTALL)
 REASON = re.compile(r"`([A-Z]+(?:_[A-Z]+)+)`")
 TEXT = PAGE.read_text()
