@@ -351,6 +351,7 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
         for kind in (
             pb.RecordEventRequest,
             pb.BatchRecordEventsRequest,
+            pb.ImportEventsRequest,
             pb.RecordFeedbackRequest,
             pb.RegisterCustomerRequest,
             pb.DeleteCustomerRequest,

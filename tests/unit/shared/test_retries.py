@@ -50,6 +50,12 @@ def test_what_is_repeated_exists() -> None:
     assert len(repeated_methods()) == len(set(repeated_methods()))
 
 
+def test_what_only_reads_is_repeated() -> None:
+    methods = coordinator_service_pb2.DESCRIPTOR.services_by_name["CoordinatorService"].methods
+    reads = {each.name for each in methods if each.name.startswith(("Get", "List", "Watch", "Export", "Preview"))}
+    assert reads <= {name for service, name in repeated_methods() if service.startswith("quintet.coordinator")}
+
+
 def test_new_placements_and_rules_are_repeated() -> None:
     repeated = {name for _, name in repeated_methods()}
     assert {"CreatePlacement", "CreateRule"} <= repeated

@@ -53,10 +53,12 @@ class CoordinatorServiceStub:
     `QUINTET_UNKNOWN_REFERENCES` is `refuse`, and for unknown products in `recommend.context`.
     """
     BatchRecordEvents: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchRecordEventsRequest, _coordinator_service_pb2.BatchRecordEventsResponse]
-    """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat."""
+    """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat with the same
+    `request_id`, or where every event has an `event_id`.
+    """
     ImportEvents: _grpc.StreamUnaryMultiCallable[_coordinator_service_pb2.ImportEventsRequest, _coordinator_service_pb2.ImportEventsResponse]
-    """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat: events
-    of a stream that broke are recorded once.
+    """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat with the
+    same `request_id`, or where every event has an `event_id`: events of a stream that broke are recorded once.
     """
     GetRecommendations: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetRecommendationsRequest, _coordinator_service_pb2.GetRecommendationsResponse]
     """Returns recommendations for a customer or visitor, best first, and logs them. When the recommendation agent is down the
@@ -266,7 +268,8 @@ class CoordinatorServiceStub:
     Errors: NOT_FOUND for a kind without a schedule, INVALID_ARGUMENT for a bad period or when nothing is to change.
     """
     RunSchedule: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RunScheduleRequest, _coordinator_service_pb2.RunScheduleResponse]
-    """Starts a job of a kind now, paused or not; the next one is due a period later.
+    """Starts a job of a kind now, paused or not; the next one is due a period later. Safe to repeat with the same
+    `request_id`.
     Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListModelsRequest, _operations_pb2.ListModelsResponse]
@@ -327,10 +330,12 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     `QUINTET_UNKNOWN_REFERENCES` is `refuse`, and for unknown products in `recommend.context`.
     """
     BatchRecordEvents: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchRecordEventsRequest, _coordinator_service_pb2.BatchRecordEventsResponse]  # type: ignore[assignment]
-    """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat."""
+    """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat with the same
+    `request_id`, or where every event has an `event_id`.
+    """
     ImportEvents: _aio.StreamUnaryMultiCallable[_coordinator_service_pb2.ImportEventsRequest, _coordinator_service_pb2.ImportEventsResponse]  # type: ignore[assignment]
-    """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat: events
-    of a stream that broke are recorded once.
+    """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat with the
+    same `request_id`, or where every event has an `event_id`: events of a stream that broke are recorded once.
     """
     GetRecommendations: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetRecommendationsRequest, _coordinator_service_pb2.GetRecommendationsResponse]  # type: ignore[assignment]
     """Returns recommendations for a customer or visitor, best first, and logs them. When the recommendation agent is down the
@@ -540,7 +545,8 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     Errors: NOT_FOUND for a kind without a schedule, INVALID_ARGUMENT for a bad period or when nothing is to change.
     """
     RunSchedule: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RunScheduleRequest, _coordinator_service_pb2.RunScheduleResponse]  # type: ignore[assignment]
-    """Starts a job of a kind now, paused or not; the next one is due a period later.
+    """Starts a job of a kind now, paused or not; the next one is due a period later. Safe to repeat with the same
+    `request_id`.
     Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListModelsRequest, _operations_pb2.ListModelsResponse]  # type: ignore[assignment]
@@ -610,7 +616,9 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.BatchRecordEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.BatchRecordEventsResponse, _abc.Awaitable[_coordinator_service_pb2.BatchRecordEventsResponse]]:
-        """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat."""
+        """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat with the same
+        `request_id`, or where every event has an `event_id`.
+        """
 
     @_abc_1.abstractmethod
     def ImportEvents(
@@ -618,8 +626,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_coordinator_service_pb2.ImportEventsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.ImportEventsResponse, _abc.Awaitable[_coordinator_service_pb2.ImportEventsResponse]]:
-        """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat: events
-        of a stream that broke are recorded once.
+        """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat with the
+        same `request_id`, or where every event has an `event_id`: events of a stream that broke are recorded once.
         """
 
     @_abc_1.abstractmethod
@@ -1171,7 +1179,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.RunScheduleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.RunScheduleResponse, _abc.Awaitable[_coordinator_service_pb2.RunScheduleResponse]]:
-        """Starts a job of a kind now, paused or not; the next one is due a period later.
+        """Starts a job of a kind now, paused or not; the next one is due a period later. Safe to repeat with the same
+        `request_id`.
         Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
         """
 
