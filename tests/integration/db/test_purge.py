@@ -11,6 +11,7 @@ from quintet.type.v1.event_pb2 import Event
 from shared.db import event_log, event_receipts, failed_events, unjoined_events
 from shared.db.engine import Database
 from shared.db.event_filter import EventFilter
+from shared.db.log_consumer import Applied, LogConsumer
 from shared.db.purge import EventPurge
 from shared.db.schema import customers, metadata
 from shared.db.unjoined_events import Missing, Period, UnjoinedEvent
@@ -182,6 +183,13 @@ def test_it_is_refused_where_older_events_of_the_customer_are_gone(shop: Databas
         purge(shop, kinds=frozenset({"product_view"}))
     assert content(shop) == before
     assert len(rows(shop, "event_log")) == 1
+
+
+def test_who_waits_for_a_purged_event_to_be_applied_is_told_that_nothing_is_left(shop: Database) -> None:
+    append(shop, [view("anna", "p1"), view("anna", "p1", 1)])
+    purge(shop, kinds=frozenset({"product_view"}))
+    consumer = LogConsumer(shop, "customer", lambda connection, events: None)
+    assert consumer.apply(up_to=2) == Applied(2, 0)
 
 
 def test_an_event_that_was_set_aside_does_not_hold_a_purge_up(shop: Database) -> None:
