@@ -1,8 +1,8 @@
 """Make what customers did anew from the event log, beside serving: some customers at a time, each in a transaction.
 
 Everything that the projection writes belongs to one customer, so the rows of a customer can be replaced by what the log
-gives, at once and by itself: who reads sees the old rows or the new ones. The cursor of the projection is locked
-meanwhile, and events behind it are applied afterwards as ever.
+gives, at once and by itself: who reads sees the old rows or the new ones. The projection waits meanwhile, with all
+partitions equally far, and later events are applied afterwards as ever.
 """
 
 from collections import defaultdict
@@ -18,6 +18,7 @@ from shared.db.event_faults import is_of_event, reason_of
 from shared.db.event_log import LOGGED, LoggedEvent, logged
 from shared.db.event_rows import is_kind
 from shared.db.identified_events import Recorded, decode
+from shared.db.log_consumer import LogConsumer
 from shared.db.projection import project
 from shared.db.schema import (
     browsing_history,
@@ -53,12 +54,13 @@ def rebuild_customers(database: Database) -> Iterator[tuple[int, int]]:
         _require_whole(connection)
         refunds = _refunds(connection)
         keys = list(connection.execute(_OWNERS).scalars())
+    consumer = LogConsumer(database, CONSUMER, _project)
     size, done = SliceSize(), 0
     while done < len(keys):
         some = keys[done : done + size.rows]
         began = monotonic()
         with database.write() as connection:
-            _rebuild(connection, some, refunds)
+            _rebuild(connection, consumer.lock_level(connection), some, refunds)
         size.learn(len(some), monotonic() - began)
         done += len(some)
         yield done, len(keys)
@@ -73,8 +75,7 @@ def _require_whole(connection: Connection) -> None:
         )
 
 
-def _rebuild(connection: Connection, keys: Sequence[int], refunds: Refunds) -> None:
-    position = log.lock_cursor(connection, CONSUMER)
+def _rebuild(connection: Connection, position: int, keys: Sequence[int], refunds: Refunds) -> None:
     _require_whole(connection)
     events = _events_of(connection, keys, position)
     bought = [each.event.purchase.purchase_id for each in events if each.kind == "purchase"]
@@ -93,6 +94,10 @@ def _rebuild(connection: Connection, keys: Sequence[int], refunds: Refunds) -> N
     aside = failed_events.c.consumer == CONSUMER
     applied = failed_events.c.sequence.in_([each.sequence for each in events])
     connection.execute(failed_events.delete().where(aside, applied))
+
+
+def _project(connection: Connection, events: Sequence[LoggedEvent]) -> None:
+    project(connection, decode(events))
 
 
 def _events_of(connection: Connection, keys: Sequence[int], position: int) -> list[Recorded]:
