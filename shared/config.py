@@ -225,7 +225,11 @@ class Settings(BaseSettings):
         description="Write events as releases before the compact event log read them, in twice the room: while agents "
         "of such a release run beside.",
     )
-    browsing_retention_days: int = Field(90, ge=1, description="Days that product views are kept.")
+    browsing_retention_days: int = Field(
+        90,
+        ge=1,
+        description="Days that product views are kept; sessions and visitors go with the last row about them.",
+    )
     page_event_retention_days: int = Field(
         90, ge=1, description="Days that searches and views of pages without a product are kept."
     )

@@ -242,7 +242,6 @@ _NOT_FOUND: dict[str, Reason] = {
 }
 _ALREADY_EXISTS: dict[str, Reason] = {
     "customer": ErrorReason.CUSTOMER_ALREADY_EXISTS,
-    "customer with the e-mail": ErrorReason.EMAIL_TAKEN,
     "purchase": ErrorReason.PURCHASE_ALREADY_EXISTS,
 }
 

@@ -121,16 +121,17 @@ async def _maintain(database: Database, settings: Settings) -> AsyncGenerator[Pr
 
 
 def _policies(settings: Settings) -> Sequence[tuple[str, Callable[[Database, int], int], int]]:
-    """Return what goes with age: its name, how, and after how many days. Sessions follow what refers to them."""
+    """Return what goes with age: its name, how, and after how many days. Sessions and visitors go last."""
     return (
         ("views", retention.drop_views, settings.browsing_retention_days),
         ("page_events", retention.drop_page_events, settings.page_event_retention_days),
-        ("sessions", retention.drop_sessions, settings.browsing_retention_days),
         ("failed_events", retention.drop_failed_events, settings.failed_event_retention_days),
         ("unjoined_events", retention.drop_unjoined_events, settings.event_log_retention_days),
         ("events", retention.drop_events, settings.event_log_retention_days),
         ("event_faults", retention.drop_event_faults, settings.event_quality_days),
         ("jobs", retention.drop_job_runs, settings.job_retention_days),
+        ("sessions", retention.drop_sessions, settings.browsing_retention_days),
+        ("visitors", retention.drop_visitors, settings.browsing_retention_days),
     )
 
 

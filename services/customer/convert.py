@@ -43,6 +43,7 @@ UNUSED_NOTE = (
 )
 REMOVED_NOTE = "No stored model has a history of the erased."
 SUMS_NOTE = "Models keep sums over many customers, such as how often two products are bought together."
+BACKUPS_NOTE = "Backups from before this erasure still have the rows: after restoring one, erase again."
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -233,6 +234,7 @@ def from_receipt(receipt: Receipt) -> types.ErasureReceipt:
         models_note=f"{REMOVED_NOTE if removed else UNUSED_NOTE} {SUMS_NOTE}",
         models_time=None if receipt.models_time is None else to_timestamp(receipt.models_time),
         checksum=receipt.checksum,
+        backups_note=BACKUPS_NOTE,
     )
 
 

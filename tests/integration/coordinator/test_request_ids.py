@@ -13,6 +13,7 @@ from quintet.type.v1.event_pb2 import Event, HomeView
 
 from services.coordinator.agent import Coordinator
 from services.coordinator.agent_clients import AgentClients
+from services.coordinator.event_rpcs import PORTION
 from services.coordinator.server import build
 from services.customer.agent import CustomerAgent
 from services.customer.server import build as build_customer
@@ -99,6 +100,23 @@ async def test_an_event_without_an_id_is_stored_once(stub: Any, sqlite_database:
     counts = [await call(stub.BatchRecordEvents, batch, 10) for _ in range(2)]
     assert [(each.recorded, each.duplicates) for each in counts] == [(2, 0), (0, 2)]
     assert recorded(sqlite_database) == 3
+
+
+async def test_a_stream_without_ids_is_stored_once(stub: Any, sqlite_database: Database) -> None:
+    add_customers(sqlite_database, "ann")
+
+    async def stream(request_id: str) -> AsyncIterator[pb.ImportEventsRequest]:
+        for place in range(PORTION + 2):
+            event = Event(customer_id="ann", home_view=HomeView())
+            yield pb.ImportEventsRequest(event=event, request_id=request_id if place == 0 else "ignored")
+
+    counts = [await stub.ImportEvents(stream("r-1")) for _ in range(2)]
+    assert [(each.recorded, each.duplicates) for each in counts] == [(PORTION + 2, 0), (0, PORTION + 2)]
+    assert recorded(sqlite_database) == PORTION + 2
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.ImportEvents(stream("x" * 129))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert recorded(sqlite_database) == PORTION + 2
 
 
 async def test_a_failure_after_an_event_is_recorded_is_not_an_error(

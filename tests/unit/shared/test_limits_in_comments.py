@@ -337,6 +337,7 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
         for kind in (
             pb.RecordEventRequest,
             pb.BatchRecordEventsRequest,
+            pb.ImportEventsRequest,
             pb.RecordFeedbackRequest,
             pb.RegisterCustomerRequest,
             pb.DeleteCustomerRequest,

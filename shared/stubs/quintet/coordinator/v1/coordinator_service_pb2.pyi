@@ -342,6 +342,12 @@ class ImportEventsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Optional but advised, in the first message of the stream; ignored in others. The caller's id of this request, 1 to 128
+    characters. Events without an `event_id` get one made from it and from their place in the stream, so that each is recorded once
+    however often the same stream is sent.
+    """
     @_builtins.property
     def event(self) -> _event_pb2.Event:
         """Required. What happened."""
@@ -350,10 +356,11 @@ class ImportEventsRequest(_message.Message):
         self,
         *,
         event: _event_pb2.Event | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -583,7 +590,7 @@ class RankProductsRequest(_message.Message):
     visitor_id: _builtins.str
     """A visitor who is not logged in, at most 128 characters. An unknown visitor is somebody new."""
     limit: _builtins.int
-    """How many products to return, the best; 0 means all."""
+    """How many products to return, the best; 0 means all, negative is INVALID_ARGUMENT."""
     unavailable_last: _builtins.bool
     """Put products that cannot be bought now behind all others, in their order."""
     @_builtins.property

@@ -406,15 +406,16 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchRecordEvents(self, request, context):
-        """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat.
+        """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat with the same
+        `request_id`, or where every event has an `event_id`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportEvents(self, request_iterator, context):
-        """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat: events
-        of a stream that broke are recorded once.
+        """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat with the
+        same `request_id`, or where every event has an `event_id`: events of a stream that broke are recorded once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

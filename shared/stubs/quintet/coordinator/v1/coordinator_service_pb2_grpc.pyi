@@ -53,10 +53,12 @@ class CoordinatorServiceStub:
     `QUINTET_UNKNOWN_REFERENCES` is `refuse`, and for unknown products in `recommend.context`.
     """
     BatchRecordEvents: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchRecordEventsRequest, _coordinator_service_pb2.BatchRecordEventsResponse]
-    """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat."""
+    """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat with the same
+    `request_id`, or where every event has an `event_id`.
+    """
     ImportEvents: _grpc.StreamUnaryMultiCallable[_coordinator_service_pb2.ImportEventsRequest, _coordinator_service_pb2.ImportEventsResponse]
-    """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat: events
-    of a stream that broke are recorded once.
+    """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat with the
+    same `request_id`, or where every event has an `event_id`: events of a stream that broke are recorded once.
     """
     GetRecommendations: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetRecommendationsRequest, _coordinator_service_pb2.GetRecommendationsResponse]
     """Returns recommendations for a customer or visitor, best first, and logs them. When the recommendation agent is down the
@@ -312,10 +314,12 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     `QUINTET_UNKNOWN_REFERENCES` is `refuse`, and for unknown products in `recommend.context`.
     """
     BatchRecordEvents: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchRecordEventsRequest, _coordinator_service_pb2.BatchRecordEventsResponse]  # type: ignore[assignment]
-    """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat."""
+    """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat with the same
+    `request_id`, or where every event has an `event_id`.
+    """
     ImportEvents: _aio.StreamUnaryMultiCallable[_coordinator_service_pb2.ImportEventsRequest, _coordinator_service_pb2.ImportEventsResponse]  # type: ignore[assignment]
-    """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat: events
-    of a stream that broke are recorded once.
+    """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat with the
+    same `request_id`, or where every event has an `event_id`: events of a stream that broke are recorded once.
     """
     GetRecommendations: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetRecommendationsRequest, _coordinator_service_pb2.GetRecommendationsResponse]  # type: ignore[assignment]
     """Returns recommendations for a customer or visitor, best first, and logs them. When the recommendation agent is down the
@@ -580,7 +584,9 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.BatchRecordEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.BatchRecordEventsResponse, _abc.Awaitable[_coordinator_service_pb2.BatchRecordEventsResponse]]:
-        """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat."""
+        """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat with the same
+        `request_id`, or where every event has an `event_id`.
+        """
 
     @_abc_1.abstractmethod
     def ImportEvents(
@@ -588,8 +594,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_coordinator_service_pb2.ImportEventsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.ImportEventsResponse, _abc.Awaitable[_coordinator_service_pb2.ImportEventsResponse]]:
-        """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat: events
-        of a stream that broke are recorded once.
+        """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat with the
+        same `request_id`, or where every event has an `event_id`: events of a stream that broke are recorded once.
         """
 
     @_abc_1.abstractmethod

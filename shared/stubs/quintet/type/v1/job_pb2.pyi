@@ -618,6 +618,7 @@ class MaintenanceResult(_message.Message):
     UNJOINED_EVENTS_DROPPED_FIELD_NUMBER: _builtins.int
     EVENTS_DROPPED_FIELD_NUMBER: _builtins.int
     EVENT_FAULTS_DROPPED_FIELD_NUMBER: _builtins.int
+    VISITORS_DROPPED_FIELD_NUMBER: _builtins.int
     views_dropped: _builtins.int
     """Product views that were deleted."""
     recommendation_lists_dropped: _builtins.int
@@ -638,6 +639,8 @@ class MaintenanceResult(_message.Message):
     """Events of the log that were deleted."""
     event_faults_dropped: _builtins.int
     """Counts of faults of events that were deleted."""
+    visitors_dropped: _builtins.int
+    """Visitors that were deleted, of whom nothing was kept any more."""
     def __init__(
         self,
         *,
@@ -651,10 +654,11 @@ class MaintenanceResult(_message.Message):
         unjoined_events_dropped: _builtins.int = ...,
         events_dropped: _builtins.int = ...,
         event_faults_dropped: _builtins.int = ...,
+        visitors_dropped: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_faults_dropped", b"event_faults_dropped", "events_dropped", b"events_dropped", "failed_events_dropped", b"failed_events_dropped", "jobs_dropped", b"jobs_dropped", "page_events_dropped", b"page_events_dropped", "recommendation_lists_dropped", b"recommendation_lists_dropped", "sessions_dropped", b"sessions_dropped", "unjoined_events_dropped", b"unjoined_events_dropped", "vacuumed", b"vacuumed", "views_dropped", b"views_dropped"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_faults_dropped", b"event_faults_dropped", "events_dropped", b"events_dropped", "failed_events_dropped", b"failed_events_dropped", "jobs_dropped", b"jobs_dropped", "page_events_dropped", b"page_events_dropped", "recommendation_lists_dropped", b"recommendation_lists_dropped", "sessions_dropped", b"sessions_dropped", "unjoined_events_dropped", b"unjoined_events_dropped", "vacuumed", b"vacuumed", "views_dropped", b"views_dropped", "visitors_dropped", b"visitors_dropped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
