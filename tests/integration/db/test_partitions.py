@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from quintet.type.v1.event_pb2 import Event
 
 from shared.db import event_log, failed_events, partitions
+from shared.db.driver import DriverCursor
 from shared.db.engine import Connection, Database
 from shared.db.event_log import CUSTOMER_CONSUMER, LoggedEvent
 from shared.db.log_consumer import Applied, LogConsumer, Replayed
 from shared.db.projection import decode, project
 from shared.db.rebuild import rebuild_customers
+from shared.db.request_reads import find_shopper
 from tests.support.events import (
     add,
     add_customers,
@@ -254,3 +256,27 @@ def test_a_rebuild_beside_partitions_changes_nothing(postgres_database: Database
     for _ in rebuild_customers(postgres_database):
         pass
     assert tables(postgres_database) == before
+
+
+def test_what_a_partition_has_applied_is_not_read_from_the_log_again(postgres_database: Database) -> None:
+    add_products(postgres_database, PRICES)
+    keys = add_customers(postgres_database, "ann", "ben")
+    append(postgres_database, [view(who, "p1", minute) for minute in range(10) for who in ("ann", "ben")])
+    cursor = partitions.PartitionedCursor(CUSTOMER_CONSUMER, 4, 2)
+    applied: list[LoggedEvent] = []
+    while not applied:
+        with postgres_database.write() as connection:
+            piece = cursor.claim(connection, 50)
+            if piece is not None:
+                applied += piece.events
+                projected(connection, piece.events)
+                piece.move(connection)
+    ahead = applied[0].customer_key
+    assert {each.customer_key for each in applied} == {ahead}
+    for name, key in keys.items():
+        with postgres_database.read() as connection:
+            version = find_shopper(DriverCursor.of(connection), name, "")
+            assert version is not None
+            assert position(postgres_database) < min(each.sequence for each in applied)
+            assert version.applied == partitions.position_of(connection, CUSTOMER_CONSUMER, key)
+            assert (version.applied > 0) == (key == ahead)
