@@ -166,6 +166,13 @@ class Settings(BaseSettings):
         description="Seconds of a caller's deadline, at most half of it, that are kept for best-sellers when the "
         "recommendation agent does not answer.",
     )
+    projection_partitions: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Parts of the customers that several customer agents project side by side, on PostgreSQL; some "
+        "more than there are agents. The agent that starts last decides. See docs/scaling.md.",
+    )
     apply_timeout_seconds: float = Field(
         1.0, gt=0, description="Seconds after which an agent that leaves a recorded event waiting is named as pending."
     )

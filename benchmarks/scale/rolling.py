@@ -1,190 +1,126 @@
 """`python -m benchmarks.scale.rolling`: calls that fail while every process is replaced, one after the other.
 
-Two replicas of each agent run as processes of their own. Callers ask for pages and record events all the time, over
-both coordinators. Each process is told to stop, ends by itself and is started again; the next follows when it is
-ready. With `--release-before REVISION` the processes run that revision of the source at first, so what is measured is
-an upgrade, on a schema that is migrated beforehand.
+Two replicas of each agent run on a PostgreSQL server of their own. Shoppers ask for pages and record events all the
+time, over both coordinators. Each process is told to stop, ends by itself and is started again; the next follows when
+it serves. Part `drain` starts the same release again. Part `upgrade` migrates the database with a newer release while
+the older one serves, and starts that one: by default this source with one more migration; with `--release-before`,
+this source after that revision.
 """
 
 import argparse
-import json
-import os
-import signal
-import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
-import grpc
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
-from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
-from quintet.type.v1.event_pb2 import Event, ProductView
+from quintet.type.v1.customer_pb2 import Customer
+from quintet.type.v1.money_pb2 import Money
+from quintet.type.v1.product_pb2 import Product
 
-from benchmarks.scale.load import make_shop
-from shared.config import AGENTS, Agent
-from shared.rpc import probe
-from shared.rpc.client import channel_options
-from tests.e2e import small_shop
-from tests.support.cluster import free_ports
+from benchmarks.machine import ROOT, commit, machine
+from benchmarks.scale.releases import migrate_with, release_after, release_before
+from benchmarks.serving.results import Results
+from shared.config import Agent
+from tests.support.cluster import coordinator_stub
+from tests.support.postgres import find_binaries, running_server
+from tests.support.replicas import EACH, Replicas, running_replicas
+from tests.support.shoppers import Done, Shoppers
 
-REPLICAS = 2
-CALLERS = 4
-READY_SECONDS = 60.0
-CALL_SECONDS = 5.0
+CUSTOMERS = [f"customer-{number}" for number in range(100)]
+PRODUCTS = [f"product-{number}" for number in range(200)]
+PRICE = Money(currency_code="USD", amount_minor=250)
+FILL_SECONDS = 60.0
+ROUNDS = 20
 ORDER: tuple[Agent, ...] = ("recommendation", "product", "customer", "feedback", "coordinator")
 """Coordinators last: they call what the newer agents offer."""
-ROOT = Path(__file__).parents[2]
+DRAIN, UPGRADE = "drain", "upgrade"
 RESULTS = ROOT / "benchmarks" / "results" / "scale.json"
 
 
-@dataclass
-class Replica:
-    """A process of an agent; `source` is the folder of the code that it runs."""
-
-    agent: Agent
-    port: int
-    environment: dict[str, str]
-    source: Path
-    process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
-
-    @property
-    def address(self) -> str:
-        """Where it listens."""
-        return f"127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        """Start it and wait until it is ready. Raises TimeoutError."""
-        paths = {"PYTHONPATH": f"{self.source}:{self.source / 'shared' / 'stubs'}"}
-        own = {f"QUINTET_{self.agent.upper()}_PORT": str(self.port)}
-        command = [sys.executable, "-m", f"services.{self.agent}.server"]
-        self.process = subprocess.Popen(
-            command, env=os.environ | self.environment | own | paths, cwd=self.source, stderr=subprocess.DEVNULL
-        )
-        until = time.monotonic() + READY_SECONDS
-        while probe.health(self.address, self.agent) != "SERVING":
-            if time.monotonic() > until:
-                raise TimeoutError(f"{self.agent} at {self.address} is not ready")
-            time.sleep(0.1)
-
-    def stop(self) -> None:
-        """Tell it to stop and wait until it has. Safe to repeat."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(READY_SECONDS)
-            self.process = None
+def make_shop(target: str) -> None:
+    """Add products and customers through the coordinators."""
+    products = [Product(product_id=each, name=each, price=PRICE) for each in PRODUCTS]
+    customers = [Customer(customer_id=each) for each in CUSTOMERS]
+    with coordinator_stub(target) as stub:
+        stub.BatchUpsertProducts(pb.BatchUpsertProductsRequest(products=products), timeout=FILL_SECONDS)
+        stub.BatchUpsertCustomers(pb.BatchUpsertCustomersRequest(customers=customers), timeout=FILL_SECONDS)
 
 
-class Callers:
-    """Threads that call all the time, and what came of their calls, by status."""
+def replace_all(replicas: Replicas, between: int, after: Path | None = None, url: str = "") -> Done:
+    """Replace each process under load: by one of the same release, or after a migration by one of the release `after`.
 
-    def __init__(self, addresses: Sequence[str]) -> None:
-        self.outcomes: Counter[str] = Counter()
-        self._target = "ipv4:" + ",".join(addresses)
-        self._stopping = threading.Event()
-        self._guard = threading.Lock()
-        self._threads = [threading.Thread(target=self._call_on, args=(number,)) for number in range(CALLERS)]
-
-    def __enter__(self) -> "Callers":
-        for each in self._threads:
+    `between` two replacements shoppers make so many rounds of calls. Raises what stopped a shopper.
+    """
+    with Shoppers(replicas.target, CUSTOMERS) as shoppers:
+        shoppers.wait_for_rounds(between)
+        if after is not None:
+            migrate_with(after, url)
+        for each in sorted(replicas.every, key=lambda replica: ORDER.index(replica.agent)):
+            each.stop()
+            each.source = after or each.source
             each.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        for each in self._threads:
-            each.join()
-
-    @property
-    def failed(self) -> int:
-        """Number of calls that did not end well."""
-        return sum(count for name, count in self.outcomes.items() if name != "OK")
-
-    def _call_on(self, number: int) -> None:
-        product = small_shop.products(small_shop.seeded())[number].product_id
-        shopper = f"shopper-{number % small_shop.CUSTOMERS}"
-        page = pb.GetRecommendationsRequest(customer_id=shopper, limit=10)
-        viewed = pb.RecordEventRequest(event=Event(customer_id=shopper, product_view=ProductView(product_id=product)))
-        with grpc.insecure_channel(self._target, channel_options()) as channel:
-            stub = pb_grpc.CoordinatorServiceStub(channel)
-            while not self._stopping.is_set():
-                self._note(stub.GetRecommendations, page)
-                self._note(stub.RecordEvent, viewed)
-
-    def _note(self, method: Callable[..., object], request: object) -> None:
-        try:
-            method(request, timeout=CALL_SECONDS)
-            outcome = "OK"
-        except grpc.RpcError as error:
-            outcome = error.code().name
-        with self._guard:
-            self.outcomes[outcome] += 1
+            shoppers.wait_for_rounds(between)
+    for error in shoppers.errors:
+        raise error
+    return shoppers.done
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, and keep the figures with `--keep`; return the exit code, 1 where calls failed."""
+    """Measure, print and keep the figures; return the exit code, 1 where calls failed."""
     given = _parser().parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        before = stack.enter_context(_source_of(given.release_before)) if given.release_before else ROOT
-        outcomes = _replace_all(make_shop(Path(folder)), before)
-    failed = sum(count for name, count in outcomes.items() if name != "OK")
-    name = "upgrade" if given.release_before else "drain"
-    figures = {f"{name}.failed_calls": failed, f"{name}.calls": outcomes.total()}
-    print(json.dumps(figures | {"outcomes": dict(outcomes)}, indent=1))
-    if given.keep:
-        _keep(figures)
+    results, failed = Results.load(given.out), 0
+    for part in given.only:
+        done = _measure(part, given.release_before, given.rounds)
+        results.start(part, {"machine": machine(), "commit": commit(), **_facts(part, given.release_before, done)})
+        results.add(part, f"{part}.failed_calls", done.failed.total(), "calls, while each of 10 processes is replaced")
+        results.add(part, f"{part}.calls", done.calls, "calls in all")
+        print(f"{part}: {done.summary()}")
+        failed += done.failed.total()
+    results.save(given.out)
     return 1 if failed else 0
 
 
-def _replace_all(url: str, before: Path) -> Counter[str]:
-    replicas = _replicas(url, before)
-    try:
-        for each in reversed(replicas):  # the agents before the coordinators
-            each.start()
-        with Callers([each.address for each in replicas if each.agent == "coordinator"]) as callers:
-            for each in sorted(replicas, key=lambda replica: ORDER.index(replica.agent)):
-                each.stop()
-                each.source = ROOT
-                each.start()
-        return callers.outcomes
-    finally:
-        for each in replicas:
-            each.stop()
+def _measure(part: str, before: str, rounds: int) -> Done:
+    binaries = find_binaries()
+    if binaries is None:
+        raise SystemExit("PostgreSQL is not installed: `apt-get install postgresql`")
+    with tempfile.TemporaryDirectory() as name, running_server(binaries) as url:
+        folder = Path(name)
+        old, new = _sources(part, before, folder)
+        migrate_with(old, url)
+        with running_replicas(url, folder, source=old) as replicas:
+            make_shop(replicas.target)
+            return replace_all(replicas, rounds, new, url)
 
 
-def _replicas(url: str, source: Path) -> list[Replica]:
-    ports = {agent: free_ports(REPLICAS) for agent in AGENTS}
-    environment = {"QUINTET_DATABASE_URL": url, "QUINTET_HTTP_PORT": "0"}
-    for agent, some in ports.items():
-        environment[f"QUINTET_{agent.upper()}_ADDRESS"] = "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in some)
-        environment[f"QUINTET_{agent.upper()}_METRICS_PORT"] = "0"
-    return [Replica(agent, port, environment, source) for agent, some in ports.items() for port in some]
+def _sources(part: str, before: str, folder: Path) -> tuple[Path, Path | None]:
+    """Return the folders of the release that runs first and of the one that replaces it; None: the same."""
+    if part == DRAIN:
+        return ROOT, None
+    other = folder / "release"
+    other.mkdir()
+    return (release_before(before, other), ROOT) if before else (ROOT, release_after(other))
 
 
-@contextmanager
-def _source_of(revision: str) -> Iterator[Path]:
-    """Give a folder with the source as it was at a revision of the history."""
-    with tempfile.TemporaryDirectory() as folder:
-        packed = subprocess.run(["git", "archive", revision], cwd=ROOT, check=True, capture_output=True).stdout
-        subprocess.run(["tar", "--extract", "--directory", folder], input=packed, check=True)
-        yield Path(folder)
-
-
-def _keep(figures: dict[str, int]) -> None:
-    """Add figures to those that other measurements have written."""
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    RESULTS.write_text(json.dumps(kept | figures, indent=1, sort_keys=True) + "\n")
+def _facts(part: str, before: str, done: Done) -> dict[str, object]:
+    upgrade = f"from {before}" if before else "to this source with one more migration"
+    return {
+        "replicas": EACH,
+        "failed": dict(done.failed),
+        "fallbacks": dict(done.fallbacks),
+        "slowest_page_seconds": round(done.slowest_seconds, 2),
+    } | ({"upgrade": upgrade} if part == UPGRADE else {})
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale.rolling", description=__doc__)
-    parser.add_argument("--release-before", default="", help="revision that runs first, such as a tag; default none")
-    parser.add_argument("--keep", action="store_true", help="write the figures into benchmarks/results/scale.json")
+    parser.add_argument(
+        "--only", nargs="+", choices=(DRAIN, UPGRADE), default=[DRAIN, UPGRADE], help="parts to measure"
+    )
+    parser.add_argument("--release-before", default="", help="revision of the history to upgrade from, such as a tag")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of calls between two (default %(default)s)")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="file of the results (default: %(default)s)")
     return parser
 
 

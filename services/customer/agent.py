@@ -120,7 +120,7 @@ class CustomerAgent:
     ) -> None:
         self._database = database
         self._now = now
-        self._applier = Applier(database)
+        self._applier = Applier(database, settings.projection_partitions)
         self._segment_models = SegmentModelManager(database)
         self._refreshing = SingleJob(REFRESH_JOB, settings)
 

@@ -14,6 +14,7 @@ from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent
 from shared.db.log_consumer import Applied, LogConsumer, Replayed
 from shared.db.orders import RememberedCatalogue
+from shared.db.partitions import position_of
 
 MOST_PRODUCTS = 50_000
 """Number of products that are cached between batches, about 10 MB."""
@@ -40,9 +41,9 @@ class Applier:
     or the next refresh updates the embedding.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, partitions: int = 1) -> None:
         self._database = database
-        self._consumer = LogConsumer(database, event_log.CUSTOMER_CONSUMER, self._project)
+        self._consumer = LogConsumer(database, event_log.CUSTOMER_CONSUMER, self._project, partitions=partitions)
         self._catalogue = RememberedCatalogue(MOST_PRODUCTS)
         self._touched: set[int] = set()
         self._renewing: set[int] = set()
@@ -74,7 +75,7 @@ class Applier:
         """Apply the log up to the last event of a customer, but start no batch after `MOST_WAIT_SECONDS`."""
         with self._database.read() as connection:
             last = event_log.last_sequence_of(connection, customer_key)
-            applied = event_log.cursor(connection, event_log.CUSTOMER_CONSUMER)
+            applied = position_of(connection, event_log.CUSTOMER_CONSUMER, customer_key)
         if applied < last:
             with self._noting():
                 self._consumer.apply_now(last, MOST_WAIT_SECONDS)

@@ -1,7 +1,8 @@
 """Apply the event log to the tables of one agent: in order, each event once, whatever happens in between.
 
 The projection and the cursor move in one transaction, so a process that dies half-way has done nothing, and several
-replicas may run at once: each waits for the cursor. An event whose projection fails by a bug of ours must not stop the
+replicas may run at once: each waits for the cursor, or takes other partitions of the customers where there are several
+(`shared/db/partitions.py`). An event whose projection fails by a bug of ours must not stop the
 log for ever: when it fails alone as well it is set aside in `failed_events` with the reason, counted, and can be
 replayed. Want of memory and the state of the database are no event's fault: then the cursor stays, and the event is
 tried again.
@@ -20,9 +21,12 @@ from shared.db import event_log, failed_events
 from shared.db.engine import Connection, Database
 from shared.db.event_faults import is_of_event, reason_of
 from shared.db.event_log import LoggedEvent
+from shared.db.partitions import PartitionedCursor, Piece
 from shared.telemetry import EVENTS_BEHIND, EVENTS_SET_ASIDE
 
 BATCH = 500
+BLOCKED_SECONDS = 0.01
+"""Rest of who finds that others apply all there is at the moment."""
 REST, LONGEST_REST_SECONDS = 2.0, 0.25
 """How long a consumer that is behind leaves the database to those who record, in times of what its batch took."""
 STREAM_REST, LONGEST_STREAM_REST_SECONDS = 9.0, 1.0
@@ -31,6 +35,8 @@ log = structlog.get_logger()
 
 Project = Callable[[Connection, Sequence[LoggedEvent]], None]
 """Applies events, in order, within the transaction given."""
+Claim = Callable[[Connection, int], Piece | None]
+"""Gives at most so many events to apply in the transaction, as `PartitionedCursor.claim` does."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +79,19 @@ class LogConsumer:
         Applies up to `batch` events in a transaction. A QuintetError from it (the database is away), MemoryError and
         errors that are the database's own are passed on; any other exception is taken for a bug in the projection of
         one of the events.
+    partitions : int
+        How many parts the customers shall be in, each of which one process at a time applies; on SQLite there is one.
     """
 
-    def __init__(self, database: Database, name: str, project: Project, batch: int = BATCH) -> None:
+    def __init__(
+        self, database: Database, name: str, project: Project, batch: int = BATCH, *, partitions: int = 1
+    ) -> None:
         self._database = database
         self._name = name
         self._project = project
         self._batch = batch
+        several = partitions if database.dialect == "postgresql" else 1
+        self._cursor = PartitionedCursor(name, batch, several)
         self._line = threading.Lock()
         self._turn = threading.Lock()
         self._seen_end = 0
@@ -125,7 +137,7 @@ class LogConsumer:
         with self._line:
             step = self._step()
             _pause(step.rest)
-        return step.applied >= self._batch
+        return step.applied >= self._batch or (self._cursor.is_divided and not step.done)
 
     def replay(self, sequences: Sequence[int]) -> Replayed:
         """Apply those of the events again that were set aside, in the order of the log, each in a transaction."""
@@ -133,6 +145,17 @@ class LogConsumer:
             wanted = failed_events.still_failed(connection, self._name, sequences)
         outcomes = [self._replay_one(sequence) for sequence in wanted]
         return Replayed(outcomes.count(True), outcomes.count(False))
+
+    def lock_level(self, connection: Connection) -> int:
+        """Have all partitions come equally far, and nobody apply anything until the transaction ends.
+
+        Returns the number up to which all events are applied. What concerns customers of several partitions needs it.
+        """
+        event_log.lock_cursor(connection, self._name)
+        while (position := self._cursor.level(connection)) is None:
+            if self._apply_batch(self._cursor.claim_part) is None:
+                sleep(BLOCKED_SECONDS)
+        return position
 
     @contextmanager
     def _in_line(self, until: float | None) -> Iterator[bool]:
@@ -156,6 +179,8 @@ class LogConsumer:
                 return _Step(position, done=True)
             began = monotonic()
             applied = self._apply_batch()
+            if applied is None:
+                return _Step(position, rest=BLOCKED_SECONDS)
             rest = self._rest(end, began)
             return _Step(position, applied, rest if applied >= self._batch else 0.0)
 
@@ -177,33 +202,36 @@ class LogConsumer:
         EVENTS_BEHIND.labels(self._name).set(max(0, end - position))
         return position, end
 
-    def _apply_batch(self) -> int:
+    def _apply_batch(self, claim: Claim | None = None) -> int | None:
+        """Return how many events were applied; None where others have all there is."""
+        claim = claim or self._cursor.claim
         try:
-            with self._database.write() as connection:
-                events = self._next(connection, self._batch)
-                if events:
-                    self._project(connection, events)
-                    event_log.move_cursor(connection, self._name, events[-1].sequence)
-            return len(events)
+            return self._apply_piece(claim, self._batch, self._project)
         except Exception as error:
             # One bad event must not hold up the others, and one by one they need less memory.
             if not is_of_event(error) and not isinstance(error, MemoryError):
                 raise
             log.warning("applying a batch of events one by one", consumer=self._name, reason=reason_of(error))
-            return sum(self._apply_one() for _ in range(self._batch))
+            return sum(self._apply_piece(claim, 1, self._apply_or_set_aside_all) or 0 for _ in range(self._batch))
 
-    def _apply_one(self) -> int:
+    def _apply_piece(self, claim: Claim, most: int, project: Project) -> int | None:
         with self._database.write() as connection:
-            events = self._next(connection, 1)
-            for event in events:
-                self._apply_or_set_aside(connection, event)
-                event_log.move_cursor(connection, self._name, event.sequence)
-        return len(events)
+            piece = claim(connection, most)
+            if piece is None:
+                return None
+            if piece.events:
+                project(connection, piece.events)
+            piece.move(connection)
+        return len(piece.events)
+
+    def _apply_or_set_aside_all(self, connection: Connection, events: Sequence[LoggedEvent]) -> None:
+        for event in events:
+            self._apply_or_set_aside(connection, event)
 
     def _replay_one(self, sequence: int) -> bool | None:
         """Return whether an event that was set aside is applied now; None where somebody else was faster."""
         with self._database.write() as connection:
-            event_log.lock_cursor(connection, self._name)
+            self.lock_level(connection)
             if not failed_events.still_failed(connection, self._name, [sequence]):
                 return None
             [event] = event_log.read_after(connection, sequence - 1, 1)
@@ -227,9 +255,6 @@ class LogConsumer:
             EVENTS_SET_ASIDE.labels(self._name).inc()
             return False
         return True
-
-    def _next(self, connection: Connection, limit: int) -> list[LoggedEvent]:
-        return event_log.read_after(connection, event_log.lock_cursor(connection, self._name), limit)
 
 
 def _is_time_left(until: float | None) -> bool:

@@ -1,8 +1,8 @@
 """Make what customers did anew from the event log, beside serving: some customers at a time, each in a transaction.
 
 Everything that the projection writes belongs to one customer, so the rows of a customer can be replaced by what the log
-gives, at once and by itself: who reads sees the old rows or the new ones. The cursor of the projection is locked
-meanwhile, and events behind it are applied afterwards as ever.
+gives, at once and by itself: who reads sees the old rows or the new ones. The projection waits meanwhile, with all
+partitions equally far, and later events are applied afterwards as ever.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,9 @@ from shared.db import event_log as log
 from shared.db.batches import among
 from shared.db.engine import Database
 from shared.db.event_faults import is_of_event, reason_of
+from shared.db.event_log import LoggedEvent
 from shared.db.identified_events import PURCHASE, Recorded, decode
+from shared.db.log_consumer import LogConsumer
 from shared.db.log_pieces import REFUND, OrderRefunds, events_of, numbered, require_whole
 from shared.db.projection import project
 from shared.db.schema import (
@@ -50,29 +52,39 @@ def rebuild_customers(database: Database) -> Iterator[tuple[int, int]]:
         require_whole(connection)
         refunds.read_on(connection, log.cursor(connection, CONSUMER))
         keys = list(connection.execute(_OWNERS).scalars())
+    consumer = customer_log(database)
     size, done = SliceSize(), 0
     while done < len(keys):
         some = keys[done : done + size.rows]
         began = monotonic()
         with database.write() as connection:
-            log.lock_cursor(connection, CONSUMER)
+            position = consumer.lock_level(connection)
             require_whole(connection)
-            rebuild_some(connection, some, refunds)
+            rebuild_some(connection, some, refunds, position)
         size.learn(len(some), monotonic() - began)
         done += len(some)
         yield done, len(keys)
         sleep(REST_SECONDS)
 
 
+def customer_log(database: Database) -> LogConsumer:
+    """Return what applies the event log for customers, to have all partitions wait while rows are made anew."""
+
+    def apply(connection: Connection, events: Sequence[LoggedEvent]) -> None:
+        project(connection, decode(events))
+
+    return LogConsumer(database, CONSUMER, apply)
+
+
 def rebuild_some(
-    connection: Connection, keys: Sequence[int], refunds: OrderRefunds, *, with_set_aside: bool = True
+    connection: Connection, keys: Sequence[int], refunds: OrderRefunds, position: int, *, with_set_aside: bool = True
 ) -> None:
     """Replace what some customers did by what the log gives, within a transaction.
 
-    `with_set_aside` applies the events too that could not be applied before. Raises FailedPrecondition if an event
-    cannot be applied.
+    `position` is the number that all partitions have come to, as `LogConsumer.lock_level` of `customer_log` returns it
+    in the same transaction. `with_set_aside` applies the events too that could not be applied before. Raises
+    FailedPrecondition if an event cannot be applied.
     """
-    position = log.lock_cursor(connection, CONSUMER)
     events = _events(connection, keys, refunds, position)
     if not with_set_aside:
         aside = _set_aside(connection, events)

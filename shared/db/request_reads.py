@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Text,
     bindparam,
+    case,
     cast,
     func,
     literal,
@@ -43,6 +44,7 @@ from shared.db.schema import (
     customers,
     event_cursors,
     event_log,
+    event_partitions,
     forgotten_histories,
     page_events,
     product_offers,
@@ -64,9 +66,9 @@ class ShopperVersion(NamedTuple):
     """Who somebody is, and how far what is stored of them has come.
 
     `demographics` is JSON text, `last_event` the number of their latest event in the log (0 for none), `applied` the
-    number up to which the log is projected, `dismissals` how many recommendations they dismissed, `refunded` the sum of
-    what was paid back to them, in minor units of whatever currencies, `visitors` how many browsers are theirs, and
-    `personalise` and `measure` what they said about consent, None for nothing.
+    number up to which their events are projected, `dismissals` how many recommendations they dismissed, `refunded` the
+    sum of what was paid back to them, in minor units of whatever currencies, `visitors` how many browsers are theirs,
+    and `personalise` and `measure` what they said about consent, None for nothing.
     """
 
     key: int
@@ -274,7 +276,11 @@ def _version(condition: ColumnElement[bool]) -> Select[Any]:
     key = customers.c.customer_id
     last = select(func.coalesce(func.max(event_log.c.sequence), 0)).where(event_log.c.customer_id == key)
     projecting = event_cursors.c.consumer == CUSTOMER_CONSUMER
-    applied = select(func.coalesce(func.max(event_cursors.c.sequence), 0)).where(projecting)
+    of_all = select(func.coalesce(func.max(event_cursors.c.sequence), 0)).where(projecting).scalar_subquery()
+    parts = event_partitions.c
+    their_part = (parts.consumer == CUSTOMER_CONSUMER, key % parts.partitions == parts.partition)
+    of_part = select(func.coalesce(func.max(parts.sequence), 0)).where(*their_part).scalar_subquery()
+    applied = case((of_part > of_all, of_part), else_=of_all)
     dismissed = select(func.count()).where(recommendations.c.customer_id == key, _dismissed())
     back = func.coalesce(func.sum(purchases.c.refunded_amount), 0)
     refunded = select(cast(back, BigInteger)).where(purchases.c.customer_id == key, _refunded())
@@ -284,7 +290,7 @@ def _version(condition: ColumnElement[bool]) -> Select[Any]:
         key,
         cast(customers.c.demographics, Text),
         last.scalar_subquery(),
-        applied.scalar_subquery(),
+        applied,
         dismissed.scalar_subquery(),
         refunded.scalar_subquery(),
         browsers.scalar_subquery(),

@@ -637,6 +637,15 @@ event_cursors = Table(
     Column("updated_at", UtcTime, nullable=False),
 )
 
+event_partitions = Table(
+    "event_partitions",
+    metadata,
+    Column("consumer", String(40), primary_key=True, comment="as in event_cursors; no rows: it is not divided"),
+    Column("partition", Integer, primary_key=True, comment="rest of the customer's key divided by partitions"),
+    Column("partitions", Integer, nullable=False, comment="how many there are"),
+    Column("sequence", BigInteger, nullable=False, comment="last event applied of the partition's customers"),
+)
+
 failed_events = Table(
     "failed_events",
     metadata,

@@ -37,10 +37,12 @@ def link(connection: Connection, logins: Sequence[Login]) -> dict[int, int]:
     A visitor id that belongs to another customer already (a shared browser) is the new customer's from then on; what
     was done before stays where it is. Customers must exist.
     """
-    if not logins:
-        return {}
+    named = {login.visitor_id for login in logins}
+    known = known_visitors(connection, named)
+    if all(known.get(login.visitor_id) == login.customer_key for login in logins):
+        return {}  # nothing to do, and so nobody to keep waiting
     lock_identities(connection)
-    owners = known_visitors(connection, {login.visitor_id for login in logins})
+    owners = known_visitors(connection, named)
     anonymous = _anonymous(connection, owners)
     merged: dict[int, int] = {}
     for login in logins:

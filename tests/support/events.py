@@ -118,6 +118,7 @@ def append(database: Database, events: Sequence[Event]) -> None:
                     each.WhichOneof("detail") or "",
                     each.event_time.ToDatetime(tzinfo=UTC),
                     each.SerializeToString(),
+                    each.purchase.purchase_id or None,
                 )
                 for each in events
             ],

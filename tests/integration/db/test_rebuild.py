@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from quintet.type.v1.event_pb2 import Event
 
@@ -93,6 +93,7 @@ def test_rebuilt_is_what_was_there(sqlite_database: Database, steps: list[tuple[
     if not rows(sqlite_database, "products"):
         add_products(sqlite_database, {"p1": (100, "USD"), "p2": (150, "USD")})
     events = made(steps)
+    assume(events)  # a refund of an order that nobody placed is none
     for start in range(0, len(events), batch):
         happened(sqlite_database, *events[start : start + batch])
     before = content(sqlite_database)
