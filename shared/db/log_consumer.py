@@ -2,9 +2,9 @@
 
 The projection and the cursor move in one transaction, so a process that dies half-way has done nothing, and several
 replicas may run at once: each waits for the cursor. An event whose projection fails by a bug of ours must not stop the
-log for ever: when it fails alone as well it is set aside in `failed_events` with the reason, counted, and can be
-replayed. Want of memory and the state of the database are no event's fault: then the cursor stays, and the event is
-tried again.
+log for ever: batches are halved until it fails alone, then it is set aside in `failed_events` with the reason, counted,
+and can be replayed. Want of memory and the state of the database are no event's fault: then the cursor stays, and the
+event is tried again.
 """
 
 import threading
@@ -50,13 +50,16 @@ class Replayed:
 
 
 class _Step(NamedTuple):
-    """What a consumer did: the number it had applied before, how many events it applied, how long it should rest."""
+    """What a consumer did: the number it had applied before, how many events it applied, how long it should rest.
+
+    `more` says whether the log went on after them, `done` whether there was nothing to apply.
+    """
 
     position: int
     applied: int = 0
     rest: float = 0.0
+    more: bool = False
     done: bool = False
-    """Whether there was nothing to apply."""
 
 
 class LogConsumer:
@@ -80,6 +83,8 @@ class LogConsumer:
         self._name = name
         self._project = project
         self._batch = batch
+        self._size = batch
+        """How many events are applied at once: fewer around one that fails, or while memory is short."""
         self._line = threading.Lock()
         self._turn = threading.Lock()
         self._seen_end = 0
@@ -125,7 +130,7 @@ class LogConsumer:
         with self._line:
             step = self._step()
             _pause(step.rest)
-        return step.applied >= self._batch
+        return step.more
 
     def replay(self, sequences: Sequence[int]) -> Replayed:
         """Apply those of the events again that were set aside, in the order of the log, each in a transaction."""
@@ -155,9 +160,9 @@ class LogConsumer:
             if position >= end or 0 < up_to <= position:
                 return _Step(position, done=True)
             began = monotonic()
-            applied = self._apply_batch()
+            applied, last = self._apply_batch()
             rest = self._rest(end, began)
-            return _Step(position, applied, rest if applied >= self._batch else 0.0)
+            return _Step(position, applied, rest if applied >= self._batch else 0.0, more=0 < last < end)
 
     def _rest(self, end: int, began: float) -> float:
         """Return how long to rest after a batch that began when `end` was the last number of the log."""
@@ -177,28 +182,35 @@ class LogConsumer:
         EVENTS_BEHIND.labels(self._name).set(max(0, end - position))
         return position, end
 
-    def _apply_batch(self) -> int:
-        try:
-            with self._database.write() as connection:
-                events = self._next(connection, self._batch)
-                if events:
-                    self._project(connection, events)
-                    event_log.move_cursor(connection, self._name, events[-1].sequence)
-            return len(events)
-        except Exception as error:
-            # One bad event must not hold up the others, and one by one they need less memory.
-            if not is_of_event(error) and not isinstance(error, MemoryError):
-                raise
-            log.warning("applying a batch of events one by one", consumer=self._name, reason=reason_of(error))
-            return sum(self._apply_one() for _ in range(self._batch))
+    def _apply_batch(self) -> tuple[int, int]:
+        """Apply the next events, fewer where one fails; return how many, and the number of the last, 0 for none."""
+        while self._size > 1:
+            events: Sequence[LoggedEvent] = ()
+            try:
+                with self._database.write() as connection:
+                    events = self._next(connection, self._size)
+                    if events:
+                        self._project(connection, events)
+                        event_log.move_cursor(connection, self._name, events[-1].sequence)
+                break
+            except Exception as error:
+                # One bad event must not hold up the others, and fewer need less memory.
+                if not is_of_event(error) and not isinstance(error, MemoryError):
+                    raise
+                self._size = max(1, len(events) // 2)
+                log.warning("applying fewer events at once", consumer=self._name, reason=reason_of(error))
+        else:
+            events = self._apply_one()
+        self._size = min(self._batch, 2 * self._size)
+        return len(events), events[-1].sequence if events else 0
 
-    def _apply_one(self) -> int:
+    def _apply_one(self) -> Sequence[LoggedEvent]:
         with self._database.write() as connection:
             events = self._next(connection, 1)
             for event in events:
                 self._apply_or_set_aside(connection, event)
                 event_log.move_cursor(connection, self._name, event.sequence)
-        return len(events)
+        return events
 
     def _replay_one(self, sequence: int) -> bool | None:
         """Return whether an event that was set aside is applied now; None where somebody else was faster."""
