@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test check bench-quality bench-scaling bench-serving bench-web bench-main contract setup protos lock containers fuzz audit sbom clean
+.PHONY: help demo test check bench-quality bench-scaling bench-serving bench-web bench-main test-faults contract setup protos lock containers fuzz audit sbom clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -47,6 +47,9 @@ bench-web: setup ## measure what HTTP costs over gRPC, and check every answer ag
 
 bench-main: setup ## run the demo, an import, faults and a foreign file, and write docs/benchmarks/main.md
 	$(BIN)/python -m benchmarks.main $(BENCH_ARGS)
+
+test-faults: setup ## kill agents, break disks, databases, networks and clocks under load, and write docs/benchmarks/faults.md
+	$(BIN)/python -m benchmarks.faults $(BENCH_ARGS)
 
 fuzz: setup ## send 100,000 odd requests to real agents and write benchmarks/results/fuzz.json
 	$(BIN)/python -m benchmarks.fuzz $(BENCH_ARGS)
