@@ -1,7 +1,6 @@
 """What the coordinator's long jobs do: they drive the agents and relay their progress."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from shared.db import maintenance, recommendation_retention, request_ids, retent
 from shared.db.connect import job_database
 from shared.db.engine import Database
 from shared.errors import InvalidArgument, QuintetError
+from shared.job_messages import to_progress
 from shared.jobs import Progress
 from shared.telemetry import BACKGROUND_ERRORS
 
@@ -137,5 +137,4 @@ def _policies(settings: Settings) -> Sequence[tuple[str, Callable[[Database, int
 
 async def _relay(agents: AgentClients, method: Any, request: Any) -> AsyncGenerator[Progress, None]:
     async for answer in agents.stream(method, request):
-        said = answer.progress
-        yield Progress(said.stage, said.progress, json.loads(said.result_json) if said.result_json else None)
+        yield to_progress(answer.progress)

@@ -41,7 +41,7 @@ Claim = Callable[[Connection, int], Piece | None]
 
 @dataclass(frozen=True)
 class Applied:
-    """Number of the last event applied, and how many events a call applied."""
+    """Number up to which all that is in the log is applied, and how many events a call applied."""
 
     sequence: int
     events: int
@@ -121,6 +121,7 @@ class LogConsumer:
                 step = self._step(up_to)
                 events, position = events + step.applied, step.position
                 if step.done:
+                    position = max(position, up_to)  # what is not in the log up to there was purged
                     break
                 _pause(step.rest if until is None else min(step.rest, until - monotonic()))
         return Applied(position, events)

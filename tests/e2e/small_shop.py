@@ -4,6 +4,7 @@ import random
 import time
 from datetime import UTC, datetime, timedelta
 
+import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1.coordinator_service_pb2_grpc import CoordinatorServiceStub
@@ -15,11 +16,14 @@ CUSTOMERS = 60
 BASKETS_PER_CUSTOMER = 5
 REGIONS = ("store 367", "store 406", "store 31862")
 CALL_SECONDS = 30.0
-JOB_SECONDS = 120.0
+JOB_SECONDS = 600.0
 
 
-def fill(stub: CoordinatorServiceStub, seed: int = 1) -> None:
-    """Add products, customers and events, wait until every agent has applied them, then relate products and train."""
+def fill(stub: CoordinatorServiceStub, seed: int = 1, quick: bool = False) -> None:
+    """Add products, customers and events, wait until every agent has applied them, then relate products and train.
+
+    `quick` trains a first model, which is ready sooner.
+    """
     rng = seeded(seed)
     stub.BatchUpsertProducts(pb.BatchUpsertProductsRequest(products=products(rng)), timeout=CALL_SECONDS)
     stub.BatchUpsertCustomers(pb.BatchUpsertCustomersRequest(customers=customers(rng)), timeout=CALL_SECONDS)
@@ -27,7 +31,7 @@ def fill(stub: CoordinatorServiceStub, seed: int = 1) -> None:
     assert not answer.rejections, answer.rejections[0]
     wait_until_applied(stub)
     finish(stub, stub.RefreshCatalog(pb.RefreshCatalogRequest(), timeout=CALL_SECONDS).job)
-    finish(stub, stub.TrainModels(pb.TrainModelsRequest(), timeout=CALL_SECONDS).job)
+    finish(stub, stub.TrainModels(pb.TrainModelsRequest(quick=quick), timeout=CALL_SECONDS).job)
 
 
 def seeded(seed: int = 1) -> random.Random:
@@ -98,5 +102,13 @@ def wait_until_applied(stub: CoordinatorServiceStub) -> None:
 
 def finish(stub: CoordinatorServiceStub, job: job_pb2.Job) -> None:
     """Watch a job to its end, which must be a good one."""
-    *_, last = stub.WatchJob(pb.WatchJobRequest(job_id=job.job_id), timeout=JOB_SECONDS)
-    assert last.job.state == job_pb2.JOB_STATE_SUCCEEDED, f"{job.kind}: {last.job.error}"
+    give_up = time.monotonic() + JOB_SECONDS
+    last = job
+    while last.state == job_pb2.JOB_STATE_RUNNING:
+        try:
+            *_, seen = stub.WatchJob(pb.WatchJobRequest(job_id=job.job_id), timeout=give_up - time.monotonic())
+            last = seen.job
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:  # a connection ends after some minutes: watch again
+                raise
+    assert last.state == job_pb2.JOB_STATE_SUCCEEDED, f"{job.kind}: {last.error}"

@@ -7,6 +7,7 @@ import grpc
 import pytest
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
+from quintet.type.v1.consent_pb2 import Consent, ConsentState
 from quintet.type.v1.customer_pb2 import Customer
 from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import Event, HomeView
@@ -71,6 +72,19 @@ async def test_a_customer_is_registered_and_deleted_once(stub: Any) -> None:
     assert receipts[0] == receipts[1]
     with pytest.raises(NotFound):
         await call(stub.DeleteCustomer, pb.DeleteCustomerRequest(customer_id="ann"), 10)
+
+
+async def test_a_visitor_is_erased_once(stub: Any) -> None:
+    consent = pb.SetVisitorConsentRequest(
+        visitor_id="cookie", consent=Consent(train=ConsentState.CONSENT_STATE_GRANTED)
+    )
+    await call(stub.SetVisitorConsent, consent, 10)
+    delete = pb.DeleteVisitorRequest(visitor_id="cookie", request_id="r-1")
+    receipts = [await call(stub.DeleteVisitor, delete, 10) for _ in range(2)]
+    assert receipts[0].receipt.receipt_id
+    assert receipts[0] == receipts[1]
+    with pytest.raises(NotFound):
+        await call(stub.DeleteVisitor, pb.DeleteVisitorRequest(visitor_id="cookie"), 10)
 
 
 async def test_an_id_is_for_one_request(stub: Any) -> None:

@@ -278,7 +278,7 @@ async def test_a_refresh_streams_its_progress_and_puts_customers_into_segments(
     fractions = [step.progress for step in steps]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
-    assert json.loads(steps[-1].result_json)["customers"] == 2
+    assert steps[-1].refresh_customers.customers == 2
     rarely = await stub.GetSegments(pb.GetSegmentsRequest(customer_id="ben"))
     assert [each.kind for each in rarely.segments] == [types.SegmentKind.SEGMENT_KIND_RFM]
     found = await stub.GetSegments(pb.GetSegmentsRequest(customer_id="anna"))

@@ -80,7 +80,7 @@ async def test_versions_are_trained_listed_and_activated(stub: Stub) -> None:
     before = (await call(stub.ListModelVersions, pb.ListModelVersionsRequest(), 10.0)).models
     steps = [step.progress async for step in stream(stub.TrainModels, pb.TrainModelsRequest())]
     assert steps[-1].progress == 1.0
-    assert "version" in steps[-1].result_json
+    assert steps[-1].train_models.version
     assert [step.progress for step in steps] == sorted(step.progress for step in steps)
     after = (await call(stub.ListModelVersions, pb.ListModelVersionsRequest(), 10.0)).models
     assert [each.active for each in after] == [True] + [False] * len(before)

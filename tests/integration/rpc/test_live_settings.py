@@ -49,10 +49,11 @@ async def test_limits_and_log_level_change_without_a_restart(
     file.write_text("QUINTET_RATE_LIMIT_FACTOR=2\n")
     serving = asyncio.create_task(serve_until_stopped(server))
     await until(lambda: server.guard.rate_factor == 2)  # the look at the start is over
-    file.write_text("QUINTET_RATE_LIMIT_FACTOR=0.5\nQUINTET_LOG_LEVEL=error\n")
+    file.write_text("QUINTET_RATE_LIMIT_FACTOR=0.5\nQUINTET_CONCURRENCY_LIMIT_FACTOR=3\nQUINTET_LOG_LEVEL=error\n")
     if told:
         handlers[signal.SIGHUP]()
     await until(lambda: server.guard.rate_factor == 0.5)
+    assert server.guard.admission.of_one_caller == 3
     assert not structlog.get_logger().bind().is_enabled_for(logging.WARNING)
     handlers[signal.SIGTERM]()
     await asyncio.wait_for(serving, 10)

@@ -289,7 +289,7 @@ class ApplyEventsResponse(_message.Message):
     APPLIED_SEQUENCE_FIELD_NUMBER: _builtins.int
     APPLIED_FIELD_NUMBER: _builtins.int
     applied_sequence: _builtins.int
-    """Number of the last event applied."""
+    """Number up to which all that is in the log is applied."""
     applied: _builtins.int
     """Events applied by this call."""
     def __init__(
