@@ -36,6 +36,7 @@ def release_before(revision: str, folder: Path) -> Path:
     """Return a folder with the source as it was at a revision of the history."""
     packed = subprocess.run(["git", "archive", revision], cwd=ROOT, check=True, capture_output=True).stdout
     subprocess.run(["tar", "--extract", "--directory", str(folder)], input=packed, check=True)
+    _run(folder, "services.recommendation.compile_ahead")  # as its image does: no call waits for it
     return folder
 
 
@@ -53,6 +54,11 @@ def release_after(folder: Path) -> Path:
 
 def migrate_with(source: Path, url: str) -> None:
     """Have a release migrate the database at `url`."""
-    environment = {"PYTHONPATH": f"{source}:{source / 'shared' / 'stubs'}", "QUINTET_DATABASE_URL": url}
-    command = [sys.executable, "-m", "cli.main", "migrate"]
+    _run(source, "cli.main", "migrate", QUINTET_DATABASE_URL=url)
+
+
+def _run(source: Path, module: str, *arguments: str, **environment: str) -> None:
+    """Run a module of a release."""
+    environment["PYTHONPATH"] = f"{source}:{source / 'shared' / 'stubs'}"
+    command = [sys.executable, "-m", module, *arguments]
     subprocess.run(command, cwd=source, env=os.environ | environment, check=True, stdout=subprocess.DEVNULL)

@@ -10,9 +10,11 @@ this source after that revision.
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import grpc
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.type.v1.customer_pb2 import Customer
 from quintet.type.v1.money_pb2 import Money
@@ -31,6 +33,7 @@ CUSTOMERS = [f"customer-{number}" for number in range(100)]
 PRODUCTS = [f"product-{number}" for number in range(200)]
 PRICE = Money(currency_code="USD", amount_minor=250)
 FILL_SECONDS = 60.0
+AGAIN_SECONDS = 0.1
 ROUNDS = 20
 ORDER: tuple[Agent, ...] = ("recommendation", "product", "customer", "feedback", "coordinator")
 """Coordinators last: they call what the newer agents offer."""
@@ -43,8 +46,22 @@ def make_shop(target: str) -> None:
     products = [Product(product_id=each, name=each, price=PRICE) for each in PRODUCTS]
     customers = [Customer(customer_id=each) for each in CUSTOMERS]
     with coordinator_stub(target) as stub:
-        stub.BatchUpsertProducts(pb.BatchUpsertProductsRequest(products=products), timeout=FILL_SECONDS)
-        stub.BatchUpsertCustomers(pb.BatchUpsertCustomersRequest(customers=customers), timeout=FILL_SECONDS)
+        _until_reached(stub.BatchUpsertProducts, pb.BatchUpsertProductsRequest(products=products))
+        _until_reached(stub.BatchUpsertCustomers, pb.BatchUpsertCustomersRequest(customers=customers))
+
+
+def _until_reached(method: Callable[..., object], request: object) -> None:
+    """Call again while an agent is not reached: what is said to serve may not be connected yet. Raises RpcError."""
+    until = time.monotonic() + FILL_SECONDS
+    while True:
+        try:
+            method(request, timeout=FILL_SECONDS)
+        except grpc.RpcError as error:
+            if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > until:
+                raise
+            time.sleep(AGAIN_SECONDS)
+        else:
+            return
 
 
 def replace_all(replicas: Replicas, between: int, after: Path | None = None, url: str = "") -> Done:

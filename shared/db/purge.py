@@ -18,7 +18,7 @@ from shared.db.event_filter import EventFilter
 from shared.db.event_log import CUSTOMER_CONSUMER, LoggedEvent
 from shared.db.event_rows import unpack_id
 from shared.db.log_pieces import OrderRefunds, events_of, numbered, require_whole_for
-from shared.db.rebuild import customer_log, rebuild_some
+from shared.db.rebuild import lock_projection, rebuild_some
 from shared.db.schema import event_log as log_table
 from shared.db.schema import unjoined_events as unjoined_table
 from shared.db.slices import REST_SECONDS, SliceSize
@@ -67,7 +67,6 @@ class EventPurge:
     def __init__(self, database: Database, wanted: EventFilter) -> None:
         self._database = database
         self._wanted = wanted
-        self._customer_log = customer_log(database)
         self._refunds = OrderRefunds()
         self._end = 0
         self._customer_key: int | None = None
@@ -102,6 +101,7 @@ class EventPurge:
             some = keys[done : done + size.rows]
             began = monotonic()
             with self._database.write() as connection:
+                lock_projection(self._database, connection)
                 self._delete_of(connection, some)
             size.learn(len(some), monotonic() - began)
             done += len(some)
@@ -110,12 +110,11 @@ class EventPurge:
         self._delete_others()
 
     def _delete_of(self, connection: Connection, keys: Sequence[int]) -> None:
-        position = self._customer_log.lock_level(connection)
         require_whole_for(connection, keys)
         gone = [each for each in events_of(connection, keys, self._end) if self._is_wanted(each)]
         purged_refunds.wait_again(connection, gone, self._refunds)
         _delete_logged(connection, [each.sequence for each in gone])
-        rebuild_some(connection, keys, self._refunds, position, with_set_aside=False)
+        rebuild_some(connection, keys, self._refunds, with_set_aside=False)
         customer_embeddings.drop_embeddings(connection, keys)
 
     def _delete_others(self) -> None:

@@ -52,39 +52,34 @@ def rebuild_customers(database: Database) -> Iterator[tuple[int, int]]:
         require_whole(connection)
         refunds.read_on(connection, log.cursor(connection, CONSUMER))
         keys = list(connection.execute(_OWNERS).scalars())
-    consumer = customer_log(database)
     size, done = SliceSize(), 0
     while done < len(keys):
         some = keys[done : done + size.rows]
         began = monotonic()
         with database.write() as connection:
-            position = consumer.lock_level(connection)
+            lock_projection(database, connection)
             require_whole(connection)
-            rebuild_some(connection, some, refunds, position)
+            rebuild_some(connection, some, refunds)
         size.learn(len(some), monotonic() - began)
         done += len(some)
         yield done, len(keys)
         sleep(REST_SECONDS)
 
 
-def customer_log(database: Database) -> LogConsumer:
-    """Return what applies the event log for customers, to have all partitions wait while rows are made anew."""
-
-    def apply(connection: Connection, events: Sequence[LoggedEvent]) -> None:
-        project(connection, decode(events))
-
-    return LogConsumer(database, CONSUMER, apply)
+def lock_projection(database: Database, connection: Connection) -> None:
+    """Have nobody project until the transaction ends, with all partitions of the customers equally far."""
+    LogConsumer(database, CONSUMER, _project).lock_level(connection)
 
 
 def rebuild_some(
-    connection: Connection, keys: Sequence[int], refunds: OrderRefunds, position: int, *, with_set_aside: bool = True
+    connection: Connection, keys: Sequence[int], refunds: OrderRefunds, *, with_set_aside: bool = True
 ) -> None:
-    """Replace what some customers did by what the log gives, within a transaction.
+    """Replace what some customers did by what the log gives, within a transaction that called `lock_projection`.
 
-    `position` is the number that all partitions have come to, as `LogConsumer.lock_level` of `customer_log` returns it
-    in the same transaction. `with_set_aside` applies the events too that could not be applied before. Raises
-    FailedPrecondition if an event cannot be applied.
+    `with_set_aside` applies the events too that could not be applied before. Raises FailedPrecondition if an event
+    cannot be applied.
     """
+    position = log.lock_cursor(connection, CONSUMER)
     events = _events(connection, keys, refunds, position)
     if not with_set_aside:
         aside = _set_aside(connection, events)
@@ -101,6 +96,10 @@ def rebuild_some(
         raise FailedPrecondition(f"an event could not be applied: {reason_of(error)}") from error
     applied = among(connection, failed_events.c.sequence, [each.sequence for each in events])
     connection.execute(failed_events.delete().where(failed_events.c.consumer == CONSUMER, applied))
+
+
+def _project(connection: Connection, events: Sequence[LoggedEvent]) -> None:
+    project(connection, decode(events))
 
 
 def _events(connection: Connection, keys: Sequence[int], refunds: OrderRefunds, position: int) -> list[Recorded]:

@@ -278,8 +278,8 @@ def _version(condition: ColumnElement[bool]) -> Select[Any]:
     projecting = event_cursors.c.consumer == CUSTOMER_CONSUMER
     of_all = select(func.coalesce(func.max(event_cursors.c.sequence), 0)).where(projecting).scalar_subquery()
     parts = event_partitions.c
-    their_part = (parts.consumer == CUSTOMER_CONSUMER, key % parts.partitions == parts.partition)
-    of_part = select(func.coalesce(func.max(parts.sequence), 0)).where(*their_part).scalar_subquery()
+    in_part = (parts.consumer == CUSTOMER_CONSUMER, key % parts.partitions == parts.partition)
+    of_part = select(func.coalesce(func.max(parts.sequence), 0)).where(*in_part).scalar_subquery()
     applied = case((of_part > of_all, of_part), else_=of_all)
     dismissed = select(func.count()).where(recommendations.c.customer_id == key, _dismissed())
     back = func.coalesce(func.sum(purchases.c.refunded_amount), 0)
