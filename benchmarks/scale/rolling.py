@@ -26,6 +26,7 @@ from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 from quintet.type.v1.event_pb2 import Event, ProductView
 
+from benchmarks.scale.kept import keep
 from benchmarks.scale.load import make_shop
 from shared.config import AGENTS, Agent
 from shared.rpc import probe
@@ -40,7 +41,6 @@ CALL_SECONDS = 5.0
 ORDER: tuple[Agent, ...] = ("recommendation", "product", "customer", "feedback", "coordinator")
 """Coordinators last: they call what the newer agents offer."""
 ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "benchmarks" / "results" / "scale.json"
 
 
 @dataclass
@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures = {f"{name}.failed_calls": failed, f"{name}.calls": outcomes.total()}
     print(json.dumps(figures | {"outcomes": dict(outcomes)}, indent=1))
     if given.keep:
-        _keep(figures)
+        keep(figures)
     return 1 if failed else 0
 
 
@@ -173,12 +173,6 @@ def _source_of(revision: str) -> Iterator[Path]:
         packed = subprocess.run(["git", "archive", revision], cwd=ROOT, check=True, capture_output=True).stdout
         subprocess.run(["tar", "--extract", "--directory", folder], input=packed, check=True)
         yield Path(folder)
-
-
-def _keep(figures: dict[str, int]) -> None:
-    """Add figures to those that other measurements have written."""
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    RESULTS.write_text(json.dumps(kept | figures, indent=1, sort_keys=True) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ from services.recommendation.algorithms.checks import require_fraction, require_
 from services.recommendation.algorithms.item_to_item import ItemToItem
 from services.recommendation.algorithms.sparse import scaled, top_k_product, top_k_rows
 from services.recommendation.algorithms.user_profile import UserProfile
+from shared.grouped_order import dense_numbers, time_order
 
 
 @dataclass(eq=False)
@@ -62,7 +63,7 @@ class Transitions(ItemToItem):
         require_fraction(source_power=self.source_power, target_power=self.target_power, decay=self.decay)
 
     def _fit(self, data: Interactions) -> None:
-        order = np.lexsort((data.times, data.baskets))
+        order = time_order(data.baskets, data.times)
         steps = session_steps(data, order, self.window)
         follow = top_k_rows(steps, 4 * self.top_k) + self.basket_weight * self._basket_steps(data)
         out = np.asarray(follow.sum(axis=1)).ravel()
@@ -97,7 +98,10 @@ def session_steps(data: Interactions, order: Longs, window: int) -> Csr:
     total = as_csr((data.n_products, data.n_products))
     for distance in range(1, min(window, max(len(order) - 1, 0)) + 1):
         source, target = products[:-distance], products[distance:]
-        pair = (baskets[:-distance] == baskets[distance:]) & (source != target)
+        same = baskets[:-distance] == baskets[distance:]
+        if not same.any():
+            break
+        pair = same & (source != target)
         together = pair & (times[:-distance] == times[distance:])
         weight = np.where(together, 0.5 / distance, 1.0 / distance).astype(np.float32)
         total = total + _counted(source, target, weight, pair, data.n_products)
@@ -115,7 +119,9 @@ def consecutive_baskets(data: Interactions, max_basket: int) -> tuple[Csr, Longs
     before, after : ndarray of shape (n_pairs,), int64
         Rows of `baskets`: the earlier and the later basket of each pair.
     """
-    _, first, number = np.unique(data.baskets, return_index=True, return_inverse=True)
+    numbers, number = dense_numbers(data.baskets)
+    first = np.full(len(numbers), len(number))
+    np.minimum.at(first, number, np.arange(len(number)))
     rank = np.lexsort((data.times[first], data.customers[first]))
     place = np.empty_like(rank)
     place[rank] = np.arange(len(rank))
