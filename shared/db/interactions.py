@@ -28,6 +28,7 @@ from shared.db.carts import is_open
 from shared.db.driver import DriverCursor, PreparedLookup, PreparedQuery
 from shared.db.interaction_columns import Source, read_in_order
 from shared.db.schema import browsing_history, cart_items, purchase_items, purchases, sessions
+from shared.grouped_order import history_order
 from shared.interaction_kind import Kind as Kind
 
 Longs: TypeAlias = NDArray[np.int64]
@@ -185,7 +186,7 @@ def interaction_batches(connection: Connection) -> Iterator[InteractionRows]:
 
 def in_order(columns: Sequence[NDArray[Any]]) -> InteractionRows:
     """Return columns of `INTERACTION_TYPES`, with times in seconds, by customer and then oldest first."""
-    order = np.lexsort((columns[2], columns[TIMES], columns[0]))
+    order = history_order(columns[0], columns[TIMES], columns[2])
     return InteractionRows(*(column[order] for column in columns))
 
 
