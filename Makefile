@@ -28,7 +28,7 @@ check: setup contract ## lint, types, import rules, contract
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile deploy/postgres/Dockerfile
 
-contract: setup ## lint the protos, look for breaking changes, stale stubs and a stale OpenAPI document
+contract: setup ## lint the protos, look for breaking changes, stale stubs, a stale OpenAPI document and stale pages
 	$(BIN)/python scripts/check_contract.py
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/python scripts/generate_stubs.py --check
@@ -66,7 +66,7 @@ containers: setup ## take the compose file up for real, run the journey, kill, s
 
 setup: $(VENV)/.dev ## make the environment for development
 
-protos: setup ## generate the Python stubs and the OpenAPI document
+protos: setup ## generate the Python stubs, the OpenAPI document and the pages of the API
 	$(BIN)/python scripts/generate_stubs.py
 
 lock: setup ## pin all dependencies anew

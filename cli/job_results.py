@@ -1,5 +1,6 @@
 """What a coordinator says of jobs, as the commands print it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -8,6 +9,7 @@ from google.protobuf.struct_pb2 import Struct
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.type.v1.job_pb2 import Job, JobState
 
+from cli.client import coordinator
 from cli.output import fail
 from cli.progress import Show
 
@@ -22,6 +24,12 @@ def watched(stub: Any, job_id: str, show: Show) -> Job:
         job = answer.job
         show(job.stage, job.progress)
     return job
+
+
+def run_remote(address: str, start: Callable[[Any], Job], show: Show) -> dict[str, Any]:
+    """Start a job at a coordinator, show its progress, and return its result. Ends the command when the job fails."""
+    with coordinator(address) as stub:
+        return result_of(watched(stub, start(stub).job_id, show))
 
 
 def result_of(job: Job) -> dict[str, Any]:

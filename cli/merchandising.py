@@ -1,46 +1,63 @@
-"""What the commands about placements and rules do alike: read files, store, list and print.
+"""What the commands about placements and rules do alike: see what differs from what is stored, store it, print."""
 
-A file is JSON: a list of objects with the fields of the contract, or an object with such a list.
-"""
-
-import json
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-import grpc
-from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
+from cli.definition_files import id_of
 from cli.output import out, print_json
-from shared.errors import InvalidArgument
 
-LARGEST_FILE = 10_000_000
-"""Bytes of a file."""
+OUTPUT_ONLY = ("built_in", "update_time")
 M = TypeVar("M", bound=Message)
 
 
-def read_definitions(file: Path, kind: type[M], name: str) -> list[M]:
-    """Return the placements or rules of a file, which are a list or under `name`. Raises InvalidArgument."""
-    content = _content(file)
-    given = content.get(name) if isinstance(content, dict) else content
-    if not isinstance(given, list):
-        raise InvalidArgument.of(
-            str(file), type(content).__name__, f"must be a list, or an object with a list {name!r}"
-        )
-    return [_message(each, kind, f"{file}: {name}[{index}]") for index, each in enumerate(given)]
+@dataclass(frozen=True)
+class Plan(Generic[M]):
+    """What makes the stored definitions as a file says; `unchanged` counts those that are so already."""
+
+    created: list[M]
+    updated: list[M]
+    unchanged: int
+
+    @classmethod
+    def of(cls, given: Sequence[M], stored: Sequence[M]) -> "Plan[M]":
+        """Return the plan; definitions that the file does not name stay as they are."""
+        known = {id_of(each): bare(each) for each in stored}
+        new = [each for each in given if id_of(each) not in known]
+        changed = [each for each in given if id_of(each) in known and bare(each) != known[id_of(each)]]
+        return cls(new, changed, len(given) - len(new) - len(changed))
+
+    def carry_out(self, create: Callable[[M], object], update: Callable[[M], object]) -> None:
+        """Store what differs."""
+        for each in self.created:
+            create(each)
+        for each in self.updated:
+            update(each)
+
+    def print(self, *, dry_run: bool, as_json: bool) -> None:
+        """Say how many definitions are created, updated and as they were, and which when nothing is stored."""
+        counts = {"created": len(self.created), "updated": len(self.updated), "unchanged": self.unchanged}
+        if as_json:
+            print_json({**counts, "dry_run": dry_run})
+            return
+        if dry_run:
+            for what, some in (("create", self.created), ("update", self.updated)):
+                for each in some:
+                    out.print(f"would {what} {id_of(each)}", highlight=False, markup=False)
+        out.print(", ".join(f"{count} {what}" for what, count in counts.items()))
 
 
-def stored(update: Callable[[], object], create: Callable[[], object]) -> bool:
-    """Update a definition, or create it where there is none of its id; return whether it was created."""
-    try:
-        update()
-    except grpc.RpcError as error:
-        if error.code() is not grpc.StatusCode.NOT_FOUND:
-            raise
-        create()
-        return True
-    return False
+def bare(message: M) -> M:
+    """Return a definition without what is output only."""
+    copy = type(message)()
+    copy.CopyFrom(message)
+    for name in OUTPUT_ONLY:
+        if name in copy.DESCRIPTOR.fields_by_name:
+            copy.ClearField(name)
+    return copy
 
 
 def read_pages(read: Callable[[str], Any]) -> Iterator[Any]:
@@ -59,13 +76,12 @@ def print_messages(name: str, messages: Sequence[Message]) -> None:
     print_json({name: [MessageToDict(each, preserving_proto_field_name=True) for each in messages]})
 
 
-def print_applied(created: Sequence[bool], *, as_json: bool) -> None:
-    """Say how many definitions were created and how many updated."""
-    new, known = sum(created), len(created) - sum(created)
+def print_exported(count: int, *, as_json: bool) -> None:
+    """Say how many definitions were written to a file."""
     if as_json:
-        print_json({"created": new, "updated": known})
+        print_json({"exported": count})
     else:
-        out.print(f"{new} created, {known} updated")
+        out.print(f"{count} exported")
 
 
 def print_deleted(name: str, *, as_json: bool) -> None:
@@ -74,22 +90,3 @@ def print_deleted(name: str, *, as_json: bool) -> None:
         print_json({"deleted": name})
     else:
         out.print(f"deleted {name}")
-
-
-def _content(file: Path) -> Any:
-    try:
-        size = file.stat().st_size
-        if size > LARGEST_FILE:
-            raise InvalidArgument.of(str(file), size, f"must have at most {LARGEST_FILE} bytes")
-        return json.loads(file.read_text())
-    except OSError as error:
-        raise InvalidArgument.of(str(file), error.strerror, "cannot be read") from error
-    except ValueError as error:
-        raise InvalidArgument.of(str(file), str(error), "is no JSON") from error
-
-
-def _message(given: Any, kind: type[M], where: str) -> M:
-    try:
-        return ParseDict(given, kind())
-    except (ParseError, AttributeError, TypeError) as error:
-        raise InvalidArgument.of(where, str(error), "is none") from error

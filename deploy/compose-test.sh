@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Takes docker-compose.yml up for real, uses it from outside, kills, scales, and takes it down (docs/containers.md).
 # With a Docker engine it uses that; without one, as root on Debian, podman in its place. Leaves the machine as it was,
-# installed packages aside. KEEP_IMAGES=1 keeps the images, so that the next run builds only what changed.
+# installed packages aside. KEEP_IMAGES=1 keeps the images, so that the next run builds only what changed. Arguments name
+# stages (sqlite, postgres, shops); without one all of them run.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 if [ "$(id -u)" != 0 ]; then
@@ -21,10 +22,10 @@ FORWARDING=$(cat /proc/sys/net/ipv4/ip_forward)
 COMPOSE="docker compose"
 export QUINTET_IMAGE=localhost/quintet:test
 export COMPOSE_TEST_PROJECT=quintet-test COMPOSE_TEST_ENGINE=$ENGINE
-read -r QUINTET_PUBLISHED_PORT QUINTET_PUBLISHED_HTTP_PORT < <(
-    .venv/bin/python -c 'from tests.support.cluster import free_ports; print(*free_ports(2))'
+read -r QUINTET_PUBLISHED_PORT QUINTET_PUBLISHED_HTTP_PORT QUINTET_PUBLISHED_PORT_2 QUINTET_PUBLISHED_HTTP_PORT_2 < <(
+    .venv/bin/python -c 'from tests.support.cluster import free_ports; print(*free_ports(4))'
 )
-export QUINTET_PUBLISHED_PORT QUINTET_PUBLISHED_HTTP_PORT
+export QUINTET_PUBLISHED_PORT QUINTET_PUBLISHED_HTTP_PORT QUINTET_PUBLISHED_PORT_2 QUINTET_PUBLISHED_HTTP_PORT_2
 
 say() { echo "[$((SECONDS - BEGUN)) s] $*"; }
 
@@ -54,8 +55,11 @@ prepare_podman() {
 clean_up() {
     set +e
     # after an interruption something may still be up; $COMPOSE may be two words
-    # shellcheck disable=SC2086
-    $COMPOSE --project-name "$COMPOSE_TEST_PROJECT" --profile postgres down --volumes --timeout 5 >/dev/null 2>&1
+    local project
+    for project in "$COMPOSE_TEST_PROJECT" "$COMPOSE_TEST_PROJECT-garden" "$COMPOSE_TEST_PROJECT-books"; do
+        # shellcheck disable=SC2086
+        $COMPOSE --project-name "$project" --profile postgres down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1
+    done
     "clean_up_$ENGINE"
     if [ -z "${KEEP_IMAGES:-}" ]; then rm -f deploy/wheels/*.whl; fi
     rm -rf "$WORK"
@@ -79,5 +83,5 @@ trap clean_up EXIT
 "prepare_$ENGINE"
 say "test"
 export COMPOSE_TEST_COMMAND="$COMPOSE --progress quiet"
-.venv/bin/python -m deploy.compose_test
+.venv/bin/python -m deploy.compose_test "$@"
 say "done"

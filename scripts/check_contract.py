@@ -15,7 +15,7 @@ from generate_stubs import GOOGLEAPIS, PROTOS, ROOT
 
 BUF = Path(sys.executable).parent / "buf"
 RELEASED = PROTOS / "released.binpb"
-IMPORTED = ("google/api/annotations.proto", "google/api/http.proto")
+IMPORTED = ("google/api/annotations.proto", "google/api/field_behavior.proto", "google/api/http.proto")
 MODULES = """\
 version: v2
 modules:

@@ -2,23 +2,12 @@
 
 import argparse
 import sys
-import tempfile
-from pathlib import Path
 
-from generate_stubs import ROOT, protoc
-from google.protobuf import descriptor_pb2
+from generate_stubs import ROOT, contract
 from quintet.coordinator.v1 import coordinator_service_pb2
 
 from services.coordinator.http.docs_page import OPENAPI
 from services.coordinator.http.openapi.document import examples_of, make_document
-
-
-def contract() -> descriptor_pb2.FileDescriptorSet:
-    """Return the files of the contract with their comments."""
-    with tempfile.TemporaryDirectory() as folder:
-        image = Path(folder) / "contract.binpb"
-        protoc(f"--descriptor_set_out={image}", "--include_source_info")
-        return descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes())
 
 
 def document() -> str:

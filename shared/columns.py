@@ -23,6 +23,7 @@ class Column:
 
 
 _TIME = "ISO 8601 or Unix time"
+_FLAG = "true or false, yes or no, 1 or 0"
 
 CUSTOMERS = (
     Column("customer_id", "text, 1 to 128 characters", "", "The platform's id.", required=True),
@@ -40,6 +41,9 @@ CUSTOMERS = (
     ),
     Column("demographics.region", "text, at most 100 characters", "none", "State, city or home store.", personal=True),
     Column("demographics.attributes.*", "text", "none", "Further facts by name, such as income.", personal=True),
+    Column("consent.personalise", _FLAG, "as it is", "Consent to personal recommendations.", personal=True),
+    Column("consent.measure", _FLAG, "as it is", "Consent to measuring their responses.", personal=True),
+    Column("consent.train", _FLAG, "as it is", "Consent to training models on their behaviour.", personal=True),
 )
 
 PRODUCTS = (
@@ -50,7 +54,8 @@ PRODUCTS = (
     Column("subcategory", "text, at most 200 characters", "none", "Subcategory within the category."),
     Column("brand", "text, at most 200 characters", "none", "Brand."),
     Column("price", "decimal number, in the currency", "unknown", "Current price of one unit."),
-    Column("currency", "ISO 4217 code", "`--currency`", "Currency of the price."),
+    Column("cost", "decimal number, in the currency", "unknown", "What one unit costs the shop; with a price only."),
+    Column("currency", "ISO 4217 code", "`--currency`", "Currency of price and cost."),
     Column("tags", "list of texts", "none", "Free labels: a list, or texts between bars, `a|b`."),
     Column("image_urls", "list of texts", "none", "Picture addresses, best first."),
     Column("average_rating", "number, 0 to 5", "unknown", "Mean rating of the shop's reviews."),
@@ -62,7 +67,7 @@ PRODUCTS = (
     ),
     Column(
         "recommendable",
-        "true or false, yes or no, 1 or 0",
+        _FLAG,
         "as it is; true for a new product",
         "Whether it may be recommended. False for coupons, fuel, deposits, fees.",
     ),

@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     rate_limit_factor: float = Field(
         1.0, ge=0, le=1000, description="Multiplies the calls a second that each key may make; 0 sets no such limit."
     )
+    concurrency_limit_factor: float = Field(
+        1.0, gt=0, le=1000, description="Multiplies the calls of a method that each key may have in progress."
+    )
 
     coordinator_address: str = Field("127.0.0.1:50050", description="gRPC target of the coordinator.")
     customer_address: str = Field("127.0.0.1:50051", description="gRPC target of the customer agent.")
@@ -129,8 +132,9 @@ class Settings(BaseSettings):
     )
     live_settings_file: str = Field(
         "",
-        description="File with settings that take effect within a second, without a restart: `QUINTET_LOG_LEVEL` and "
-        "`QUINTET_RATE_LIMIT_FACTOR`, a line each. It wins over the environment; empty: none.",
+        description="File with settings that take effect within a second, without a restart: `QUINTET_LOG_LEVEL`, "
+        "`QUINTET_RATE_LIMIT_FACTOR`, `QUINTET_CONCURRENCY_LIMIT_FACTOR`, `QUINTET_ALERT_P99_MILLISECONDS` and "
+        "`QUINTET_ALERT_MEMORY_MB`, a line each. It wins over the environment; empty: none.",
     )
     log_format: Literal["json", "console"] = Field("json", description="JSON lines, or coloured text for people.")
 
@@ -224,7 +228,11 @@ class Settings(BaseSettings):
         description="Write events as releases before the compact event log read them, in twice the room: while agents "
         "of such a release run beside.",
     )
-    browsing_retention_days: int = Field(90, ge=1, description="Days that product views are kept.")
+    browsing_retention_days: int = Field(
+        90,
+        ge=1,
+        description="Days that product views are kept; sessions and visitors go with the last row about them.",
+    )
     page_event_retention_days: int = Field(
         90, ge=1, description="Days that searches and views of pages without a product are kept."
     )

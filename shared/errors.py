@@ -236,13 +236,13 @@ _NOT_FOUND: dict[str, Reason] = {
     "recommendation": ErrorReason.RECOMMENDATION_NOT_FOUND,
     "purchase": ErrorReason.PURCHASE_NOT_FOUND,
     "job": ErrorReason.JOB_NOT_FOUND,
+    "model version": ErrorReason.MODEL_VERSION_NOT_FOUND,
     "recommender model version": ErrorReason.MODEL_VERSION_NOT_FOUND,
     "segments model version": ErrorReason.MODEL_VERSION_NOT_FOUND,
     "embedding_space model version": ErrorReason.MODEL_VERSION_NOT_FOUND,
 }
 _ALREADY_EXISTS: dict[str, Reason] = {
     "customer": ErrorReason.CUSTOMER_ALREADY_EXISTS,
-    "customer with the e-mail": ErrorReason.EMAIL_TAKEN,
     "purchase": ErrorReason.PURCHASE_ALREADY_EXISTS,
 }
 

@@ -14,9 +14,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from shared.errors import InvalidArgument
+from shared.events.check import check_count, check_text
+from shared.limits import MAX_MASK_PATH, MAX_MASK_PATHS
 
-MOST_PATHS = 200
-LONGEST_PATH = 300
 EVERYTHING = "*"
 FIXED_CUSTOMER_FIELDS = ("customer_id", "last_active_time", "consent.update_time")
 """What no update of a customer may name."""
@@ -62,7 +62,7 @@ def change_of(message: M, mask: FieldMask, fixed: Collection[str] = (), field: s
     """
     if not mask.paths:
         return Change(message)
-    paths = _paths(message.DESCRIPTOR, mask, {tuple(each.split(".")) for each in fixed}, field)
+    paths = paths_of(message.DESCRIPTOR, mask, fixed, field)
     given = type(message)()
     for path in paths:
         _copy(message, given, path)
@@ -82,24 +82,24 @@ def changed(now: M, change: Change[M]) -> M:
     return merged
 
 
-def _paths(descriptor: Any, mask: FieldMask, fixed: Collection[Path], field: str) -> frozenset[Path]:
-    if len(mask.paths) > MOST_PATHS:
-        raise InvalidArgument.of(f"{field}.paths", f"{len(mask.paths)} paths", f"must have at most {MOST_PATHS}")
+def paths_of(descriptor: Any, mask: FieldMask, fixed: Collection[str], field: str = "update_mask") -> frozenset[Path]:
+    """Return the paths of all that a mask sets or clears in messages of a type; see `change_of`."""
+    check_count(mask.paths, f"{field}.paths", MAX_MASK_PATHS)
+    never = {tuple(each.split(".")) for each in fixed}
     found: set[Path] = set()
     for index, text in enumerate(mask.paths):
         where = f"{field}.paths[{index}]"
         path = () if text == EVERYTHING else _parsed(text, where)
         leaves = set(_leaves(descriptor, path, text, where))
-        if path in fixed:
+        if path in never:
             raise InvalidArgument.of(where, text, "names a field that cannot be updated")
-        found |= leaves - set(fixed)
+        found |= leaves - never
     return frozenset(found)
 
 
 def _parsed(text: str, where: str) -> Path:
     """Return the names that a path consists of. Raises InvalidArgument for another text than a path."""
-    if len(text) > LONGEST_PATH:
-        raise InvalidArgument.of(where, f"{len(text)} characters", f"must have at most {LONGEST_PATH}")
+    check_text(text, where, MAX_MASK_PATH)
     parts: list[str] = []
     at = 0
     while match := _PART.match(text, at):

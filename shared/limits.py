@@ -81,6 +81,8 @@ MAX_ATTRIBUTE_TEXTS = 100
 MAX_ATTRIBUTE_TEXT = 1_000
 MAX_RATING = 5
 MAX_MASK_PATHS = 250
+MAX_MASK_PATH = 300
+"""Characters of a path of a field mask."""
 MAX_AVAILABLE_AHEAD = timedelta(days=3_653)
 MAX_CLOCK_AHEAD = timedelta(minutes=5)
 """How far ahead of ours the clock may be that says since when a price is true."""
@@ -97,6 +99,9 @@ MAX_RELATED = 100
 MAX_ALGORITHMS = 50
 MAX_REASON = 500
 """Characters in which an operator says why."""
+
+MAX_PURGED_KINDS = 20
+MAX_PURGED_ATTRIBUTES = 10
 
 MAX_DEFINITION_ID = 63
 """Characters of the id of a placement or a rule."""

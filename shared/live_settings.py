@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from shared.config import Settings
 from shared.errors import InvalidArgument
 
-LIVE = ("log_level", "rate_limit_factor")
+LIVE = ("log_level", "rate_limit_factor", "concurrency_limit_factor", "alert_p99_milliseconds", "alert_memory_mb")
 """What may stand in the file."""
 LOOK_EVERY_SECONDS = 1.0
 PREFIX = "QUINTET_"

@@ -52,7 +52,8 @@ def text_of_token(token: str, *filters: str) -> str:
     except (binascii.Error, ValueError) as error:
         raise _not_a_token(token) from error
     if text_token(after, *filters) != token:
-        raise InvalidArgument.of("page_token", token, "must be the next_page_token of the page before, of this list")
+        problem = "must be the next_page_token of the page before, of this list"
+        raise InvalidArgument.of("page_token", token, problem, ErrorReason.PAGE_TOKEN_INVALID)
     return after
 
 

@@ -7,9 +7,13 @@ from quintet.type.v1.job_pb2 import TrainedModels
 
 
 def training_fields(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts of a training as fields of `TrainedModels`; there are more, which the contract does not name."""
+    """Return the facts of a training as fields of `TrainedModels`; there are more, which the contract does not name.
+
+    Facts that are these fields already stay as they are.
+    """
     evaluation = {name: _evaluation(each) for name, each in facts.get("evaluation", {}).items()}
-    return {**facts, "algorithms": sorted(facts.get("params", {})), "evaluation": evaluation}
+    algorithms = sorted(facts["params"]) if "params" in facts else facts.get("algorithms", [])
+    return {**facts, "algorithms": algorithms, "evaluation": evaluation}
 
 
 def to_trained_models(facts: dict[str, Any]) -> TrainedModels:
@@ -34,4 +38,6 @@ def metrics_of(facts: dict[str, Any]) -> dict[str, float]:
 
 
 def _evaluation(facts: dict[str, Any]) -> dict[str, Any]:
+    if "metrics" in facts:
+        return facts
     return {**{name: value for name, value in facts.items() if "." not in name}, "metrics": metrics_of(facts)}

@@ -26,6 +26,7 @@ FILES: dict[Agent, Any] = {
     "recommendation": recommendation_service_pb2,
     "feedback": feedback_service_pb2,
 }
+CHANNEL_OPTIONS = [("grpc.max_send_message_length", 4 * MAX_MESSAGE_BYTES), ("grpc.enable_retries", 0)]
 DEADLINE_SECONDS = 10.0
 GRACE_SECONDS = 5.0
 """After its deadline a call that has not ended hangs."""
@@ -88,9 +89,10 @@ def plan(inputs: int, seed: int) -> list[Target]:
 
 async def send(addresses: Mapping[Agent, str], planned: list[Target], seed: int, findings: Findings) -> None:
     """Send a request to each of the planned methods."""
-    options = [("grpc.max_send_message_length", 4 * MAX_MESSAGE_BYTES), ("grpc.enable_retries", 0)]
     channels = {
-        agent: _Channels(grpc.aio.insecure_channel(address, options), grpc.insecure_channel(address, options))
+        agent: _Channels(
+            grpc.aio.insecure_channel(address, CHANNEL_OPTIONS), grpc.insecure_channel(address, CHANNEL_OPTIONS)
+        )
         for agent, address in addresses.items()
     }
     numbered = iter(enumerate(planned))

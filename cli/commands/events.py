@@ -1,14 +1,19 @@
 """`quintet events`: what became of recorded events, and what to do about it."""
 
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import typer
+from google.protobuf.timestamp_pb2 import Timestamp
 from quintet.coordinator.v1 import event_log_pb2 as pb
 from rich.table import Table
 
 from cli.client import TIMEOUT_SECONDS, coordinator
+from cli.job_results import run_remote
 from cli.output import EXIT_FAILED, out, print_json, reported
+from cli.progress import shown_progress
 from shared.config import Settings
+from shared.timestamps import to_timestamp
 
 REPLAY_TIMEOUT_SECONDS = 120.0
 
@@ -77,6 +82,66 @@ def rejoin(
         print_json({"joined": answer.joined, "waiting": answer.waiting})
     else:
         out.print(f"{answer.joined:,} joined, {answer.waiting:,} wait on", highlight=False)
+
+
+@events.command("purge")
+def purge(
+    kind: Annotated[list[str] | None, typer.Option(help="Only of this kind, such as product_view; repeatable.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only from this time on, UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Only before this time, UTC.")] = None,
+    customer: Annotated[str, typer.Option(help="Only of this customer.")] = "",
+    visitor: Annotated[str, typer.Option(help="Only of this visitor.")] = "",
+    product: Annotated[str, typer.Option(help="Only those that name this product.")] = "",
+    attribute: Annotated[list[str] | None, typer.Option(help="Only with this name=value; repeatable.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count; change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    request_id: Annotated[str, typer.Option(help="Id of the request; repeated with it, it is done once.")] = "",
+    address: Address = "",
+    as_json: AsJson = False,
+) -> None:
+    """Delete events that should never have been recorded, and make anew what was made of them.
+
+    Example: `quintet events purge --kind product_view --attribute source=beta --dry-run`
+    """
+    wanted = pb.EventFilter(
+        kinds=kind or (),
+        customer_id=customer,
+        visitor_id=visitor,
+        product_id=product,
+        attributes=dict(_attribute(each) for each in attribute or ()),
+        start_time=_moment(since),
+        end_time=_moment(until),
+    )
+    if not (dry_run or yes):
+        typer.confirm("Delete these events for good?", abort=True)
+    request = pb.PurgeEventsRequest(filter=wanted, dry_run=dry_run, request_id=request_id)
+    with reported(), shown_progress("purging") as show:
+        at = address or Settings().coordinator_address
+        result = run_remote(at, lambda stub: stub.PurgeEvents(request, timeout=TIMEOUT_SECONDS).job, show)
+    if as_json:
+        print_json(result)
+    else:
+        _print_purge(result)
+
+
+def _moment(given: datetime | None) -> Timestamp | None:
+    return None if given is None else to_timestamp(given.replace(tzinfo=given.tzinfo or UTC))
+
+
+def _attribute(given: str) -> tuple[str, str]:
+    name, equals, value = given.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{given} is not of the form name=value")
+    return name, value
+
+
+def _print_purge(result: dict[str, Any]) -> None:
+    table = Table("kind", "events", "such as")
+    for each in result["kinds"]:
+        table.add_row(each["kind"], f"{each['events']:,}", ", ".join(each["example_event_ids"]))
+    out.print(table)
+    done = "would be deleted" if result["dry_run"] else "deleted"
+    out.print(f"{result['events']:,} events of {result['shoppers']:,} shoppers {done}", highlight=False)
 
 
 @failed.command("list")

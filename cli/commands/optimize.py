@@ -6,7 +6,7 @@ import typer
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 
 from cli.client import TIMEOUT_SECONDS
-from cli.commands.train import run_remote
+from cli.job_results import run_remote
 from cli.output import out, print_json, reported
 from cli.progress import shown_progress
 from cli.tuning import print_tuned

@@ -12,16 +12,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.client import TIMEOUT_SECONDS, coordinator
-from cli.merchandising import print_applied, print_deleted, print_messages, read_definitions, read_pages, stored
+from cli.definition_files import read_definitions, write_definitions
+from cli.merchandising import Plan, bare, print_deleted, print_exported, print_messages, read_pages
 from cli.output import out, reported
 from shared.config import Settings
+from shared.merchandising.convert import to_placement
 
 placements = typer.Typer(
-    help="Placements: what is shown where; see docs/placements.md. Example: `quintet placements apply placements.json`",
+    help="Placements: what is shown where; see docs/placements.md. Example: `quintet placements apply placements.yaml`",
     no_args_is_help=True,
 )
 Address = Annotated[str, typer.Option(help="Coordinator; default QUINTET_COORDINATOR_ADDRESS.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change; change nothing.")]
 
 
 @placements.command("list")
@@ -46,18 +49,42 @@ def list_placements(address: Address = "", as_json: AsJson = False) -> None:
 
 @placements.command("apply")
 def apply_placements(
-    file: Annotated[Path, typer.Argument(help="JSON file with placements.")],
+    file: Annotated[Path, typer.Argument(help="YAML or JSON file with placements.")],
+    dry_run: DryRun = False,
     address: Address = "",
     as_json: AsJson = False,
 ) -> None:
     """Store the placements of a file: new ones are created, others become as the file says. Others stay.
 
-    Example: `quintet placements apply placements.json`
+    All are checked before any is stored. Applied again, nothing changes.
+
+    Example: `quintet placements apply placements.yaml`
     """
     with reported(), coordinator(address or Settings().coordinator_address) as stub:
-        given = read_definitions(file, Placement, "placements")
-        created = [_applied(stub, each) for each in given]
-    print_applied(created, as_json=as_json)
+        given = read_definitions(file, Placement, "placements", to_placement)
+        plan = Plan.of(given, _all_placements(stub))
+        if not dry_run:
+            plan.carry_out(
+                lambda each: stub.CreatePlacement(pb.CreatePlacementRequest(placement=each), timeout=TIMEOUT_SECONDS),
+                lambda each: stub.UpdatePlacement(pb.UpdatePlacementRequest(placement=each), timeout=TIMEOUT_SECONDS),
+            )
+    plan.print(dry_run=dry_run, as_json=as_json)
+
+
+@placements.command("export")
+def export_placements(
+    file: Annotated[Path, typer.Argument(help="File to write: YAML by its name, else JSON.")],
+    address: Address = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write the stored placements to a file that can be applied, those that are built in left out.
+
+    Example: `quintet placements export placements.yaml`
+    """
+    with reported(), coordinator(address or Settings().coordinator_address) as stub:
+        found = [bare(each) for each in _all_placements(stub) if not each.built_in]
+        write_definitions(file, "placements", found)
+    print_exported(len(found), as_json=as_json)
 
 
 @placements.command("delete")
@@ -73,14 +100,6 @@ def delete_placement(
     with reported(), coordinator(address or Settings().coordinator_address) as stub:
         stub.DeletePlacement(pb.DeletePlacementRequest(placement_id=placement), timeout=TIMEOUT_SECONDS)
     print_deleted(placement, as_json=as_json)
-
-
-def _applied(stub: pb_grpc.CoordinatorServiceStub, placement: Placement) -> bool:
-    """Store a placement and return whether it was new."""
-    return stored(
-        lambda: stub.UpdatePlacement(pb.UpdatePlacementRequest(placement=placement), timeout=TIMEOUT_SECONDS),
-        lambda: stub.CreatePlacement(pb.CreatePlacementRequest(placement=placement), timeout=TIMEOUT_SECONDS),
-    )
 
 
 def _all_placements(stub: pb_grpc.CoordinatorServiceStub) -> list[Placement]:

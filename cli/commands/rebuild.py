@@ -3,36 +3,58 @@
 from typing import Annotated, Literal
 
 import typer
+from quintet.coordinator.v1 import event_log_pb2 as pb
 
+from cli.client import TIMEOUT_SECONDS
+from cli.job_results import run_remote
 from cli.output import out, print_json, reported
+from cli.progress import shown_progress
 from shared.config import Settings
 from shared.db.engine import Database
 from shared.db.rebuild import rebuild_customers
 from shared.db.revision import require_workable
+from shared.progress import Show
 
 
 def rebuild(
-    what: Annotated[Literal["customer"], typer.Argument(help="Whose tables: `customer` is what customers did.")],
+    what: Annotated[
+        Literal["customer", "feedback"],
+        typer.Argument(help="`customer` is what shoppers did, `feedback` what came of recommendations."),
+    ],
+    address: Annotated[str, typer.Option(help="Coordinator; default QUINTET_COORDINATOR_ADDRESS.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Make what customers did (views, pages, carts, purchases, sessions) anew from the event log, beside serving.
+    """Make the tables of an agent anew from the event log, beside serving.
 
-    Each customer has the old rows or the new ones at any time. It refuses when old events were deleted. Lines of orders
-    that had no amount get the product's present price. Run `quintet train` afterwards for embeddings and segments.
+    Each shopper has the old rows or the new ones at any time. It refuses when old events were deleted.
 
-    Example: `quintet rebuild customer`
+    `customer` (views, pages, carts, purchases, sessions) is done here, on the database, unless an address is given;
+    lines of orders that had no amount get the product's present price, and `quintet train` renews embeddings and
+    segments. `feedback` (responses to recommendations, credits for purchases) is done by the agents.
+
+    Example: `quintet rebuild customer` or `quintet rebuild feedback`
     """
-    database = Database(Settings().database_url)
-    done = 0
+    here = what == "customer" and not address
+    with reported(), shown_progress(f"rebuilding {what}") as show:
+        shoppers = _here(show) if here else _remote(address or Settings().coordinator_address, what, show)
+    if as_json:
+        print_json({"agent": what, "shoppers": shoppers})
+    else:
+        out.print(f"{shoppers:,} shoppers rebuilt", highlight=False)
+
+
+def _here(show: Show) -> int:
+    database, done = Database(Settings().database_url), 0
     try:
-        with reported():
-            require_workable(database)
-            for done, of in rebuild_customers(database):
-                if not as_json and done % 1_000 < 100:
-                    out.print(f"{what}: {done:,} of {of:,} customers", highlight=False)
+        require_workable(database)
+        for done, of in rebuild_customers(database):
+            show(f"{done} of {of} shoppers", done / of)
     finally:
         database.close()
-    if as_json:
-        print_json({"customers": done})
-    else:
-        out.print(f"{done:,} customers rebuilt", highlight=False)
+    return done
+
+
+def _remote(address: str, what: str, show: Show) -> int:
+    request = pb.RebuildProjectionRequest(agent=what)
+    result = run_remote(address, lambda stub: stub.RebuildProjection(request, timeout=TIMEOUT_SECONDS).job, show)
+    return int(result["shoppers"])

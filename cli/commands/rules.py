@@ -11,15 +11,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.client import TIMEOUT_SECONDS, coordinator
-from cli.commands.placements import Address, AsJson
-from cli.merchandising import print_applied, print_deleted, print_messages, read_definitions, read_pages, stored
+from cli.commands.placements import Address, AsJson, DryRun
+from cli.definition_files import read_definitions, write_definitions
+from cli.merchandising import Plan, bare, print_deleted, print_exported, print_messages, read_pages
 from cli.output import out, print_json, reported
 from shared.config import Settings
+from shared.merchandising.convert import to_rule
 
 PREVIEW_SPARE_SECONDS = 15.0
 
 rules = typer.Typer(
-    help="Rules of merchandisers; see docs/placements.md. Example: `quintet rules preview rules.json`",
+    help="Rules of merchandisers; see docs/placements.md. Example: `quintet rules preview rules.yaml`",
     no_args_is_help=True,
 )
 
@@ -45,16 +47,41 @@ def list_rules(address: Address = "", as_json: AsJson = False) -> None:
 
 @rules.command("apply")
 def apply_rules(
-    file: Annotated[Path, typer.Argument(help="JSON file with rules.")], address: Address = "", as_json: AsJson = False
+    file: Annotated[Path, typer.Argument(help="YAML or JSON file with rules.")],
+    dry_run: DryRun = False,
+    address: Address = "",
+    as_json: AsJson = False,
 ) -> None:
     """Store the rules of a file: new ones are created, others become as the file says. Others stay.
 
-    Example: `quintet rules apply rules.json`
+    All are checked before any is stored. Applied again, nothing changes.
+
+    Example: `quintet rules apply rules.yaml`
     """
     with reported(), coordinator(address or Settings().coordinator_address) as stub:
-        given = read_definitions(file, Rule, "rules")
-        created = [_applied(stub, each) for each in given]
-    print_applied(created, as_json=as_json)
+        plan = Plan.of(read_definitions(file, Rule, "rules", to_rule), _all_rules(stub))
+        if not dry_run:
+            plan.carry_out(
+                lambda each: stub.CreateRule(pb.CreateRuleRequest(rule=each), timeout=TIMEOUT_SECONDS),
+                lambda each: stub.UpdateRule(pb.UpdateRuleRequest(rule=each), timeout=TIMEOUT_SECONDS),
+            )
+    plan.print(dry_run=dry_run, as_json=as_json)
+
+
+@rules.command("export")
+def export_rules(
+    file: Annotated[Path, typer.Argument(help="File to write: YAML by its name, else JSON.")],
+    address: Address = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write the stored rules to a file that can be applied.
+
+    Example: `quintet rules export rules.yaml`
+    """
+    with reported(), coordinator(address or Settings().coordinator_address) as stub:
+        found = [bare(each) for each in _all_rules(stub)]
+        write_definitions(file, "rules", found)
+    print_exported(len(found), as_json=as_json)
 
 
 @rules.command("delete")
@@ -72,7 +99,7 @@ def delete_rule(
 
 @rules.command("preview")
 def preview_rules(
-    file: Annotated[Path, typer.Argument(help="JSON file with rules.")],
+    file: Annotated[Path, typer.Argument(help="YAML or JSON file with rules.")],
     days: Annotated[int, typer.Option(min=1, max=30, help="Days to look back.")] = 7,
     lists: Annotated[int, typer.Option(min=1, max=2000, help="Lists to look at.")] = 500,
     seconds: Annotated[float, typer.Option(min=0.1, max=20, help="Time for it.")] = 5.0,
@@ -81,7 +108,7 @@ def preview_rules(
 ) -> None:
     """Print what the rules of a file would have changed in the lists shown lately; nothing changes.
 
-    Example: `quintet rules preview rules.json --days 7`
+    Example: `quintet rules preview rules.yaml --days 7`
     """
     with reported(), coordinator(address or Settings().coordinator_address) as stub:
         given = read_definitions(file, Rule, "rules")
@@ -105,14 +132,6 @@ def _print_preview(preview: RulesPreview) -> None:
         out.print(f"  now {', '.join(after)}".replace(" ()", ""), highlight=False, markup=False)
     if preview.incomplete:
         out.print("time ended before all lists were looked at: give more --seconds")
-
-
-def _applied(stub: pb_grpc.CoordinatorServiceStub, rule: Rule) -> bool:
-    """Store a rule and return whether it was new."""
-    return stored(
-        lambda: stub.UpdateRule(pb.UpdateRuleRequest(rule=rule), timeout=TIMEOUT_SECONDS),
-        lambda: stub.CreateRule(pb.CreateRuleRequest(rule=rule), timeout=TIMEOUT_SECONDS),
-    )
 
 
 def _all_rules(stub: pb_grpc.CoordinatorServiceStub) -> list[Rule]:

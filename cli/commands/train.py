@@ -2,16 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any
 
 import typer
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
-from quintet.type.v1.job_pb2 import Job
 
-from cli.client import TIMEOUT_SECONDS, coordinator
-from cli.job_results import result_of, watched
+from cli.client import TIMEOUT_SECONDS
+from cli.job_results import run_remote
 from cli.output import print_json, reported
 from cli.progress import Show, shown_progress
 from cli.training_summary import print_training
@@ -85,9 +84,3 @@ def _remote(address: str, show: Show, *, quick: bool) -> dict[str, Any]:
     return run_remote(
         address, lambda stub: stub.TrainModels(pb.TrainModelsRequest(quick=quick), timeout=TIMEOUT_SECONDS).job, show
     )
-
-
-def run_remote(address: str, start: Callable[[Any], Job], show: Show) -> dict[str, Any]:
-    """Start a job at a coordinator, show its progress, and return its result. Ends the command when the job fails."""
-    with coordinator(address) as stub:
-        return result_of(watched(stub, start(stub).job_id, show))

@@ -11,7 +11,7 @@ import typer
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 
 from cli.client import TIMEOUT_SECONDS
-from cli.commands.train import run_remote
+from cli.job_results import run_remote
 from cli.output import EXIT_USAGE, fail, print_json, reported
 from cli.progress import Show, shown_progress
 from cli.tuning import print_tuned

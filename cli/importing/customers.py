@@ -7,6 +7,7 @@ from typing import Any
 from cli.importing.convert import Options, attributes_of, value_of
 from shared import limits, values
 from shared.column_mapping import is_personal
+from shared.consent import PURPOSES, Consent
 from shared.db.customer_updates import NewCustomer
 from shared.db.types import from_micros
 from shared.errors import InvalidArgument
@@ -40,6 +41,7 @@ class CustomerConverter:
             name=checked_text(columns, "name", index, limits.MAX_NAME),
             email=checked_text(columns, "email", index, limits.MAX_EMAIL),
             demographics=self._demographics(columns, index),
+            consent=_consent(columns, index),
             registered_at=checked_time(columns, "registration_time", index, self._micros, self._options.shift_weeks),
         )
 
@@ -55,6 +57,13 @@ class CustomerConverter:
         check_count(attributes, "demographics.attributes", limits.MAX_DEMOGRAPHIC_ATTRIBUTES)
         found["attributes"] = attributes
         return {name: value for name, value in found.items() if value not in ("", {})}
+
+
+def _consent(columns: Mapping[str, Sequence[Any]], index: int) -> Consent:
+    names = {purpose: f"consent.{purpose}" for purpose in PURPOSES}
+    return Consent(
+        **{purpose: value_of(name, values.flag, cell(columns, name, index)) for purpose, name in names.items()}
+    )
 
 
 def _without_personal_value(error: InvalidArgument) -> InvalidArgument:

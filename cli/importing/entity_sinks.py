@@ -168,6 +168,7 @@ def _says_nothing_new(given: NewCustomer, stored: Customer | None) -> bool:
         given.name in ("", stored.name)
         and given.email in ("", stored.email)
         and given.registered_at in (None, stored.registered_at)
+        and given.consent.said.items() <= stored.consent.said.items()
         and all(known.get(name) == value for name, value in given.demographics.items() if name != "attributes")
         and all(attributes.get(name) == value for name, value in given.demographics.get("attributes", {}).items())
     )

@@ -35,6 +35,9 @@ class ProductConverter:
         name = checked_text(columns, "name", index, 500)
         check_text(name, "name", 500, required=True)
         price, currency = self._price(columns, index)
+        cost = self._amount(columns, "cost", index)
+        if cost is not None and price is None:
+            raise InvalidArgument.of("cost", cell(columns, "cost", index), "must come with a price")
         attributes = _attributes(columns, index)
         check_attributes(attributes, "attributes")
         return NewProduct(
@@ -46,6 +49,7 @@ class ProductConverter:
             brand=checked_text(columns, "brand", index, limits.MAX_BRAND),
             price=price,
             currency=currency,
+            cost=cost,
             attributes=attributes,
             tags=_texts(columns, "tags", index, limits.MAX_TAGS, limits.MAX_TAG),
             image_urls=_texts(columns, "image_urls", index, limits.MAX_IMAGES, limits.MAX_IMAGE_URL),
@@ -63,15 +67,22 @@ class ProductConverter:
         return None if micros is None else from_micros(micros) + timedelta(weeks=self._options.shift_weeks)
 
     def _price(self, columns: Mapping[str, Sequence[Any]], index: int) -> tuple[int | None, str | None]:
-        currency = checked_text(columns, "currency", index, 3) or self._options.currency
-        value = cell(columns, "price", index)
-        price = value_of("price", values.minor_units, value, currency)
-        if price is None:
-            return None, None
-        if price < 0:
-            raise InvalidArgument.of("price", value, "must not be negative")
-        check_money(Money(currency_code=currency, amount_minor=price), "price", limits.MAX_PRICE_MINOR)
-        return price, currency
+        price = self._amount(columns, "price", index)
+        return price, None if price is None else self._currency(columns, index)
+
+    def _amount(self, columns: Mapping[str, Sequence[Any]], name: str, index: int) -> int | None:
+        """Return an amount of one unit in minor units of the row's currency; None for none."""
+        currency, value = self._currency(columns, index), cell(columns, name, index)
+        amount = value_of(name, values.minor_units, value, currency)
+        if amount is None:
+            return None
+        if amount < 0:
+            raise InvalidArgument.of(name, value, "must not be negative")
+        check_money(Money(currency_code=currency, amount_minor=amount), name, limits.MAX_PRICE_MINOR)
+        return amount
+
+    def _currency(self, columns: Mapping[str, Sequence[Any]], index: int) -> str:
+        return checked_text(columns, "currency", index, 3) or self._options.currency
 
 
 def _group(columns: Mapping[str, Sequence[Any]], index: int) -> str:

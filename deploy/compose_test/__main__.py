@@ -1,6 +1,7 @@
 """Take the compose file up, use it, break it and take it down: `python -m deploy.compose_test`.
 
-`deploy/compose-test.sh` prepares the engine and the images and says in the environment where they are.
+`deploy/compose-test.sh` prepares the engine and the images and says in the environment where they are. Arguments name
+stages; without one all of them run.
 """
 
 import os
@@ -17,33 +18,85 @@ from deploy.compose_test import checks
 from deploy.compose_test.stack import Stack
 from shared.config import AGENTS
 
-Step = tuple[str, Callable[[checks.Say], None]]
+REPLICAS = "docker-compose.yml:deploy/replicas.yml"
+Step = tuple[str, Callable[[checks.Say], object]]
 
 
 def main() -> int:
-    """Run both stages and return the exit code."""
-    stack = Stack(
-        project=os.environ["COMPOSE_TEST_PROJECT"],
-        compose=os.environ["COMPOSE_TEST_COMMAND"].split(),
-        engine=os.environ["COMPOSE_TEST_ENGINE"],
-        address=f"127.0.0.1:{os.environ['QUINTET_PUBLISHED_PORT']}",
-    )
-    password = secrets.token_hex(16)
-    postgres = replace(
-        stack,
-        environment={
-            "COMPOSE_PROFILES": "postgres",
-            "QUINTET_DATABASE_URL": "postgresql://quintet@postgres/quintet",
-            "QUINTET_POSTGRES_PASSWORD": password,
-        },
-    )
+    """Run the stages that the command line names, or all, and return the exit code."""
+    wanted = sys.argv[1:] or list(STAGES)
+    unknown = set(wanted) - set(STAGES)
+    if unknown:
+        print(f"unknown: {', '.join(sorted(unknown))}; stages are {', '.join(STAGES)}", file=sys.stderr)
+        return 2
     summary: list[str] = []
-    worked = run("SQLite", stack, on_sqlite(stack), summary) and run(
-        "PostgreSQL", postgres, on_postgres(postgres), summary
-    )
+    worked = all(STAGES[name](summary) for name in wanted)  # the first that fails ends the test
     print("\nSummary", *summary, sep="\n")
     print("containers: all well" if worked else "containers: FAILED")
     return 0 if worked else 1
+
+
+def sqlite_stage(summary: list[str]) -> bool:
+    """Take the compose file up as it is."""
+    stack = _stack()
+    return run("SQLite", stack, on_sqlite(stack), summary)
+
+
+def postgres_stage(summary: list[str]) -> bool:
+    """Take two replicas of every agent up, on PostgreSQL."""
+    stack = replace(_stack(), environment={"COMPOSE_FILE": REPLICAS, **_postgres()})
+    return run("PostgreSQL, two replicas", stack, on_postgres(stack), summary)
+
+
+def shops_stage(summary: list[str]) -> bool:
+    """Take two shops up beside each other."""
+    garden, books = (_shop(name, suffix) for name, suffix in (("garden", ""), ("books", "_2")))
+    return run("Two shops", garden, on_two_shops(garden, books), summary)
+
+
+STAGES: dict[str, Callable[[list[str]], bool]] = {
+    "sqlite": sqlite_stage,
+    "postgres": postgres_stage,
+    "shops": shops_stage,
+}
+
+
+def _stack() -> Stack:
+    return Stack(
+        project=os.environ["COMPOSE_TEST_PROJECT"],
+        compose=os.environ["COMPOSE_TEST_COMMAND"].split(),
+        engine=os.environ["COMPOSE_TEST_ENGINE"],
+        **_published(""),
+    )
+
+
+def _published(suffix: str) -> dict[str, str]:
+    """Return where a coordinator is called by gRPC and by HTTP; the second one's settings end with a suffix."""
+    grpc, http = (os.environ[f"QUINTET_PUBLISHED_{name}{suffix}"] for name in ("PORT", "HTTP_PORT"))
+    return {"address": f"127.0.0.1:{grpc}", "url": f"https://localhost:{http}"}
+
+
+def _postgres() -> dict[str, str]:
+    return {
+        "COMPOSE_PROFILES": "postgres",
+        "QUINTET_DATABASE_URL": "postgresql://quintet@postgres/quintet",
+        "QUINTET_POSTGRES_PASSWORD": secrets.token_hex(16),
+    }
+
+
+def _shop(name: str, suffix: str) -> Stack:
+    """Return one of the two shops of deploy/two-shops, at a port of the test."""
+    given = {
+        f"QUINTET_PUBLISHED_{port}": os.environ[f"QUINTET_PUBLISHED_{port}{suffix}"] for port in ("PORT", "HTTP_PORT")
+    }
+    stack = _stack()
+    return replace(
+        stack,
+        project=f"{stack.project}-{name}",
+        compose=[*stack.compose, "--env-file", f"deploy/two-shops/{name}.env"],
+        environment={"QUINTET_POSTGRES_PASSWORD": secrets.token_hex(16), **given},
+        **_published(suffix),
+    )
 
 
 def on_sqlite(stack: Stack) -> list[Step]:
@@ -62,13 +115,26 @@ def on_sqlite(stack: Stack) -> list[Step]:
 
 
 def on_postgres(stack: Stack) -> list[Step]:
-    """Return the steps of the stage with PostgreSQL."""
+    """Return the steps of the stage with PostgreSQL and two replicas of every agent."""
+    second = replace(stack, **_published("_2"))
     return [
         ("up", lambda _: stack.up()),
         ("shop filled and trained", partial(checks.fill, stack)),
-        ("journey", lambda say: checks.journeys(stack, say, ["python"])),
-        ("kill -9", lambda say: checks.kills(stack, say, ["postgres", "recommendation"])),
+        ("replicas", partial(checks.replicas, stack, second)),
+        ("journey", partial(checks.journeys, stack)),
+        ("journey at the second coordinator", partial(checks.journeys, second)),
+        ("kill -9", lambda say: checks.kills(stack, say, ["postgres", "customer", "recommendation"])),
         ("down", lambda _: remove(stack)),
+    ]
+
+
+def on_two_shops(garden: Stack, books: Stack) -> list[Step]:
+    """Return the steps of the stage with two shops."""
+    return [
+        ("garden up", lambda _: garden.up()),
+        ("books up", lambda _: books.up()),
+        ("apart", partial(checks.apart, garden, books)),
+        ("down", lambda _: (remove(garden), remove(books))),
     ]
 
 

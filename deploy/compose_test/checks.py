@@ -17,12 +17,16 @@ import pytest
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1.coordinator_service_pb2_grpc import CoordinatorServiceStub
 from quintet.type.v1.customer_pb2 import Customer
+from quintet.type.v1.event_pb2 import Event, ProductView
+from quintet.type.v1.product_pb2 import Product
 
 from deploy.compose_test.stack import Stack
 from shared.config import AGENTS, Settings
+from shared.db.backup.files import restore
+from shared.db.engine import Database
 from shared.rpc.client import open_coordinator
 from tests.e2e import small_shop
-from tests.support.clients import BUILDERS, play
+from tests.support.clients import BUILDERS, curl_client, play, run
 from tests.support.cluster import coordinator_stub
 from tests.support.under_fire import PATIENCE_SECONDS, Senders, Traffic, seconds_until_whole
 
@@ -31,6 +35,7 @@ Say = Callable[[str], None]
 EVENTS = 300
 PAUSE_SECONDS = 0.3  # four senders make about thirteen events a second, so that every kill falls among them
 UNDER_FIRE = [f"under-fire-{number}" for number in range(10)]
+ACROSS = "across-coordinators"
 READERS = 2
 REPLICAS = 3
 CALLS_SERVED = """
@@ -48,9 +53,8 @@ try:
 except grpc.RpcError as error:
     print(error.code().name)
 """
-# as in docs/containers.md
-BACK_UP = """import sqlite3; sqlite3.connect("quintet.db").execute("VACUUM INTO 'backup.db'")"""
-RESTORE = "rm -f quintet.db-wal quintet.db-shm backup.db && cat > quintet.db"
+BACKUP = "/data/quintet.backup"
+RESTORE = f"cat > {BACKUP} && quintet restore --replace {BACKUP} && rm {BACKUP}"  # as in docs/containers.md
 
 
 def fill(stack: Stack, say: Say) -> None:
@@ -88,6 +92,9 @@ def journeys(stack: Stack, say: Say, languages: Sequence[str] = tuple(BUILDERS))
         fallbacks = {fallback for step in steps for fallback in step.get("fallbacks", [])}
         assert not fallbacks, f"{language}: {fallbacks}"
         say(f"{language}: {len(steps)} steps, none failed")
+    done = run([*curl_client(), stack.url], environment=_shown())
+    assert done.returncode == 0, f"curl: {done.stdout}{done.stderr}"
+    say(f"curl: {len(done.stdout.splitlines())} steps, none failed")
 
 
 def guarded(stack: Stack, say: Say) -> None:
@@ -116,7 +123,7 @@ def kills(stack: Stack, say: Say, services: Sequence[str]) -> None:
     senders.start()
     for place, service in enumerate(services, 1):
         senders.wait_for(place * EVENTS // (len(services) + 2))
-        [container] = stack.containers(service)
+        container, *_ = stack.containers(service)
         started = time.monotonic()
         stack.kill(container)
         seconds_until_whole(stack.address, traffic, service)
@@ -126,6 +133,58 @@ def kills(stack: Stack, say: Say, services: Sequence[str]) -> None:
     assert set(senders.acknowledged) == traffic.ids()
     _stored_once(stack, traffic)
     say(f"{len(senders.acknowledged)} events acknowledged = stored, each once; {senders.again} sent again")
+
+
+def replicas(first: Stack, second: Stack, say: Say) -> None:
+    """Every agent runs twice, and what one coordinator acknowledged the other answers with."""
+    counts = {agent: len(first.containers(agent)) for agent in AGENTS if agent != "coordinator"}
+    assert set(counts.values()) == {2}, counts
+    viewed = [product.product_id for product in small_shop.products(small_shop.seeded())][:5]
+    with coordinator_stub(first.address) as here, coordinator_stub(second.address) as there:
+        here.RegisterCustomer(pb.RegisterCustomerRequest(customer=Customer(customer_id=ACROSS)), timeout=10)
+        for product_id in viewed:
+            event = Event(customer_id=ACROSS, product_view=ProductView(product_id=product_id))
+            here.RecordEvent(pb.RecordEventRequest(event=event), timeout=10)
+        started = time.monotonic()
+        wanted = pb.GetCustomerProfileRequest(customer_id=ACROSS)
+        while len(there.GetCustomerProfile(wanted, timeout=10).profile.views) < len(viewed):
+            assert time.monotonic() - started < PATIENCE_SECONDS, "the second coordinator does not know the views"
+            time.sleep(0.05)
+        answer = there.GetRecommendations(pb.GetRecommendationsRequest(customer_id=ACROSS, limit=5), timeout=10).list
+    assert not answer.fallbacks, answer.fallbacks
+    seconds = time.monotonic() - started
+    say(f"the second coordinator has {len(viewed)} views after {seconds:.2f} s, and answers with them")
+
+
+def apart(garden: Stack, books: Stack, say: Say) -> None:
+    """Two shops know nothing of each other: not the products, not the keys."""
+    with _operator(garden) as stub:
+        product = Product(product_id="spade-1", name="Spade", category="Tools")
+        stub.UpsertProduct(pb.UpsertProductRequest(product=product), timeout=30)
+        assert stub.GetProduct(pb.GetProductRequest(product_id="spade-1"), timeout=30).product.name == "Spade"
+    with _operator(books) as stub:
+        assert _code(stub.GetProduct, pb.GetProductRequest(product_id="spade-1")) == "NOT_FOUND"
+    with _operator(books, QUINTET_API_KEY=garden.operator()["QUINTET_API_KEY"]) as stub:
+        assert _code(stub.GetStatus, pb.GetStatusRequest()) == "UNAUTHENTICATED"
+    with _operator(books, QUINTET_TLS_CA=garden.operator()["QUINTET_TLS_CA"]) as stub:
+        assert _code(stub.GetStatus, pb.GetStatusRequest()) == "UNAVAILABLE"
+    say("a product, a key and the CA of one shop are unknown to the other")
+
+
+@contextmanager
+def _operator(stack: Stack, **other: str) -> Iterator[CoordinatorServiceStub]:
+    """Yield a client of a shop that shows its operator's key, or what is given in its place."""
+    shown = stack.operator() | other
+    settings = Settings(tls_ca=shown["QUINTET_TLS_CA"], api_key=shown["QUINTET_API_KEY"])
+    with open_coordinator(settings, stack.address) as channel:
+        yield CoordinatorServiceStub(channel)
+
+
+def _code(method: Callable[..., object], request: object) -> str:
+    """Return the status that a call ends with; it must not succeed."""
+    with pytest.raises(grpc.RpcError) as caught:
+        method(request, timeout=10)
+    return str(caught.value.code().name)
 
 
 def scale(stack: Stack, say: Say) -> None:
@@ -149,10 +208,10 @@ def backup(stack: Stack, say: Say) -> None:
     with coordinator_stub(stack.address) as stub:
         small_shop.wait_until_applied(stub)
     [coordinator] = stack.containers("coordinator")
-    stack.execute(coordinator, "python", "-c", BACK_UP)
+    stack.execute(coordinator, "quintet", "backup", BACKUP)
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "backup.db"
-        stack.copy_out("coordinator", "/data/backup.db", copy)
+        copy = Path(folder) / "quintet.backup"
+        stack.copy_out("coordinator", BACKUP, copy)
         # what was written behind the last answers may be in the copy and in no count from before
         backed_up = _rows_in(copy, list(_rows(stack)))
         stack.down()
@@ -170,7 +229,11 @@ def _shown() -> dict[str, str]:
 
 
 def _rows_in(copy: Path, tables: list[str]) -> dict[str, int]:
-    with closing(sqlite3.connect(copy)) as connection:
+    """Return how many rows a backup has of each table."""
+    restored = copy.with_suffix(".db")
+    with closing(Database(f"sqlite:///{restored}")) as database:
+        restore(database, copy, lambda stage, fraction: None)
+    with closing(sqlite3.connect(restored)) as connection:
         return {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}  # noqa: S608 - names of our tables
 
 

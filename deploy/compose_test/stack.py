@@ -24,14 +24,15 @@ class CommandFailed(Exception):
 class Stack:
     """A compose project.
 
-    `compose` is the command of Docker Compose, `engine` is `docker` or `podman`, `address` is where the coordinator is
-    published, and `environment` is added to each command's own.
+    `compose` is the command of Docker Compose, `engine` is `docker` or `podman`, `address` and `url` are where the
+    coordinator is published by gRPC and by HTTP, and `environment` is added to each command's own.
     """
 
     project: str
     compose: Sequence[str]
     engine: str
     address: str
+    url: str
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def up(self, *options: str) -> None:
@@ -40,7 +41,7 @@ class Stack:
         keep = ["--no-recreate"] if self.engine == "podman" else []
         self._compose("up", "--detach", "--no-build", "--wait", f"--wait-timeout={WAIT_SECONDS}", *keep, *options)
         self._steady_bridge()
-        self._become_operator()
+        os.environ |= self.operator()
 
     def down(self, *options: str) -> None:
         """Remove containers and networks, with `--volumes` the data too. Safe to repeat."""
@@ -88,6 +89,14 @@ class Stack:
         """Wait until a container's health check passes."""
         self._wait(lambda: self._health(container) == "healthy", f"{container} is not healthy")
 
+    def operator(self) -> dict[str, str]:
+        """Return what has a client trust the coordinator and show the operator's key."""
+        [coordinator] = self.containers("coordinator")
+        ca = Path(tempfile.gettempdir()) / f"{self.project}-ca.crt"
+        ca.write_text(self.execute(coordinator, "cat", "/secrets/public-ca.crt"))
+        key = self.execute(coordinator, "cat", "/secrets/operator.key").strip()
+        return {"QUINTET_TLS_CA": str(ca), "QUINTET_API_KEY": key}
+
     def leftovers(self) -> list[str]:
         """Return the containers, volumes and networks of the project that there still are."""
         mine = f"label=com.docker.compose.project={self.project}"
@@ -96,14 +105,6 @@ class Stack:
             for listing in (["ps", "--all"], ["volume", "ls"], ["network", "ls"])
         ]
         return [name for names in found for name in names.split()]
-
-    def _become_operator(self) -> None:
-        """Have what is called from here trust the coordinator and show the operator's key, as an operator would."""
-        [coordinator] = self.containers("coordinator")
-        ca = Path(tempfile.gettempdir()) / f"{self.project}-ca.crt"
-        ca.write_text(self.execute(coordinator, "cat", "/secrets/public-ca.crt"))
-        key = self.execute(coordinator, "cat", "/secrets/operator.key").strip()
-        os.environ |= {"QUINTET_TLS_CA": str(ca), "QUINTET_API_KEY": key}
 
     def _pid(self, container: str) -> int:
         return int(self._inspect(container)["State"]["Pid"])

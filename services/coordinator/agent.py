@@ -109,7 +109,7 @@ class Coordinator:
         self._shoppers = ShopperReader(database, default=settings.permissions)
         self._fallback = Fallback(self._best_sellers, self._shoppers, self._recommendation_log, tokens)
         self.jobs = Jobs(database)
-        self.event_operations = EventOperations(database, agents, self._joiner)
+        self.event_operations = EventOperations(settings, database, agents, self._joiner, self.jobs)
         self.schedule = Schedule(database, self._plans(settings))
         self.diagnosis = Diagnosis(Observer(settings, database, agents, self.schedule, CONSUMERS).facts)
 
@@ -242,7 +242,7 @@ class Coordinator:
         quick: bool = False,
         request: RequestKey | None = None,
     ) -> JobRun:
-        """Start a job of one of `job_kinds.KINDS`.
+        """Start a job of one of `job_kinds.SCHEDULED`.
 
         `tuning` is for an optimisation, default as the settings say; `quick` is for a training. A `request`
         that is repeated is answered with the job that it started.

@@ -6,17 +6,24 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from quintet.coordinator.v1 import event_log_pb2 as pb
+from quintet.type.v1.error_pb2 import ErrorReason
+from quintet.type.v1.event_pb2 import Event
 
 from services.coordinator.convert import from_missing
+from shared.db.event_filter import EventFilter
 from shared.db.event_quality import FaultCount
+from shared.db.event_rows import FEEDBACK
 from shared.db.failed_events import FailedEvent
 from shared.db.unjoined_events import MostMissing, Period, UnjoinedCounts
 from shared.errors import InvalidArgument
-from shared.events.check import check_time
+from shared.events.check import check_attributes, check_choice, check_count, check_id, check_time
 from shared.events.failed import APPLYING
+from shared.limits import MAX_PURGED_ATTRIBUTES, MAX_PURGED_KINDS
 from shared.timestamps import to_datetime, to_timestamp
 
 _TOKEN = re.compile(r"([0-9]{1,18})-([a-z]{0,40})")
+KINDS = {*(each.name for each in Event.DESCRIPTOR.oneofs_by_name["detail"].fields), FEEDBACK}
+"""Kinds of what is recorded."""
 USUAL_PAGE, LARGEST_PAGE = 100, 1_000
 USUAL_HOURS = timedelta(hours=24)
 USUAL_LIMIT, LARGEST_LIMIT = 20, 100
@@ -34,9 +41,9 @@ class _Paged(Protocol):
     page_token: str
 
 
-def to_agent(name: str) -> str:
+def to_agent(name: str, *, required: bool = False) -> str:
     """Return the agent that a request names, empty for all. Raises InvalidArgument for one that applies no events."""
-    if name and name not in APPLYING:
+    if (name or required) and name not in APPLYING:
         raise InvalidArgument.of("agent", name, f"must be one of {', '.join(APPLYING)}")
     return name
 
@@ -47,7 +54,8 @@ def to_page(request: _Paged) -> Page:
         raise InvalidArgument.of("page_size", request.page_size, "must not be negative")
     after = _TOKEN.fullmatch(request.page_token or "0-")
     if after is None:
-        raise InvalidArgument.of("page_token", request.page_token, "is not a token of an earlier page")
+        problem = "must be the next_page_token of the page before"
+        raise InvalidArgument.of("page_token", request.page_token, problem, ErrorReason.PAGE_TOKEN_INVALID)
     return Page((int(after[1]), after[2]), min(request.page_size or USUAL_PAGE, LARGEST_PAGE))
 
 
@@ -82,14 +90,38 @@ def from_faults(found: Sequence[FaultCount]) -> pb.GetEventQualityResponse:
     return pb.GetEventQualityResponse(faults=faults)
 
 
-def to_period(request: pb.RejoinEventsRequest | pb.GetEventQualityRequest) -> Period:
-    """Return the period that is asked for. Raises InvalidArgument for a bad time or a period that ends too early."""
+def to_filter(request: pb.PurgeEventsRequest) -> EventFilter:
+    """Return which events are meant. Raises InvalidArgument for a bad condition, or without any."""
+    given = request.filter
+    if not given.ByteSize():
+        raise InvalidArgument.of("filter", "", "needs a condition", ErrorReason.FIELD_REQUIRED)
+    check_count(given.kinds, "filter.kinds", MAX_PURGED_KINDS)
+    for index, kind in enumerate(given.kinds):
+        check_choice(kind, f"filter.kinds[{index}]", KINDS, f"one of {', '.join(sorted(KINDS))}")
+    for name in ("customer_id", "visitor_id", "product_id"):
+        check_id(getattr(given, name), f"filter.{name}", required=False)
+    check_attributes(given.attributes, "filter.attributes", MAX_PURGED_ATTRIBUTES)
+    return EventFilter(
+        frozenset(given.kinds),
+        to_period(given, "filter."),
+        given.customer_id,
+        given.visitor_id,
+        given.product_id,
+        dict(given.attributes),
+    )
+
+
+def to_period(request: pb.RejoinEventsRequest | pb.GetEventQualityRequest | pb.EventFilter, prefix: str = "") -> Period:
+    """Return the period that is asked for; fields at fault are named after `prefix`.
+
+    Raises InvalidArgument for a bad time or a period that ends too early.
+    """
     for name in ("start_time", "end_time"):
-        check_time(getattr(request, name), name)
+        check_time(getattr(request, name), prefix + name)
     start = to_datetime(request.start_time) if request.HasField("start_time") else None
     end = to_datetime(request.end_time) if request.HasField("end_time") else None
     if start is not None and end is not None and end <= start:
-        raise InvalidArgument.of("end_time", end.isoformat(), "must be after start_time")
+        raise InvalidArgument.of(f"{prefix}end_time", end.isoformat(), "must be after start_time")
     return Period(start, end)
 
 

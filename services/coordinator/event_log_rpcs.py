@@ -7,7 +7,9 @@ from quintet.coordinator.v1 import event_log_pb2 as pb
 
 from services.coordinator import event_log_convert as convert
 from services.coordinator.agent import Coordinator
+from services.coordinator.job_convert import to_job
 from shared.events.failed import check_sequences
+from shared.request_ids import key_of
 from shared.rpc.interceptor import deadline
 
 
@@ -30,6 +32,18 @@ class EventLogRpcs:
         period = convert.to_period(request)
         joined, waiting = await asyncio.to_thread(self._agent.event_operations.rejoin, period, deadline.get())
         return pb.RejoinEventsResponse(joined=joined, waiting=waiting)
+
+    async def PurgeEvents(self, request: pb.PurgeEventsRequest, context: Any) -> pb.PurgeEventsResponse:
+        wanted = convert.to_filter(request)
+        job = await self._agent.event_operations.purge(wanted, key_of(request), dry_run=request.dry_run)
+        return pb.PurgeEventsResponse(job=to_job(job))
+
+    async def RebuildProjection(
+        self, request: pb.RebuildProjectionRequest, context: Any
+    ) -> pb.RebuildProjectionResponse:
+        agent = convert.to_agent(request.agent, required=True)
+        job = await self._agent.event_operations.rebuild(agent, key_of(request))
+        return pb.RebuildProjectionResponse(job=to_job(job))
 
     async def ListFailedEvents(self, request: pb.ListFailedEventsRequest, context: Any) -> pb.ListFailedEventsResponse:
         agent, page = convert.to_agent(request.agent), convert.to_page(request)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
@@ -10,12 +11,19 @@ from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
 
 from services.coordinator.agent_clients import AgentClients
 from services.coordinator.event_joiner import EventJoiner
+from services.coordinator.jobs import Jobs
+from services.coordinator.projection_steps import purge_events, rebuild_projection
+from shared import job_kinds
+from shared.config import Settings
 from shared.db import event_quality, failed_events, unjoined_events
 from shared.db.engine import Database
+from shared.db.event_filter import EventFilter
 from shared.db.event_quality import FaultCount
 from shared.db.failed_events import FailedEvent
+from shared.db.job_runs import JobRun
 from shared.db.unjoined_events import MostMissing, Period, UnjoinedCounts
 from shared.events.failed import APPLYING, MOST_SEQUENCES
+from shared.request_ids import RequestKey
 
 REPLAY_TIMEOUT_SECONDS = 60.0
 MOST_FAULTS = 1_000
@@ -24,8 +32,12 @@ MOST_FAULTS = 1_000
 class EventOperations:
     """Reads and changes what the event log and its projections keep beside the events themselves."""
 
-    def __init__(self, database: Database, agents: AgentClients, joiner: EventJoiner) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, agents: AgentClients, joiner: EventJoiner, jobs: Jobs
+    ) -> None:
+        self._settings = settings
         self._joiner = joiner
+        self._jobs = jobs
         self._database = database
         self._agents = agents
 
@@ -62,6 +74,16 @@ class EventOperations:
         joined = self._joiner.rejoin(period, until)
         with self._database.read() as connection:
             return joined, unjoined_events.counts(connection).waiting
+
+    async def purge(self, wanted: EventFilter, request: RequestKey | None, *, dry_run: bool) -> JobRun:
+        """Start a job that deletes events, or says which it would. Raises Conflict while such a job runs."""
+        steps = partial(purge_events, self._settings, self._agents, wanted, dry_run=dry_run)
+        return await self._jobs.start(job_kinds.PURGE, steps, request)
+
+    async def rebuild(self, agent: str, request: RequestKey | None) -> JobRun:
+        """Start a job that makes the tables of an agent anew. Raises Conflict while such a job runs."""
+        steps = partial(rebuild_projection, self._settings, self._agents, agent)
+        return await self._jobs.start(job_kinds.REBUILD, steps, request)
 
     def _first_failed(self, agent: str) -> list[int]:
         with self._database.read() as connection:

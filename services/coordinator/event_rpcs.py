@@ -86,11 +86,13 @@ class EventRpcs:
     async def ImportEvents(
         self, request_iterator: AsyncIterator[pb.ImportEventsRequest], context: Any
     ) -> pb.ImportEventsResponse:
-        response, start = pb.ImportEventsResponse(), 0
+        response, start, request_id = pb.ImportEventsResponse(), 0, ""
         written: deque[_Portion] = deque()
         try:
             async for portion in portions(request_iterator, PORTION, message_bytes):
-                good, rejections = await self._checked([each.event for each in portion.items], start)
+                if start == 0 and check_request_id(portion.items[0].request_id):
+                    request_id = portion.items[0].request_id
+                good, rejections = await self._checked([each.event for each in portion.items], start, request_id)
                 start += len(portion.items)
                 if len(written) == PORTIONS_AT_ONCE:
                     await _add(response, written.popleft())

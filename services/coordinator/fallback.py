@@ -64,7 +64,7 @@ from shared.page_rules import (
 from shared.place_columns import price_at
 from shared.recommendation_log import LOG_DROPPED, RecommendationLog
 from shared.recommendation_tokens import UNCOUNTED, Shopper, TokenKeys, numbers_in
-from shared.telemetry import FALLBACKS
+from shared.telemetry import EMPTY_ANSWERS, FALLBACKS
 
 STRATEGY = "best_sellers"
 UNAVAILABLE = "recommendation_agent_unavailable"
@@ -133,6 +133,8 @@ class Fallback:
             answer.next_page_token = next_token(self._tokens, placed.paged, (*shown, *keys))
         for each in answer.fallbacks:
             FALLBACKS.labels("coordinator", each).inc()
+        if not keys:
+            EMPTY_ANSWERS.labels("coordinator").inc()
         return _Answered(answer, keys)
 
     def _placed(self, request: RecommendRequest, fallbacks: list[str]) -> "_Placed":

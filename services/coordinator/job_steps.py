@@ -1,7 +1,6 @@
 """What the coordinator's long jobs do: they drive the agents and relay their progress."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from shared.db import maintenance, recommendation_retention, request_ids, retent
 from shared.db.connect import job_database
 from shared.db.engine import Database
 from shared.errors import InvalidArgument, QuintetError
+from shared.job_messages import to_progress
 from shared.jobs import Progress
 from shared.telemetry import BACKGROUND_ERRORS
 
@@ -121,20 +121,20 @@ async def _maintain(database: Database, settings: Settings) -> AsyncGenerator[Pr
 
 
 def _policies(settings: Settings) -> Sequence[tuple[str, Callable[[Database, int], int], int]]:
-    """Return what goes with age: its name, how, and after how many days. Sessions follow what refers to them."""
+    """Return what goes with age: its name, how, and after how many days. Sessions and visitors go last."""
     return (
         ("views", retention.drop_views, settings.browsing_retention_days),
         ("page_events", retention.drop_page_events, settings.page_event_retention_days),
-        ("sessions", retention.drop_sessions, settings.browsing_retention_days),
         ("failed_events", retention.drop_failed_events, settings.failed_event_retention_days),
         ("unjoined_events", retention.drop_unjoined_events, settings.event_log_retention_days),
         ("events", retention.drop_events, settings.event_log_retention_days),
         ("event_faults", retention.drop_event_faults, settings.event_quality_days),
         ("jobs", retention.drop_job_runs, settings.job_retention_days),
+        ("sessions", retention.drop_sessions, settings.browsing_retention_days),
+        ("visitors", retention.drop_visitors, settings.browsing_retention_days),
     )
 
 
 async def _relay(agents: AgentClients, method: Any, request: Any) -> AsyncGenerator[Progress, None]:
     async for answer in agents.stream(method, request):
-        said = answer.progress
-        yield Progress(said.stage, said.progress, json.loads(said.result_json) if said.result_json else None)
+        yield to_progress(answer.progress)

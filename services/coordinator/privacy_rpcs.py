@@ -18,15 +18,12 @@ class PrivacyRpcs:
 
     async def DeleteCustomer(self, request: pb.DeleteCustomerRequest, context: Any) -> pb.DeleteCustomerResponse:
         check_id(request.customer_id, "customer_id")
-        wanted = customer_pb.EraseCustomerRequest(customer_id=request.customer_id)
-        key = key_of(request)
-        if key is not None:
-            wanted.request.CopyFrom(key.to_message())
+        wanted = _once(customer_pb.EraseCustomerRequest(customer_id=request.customer_id), request)
         return pb.DeleteCustomerResponse(receipt=await self._agent.erase(wanted))
 
     async def DeleteVisitor(self, request: pb.DeleteVisitorRequest, context: Any) -> pb.DeleteVisitorResponse:
         check_id(request.visitor_id, "visitor_id")
-        wanted = customer_pb.EraseCustomerRequest(visitor_id=request.visitor_id)
+        wanted = _once(customer_pb.EraseCustomerRequest(visitor_id=request.visitor_id), request)
         return pb.DeleteVisitorResponse(receipt=await self._agent.erase(wanted))
 
     async def ExportCustomer(
@@ -54,3 +51,13 @@ class PrivacyRpcs:
     def _export(self, wanted: customer_pb.ExportCustomerRequest) -> AsyncIterator[customer_pb.ExportCustomerResponse]:
         agents = self._agent.agents
         return agents.stream(agents.customer.ExportCustomer, wanted)
+
+
+def _once(
+    wanted: customer_pb.EraseCustomerRequest, request: pb.DeleteCustomerRequest | pb.DeleteVisitorRequest
+) -> customer_pb.EraseCustomerRequest:
+    """Return what is wanted with the key of the caller's request, where it has an id."""
+    key = key_of(request)
+    if key is not None:
+        wanted.request.CopyFrom(key.to_message())
+    return wanted

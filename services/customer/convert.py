@@ -15,7 +15,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from quintet.customer.v1 import customer_service_pb2 as pb
 from quintet.type.v1 import customer_pb2 as types
 from quintet.type.v1.error_pb2 import ErrorReason
-from quintet.type.v1.job_pb2 import JobProgress
 from quintet.type.v1.money_pb2 import Money
 
 from services.customer.agent import Affinity, PageQuery, Profile, Who
@@ -32,7 +31,6 @@ from shared.db.segments import LEARNED, Membership
 from shared.errors import InvalidArgument, shown
 from shared.events.check import HIDDEN, check_count, check_id, check_number, check_size, check_text, check_time
 from shared.field_masks import FIXED_CUSTOMER_FIELDS, change_of
-from shared.jobs import Progress
 from shared.timestamps import to_timestamp
 
 LARGEST_RATE = 0.5
@@ -43,6 +41,7 @@ UNUSED_NOTE = (
 )
 REMOVED_NOTE = "No stored model has a history of the erased."
 SUMS_NOTE = "Models keep sums over many customers, such as how often two products are bought together."
+BACKUPS_NOTE = "Backups from before this erasure still have the rows: after restoring one, erase again."
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -211,12 +210,6 @@ def from_changes(report: ChangeReport) -> list[types.BehaviorChange]:
     ]
 
 
-def from_progress(progress: Progress) -> JobProgress:
-    """Return progress as a message."""
-    result = "" if progress.result is None else json.dumps(progress.result)
-    return JobProgress(stage=progress.stage, progress=progress.fraction, result_json=result)
-
-
 def from_rows(rows: Mapping[str, int]) -> list[types.TableRows]:
     """Return the numbers of rows by table as messages, ordered by table name."""
     return [types.TableRows(table=table, rows=count) for table, count in sorted(rows.items())]
@@ -233,6 +226,7 @@ def from_receipt(receipt: Receipt) -> types.ErasureReceipt:
         models_note=f"{REMOVED_NOTE if removed else UNUSED_NOTE} {SUMS_NOTE}",
         models_time=None if receipt.models_time is None else to_timestamp(receipt.models_time),
         checksum=receipt.checksum,
+        backups_note=BACKUPS_NOTE,
     )
 
 

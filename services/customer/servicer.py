@@ -1,10 +1,9 @@
 """The gRPC servicer of the customer service: converts requests, calls the agent and converts its answers."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from quintet.customer.v1 import customer_service_pb2 as pb
 from quintet.customer.v1 import customer_service_pb2_grpc as pb_grpc
@@ -13,12 +12,13 @@ from services.customer import convert
 from services.customer.agent import CustomerAgent
 from shared.consent_messages import from_consent
 from shared.events.failed import check_sequences
+from shared.job_messages import progress_message
 from shared.request_ids import RequestKey
+from shared.rpc.generators import in_threads
 from shared.rpc.interceptor import deadline
 from shared.rpc.worker import MOST_APPLYING, BoundedWorker
 
 ROWS_AT_ONCE = 200
-T = TypeVar("T")
 
 
 class CustomerServicer(pb_grpc.CustomerServiceServicer):
@@ -96,7 +96,7 @@ class CustomerServicer(pb_grpc.CustomerServiceServicer):
     ) -> AsyncIterator[pb.RefreshCustomersResponse]:
         async with aclosing(self._agent.refresh()) as steps:
             async for progress in steps:
-                yield pb.RefreshCustomersResponse(progress=convert.from_progress(progress))
+                yield pb.RefreshCustomersResponse(progress=progress_message(progress, "refresh_customers"))
 
     async def EraseCustomer(self, request: pb.EraseCustomerRequest, context: Any) -> pb.EraseCustomerResponse:
         who, key = convert.to_who(request), RequestKey.of_message(request.request)
@@ -113,16 +113,6 @@ class CustomerServicer(pb_grpc.CustomerServiceServicer):
         self, request: pb.ExportCustomerRequest, context: Any
     ) -> AsyncIterator[pb.ExportCustomerResponse]:
         rows = self._agent.export(convert.to_who(request))
-        async with aclosing(_in_threads(rows)) as exported:
+        async with aclosing(in_threads(rows, ROWS_AT_ONCE)) as exported:
             async for table, row in exported:
                 yield convert.from_row(table, row)
-
-
-async def _in_threads(rows: Generator[T, None, None]) -> AsyncGenerator[T, None]:
-    """Yield the values of a generator that waits for the database, without blocking the event loop."""
-    try:
-        while some := await asyncio.to_thread(lambda: list(islice(rows, ROWS_AT_ONCE))):
-            for row in some:
-                yield row
-    finally:
-        await asyncio.to_thread(rows.close)

@@ -1,6 +1,6 @@
 """The feedback agent: records responses to recommendations, attributes purchases and sets the weights of algorithms."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -9,6 +9,7 @@ from services.feedback.attribution import Windows
 from services.feedback.late_recommendations import apply_late
 from services.feedback.metrics import Performance
 from services.feedback.outcome import Outcome, read_outcomes
+from services.feedback.rebuild import ResponseRebuild
 from services.feedback.response_projection import project
 from services.feedback.weights import Learned
 from shared import periods
@@ -22,6 +23,7 @@ from shared.db.log_consumer import Applied, LogConsumer, Replayed
 from shared.db.request_ids import once
 from shared.db.weights import Weights
 from shared.errors import InvalidArgument, NotFound
+from shared.jobs import Progress
 from shared.request_ids import RequestKey
 
 
@@ -58,6 +60,16 @@ class FeedbackAgent:
     def replay_events(self, sequences: Sequence[int]) -> Replayed:
         """Apply those of the events again that were set aside. Safe to repeat."""
         return self._consumer.replay(sequences)
+
+    def rebuild_outcomes(self) -> Generator[Progress, None, None]:
+        """Make outcomes and marks anew from the event log, beside serving; yields the progress. Safe to repeat.
+
+        Raises
+        ------
+        FailedPrecondition
+            If events were deleted for their age of which outcomes are stored, or one cannot be applied.
+        """
+        return ResponseRebuild(self._database, self._windows).run()
 
     def apply_batch(self) -> bool:
         """Apply one batch of the event log and the responses that waited for recommendations.
@@ -124,13 +136,16 @@ class FeedbackAgent:
             raise InvalidArgument.of("weights", sum(given.values()), "must not add up to 0")
         return self._store(weights.normalised(given), reason or "Set by the operator.", key)
 
-    def learn_weights(self) -> Weights:
-        """Compute weights from the last 30 days and store them; if they are unchanged, no new version is stored."""
+    def learn_weights(self, key: RequestKey | None = None) -> Weights:
+        """Compute weights from the last 30 days and store them; if they are unchanged, no new version is stored.
+
+        A request `key` that is repeated is answered with what it stored.
+        """
         current = self.weights()
         learned = self._learned(current.weights)
         if learned.weights == current.weights:
             return Weights(current.version, current.weights, learned.rationale, current.updated_at)
-        return self._store(learned.weights, learned.rationale)
+        return self._store(learned.weights, learned.rationale, key)
 
     def reset_weights(self, reason: str = "", key: RequestKey | None = None) -> Weights:
         """Store what the last 30 days teach a new installation: what was set by hand is forgotten."""

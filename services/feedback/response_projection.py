@@ -37,24 +37,28 @@ def project(connection: Connection, events: Sequence[LoggedEvent], windows: Wind
     project_signals(connection, [signal for event in events if (signal := read_signal(event)) is not None], windows)
 
 
-def project_signals(connection: Connection, signals: Sequence[Signal], windows: Windows) -> None:
-    """Apply signals in the given order.
+def project_signals(
+    connection: Connection, signals: Sequence[Signal], windows: Windows, *, again: bool = False
+) -> None:
+    """Apply signals in the given order; `again` says that they were applied, and counted, before.
 
     A signal about a recommendation that is not written yet is stored in `waiting_responses`.
     """
     if signals:
-        _Projection(connection, signals, windows).run()
+        _Projection(connection, signals, windows, again=again).run()
 
 
 class _Projection:
     """Processes one batch: reads the data it needs, applies event by event in memory, and writes the results."""
 
-    def __init__(self, connection: Connection, signals: Sequence[Signal], windows: Windows) -> None:
+    def __init__(
+        self, connection: Connection, signals: Sequence[Signal], windows: Windows, *, again: bool = False
+    ) -> None:
         self._connection = connection
         self._signals = signals
         self._windows = windows
         self._known = _look_up(connection, signals, windows)
-        self._pending = Pending()
+        self._pending = Pending(again=again)
         self._credited = _credited_before(connection, signals, self._known)
 
     def run(self) -> None:

@@ -56,7 +56,10 @@ class Known:
 
 @dataclass
 class Pending:
-    """The changes that a batch makes; `write` writes them in a few statements."""
+    """The changes that a batch makes; `write` writes them in a few statements.
+
+    Responses are counted in the metrics, unless they were when they were applied first (`again`).
+    """
 
     shown: dict[int, datetime] = field(default_factory=dict)
     clicked: dict[int, datetime] = field(default_factory=dict)
@@ -65,6 +68,7 @@ class Pending:
     purchased: set[int] = field(default_factory=set)
     owners: dict[int, int] = field(default_factory=dict)
     outcomes: list[NewOutcome] = field(default_factory=list)
+    again: bool = False
 
     def touch(self, kind: str, key: int, at: datetime) -> None:
         """Record that a recommendation was `shown` or clicked (`click`); the latest time of each kind is kept."""
@@ -82,7 +86,7 @@ class Pending:
         recommendations.mark_dismissed(connection, self.dismissed)
         recommendations.mark_purchased(connection, self.purchased)
         outcomes.add_outcomes(connection, self.outcomes)
-        for each in self.outcomes:
+        for each in () if self.again else self.outcomes:
             RESPONSES.labels(each.kind).inc()
         for gathered in (self.shown, self.clicked, self.carted, self.dismissed, self.purchased, self.owners):
             gathered.clear()

@@ -1,6 +1,8 @@
 """The gRPC servicer of the feedback service: converts requests, calls the agent and converts its answers."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from quintet.feedback.v1 import feedback_service_pb2 as pb
@@ -11,6 +13,8 @@ from services.feedback.agent import FeedbackAgent
 from shared import periods
 from shared.db.weights import Weights
 from shared.events.failed import check_sequences
+from shared.job_messages import progress_message
+from shared.rpc.generators import in_threads
 from shared.rpc.interceptor import deadline
 from shared.rpc.worker import MOST_APPLYING, BoundedWorker
 from shared.timestamps import to_timestamp
@@ -34,6 +38,13 @@ class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
         check_sequences(request.sequences)
         replayed = await self._applying.run(lambda: self._agent.replay_events(request.sequences))
         return pb.ReplayFailedEventsResponse(applied=replayed.applied, failed=replayed.failed)
+
+    async def RebuildOutcomes(
+        self, request: pb.RebuildOutcomesRequest, context: Any
+    ) -> AsyncIterator[pb.RebuildOutcomesResponse]:
+        async with aclosing(in_threads(self._agent.rebuild_outcomes())) as steps:
+            async for progress in steps:
+                yield pb.RebuildOutcomesResponse(progress=progress_message(progress, "rebuild_projection"))
 
     async def GetAlgorithmPerformance(
         self, request: pb.GetAlgorithmPerformanceRequest, context: Any
@@ -67,4 +78,4 @@ class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
             return self._agent.reset_weights(change.reason, change.key)
         if change.weights:
             return self._agent.set_weights(change.weights, change.reason, change.key)
-        return self._agent.learn_weights()
+        return self._agent.learn_weights(change.key)

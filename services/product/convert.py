@@ -1,13 +1,12 @@
 """Converts messages of the contract to the agent's values, with checks of each field, and back."""
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC
 from math import inf
 
 import numpy as np
 from quintet.product.v1 import product_service_pb2 as pb
-from quintet.type.v1 import job_pb2, product_pb2
+from quintet.type.v1 import product_pb2
 from quintet.type.v1.money_pb2 import Money
 
 from services.product.agent import PageQuery, ProductPage, RelatedProduct
@@ -21,7 +20,6 @@ from shared.db.products import Product, ProductFilter
 from shared.db.relations import COMPLEMENTARY, SIMILAR, Relation
 from shared.errors import InvalidArgument
 from shared.events.check import check_choice, check_id, check_number, check_text, check_time
-from shared.jobs import Progress
 from shared.timestamps import to_timestamp
 
 _RELATIONS: dict[int, Relation] = {
@@ -174,14 +172,6 @@ def to_performance(name: str, performance: ProductPerformance) -> pb.GetProductP
             recommendations_clicked=performance.recommendations_clicked,
             recommendation_ctr=performance.recommendation_ctr,
         )
-    )
-
-
-def to_progress(progress: Progress) -> pb.RefreshCatalogResponse:
-    """Return the progress of a job as a response."""
-    result = "" if progress.result is None else json.dumps(progress.result)
-    return pb.RefreshCatalogResponse(
-        progress=job_pb2.JobProgress(stage=progress.stage, progress=progress.fraction, result_json=result)
     )
 
 

@@ -24,12 +24,12 @@ from shared.events.check import (
     check_text,
     check_time,
 )
+from shared.field_masks import Path, paths_of
 from shared.inventory import IN_STOCK
 from shared.product_attributes import check_attributes
 
 STATUS_PREFIX = "INVENTORY_STATUS_"
-ALL = "*"
-ONE_ATTRIBUTE = "attributes."
+ATTRIBUTES: Path = ("attributes",)
 
 _TEXTS = {
     "name": limits.MAX_PRODUCT_NAME,
@@ -39,7 +39,8 @@ _TEXTS = {
     "brand": limits.MAX_BRAND,
 }
 _LISTS = (("tags", limits.MAX_TAGS, limits.MAX_TAG), ("image_urls", limits.MAX_IMAGES, limits.MAX_IMAGE_URL))
-_OUTPUT_ONLY = ("update_time",)
+_FIXED = ("product_id", "update_time")
+"""What no update may name."""
 
 
 def patches(
@@ -50,7 +51,7 @@ def patches(
     Raises InvalidArgument naming the first invalid field.
     """
     check_count(messages, "products", limits.MAX_BATCH, least=1)
-    paths, effective_at = mask_paths(mask), moment(effective_time, "effective_time")
+    paths, effective_at = _paths(mask), moment(effective_time, "effective_time")
     found: dict[str, ProductPatch] = {}
     for index, message in enumerate(messages):
         patch = _patch(message, paths, effective_at, f"products[{index}]")
@@ -61,18 +62,9 @@ def patches(
     return list(found.values())
 
 
-def mask_paths(mask: FieldMask | None) -> tuple[str, ...] | None:
-    """Return the paths of a mask, `*` spelled out; None for no mask. Raises InvalidArgument naming a bad path."""
-    if mask is None or not mask.paths:
-        return None
-    check_count(mask.paths, "update_mask.paths", limits.MAX_MASK_PATHS)
-    if list(mask.paths) == [ALL]:
-        return tuple(_COLUMNS)
-    for index, path in enumerate(mask.paths):
-        problem = _path_problem(path)
-        if problem:
-            raise InvalidArgument.of(f"update_mask.paths[{index}]", path, problem)
-    return tuple(mask.paths)
+def _paths(mask: FieldMask | None) -> frozenset[Path] | None:
+    """Return the paths of a mask; None for no mask. Raises InvalidArgument naming a bad path."""
+    return paths_of(Product.DESCRIPTOR, mask, _FIXED) if mask is not None and mask.paths else None
 
 
 def moment(value: Timestamp | None, field: str) -> datetime | None:
@@ -91,33 +83,22 @@ def status(value: int, field: str) -> str | None:
     return product_pb2.InventoryStatus.Name(product_pb2.InventoryStatus.ValueType(value)).removeprefix(STATUS_PREFIX)
 
 
-def _path_problem(path: str) -> str:
-    if path in (ALL, "product_id", *_OUTPUT_ONLY):
-        return {ALL: "must be alone", "product_id": "never changes"}.get(path, "is output only")
-    if path.startswith(ONE_ATTRIBUTE):
-        length = len(path.removeprefix(ONE_ATTRIBUTE))
-        fits = 1 <= length <= limits.MAX_PRODUCT_ATTRIBUTE_NAME
-        return "" if fits else "must name an attribute of 1 to 200 characters"
-    return "" if path in _COLUMNS else "is no field of a product"
-
-
-def _patch(message: Product, paths: tuple[str, ...] | None, effective_at: datetime | None, field: str) -> ProductPatch:
-    _check(message, field, named=paths is not None and "name" in paths)
+def _patch(message: Product, paths: frozenset[Path] | None, effective_at: datetime | None, field: str) -> ProductPatch:
+    _check(message, field, named=paths is not None and ("name",) in paths)
     values: dict[str, Any] = {}
     attributes: dict[str, AttributeValue | None] = {}
-    for path in _given(message) if paths is None else paths:
-        name = path.removeprefix(ONE_ATTRIBUTE)
-        if name != path:
-            attributes[name] = _value(message.attributes[name]) if name in message.attributes else None
-        else:
-            values |= _COLUMNS[path](message)
+    for name, *keys in _given(message) if paths is None else paths:
+        for key in keys:
+            attributes[key] = _value(message.attributes[key]) if key in message.attributes else None
+        if not keys:
+            values |= _COLUMNS[name](message)
     return ProductPatch(external_id=message.product_id, values=values, attributes=attributes, effective_at=effective_at)
 
 
-def _given(message: Product) -> list[str]:
+def _given(message: Product) -> list[Path]:
     """Return the paths of what a message gives, attributes one by one."""
-    given = [each.name for each, _ in message.ListFields() if each.name in _COLUMNS and each.name != "attributes"]
-    return given + [f"{ONE_ATTRIBUTE}{name}" for name in message.attributes]
+    given: list[Path] = [(each.name,) for each, _ in message.ListFields() if each.name in _COLUMNS]
+    return [*(path for path in given if path != ATTRIBUTES), *((*ATTRIBUTES, name) for name in message.attributes)]
 
 
 def _price(message: Product) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from quintet.product.v1 import product_service_pb2_grpc as pb_grpc
 from services.product import convert, convert_changes
 from services.product.agent import ProductAgent
 from shared import periods
+from shared.job_messages import progress_message
 
 
 class ProductServicer(pb_grpc.ProductServiceServicer):
@@ -77,4 +78,4 @@ class ProductServicer(pb_grpc.ProductServiceServicer):
     ) -> AsyncIterator[pb.RefreshCatalogResponse]:
         async with aclosing(self._agent.refresh()) as steps:
             async for progress in steps:
-                yield convert.to_progress(progress)
+                yield pb.RefreshCatalogResponse(progress=progress_message(progress, "refresh_catalog"))

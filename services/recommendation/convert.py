@@ -1,12 +1,10 @@
 """Messages of the contract to plain values and back; a bad field raises InvalidArgument naming it."""
 
-import json
 from functools import cache
 from math import inf
 
 from quintet.recommendation.v1 import recommendation_service_pb2 as pb
 from quintet.type.v1.error_pb2 import ErrorReason
-from quintet.type.v1.job_pb2 import JobProgress
 from quintet.type.v1.model_pb2 import ModelMeasure
 from quintet.type.v1.model_pb2 import ModelVersion as ModelVersionMessage
 from quintet.type.v1.money_pb2 import Money
@@ -35,7 +33,6 @@ from shared.db.models import ModelVersion
 from shared.errors import InvalidArgument
 from shared.events.check import check_id, check_number, check_text
 from shared.events.page import filters_of, limit_of, page_of
-from shared.jobs import Progress
 from shared.limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, MAX_PAGE_TOKEN
 from shared.merchandising.merchandising import NO_MERCHANDISING, Merchandising
 from shared.merchandising.placement import BUILT_IN
@@ -120,12 +117,6 @@ def to_tuning(request: pb.TuneAlgorithmsRequest) -> TuningRequest:
         minutes=request.max_minutes,
         only_if_changed=request.only_if_changed,
     )
-
-
-def to_progress(progress: Progress) -> JobProgress:
-    """Return the progress of a job as a message."""
-    result = "" if progress.result is None else json.dumps(progress.result)
-    return JobProgress(stage=progress.stage, progress=progress.fraction, result_json=result)
 
 
 def to_version(version: ModelVersion) -> ModelVersionMessage:

@@ -12,6 +12,7 @@ from services.recommendation.agent import RecommendationAgent
 from services.recommendation.merchandising import convert as lists
 from services.recommendation.merchandising_rpcs import MerchandisingRpcs
 from services.recommendation.model_rpcs import ModelRpcs
+from shared.job_messages import progress_message
 from shared.recommendation_tokens import Shopper
 from shared.rpc.worker import BoundedWorker
 from shared.telemetry import ANSWERS, EMPTY_ANSWERS
@@ -62,21 +63,21 @@ class RecommendationServicer(MerchandisingRpcs, ModelRpcs, pb_grpc.Recommendatio
     async def TrainModels(self, request: pb.TrainModelsRequest, context: Any) -> AsyncIterator[pb.TrainModelsResponse]:
         """Train and stream the progress."""
         async for progress in self._agent.train(quick=request.quick):
-            yield pb.TrainModelsResponse(progress=convert.to_progress(progress))
+            yield pb.TrainModelsResponse(progress=progress_message(progress, "train_models"))
 
     async def TuneAlgorithms(
         self, request: pb.TuneAlgorithmsRequest, context: Any
     ) -> AsyncIterator[pb.TuneAlgorithmsResponse]:
         """Try parameters and stream the progress."""
         async for progress in self._agent.tune(convert.to_tuning(request)):
-            yield pb.TuneAlgorithmsResponse(progress=convert.to_progress(progress))
+            yield pb.TuneAlgorithmsResponse(progress=progress_message(progress, "tuning"))
 
     async def ForgetHistories(
         self, request: pb.ForgetHistoriesRequest, context: Any
     ) -> AsyncIterator[pb.ForgetHistoriesResponse]:
         """Remove histories from stored models and stream the progress."""
         async for progress in self._agent.forget():
-            yield pb.ForgetHistoriesResponse(progress=convert.to_progress(progress))
+            yield pb.ForgetHistoriesResponse(progress=progress_message(progress, "forget_histories"))
 
 
 def _count(answer: RecommendationList) -> None:

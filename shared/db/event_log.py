@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from quintet.type.v1.event_pb2 import Event
-from sqlalchemy import BigInteger, Connection, bindparam, case, cast, func, select, text
+from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, case, cast, func, select, text
 
 from shared.db import event_receipts
 from shared.db.batches import among
@@ -118,6 +118,15 @@ def payloads(connection: Connection, event_ids: Sequence[str]) -> dict[str, byte
 def read_after(connection: Connection, sequence: int, limit: int) -> list[LoggedEvent]:
     """Return up to `limit` events with numbers above `sequence`, in order; `[]` at the end of the log."""
     return list(map(logged, DriverCursor.of(connection).fetch(_AFTER, sequence=sequence, most=limit)))
+
+
+def read_where(
+    connection: Connection, after: int, up_to: int, limit: int, conditions: Sequence[ColumnElement[bool]]
+) -> list[LoggedEvent]:
+    """Return up to `limit` events with numbers above `after` and up to `up_to` whose rows meet conditions, in order."""
+    within = (event_log.c.sequence > after, event_log.c.sequence <= up_to)
+    rows = connection.execute(select(*LOGGED).where(*within, *conditions).order_by(event_log.c.sequence).limit(limit))
+    return list(map(logged, rows))
 
 
 def logged(row: Sequence[Any]) -> LoggedEvent:

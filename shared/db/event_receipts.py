@@ -1,6 +1,6 @@
 """When events were received, to the minute: one row for the first event of each minute in which there were any."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
@@ -33,6 +33,14 @@ def last_before(connection: Connection, moment: datetime) -> int:
     if first is None:
         first = connection.execute(select(func.coalesce(func.max(event_log.c.sequence), 0) + 1)).scalar_one()
     return int(first) - 1
+
+
+def received_before(connection: Connection, sequence: int) -> datetime:
+    """Return a moment before which all events up to a number were received; the present where it is not known."""
+    columns = event_receipts.c
+    last = select(func.max(columns.received_at)).where(columns.first_sequence <= sequence)
+    noted: datetime | None = connection.execute(last).scalar_one()
+    return datetime.now(UTC) if noted is None else noted + LEAST
 
 
 def forget(connection: Connection, sequence: int) -> None:

@@ -5,19 +5,17 @@ gives, at once and by itself: who reads sees the old rows or the new ones. The c
 meanwhile, and events behind it are applied afterwards as ever.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from time import monotonic, sleep
 
-from quintet.type.v1.event_pb2 import Event
 from sqlalchemy import Connection, select
 
 from shared.db import event_log as log
+from shared.db.batches import among
 from shared.db.engine import Database
 from shared.db.event_faults import is_of_event, reason_of
-from shared.db.event_log import LOGGED, LoggedEvent, logged
-from shared.db.event_rows import is_kind
-from shared.db.identified_events import Recorded, decode
+from shared.db.identified_events import PURCHASE, Recorded, decode
+from shared.db.log_pieces import REFUND, OrderRefunds, events_of, numbered, require_whole
 from shared.db.projection import project
 from shared.db.schema import (
     browsing_history,
@@ -34,10 +32,8 @@ from shared.db.slices import REST_SECONDS, SliceSize
 from shared.errors import FailedPrecondition
 
 CONSUMER = log.CUSTOMER_CONSUMER
-REFUND = "refund"
-_OF_CUSTOMERS = (purchases, cart_items, browsing_history, page_events, sessions)
-Refunds = Mapping[str, Sequence[int]]
-"""Numbers of the events that give back an order, by its id."""
+OF_CUSTOMERS = (purchases, cart_items, browsing_history, page_events, sessions)
+"""What the projection writes of a customer, beside the lines of purchases."""
 
 
 def rebuild_customers(database: Database) -> Iterator[tuple[int, int]]:
@@ -49,37 +45,38 @@ def rebuild_customers(database: Database) -> Iterator[tuple[int, int]]:
         If events were deleted for their age, for what they said would be lost; or if an event cannot be applied: then
         its customers keep their rows, and so do those that follow.
     """
+    refunds = OrderRefunds()
     with database.read() as connection:
-        _require_whole(connection)
-        refunds = _refunds(connection)
+        require_whole(connection)
+        refunds.read_on(connection, log.cursor(connection, CONSUMER))
         keys = list(connection.execute(_OWNERS).scalars())
     size, done = SliceSize(), 0
     while done < len(keys):
         some = keys[done : done + size.rows]
         began = monotonic()
         with database.write() as connection:
-            _rebuild(connection, some, refunds)
+            log.lock_cursor(connection, CONSUMER)
+            require_whole(connection)
+            rebuild_some(connection, some, refunds)
         size.learn(len(some), monotonic() - began)
         done += len(some)
         yield done, len(keys)
         sleep(REST_SECONDS)
 
 
-def _require_whole(connection: Connection) -> None:
-    trimmed = log.trimmed(connection)
-    if trimmed:
-        raise FailedPrecondition(
-            f"events up to number {trimmed} were deleted for their age: what customers did then cannot be made anew"
-        )
+def rebuild_some(
+    connection: Connection, keys: Sequence[int], refunds: OrderRefunds, *, with_set_aside: bool = True
+) -> None:
+    """Replace what some customers did by what the log gives, within a transaction.
 
-
-def _rebuild(connection: Connection, keys: Sequence[int], refunds: Refunds) -> None:
+    `with_set_aside` applies the events too that could not be applied before. Raises FailedPrecondition if an event
+    cannot be applied.
+    """
     position = log.lock_cursor(connection, CONSUMER)
-    _require_whole(connection)
-    events = _events_of(connection, keys, position)
-    bought = [each.event.purchase.purchase_id for each in events if each.kind == "purchase"]
-    numbers = sorted({number for order_id in bought for number in refunds.get(order_id, ()) if number <= position})
-    events = sorted([*events, *decode(_numbered(connection, numbers))], key=lambda each: each.sequence)
+    events = _events(connection, keys, refunds, position)
+    if not with_set_aside:
+        aside = _set_aside(connection, events)
+        events = [each for each in events if each.sequence not in aside]
     _empty(connection, keys)
     for each in events:
         # Who a visitor is was settled when the event was applied first; the row has the owner.
@@ -90,36 +87,29 @@ def _rebuild(connection: Connection, keys: Sequence[int], refunds: Refunds) -> N
         if not is_of_event(error):
             raise
         raise FailedPrecondition(f"an event could not be applied: {reason_of(error)}") from error
-    aside = failed_events.c.consumer == CONSUMER
-    applied = failed_events.c.sequence.in_([each.sequence for each in events])
-    connection.execute(failed_events.delete().where(aside, applied))
+    applied = among(connection, failed_events.c.sequence, [each.sequence for each in events])
+    connection.execute(failed_events.delete().where(failed_events.c.consumer == CONSUMER, applied))
 
 
-def _events_of(connection: Connection, keys: Sequence[int], position: int) -> list[Recorded]:
-    """Return all that customers did, but refunds: these belong to whose order it is."""
-    columns = event_log.c
-    query = select(*LOGGED).where(columns.customer_id.in_(keys), columns.sequence <= position, ~is_kind(REFUND))
-    return decode(map(logged, connection.execute(query.order_by(columns.sequence))))
+def _events(connection: Connection, keys: Sequence[int], refunds: OrderRefunds, position: int) -> list[Recorded]:
+    """Return all that customers did, and the refunds of their orders, whoever reported them."""
+    theirs = [each for each in events_of(connection, keys, position) if each.kind != REFUND]
+    events = decode(theirs)
+    bought = [each.event.purchase.purchase_id for each in events if each.kind == PURCHASE]
+    given_back = decode(numbered(connection, refunds.of(connection, bought, position)))
+    return sorted([*events, *given_back], key=lambda each: each.sequence)
 
 
-def _numbered(connection: Connection, numbers: Sequence[int]) -> list[LoggedEvent]:
-    query = select(*LOGGED).where(event_log.c.sequence.in_(numbers))
-    return list(map(logged, connection.execute(query)))
-
-
-def _refunds(connection: Connection) -> Refunds:
-    columns = event_log.c
-    found: dict[str, list[int]] = defaultdict(list)
-    rows = connection.execute(select(columns.sequence, columns.payload).where(is_kind(REFUND)))
-    for sequence, payload in rows:
-        found[Event.FromString(bytes(payload)).refund.purchase_id].append(sequence)
-    return found
+def _set_aside(connection: Connection, events: Sequence[Recorded]) -> set[int]:
+    columns = failed_events.c
+    these = among(connection, columns.sequence, [each.sequence for each in events])
+    return set(connection.execute(select(columns.sequence).where(columns.consumer == CONSUMER, these)).scalars())
 
 
 def _empty(connection: Connection, keys: Sequence[int]) -> None:
     theirs = select(purchases.c.purchase_id).where(purchases.c.customer_id.in_(keys))
     connection.execute(purchase_items.delete().where(purchase_items.c.purchase_id.in_(theirs)))
-    for table in _OF_CUSTOMERS:
+    for table in OF_CUSTOMERS:
         connection.execute(table.delete().where(table.c.customer_id.in_(keys)))
     connection.execute(customers.update().where(customers.c.customer_id.in_(keys)).values(last_active=None))
 

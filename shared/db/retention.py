@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, exists
+from sqlalchemy import ColumnElement, exists, func
 
 from shared.db import event_log as log
 from shared.db import event_quality, event_receipts
@@ -11,14 +11,17 @@ from shared.db.engine import Connection, Database
 from shared.db.references import references_to
 from shared.db.schema import (
     browsing_history,
+    customers,
     event_log,
     failed_events,
     job_runs,
     page_events,
     sessions,
     unjoined_events,
+    visitors,
 )
 from shared.db.slices import delete_rows
+from shared.db.visitors import DERIVED
 from shared.events.failed import APPLYING
 
 
@@ -40,6 +43,22 @@ def drop_sessions(database: Database, days: int) -> int:
     used = [exists().where(column == key) for _, column in references_to(key)]
     unused: list[ColumnElement[bool]] = [~each for each in used]
     return delete_rows(database, sessions, key, sessions.c.last_event_at < _ago(days), *unused)
+
+
+def drop_visitors(database: Database, days: int) -> int:
+    """Delete visitors who did nothing for more than `days` and of whom nothing is kept any longer.
+
+    Who became a customer is none, and who said anything about consent stays.
+    """
+    columns = customers.c
+    idle = func.coalesce(columns.last_active, columns.registration_date) < _ago(days)
+    names = {table: column for table, column in references_to(columns.customer_id) if table in (visitors, *DERIVED)}
+    kept = [column for table, column in references_to(columns.customer_id) if table not in names]
+    unused: list[ColumnElement[bool]] = [~exists().where(column == columns.customer_id) for column in kept]
+    anonymous = (columns.external_id.is_(None), columns.consent_time.is_(None))
+    return delete_rows(
+        database, customers, columns.customer_id, *anonymous, idle, *unused, dependents=list(names.values())
+    )
 
 
 def drop_failed_events(database: Database, days: int) -> int:

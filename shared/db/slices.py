@@ -1,12 +1,12 @@
 """Delete many rows in short transactions: as many at a time as take a few hundredths of a second."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from time import monotonic, sleep
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Table, select
 
-from shared.db.engine import Database
+from shared.db.engine import Connection, Database
 
 FIRST_ROWS, MOST_ROWS = 100, 5_000
 LONGEST_SECONDS = 0.05
@@ -31,20 +31,38 @@ class SliceSize:
         self.rows = min(max(1, fitting), 2 * self.rows, MOST_ROWS)
 
 
-def delete_rows(database: Database, table: Table, key: Column[Any], *conditions: ColumnElement[bool]) -> int:
+def delete_rows(
+    database: Database,
+    table: Table,
+    key: Column[Any],
+    *conditions: ColumnElement[bool],
+    dependents: Sequence[Column[Any]] = (),
+) -> int:
     """Delete the rows of a table that meet the conditions and return how many there were.
 
     Rows are looked for by ascending `key` without the write lock; those that no longer meet the conditions when their
-    turn comes stay.
+    turn comes stay. Rows of other tables that refer to them by one of the columns `dependents` go with them.
     """
     size, deleted = SliceSize(), 0
     for keys in _keys(database, key, conditions, size):
         with database.write() as connection:
             began = monotonic()
+            if dependents:
+                keys = _locked(connection, key, keys, conditions)
+            for column in dependents:
+                connection.execute(column.table.delete().where(column.in_(keys)))
             deleted += connection.execute(table.delete().where(key.in_(keys), *conditions)).rowcount
         size.learn(len(keys), monotonic() - began)
         sleep(REST_SECONDS)
     return deleted
+
+
+def _locked(
+    connection: Connection, key: Column[Any], keys: list[Any], conditions: tuple[ColumnElement[bool], ...]
+) -> list[Any]:
+    """Return those of the rows that meet the conditions still. Nobody can add a row that refers to them any more."""
+    connection.execute(select(key).where(key.in_(keys)).with_for_update())
+    return list(connection.execute(select(key).where(key.in_(keys), *conditions)).scalars())
 
 
 def _keys(

@@ -4,7 +4,7 @@ The event is the contract's own message, `quintet.type.v1.Event`: what is checke
 """
 
 import re
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from math import inf
 from time import time
@@ -42,7 +42,7 @@ def check_event(event: Event, field: str = "event") -> str:
     if event.HasField("event_time"):
         check_time(event.event_time, f"{field}.event_time")
     if event.attributes:
-        _check_attributes(event, field)
+        check_attributes(event.attributes, f"{field}.attributes")
     kind = event.WhichOneof("detail")
     if kind is None:
         raise InvalidArgument.of(f"{field}.detail", None, "one kind of event is required", ErrorReason.FIELD_REQUIRED)
@@ -153,6 +153,14 @@ def check_choice(value: object, field: str, known: Container[object], what: str)
         raise InvalidArgument.of(field, value, f"must be {what}", ErrorReason.FIELD_UNKNOWN_VALUE)
 
 
+def check_attributes(attributes: Mapping[str, str], field: str, most: int = limits.MAX_EVENT_ATTRIBUTES) -> None:
+    """Raise InvalidArgument unless there are at most `most` attributes, with names and values of fair length."""
+    check_count(attributes, field, most)
+    for name, value in attributes.items():
+        check_text(name, field, limits.MAX_EVENT_ATTRIBUTE_NAME, required=True)
+        check_text(value, f"{field}[{shown(name)}]", limits.MAX_EVENT_ATTRIBUTE, private=True)
+
+
 def _has_controls(field: str, value: str) -> InvalidArgument:
     return InvalidArgument.of(field, value, "must not contain control characters", ErrorReason.FIELD_MALFORMED)
 
@@ -170,13 +178,6 @@ def _check_ids(event: Event, field: str) -> None:
     check_id(visitor_id, f"{field}.visitor_id", required=False)
     check_id(event.session_id, f"{field}.session_id", required=False)
     check_id(event.recommendation_id, f"{field}.recommendation_id", required=False)
-
-
-def _check_attributes(event: Event, field: str) -> None:
-    check_count(event.attributes, f"{field}.attributes", limits.MAX_EVENT_ATTRIBUTES)
-    for name, value in event.attributes.items():
-        check_text(name, f"{field}.attributes", limits.MAX_EVENT_ATTRIBUTE_NAME, required=True)
-        check_text(value, f"{field}.attributes[{shown(name)}]", limits.MAX_EVENT_ATTRIBUTE, private=True)
 
 
 def _check_page_view(view: Any, field: str) -> None:

@@ -13,6 +13,7 @@ from shared.config import Settings
 from shared.db import agent_samples
 from shared.db.engine import Database
 from shared.errors import QuintetError
+from shared.monitoring.live_thresholds import LiveThresholds
 from shared.monitoring.reading import Reading, read_process, sample_between
 from shared.monitoring.sample import Sample
 from shared.monitoring.thresholds import Thresholds, breaches
@@ -22,13 +23,16 @@ log = structlog.get_logger()
 
 
 class Monitor:
-    """Takes samples of this process. `instance` names it among the replicas of an agent."""
+    """Takes samples of this process.
+
+    `instance` names it among the replicas of an agent; `thresholds` are asked for at each sample.
+    """
 
     def __init__(
         self,
         agent: str,
         database: Database,
-        thresholds: Thresholds,
+        thresholds: Callable[[], Thresholds],
         instance: str = "",
         read: Callable[[], Reading] = read_process,
     ) -> None:
@@ -54,7 +58,7 @@ class Monitor:
         return sample
 
     def _alert(self, sample: Sample) -> None:
-        for breach in breaches(sample, self._thresholds):
+        for breach in breaches(sample, self._thresholds()):
             log.warning("performance: beyond a threshold", **asdict(breach))
             PERFORMANCE_ALERTS.labels(self._agent, breach.figure).inc()
 
@@ -65,17 +69,12 @@ async def monitored(settings: Settings, agent: str, database: Database) -> Async
     if not settings.monitor_seconds:
         yield
         return
-    task = asyncio.create_task(_run(Monitor(agent, database, thresholds_of(settings)), settings.monitor_seconds))
+    task = asyncio.create_task(_run(Monitor(agent, database, LiveThresholds(settings).now), settings.monitor_seconds))
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-def thresholds_of(settings: Settings) -> Thresholds:
-    """Return the thresholds that the settings say."""
-    return Thresholds(p99_ms=settings.alert_p99_milliseconds, memory_mb=settings.alert_memory_mb)
 
 
 async def _run(monitor: Monitor, seconds: float) -> None:

@@ -29,6 +29,8 @@ class Admission:
 
     def __init__(self, agent: str, most: int = MOST_PLACES) -> None:
         self._most = most
+        self.of_one_caller = 1.0
+        """Multiplies how many calls of a method a key may have in progress; at least one is allowed."""
         self.places = float(most)
         self._taken = 0
         self._by_caller: Counter[tuple[str, str]] = Counter()
@@ -44,8 +46,9 @@ class Admission:
         """Take a place. Raises Overloaded when there is none for this kind of work, or too many of the key's calls."""
         if self._taken >= self.places * work.limits.share:
             raise Overloaded(f"{self._taken} calls are being answered; {work.name} calls wait for a quieter moment")
-        if key_id and self._by_caller[key_id, method] >= work.limits.at_once:
-            raise Overloaded(f"{work.limits.at_once} calls of this method are being answered for the same caller")
+        most = max(1, round(work.limits.at_once * self.of_one_caller))
+        if key_id and self._by_caller[key_id, method] >= most:
+            raise Overloaded(f"{most} calls of this method are being answered for the same caller")
         self._taken += 1
         self._by_caller[key_id, method] += 1
 

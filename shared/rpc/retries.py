@@ -33,6 +33,9 @@ _READS: dict[str, tuple[str, ...]] = {
         "WatchJob",
         "ListJobs",
         "ListSchedules",
+        "GetEventQuality",
+        "ListUnjoinedEvents",
+        "ListFailedEvents",
         "ListModels",
         "GetModelQuality",
         "GetWeights",
@@ -70,7 +73,9 @@ _READS: dict[str, tuple[str, ...]] = {
 }
 _REPEATABLE_WRITES: dict[str, tuple[str, ...]] = {
     "quintet.coordinator.v1.CoordinatorService": (
+        "CreatePlacement",
         "UpdatePlacement",
+        "CreateRule",
         "UpdateRule",
         "UpsertCustomer",
         "BatchUpsertCustomers",
@@ -89,6 +94,8 @@ _REPEATABLE_WRITES: dict[str, tuple[str, ...]] = {
         "BatchRecommend",
         "RankProducts",
         "ActivateModelVersion",
+        "CreatePlacement",
+        "CreateRule",
         "UpdatePlacement",
         "UpdateRule",
     ),

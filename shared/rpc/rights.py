@@ -122,6 +122,8 @@ _OF_COORDINATOR = {
     "GetEventQuality": Right(_STAFF, Work.REPORT),
     "ListUnjoinedEvents": Right(_BACK, Work.REPORT),
     "RejoinEvents": Right(_BACK, Work.REPORT),
+    "PurgeEvents": Right(_ADMIN, Work.REPORT),
+    "RebuildProjection": Right(_ADMIN, Work.REPORT),
     "ListFailedEvents": Right(_ADMIN, Work.REPORT),
     "ReplayFailedEvents": Right(_ADMIN, Work.REPORT),
     "ListModels": Right(_STAFF, Work.REPORT),
@@ -190,6 +192,7 @@ _OF_AGENTS = {
     "quintet.feedback.v1.FeedbackService": {
         "ApplyEvents": Work.SERVE,
         "ReplayFailedEvents": Work.REPORT,
+        "RebuildOutcomes": Work.REPORT,
         "GetAlgorithmPerformance": Work.REPORT,
         "GetAttribution": Work.REPORT,
         "GetWeights": Work.REPORT,

@@ -83,6 +83,7 @@ class AgentServer:
         self._credentials: grpc.ServerCredentials | None = None
         self._admission = Admission(agent)
         self.guard = Guard(authenticator, self._admission, settings.rate_limit_factor)
+        self.guard.admission.of_one_caller = settings.concurrency_limit_factor
         peers = allowed_peers(agent) if self._tls and agent != "coordinator" else frozenset()
         debug = settings.log_level == "debug"
         self._interceptors = [EdgeInterceptor(agent, log_calls=debug, guard=self.guard, peers=peers)]
@@ -116,6 +117,7 @@ class AgentServer:
         """Take over those settings that may change while it serves."""
         set_log_level(settings.log_level)
         self.guard.rate_factor = settings.rate_limit_factor
+        self.guard.admission.of_one_caller = settings.concurrency_limit_factor
         for each in self._interceptors:
             each.log_calls(on=settings.log_level == "debug")
 

@@ -1,6 +1,8 @@
 """A coordinator that answers from memory, to see how a client behaves when the server does not."""
 
+import re
 import typing
+from collections.abc import Iterator
 from concurrent import futures
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -11,7 +13,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
-from quintet.type.v1 import customer_pb2, money_pb2, product_pb2, recommendation_pb2
+from quintet.type.v1 import customer_pb2, money_pb2, placement_pb2, product_pb2, recommendation_pb2
 
 CATALOGUE = [f"p-{number}" for number in range(20)]
 LONGEST_DEADLINE = 6.0
@@ -27,15 +29,64 @@ class Shopper:
 
 
 @dataclass
-class FakeCoordinator(pb_grpc.CoordinatorServiceServicer):
+class FakeCatalogue(pb_grpc.CoordinatorServiceServicer):
+    """Answers the calls about the platform's own products; `faults` as for `FakeCoordinator`."""
+
+    faults: frozenset[str] = frozenset()
+    products: dict[str, product_pb2.Product] = field(default_factory=dict)
+
+    def ImportProducts(
+        self, requests: Iterator[pb.ImportProductsRequest], context: grpc.ServicerContext
+    ) -> pb.ImportProductsResponse:
+        require_deadline(context)
+        new = {request.product.product_id: request.product for request in requests}
+        self.products |= new
+        return pb.ImportProductsResponse(created=len(new))
+
+    def UpdatePrices(self, request: pb.UpdatePricesRequest, context: grpc.ServicerContext) -> pb.UpdatePricesResponse:
+        require_deadline(context)
+        if "keeps_prices" not in self.faults:
+            for update in request.updates:
+                self.products[update.product_id].price.CopyFrom(update.price)
+        return pb.UpdatePricesResponse(counts=product_pb2.UpdateCounts(applied=len(request.updates)))
+
+    def GetProduct(self, request: pb.GetProductRequest, context: grpc.ServicerContext) -> pb.GetProductResponse:
+        require_deadline(context)
+        return pb.GetProductResponse(product=self.products[request.product_id])
+
+    def RankProducts(self, request: pb.RankProductsRequest, context: grpc.ServicerContext) -> pb.RankProductsResponse:
+        require_deadline(context)
+        names = list(reversed(request.product_ids))
+        if "loses_products" in self.faults:
+            names.pop()
+        products = [placement_pb2.RankedProduct(product_id=name) for name in names]
+        return pb.RankProductsResponse(products=products, strategy="category")
+
+    def DeleteProduct(
+        self, request: pb.DeleteProductRequest, context: grpc.ServicerContext
+    ) -> pb.DeleteProductResponse:
+        require_deadline(context)
+        return pb.DeleteProductResponse(deleted=self.products.pop(request.product_id, None) is not None)
+
+    def _filtered(self, expression: str) -> list[str]:
+        """Return the products that pass a filter of the form that the clients send."""
+        found = re.fullmatch(r'brand = "(.+)" AND price < ([\d.]+)', expression)
+        assert found, expression
+        brand, most = found.group(1), float("inf") if "ignores_filters" in self.faults else float(found.group(2))
+        passing = (each for each in self.products.values() if each.brand == brand)
+        return [each.product_id for each in passing if each.price.amount_minor < most * 100]
+
+
+@dataclass
+class FakeCoordinator(FakeCatalogue):
     """Answers the calls of the shopper's journey.
 
     `faults` names what it does wrong: `shows_purchased` recommends what was bought, `never_changes` has one list
     for every page, `forgets_event_ids` records a repeated event again, `hides_field` names no field of a bad request,
-    `keeps_customer` answers for an erased customer, `stumbles` is UNAVAILABLE at the first try of every event.
+    `keeps_customer` answers for an erased customer, `keeps_prices` changes no price, `ignores_filters` lets dearer
+    products through, `loses_products` ranks one less, `stumbles` is UNAVAILABLE at the first try of every event.
     """
 
-    faults: frozenset[str] = frozenset()
     shoppers: dict[str, Shopper] = field(default_factory=dict)
     event_ids: set[str] = field(default_factory=set)
     stumbled: set[str] = field(default_factory=set)
@@ -51,6 +102,10 @@ class FakeCoordinator(pb_grpc.CoordinatorServiceServicer):
         self, request: pb.GetRecommendationsRequest, context: grpc.ServicerContext
     ) -> pb.GetRecommendationsResponse:
         require_deadline(context)
+        if request.filter.expression:
+            own = listed(self._filtered(request.filter.expression), request.limit)
+            own.placement_id = request.placement_id
+            return pb.GetRecommendationsResponse(list=own)
         names = CATALOGUE[10:] if "never_changes" in self.faults else self._picks(request.customer_id)
         return pb.GetRecommendationsResponse(list=listed(names, request.limit))
 

@@ -15,7 +15,7 @@ CUSTOMERS = 60
 BASKETS_PER_CUSTOMER = 5
 REGIONS = ("store 367", "store 406", "store 31862")
 CALL_SECONDS = 30.0
-JOB_SECONDS = 120.0
+JOB_SECONDS = 600.0
 
 
 def fill(stub: CoordinatorServiceStub, seed: int = 1) -> None:

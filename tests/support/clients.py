@@ -58,6 +58,23 @@ def go_client() -> list[str]:
     return [str(binary)]
 
 
+def java_client() -> list[str]:
+    require("java", "mvn")
+    folder = CLIENTS / "java"
+    program = folder / "target" / "journey.jar"
+    sources = [folder / "pom.xml", *folder.rglob("src/**/*.java"), *PROTOS.rglob("*.proto")]
+    with only_builder(folder):
+        if older(program, sources):
+            build(["mvn", "--batch-mode", "--quiet", "package"], folder)
+    return ["java", "-XX:TieredStopAtLevel=1", "-jar", str(program)]
+
+
+def curl_client() -> list[str]:
+    """Return the command of the client that calls by HTTP; it takes the coordinator's URL."""
+    require("curl")
+    return [str(CLIENTS / "curl" / "journey.sh")]
+
+
 @contextmanager
 def only_builder(folder: Path) -> Iterator[None]:
     """Let one test process at a time build in `folder`; the next one finds it built."""
@@ -88,5 +105,5 @@ def build(command: list[str], folder: Path) -> None:
     assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
 
 
-BUILDERS = {"python": python_client, "node": node_client, "go": go_client}
+BUILDERS = {"python": python_client, "node": node_client, "go": go_client, "java": java_client}
 """By language, the function that returns the command; it skips where the toolchain is missing, in CI it fails."""

@@ -9,7 +9,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
 
@@ -23,10 +22,13 @@ const serviceConfig = `{
   "methodConfig": [{
     "name": [
       {"service": "quintet.coordinator.v1.CoordinatorService", "method": "GetCustomerProfile"},
+      {"service": "quintet.coordinator.v1.CoordinatorService", "method": "GetProduct"},
       {"service": "quintet.coordinator.v1.CoordinatorService", "method": "GetRecommendations"},
       {"service": "quintet.coordinator.v1.CoordinatorService", "method": "GetSimilarProducts"},
+      {"service": "quintet.coordinator.v1.CoordinatorService", "method": "RankProducts"},
       {"service": "quintet.coordinator.v1.CoordinatorService", "method": "RecordEvent"},
-      {"service": "quintet.coordinator.v1.CoordinatorService", "method": "RecordFeedback"}
+      {"service": "quintet.coordinator.v1.CoordinatorService", "method": "RecordFeedback"},
+      {"service": "quintet.coordinator.v1.CoordinatorService", "method": "UpdatePrices"}
     ],
     "retryPolicy": {
       "maxAttempts": 4,
@@ -49,25 +51,28 @@ func connect(address, ca, key string) (*grpc.ClientConn, error) {
 			return nil, err
 		}
 	}
-	return grpc.NewClient(address,
+	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		grpc.WithDefaultServiceConfig(serviceConfig),
-		grpc.WithChainUnaryInterceptor(withDeadline, withKey(key)),
-	)
-}
-
-// withKey shows the API key with every call.
-func withKey(key string) grpc.UnaryClientInterceptor {
-	return func(ctx context.Context, method string, request, answer any, connection *grpc.ClientConn,
-		invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
-		if key != "" {
-			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+key)
-		}
-		return invoke(ctx, method, request, answer, connection, options...)
+		grpc.WithUnaryInterceptor(withDeadline),
 	}
+	if key != "" {
+		options = append(options, grpc.WithPerRPCCredentials(apiKey(key)))
+	}
+	return grpc.NewClient(address, options...)
 }
 
-// withDeadline gives a call its deadline; an earlier one of the caller stays in force.
+// apiKey is shown with every call.
+type apiKey string
+
+func (k apiKey) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer " + string(k)}, nil
+}
+
+// RequireTransportSecurity says no, for a coordinator on the same machine may do without TLS.
+func (apiKey) RequireTransportSecurity() bool { return false }
+
+// withDeadline gives a call its deadline; an earlier one of the caller stays in force. Streams get theirs where they begin.
 func withDeadline(ctx context.Context, method string, request, answer any, connection *grpc.ClientConn,
 	invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
 	ctx, cancel := context.WithTimeout(ctx, deadline)

@@ -23,7 +23,7 @@ for file in "$protos"/quintet/type/v1/*.proto "$protos"/quintet/coordinator/v1/*
     set -- "$@" "$name" "--go_opt=M$name=$module/gen/$folder;$package" "--go-grpc_opt=M$name=$module/gen/$folder;$package"
 done
 
-# google/api/annotations.proto, which the contract imports, comes with Quintet's dependencies.
+# What the contract imports of google/api comes with Quintet's dependencies.
 googleapis=$("$python" -c 'import pathlib; from google.api import http_pb2; print(pathlib.Path(http_pb2.__file__).parents[2])')
 
 rm -rf gen

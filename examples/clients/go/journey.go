@@ -19,6 +19,7 @@ const limit = 5
 // journey holds what the shopper sees and does; its methods are the steps, in order, and return what they report.
 type journey struct {
 	client     pb.CoordinatorServiceClient
+	catalogue  *catalogue
 	customerID string
 	region     string
 	age        int32
@@ -34,12 +35,14 @@ type step struct {
 }
 
 func newJourney(client pb.CoordinatorServiceClient, region string, age int32) *journey {
-	return &journey{client: client, customerID: "example-go-" + newID(), region: region, age: age}
+	return &journey{client: client, catalogue: newCatalogue(client), customerID: "example-go-" + newID(), region: region, age: age}
 }
 
 func (j *journey) steps() []step {
 	return []step{
 		{"register_customer", j.register},
+		{"import_products", j.catalogue.importProducts},
+		{"price_change", j.catalogue.changePrice},
 		{"home", j.home},
 		{"view_1", j.view},
 		{"view_2_click", j.click},
@@ -49,12 +52,15 @@ func (j *journey) steps() []step {
 		{"purchase", j.purchase},
 		{"post_purchase", j.postPurchase},
 		{"home_after_purchase", j.homeAfterPurchase},
+		{"placement", j.placement},
+		{"rank", j.rank},
 		{"feedback_shown", j.feedback(typev1.InteractionType_INTERACTION_TYPE_SHOWN)},
 		{"feedback_click", j.feedback(typev1.InteractionType_INTERACTION_TYPE_CLICK)},
 		{"duplicate_event", j.duplicateEvent},
 		{"bad_request", j.badRequest},
 		{"profile", j.profile},
 		{"similar_products", j.similarProducts},
+		{"delete_products", j.catalogue.deleteProducts},
 		{"delete_customer", j.delete},
 		{"profile_gone", j.profileGone},
 	}

@@ -8,8 +8,9 @@ import protobuf from 'protobufjs';
 
 const SERVICE = 'quintet.coordinator.v1.CoordinatorService';
 const PROTOS = fileURLToPath(new URL('../../../protos', import.meta.url));
-// protobufjs brings google/api/annotations.proto, which the contract imports.
+// protobufjs brings google/api/annotations.proto, which the contract imports; google/api/field_behavior.proto is beside this file.
 const GOOGLEAPIS = fileURLToPath(new URL('.', import.meta.resolve('protobufjs/package.json')));
+const HERE = fileURLToPath(new URL('.', import.meta.url));
 
 // Every call gets a deadline, so that a slow answer never holds up a page; it covers all tries together.
 const DEADLINE_MS = 5_000;
@@ -17,7 +18,16 @@ const DEADLINE_MS = 5_000;
 // The channel tries a call again while the coordinator cannot be reached, but only calls that may be repeated without
 // harm: reads, and writes that carry an id of ours (`event_id`, `feedback_id`), which Quintet records once. Registering
 // and erasing are not among them: a second try would answer ALREADY_EXISTS or NOT_FOUND although the first succeeded.
-const REPEATABLE = ['GetCustomerProfile', 'GetRecommendations', 'GetSimilarProducts', 'RecordEvent', 'RecordFeedback'];
+const REPEATABLE = [
+  'GetCustomerProfile',
+  'GetProduct',
+  'GetRecommendations',
+  'GetSimilarProducts',
+  'RankProducts',
+  'RecordEvent',
+  'RecordFeedback',
+  'UpdatePrices',
+];
 const SERVICE_CONFIG = {
   methodConfig: [
     {
@@ -35,7 +45,7 @@ const SERVICE_CONFIG = {
 
 // Messages become plain objects with the contract's own field names. 64-bit numbers become JavaScript numbers, exact up
 // to 2^53: enough for any amount of money in cents. Fields that were not sent have their defaults, messages null.
-const LOADING = { includeDirs: [PROTOS, GOOGLEAPIS], keepCase: true, longs: Number, enums: String, defaults: true };
+const LOADING = { includeDirs: [PROTOS, GOOGLEAPIS, HERE], keepCase: true, longs: Number, enums: String, defaults: true };
 
 /**
  * Return a client of the coordinator. Make one for a process, share it, and `close()` it at the end.
@@ -67,9 +77,21 @@ function withKey(key) {
 /** Call a method as a promise: it resolves to the answer or rejects with the error, which has `code` and `details`. */
 export function call(client, method, request) {
   return new Promise((resolve, reject) => {
-    const options = { deadline: Date.now() + DEADLINE_MS };
-    client[method](request, options, (error, answer) => (error ? reject(error) : resolve(answer)));
+    client[method](request, withDeadline(), (error, answer) => (error ? reject(error) : resolve(answer)));
   });
+}
+
+/** Send requests as a stream to a method that takes one; a promise of its answer. */
+export function send(client, method, requests) {
+  return new Promise((resolve, reject) => {
+    const stream = client[method](withDeadline(), (error, answer) => (error ? reject(error) : resolve(answer)));
+    for (const request of requests) stream.write(request); // few: for many, wait for 'drain' when write() says false
+    stream.end();
+  });
+}
+
+function withDeadline() {
+  return { deadline: Date.now() + DEADLINE_MS };
 }
 
 /** Return the name of an error's status, such as `INVALID_ARGUMENT`. */

@@ -7,24 +7,20 @@
 import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { card, money, rounded } from './card.js';
+import { Catalogue } from './catalogue.js';
+import { check, CheckFailed } from './checks.js';
 import { call, connect, fieldViolations, statusName } from './connection.js';
 import { Report } from './report.js';
 
 const LIMIT = 5;
-
-/** Quintet answered, but not as its contract says. */
-class CheckFailed extends Error {}
-
-/** Stop the journey unless what was expected holds. */
-function check(holds, expectation) {
-  if (!holds) throw new CheckFailed(`expected ${expectation}`);
-}
+const PLACEMENT = 'home';
 
 /** The steps of one shopper, in order; each returns what it reports. */
 class Journey {
   #client;
   #region;
   #age;
+  #catalogue;
   #customerId = `example-node-${randomUUID().slice(0, 13)}`;
   #firstHome = [];
   #shown = [];
@@ -35,11 +31,14 @@ class Journey {
     this.#client = client;
     this.#region = region;
     this.#age = age;
+    this.#catalogue = new Catalogue(client);
   }
 
   steps() {
     return [
       ['register_customer', () => this.register()],
+      ['import_products', () => this.#catalogue.importProducts()],
+      ['price_change', () => this.#catalogue.changePrice()],
       ['home', () => this.home()],
       ['view_1', () => this.view()],
       ['view_2_click', () => this.click()],
@@ -49,12 +48,15 @@ class Journey {
       ['purchase', () => this.purchase()],
       ['post_purchase', () => this.postPurchase()],
       ['home_after_purchase', () => this.homeAfterPurchase()],
+      ['placement', () => this.placement()],
+      ['rank', () => this.rank()],
       ['feedback_shown', () => this.feedback('INTERACTION_TYPE_SHOWN')],
       ['feedback_click', () => this.feedback('INTERACTION_TYPE_CLICK')],
       ['duplicate_event', () => this.duplicateEvent()],
       ['bad_request', () => this.badRequest()],
       ['profile', () => this.profile()],
       ['similar_products', () => this.similarProducts()],
+      ['delete_products', () => this.#catalogue.deleteProducts()],
       ['delete_customer', () => this.delete()],
       ['profile_gone', () => this.profileGone()],
     ];
@@ -117,6 +119,26 @@ class Journey {
     const now = this.#shownIds();
     check(`${now}` !== `${this.#firstHome}`, `other recommendations than before the journey, got ${now} again`);
     return fields;
+  }
+
+  /** Fill a placement of the page, with a filter that only the product with the new price passes. */
+  async placement() {
+    const expression = this.#catalogue.affordable;
+    const request = { customer_id: this.#customerId, placement_id: PLACEMENT, limit: LIMIT, filter: { expression } };
+    const { list } = await this.#call('GetRecommendations', request);
+    const found = list.recommendations.map((each) => each.product_id);
+    const [wanted] = this.#catalogue.ids;
+    check(`${found}` === wanted, `${wanted} alone to pass ${expression}, got [${found}]`);
+    return { placement_id: list.placement_id, filter: expression, ...this.#show(list) };
+  }
+
+  /** Have a list of the platform's own ordered for the shopper: here new products, then what HOME showed first. */
+  async rank() {
+    const given = [...this.#catalogue.ids, ...this.#firstHome];
+    const answer = await this.#call('RankProducts', { customer_id: this.#customerId, product_ids: given });
+    const ranked = answer.products.map((each) => each.product_id);
+    check(`${ranked.toSorted()}` === `${given.toSorted()}`, `an order of [${given}], got [${ranked}]`);
+    return { strategy: answer.strategy, fallbacks: answer.fallbacks, product_ids: ranked };
   }
 
   async feedback(interactionType) {

@@ -23,10 +23,13 @@ SERVICE_CONFIG = {
                 {"service": SERVICE, "method": method}
                 for method in (
                     "GetCustomerProfile",
+                    "GetProduct",
                     "GetRecommendations",
                     "GetSimilarProducts",
+                    "RankProducts",
                     "RecordEvent",
                     "RecordFeedback",
+                    "UpdatePrices",
                 )
             ],
             "retryPolicy": {
@@ -55,14 +58,19 @@ def connect(address: str, ca: str = "", key: str = "") -> grpc.Channel:
     return grpc.intercept_channel(channel, WithKey(key)) if key else channel
 
 
-class WithKey(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # grpc has no types of its own
-    """Shows the API key with every call."""
+class WithKey(
+    grpc.UnaryUnaryClientInterceptor,  # type: ignore[misc]  # grpc has no types of its own
+    grpc.StreamUnaryClientInterceptor,  # type: ignore[misc]
+):
+    """Shows the API key with every call; calls that stream answers need the other two kinds of interceptor as well."""
 
     def __init__(self, key: str) -> None:
         self._shown = ("authorization", f"Bearer {key}")
 
     def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
         return continuation(details._replace(metadata=[*(details.metadata or ()), self._shown]), request)
+
+    intercept_stream_unary = intercept_unary_unary
 
 
 def field_violations(error: grpc.RpcError) -> list[dict[str, str]]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
+from catalogue import Catalogue
+from checks import CheckFailed, Fields, check
 from connection import DEADLINE_SECONDS, connect, field_violations
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1.coordinator_service_pb2_grpc import CoordinatorServiceStub
@@ -19,17 +21,7 @@ from quintet.type.v1 import customer_pb2, event_pb2, money_pb2, recommendation_p
 from report import Report
 
 LIMIT = 5
-Fields = dict[str, Any]
-
-
-class CheckFailed(Exception):
-    """Quintet answered, but not as its contract says."""
-
-
-def check(holds: bool, expectation: str) -> None:
-    """Stop the journey unless what was expected holds."""
-    if not holds:
-        raise CheckFailed(f"expected {expectation}")
+PLACEMENT = "home"
 
 
 class Journey:
@@ -40,6 +32,7 @@ class Journey:
         self._region = region
         self._age = age
         self._customer_id = f"example-python-{uuid.uuid4().hex[:12]}"
+        self._catalogue = Catalogue(stub)
         self._first_home: list[str] = []
         self._shown: Sequence[recommendation_pb2.Recommendation] = ()
         self._viewed: list[str] = []
@@ -49,6 +42,8 @@ class Journey:
         """Return name and function of each step."""
         return [
             ("register_customer", self.register),
+            ("import_products", self._catalogue.import_products),
+            ("price_change", self._catalogue.change_price),
             ("home", self.home),
             ("view_1", self.view),
             ("view_2_click", self.click),
@@ -58,12 +53,15 @@ class Journey:
             ("purchase", self.purchase),
             ("post_purchase", self.post_purchase),
             ("home_after_purchase", self.home_after_purchase),
+            ("placement", self.placement),
+            ("rank", self.rank),
             ("feedback_shown", lambda: self.feedback(recommendation_pb2.INTERACTION_TYPE_SHOWN)),
             ("feedback_click", lambda: self.feedback(recommendation_pb2.INTERACTION_TYPE_CLICK)),
             ("duplicate_event", self.duplicate_event),
             ("bad_request", self.bad_request),
             ("profile", self.profile),
             ("similar_products", self.similar_products),
+            ("delete_products", self._catalogue.delete_products),
             ("delete_customer", self.delete),
             ("profile_gone", self.profile_gone),
         ]
@@ -126,6 +124,27 @@ class Journey:
         now = [each.product_id for each in self._shown]
         check(now != self._first_home, f"other recommendations than before the journey, got {now} again")
         return fields
+
+    def placement(self) -> Fields:
+        """Fill a placement of the page, with a filter that only the product with the new price passes."""
+        only = recommendation_pb2.RecommendationFilter(expression=self._catalogue.affordable)
+        request = pb.GetRecommendationsRequest(
+            customer_id=self._customer_id, placement_id=PLACEMENT, limit=LIMIT, filter=only
+        )
+        answer = self._stub.GetRecommendations(request, timeout=DEADLINE_SECONDS).list
+        found = [each.product_id for each in answer.recommendations]
+        wanted = self._catalogue.ids[:1]
+        check(found == wanted, f"{wanted} alone to pass {only.expression}, got {found}")
+        return {"placement_id": answer.placement_id, "filter": only.expression, **self._show(answer)}
+
+    def rank(self) -> Fields:
+        """Have a list of the platform's own ordered for the shopper: here new products, then what HOME showed first."""
+        given = [*self._catalogue.ids, *self._first_home]
+        request = pb.RankProductsRequest(customer_id=self._customer_id, product_ids=given)
+        answer = self._stub.RankProducts(request, timeout=DEADLINE_SECONDS)
+        ranked = [each.product_id for each in answer.products]
+        check(sorted(ranked) == sorted(given), f"an order of {given}, got {ranked}")
+        return {"strategy": answer.strategy, "fallbacks": list(answer.fallbacks), "product_ids": ranked}
 
     def feedback(self, interaction: recommendation_pb2.InteractionType.ValueType) -> Fields:
         pick = self._shown[0]

@@ -19,7 +19,7 @@ from shared.db.api_keys import read_unrevoked
 from shared.db.database_figures import database_figures
 from shared.db.engine import Connection, Database
 from shared.errors import QuintetError
-from shared.monitoring.monitor import thresholds_of
+from shared.monitoring.live_thresholds import LiveThresholds
 
 RECOMMENDER = "recommender"
 RECENT_SAMPLES = 2.5
@@ -39,6 +39,7 @@ class Observer:
         consumers: Mapping[Agent, str],
     ) -> None:
         self._settings = settings
+        self._thresholds = LiveThresholds(settings)
         self._database = database
         self._agents = agents
         self._schedule = schedule
@@ -53,7 +54,7 @@ class Observer:
             tuple(agents),
             certificates=certificates,
             train_hours=self._settings.train_hours,
-            thresholds=thresholds_of(self._settings),
+            thresholds=self._thresholds.now(),
         )
         try:
             schedules = tuple(await self._schedule.all())

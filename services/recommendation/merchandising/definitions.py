@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.placement_pb2 import Placement as PlacementMessage
 from quintet.type.v1.placement_pb2 import Rule as RuleMessage
@@ -15,7 +16,7 @@ from services.recommendation.serving.page_policy import PAGE_POLICIES
 from shared import field_masks
 from shared.db.engine import Connection, Database
 from shared.db.placements import PLACEMENTS, RULES, DefinitionTable, Stored
-from shared.errors import AlreadyExists, FailedPrecondition, NotFound
+from shared.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from shared.events.check import check_number
 from shared.field_masks import Change
 from shared.limits import DEFAULT_PAGE_SIZE, MAX_DEFINITIONS, MAX_PAGE_SIZE
@@ -52,15 +53,18 @@ class Definitions(Generic[M]):
     built_in: Mapping[str, M] = field(default_factory=dict)
 
     def create(self, new: M) -> M:
-        """Store a new definition and return it.
+        """Store a new definition and return it; one that is stored just so already is returned as it is.
 
-        Raises InvalidArgument, AlreadyExists for a known id, FailedPrecondition when there are too many.
+        Raises InvalidArgument, AlreadyExists for the id of another, FailedPrecondition when there are too many.
         """
         self.check(new, self.kind)
         name = self._id_of(new)
         with self.database.write() as connection:
             self.table.lock(connection)
-            if name in self.built_in or self.table.get(connection, name) is not None:
+            known = self.table.get(connection, name)
+            if known is not None and self.message.FromString(known.definition) == self._kept(new):
+                return self._message_of(known)
+            if name in self.built_in or known is not None:
                 raise AlreadyExists.of(self.kind, name, f"{self.kind}.{self._id_field}")
             if self.table.count(connection) >= MAX_DEFINITIONS:
                 raise FailedPrecondition(f"there are {MAX_DEFINITIONS} already: delete a {self.kind} first")
@@ -90,7 +94,7 @@ class Definitions(Generic[M]):
         """Return a page of definitions by id, and the token of the next one. Raises InvalidArgument."""
         check_number(page_size, "page_size", 0, float("inf"))
         if page_token:
-            check_name(page_token, "page_token")
+            _check_token(page_token)
         size = min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         with self.database.read() as connection:
             stored = {each.id: self._message_of(each) for each in self.table.list(connection)}
@@ -113,11 +117,16 @@ class Definitions(Generic[M]):
             raise NotFound.of(self.kind, name, field_name)
         return self.built_in[name]
 
-    def _put(self, connection: Connection, definition: M) -> M:
+    def _kept(self, definition: M) -> M:
+        """Return what is stored of a definition."""
         kept = self.message()
         kept.CopyFrom(definition)
         for name in _OUTPUT_ONLY.intersection(kept.DESCRIPTOR.fields_by_name):
             kept.ClearField(name)
+        return kept
+
+    def _put(self, connection: Connection, definition: M) -> M:
+        kept = self._kept(definition)
         stored = Stored(self._id_of(kept), kept.SerializeToString(), datetime.now(UTC))
         self.table.put(connection, stored)
         return self._message_of(stored)
@@ -153,6 +162,15 @@ def placements_in(database: Database) -> Definitions[PlacementMessage]:
 def rules_in(database: Database) -> Definitions[RuleMessage]:
     """Return the rules of a database."""
     return Definitions(database, "rule", RULES, RuleMessage, to_rule)
+
+
+def _check_token(token: str) -> None:
+    """Raise InvalidArgument for what is no id: the token of a page is the last id of the page before."""
+    try:
+        check_name(token, "page_token")
+    except InvalidArgument as error:
+        problem = "must be the next_page_token of the page before"
+        raise InvalidArgument.of("page_token", token, problem, ErrorReason.PAGE_TOKEN_INVALID) from error
 
 
 def _built_in(name: str) -> PlacementMessage:

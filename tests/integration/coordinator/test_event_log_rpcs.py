@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import event_log_pb2
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import Event, HomeView
 
 from shared.db import event_log, failed_events
@@ -72,6 +73,7 @@ async def test_bad_requests_name_the_field(stub: Any, request_: Any, field: str)
     with pytest.raises(InvalidArgument) as caught:
         await call(stub.ListFailedEvents if listing else stub.ReplayFailedEvents, request_, 10)
     assert [each.field for each in caught.value.violations] == [field]
+    assert (caught.value.reason == ErrorReason.PAGE_TOKEN_INVALID) == (field == "page_token")
 
 
 async def test_a_replay_needs_the_agent_and_nothing_failed_needs_nobody(stub: Any, sqlite_database: Database) -> None:

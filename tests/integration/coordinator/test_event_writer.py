@@ -24,6 +24,8 @@ from shared.db import customers, event_log, products
 from shared.db.engine import Database, StaleReference
 from shared.db.erasure import erase
 from shared.db.recommendations import log_recommendations
+from shared.db.retention import drop_visitors
+from shared.db.schema import event_log as event_log_table
 from shared.errors import InvalidArgument, NotFound
 from shared.recommendation_tokens import UNCOUNTED, numbers_in
 from tests.support.projecting import apply_all
@@ -164,6 +166,17 @@ def test_events_of_a_customer_that_was_erased_after_their_last_event_are_refused
 def order(event_id: str, purchase: str = "o", customer: str = "ann") -> Event:
     line = PurchaseLine(product_id="tea")
     return Event(event_id=event_id, customer_id=customer, purchase=Purchase(purchase_id=purchase, items=[line]))
+
+
+def test_a_visitor_whose_row_went_meanwhile_begins_anew(writer: EventWriter, database: Database) -> None:
+    seen = Event(visitor_id="cookie", home_view=HomeView())
+    commit(writer, seen)
+    with database.write() as connection:
+        connection.execute(event_log_table.delete())
+    assert drop_visitors(database, -1) == 1
+    [outcome] = commit(writer, Event(visitor_id="cookie", home_view=HomeView()))
+    assert (outcome.error, outcome.duplicate) == (None, False)
+    assert len(logged(database)) == 1
 
 
 def test_an_order_is_recorded_once_whatever_the_event(writer: EventWriter, database: Database) -> None:

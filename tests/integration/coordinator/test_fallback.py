@@ -39,7 +39,7 @@ from shared.db.schema import recommendation_lists
 from shared.errors import NotFound
 from shared.recommendation_log import RecommendationLog
 from shared.recommendation_tokens import Shopper, counts
-from shared.telemetry import BACKGROUND_ERRORS, FALLBACKS
+from shared.telemetry import BACKGROUND_ERRORS, EMPTY_ANSWERS, FALLBACKS
 from tests.support.projecting import apply_all
 from tests.support.shop import add_customers, add_products
 from tests.support.tokens import KEYS
@@ -341,7 +341,9 @@ def test_without_a_database_best_sellers_answer_and_say_what_they_do_not_know(
         without.cache.count()
         before = counted("shopper_not_read")
         answer = without.ask(filter=RecommendationFilter(exclude_product_ids=["cake"]))
+        empty = EMPTY_ANSWERS.labels("coordinator")._value.get()
         again = without.ask(context=BUY_AGAIN)
+    assert EMPTY_ANSWERS.labels("coordinator")._value.get() == empty + 1
     assert ids(answer) == ["tea", "milk", "soap"], "what the call itself says holds"
     assert ids(again) == [], "nothing is known to have been bought"
     for each in (answer, again):

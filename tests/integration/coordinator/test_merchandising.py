@@ -42,7 +42,7 @@ async def door(sqlite_database: Database) -> AsyncIterator[Any]:
         recommendation_agent(sqlite_database) as address,
         coordinator(sqlite_database, address) as stub,
     ):
-        # A read is tried again until the agents are connected; what creates something is not.
+        # It is tried again until the agents are connected.
         await call(stub.ListPlacements, pb.ListPlacementsRequest(), SECONDS)
         yield stub
 
@@ -55,8 +55,11 @@ async def test_placements_and_rules_are_kept_through_the_door(door: Any) -> None
     placement = Placement(placement_id="home_top", count=2, filter='brand = "Acme"')
     created = await call(door.CreatePlacement, pb.CreatePlacementRequest(placement=placement), SECONDS)
     assert created.placement.HasField("update_time")
+    again = await call(door.CreatePlacement, pb.CreatePlacementRequest(placement=placement), SECONDS)
+    assert again == created
+    other = Placement(placement_id="home_top", count=4)
     with pytest.raises(AlreadyExists):
-        await call(door.CreatePlacement, pb.CreatePlacementRequest(placement=placement), SECONDS)
+        await call(door.CreatePlacement, pb.CreatePlacementRequest(placement=other), SECONDS)
     change = pb.UpdatePlacementRequest(
         placement=Placement(placement_id="home_top", count=3), update_mask=FieldMask(paths=["count"])
     )

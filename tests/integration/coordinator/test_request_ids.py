@@ -7,12 +7,14 @@ import grpc
 import pytest
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
+from quintet.type.v1.consent_pb2 import Consent, ConsentState
 from quintet.type.v1.customer_pb2 import Customer
 from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import Event, HomeView
 
 from services.coordinator.agent import Coordinator
 from services.coordinator.agent_clients import AgentClients
+from services.coordinator.event_rpcs import PORTION
 from services.coordinator.server import build
 from services.customer.agent import CustomerAgent
 from services.customer.server import build as build_customer
@@ -72,6 +74,19 @@ async def test_a_customer_is_registered_and_deleted_once(stub: Any) -> None:
         await call(stub.DeleteCustomer, pb.DeleteCustomerRequest(customer_id="ann"), 10)
 
 
+async def test_a_visitor_is_erased_once(stub: Any) -> None:
+    consent = pb.SetVisitorConsentRequest(
+        visitor_id="cookie", consent=Consent(train=ConsentState.CONSENT_STATE_GRANTED)
+    )
+    await call(stub.SetVisitorConsent, consent, 10)
+    delete = pb.DeleteVisitorRequest(visitor_id="cookie", request_id="r-1")
+    receipts = [await call(stub.DeleteVisitor, delete, 10) for _ in range(2)]
+    assert receipts[0].receipt.receipt_id
+    assert receipts[0] == receipts[1]
+    with pytest.raises(NotFound):
+        await call(stub.DeleteVisitor, pb.DeleteVisitorRequest(visitor_id="cookie"), 10)
+
+
 async def test_an_id_is_for_one_request(stub: Any) -> None:
     for name in ("ann", "bob"):
         request = pb.RegisterCustomerRequest(customer=Customer(customer_id=name), request_id="r-1")
@@ -99,6 +114,23 @@ async def test_an_event_without_an_id_is_stored_once(stub: Any, sqlite_database:
     counts = [await call(stub.BatchRecordEvents, batch, 10) for _ in range(2)]
     assert [(each.recorded, each.duplicates) for each in counts] == [(2, 0), (0, 2)]
     assert recorded(sqlite_database) == 3
+
+
+async def test_a_stream_without_ids_is_stored_once(stub: Any, sqlite_database: Database) -> None:
+    add_customers(sqlite_database, "ann")
+
+    async def stream(request_id: str) -> AsyncIterator[pb.ImportEventsRequest]:
+        for place in range(PORTION + 2):
+            event = Event(customer_id="ann", home_view=HomeView())
+            yield pb.ImportEventsRequest(event=event, request_id=request_id if place == 0 else "ignored")
+
+    counts = [await stub.ImportEvents(stream("r-1")) for _ in range(2)]
+    assert [(each.recorded, each.duplicates) for each in counts] == [(PORTION + 2, 0), (0, PORTION + 2)]
+    assert recorded(sqlite_database) == PORTION + 2
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.ImportEvents(stream("x" * 129))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert recorded(sqlite_database) == PORTION + 2
 
 
 async def test_a_failure_after_an_event_is_recorded_is_not_an_error(

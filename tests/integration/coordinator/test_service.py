@@ -382,6 +382,7 @@ async def test_the_state_names_who_is_down(stub: Any) -> None:
         "recommendation": False,
         "feedback": False,
     }
+    assert NOWHERE not in str(answer), "addresses are no business of who asks"
 
 
 async def test_a_training_that_cannot_reach_an_agent_fails_with_its_reason(stub: Any) -> None:

@@ -85,10 +85,11 @@ async def test_an_event_that_is_too_large_is_refused_by_its_bytes_before_all_els
     assert dict(rejection.metadata) == {"field": "events[0]", "limit": str(MAX_ELEMENT_BYTES)}
 
 
-async def test_a_stream_of_large_events_takes_little_memory(
-    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("streams", [1, 3])
+async def test_streams_of_large_events_take_little_memory(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, streams: int
 ) -> None:
-    """While nothing can be written, no more is read than may be on its way."""
+    """While nothing can be written, no more is read than may be on its way, over all streams."""
     add_customers(sqlite_database, "ann")
     event = Event(customer_id="ann", custom=CustomEvent(name="x"))
     event.attributes.update({str(number): "x" * 1_000 for number in range(100)})
@@ -112,15 +113,15 @@ async def test_a_stream_of_large_events_takes_little_memory(
             return [CommitResult(each.event_id, 1) for each in submissions]
 
         monkeypatch.setattr(agent, "record", record)
-        importing = asyncio.ensure_future(stub.ImportEvents(stream()))
+        importing = [asyncio.ensure_future(stub.ImportEvents(stream())) for _ in range(streams)]
         before = -1
         while before < sent:  # until nothing more is taken
             before = sent
             await asyncio.sleep(0.5)
         assert 0 < held <= MAX_ON_THE_WAY_BYTES * 1.01
-        assert sent * size < MAX_ON_THE_WAY_BYTES + 12 * MIB, "read ahead by gRPC and one portion"
+        assert sent * size < MAX_ON_THE_WAY_BYTES + streams * 12 * MIB, "read ahead by gRPC and one portion of each"
         go_on.set()
-        assert (await importing).recorded == sent
+        assert sum([(await each).recorded for each in importing]) == sent
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,7 @@ from services.customer.segmentation import LEAST_EVENTS
 from services.customer.server import build
 from shared.config import Settings
 from shared.db.engine import Database
+from shared.db.log_consumer import Applied
 from shared.db.schema import erasure_receipts
 from shared.errors import FailedPrecondition
 from tests.integration.customer.small_shop import open_shop
@@ -152,6 +154,20 @@ async def test_a_negative_number_of_the_log_is_refused(stub: Any) -> None:
     assert (code, field) == (grpc.StatusCode.INVALID_ARGUMENT, "up_to_sequence")
 
 
+async def test_applying_begins_nothing_after_the_callers_deadline(stub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float | None] = []
+
+    def apply_events(_agent: CustomerAgent, sequence: int, until: float | None = None) -> Applied:
+        given.append(until)
+        return Applied(sequence, 0)
+
+    monkeypatch.setattr(CustomerAgent, "apply_events", apply_events)
+    await stub.ApplyEvents(pb.ApplyEventsRequest(up_to_sequence=1), timeout=5)
+    [until] = given
+    assert until is not None
+    assert 0 < until - time.monotonic() < 5.1  # the wire rounds the time that is left
+
+
 async def test_a_replay_projects_what_was_set_aside(
     stub: Any, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +206,7 @@ async def test_everything_is_exported_and_then_erased(stub: Any, sqlite_database
     wanted = pb.GetErasureReceiptRequest(receipt_id=answer.receipt.receipt_id)
     assert (await stub.GetErasureReceipt(wanted)).receipt == answer.receipt
     assert answer.receipt.models == types.ModelsState.MODELS_STATE_UNUSED
+    assert "erase again" in answer.receipt.backups_note
     with sqlite_database.write() as connection:
         connection.execute(erasure_receipts.update().values(rows={"customers": 2}))
     code, _ = await refused(stub.GetErasureReceipt(wanted))
@@ -261,7 +278,7 @@ async def test_a_refresh_streams_its_progress_and_puts_customers_into_segments(
     fractions = [step.progress for step in steps]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
-    assert json.loads(steps[-1].result_json)["customers"] == 2
+    assert steps[-1].refresh_customers.customers == 2
     rarely = await stub.GetSegments(pb.GetSegmentsRequest(customer_id="ben"))
     assert [each.kind for each in rarely.segments] == [types.SegmentKind.SEGMENT_KIND_RFM]
     found = await stub.GetSegments(pb.GetSegmentsRequest(customer_id="anna"))

@@ -47,7 +47,7 @@ def test_the_monitor_logs_stores_and_alerts(sqlite_database: Database) -> None:
             Reading(CallCounts({0.1: 0.0, 5.0: 100.0}, 100), memory_mb=50.0, at=300.0),
         ]
     )
-    monitor = Monitor("product", sqlite_database, Thresholds(), "one", lambda: next(readings))
+    monitor = Monitor("product", sqlite_database, Thresholds, "one", lambda: next(readings))
     with capture_logs() as lines:
         sample = monitor.take()
     assert sample.p99_ms > 500
@@ -62,5 +62,5 @@ def test_without_the_database_the_monitor_goes_on(sqlite_database: Database, mon
         raise Unavailable("away")
 
     monkeypatch.setattr(agent_samples, "store", away)
-    monitor = Monitor("product", sqlite_database, Thresholds(), "one", lambda: Reading(at=1.0))
+    monitor = Monitor("product", sqlite_database, Thresholds, "one", lambda: Reading(at=1.0))
     assert monitor.take().calls == 0

@@ -21,6 +21,7 @@ from shared.db.event_faults import is_of_event, reason_of
 from shared.db.event_log import LoggedEvent, NewEvent
 from shared.db.failed_events import FailedEvent
 from shared.db.log_consumer import Applied, LogConsumer, Replayed
+from shared.db.revision import WORKS_FROM
 from shared.db.schema import counters
 from shared.db.types import to_micros
 from shared.errors import Unavailable
@@ -50,7 +51,8 @@ def record(database: Database, *names: str) -> None:
 
 def counted(database: Database) -> dict[str, int]:
     with database.read() as connection:
-        return {row.name: row.value for row in connection.execute(select(counters))}
+        of_events = counters.c.name != WORKS_FROM
+        return {row.name: row.value for row in connection.execute(select(counters).where(of_events))}
 
 
 def set_aside(name: str) -> float:

@@ -50,6 +50,14 @@ def test_every_kind_of_row_counts_within_the_period_only(connection: Connection)
     assert result.conversion_rate == 1.0
 
 
+def test_a_product_is_not_counted_for_another_whose_key_or_id_contains_its_own(connection: Connection) -> None:
+    keys = {name: add(connection, name) for name in map(str, range(1, 12))}
+    assert str(keys["1"]) in str(keys["11"]), "or this says nothing"
+    record_purchase(connection, INSIDE, {keys["11"]: {}})
+    assert performance(connection, keys["11"]).purchases == 1
+    assert performance(connection, keys["1"]).purchases == 0
+
+
 def test_refunds_are_taken_off_and_currencies_kept_apart(connection: Connection) -> None:
     a = add(connection, "a")
     refunded = {"quantity": 3.0, "amount": 900, "refunded_quantity": 1.0, "refunded_amount": 300}

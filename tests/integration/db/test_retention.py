@@ -1,17 +1,20 @@
 """Each growing table has a policy: what is older goes, and nothing that is needed still."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from quintet.type.v1.event_pb2 import Event
 from sqlalchemy import delete, insert, update
 
 from services.coordinator.job_steps import maintain
 from shared.config import Settings
+from shared.consent import Consent
+from shared.db import consents, customers, failed_events, job_runs, retention, slices
 from shared.db import event_log as log
-from shared.db import failed_events, job_runs, retention, slices
 from shared.db.engine import Database
 from shared.db.event_log import NewEvent
-from shared.db.schema import event_receipts
+from shared.db.schema import event_log, event_receipts
 from shared.db.schema import job_runs as runs
 from tests.support.events import add_customers, add_products, append, event, happened, purchase, rows, view
 
@@ -63,6 +66,39 @@ def test_sessions_go_when_nothing_refers_to_them(shop: Database) -> None:
     assert retention.drop_sessions(shop, 90) == 1
     assert len(rows(shop, "sessions")) == 2
     assert len(rows(shop, "purchases")) == 1
+
+
+def visited(database: Database, visitor: str, days: float, **detail: Any) -> None:
+    """Have a visitor who is no customer do something so many days ago; a search unless said."""
+    made = Event(event_id=f"{visitor} {days}", visitor_id=visitor, **(detail or {"search": {"query": "tea"}}))
+    made.event_time.FromDatetime(ago(days))
+    happened(database, made)
+
+
+def known_visitors(database: Database) -> set[str]:
+    return {row["visitor_id"] for row in rows(database, "visitors")}
+
+
+def test_visitors_go_with_the_last_row_about_them(shop: Database) -> None:
+    for visitor in ("gone", "agreed", "became ann", "here"):
+        visited(shop, visitor, 0.5 if visitor == "here" else 300)
+    visited(shop, "bought", 300, purchase={"purchase_id": "o", "items": [{"product_id": "tea"}]})
+    with shop.write() as connection:
+        agreed = customers.known_visitors(connection, ["agreed"])["agreed"]
+        consents.store(connection, agreed, Consent(train=True), NOW)
+    visited(shop, "became ann", 298, home_view={}, customer_id="ann")
+    retention.drop_page_events(shop, 90)
+    retention.drop_sessions(shop, 90)
+    assert retention.drop_visitors(shop, 90) == 0, "the log has their events"
+    with shop.write() as connection:
+        connection.execute(delete(event_log))
+    before = len(rows(shop, "customers"))
+    assert retention.drop_visitors(shop, 400) == 0
+    assert retention.drop_visitors(shop, 90) == 1
+    assert known_visitors(shop) == {"agreed", "became ann", "here", "bought"}
+    assert len(rows(shop, "customers")) == before - 1
+    visited(shop, "gone", 0)
+    assert "gone" in known_visitors(shop), "who comes back begins anew"
 
 
 def received(database: Database, *days: float) -> list[int]:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,13 +19,16 @@ from quintet.feedback.v1 import feedback_service_pb2 as pb
 from quintet.feedback.v1 import feedback_service_pb2_grpc as pb_grpc
 from quintet.type.v1.recommendation_pb2 import CREDIT_KIND_CLICK, CREDIT_KIND_VIEW_THROUGH, AlgorithmWeight
 
+from services.feedback.agent import FeedbackAgent
 from services.feedback.server import build, main, make_agent
 from shared.algorithms import DEFAULT_WEIGHTS
 from shared.config import Settings
 from shared.db import event_log
 from shared.db.engine import Database
+from shared.db.log_consumer import Applied
 from shared.db.recommendations import log_recommendations, mark_clicked, mark_shown
 from shared.errors import FailedPrecondition
+from shared.telemetry import RESPONSES
 from tests.integration.feedback.small_shop import ANN, NOON, Log, line, open_shop, recommend
 from tests.support.recommendations import list_of_one
 from tests.support.tokens import next_number
@@ -80,6 +84,27 @@ async def test_applying_events_says_how_far_it_got(
     assert again.applied_sequence == first.applied_sequence
 
 
+async def test_applying_begins_nothing_after_the_callers_deadline(
+    stub: pb_grpc.FeedbackServiceStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float | None] = []
+
+    def apply_events(_agent: FeedbackAgent, sequence: int, until: float | None = None) -> Applied:
+        given.append(until)
+        return Applied(sequence, 0)
+
+    monkeypatch.setattr(FeedbackAgent, "apply_events", apply_events)
+    await stub.ApplyEvents(pb.ApplyEventsRequest(up_to_sequence=1), timeout=5)
+    [until] = given
+    assert until is not None
+    assert 0 < until - time.monotonic() < 5.1  # the wire rounds the time that is left
+
+
+def responses() -> dict[str, float]:
+    kinds = ("shown", "click", "purchase", "view_through")
+    return {kind: RESPONSES.labels(kind)._value.get() for kind in kinds}
+
+
 async def test_the_credits_of_a_purchase(stub: pb_grpc.FeedbackServiceStub, sqlite_database: Database) -> None:
     with sqlite_database.write() as connection:
         clicked, seen = recommend(connection, 1), recommend(connection, 2, algorithm="content")
@@ -88,7 +113,9 @@ async def test_the_credits_of_a_purchase(stub: pb_grpc.FeedbackServiceStub, sqli
     log.click(NOON + HOUR, clicked)
     log.buy(NOON + 2 * HOUR, "o-1", line("p1"), line("p2"), line("p3"))
     log.record()
+    before = responses()
     await stub.ApplyEvents(pb.ApplyEventsRequest())
+    assert responses() == {kind: count + 1 for kind, count in before.items()}, "one of each is counted"
     answer = await stub.GetAttribution(pb.GetAttributionRequest(purchase_id="o-1"))
     first, second = sorted(answer.outcomes, key=lambda each: each.product_id)
     assert (first.product_id, first.algorithm, first.click_time) == ("p1", "ease", stamp(NOON + HOUR))

@@ -7,6 +7,7 @@ import pytest
 
 from cli.importing.errors import ImportAborted
 from cli.importing.request import Imported, ImportRequest, import_files
+from shared.consent import Consent
 from shared.db import customers, products
 from shared.db.engine import Database
 from shared.db.products import Product
@@ -29,6 +30,28 @@ def test_customers_are_added_updated_and_left_alone(run: Import, database: Datab
     assert found.demographics["region"] == "Saxony"
     assert found.demographics["age_group"] == "35-44"
     assert found.demographics["attributes"] == {"income": "low"}
+
+
+def test_consent_is_imported_and_what_is_not_said_stays(run: Import, database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "customers.csv"
+    path.write_text("customer_id,consent.personalise,consent.train\nc1,yes,no\nc2,,\n")
+    assert run("customers", path).imported == 2
+    assert run("customers", path).duplicates == 2
+    path.write_text("customer_id,consent.train\nc1,true\nc2,\n")
+    assert run("customers", path).imported == 1
+    with database.read() as connection:
+        found = customers.read_many(connection, ["c1", "c2"])
+    assert found["c1"].consent == Consent(personalise=True, train=True)
+    assert found["c2"].consent == Consent()
+
+
+def test_a_cost_is_imported(run: Import, database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "products.csv"
+    path.write_text("product_id,name,price,cost,currency\np1,Tea,2.50,1.10,EUR\np2,Cup,,1.10,EUR\n")
+    summary = run("products", path)
+    assert (summary.imported, summary.rejected) == (1, 1)
+    with database.read() as connection:
+        assert products.get_products(connection, ["p1"])["p1"].cost == 110
 
 
 def test_an_email_may_be_several_customers(run: Import, database: Database, tmp_path: Path) -> None:

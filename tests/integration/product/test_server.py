@@ -1,7 +1,6 @@
 """The product service over the wire: every RPC once, and its errors."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -114,7 +113,7 @@ async def test_a_refresh_streams_its_progress_and_relates(stub: Any) -> None:
     await upsert(stub, "green", "black", "white")
     said = [each.progress async for each in stub.RefreshCatalog(pb.RefreshCatalogRequest())]
     assert said[-1].progress == 1.0
-    assert json.loads(said[-1].result_json)["products"] == 3
+    assert said[-1].refresh_catalog.products == 3
     related = await stub.GetRelatedProducts(pb.GetRelatedProductsRequest(product_id="green", limit=1))
     [one] = related.related
     assert one.relation == product_pb2.PRODUCT_RELATION_SIMILAR

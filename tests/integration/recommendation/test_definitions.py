@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.placement_pb2 import BoostAction, BuryAction, ExcludeAction, PlacementBoosts
 from quintet.type.v1.placement_pb2 import Placement as PlacementMessage
@@ -46,9 +47,22 @@ def test_what_is_created_is_read_back_without_what_is_output_only(placements: De
     assert without_time(created) == home_top()
 
 
-def test_a_known_id_is_not_created_again(placements: Definitions[PlacementMessage]) -> None:
+def test_the_same_is_created_once_and_answered_again(placements: Definitions[PlacementMessage]) -> None:
+    assert placements.create(home_top()) == placements.create(home_top(built_in=True))
+
+
+@pytest.mark.parametrize("token", ["Home", "x" * 64, "a b"])
+def test_what_is_no_page_token_is_refused_with_its_reason(
+    placements: Definitions[PlacementMessage], token: str
+) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        placements.list(0, token)
+    assert caught.value.reason == ErrorReason.PAGE_TOKEN_INVALID
+
+
+def test_an_id_of_another_is_not_created_again(placements: Definitions[PlacementMessage]) -> None:
     placements.create(home_top())
-    for message in (home_top(), PlacementMessage(placement_id="home")):
+    for message in (home_top(count=3), PlacementMessage(placement_id="home")):
         with pytest.raises(AlreadyExists) as caught:
             placements.create(message)
         assert caught.value.violations[0].field == "placement.placement_id"

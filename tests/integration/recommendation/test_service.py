@@ -14,6 +14,7 @@ from services.recommendation.server import build
 from shared.config import Settings
 from shared.errors import InvalidArgument, NotFound
 from shared.rpc.client import call, open_channel, stream
+from shared.telemetry import ANSWERS, EMPTY_ANSWERS
 from tests.integration.recommendation.conftest import Shop
 
 Stub = pb_grpc.RecommendationServiceStub
@@ -49,6 +50,18 @@ async def test_recommendations_come_with_all_a_product_card_needs(stub: Stub) ->
     assert sum(each.contribution for each in first.contributions) == pytest.approx(first.score, abs=1e-5)
 
 
+async def test_answers_are_counted_by_strategy_and_empty_ones_apart(stub: Stub) -> None:
+    related, empty = ANSWERS.labels("recommendation", "related"), EMPTY_ANSWERS.labels("recommendation")
+    before = related._value.get(), empty._value.get()
+    context = RecommendationContext(page_type=PageType.PAGE_TYPE_PRODUCT, product_id="t1")
+    for expression in ("", "price > 1000000"):
+        asked = pb.RecommendRequest(
+            customer_id="c-lover-1", context=context, filter=RecommendationFilter(expression=expression)
+        )
+        await call(stub.Recommend, asked, 10.0)
+    assert (related._value.get(), empty._value.get()) == (before[0] + 2, before[1] + 1)
+
+
 async def test_a_bad_field_is_named(stub: Stub) -> None:
     low = Money(currency_code="EUR", amount_minor=500)
     high = Money(currency_code="EUR", amount_minor=100)
@@ -67,7 +80,7 @@ async def test_versions_are_trained_listed_and_activated(stub: Stub) -> None:
     before = (await call(stub.ListModelVersions, pb.ListModelVersionsRequest(), 10.0)).models
     steps = [step.progress async for step in stream(stub.TrainModels, pb.TrainModelsRequest())]
     assert steps[-1].progress == 1.0
-    assert "version" in steps[-1].result_json
+    assert steps[-1].train_models.version
     assert [step.progress for step in steps] == sorted(step.progress for step in steps)
     after = (await call(stub.ListModelVersions, pb.ListModelVersionsRequest(), 10.0)).models
     assert [each.active for each in after] == [True] + [False] * len(before)

@@ -203,8 +203,7 @@ async def test_tuning_over_the_wire_streams_its_progress(
     steps = [step.progress async for step in stream(stub.TuneAlgorithms, request)]
     assert [step.progress for step in steps] == sorted(step.progress for step in steps)
     assert any("popular: trial 2 of at most 3" in step.stage for step in steps)
-    result = json.loads(steps[-1].result_json)
-    assert result["algorithms"]["popular"]["evidence"]["trials"] == 3
+    assert steps[-1].tuning.algorithms["popular"].evidence["trials"] == 3
     assert list(in_force(sqlite_database)) == ["popular"]
 
 

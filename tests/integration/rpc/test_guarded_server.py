@@ -18,6 +18,7 @@ from shared.config import Settings
 from shared.errors import Overloaded, PermissionDenied, Unauthenticated, Unavailable
 from shared.limits import FRAME_BYTES
 from shared.rpc import probe, renewing_channel
+from shared.rpc import server as server_module
 from shared.rpc.authentication import Authenticator, Metadata
 from shared.rpc.client import call, open_channel
 from shared.rpc.guard import Guard
@@ -216,6 +217,22 @@ async def test_an_overloaded_server_says_when_to_call_again() -> None:
         with pytest.raises(Overloaded):
             await call(stub.GetProduct, ASKED, 5)
     assert server.guard.admission.taken == 0
+
+
+async def test_calls_in_progress_have_an_end_also_where_nobody_counts_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "MOST_CALLS", 2)
+    servicer = Servicer()
+    servicer.release = asyncio.Event()
+    async with serving(servicer) as server, open_channel(f"127.0.0.1:{server.port}") as channel:
+        get = pb_grpc.ProductServiceStub(channel).GetProduct
+        held = [asyncio.ensure_future(call(get, ASKED, 30)) for _ in range(2)]
+        async with asyncio.timeout(10):
+            while servicer.calls < 2:
+                await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await call(get, ASKED, 30)
+        servicer.release.set()
+        assert [answer.product.product_id for answer in await asyncio.gather(*held)] == ["tea", "tea"]
 
 
 async def test_a_call_that_its_caller_gives_up_gives_its_place_back() -> None:

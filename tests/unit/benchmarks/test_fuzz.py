@@ -1,11 +1,19 @@
 """What the fuzzer sends: every method, the same requests for a seed, all fields over time; and what it counts."""
 
+from typing import Any
+
+import grpc
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 
+from benchmarks.fuzz.__main__ import MOST_GROWTH_MB, is_bad
 from benchmarks.fuzz.findings import MOST_SAMPLES, Findings
 from benchmarks.fuzz.generator import TEXTS, Generator
+from benchmarks.fuzz.searcher import search
 from benchmarks.fuzz.sender import JOBS, MOST_JOBS, plan, targets
+from benchmarks.fuzz.strategies import messages
 from shared.rpc.rights import REFLECTION, RIGHTS
 
 EVENT = pb.RecordEventRequest.DESCRIPTOR
@@ -59,3 +67,62 @@ def test_what_must_not_happen_is_counted_and_kept() -> None:
     for _ in range(2 * MOST_SAMPLES):
         findings.add("/a/B", "INTERNAL", b"x" * 1_000, "")
     assert len(findings.samples) == MOST_SAMPLES
+
+
+def test_what_must_not_happen_fails_the_command() -> None:
+    flat = {"customer": 3.0, "product": float(MOST_GROWTH_MB)}
+    assert not is_bad(Findings(), flat, crashes=0)
+    assert is_bad(Findings(), {**flat, "product": MOST_GROWTH_MB + 0.1}, crashes=0)
+    assert is_bad(Findings(), flat, crashes=1)
+    for code in ("INTERNAL", "UNKNOWN"):
+        found = Findings()
+        found.add("m", code, b"", "")
+        assert is_bad(found, flat, crashes=0)
+    hung = Findings()
+    hung.hung("m", b"")
+    assert is_bad(hung, flat, crashes=0)
+
+
+@settings(max_examples=5, deadline=None)
+@pytest.mark.parametrize("target", targets(), ids=lambda target: target.path)
+@given(data=st.data())
+def test_hypothesis_makes_messages_of_every_method(target: object, data: st.DataObject) -> None:
+    descriptor = target.descriptor.input_type  # type: ignore[attr-defined]
+    message = data.draw(messages(descriptor))
+    assert type(message).FromString(message.SerializeToString()).DESCRIPTOR is descriptor
+
+
+class _Refusing:
+    """A channel whose one method ends INTERNAL when a request names a certain product."""
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def unary_unary(self, path: str) -> Any:
+        def call(request: bytes, timeout: float) -> bytes:
+            if b"product-3" in request:
+                raise _InternalError
+            return b""
+
+        return call
+
+
+class _InternalError(grpc.RpcError):
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.INTERNAL
+
+    def details(self) -> str:
+        return "a bug"
+
+
+def test_hypothesis_keeps_the_smallest_request_that_ends_badly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grpc, "insecure_channel", lambda *_: _Refusing())
+    [target] = [each for each in targets() if each.path.endswith("CoordinatorService/GetProduct")]
+    findings = Findings()
+    search({target.agent: "nowhere"}, [target], 500, findings)
+    smallest = pb.GetProductRequest(product_id="product-3").SerializeToString()
+    assert findings.internal_errors > 0
+    assert findings.samples[-1]["request"] == smallest.hex()

@@ -21,13 +21,14 @@ from quintet.type.v1.placement_pb2 import (
 )
 from typer.testing import CliRunner
 
+from cli.definition_files import read_definitions
 from cli.main import app
-from cli.merchandising import read_definitions
 from shared.errors import InvalidArgument
+from shared.merchandising.convert import to_rule
 
 COMMANDS = [
-    *(["placements", name] for name in ("list", "apply", "delete")),
-    *(["rules", name] for name in ("list", "apply", "delete", "preview")),
+    *(["placements", name] for name in ("list", "apply", "export", "delete")),
+    *(["rules", name] for name in ("list", "apply", "export", "delete", "preview")),
 ]
 
 
@@ -66,6 +67,10 @@ class Door(pb_grpc.CoordinatorServiceServicer):
     def ListPlacements(self, request: pb.ListPlacementsRequest, context: Any) -> pb.ListPlacementsResponse:
         return pb.ListPlacementsResponse(placements=self.placements.values())
 
+    def CreatePlacement(self, request: pb.CreatePlacementRequest, context: Any) -> pb.CreatePlacementResponse:
+        self.placements[request.placement.placement_id] = request.placement
+        return pb.CreatePlacementResponse(placement=request.placement)
+
     def UpdatePlacement(self, request: pb.UpdatePlacementRequest, context: Any) -> pb.UpdatePlacementResponse:
         self.placements[request.placement.placement_id] = request.placement
         return pb.UpdatePlacementResponse(placement=request.placement)
@@ -99,8 +104,9 @@ def test_rules_are_applied_listed_previewed_and_deleted(door: tuple[Door, str], 
     file = tmp_path / "rules.json"
     file.write_text(json.dumps([{"rule_id": "up", "boost": {"factor": 2}}, {"rule_id": "down", "bury": {"factor": 0}}]))
     where = ("--address", address)
-    assert run("rules", "apply", str(file), *where) == "2 created, 0 updated\n"
-    assert json.loads(run("rules", "apply", str(file), "--json", *where)) == {"created": 0, "updated": 2}
+    assert run("rules", "apply", str(file), *where) == "2 created, 0 updated, 0 unchanged\n"
+    again = json.loads(run("rules", "apply", str(file), "--json", *where))
+    assert again == {"created": 0, "updated": 0, "unchanged": 2, "dry_run": False}
     assert [each["rule_id"] for each in json.loads(run("rules", "list", "--json", *where))["rules"]] == ["down", "up"]
     assert "boost" in run("rules", "list", *where)
     preview = run("rules", "preview", str(file), "--days", "3", *where)
@@ -111,10 +117,37 @@ def test_rules_are_applied_listed_previewed_and_deleted(door: tuple[Door, str], 
     assert list(servicer.rules) == ["down"]
 
 
+@pytest.mark.parametrize("name", ["rules.yaml", "rules.json"])
+def test_what_is_exported_can_be_applied(door: tuple[Door, str], tmp_path: Path, name: str) -> None:
+    servicer, address = door
+    rule = Rule(rule_id="up", boost={"factor": 2}, filter='brand = "Käse"')
+    rule.condition.start_time.FromJsonString("2026-03-01T00:00:00Z")
+    servicer.rules = {"up": rule, "down": Rule(rule_id="down", bury={"factor": 0.5})}
+    stored = dict(servicer.rules)
+    rule.update_time.GetCurrentTime()
+    file = tmp_path / name
+    where = ("--address", address)
+    assert run("rules", "export", str(file), *where) == "2 exported\n"
+    assert run("rules", "apply", str(file), *where) == "0 created, 0 updated, 2 unchanged\n"
+    servicer.rules = {"down": Rule(rule_id="down", bury={"factor": 0.1})}
+    dry = run("rules", "apply", str(file), "--dry-run", *where)
+    assert dry == "would create up\nwould update down\n1 created, 1 updated, 0 unchanged\n"
+    assert set(servicer.rules) == {"down"}
+    assert run("rules", "apply", str(file), *where) == "1 created, 1 updated, 0 unchanged\n"
+    assert servicer.rules["down"] == stored["down"]
+    assert servicer.rules["up"].condition == rule.condition
+
+
+def test_built_in_placements_are_not_exported(door: tuple[Door, str], tmp_path: Path) -> None:
+    file = tmp_path / "placements.yml"
+    assert run("placements", "export", str(file), "--address", door[1]) == "0 exported\n"
+    assert file.read_text() == "placements: []\n"
+
+
 def test_placements_are_applied_and_listed(door: tuple[Door, str], tmp_path: Path) -> None:
     file = tmp_path / "placements.json"
     file.write_text(json.dumps({"placements": [{"placement_id": "home_top", "filter": "price < 20"}]}))
-    assert run("placements", "apply", str(file), "--address", door[1]) == "0 created, 1 updated\n"
+    assert run("placements", "apply", str(file), "--address", door[1]) == "1 created, 0 updated, 0 unchanged\n"
     listed = run("placements", "list", "--address", door[1])
     assert "price < 20" in listed
     assert "built in" in listed
@@ -135,6 +168,25 @@ def test_a_bad_file_is_refused(tmp_path: Path, content: str, field: str, problem
     file.write_text(content)
     with pytest.raises(InvalidArgument, match=problem) as caught:
         read_definitions(file, Rule, "rules")
+    assert caught.value.violations[0].field == f"{file}{field}"
+
+
+@pytest.mark.parametrize(
+    ("content", "field", "problem"),
+    [
+        ("rules: [", "", "is no YAML"),
+        ("rules: 3", "", "must be a list"),
+        ("- rule_id: a\n  exclude: {}\n  filter: price <\n", ": rules[0].filter", "price <"),
+        ("- rule_id: a\n  boost: {factor: 2}\n- rule_id: a\n  boost: {factor: 3}\n", ": rules[1]", "twice"),
+    ],
+)
+def test_a_bad_yaml_file_is_refused_before_anything_is_stored(
+    tmp_path: Path, content: str, field: str, problem: str
+) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text(content)
+    with pytest.raises(InvalidArgument, match=problem) as caught:
+        read_definitions(file, Rule, "rules", to_rule)
     assert caught.value.violations[0].field == f"{file}{field}"
 
 

@@ -104,3 +104,14 @@ async def test_the_room_of_a_portion_is_given_back_whatever_comes_of_it() -> Non
     with pytest.raises(Unavailable):
         await upload(out_of_reach, budget).run(stream(["a" * 10]))
     await asyncio.wait_for(budget.take(10), 1)
+
+
+async def test_a_portion_waits_until_there_is_room_for_it() -> None:
+    budget, owner = ByteBudget(10), FakeOwner()
+    await budget.take(5)  # by another stream
+    uploading = asyncio.create_task(upload(owner.send, budget).run(stream(["a" * 10])))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert owner.kept == []
+    budget.give_back(5)
+    assert (await asyncio.wait_for(uploading, 10)).created == 1

@@ -1,10 +1,12 @@
-"""The compose file: keys and TLS on, and containers that may do little."""
+"""The compose files: keys and TLS on, containers that may do little, two replicas of every agent, two shops."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from dotenv import dotenv_values
 
 from shared.config import AGENTS, Settings
 from shared.rpc.exposure import require_guarded
@@ -72,3 +74,41 @@ def test_agents_wait_for_certificates_and_schema(agent: str) -> None:
 def test_the_base_image_can_be_pinned() -> None:
     assert SERVICES["coordinator"]["build"]["args"]["BASE"].startswith("${QUINTET_BASE:-")
     assert "ARG BASE=" in (ROOT / "Dockerfile").read_text()
+
+
+class OverrideLoader(yaml.SafeLoader):
+    """Reads what Compose's `!override` marks as if it were not marked."""
+
+
+OverrideLoader.add_constructor("!override", lambda loader, node: loader.construct_sequence(node))
+TEXT = (ROOT / "deploy" / "replicas.yml").read_text()
+REPLICAS: dict[str, Any] = yaml.load(TEXT, OverrideLoader)["services"]  # noqa: S506 - a safe one with one more tag
+
+
+def test_every_agent_has_two_replicas() -> None:
+    scaled = {name: service["scale"] for name, service in REPLICAS.items() if "scale" in service}
+    assert scaled == {agent: 2 for agent in AGENTS if agent != "coordinator"}
+    assert REPLICAS["coordinator-2"]["extends"] == {"file": "docker-compose.yml", "service": "coordinator"}
+
+
+def test_the_second_coordinator_is_published_on_loopback_at_other_ports() -> None:
+    first, second = (
+        published(ports) for ports in (SERVICES["coordinator"]["ports"], REPLICAS["coordinator-2"]["ports"])
+    )
+    assert [inner for _, inner in first] == [inner for _, inner in second]
+    assert not {outer for outer, _ in first} & {outer for outer, _ in second}
+
+
+def published(ports: list[str]) -> list[tuple[str, str]]:
+    """Return the default port of the machine and that of the container, of mappings like `127.0.0.1:${NAME:-1}:2`."""
+    found = [re.fullmatch(r"127\.0\.0\.1:\$\{\w+:-(\d+)\}:(\d+)", port) for port in ports]
+    return [(each[1], each[2]) for each in found if each]
+
+
+def test_two_shops_share_nothing() -> None:
+    garden, books = (dotenv_values(ROOT / "deploy" / "two-shops" / f"{name}.env") for name in ("garden", "books"))
+    assert list(garden) == list(books)
+    own = {name for name in garden if garden[name] != books[name]}
+    assert own == set(garden) - {"COMPOSE_PROFILES", "QUINTET_DATABASE_URL"}  # each project has a server of that name
+    used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
+    assert set(garden) - used == {"COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES"}

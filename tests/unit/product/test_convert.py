@@ -15,7 +15,6 @@ from shared.db.product_performance import ProductPerformance
 from shared.db.products import Product, ProductFilter
 from shared.db.relations import COMPLEMENTARY, SIMILAR
 from shared.errors import InvalidArgument
-from shared.jobs import Progress
 
 SPRING = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -129,9 +128,3 @@ def test_performance_is_told_with_revenue_by_currency() -> None:
     assert (told.product_id, told.views, told.cart_additions, told.purchases, told.units_sold) == ("p", 4, 3, 2, 2.5)
     assert [(each.currency_code, each.amount_minor) for each in told.revenue] == [("EUR", 7), ("USD", 5)]
     assert (told.conversion_rate, told.recommendation_ctr) == (0.5, 0.25)
-
-
-def test_progress_has_its_result_at_the_end_only() -> None:
-    assert convert.to_progress(Progress("reading", 0.25)).progress.result_json == ""
-    last = convert.to_progress(Progress("done", 1.0, {"products": 2})).progress
-    assert (last.progress, last.result_json) == (1.0, '{"products": 2}')

@@ -27,7 +27,6 @@ from services.recommendation.request import (
 from shared.db.models import ModelVersion
 from shared.db.recommendation_items import ListItem, PackedItems
 from shared.errors import InvalidArgument
-from shared.jobs import Progress
 from shared.recommendation_tokens import Shopper, number_at
 from tests.support.tokens import KEYS
 
@@ -182,9 +181,7 @@ FACTS = {
 }
 
 
-def test_progress_and_versions_as_messages() -> None:
-    assert convert.to_progress(Progress("ease", 0.5)).result_json == ""
-    assert convert.to_progress(Progress("done", 1.0, {"version": "v"})).result_json == '{"version": "v"}'
+def test_versions_as_messages() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     message = convert.to_version(ModelVersion("recommender", "v", "c" * 64, 5, FACTS, now, True))
     assert (message.version, message.active, message.size_bytes, message.products) == ("v", True, 5, 12)

@@ -16,6 +16,7 @@ import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.coordinator.v1 import event_log_pb2
 from quintet.coordinator.v1 import operations_pb2 as operations
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.product.v1 import product_service_pb2 as product_pb
@@ -28,6 +29,8 @@ from quintet.type.v1.job_pb2 import JobState
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.placement_pb2 import (
     BoostAction,
+    LimitAction,
+    LimitGroup,
     PinAction,
     Placement,
     PlacementRequest,
@@ -40,6 +43,7 @@ from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType, Recomm
 
 from services.coordinator import convert as coordinator_convert
 from services.coordinator import job_rpcs, operations_convert
+from services.coordinator.event_log_convert import to_filter
 from services.coordinator.event_validation import submit_feedback
 from services.coordinator.recommendation_rpcs import RecommendationRpcs
 from services.customer import convert as customer_convert
@@ -299,6 +303,8 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
     (Placement(placement_id="p", description="d", strategy="ease", filter="price < 1"), to_placement),
     (RULE, to_rule),
     (Rule(rule_id="r", pin=PinAction(product_id="p", position=1)), to_rule),
+    (Rule(rule_id="r", boost=BoostAction(factor=2)), to_rule),
+    (Rule(rule_id="r", limit=LimitAction(group=LimitGroup.LIMIT_GROUP_BRAND, most=1)), to_rule),
     (pb.PreviewRulesRequest(rules=[RULE]), preview),
     *((kind(placement_id="p"), placement_id) for kind in (pb.GetPlacementRequest, pb.DeletePlacementRequest)),
     *((kind(rule_id="r"), rule_id) for kind in (pb.GetRuleRequest, pb.DeleteRuleRequest)),
@@ -328,6 +334,14 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
     *((kind(kind="k"), job_kind) for kind in (pb.UpdateScheduleRequest, pb.RunScheduleRequest)),
     (pb.ListJobsRequest(kinds=["maintenance"], states=[JobState.JOB_STATE_FAILED]), jobs_page),
     (pb.ListJobsRequest(page_token="t"), jobs_page),  # noqa: S106
+    (
+        event_log_pb2.PurgeEventsRequest(
+            filter=event_log_pb2.EventFilter(
+                kinds=["search"], customer_id="c", visitor_id="v", product_id="p", attributes={"a": "b"}
+            )
+        ),
+        to_filter,
+    ),
     *((kind(visitor_id="v"), visitor_id) for kind in (pb.DeleteVisitorRequest, pb.ExportVisitorRequest)),
     (pb.SetVisitorConsentRequest(visitor_id="v", consent=Consent(train=2)), visitor_consent),
     (pb.GetErasureReceiptRequest(receipt_id="r"), receipt_id),
@@ -337,13 +351,17 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
         for kind in (
             pb.RecordEventRequest,
             pb.BatchRecordEventsRequest,
+            pb.ImportEventsRequest,
             pb.RecordFeedbackRequest,
             pb.RegisterCustomerRequest,
             pb.DeleteCustomerRequest,
+            pb.DeleteVisitorRequest,
             pb.RefreshCatalogRequest,
             pb.OptimizeAlgorithmsRequest,
             pb.TrainModelsRequest,
             pb.RunScheduleRequest,
+            event_log_pb2.PurgeEventsRequest,
+            event_log_pb2.RebuildProjectionRequest,
             operations.RollBackModelRequest,
             operations.SetWeightsRequest,
         )
@@ -358,6 +376,7 @@ ELSEWHERE = {
     "quintet.coordinator.v1.SetWeightsRequest.weights",
     "quintet.coordinator.v1.ListFailedEventsRequest.agent",
     "quintet.coordinator.v1.ListFailedEventsRequest.page_token",
+    "quintet.coordinator.v1.RebuildProjectionRequest.agent",
     "quintet.coordinator.v1.ReplayFailedEventsRequest.agent",
     "quintet.coordinator.v1.ReplayFailedEventsRequest.sequences",
 }

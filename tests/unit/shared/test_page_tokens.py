@@ -6,9 +6,10 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from quintet.type.v1.error_pb2 import ErrorReason
 
 from shared.errors import InvalidArgument
-from shared.page_tokens import key_of_token, page_token
+from shared.page_tokens import key_of_token, page_token, text_of_token, text_token
 
 
 @given(st.integers(0, 2**63 - 1), st.text(), st.text())
@@ -35,6 +36,13 @@ def test_anything_else_is_refused_naming_the_field(token: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         key_of_token(token)
     assert caught.value.violations[0].field == "page_token"
+
+
+@pytest.mark.parametrize("token", ["!!!!", "AAAA", text_token("shop", "other")])
+def test_every_bad_token_of_texts_has_its_reason(token: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        text_of_token(token, "filter")
+    assert caught.value.reason == ErrorReason.PAGE_TOKEN_INVALID
 
 
 @given(st.text(max_size=40))

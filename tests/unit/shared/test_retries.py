@@ -21,6 +21,9 @@ UNSAFE = {
     "RecordFeedback",
     "RegisterCustomer",
     "DeleteCustomer",
+    "DeleteVisitor",
+    "PurgeEvents",
+    "RebuildProjection",
     "EraseCustomer",
     "UpsertCustomers",  # with `create_only` the second call is refused
     "TrainModels",
@@ -45,6 +48,17 @@ def test_what_is_repeated_exists() -> None:
     ours = {(service, name) for service, name in repeated_methods() if service.startswith("quintet.")}
     assert ours <= known
     assert len(repeated_methods()) == len(set(repeated_methods()))
+
+
+def test_what_only_reads_is_repeated() -> None:
+    methods = coordinator_service_pb2.DESCRIPTOR.services_by_name["CoordinatorService"].methods
+    reads = {each.name for each in methods if each.name.startswith(("Get", "List", "Watch", "Export", "Preview"))}
+    assert reads <= {name for service, name in repeated_methods() if service.startswith("quintet.coordinator")}
+
+
+def test_new_placements_and_rules_are_repeated() -> None:
+    repeated = {name for _, name in repeated_methods()}
+    assert {"CreatePlacement", "CreateRule"} <= repeated
 
 
 def test_what_must_not_be_done_twice_is_not_repeated() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from services.coordinator.http.bindings import WHOLE, Binding
+from services.coordinator.http.openapi.behavior import is_required
 from services.coordinator.http.openapi.schemas import WELL_KNOWN, Schema, Schemas
 from services.coordinator.http.response import JSON
 from services.coordinator.http.streaming import EVENT_STREAM, NDJSON
@@ -59,7 +60,7 @@ def _query_parameters(binding: Binding, schemas: Schemas, example: dict[str, Any
     for path, field in _leaves(binding.method.input_type, "", taken):
         schema = schemas.of_field(field)
         description = schema.pop("description", "")
-        required = "." not in path and description.startswith("Required.")
+        required = "." not in path and is_required(field)
         found = {"name": path, "in": "query", "required": required, "description": description, "schema": schema}
         yield found | _example_at(example, path)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from services.coordinator.http.openapi.behavior import is_output_only, is_required
 from services.coordinator.http.openapi.bounds import list_bounds, map_bounds, number_bounds, text_bounds
 
 Schema = dict[str, Any]
@@ -58,7 +59,7 @@ class Schemas:
             "properties": {field.name: nullable(self.of_field(field)) for field in fields},
             "additionalProperties": False,
         }
-        required = [field.name for field in fields if self._is_required(field)]
+        required = [field.name for field in fields if is_required(field)]
         if required:
             schema["required"] = required
         choices = [self._choice(each) for each in message.oneofs if self._is_required_choice(each)]
@@ -75,7 +76,7 @@ class Schemas:
         if field.is_repeated:
             items = self._of_value(field, "")
             return {"type": "array", "items": items, "description": comment} | list_bounds(comment)
-        schema = self._of_value(field, comment)
+        schema = self._of_value(field, comment) | ({"readOnly": True} if is_output_only(field) else {})
         return schema | {"description": comment} if comment else schema
 
     def _of_value(self, field: Any, comment: str) -> Schema:
@@ -94,9 +95,6 @@ class Schemas:
                 "description": "\n".join([self.comment(enum.full_name), "", *lines]),
             }
         return _reference(enum.full_name)
-
-    def _is_required(self, field: Any) -> bool:
-        return self.comment(field.full_name).startswith("Required.") and field.containing_oneof is None
 
     def _is_required_choice(self, oneof: Any) -> bool:
         return self.comment(oneof.full_name).startswith("Required.")
@@ -124,12 +122,16 @@ def _scalar(field: Any, comment: str) -> Schema:
     return {"type": "string"} | text_bounds(comment)
 
 
+_OUTSIDE = ("description", "readOnly")
+"""What is said of a property, not of its value."""
+
+
 def nullable(schema: Schema) -> Schema:
     """Return a schema that takes null as well, which in a request is the same as leaving the field out."""
     if isinstance(schema.get("type"), str):
         return schema | {"type": [schema["type"], "null"]}
-    inner = {name: value for name, value in schema.items() if name != "description"}
-    outer = {"description": schema["description"]} if "description" in schema else {}
+    inner = {name: value for name, value in schema.items() if name not in _OUTSIDE}
+    outer = {name: value for name, value in schema.items() if name in _OUTSIDE}
     return outer | {"anyOf": [*inner.get("anyOf", [inner]), {"type": "null"}]}
 
 

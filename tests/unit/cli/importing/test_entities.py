@@ -10,6 +10,7 @@ from cli.importing.batch import by_column
 from cli.importing.convert import Options
 from cli.importing.customers import CustomerConverter
 from cli.importing.products import ProductConverter
+from shared.consent import Consent
 from shared.db.customer_updates import NewCustomer
 from shared.db.products import NewProduct
 from shared.errors import InvalidArgument
@@ -31,6 +32,7 @@ def test_a_whole_customer() -> None:
             "email": "a@example.org",
             "registration_time": "2025-01-01",
             "demographics": {"age": "42", "gender": "f", "region": "Bavaria", "attributes": {"income": "50-74K"}},
+            "consent": {"personalise": "yes", "train": False},
         },
         Options(shift_weeks=1),
     )
@@ -45,6 +47,7 @@ def test_a_whole_customer() -> None:
             "attributes": {"income": "50-74K"},
         },
         registered_at=datetime(2025, 1, 8, tzinfo=UTC),
+        consent=Consent(personalise=True, train=False),
     )
 
 
@@ -56,6 +59,7 @@ def test_what_a_customer_leaves_out() -> None:
     ("row", "reason"),
     [
         ({"customer_id": None}, "customer_id: is required"),
+        ({"customer_id": "c", "consent.train": "perhaps"}, r"consent.train: .*got '\(hidden\)'"),
         ({"customer_id": "c", "demographics.age": "old"}, r"demographics.age: is not a number, got '\(hidden\)'"),
         ({"customer_id": "c", "demographics.age": 131}, r"demographics.age: .*at most 130, got '\(hidden\)'"),
         ({"customer_id": "c", "name": "x" * 201}, "name: must be at most 200"),
@@ -148,6 +152,18 @@ def test_what_a_product_leaves_out() -> None:
 def test_products_that_are_refused(row: dict[str, Any], reason: str) -> None:
     with pytest.raises(InvalidArgument, match=reason):
         product(row)
+
+
+def test_a_cost_comes_with_a_price_in_its_currency() -> None:
+    found = product({"product_id": "p", "price": "2.50", "cost": "1.10", "currency": "EUR"})
+    assert (found.price, found.cost, found.currency) == (250, 110, "EUR")
+    for row, reason in (
+        ({"cost": "1.10"}, "cost: must come with a price"),
+        ({"price": "2", "cost": "-1"}, "cost: must not be negative"),
+        ({"price": "2", "cost": "free"}, "cost: is not a"),
+    ):
+        with pytest.raises(InvalidArgument, match=reason):
+            product({"product_id": "p", **row})
 
 
 def test_bytes_that_were_not_utf8() -> None:

@@ -38,6 +38,16 @@ def test_one_key_does_not_take_all_places() -> None:
     places.enter("greedy", "m", Work.REPORT)
 
 
+@pytest.mark.parametrize(("factor", "most"), [(2.0, 2 * Work.REPORT.limits.at_once), (0.01, 1)])
+def test_how_many_calls_a_key_may_have_in_progress_can_change(factor: float, most: int) -> None:
+    places = Admission("test")
+    places.of_one_caller = factor
+    for _ in range(most):
+        places.enter("greedy", "m", Work.REPORT)
+    with pytest.raises(Overloaded, match=f"{most} calls"):
+        places.enter("greedy", "m", Work.REPORT)
+
+
 def test_callers_without_keys_are_not_counted_as_one() -> None:
     places = Admission("test")
     for _ in range(Work.REPORT.limits.at_once + 1):

@@ -10,6 +10,7 @@ from shared.errors import Overloaded
 from shared.rpc import threads
 from shared.rpc.rights import Work
 from shared.rpc.threads import THREADS, ThreadsByWork, work
+from shared.telemetry import WORK_UNFINISHED
 
 
 @pytest.fixture
@@ -30,13 +31,19 @@ def start(kind: Work | None, what: object) -> "asyncio.Task[object]":
 
 
 async def test_slow_exports_do_not_keep_recording_waiting(release: threading.Event) -> None:
+    unfinished = WORK_UNFINISHED.labels("report")
+    before = unfinished._value.get()
     exports = [start(Work.REPORT, release.wait) for _ in range(50)]
     for kind in (Work.SERVE, Work.WRITE, Work.BULK, None):
         async with asyncio.timeout(10):
             assert await start(kind, lambda: "done") == "done"
     assert not any(each.done() for each in exports)
+    assert unfinished._value.get() == before + 50, "how much waits can be scraped"
     release.set()
     await asyncio.gather(*exports)
+    async with asyncio.timeout(10):
+        while unfinished._value.get() != before:
+            await asyncio.sleep(0)
 
 
 async def test_a_queue_has_an_end(release: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:

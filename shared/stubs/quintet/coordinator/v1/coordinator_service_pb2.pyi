@@ -342,6 +342,12 @@ class ImportEventsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Optional but advised, in the first message of the stream; ignored in others. The caller's id of this request, 1 to 128
+    characters. Events without an `event_id` get one made from it and from their place in the stream, so that each is recorded once
+    however often the same stream is sent.
+    """
     @_builtins.property
     def event(self) -> _event_pb2.Event:
         """Required. What happened."""
@@ -350,10 +356,11 @@ class ImportEventsRequest(_message.Message):
         self,
         *,
         event: _event_pb2.Event | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -583,7 +590,7 @@ class RankProductsRequest(_message.Message):
     visitor_id: _builtins.str
     """A visitor who is not logged in, at most 128 characters. An unknown visitor is somebody new."""
     limit: _builtins.int
-    """How many products to return, the best; 0 means all."""
+    """How many products to return, the best; 0 means all, negative is INVALID_ARGUMENT."""
     unavailable_last: _builtins.bool
     """Put products that cannot be bought now behind all others, in their order."""
     @_builtins.property
@@ -861,7 +868,7 @@ class UpsertCustomerRequest(_message.Message):
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Optional. What is updated: a field of `customer` that is named is set, or cleared where `customer` has none; others stay.
         Without it, what is populated is set. Paths may name nested fields (`demographics.region`), entries of a map
-        (`demographics.attributes.size`), or everything (`*`); at most 200 of at most 300 characters. INVALID_ARGUMENT for a
+        (`demographics.attributes.size`), or everything (`*`); at most 250 of at most 300 characters. INVALID_ARGUMENT for a
         path that names no field, `customer_id` or what is output only. A customer who is not known is added.
         """
 
@@ -1346,16 +1353,22 @@ class DeleteVisitorRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     VISITOR_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     visitor_id: _builtins.str
     """Required. The visitor, at most 128 characters."""
+    request_id: _builtins.str
+    """Optional but advised. The caller's id of this request, 1 to 128 characters. The same request with the same id within 24 hours
+    is done once and answered with what came of it; another request with it is INVALID_ARGUMENT (`REQUEST_ID_REUSED`).
+    """
     def __init__(
         self,
         *,
         visitor_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1495,8 +1508,8 @@ class UpsertProductRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Optional. Which fields to set as the product says, and to clear where it leaves them empty: names such as `brand`,
-        `attributes.colour` for one attribute, or `*` alone for all. At most 250. Without a mask the fields that are given are
-        set, attributes one by one, and the others stay. A cleared `inventory_status` is `IN_STOCK`, `recommendable` true;
+        `attributes.colour` for one attribute (in backticks where its name has other characters than letters, digits and `_`), or
+        `*` for all; at most 250 of at most 300 characters. Without a mask the fields that are given are set, attributes one by one, and the others stay. A cleared `inventory_status` is `IN_STOCK`, `recommendable` true;
         `available_time` is never cleared. INVALID_ARGUMENT: a path that is none, `product_id`, `update_time`.
         """
 
@@ -1563,8 +1576,8 @@ class BatchUpsertProductsRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Optional. Which fields to set as the products say, and to clear where they leave them empty: names such as `brand`,
-        `attributes.colour` for one attribute, or `*` alone for all. At most 250. Without a mask the fields that are given are
-        set, attributes one by one, and the others stay. A cleared `inventory_status` is `IN_STOCK`, `recommendable` true;
+        `attributes.colour` for one attribute (in backticks where its name has other characters than letters, digits and `_`), or
+        `*` for all; at most 250 of at most 300 characters. Without a mask the fields that are given are set, attributes one by one, and the others stay. A cleared `inventory_status` is `IN_STOCK`, `recommendable` true;
         `available_time` is never cleared. INVALID_ARGUMENT: a path that is none, `product_id`, `update_time`.
         """
 
@@ -1644,8 +1657,8 @@ class ImportProductsRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Optional. Which fields to set as each product says, and to clear where it leaves them empty: names such as `brand`,
-        `attributes.colour` for one attribute, or `*` alone for all. At most 250. Without a mask the fields that are given are
-        set, attributes one by one, and the others stay. A cleared `inventory_status` is `IN_STOCK`, `recommendable` true;
+        `attributes.colour` for one attribute (in backticks where its name has other characters than letters, digits and `_`), or
+        `*` for all; at most 250 of at most 300 characters. Without a mask the fields that are given are set, attributes one by one, and the others stay. A cleared `inventory_status` is `IN_STOCK`, `recommendable` true;
         `available_time` is never cleared. INVALID_ARGUMENT: a path that is none, `product_id`, `update_time`.
         """
 
@@ -2170,7 +2183,7 @@ class UpdatePlacementRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Optional. Which fields to set; those that are empty in `placement` are cleared. Without it, the whole placement is
-        replaced. Paths may name nested fields (`boosts.price`), or everything (`*`); at most 200 of at most 300 characters.
+        replaced. Paths may name nested fields (`boosts.price`), or everything (`*`); at most 250 of at most 300 characters.
         INVALID_ARGUMENT for a path that names no field, `placement_id` or what is output only.
         """
 
@@ -2414,7 +2427,7 @@ class UpdateRuleRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Optional. Which fields to set; those that are empty in `rule` are cleared. Without it, the whole rule is replaced. Paths
-        may name nested fields (`condition.segments`), or everything (`*`); at most 200 of at most 300 characters. That of an
+        may name nested fields (`condition.segments`), or everything (`*`); at most 250 of at most 300 characters. That of an
         action replaces whatever the action was. INVALID_ARGUMENT for a path that names no field, `rule_id` or what is output
         only.
         """

@@ -309,6 +309,16 @@ class CoordinatorServiceStub:
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ReplayFailedEventsRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ReplayFailedEventsResponse.FromString,
                 _registered_method=True)
+        self.PurgeEvents = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/PurgeEvents',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.PurgeEventsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.PurgeEventsResponse.FromString,
+                _registered_method=True)
+        self.RebuildProjection = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/RebuildProjection',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.RebuildProjectionRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.RebuildProjectionResponse.FromString,
+                _registered_method=True)
         self.ListJobs = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/ListJobs',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListJobsRequest.SerializeToString,
@@ -406,15 +416,16 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchRecordEvents(self, request, context):
-        """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat.
+        """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat with the same
+        `request_id`, or where every event has an `event_id`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportEvents(self, request_iterator, context):
-        """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat: events
-        of a stream that broke are recorded once.
+        """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat with the
+        same `request_id`, or where every event has an `event_id`: events of a stream that broke are recorded once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -542,7 +553,8 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteVisitor(self, request, context):
-        """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. A repeated call is NOT_FOUND.
+        """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. Safe to repeat with the same `request_id`;
+        NOT_FOUND without it.
         Errors: NOT_FOUND; FAILED_PRECONDITION for a visitor who became a customer: what they did is the customer's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -645,8 +657,8 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreatePlacement(self, request, context):
-        """Stores a new placement; it holds within a second. Not safe to repeat: a second call is refused.
-        Errors: ALREADY_EXISTS for a known `placement_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+        """Stores a new placement; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+        Errors: ALREADY_EXISTS for the `placement_id` of another, or of a built-in one; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -683,8 +695,8 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateRule(self, request, context):
-        """Stores a new rule; it holds within a second. Not safe to repeat: a second call is refused.
-        Errors: ALREADY_EXISTS for a known `rule_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+        """Stores a new rule; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+        Errors: ALREADY_EXISTS for the `rule_id` of another; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -817,6 +829,28 @@ class CoordinatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PurgeEvents(self, request, context):
+        """Starts a job that deletes recorded events that should never have been, such as those of a faulty page or a robot, and makes
+        what is known of their shoppers, and of recommendations, anew without them. Its result says how many there were, by kind.
+        Ids of deleted events and orders are free again. Refunds of a deleted order wait for it again. What models learned of the
+        events stays until the next training; events recorded after the start stay. Safe to repeat with the same `request_id`.
+        Errors: INVALID_ARGUMENT for a bad filter or one without a condition; ABORTED while a purge or a rebuild runs. The job fails,
+        and deletes nothing more, where events of these shoppers are gone for their age already, for the rest could not be made anew.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RebuildProjection(self, request, context):
+        """Starts a job that makes tables of an agent anew from the event log, beside serving: each shopper has the old rows or the new
+        ones at any time. Safe to repeat with the same `request_id`.
+        Errors: INVALID_ARGUMENT for an agent that applies no events; ABORTED while a purge or a rebuild runs. The job fails where
+        events of which rows are stored were deleted for their age, or where an event cannot be applied.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListJobs(self, request, context):
         """Returns jobs page by page, newest first. Changes nothing; safe to repeat.
         Errors: INVALID_ARGUMENT for an unknown kind or state, a negative `page_size` or a `page_token` of another list.
@@ -849,7 +883,8 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RunSchedule(self, request, context):
-        """Starts a job of a kind now, paused or not; the next one is due a period later.
+        """Starts a job of a kind now, paused or not; the next one is due a period later. Safe to repeat with the same
+        `request_id`.
         Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -1195,6 +1230,16 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.ReplayFailedEvents,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ReplayFailedEventsRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ReplayFailedEventsResponse.SerializeToString,
+            ),
+            'PurgeEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.PurgeEvents,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.PurgeEventsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.PurgeEventsResponse.SerializeToString,
+            ),
+            'RebuildProjection': grpc.unary_unary_rpc_method_handler(
+                    servicer.RebuildProjection,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.RebuildProjectionRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_event__log__pb2.RebuildProjectionResponse.SerializeToString,
             ),
             'ListJobs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListJobs,
@@ -2706,6 +2751,60 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/ReplayFailedEvents',
             quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ReplayFailedEventsRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_event__log__pb2.ReplayFailedEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PurgeEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/PurgeEvents',
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.PurgeEventsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.PurgeEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebuildProjection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/RebuildProjection',
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.RebuildProjectionRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_event__log__pb2.RebuildProjectionResponse.FromString,
             options,
             channel_credentials,
             insecure,

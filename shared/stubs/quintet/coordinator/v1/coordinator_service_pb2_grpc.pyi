@@ -53,10 +53,12 @@ class CoordinatorServiceStub:
     `QUINTET_UNKNOWN_REFERENCES` is `refuse`, and for unknown products in `recommend.context`.
     """
     BatchRecordEvents: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchRecordEventsRequest, _coordinator_service_pb2.BatchRecordEventsResponse]
-    """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat."""
+    """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat with the same
+    `request_id`, or where every event has an `event_id`.
+    """
     ImportEvents: _grpc.StreamUnaryMultiCallable[_coordinator_service_pb2.ImportEventsRequest, _coordinator_service_pb2.ImportEventsResponse]
-    """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat: events
-    of a stream that broke are recorded once.
+    """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat with the
+    same `request_id`, or where every event has an `event_id`: events of a stream that broke are recorded once.
     """
     GetRecommendations: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetRecommendationsRequest, _coordinator_service_pb2.GetRecommendationsResponse]
     """Returns recommendations for a customer or visitor, best first, and logs them. When the recommendation agent is down the
@@ -113,7 +115,8 @@ class CoordinatorServiceStub:
     Errors: INVALID_ARGUMENT; FAILED_PRECONDITION for a visitor who became a customer: there the customer's consent counts.
     """
     DeleteVisitor: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteVisitorRequest, _coordinator_service_pb2.DeleteVisitorResponse]
-    """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. A repeated call is NOT_FOUND.
+    """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. Safe to repeat with the same `request_id`;
+    NOT_FOUND without it.
     Errors: NOT_FOUND; FAILED_PRECONDITION for a visitor who became a customer: what they did is the customer's.
     """
     ExportVisitor: _grpc.UnaryStreamMultiCallable[_coordinator_service_pb2.ExportVisitorRequest, _coordinator_service_pb2.ExportVisitorResponse]
@@ -159,8 +162,8 @@ class CoordinatorServiceStub:
     GetProductPerformance: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetProductPerformanceRequest, _coordinator_service_pb2.GetProductPerformanceResponse]
     """Returns how a product did in a period. Errors: NOT_FOUND; INVALID_ARGUMENT for a period that ends before it starts."""
     CreatePlacement: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.CreatePlacementRequest, _coordinator_service_pb2.CreatePlacementResponse]
-    """Stores a new placement; it holds within a second. Not safe to repeat: a second call is refused.
-    Errors: ALREADY_EXISTS for a known `placement_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+    """Stores a new placement; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+    Errors: ALREADY_EXISTS for the `placement_id` of another, or of a built-in one; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
     """
     UpdatePlacement: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdatePlacementRequest, _coordinator_service_pb2.UpdatePlacementResponse]
     """Changes a placement; it holds within a second. Safe to repeat. Updating a built-in one stores it.
@@ -175,8 +178,8 @@ class CoordinatorServiceStub:
     stored (any more).
     """
     CreateRule: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.CreateRuleRequest, _coordinator_service_pb2.CreateRuleResponse]
-    """Stores a new rule; it holds within a second. Not safe to repeat: a second call is refused.
-    Errors: ALREADY_EXISTS for a known `rule_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+    """Stores a new rule; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+    Errors: ALREADY_EXISTS for the `rule_id` of another; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
     """
     UpdateRule: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdateRuleRequest, _coordinator_service_pb2.UpdateRuleResponse]
     """Changes a rule; it holds within a second. Safe to repeat.
@@ -236,6 +239,20 @@ class CoordinatorServiceStub:
     """Has the agents apply events again that they could not apply. Each takes effect once, so it is safe to repeat.
     Errors: INVALID_ARGUMENT for a bad agent or number; UNAVAILABLE while an agent is away.
     """
+    PurgeEvents: _grpc.UnaryUnaryMultiCallable[_event_log_pb2.PurgeEventsRequest, _event_log_pb2.PurgeEventsResponse]
+    """Starts a job that deletes recorded events that should never have been, such as those of a faulty page or a robot, and makes
+    what is known of their shoppers, and of recommendations, anew without them. Its result says how many there were, by kind.
+    Ids of deleted events and orders are free again. Refunds of a deleted order wait for it again. What models learned of the
+    events stays until the next training; events recorded after the start stay. Safe to repeat with the same `request_id`.
+    Errors: INVALID_ARGUMENT for a bad filter or one without a condition; ABORTED while a purge or a rebuild runs. The job fails,
+    and deletes nothing more, where events of these shoppers are gone for their age already, for the rest could not be made anew.
+    """
+    RebuildProjection: _grpc.UnaryUnaryMultiCallable[_event_log_pb2.RebuildProjectionRequest, _event_log_pb2.RebuildProjectionResponse]
+    """Starts a job that makes tables of an agent anew from the event log, beside serving: each shopper has the old rows or the new
+    ones at any time. Safe to repeat with the same `request_id`.
+    Errors: INVALID_ARGUMENT for an agent that applies no events; ABORTED while a purge or a rebuild runs. The job fails where
+    events of which rows are stored were deleted for their age, or where an event cannot be applied.
+    """
     ListJobs: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListJobsRequest, _coordinator_service_pb2.ListJobsResponse]
     """Returns jobs page by page, newest first. Changes nothing; safe to repeat.
     Errors: INVALID_ARGUMENT for an unknown kind or state, a negative `page_size` or a `page_token` of another list.
@@ -251,7 +268,8 @@ class CoordinatorServiceStub:
     Errors: NOT_FOUND for a kind without a schedule, INVALID_ARGUMENT for a bad period or when nothing is to change.
     """
     RunSchedule: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RunScheduleRequest, _coordinator_service_pb2.RunScheduleResponse]
-    """Starts a job of a kind now, paused or not; the next one is due a period later.
+    """Starts a job of a kind now, paused or not; the next one is due a period later. Safe to repeat with the same
+    `request_id`.
     Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListModelsRequest, _operations_pb2.ListModelsResponse]
@@ -312,10 +330,12 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     `QUINTET_UNKNOWN_REFERENCES` is `refuse`, and for unknown products in `recommend.context`.
     """
     BatchRecordEvents: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.BatchRecordEventsRequest, _coordinator_service_pb2.BatchRecordEventsResponse]  # type: ignore[assignment]
-    """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat."""
+    """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat with the same
+    `request_id`, or where every event has an `event_id`.
+    """
     ImportEvents: _aio.StreamUnaryMultiCallable[_coordinator_service_pb2.ImportEventsRequest, _coordinator_service_pb2.ImportEventsResponse]  # type: ignore[assignment]
-    """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat: events
-    of a stream that broke are recorded once.
+    """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat with the
+    same `request_id`, or where every event has an `event_id`: events of a stream that broke are recorded once.
     """
     GetRecommendations: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetRecommendationsRequest, _coordinator_service_pb2.GetRecommendationsResponse]  # type: ignore[assignment]
     """Returns recommendations for a customer or visitor, best first, and logs them. When the recommendation agent is down the
@@ -372,7 +392,8 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     Errors: INVALID_ARGUMENT; FAILED_PRECONDITION for a visitor who became a customer: there the customer's consent counts.
     """
     DeleteVisitor: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteVisitorRequest, _coordinator_service_pb2.DeleteVisitorResponse]  # type: ignore[assignment]
-    """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. A repeated call is NOT_FOUND.
+    """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. Safe to repeat with the same `request_id`;
+    NOT_FOUND without it.
     Errors: NOT_FOUND; FAILED_PRECONDITION for a visitor who became a customer: what they did is the customer's.
     """
     ExportVisitor: _aio.UnaryStreamMultiCallable[_coordinator_service_pb2.ExportVisitorRequest, _coordinator_service_pb2.ExportVisitorResponse]  # type: ignore[assignment]
@@ -418,8 +439,8 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     GetProductPerformance: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetProductPerformanceRequest, _coordinator_service_pb2.GetProductPerformanceResponse]  # type: ignore[assignment]
     """Returns how a product did in a period. Errors: NOT_FOUND; INVALID_ARGUMENT for a period that ends before it starts."""
     CreatePlacement: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.CreatePlacementRequest, _coordinator_service_pb2.CreatePlacementResponse]  # type: ignore[assignment]
-    """Stores a new placement; it holds within a second. Not safe to repeat: a second call is refused.
-    Errors: ALREADY_EXISTS for a known `placement_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+    """Stores a new placement; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+    Errors: ALREADY_EXISTS for the `placement_id` of another, or of a built-in one; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
     """
     UpdatePlacement: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdatePlacementRequest, _coordinator_service_pb2.UpdatePlacementResponse]  # type: ignore[assignment]
     """Changes a placement; it holds within a second. Safe to repeat. Updating a built-in one stores it.
@@ -434,8 +455,8 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     stored (any more).
     """
     CreateRule: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.CreateRuleRequest, _coordinator_service_pb2.CreateRuleResponse]  # type: ignore[assignment]
-    """Stores a new rule; it holds within a second. Not safe to repeat: a second call is refused.
-    Errors: ALREADY_EXISTS for a known `rule_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+    """Stores a new rule; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+    Errors: ALREADY_EXISTS for the `rule_id` of another; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
     """
     UpdateRule: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.UpdateRuleRequest, _coordinator_service_pb2.UpdateRuleResponse]  # type: ignore[assignment]
     """Changes a rule; it holds within a second. Safe to repeat.
@@ -495,6 +516,20 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     """Has the agents apply events again that they could not apply. Each takes effect once, so it is safe to repeat.
     Errors: INVALID_ARGUMENT for a bad agent or number; UNAVAILABLE while an agent is away.
     """
+    PurgeEvents: _aio.UnaryUnaryMultiCallable[_event_log_pb2.PurgeEventsRequest, _event_log_pb2.PurgeEventsResponse]  # type: ignore[assignment]
+    """Starts a job that deletes recorded events that should never have been, such as those of a faulty page or a robot, and makes
+    what is known of their shoppers, and of recommendations, anew without them. Its result says how many there were, by kind.
+    Ids of deleted events and orders are free again. Refunds of a deleted order wait for it again. What models learned of the
+    events stays until the next training; events recorded after the start stay. Safe to repeat with the same `request_id`.
+    Errors: INVALID_ARGUMENT for a bad filter or one without a condition; ABORTED while a purge or a rebuild runs. The job fails,
+    and deletes nothing more, where events of these shoppers are gone for their age already, for the rest could not be made anew.
+    """
+    RebuildProjection: _aio.UnaryUnaryMultiCallable[_event_log_pb2.RebuildProjectionRequest, _event_log_pb2.RebuildProjectionResponse]  # type: ignore[assignment]
+    """Starts a job that makes tables of an agent anew from the event log, beside serving: each shopper has the old rows or the new
+    ones at any time. Safe to repeat with the same `request_id`.
+    Errors: INVALID_ARGUMENT for an agent that applies no events; ABORTED while a purge or a rebuild runs. The job fails where
+    events of which rows are stored were deleted for their age, or where an event cannot be applied.
+    """
     ListJobs: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListJobsRequest, _coordinator_service_pb2.ListJobsResponse]  # type: ignore[assignment]
     """Returns jobs page by page, newest first. Changes nothing; safe to repeat.
     Errors: INVALID_ARGUMENT for an unknown kind or state, a negative `page_size` or a `page_token` of another list.
@@ -510,7 +545,8 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     Errors: NOT_FOUND for a kind without a schedule, INVALID_ARGUMENT for a bad period or when nothing is to change.
     """
     RunSchedule: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RunScheduleRequest, _coordinator_service_pb2.RunScheduleResponse]  # type: ignore[assignment]
-    """Starts a job of a kind now, paused or not; the next one is due a period later.
+    """Starts a job of a kind now, paused or not; the next one is due a period later. Safe to repeat with the same
+    `request_id`.
     Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListModelsRequest, _operations_pb2.ListModelsResponse]  # type: ignore[assignment]
@@ -580,7 +616,9 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.BatchRecordEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.BatchRecordEventsResponse, _abc.Awaitable[_coordinator_service_pb2.BatchRecordEventsResponse]]:
-        """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat."""
+        """Records up to 1,000 events at once. Good ones are kept, bad ones are said one by one. Safe to repeat with the same
+        `request_id`, or where every event has an `event_id`.
+        """
 
     @_abc_1.abstractmethod
     def ImportEvents(
@@ -588,8 +626,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_coordinator_service_pb2.ImportEventsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.ImportEventsResponse, _abc.Awaitable[_coordinator_service_pb2.ImportEventsResponse]]:
-        """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat: events
-        of a stream that broke are recorded once.
+        """Records any number of events from a stream. Good ones are kept, bad ones are said in the answer. Safe to repeat with the
+        same `request_id`, or where every event has an `event_id`: events of a stream that broke are recorded once.
         """
 
     @_abc_1.abstractmethod
@@ -742,7 +780,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.DeleteVisitorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.DeleteVisitorResponse, _abc.Awaitable[_coordinator_service_pb2.DeleteVisitorResponse]]:
-        """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. A repeated call is NOT_FOUND.
+        """Erases every row about a visitor who is not a customer, as `DeleteCustomer` does. Safe to repeat with the same `request_id`;
+        NOT_FOUND without it.
         Errors: NOT_FOUND; FAILED_PRECONDITION for a visitor who became a customer: what they did is the customer's.
         """
 
@@ -866,8 +905,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.CreatePlacementRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.CreatePlacementResponse, _abc.Awaitable[_coordinator_service_pb2.CreatePlacementResponse]]:
-        """Stores a new placement; it holds within a second. Not safe to repeat: a second call is refused.
-        Errors: ALREADY_EXISTS for a known `placement_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+        """Stores a new placement; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+        Errors: ALREADY_EXISTS for the `placement_id` of another, or of a built-in one; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
         """
 
     @_abc_1.abstractmethod
@@ -912,8 +951,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.CreateRuleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.CreateRuleResponse, _abc.Awaitable[_coordinator_service_pb2.CreateRuleResponse]]:
-        """Stores a new rule; it holds within a second. Not safe to repeat: a second call is refused.
-        Errors: ALREADY_EXISTS for a known `rule_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+        """Stores a new rule; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+        Errors: ALREADY_EXISTS for the `rule_id` of another; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
         """
 
     @_abc_1.abstractmethod
@@ -1071,6 +1110,32 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def PurgeEvents(
+        self,
+        request: _event_log_pb2.PurgeEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_log_pb2.PurgeEventsResponse, _abc.Awaitable[_event_log_pb2.PurgeEventsResponse]]:
+        """Starts a job that deletes recorded events that should never have been, such as those of a faulty page or a robot, and makes
+        what is known of their shoppers, and of recommendations, anew without them. Its result says how many there were, by kind.
+        Ids of deleted events and orders are free again. Refunds of a deleted order wait for it again. What models learned of the
+        events stays until the next training; events recorded after the start stay. Safe to repeat with the same `request_id`.
+        Errors: INVALID_ARGUMENT for a bad filter or one without a condition; ABORTED while a purge or a rebuild runs. The job fails,
+        and deletes nothing more, where events of these shoppers are gone for their age already, for the rest could not be made anew.
+        """
+
+    @_abc_1.abstractmethod
+    def RebuildProjection(
+        self,
+        request: _event_log_pb2.RebuildProjectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_log_pb2.RebuildProjectionResponse, _abc.Awaitable[_event_log_pb2.RebuildProjectionResponse]]:
+        """Starts a job that makes tables of an agent anew from the event log, beside serving: each shopper has the old rows or the new
+        ones at any time. Safe to repeat with the same `request_id`.
+        Errors: INVALID_ARGUMENT for an agent that applies no events; ABORTED while a purge or a rebuild runs. The job fails where
+        events of which rows are stored were deleted for their age, or where an event cannot be applied.
+        """
+
+    @_abc_1.abstractmethod
     def ListJobs(
         self,
         request: _coordinator_service_pb2.ListJobsRequest,
@@ -1114,7 +1179,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.RunScheduleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.RunScheduleResponse, _abc.Awaitable[_coordinator_service_pb2.RunScheduleResponse]]:
-        """Starts a job of a kind now, paused or not; the next one is due a period later.
+        """Starts a job of a kind now, paused or not; the next one is due a period later. Safe to repeat with the same
+        `request_id`.
         Errors: NOT_FOUND for a kind without a schedule, ABORTED while the same work is under way.
         """
 

@@ -22,10 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from quintet.type.v1 import job_pb2 as quintet_dot_type_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&quintet/coordinator/v1/event_log.proto\x12\x16quintet.coordinator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"S\n\x10MissingReference\x12\x33\n\x04kind\x18\x01 \x01(\x0e\x32%.quintet.coordinator.v1.ReferenceKind\x12\n\n\x02id\x18\x02 \x01(\t\"z\n\x10\x41waitedReference\x12;\n\treference\x18\x01 \x01(\x0b\x32(.quintet.coordinator.v1.MissingReference\x12\x0e\n\x06\x65vents\x18\x02 \x01(\x03\x12\x19\n\x11\x65xample_event_ids\x18\x03 \x03(\t\"*\n\x19ListUnjoinedEventsRequest\x12\r\n\x05limit\x18\x01 \x01(\x05\"|\n\x1aListUnjoinedEventsResponse\x12<\n\nreferences\x18\x01 \x03(\x0b\x32(.quintet.coordinator.v1.AwaitedReference\x12\x0f\n\x07waiting\x18\x02 \x01(\x03\x12\x0f\n\x07\x65xpired\x18\x03 \x01(\x03\"s\n\x13RejoinEventsRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"7\n\x14RejoinEventsResponse\x12\x0e\n\x06joined\x18\x01 \x01(\x03\x12\x0f\n\x07waiting\x18\x02 \x01(\x03\"\x8f\x01\n\nEventFault\x12(\n\x04hour\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12\x0e\n\x06\x65vents\x18\x05 \x01(\x03\x12\x19\n\x11\x65xample_event_ids\x18\x06 \x03(\t\"v\n\x16GetEventQualityRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"M\n\x17GetEventQualityResponse\x12\x32\n\x06\x66\x61ults\x18\x01 \x03(\x0b\x32\".quintet.coordinator.v1.EventFault\"\xcd\x01\n\x0b\x46\x61iledEvent\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x36\n\x12\x66irst_failure_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11last_failure_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x05\"O\n\x17ListFailedEventsRequest\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"h\n\x18ListFailedEventsResponse\x12\x33\n\x06\x65vents\x18\x01 \x03(\x0b\x32#.quintet.coordinator.v1.FailedEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"=\n\x19ReplayFailedEventsRequest\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x11\n\tsequences\x18\x02 \x03(\x03\"=\n\x1aReplayFailedEventsResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x02 \x01(\x03*\x85\x01\n\rReferenceKind\x12\x1e\n\x1aREFERENCE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17REFERENCE_KIND_CUSTOMER\x10\x01\x12\x1a\n\x16REFERENCE_KIND_PRODUCT\x10\x02\x12\x1b\n\x17REFERENCE_KIND_PURCHASE\x10\x03\x42\x9c\x01\n1com.quintetrecommendations.quintet.coordinator.v1B\rEventLogProtoP\x01ZVgithub.com/quintet-recommendations/quintet/gen/go/quintet/coordinator/v1;coordinatorv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&quintet/coordinator/v1/event_log.proto\x12\x16quintet.coordinator.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19quintet/type/v1/job.proto\"S\n\x10MissingReference\x12\x33\n\x04kind\x18\x01 \x01(\x0e\x32%.quintet.coordinator.v1.ReferenceKind\x12\n\n\x02id\x18\x02 \x01(\t\"z\n\x10\x41waitedReference\x12;\n\treference\x18\x01 \x01(\x0b\x32(.quintet.coordinator.v1.MissingReference\x12\x0e\n\x06\x65vents\x18\x02 \x01(\x03\x12\x19\n\x11\x65xample_event_ids\x18\x03 \x03(\t\"0\n\x19ListUnjoinedEventsRequest\x12\x13\n\x05limit\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\"|\n\x1aListUnjoinedEventsResponse\x12<\n\nreferences\x18\x01 \x03(\x0b\x32(.quintet.coordinator.v1.AwaitedReference\x12\x0f\n\x07waiting\x18\x02 \x01(\x03\x12\x0f\n\x07\x65xpired\x18\x03 \x01(\x03\"\x7f\n\x13RejoinEventsRequest\x12\x34\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"7\n\x14RejoinEventsResponse\x12\x0e\n\x06joined\x18\x01 \x01(\x03\x12\x0f\n\x07waiting\x18\x02 \x01(\x03\"\xdd\x02\n\x0b\x45ventFilter\x12\x13\n\x05kinds\x18\x01 \x03(\tB\x04\xe2\x41\x01\x01\x12\x34\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x63ustomer_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nvisitor_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nproduct_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12M\n\nattributes\x18\x07 \x03(\x0b\x32\x33.quintet.coordinator.v1.EventFilter.AttributesEntryB\x04\xe2\x41\x01\x01\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x80\x01\n\x12PurgeEventsRequest\x12\x39\n\x06\x66ilter\x18\x01 \x01(\x0b\x32#.quintet.coordinator.v1.EventFilterB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x64ry_run\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x0f \x01(\tB\x04\xe2\x41\x01\x01\"8\n\x13PurgeEventsResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.quintet.type.v1.Job\"I\n\x18RebuildProjectionRequest\x12\x13\n\x05\x61gent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x0f \x01(\tB\x04\xe2\x41\x01\x01\">\n\x19RebuildProjectionResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.quintet.type.v1.Job\"\x8f\x01\n\nEventFault\x12(\n\x04hour\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12\x0e\n\x06\x65vents\x18\x05 \x01(\x03\x12\x19\n\x11\x65xample_event_ids\x18\x06 \x03(\t\"\x82\x01\n\x16GetEventQualityRequest\x12\x34\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"M\n\x17GetEventQualityResponse\x12\x32\n\x06\x66\x61ults\x18\x01 \x03(\x0b\x32\".quintet.coordinator.v1.EventFault\"\xcd\x01\n\x0b\x46\x61iledEvent\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x36\n\x12\x66irst_failure_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11last_failure_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x05\"a\n\x17ListFailedEventsRequest\x12\x13\n\x05\x61gent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"h\n\x18ListFailedEventsResponse\x12\x33\n\x06\x65vents\x18\x01 \x03(\x0b\x32#.quintet.coordinator.v1.FailedEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"I\n\x19ReplayFailedEventsRequest\x12\x13\n\x05\x61gent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tsequences\x18\x02 \x03(\x03\x42\x04\xe2\x41\x01\x01\"=\n\x1aReplayFailedEventsResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x02 \x01(\x03*\x85\x01\n\rReferenceKind\x12\x1e\n\x1aREFERENCE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17REFERENCE_KIND_CUSTOMER\x10\x01\x12\x1a\n\x16REFERENCE_KIND_PRODUCT\x10\x02\x12\x1b\n\x17REFERENCE_KIND_PURCHASE\x10\x03\x42\x9c\x01\n1com.quintetrecommendations.quintet.coordinator.v1B\rEventLogProtoP\x01ZVgithub.com/quintet-recommendations/quintet/gen/go/quintet/coordinator/v1;coordinatorv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,34 +35,92 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quintet.coordinator.v1.even
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n1com.quintetrecommendations.quintet.coordinator.v1B\rEventLogProtoP\001ZVgithub.com/quintet-recommendations/quintet/gen/go/quintet/coordinator/v1;coordinatorv1'
-  _globals['_REFERENCEKIND']._serialized_start=1519
-  _globals['_REFERENCEKIND']._serialized_end=1652
-  _globals['_MISSINGREFERENCE']._serialized_start=99
-  _globals['_MISSINGREFERENCE']._serialized_end=182
-  _globals['_AWAITEDREFERENCE']._serialized_start=184
-  _globals['_AWAITEDREFERENCE']._serialized_end=306
-  _globals['_LISTUNJOINEDEVENTSREQUEST']._serialized_start=308
-  _globals['_LISTUNJOINEDEVENTSREQUEST']._serialized_end=350
-  _globals['_LISTUNJOINEDEVENTSRESPONSE']._serialized_start=352
-  _globals['_LISTUNJOINEDEVENTSRESPONSE']._serialized_end=476
-  _globals['_REJOINEVENTSREQUEST']._serialized_start=478
-  _globals['_REJOINEVENTSREQUEST']._serialized_end=593
-  _globals['_REJOINEVENTSRESPONSE']._serialized_start=595
-  _globals['_REJOINEVENTSRESPONSE']._serialized_end=650
-  _globals['_EVENTFAULT']._serialized_start=653
-  _globals['_EVENTFAULT']._serialized_end=796
-  _globals['_GETEVENTQUALITYREQUEST']._serialized_start=798
-  _globals['_GETEVENTQUALITYREQUEST']._serialized_end=916
-  _globals['_GETEVENTQUALITYRESPONSE']._serialized_start=918
-  _globals['_GETEVENTQUALITYRESPONSE']._serialized_end=995
-  _globals['_FAILEDEVENT']._serialized_start=998
-  _globals['_FAILEDEVENT']._serialized_end=1203
-  _globals['_LISTFAILEDEVENTSREQUEST']._serialized_start=1205
-  _globals['_LISTFAILEDEVENTSREQUEST']._serialized_end=1284
-  _globals['_LISTFAILEDEVENTSRESPONSE']._serialized_start=1286
-  _globals['_LISTFAILEDEVENTSRESPONSE']._serialized_end=1390
-  _globals['_REPLAYFAILEDEVENTSREQUEST']._serialized_start=1392
-  _globals['_REPLAYFAILEDEVENTSREQUEST']._serialized_end=1453
-  _globals['_REPLAYFAILEDEVENTSRESPONSE']._serialized_start=1455
-  _globals['_REPLAYFAILEDEVENTSRESPONSE']._serialized_end=1516
+  _globals['_LISTUNJOINEDEVENTSREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_LISTUNJOINEDEVENTSREQUEST'].fields_by_name['limit']._serialized_options = b'\342A\001\001'
+  _globals['_REJOINEVENTSREQUEST'].fields_by_name['start_time']._loaded_options = None
+  _globals['_REJOINEVENTSREQUEST'].fields_by_name['start_time']._serialized_options = b'\342A\001\001'
+  _globals['_REJOINEVENTSREQUEST'].fields_by_name['end_time']._loaded_options = None
+  _globals['_REJOINEVENTSREQUEST'].fields_by_name['end_time']._serialized_options = b'\342A\001\001'
+  _globals['_EVENTFILTER_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_EVENTFILTER_ATTRIBUTESENTRY']._serialized_options = b'8\001'
+  _globals['_EVENTFILTER'].fields_by_name['kinds']._loaded_options = None
+  _globals['_EVENTFILTER'].fields_by_name['kinds']._serialized_options = b'\342A\001\001'
+  _globals['_EVENTFILTER'].fields_by_name['start_time']._loaded_options = None
+  _globals['_EVENTFILTER'].fields_by_name['start_time']._serialized_options = b'\342A\001\001'
+  _globals['_EVENTFILTER'].fields_by_name['end_time']._loaded_options = None
+  _globals['_EVENTFILTER'].fields_by_name['end_time']._serialized_options = b'\342A\001\001'
+  _globals['_EVENTFILTER'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_EVENTFILTER'].fields_by_name['customer_id']._serialized_options = b'\342A\001\001'
+  _globals['_EVENTFILTER'].fields_by_name['visitor_id']._loaded_options = None
+  _globals['_EVENTFILTER'].fields_by_name['visitor_id']._serialized_options = b'\342A\001\001'
+  _globals['_EVENTFILTER'].fields_by_name['product_id']._loaded_options = None
+  _globals['_EVENTFILTER'].fields_by_name['product_id']._serialized_options = b'\342A\001\001'
+  _globals['_EVENTFILTER'].fields_by_name['attributes']._loaded_options = None
+  _globals['_EVENTFILTER'].fields_by_name['attributes']._serialized_options = b'\342A\001\001'
+  _globals['_PURGEEVENTSREQUEST'].fields_by_name['filter']._loaded_options = None
+  _globals['_PURGEEVENTSREQUEST'].fields_by_name['filter']._serialized_options = b'\342A\001\002'
+  _globals['_PURGEEVENTSREQUEST'].fields_by_name['dry_run']._loaded_options = None
+  _globals['_PURGEEVENTSREQUEST'].fields_by_name['dry_run']._serialized_options = b'\342A\001\001'
+  _globals['_PURGEEVENTSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_PURGEEVENTSREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_REBUILDPROJECTIONREQUEST'].fields_by_name['agent']._loaded_options = None
+  _globals['_REBUILDPROJECTIONREQUEST'].fields_by_name['agent']._serialized_options = b'\342A\001\002'
+  _globals['_REBUILDPROJECTIONREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REBUILDPROJECTIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_GETEVENTQUALITYREQUEST'].fields_by_name['start_time']._loaded_options = None
+  _globals['_GETEVENTQUALITYREQUEST'].fields_by_name['start_time']._serialized_options = b'\342A\001\001'
+  _globals['_GETEVENTQUALITYREQUEST'].fields_by_name['end_time']._loaded_options = None
+  _globals['_GETEVENTQUALITYREQUEST'].fields_by_name['end_time']._serialized_options = b'\342A\001\001'
+  _globals['_LISTFAILEDEVENTSREQUEST'].fields_by_name['agent']._loaded_options = None
+  _globals['_LISTFAILEDEVENTSREQUEST'].fields_by_name['agent']._serialized_options = b'\342A\001\001'
+  _globals['_LISTFAILEDEVENTSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTFAILEDEVENTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
+  _globals['_LISTFAILEDEVENTSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTFAILEDEVENTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
+  _globals['_REPLAYFAILEDEVENTSREQUEST'].fields_by_name['agent']._loaded_options = None
+  _globals['_REPLAYFAILEDEVENTSREQUEST'].fields_by_name['agent']._serialized_options = b'\342A\001\001'
+  _globals['_REPLAYFAILEDEVENTSREQUEST'].fields_by_name['sequences']._loaded_options = None
+  _globals['_REPLAYFAILEDEVENTSREQUEST'].fields_by_name['sequences']._serialized_options = b'\342A\001\001'
+  _globals['_REFERENCEKIND']._serialized_start=2320
+  _globals['_REFERENCEKIND']._serialized_end=2453
+  _globals['_MISSINGREFERENCE']._serialized_start=159
+  _globals['_MISSINGREFERENCE']._serialized_end=242
+  _globals['_AWAITEDREFERENCE']._serialized_start=244
+  _globals['_AWAITEDREFERENCE']._serialized_end=366
+  _globals['_LISTUNJOINEDEVENTSREQUEST']._serialized_start=368
+  _globals['_LISTUNJOINEDEVENTSREQUEST']._serialized_end=416
+  _globals['_LISTUNJOINEDEVENTSRESPONSE']._serialized_start=418
+  _globals['_LISTUNJOINEDEVENTSRESPONSE']._serialized_end=542
+  _globals['_REJOINEVENTSREQUEST']._serialized_start=544
+  _globals['_REJOINEVENTSREQUEST']._serialized_end=671
+  _globals['_REJOINEVENTSRESPONSE']._serialized_start=673
+  _globals['_REJOINEVENTSRESPONSE']._serialized_end=728
+  _globals['_EVENTFILTER']._serialized_start=731
+  _globals['_EVENTFILTER']._serialized_end=1080
+  _globals['_EVENTFILTER_ATTRIBUTESENTRY']._serialized_start=1031
+  _globals['_EVENTFILTER_ATTRIBUTESENTRY']._serialized_end=1080
+  _globals['_PURGEEVENTSREQUEST']._serialized_start=1083
+  _globals['_PURGEEVENTSREQUEST']._serialized_end=1211
+  _globals['_PURGEEVENTSRESPONSE']._serialized_start=1213
+  _globals['_PURGEEVENTSRESPONSE']._serialized_end=1269
+  _globals['_REBUILDPROJECTIONREQUEST']._serialized_start=1271
+  _globals['_REBUILDPROJECTIONREQUEST']._serialized_end=1344
+  _globals['_REBUILDPROJECTIONRESPONSE']._serialized_start=1346
+  _globals['_REBUILDPROJECTIONRESPONSE']._serialized_end=1408
+  _globals['_EVENTFAULT']._serialized_start=1411
+  _globals['_EVENTFAULT']._serialized_end=1554
+  _globals['_GETEVENTQUALITYREQUEST']._serialized_start=1557
+  _globals['_GETEVENTQUALITYREQUEST']._serialized_end=1687
+  _globals['_GETEVENTQUALITYRESPONSE']._serialized_start=1689
+  _globals['_GETEVENTQUALITYRESPONSE']._serialized_end=1766
+  _globals['_FAILEDEVENT']._serialized_start=1769
+  _globals['_FAILEDEVENT']._serialized_end=1974
+  _globals['_LISTFAILEDEVENTSREQUEST']._serialized_start=1976
+  _globals['_LISTFAILEDEVENTSREQUEST']._serialized_end=2073
+  _globals['_LISTFAILEDEVENTSRESPONSE']._serialized_start=2075
+  _globals['_LISTFAILEDEVENTSRESPONSE']._serialized_end=2179
+  _globals['_REPLAYFAILEDEVENTSREQUEST']._serialized_start=2181
+  _globals['_REPLAYFAILEDEVENTSREQUEST']._serialized_end=2254
+  _globals['_REPLAYFAILEDEVENTSRESPONSE']._serialized_start=2256
+  _globals['_REPLAYFAILEDEVENTSRESPONSE']._serialized_end=2317
 # @@protoc_insertion_point(module_scope)

@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from quintet.type.v1 import model_pb2 as quintet_dot_type_dot_v1_dot_model__pb2
 from quintet.type.v1 import recommendation_pb2 as quintet_dot_type_dot_v1_dot_recommendation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'quintet/coordinator/v1/operations.proto\x12\x16quintet.coordinator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bquintet/type/v1/model.proto\x1a$quintet/type/v1/recommendation.proto\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\\\n\x12ListModelsResponse\x12-\n\x06models\x18\x01 \x03(\x0b\x32\x1d.quintet.type.v1.ModelVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x14\x41\x63tivateModelRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"E\n\x15\x41\x63tivateModelResponse\x12,\n\x05model\x18\x01 \x01(\x0b\x32\x1d.quintet.type.v1.ModelVersion\"*\n\x14RollBackModelRequest\x12\x12\n\nrequest_id\x18\x0f \x01(\t\"E\n\x15RollBackModelResponse\x12,\n\x05model\x18\x01 \x01(\x0b\x32\x1d.quintet.type.v1.ModelVersion\")\n\x16GetModelQualityRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"\x92\x01\n\x17GetModelQualityResponse\x12,\n\x05model\x18\x01 \x01(\x0b\x32\x1d.quintet.type.v1.ModelVersion\x12\x18\n\x10\x63ompared_version\x18\x02 \x01(\t\x12/\n\x08measures\x18\x03 \x03(\x0b\x32\x1d.quintet.type.v1.ModelMeasure\"\x13\n\x11GetWeightsRequest\"\x8b\x01\n\x12GetWeightsResponse\x12\x31\n\x07weights\x18\x01 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12/\n\x0bupdate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trationale\x18\x03 \x01(\t\"y\n\x11SetWeightsRequest\x12\x31\n\x07weights\x18\x01 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12\r\n\x05reset\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x0f \x01(\t\"Z\n\x12SetWeightsResponse\x12\x31\n\x07weights\x18\x01 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12\x11\n\trationale\x18\x02 \x01(\t\"V\n\x15GetAttributionRequest\x12\x1b\n\x11recommendation_id\x18\x01 \x01(\tH\x00\x12\x15\n\x0bpurchase_id\x18\x02 \x01(\tH\x00\x42\t\n\x07subject\"R\n\x16GetAttributionResponse\x12\x38\n\x08outcomes\x18\x01 \x03(\x0b\x32&.quintet.type.v1.RecommendationOutcome\"\xc8\x01\n\x07\x46inding\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x39\n\x08severity\x18\x02 \x01(\x0e\x32\'.quintet.coordinator.v1.FindingSeverity\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x11\n\tnext_step\x18\x05 \x01(\t\x12.\n\nsince_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07runbook\x18\x07 \x01(\t\"\x15\n\x13GetDiagnosisRequest\"x\n\x14GetDiagnosisResponse\x12\x31\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x1f.quintet.coordinator.v1.Finding\x12-\n\tlook_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8a\x02\n\x10\x41gentPerformance\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07seconds\x18\x04 \x01(\x01\x12\r\n\x05\x63\x61lls\x18\x05 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x06 \x01(\x03\x12\x0e\n\x06p50_ms\x18\x07 \x01(\x01\x12\x0e\n\x06p99_ms\x18\x08 \x01(\x01\x12\x11\n\tcpu_cores\x18\t \x01(\x01\x12\x11\n\tmemory_mb\x18\n \x01(\x01\x12\x0f\n\x07\x61nswers\x18\x0b \x01(\x03\x12\r\n\x05\x65mpty\x18\x0c \x01(\x03\x12\x11\n\tfallbacks\x18\r \x01(\x03*m\n\x0f\x46indingSeverity\x12 \n\x1c\x46INDING_SEVERITY_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x46INDING_SEVERITY_WARNING\x10\x01\x12\x1a\n\x16\x46INDING_SEVERITY_ERROR\x10\x02\x42\x9e\x01\n1com.quintetrecommendations.quintet.coordinator.v1B\x0fOperationsProtoP\x01ZVgithub.com/quintet-recommendations/quintet/gen/go/quintet/coordinator/v1;coordinatorv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'quintet/coordinator/v1/operations.proto\x12\x16quintet.coordinator.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bquintet/type/v1/model.proto\x1a$quintet/type/v1/recommendation.proto\"F\n\x11ListModelsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\\\n\x12ListModelsResponse\x12-\n\x06models\x18\x01 \x03(\x0b\x32\x1d.quintet.type.v1.ModelVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"-\n\x14\x41\x63tivateModelRequest\x12\x15\n\x07version\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"E\n\x15\x41\x63tivateModelResponse\x12,\n\x05model\x18\x01 \x01(\x0b\x32\x1d.quintet.type.v1.ModelVersion\"0\n\x14RollBackModelRequest\x12\x18\n\nrequest_id\x18\x0f \x01(\tB\x04\xe2\x41\x01\x01\"E\n\x15RollBackModelResponse\x12,\n\x05model\x18\x01 \x01(\x0b\x32\x1d.quintet.type.v1.ModelVersion\"/\n\x16GetModelQualityRequest\x12\x15\n\x07version\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\"\x92\x01\n\x17GetModelQualityResponse\x12,\n\x05model\x18\x01 \x01(\x0b\x32\x1d.quintet.type.v1.ModelVersion\x12\x18\n\x10\x63ompared_version\x18\x02 \x01(\t\x12/\n\x08measures\x18\x03 \x03(\x0b\x32\x1d.quintet.type.v1.ModelMeasure\"\x13\n\x11GetWeightsRequest\"\x8b\x01\n\x12GetWeightsResponse\x12\x31\n\x07weights\x18\x01 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12/\n\x0bupdate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trationale\x18\x03 \x01(\t\"\x91\x01\n\x11SetWeightsRequest\x12\x37\n\x07weights\x18\x01 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeightB\x04\xe2\x41\x01\x01\x12\x13\n\x05reset\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x14\n\x06reason\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x0f \x01(\tB\x04\xe2\x41\x01\x01\"Z\n\x12SetWeightsResponse\x12\x31\n\x07weights\x18\x01 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12\x11\n\trationale\x18\x02 \x01(\t\"b\n\x15GetAttributionRequest\x12!\n\x11recommendation_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x1b\n\x0bpurchase_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x42\t\n\x07subject\"R\n\x16GetAttributionResponse\x12\x38\n\x08outcomes\x18\x01 \x03(\x0b\x32&.quintet.type.v1.RecommendationOutcome\"\xc8\x01\n\x07\x46inding\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x39\n\x08severity\x18\x02 \x01(\x0e\x32\'.quintet.coordinator.v1.FindingSeverity\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x11\n\tnext_step\x18\x05 \x01(\t\x12.\n\nsince_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07runbook\x18\x07 \x01(\t\"\x15\n\x13GetDiagnosisRequest\"x\n\x14GetDiagnosisResponse\x12\x31\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x1f.quintet.coordinator.v1.Finding\x12-\n\tlook_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8a\x02\n\x10\x41gentPerformance\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07seconds\x18\x04 \x01(\x01\x12\r\n\x05\x63\x61lls\x18\x05 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x06 \x01(\x03\x12\x0e\n\x06p50_ms\x18\x07 \x01(\x01\x12\x0e\n\x06p99_ms\x18\x08 \x01(\x01\x12\x11\n\tcpu_cores\x18\t \x01(\x01\x12\x11\n\tmemory_mb\x18\n \x01(\x01\x12\x0f\n\x07\x61nswers\x18\x0b \x01(\x03\x12\r\n\x05\x65mpty\x18\x0c \x01(\x03\x12\x11\n\tfallbacks\x18\r \x01(\x03*m\n\x0f\x46indingSeverity\x12 \n\x1c\x46INDING_SEVERITY_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x46INDING_SEVERITY_WARNING\x10\x01\x12\x1a\n\x16\x46INDING_SEVERITY_ERROR\x10\x02\x42\x9e\x01\n1com.quintetrecommendations.quintet.coordinator.v1B\x0fOperationsProtoP\x01ZVgithub.com/quintet-recommendations/quintet/gen/go/quintet/coordinator/v1;coordinatorv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,42 +36,64 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quintet.coordinator.v1.oper
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n1com.quintetrecommendations.quintet.coordinator.v1B\017OperationsProtoP\001ZVgithub.com/quintet-recommendations/quintet/gen/go/quintet/coordinator/v1;coordinatorv1'
-  _globals['_FINDINGSEVERITY']._serialized_start=1907
-  _globals['_FINDINGSEVERITY']._serialized_end=2016
-  _globals['_LISTMODELSREQUEST']._serialized_start=167
-  _globals['_LISTMODELSREQUEST']._serialized_end=225
-  _globals['_LISTMODELSRESPONSE']._serialized_start=227
-  _globals['_LISTMODELSRESPONSE']._serialized_end=319
-  _globals['_ACTIVATEMODELREQUEST']._serialized_start=321
-  _globals['_ACTIVATEMODELREQUEST']._serialized_end=360
-  _globals['_ACTIVATEMODELRESPONSE']._serialized_start=362
-  _globals['_ACTIVATEMODELRESPONSE']._serialized_end=431
-  _globals['_ROLLBACKMODELREQUEST']._serialized_start=433
-  _globals['_ROLLBACKMODELREQUEST']._serialized_end=475
-  _globals['_ROLLBACKMODELRESPONSE']._serialized_start=477
-  _globals['_ROLLBACKMODELRESPONSE']._serialized_end=546
-  _globals['_GETMODELQUALITYREQUEST']._serialized_start=548
-  _globals['_GETMODELQUALITYREQUEST']._serialized_end=589
-  _globals['_GETMODELQUALITYRESPONSE']._serialized_start=592
-  _globals['_GETMODELQUALITYRESPONSE']._serialized_end=738
-  _globals['_GETWEIGHTSREQUEST']._serialized_start=740
-  _globals['_GETWEIGHTSREQUEST']._serialized_end=759
-  _globals['_GETWEIGHTSRESPONSE']._serialized_start=762
-  _globals['_GETWEIGHTSRESPONSE']._serialized_end=901
-  _globals['_SETWEIGHTSREQUEST']._serialized_start=903
-  _globals['_SETWEIGHTSREQUEST']._serialized_end=1024
-  _globals['_SETWEIGHTSRESPONSE']._serialized_start=1026
-  _globals['_SETWEIGHTSRESPONSE']._serialized_end=1116
-  _globals['_GETATTRIBUTIONREQUEST']._serialized_start=1118
-  _globals['_GETATTRIBUTIONREQUEST']._serialized_end=1204
-  _globals['_GETATTRIBUTIONRESPONSE']._serialized_start=1206
-  _globals['_GETATTRIBUTIONRESPONSE']._serialized_end=1288
-  _globals['_FINDING']._serialized_start=1291
-  _globals['_FINDING']._serialized_end=1491
-  _globals['_GETDIAGNOSISREQUEST']._serialized_start=1493
-  _globals['_GETDIAGNOSISREQUEST']._serialized_end=1514
-  _globals['_GETDIAGNOSISRESPONSE']._serialized_start=1516
-  _globals['_GETDIAGNOSISRESPONSE']._serialized_end=1636
-  _globals['_AGENTPERFORMANCE']._serialized_start=1639
-  _globals['_AGENTPERFORMANCE']._serialized_end=1905
+  _globals['_LISTMODELSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTMODELSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
+  _globals['_LISTMODELSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTMODELSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
+  _globals['_ACTIVATEMODELREQUEST'].fields_by_name['version']._loaded_options = None
+  _globals['_ACTIVATEMODELREQUEST'].fields_by_name['version']._serialized_options = b'\342A\001\002'
+  _globals['_ROLLBACKMODELREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ROLLBACKMODELREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_GETMODELQUALITYREQUEST'].fields_by_name['version']._loaded_options = None
+  _globals['_GETMODELQUALITYREQUEST'].fields_by_name['version']._serialized_options = b'\342A\001\001'
+  _globals['_SETWEIGHTSREQUEST'].fields_by_name['weights']._loaded_options = None
+  _globals['_SETWEIGHTSREQUEST'].fields_by_name['weights']._serialized_options = b'\342A\001\001'
+  _globals['_SETWEIGHTSREQUEST'].fields_by_name['reset']._loaded_options = None
+  _globals['_SETWEIGHTSREQUEST'].fields_by_name['reset']._serialized_options = b'\342A\001\001'
+  _globals['_SETWEIGHTSREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_SETWEIGHTSREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\001'
+  _globals['_SETWEIGHTSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SETWEIGHTSREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_GETATTRIBUTIONREQUEST'].fields_by_name['recommendation_id']._loaded_options = None
+  _globals['_GETATTRIBUTIONREQUEST'].fields_by_name['recommendation_id']._serialized_options = b'\342A\001\001'
+  _globals['_GETATTRIBUTIONREQUEST'].fields_by_name['purchase_id']._loaded_options = None
+  _globals['_GETATTRIBUTIONREQUEST'].fields_by_name['purchase_id']._serialized_options = b'\342A\001\001'
+  _globals['_FINDINGSEVERITY']._serialized_start=2007
+  _globals['_FINDINGSEVERITY']._serialized_end=2116
+  _globals['_LISTMODELSREQUEST']._serialized_start=200
+  _globals['_LISTMODELSREQUEST']._serialized_end=270
+  _globals['_LISTMODELSRESPONSE']._serialized_start=272
+  _globals['_LISTMODELSRESPONSE']._serialized_end=364
+  _globals['_ACTIVATEMODELREQUEST']._serialized_start=366
+  _globals['_ACTIVATEMODELREQUEST']._serialized_end=411
+  _globals['_ACTIVATEMODELRESPONSE']._serialized_start=413
+  _globals['_ACTIVATEMODELRESPONSE']._serialized_end=482
+  _globals['_ROLLBACKMODELREQUEST']._serialized_start=484
+  _globals['_ROLLBACKMODELREQUEST']._serialized_end=532
+  _globals['_ROLLBACKMODELRESPONSE']._serialized_start=534
+  _globals['_ROLLBACKMODELRESPONSE']._serialized_end=603
+  _globals['_GETMODELQUALITYREQUEST']._serialized_start=605
+  _globals['_GETMODELQUALITYREQUEST']._serialized_end=652
+  _globals['_GETMODELQUALITYRESPONSE']._serialized_start=655
+  _globals['_GETMODELQUALITYRESPONSE']._serialized_end=801
+  _globals['_GETWEIGHTSREQUEST']._serialized_start=803
+  _globals['_GETWEIGHTSREQUEST']._serialized_end=822
+  _globals['_GETWEIGHTSRESPONSE']._serialized_start=825
+  _globals['_GETWEIGHTSRESPONSE']._serialized_end=964
+  _globals['_SETWEIGHTSREQUEST']._serialized_start=967
+  _globals['_SETWEIGHTSREQUEST']._serialized_end=1112
+  _globals['_SETWEIGHTSRESPONSE']._serialized_start=1114
+  _globals['_SETWEIGHTSRESPONSE']._serialized_end=1204
+  _globals['_GETATTRIBUTIONREQUEST']._serialized_start=1206
+  _globals['_GETATTRIBUTIONREQUEST']._serialized_end=1304
+  _globals['_GETATTRIBUTIONRESPONSE']._serialized_start=1306
+  _globals['_GETATTRIBUTIONRESPONSE']._serialized_end=1388
+  _globals['_FINDING']._serialized_start=1391
+  _globals['_FINDING']._serialized_end=1591
+  _globals['_GETDIAGNOSISREQUEST']._serialized_start=1593
+  _globals['_GETDIAGNOSISREQUEST']._serialized_end=1614
+  _globals['_GETDIAGNOSISRESPONSE']._serialized_start=1616
+  _globals['_GETDIAGNOSISRESPONSE']._serialized_end=1736
+  _globals['_AGENTPERFORMANCE']._serialized_start=1739
+  _globals['_AGENTPERFORMANCE']._serialized_end=2005
 # @@protoc_insertion_point(module_scope)

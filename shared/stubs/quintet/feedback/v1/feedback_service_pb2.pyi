@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from quintet.type.v1 import job_pb2 as _job_pb2
 from quintet.type.v1 import recommendation_pb2 as _recommendation_pb2
 from quintet.type.v1 import request_pb2 as _request_pb2
 import builtins as _builtins
@@ -118,6 +119,47 @@ class ReplayFailedEventsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReplayFailedEventsResponse: _TypeAlias = ReplayFailedEventsResponse  # noqa: Y015
+
+@_typing.final
+class RebuildOutcomesRequest(_message.Message):
+    """Asks to make outcomes anew."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RebuildOutcomesRequest: _TypeAlias = RebuildOutcomesRequest  # noqa: Y015
+
+@_typing.final
+class RebuildOutcomesResponse(_message.Message):
+    """How far it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def progress(self) -> _job_pb2.JobProgress:
+        """The progress."""
+
+    def __init__(
+        self,
+        *,
+        progress: _job_pb2.JobProgress | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RebuildOutcomesResponse: _TypeAlias = RebuildOutcomesResponse  # noqa: Y015
 
 @_typing.final
 class GetAlgorithmPerformanceRequest(_message.Message):

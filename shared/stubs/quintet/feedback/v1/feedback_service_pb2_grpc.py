@@ -47,6 +47,11 @@ class FeedbackServiceStub:
                 request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ReplayFailedEventsRequest.SerializeToString,
                 response_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ReplayFailedEventsResponse.FromString,
                 _registered_method=True)
+        self.RebuildOutcomes = channel.unary_stream(
+                '/quintet.feedback.v1.FeedbackService/RebuildOutcomes',
+                request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.RebuildOutcomesRequest.SerializeToString,
+                response_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.RebuildOutcomesResponse.FromString,
+                _registered_method=True)
         self.GetAlgorithmPerformance = channel.unary_unary(
                 '/quintet.feedback.v1.FeedbackService/GetAlgorithmPerformance',
                 request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetAlgorithmPerformanceRequest.SerializeToString,
@@ -86,6 +91,15 @@ class FeedbackServiceServicer:
     def ReplayFailedEvents(self, request, context):
         """Applies events again that this agent could not apply and set aside. Each is applied once, so it is safe to repeat.
         Errors: INVALID_ARGUMENT for no sequences, or more than 1,000.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RebuildOutcomes(self, request, context):
+        """Makes what came of recommendations anew from the event log, some shoppers at a time, while events are applied as ever.
+        The last message has the result. Safe to repeat.
+        Errors: FAILED_PRECONDITION where events were deleted for their age of which outcomes are stored, or one cannot be applied.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,6 +148,11 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
                     servicer.ReplayFailedEvents,
                     request_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ReplayFailedEventsRequest.FromString,
                     response_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ReplayFailedEventsResponse.SerializeToString,
+            ),
+            'RebuildOutcomes': grpc.unary_stream_rpc_method_handler(
+                    servicer.RebuildOutcomes,
+                    request_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.RebuildOutcomesRequest.FromString,
+                    response_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.RebuildOutcomesResponse.SerializeToString,
             ),
             'GetAlgorithmPerformance': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAlgorithmPerformance,
@@ -213,6 +232,33 @@ class FeedbackService:
             '/quintet.feedback.v1.FeedbackService/ReplayFailedEvents',
             quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ReplayFailedEventsRequest.SerializeToString,
             quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ReplayFailedEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebuildOutcomes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/quintet.feedback.v1.FeedbackService/RebuildOutcomes',
+            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.RebuildOutcomesRequest.SerializeToString,
+            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.RebuildOutcomesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,11 @@ class FeedbackServiceStub:
     """Applies events again that this agent could not apply and set aside. Each is applied once, so it is safe to repeat.
     Errors: INVALID_ARGUMENT for no sequences, or more than 1,000.
     """
+    RebuildOutcomes: _grpc.UnaryStreamMultiCallable[_feedback_service_pb2.RebuildOutcomesRequest, _feedback_service_pb2.RebuildOutcomesResponse]
+    """Makes what came of recommendations anew from the event log, some shoppers at a time, while events are applied as ever.
+    The last message has the result. Safe to repeat.
+    Errors: FAILED_PRECONDITION where events were deleted for their age of which outcomes are stored, or one cannot be applied.
+    """
     GetAlgorithmPerformance: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAlgorithmPerformanceRequest, _feedback_service_pb2.GetAlgorithmPerformanceResponse]
     """Returns how each algorithm did in a period. Errors: INVALID_ARGUMENT when the period ends before it starts."""
     GetAttribution: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAttributionRequest, _feedback_service_pb2.GetAttributionResponse]
@@ -73,6 +78,11 @@ class FeedbackServiceAsyncStub(FeedbackServiceStub):
     ReplayFailedEvents: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.ReplayFailedEventsRequest, _feedback_service_pb2.ReplayFailedEventsResponse]  # type: ignore[assignment]
     """Applies events again that this agent could not apply and set aside. Each is applied once, so it is safe to repeat.
     Errors: INVALID_ARGUMENT for no sequences, or more than 1,000.
+    """
+    RebuildOutcomes: _aio.UnaryStreamMultiCallable[_feedback_service_pb2.RebuildOutcomesRequest, _feedback_service_pb2.RebuildOutcomesResponse]  # type: ignore[assignment]
+    """Makes what came of recommendations anew from the event log, some shoppers at a time, while events are applied as ever.
+    The last message has the result. Safe to repeat.
+    Errors: FAILED_PRECONDITION where events were deleted for their age of which outcomes are stored, or one cannot be applied.
     """
     GetAlgorithmPerformance: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAlgorithmPerformanceRequest, _feedback_service_pb2.GetAlgorithmPerformanceResponse]  # type: ignore[assignment]
     """Returns how each algorithm did in a period. Errors: INVALID_ARGUMENT when the period ends before it starts."""
@@ -112,6 +122,17 @@ class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_feedback_service_pb2.ReplayFailedEventsResponse, _abc.Awaitable[_feedback_service_pb2.ReplayFailedEventsResponse]]:
         """Applies events again that this agent could not apply and set aside. Each is applied once, so it is safe to repeat.
         Errors: INVALID_ARGUMENT for no sequences, or more than 1,000.
+        """
+
+    @_abc_1.abstractmethod
+    def RebuildOutcomes(
+        self,
+        request: _feedback_service_pb2.RebuildOutcomesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_feedback_service_pb2.RebuildOutcomesResponse], _abc.AsyncIterator[_feedback_service_pb2.RebuildOutcomesResponse]]:
+        """Makes what came of recommendations anew from the event log, some shoppers at a time, while events are applied as ever.
+        The last message has the result. Safe to repeat.
+        Errors: FAILED_PRECONDITION where events were deleted for their age of which outcomes are stored, or one cannot be applied.
         """
 
     @_abc_1.abstractmethod

@@ -41,8 +41,8 @@ class UpsertProductsRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Optional. Which fields to set as the products say, and to clear where they leave them empty: names such as `brand`,
-        `attributes.colour` for one attribute, or `*` alone for all. At most 250. Without a mask the fields that are given are
-        set, attributes one by one, and the others stay. A cleared `inventory_status` is `IN_STOCK`, `recommendable` true;
+        `attributes.colour` for one attribute (in backticks where its name has other characters than letters, digits and `_`), or
+        `*` for all; at most 250 of at most 300 characters. Without a mask the fields that are given are set, attributes one by one, and the others stay. A cleared `inventory_status` is `IN_STOCK`, `recommendable` true;
         `available_time` is never cleared. INVALID_ARGUMENT: a path that is none, `product_id`, `update_time`.
         """
 

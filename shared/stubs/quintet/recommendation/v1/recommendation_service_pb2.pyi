@@ -675,7 +675,7 @@ class UpdatePlacementRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Optional. Which fields to set; those that are empty in `placement` are cleared. Without it, the whole placement is
-        replaced. Paths may name nested fields (`boosts.price`), or everything (`*`); at most 200 of at most 300 characters.
+        replaced. Paths may name nested fields (`boosts.price`), or everything (`*`); at most 250 of at most 300 characters.
         INVALID_ARGUMENT for a path that names no field, `placement_id` or what is output only.
         """
 
@@ -919,7 +919,7 @@ class UpdateRuleRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Optional. Which fields to set; those that are empty in `rule` are cleared. Without it, the whole rule is replaced. Paths
-        may name nested fields (`condition.segments`), or everything (`*`); at most 200 of at most 300 characters. That of an
+        may name nested fields (`condition.segments`), or everything (`*`); at most 250 of at most 300 characters. That of an
         action replaces whatever the action was. INVALID_ARGUMENT for a path that names no field, `rule_id` or what is output
         only.
         """

@@ -83,8 +83,8 @@ class RecommendationServiceStub:
     Errors: NOT_FOUND for an unknown version, or before the first training.
     """
     CreatePlacement: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.CreatePlacementRequest, _recommendation_service_pb2.CreatePlacementResponse]
-    """Stores a new placement; it holds within a second. Not safe to repeat: a second call is refused.
-    Errors: ALREADY_EXISTS for a known `placement_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+    """Stores a new placement; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+    Errors: ALREADY_EXISTS for the `placement_id` of another, or of a built-in one; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
     """
     UpdatePlacement: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.UpdatePlacementRequest, _recommendation_service_pb2.UpdatePlacementResponse]
     """Changes a placement; it holds within a second. Safe to repeat. Updating a built-in one stores it.
@@ -99,8 +99,8 @@ class RecommendationServiceStub:
     stored (any more).
     """
     CreateRule: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.CreateRuleRequest, _recommendation_service_pb2.CreateRuleResponse]
-    """Stores a new rule; it holds within a second. Not safe to repeat: a second call is refused.
-    Errors: ALREADY_EXISTS for a known `rule_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+    """Stores a new rule; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+    Errors: ALREADY_EXISTS for the `rule_id` of another; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
     """
     UpdateRule: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.UpdateRuleRequest, _recommendation_service_pb2.UpdateRuleResponse]
     """Changes a rule; it holds within a second. Safe to repeat.
@@ -175,8 +175,8 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     Errors: NOT_FOUND for an unknown version, or before the first training.
     """
     CreatePlacement: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.CreatePlacementRequest, _recommendation_service_pb2.CreatePlacementResponse]  # type: ignore[assignment]
-    """Stores a new placement; it holds within a second. Not safe to repeat: a second call is refused.
-    Errors: ALREADY_EXISTS for a known `placement_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+    """Stores a new placement; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+    Errors: ALREADY_EXISTS for the `placement_id` of another, or of a built-in one; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
     """
     UpdatePlacement: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.UpdatePlacementRequest, _recommendation_service_pb2.UpdatePlacementResponse]  # type: ignore[assignment]
     """Changes a placement; it holds within a second. Safe to repeat. Updating a built-in one stores it.
@@ -191,8 +191,8 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     stored (any more).
     """
     CreateRule: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.CreateRuleRequest, _recommendation_service_pb2.CreateRuleResponse]  # type: ignore[assignment]
-    """Stores a new rule; it holds within a second. Not safe to repeat: a second call is refused.
-    Errors: ALREADY_EXISTS for a known `rule_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+    """Stores a new rule; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+    Errors: ALREADY_EXISTS for the `rule_id` of another; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
     """
     UpdateRule: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.UpdateRuleRequest, _recommendation_service_pb2.UpdateRuleResponse]  # type: ignore[assignment]
     """Changes a rule; it holds within a second. Safe to repeat.
@@ -330,8 +330,8 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommendation_service_pb2.CreatePlacementRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommendation_service_pb2.CreatePlacementResponse, _abc.Awaitable[_recommendation_service_pb2.CreatePlacementResponse]]:
-        """Stores a new placement; it holds within a second. Not safe to repeat: a second call is refused.
-        Errors: ALREADY_EXISTS for a known `placement_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+        """Stores a new placement; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+        Errors: ALREADY_EXISTS for the `placement_id` of another, or of a built-in one; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
         """
 
     @_abc_1.abstractmethod
@@ -376,8 +376,8 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommendation_service_pb2.CreateRuleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommendation_service_pb2.CreateRuleResponse, _abc.Awaitable[_recommendation_service_pb2.CreateRuleResponse]]:
-        """Stores a new rule; it holds within a second. Not safe to repeat: a second call is refused.
-        Errors: ALREADY_EXISTS for a known `rule_id`; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
+        """Stores a new rule; it holds within a second. Safe to repeat: one that is stored just so already is answered.
+        Errors: ALREADY_EXISTS for the `rule_id` of another; FAILED_PRECONDITION when there are 1,000; INVALID_ARGUMENT.
         """
 
     @_abc_1.abstractmethod

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dquintet/type/v1/consent.proto\x12\x0fquintet.type.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x01\n\x07\x43onsent\x12\x32\n\x0bpersonalise\x18\x01 \x01(\x0e\x32\x1d.quintet.type.v1.ConsentState\x12.\n\x07measure\x18\x02 \x01(\x0e\x32\x1d.quintet.type.v1.ConsentState\x12,\n\x05train\x18\x03 \x01(\x0e\x32\x1d.quintet.type.v1.ConsentState\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*b\n\x0c\x43onsentState\x12\x1d\n\x19\x43ONSENT_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONSENT_STATE_GRANTED\x10\x01\x12\x18\n\x14\x43ONSENT_STATE_DENIED\x10\x02\x42\x86\x01\n*com.quintetrecommendations.quintet.type.v1B\x0c\x43onsentProtoP\x01ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dquintet/type/v1/consent.proto\x12\x0fquintet.type.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x01\n\x07\x43onsent\x12\x38\n\x0bpersonalise\x18\x01 \x01(\x0e\x32\x1d.quintet.type.v1.ConsentStateB\x04\xe2\x41\x01\x01\x12\x34\n\x07measure\x18\x02 \x01(\x0e\x32\x1d.quintet.type.v1.ConsentStateB\x04\xe2\x41\x01\x01\x12\x32\n\x05train\x18\x03 \x01(\x0e\x32\x1d.quintet.type.v1.ConsentStateB\x04\xe2\x41\x01\x01\x12\x35\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03*b\n\x0c\x43onsentState\x12\x1d\n\x19\x43ONSENT_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONSENT_STATE_GRANTED\x10\x01\x12\x18\n\x14\x43ONSENT_STATE_DENIED\x10\x02\x42\x86\x01\n*com.quintetrecommendations.quintet.type.v1B\x0c\x43onsentProtoP\x01ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,8 +34,16 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quintet.type.v1.consent_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n*com.quintetrecommendations.quintet.type.v1B\014ConsentProtoP\001ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1'
-  _globals['_CONSENTSTATE']._serialized_start=290
-  _globals['_CONSENTSTATE']._serialized_end=388
-  _globals['_CONSENT']._serialized_start=84
-  _globals['_CONSENT']._serialized_end=288
+  _globals['_CONSENT'].fields_by_name['personalise']._loaded_options = None
+  _globals['_CONSENT'].fields_by_name['personalise']._serialized_options = b'\342A\001\001'
+  _globals['_CONSENT'].fields_by_name['measure']._loaded_options = None
+  _globals['_CONSENT'].fields_by_name['measure']._serialized_options = b'\342A\001\001'
+  _globals['_CONSENT'].fields_by_name['train']._loaded_options = None
+  _globals['_CONSENT'].fields_by_name['train']._serialized_options = b'\342A\001\001'
+  _globals['_CONSENT'].fields_by_name['update_time']._loaded_options = None
+  _globals['_CONSENT'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_CONSENTSTATE']._serialized_start=347
+  _globals['_CONSENTSTATE']._serialized_end=445
+  _globals['_CONSENT']._serialized_start=117
+  _globals['_CONSENT']._serialized_end=345
 # @@protoc_insertion_point(module_scope)

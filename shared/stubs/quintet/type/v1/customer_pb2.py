@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from quintet.type.v1 import consent_pb2 as quintet_dot_type_dot_v1_dot_consent__pb2
 from quintet.type.v1 import money_pb2 as quintet_dot_type_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1equintet/type/v1/customer.proto\x12\x0fquintet.type.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dquintet/type/v1/consent.proto\x1a\x1bquintet/type/v1/money.proto\"\xd1\x01\n\x0c\x44\x65mographics\x12\x10\n\x03\x61ge\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x11\n\tage_group\x18\x02 \x01(\t\x12\x0e\n\x06gender\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x41\n\nattributes\x18\x05 \x03(\x0b\x32-.quintet.type.v1.Demographics.AttributesEntry\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x06\n\x04_age\"\x89\x02\n\x08\x43ustomer\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x33\n\x0c\x64\x65mographics\x18\x04 \x01(\x0b\x32\x1d.quintet.type.v1.Demographics\x12\x35\n\x11registration_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10last_active_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x07\x63onsent\x18\x07 \x01(\x0b\x32\x18.quintet.type.v1.Consent\"=\n\x0fPreferenceShare\x12\r\n\x05value\x18\x01 \x01(\t\x12\r\n\x05share\x18\x02 \x01(\x01\x12\x0c\n\x04lift\x18\x03 \x01(\x01\"\xa0\x01\n\rRepurchaseDue\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x36\n\x12last_purchase_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rinterval_days\x18\x03 \x01(\x01\x12,\n\x08\x64ue_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb9\x04\n\x0bPreferences\x12\x34\n\ncategories\x18\x01 \x03(\x0b\x32 .quintet.type.v1.PreferenceShare\x12\x30\n\x06\x62rands\x18\x02 \x03(\x0b\x32 .quintet.type.v1.PreferenceShare\x12)\n\tprice_low\x18\x03 \x01(\x0b\x32\x16.quintet.type.v1.Money\x12,\n\x0cprice_median\x18\x04 \x01(\x0b\x32\x16.quintet.type.v1.Money\x12*\n\nprice_high\x18\x05 \x01(\x0b\x32\x16.quintet.type.v1.Money\x12\x1e\n\x16purchase_interval_days\x18\x06 \x01(\x01\x12+\n\x03\x64ue\x18\x07 \x03(\x0b\x32\x1e.quintet.type.v1.RepurchaseDue\x12@\n\x0btime_of_day\x18\x08 \x03(\x0b\x32+.quintet.type.v1.Preferences.TimeOfDayEntry\x12:\n\x07weekday\x18\t \x03(\x0b\x32).quintet.type.v1.Preferences.WeekdayEntry\x12\x10\n\x08\x65vidence\x18\n \x01(\x03\x1a\x30\n\x0eTimeOfDayEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a.\n\x0cWeekdayEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x80\x01\n\x11SegmentMembership\x12\x14\n\x0csegment_name\x18\x01 \x01(\t\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.quintet.type.v1.SegmentKind\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\x15\n\rcriteria_json\x18\x04 \x01(\t\"e\n\x0e\x42\x65haviorChange\x12\x0e\n\x06\x61spect\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x03 \x01(\x01\x12\r\n\x05\x61\x66ter\x18\x04 \x01(\x01\x12\x0f\n\x07p_value\x18\x05 \x01(\x01\"\xd1\x01\n\x12ProductInteraction\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x14\n\x0cproduct_name\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x64uration_seconds\x18\x04 \x01(\x01\x12\x10\n\x08quantity\x18\x05 \x01(\x01\x12&\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x16.quintet.type.v1.Money\x12\x13\n\x0bpurchase_id\x18\x07 \x01(\t\"\xd1\x03\n\x0f\x43ustomerProfile\x12+\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x19.quintet.type.v1.Customer\x12\x32\n\x05views\x18\x02 \x03(\x0b\x32#.quintet.type.v1.ProductInteraction\x12\x36\n\tpurchases\x18\x03 \x03(\x0b\x32#.quintet.type.v1.ProductInteraction\x12\x31\n\x04\x63\x61rt\x18\x04 \x03(\x0b\x32#.quintet.type.v1.ProductInteraction\x12\x31\n\x0bpreferences\x18\x05 \x01(\x0b\x32\x1c.quintet.type.v1.Preferences\x12\x34\n\x08segments\x18\x06 \x03(\x0b\x32\".quintet.type.v1.SegmentMembership\x12\x30\n\x07\x63hanges\x18\x07 \x03(\x0b\x32\x1f.quintet.type.v1.BehaviorChange\x12\x11\n\tembedding\x18\x08 \x03(\x02\x12\x32\n\x0e\x65mbedding_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sessions\x18\n \x01(\x03\"\x86\x02\n\x0e\x45rasureReceipt\x12\x12\n\nreceipt_id\x18\x01 \x01(\t\x12.\n\nerase_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x65rased\x18\x03 \x03(\x0b\x32\x1a.quintet.type.v1.TableRows\x12,\n\x06models\x18\x04 \x01(\x0e\x32\x1c.quintet.type.v1.ModelsState\x12\x13\n\x0bmodels_note\x18\x05 \x01(\t\x12/\n\x0bmodels_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63hecksum\x18\x07 \x01(\t\"(\n\tTableRows\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03*[\n\x0bSegmentKind\x12\x1c\n\x18SEGMENT_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10SEGMENT_KIND_RFM\x10\x01\x12\x18\n\x14SEGMENT_KIND_LEARNED\x10\x02*^\n\x0bModelsState\x12\x1c\n\x18MODELS_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODELS_STATE_UNUSED\x10\x01\x12\x18\n\x14MODELS_STATE_REMOVED\x10\x02\x42\x87\x01\n*com.quintetrecommendations.quintet.type.v1B\rCustomerProtoP\x01ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1equintet/type/v1/customer.proto\x12\x0fquintet.type.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dquintet/type/v1/consent.proto\x1a\x1bquintet/type/v1/money.proto\"\xef\x01\n\x0c\x44\x65mographics\x12\x16\n\x03\x61ge\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x17\n\tage_group\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06gender\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06region\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12G\n\nattributes\x18\x05 \x03(\x0b\x32-.quintet.type.v1.Demographics.AttributesEntryB\x04\xe2\x41\x01\x01\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x06\n\x04_age\"\xb4\x02\n\x08\x43ustomer\x12\x1a\n\x0b\x63ustomer_id\x18\x01 \x01(\tB\x05\xe2\x41\x02\x02\x05\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05\x65mail\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x39\n\x0c\x64\x65mographics\x18\x04 \x01(\x0b\x32\x1d.quintet.type.v1.DemographicsB\x04\xe2\x41\x01\x01\x12;\n\x11registration_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12:\n\x10last_active_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12/\n\x07\x63onsent\x18\x07 \x01(\x0b\x32\x18.quintet.type.v1.ConsentB\x04\xe2\x41\x01\x01\"=\n\x0fPreferenceShare\x12\r\n\x05value\x18\x01 \x01(\t\x12\r\n\x05share\x18\x02 \x01(\x01\x12\x0c\n\x04lift\x18\x03 \x01(\x01\"\xa0\x01\n\rRepurchaseDue\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x36\n\x12last_purchase_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rinterval_days\x18\x03 \x01(\x01\x12,\n\x08\x64ue_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb9\x04\n\x0bPreferences\x12\x34\n\ncategories\x18\x01 \x03(\x0b\x32 .quintet.type.v1.PreferenceShare\x12\x30\n\x06\x62rands\x18\x02 \x03(\x0b\x32 .quintet.type.v1.PreferenceShare\x12)\n\tprice_low\x18\x03 \x01(\x0b\x32\x16.quintet.type.v1.Money\x12,\n\x0cprice_median\x18\x04 \x01(\x0b\x32\x16.quintet.type.v1.Money\x12*\n\nprice_high\x18\x05 \x01(\x0b\x32\x16.quintet.type.v1.Money\x12\x1e\n\x16purchase_interval_days\x18\x06 \x01(\x01\x12+\n\x03\x64ue\x18\x07 \x03(\x0b\x32\x1e.quintet.type.v1.RepurchaseDue\x12@\n\x0btime_of_day\x18\x08 \x03(\x0b\x32+.quintet.type.v1.Preferences.TimeOfDayEntry\x12:\n\x07weekday\x18\t \x03(\x0b\x32).quintet.type.v1.Preferences.WeekdayEntry\x12\x10\n\x08\x65vidence\x18\n \x01(\x03\x1a\x30\n\x0eTimeOfDayEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a.\n\x0cWeekdayEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x80\x01\n\x11SegmentMembership\x12\x14\n\x0csegment_name\x18\x01 \x01(\t\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.quintet.type.v1.SegmentKind\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\x15\n\rcriteria_json\x18\x04 \x01(\t\"e\n\x0e\x42\x65haviorChange\x12\x0e\n\x06\x61spect\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x03 \x01(\x01\x12\r\n\x05\x61\x66ter\x18\x04 \x01(\x01\x12\x0f\n\x07p_value\x18\x05 \x01(\x01\"\xd1\x01\n\x12ProductInteraction\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x14\n\x0cproduct_name\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x64uration_seconds\x18\x04 \x01(\x01\x12\x10\n\x08quantity\x18\x05 \x01(\x01\x12&\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x16.quintet.type.v1.Money\x12\x13\n\x0bpurchase_id\x18\x07 \x01(\t\"\xd1\x03\n\x0f\x43ustomerProfile\x12+\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x19.quintet.type.v1.Customer\x12\x32\n\x05views\x18\x02 \x03(\x0b\x32#.quintet.type.v1.ProductInteraction\x12\x36\n\tpurchases\x18\x03 \x03(\x0b\x32#.quintet.type.v1.ProductInteraction\x12\x31\n\x04\x63\x61rt\x18\x04 \x03(\x0b\x32#.quintet.type.v1.ProductInteraction\x12\x31\n\x0bpreferences\x18\x05 \x01(\x0b\x32\x1c.quintet.type.v1.Preferences\x12\x34\n\x08segments\x18\x06 \x03(\x0b\x32\".quintet.type.v1.SegmentMembership\x12\x30\n\x07\x63hanges\x18\x07 \x03(\x0b\x32\x1f.quintet.type.v1.BehaviorChange\x12\x11\n\tembedding\x18\x08 \x03(\x02\x12\x32\n\x0e\x65mbedding_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sessions\x18\n \x01(\x03\"\x9c\x02\n\x0e\x45rasureReceipt\x12\x12\n\nreceipt_id\x18\x01 \x01(\t\x12.\n\nerase_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x65rased\x18\x03 \x03(\x0b\x32\x1a.quintet.type.v1.TableRows\x12,\n\x06models\x18\x04 \x01(\x0e\x32\x1c.quintet.type.v1.ModelsState\x12\x13\n\x0bmodels_note\x18\x05 \x01(\t\x12/\n\x0bmodels_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63hecksum\x18\x07 \x01(\t\x12\x14\n\x0c\x62\x61\x63kups_note\x18\x08 \x01(\t\"(\n\tTableRows\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03*[\n\x0bSegmentKind\x12\x1c\n\x18SEGMENT_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10SEGMENT_KIND_RFM\x10\x01\x12\x18\n\x14SEGMENT_KIND_LEARNED\x10\x02*^\n\x0bModelsState\x12\x1c\n\x18MODELS_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODELS_STATE_UNUSED\x10\x01\x12\x18\n\x14MODELS_STATE_REMOVED\x10\x02\x42\x87\x01\n*com.quintetrecommendations.quintet.type.v1B\rCustomerProtoP\x01ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,40 +38,64 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n*com.quintetrecommendations.quintet.type.v1B\rCustomerProtoP\001ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1'
   _globals['_DEMOGRAPHICS_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_DEMOGRAPHICS_ATTRIBUTESENTRY']._serialized_options = b'8\001'
+  _globals['_DEMOGRAPHICS'].fields_by_name['age']._loaded_options = None
+  _globals['_DEMOGRAPHICS'].fields_by_name['age']._serialized_options = b'\342A\001\001'
+  _globals['_DEMOGRAPHICS'].fields_by_name['age_group']._loaded_options = None
+  _globals['_DEMOGRAPHICS'].fields_by_name['age_group']._serialized_options = b'\342A\001\001'
+  _globals['_DEMOGRAPHICS'].fields_by_name['gender']._loaded_options = None
+  _globals['_DEMOGRAPHICS'].fields_by_name['gender']._serialized_options = b'\342A\001\001'
+  _globals['_DEMOGRAPHICS'].fields_by_name['region']._loaded_options = None
+  _globals['_DEMOGRAPHICS'].fields_by_name['region']._serialized_options = b'\342A\001\001'
+  _globals['_DEMOGRAPHICS'].fields_by_name['attributes']._loaded_options = None
+  _globals['_DEMOGRAPHICS'].fields_by_name['attributes']._serialized_options = b'\342A\001\001'
+  _globals['_CUSTOMER'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['customer_id']._serialized_options = b'\342A\002\002\005'
+  _globals['_CUSTOMER'].fields_by_name['name']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['name']._serialized_options = b'\342A\001\001'
+  _globals['_CUSTOMER'].fields_by_name['email']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['email']._serialized_options = b'\342A\001\001'
+  _globals['_CUSTOMER'].fields_by_name['demographics']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['demographics']._serialized_options = b'\342A\001\001'
+  _globals['_CUSTOMER'].fields_by_name['registration_time']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['registration_time']._serialized_options = b'\342A\001\001'
+  _globals['_CUSTOMER'].fields_by_name['last_active_time']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['last_active_time']._serialized_options = b'\342A\001\003'
+  _globals['_CUSTOMER'].fields_by_name['consent']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['consent']._serialized_options = b'\342A\001\001'
   _globals['_PREFERENCES_TIMEOFDAYENTRY']._loaded_options = None
   _globals['_PREFERENCES_TIMEOFDAYENTRY']._serialized_options = b'8\001'
   _globals['_PREFERENCES_WEEKDAYENTRY']._loaded_options = None
   _globals['_PREFERENCES_WEEKDAYENTRY']._serialized_options = b'8\001'
-  _globals['_SEGMENTKIND']._serialized_start=2643
-  _globals['_SEGMENTKIND']._serialized_end=2734
-  _globals['_MODELSSTATE']._serialized_start=2736
-  _globals['_MODELSSTATE']._serialized_end=2830
-  _globals['_DEMOGRAPHICS']._serialized_start=145
-  _globals['_DEMOGRAPHICS']._serialized_end=354
-  _globals['_DEMOGRAPHICS_ATTRIBUTESENTRY']._serialized_start=297
-  _globals['_DEMOGRAPHICS_ATTRIBUTESENTRY']._serialized_end=346
-  _globals['_CUSTOMER']._serialized_start=357
-  _globals['_CUSTOMER']._serialized_end=622
-  _globals['_PREFERENCESHARE']._serialized_start=624
-  _globals['_PREFERENCESHARE']._serialized_end=685
-  _globals['_REPURCHASEDUE']._serialized_start=688
-  _globals['_REPURCHASEDUE']._serialized_end=848
-  _globals['_PREFERENCES']._serialized_start=851
-  _globals['_PREFERENCES']._serialized_end=1420
-  _globals['_PREFERENCES_TIMEOFDAYENTRY']._serialized_start=1324
-  _globals['_PREFERENCES_TIMEOFDAYENTRY']._serialized_end=1372
-  _globals['_PREFERENCES_WEEKDAYENTRY']._serialized_start=1374
-  _globals['_PREFERENCES_WEEKDAYENTRY']._serialized_end=1420
-  _globals['_SEGMENTMEMBERSHIP']._serialized_start=1423
-  _globals['_SEGMENTMEMBERSHIP']._serialized_end=1551
-  _globals['_BEHAVIORCHANGE']._serialized_start=1553
-  _globals['_BEHAVIORCHANGE']._serialized_end=1654
-  _globals['_PRODUCTINTERACTION']._serialized_start=1657
-  _globals['_PRODUCTINTERACTION']._serialized_end=1866
-  _globals['_CUSTOMERPROFILE']._serialized_start=1869
-  _globals['_CUSTOMERPROFILE']._serialized_end=2334
-  _globals['_ERASURERECEIPT']._serialized_start=2337
-  _globals['_ERASURERECEIPT']._serialized_end=2599
-  _globals['_TABLEROWS']._serialized_start=2601
-  _globals['_TABLEROWS']._serialized_end=2641
+  _globals['_SEGMENTKIND']._serialized_start=2771
+  _globals['_SEGMENTKIND']._serialized_end=2862
+  _globals['_MODELSSTATE']._serialized_start=2864
+  _globals['_MODELSSTATE']._serialized_end=2958
+  _globals['_DEMOGRAPHICS']._serialized_start=178
+  _globals['_DEMOGRAPHICS']._serialized_end=417
+  _globals['_DEMOGRAPHICS_ATTRIBUTESENTRY']._serialized_start=360
+  _globals['_DEMOGRAPHICS_ATTRIBUTESENTRY']._serialized_end=409
+  _globals['_CUSTOMER']._serialized_start=420
+  _globals['_CUSTOMER']._serialized_end=728
+  _globals['_PREFERENCESHARE']._serialized_start=730
+  _globals['_PREFERENCESHARE']._serialized_end=791
+  _globals['_REPURCHASEDUE']._serialized_start=794
+  _globals['_REPURCHASEDUE']._serialized_end=954
+  _globals['_PREFERENCES']._serialized_start=957
+  _globals['_PREFERENCES']._serialized_end=1526
+  _globals['_PREFERENCES_TIMEOFDAYENTRY']._serialized_start=1430
+  _globals['_PREFERENCES_TIMEOFDAYENTRY']._serialized_end=1478
+  _globals['_PREFERENCES_WEEKDAYENTRY']._serialized_start=1480
+  _globals['_PREFERENCES_WEEKDAYENTRY']._serialized_end=1526
+  _globals['_SEGMENTMEMBERSHIP']._serialized_start=1529
+  _globals['_SEGMENTMEMBERSHIP']._serialized_end=1657
+  _globals['_BEHAVIORCHANGE']._serialized_start=1659
+  _globals['_BEHAVIORCHANGE']._serialized_end=1760
+  _globals['_PRODUCTINTERACTION']._serialized_start=1763
+  _globals['_PRODUCTINTERACTION']._serialized_end=1972
+  _globals['_CUSTOMERPROFILE']._serialized_start=1975
+  _globals['_CUSTOMERPROFILE']._serialized_end=2440
+  _globals['_ERASURERECEIPT']._serialized_start=2443
+  _globals['_ERASURERECEIPT']._serialized_end=2727
+  _globals['_TABLEROWS']._serialized_start=2729
+  _globals['_TABLEROWS']._serialized_end=2769
 # @@protoc_insertion_point(module_scope)

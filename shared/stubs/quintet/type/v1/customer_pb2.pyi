@@ -587,6 +587,7 @@ class ErasureReceipt(_message.Message):
     MODELS_NOTE_FIELD_NUMBER: _builtins.int
     MODELS_TIME_FIELD_NUMBER: _builtins.int
     CHECKSUM_FIELD_NUMBER: _builtins.int
+    BACKUPS_NOTE_FIELD_NUMBER: _builtins.int
     receipt_id: _builtins.str
     """Id of the receipt: 32 hexadecimal digits by chance."""
     models: Global___ModelsState.ValueType
@@ -595,6 +596,8 @@ class ErasureReceipt(_message.Message):
     """The same in a sentence, with what models keep: sums over many customers."""
     checksum: _builtins.str
     """SHA-256 of id, time and rows, hexadecimal: 64 characters. `docs/privacy.md` says how it is computed."""
+    backups_note: _builtins.str
+    """What the erasure does not reach, in a sentence: backups that were made before `erase_time`."""
     @_builtins.property
     def erase_time(self) -> _timestamp_pb2.Timestamp:
         """When it was done."""
@@ -617,10 +620,11 @@ class ErasureReceipt(_message.Message):
         models_note: _builtins.str = ...,
         models_time: _timestamp_pb2.Timestamp | None = ...,
         checksum: _builtins.str = ...,
+        backups_note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["erase_time", b"erase_time", "models_time", b"models_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checksum", b"checksum", "erase_time", b"erase_time", "erased", b"erased", "models", b"models", "models_note", b"models_note", "models_time", b"models_time", "receipt_id", b"receipt_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backups_note", b"backups_note", "checksum", b"checksum", "erase_time", b"erase_time", "erased", b"erased", "models", b"models", "models_note", b"models_note", "models_time", b"models_time", "receipt_id", b"receipt_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

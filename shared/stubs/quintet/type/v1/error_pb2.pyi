@@ -84,8 +84,6 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ALREADY_EXISTS. Something has no reason of its own. Metadata: `resource`, `field` where a field names it."""
     CUSTOMER_ALREADY_EXISTS: _ErrorReason.ValueType  # 51
     """ALREADY_EXISTS. There is a customer with this id: update it. Metadata: `resource`, `field`."""
-    EMAIL_TAKEN: _ErrorReason.ValueType  # 52
-    """ALREADY_EXISTS. The e-mail address belongs to another customer. Metadata: `resource`, `field`."""
     PURCHASE_ALREADY_EXISTS: _ErrorReason.ValueType  # 53
     """ALREADY_EXISTS. The order is known from another event. Metadata: `resource`, `field`."""
     JOB_RUNNING: _ErrorReason.ValueType  # 70
@@ -215,8 +213,6 @@ RESOURCE_ALREADY_EXISTS: ErrorReason.ValueType  # 50
 """ALREADY_EXISTS. Something has no reason of its own. Metadata: `resource`, `field` where a field names it."""
 CUSTOMER_ALREADY_EXISTS: ErrorReason.ValueType  # 51
 """ALREADY_EXISTS. There is a customer with this id: update it. Metadata: `resource`, `field`."""
-EMAIL_TAKEN: ErrorReason.ValueType  # 52
-"""ALREADY_EXISTS. The e-mail address belongs to another customer. Metadata: `resource`, `field`."""
 PURCHASE_ALREADY_EXISTS: ErrorReason.ValueType  # 53
 """ALREADY_EXISTS. The order is known from another event. Metadata: `resource`, `field`."""
 JOB_RUNNING: ErrorReason.ValueType  # 70

@@ -340,7 +340,7 @@ class ProductView(_message.Message):
     SCROLLS_FIELD_NUMBER: _builtins.int
     CLICKS_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
-    """Required. The product, at most 128 characters. Unknown: NOT_FOUND."""
+    """Required. The product, at most 128 characters. Of one not known yet the event is kept until the product is."""
     duration_seconds: _builtins.float
     """Optional. Seconds on the page, 0 to 86,400."""
     scrolls: _builtins.int
@@ -372,7 +372,7 @@ class ProductQuantity(_message.Message):
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
-    """Required. The product, at most 128 characters. Unknown: NOT_FOUND."""
+    """Required. The product, at most 128 characters. Of one not known yet the event is kept until the product is."""
     quantity: _builtins.float
     """Optional. Units, above 0 and at most 1,000,000; fractions are for goods sold by weight. Default 1."""
     def __init__(
@@ -466,7 +466,7 @@ class PurchaseLine(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
-    """Required. The product, at most 128 characters. Unknown: NOT_FOUND."""
+    """Required. The product, at most 128 characters. Of one not known yet the event is kept until the product is."""
     quantity: _builtins.float
     """Optional. Units, above 0 and at most 1,000,000. Default 1."""
     @_builtins.property
@@ -536,7 +536,7 @@ class Refund(_message.Message):
     ITEMS_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     purchase_id: _builtins.str
-    """Required. The order, as recorded before, at most 128 characters. Unknown: NOT_FOUND."""
+    """Required. The order, at most 128 characters. Of one not recorded yet the refund is kept until the order is."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProductQuantity]:
         """Products given back, of the order, at most 1,000; empty means all of it."""

@@ -74,10 +74,14 @@ class Job(_message.Message):
     OPTIMIZE_ALGORITHMS_FIELD_NUMBER: _builtins.int
     MAINTENANCE_FIELD_NUMBER: _builtins.int
     FORGET_HISTORIES_FIELD_NUMBER: _builtins.int
+    PURGE_EVENTS_FIELD_NUMBER: _builtins.int
+    REBUILD_PROJECTION_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Quintet's id of the job."""
     kind: _builtins.str
-    """Kind of job: `train_models`, `refresh_catalog`, `optimize_algorithms`, `forget_histories`, `maintenance`."""
+    """Kind of job: `train_models`, `refresh_catalog`, `optimize_algorithms`, `forget_histories`, `maintenance`,
+    `purge_events`, `rebuild_projection`.
+    """
     state: Global___JobState.ValueType
     """State."""
     stage: _builtins.str
@@ -118,6 +122,14 @@ class Job(_message.Message):
     def forget_histories(self) -> Global___ForgetHistoriesResult:
         """Of `forget_histories`."""
 
+    @_builtins.property
+    def purge_events(self) -> Global___PurgeEventsResult:
+        """Of `purge_events`."""
+
+    @_builtins.property
+    def rebuild_projection(self) -> Global___RebuildProjectionResult:
+        """Of `rebuild_projection`."""
+
     def __init__(
         self,
         *,
@@ -135,12 +147,14 @@ class Job(_message.Message):
         optimize_algorithms: Global___OptimizeAlgorithmsResult | None = ...,
         maintenance: Global___MaintenanceResult | None = ...,
         forget_histories: Global___ForgetHistoriesResult | None = ...,
+        purge_events: Global___PurgeEventsResult | None = ...,
+        rebuild_projection: Global___RebuildProjectionResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "end_time", b"end_time", "forget_histories", b"forget_histories", "maintenance", b"maintenance", "optimize_algorithms", b"optimize_algorithms", "refresh_catalog", b"refresh_catalog", "result", b"result", "start_time", b"start_time", "train_models", b"train_models"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "end_time", b"end_time", "forget_histories", b"forget_histories", "maintenance", b"maintenance", "optimize_algorithms", b"optimize_algorithms", "purge_events", b"purge_events", "rebuild_projection", b"rebuild_projection", "refresh_catalog", b"refresh_catalog", "result", b"result", "start_time", b"start_time", "train_models", b"train_models"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "end_time", b"end_time", "error", b"error", "forget_histories", b"forget_histories", "job_id", b"job_id", "kind", b"kind", "maintenance", b"maintenance", "optimize_algorithms", b"optimize_algorithms", "progress", b"progress", "refresh_catalog", b"refresh_catalog", "result", b"result", "stage", b"stage", "start_time", b"start_time", "state", b"state", "train_models", b"train_models"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "end_time", b"end_time", "error", b"error", "forget_histories", b"forget_histories", "job_id", b"job_id", "kind", b"kind", "maintenance", b"maintenance", "optimize_algorithms", b"optimize_algorithms", "progress", b"progress", "purge_events", b"purge_events", "rebuild_projection", b"rebuild_projection", "refresh_catalog", b"refresh_catalog", "result", b"result", "stage", b"stage", "start_time", b"start_time", "state", b"state", "train_models", b"train_models"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["train_models", "refresh_catalog", "optimize_algorithms", "maintenance", "forget_histories"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["train_models", "refresh_catalog", "optimize_algorithms", "maintenance", "forget_histories", "purge_events", "rebuild_projection"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 
@@ -618,6 +632,7 @@ class MaintenanceResult(_message.Message):
     UNJOINED_EVENTS_DROPPED_FIELD_NUMBER: _builtins.int
     EVENTS_DROPPED_FIELD_NUMBER: _builtins.int
     EVENT_FAULTS_DROPPED_FIELD_NUMBER: _builtins.int
+    VISITORS_DROPPED_FIELD_NUMBER: _builtins.int
     views_dropped: _builtins.int
     """Product views that were deleted."""
     recommendation_lists_dropped: _builtins.int
@@ -638,6 +653,8 @@ class MaintenanceResult(_message.Message):
     """Events of the log that were deleted."""
     event_faults_dropped: _builtins.int
     """Counts of faults of events that were deleted."""
+    visitors_dropped: _builtins.int
+    """Visitors that were deleted, of whom nothing was kept any more."""
     def __init__(
         self,
         *,
@@ -651,14 +668,117 @@ class MaintenanceResult(_message.Message):
         unjoined_events_dropped: _builtins.int = ...,
         events_dropped: _builtins.int = ...,
         event_faults_dropped: _builtins.int = ...,
+        visitors_dropped: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_faults_dropped", b"event_faults_dropped", "events_dropped", b"events_dropped", "failed_events_dropped", b"failed_events_dropped", "jobs_dropped", b"jobs_dropped", "page_events_dropped", b"page_events_dropped", "recommendation_lists_dropped", b"recommendation_lists_dropped", "sessions_dropped", b"sessions_dropped", "unjoined_events_dropped", b"unjoined_events_dropped", "vacuumed", b"vacuumed", "views_dropped", b"views_dropped"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_faults_dropped", b"event_faults_dropped", "events_dropped", b"events_dropped", "failed_events_dropped", b"failed_events_dropped", "jobs_dropped", b"jobs_dropped", "page_events_dropped", b"page_events_dropped", "recommendation_lists_dropped", b"recommendation_lists_dropped", "sessions_dropped", b"sessions_dropped", "unjoined_events_dropped", b"unjoined_events_dropped", "vacuumed", b"vacuumed", "views_dropped", b"views_dropped", "visitors_dropped", b"visitors_dropped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MaintenanceResult: _TypeAlias = MaintenanceResult  # noqa: Y015
+
+@_typing.final
+class PurgedEvents(_message.Message):
+    """Events of one kind that a purge found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    EXAMPLE_EVENT_IDS_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """Kind of the events: the field of `Event.detail`, such as `purchase`, or `feedback`."""
+    events: _builtins.int
+    """Number of such events."""
+    @_builtins.property
+    def example_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the first of them, at most 10."""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        events: _builtins.int = ...,
+        example_event_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "example_event_ids", b"example_event_ids", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PurgedEvents: _TypeAlias = PurgedEvents  # noqa: Y015
+
+@_typing.final
+class PurgeEventsResult(_message.Message):
+    """What a purge came to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    SHOPPERS_FIELD_NUMBER: _builtins.int
+    OUTCOMES_REBUILT_FIELD_NUMBER: _builtins.int
+    dry_run: _builtins.bool
+    """Whether nothing was changed."""
+    events: _builtins.int
+    """Events that were deleted, or would be, events that waited for something not known yet included."""
+    shoppers: _builtins.int
+    """Customers and visitors whose events some of them were."""
+    outcomes_rebuilt: _builtins.bool
+    """Whether what came of recommendations was made anew as well: some of the events could be responses."""
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedCompositeFieldContainer[Global___PurgedEvents]:
+        """The same by kind, in the order of their names."""
+
+    def __init__(
+        self,
+        *,
+        dry_run: _builtins.bool = ...,
+        events: _builtins.int = ...,
+        kinds: _abc.Iterable[Global___PurgedEvents] | None = ...,
+        shoppers: _builtins.int = ...,
+        outcomes_rebuilt: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "events", b"events", "kinds", b"kinds", "outcomes_rebuilt", b"outcomes_rebuilt", "shoppers", b"shoppers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PurgeEventsResult: _TypeAlias = PurgeEventsResult  # noqa: Y015
+
+@_typing.final
+class RebuildProjectionResult(_message.Message):
+    """What it came to when the tables of an agent were made anew from the event log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    SHOPPERS_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    agent: _builtins.str
+    """The agent whose tables they are: `customer` or `feedback`."""
+    shoppers: _builtins.int
+    """Customers and visitors whose rows were made anew."""
+    seconds: _builtins.float
+    """Duration in seconds."""
+    def __init__(
+        self,
+        *,
+        agent: _builtins.str = ...,
+        shoppers: _builtins.int = ...,
+        seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "seconds", b"seconds", "shoppers", b"shoppers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RebuildProjectionResult: _TypeAlias = RebuildProjectionResult  # noqa: Y015
 
 @_typing.final
 class JobSchedule(_message.Message):
@@ -714,24 +834,58 @@ class JobProgress(_message.Message):
 
     STAGE_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
-    RESULT_JSON_FIELD_NUMBER: _builtins.int
+    REFRESH_CATALOG_FIELD_NUMBER: _builtins.int
+    REFRESH_CUSTOMERS_FIELD_NUMBER: _builtins.int
+    TRAIN_MODELS_FIELD_NUMBER: _builtins.int
+    TUNING_FIELD_NUMBER: _builtins.int
+    FORGET_HISTORIES_FIELD_NUMBER: _builtins.int
+    REBUILD_PROJECTION_FIELD_NUMBER: _builtins.int
     stage: _builtins.str
     """What is being done now."""
     progress: _builtins.float
     """Progress, 0 to 1."""
-    result_json: _builtins.str
-    """What came of it, as JSON text; only in the last message."""
+    @_builtins.property
+    def refresh_catalog(self) -> Global___RefreshCatalogResult:
+        """Of `RefreshCatalog`."""
+
+    @_builtins.property
+    def refresh_customers(self) -> Global___RefreshCustomersResult:
+        """Of `RefreshCustomers`."""
+
+    @_builtins.property
+    def train_models(self) -> Global___TrainedModels:
+        """Of `TrainModels`."""
+
+    @_builtins.property
+    def tuning(self) -> Global___TuningResult:
+        """Of `TuneAlgorithms`."""
+
+    @_builtins.property
+    def forget_histories(self) -> Global___ForgetHistoriesResult:
+        """Of `ForgetHistories`."""
+
+    @_builtins.property
+    def rebuild_projection(self) -> Global___RebuildProjectionResult:
+        """Of `RebuildOutcomes`."""
+
     def __init__(
         self,
         *,
         stage: _builtins.str = ...,
         progress: _builtins.float = ...,
-        result_json: _builtins.str = ...,
+        refresh_catalog: Global___RefreshCatalogResult | None = ...,
+        refresh_customers: Global___RefreshCustomersResult | None = ...,
+        train_models: Global___TrainedModels | None = ...,
+        tuning: Global___TuningResult | None = ...,
+        forget_histories: Global___ForgetHistoriesResult | None = ...,
+        rebuild_projection: Global___RebuildProjectionResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["forget_histories", b"forget_histories", "rebuild_projection", b"rebuild_projection", "refresh_catalog", b"refresh_catalog", "refresh_customers", b"refresh_customers", "result", b"result", "train_models", b"train_models", "tuning", b"tuning"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress", "result_json", b"result_json", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["forget_histories", b"forget_histories", "progress", b"progress", "rebuild_projection", b"rebuild_projection", "refresh_catalog", b"refresh_catalog", "refresh_customers", b"refresh_customers", "result", b"result", "stage", b"stage", "train_models", b"train_models", "tuning", b"tuning"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["refresh_catalog", "refresh_customers", "train_models", "tuning", "forget_histories", "rebuild_projection"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 
 Global___JobProgress: _TypeAlias = JobProgress  # noqa: Y015

@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bquintet/type/v1/money.proto\x12\x0fquintet.type.v1\"4\n\x05Money\x12\x15\n\rcurrency_code\x18\x01 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x02 \x01(\x03\x42\x84\x01\n*com.quintetrecommendations.quintet.type.v1B\nMoneyProtoP\x01ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bquintet/type/v1/money.proto\x12\x0fquintet.type.v1\x1a\x1fgoogle/api/field_behavior.proto\"@\n\x05Money\x12\x1b\n\rcurrency_code\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0c\x61mount_minor\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01\x42\x84\x01\n*com.quintetrecommendations.quintet.type.v1B\nMoneyProtoP\x01ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,6 +33,10 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quintet.type.v1.money_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n*com.quintetrecommendations.quintet.type.v1B\nMoneyProtoP\001ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1'
-  _globals['_MONEY']._serialized_start=48
-  _globals['_MONEY']._serialized_end=100
+  _globals['_MONEY'].fields_by_name['currency_code']._loaded_options = None
+  _globals['_MONEY'].fields_by_name['currency_code']._serialized_options = b'\342A\001\002'
+  _globals['_MONEY'].fields_by_name['amount_minor']._loaded_options = None
+  _globals['_MONEY'].fields_by_name['amount_minor']._serialized_options = b'\342A\001\001'
+  _globals['_MONEY']._serialized_start=81
+  _globals['_MONEY']._serialized_end=145
 # @@protoc_insertion_point(module_scope)

@@ -218,7 +218,7 @@ class BuryAction(_message.Message):
 
     FACTOR_FIELD_NUMBER: _builtins.int
     factor: _builtins.float
-    """Required. From 0 to below 1. Products with 0 come last of all."""
+    """Optional. From 0 to below 1, default 0. Products with 0 come last of all."""
     def __init__(
         self,
         *,

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from quintet.type.v1 import money_pb2 as quintet_dot_type_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dquintet/type/v1/product.proto\x12\x0fquintet.type.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bquintet/type/v1/money.proto\"\x1a\n\x08TextList\x12\x0e\n\x06values\x18\x01 \x03(\t\"w\n\x0e\x41ttributeValue\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x10\n\x06number\x18\x02 \x01(\x01H\x00\x12\x0e\n\x04\x66lag\x18\x03 \x01(\x08H\x00\x12*\n\x05texts\x18\x04 \x01(\x0b\x32\x19.quintet.type.v1.TextListH\x00\x42\x07\n\x05value\"\xb9\x05\n\x07Product\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x04 \x01(\t\x12\x13\n\x0bsubcategory\x18\x05 \x01(\t\x12\r\n\x05\x62rand\x18\x06 \x01(\t\x12%\n\x05price\x18\x07 \x01(\x0b\x32\x16.quintet.type.v1.Money\x12\x0c\n\x04tags\x18\x08 \x03(\t\x12\x12\n\nimage_urls\x18\t \x03(\t\x12<\n\nattributes\x18\n \x03(\x0b\x32(.quintet.type.v1.Product.AttributesEntry\x12\x1b\n\x0e\x61verage_rating\x18\x0b \x01(\x01H\x00\x88\x01\x01\x12:\n\x10inventory_status\x18\x0c \x01(\x0e\x32 .quintet.type.v1.InventoryStatus\x12\x32\n\x0e\x61vailable_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\rrecommendable\x18\x0f \x01(\x08H\x01\x88\x01\x01\x12\x10\n\x08group_id\x18\x11 \x01(\t\x12$\n\x04\x63ost\x18\x12 \x01(\x0b\x32\x16.quintet.type.v1.Money\x12/\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1aR\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.quintet.type.v1.AttributeValue:\x02\x38\x01\x42\x11\n\x0f_average_ratingB\x10\n\x0e_recommendable\"\xab\x01\n\x0bPriceUpdate\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x10\n\x08place_id\x18\x02 \x01(\t\x12\'\n\x05price\x18\x03 \x01(\x0b\x32\x16.quintet.type.v1.MoneyH\x00\x12\x0f\n\x05\x63lear\x18\x04 \x01(\x08H\x00\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06\x63hange\"\xb6\x01\n\x0fInventoryUpdate\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x10\n\x08place_id\x18\x02 \x01(\t\x12:\n\x10inventory_status\x18\x03 \x01(\x0e\x32 .quintet.type.v1.InventoryStatus\x12\r\n\x05\x63lear\x18\x04 \x01(\x08\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"?\n\x0cUpdateCounts\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x03\x12\r\n\x05stale\x18\x02 \x01(\x03\x12\x0f\n\x07unknown\x18\x03 \x03(\x05\"|\n\x05Offer\x12\x10\n\x08place_id\x18\x01 \x01(\t\x12%\n\x05price\x18\x02 \x01(\x0b\x32\x16.quintet.type.v1.Money\x12:\n\x10inventory_status\x18\x03 \x01(\x0e\x32 .quintet.type.v1.InventoryStatus\"\x94\x02\n\x12ProductPerformance\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\r\n\x05views\x18\x02 \x01(\x03\x12\x16\n\x0e\x63\x61rt_additions\x18\x03 \x01(\x03\x12\x11\n\tpurchases\x18\x04 \x01(\x03\x12\x12\n\nunits_sold\x18\x05 \x01(\x01\x12\'\n\x07revenue\x18\x06 \x03(\x0b\x32\x16.quintet.type.v1.Money\x12\x17\n\x0f\x63onversion_rate\x18\x07 \x01(\x01\x12\x1d\n\x15recommendations_shown\x18\x08 \x01(\x03\x12\x1f\n\x17recommendations_clicked\x18\t \x01(\x03\x12\x1a\n\x12recommendation_ctr\x18\n \x01(\x01\"~\n\x0eRelatedProduct\x12)\n\x07product\x18\x01 \x01(\x0b\x32\x18.quintet.type.v1.Product\x12\x32\n\x08relation\x18\x02 \x01(\x0e\x32 .quintet.type.v1.ProductRelation\x12\r\n\x05score\x18\x03 \x01(\x01*\xd7\x01\n\x0fInventoryStatus\x12 \n\x1cINVENTORY_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n\x19INVENTORY_STATUS_IN_STOCK\x10\x01\x12!\n\x1dINVENTORY_STATUS_OUT_OF_STOCK\x10\x02\x12\x1d\n\x19INVENTORY_STATUS_PREORDER\x10\x03\x12\x1e\n\x1aINVENTORY_STATUS_BACKORDER\x10\x04\x12!\n\x1dINVENTORY_STATUS_DISCONTINUED\x10\x05*u\n\x0fProductRelation\x12 \n\x1cPRODUCT_RELATION_UNSPECIFIED\x10\x00\x12\x1c\n\x18PRODUCT_RELATION_SIMILAR\x10\x01\x12\"\n\x1ePRODUCT_RELATION_COMPLEMENTARY\x10\x02\x42\x86\x01\n*com.quintetrecommendations.quintet.type.v1B\x0cProductProtoP\x01ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dquintet/type/v1/product.proto\x12\x0fquintet.type.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bquintet/type/v1/money.proto\" \n\x08TextList\x12\x14\n\x06values\x18\x01 \x03(\tB\x04\xe2\x41\x01\x01\"\x8f\x01\n\x0e\x41ttributeValue\x12\x14\n\x04text\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x12\x16\n\x06number\x18\x02 \x01(\x01\x42\x04\xe2\x41\x01\x01H\x00\x12\x14\n\x04\x66lag\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01H\x00\x12\x30\n\x05texts\x18\x04 \x01(\x0b\x32\x19.quintet.type.v1.TextListB\x04\xe2\x41\x01\x01H\x00\x42\x07\n\x05value\"\xa6\x06\n\x07Product\x12\x19\n\nproduct_id\x18\x01 \x01(\tB\x05\xe2\x41\x02\x02\x05\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08\x63\x61tegory\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x19\n\x0bsubcategory\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05\x62rand\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12+\n\x05price\x18\x07 \x01(\x0b\x32\x16.quintet.type.v1.MoneyB\x04\xe2\x41\x01\x01\x12\x12\n\x04tags\x18\x08 \x03(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nimage_urls\x18\t \x03(\tB\x04\xe2\x41\x01\x01\x12\x42\n\nattributes\x18\n \x03(\x0b\x32(.quintet.type.v1.Product.AttributesEntryB\x04\xe2\x41\x01\x01\x12!\n\x0e\x61verage_rating\x18\x0b \x01(\x01\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12@\n\x10inventory_status\x18\x0c \x01(\x0e\x32 .quintet.type.v1.InventoryStatusB\x04\xe2\x41\x01\x01\x12\x38\n\x0e\x61vailable_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x65xpire_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12 \n\rrecommendable\x18\x0f \x01(\x08\x42\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12\x16\n\x08group_id\x18\x11 \x01(\tB\x04\xe2\x41\x01\x01\x12*\n\x04\x63ost\x18\x12 \x01(\x0b\x32\x16.quintet.type.v1.MoneyB\x04\xe2\x41\x01\x01\x12\x35\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1aR\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.quintet.type.v1.AttributeValue:\x02\x38\x01\x42\x11\n\x0f_average_ratingB\x10\n\x0e_recommendable\"\xc9\x01\n\x0bPriceUpdate\x12\x18\n\nproduct_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08place_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12-\n\x05price\x18\x03 \x01(\x0b\x32\x16.quintet.type.v1.MoneyB\x04\xe2\x41\x01\x01H\x00\x12\x15\n\x05\x63lear\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01H\x00\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x42\x08\n\x06\x63hange\"\xd4\x01\n\x0fInventoryUpdate\x12\x18\n\nproduct_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08place_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12@\n\x10inventory_status\x18\x03 \x01(\x0e\x32 .quintet.type.v1.InventoryStatusB\x04\xe2\x41\x01\x01\x12\x13\n\x05\x63lear\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"?\n\x0cUpdateCounts\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x03\x12\r\n\x05stale\x18\x02 \x01(\x03\x12\x0f\n\x07unknown\x18\x03 \x03(\x05\"|\n\x05Offer\x12\x10\n\x08place_id\x18\x01 \x01(\t\x12%\n\x05price\x18\x02 \x01(\x0b\x32\x16.quintet.type.v1.Money\x12:\n\x10inventory_status\x18\x03 \x01(\x0e\x32 .quintet.type.v1.InventoryStatus\"\x94\x02\n\x12ProductPerformance\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\r\n\x05views\x18\x02 \x01(\x03\x12\x16\n\x0e\x63\x61rt_additions\x18\x03 \x01(\x03\x12\x11\n\tpurchases\x18\x04 \x01(\x03\x12\x12\n\nunits_sold\x18\x05 \x01(\x01\x12\'\n\x07revenue\x18\x06 \x03(\x0b\x32\x16.quintet.type.v1.Money\x12\x17\n\x0f\x63onversion_rate\x18\x07 \x01(\x01\x12\x1d\n\x15recommendations_shown\x18\x08 \x01(\x03\x12\x1f\n\x17recommendations_clicked\x18\t \x01(\x03\x12\x1a\n\x12recommendation_ctr\x18\n \x01(\x01\"~\n\x0eRelatedProduct\x12)\n\x07product\x18\x01 \x01(\x0b\x32\x18.quintet.type.v1.Product\x12\x32\n\x08relation\x18\x02 \x01(\x0e\x32 .quintet.type.v1.ProductRelation\x12\r\n\x05score\x18\x03 \x01(\x01*\xd7\x01\n\x0fInventoryStatus\x12 \n\x1cINVENTORY_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n\x19INVENTORY_STATUS_IN_STOCK\x10\x01\x12!\n\x1dINVENTORY_STATUS_OUT_OF_STOCK\x10\x02\x12\x1d\n\x19INVENTORY_STATUS_PREORDER\x10\x03\x12\x1e\n\x1aINVENTORY_STATUS_BACKORDER\x10\x04\x12!\n\x1dINVENTORY_STATUS_DISCONTINUED\x10\x05*u\n\x0fProductRelation\x12 \n\x1cPRODUCT_RELATION_UNSPECIFIED\x10\x00\x12\x1c\n\x18PRODUCT_RELATION_SIMILAR\x10\x01\x12\"\n\x1ePRODUCT_RELATION_COMPLEMENTARY\x10\x02\x42\x86\x01\n*com.quintetrecommendations.quintet.type.v1B\x0cProductProtoP\x01ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,30 +35,96 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quintet.type.v1.product_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n*com.quintetrecommendations.quintet.type.v1B\014ProductProtoP\001ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1'
+  _globals['_TEXTLIST'].fields_by_name['values']._loaded_options = None
+  _globals['_TEXTLIST'].fields_by_name['values']._serialized_options = b'\342A\001\001'
+  _globals['_ATTRIBUTEVALUE'].fields_by_name['text']._loaded_options = None
+  _globals['_ATTRIBUTEVALUE'].fields_by_name['text']._serialized_options = b'\342A\001\001'
+  _globals['_ATTRIBUTEVALUE'].fields_by_name['number']._loaded_options = None
+  _globals['_ATTRIBUTEVALUE'].fields_by_name['number']._serialized_options = b'\342A\001\001'
+  _globals['_ATTRIBUTEVALUE'].fields_by_name['flag']._loaded_options = None
+  _globals['_ATTRIBUTEVALUE'].fields_by_name['flag']._serialized_options = b'\342A\001\001'
+  _globals['_ATTRIBUTEVALUE'].fields_by_name['texts']._loaded_options = None
+  _globals['_ATTRIBUTEVALUE'].fields_by_name['texts']._serialized_options = b'\342A\001\001'
   _globals['_PRODUCT_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_PRODUCT_ATTRIBUTESENTRY']._serialized_options = b'8\001'
-  _globals['_INVENTORYSTATUS']._serialized_start=1919
-  _globals['_INVENTORYSTATUS']._serialized_end=2134
-  _globals['_PRODUCTRELATION']._serialized_start=2136
-  _globals['_PRODUCTRELATION']._serialized_end=2253
-  _globals['_TEXTLIST']._serialized_start=112
-  _globals['_TEXTLIST']._serialized_end=138
-  _globals['_ATTRIBUTEVALUE']._serialized_start=140
-  _globals['_ATTRIBUTEVALUE']._serialized_end=259
-  _globals['_PRODUCT']._serialized_start=262
-  _globals['_PRODUCT']._serialized_end=959
-  _globals['_PRODUCT_ATTRIBUTESENTRY']._serialized_start=840
-  _globals['_PRODUCT_ATTRIBUTESENTRY']._serialized_end=922
-  _globals['_PRICEUPDATE']._serialized_start=962
-  _globals['_PRICEUPDATE']._serialized_end=1133
-  _globals['_INVENTORYUPDATE']._serialized_start=1136
-  _globals['_INVENTORYUPDATE']._serialized_end=1318
-  _globals['_UPDATECOUNTS']._serialized_start=1320
-  _globals['_UPDATECOUNTS']._serialized_end=1383
-  _globals['_OFFER']._serialized_start=1385
-  _globals['_OFFER']._serialized_end=1509
-  _globals['_PRODUCTPERFORMANCE']._serialized_start=1512
-  _globals['_PRODUCTPERFORMANCE']._serialized_end=1788
-  _globals['_RELATEDPRODUCT']._serialized_start=1790
-  _globals['_RELATEDPRODUCT']._serialized_end=1916
+  _globals['_PRODUCT'].fields_by_name['product_id']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['product_id']._serialized_options = b'\342A\002\002\005'
+  _globals['_PRODUCT'].fields_by_name['name']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['name']._serialized_options = b'\342A\001\001'
+  _globals['_PRODUCT'].fields_by_name['description']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['description']._serialized_options = b'\342A\001\001'
+  _globals['_PRODUCT'].fields_by_name['category']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['category']._serialized_options = b'\342A\001\001'
+  _globals['_PRODUCT'].fields_by_name['subcategory']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['subcategory']._serialized_options = b'\342A\001\001'
+  _globals['_PRODUCT'].fields_by_name['brand']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['brand']._serialized_options = b'\342A\001\001'
+  _globals['_PRODUCT'].fields_by_name['price']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['price']._serialized_options = b'\342A\001\001'
+  _globals['_PRODUCT'].fields_by_name['tags']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['tags']._serialized_options = b'\342A\001\001'
+  _globals['_PRODUCT'].fields_by_name['image_urls']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['image_urls']._serialized_options = b'\342A\001\001'
+  _globals['_PRODUCT'].fields_by_name['attributes']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['attributes']._serialized_options = b'\342A\001\001'
+  _globals['_PRODUCT'].fields_by_name['average_rating']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['average_rating']._serialized_options = b'\342A\001\001'
+  _globals['_PRODUCT'].fields_by_name['inventory_status']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['inventory_status']._serialized_options = b'\342A\001\001'
+  _globals['_PRODUCT'].fields_by_name['available_time']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['available_time']._serialized_options = b'\342A\001\001'
+  _globals['_PRODUCT'].fields_by_name['expire_time']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['expire_time']._serialized_options = b'\342A\001\001'
+  _globals['_PRODUCT'].fields_by_name['recommendable']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['recommendable']._serialized_options = b'\342A\001\001'
+  _globals['_PRODUCT'].fields_by_name['group_id']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['group_id']._serialized_options = b'\342A\001\001'
+  _globals['_PRODUCT'].fields_by_name['cost']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['cost']._serialized_options = b'\342A\001\001'
+  _globals['_PRODUCT'].fields_by_name['update_time']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_PRICEUPDATE'].fields_by_name['product_id']._loaded_options = None
+  _globals['_PRICEUPDATE'].fields_by_name['product_id']._serialized_options = b'\342A\001\002'
+  _globals['_PRICEUPDATE'].fields_by_name['place_id']._loaded_options = None
+  _globals['_PRICEUPDATE'].fields_by_name['place_id']._serialized_options = b'\342A\001\001'
+  _globals['_PRICEUPDATE'].fields_by_name['price']._loaded_options = None
+  _globals['_PRICEUPDATE'].fields_by_name['price']._serialized_options = b'\342A\001\001'
+  _globals['_PRICEUPDATE'].fields_by_name['clear']._loaded_options = None
+  _globals['_PRICEUPDATE'].fields_by_name['clear']._serialized_options = b'\342A\001\001'
+  _globals['_PRICEUPDATE'].fields_by_name['effective_time']._loaded_options = None
+  _globals['_PRICEUPDATE'].fields_by_name['effective_time']._serialized_options = b'\342A\001\001'
+  _globals['_INVENTORYUPDATE'].fields_by_name['product_id']._loaded_options = None
+  _globals['_INVENTORYUPDATE'].fields_by_name['product_id']._serialized_options = b'\342A\001\002'
+  _globals['_INVENTORYUPDATE'].fields_by_name['place_id']._loaded_options = None
+  _globals['_INVENTORYUPDATE'].fields_by_name['place_id']._serialized_options = b'\342A\001\001'
+  _globals['_INVENTORYUPDATE'].fields_by_name['inventory_status']._loaded_options = None
+  _globals['_INVENTORYUPDATE'].fields_by_name['inventory_status']._serialized_options = b'\342A\001\001'
+  _globals['_INVENTORYUPDATE'].fields_by_name['clear']._loaded_options = None
+  _globals['_INVENTORYUPDATE'].fields_by_name['clear']._serialized_options = b'\342A\001\001'
+  _globals['_INVENTORYUPDATE'].fields_by_name['effective_time']._loaded_options = None
+  _globals['_INVENTORYUPDATE'].fields_by_name['effective_time']._serialized_options = b'\342A\001\001'
+  _globals['_INVENTORYSTATUS']._serialized_start=2152
+  _globals['_INVENTORYSTATUS']._serialized_end=2367
+  _globals['_PRODUCTRELATION']._serialized_start=2369
+  _globals['_PRODUCTRELATION']._serialized_end=2486
+  _globals['_TEXTLIST']._serialized_start=145
+  _globals['_TEXTLIST']._serialized_end=177
+  _globals['_ATTRIBUTEVALUE']._serialized_start=180
+  _globals['_ATTRIBUTEVALUE']._serialized_end=323
+  _globals['_PRODUCT']._serialized_start=326
+  _globals['_PRODUCT']._serialized_end=1132
+  _globals['_PRODUCT_ATTRIBUTESENTRY']._serialized_start=1013
+  _globals['_PRODUCT_ATTRIBUTESENTRY']._serialized_end=1095
+  _globals['_PRICEUPDATE']._serialized_start=1135
+  _globals['_PRICEUPDATE']._serialized_end=1336
+  _globals['_INVENTORYUPDATE']._serialized_start=1339
+  _globals['_INVENTORYUPDATE']._serialized_end=1551
+  _globals['_UPDATECOUNTS']._serialized_start=1553
+  _globals['_UPDATECOUNTS']._serialized_end=1616
+  _globals['_OFFER']._serialized_start=1618
+  _globals['_OFFER']._serialized_end=1742
+  _globals['_PRODUCTPERFORMANCE']._serialized_start=1745
+  _globals['_PRODUCTPERFORMANCE']._serialized_end=2021
+  _globals['_RELATEDPRODUCT']._serialized_start=2023
+  _globals['_RELATEDPRODUCT']._serialized_end=2149
 # @@protoc_insertion_point(module_scope)

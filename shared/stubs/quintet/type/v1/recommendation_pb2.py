@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from quintet.type.v1 import event_pb2 as quintet_dot_type_dot_v1_dot_event__pb2
 from quintet.type.v1 import money_pb2 as quintet_dot_type_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$quintet/type/v1/recommendation.proto\x12\x0fquintet.type.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bquintet/type/v1/event.proto\x1a\x1bquintet/type/v1/money.proto\"\xe0\x01\n\x15RecommendationContext\x12,\n\tpage_type\x18\x01 \x01(\x0e\x32\x19.quintet.type.v1.PageType\x12\x12\n\nproduct_id\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x18\n\x10\x63\x61rt_product_ids\x18\x04 \x03(\t\x12\x1d\n\x15purchased_product_ids\x18\x05 \x03(\t\x12\x14\n\x0csearch_query\x18\x06 \x01(\t\x12\x12\n\nsession_id\x18\x07 \x01(\t\x12\x10\n\x08place_id\x18\x08 \x01(\t\"\xc8\x01\n\x14RecommendationFilter\x12\x12\n\ncategories\x18\x01 \x03(\t\x12)\n\tmin_price\x18\x02 \x01(\x0b\x32\x16.quintet.type.v1.Money\x12)\n\tmax_price\x18\x03 \x01(\x0b\x32\x16.quintet.type.v1.Money\x12\x1b\n\x13\x65xclude_product_ids\x18\x04 \x03(\t\x12\x15\n\rin_stock_only\x18\x05 \x01(\x08\x12\x12\n\nexpression\x18\x06 \x01(\t\"e\n\x06Reason\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.quintet.type.v1.ReasonKind\x12\x13\n\x0bproduct_ids\x18\x02 \x03(\t\x12\r\n\x05group\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\"@\n\x15\x41lgorithmContribution\x12\x11\n\talgorithm\x18\x01 \x01(\t\x12\x14\n\x0c\x63ontribution\x18\x02 \x01(\x01\"\xe6\x02\n\x0eRecommendation\x12\x19\n\x11recommendation_id\x18\x01 \x01(\t\x12\x12\n\nproduct_id\x18\x02 \x01(\t\x12\x14\n\x0cproduct_name\x18\x03 \x01(\t\x12%\n\x05price\x18\x04 \x01(\x0b\x32\x16.quintet.type.v1.Money\x12\x11\n\timage_url\x18\x05 \x01(\t\x12\r\n\x05score\x18\x06 \x01(\x01\x12\x11\n\talgorithm\x18\x07 \x01(\t\x12\'\n\x06reason\x18\x08 \x01(\x0b\x32\x17.quintet.type.v1.Reason\x12=\n\rcontributions\x18\t \x03(\x0b\x32&.quintet.type.v1.AlgorithmContribution\x12\x10\n\x08\x63\x61tegory\x18\n \x01(\t\x12\x10\n\x08position\x18\x0b \x01(\x05\x12\x10\n\x08group_id\x18\x0c \x01(\t\x12\x15\n\rapplied_rules\x18\r \x03(\t\"\x8a\x02\n\x12RecommendationList\x12\x38\n\x0frecommendations\x18\x01 \x03(\x0b\x32\x1f.quintet.type.v1.Recommendation\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x10\n\x08strategy\x18\x03 \x01(\t\x12\x11\n\tfallbacks\x18\x04 \x03(\t\x12\x31\n\rgenerate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cplacement_id\x18\x06 \x01(\t\x12\x0f\n\x07segment\x18\x07 \x01(\t\x12\x0b\n\x03\x61rm\x18\x08 \x01(\t\x12\x17\n\x0fnext_page_token\x18\t \x01(\t\"\xd5\x01\n\x08\x46\x65\x65\x64\x62\x61\x63k\x12\x13\n\x0b\x66\x65\x65\x64\x62\x61\x63k_id\x18\x01 \x01(\t\x12\x19\n\x11recommendation_id\x18\x02 \x01(\t\x12:\n\x10interaction_type\x18\x03 \x01(\x0e\x32 .quintet.type.v1.InteractionType\x12\x34\n\x10interaction_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63ustomer_id\x18\x05 \x01(\t\x12\x12\n\nvisitor_id\x18\x06 \x01(\t\"\xdd\x02\n\x14\x41lgorithmPerformance\x12\x11\n\talgorithm\x18\x01 \x01(\t\x12\x11\n\tgenerated\x18\x02 \x01(\x03\x12\r\n\x05shown\x18\x03 \x01(\x03\x12\x0f\n\x07\x63licked\x18\x04 \x01(\x03\x12\x15\n\radded_to_cart\x18\x05 \x01(\x03\x12\x11\n\tpurchased\x18\x06 \x01(\x03\x12\x1c\n\x14purchased_after_view\x18\x07 \x01(\x03\x12\x1a\n\x12\x63lick_through_rate\x18\x08 \x01(\x01\x12\x18\n\x10\x61\x64\x64_to_cart_rate\x18\t \x01(\x01\x12\x17\n\x0f\x63onversion_rate\x18\n \x01(\x01\x12\'\n\x07revenue\x18\x0b \x03(\x0b\x32\x16.quintet.type.v1.Money\x12\x1e\n\x16\x63lick_through_rate_low\x18\x0c \x01(\x01\x12\x1f\n\x17\x63lick_through_rate_high\x18\r \x01(\x01\"4\n\x0f\x41lgorithmWeight\x12\x11\n\talgorithm\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\"\xa0\x01\n\x06\x43redit\x12\x13\n\x0bpurchase_id\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.quintet.type.v1.CreditKind\x12.\n\ntouch_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x16.quintet.type.v1.Money\"\xa4\x02\n\x15RecommendationOutcome\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x11\n\talgorithm\x18\x02 \x01(\t\x12\x31\n\rgenerate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tshow_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nclick_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\radded_to_cart\x18\x06 \x01(\x08\x12\x11\n\tdismissed\x18\x07 \x01(\x08\x12(\n\x07\x63redits\x18\x08 \x03(\x0b\x32\x17.quintet.type.v1.Credit*\xb9\x03\n\nReasonKind\x12\x1b\n\x17REASON_KIND_UNSPECIFIED\x10\x00\x12\"\n\x1eREASON_KIND_BECAUSE_YOU_VIEWED\x10\x01\x12\"\n\x1eREASON_KIND_BECAUSE_YOU_BOUGHT\x10\x02\x12\x1f\n\x1bREASON_KIND_BOUGHT_TOGETHER\x10\x03\x12\x1a\n\x16REASON_KIND_SIMILAR_TO\x10\x04\x12\x1a\n\x16REASON_KIND_OFTEN_NEXT\x10\x05\x12 \n\x1cREASON_KIND_POPULAR_IN_GROUP\x10\x06\x12\x17\n\x13REASON_KIND_POPULAR\x10\x07\x12\x18\n\x14REASON_KIND_TRENDING\x10\x08\x12\x1b\n\x17REASON_KIND_NEW_ARRIVAL\x10\t\x12\x19\n\x15REASON_KIND_BUY_AGAIN\x10\n\x12\x1f\n\x1bREASON_KIND_FITS_YOUR_TASTE\x10\x0b\x12\x1e\n\x1aREASON_KIND_MATCHES_SEARCH\x10\x0c\x12\x1f\n\x1bREASON_KIND_FROM_ASSORTMENT\x10\r*\xab\x01\n\x0fInteractionType\x12 \n\x1cINTERACTION_TYPE_UNSPECIFIED\x10\x00\x12\x1a\n\x16INTERACTION_TYPE_SHOWN\x10\x01\x12\x1a\n\x16INTERACTION_TYPE_CLICK\x10\x02\x12 \n\x1cINTERACTION_TYPE_ADD_TO_CART\x10\x03\x12\x1c\n\x18INTERACTION_TYPE_DISMISS\x10\x04*x\n\nCreditKind\x12\x1b\n\x17\x43REDIT_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43REDIT_KIND_CLICK\x10\x01\x12\x1c\n\x18\x43REDIT_KIND_VIEW_THROUGH\x10\x02\x12\x18\n\x14\x43REDIT_KIND_REFUNDED\x10\x03\x42\x8d\x01\n*com.quintetrecommendations.quintet.type.v1B\x13RecommendationProtoP\x01ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$quintet/type/v1/recommendation.proto\x12\x0fquintet.type.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bquintet/type/v1/event.proto\x1a\x1bquintet/type/v1/money.proto\"\x90\x02\n\x15RecommendationContext\x12\x32\n\tpage_type\x18\x01 \x01(\x0e\x32\x19.quintet.type.v1.PageTypeB\x04\xe2\x41\x01\x01\x12\x18\n\nproduct_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08\x63\x61tegory\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1e\n\x10\x63\x61rt_product_ids\x18\x04 \x03(\tB\x04\xe2\x41\x01\x01\x12#\n\x15purchased_product_ids\x18\x05 \x03(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0csearch_query\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nsession_id\x18\x07 \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08place_id\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\"\xec\x01\n\x14RecommendationFilter\x12\x18\n\ncategories\x18\x01 \x03(\tB\x04\xe2\x41\x01\x01\x12/\n\tmin_price\x18\x02 \x01(\x0b\x32\x16.quintet.type.v1.MoneyB\x04\xe2\x41\x01\x01\x12/\n\tmax_price\x18\x03 \x01(\x0b\x32\x16.quintet.type.v1.MoneyB\x04\xe2\x41\x01\x01\x12!\n\x13\x65xclude_product_ids\x18\x04 \x03(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rin_stock_only\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x18\n\nexpression\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\"e\n\x06Reason\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.quintet.type.v1.ReasonKind\x12\x13\n\x0bproduct_ids\x18\x02 \x03(\t\x12\r\n\x05group\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\"@\n\x15\x41lgorithmContribution\x12\x11\n\talgorithm\x18\x01 \x01(\t\x12\x14\n\x0c\x63ontribution\x18\x02 \x01(\x01\"\xe6\x02\n\x0eRecommendation\x12\x19\n\x11recommendation_id\x18\x01 \x01(\t\x12\x12\n\nproduct_id\x18\x02 \x01(\t\x12\x14\n\x0cproduct_name\x18\x03 \x01(\t\x12%\n\x05price\x18\x04 \x01(\x0b\x32\x16.quintet.type.v1.Money\x12\x11\n\timage_url\x18\x05 \x01(\t\x12\r\n\x05score\x18\x06 \x01(\x01\x12\x11\n\talgorithm\x18\x07 \x01(\t\x12\'\n\x06reason\x18\x08 \x01(\x0b\x32\x17.quintet.type.v1.Reason\x12=\n\rcontributions\x18\t \x03(\x0b\x32&.quintet.type.v1.AlgorithmContribution\x12\x10\n\x08\x63\x61tegory\x18\n \x01(\t\x12\x10\n\x08position\x18\x0b \x01(\x05\x12\x10\n\x08group_id\x18\x0c \x01(\t\x12\x15\n\rapplied_rules\x18\r \x03(\t\"\x8a\x02\n\x12RecommendationList\x12\x38\n\x0frecommendations\x18\x01 \x03(\x0b\x32\x1f.quintet.type.v1.Recommendation\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x10\n\x08strategy\x18\x03 \x01(\t\x12\x11\n\tfallbacks\x18\x04 \x03(\t\x12\x31\n\rgenerate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cplacement_id\x18\x06 \x01(\t\x12\x0f\n\x07segment\x18\x07 \x01(\t\x12\x0b\n\x03\x61rm\x18\x08 \x01(\t\x12\x17\n\x0fnext_page_token\x18\t \x01(\t\"\xf9\x01\n\x08\x46\x65\x65\x64\x62\x61\x63k\x12\x19\n\x0b\x66\x65\x65\x64\x62\x61\x63k_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1f\n\x11recommendation_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12@\n\x10interaction_type\x18\x03 \x01(\x0e\x32 .quintet.type.v1.InteractionTypeB\x04\xe2\x41\x01\x02\x12:\n\x10interaction_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x63ustomer_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nvisitor_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\"\xdd\x02\n\x14\x41lgorithmPerformance\x12\x11\n\talgorithm\x18\x01 \x01(\t\x12\x11\n\tgenerated\x18\x02 \x01(\x03\x12\r\n\x05shown\x18\x03 \x01(\x03\x12\x0f\n\x07\x63licked\x18\x04 \x01(\x03\x12\x15\n\radded_to_cart\x18\x05 \x01(\x03\x12\x11\n\tpurchased\x18\x06 \x01(\x03\x12\x1c\n\x14purchased_after_view\x18\x07 \x01(\x03\x12\x1a\n\x12\x63lick_through_rate\x18\x08 \x01(\x01\x12\x18\n\x10\x61\x64\x64_to_cart_rate\x18\t \x01(\x01\x12\x17\n\x0f\x63onversion_rate\x18\n \x01(\x01\x12\'\n\x07revenue\x18\x0b \x03(\x0b\x32\x16.quintet.type.v1.Money\x12\x1e\n\x16\x63lick_through_rate_low\x18\x0c \x01(\x01\x12\x1f\n\x17\x63lick_through_rate_high\x18\r \x01(\x01\"@\n\x0f\x41lgorithmWeight\x12\x17\n\talgorithm\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06weight\x18\x02 \x01(\x01\x42\x04\xe2\x41\x01\x01\"\xa0\x01\n\x06\x43redit\x12\x13\n\x0bpurchase_id\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.quintet.type.v1.CreditKind\x12.\n\ntouch_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x16.quintet.type.v1.Money\"\xa4\x02\n\x15RecommendationOutcome\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x11\n\talgorithm\x18\x02 \x01(\t\x12\x31\n\rgenerate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tshow_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nclick_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\radded_to_cart\x18\x06 \x01(\x08\x12\x11\n\tdismissed\x18\x07 \x01(\x08\x12(\n\x07\x63redits\x18\x08 \x03(\x0b\x32\x17.quintet.type.v1.Credit*\xb9\x03\n\nReasonKind\x12\x1b\n\x17REASON_KIND_UNSPECIFIED\x10\x00\x12\"\n\x1eREASON_KIND_BECAUSE_YOU_VIEWED\x10\x01\x12\"\n\x1eREASON_KIND_BECAUSE_YOU_BOUGHT\x10\x02\x12\x1f\n\x1bREASON_KIND_BOUGHT_TOGETHER\x10\x03\x12\x1a\n\x16REASON_KIND_SIMILAR_TO\x10\x04\x12\x1a\n\x16REASON_KIND_OFTEN_NEXT\x10\x05\x12 \n\x1cREASON_KIND_POPULAR_IN_GROUP\x10\x06\x12\x17\n\x13REASON_KIND_POPULAR\x10\x07\x12\x18\n\x14REASON_KIND_TRENDING\x10\x08\x12\x1b\n\x17REASON_KIND_NEW_ARRIVAL\x10\t\x12\x19\n\x15REASON_KIND_BUY_AGAIN\x10\n\x12\x1f\n\x1bREASON_KIND_FITS_YOUR_TASTE\x10\x0b\x12\x1e\n\x1aREASON_KIND_MATCHES_SEARCH\x10\x0c\x12\x1f\n\x1bREASON_KIND_FROM_ASSORTMENT\x10\r*\xab\x01\n\x0fInteractionType\x12 \n\x1cINTERACTION_TYPE_UNSPECIFIED\x10\x00\x12\x1a\n\x16INTERACTION_TYPE_SHOWN\x10\x01\x12\x1a\n\x16INTERACTION_TYPE_CLICK\x10\x02\x12 \n\x1cINTERACTION_TYPE_ADD_TO_CART\x10\x03\x12\x1c\n\x18INTERACTION_TYPE_DISMISS\x10\x04*x\n\nCreditKind\x12\x1b\n\x17\x43REDIT_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43REDIT_KIND_CLICK\x10\x01\x12\x1c\n\x18\x43REDIT_KIND_VIEW_THROUGH\x10\x02\x12\x18\n\x14\x43REDIT_KIND_REFUNDED\x10\x03\x42\x8d\x01\n*com.quintetrecommendations.quintet.type.v1B\x13RecommendationProtoP\x01ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,32 +36,76 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quintet.type.v1.recommendat
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n*com.quintetrecommendations.quintet.type.v1B\023RecommendationProtoP\001ZHgithub.com/quintet-recommendations/quintet/gen/go/quintet/type/v1;typev1'
-  _globals['_REASONKIND']._serialized_start=2458
-  _globals['_REASONKIND']._serialized_end=2899
-  _globals['_INTERACTIONTYPE']._serialized_start=2902
-  _globals['_INTERACTIONTYPE']._serialized_end=3073
-  _globals['_CREDITKIND']._serialized_start=3075
-  _globals['_CREDITKIND']._serialized_end=3195
-  _globals['_RECOMMENDATIONCONTEXT']._serialized_start=149
-  _globals['_RECOMMENDATIONCONTEXT']._serialized_end=373
-  _globals['_RECOMMENDATIONFILTER']._serialized_start=376
-  _globals['_RECOMMENDATIONFILTER']._serialized_end=576
-  _globals['_REASON']._serialized_start=578
-  _globals['_REASON']._serialized_end=679
-  _globals['_ALGORITHMCONTRIBUTION']._serialized_start=681
-  _globals['_ALGORITHMCONTRIBUTION']._serialized_end=745
-  _globals['_RECOMMENDATION']._serialized_start=748
-  _globals['_RECOMMENDATION']._serialized_end=1106
-  _globals['_RECOMMENDATIONLIST']._serialized_start=1109
-  _globals['_RECOMMENDATIONLIST']._serialized_end=1375
-  _globals['_FEEDBACK']._serialized_start=1378
-  _globals['_FEEDBACK']._serialized_end=1591
-  _globals['_ALGORITHMPERFORMANCE']._serialized_start=1594
-  _globals['_ALGORITHMPERFORMANCE']._serialized_end=1943
-  _globals['_ALGORITHMWEIGHT']._serialized_start=1945
-  _globals['_ALGORITHMWEIGHT']._serialized_end=1997
-  _globals['_CREDIT']._serialized_start=2000
-  _globals['_CREDIT']._serialized_end=2160
-  _globals['_RECOMMENDATIONOUTCOME']._serialized_start=2163
-  _globals['_RECOMMENDATIONOUTCOME']._serialized_end=2455
+  _globals['_RECOMMENDATIONCONTEXT'].fields_by_name['page_type']._loaded_options = None
+  _globals['_RECOMMENDATIONCONTEXT'].fields_by_name['page_type']._serialized_options = b'\342A\001\001'
+  _globals['_RECOMMENDATIONCONTEXT'].fields_by_name['product_id']._loaded_options = None
+  _globals['_RECOMMENDATIONCONTEXT'].fields_by_name['product_id']._serialized_options = b'\342A\001\001'
+  _globals['_RECOMMENDATIONCONTEXT'].fields_by_name['category']._loaded_options = None
+  _globals['_RECOMMENDATIONCONTEXT'].fields_by_name['category']._serialized_options = b'\342A\001\001'
+  _globals['_RECOMMENDATIONCONTEXT'].fields_by_name['cart_product_ids']._loaded_options = None
+  _globals['_RECOMMENDATIONCONTEXT'].fields_by_name['cart_product_ids']._serialized_options = b'\342A\001\001'
+  _globals['_RECOMMENDATIONCONTEXT'].fields_by_name['purchased_product_ids']._loaded_options = None
+  _globals['_RECOMMENDATIONCONTEXT'].fields_by_name['purchased_product_ids']._serialized_options = b'\342A\001\001'
+  _globals['_RECOMMENDATIONCONTEXT'].fields_by_name['search_query']._loaded_options = None
+  _globals['_RECOMMENDATIONCONTEXT'].fields_by_name['search_query']._serialized_options = b'\342A\001\001'
+  _globals['_RECOMMENDATIONCONTEXT'].fields_by_name['session_id']._loaded_options = None
+  _globals['_RECOMMENDATIONCONTEXT'].fields_by_name['session_id']._serialized_options = b'\342A\001\001'
+  _globals['_RECOMMENDATIONCONTEXT'].fields_by_name['place_id']._loaded_options = None
+  _globals['_RECOMMENDATIONCONTEXT'].fields_by_name['place_id']._serialized_options = b'\342A\001\001'
+  _globals['_RECOMMENDATIONFILTER'].fields_by_name['categories']._loaded_options = None
+  _globals['_RECOMMENDATIONFILTER'].fields_by_name['categories']._serialized_options = b'\342A\001\001'
+  _globals['_RECOMMENDATIONFILTER'].fields_by_name['min_price']._loaded_options = None
+  _globals['_RECOMMENDATIONFILTER'].fields_by_name['min_price']._serialized_options = b'\342A\001\001'
+  _globals['_RECOMMENDATIONFILTER'].fields_by_name['max_price']._loaded_options = None
+  _globals['_RECOMMENDATIONFILTER'].fields_by_name['max_price']._serialized_options = b'\342A\001\001'
+  _globals['_RECOMMENDATIONFILTER'].fields_by_name['exclude_product_ids']._loaded_options = None
+  _globals['_RECOMMENDATIONFILTER'].fields_by_name['exclude_product_ids']._serialized_options = b'\342A\001\001'
+  _globals['_RECOMMENDATIONFILTER'].fields_by_name['in_stock_only']._loaded_options = None
+  _globals['_RECOMMENDATIONFILTER'].fields_by_name['in_stock_only']._serialized_options = b'\342A\001\001'
+  _globals['_RECOMMENDATIONFILTER'].fields_by_name['expression']._loaded_options = None
+  _globals['_RECOMMENDATIONFILTER'].fields_by_name['expression']._serialized_options = b'\342A\001\001'
+  _globals['_FEEDBACK'].fields_by_name['feedback_id']._loaded_options = None
+  _globals['_FEEDBACK'].fields_by_name['feedback_id']._serialized_options = b'\342A\001\001'
+  _globals['_FEEDBACK'].fields_by_name['recommendation_id']._loaded_options = None
+  _globals['_FEEDBACK'].fields_by_name['recommendation_id']._serialized_options = b'\342A\001\002'
+  _globals['_FEEDBACK'].fields_by_name['interaction_type']._loaded_options = None
+  _globals['_FEEDBACK'].fields_by_name['interaction_type']._serialized_options = b'\342A\001\002'
+  _globals['_FEEDBACK'].fields_by_name['interaction_time']._loaded_options = None
+  _globals['_FEEDBACK'].fields_by_name['interaction_time']._serialized_options = b'\342A\001\001'
+  _globals['_FEEDBACK'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_FEEDBACK'].fields_by_name['customer_id']._serialized_options = b'\342A\001\001'
+  _globals['_FEEDBACK'].fields_by_name['visitor_id']._loaded_options = None
+  _globals['_FEEDBACK'].fields_by_name['visitor_id']._serialized_options = b'\342A\001\001'
+  _globals['_ALGORITHMWEIGHT'].fields_by_name['algorithm']._loaded_options = None
+  _globals['_ALGORITHMWEIGHT'].fields_by_name['algorithm']._serialized_options = b'\342A\001\002'
+  _globals['_ALGORITHMWEIGHT'].fields_by_name['weight']._loaded_options = None
+  _globals['_ALGORITHMWEIGHT'].fields_by_name['weight']._serialized_options = b'\342A\001\001'
+  _globals['_REASONKIND']._serialized_start=2623
+  _globals['_REASONKIND']._serialized_end=3064
+  _globals['_INTERACTIONTYPE']._serialized_start=3067
+  _globals['_INTERACTIONTYPE']._serialized_end=3238
+  _globals['_CREDITKIND']._serialized_start=3240
+  _globals['_CREDITKIND']._serialized_end=3360
+  _globals['_RECOMMENDATIONCONTEXT']._serialized_start=182
+  _globals['_RECOMMENDATIONCONTEXT']._serialized_end=454
+  _globals['_RECOMMENDATIONFILTER']._serialized_start=457
+  _globals['_RECOMMENDATIONFILTER']._serialized_end=693
+  _globals['_REASON']._serialized_start=695
+  _globals['_REASON']._serialized_end=796
+  _globals['_ALGORITHMCONTRIBUTION']._serialized_start=798
+  _globals['_ALGORITHMCONTRIBUTION']._serialized_end=862
+  _globals['_RECOMMENDATION']._serialized_start=865
+  _globals['_RECOMMENDATION']._serialized_end=1223
+  _globals['_RECOMMENDATIONLIST']._serialized_start=1226
+  _globals['_RECOMMENDATIONLIST']._serialized_end=1492
+  _globals['_FEEDBACK']._serialized_start=1495
+  _globals['_FEEDBACK']._serialized_end=1744
+  _globals['_ALGORITHMPERFORMANCE']._serialized_start=1747
+  _globals['_ALGORITHMPERFORMANCE']._serialized_end=2096
+  _globals['_ALGORITHMWEIGHT']._serialized_start=2098
+  _globals['_ALGORITHMWEIGHT']._serialized_end=2162
+  _globals['_CREDIT']._serialized_start=2165
+  _globals['_CREDIT']._serialized_end=2325
+  _globals['_RECOMMENDATIONOUTCOME']._serialized_start=2328
+  _globals['_RECOMMENDATIONOUTCOME']._serialized_end=2620
 # @@protoc_insertion_point(module_scope)

@@ -598,7 +598,7 @@ class AlgorithmWeight(_message.Message):
     ALGORITHM_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     algorithm: _builtins.str
-    """Name of the algorithm."""
+    """Required. Name of the algorithm."""
     weight: _builtins.float
     """Weight. To set: 0 to 1,000,000, relative to the others. In answers all add up to 1."""
     def __init__(
