@@ -168,7 +168,7 @@ def decay(ages: Longs, half_life_days: float) -> FloatArray:
     An age below 0 counts as 0; it occurs if another machine's clock is ahead.
     """
     exponent = np.maximum(ages, 0) * np.float64(-1.0 / (half_life_days * DAY))
-    return np.exp2(exponent).astype(np.float32)
+    return np.exp2(exponent, out=exponent).astype(np.float32)
 
 
 def distinct_columns(*rows: NDArray[np.integer]) -> Longs:

@@ -44,7 +44,7 @@ def test_only_the_costly_algorithms_learn_from_the_sample(monkeypatch: pytest.Mo
     data = shop()
     train(data, default_algorithms(), most_interactions=200)
     sampled = {kind.name for kind in CLASSES if kind.sampled}
-    assert sampled == {"ease", "graph_filter", "matrix_factorization"}
+    assert sampled == {"ease", "graph_filter", "matrix_factorization", "transitions"}
     assert {name for name, size in fitted_on.items() if size < len(data.customers)} == sampled
 
 
