@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test check bench-quality bench-scaling bench-serving bench-web bench-main contract setup protos lock containers fuzz audit sbom clean
+.PHONY: help demo test check bench-quality bench-scaling bench-serving bench-web bench-scale bench-main test-faults contract setup protos lock containers fuzz audit sbom clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -45,8 +45,14 @@ bench-serving: setup ## measure the five agents under load and write docs/benchm
 bench-web: setup ## measure what HTTP costs over gRPC, and check every answer against the OpenAPI document
 	$(BIN)/python -m benchmarks.web $(BENCH_ARGS)
 
+bench-scale: setup ## measure growth, guards, overload, restarts and training as a shop grows, and write docs/benchmarks/scale.md; needs Go
+	$(BIN)/python -m benchmarks.scale $(BENCH_ARGS)
+
 bench-main: setup ## run the demo, an import, faults and a foreign file, and write docs/benchmarks/main.md
 	$(BIN)/python -m benchmarks.main $(BENCH_ARGS)
+
+test-faults: setup ## kill agents, break disks, databases, networks and clocks under load, and write docs/benchmarks/faults.md
+	$(BIN)/python -m benchmarks.faults $(BENCH_ARGS)
 
 fuzz: setup ## send 100,000 odd requests to real agents and write benchmarks/results/fuzz.json
 	$(BIN)/python -m benchmarks.fuzz $(BENCH_ARGS)

@@ -21,8 +21,10 @@ from shared.rpc.exposure import require_guarded
 from shared.rpc.tls import TLS_CONNECT_MS, probe_channel
 
 FIRST_PAUSE_SECONDS = 0.05
-LONGEST_PAUSE_SECONDS = 10.0
-STEADY_AFTER_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 3.0
+"""An agent that cannot start, as its database is away, must be up within five seconds of what it waits for."""
+STEADY_AFTER_SECONDS = 5.0
+"""A process that lived so long served, and died of something that the next start may not meet."""
 READY_TIMEOUT_SECONDS = 60.0
 LOOK_MS = 50
 """Between two looks whether an agent is ready: gRPC on its own waits for seconds after a connection was refused."""
@@ -117,18 +119,16 @@ class Supervisor:
         return grpc.aio.secure_channel(address, credentials, [*_QUICK_TLS_RECONNECTION, *options])
 
     async def _keep(self, child: _Child) -> None:
-        pause = FIRST_PAUSE_SECONDS
+        pause = 0.0
         while not self._stopping.is_set():
             started = time.monotonic()
             code = await self._run_once(child)
             if self._stopping.is_set():
                 return
-            if time.monotonic() - started > STEADY_AFTER_SECONDS:
-                pause = FIRST_PAUSE_SECONDS
+            pause = pause_after(time.monotonic() - started, pause)
             child.restarts += 1
             self._say(child.agent, f"ended with {_ending(code)}, starting again in {pause:.1f} s")
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def _run_once(self, child: _Child) -> int:
         child.process = await asyncio.create_subprocess_exec(
@@ -160,6 +160,16 @@ class Supervisor:
             self._say(child.agent, "does not stop: killed")
             process.kill()
             await process.wait()
+
+
+def pause_after(lived_seconds: float, before: float) -> float:
+    """Return the seconds until an agent is started again, after those `before`, 0 for none.
+
+    They double only while one start after the other ends soon: then the machine has time for the other agents.
+    """
+    if lived_seconds > STEADY_AFTER_SECONDS:
+        return FIRST_PAUSE_SECONDS
+    return min(max(2 * before, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -194,6 +194,12 @@ class Settings(BaseSettings):
         "from a warehouse.",
     )
     train_threads: int = Field(2, ge=1, le=64, description="Threads that training may use.")
+    train_most_interactions: int = Field(
+        10_000_000,
+        ge=10_000,
+        description="Interactions that the costly parts of a training learn from, at most; of a larger shop they learn "
+        "from those of customers drawn by chance.",
+    )
     attribution_click_days: float = Field(
         7.0, gt=0, description="Days after a click in which a purchase is credited to it."
     )

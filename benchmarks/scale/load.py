@@ -35,12 +35,17 @@ def _of_one(shopper: str, products: list[str], number: int) -> Iterator[Call]:
 def make_shop(folder: Path) -> str:
     """Fill and train the shop in a new database; return its URL."""
     url = f"sqlite:///{folder / 'quintet.db'}"
+    train_shop(url)
+    return url
+
+
+def train_shop(url: str, *, quick: bool = False) -> None:
+    """Make the schema in an empty database, and fill and train the shop in it; `quick` trains a first model only."""
     database = Database(url)
     migrate(database)
     database.close()
     with running_cluster(url) as cluster, coordinator_stub(cluster.address) as stub:
-        small_shop.fill(stub)
-    return url
+        small_shop.fill(stub, quick=quick)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ from shared.db.job_runs import JobRun
 from shared.db.row_estimates import row_estimates
 from shared.db.token_keys import load_token_keys
 from shared.db.unjoined_events import Missing
-from shared.errors import Overloaded, QuintetError, Unavailable
+from shared.errors import DataLoss, Overloaded, QuintetError, Unavailable
 from shared.events.catch_up import CatchUp
 from shared.limits import MAX_ON_THE_WAY_BYTES
 from shared.merchandising.merchandising import Merchandising
@@ -167,7 +167,7 @@ class Coordinator:
         return [follower.agent for follower in self._followers if follower.behind]
 
     async def recommend(self, request: recommendation_pb.RecommendRequest) -> bytes:
-        """Return recommendations; best-sellers, and a word of it, when the recommendation agent does not answer.
+        """Return recommendations; best-sellers, and a word of it, when the recommendation agent cannot answer.
 
         The answer is a serialised RecommendResponse. The one of the agent is passed on without decoding it.
         """
@@ -175,7 +175,8 @@ class Coordinator:
             answered = await self.agents.recommend(request)
             _PASSED_ON.inc()
             return answered
-        except Unavailable as error:
+        except QuintetError as error:
+            _require_own_fault(error)
             _FALLBACK.inc()
             answer = await self._fallback.answer(request, _reason(error))
             return recommendation_pb.RecommendResponse(list=answer).SerializeToString()
@@ -187,7 +188,8 @@ class Coordinator:
             answered = await self.agents.forward("BatchRecommend", request, shopper=shopper)
             _PASSED_ON.inc(len(request.requests))
             return answered
-        except Unavailable as error:
+        except QuintetError as error:
+            _require_own_fault(error)
             _FALLBACK.inc(len(request.requests))
             answers = await self._fallback.answer_all(request, _reason(error))
             return recommendation_pb.BatchRecommendResponse(lists=answers).SerializeToString()
@@ -202,7 +204,8 @@ class Coordinator:
             answered = await self.agents.forward("RankProducts", request, shopper=shopper)
             _PASSED_ON.inc()
             return answered
-        except Unavailable as error:
+        except QuintetError as error:
+            _require_own_fault(error)
             _FALLBACK.inc()
             return given_order(request, _reason(error)).SerializeToString()
 
@@ -310,6 +313,12 @@ class Coordinator:
         ]
 
 
-def _reason(error: Unavailable) -> str:
+def _require_own_fault(error: QuintetError) -> None:
+    """Raise the error again unless the recommendation agent could not answer: down, busy, its data damaged, a bug."""
+    if not isinstance(error, Unavailable | DataLoss) and type(error) is not QuintetError:
+        raise error
+
+
+def _reason(error: QuintetError) -> str:
     """Return what `fallbacks` of an answer say when the recommendation agent did not answer."""
     return OVERLOADED if isinstance(error, Overloaded) else UNAVAILABLE

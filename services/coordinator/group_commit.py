@@ -2,6 +2,9 @@
 
 Callers that wait at the same time share one transaction (group commit): while one batch is being written, the next
 gathers. So the cost of a durable write is paid per batch, and nobody waits longer than two writes.
+
+While the database takes no writes, callers are told so before their deadline; what no write has begun with is dropped
+then. What is being written may be recorded all the same, which a repetition with the same id finds out.
 """
 
 import asyncio
@@ -17,6 +20,7 @@ from services.coordinator.event_validation import Submission
 from shared.db.unjoined_events import Missing
 from shared.errors import Overloaded, QuintetError, Unavailable
 from shared.limits import MAX_WAITING_BYTES
+from shared.rpc.deadline import seconds_left
 
 MOST_AT_ONCE = 2_000
 
@@ -41,7 +45,7 @@ Commit = Callable[[Sequence[Submission]], list[CommitResult]]
 """Writes submissions durably, all in one transaction, and says what became of each."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Waiting:
     submissions: Sequence[Submission]
     bytes: int
@@ -77,9 +81,10 @@ class GroupCommit:
         self._thread.shutdown()
 
     async def record(self, submissions: Sequence[Submission]) -> list[CommitResult]:
-        """Return what became of each submission, once durable. Raises Unavailable when nothing could be written.
+        """Return what became of each submission, once durable.
 
-        Raises Overloaded when too much waits already.
+        Raises Unavailable when nothing could be written, or not known to be by the caller's deadline; Overloaded when
+        too much waits already.
         """
         if not submissions:
             return []
@@ -89,7 +94,21 @@ class GroupCommit:
         self._bytes += waiting.bytes
         self._waiting.append(waiting)
         self._wake.set()
-        return await waiting.answer
+        try:
+            async with asyncio.timeout(seconds_left()):
+                return await waiting.answer
+        except TimeoutError:
+            self._withdraw(waiting)
+            raise Unavailable(
+                "it could not be recorded in time: repeat it with the same id",
+                reason=ErrorReason.DATABASE_UNAVAILABLE,
+            ) from None
+
+    def _withdraw(self, waiting: _Waiting) -> None:
+        """Take out what no write has begun with."""
+        if waiting in self._waiting:
+            self._waiting.remove(waiting)
+            self._bytes -= waiting.bytes
 
     async def _run(self) -> None:
         while True:

@@ -54,9 +54,19 @@ def population_shares(events: Events, labels: Labels, weights: EventWeights = DE
 
     Weights are not decayed by age. All shares are 0 if no event has a known label.
     """
+    return shares_of(label_weights(events, labels, weights))
+
+
+def label_weights(events: Events, labels: Labels, weights: EventWeights = DEFAULT_WEIGHTS) -> FloatArray:
+    """Return the weight of the events of each label, not decayed by age, shape (names,), float64."""
     codes = labels.of(events)
     known = codes >= 0
     totals = np.bincount(codes[known], weights=event_weights(events, weights)[known], minlength=len(labels.names))
+    return np.asarray(totals, dtype=np.float64)
+
+
+def shares_of(totals: FloatArray) -> FloatArray:
+    """Return the share of each label in the weight of all, shape (names,), float64; 0 if all weights are 0."""
     return np.asarray(totals / max(float(totals.sum()), 1e-12), dtype=np.float64)
 
 

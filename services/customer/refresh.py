@@ -1,16 +1,17 @@
 """The refresh job: `python -m services.customer.refresh`.
 
 It recomputes the embeddings of all customers in the active space, fits the segment model on the population and stores
-the segments of every customer. It reads all data in one transaction, computes without a transaction and writes in
-short transactions. The new segment model becomes active before the memberships are written. Readers compute
-memberships from the model, so they never see a half-written set.
+the segments of every customer. It reads all data in one transaction, computes without a transaction, some millions of
+interactions at a time, and writes in short transactions. The new segment model becomes active before the memberships
+are written. Readers compute memberships from the model, so they never see a half-written set.
 """
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from threadpoolctl import threadpool_limits
 
 from services.customer.customer_history import catalogue_of, events_of
 from services.customer.embedder import active_space, embed, rows_of
-from services.customer.segmentation import KEPT_VERSIONS, KIND, Population, SegmentModel
+from services.customer.interests import CatalogueLabels
+from services.customer.segmentation import KEPT_VERSIONS, KIND, Facts, Population, SegmentModel
 from shared.config import Settings
 from shared.consent import ALL_PERMITTED, Permissions
 from shared.db import (
@@ -42,6 +44,8 @@ from shared.db.profiles import Labels
 from shared.jobs import ProgressReporter, job_main
 
 ROWS_PER_TRANSACTION = 2_000
+INTERACTIONS_AT_ONCE = 5_000_000
+"""Interactions of the customers that are computed together, about; it limits the memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,14 +87,14 @@ def _refresh(database: Database, reporter: ProgressReporter, default: Permission
     reporter.report("embeddings: computing", 0.4)
     embedded = refresh_embeddings(database, shop, began)
     reporter.report("segments: fitting", 0.6)
-    population = _population(shop)
-    now = int(began.timestamp())
-    model = SegmentModel.fit(_population(replace(shop, found=shop.found.without(shop.denied))), now)
+    catalogue = catalogue_of(shop.products)
+    facts = [_facts(part, catalogue, int(began.timestamp())) for part in parts_of(shop)]
+    model = SegmentModel.fit_on(Facts.joined(facts), catalogue, _denied(shop))
     version = f"{began:%Y%m%dT%H%M%S%fZ}"
     models.save_model(database, KIND, version, model.dump(), {"customers": len(shop.customers)})
     models.prune(database, KIND, KEPT_VERSIONS)
     reporter.report("segments: storing memberships", 0.85)
-    store_memberships(database, shop, model, model.memberships(population, now))
+    store_memberships(database, shop, model, facts)
     return {
         "customers": len(shop.customers),
         "embedded": embedded,
@@ -126,40 +130,56 @@ def refresh_embeddings(database: Database, shop: Shop, began: datetime) -> int:
     """
     if shop.space_version is None or not len(shop.embeddings):
         return 0
+    return sum(_refresh_embeddings(database, part, shop.space_version, began) for part in parts_of(shop))
+
+
+def _refresh_embeddings(database: Database, shop: Shop, space_version: str, began: datetime) -> int:
     vectors = embed(shop.found, shop.customers, shop.embeddings)
     known = np.flatnonzero(vectors.any(axis=1))
     for rows in batches(known.tolist(), ROWS_PER_TRANSACTION):
         with database.write() as connection:
-            renewed = customer_embeddings.updated_since(connection, began)
+            renewed = customer_embeddings.updated_since(connection, began, shop.customers[rows].tolist())
             stale = [row for row in rows if int(shop.customers[row]) not in renewed]
             customer_embeddings.store_embeddings(
-                connection, shop.space_version, shop.customers[stale].tolist(), vectors[stale], shop.applied
+                connection, space_version, shop.customers[stale].tolist(), vectors[stale], shop.applied
             )
     return len(known)
 
 
-def store_memberships(
-    database: Database, shop: Shop, model: SegmentModel, found: Sequence[Sequence[tuple[str, float]]]
-) -> None:
-    """Replace the stored segments and the memberships of every customer.
-
-    `found` has (segment name, confidence) for each segment of each customer row.
-    """
+def store_memberships(database: Database, shop: Shop, model: SegmentModel, facts: Sequence[Facts]) -> None:
+    """Replace the stored segments and the memberships of every customer; `facts` are those of the parts of the shop."""
     with database.write() as connection:
         keys = segments.replace_segments(connection, model.segments())
-    for rows in batches(range(len(found)), ROWS_PER_TRANSACTION):
-        memberships = {
-            int(shop.customers[row]): [(keys[name], confidence) for name, confidence in found[row]] for row in rows
-        }
-        with database.write() as connection:
-            segments.replace_memberships(connection, memberships)
+    for part, known in zip(parts_of(shop), facts, strict=True):
+        found = model.memberships_of(known)
+        for rows in batches(range(len(found)), ROWS_PER_TRANSACTION):
+            memberships = {
+                int(part.customers[row]): [(keys[name], confidence) for name, confidence in found[row]] for row in rows
+            }
+            with database.write() as connection:
+                segments.replace_memberships(connection, memberships)
 
 
-def _population(shop: Shop) -> Population:
+def parts_of(shop: Shop, most: int = INTERACTIONS_AT_ONCE) -> Iterator[Shop]:
+    """Yield the shop with some of the customers after others: those of about `most` interactions."""
+    first = np.searchsorted(shop.found.customers, shop.customers)
+    number = first // most
+    begins = np.flatnonzero(np.diff(number, prepend=-1))
+    for begin, end in pairwise([*begins.tolist(), len(shop.customers)]):
+        until = int(first[end]) if end < len(first) else len(shop.found)
+        found = shop.found.where(slice(int(first[begin]), until))
+        yield replace(shop, customers=shop.customers[begin:end], found=found)
+
+
+def _facts(shop: Shop, catalogue: CatalogueLabels, now: int) -> Facts:
     rows = rows_of(shop.found.products, shop.product_keys)
     events = events_of(shop.found, rows, shop.found.amounts)
     customer_rows = np.searchsorted(shop.customers, shop.found.customers).astype(np.int32)
-    return Population(customer_rows, events, len(shop.customers), catalogue_of(shop.products))
+    return Facts.of(Population(customer_rows, events, len(shop.customers), catalogue), now, _denied(shop))
+
+
+def _denied(shop: Shop) -> NDArray[np.bool_]:
+    return np.isin(shop.customers, np.asarray(shop.denied, np.int64))
 
 
 if __name__ == "__main__":

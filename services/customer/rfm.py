@@ -1,6 +1,7 @@
 """Recency, frequency and monetary value (RFM) of customers, and their scores and percentiles in the population."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,16 @@ class RfmValues:
     def active(self) -> NDArray[np.bool_]:
         """Whether each customer has a purchase, shape (n,)."""
         return self.frequency > 0
+
+    @classmethod
+    def joined(cls, parts: "Sequence[RfmValues]") -> "RfmValues":
+        """Return the values of customers after each other."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    def where(self, customers: NDArray[np.bool_]) -> "RfmValues":
+        """Return the values of some customers; the mask has shape (n,)."""
+        return RfmValues(*(getattr(self, field.name)[customers] for field in fields(self)))
 
     def axes(self) -> dict[str, FloatArray]:
         """Return the values of each axis, oriented so that larger is better: recency is negated days."""

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from services.customer.behaviour import behaviour
 from services.customer.clusters import Clusters
 from services.customer.events import Events
-from services.customer.interests import CatalogueLabels, Labels, population_shares
-from services.customer.rfm import rfm_values
+from services.customer.interests import CatalogueLabels, Labels, label_weights, shares_of
+from services.customer.rfm import FloatArray, RfmValues, rfm_values
 from services.customer.segments import Rfm
 from services.customer.state import require_format
 from shared.arrays import pack, unpack
@@ -52,6 +52,56 @@ class Population:
 
 
 @dataclass(frozen=True, eq=False)
+class Facts:
+    """What segments are fitted on and computed from: numbers of each customer, and sums over their events.
+
+    Attributes
+    ----------
+    rfm : RfmValues
+        Of n customers.
+    features : ndarray of shape (n, len(FEATURES)), float64
+        As `behaviour` returns them.
+    events : ndarray of shape (n,), int64
+        Number of events of each customer.
+    categories, brands : ndarray of shape (names,), float64
+        Weight of the events of each category and brand, of those customers who are learned from.
+    """
+
+    rfm: RfmValues
+    features: FloatArray
+    events: NDArray[np.int64]
+    categories: FloatArray
+    brands: FloatArray
+
+    @classmethod
+    def of(cls, population: Population, now: int, denied: NDArray[np.bool_] | None = None) -> "Facts":
+        """Return the facts of a population at the time `now`, in Unix seconds.
+
+        Of `denied` customers (mask of shape (n_customers,), default none) nothing is in the sums.
+        """
+        customers, events, n = population.customers, population.events, population.n_customers
+        learned = events if denied is None or not denied.any() else events.select(~denied[customers])
+        return cls(
+            rfm_values(customers, events, n, now),
+            behaviour(customers, events, n, now, population.catalogue.categories),
+            np.bincount(customers, minlength=n),
+            label_weights(learned, population.catalogue.categories),
+            label_weights(learned, population.catalogue.brands),
+        )
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Facts]") -> "Facts":
+        """Return the facts of all customers from those of some after others."""
+        return cls(
+            RfmValues.joined([part.rfm for part in parts]),
+            np.concatenate([part.features for part in parts]),
+            np.concatenate([part.events for part in parts]),
+            np.sum([part.categories for part in parts], axis=0),
+            np.sum([part.brands for part in parts], axis=0),
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class SegmentModel:
     """RFM rules, learned clusters, and the population's shares of categories and brands.
 
@@ -66,13 +116,21 @@ class SegmentModel:
     @classmethod
     def fit(cls, population: Population, now: int) -> "SegmentModel":
         """Fit on the whole population at the time `now`, in Unix seconds."""
-        values = rfm_values(population.customers, population.events, population.n_customers, now)
-        features = _features(population, now)
+        return cls.fit_on(Facts.of(population, now), population.catalogue)
+
+    @classmethod
+    def fit_on(
+        cls, facts: Facts, catalogue: CatalogueLabels, denied: NDArray[np.bool_] | None = None
+    ) -> "SegmentModel":
+        """Fit on the facts of all customers, of those whom the mask `denied` leaves (shape (n,), default all)."""
+        values, features = facts.rfm, facts.features
+        if denied is not None and denied.any():
+            values, features = values.where(~denied), features[~denied]
         return cls(
             Rfm.fit(values) if values.active.any() else None,
             Clusters.fit(features) if np.isfinite(features).any() else None,
-            _shares(population.events, population.catalogue.categories),
-            _shares(population.events, population.catalogue.brands),
+            _shares(facts.categories, catalogue.categories),
+            _shares(facts.brands, catalogue.brands),
         )
 
     def segments(self) -> list[Segment]:
@@ -85,15 +143,17 @@ class SegmentModel:
 
     def memberships(self, population: Population, now: int) -> list[list[tuple[str, float]]]:
         """Return (segment name, confidence) of each segment of each customer row, at the time `now` in Unix seconds."""
-        found: list[list[tuple[str, float]]] = [[] for _ in range(population.n_customers)]
+        return self.memberships_of(Facts.of(population, now))
+
+    def memberships_of(self, facts: Facts) -> list[list[tuple[str, float]]]:
+        """Return (segment name, confidence) of each segment of each customer."""
+        found: list[list[tuple[str, float]]] = [[] for _ in range(len(facts.events))]
         if self.rfm:
-            values = rfm_values(population.customers, population.events, population.n_customers, now)
-            ruled = self.rfm.memberships(values)
+            ruled = self.rfm.memberships(facts.rfm)
             _add(found, ruled.names, ruled.codes, ruled.confidence)
         if self.clusters:
-            learned = self.clusters.memberships(_features(population, now))
-            counts = np.bincount(population.customers, minlength=population.n_customers)
-            codes = np.where(counts >= LEAST_EVENTS, learned.codes, -1)
+            learned = self.clusters.memberships(facts.features)
+            codes = np.where(facts.events >= LEAST_EVENTS, learned.codes, -1)
             _add(found, self.clusters.names, codes, learned.confidence)
         return found
 
@@ -164,14 +224,8 @@ def aligned(shares: Shares, labels: Labels) -> NDArray[np.float64]:
     return np.array([shares.get(name, 0.0) for name in labels.names], dtype=np.float64)
 
 
-def _features(population: Population, now: int) -> NDArray[np.float64]:
-    return behaviour(
-        population.customers, population.events, population.n_customers, now, population.catalogue.categories
-    )
-
-
-def _shares(events: Events, labels: Labels) -> Shares:
-    return dict(zip(labels.names, population_shares(events, labels).tolist(), strict=True))
+def _shares(totals: FloatArray, labels: Labels) -> Shares:
+    return dict(zip(labels.names, shares_of(totals).tolist(), strict=True))
 
 
 def _add(

@@ -1,7 +1,8 @@
 """Applies responses that were recorded before their recommendations were written.
 
 Recommendations are written after the answer is sent, so a quick response may be applied before. It is stored and
-applied as soon as its recommendation is written. After LONGEST_WAIT the recommendation is assumed to be lost, and the
+applied as soon as its recommendation is written. Purchases that the log has after it were applied in the meantime, and
+are credited now, but for lines that have a credit. After LONGEST_WAIT the recommendation is assumed to be lost, and the
 response is dropped.
 """
 
@@ -9,10 +10,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from services.feedback.attribution import Windows
-from services.feedback.response_projection import project_signals
+from services.feedback.response_projection import credit_purchases, project_signals
 from services.feedback.signals import Signal, read_signal
-from shared.db import waiting_responses
-from shared.db.engine import Database
+from shared.db import event_log, outcomes, recommendations, waiting_responses
+from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent
 from shared.telemetry import EVENTS
 
@@ -29,8 +30,11 @@ def apply_late(database: Database, windows: Windows) -> bool:
         if not waiting_responses.any_waiting(connection):
             return False
     with database.write() as connection:
+        applied = event_log.lock_cursor(connection, event_log.FEEDBACK_CONSUMER)
         ready = waiting_responses.take_ready(connection, MOST_AT_ONCE)
-        project_signals(connection, _signals(ready), windows)
+        signals = _signals(ready)
+        project_signals(connection, signals, windows)
+        credit_purchases(connection, _purchases_after(connection, signals, applied), windows)
         lost = waiting_responses.drop_waiting(connection, datetime.now(UTC) - LONGEST_WAIT)
     EVENTS.labels("response", "recommendation_came").inc(len(ready))
     EVENTS.labels("response", "recommendation_lost").inc(lost)
@@ -40,6 +44,18 @@ def apply_late(database: Database, windows: Windows) -> bool:
 def _signals(ready: Sequence[tuple[int, LoggedEvent]]) -> list[Signal]:
     signals = ((key, read_signal(event)) for key, event in ready)
     return [_about(signal, key) for key, signal in signals if signal is not None]
+
+
+def _purchases_after(connection: Connection, signals: Sequence[Signal], until: int) -> list[Signal]:
+    """Return the purchases by those who responded, from the first of the signals to the number `until` of the log."""
+    named = recommendations.read_recommendations(connection, {key for each in signals for key in each.named})
+    keys = (*(each.customer_key for each in named.values()), *(each.customer_key for each in signals))
+    shoppers = {key for key in keys if key is not None}
+    if not shoppers:
+        return []
+    first = min(each.sequence for each in signals)
+    later = outcomes.purchases_between(connection, shoppers, first, until)
+    return [signal for event in later if (signal := read_signal(event)) is not None]
 
 
 def _about(signal: Signal, key: int) -> Signal:

@@ -10,7 +10,7 @@ be worse than wrongly applying it.
 
 Responses to recommendations and purchases of shoppers who do not permit `measure` do not count; dismissals do.
 
-If several events of the log record the same purchase id, only the first is credited.
+If several events of the log record the same purchase id, only the first is credited, each of its lines once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,6 +46,11 @@ def project_signals(
     """
     if signals:
         _Projection(connection, signals, windows, again=again).run()
+
+
+def credit_purchases(connection: Connection, signals: Sequence[Signal], windows: Windows) -> None:
+    """Credit those lines of purchases that are not credited yet, by the touches that are known now."""
+    project_signals(connection, [each.only_purchase() for each in signals if each.purchase is not None], windows)
 
 
 class _Projection:
@@ -144,9 +149,12 @@ class _Projection:
     def _credit_purchase(self, signal: Signal) -> None:
         purchase = signal.purchase
         # Imported history usually has no touches; then the lines need not be read.
-        if purchase is None or not self._known.touches or purchase.purchase_id in self._credited:
+        if purchase is None or not self._known.touches:
             return
+        credited = self._credited.get(purchase.purchase_id, set())
         for product_id in lines.product_ids(purchase):
+            if product_id in credited:
+                continue
             credit = attribution.credit(self._touches(signal, product_id), signal.at, self._windows)
             if credit is not None and self._first_of_its_id(purchase.purchase_id, signal):
                 self._credit_line(credit, product_id, signal)
@@ -178,7 +186,7 @@ class _Projection:
                 line.currency,
             )
         )
-        self._credited.add(signal.purchase.purchase_id)
+        self._credited.setdefault(signal.purchase.purchase_id, set()).add(product_id)
         if credit.kind == attribution.PURCHASE:
             self._pending.purchased.add(touch.recommendation_id)
 
@@ -232,9 +240,12 @@ def _few_products(signals: Sequence[Signal]) -> Sequence[str]:
     return tuple({product_id for signal in signals for product_id in signal.products}) if few else ()
 
 
-def _credited_before(connection: Connection, signals: Iterable[Signal], known: Known) -> set[str]:
-    """Return those purchases that have credits already, of the purchases that the batch refunds or records again."""
+def _credited_before(connection: Connection, signals: Iterable[Signal], known: Known) -> dict[str, set[str]]:
+    """Return the products credited already of each purchase that the batch refunds or records (again)."""
     wanted = {signal.refund.purchase_id for signal in signals if signal.refund is not None}
     if known.touches:
         wanted |= {signal.purchase.purchase_id for signal in signals if signal.purchase is not None}
-    return {each.purchase_id for each in outcomes.credits_of(connection, wanted)} if wanted else set()
+    credited: dict[str, set[str]] = {}
+    for each in outcomes.credits_of(connection, wanted) if wanted else ():
+        credited.setdefault(each.purchase_id, set()).add(each.product_id)
+    return credited

@@ -43,6 +43,10 @@ class Signal(NamedTuple):
         """Whether the customer's earlier clicks and impressions are needed to apply the event."""
         return self.customer_key is not None and (self.purchase is not None or bool(self.cart_products))
 
+    def only_purchase(self) -> "Signal":
+        """Return it without what it says about recommendations by name, carts and refunds."""
+        return Signal(self.sequence, self.kind, self.at, self.customer_key, purchase=self.purchase)
+
     @property
     def products(self) -> tuple[str, ...]:
         """Ids of the carted or purchased products, which may be credited to an earlier recommendation."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
-from shared.db.batches import distinct_batches
+from shared.db.batches import among, distinct_batches
 from shared.db.customers import keep
 from shared.db.engine import insert_into
 from shared.db.schema import customer_embeddings
@@ -82,7 +82,9 @@ def read_embedding(connection: Connection, key: int) -> CustomerEmbedding | None
     return CustomerEmbedding(vector, row.space_version, row.last_updated, row.applied or 0)
 
 
-def updated_since(connection: Connection, moment: datetime) -> set[int]:
-    """Return the keys of customers whose embedding was computed after `moment`."""
+def updated_since(connection: Connection, moment: datetime, keys: Collection[int]) -> set[int]:
+    """Return those of the customers with these keys whose embedding was computed after `moment`."""
     columns = customer_embeddings.c
-    return set(connection.execute(select(columns.customer_id).where(columns.last_updated > moment)).scalars())
+    wanted = among(connection, columns.customer_id, keys)
+    query = select(columns.customer_id).where(wanted, columns.last_updated > moment)
+    return set(connection.execute(query).scalars())

@@ -4,6 +4,7 @@ A visitor who is not logged in is a row of `customers` too, without an external 
 from the first event on. `shared.db.visitors` makes it the customer's once they log in.
 """
 
+import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -172,7 +173,9 @@ def groups(connection: Connection) -> Iterator[Groups]:
 
 def groups_of(customer_key: int, demographics: dict[str, Any]) -> Groups:
     """Return the groups that demographics say."""
-    return Groups(customer_key, *(str(demographics.get(name, "")) for name in ("age_group", "gender", "region")))
+    found = (str(demographics.get(name, "")) for name in ("age_group", "gender", "region"))
+    # Interned, because the same few words are in memory for each customer otherwise.
+    return Groups(customer_key, *map(sys.intern, found))
 
 
 def keep(connection: Connection, keys: Collection[int]) -> set[int]:

@@ -2,10 +2,9 @@
 
 The projection and the cursor move in one transaction, so a process that dies half-way has done nothing, and several
 replicas may run at once: each waits for the cursor, or takes other partitions of the customers where there are several
-(`shared/db/partitions.py`). An event whose projection fails by a bug of ours must not stop the
-log for ever: when it fails alone as well it is set aside in `failed_events` with the reason, counted, and can be
-replayed. Want of memory and the state of the database are no event's fault: then the cursor stays, and the event is
-tried again.
+(`shared/db/partitions.py`). An event whose projection fails by a bug of ours must not stop the log for ever: batches
+are halved until it fails alone, then it is set aside in `failed_events` with the reason, counted, and can be replayed.
+Want of memory and the state of the database are no event's fault: then the cursor stays, and the event is tried again.
 """
 
 import threading
@@ -56,13 +55,16 @@ class Replayed:
 
 
 class _Step(NamedTuple):
-    """What a consumer did: the number it had applied before, how many events it applied, how long it should rest."""
+    """What a consumer did: the number it had applied before, how many events it applied, how long it should rest.
+
+    `more` says whether the log went on after them, `done` whether there was nothing to apply.
+    """
 
     position: int
     applied: int = 0
     rest: float = 0.0
+    more: bool = False
     done: bool = False
-    """Whether there was nothing to apply."""
 
 
 class LogConsumer:
@@ -92,6 +94,10 @@ class LogConsumer:
         self._batch = batch
         several = partitions if database.dialect == "postgresql" else 1
         self._cursor = PartitionedCursor(name, batch, several)
+        self._size = batch
+        """How many events are applied at once: fewer around one that fails, or while memory is short."""
+        self._tried = 0
+        """How many events the last attempt had."""
         self._line = threading.Lock()
         self._turn = threading.Lock()
         self._seen_end = 0
@@ -137,7 +143,7 @@ class LogConsumer:
         with self._line:
             step = self._step()
             _pause(step.rest)
-        return step.applied >= self._batch or (self._cursor.is_divided and not step.done)
+        return step.more
 
     def replay(self, sequences: Sequence[int]) -> Replayed:
         """Apply those of the events again that were set aside, in the order of the log, each in a transaction."""
@@ -178,11 +184,17 @@ class LogConsumer:
             if position >= end or 0 < up_to <= position:
                 return _Step(position, done=True)
             began = monotonic()
-            applied = self._apply_batch()
-            if applied is None:
-                return _Step(position, rest=BLOCKED_SECONDS)
+            events = self._apply_batch()
+            if events is None:
+                return _Step(position, rest=BLOCKED_SECONDS, more=self._cursor.is_divided)
+            applied, last = len(events), events[-1].sequence if events else 0
             rest = self._rest(end, began)
-            return _Step(position, applied, rest if applied >= self._batch else 0.0)
+            return _Step(
+                position,
+                applied,
+                rest if applied >= self._batch else 0.0,
+                more=0 < last < end or self._cursor.is_divided,
+            )
 
     def _rest(self, end: int, began: float) -> float:
         """Return how long to rest after a batch that began when `end` was the last number of the log."""
@@ -202,27 +214,35 @@ class LogConsumer:
         EVENTS_BEHIND.labels(self._name).set(max(0, end - position))
         return position, end
 
-    def _apply_batch(self, claim: Claim | None = None) -> int | None:
-        """Return how many events were applied; None where others have all there is."""
+    def _apply_batch(self, claim: Claim | None = None) -> Sequence[LoggedEvent] | None:
+        """Apply the next events, fewer where one fails, and return them; None where others have all there is."""
         claim = claim or self._cursor.claim
-        try:
-            return self._apply_piece(claim, self._batch, self._project)
-        except Exception as error:
-            # One bad event must not hold up the others, and one by one they need less memory.
-            if not is_of_event(error) and not isinstance(error, MemoryError):
-                raise
-            log.warning("applying a batch of events one by one", consumer=self._name, reason=reason_of(error))
-            return sum(self._apply_piece(claim, 1, self._apply_or_set_aside_all) or 0 for _ in range(self._batch))
+        while self._size > 1:
+            try:
+                events = self._apply_piece(claim, self._size, self._project)
+                break
+            except Exception as error:
+                # One bad event must not hold up the others, and fewer need less memory.
+                if not is_of_event(error) and not isinstance(error, MemoryError):
+                    raise
+                self._size = max(1, self._tried // 2)
+                log.warning("applying fewer events at once", consumer=self._name, reason=reason_of(error))
+        else:
+            events = self._apply_piece(claim, 1, self._apply_or_set_aside_all)
+        self._size = min(self._batch, 2 * self._size)
+        return events
 
-    def _apply_piece(self, claim: Claim, most: int, project: Project) -> int | None:
+    def _apply_piece(self, claim: Claim, most: int, project: Project) -> Sequence[LoggedEvent] | None:
+        self._tried = 0
         with self._database.write() as connection:
             piece = claim(connection, most)
             if piece is None:
                 return None
+            self._tried = len(piece.events)
             if piece.events:
                 project(connection, piece.events)
             piece.move(connection)
-        return len(piece.events)
+        return piece.events
 
     def _apply_or_set_aside_all(self, connection: Connection, events: Sequence[LoggedEvent]) -> None:
         for event in events:

@@ -13,7 +13,7 @@ from quintet.type.v1.event_pb2 import Event
 from sqlalchemy import Connection, Select, and_, bindparam, select, update
 
 from shared.db.batches import batches
-from shared.db.event_log import CUSTOMER_CONSUMER, cursor
+from shared.db.event_log import CUSTOMER_CONSUMER, LOGGED, LoggedEvent, cursor, logged
 from shared.db.event_rows import is_kind
 from shared.db.recommendations import take_out
 from shared.db.schema import event_log, products, purchases, recommendation_outcomes, recommendations
@@ -112,6 +112,16 @@ def purchase_payloads(connection: Connection, sequences: Iterable[int]) -> dict[
         query = select(event_log.c.sequence, event_log.c.payload).where(event_log.c.sequence.in_(some))
         found.update({row.sequence: row.payload for row in connection.execute(query)})
     return found
+
+
+def purchases_between(connection: Connection, customers: Iterable[int], after: int, until: int) -> list[LoggedEvent]:
+    """Return the purchases by customers in the log, with numbers above `after` and up to `until`, in order."""
+    log = event_log.c
+    inside = (log.sequence > after, log.sequence <= until, is_kind("purchase"))
+    found: list[LoggedEvent] = []
+    for some in batches(sorted(set(customers))):
+        found += map(logged, connection.execute(select(*LOGGED).where(log.customer_id.in_(some), *inside)))
+    return sorted(found, key=lambda each: each.sequence)
 
 
 def purchase_exists(connection: Connection, purchase_id: str) -> bool:

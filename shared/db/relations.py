@@ -1,19 +1,22 @@
 """Related products: for each product its substitutes and complements, strongest first. Written by the product agent."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select
+from sqlalchemy import BigInteger, Connection, select, type_coerce
 
 from shared.consent import ALL_PERMITTED, Permissions
 from shared.db import consents
 from shared.db.batches import batches
+from shared.db.driver import PreparedQuery
 from shared.db.engine import insert_into
+from shared.db.number_rows import number_rows
 from shared.db.schema import counters, product_relations, purchase_items, purchases
+from shared.db.types import to_micros
 
 Relation = Literal["similar", "complementary"]
 SIMILAR: Relation = "similar"
@@ -21,6 +24,7 @@ COMPLEMENTARY: Relation = "complementary"
 
 STORED_KEYS = np.dtype("<i8")
 STORED_SCORES = np.dtype("<f4")
+LINE = np.dtype([("purchase", np.int64), ("product", np.int64)])
 
 
 class Related(NamedTuple):
@@ -155,19 +159,14 @@ def basket_lines(
         .where(columns.quantity > columns.refunded_quantity, consents.trains(purchases.c.customer_id, default))
     )
     if since is not None:
-        lines = lines.where(purchases.c.timestamp >= since)
-    rows = connection.execute(lines, execution_options={"yield_per": 50_000})
-    flat = np.fromiter(_flattened(rows), dtype=np.int64).reshape(-1, 2)
-    return BasketLines(flat[:, 0].copy(), flat[:, 1].copy())
+        lines = lines.where(type_coerce(purchases.c.timestamp, BigInteger) >= to_micros(since))
+    pieces = list(number_rows(connection, PreparedQuery(lines), LINE))
+    rows = np.concatenate([np.empty(0, LINE), *pieces])
+    return BasketLines(rows["purchase"].copy(), rows["product"].copy())
 
 
 def _mark(relation: Relation) -> str:
     return f"relations.{relation}"
-
-
-def _flattened(rows: Iterable[Any]) -> Iterator[int]:
-    for row in rows:
-        yield from row
 
 
 def _related(row: Any) -> Related:

@@ -11,9 +11,10 @@ from shared.consent import ALL_PERMITTED, Permissions
 from shared.db import consents, customers, forgotten, models, product_embeddings, products, relations
 from shared.db.customers import Groups
 from shared.db.engine import Database
-from shared.db.interactions import InteractionRows, all_interactions
+from shared.db.interactions import InteractionRows, training_interactions
 from shared.db.product_embeddings import EmbeddingMatrix
 from shared.db.relations import RelationTable
+from shared.grouped_order import dense_numbers
 
 SPACE = "embedding_space"
 
@@ -56,7 +57,7 @@ class TrainingData:
 def read_training_data(
     database: Database,
     default: Permissions = ALL_PERMITTED,
-    read_interactions: Callable[[Connection], InteractionRows] = all_interactions,
+    read_interactions: Callable[[Connection], InteractionRows] = training_interactions,
 ) -> TrainingData:
     """Return everything that models learn from; `default` says whether they learn from who has said nothing.
 
@@ -68,7 +69,7 @@ def read_training_data(
         found = read_interactions(connection).without(denied)
         catalogue = sorted(products.catalogue_since(connection, 0))
         space = models.active_version(connection, SPACE)
-        active = set(found.customers.tolist())
+        active = set(dense_numbers(found.customers)[0].tolist())
         return TrainingData(
             interactions=found,
             product_keys=np.array([entry.key for entry in catalogue], dtype=np.int64),

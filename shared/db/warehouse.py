@@ -26,7 +26,7 @@ def interaction_reader(source: str) -> InteractionReader:
     """Return what reads the interactions of a training source: `database` or `parquet:/folder`."""
     if source.startswith(PARQUET):
         return partial(read_folder, folder=source.removeprefix(PARQUET))
-    return interactions.all_interactions
+    return interactions.training_interactions
 
 
 def read_folder(connection: Connection, folder: str) -> InteractionRows:

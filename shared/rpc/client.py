@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 import zlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,7 +13,7 @@ from shared.config import Settings
 from shared.errors import QuintetError
 from shared.lease import LEASE_KEY, working_for
 from shared.limits import FRAME_BYTES, MAX_MESSAGE_BYTES, MAX_READ_BYTES
-from shared.rpc.interceptor import deadline
+from shared.rpc.deadline import seconds_left
 from shared.rpc.key_metadata import WithKey, key_of
 from shared.rpc.renewing_channel import RenewingChannel
 from shared.rpc.retries import method_config
@@ -87,14 +86,16 @@ async def call(
 ) -> Any:
     """Call a unary method, for at most `timeout_seconds` or what is left of the caller's own deadline.
 
-    Of what is left, `reserve_seconds` are kept for work after a call that failed, but never more than half. On a
-    channel that balances `BY_SHOPPER`, calls with the same `shopper`, any text, go to the same replica.
+    Of what is left, `reserve_seconds` are kept for work after a call that failed, and in any case what the way of an
+    answer takes, but never more than half. On a channel that balances `BY_SHOPPER`, calls with the same `shopper`, any
+    text, go to the same replica.
 
     Raises the QuintetError that the agent answered with; Unavailable when it does not answer in time.
     """
     with client_span(request) as carried:
         try:
-            timeout = _remaining(timeout_seconds, reserve_seconds)
+            left = seconds_left(reserve_seconds)
+            timeout = timeout_seconds if left is None else min(timeout_seconds, left)
             metadata = (*_metadata(), *_shopper_metadata(shopper), *carried)
             return await method(request, timeout=timeout, metadata=metadata)
         except grpc.aio.AioRpcError as error:
@@ -117,14 +118,6 @@ def _translated(error: grpc.aio.AioRpcError) -> QuintetError:
     if said.message != error.details():
         log.debug("call of an agent failed", code=error.code().name, details=error.details())
     return said
-
-
-def _remaining(timeout_seconds: float, reserve_seconds: float) -> float:
-    until = deadline.get()
-    if until is None:
-        return timeout_seconds
-    left = until - time.monotonic()
-    return max(0.0, min(timeout_seconds, left - min(reserve_seconds, left / 2)))
 
 
 def _metadata() -> tuple[tuple[str, str], ...]:

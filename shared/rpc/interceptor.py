@@ -22,6 +22,10 @@ from shared.rpc.status import DETAILS_KEY, to_status
 from shared.telemetry import CALLS_REFUSED, RPC_IN_PROGRESS, RPC_SECONDS, request_id
 from shared.tracing import end_span, start_server_span
 
+DO_NOT_REPEAT = ("grpc-retry-pushback-ms", "-1")
+"""Tells a client's gRPC, which repeats some methods by itself, to pass the error on (gRFC A6)."""
+LEAST_TO_REPEAT_SECONDS = 0.5
+"""With less left of its deadline a repeated call would end without an answer, not even with this one."""
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 """Moment on the monotonic clock by which the caller wants its answer; calls to other agents inherit it."""
 
@@ -261,6 +265,8 @@ def _parse_lease(text: str) -> Lease:
 
 
 async def _abort(context: Any, error: QuintetError) -> None:
-    await context.abort(
-        error.code, error.message, ((DETAILS_KEY, to_status(error, request_id.get()).SerializeToString()),)
-    )
+    trailing = [(DETAILS_KEY, to_status(error, request_id.get()).SerializeToString())]
+    remaining = context.time_remaining()
+    if remaining is not None and remaining < LEAST_TO_REPEAT_SECONDS:
+        trailing.append(DO_NOT_REPEAT)
+    await context.abort(error.code, error.message, tuple(trailing))

@@ -57,7 +57,7 @@ class Cluster:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.log: list[str] = []
-        self._supervisor = Supervisor(settings, lambda agent, line: self.log.append(f"{agent}: {line}"))
+        self._supervisor = self._new_supervisor()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="cluster", daemon=True)
 
@@ -69,6 +69,15 @@ class Cluster:
     def start(self) -> None:
         """Start all agents and wait until they are ready."""
         self._thread.start()
+        self._run(self._supervisor.start())
+
+    def stop_agents(self) -> None:
+        """Stop all agents, until `start_again`."""
+        self._run(self._supervisor.stop())
+
+    def start_again(self) -> None:
+        """Start all agents that `stop_agents` stopped, and wait until they are ready."""
+        self._supervisor = self._new_supervisor()
         self._run(self._supervisor.start())
 
     def kill(self, agent: Agent, replica: int = 0) -> None:
@@ -90,11 +99,14 @@ class Cluster:
         return self._supervisor.restarts(agent)
 
     def stop(self) -> None:
-        """Stop all agents."""
-        self._run(self._supervisor.stop())
+        """Stop all agents, for good."""
+        self.stop_agents()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=30)
         self._loop.close()
+
+    def _new_supervisor(self) -> Supervisor:
+        return Supervisor(self.settings, lambda agent, line: self.log.append(f"{agent}: {line}"))
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=120)

@@ -21,20 +21,24 @@ def find_binaries() -> Path | None:
 
 
 class Server:
-    """A server that can be stopped and started again on the same port. `url` is that of its `postgres` database."""
+    """A server that can be stopped and started again on the same port. `url` is that of its `postgres` database.
+
+    `folder` has its data, and belongs to the user that it runs as.
+    """
 
     def __init__(self, control: list[str], options: str, folder: Path, port: int) -> None:
+        self.folder = folder
         self.url = f"postgresql://quintet@127.0.0.1:{port}/postgres"
         self.port = port
-        self._control, self._options, self._folder = control, options, folder
+        self._control, self._options = control, options
 
     def start(self) -> None:
         """Start and wait until it takes connections."""
-        _run([*self._control, "-l", str(self._folder / "log"), "-o", self._options, "start"], self._folder)
+        _run([*self._control, "-l", str(self.folder / "log"), "-o", self._options, "start"], self.folder)
 
     def stop(self) -> None:
         """Stop at once: connections are lost, as in a crash."""
-        _run([*self._control, "-m", "immediate", "stop"], self._folder)
+        _run([*self._control, "-m", "immediate", "stop"], self.folder)
 
 
 @contextmanager

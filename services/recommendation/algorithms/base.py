@@ -85,6 +85,9 @@ class Algorithm(ABC):
     space: ClassVar[Space] = {}
     """Search space of tuning; empty if nothing is tuned."""
 
+    sampled: ClassVar[bool] = False
+    """Whether the algorithm, because its training is costly, is fitted on some of the customers of a large shop."""
+
     def __post_init__(self) -> None:
         self._n_products: int | None = None
 

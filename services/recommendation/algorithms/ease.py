@@ -45,6 +45,7 @@ class Ease(UserProfileMixin, ItemToItem):
     """
 
     name: ClassVar[str] = "ease"
+    sampled: ClassVar[bool] = True
     space: ClassVar[Space] = {
         "l2": (10.0, 20.0, 50.0, 100.0, 200.0, 500.0),
         "half_life_days": (30.0, 60.0, 120.0, 240.0, 480.0),

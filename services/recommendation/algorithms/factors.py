@@ -3,7 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommendation.algorithms.arrays import Csr, FloatArray, as_csr
+from services.recommendation.algorithms import parallel
+from services.recommendation.algorithms.arrays import Csr, FloatArray, Longs, Rows, as_csr
+from services.recommendation.algorithms.sparse import plain
+from shared.compiled import compiled
 
 NEGLIGIBLE = 1e-3
 """Singular values below this share of the largest are rounding errors; their vectors are dropped."""
@@ -64,11 +67,38 @@ def _leading(x: Csr, size: int, seed: int, iterations: int) -> tuple[FloatArray,
 
 
 def _squared(x: Csr, basis: FloatArray) -> FloatArray:
-    """Return XᵀX · basis."""
+    """Return XᵀX · basis. Each thread has some columns of the basis, so the sums do not depend on the threads."""
+    matrix = plain(x)
+    parts = np.array_split(np.arange(basis.shape[1]), parallel.allowed())
+    columns = [np.ascontiguousarray(basis[:, part]) for part in parts if len(part)]
+    return np.concatenate(parallel.each(lambda some: _squared_columns(*matrix, some), columns), axis=1)
+
+
+@compiled
+def _add_scaled(sums: FloatArray, factor: float, values: FloatArray) -> None:
+    for place in range(len(sums)):
+        sums[place] += factor * values[place]
+
+
+@compiled
+def _squared_columns(indptr: Longs, indices: Rows, data: FloatArray, basis: FloatArray) -> FloatArray:
+    """Return XᵀX · basis, where the arrays are those of X in CSR format; `basis` has shape (n, d) in C order.
+
+    The rows of X are added up in blocks, which is more exact than one after the other.
+    """
+    width = basis.shape[1]
     total = np.zeros_like(basis)
-    for start in range(0, x.shape[0], BLOCK_ROWS):
-        block = as_csr(x[start : start + BLOCK_ROWS])
-        total += block.T @ (block @ basis)
+    of_block = np.zeros_like(basis)
+    of_row = np.empty(width, np.float32)
+    for start in range(0, len(indptr) - 1, BLOCK_ROWS):
+        of_block[:] = 0.0
+        for row in range(start, min(start + BLOCK_ROWS, len(indptr) - 1)):
+            of_row[:] = 0.0
+            for at in range(indptr[row], indptr[row + 1]):
+                _add_scaled(of_row, data[at], basis[indices[at]])
+            for at in range(indptr[row], indptr[row + 1]):
+                _add_scaled(of_block[indices[at]], data[at], of_row)
+        total += of_block
     return total
 
 

@@ -40,6 +40,7 @@ class GraphFilter(UserProfileMixin, ItemToItem):
     """
 
     name: ClassVar[str] = "graph_filter"
+    sampled: ClassVar[bool] = True
     space: ClassVar[Space] = {
         "smooth": (0.0, 0.1, 0.2, 0.3, 0.5, 0.8),
         "half_life_days": (30.0, 60.0, 120.0, 240.0, 480.0),

@@ -1,5 +1,6 @@
 """Training data: all interactions as parallel arrays, and the attributes of customers and products."""
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self, TypeVar
@@ -167,7 +168,7 @@ def decay(ages: Longs, half_life_days: float) -> FloatArray:
     An age below 0 counts as 0; it occurs if another machine's clock is ahead.
     """
     exponent = np.maximum(ages, 0) * np.float64(-1.0 / (half_life_days * DAY))
-    return np.exp2(exponent).astype(np.float32)
+    return np.exp2(exponent, out=exponent).astype(np.float32)
 
 
 def distinct_columns(*rows: NDArray[np.integer]) -> Longs:
@@ -175,11 +176,33 @@ def distinct_columns(*rows: NDArray[np.integer]) -> Longs:
 
     The columns are ordered by the first row, then by the second, and so on.
     """
-    table = np.stack([row.astype(np.int64) for row in rows])
-    table = table[:, np.lexsort(table[::-1])]
+    table = sorted_columns(*rows)
     new = np.ones(table.shape[1], bool)
     new[1:] = (table[:, 1:] != table[:, :-1]).any(axis=0)
     return table[:, new]
+
+
+def sorted_columns(*rows: NDArray[np.integer]) -> Longs:
+    """Return the columns of a table of integers, shape (len(rows), n), by the first row, then by the second, and so on.
+
+    Where the ranges of the rows allow, each column is sorted as one number, which is several times as fast.
+    """
+    lowest = [int(row.min(initial=0)) for row in rows]
+    sizes = [int(row.max(initial=0)) - low + 1 for row, low in zip(rows, lowest, strict=True)]
+    if math.prod(sizes) > np.iinfo(np.int64).max:
+        table = np.stack([row.astype(np.int64) for row in rows])
+        return table[:, np.lexsort(table[::-1])]
+    packed = np.zeros(len(rows[0]), np.int64)
+    for row, low, size in zip(rows, lowest, sizes, strict=True):
+        packed *= size
+        packed += row
+        packed -= low
+    packed.sort()
+    table = np.empty((len(rows), len(packed)), np.int64)
+    for place in reversed(range(len(rows))):
+        packed, table[place] = np.divmod(packed, sizes[place])
+        table[place] += lowest[place]
+    return table
 
 
 def require_rows(name: str, rows: NDArray[np.integer], n: int) -> None:

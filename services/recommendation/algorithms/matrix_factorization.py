@@ -38,6 +38,7 @@ class MatrixFactorization(UserProfileMixin):
     """
 
     name: ClassVar[str] = "matrix_factorization"
+    sampled: ClassVar[bool] = True
     space: ClassVar[Space] = {
         "embedding_size": (32, 64, 128, 256),
         "damping": (0.0, 0.1, 0.2, 0.3, 0.4),

@@ -19,6 +19,7 @@ from services.recommendation.algorithms.shopper_scores import FewScores, Shopper
 from services.recommendation.algorithms.sparse import combine, ranges
 from services.recommendation.algorithms.workspace import workspace
 from shared.compiled import compiled
+from shared.grouped_order import dense_numbers
 
 Neighbours = tuple[Rows, FloatArray]
 
@@ -132,7 +133,7 @@ def _sessions(data: Interactions, max_sessions: int) -> tuple[Csr, Rows]:
 
     The matrix has 1 for each product of a session. Sessions are ordered by the time of their last event, oldest first.
     """
-    keys, number = np.unique(data.baskets, return_inverse=True)
+    keys, number = dense_numbers(data.baskets)
     ended = np.full(len(keys), np.iinfo(np.int64).min)
     np.maximum.at(ended, number, data.times)
     order = np.argsort(ended, kind="stable")[-max_sessions:]

@@ -12,6 +12,7 @@ from services.recommendation.algorithms.checks import require_fraction, require_
 from services.recommendation.algorithms.item_to_item import ItemToItem
 from services.recommendation.algorithms.sparse import scaled, top_k_product, top_k_rows
 from services.recommendation.algorithms.user_profile import UserProfile
+from shared.grouped_order import dense_numbers, time_order
 
 
 @dataclass(eq=False)
@@ -30,6 +31,7 @@ class Transitions(ItemToItem):
     """
 
     name: ClassVar[str] = "transitions"
+    sampled: ClassVar[bool] = True
     space: ClassVar[Space] = {
         "decay": (0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
         "target_power": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
@@ -62,7 +64,7 @@ class Transitions(ItemToItem):
         require_fraction(source_power=self.source_power, target_power=self.target_power, decay=self.decay)
 
     def _fit(self, data: Interactions) -> None:
-        order = np.lexsort((data.times, data.baskets))
+        order = time_order(data.baskets, data.times)
         steps = session_steps(data, order, self.window)
         follow = top_k_rows(steps, 4 * self.top_k) + self.basket_weight * self._basket_steps(data)
         out = np.asarray(follow.sum(axis=1)).ravel()
@@ -97,11 +99,14 @@ def session_steps(data: Interactions, order: Longs, window: int) -> Csr:
     total = as_csr((data.n_products, data.n_products))
     for distance in range(1, min(window, max(len(order) - 1, 0)) + 1):
         source, target = products[:-distance], products[distance:]
-        pair = (baskets[:-distance] == baskets[distance:]) & (source != target)
+        same = baskets[:-distance] == baskets[distance:]
+        if not same.any():
+            break
+        pair = same & (source != target)
         together = pair & (times[:-distance] == times[distance:])
-        weight = np.where(together, 0.5 / distance, 1.0 / distance).astype(np.float32)
-        total = total + _counted(source, target, weight, pair, data.n_products)
-        total = total + _counted(target, source, weight, together, data.n_products)
+        total = total + _counted(source, target, pair, _weights(together[pair], distance), data.n_products)
+        both = np.full(int(together.sum()), 0.5 / distance, np.float32)
+        total = total + _counted(target, source, together, both, data.n_products)
     return as_csr(total)
 
 
@@ -115,9 +120,11 @@ def consecutive_baskets(data: Interactions, max_basket: int) -> tuple[Csr, Longs
     before, after : ndarray of shape (n_pairs,), int64
         Rows of `baskets`: the earlier and the later basket of each pair.
     """
-    _, first, number = np.unique(data.baskets, return_index=True, return_inverse=True)
+    numbers, number = dense_numbers(data.baskets)
+    first = np.full(len(numbers), len(number))
+    np.minimum.at(first, number, np.arange(len(number)))
     rank = np.lexsort((data.times[first], data.customers[first]))
-    place = np.empty_like(rank)
+    place = np.empty(len(rank), np.int32)
     place[rank] = np.arange(len(rank))
     ones = np.ones(len(number), dtype=np.float32)
     contents = as_csr(sp.coo_array((ones, (place[number], data.products)), shape=(len(rank), data.n_products)))
@@ -126,5 +133,11 @@ def consecutive_baskets(data: Interactions, max_basket: int) -> tuple[Csr, Longs
     return top_k_rows(contents, max_basket), before, before + 1
 
 
-def _counted(source: Rows, target: Rows, weight: FloatArray, mask: Mask, n: int) -> Csr:
-    return as_csr(sp.coo_array((weight[mask], (source[mask], target[mask])), shape=(n, n)))
+def _weights(together: Mask, distance: int) -> FloatArray:
+    """Return the weight of each pair at a distance: half of it where both are of the same second."""
+    return np.where(together, 0.5 / distance, 1.0 / distance).astype(np.float32)
+
+
+def _counted(source: Rows, target: Rows, mask: Mask, weights: FloatArray, n: int) -> Csr:
+    """Return the sum of weights of the pairs that `mask` selects; `weights` has one for each of these."""
+    return as_csr(sp.coo_array((weights, (source[mask], target[mask])), shape=(n, n)))

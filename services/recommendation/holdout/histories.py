@@ -4,6 +4,7 @@ import numpy as np
 
 from services.recommendation.algorithms.interactions import Interactions
 from services.recommendation.algorithms.shopper import Shopper
+from shared.grouped_order import time_order
 
 FIELDS = ("products", "kinds", "quantities", "times", "baskets")
 
@@ -20,7 +21,7 @@ class CustomerHistories:
     """
 
     def __init__(self, data: Interactions, now: int) -> None:
-        order = np.lexsort((data.times, data.customers))
+        order = time_order(data.customers, data.times)
         self._now = now
         self._data = data
         self._events = {name: getattr(data, name)[order] for name in FIELDS}

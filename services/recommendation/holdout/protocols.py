@@ -7,7 +7,7 @@ customers of `top-n`, `next-item` and `next-basket` are those with an event in t
 import numpy as np
 
 from services.recommendation.algorithms.arrays import Longs, Rows
-from services.recommendation.algorithms.interactions import Interactions, Kind
+from services.recommendation.algorithms.interactions import Interactions, Kind, sorted_columns
 from services.recommendation.algorithms.shopper import Shopper
 from services.recommendation.holdout.histories import CustomerHistories, groups_of
 from services.recommendation.holdout.pairs import Pairs, keys_of
@@ -99,8 +99,7 @@ def rebuys(train: Interactions, target: Kind, *, timed: bool = True) -> float:
     """
     events = np.flatnonzero(train.kinds == target)
     pairs, moments = keys_of(train)[events], (train.baskets if timed else train.times)[events]
-    order = np.lexsort((moments, pairs))
-    pairs, moments = pairs[order], moments[order]
+    pairs, moments = sorted_columns(pairs, moments)
     again = (pairs[1:] == pairs[:-1]) & (moments[1:] != moments[:-1])
     return len(np.unique(pairs[1:][again])) / max(len(np.unique(pairs)), 1)
 

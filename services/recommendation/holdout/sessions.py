@@ -7,6 +7,7 @@ import numpy as np
 
 from services.recommendation.algorithms.arrays import Longs, Mask, Rows
 from services.recommendation.algorithms.interactions import Interactions, Kind
+from shared.grouped_order import time_order
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ class Steps:
         Events of kind `target` only, unless it is None. `known` (shape (n_products,)) says which products train knows;
         the others are left out of the sessions.
         """
-        order = np.lexsort((test.times, test.baskets))
+        order = time_order(test.baskets, test.times)
         baskets = test.baskets[order]
         places = np.arange(len(baskets)) - np.searchsorted(baskets, baskets)
         kept = known[test.products[order]]

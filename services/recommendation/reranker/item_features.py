@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask
-from services.recommendation.algorithms.interactions import DAY, Interactions, Kind
+from services.recommendation.algorithms.interactions import DAY, Interactions, Kind, sorted_columns
 
 RECENT = 20
 """The recent past is this fraction of the time span; the latest past a third of it."""
@@ -95,9 +95,7 @@ def _of_return(data: Interactions, wanted: Mask) -> list[NDArray[np.float64]]:
 
 def _gaps(data: Interactions, wanted: Mask) -> NDArray[np.float64]:
     """Return the geometric mean of the days between a customer's days with a product."""
-    pairs, days = _pairs(data, wanted), data.times[wanted] // DAY
-    order = np.lexsort((days, pairs))
-    pairs, days = pairs[order], days[order]
+    pairs, days = sorted_columns(_pairs(data, wanted), data.times[wanted] // DAY)
     again = (pairs[1:] == pairs[:-1]) & (days[1:] > days[:-1])
     logs, products = np.log(np.diff(days)[again].astype(np.float64)), pairs[1:][again] % data.n_products
     usual = float(logs.mean()) if len(logs) else np.log(USUAL_GAP_DAYS)

@@ -50,7 +50,9 @@ CHANGES_SECONDS = 0.025
 """Between two looks for changes of the catalogue and the weights: they count within 100 ms."""
 POLL_SECONDS = 0.5
 """Between two looks for a new model, embedding space or, without a model, best-sellers."""
-LONGEST_PAUSE_SECONDS = 60.0
+LONGEST_PAUSE_SECONDS = 3.0
+"""Until what could not be loaded is tried again, or twice the time that the failure took where that is longer: what was
+mended is in use within five seconds, and a large model that stays broken leaves the agent most of its time."""
 BEST_SELLERS_SECONDS = 30.0
 BEST_SELLERS = 500
 log = structlog.get_logger()
@@ -247,6 +249,7 @@ class ModelManager:
 
     def _follow_models(self) -> None:
         """Take in a new model, embedding space or best-sellers; what fails is tried again after a growing pause."""
+        began = time.monotonic()
         try:
             self.reload()
             self._follow_space()
@@ -257,7 +260,7 @@ class ModelManager:
             BACKGROUND_ERRORS.labels("recommendation", "load").inc()
             self._broken = self._active_or_unknown()
             self._failures += 1
-            self._retry_at = time.monotonic() + min(POLL_SECONDS * 2**self._failures, LONGEST_PAUSE_SECONDS)
+            self._retry_at = time.monotonic() + pause_after(self._failures, time.monotonic() - began)
 
     def _active_or_unknown(self) -> str:
         try:
@@ -353,6 +356,12 @@ class ModelManager:
         self._counted_at = time.monotonic()
         with self._swap:
             self._serving = replace(self._serving, best_sellers=tuple(each.key for each in counted))
+
+
+def pause_after(failures: int, took: float) -> float:
+    """Return the seconds until the next attempt to load, after so many that failed, the last in `took` seconds."""
+    doubled: float = POLL_SECONDS * 2**failures
+    return max(min(doubled, LONGEST_PAUSE_SECONDS), 2 * took)
 
 
 def _without_forgotten(connection: Connection, bundle: Bundle) -> Bundle:

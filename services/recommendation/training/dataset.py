@@ -15,6 +15,7 @@ from services.recommendation.models.key_rows import KeyRows
 from shared.db.product_embeddings import EmbeddingMatrix
 from shared.db.relations import RelationTable
 from shared.db.training_data import TrainingData
+from shared.grouped_order import dense_numbers
 
 T = TypeVar("T", bound=np.generic)
 
@@ -39,18 +40,20 @@ def build_dataset(data: TrainingData, *, by_popularity: bool = False) -> Trainin
     Rows stand in the order of the keys; with `by_popularity` the products with most events come first. What answers
     read most then lies together in memory, but each event may change the rows.
     """
-    events, rows = data.interactions, _rows(data, by_popularity)
-    customers, customer_rows = np.unique(events.customers, return_inverse=True)
+    events = data.interactions
+    met, met_products = dense_numbers(events.products)
+    rows = _rows(data.product_keys, met, met_products if by_popularity else None)
+    customers, customer_rows = dense_numbers(events.customers)
     members = [labels_of(data.groups[key]) if key in data.groups else {} for key in customers.tolist()]
     groups = GroupCodes.of(members)
     clock = int(time.time())
     interactions = Interactions(
-        customers=customer_rows.astype(np.int32),
-        products=rows.find(events.products),
+        customers=customer_rows,
+        products=rows.find(met)[met_products],
         kinds=events.kinds,
         quantities=events.quantities,
         times=events.times,
-        baskets=np.unique(events.baskets, return_inverse=True)[1].astype(np.int32),
+        baskets=dense_numbers(events.baskets)[1],
         n_customers=len(customers),
         n_products=len(rows.rows),
         now=min(clock, int(events.times.max(initial=0)) or clock),
@@ -64,11 +67,10 @@ def build_dataset(data: TrainingData, *, by_popularity: bool = False) -> Trainin
     return TrainingDataset(interactions, _in_rows(rows, data.product_keys), groups, customers, data.forgotten)
 
 
-def _rows(data: TrainingData, by_popularity: bool) -> KeyRows:
-    """Return the rows of the products by key."""
-    keys = data.product_keys
-    if by_popularity:
-        counts = np.bincount(np.searchsorted(keys, data.interactions.products), minlength=len(keys))
+def _rows(keys: Longs, met: Longs, events: Rows | None) -> KeyRows:
+    """Return the rows of the products by key; by popularity if the place among `met` of each event is given."""
+    if events is not None:
+        counts = np.bincount(np.searchsorted(keys, met)[events], minlength=len(keys))
         keys = keys[np.argsort(-counts, kind="stable")]
     return KeyRows.of(keys)
 

@@ -14,6 +14,7 @@ from services.recommendation.holdout.sessions import Steps
 from services.recommendation.holdout.splits import latest_span
 from services.recommendation.holdout.tasks import EvalCase
 from services.recommendation.reranker.contexts import LONGEST_HISTORY, NOTHING, RerankContext
+from shared.grouped_order import time_order
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +128,7 @@ class PastShoppers:
     """What every customer did before any moment."""
 
     def __init__(self, data: Interactions) -> None:
-        order = np.lexsort((data.times, data.customers))
+        order = time_order(data.customers, data.times)
         self._data = data
         self._order = order
         self._bounds = np.searchsorted(data.customers[order], np.arange(data.n_customers + 1))

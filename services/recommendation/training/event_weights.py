@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from services.recommendation.algorithms import parallel
-from services.recommendation.algorithms.arrays import FloatArray, Mask
+from services.recommendation.algorithms.arrays import FloatArray
 from services.recommendation.algorithms.interactions import Interactions
 from services.recommendation.algorithms.item_knn import ItemKnn
 from services.recommendation.algorithms.shopper_scores import FewScores
@@ -16,6 +16,7 @@ from services.recommendation.holdout.metrics import Values, measure
 from services.recommendation.holdout.tasks import EvalCase
 from services.recommendation.holdout.topk import top_k_of_few
 from services.recommendation.reranker.contexts import with_profile_clock
+from services.recommendation.training.sample import some_customers
 
 GRID = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Weights tried, relative to the strongest kind."""
@@ -27,8 +28,6 @@ SURE = 2.0
 """Standard errors by which a weight must be better than the one before."""
 PLACES = 20
 """Places of the lists that are evaluated."""
-MOST_EVENTS = 10_000_000
-"""Events that neighbourhoods are trained on, about: of more, those of some customers by chance say the same."""
 MOST_NEIGHBOURS = 100
 """Neighbours, and products of a customer, of the neighbourhoods: few, as they are trained many times."""
 BATCH = 256
@@ -57,7 +56,7 @@ def learn_kind_weights(train: Interactions, questions: Sequence[EvalCase]) -> Fl
     if len(kinds) < 2 or len(questions) < FEWEST_QUESTIONS:
         return train.kind_weights
     asked = spread(questions, MOST_QUESTIONS)
-    train = some_customers(train, MOST_EVENTS)
+    train = some_customers(train)
     strongest = max(kinds)
     best: FloatArray = train.kind_weights / (train.kind_weights[strongest] or np.float32(1.0))
     best[strongest] = 1.0
@@ -82,15 +81,6 @@ def quality(train: Interactions, questions: Sequence[EvalCase], kind_weights: Fl
         lists = top_k_of_few(cast(list[FewScores], scores), [question.excluded for question in part], PLACES)
         parts.append(measure(lists, [question.targets for question in part], PLACES)["ndcg"])
     return np.concatenate(parts)
-
-
-def some_customers(data: Interactions, most_events: int, seed: int = 0) -> Interactions:
-    """Return the events of customers drawn by chance, about `most_events`; all data where there are not more."""
-    share = most_events / max(len(data.customers), 1)
-    if share >= 1:
-        return data
-    drawn: Mask = np.random.default_rng(seed).random(data.n_customers) < share
-    return data.where(drawn[data.customers])
 
 
 def surely_more(gains: Values) -> bool:

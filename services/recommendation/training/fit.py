@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 from services.recommendation.algorithms.base import Algorithm, Interactions
 from services.recommendation.algorithms.registry import default_algorithms
 from services.recommendation.models.model import Model
+from services.recommendation.training.sample import MOST_INTERACTIONS, some_customers
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, the stages done and the stages in all."""
@@ -22,6 +23,7 @@ def train(
     progress: Progress | None = None,
     *,
     threads: int = DEFAULT_THREADS,
+    most_interactions: int = MOST_INTERACTIONS,
 ) -> Model:
     """Fit the algorithms one after the other, on at most `threads` threads of the linear algebra libraries.
 
@@ -35,6 +37,9 @@ def train(
         Called before each algorithm with its name and at the end with `done`.
     threads : int
         At least 1.
+    most_interactions : int
+        Interactions that algorithms are fitted on whose training costs most (`Algorithm.sampled`), about; of more,
+        those of customers drawn by chance.
 
     Raises
     ------
@@ -48,17 +53,19 @@ def train(
         raise ValueError(f"algorithms, threads: names must differ and threads be at least 1, got {names}, {threads}")
     say = progress or _silent
     with threadpool_limits(limits=threads):
-        seconds = _fit_all(fitted, data, say)
+        seconds = _fit_all(fitted, data, some_customers(data, most_interactions), say)
     say("done", len(todo), len(todo))
     return Model(fitted, data.n_products, data.now, _counts(data) | seconds)
 
 
-def _fit_all(algorithms: Mapping[str, Algorithm], data: Interactions, progress: Progress) -> dict[str, float]:
+def _fit_all(
+    algorithms: Mapping[str, Algorithm], data: Interactions, sample: Interactions, progress: Progress
+) -> dict[str, float]:
     seconds = {}
     for done, (name, algorithm) in enumerate(algorithms.items()):
         progress(name, done, len(algorithms))
         start = time.perf_counter()
-        algorithm.fit(data)
+        algorithm.fit(sample if algorithm.sampled else data)
         seconds[f"seconds.{name}"] = time.perf_counter() - start
     return seconds
 

@@ -28,6 +28,7 @@ from services.recommendation.training.reranker_trainer import (
     answerable,
     evaluated_customers,
 )
+from services.recommendation.training.sample import MOST_INTERACTIONS, some_customers
 
 MOST_BASKETS = 4_000
 """Questions about what else is in a basket, at most: they are the costliest to draw up."""
@@ -67,6 +68,7 @@ def train_rerankers(
     *,
     threads: int,
     params: RerankerParams | None = None,
+    most_interactions: int = MOST_INTERACTIONS,
 ) -> RerankerTrainingResult:
     """Learn a reranker for each context that has enough to learn from.
 
@@ -82,14 +84,17 @@ def train_rerankers(
         Of the algorithms; at least 1.
     params : RerankerParams
         How rerankers are learned.
+    most_interactions : int
+        Interactions that are learned from, about; of more, those of customers drawn by chance.
     """
     params = params or RerankerParams()
     rebuy_rate = rebuys(data, Kind.PURCHASE)
     if not len(data.customers):
         return RerankerTrainingResult(RerankerModels(), data.kind_weights, {})
-    splits = _splits(data, params)
+    sample = some_customers(data, most_interactions)
+    splits = _splits(sample, params)
     kind_weights = _kind_weights(splits[0], threads) if splits else data.kind_weights
-    examples, of_newcomers = _examples(splits, data, kind_weights, algorithms, progress, threads, params)
+    examples, of_newcomers = _examples(splits, sample, kind_weights, algorithms, progress, threads, params)
     rerankers: dict[RerankContext, Reranker] = {}
     reports: dict[str, dict[str, Any]] = {}
     with threadpool_limits(limits=threads):

@@ -31,12 +31,13 @@ from services.recommendation.training.fit import train
 from services.recommendation.training.parameters import changed, read_tuned, tuned_algorithms
 from services.recommendation.training.reranker_params import FIRST_TRAINING, RerankerParams
 from services.recommendation.training.reranker_training import train_rerankers
+from services.recommendation.training.sample import MOST_INTERACTIONS
 from shared.config import Settings
 from shared.consent import ALL_PERMITTED, Permissions
 from shared.db import forgotten
 from shared.db.connect import job_database
 from shared.db.engine import Database
-from shared.db.interactions import all_interactions
+from shared.db.interactions import training_interactions
 from shared.db.training_data import read_training_data
 from shared.db.warehouse import InteractionReader, interaction_reader
 from shared.errors import FailedPrecondition, QuintetError
@@ -68,6 +69,7 @@ def work(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
             params,
             settings.permissions,
             interaction_reader(settings.training_source),
+            settings.train_most_interactions,
         )
     finally:
         database.close()
@@ -80,13 +82,14 @@ def run(
     model_folder: str = "",
     params: RerankerParams | None = None,
     default: Permissions = ALL_PERMITTED,
-    read_interactions: InteractionReader = all_interactions,
+    read_interactions: InteractionReader = training_interactions,
+    most_interactions: int = MOST_INTERACTIONS,
 ) -> dict[str, Any]:
     """Train on the data of `database`, store the new version there and return what came of it.
 
     `model_folder` is where the artefact is written before it is stored (`Settings.model_cache_dir`); `params` say how
     the rerankers are trained; `default` says whether it is learned from shoppers who said nothing; `read_interactions`
-    returns what customers did.
+    returns what customers did; `most_interactions` bounds what the costly parts learn from.
     """
     started = time.perf_counter()
     reporter.report("reading", 0.0)
@@ -99,10 +102,18 @@ def run(
         )
     read = time.perf_counter()
     learning = _stages(reporter, "learning", *LEARNING)
-    outcome = train_rerankers(dataset.interactions, algorithms, learning, threads=threads, params=params)
+    outcome = train_rerankers(
+        dataset.interactions,
+        algorithms,
+        learning,
+        threads=threads,
+        params=params,
+        most_interactions=most_interactions,
+    )
     learned = time.perf_counter()
     data = replace(dataset.interactions, kind_weights=outcome.kind_weights)
-    model = train(data, algorithms(), _stages(reporter, "training", *TRAINING), threads=threads)
+    progress = _stages(reporter, "training", *TRAINING)
+    model = train(data, algorithms(), progress, threads=threads, most_interactions=most_interactions)
     model = replace(model, learned=outcome.learned)
     fitted = time.perf_counter()
     reporter.report("checking", TRAINING[1])
@@ -134,8 +145,8 @@ def run(
 def check(model: Model, dataset: TrainingDataset) -> None:
     """Raise SelfCheckFailed when scores are not finite, or nobody gets a list."""
     data = dataset.interactions
-    some = np.unique(data.customers)[:CHECKED_SHOPPERS].tolist()
-    pasts = PastShoppers(data)
+    some = np.flatnonzero(np.bincount(data.customers))[:CHECKED_SHOPPERS].tolist()
+    pasts = PastShoppers(data.where(np.isin(data.customers, some)))
     shoppers = [pasts.shopper(customer, data.now + 1) for customer in some]
     scored = [model.scores(shopper) for shopper in (Shopper(data.now), *shoppers)]
     for scores in scored:

@@ -26,7 +26,7 @@ from shared.consent import ALL_PERMITTED, Permissions
 from shared.db import tuning
 from shared.db.connect import job_database
 from shared.db.engine import Database
-from shared.db.interactions import all_interactions
+from shared.db.interactions import training_interactions
 from shared.db.training_data import TrainingData, read_training_data
 from shared.db.tuning import Tuned
 from shared.db.warehouse import InteractionReader, interaction_reader
@@ -62,7 +62,7 @@ def run(
     threads: int,
     classes: Sequence[type[Algorithm]] = CLASSES,
     default: Permissions = ALL_PERMITTED,
-    read_interactions: InteractionReader = all_interactions,
+    read_interactions: InteractionReader = training_interactions,
 ) -> dict[str, Any]:
     """Tune on the data of `database` and put what is chosen in force for the next training.
 

@@ -76,10 +76,11 @@ async def coordinator(
 
 
 class FakeRecommendationAgent(recommendation_grpc.RecommendationServiceServicer):
-    """Answers with a list of one product, or never."""
+    """Answers with a list of one product, with an error, or never."""
 
     def __init__(self) -> None:
         self.hangs = False
+        self.error: grpc.StatusCode | None = None
         self.answer = recommendation_pb.RecommendResponse()
         self.answer.list.strategy = "hybrid"
         self.answer.list.recommendations.add(product_id="tea", score=0.5)
@@ -91,6 +92,8 @@ class FakeRecommendationAgent(recommendation_grpc.RecommendationServiceServicer)
         self.asked.append(request)
         if self.hangs:
             await asyncio.Event().wait()
+        if self.error is not None:
+            await context.abort(self.error, "not today")
         return self.answer
 
 
@@ -198,6 +201,18 @@ async def best_sellers_known(stub: Any) -> None:
     async with asyncio.timeout(30):
         while not (await call(stub.GetRecommendations, ASKED, 10)).list.recommendations:
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.DATA_LOSS, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN])
+async def test_best_sellers_stand_in_for_an_agent_that_fails(sqlite_database: Database, code: grpc.StatusCode) -> None:
+    fake = FakeRecommendationAgent()
+    fake.error = code
+    async with serving(fake) as address, coordinator(sqlite_database, address) as stub:
+        answer = await call(stub.GetRecommendations, ASKED, 10)
+        assert list(answer.list.fallbacks) == ["recommendation_agent_unavailable"]
+        fake.error = grpc.StatusCode.NOT_FOUND
+        with pytest.raises(NotFound):
+            await call(stub.GetRecommendations, ASKED, 10)
 
 
 async def test_many_calls_at_once_are_all_answered_by_marked_best_sellers(

@@ -8,7 +8,7 @@ import pytest
 
 from services.customer import applier, segmentation
 from services.customer.agent import CustomerAgent, Who
-from services.customer.refresh import read_shop, refresh, refresh_embeddings
+from services.customer.refresh import parts_of, read_shop, refresh, refresh_embeddings
 from services.customer.segmentation import KIND, SegmentModel
 from shared.config import Settings
 from shared.db import customer_embeddings, models
@@ -244,6 +244,20 @@ def test_a_refresh_leaves_an_embedding_that_an_event_renewed_meanwhile(sqlite_da
     assert kept is not None
     assert renewed is not None
     assert kept.vector.tolist() == renewed.vector.tolist()
+
+
+def test_parts_of_a_shop_have_every_customer_and_event_once(sqlite_database: Database) -> None:
+    open_shop(sqlite_database)
+    add_customers(sqlite_database, "anna", "ben", "cleo", "dora")
+    append(sqlite_database, [view(name, "a1", second) for name in ("anna", "ben", "dora") for second in range(3)])
+    make(sqlite_database).apply_events()
+    shop = read_shop(sqlite_database)
+    for most in (1, 2, 4, 9, 100):
+        parts = list(parts_of(shop, most))
+        assert [key for part in parts for key in part.customers.tolist()] == shop.customers.tolist()
+        assert [time for part in parts for time in part.found.times.tolist()] == shop.found.times.tolist()
+        assert all(set(part.found.customers.tolist()) <= set(part.customers.tolist()) for part in parts)
+    assert (len(list(parts_of(shop, 1))), len(list(parts_of(shop, 100)))) == (3, 1)
 
 
 def test_behaviour_change_is_named_with_its_false_alarm_rate(sqlite_database: Database) -> None:

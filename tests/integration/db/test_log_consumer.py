@@ -186,6 +186,30 @@ def test_a_poison_event_is_set_aside_with_its_reason_and_leaves_nothing(database
         assert [each.sequence for each in failed_events.read(connection, after=(last - 2, "poisoned"))] == [last]
 
 
+@pytest.mark.parametrize("bad", [[17], [0, 1, 2], [63], [5, 40]])
+def test_a_poison_event_costs_few_transactions(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, bad: list[int]
+) -> None:
+    fill(sqlite_database, *[b"poison" if number in bad else b"" for number in range(64)])
+    consumer = LogConsumer(sqlite_database, "customer", count_each)
+    begun: list[int] = []
+    write = sqlite_database.write
+    monkeypatch.setattr(sqlite_database, "write", lambda: begun.append(1) or write())
+    consumer.apply()
+    assert len(counted(sqlite_database)) == 64 - len(bad)
+    assert len(begun) <= 2 * 7 * len(bad) + 2, "each is found by halving"
+
+
+def test_a_batch_at_a_time_says_that_there_is_more_after_a_poison_event(database: Database) -> None:
+    fill(database, b"", b"poison", b"", b"")
+    consumer = LogConsumer(database, "customer", count_each)
+    rounds = 1
+    while consumer.apply_batch():
+        rounds += 1
+    assert rounds > 1
+    assert sorted(counted(database)) == ["e0", "e2", "e3"]
+
+
 def test_a_replay_applies_once_what_was_set_aside_and_counts_what_fails_again(database: Database) -> None:
     last = fill(database, b"", b"poison", b"poison")
     cured: set[str] = set()

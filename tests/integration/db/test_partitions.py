@@ -1,5 +1,6 @@
 """Partitions of the customers, applied side by side, end in the same tables as the log applied in its order."""
 
+import random
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -53,8 +54,17 @@ HAPPENINGS = st.lists(
 
 
 def made(number: int, happenings: Sequence[tuple[str, int, int, int]]) -> list[Event]:
-    """Return events of people whose names end with the number; orders and visitors are few, so that they meet."""
-    return [happening(number, *each) for each in happenings]
+    """Return events of people whose names end with the number; orders and visitors are few, so that they meet.
+
+    A refund of an order that is not recorded yet is not in the log: it waits for the order elsewhere.
+    """
+    recorded, orders = [], set()
+    for each in (happening(number, *one) for one in happenings):
+        if each.HasField("purchase"):
+            orders.add(each.purchase.purchase_id)
+        if not each.HasField("refund") or each.refund.purchase_id in orders:
+            recorded.append(each)
+    return recorded
 
 
 def happening(number: int, kind: str, who: int, what: int, minute: int) -> Event:
@@ -123,26 +133,27 @@ def end(database: Database) -> int:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # examples share the databases, which grow: none is shrunk
 )
-@given(happenings=HAPPENINGS, count=st.integers(1, 4), data=st.data())
+@given(happenings=HAPPENINGS, count=st.integers(1, 4), seed=st.integers(0, 2**32))
 def test_any_interleaving_ends_in_the_tables_of_one_consumer(
     sqlite_database: Database,
     postgres_database: Database,
     happenings: list[tuple[str, int, int, int]],
     count: int,
-    data: st.DataObject,
+    seed: int,
 ) -> None:
     """The examples share the databases: people, visitors and orders of each have names of their own."""
     number = len(rows(sqlite_database, "customers")) + end(sqlite_database)
     people = [f"{each}-{number}" for each in PEOPLE]
+    events = made(number, happenings)
     for each in (sqlite_database, postgres_database):
         if not rows(each, "products"):
             add_products(each, PRICES)
         add_customers(each, *people)
-        append(each, made(number, happenings))
+        append(each, events)
     consumer(sqlite_database, batch=500).apply()
-    replicas = [consumer(postgres_database, count) for _ in range(2)]
+    replicas, turns = [consumer(postgres_database, count) for _ in range(2)], random.Random(seed)
     while position(postgres_database) < end(postgres_database):
-        data.draw(st.sampled_from(replicas)).apply_batch()
+        turns.choice(replicas).apply_batch()
     assert tables(postgres_database, f"-{number}") == tables(sqlite_database, f"-{number}")
 
 

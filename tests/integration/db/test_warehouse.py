@@ -17,7 +17,7 @@ from shared.db import interactions
 from shared.db.customers import resolve_customers
 from shared.db.engine import Database
 from shared.db.erasure import erase
-from shared.db.interactions import InteractionRows
+from shared.db.interactions import InteractionRows, all_interactions
 from shared.db.training_data import read_training_data
 from shared.db.warehouse import folder_batches, interaction_reader
 from shared.errors import InvalidArgument
@@ -69,7 +69,7 @@ def test_files_give_what_the_database_gives(opened: Database, folder: Path, monk
     seen = shop.viewed("", "t1")
     seen.visitor_id = "browser"
     shop.act_as_visitor(opened, seen)
-    direct = read_training_data(opened).interactions
+    direct = read_training_data(opened, read_interactions=all_interactions).interactions
     assert exported(opened, folder) == len(direct) > 50
     found = read(opened, folder)
     assert multiset(found) == multiset(direct)

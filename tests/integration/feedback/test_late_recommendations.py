@@ -64,3 +64,27 @@ def test_a_response_to_a_lost_recommendation_does_not_wait_for_ever(
     apply_late(database, WINDOWS)
     assert rows(database) == ([], 0)
     assert EVENTS.labels("response", "recommendation_lost")._value.get() == before + 1
+
+
+def test_a_purchase_that_was_applied_before_its_click_is_credited_to_it_once(log: Log, database: Database) -> None:
+    log.respond(NOON, FIRST, "CLICK")
+    log.buy(NOON + timedelta(minutes=1), "order")
+    log.apply()
+    assert rows(database) == ([], 1)
+    write(database, FIRST)
+    apply_late(database, WINDOWS)
+    assert rows(database) == ([(FIRST, "click", None), (FIRST, "purchase", 100)], 0)
+    log.see(NOON, SECOND)
+    log.apply()
+    write(database, SECOND)
+    apply_late(database, WINDOWS)
+    assert [kind for _, kind, _ in rows(database)[0]] == ["click", "purchase", "shown"]
+
+
+def test_a_purchase_before_the_click_is_not_credited_to_it(log: Log, database: Database) -> None:
+    log.buy(NOON, "order")
+    log.respond(NOON + timedelta(minutes=1), FIRST, "CLICK")
+    log.apply()
+    write(database, FIRST)
+    apply_late(database, WINDOWS)
+    assert rows(database) == ([(FIRST, "click", None)], 0)

@@ -34,7 +34,8 @@ from shared.errors import (
 from shared.limits import KIB, MAX_ELEMENT_BYTES, MAX_MESSAGE_BYTES, MAX_READ_BYTES
 from shared.rpc import server as server_module
 from shared.rpc.client import BY_SHOPPER, IN_TURN, call, open_channel, stream
-from shared.rpc.interceptor import deadline
+from shared.rpc.deadline import ANSWER_SECONDS
+from shared.rpc.interceptor import LEAST_TO_REPEAT_SECONDS, deadline
 from shared.rpc.server import AgentServer, Service
 from shared.rpc.status import DETAILS_KEY
 from shared.telemetry import request_id
@@ -62,8 +63,10 @@ class Servicer(pb_grpc.ProductServiceServicer):
     def __init__(self) -> None:
         self.release = asyncio.Event()
         self.waiting = asyncio.Event()
+        self.asked = 0
 
     async def GetProduct(self, request: pb.GetProductRequest, context: Any) -> pb.GetProductResponse | bytes:
+        self.asked += 1
         if request.product_id in ERRORS:
             raise ERRORS[request.product_id]
         if request.product_id == "bug":
@@ -261,6 +264,27 @@ async def test_a_part_of_the_deadline_is_kept_for_work_after_the_call(stub: Any)
     answer = await call(stub.GetProduct, pb.GetProductRequest(), 100, reserve_seconds=1)
     assert 1.5 < answer.product.average_rating <= 2.1
     deadline.reset(token)
+
+
+async def test_a_caller_is_told_in_time_of_an_agent_that_does_not_answer(stub: Any, servicer: Servicer) -> None:
+    until = time.monotonic() + 1
+    token = deadline.set(until)
+    answer = await call(stub.GetProduct, pb.GetProductRequest(), 100)
+    assert 0 < answer.product.average_rating < 1 - 0.9 * ANSWER_SECONDS, "the agent is given less"
+    with pytest.raises(Unavailable):
+        await call(stub.GetProduct, pb.GetProductRequest(product_id="wait"), 100)
+    assert time.monotonic() < until
+    deadline.reset(token)
+    servicer.release.set()
+
+
+@pytest.mark.parametrize(("left", "asked"), [(5.0, 3), (LEAST_TO_REPEAT_SECONDS - 0.1, 1)])
+async def test_grpc_repeats_only_what_it_has_time_for(stub: Any, servicer: Servicer, left: float, asked: int) -> None:
+    name = next(name for name, error in ERRORS.items() if type(error) is Unavailable)
+    with pytest.raises(Unavailable) as caught:
+        await call(stub.GetProduct, pb.GetProductRequest(product_id=name), left)
+    assert caught.value.message == ERRORS[name].message, "the error itself arrives"
+    assert servicer.asked == asked
 
 
 async def test_an_answer_in_bytes_is_sent_as_it_is(stub: Any) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ from services.coordinator import group_commit as group_commit_module
 from services.coordinator.event_validation import Submission
 from services.coordinator.group_commit import MOST_AT_ONCE, Commit, CommitResult, GroupCommit
 from shared.errors import Overloaded, Unavailable
+from shared.rpc.deadline import ANSWER_SECONDS
+from shared.rpc.interceptor import deadline
 
 
 def submission(name: str) -> Submission:
@@ -123,3 +126,28 @@ async def test_what_is_more_than_may_wait_is_refused_and_the_room_comes_back(mon
     await first
     assert (await group_commit.record([large]))[0].event_id == "large"
     await group_commit.stop()
+
+
+async def test_a_caller_is_told_before_its_deadline_and_what_waits_is_dropped() -> None:
+    writing, go_on = threading.Event(), threading.Event()
+    written: list[str] = []
+
+    def commit(batch: Sequence[Submission]) -> list[CommitResult]:
+        writing.set()
+        assert go_on.wait(10)
+        written.extend(each.event_id for each in batch)
+        return [CommitResult(each.event_id) for each in batch]
+
+    async with running(commit) as group_commit:
+        patient = asyncio.create_task(group_commit.record([submission("patient")]))
+        await asyncio.to_thread(writing.wait, 10)
+        began = time.monotonic()
+        token = deadline.set(began + 2 * ANSWER_SECONDS)
+        with pytest.raises(Unavailable, match="repeat it with the same id"):
+            await group_commit.record([submission("dropped")])
+        assert time.monotonic() < began + 2 * ANSWER_SECONDS
+        deadline.reset(token)
+        go_on.set()
+        assert [each.event_id for each in await patient] == ["patient"]
+        assert [each.event_id for each in await group_commit.record([submission("next")])] == ["next"]
+    assert written == ["patient", "next"]

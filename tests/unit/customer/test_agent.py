@@ -6,7 +6,7 @@ import pytest
 from services.customer.customer_history import catalogue_of
 from services.customer.embedder import embed, rows_of
 from services.customer.events import Events, Kind
-from services.customer.segmentation import LEAST_EVENTS, Population, SegmentModel, aligned
+from services.customer.segmentation import LEAST_EVENTS, Facts, Population, SegmentModel, aligned
 from shared.db.interactions import InteractionRows
 from shared.db.product_embeddings import EmbeddingMatrix
 from shared.db.profiles import Labels
@@ -63,6 +63,33 @@ def test_everybody_is_in_one_segment_of_each_kind() -> None:
         expected = ["learned", "rfm"] if count >= LEAST_EVENTS else ["rfm"]
         assert sorted(kind[name] for name, _ in found) == expected
         assert all(0.0 <= confidence <= 1.0 for _, confidence in found)
+
+
+def test_a_model_fitted_on_parts_of_the_customers_is_that_of_all() -> None:
+    people = population()
+    whole = SegmentModel.fit(people, NOW)
+    parts = []
+    for begin, end in ((0, 20), (20, 21), (21, 60)):
+        chosen = (people.customers >= begin) & (people.customers < end)
+        part = Population(people.customers[chosen] - begin, people.events.select(chosen), end - begin, CATALOGUE)
+        parts.append(Facts.of(part, NOW))
+    fitted = SegmentModel.fit_on(Facts.joined(parts), CATALOGUE)
+    assert fitted.segments() == whole.segments()
+    assert fitted.categories == pytest.approx(whole.categories)
+    assert [each for part in parts for each in fitted.memberships_of(part)] == whole.memberships(people, NOW)
+
+
+def test_a_model_learns_nothing_from_customers_who_deny_it_but_puts_them_into_segments() -> None:
+    people = population()
+    denied = np.arange(people.n_customers) % 3 == 0
+    others = ~denied[people.customers]
+    expected = SegmentModel.fit(
+        Population(people.customers[others], people.events.select(others), people.n_customers, CATALOGUE), NOW
+    )
+    facts = Facts.of(people, NOW, denied)
+    fitted = SegmentModel.fit_on(facts, CATALOGUE, denied)
+    assert fitted.dump() == expected.dump()
+    assert fitted.memberships_of(facts) == expected.memberships(people, NOW)
 
 
 def test_one_customer_alone_is_where_the_population_puts_them() -> None:

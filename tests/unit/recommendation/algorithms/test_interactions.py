@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from hypothesis import given as given_by
+from hypothesis import strategies as st
 
 from services.recommendation.algorithms.base import Interactions, Kind
-from services.recommendation.algorithms.interactions import DAY, decay
+from services.recommendation.algorithms.interactions import DAY, decay, distinct_columns, sorted_columns
 
 NOW = 1_700_000_000
 
@@ -76,3 +78,14 @@ def test_data_of_one_kind_counts_one_whatever_its_weight():
 def test_weights_of_kinds_are_checked(weights):
     with pytest.raises(ValueError, match="kind_weights"):
         Interactions.of(n_customers=1, n_products=1, now=10, kind_weights=weights)
+
+
+SMALL = st.integers(-3, 3)
+WIDE = st.integers(-(2**40), 2**40)
+
+
+@given_by(st.lists(st.tuples(SMALL, SMALL, SMALL) | st.tuples(WIDE, WIDE, SMALL), max_size=40))
+def test_columns_are_sorted_by_one_row_after_the_other(columns):
+    rows = np.array(columns, np.int64).reshape(-1, 3).T
+    assert sorted_columns(*rows).T.tolist() == [list(column) for column in sorted(columns)]
+    assert distinct_columns(*rows).T.tolist() == [list(column) for column in sorted(set(columns))]

@@ -9,7 +9,6 @@ from services.recommendation.training import event_weights
 from services.recommendation.training.event_weights import (
     learn_kind_weights,
     quality,
-    some_customers,
     spread,
     surely_more,
 )
@@ -108,12 +107,3 @@ def test_the_spread_keeps_the_ends():
     few = spread(questions, 10)
     assert [question.customer for question in few][::9] == [0, 149]
     assert spread(questions[:3], 10) == questions[:3]
-
-
-def test_a_sample_of_customers_keeps_all_events_of_each():
-    data, _ = interactions(Kind.PURCHASE, Kind.VIEW)
-    sample = some_customers(data, len(data.customers) // 3)
-    drawn = np.unique(sample.customers)
-    assert 0 < len(drawn) < data.n_customers
-    assert len(sample.customers) == np.isin(data.customers, drawn).sum()
-    assert some_customers(data, len(data.customers)) is data

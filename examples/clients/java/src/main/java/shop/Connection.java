@@ -9,6 +9,7 @@ import io.grpc.Channel;
 import io.grpc.ChannelCredentials;
 import io.grpc.ClientCall;
 import io.grpc.ClientInterceptor;
+import io.grpc.ConnectivityState;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
@@ -22,6 +23,7 @@ import java.io.File;
 import java.io.IOException;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /** How to reach Quintet and how to read its errors. Copy this file into a platform as it is. */
@@ -39,22 +41,27 @@ final class Connection implements AutoCloseable {
             "GetCustomerProfile", "GetProduct", "GetRecommendations", "GetSimilarProducts", "RankProducts", "RecordEvent",
             "RecordFeedback", "UpdatePrices");
 
+    /** The first handshake of a virtual machine loads many classes, and so may take longer than a page waits. */
+    private static final long CONNECT_SECONDS = 20;
+
     private final ManagedChannel channel;
     private final CoordinatorServiceBlockingV2Stub stub;
 
     /**
-     * Open a channel to the coordinator. Make one for a process, share it between threads, close it at the end.
+     * Open a channel to the coordinator and wait until it is connected, or cannot be. Make one for a process when it starts,
+     * share it between threads, close it at the end.
      *
      * @param ca PEM file of the CA that the coordinator is known by; turns TLS on. Empty: plain text.
      * @param key the platform's API key, or empty. Both are needed wherever the coordinator is not on the same machine.
      */
-    Connection(String address, String ca, String key) throws IOException {
+    Connection(String address, String ca, String key) throws IOException, InterruptedException {
         channel = Grpc.newChannelBuilder(address, credentials(ca))
                 .defaultServiceConfig(Map.of("methodConfig", List.of(Map.of("name", names(), "retryPolicy", RETRY))))
                 .intercept(new WithDeadline())
                 .build();
         CoordinatorServiceBlockingV2Stub open = CoordinatorServiceGrpc.newBlockingV2Stub(channel);
         stub = key.isEmpty() ? open : open.withInterceptors(MetadataUtils.newAttachHeadersInterceptor(shown(key)));
+        awaitConnection(System.nanoTime() + TimeUnit.SECONDS.toNanos(CONNECT_SECONDS));
     }
 
     /** Return the client: one method for each RPC. */
@@ -78,6 +85,19 @@ final class Connection implements AutoCloseable {
             }
         }
         return List.of();
+    }
+
+    /** Wait until the channel is connected, has failed to, or the time is over; calls then say what is wrong. */
+    private void awaitConnection(long until) throws InterruptedException {
+        ConnectivityState state = channel.getState(true);
+        while (state == ConnectivityState.IDLE || state == ConnectivityState.CONNECTING) {
+            CountDownLatch changed = new CountDownLatch(1);
+            channel.notifyWhenStateChanged(state, changed::countDown);
+            if (!changed.await(until - System.nanoTime(), TimeUnit.NANOSECONDS)) {
+                return;
+            }
+            state = channel.getState(true);
+        }
     }
 
     private static ChannelCredentials credentials(String ca) throws IOException {
