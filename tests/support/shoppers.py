@@ -215,8 +215,9 @@ class _Round:
         return True
 
     def _note_failed(self, method: str, error: grpc.RpcError) -> None:
+        more = "" if error.code() in LOST else f": {error.details()}"
         with self.guard:
-            self.done.failed[f"{method} {error.code().name}"] += 1
+            self.done.failed[f"{method} {error.code().name}{more}"] += 1
 
 
 def wait_until_served(target: str, customer: str) -> None:
