@@ -30,12 +30,14 @@ CUSTOMERS = [f"shopper-{number}" for number in range(40)]
 PRODUCTS = [f"product-{number}" for number in range(60)]
 
 
+@pytest.mark.parametrize("partitions", [1, 4])
 def test_nothing_is_lost_doubled_or_late_while_replicas_are_killed(
-    postgres_database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    postgres_database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str], partitions: int
 ) -> None:
     add_customers(postgres_database, *CUSTOMERS)
     add_products(postgres_database, *PRODUCTS)
-    with running_replicas(postgres_database.url, tmp_path, drain_seconds=2) as replicas:
+    url = postgres_database.url
+    with running_replicas(url, tmp_path, drain_seconds=2, projection_partitions=partitions) as replicas:
         done = kill_some(replicas)
         wait_applied(postgres_database)
         wait_credited(postgres_database, done)

@@ -782,7 +782,8 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchJob(self, request, context):
-        """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND.
+        """Streams a job's progress until it ends: each change, the final state last. A stream of more than ten minutes ends with
+        UNAVAILABLE when its connection is renewed: watch again, the state now comes first. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

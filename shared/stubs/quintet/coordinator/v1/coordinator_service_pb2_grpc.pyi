@@ -217,7 +217,9 @@ class CoordinatorServiceStub:
     GetJob: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetJobRequest, _coordinator_service_pb2.GetJobResponse]
     """Returns a job. Errors: NOT_FOUND."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_coordinator_service_pb2.WatchJobRequest, _coordinator_service_pb2.WatchJobResponse]
-    """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+    """Streams a job's progress until it ends: each change, the final state last. A stream of more than ten minutes ends with
+    UNAVAILABLE when its connection is renewed: watch again, the state now comes first. Errors: NOT_FOUND.
+    """
     GetEventQuality: _grpc.UnaryUnaryMultiCallable[_event_log_pb2.GetEventQualityRequest, _event_log_pb2.GetEventQualityResponse]
     """Returns what was wrong with the events that arrived, by hour, kind and field, with ids of a few.
     Errors: INVALID_ARGUMENT for a bad time or a period that ends before it starts.
@@ -494,7 +496,9 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     GetJob: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetJobRequest, _coordinator_service_pb2.GetJobResponse]  # type: ignore[assignment]
     """Returns a job. Errors: NOT_FOUND."""
     WatchJob: _aio.UnaryStreamMultiCallable[_coordinator_service_pb2.WatchJobRequest, _coordinator_service_pb2.WatchJobResponse]  # type: ignore[assignment]
-    """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+    """Streams a job's progress until it ends: each change, the final state last. A stream of more than ten minutes ends with
+    UNAVAILABLE when its connection is renewed: watch again, the state now comes first. Errors: NOT_FOUND.
+    """
     GetEventQuality: _aio.UnaryUnaryMultiCallable[_event_log_pb2.GetEventQualityRequest, _event_log_pb2.GetEventQualityResponse]  # type: ignore[assignment]
     """Returns what was wrong with the events that arrived, by hour, kind and field, with ids of a few.
     Errors: INVALID_ARGUMENT for a bad time or a period that ends before it starts.
@@ -1056,7 +1060,9 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.WatchJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_coordinator_service_pb2.WatchJobResponse], _abc.AsyncIterator[_coordinator_service_pb2.WatchJobResponse]]:
-        """Streams a job's progress until it ends: each change, the final state last. Errors: NOT_FOUND."""
+        """Streams a job's progress until it ends: each change, the final state last. A stream of more than ten minutes ends with
+        UNAVAILABLE when its connection is renewed: watch again, the state now comes first. Errors: NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def GetEventQuality(
