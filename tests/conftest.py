@@ -29,6 +29,12 @@ def model_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+@pytest.fixture(autouse=True)
+def usual_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let jobs that run in the process of the tests leave its priority as it is; it could not be raised again."""
+    monkeypatch.setattr(os, "nice", lambda _: 0)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """URL of a PostgreSQL server with a migrated template. Skips where none is installed, but fails in CI."""
