@@ -10,7 +10,6 @@ from sqlalchemy import BindParameter, Connection, Select
 
 from shared.db.driver import PreparedQuery
 from shared.db.number_rows import number_rows
-from shared.grouped_order import history_order
 
 COLUMNS = {
     "customers": np.int64,
@@ -65,6 +64,8 @@ def read_in_order(connection: Connection, sources: Sequence[Source]) -> list[NDA
             pieces[name].append(values)
     columns = [_joined(pieces.pop(name), dtype) for name, dtype in COLUMNS.items()]
     places = {name: place for place, name in enumerate(COLUMNS)}
+    from shared.grouped_order import history_order  # compiled: agents that train nothing start without the compiler
+
     order = history_order(*(columns[places[name]] for name in ("customers", "times", "kinds")))
     for place, column in enumerate(columns):
         columns[place] = column if _is_constant(column) else column[order]

@@ -28,7 +28,6 @@ from shared.db.carts import is_open
 from shared.db.driver import DriverCursor, PreparedLookup, PreparedQuery
 from shared.db.interaction_columns import Source, read_in_order
 from shared.db.schema import browsing_history, cart_items, purchase_items, purchases, sessions
-from shared.grouped_order import history_order
 from shared.interaction_kind import Kind as Kind
 
 Longs: TypeAlias = NDArray[np.int64]
@@ -186,6 +185,8 @@ def interaction_batches(connection: Connection) -> Iterator[InteractionRows]:
 
 def in_order(columns: Sequence[NDArray[Any]]) -> InteractionRows:
     """Return columns of `INTERACTION_TYPES`, with times in seconds, by customer and then oldest first."""
+    from shared.grouped_order import history_order  # compiled: agents that train nothing start without the compiler
+
     order = history_order(columns[0], columns[TIMES], columns[2])
     return InteractionRows(*(column[order] for column in columns))
 

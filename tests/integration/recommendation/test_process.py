@@ -34,7 +34,9 @@ def test_the_process_serves_and_stops(sqlite_database: Database) -> None:
             with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
                 grpc.channel_ready_future(channel).result(30)
                 request = health_pb2.HealthCheckRequest(service=SERVICE)
-                assert health_pb2_grpc.HealthStub(channel).Check(request).status == 1
+                states = health_pb2_grpc.HealthStub(channel).Watch(request, timeout=30)
+                next(each for each in states if each.status == health_pb2.HealthCheckResponse.SERVING)
+                states.cancel()
                 stub = pb_grpc.RecommendationServiceStub(channel)
                 answer = stub.Recommend(pb.RecommendRequest(customer_id="c-lover-1", limit=3), timeout=10).list
                 assert (len(answer.recommendations), list(answer.fallbacks)) == (3, ["no_model"])
