@@ -6,7 +6,7 @@ or the new ones. The cursor of the projection is locked meanwhile, and events be
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from time import monotonic, sleep
+from time import monotonic
 
 from services.feedback.attribution import Windows
 from services.feedback.rebuild_events import RebuildEvents
@@ -17,7 +17,7 @@ from shared.db import event_log, outcomes, response_pieces
 from shared.db.engine import Connection, Database
 from shared.db.event_faults import is_of_event, reason_of
 from shared.db.event_log import FEEDBACK_CONSUMER
-from shared.db.slices import REST_SECONDS, SliceSize
+from shared.db.slices import in_slices
 from shared.errors import FailedPrecondition
 from shared.jobs import Progress
 
@@ -57,7 +57,7 @@ class ResponseRebuild:
             yield Progress("reading the event log", SCAN * position / end)
         groups = list(self._groups)
         self._by_customer = {key: group for group in groups for key in group.customers}
-        for done in self._rebuild(groups):
+        for done in in_slices(groups, self._rebuild):
             yield Progress(f"{done} of {len(groups)} groups of shoppers", SCAN + (1 - SCAN) * done / len(groups))
         shoppers, seconds = len(self._by_customer), round(monotonic() - began, 1)
         yield Progress("done", 1.0, {"agent": FEEDBACK_CONSUMER, "shoppers": shoppers, "seconds": seconds})
@@ -80,17 +80,9 @@ class ResponseRebuild:
                     self._groups.join(nodes, number)
             yield self._events.read_up_to
 
-    def _rebuild(self, groups: Sequence[ResponseGroup]) -> Iterator[int]:
-        size, done = SliceSize(), 0
-        while done < len(groups):
-            some = groups[done : done + size.rows]
-            began = monotonic()
-            with self._database.write() as connection:
-                self._rebuild_one(connection, self._with_merged(connection, some))
-            size.learn(len(some), monotonic() - began)
-            done += len(some)
-            yield done
-            sleep(REST_SECONDS)
+    def _rebuild(self, groups: Sequence[ResponseGroup]) -> None:
+        with self._database.write() as connection:
+            self._rebuild_one(connection, self._with_merged(connection, groups))
 
     def _with_merged(self, connection: Connection, groups: Iterable[ResponseGroup]) -> ResponseGroup:
         """Return groups as one, with the customers that visitors of them have become since the log was read."""

@@ -6,7 +6,6 @@ the events or without them. Refunds of an order whose event is deleted wait for 
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from time import monotonic, sleep
 
 from sqlalchemy import Connection, select
 
@@ -21,7 +20,7 @@ from shared.db.log_pieces import OrderRefunds, events_of, numbered, require_whol
 from shared.db.rebuild import lock_projection, rebuild_some
 from shared.db.schema import event_log as log_table
 from shared.db.schema import unjoined_events as unjoined_table
-from shared.db.slices import REST_SECONDS, SliceSize
+from shared.db.slices import in_slices
 from shared.events.responses import may_concern_recommendations
 
 READ_AT_ONCE = 2_000
@@ -96,18 +95,15 @@ class EventPurge:
 
         Raises FailedPrecondition where an event that stays cannot be applied: its customers keep their events.
         """
-        size, done, keys = SliceSize(), 0, sorted(self.found.customers)
-        while done < len(keys):
-            some = keys[done : done + size.rows]
-            began = monotonic()
-            with self._database.write() as connection:
-                lock_projection(self._database, connection)
-                self._delete_of(connection, some)
-            size.learn(len(some), monotonic() - began)
-            done += len(some)
+        keys = sorted(self.found.customers)
+        for done in in_slices(keys, self._delete_some):
             yield done / len(keys)
-            sleep(REST_SECONDS)
         self._delete_others()
+
+    def _delete_some(self, keys: Sequence[int]) -> None:
+        with self._database.write() as connection:
+            lock_projection(self._database, connection)
+            self._delete_of(connection, keys)
 
     def _delete_of(self, connection: Connection, keys: Sequence[int]) -> None:
         require_whole_for(connection, keys)

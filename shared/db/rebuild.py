@@ -6,7 +6,6 @@ partitions equally far, and later events are applied afterwards as ever.
 """
 
 from collections.abc import Iterator, Sequence
-from time import monotonic, sleep
 
 from sqlalchemy import Connection, select
 
@@ -30,7 +29,7 @@ from shared.db.schema import (
     purchases,
     sessions,
 )
-from shared.db.slices import REST_SECONDS, SliceSize
+from shared.db.slices import in_slices
 from shared.errors import FailedPrecondition
 
 CONSUMER = log.CUSTOMER_CONSUMER
@@ -52,18 +51,15 @@ def rebuild_customers(database: Database) -> Iterator[tuple[int, int]]:
         require_whole(connection)
         refunds.read_on(connection, log.cursor(connection, CONSUMER))
         keys = list(connection.execute(_OWNERS).scalars())
-    size, done = SliceSize(), 0
-    while done < len(keys):
-        some = keys[done : done + size.rows]
-        began = monotonic()
+
+    def make_anew(some: Sequence[int]) -> None:
         with database.write() as connection:
             lock_projection(database, connection)
             require_whole(connection)
             rebuild_some(connection, some, refunds)
-        size.learn(len(some), monotonic() - began)
-        done += len(some)
+
+    for done in in_slices(keys, make_anew):
         yield done, len(keys)
-        sleep(REST_SECONDS)
 
 
 def lock_projection(database: Database, connection: Connection) -> None:

@@ -1,13 +1,14 @@
-"""Delete many rows in short transactions: as many at a time as take a few hundredths of a second."""
+"""Change many rows in short transactions: as many at a time as take a few hundredths of a second."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Table, select
 
 from shared.db.engine import Connection, Database
 
+Item = TypeVar("Item")
 FIRST_ROWS, MOST_ROWS = 100, 5_000
 LONGEST_SECONDS = 0.05
 """How long others may have to wait for a slice."""
@@ -29,6 +30,19 @@ class SliceSize:
             return
         fitting = int(rows * AIM * LONGEST_SECONDS / max(seconds, 1e-6))
         self.rows = min(max(1, fitting), 2 * self.rows, MOST_ROWS)
+
+
+def in_slices(items: Sequence[Item], work: Callable[[Sequence[Item]], None]) -> Iterator[int]:
+    """Do the work, a transaction, for some items at a time, rest after each, and yield how many are done."""
+    size, done = SliceSize(), 0
+    while done < len(items):
+        some = items[done : done + size.rows]
+        began = monotonic()
+        work(some)
+        size.learn(len(some), monotonic() - began)
+        done += len(some)
+        yield done
+        sleep(REST_SECONDS)
 
 
 def delete_rows(
