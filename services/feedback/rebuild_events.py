@@ -7,7 +7,8 @@ from services.feedback.signals import Signal, read_signal
 from shared.db import event_log, response_pieces
 from shared.db.engine import Connection
 from shared.db.event_log import LoggedEvent
-from shared.db.log_pieces import REFUND, OrderRefunds, events_of, numbered
+from shared.db.event_rows import REFUND
+from shared.db.log_pieces import OrderRefunds, events_of, numbered
 from shared.db.recommendations import registered_among
 
 Joined = tuple[int, list[int]]

@@ -16,8 +16,8 @@ from sqlalchemy import ColumnElement
 
 from shared.db.schema import event_log
 
-FEEDBACK = "feedback"
-"""Kind of feedback in the log; the others are the fields of `Event.detail`."""
+FEEDBACK, PURCHASE, REFUND = "feedback", "purchase", "refund"
+"""Kinds of events in the log; all but feedback are fields of `Event.detail`."""
 _LETTERS = {
     "page_view": "p",
     "category_view": "c",

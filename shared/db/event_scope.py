@@ -12,10 +12,8 @@ from sqlalchemy import Connection, select
 from shared.db.customers import known_visitors
 from shared.db.driver import PreparedLookup
 from shared.db.event_log import LoggedEvent
-from shared.db.event_rows import FEEDBACK
+from shared.db.event_rows import FEEDBACK, PURCHASE, REFUND
 from shared.db.schema import event_log, purchases
-
-PURCHASE, REFUND = "purchase", "refund"
 
 
 class _Named(NamedTuple):

@@ -12,11 +12,9 @@ from shared.db import visitors
 from shared.db.batches import among
 from shared.db.customers import keep, known_visitors, resolve_customers
 from shared.db.event_log import LoggedEvent
-from shared.db.event_rows import FEEDBACK
+from shared.db.event_rows import FEEDBACK, PURCHASE
 from shared.db.order_lines import NO_LINES, OrderLines, lines_of
 from shared.db.schema import customers
-
-PURCHASE = "purchase"
 
 
 class Recorded(NamedTuple):

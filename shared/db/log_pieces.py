@@ -10,11 +10,10 @@ from shared.db import event_log as log
 from shared.db import event_receipts
 from shared.db.batches import among, batches
 from shared.db.event_log import LOGGED, LoggedEvent, logged
-from shared.db.event_rows import is_kind
+from shared.db.event_rows import REFUND, is_kind
 from shared.db.schema import browsing_history, cart_items, event_log, page_events, purchases
 from shared.errors import FailedPrecondition
 
-REFUND = "refund"
 _TIMES = (
     (browsing_history, browsing_history.c.view_time),
     (page_events, page_events.c.occurred_at),

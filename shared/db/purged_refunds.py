@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from shared.db import unjoined_events
 from shared.db.batches import among
 from shared.db.event_log import LoggedEvent, last_sequence
-from shared.db.identified_events import PURCHASE
+from shared.db.event_rows import PURCHASE
 from shared.db.log_pieces import OrderRefunds, numbered
 from shared.db.schema import customers, event_log
 from shared.db.unjoined_events import Missing, UnjoinedEvent

@@ -14,9 +14,10 @@ from shared.db.batches import among
 from shared.db.engine import Database
 from shared.db.event_faults import is_of_event, reason_of
 from shared.db.event_log import LoggedEvent
-from shared.db.identified_events import PURCHASE, Recorded, decode
+from shared.db.event_rows import PURCHASE, REFUND
+from shared.db.identified_events import Recorded, decode
 from shared.db.log_consumer import LogConsumer
-from shared.db.log_pieces import REFUND, OrderRefunds, events_of, numbered, require_whole
+from shared.db.log_pieces import OrderRefunds, events_of, numbered, require_whole
 from shared.db.projection import project
 from shared.db.schema import (
     browsing_history,
