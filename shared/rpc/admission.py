@@ -1,31 +1,32 @@
 """How many calls a server works on at once: as many as it answers in time, the cheap and urgent before the dear.
 
-The number of places follows what the event loop shows: when callbacks wait for longer than they should, places become
-fewer by a tenth, else they grow by a few while they are used (additive increase, multiplicative decrease, as TCP does
-for packets; Chiu and Jain, 1989). Each kind of work may fill its share of the places only, so that a
-list or an export is refused long before a shopper's page is.
+The number of places follows how long new calls wait to be taken up, and how late callbacks of the event loop come:
+when either takes longer than it should, places become fewer by a tenth, else they grow by a few while they are used
+(additive increase, multiplicative decrease, as TCP does for packets; Chiu and Jain, 1989). Each kind of work may fill
+its share of the places only, so that a list or an export is refused long before a shopper's page is.
 """
 
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 from shared.errors import Overloaded
 from shared.rpc.rights import Work
 from shared.telemetry import ADMISSION_PLACES
 
-FEWEST_PLACES = 32
+FEWEST_PLACES = 8
 MOST_PLACES = 1_000
 LOOK_SECONDS = 0.02
 LOOKS = 5
-"""The shortest of so many delays counts: a single long one is a garbage collection, not a queue."""
+"""The shortest of so many delays counts: a single long one is a garbage collection or a burst, not a queue."""
 LONGEST_DELAY_SECONDS = 0.02
 FEWER = 0.9
 MORE = 8
 
 
 class Admission:
-    """Places for calls. `start` follows the event loop's delay, `stop` ends that; without it the places stay all."""
+    """Places for calls. `start` follows the delays, `stop` ends that; without it the places stay all."""
 
     def __init__(self, agent: str, most: int = MOST_PLACES) -> None:
         self._most = most
@@ -60,16 +61,16 @@ class Admission:
             del self._by_caller[key_id, method]
 
     def adapt(self, delay_seconds: float) -> None:
-        """Follow the delay that callbacks of the event loop had lately."""
+        """Follow the delay that calls had lately."""
         if delay_seconds > LONGEST_DELAY_SECONDS:
             self.places = max(FEWEST_PLACES, min(self.places, self._taken or self.places) * FEWER)
-        elif self._taken * 2 > self.places or self.places < FEWEST_PLACES * 4:
+        elif self._taken * 2 > self.places or self.places < FEWEST_PLACES * 16:
             self.places = min(self._most, self.places + MORE)
         self._gauge.set(self.places)
 
-    def start(self) -> None:
-        """Begin to follow the delay of the running event loop."""
-        self._task = asyncio.create_task(self._follow())
+    def start(self, queue_seconds: Callable[[], Awaitable[float]]) -> None:
+        """Begin to follow the delay of the running event loop, and how long calls wait by `queue_seconds`."""
+        self._task = asyncio.create_task(self._follow(queue_seconds))
 
     async def stop(self) -> None:
         """Stop following. Safe to repeat."""
@@ -78,12 +79,22 @@ class Admission:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    async def _follow(self) -> None:
+    async def _follow(self, queue_seconds: Callable[[], Awaitable[float]]) -> None:
         while True:
-            self.adapt(min([await _delay() for _ in range(LOOKS)]))
+            self.adapt(await _standing_delay(queue_seconds))
 
 
-async def _delay() -> float:
+async def _standing_delay(queue_seconds: Callable[[], Awaitable[float]]) -> float:
+    """Return the shortest delay of several looks; the first that is short enough ends the asking."""
+    shortest = float("inf")
+    for _ in range(LOOKS):
+        loop_delay = await _loop_delay()
+        if shortest > LONGEST_DELAY_SECONDS:
+            shortest = min(shortest, max(loop_delay, await queue_seconds()))
+    return shortest
+
+
+async def _loop_delay() -> float:
     """Return by how many seconds a callback of the event loop comes too late."""
     loop = asyncio.get_running_loop()
     due = loop.time() + LOOK_SECONDS

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import grpc
 import structlog
@@ -24,6 +24,7 @@ from shared.rpc.exposure import require_guarded, server_files
 from shared.rpc.guard import Guard
 from shared.rpc.in_process import InProcessCalls
 from shared.rpc.interceptor import EdgeInterceptor
+from shared.rpc.own_queue import OwnQueue
 from shared.rpc.peers import allowed_peers
 from shared.rpc.readiness import Check, Readiness
 from shared.rpc.reflection import serve_reflection
@@ -38,7 +39,8 @@ next gathers: messages that are there already cost less than those that are wait
 MOST_CALLS = 2_000
 """Calls in progress, health checks too, from which gRPC itself refuses. Admission has fewer places and says more."""
 MOST_PENDING = 200
-"""Calls that gRPC holds before the event loop takes them up; beyond that it refuses some, at twice as many all."""
+"""Calls that gRPC holds before the event loop takes them up; beyond that it ends some as CANCELLED, at twice as many
+all. Admission, which follows how long calls wait there, refuses with a reason long before."""
 CONNECTION_AGE_MS = 20_000
 """How long a connection is used. Its end loses no call, and makes a client look up the name anew: so it finds replicas
 that were added meanwhile."""
@@ -57,6 +59,34 @@ class Service:
     servicer: Any
     register: Callable[[Any, grpc.aio.Server], None]
     full_name: str
+
+
+class _OneQueue:
+    """A server whose methods are found when a call comes, so that all calls wait in one queue.
+
+    Methods that are registered with gRPC beforehand each have a queue of their own, whose length nothing shows: health
+    checks are answered at once while pages wait for seconds.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
+
+    def add_registered_method_handlers(self, _service: str, _handlers: dict[str, Any]) -> None:
+        """Leave it to the generic handlers, which have the same methods."""
+
+
+def server_options() -> list[tuple[str, int]]:
+    """Return the options of every server: sizes, ages of connections, bounds of what waits."""
+    return [
+        ("grpc.max_receive_message_length", MAX_READ_BYTES),
+        ("grpc.http2.lookahead_bytes", READ_AHEAD_BYTES),
+        ("grpc.max_connection_age_ms", CONNECTION_AGE_MS),
+        ("grpc.server.max_pending_requests", MOST_PENDING),
+        ("grpc.server.max_pending_requests_hard_limit", 2 * MOST_PENDING),
+        ("grpc.http2.min_ping_interval_without_data_ms", LEAST_PING_INTERVAL_MS),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.so_reuseport", 0),  # a second server on the port is a mistake to be told, not a second backend
+    ]
 
 
 class AgentServer:
@@ -90,22 +120,15 @@ class AgentServer:
         self._server = grpc.aio.server(
             interceptors=self._interceptors,
             maximum_concurrent_rpcs=MOST_CALLS,
-            options=[
-                ("grpc.max_receive_message_length", MAX_READ_BYTES),
-                ("grpc.http2.lookahead_bytes", READ_AHEAD_BYTES),
-                ("grpc.max_connection_age_ms", CONNECTION_AGE_MS),
-                ("grpc.server_max_pending_requests", MOST_PENDING),
-                ("grpc.server_max_pending_requests_hard_limit", 2 * MOST_PENDING),
-                ("grpc.http2.min_ping_interval_without_data_ms", LEAST_PING_INTERVAL_MS),
-                ("grpc.keepalive_permit_without_calls", 1),
-                ("grpc.so_reuseport", 0),  # a second server on the port is a mistake to be told, not a second backend
-            ],
+            options=server_options(),
         )
+        one_queue = cast(grpc.aio.Server, _OneQueue(self._server))
         for service in services:
-            service.register(service.servicer, self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+            service.register(service.servicer, one_queue)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, one_queue)
         serve_reflection((*self._names, health.SERVICE_NAME), self._server)
         self.port = 0
+        self._queue: OwnQueue | None = None
         self._readiness = Readiness(agent, self._health, self._names, checks or {})
 
     @property
@@ -133,7 +156,8 @@ class AgentServer:
         self.port = self._bind(f"{self._settings.bind_host}:{self._settings.port(self._agent)}")
         await self._server.start()
         if self._agent == "coordinator":  # what the other agents are asked was admitted here already
-            self._admission.start()
+            self._queue = OwnQueue(self._agent, self._settings.bind_host, self.port, self._settings.tls_files)
+            self._admission.start(self._queue.seconds)
         await self._readiness.start()
         log.info("serving", port=self.port)
         return self.port
@@ -141,9 +165,11 @@ class AgentServer:
     async def stop(self) -> None:
         """Turn the health to NOT_SERVING, let calls in progress end, close. Safe to repeat."""
         await self._readiness.stop()
+        await self._admission.stop()
+        if self._queue is not None:
+            await self._queue.close()
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self._settings.drain_seconds)
-        await self._admission.stop()
         log.info("stopped")
 
     def _bind(self, address: str) -> int:

@@ -15,8 +15,9 @@ import structlog
 
 from shared.errors import FailedPrecondition
 
-TLS_CONNECT_MS = 3_000
-"""How long an attempt to connect may take: a handshake takes its time on a busy machine."""
+TLS_CONNECT_MS = 1_500
+"""How long an attempt to connect may take: a handshake takes its time on a busy machine. Calls wait for a replica that
+is being connected, so the attempt must leave time to ask another one within `agent_timeout_seconds`."""
 
 T = TypeVar("T")
 

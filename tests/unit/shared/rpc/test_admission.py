@@ -68,9 +68,9 @@ def test_places_become_fewer_with_the_delay_and_more_without() -> None:
 def test_unused_places_do_not_grow() -> None:
     places = Admission("test", most=1000)
     fill(places, 1)
-    places.places = FEWEST_PLACES * 8.0
+    places.places = FEWEST_PLACES * 16.0
     places.adapt(0.0)
-    assert places.places == FEWEST_PLACES * 8
+    assert places.places == FEWEST_PLACES * 16
 
 
 async def test_a_blocked_event_loop_takes_places_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,10 +78,48 @@ async def test_a_blocked_event_loop_takes_places_away(monkeypatch: pytest.Monkey
     monkeypatch.setattr(admission, "LOOK_SECONDS", 0.001)
     places = Admission("test", most=1000)
     fill(places, 500)
-    places.start()
+    places.start(_no_queue)
     async with asyncio.timeout(20):
         while places.places > 600:
             await asyncio.sleep(0)
             time.sleep(LONGEST_DELAY_SECONDS * 1.5)
     await places.stop()
     await places.stop()
+
+
+async def test_calls_that_wait_to_be_taken_up_take_places_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "LOOK_SECONDS", 0.001)
+    places = Admission("test", most=1000)
+    fill(places, 500)
+
+    async def queue_seconds() -> float:
+        return LONGEST_DELAY_SECONDS * 2
+
+    places.start(queue_seconds)
+    async with asyncio.timeout(20):
+        while places.places > 300:
+            await asyncio.sleep(0.001)
+    await places.stop()
+
+
+async def test_a_single_long_wait_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "LOOK_SECONDS", 0.001)
+    asked = 0
+
+    async def queue_seconds() -> float:
+        nonlocal asked
+        asked += 1
+        return LONGEST_DELAY_SECONDS * (2 if asked % 2 else 0.1)
+
+    places = Admission("test", most=1000)
+    fill(places, 500)
+    places.start(queue_seconds)
+    async with asyncio.timeout(20):
+        while asked < 20:
+            await asyncio.sleep(0.001)
+    await places.stop()
+    assert places.places == 1000
+
+
+async def _no_queue() -> float:
+    return 0.0
