@@ -79,6 +79,19 @@ async def test_placements_and_rules_are_kept_through_the_door(door: Any) -> None
     await call(door.DeletePlacement, pb.DeletePlacementRequest(placement_id="home_top"), SECONDS)
 
 
+async def test_deleting_again_succeeds_where_it_may_be_missing(door: Any) -> None:
+    await call(door.CreatePlacement, pb.CreatePlacementRequest(placement=Placement(placement_id="top")), SECONDS)
+    await call(door.CreateRule, pb.CreateRuleRequest(rule=Rule(rule_id="up", boost=BoostAction(factor=2))), SECONDS)
+    for method, request in (
+        (door.DeletePlacement, pb.DeletePlacementRequest(placement_id="top", allow_missing=True)),
+        (door.DeleteRule, pb.DeleteRuleRequest(rule_id="up", allow_missing=True)),
+    ):
+        assert [(await call(method, request, SECONDS)).deleted for _ in range(2)] == [True, False]
+        request.allow_missing = False
+        with pytest.raises(NotFound):
+            await call(method, request, SECONDS)
+
+
 def ids_of(answer: pb.ListRulesResponse) -> list[str]:
     return [each.rule_id for each in answer.rules]
 
