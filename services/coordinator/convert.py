@@ -94,6 +94,8 @@ def to_recommend_request(request: pb.GetRecommendationsRequest) -> recommendatio
         placement_id=request.placement_id,
         page_token=request.page_token,
         diversity=request.diversity if request.HasField("diversity") else None,
+        strategy=request.strategy,
+        boosts=request.boosts if request.HasField("boosts") else None,
         consent=request.consent,
     )
 

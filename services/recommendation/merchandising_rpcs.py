@@ -33,8 +33,9 @@ class MerchandisingRpcs:
         return pb.ListPlacementsResponse(placements=found, next_page_token=token)
 
     async def DeletePlacement(self, request: pb.DeletePlacementRequest, context: Any) -> pb.DeletePlacementResponse:
-        await asyncio.to_thread(self._agent.placements.delete, request.placement_id)
-        return pb.DeletePlacementResponse()
+        name, allow_missing = request.placement_id, request.allow_missing
+        deleted = await asyncio.to_thread(self._agent.placements.delete, name, allow_missing=allow_missing)
+        return pb.DeletePlacementResponse(deleted=deleted)
 
     async def CreateRule(self, request: pb.CreateRuleRequest, context: Any) -> pb.CreateRuleResponse:
         created = await asyncio.to_thread(self._agent.rules.create, request.rule)
@@ -54,8 +55,9 @@ class MerchandisingRpcs:
         return pb.ListRulesResponse(rules=found, next_page_token=token)
 
     async def DeleteRule(self, request: pb.DeleteRuleRequest, context: Any) -> pb.DeleteRuleResponse:
-        await asyncio.to_thread(self._agent.rules.delete, request.rule_id)
-        return pb.DeleteRuleResponse()
+        name, allow_missing = request.rule_id, request.allow_missing
+        deleted = await asyncio.to_thread(self._agent.rules.delete, name, allow_missing=allow_missing)
+        return pb.DeleteRuleResponse(deleted=deleted)
 
     async def PreviewRules(self, request: pb.PreviewRulesRequest, context: Any) -> pb.PreviewRulesResponse:
         wanted = to_preview_request(request)

@@ -9,6 +9,7 @@ from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.placement_pb2 import LimitGroup as LimitGroupMessage
 from quintet.type.v1.placement_pb2 import Placement as PlacementMessage
+from quintet.type.v1.placement_pb2 import PlacementBoosts
 from quintet.type.v1.placement_pb2 import Rule as RuleMessage
 from quintet.type.v1.placement_pb2 import RuleCondition as ConditionMessage
 
@@ -67,13 +68,38 @@ def to_placement(message: PlacementMessage, field: str = "placement") -> Placeme
     return Placement(
         message.placement_id,
         page,
-        _strategy(message.strategy, page, f"{field}.strategy"),
+        to_strategy(message.strategy, page, f"{field}.strategy"),
         message.count or DEFAULT_LIMIT,
         checked_expression(message.filter, f"{field}.filter"),
         diversity,
-        _boosts(message, f"{field}.boosts"),
+        to_boosts(message.boosts, f"{field}.boosts"),
         message.allow_repeats,
     )
+
+
+def check_strategy(name: str, field: str) -> None:
+    """Raise InvalidArgument unless `name` is a strategy, or empty."""
+    if name not in ("", DEFAULT_STRATEGY):
+        known = f"{DEFAULT_STRATEGY} or one of {', '.join(sorted(ALGORITHM_NAMES))}"
+        check_choice(name, field, ALGORITHM_NAMES, known)
+
+
+def to_strategy(name: str, page: Page, field: str) -> str:
+    """Return the algorithm that orders a page alone; empty for what suits the page. Raises InvalidArgument."""
+    check_strategy(name, field)
+    if name in ("", DEFAULT_STRATEGY):
+        return ""
+    if page in ONLY_BOUGHT:
+        problem = "must be the default on pages of what was bought before"
+        raise InvalidArgument.of(field, name, problem, ErrorReason.FIELD_CONFLICT)
+    return name
+
+
+def to_boosts(message: PlacementBoosts, field: str) -> Boosts:
+    """Return boosts. Raises InvalidArgument naming the field."""
+    for name in ("price", "margin", "novelty"):
+        check_number(getattr(message, name), f"{field}.{name}", -1, 1)
+    return Boosts(message.price, message.margin, message.novelty)
 
 
 def to_rule(message: RuleMessage, field: str = "rule") -> Rule:
@@ -103,22 +129,6 @@ def _check_fits(kind: str, text: str, *, has_filter: bool, field: str) -> None:
 def _page(page_type: int, field: str) -> Page:
     check_choice(page_type, field, PageType.values(), "one of the page types")
     return page_of_type(page_type)
-
-
-def _strategy(name: str, page: Page, field: str) -> str:
-    if name in ("", DEFAULT_STRATEGY):
-        return ""
-    if page in ONLY_BOUGHT:
-        problem = "must be the default on pages of what was bought before"
-        raise InvalidArgument.of(field, name, problem, ErrorReason.FIELD_CONFLICT)
-    check_choice(name, field, ALGORITHM_NAMES, f"{DEFAULT_STRATEGY} or one of {', '.join(sorted(ALGORITHM_NAMES))}")
-    return name
-
-
-def _boosts(message: PlacementMessage, field: str) -> Boosts:
-    for name in ("price", "margin", "novelty"):
-        check_number(getattr(message.boosts, name), f"{field}.{name}", -1, 1)
-    return Boosts(message.boosts.price, message.boosts.margin, message.boosts.novelty)
 
 
 def _pin(message: Any, field: str) -> Pin:

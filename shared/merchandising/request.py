@@ -1,5 +1,7 @@
 """A request for recommendations with what its placement says filled in."""
 
+from dataclasses import replace
+
 from quintet.recommendation.v1.recommendation_service_pb2 import BatchRecommendRequest, RecommendRequest
 from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import PageType
@@ -12,12 +14,12 @@ from shared.events.recommend import check_recommend
 from shared.limits import MAX_LIST_TOKEN
 from shared.list_tokens import FIELD as PAGE_TOKEN
 from shared.list_tokens import PagedList
-from shared.merchandising.convert import check_name
+from shared.merchandising.convert import check_name, check_strategy, to_boosts, to_strategy
 from shared.merchandising.merchandising import Merchandising
 from shared.merchandising.placement import Placement
 from shared.recommendation_tokens import Shopper
 
-_OF_A_LIST = ("placement_id", "limit", "filter", "page_token")
+_OF_A_LIST = ("placement_id", "limit", "filter", "page_token", "strategy", "boosts")
 
 
 def single(request: BatchRecommendRequest, one: PlacementRequest) -> RecommendRequest:
@@ -30,6 +32,8 @@ def single(request: BatchRecommendRequest, one: PlacementRequest) -> RecommendRe
         filter=one.filter,
         placement_id=one.placement_id,
         page_token=one.page_token,
+        strategy=one.strategy,
+        boosts=one.boosts if one.HasField("boosts") else None,
         consent=request.consent,
     )
 
@@ -49,10 +53,12 @@ def check_placed(request: RecommendRequest) -> None:
     check_text(request.page_token, PAGE_TOKEN, MAX_LIST_TOKEN)
     if request.HasField("diversity"):
         check_number(request.diversity, "diversity", 0, 1)
+    check_strategy(request.strategy, "strategy")
+    to_boosts(request.boosts, "boosts")
 
 
 def fill_in(request: RecommendRequest, merchandising: Merchandising) -> Placement:
-    """Check a request, fill in what it leaves to its placement, and return the placement.
+    """Check a request, fill in what it leaves to its placement, and return the placement as the request overrides it.
 
     Raises
     ------
@@ -73,6 +79,15 @@ def fill_in(request: RecommendRequest, merchandising: Merchandising) -> Placemen
         request.context.page_type = page_type
         check_recommend(request.context, request.filter, request.limit)
     request.limit = limit_of(request.limit or placement.count)
+    return _overridden(placement, request)
+
+
+def _overridden(placement: Placement, request: RecommendRequest) -> Placement:
+    """Return a placement with the strategy and the boosts that a request names in place of its own."""
+    if request.strategy:
+        placement = replace(placement, strategy=to_strategy(request.strategy, placement.page, "strategy"))
+    if request.HasField("boosts"):
+        placement = replace(placement, boosts=to_boosts(request.boosts, "boosts"))
     return placement
 
 

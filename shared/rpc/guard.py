@@ -51,7 +51,7 @@ class Guard:
 
 
 def check_request(method: str, request: Message) -> None:
-    """Refuse to a browser key what is not about its own visitor. Raises PermissionDenied."""
+    """Refuse to a browser key what is not about its own visitor, or would tell costs. Raises PermissionDenied."""
     path = right_of(method).browser
     if not caller.get().browser or path is None:
         return
@@ -60,6 +60,13 @@ def check_request(method: str, request: Message) -> None:
         raise _closed_to_browsers("an API key for browsers names visitors, no customers", method)
     if "detail" in subject.DESCRIPTOR.oneofs_by_name and subject.WhichOneof("detail") in CLOSED_TO_BROWSERS:
         raise _closed_to_browsers(f"an API key for browsers records no {subject.WhichOneof('detail')}", method)
+    if any(_boosts_by_margin(each) for each in (subject, *getattr(subject, "requests", ()))):
+        raise _closed_to_browsers("an API key for browsers boosts by no margin, as the order would tell costs", method)
+
+
+def _boosts_by_margin(asked: Any) -> bool:
+    """Say whether a request, or the part of one that is about a list, boosts by margin itself."""
+    return "boosts" in asked.DESCRIPTOR.fields_by_name and asked.boosts.margin != 0
 
 
 def _require_right(who: Caller, right: Right, method: str) -> None:

@@ -102,12 +102,17 @@ class Definitions(Generic[M]):
         names = [name for name in sorted(every) if name > page_token]
         return [every[name] for name in names[:size]], names[size - 1] if len(names) > size else ""
 
-    def delete(self, name: str) -> None:
-        """Delete a definition; a built-in one is again what it was. Raises InvalidArgument, NotFound."""
+    def delete(self, name: str, *, allow_missing: bool = False) -> bool:
+        """Delete a definition and say whether it was stored; a built-in one is again what it was.
+
+        Raises InvalidArgument, and NotFound if it was not stored, unless `allow_missing`.
+        """
         check_name(name, self._id_field)
         with self.database.write() as connection:
-            if not self.table.delete(connection, name):
+            deleted = self.table.delete(connection, name)
+            if not deleted and not allow_missing:
                 raise NotFound.of(f"stored {self.kind}", name, self._id_field)
+        return deleted
 
     def _get(self, connection: Connection, name: str, field_name: str) -> M:
         stored = self.table.get(connection, name)

@@ -452,6 +452,7 @@ def test_the_fallback_fills_placements_and_keeps_their_filters_and_what_rules_ex
     answer = shop.ask(customer_id="", visitor_id="v", placement_id="cheap")
     assert ids(answer) == ["tea", "milk"]
     assert (answer.placement_id, list(answer.fallbacks)) == ("cheap", [UNAVAILABLE])
+    assert ids(shop.ask(customer_id="", visitor_id="v", placement_id="cheap", strategy="ease")) == ["tea", "milk"]
     with pytest.raises(NotFound, match="no placement 'nowhere'"):
         shop.ask(customer_id="", visitor_id="v", placement_id="nowhere")
 

@@ -8,7 +8,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.type.v1.event_pb2 import Event, ProductView
-from quintet.type.v1.placement_pb2 import BoostAction, ExcludeAction, Placement, PlacementRequest, Rule
+from quintet.type.v1.placement_pb2 import BoostAction, ExcludeAction, Placement, PlacementBoosts, PlacementRequest, Rule
 
 from services.recommendation import server as recommendation_server
 from services.recommendation.agent import RecommendationAgent
@@ -79,6 +79,19 @@ async def test_placements_and_rules_are_kept_through_the_door(door: Any) -> None
     await call(door.DeletePlacement, pb.DeletePlacementRequest(placement_id="home_top"), SECONDS)
 
 
+async def test_deleting_again_succeeds_where_it_may_be_missing(door: Any) -> None:
+    await call(door.CreatePlacement, pb.CreatePlacementRequest(placement=Placement(placement_id="top")), SECONDS)
+    await call(door.CreateRule, pb.CreateRuleRequest(rule=Rule(rule_id="up", boost=BoostAction(factor=2))), SECONDS)
+    for method, request in (
+        (door.DeletePlacement, pb.DeletePlacementRequest(placement_id="top", allow_missing=True)),
+        (door.DeleteRule, pb.DeleteRuleRequest(rule_id="up", allow_missing=True)),
+    ):
+        assert [(await call(method, request, SECONDS)).deleted for _ in range(2)] == [True, False]
+        request.allow_missing = False
+        with pytest.raises(NotFound):
+            await call(method, request, SECONDS)
+
+
 def ids_of(answer: pb.ListRulesResponse) -> list[str]:
     return [each.rule_id for each in answer.rules]
 
@@ -88,6 +101,24 @@ async def test_a_bad_filter_is_refused_with_its_position(door: Any) -> None:
     with pytest.raises(InvalidArgument, match="at position 7") as caught:
         await call(door.CreateRule, pb.CreateRuleRequest(rule=rule), SECONDS)
     assert caught.value.violations[0].field == "rule.filter"
+
+
+async def test_what_a_list_overrides_of_its_placement_reaches_the_agent(door: Any) -> None:
+    good = pb.GetRecommendationsRequest(visitor_id="v", strategy="popular", boosts=PlacementBoosts(novelty=1))
+    assert (await call(door.GetRecommendations, good, SECONDS)).list.recommendations
+    bad = pb.GetRecommendationsRequest(visitor_id="v", placement_id="buy_again", strategy="popular")
+    assert await refused_field(door.GetRecommendations, bad) == "strategy"
+    bad = pb.GetRecommendationsRequest(visitor_id="v", boosts=PlacementBoosts(price=-2))
+    assert await refused_field(door.GetRecommendations, bad) == "boosts.price"
+    requests = [PlacementRequest(limit=3, strategy="popular"), PlacementRequest(boosts=PlacementBoosts(price=-2))]
+    batch = pb.BatchGetRecommendationsRequest(visitor_id="v", requests=requests)
+    assert await refused_field(door.BatchGetRecommendations, batch) == "requests[1].boosts.price"
+
+
+async def refused_field(method: Any, request: Any) -> str:
+    with pytest.raises(InvalidArgument) as caught:
+        await call(method, request, SECONDS)
+    return caught.value.violations[0].field
 
 
 async def test_lists_of_a_page_show_nothing_twice_and_a_list_goes_on(door: Any) -> None:

@@ -113,6 +113,13 @@ def test_carts_follow_the_log_within_one_batch(database: Database, products: dic
     assert open_cart(database) == {products["p1"]: 3.0}
 
 
+def test_a_quantity_that_is_not_said_is_one(database: Database, products: dict[str, int]) -> None:
+    happened(database, event("anna", 0, add_to_cart={"items": [{"product_id": "p1"}]}))
+    assert open_cart(database) == {products["p1"]: 1.0}
+    happened(database, event("anna", 1, purchase={"purchase_id": "o-1", "items": [{"product_id": "p2"}]}))
+    assert [row["quantity"] for row in rows(database, "purchase_items")] == [1.0]
+
+
 def test_amounts_that_are_not_given_come_from_prices(database: Database, products: dict[str, int]) -> None:
     happened(
         database,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from quintet.recommendation.v1 import recommendation_service_pb2 as pb
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.placement_pb2 import (
     BoostAction,
@@ -98,6 +99,58 @@ def test_a_placement_says_page_count_filter_and_strategy(merchandiser: Merchandi
     assert len(ids(merchandiser.ask(placement_id="tea_corner", limit=2))) == 2
     narrow = RecommendationFilter(expression='product_id IN ("t1", "c1")')
     assert ids(merchandiser.ask(placement_id="tea_corner", filter=narrow)) == ["t1"], "both filters hold"
+
+
+def test_a_request_may_override_strategy_and_boosts(merchandiser: Merchandiser, coffee_shop: Shop) -> None:
+    merchandiser.place("cheap", strategy="popular", diversity=0.0, boosts=PlacementBoosts(price=-1))
+    merchandiser.place("plain", strategy="popular", diversity=0.0)
+    plain = ids(merchandiser.ask(placement_id="plain"))
+    products = [small_shop.product(name, price=100 + 10 * place) for place, name in enumerate(plain)]
+    small_shop.add_products(coffee_shop.database, products)
+    coffee_shop.caught_up()
+    cheap, dear = (ids(merchandiser.ask(placement_id="plain", boosts=PlacementBoosts(price=sign))) for sign in (-1, 1))
+    assert plain == ids(merchandiser.ask(placement_id="cheap", boosts=PlacementBoosts())), "none in place of its own"
+    assert cheap == ids(merchandiser.ask(placement_id="cheap")) != dear
+    new = merchandiser.ask(placement_id="plain", strategy="new_arrivals")
+    assert (new.strategy, new.placement_id) == ("new_arrivals", "plain")
+    home = merchandiser.ask()
+    assert merchandiser.ask(placement_id="plain", strategy="default").strategy == home.strategy
+    assert ids(merchandiser.ask(strategy="popular", diversity=0.0)) == plain, "of a built-in placement too"
+
+
+def test_lists_of_a_page_override_each_for_itself(merchandiser: Merchandiser) -> None:
+    merchandiser.place("one", allow_repeats=True, diversity=0.0)
+    asked = [
+        PlacementRequest(placement_id="one", limit=3, strategy="popular"),
+        PlacementRequest(placement_id="one", limit=3, strategy="popular", boosts=PlacementBoosts(novelty=1)),
+        PlacementRequest(placement_id="one", limit=3),
+    ]
+    alone = [
+        merchandiser.ask(placement_id="one", limit=3, strategy="popular"),
+        merchandiser.ask(placement_id="one", limit=3, strategy="popular", boosts=PlacementBoosts(novelty=1)),
+        merchandiser.ask(placement_id="one", limit=3),
+    ]
+    assert merchandiser.ask_all(*asked) == [ids(each) for each in alone]
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "reason"),
+    [
+        ({"strategy": "magic"}, "strategy", ErrorReason.FIELD_UNKNOWN_VALUE),
+        ({"placement_id": "buy_again", "strategy": "popular"}, "strategy", ErrorReason.FIELD_CONFLICT),
+        ({"boosts": PlacementBoosts(margin=1.5)}, "boosts.margin", ErrorReason.FIELD_OUT_OF_RANGE),
+        ({"boosts": PlacementBoosts(price=float("nan"))}, "boosts.price", ErrorReason.FIELD_OUT_OF_RANGE),
+    ],
+)
+def test_a_bad_override_is_refused_by_its_field(
+    merchandiser: Merchandiser, fields: dict[str, Any], field: str, reason: int
+) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        merchandiser.ask(**fields)
+    assert (caught.value.violations[0].field, caught.value.reason) == (field, reason)
+    with pytest.raises(InvalidArgument) as caught:
+        merchandiser.ask_all(PlacementRequest(), PlacementRequest(**fields))
+    assert (caught.value.violations[0].field, caught.value.reason) == (f"requests[1].{field}", reason)
 
 
 def test_a_request_that_does_not_fit_its_placement_is_refused(merchandiser: Merchandiser) -> None:

@@ -143,6 +143,7 @@ def test_a_session_named_by_the_caller_counts_in_place_of_the_latest(coffee_shop
     one = coffee_shop.ids("browser", limit=6, session_id="one")
     two = coffee_shop.ids("browser", limit=6, session_id="two")
     assert kinds(one).count("c") > kinds(two).count("c")
+    assert coffee_shop.ids("browser", limit=6) == two
 
 
 def test_a_product_added_now_is_recommended_now(coffee_shop: Shop) -> None:

@@ -284,6 +284,7 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
                 context=CONTEXT,
                 filter=each,
                 placement_id="product",
+                strategy="ease",
                 page_token="t",  # noqa: S106
             ),
             recommend,
@@ -295,7 +296,7 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
         pb.BatchGetRecommendationsRequest(
             customer_id="c",
             visitor_id="v",
-            requests=[PlacementRequest(placement_id="home", page_token="t")],  # noqa: S106
+            requests=[PlacementRequest(placement_id="home", page_token="t", strategy="ease")],  # noqa: S106
         ),
         batch,
     ),
@@ -387,7 +388,9 @@ CHOSEN = ("algorithms", "kinds", "states", "page_types", "weekdays")
 NOT_BY_LENGTH = {
     "quintet.type.v1.AlgorithmWeight.algorithm",
     "quintet.type.v1.Money.currency_code",
+    "quintet.coordinator.v1.GetRecommendationsRequest.strategy",
     "quintet.type.v1.Placement.strategy",
+    "quintet.type.v1.PlacementRequest.strategy",
     "quintet.type.v1.RuleCondition.time_zone",
 }
 """Texts that are chosen from a list."""

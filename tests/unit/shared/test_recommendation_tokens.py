@@ -5,6 +5,7 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from quintet.type.v1.error_pb2 import ErrorReason
 
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound
 from shared.recommendation_tokens import (
@@ -55,11 +56,26 @@ def test_a_response_by_another_shopper_is_refused(number: int, one: str, other: 
             keys.verify(token, Shopper(**{name: other}), "field")
 
 
-def test_a_shopper_of_another_kind_or_none_is_not_compared() -> None:
+@pytest.mark.parametrize(
+    "made_for", [Shopper(visitor_id="cookie"), Shopper(customer_id="ann"), Shopper("ann", "cookie")]
+)
+def test_a_shopper_of_another_kind_or_none_is_not_compared(made_for: Shopper) -> None:
     keys = TokenKeys([OLD])
-    token = keys.issue(5, Shopper(visitor_id="cookie"))
-    assert keys.verify(token, Shopper(customer_id="ann"), "field") == 5
-    assert keys.verify(token, Shopper(), "field") == 5
+    token = keys.issue(5, made_for)
+    other_kind = Shopper(visitor_id="x") if made_for.customer_id else Shopper(customer_id="x")
+    for shopper in (other_kind, Shopper(), made_for):
+        assert keys.verify(token, shopper, "field") == 5
+
+
+def test_who_names_both_is_compared_by_the_kind_that_the_list_was_for() -> None:
+    keys = TokenKeys([OLD])
+    for_ann, for_cookie = keys.issue(5, Shopper("ann", "cookie")), keys.issue(6, Shopper(visitor_id="cookie"))
+    assert keys.verify(for_ann, Shopper("ann", "other"), "field") == 5
+    assert keys.verify(for_cookie, Shopper("ann", "cookie"), "field") == 6
+    for token, shopper in ((for_ann, Shopper("bob", "cookie")), (for_cookie, Shopper("ann", "other"))):
+        with pytest.raises(InvalidArgument, match="another shopper") as caught:
+            keys.verify(token, shopper, "field")
+        assert caught.value.reason == ErrorReason.SHOPPER_MISMATCH
 
 
 def test_old_keys_of_the_ring_verify_and_the_first_makes_tokens() -> None:

@@ -22,6 +22,9 @@ UNSAFE = {
     "RegisterCustomer",
     "DeleteCustomer",
     "DeleteVisitor",
+    "DeleteProduct",  # without `allow_missing` the second call is NOT_FOUND
+    "DeletePlacement",
+    "DeleteRule",
     "PurgeEvents",
     "RebuildProjection",
     "EraseCustomer",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.type.v1.event_pb2 import PageType
+from quintet.type.v1.placement_pb2 import PlacementBoosts
 
 from tests.integration.coordinator.http.conftest import Remembering
 from tests.support.http_client import HttpClient
@@ -15,7 +16,7 @@ from tests.support.http_client import HttpClient
 async def test_a_query_sets_nested_and_repeated_fields(client: HttpClient, servicer: Remembering) -> None:
     path = (
         "/v1/recommendations?customer_id=7&limit=3&context.page_type=PAGE_TYPE_CART&context.cart_product_ids=a"
-        "&context.cart_product_ids=b%2Cc&filter.min_price.amount_minor=100&filter.inStockOnly=true"
+        "&context.cart_product_ids=b%2Cc&filter.min_price.amount_minor=100&filter.inStockOnly=true&strategy=popular&boosts.novelty=-0.5"
     )
     answer = await client("GET", path)
     asked = servicer.asked[0]
@@ -23,6 +24,7 @@ async def test_a_query_sets_nested_and_repeated_fields(client: HttpClient, servi
     assert (asked.customer_id, asked.limit, asked.context.page_type) == ("7", 3, PageType.PAGE_TYPE_CART)
     assert list(asked.context.cart_product_ids) == ["a", "b,c"]
     assert (asked.filter.min_price.amount_minor, asked.filter.in_stock_only) == (100, True)
+    assert (asked.strategy, asked.boosts) == ("popular", PlacementBoosts(novelty=-0.5))
     card = answer.json["list"]["recommendations"][0]
     assert (card["product_name"], card["price"]) == ("Tea", {"currency_code": "USD", "amount_minor": "5"})
 

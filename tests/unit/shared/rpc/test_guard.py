@@ -6,6 +6,7 @@ import pytest
 from google.protobuf.message import Message
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.type.v1.event_pb2 import Event, HomeView, Purchase, Refund
+from quintet.type.v1.placement_pb2 import PlacementBoosts, PlacementRequest
 from quintet.type.v1.recommendation_pb2 import Feedback
 
 from shared.api_keys import ANYBODY, Caller, Role
@@ -122,6 +123,13 @@ async def test_no_rate_is_asked_of_callers_without_keys_nor_where_it_is_off() ->
 VISITORS = Event(visitor_id="v", home_view=HomeView())
 CUSTOMERS = Event(customer_id="c", visitor_id="v", home_view=HomeView())
 BOUGHT = Event(visitor_id="v", purchase=Purchase())
+BY_PRICE, BY_MARGIN = PlacementBoosts(price=1), PlacementBoosts(price=1, margin=0.1)
+
+
+def lists_of(*requests: PlacementRequest) -> pb.BatchGetRecommendationsRequest:
+    return pb.BatchGetRecommendationsRequest(visitor_id="v", requests=requests)
+
+
 GIVEN_BACK = Event(visitor_id="v", refund=Refund())
 
 
@@ -134,6 +142,10 @@ GIVEN_BACK = Event(visitor_id="v", refund=Refund())
         ("RecordEvent", pb.RecordEventRequest(event=GIVEN_BACK), False),
         ("GetRecommendations", pb.GetRecommendationsRequest(visitor_id="v"), True),
         ("GetRecommendations", pb.GetRecommendationsRequest(visitor_id="v", customer_id="c"), False),
+        ("GetRecommendations", pb.GetRecommendationsRequest(visitor_id="v", boosts=BY_PRICE), True),
+        ("GetRecommendations", pb.GetRecommendationsRequest(visitor_id="v", boosts=BY_MARGIN), False),
+        ("BatchGetRecommendations", lists_of(PlacementRequest(), PlacementRequest(boosts=BY_PRICE)), True),
+        ("BatchGetRecommendations", lists_of(PlacementRequest(), PlacementRequest(boosts=BY_MARGIN)), False),
         ("RecordFeedback", pb.RecordFeedbackRequest(feedback=Feedback(visitor_id="v")), True),
         ("RecordFeedback", pb.RecordFeedbackRequest(feedback=Feedback(customer_id="c")), False),
         ("GetProduct", pb.GetProductRequest(product_id="p"), True),

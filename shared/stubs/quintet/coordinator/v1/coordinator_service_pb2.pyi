@@ -420,6 +420,8 @@ class GetRecommendationsRequest(_message.Message):
     PLACEMENT_ID_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     DIVERSITY_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    BOOSTS_FIELD_NUMBER: _builtins.int
     CONSENT_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer, at most 128 characters; required unless `visitor_id` is set. Unknown: NOT_FOUND."""
@@ -431,8 +433,8 @@ class GetRecommendationsRequest(_message.Message):
     """
     placement_id: _builtins.str
     """Optional. The placement to fill, stored or built in, at most 63 characters. It says kind of page, strategy, count, filter, diversity, boosts and
-    rules. What a request may override: `limit` its count, `diversity` its diversity; `filter` narrows it further, for both
-    filters hold; another `context.page_type` than its own is INVALID_ARGUMENT. Unknown: NOT_FOUND. Default: the built-in one
+    rules. What a request may override: `limit` its count, `diversity`, `strategy` and `boosts` those of that name; `filter` narrows
+    it further, for both filters hold; another `context.page_type` than its own is INVALID_ARGUMENT. Unknown: NOT_FOUND. Default: the built-in one
     of the page.
     """
     page_token: _builtins.str
@@ -443,6 +445,10 @@ class GetRecommendationsRequest(_message.Message):
     """
     diversity: _builtins.float
     """Optional. How different the products are from each other, 0 to 1, in place of the placement's."""
+    strategy: _builtins.str
+    """Optional. How the list is ordered, in place of the placement's strategy: `default` for what suits the page, or the name of one
+    algorithm, as in `Placement.strategy`. Another name, or one algorithm on a page of what was bought before: INVALID_ARGUMENT.
+    """
     @_builtins.property
     def context(self) -> _recommendation_pb2.RecommendationContext:
         """Where and why."""
@@ -450,6 +456,12 @@ class GetRecommendationsRequest(_message.Message):
     @_builtins.property
     def filter(self) -> _recommendation_pb2.RecommendationFilter:
         """Which products may be shown."""
+
+    @_builtins.property
+    def boosts(self) -> _placement_pb2.PlacementBoosts:
+        """Optional. What raises or lowers the scores of products, in place of the placement's boosts, all of them: an empty message
+        means none. A key for browsers may not boost by margin, as the order would tell costs: PERMISSION_DENIED.
+        """
 
     @_builtins.property
     def consent(self) -> _consent_pb2.Consent:
@@ -468,11 +480,13 @@ class GetRecommendationsRequest(_message.Message):
         placement_id: _builtins.str = ...,
         page_token: _builtins.str = ...,
         diversity: _builtins.float | None = ...,
+        strategy: _builtins.str = ...,
+        boosts: _placement_pb2.PlacementBoosts | None = ...,
         consent: _consent_pb2.Consent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "consent", b"consent", "context", b"context", "diversity", b"diversity", "filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "boosts", b"boosts", "consent", b"consent", "context", b"context", "diversity", b"diversity", "filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "consent", b"consent", "context", b"context", "customer_id", b"customer_id", "diversity", b"diversity", "filter", b"filter", "limit", b"limit", "page_token", b"page_token", "placement_id", b"placement_id", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "boosts", b"boosts", "consent", b"consent", "context", b"context", "customer_id", b"customer_id", "diversity", b"diversity", "filter", b"filter", "limit", b"limit", "page_token", b"page_token", "placement_id", b"placement_id", "strategy", b"strategy", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__diversity: _TypeAlias = _typing.Literal["diversity"]  # noqa: Y015
     _WhichOneofArgType__diversity: _TypeAlias = _typing.Literal["_diversity", b"_diversity"]  # noqa: Y015
@@ -2332,16 +2346,20 @@ class DeletePlacementRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PLACEMENT_ID_FIELD_NUMBER: _builtins.int
+    ALLOW_MISSING_FIELD_NUMBER: _builtins.int
     placement_id: _builtins.str
     """Required. The placement, at most 63 characters."""
+    allow_missing: _builtins.bool
+    """Optional. Whether it may be unknown or deleted already."""
     def __init__(
         self,
         *,
         placement_id: _builtins.str = ...,
+        allow_missing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["placement_id", b"placement_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_missing", b"allow_missing", "placement_id", b"placement_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2353,12 +2371,17 @@ class DeletePlacementResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    DELETED_FIELD_NUMBER: _builtins.int
+    deleted: _builtins.bool
+    """Whether it was stored."""
     def __init__(
         self,
+        *,
+        deleted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2577,16 +2600,20 @@ class DeleteRuleRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RULE_ID_FIELD_NUMBER: _builtins.int
+    ALLOW_MISSING_FIELD_NUMBER: _builtins.int
     rule_id: _builtins.str
     """Required. The rule, at most 63 characters."""
+    allow_missing: _builtins.bool
+    """Optional. Whether it may be unknown or deleted already."""
     def __init__(
         self,
         *,
         rule_id: _builtins.str = ...,
+        allow_missing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule_id", b"rule_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_missing", b"allow_missing", "rule_id", b"rule_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2598,12 +2625,17 @@ class DeleteRuleResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    DELETED_FIELD_NUMBER: _builtins.int
+    deleted: _builtins.bool
+    """Whether it was stored."""
     def __init__(
         self,
+        *,
+        deleted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

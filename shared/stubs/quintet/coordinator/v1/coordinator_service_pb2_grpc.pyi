@@ -174,8 +174,8 @@ class CoordinatorServiceStub:
     ListPlacements: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListPlacementsRequest, _coordinator_service_pb2.ListPlacementsResponse]
     """Returns the placements by id, page by page, built-in ones included. Errors: INVALID_ARGUMENT for a bad page token."""
     DeletePlacement: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeletePlacementRequest, _coordinator_service_pb2.DeletePlacementResponse]
-    """Deletes a placement: a built-in one becomes again what it was. Safe to repeat but for the answer: NOT_FOUND for one that is not
-    stored (any more).
+    """Deletes a placement: a built-in one becomes again what it was.
+    Errors: NOT_FOUND for one that is not stored (any more), unless `allow_missing`. Safe to repeat with it.
     """
     CreateRule: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.CreateRuleRequest, _coordinator_service_pb2.CreateRuleResponse]
     """Stores a new rule; it holds within a second. Safe to repeat: one that is stored just so already is answered.
@@ -190,8 +190,8 @@ class CoordinatorServiceStub:
     ListRules: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListRulesRequest, _coordinator_service_pb2.ListRulesResponse]
     """Returns the rules by id, page by page. Errors: INVALID_ARGUMENT for a bad page token."""
     DeleteRule: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteRuleRequest, _coordinator_service_pb2.DeleteRuleResponse]
-    """Deletes a rule. Safe to repeat but for the answer: NOT_FOUND for one that is not
-    stored (any more).
+    """Deletes a rule.
+    Errors: NOT_FOUND for one that is not stored (any more), unless `allow_missing`. Safe to repeat with it.
     """
     PreviewRules: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.PreviewRulesRequest, _coordinator_service_pb2.PreviewRulesResponse]
     """Says what rules would have changed in the lists that were shown lately, and changes nothing. The lists are as they were
@@ -453,8 +453,8 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     ListPlacements: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListPlacementsRequest, _coordinator_service_pb2.ListPlacementsResponse]  # type: ignore[assignment]
     """Returns the placements by id, page by page, built-in ones included. Errors: INVALID_ARGUMENT for a bad page token."""
     DeletePlacement: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeletePlacementRequest, _coordinator_service_pb2.DeletePlacementResponse]  # type: ignore[assignment]
-    """Deletes a placement: a built-in one becomes again what it was. Safe to repeat but for the answer: NOT_FOUND for one that is not
-    stored (any more).
+    """Deletes a placement: a built-in one becomes again what it was.
+    Errors: NOT_FOUND for one that is not stored (any more), unless `allow_missing`. Safe to repeat with it.
     """
     CreateRule: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.CreateRuleRequest, _coordinator_service_pb2.CreateRuleResponse]  # type: ignore[assignment]
     """Stores a new rule; it holds within a second. Safe to repeat: one that is stored just so already is answered.
@@ -469,8 +469,8 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     ListRules: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListRulesRequest, _coordinator_service_pb2.ListRulesResponse]  # type: ignore[assignment]
     """Returns the rules by id, page by page. Errors: INVALID_ARGUMENT for a bad page token."""
     DeleteRule: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteRuleRequest, _coordinator_service_pb2.DeleteRuleResponse]  # type: ignore[assignment]
-    """Deletes a rule. Safe to repeat but for the answer: NOT_FOUND for one that is not
-    stored (any more).
+    """Deletes a rule.
+    Errors: NOT_FOUND for one that is not stored (any more), unless `allow_missing`. Safe to repeat with it.
     """
     PreviewRules: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.PreviewRulesRequest, _coordinator_service_pb2.PreviewRulesResponse]  # type: ignore[assignment]
     """Says what rules would have changed in the lists that were shown lately, and changes nothing. The lists are as they were
@@ -945,8 +945,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.DeletePlacementRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.DeletePlacementResponse, _abc.Awaitable[_coordinator_service_pb2.DeletePlacementResponse]]:
-        """Deletes a placement: a built-in one becomes again what it was. Safe to repeat but for the answer: NOT_FOUND for one that is not
-        stored (any more).
+        """Deletes a placement: a built-in one becomes again what it was.
+        Errors: NOT_FOUND for one that is not stored (any more), unless `allow_missing`. Safe to repeat with it.
         """
 
     @_abc_1.abstractmethod
@@ -991,8 +991,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coordinator_service_pb2.DeleteRuleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.DeleteRuleResponse, _abc.Awaitable[_coordinator_service_pb2.DeleteRuleResponse]]:
-        """Deletes a rule. Safe to repeat but for the answer: NOT_FOUND for one that is not
-        stored (any more).
+        """Deletes a rule.
+        Errors: NOT_FOUND for one that is not stored (any more), unless `allow_missing`. Safe to repeat with it.
         """
 
     @_abc_1.abstractmethod

@@ -268,8 +268,8 @@ class RecommendationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeletePlacement(self, request, context):
-        """Deletes a placement: a built-in one becomes again what it was. Safe to repeat but for the answer: NOT_FOUND for one that is not
-        stored (any more).
+        """Deletes a placement: a built-in one becomes again what it was.
+        Errors: NOT_FOUND for one that is not stored (any more), unless `allow_missing`. Safe to repeat with it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -306,8 +306,8 @@ class RecommendationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRule(self, request, context):
-        """Deletes a rule. Safe to repeat but for the answer: NOT_FOUND for one that is not
-        stored (any more).
+        """Deletes a rule.
+        Errors: NOT_FOUND for one that is not stored (any more), unless `allow_missing`. Safe to repeat with it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

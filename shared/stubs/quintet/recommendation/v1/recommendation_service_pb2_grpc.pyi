@@ -95,8 +95,8 @@ class RecommendationServiceStub:
     ListPlacements: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListPlacementsRequest, _recommendation_service_pb2.ListPlacementsResponse]
     """Returns the placements by id, page by page, built-in ones included. Errors: INVALID_ARGUMENT for a bad page token."""
     DeletePlacement: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.DeletePlacementRequest, _recommendation_service_pb2.DeletePlacementResponse]
-    """Deletes a placement: a built-in one becomes again what it was. Safe to repeat but for the answer: NOT_FOUND for one that is not
-    stored (any more).
+    """Deletes a placement: a built-in one becomes again what it was.
+    Errors: NOT_FOUND for one that is not stored (any more), unless `allow_missing`. Safe to repeat with it.
     """
     CreateRule: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.CreateRuleRequest, _recommendation_service_pb2.CreateRuleResponse]
     """Stores a new rule; it holds within a second. Safe to repeat: one that is stored just so already is answered.
@@ -111,8 +111,8 @@ class RecommendationServiceStub:
     ListRules: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListRulesRequest, _recommendation_service_pb2.ListRulesResponse]
     """Returns the rules by id, page by page. Errors: INVALID_ARGUMENT for a bad page token."""
     DeleteRule: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.DeleteRuleRequest, _recommendation_service_pb2.DeleteRuleResponse]
-    """Deletes a rule. Safe to repeat but for the answer: NOT_FOUND for one that is not
-    stored (any more).
+    """Deletes a rule.
+    Errors: NOT_FOUND for one that is not stored (any more), unless `allow_missing`. Safe to repeat with it.
     """
     PreviewRules: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.PreviewRulesRequest, _recommendation_service_pb2.PreviewRulesResponse]
     """Says what rules would have changed in the lists that were shown lately, and changes nothing. The lists are as they were
@@ -187,8 +187,8 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     ListPlacements: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListPlacementsRequest, _recommendation_service_pb2.ListPlacementsResponse]  # type: ignore[assignment]
     """Returns the placements by id, page by page, built-in ones included. Errors: INVALID_ARGUMENT for a bad page token."""
     DeletePlacement: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.DeletePlacementRequest, _recommendation_service_pb2.DeletePlacementResponse]  # type: ignore[assignment]
-    """Deletes a placement: a built-in one becomes again what it was. Safe to repeat but for the answer: NOT_FOUND for one that is not
-    stored (any more).
+    """Deletes a placement: a built-in one becomes again what it was.
+    Errors: NOT_FOUND for one that is not stored (any more), unless `allow_missing`. Safe to repeat with it.
     """
     CreateRule: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.CreateRuleRequest, _recommendation_service_pb2.CreateRuleResponse]  # type: ignore[assignment]
     """Stores a new rule; it holds within a second. Safe to repeat: one that is stored just so already is answered.
@@ -203,8 +203,8 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     ListRules: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListRulesRequest, _recommendation_service_pb2.ListRulesResponse]  # type: ignore[assignment]
     """Returns the rules by id, page by page. Errors: INVALID_ARGUMENT for a bad page token."""
     DeleteRule: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.DeleteRuleRequest, _recommendation_service_pb2.DeleteRuleResponse]  # type: ignore[assignment]
-    """Deletes a rule. Safe to repeat but for the answer: NOT_FOUND for one that is not
-    stored (any more).
+    """Deletes a rule.
+    Errors: NOT_FOUND for one that is not stored (any more), unless `allow_missing`. Safe to repeat with it.
     """
     PreviewRules: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.PreviewRulesRequest, _recommendation_service_pb2.PreviewRulesResponse]  # type: ignore[assignment]
     """Says what rules would have changed in the lists that were shown lately, and changes nothing. The lists are as they were
@@ -366,8 +366,8 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommendation_service_pb2.DeletePlacementRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommendation_service_pb2.DeletePlacementResponse, _abc.Awaitable[_recommendation_service_pb2.DeletePlacementResponse]]:
-        """Deletes a placement: a built-in one becomes again what it was. Safe to repeat but for the answer: NOT_FOUND for one that is not
-        stored (any more).
+        """Deletes a placement: a built-in one becomes again what it was.
+        Errors: NOT_FOUND for one that is not stored (any more), unless `allow_missing`. Safe to repeat with it.
         """
 
     @_abc_1.abstractmethod
@@ -412,8 +412,8 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommendation_service_pb2.DeleteRuleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommendation_service_pb2.DeleteRuleResponse, _abc.Awaitable[_recommendation_service_pb2.DeleteRuleResponse]]:
-        """Deletes a rule. Safe to repeat but for the answer: NOT_FOUND for one that is not
-        stored (any more).
+        """Deletes a rule.
+        Errors: NOT_FOUND for one that is not stored (any more), unless `allow_missing`. Safe to repeat with it.
         """
 
     @_abc_1.abstractmethod

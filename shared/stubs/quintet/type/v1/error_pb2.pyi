@@ -135,8 +135,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ROLE_NOT_ALLOWED: _ErrorReason.ValueType  # 132
     """PERMISSION_DENIED. Keys of this role may not call the method. Metadata: `method`, `role` (of the key)."""
     BROWSER_NOT_ALLOWED: _ErrorReason.ValueType  # 133
-    """PERMISSION_DENIED. The API key is for browsers, and this is not for browsers: it names a customer, or records a purchase or
-    refund, or the method is closed to them. Metadata: `method`.
+    """PERMISSION_DENIED. The API key is for browsers, and this is not for browsers: it names a customer, records a purchase or
+    refund, boosts by margin, or the method is closed to them. Metadata: `method`.
     """
     ORIGIN_NOT_ALLOWED: _ErrorReason.ValueType  # 134
     """PERMISSION_DENIED. The API key is for browsers on other origins than the `Origin` of this call."""
@@ -264,8 +264,8 @@ API_KEY_INVALID: ErrorReason.ValueType  # 131
 ROLE_NOT_ALLOWED: ErrorReason.ValueType  # 132
 """PERMISSION_DENIED. Keys of this role may not call the method. Metadata: `method`, `role` (of the key)."""
 BROWSER_NOT_ALLOWED: ErrorReason.ValueType  # 133
-"""PERMISSION_DENIED. The API key is for browsers, and this is not for browsers: it names a customer, or records a purchase or
-refund, or the method is closed to them. Metadata: `method`.
+"""PERMISSION_DENIED. The API key is for browsers, and this is not for browsers: it names a customer, records a purchase or
+refund, boosts by margin, or the method is closed to them. Metadata: `method`.
 """
 ORIGIN_NOT_ALLOWED: ErrorReason.ValueType  # 134
 """PERMISSION_DENIED. The API key is for browsers on other origins than the `Origin` of this call."""

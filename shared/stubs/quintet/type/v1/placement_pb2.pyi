@@ -667,15 +667,27 @@ class PlacementRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    BOOSTS_FIELD_NUMBER: _builtins.int
     placement_id: _builtins.str
     """The placement, stored or built in, at most 63 characters; empty means the built-in one of the page. Unknown: NOT_FOUND."""
     limit: _builtins.int
     """How many; 0 means the placement's count, more than 100 is lowered to 100."""
     page_token: _builtins.str
     """`next_page_token` of the list before, at most 4,000 characters; empty for the first."""
+    strategy: _builtins.str
+    """Optional. How the list is ordered, in place of the placement's strategy: `default` for what suits the page, or the name of one
+    algorithm, as in `Placement.strategy`. Another name, or one algorithm on a page of what was bought before: INVALID_ARGUMENT.
+    """
     @_builtins.property
     def filter(self) -> _recommendation_pb2.RecommendationFilter:
         """Which products may be shown, beside the placement's own filter: both hold."""
+
+    @_builtins.property
+    def boosts(self) -> Global___PlacementBoosts:
+        """Optional. What raises or lowers the scores of products, in place of the placement's boosts, all of them: an empty message
+        means none. A key for browsers may not boost by margin, as the order would tell costs: PERMISSION_DENIED.
+        """
 
     def __init__(
         self,
@@ -684,10 +696,12 @@ class PlacementRequest(_message.Message):
         limit: _builtins.int = ...,
         filter: _recommendation_pb2.RecommendationFilter | None = ...,
         page_token: _builtins.str = ...,
+        strategy: _builtins.str = ...,
+        boosts: Global___PlacementBoosts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["boosts", b"boosts", "filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "limit", b"limit", "page_token", b"page_token", "placement_id", b"placement_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boosts", b"boosts", "filter", b"filter", "limit", b"limit", "page_token", b"page_token", "placement_id", b"placement_id", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

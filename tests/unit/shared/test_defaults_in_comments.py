@@ -1,0 +1,309 @@
+"""Every default that the comment of a field states is what the code makes of a request without the field.
+
+The comments are read, not repeated here. A field whose comment states a default must be in one of the tables below.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import Descriptor
+from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.coordinator.v1 import event_log_pb2
+from quintet.customer.v1 import customer_service_pb2 as customer_pb
+from quintet.product.v1 import product_service_pb2 as product_pb
+from quintet.recommendation.v1 import recommendation_service_pb2 as inner
+from quintet.type.v1 import product_pb2
+from quintet.type.v1.event_pb2 import Event, HomeView, Search
+from quintet.type.v1.money_pb2 import Money
+from quintet.type.v1.placement_pb2 import BuryAction, LimitAction, LimitGroup, PlacementRequest, RuleCondition
+from quintet.type.v1.placement_pb2 import Placement as PlacementMessage
+from quintet.type.v1.placement_pb2 import Rule as RuleMessage
+from quintet.type.v1.placement_pb2 import WeeklyHours as WeeklyHoursMessage
+from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType
+
+from services.coordinator import convert as coordinator_convert
+from services.coordinator import event_log_convert, job_rpcs
+from services.coordinator.event_validation import submit_event, submit_feedback
+from services.coordinator.product_import import ProductImport, upsert_request
+from services.customer import convert as customer_convert
+from services.product import convert as product_convert
+from services.product.convert_changes import price_changes
+from services.recommendation import convert as recommendation_convert
+from services.recommendation.merchandising.convert import to_preview_request, to_queries, to_rank_query
+from services.recommendation.request import Query
+from services.recommendation.tuning.tuner import DEFAULT_TRIALS
+from shared import periods
+from shared.db.product_patch import merged
+from shared.limits import DEFAULT_PAGE_SIZE, MAX_RANKED
+from shared.merchandising.convert import to_placement, to_rule
+from shared.merchandising.merchandising import Merchandising
+from shared.merchandising.placement import BUILT_IN, Placement
+from tests.support.contract import comments
+
+TESTS = Path(__file__).parents[2]
+STATED = re.compile(
+    r"(?:(?<!the )\b[Dd]efault:? |\b(?:0|[Uu]nset) means (?!that ))(?P<after>.+?)(?=[.,;:](?:\s|$)|$)"
+    r"|is (?P<before>`\w+`) unless (?:said|given)"
+)
+NUMBER = re.compile(r"[\d,]+(?:\.\d+)?")
+NOW = datetime.now(UTC)
+PRICE = Money(currency_code="USD", amount_minor=1)
+
+
+def stated(name: str) -> str | float | None:
+    """Return the default that a comment states: a number, a name, or words; None for none."""
+    found = STATED.search(comments()[name].replace("`default`", ""))
+    if found is None:
+        return None
+    text = (found["after"] or found["before"]).strip("`")
+    return float(text.replace(",", "")) if NUMBER.fullmatch(text) else text
+
+
+def is_now(moment: datetime) -> bool:
+    return abs(moment - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def query(request: pb.GetRecommendationsRequest) -> Query:
+    return recommendation_convert.to_query(coordinator_convert.to_recommend_request(request))
+
+
+def after_event(event: Event) -> Query:
+    asked = coordinator_convert.to_recommend_after(event, pb.RecommendationOptions())
+    return recommendation_convert.to_query(asked)
+
+
+def rank() -> Any:
+    return to_rank_query(inner.RankProductsRequest(visitor_id="v", product_ids=["p"]))
+
+
+def stored_product(options: Any = None) -> dict[str, Any]:
+    """Return the row of a new product of which nothing but name and price is said."""
+    product = product_pb2.Product(product_id="p", name="n", price=PRICE)
+    request = upsert_request([product], options or pb.UpsertProductRequest())
+    [patch] = product_convert.upsert_changes(request)
+    return merged(patch, None, NOW).row
+
+
+def price_time(options: Any) -> datetime:
+    moment: datetime = stored_product(options)["price_updated_at"]
+    return moment
+
+
+def retired_share() -> float:
+    messages = ProductImport(None, None)._retirement()  # type: ignore[arg-type]
+    return next(messages).max_retired_share
+
+
+def rule(**fields: Any) -> Any:
+    return to_rule(RuleMessage(**{"rule_id": "r", "bury": BuryAction(), **fields}))
+
+
+def hours() -> Any:
+    return rule(condition=RuleCondition(hours=[WeeklyHoursMessage()])).condition.hours[0]
+
+
+def placement() -> Placement:
+    return to_placement(PlacementMessage(placement_id="p"))
+
+
+def limit_in_placement() -> int:
+    few = Merchandising.of([Placement("few", count=3)], [])
+    [only] = to_queries(
+        inner.BatchRecommendRequest(visitor_id="v", requests=[PlacementRequest(placement_id="few")]), few
+    )
+    return only.limit
+
+
+def preview() -> Any:
+    return to_preview_request(inner.PreviewRulesRequest(rules=[RuleMessage(rule_id="r", bury=BuryAction())]))
+
+
+def settled(request: Any) -> tuple[datetime, datetime]:
+    return periods.settled(*periods.asked(request), datetime.now(UTC))
+
+
+def feedback_time() -> datetime:
+    interaction = InteractionType.INTERACTION_TYPE_CLICK
+    return submit_feedback(Feedback(recommendation_id="r", interaction_type=interaction)).occurred_at
+
+
+PERIODS = (pb.GetProductPerformanceRequest, pb.GetAlgorithmPerformanceRequest)
+QUALITY = event_log_pb2.GetEventQualityRequest()
+MADE: dict[str, Callable[[], str | float]] = {
+    "coordinator.v1.RecommendationOptions.limit": lambda: (
+        after_event(Event(visitor_id="v", home_view=HomeView())).limit
+    ),
+    "coordinator.v1.GetRecommendationsRequest.limit": lambda: query(pb.GetRecommendationsRequest(visitor_id="v")).limit,
+    "coordinator.v1.RankProductsRequest.context": lambda: rank().query.context.page,
+    "coordinator.v1.GetSimilarProductsRequest.relation": lambda: str(
+        product_convert.relation(product_pb.GetRelatedProductsRequest())
+    ).upper(),
+    "coordinator.v1.GetSimilarProductsRequest.limit": lambda: product_convert.related_limit(
+        product_pb.GetRelatedProductsRequest()
+    ),
+    "coordinator.v1.ListCustomersRequest.page_size": lambda: (
+        customer_convert.to_page_query(customer_pb.ListCustomersRequest()).size
+    ),
+    "coordinator.v1.ListOffersRequest.page_size": lambda: product_convert.offers_page(product_pb.ListOffersRequest())[
+        0
+    ],
+    "coordinator.v1.ListProductsRequest.page_size": lambda: (
+        product_convert.page_query(product_pb.ListProductsRequest()).size
+    ),
+    "coordinator.v1.ListPlacementsRequest.page_size": lambda: DEFAULT_PAGE_SIZE,
+    "coordinator.v1.ListRulesRequest.page_size": lambda: DEFAULT_PAGE_SIZE,
+    "coordinator.v1.ListModelsRequest.page_size": lambda: recommendation_convert.to_models_page(
+        inner.ListModelVersionsRequest()
+    )[1],
+    "coordinator.v1.ListJobsRequest.page_size": lambda: job_rpcs._page(pb.ListJobsRequest()).size,
+    "coordinator.v1.ListUnjoinedEventsRequest.limit": lambda: event_log_convert.to_limit(
+        event_log_pb2.ListUnjoinedEventsRequest()
+    ),
+    "coordinator.v1.ListFailedEventsRequest.page_size": lambda: (
+        event_log_convert.to_page(event_log_pb2.ListFailedEventsRequest()).size
+    ),
+    "coordinator.v1.ImportProductsRequest.max_retired_share": retired_share,
+    "coordinator.v1.PreviewRulesRequest.days": lambda: preview().days,
+    "coordinator.v1.PreviewRulesRequest.max_lists": lambda: preview().lists,
+    "coordinator.v1.PreviewRulesRequest.max_seconds": lambda: preview().seconds,
+    "coordinator.v1.OptimizeAlgorithmsRequest.max_trials": lambda: DEFAULT_TRIALS,
+    "type.v1.RecommendationContext.page_type": lambda: query(pb.GetRecommendationsRequest(visitor_id="v")).context.page,
+    "type.v1.Product.inventory_status": lambda: stored_product()["inventory_status"],
+    "type.v1.Placement.page_type": lambda: placement().page,
+    "type.v1.Placement.count": lambda: placement().count,
+    "type.v1.WeeklyHours.end_minute": lambda: hours().end_minute,
+    "type.v1.RuleCondition.time_zone": lambda: rule().condition.time_zone,
+    "type.v1.BuryAction.factor": lambda: rule().action.factor,
+}
+"""Numbers and names, as the code makes them."""
+SAID: dict[str, tuple[str, Callable[[], bool]]] = {
+    "type.v1.Event.event_time": (
+        "now",
+        lambda: is_now(submit_event(Event(visitor_id="v", search=Search(query="q"))).occurred_at),
+    ),
+    "type.v1.Feedback.interaction_time": ("now", lambda: is_now(feedback_time())),
+    "type.v1.PriceUpdate.effective_time": (
+        "now",
+        lambda: is_now(price_changes([product_pb2.PriceUpdate(product_id="p", price=PRICE)])[0].since),
+    ),
+    **{
+        f"coordinator.v1.{kind.DESCRIPTOR.name}.effective_time": ("now", lambda kind=kind: price_time(kind()) == NOW)
+        for kind in (pb.UpsertProductRequest, pb.BatchUpsertProductsRequest, pb.ImportProductsRequest)
+    },
+    **{
+        f"coordinator.v1.{kind.DESCRIPTOR.name}.end_time": ("now", lambda kind=kind: is_now(settled(kind())[1]))
+        for kind in PERIODS
+    },
+    **{
+        f"coordinator.v1.{kind.DESCRIPTOR.name}.start_time": (
+            "30 days before its end",
+            lambda kind=kind: (lambda start, end: end - start == timedelta(days=30))(*settled(kind())),
+        )
+        for kind in PERIODS
+    },
+    "coordinator.v1.GetEventQualityRequest.end_time": ("now", lambda: is_now(event_log_convert.to_hours(QUALITY)[1])),
+    "coordinator.v1.GetEventQualityRequest.start_time": (
+        "24 hours before `end_time",
+        lambda: (lambda start, end: end - start == timedelta(hours=24))(*event_log_convert.to_hours(QUALITY)),
+    ),
+    "coordinator.v1.GetRecommendationsRequest.placement_id": (
+        "the built-in one of the page",
+        lambda: query(pb.GetRecommendationsRequest(visitor_id="v")).placement is BUILT_IN["home"],
+    ),
+    "coordinator.v1.RecommendationOptions.context": (
+        "from the event",
+        lambda: after_event(Event(visitor_id="v", search=Search(query="tea"))).context.search_query == "tea",
+    ),
+    "coordinator.v1.RankProductsRequest.limit": ("all", lambda: rank().limit == MAX_RANKED),
+    "coordinator.v1.OptimizeAlgorithmsRequest.tune_minutes": (
+        "QUINTET_TUNE_MINUTES",
+        lambda: coordinator_convert.to_tuning(pb.OptimizeAlgorithmsRequest(), 7.0).max_minutes == 7,
+    ),
+    "type.v1.PlacementRequest.limit": ("the placement's count", lambda: limit_in_placement() == 3),
+    "type.v1.Placement.diversity": ("what suits the page", lambda: placement().diversity is None),
+    "type.v1.Placement.allow_repeats": ("it does not", lambda: not placement().allow_repeats),
+    "type.v1.LimitAction.window": (
+        "in the whole list",
+        lambda: rule(limit=LimitAction(group=LimitGroup.LIMIT_GROUP_BRAND, most=1)).action.window == 0,
+    ),
+    "type.v1.Product.available_time": (
+        "the time of its first upsert",
+        lambda: stored_product()["available_at"] == NOW,
+    ),
+    "type.v1.Product.expire_time": ("never", lambda: stored_product()["expire_at"] is None),
+    "type.v1.Product.recommendable": ("true for a new product", lambda: stored_product()["recommendable"]),
+}
+"""Words, and whether the code does what they say."""
+PROJECTION = "integration/db/test_projection.py"
+RECOMMEND = "integration/recommendation/test_recommend.py"
+ELSEWHERE = {
+    "type.v1.ProductQuantity.quantity": (PROJECTION, "test_a_quantity_that_is_not_said_is_one"),
+    "type.v1.PurchaseLine.quantity": (PROJECTION, "test_a_quantity_that_is_not_said_is_one"),
+    "type.v1.PurchaseLine.amount": (PROJECTION, "test_amounts_that_are_not_given_come_from_prices"),
+    "type.v1.Purchase.total": (PROJECTION, "test_amounts_that_are_not_given_come_from_prices"),
+    "type.v1.Refund.amount": (PROJECTION, "test_a_refund_of_some_units_is_worth_their_share"),
+    "type.v1.Customer.registration_time": (
+        "integration/customer/test_service.py",
+        "test_a_customer_is_registered_changed_and_shown",
+    ),
+    "type.v1.RecommendationContext.cart_product_ids": (
+        RECOMMEND,
+        "test_the_cart_and_the_order_default_to_what_events_left",
+    ),
+    "type.v1.RecommendationContext.purchased_product_ids": (
+        RECOMMEND,
+        "test_the_cart_and_the_order_default_to_what_events_left",
+    ),
+    "type.v1.RecommendationContext.session_id": (
+        RECOMMEND,
+        "test_a_session_named_by_the_caller_counts_in_place_of_the_latest",
+    ),
+}
+"""What is made of the rows of a database, and the tests that look at it."""
+
+
+def full(name: str) -> str:
+    return f"quintet.{name}"
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_default_is_what_the_comment_says(name: str) -> None:
+    assert MADE[name]() == stated(full(name))
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_a_default_in_words_is_what_the_comment_says(name: str) -> None:
+    words, holds = SAID[name]
+    assert stated(full(name)) == words
+    assert holds()
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_other_defaults_have_a_test_of_their_own(name: str) -> None:
+    path, test = ELSEWHERE[name]
+    assert f"def {test}(" in (TESTS / path).read_text()
+
+
+def test_every_default_that_a_comment_states_is_looked_at() -> None:
+    stating = set[str]()
+    for method in pb.DESCRIPTOR.services_by_name["CoordinatorService"].methods:
+        stating |= {name for name in _fields(method.input_type, set()) if stated(name) is not None}
+    assert stating == {full(name) for name in (*MADE, *SAID, *ELSEWHERE)}
+
+
+def _fields(message: Descriptor, seen: set[str]) -> Iterator[str]:
+    """Yield the fields that a request may set, at any depth."""
+    if message.full_name in seen or not message.full_name.startswith("quintet.") or message.GetOptions().map_entry:
+        return
+    seen.add(message.full_name)
+    for field in message.fields:
+        name = f"{message.full_name}.{field.name}"
+        if "Output only" in comments()[name]:
+            continue
+        yield name
+        if field.message_type is not None:
+            yield from _fields(field.message_type, seen)
