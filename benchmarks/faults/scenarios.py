@@ -28,7 +28,7 @@ SCENARIOS: dict[str, Scenario] = {
     "damaged": Scenario(databases.damaged, databases=("sqlite",)),
     "restarted": Scenario(databases.restarted, {"seconds": 1.0, "times": 1}, ("postgres",)),
     "silent": Scenario(databases.silent, {"seconds": 2.0}, ("postgres",)),
-    "parted": Scenario(networks.parted, {"seconds": 1.0}, ("sqlite",)),
+    "parted": Scenario(networks.parted, {"seconds": 1.0}),
     "clock_jumps": Scenario(clocks.clock_jumps, {"seconds": 1.0}),
     "damaged_model": Scenario(contents.damaged_model, {"seconds": 2.0}),
     "failing_projection": Scenario(contents.failing_projection),

@@ -1,8 +1,9 @@
-"""`python -m benchmarks.scale.growth`: the bytes of disk that an event and an answer take, and the time of an event.
+"""`python -m benchmarks.scale.growth`: the disk that events and answers take, and the time to record and drop events.
 
 A shop of 2,000 customers and 5,000 products on SQLite records events through the coordinator's writer, as many in a
 transaction as a busy coordinator has, and logs answers of ten items. What counts is the growth of the file, with the
-write-ahead log copied into it. Events and answers are drawn with a fixed seed.
+write-ahead log copied into it. Events and answers are drawn with a fixed seed. At last retention drops the whole log of
+events, and the longest of its transactions is told: so long others may have waited for the write lock.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,12 +21,12 @@ from time import perf_counter, process_time
 from typing import Any
 
 from quintet.type.v1.event_pb2 import Event
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from services.coordinator.event_validation import submit_event
 from services.coordinator.event_writer import EventWriter
 from shared.algorithms import ALGORITHM_NAMES
-from shared.db import customer_updates
+from shared.db import customer_updates, event_log, retention
 from shared.db.batches import batches
 from shared.db.customer_updates import NewCustomer
 from shared.db.engine import Database
@@ -32,6 +34,7 @@ from shared.db.migrate import migrate
 from shared.db.recommendation_items import ListItem, PackedItems
 from shared.db.recommendations import NewList, log_recommendations
 from shared.db.schema import products
+from shared.events.failed import APPLYING
 from shared.recommendation_tokens import RecommendationNumbers, TokenKeys
 
 CUSTOMERS, PRODUCTS = 2_000, 5_000
@@ -47,17 +50,32 @@ SHARES = (60, 8, 8, 8, 8, 4, 4)
 
 @dataclass(frozen=True)
 class Growth:
-    """What came of one run: bytes of the file by event and by answer, and what recording an event cost."""
+    """What came of a run: bytes of the file by event and by answer, what recording an event cost, and dropping all."""
 
     bytes_per_event: float
     bytes_per_answer: float
     events_a_second: float
     cpu_microseconds_per_event: float
+    longest_slice_ms: float
+
+
+class TimedDatabase(Database):
+    """A database that knows the longest of its write transactions: from the lock to the end of the commit."""
+
+    longest_seconds = 0.0
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give a connection in a write transaction and take its time."""
+        with super().write() as connection:
+            began = perf_counter()
+            yield connection
+        self.longest_seconds = max(self.longest_seconds, perf_counter() - began)
 
 
 def measure(events: int, answers: int, folder: Path) -> Growth:
-    """Record events and log answers in a new database below `folder`, and return what they took."""
-    database = Database(f"sqlite:///{folder / 'growth.db'}")
+    """Record events and log answers in a new database below `folder`, drop the events, and return what it took."""
+    database = TimedDatabase(f"sqlite:///{folder / 'growth.db'}")
     try:
         _open_shop(database)
         writer = EventWriter(database, TokenKeys([bytes(32)]))
@@ -66,6 +84,7 @@ def measure(events: int, answers: int, folder: Path) -> Growth:
         between = _size(database)
         _answer(database, answers)
         after = _size(database)
+        longest = _drop_events(database, events)
     finally:
         database.close()
     return Growth(
@@ -73,6 +92,7 @@ def measure(events: int, answers: int, folder: Path) -> Growth:
         round((after - between) / answers, 1),
         round(events / seconds),
         round(cpu / events * 1e6, 1),
+        round(longest * 1e3, 1),
     )
 
 
@@ -172,6 +192,19 @@ def _list(draw: random.Random, place: int, number: int) -> NewList:
     return NewList(number, uuid.uuid4().hex, key, "HOME", at, packed, "hybrid", "20260101T120000Z-a1b2")
 
 
+def _drop_events(database: TimedDatabase, count: int) -> float:
+    """Drop all events by retention, as if every agent had applied them; return the seconds of the longest slice."""
+    with database.write() as connection:
+        last = event_log.last_sequence(connection)
+        for agent in APPLYING:
+            event_log.lock_cursor(connection, agent)
+            event_log.move_cursor(connection, agent, last)
+    database.longest_seconds = 0.0
+    if retention.drop_events(database, days=-1) != count:
+        raise RuntimeError("an event was not dropped")
+    return database.longest_seconds
+
+
 def _size(database: Database) -> int:
     """Return the bytes of the database file, with all that was committed in it."""
     with database.engine.connect() as connection:
@@ -193,6 +226,7 @@ def main(arguments: list[str] | None = None) -> int:
         "log.bytes_per_answer": growth.bytes_per_answer,
         "log.events_a_second": growth.events_a_second,
         "log.cpu_microseconds_per_event": growth.cpu_microseconds_per_event,
+        "retention.longest_slice_ms": growth.longest_slice_ms,
     }
     sys.stdout.write(json.dumps(figures, indent=1) + "\n")
     return 0

@@ -5,17 +5,18 @@ So either both are there or neither: a call that failed may be repeated, one who
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from time import monotonic, sleep
 
 from quintet.type.v1.error_pb2 import ErrorReason
 from sqlalchemy import ColumnElement, Connection, select
 
 from shared.db.engine import Database, insert_into
 from shared.db.schema import request_ids
+from shared.db.slices import REST_SECONDS, SliceSize
 from shared.errors import InvalidArgument
 from shared.request_ids import FIELD, RequestKey
 
 KEPT = timedelta(hours=24)
-DELETE_ROWS = 5_000
 
 
 def once(connection: Connection, key: RequestKey | None, work: Callable[[], str]) -> tuple[str, bool]:
@@ -51,16 +52,19 @@ def once(connection: Connection, key: RequestKey | None, work: Callable[[], str]
 
 
 def drop_old(database: Database) -> int:
-    """Delete what is older than 24 hours, some thousands a transaction, and return how many there were."""
+    """Delete what is older than 24 hours, in short transactions, and return how many there were."""
     oldest = datetime.now(UTC) - KEPT
-    deleted = 0
+    size, deleted = SliceSize(), 0
     while True:
         with database.write() as connection:
-            old = select(request_ids.c.request_id).where(request_ids.c.created_at <= oldest).limit(DELETE_ROWS)
+            began = monotonic()
+            old = select(request_ids.c.request_id).where(request_ids.c.created_at <= oldest).limit(size.rows)
             gone = connection.execute(request_ids.delete().where(request_ids.c.request_id.in_(old))).rowcount
-        deleted += gone
-        if gone < DELETE_ROWS:
+        if not gone:
             return deleted
+        deleted += gone
+        size.learn(gone, monotonic() - began)
+        sleep(REST_SECONDS)
 
 
 def _claim(connection: Connection, key: RequestKey) -> bool:

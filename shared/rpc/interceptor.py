@@ -15,9 +15,10 @@ from prometheus_client import Histogram
 
 from shared.errors import InvalidArgument, QuintetError, UnknownMethod
 from shared.lease import LEASE_KEY, Lease, working_for
-from shared.rpc.guard import Guard, check_request
+from shared.rpc.guard import Guard, caller, check_request
 from shared.rpc.peers import check_peer
 from shared.rpc.requests import readable, reading
+from shared.rpc.rights import CHANGES
 from shared.rpc.status import DETAILS_KEY, to_status
 from shared.telemetry import CALLS_REFUSED, RPC_IN_PROGRESS, RPC_SECONDS, request_id
 from shared.tracing import end_span, start_server_span
@@ -211,6 +212,8 @@ class _Around:
             end_span(self._span, code)
             if self._edge.log_calls:
                 log.debug("call", method=self._method, code=code.name, milliseconds=round(seconds * 1000, 2))
+            if code is grpc.StatusCode.OK and self._method in CHANGES:
+                log.info("changed", method=self._method, key_id=caller.get().key_id)
 
     def _code(self, error: BaseException | None) -> grpc.StatusCode:
         """Return the status that the caller sees: without an answer in time it is DEADLINE_EXCEEDED, whatever came."""

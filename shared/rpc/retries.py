@@ -118,6 +118,11 @@ def repeated_methods() -> list[tuple[str, str]]:
     return [(service, name) for group in groups for service, names in group.items() for name in names]
 
 
+def reads(service: str) -> tuple[str, ...]:
+    """Return the methods of a service that change nothing."""
+    return _READS.get(service, ())
+
+
 def method_config() -> list[dict[str, Any]]:
     """Return the part of a service config that says what is repeated, and how."""
     names = [{"service": service, "method": method} for service, method in repeated_methods()]

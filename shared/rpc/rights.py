@@ -8,6 +8,7 @@ from enum import Enum
 
 from shared.api_keys import Role
 from shared.limits import KIB, MAX_ELEMENT_BYTES, MAX_MESSAGE_BYTES
+from shared.rpc.retries import reads
 
 
 @dataclass(frozen=True)
@@ -212,6 +213,13 @@ RIGHTS: dict[str, Right] = (
     | {f"/{service}/ServerReflectionInfo": Right(_SHOP, Work.REPORT) for service in REFLECTION}
 )
 """By the full name of the method, such as `/quintet.coordinator.v1.CoordinatorService/GetProduct`."""
+
+CHANGES: frozenset[str] = frozenset(
+    f"/{COORDINATOR}/{name}"
+    for name, right in _OF_COORDINATOR.items()
+    if right.roles <= _MERCHANTS and name not in reads(COORDINATOR)
+)
+"""Methods that only merchandisers and admins may call and that change something: the log says who called them."""
 
 
 def right_of(method: str) -> Right:

@@ -1,6 +1,7 @@
 """What holds for every algorithm, whichever it is."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from services.recommendation.algorithms.base import WORTH_MULTIPLYING, Algorithm
 from services.recommendation.algorithms.customer_knn import CustomerKnn
 from services.recommendation.algorithms.ease import Ease
 from services.recommendation.algorithms.graph_filter import GraphFilter
+from services.recommendation.algorithms.histories import OWNERS, HistoriesMixin
 from services.recommendation.algorithms.item_knn import ItemKnn
 from services.recommendation.algorithms.matrix_factorization import MatrixFactorization
 from services.recommendation.algorithms.registry import BY_NAME, CLASSES, default_algorithms
@@ -37,6 +39,10 @@ BAD_ROWS = [
     )
     for row in (-1, 30)
 ] + [browsing(3, 30), browsing(current=30), browsing(cart=(-1,))]
+
+MANY = 211
+"""A number of customers that nothing else in the data has, nor a multiple of it: a prime."""
+PRIVACY = Path(__file__).parents[3] / "docs/privacy.md"
 
 every_class = pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.name)
 
@@ -147,6 +153,30 @@ def test_state_is_plain_arrays(kind, fitted):
     for array in fitted[kind.name].state().values():
         assert isinstance(array, np.ndarray)
         assert array.dtype.kind in "iuf"
+
+
+def by_customer(state: dict[str, np.ndarray], n_customers: int) -> list[str]:
+    "names of arrays that may have a value, or a row, for each customer; a sparse matrix has an offset more"
+    sizes = {name: {*array.shape, array.size} for name, array in state.items()}
+    return [
+        name
+        for name, found in sizes.items()
+        if any(size and (size % n_customers == 0 or size == n_customers + 1) for size in found)
+    ]
+
+
+@every_class
+def test_no_row_of_a_customer_is_saved_but_by_those_that_forget_it(kind):
+    state = kind().fit(shop(n_customers=MANY, n_events=2_000)).state()
+    if issubclass(kind, HistoriesMixin):
+        assert OWNERS in state
+    else:
+        assert by_customer(state, MANY) == []
+
+
+def test_the_page_on_privacy_names_those_that_hold_histories():
+    names = [f"`{kind.name}`" for kind in CLASSES if issubclass(kind, HistoriesMixin)]
+    assert f"| models: {' and '.join(sorted(names))} hold histories" in PRIVACY.read_text()
 
 
 @every_class

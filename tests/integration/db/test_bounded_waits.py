@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import cast
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, make_url, text
 
@@ -115,6 +117,28 @@ def test_each_wait_on_the_server_has_a_bound(postgres_database: Database) -> Non
             time.sleep(0.3)  # the transaction rests, which is what is tested
             connection.execute(text("SELECT 1"))
     assert ask(database) == 1
+    database.close()
+
+
+def test_a_machine_that_is_gone_is_noticed_by_tcp(postgres_database: Database) -> None:
+    """No answer to two questions of the idle connection, each `connect_seconds` apart, or to what was sent, ends it."""
+    database = Database(postgres_database.url, IMPATIENT)
+    with database.read() as connection:
+        driver = cast(psycopg.Connection, connection.connection.driver_connection)
+        found = driver.info.get_parameters()
+    database.close()
+    assert found["keepalives"] == "1"
+    assert (found["keepalives_idle"], found["keepalives_interval"], found["keepalives_count"]) == ("2", "2", "2")
+    assert found["tcp_user_timeout"] == "6000"
+    assert found["connect_timeout"] == "2"
+
+
+def test_a_url_may_set_its_own_keepalive(postgres_database: Database) -> None:
+    url = make_url(postgres_database.url).update_query_dict({"keepalives_idle": "30"})
+    database = Database(url.render_as_string(hide_password=False), IMPATIENT)
+    with database.read() as connection:
+        driver = cast(psycopg.Connection, connection.connection.driver_connection)
+        assert driver.info.get_parameters()["keepalives_idle"] == "30"
     database.close()
 
 

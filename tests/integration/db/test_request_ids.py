@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from quintet.type.v1.error_pb2 import ErrorReason
 
-from shared.db import request_ids
+from shared.db import request_ids, slices
 from shared.db.engine import Database
 from shared.db.schema import request_ids as rows
 from shared.errors import InvalidArgument
@@ -72,6 +72,24 @@ def test_an_id_may_be_used_again_after_a_day_and_is_not_kept(database: Database)
     assert request_ids.drop_old(database) == 0
     grow_old(database)
     assert request_ids.drop_old(database) == 1
+
+
+def test_many_are_deleted_in_slices_as_short_as_all_others(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock says that a row takes a millisecond: slices become as small as that asks for."""
+    with database.write() as connection:
+        for number in range(300):
+            request_ids.once(connection, RequestKey(f"r-{number}", KEY.digest), lambda: "done")
+    grow_old(database)
+    sizes: list[int] = []
+    learn = slices.SliceSize.learn
+
+    def slow(size: slices.SliceSize, count: int, _seconds: float) -> None:
+        sizes.append(count)
+        learn(size, count, count * 0.001)
+
+    monkeypatch.setattr(slices.SliceSize, "learn", slow)
+    assert request_ids.drop_old(database) == sum(sizes) == 300
+    assert set(sizes[1:-1]) == {25}, "half of 50 milliseconds"
 
 
 def test_of_requests_at_the_same_time_one_is_done(database: Database) -> None:

@@ -7,8 +7,6 @@ import pytest
 from quintet.type.v1.event_pb2 import Event
 from sqlalchemy import delete, insert, update
 
-from services.coordinator.job_steps import maintain
-from shared.config import Settings
 from shared.consent import Consent
 from shared.db import consents, customers, failed_events, job_runs, retention, slices
 from shared.db import event_log as log
@@ -164,15 +162,6 @@ def test_the_last_run_of_each_kind_of_job_stays(database: Database) -> None:
         job_runs.start(connection, "maintain", "maintenance")
     assert retention.drop_job_runs(database, 90) == 2
     assert [row["job_id"] for row in rows(database, "job_runs")] == ["maintain", "train-2"]
-
-
-async def test_the_maintenance_job_drops_by_every_policy(shop: Database) -> None:
-    happened_ago(shop, 300)
-    settings = Settings(_env_file=None, database_url=shop.url)
-    *_, last = [progress async for progress in maintain(settings)]
-    assert last.result is not None
-    dropped = {name: count for name, count in last.result.items() if name.endswith("_dropped") and count}
-    assert dropped == {"views_dropped": 1, "page_events_dropped": 1, "sessions_dropped": 1}
 
 
 def test_a_slice_is_as_large_as_its_time_allows() -> None:

@@ -110,3 +110,8 @@ def test_the_page_shows_each_scenario(tmp_path: Path) -> None:
 
 def test_every_scenario_has_a_database() -> None:
     assert all(set(scenario.databases) <= set(DATABASES) for scenario in SCENARIOS.values())
+
+
+def test_only_what_one_database_alone_can_suffer_is_left_out_on_the_other() -> None:
+    alone = {name for name, scenario in SCENARIOS.items() if scenario.databases != DATABASES}
+    assert alone == {"damaged", "restarted", "silent"}

@@ -1,6 +1,9 @@
 """The manifests of `deploy/kubernetes/` are valid, fit together and fit the settings; no cluster is asked."""
 
-from collections.abc import Iterator
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import yaml
 from shared.config import AGENTS, Agent, Settings
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "kubernetes"
+KUSTOMIZATIONS = (FOLDER, FOLDER / "migrate")
 VERSIONS = ("1.30", kubernetes_validate.latest_version())
 PART = {"app.kubernetes.io/part-of": "quintet"}
 
@@ -49,9 +53,54 @@ def test_every_manifest_matches_its_schema(name: str, version: str) -> None:
 
 
 def test_every_manifest_is_applied() -> None:
-    for folder in (FOLDER, FOLDER / "migrate"):
+    for folder in KUSTOMIZATIONS:
         listed = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
         assert sorted(listed) == sorted(each.name for each in folder.glob("*.yaml") if each.stem != "kustomization")
+
+
+def rendered(folder: Path) -> list[dict[str, Any]]:
+    """Return what `kubectl apply -k` sends: the resources with their images named, which is all that is asked for."""
+    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    assert set(kustomization) == {"apiVersion", "kind", "resources", "images"}, "this function knows no more"
+    images = {each["name"]: f"{each['newName']}:{each['newTag']}" for each in kustomization["images"]}
+    resources = [yaml.safe_load_all((folder / name).read_text()) for name in kustomization["resources"]]
+    return [_with_images(each, images) for every in resources for each in every]
+
+
+def _with_images(part: Any, images: Mapping[str, str]) -> Any:
+    """Return a part of a manifest in which every `image` has its whole name."""
+    if isinstance(part, list):
+        return [_with_images(each, images) for each in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        name: images.get(value, value) if name == "image" else _with_images(value, images)
+        for name, value in part.items()
+    }
+
+
+@pytest.mark.parametrize("folder", KUSTOMIZATIONS, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_is_applied_is_valid_and_names_an_image_of_this_release(folder: Path, version: str) -> None:
+    project = tomllib.loads((FOLDER.parents[1] / "pyproject.toml").read_text())["project"]
+    manifests = rendered(folder)
+    assert len({(each["kind"], each["metadata"]["name"]) for each in manifests}) == len(manifests)
+    for each in manifests:
+        kubernetes_validate.validate(each, version, strict=True)
+    specs = [each["spec"]["template"]["spec"] for each in manifests if each["kind"] in ("Deployment", "Job")]
+    images = {container["image"] for spec in specs for container in spec["containers"]}
+    assert images == {f"registry.example/quintet:{project['version']}"}
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl; no cluster is asked")
+@pytest.mark.parametrize("folder", KUSTOMIZATIONS, ids=lambda folder: folder.name)
+def test_kubectl_renders_the_same(folder: Path) -> None:
+    made = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, check=True, text=True).stdout
+    assert in_order(yaml.safe_load_all(made)) == in_order(rendered(folder))
+
+
+def in_order(manifests: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(manifests, key=lambda each: (each["kind"], each["metadata"]["name"]))
 
 
 def test_every_agent_has_what_keeps_it_up() -> None:

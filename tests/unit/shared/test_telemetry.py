@@ -1,12 +1,28 @@
 """Exceptions are logged by place and kind, without what they quote."""
 
+import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
 
 from shared.config import Settings
-from shared.telemetry import configure_logging, format_exception
+from shared.telemetry import configure_logging, format_exception, request_id
+
+
+@contextmanager
+def logging_as(log_format: str) -> Iterator[None]:
+    """Log as the product agent does, in a format; then as before."""
+    before = structlog.get_config()
+    configure_logging(Settings(_env_file=None, log_format=log_format), "product")  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        structlog.contextvars.unbind_contextvars("agent")
+        structlog.configure(**before)
 
 
 def fail(quoted: str) -> None:
@@ -29,16 +45,27 @@ def test_an_exception_is_told_without_its_message() -> None:
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_what_is_logged_of_an_exception_has_no_message(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
-    before = structlog.get_config()
-    configure_logging(Settings(_env_file=None, log_format=log_format), "product")  # type: ignore[arg-type]
-    try:
-        fail("ada" + "@mail.example")
-    except KeyError:
-        structlog.get_logger().exception("call failed")
-    finally:
-        structlog.contextvars.unbind_contextvars("agent")
-        structlog.configure(**before)
+    with logging_as(log_format):
+        try:
+            fail("ada" + "@mail.example")
+        except KeyError:
+            structlog.get_logger().exception("call failed")
     said = "".join(capsys.readouterr())
     assert "call failed" in said
     assert "builtins.KeyError" in said
     assert "ada@mail.example" not in said
+
+
+def test_each_line_is_json_that_says_who_logged_what_and_when(capsys: pytest.CaptureFixture[str]) -> None:
+    token = request_id.set("r-1")
+    try:
+        with logging_as("json"):
+            structlog.get_logger().info("serving", port=50051)
+            structlog.get_logger().warning("a line\nbroken in two")
+    finally:
+        request_id.reset(token)
+    first, second = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    at = datetime.fromisoformat(first.pop("timestamp"))
+    assert abs(datetime.now(UTC) - at) < timedelta(minutes=1)
+    assert first == {"event": "serving", "level": "info", "agent": "product", "request_id": "r-1", "port": 50051}
+    assert (second["event"], second["level"]) == ("a line\nbroken in two", "warning")

@@ -12,7 +12,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2
 
 from shared.api_keys import Role
 from shared.rpc.guard import CLOSED_TO_BROWSERS
-from shared.rpc.rights import COORDINATOR, REFLECTION, RIGHTS, UNKNOWN, Work, right_of
+from shared.rpc.rights import CHANGES, COORDINATOR, REFLECTION, RIGHTS, UNKNOWN, Work, right_of
 
 FILES = (
     coordinator_service_pb2,
@@ -83,3 +83,25 @@ def test_the_documentation_has_the_same_row(method: str) -> None:
 def test_the_documentation_has_the_same_limits(kind: Work) -> None:
     rate, at_once, size, share = vars(kind.limits).values()
     assert f"| {kind.name} | {rate:,} | {at_once} | {size // 1024:,} KiB | {share:.0%} |" in DOCS.read_text()
+
+
+def test_the_log_says_who_called_what_merchandisers_and_admins_change() -> None:
+    assert {method.rsplit("/", 1)[1] for method in CHANGES} == {
+        "ActivateModel",
+        "CancelJob",
+        "CreatePlacement",
+        "CreateRule",
+        "DeletePlacement",
+        "DeleteRule",
+        "OptimizeAlgorithms",
+        "PurgeEvents",
+        "RebuildProjection",
+        "ReplayFailedEvents",
+        "RollBackModel",
+        "RunSchedule",
+        "SetWeights",
+        "TrainModels",
+        "UpdatePlacement",
+        "UpdateRule",
+        "UpdateSchedule",
+    }
