@@ -80,6 +80,11 @@ class Settings(BaseSettings):
     product_address: str = Field("127.0.0.1:50052", description="gRPC target of the product agent.")
     recommendation_address: str = Field("127.0.0.1:50053", description="gRPC target of the recommendation agent.")
     feedback_address: str = Field("127.0.0.1:50054", description="gRPC target of the feedback agent.")
+    training_address: str = Field(
+        "",
+        description="gRPC target of a recommendation agent that trains and answers no shopper; "
+        "empty: those that answer train too.",
+    )
 
     coordinator_port: int = Field(
         50050, ge=0, le=65535, description="Port the coordinator listens on; 0 takes a free one."

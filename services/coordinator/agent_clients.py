@@ -49,6 +49,15 @@ class AgentClients:
         self.product = product_grpc.ProductServiceStub(self._channels["product"])
         self.recommendation = recommendation_grpc.RecommendationServiceStub(self._channels["recommendation"])
         self.feedback = feedback_grpc.FeedbackServiceStub(self._channels["feedback"])
+        self._training_channel = (
+            open_channel(settings.training_address, None, tls, "recommendation") if settings.training_address else None
+        )
+        self.training = (
+            recommendation_grpc.RecommendationServiceStub(self._training_channel)
+            if self._training_channel
+            else self.recommendation
+        )
+        """Recommendation agents that train and try parameters, which takes memory and a core for minutes."""
         self._recommending = ConcurrencyLimit(FEWEST_OPEN, MOST_OPEN)
         # The answer stays as it came on the wire, see `recommend`.
         self._recommend: Any = self._channels["recommendation"].unary_unary(
@@ -124,5 +133,6 @@ class AgentClients:
 
     async def close(self) -> None:
         """Close all channels."""
-        for channel in self._channels.values():
+        training = [self._training_channel] if self._training_channel else []
+        for channel in [*self._channels.values(), *training]:
             await channel.close()

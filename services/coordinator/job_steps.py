@@ -43,7 +43,7 @@ async def train_models(agents: AgentClients, *, quick: bool = False) -> AsyncGen
     """Refresh the catalogue, train on it, then recompute the customers: each step builds on the one before."""
     steps = (
         ("catalogue", 0.0, 0.35, agents.product.RefreshCatalog, product_pb.RefreshCatalogRequest()),
-        ("models", 0.35, 0.85, agents.recommendation.TrainModels, recommendation_pb.TrainModelsRequest(quick=quick)),
+        ("models", 0.35, 0.85, agents.training.TrainModels, recommendation_pb.TrainModelsRequest(quick=quick)),
         ("customers", 0.85, 1.0, agents.customer.RefreshCustomers, customer_pb.RefreshCustomersRequest()),
     )
     result: dict[str, Any] = {}
@@ -78,7 +78,7 @@ async def _tune(
         yield Progress("off", 1.0, {"skipped": "there are no minutes for it"})
         return
     try:
-        async for progress in _relay(agents, agents.recommendation.TuneAlgorithms, request):
+        async for progress in _relay(agents, agents.training.TuneAlgorithms, request):
             yield progress
     except InvalidArgument:
         raise

@@ -105,7 +105,19 @@ def in_order(manifests: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def test_every_agent_has_what_keeps_it_up() -> None:
     for kind in ("Deployment", "Service", "PodDisruptionBudget"):
-        assert sorted(of_kind(kind)) == sorted(AGENTS)
+        assert sorted(set(of_kind(kind)) - {"trainer"}) == sorted(AGENTS)
+
+
+def test_trainings_run_in_a_pod_that_answers_no_shopper() -> None:
+    deployment, given = of_kind("Deployment")["trainer"]["spec"], of_kind("ConfigMap")["quintet"]["data"]
+    assert deployment["template"]["metadata"]["labels"] == labels("trainer") == deployment["selector"]["matchLabels"]
+    assert of_kind("Service")["trainer"]["spec"]["selector"] == labels("trainer")
+    assert given["QUINTET_TRAINING_ADDRESS"] == "dns:///trainer:50053"
+    same = ("image", "command", "envFrom", "ports", "volumeMounts", "securityContext", "readinessProbe")
+    assert {name: container("trainer")[name] for name in same} == {
+        name: container("recommendation")[name] for name in same
+    }
+    assert deployment["replicas"] == 1
 
 
 @pytest.mark.parametrize("agent", AGENTS)
@@ -145,7 +157,7 @@ def test_a_pod_has_time_to_drain(agent: Agent) -> None:
 
 
 def test_no_container_has_rights_that_it_does_not_need() -> None:
-    specs = [pod(agent) for agent in AGENTS] + [of_kind("Job")["migrate"]["spec"]["template"]["spec"]]
+    specs = [pod(name) for name in (*AGENTS, "trainer")] + [of_kind("Job")["migrate"]["spec"]["template"]["spec"]]
     for spec in specs:
         assert spec["securityContext"]["runAsNonRoot"]
         assert not spec["automountServiceAccountToken"]
@@ -185,7 +197,7 @@ def test_the_agents_are_reached_by_the_coordinator_alone() -> None:
     assert policies["quintet-nobody"]["spec"] == {"podSelector": {"matchLabels": PART}, "policyTypes": ["Ingress"]}
     agents = policies["quintet-agents"]["spec"]
     [names] = agents["podSelector"]["matchExpressions"]
-    assert sorted(names["values"]) == sorted(AGENTS[1:])
+    assert sorted(names["values"]) == sorted([*AGENTS[1:], "trainer"])
     [rule] = agents["ingress"]
     assert rule["from"] == [{"podSelector": {"matchLabels": labels("coordinator")}}]
     ports = [Settings(_env_file=None).port(agent) for agent in AGENTS[1:]]

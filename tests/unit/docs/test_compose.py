@@ -58,6 +58,12 @@ def test_the_probe_asks_the_agent_of_its_container(agent: str) -> None:
     assert SERVICES[agent]["healthcheck"]["test"][-1] == agent
 
 
+def test_trainings_run_in_a_container_that_answers_no_shopper() -> None:
+    assert settings("coordinator").training_address == "dns:///trainer:50053"
+    differs = {name for name in SERVICES["trainer"] if SERVICES["trainer"][name] != SERVICES["recommendation"][name]}
+    assert differs == {"mem_limit"}
+
+
 def test_secrets_are_written_by_those_that_make_them_alone() -> None:
     writers = {name for name, service in SERVICES.items() if "secrets:/secrets" in service.get("volumes", [])}
     assert writers == {"certs", "keys"}
