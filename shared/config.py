@@ -200,7 +200,7 @@ class Settings(BaseSettings):
     )
     train_threads: int = Field(2, ge=1, le=64, description="Threads that training may use.")
     train_most_interactions: int = Field(
-        10_000_000,
+        5_000_000,
         ge=10_000,
         description="Interactions that the costly parts of a training learn from, at most; of a larger shop they learn "
         "from those of customers drawn by chance.",

@@ -1,4 +1,4 @@
-"""`quintet train`: catalogue, models and customers, in that order."""
+"""`quintet train`: the catalogue, then models and customers beside each other."""
 
 import asyncio
 import time
@@ -21,13 +21,14 @@ from shared.job_kinds import TRAIN
 from shared.job_runner import carry_out
 from shared.jobs import QUICK, Progress, run_job
 from shared.running_job import RunningJob
+from shared.training_steps import training_steps
 
-# The job modules of the agents that own what is learned; each step builds on the one before.
-STEPS = (
-    ("catalogue", "services.product.refresh", 0.0, 0.35),
-    ("models", "services.recommendation.training.train", 0.35, 0.85),
-    ("customers", "services.customer.refresh", 0.85, 1.0),
-)
+# The job modules of the agents that own what is learned.
+MODULES = {
+    "catalogue": "services.product.refresh",
+    "models": "services.recommendation.training.train",
+    "customers": "services.customer.refresh",
+}
 
 
 def train(
@@ -69,15 +70,13 @@ async def train_here(settings: Settings, show: Show, *, quick: bool = False) -> 
 
 
 async def _steps(settings: Settings, *, quick: bool) -> AsyncGenerator[Progress, None]:
-    result: dict[str, Any] = {}
-    for name, module, low, high in STEPS:
+    def step(name: str) -> AsyncGenerator[Progress, None]:
         arguments = (QUICK,) if quick and name == "models" else ()
-        async with aclosing(run_job(module, settings, *arguments)) as steps:
-            async for progress in steps:
-                if progress.result is not None:
-                    result[name] = progress.result
-                yield Progress(f"{name}: {progress.stage}", low + (high - low) * progress.fraction)
-    yield Progress("done", 1.0, result)
+        return run_job(MODULES[name], settings, *arguments)
+
+    async with aclosing(training_steps(step, together=settings.train_threads > 1)) as steps:
+        async for progress in steps:
+            yield progress
 
 
 def _remote(address: str, show: Show, *, quick: bool) -> dict[str, Any]:

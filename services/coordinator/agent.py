@@ -253,7 +253,9 @@ class Coordinator:
         Raises Conflict while the same work is under way.
         """
         bodies = {
-            job_kinds.TRAIN: lambda: job_steps.train_models(self.agents, quick=quick),
+            job_kinds.TRAIN: lambda: job_steps.train_models(
+                self.agents, quick=quick, together=self._settings.train_threads > 1
+            ),
             job_kinds.REFRESH: lambda: job_steps.refresh_catalog(self.agents),
             job_kinds.OPTIMIZE: lambda: job_steps.optimize_algorithms(self.agents, tuning or self._usual_tuning()),
             job_kinds.FORGET: lambda: job_steps.forget_histories(self.agents),

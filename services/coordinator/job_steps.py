@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import structlog
@@ -19,6 +20,7 @@ from shared.errors import InvalidArgument, QuintetError
 from shared.job_messages import to_progress
 from shared.jobs import Progress
 from shared.telemetry import BACKGROUND_ERRORS
+from shared.training_steps import training_steps
 
 OPTIMIZE_TIMEOUT_SECONDS = 60.0
 TUNED = 0.95
@@ -39,20 +41,18 @@ async def forget_histories(agents: AgentClients) -> AsyncGenerator[Progress, Non
         yield progress
 
 
-async def train_models(agents: AgentClients, *, quick: bool = False) -> AsyncGenerator[Progress, None]:
-    """Refresh the catalogue, train on it, then recompute the customers: each step builds on the one before."""
-    steps = (
-        ("catalogue", 0.0, 0.35, agents.product.RefreshCatalog, product_pb.RefreshCatalogRequest()),
-        ("models", 0.35, 0.85, agents.training.TrainModels, recommendation_pb.TrainModelsRequest(quick=quick)),
-        ("customers", 0.85, 1.0, agents.customer.RefreshCustomers, customer_pb.RefreshCustomersRequest()),
-    )
-    result: dict[str, Any] = {}
-    for name, low, high, method, request in steps:
-        async for progress in _relay(agents, method, request):
-            if progress.result is not None:
-                result[name] = progress.result
-            yield Progress(f"{name}: {progress.stage}", low + (high - low) * progress.fraction)
-    yield Progress("done", 1.0, result)
+async def train_models(
+    agents: AgentClients, *, quick: bool = False, together: bool = True
+) -> AsyncGenerator[Progress, None]:
+    """Refresh the catalogue, then train on it and recompute the customers, `together` or one after the other."""
+    requests: dict[str, tuple[Any, Any]] = {
+        "catalogue": (agents.product.RefreshCatalog, product_pb.RefreshCatalogRequest()),
+        "models": (agents.training.TrainModels, recommendation_pb.TrainModelsRequest(quick=quick)),
+        "customers": (agents.customer.RefreshCustomers, customer_pb.RefreshCustomersRequest()),
+    }
+    async with aclosing(training_steps(lambda name: _relay(agents, *requests[name]), together=together)) as steps:
+        async for progress in steps:
+            yield progress
 
 
 async def optimize_algorithms(

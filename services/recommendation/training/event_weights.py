@@ -28,6 +28,8 @@ SURE = 2.0
 """Standard errors by which a weight must be better than the one before."""
 PLACES = 20
 """Places of the lists that are evaluated."""
+MOST_INTERACTIONS = 3_000_000
+"""Interactions that the neighbourhoods of each trial are found in, about."""
 MOST_NEIGHBOURS = 100
 """Neighbours, and products of a customer, of the neighbourhoods: few, as they are trained many times."""
 BATCH = 256
@@ -56,7 +58,7 @@ def learn_kind_weights(train: Interactions, questions: Sequence[EvalCase]) -> Fl
     if len(kinds) < 2 or len(questions) < FEWEST_QUESTIONS:
         return train.kind_weights
     asked = spread(questions, MOST_QUESTIONS)
-    train = some_customers(train)
+    train = some_customers(train, MOST_INTERACTIONS)
     strongest = max(kinds)
     best: FloatArray = train.kind_weights / (train.kind_weights[strongest] or np.float32(1.0))
     best[strongest] = 1.0

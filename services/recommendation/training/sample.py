@@ -5,7 +5,7 @@ import numpy as np
 from services.recommendation.algorithms.arrays import Mask
 from services.recommendation.algorithms.interactions import Interactions
 
-MOST_INTERACTIONS = 10_000_000
+MOST_INTERACTIONS = 5_000_000
 """Interactions of a sample, about: of more, those of some customers by chance say nearly the same."""
 
 
