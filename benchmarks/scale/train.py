@@ -26,6 +26,7 @@ FULL = Size(products=150_000, customers=1_500_000, events=50_000_000)
 PARTS = (25, 5, 1)
 """The shops have one in so many of the products, customers and interactions."""
 FOLDER = ROOT / ".build" / "bench" / "scale"
+COST = "cost.json"
 STEPS = ("catalogue", "models", "customers")
 KIB_A_MIB = 1024
 
@@ -51,12 +52,17 @@ class Training:
     cpu_seconds: float
     peak_mb: float
     steps: dict[str, float] = field(default_factory=dict)
+    commit: str = ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print one JSON object; return the exit code."""
     given = _parser().parse_args(arguments)
-    trainings = [_measure(_size(part), given.folder, renew=given.renew) for part in sorted(given.parts, reverse=True)]
+    trainings = []
+    for part in sorted(given.parts, reverse=True):
+        size = _size(part)
+        before = _measured_before(size, given.folder) if given.resume else None
+        trainings.append(before or _measure(size, given.folder, renew=given.renew))
     print(json.dumps(figures(trainings) | {"machine": machine(), "commit": commit()}, indent=1))
     return 0
 
@@ -99,8 +105,15 @@ def _measure(size: Size, folder: Path, *, renew: bool) -> Training:
     _say(f"training on {size.events:,} interactions")
     forget_training(shop / DATABASE)
     found = _train(size, shop)
+    (shop / COST).write_text(json.dumps(asdict(found)))
     _say(f"{found.seconds:,.0f} s, {found.cpu_seconds:,.0f} s of processor time, {found.peak_mb:,.0f} MiB")
     return found
+
+
+def _measured_before(size: Size, folder: Path) -> Training | None:
+    """Return what the last training of the shop cost, None where none came to its end."""
+    file = folder / f"train-{size.events}" / COST
+    return Training(**json.loads(file.read_text())) if file.exists() else None
 
 
 def _train(size: Size, shop: Path) -> Training:
@@ -122,6 +135,7 @@ def _train(size: Size, shop: Path) -> Training:
         round(used.ru_utime + used.ru_stime, 1),
         round(used.ru_maxrss / KIB_A_MIB, 1),
         _steps(json.loads(printed.read_text())),
+        commit(),
     )
 
 
@@ -141,6 +155,9 @@ def _parser() -> argparse.ArgumentParser:
     say = parser.add_argument
     say("--parts", nargs="+", type=int, default=list(PARTS), help="shops of one in so many (default %(default)s)")
     say("--folder", type=Path, default=FOLDER, help="where the shops are kept (default %(default)s)")
+    say(
+        "--resume", action="store_true", help="take shops that were measured before as they were; each names its commit"
+    )
     say("--renew", action="store_true", help="make the shops anew")
     return parser
 
