@@ -10,6 +10,7 @@ from services.recommendation.algorithms.base import Algorithm, Interactions
 from services.recommendation.algorithms.registry import default_algorithms
 from services.recommendation.models.model import Model
 from services.recommendation.training.sample import MOST_INTERACTIONS, some_customers
+from shared.memory import give_memory_back
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, the stages done and the stages in all."""
@@ -64,6 +65,7 @@ def _fit_all(
     seconds = {}
     for done, (name, algorithm) in enumerate(algorithms.items()):
         progress(name, done, len(algorithms))
+        give_memory_back()
         start = time.perf_counter()
         algorithm.fit(sample if algorithm.sampled else data)
         seconds[f"seconds.{name}"] = time.perf_counter() - start

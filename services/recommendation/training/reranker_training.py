@@ -1,6 +1,6 @@
 """Training the rerankers of a shop: on the last tenth of its time, from algorithms fitted on what was before."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -29,6 +29,7 @@ from services.recommendation.training.reranker_trainer import (
     evaluated_customers,
 )
 from services.recommendation.training.sample import MOST_INTERACTIONS, some_customers
+from shared.memory import give_memory_back
 
 MOST_BASKETS = 4_000
 """Questions about what else is in a basket, at most: they are the costliest to draw up."""
@@ -94,14 +95,18 @@ def train_rerankers(
     sample = some_customers(data, most_interactions)
     splits = _splits(sample, params)
     kind_weights = _kind_weights(splits[0], threads) if splits else data.kind_weights
-    examples, of_newcomers = _examples(splits, sample, kind_weights, algorithms, progress, threads, params)
     rerankers: dict[RerankContext, Reranker] = {}
     reports: dict[str, dict[str, Any]] = {}
-    with threadpool_limits(limits=threads):
-        outcomes = parallel.each(ContextExamples.evaluated, examples.values())
-    for context, (reranker, found) in zip(examples, outcomes, strict=True):
-        rerankers |= {context: reranker} if reranker else {}
-        reports |= {context.value: found} if found else {}
+    of_newcomers: HoldoutEval | None = None
+    for drawn_up in _examples(splits, sample, kind_weights, algorithms, progress, threads, params):
+        with threadpool_limits(limits=threads):
+            outcomes = parallel.each(ContextExamples.evaluated, drawn_up.by_context.values())
+        for context, (reranker, found) in zip(drawn_up.by_context, outcomes, strict=True):
+            rerankers |= {context: reranker} if reranker else {}
+            reports |= {context.value: found} if found else {}
+        of_newcomers = drawn_up.of_newcomers or of_newcomers
+        drawn_up.by_context.clear()  # some hundred megabytes each, while the next are drawn up
+        give_memory_back()
     found_weight = NewcomerWeight()
     if of_newcomers and RerankContext.DISCOVERY in rerankers:
         found_weight = learn_newcomer_weight(of_newcomers, rerankers[RerankContext.DISCOVERY])
@@ -139,6 +144,14 @@ def _splits(data: Interactions, params: RerankerParams) -> list[_Split]:
     return splits
 
 
+@dataclass(frozen=True, eq=False)
+class _DrawnUp:
+    """Examples of contexts, all that there are of them, and what newcomers ask where that was drawn up with them."""
+
+    by_context: dict[RerankContext, ContextExamples]
+    of_newcomers: HoldoutEval | None = None
+
+
 def _examples(
     splits: Sequence[_Split],
     data: Interactions,
@@ -147,10 +160,12 @@ def _examples(
     progress: Progress,
     threads: int,
     params: RerankerParams,
-) -> tuple[dict[RerankContext, ContextExamples], HoldoutEval | None]:
-    """Fit the algorithms on what each split knows; return examples of what is asked of it, and what newcomers are."""
-    examples: dict[RerankContext, ContextExamples] = {}
-    of_newcomers: HoldoutEval | None = None
+) -> Iterator[_DrawnUp]:
+    """Fit the algorithms on what each split knows; yield examples of what is asked of it.
+
+    Of one split, those of each round as soon as they are drawn up, so that not all are in memory; of several, all.
+    """
+    gathered = _DrawnUp({})
     names: dict[RerankContext, tuple[str, ...]] = {}
     evaluated = evaluated_customers(splits[0].rounds, data.n_customers, params.seed) if splits else None
     done, left = 0, len(splits)
@@ -164,19 +179,37 @@ def _examples(
         names = names or trainer.names
         if trainer.names != names:
             break
-        with threadpool_limits(limits=threads):
-            for number, asked in enumerate(split.rounds):
-                say(f"reranker for {' and '.join(asked.asked)}", len(chosen) + number, steps)
-                if split is splits[0] and RerankContext.EVERYTHING in asked.asked:
-                    made = newcomers(asked.asked[RerankContext.EVERYTHING], params.seed)
-                    of_newcomers = trainer.evaluation_of(RerankContext.DISCOVERY, made, asked.target)
-                for context, drawn_up in trainer.examples(asked).items():
-                    if context in examples:
-                        examples[context].extend(drawn_up)
-                    elif split is splits[0]:
-                        examples[context] = drawn_up
+        for number, asked in enumerate(split.rounds):
+            say(f"reranker for {' and '.join(asked.asked)}", len(chosen) + number, steps)
+            drawn_up = _of_round(trainer, asked, threads, params, newcomers_too=split is splits[0])
+            if len(splits) == 1:
+                yield drawn_up
+            else:
+                gathered = _with(gathered, drawn_up, first=split is splits[0])
         done, left = done + len(chosen) + len(split.rounds), left - 1
-    return examples, of_newcomers
+    yield gathered
+
+
+def _of_round(
+    trainer: RerankerTrainer, asked: EvalRound, threads: int, params: RerankerParams, *, newcomers_too: bool
+) -> _DrawnUp:
+    """Draw the examples of a round up, and what newcomers ask of discovery."""
+    with threadpool_limits(limits=threads):
+        of_newcomers = None
+        if newcomers_too and RerankContext.EVERYTHING in asked.asked:
+            made = newcomers(asked.asked[RerankContext.EVERYTHING], params.seed)
+            of_newcomers = trainer.evaluation_of(RerankContext.DISCOVERY, made, asked.target)
+        return _DrawnUp(trainer.examples(asked), of_newcomers)
+
+
+def _with(gathered: _DrawnUp, drawn_up: _DrawnUp, *, first: bool) -> _DrawnUp:
+    """Return examples with those of a further round: contexts that the first split has not are left out."""
+    for context, examples in drawn_up.by_context.items():
+        if context in gathered.by_context:
+            gathered.by_context[context].extend(examples)
+        elif first:
+            gathered.by_context[context] = examples
+    return replace(gathered, of_newcomers=gathered.of_newcomers or drawn_up.of_newcomers)
 
 
 def _shifted(progress: Progress, before: int, steps: int, stage: str, done: int, _: int) -> None:
