@@ -16,7 +16,7 @@ from shared.errors import QuintetError
 from shared.telemetry import EVENTS_BEHIND
 
 FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 0.5
 GATHER_SECONDS, LONGEST_GATHER_SECONDS = 0.03, 0.25
 """Time between two nudges, in which events gather that share one transaction of the agent."""
 LOOK_SECONDS = 0.5
