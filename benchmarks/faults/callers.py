@@ -21,6 +21,7 @@ WRITE_DEADLINE_SECONDS = 3.0
 PAUSE_SECONDS = 0.05
 AGAIN_SECONDS = 0.05
 GIVE_UP_SECONDS = 120.0
+SHOPPER_NOT_READ = "shopper_not_read"
 RECORDERS, ASKERS = 2, 2
 EXPECTED = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
 """How a call may end while something is broken. Any other status is a fault of the system."""
@@ -88,14 +89,18 @@ class Callers:
         return record
 
     def _journeys(self, customers: Sequence[str]) -> Callable[[Stub, int], None]:
-        """Return how one shopper after the other clicks on what is recommended and buys it."""
+        """Return how one shopper after the other clicks on what is recommended and buys it.
+
+        Pages that were made without knowing the shopper's consent are left alone: a click on them is acknowledged and,
+        as nobody knows whether it may be measured, not recorded.
+        """
 
         def go(stub: Stub, number: int) -> None:
             if not self.recording.is_set():
                 return
             shopper, prefix = customers[number % len(customers)], f"{self._material.prefix}j{number}"
             page = self._page(stub, shopper)
-            if page is None or not page.recommendations:
+            if page is None or not page.recommendations or SHOPPER_NOT_READ in page.fallbacks:
                 return
             chosen = page.recommendations[number % len(page.recommendations)]
             self._click(stub, shopper, f"{prefix}-click", chosen.recommendation_id)
