@@ -13,6 +13,7 @@ from quintet.type.v1.event_pb2 import Event, Purchase, PurchaseLine
 from quintet.type.v1.recommendation_pb2 import INTERACTION_TYPE_CLICK, Feedback
 
 from benchmarks.faults.ledger import FEEDBACK, ORDER, Ledger
+from services.coordinator.fallback import SHOPPER_NOT_READ
 from tests.support.cluster import coordinator_stub
 from tests.support.under_fire import Traffic
 
@@ -21,7 +22,6 @@ WRITE_DEADLINE_SECONDS = 3.0
 PAUSE_SECONDS = 0.05
 AGAIN_SECONDS = 0.05
 GIVE_UP_SECONDS = 120.0
-SHOPPER_NOT_READ = "shopper_not_read"
 RECORDERS, ASKERS = 2, 2
 EXPECTED = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
 """How a call may end while something is broken. Any other status is a fault of the system."""

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Annotated, Any
 
 import typer
@@ -69,14 +68,12 @@ async def train_here(settings: Settings, show: Show, *, quick: bool = False) -> 
         database.close()
 
 
-async def _steps(settings: Settings, *, quick: bool) -> AsyncGenerator[Progress, None]:
+def _steps(settings: Settings, *, quick: bool) -> AsyncGenerator[Progress, None]:
     def step(name: str) -> AsyncGenerator[Progress, None]:
         arguments = (QUICK,) if quick and name == "models" else ()
         return run_job(MODULES[name], settings, *arguments)
 
-    async with aclosing(training_steps(step, together=settings.train_threads > 1)) as steps:
-        async for progress in steps:
-            yield progress
+    return training_steps(step, together=settings.train_threads > 1)
 
 
 def _remote(address: str, show: Show, *, quick: bool) -> dict[str, Any]:

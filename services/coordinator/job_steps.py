@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
 from typing import Any
 
 import structlog
@@ -41,18 +40,14 @@ async def forget_histories(agents: AgentClients) -> AsyncGenerator[Progress, Non
         yield progress
 
 
-async def train_models(
-    agents: AgentClients, *, quick: bool = False, together: bool = True
-) -> AsyncGenerator[Progress, None]:
+def train_models(agents: AgentClients, *, quick: bool = False, together: bool = True) -> AsyncGenerator[Progress, None]:
     """Refresh the catalogue, then train on it and recompute the customers, `together` or one after the other."""
     requests: dict[str, tuple[Any, Any]] = {
         "catalogue": (agents.product.RefreshCatalog, product_pb.RefreshCatalogRequest()),
         "models": (agents.training.TrainModels, recommendation_pb.TrainModelsRequest(quick=quick)),
         "customers": (agents.customer.RefreshCustomers, customer_pb.RefreshCustomersRequest()),
     }
-    async with aclosing(training_steps(lambda name: _relay(agents, *requests[name]), together=together)) as steps:
-        async for progress in steps:
-            yield progress
+    return training_steps(lambda name: _relay(agents, *requests[name]), together=together)
 
 
 async def optimize_algorithms(

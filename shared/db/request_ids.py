@@ -5,14 +5,13 @@ So either both are there or neither: a call that failed may be repeated, one who
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from time import monotonic, sleep
 
 from quintet.type.v1.error_pb2 import ErrorReason
 from sqlalchemy import ColumnElement, Connection, select
 
 from shared.db.engine import Database, insert_into
 from shared.db.schema import request_ids
-from shared.db.slices import REST_SECONDS, SliceSize
+from shared.db.slices import delete_rows
 from shared.errors import InvalidArgument
 from shared.request_ids import FIELD, RequestKey
 
@@ -54,17 +53,7 @@ def once(connection: Connection, key: RequestKey | None, work: Callable[[], str]
 def drop_old(database: Database) -> int:
     """Delete what is older than 24 hours, in short transactions, and return how many there were."""
     oldest = datetime.now(UTC) - KEPT
-    size, deleted = SliceSize(), 0
-    while True:
-        with database.write() as connection:
-            began = monotonic()
-            old = select(request_ids.c.request_id).where(request_ids.c.created_at <= oldest).limit(size.rows)
-            gone = connection.execute(request_ids.delete().where(request_ids.c.request_id.in_(old))).rowcount
-        if not gone:
-            return deleted
-        deleted += gone
-        size.learn(gone, monotonic() - began)
-        sleep(REST_SECONDS)
+    return delete_rows(database, request_ids, request_ids.c.request_id, request_ids.c.created_at <= oldest)
 
 
 def _claim(connection: Connection, key: RequestKey) -> bool:

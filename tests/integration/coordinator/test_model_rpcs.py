@@ -1,10 +1,8 @@
 """Models, weights and attribution over the coordinator, in front of agents that note what they are asked."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import grpc
 import pytest
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 from quintet.coordinator.v1 import operations_pb2 as pb
@@ -23,6 +21,7 @@ from shared.db.engine import Database
 from shared.errors import InvalidArgument, NotFound
 from shared.recommendation_tokens import Shopper
 from shared.rpc.client import call, open_channel
+from tests.support.fake_agents import serving
 
 NOWHERE = "127.0.0.1:1"
 WEIGHTS = [AlgorithmWeight(algorithm="ease", weight=1.0)]
@@ -69,16 +68,6 @@ class Feedback(feedback_grpc.FeedbackServiceServicer):
     async def GetAttribution(self, request: Any, context: Any) -> Any:
         self.asked.append(request)
         return feedback_pb.GetAttributionResponse(outcomes=[RecommendationOutcome(product_id="tea")])
-
-
-@asynccontextmanager
-async def serving(servicer: Any, register: Any) -> AsyncIterator[str]:
-    server = grpc.aio.server()
-    register(servicer, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    yield f"127.0.0.1:{port}"
-    await server.stop(None)
 
 
 class Door:

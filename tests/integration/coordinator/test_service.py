@@ -33,11 +33,13 @@ from shared.db import event_log
 from shared.db.engine import Database
 from shared.errors import InvalidArgument, NotFound, QuintetError
 from shared.rpc.client import call, open_channel
+from tests.support.fake_agents import serving
 from tests.support.projecting import apply_all
 from tests.support.shop import add_customers, add_products
 from tests.support.tokens import KEYS
 
 NOWHERE = "127.0.0.1:1"
+REGISTER = recommendation_grpc.add_RecommendationServiceServicer_to_server
 ASKED = pb.GetRecommendationsRequest(customer_id="ann")
 BUY_AGAIN = RecommendationContext(page_type=PageType.PAGE_TYPE_BUY_AGAIN)
 
@@ -95,16 +97,6 @@ class FakeRecommendationAgent(recommendation_grpc.RecommendationServiceServicer)
         if self.error is not None:
             await context.abort(self.error, "not today")
         return self.answer
-
-
-@asynccontextmanager
-async def serving(fake: FakeRecommendationAgent) -> AsyncIterator[str]:
-    server = grpc.aio.server()
-    recommendation_grpc.add_RecommendationServiceServicer_to_server(fake, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    yield f"127.0.0.1:{port}"
-    await server.stop(None)
 
 
 def recorded(database: Database) -> int:
@@ -207,7 +199,7 @@ async def best_sellers_known(stub: Any) -> None:
 async def test_best_sellers_stand_in_for_an_agent_that_fails(sqlite_database: Database, code: grpc.StatusCode) -> None:
     fake = FakeRecommendationAgent()
     fake.error = code
-    async with serving(fake) as address, coordinator(sqlite_database, address) as stub:
+    async with serving(fake, REGISTER) as address, coordinator(sqlite_database, address) as stub:
         answer = await call(stub.GetRecommendations, ASKED, 10)
         assert list(answer.list.fallbacks) == ["recommendation_agent_unavailable"]
         fake.error = grpc.StatusCode.NOT_FOUND
@@ -291,7 +283,7 @@ async def test_the_agents_answer_is_passed_on_as_it_is(sqlite_database: Database
     asked = pb.GetRecommendationsRequest(customer_id="ann", context=RecommendationContext(product_id="tea"), limit=3)
     event = Event(customer_id="ann", home_view=HomeView())
     with_event = pb.RecordEventRequest(event=event, recommend=pb.RecommendationOptions(limit=2))
-    async with serving(fake) as address, coordinator(sqlite_database, address) as stub:
+    async with serving(fake, REGISTER) as address, coordinator(sqlite_database, address) as stub:
         answer = await call(stub.GetRecommendations, asked, 10)
         recorded = await call(stub.RecordEvent, with_event, 10)
     assert answer.list == fake.answer.list
@@ -316,7 +308,7 @@ def test_an_answer_of_the_recommendation_agent_is_one_of_the_coordinator_on_the_
 async def test_an_agent_that_hangs_costs_a_fallback_and_no_deadline(sqlite_database: Database, seconds: float) -> None:
     fake = FakeRecommendationAgent()
     fake.hangs = True
-    async with serving(fake) as address, coordinator(sqlite_database, address) as stub:
+    async with serving(fake, REGISTER) as address, coordinator(sqlite_database, address) as stub:
         asked = pb.GetRecommendationsRequest(customer_id="ann")
         await call(stub.GetStatus, pb.GetStatusRequest(), 10)  # connected
         answer = await call(stub.GetRecommendations, asked, seconds)

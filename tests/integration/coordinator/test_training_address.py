@@ -1,17 +1,17 @@
 """Trainings and tuning go to the agent that answers no shopper, where there is one; all else to those that do."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import grpc
 import pytest
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 from quintet.recommendation.v1 import recommendation_service_pb2_grpc as recommendation_grpc
 
 from services.coordinator.agent_clients import AgentClients
 from shared.config import Settings
+from tests.support.fake_agents import serving
 
+REGISTER = recommendation_grpc.add_RecommendationServiceServicer_to_server
 TRAIN = recommendation_pb.TrainModelsRequest()
 
 
@@ -30,20 +30,10 @@ class Recommender(recommendation_grpc.RecommendationServiceServicer):
         return recommendation_pb.RecommendResponse()
 
 
-@asynccontextmanager
-async def serving(recommender: Recommender) -> AsyncIterator[str]:
-    server = grpc.aio.server()
-    recommendation_grpc.add_RecommendationServiceServicer_to_server(recommender, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    yield f"127.0.0.1:{port}"
-    await server.stop(None)
-
-
 @pytest.mark.parametrize("apart", [True, False])
 async def test_trainings_go_to_the_agent_that_answers_no_shopper(apart: bool) -> None:
     answering, training = Recommender(), Recommender()
-    async with serving(answering) as address, serving(training) as trainer:
+    async with serving(answering, REGISTER) as address, serving(training, REGISTER) as trainer:
         settings = Settings(_env_file=None, recommendation_address=address, training_address=trainer if apart else "")
         agents = AgentClients(settings)
         assert [each async for each in agents.stream(agents.training.TrainModels, TRAIN)]

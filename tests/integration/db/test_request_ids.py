@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from quintet.type.v1.error_pb2 import ErrorReason
 
-from shared.db import request_ids, slices
+from shared.db import request_ids
 from shared.db.engine import Database
 from shared.db.schema import request_ids as rows
 from shared.errors import InvalidArgument
 from shared.request_ids import RequestKey
+from tests.support.slow_rows import slow_rows
 
 KEY = RequestKey("r-1", b"d" * 32)
 
@@ -80,14 +81,7 @@ def test_many_are_deleted_in_slices_as_short_as_all_others(database: Database, m
         for number in range(300):
             request_ids.once(connection, RequestKey(f"r-{number}", KEY.digest), lambda: "done")
     grow_old(database)
-    sizes: list[int] = []
-    learn = slices.SliceSize.learn
-
-    def slow(size: slices.SliceSize, count: int, _seconds: float) -> None:
-        sizes.append(count)
-        learn(size, count, count * 0.001)
-
-    monkeypatch.setattr(slices.SliceSize, "learn", slow)
+    sizes = slow_rows(monkeypatch)
     assert request_ids.drop_old(database) == sum(sizes) == 300
     assert set(sizes[1:-1]) == {25}, "half of 50 milliseconds"
 

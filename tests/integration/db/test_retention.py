@@ -15,6 +15,7 @@ from shared.db.event_log import NewEvent
 from shared.db.schema import event_log, event_receipts
 from shared.db.schema import job_runs as runs
 from tests.support.events import add_customers, add_products, append, event, happened, purchase, rows, view
+from tests.support.slow_rows import slow_rows
 
 NOW = datetime.now(UTC)
 
@@ -183,14 +184,7 @@ def test_no_slice_holds_the_lock_for_long(shop: Database, monkeypatch: pytest.Mo
     append(shop, [event("ann", minute / 1000, search={"query": "tea"}) for minute in range(300)])
     while any(row["sequence"] == 0 for row in rows(shop, "event_cursors")) or not rows(shop, "page_events"):
         happened(shop, event("ann", 1, search={"query": "tea"}))
-    sizes: list[int] = []
-    learn = slices.SliceSize.learn
-
-    def slow(size: slices.SliceSize, count: int, _seconds: float) -> None:
-        sizes.append(count)
-        learn(size, count, count * 0.001)
-
-    monkeypatch.setattr(slices.SliceSize, "learn", slow)
+    sizes = slow_rows(monkeypatch)
     monkeypatch.setattr(slices, "FIRST_ROWS", 100)
     gone = retention.drop_page_events(shop, -1)
     assert gone == sum(sizes) >= 300

@@ -4,13 +4,12 @@ The comments are read, not repeated here. A field whose comment states a default
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf.descriptor import Descriptor
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import event_log_pb2
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
@@ -42,7 +41,7 @@ from shared.limits import DEFAULT_PAGE_SIZE, MAX_RANKED
 from shared.merchandising.convert import to_placement, to_rule
 from shared.merchandising.merchandising import Merchandising
 from shared.merchandising.placement import BUILT_IN, Placement
-from tests.support.contract import comments
+from tests.support.contract import comments, settable_fields
 
 TESTS = Path(__file__).parents[2]
 STATED = re.compile(
@@ -291,19 +290,9 @@ def test_other_defaults_have_a_test_of_their_own(name: str) -> None:
 def test_every_default_that_a_comment_states_is_looked_at() -> None:
     stating = set[str]()
     for method in pb.DESCRIPTOR.services_by_name["CoordinatorService"].methods:
-        stating |= {name for name in _fields(method.input_type, set()) if stated(name) is not None}
+        stating |= {
+            field.full_name
+            for field in settable_fields(method.input_type, set())
+            if stated(field.full_name) is not None
+        }
     assert stating == {full(name) for name in (*MADE, *SAID, *ELSEWHERE)}
-
-
-def _fields(message: Descriptor, seen: set[str]) -> Iterator[str]:
-    """Yield the fields that a request may set, at any depth."""
-    if message.full_name in seen or not message.full_name.startswith("quintet.") or message.GetOptions().map_entry:
-        return
-    seen.add(message.full_name)
-    for field in message.fields:
-        name = f"{message.full_name}.{field.name}"
-        if "Output only" in comments()[name]:
-            continue
-        yield name
-        if field.message_type is not None:
-            yield from _fields(field.message_type, seen)

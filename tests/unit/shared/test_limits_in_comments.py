@@ -13,7 +13,7 @@ from math import nextafter
 from typing import Any
 
 import pytest
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import event_log_pb2
@@ -62,7 +62,7 @@ from shared.page_rules import DEFAULT_LIMIT, MAX_LIMIT
 from shared.page_tokens import page_token
 from shared.recommendation_tokens import KEY_BYTES, TokenKeys
 from shared.request_ids import key_of
-from tests.support.contract import comments
+from tests.support.contract import comments, settable_fields
 
 NUMBER = r"([\d,]+)"
 TEXT = re.compile(rf"(?:at most|to) {NUMBER} characters")
@@ -570,24 +570,10 @@ def test_a_page_is_as_large_as_its_comment_says(name: str, default: int, most: i
 
 def test_every_text_and_list_that_a_platform_sends_is_checked_here() -> None:
     wanted = {
-        name
+        field.full_name
         for method in pb.DESCRIPTOR.services_by_name["CoordinatorService"].methods
-        for name in _limited(method.input_type, set())
+        for field in settable_fields(method.input_type, set())
+        if field.is_repeated or field.cpp_type == FieldDescriptor.CPPTYPE_STRING
     }
     missing = wanted - {place.name for place in PLACES} - ELSEWHERE
     assert not missing, f"add them to SAMPLES, and a limit to their comments: {sorted(missing)}"
-
-
-def _limited(message: Descriptor, seen: set[str]) -> Iterator[str]:
-    """Yield the fields of text and of several values that can be reached from a message."""
-    if message.full_name in seen or not message.full_name.startswith("quintet."):
-        return
-    seen.add(message.full_name)
-    for field in message.fields:
-        name = f"{message.full_name}.{field.name}"
-        if "Output only" in comments()[name]:
-            continue
-        if field.is_repeated or field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
-            yield name
-        if field.message_type is not None and not _is_map(field):
-            yield from _limited(field.message_type, seen)
