@@ -49,14 +49,11 @@ class AgentClients:
         self.product = product_grpc.ProductServiceStub(self._channels["product"])
         self.recommendation = recommendation_grpc.RecommendationServiceStub(self._channels["recommendation"])
         self.feedback = feedback_grpc.FeedbackServiceStub(self._channels["feedback"])
-        self._training_channel = (
-            open_channel(settings.training_address, None, tls, "recommendation") if settings.training_address else None
-        )
-        self.training = (
-            recommendation_grpc.RecommendationServiceStub(self._training_channel)
-            if self._training_channel
-            else self.recommendation
-        )
+        training = self._channels["recommendation"]
+        if settings.training_address:
+            training = open_channel(settings.training_address, None, tls, "recommendation")
+        self._open = {*self._channels.values(), training}
+        self.training = recommendation_grpc.RecommendationServiceStub(training)
         """Recommendation agents that train and try parameters, which takes memory and a core for minutes."""
         self._recommending = ConcurrencyLimit(FEWEST_OPEN, MOST_OPEN)
         # The answer stays as it came on the wire, see `recommend`.
@@ -133,6 +130,5 @@ class AgentClients:
 
     async def close(self) -> None:
         """Close all channels."""
-        training = [self._training_channel] if self._training_channel else []
-        for channel in [*self._channels.values(), *training]:
+        for channel in self._open:
             await channel.close()

@@ -200,6 +200,7 @@ async def test_best_sellers_stand_in_for_an_agent_that_fails(sqlite_database: Da
     fake = FakeRecommendationAgent()
     fake.error = code
     async with serving(fake, REGISTER) as address, coordinator(sqlite_database, address) as stub:
+        await best_sellers_known(stub)
         answer = await call(stub.GetRecommendations, ASKED, 10)
         assert list(answer.list.fallbacks) == ["recommendation_agent_unavailable"]
         fake.error = grpc.StatusCode.NOT_FOUND
