@@ -200,8 +200,10 @@ async def test_best_sellers_stand_in_for_an_agent_that_fails(sqlite_database: Da
     fake = FakeRecommendationAgent()
     fake.error = code
     async with serving(fake, REGISTER) as address, coordinator(sqlite_database, address) as stub:
-        await best_sellers_known(stub)
         answer = await call(stub.GetRecommendations, ASKED, 10)
+        async with asyncio.timeout(30):  # until the rules were read once
+            while "merchandising_not_read" in answer.list.fallbacks:
+                answer = await call(stub.GetRecommendations, ASKED, 10)
         assert list(answer.list.fallbacks) == ["recommendation_agent_unavailable"]
         fake.error = grpc.StatusCode.NOT_FOUND
         with pytest.raises(NotFound):
