@@ -25,7 +25,7 @@ from shared.tracing import client_span
 log = structlog.get_logger()
 IN_TURN: dict[str, Any] = {"round_robin": {}}
 """Replicas are called one after the other."""
-CONNECT_MS = 100
+CONNECT_MS = 500
 """How long an attempt to connect may take, in spite of the option's name."""
 SHOPPER_KEY = "x-shopper-hash"
 BY_SHOPPER: dict[str, Any] = {"ring_hash_experimental": {"requestHashHeader": SHOPPER_KEY}}
@@ -34,9 +34,15 @@ BY_SHOPPER: dict[str, Any] = {"ring_hash_experimental": {"requestHashHeader": SH
 os.environ.setdefault("GRPC_EXPERIMENTAL_RING_HASH_SET_REQUEST_HASH_KEY", "true")
 
 
-def channel_options(balancing: dict[str, Any] | None = None, *, tls: bool = False) -> list[tuple[str, str | int]]:
-    """Return the options of every channel: balancing (in turn unless given), retries, reconnection, message size."""
-    service_config = {"loadBalancingConfig": [balancing or IN_TURN], "methodConfig": method_config()}
+def channel_options(
+    balancing: dict[str, Any] | None = None, *, tls: bool = False, events_have_ids: bool = False
+) -> list[tuple[str, str | int]]:
+    """Return the options of every channel: balancing (in turn unless given), retries, reconnection, message size.
+
+    With `events_have_ids`, recording is repeated as reads are.
+    """
+    methods = method_config(events_have_ids=events_have_ids)
+    service_config = {"loadBalancingConfig": [balancing or IN_TURN], "methodConfig": methods}
     return [
         ("grpc.service_config", json.dumps(service_config)),
         ("grpc.max_receive_message_length", MAX_READ_BYTES),
@@ -66,16 +72,19 @@ def open_channel(
     return RenewingChannel(lambda: grpc.aio.secure_channel(target, channel_credentials(files), wanted), files.stamp)
 
 
-def open_coordinator(settings: Settings, address: str = "") -> grpc.Channel:
+def open_coordinator(settings: Settings, address: str = "", *, events_have_ids: bool = False) -> grpc.Channel:
     """Return a blocking channel to the coordinator with the certificates and the API key of the settings.
+
+    It repeats by itself what may be done twice; recording too for a caller whose events and feedback have ids.
 
     Raises FailedPrecondition when a file of them cannot be read.
     """
     target, tls = address or settings.coordinator_address, client_files(settings.tls_files)
+    options = channel_options(tls=tls is not None, events_have_ids=events_have_ids)
     channel = (
-        grpc.secure_channel(target, channel_credentials(tls), channel_options(tls=True))
+        grpc.secure_channel(target, channel_credentials(tls), options)
         if tls
-        else grpc.insecure_channel(target, channel_options())
+        else grpc.insecure_channel(target, options)
     )
     key = key_of(settings)
     return grpc.intercept_channel(channel, WithKey(key)) if key else channel

@@ -15,6 +15,8 @@ from shared.config import Agent
 from shared.errors import FailedPrecondition
 from shared.rpc.tls import probe_channel
 
+SHORT_SECONDS = 0.005
+"""A check that takes no longer found no call before it."""
 LONGEST_SECONDS = 0.5
 """A check that takes longer counts as so long: what matters is that calls wait."""
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "[::]": "[::1]"}  # noqa: S104 - bound by the operator
@@ -39,10 +41,21 @@ class OwnQueue:
         except FailedPrecondition:  # certificates in the middle of a renewal: whoever serves with them logs it
             return 0.0
         except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.CANCELLED:  # gRPC's queue is full
+                return LONGEST_SECONDS
             if error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
                 await self.close()  # the certificate may have been renewed: trust the new one
                 return 0.0
         return time.monotonic() - started
+
+    async def until_short(self, longest_seconds: float) -> None:
+        """Wait until all calls that have arrived are taken up, or no longer than said.
+
+        Calls that the loop has not taken up when a server stops end CANCELLED; those that it has, end as they should.
+        """
+        until = time.monotonic() + longest_seconds
+        while await self.seconds() > SHORT_SECONDS and time.monotonic() < until:
+            pass
 
     async def close(self) -> None:
         """Close the connection; the next question opens another. Safe to repeat."""

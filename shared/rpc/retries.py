@@ -1,4 +1,7 @@
-"""Which methods gRPC repeats by itself when a call ends UNAVAILABLE: those that may be done twice without harm.
+"""Which methods gRPC repeats by itself: those that may be done twice without harm.
+
+It repeats calls that end UNAVAILABLE, and CANCELLED: so end calls that have arrived at a server and were not taken up
+when it stopped.
 
 A call that broke off may have been done. So a method is repeated only where it is listed here; all others are left to
 the caller, who knows whether to try again.
@@ -103,19 +106,22 @@ _REPEATABLE_WRITES: dict[str, tuple[str, ...]] = {
     "quintet.feedback.v1.FeedbackService": ("ApplyEvents",),
 }
 """What is written comes out the same the second time; a second answer of `Recommend` is logged as one of its own."""
+_WRITES_WITH_IDS: dict[str, tuple[str, ...]] = {
+    "quintet.coordinator.v1.CoordinatorService": ("RecordEvent", "BatchRecordEvents", "RecordFeedback"),
+}
+"""May be repeated by those who give each event and feedback an id."""
 _POLICY = {
     "maxAttempts": 3,
     "initialBackoff": "0.05s",
     "maxBackoff": "0.5s",
     "backoffMultiplier": 2,
-    "retryableStatusCodes": ["UNAVAILABLE"],
+    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
 }
 
 
 def repeated_methods() -> list[tuple[str, str]]:
     """Return service and method of all that is repeated."""
-    groups = (_READS, _REPEATABLE_WRITES)
-    return [(service, name) for group in groups for service, names in group.items() for name in names]
+    return [*_pairs(_READS), *_pairs(_REPEATABLE_WRITES)]
 
 
 def reads(service: str) -> tuple[str, ...]:
@@ -123,7 +129,12 @@ def reads(service: str) -> tuple[str, ...]:
     return _READS.get(service, ())
 
 
-def method_config() -> list[dict[str, Any]]:
+def method_config(*, events_have_ids: bool = False) -> list[dict[str, Any]]:
     """Return the part of a service config that says what is repeated, and how."""
-    names = [{"service": service, "method": method} for service, method in repeated_methods()]
+    also = _pairs(_WRITES_WITH_IDS) if events_have_ids else []
+    names = [{"service": service, "method": method} for service, method in [*repeated_methods(), *also]]
     return [{"name": names, "retryPolicy": _POLICY}]
+
+
+def _pairs(methods: dict[str, tuple[str, ...]]) -> list[tuple[str, str]]:
+    return [(service, name) for service, names in methods.items() for name in names]

@@ -41,6 +41,8 @@ MOST_CALLS = 2_000
 MOST_PENDING = 200
 """Calls that gRPC holds before the event loop takes them up; beyond that it ends some as CANCELLED, at twice as many
 all. Admission, which follows how long calls wait there, refuses with a reason long before."""
+LONGEST_WAIT_SECONDS = 2.0
+"""How long a server that stops waits for a moment at which it has taken all calls up."""
 CONNECTION_AGE_MS = 20_000
 """How long a connection is used. Its end loses no call, and makes a client look up the name anew: so it finds replicas
 that were added meanwhile."""
@@ -155,8 +157,8 @@ class AgentServer:
         """
         self.port = self._bind(f"{self._settings.bind_host}:{self._settings.port(self._agent)}")
         await self._server.start()
+        self._queue = OwnQueue(self._agent, self._settings.bind_host, self.port, self._settings.tls_files)
         if self._agent == "coordinator":  # what the other agents are asked was admitted here already
-            self._queue = OwnQueue(self._agent, self._settings.bind_host, self.port, self._settings.tls_files)
             self._admission.start(self._queue.seconds)
         await self._readiness.start()
         log.info("serving", port=self.port)
@@ -166,9 +168,11 @@ class AgentServer:
         """Turn the health to NOT_SERVING, let calls in progress end, close. Safe to repeat."""
         await self._readiness.stop()
         await self._admission.stop()
-        if self._queue is not None:
-            await self._queue.close()
         await self._health.enter_graceful_shutdown()
+        queue, self._queue = self._queue, None
+        if queue is not None:
+            await queue.until_short(min(LONGEST_WAIT_SECONDS, self._settings.drain_seconds))
+            await queue.close()
         await self._server.stop(self._settings.drain_seconds)
         log.info("stopped")
 

@@ -127,7 +127,7 @@ def running_cluster(database_url: str, **overrides: Any) -> Iterator[Cluster]:
 
 
 @contextmanager
-def coordinator_stub(address: str) -> Iterator[pb_grpc.CoordinatorServiceStub]:
+def coordinator_stub(address: str, *, events_have_ids: bool = False) -> Iterator[pb_grpc.CoordinatorServiceStub]:
     """Give a stub of the coordinator, with the key and the certificates of the environment."""
-    with open_coordinator(Settings(), address) as channel:
+    with open_coordinator(Settings(), address, events_have_ids=events_have_ids) as channel:
         yield pb_grpc.CoordinatorServiceStub(channel)

@@ -102,7 +102,7 @@ class Shoppers:
 
     def _live(self, part: int, customers: Sequence[str]) -> None:
         try:
-            with coordinator_stub(self._target) as stub:
+            with coordinator_stub(self._target, events_have_ids=True) as stub:
                 for number in count():
                     if self._stopping.is_set():
                         break
@@ -215,9 +215,8 @@ class _Round:
         return True
 
     def _note_failed(self, method: str, error: grpc.RpcError) -> None:
-        more = "" if error.code() in LOST else f": {error.details()}"
         with self.guard:
-            self.done.failed[f"{method} {error.code().name}{more}"] += 1
+            self.done.failed[f"{method} {error.code().name}: {error.details()}"] += 1
 
 
 def wait_until_served(target: str, customer: str) -> None:

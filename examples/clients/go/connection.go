@@ -15,9 +15,10 @@ import (
 // Every call gets a deadline, so that a slow answer never holds up a page; it covers all tries together.
 const deadline = 5 * time.Second
 
-// The channel tries a call again while the coordinator cannot be reached, but only calls that may be repeated without
-// harm: reads, and writes that carry an id of ours (`event_id`, `feedback_id`), which Quintet records once. Registering
-// and erasing are not among them: a second try would answer ALREADY_EXISTS or NOT_FOUND although the first succeeded.
+// The channel tries a call again while the coordinator cannot be reached, and where one stopped before it took the
+// call up (CANCELLED), but only calls that may be repeated without harm: reads, and writes that carry an id of ours
+// (`event_id`, `feedback_id`), which Quintet records once. Registering and erasing are not among them: a second try
+// would answer ALREADY_EXISTS or NOT_FOUND although the first succeeded.
 const serviceConfig = `{
   "methodConfig": [{
     "name": [
@@ -35,7 +36,7 @@ const serviceConfig = `{
       "initialBackoff": "0.1s",
       "maxBackoff": "1s",
       "backoffMultiplier": 2,
-      "retryableStatusCodes": ["UNAVAILABLE"]
+      "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"]
     }
   }]
 }`

@@ -13,9 +13,10 @@ SERVICE = "quintet.coordinator.v1.CoordinatorService"
 # Every call gets a deadline, so that a slow answer never holds up a page; it covers all tries together.
 DEADLINE_SECONDS = 5.0
 
-# The channel tries a call again while the coordinator cannot be reached, but only calls that may be repeated without
-# harm: reads, and writes that carry an id of ours (`event_id`, `feedback_id`), which Quintet records once. Registering
-# and erasing are not among them: a second try would answer ALREADY_EXISTS or NOT_FOUND although the first succeeded.
+# The channel tries a call again while the coordinator cannot be reached, and where one stopped before it took the
+# call up (CANCELLED), but only calls that may be repeated without harm: reads, and writes that carry an id of ours
+# (`event_id`, `feedback_id`), which Quintet records once. Registering and erasing are not among them: a second try
+# would answer ALREADY_EXISTS or NOT_FOUND although the first succeeded.
 SERVICE_CONFIG = {
     "methodConfig": [
         {
@@ -37,7 +38,7 @@ SERVICE_CONFIG = {
                 "initialBackoff": "0.1s",
                 "maxBackoff": "1s",
                 "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         },
     ]

@@ -21,7 +21,8 @@ from shared.db.engine import Database
 from tests.contract.algorithms.synthetic_data import shop
 from tests.support.object_store import StoreServer, running_object_store
 
-SWAP_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
+"""Far more than it takes: how long that is says a benchmark; here machines may be slow."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def bundle() -> Bundle:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + SWAP_SECONDS
+    end = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < end, "the model was not taken over in time"
         threading.Event().wait(0.02)

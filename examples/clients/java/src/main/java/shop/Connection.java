@@ -33,9 +33,10 @@ final class Connection implements AutoCloseable {
     private static final long DEADLINE_SECONDS = 5;
 
     /**
-     * The channel tries a call again while the coordinator cannot be reached, but only calls that may be repeated without
-     * harm: reads, and writes that carry an id of ours (eventId, feedbackId), which Quintet records once. Registering and
-     * erasing are not among them: a second try would answer ALREADY_EXISTS or NOT_FOUND although the first succeeded.
+     * The channel tries a call again while the coordinator cannot be reached, and where one stopped before it took the
+     * call up (CANCELLED), but only calls that may be repeated without harm: reads, and writes that carry an id of ours
+     * (eventId, feedbackId), which Quintet records once. Registering and erasing are not among them: a second try would
+     * answer ALREADY_EXISTS or NOT_FOUND although the first succeeded.
      */
     private static final List<String> REPEATABLE = List.of(
             "GetCustomerProfile", "GetProduct", "GetRecommendations", "GetSimilarProducts", "RankProducts", "RecordEvent",
@@ -114,7 +115,7 @@ final class Connection implements AutoCloseable {
 
     private static final Map<String, Object> RETRY = Map.of(
             "maxAttempts", 4.0, "initialBackoff", "0.1s", "maxBackoff", "1s", "backoffMultiplier", 2.0,
-            "retryableStatusCodes", List.of("UNAVAILABLE"));
+            "retryableStatusCodes", List.of("UNAVAILABLE", "CANCELLED"));
 
     private static List<Map<String, String>> names() {
         return REPEATABLE.stream()
