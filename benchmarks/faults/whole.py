@@ -19,7 +19,8 @@ SHOPPERS = 4
 """Whose pages are asked for: of several, so that every recommendation agent is among those that answer."""
 CALL_SECONDS = 2.0
 LOOK_SECONDS = 0.02
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
+"""Far more than any recovery takes: the figure says how long that is."""
 
 
 class Probe:

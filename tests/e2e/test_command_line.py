@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,21 +17,15 @@ from typer.testing import CliRunner, Result
 from cli.journey import Journey
 from cli.main import app
 from shared.config import AGENTS
-from shared.db.engine import Database
-from shared.db.migrate import migrate
 from tests.e2e import small_shop
 from tests.support.cluster import Cluster, cluster_settings, coordinator_stub, free_ports, running_cluster
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(trained_shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Five agents with a small shop, trained."""
-    database = Database(f"sqlite:///{tmp_path_factory.mktemp('shop') / 'quintet.db'}")
-    migrate(database)
-    database.close()
-    with running_cluster(database.url) as cluster:
-        with coordinator_stub(cluster.address) as stub:
-            small_shop.fill(stub)
+    file = shutil.copy(trained_shop, tmp_path_factory.mktemp("shop") / "quintet.db")
+    with running_cluster(f"sqlite:///{file}") as cluster:
         yield cluster
 
 
@@ -79,7 +74,7 @@ def test_jobs_by_the_coordinator(cluster: Cluster) -> None:
     assert tuned.exit_code == 0, tuned.output
     assert list(json.loads(tuned.stdout)["algorithms"]) == ["popular"]
     assert "popular" in run(cluster, "optimize").stdout
-    trained = run(cluster, "train", "--json")
+    trained = run(cluster, "train", "--quick", "--json")
     assert trained.exit_code == 0, trained.output
     assert {"catalogue", "models", "customers"} <= json.loads(trained.stdout).keys()
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from shared.rpc.tls import server_credentials
-from tests.e2e import fake_coordinator, small_shop
+from tests.e2e import fake_coordinator
 from tests.support.certificates import write
 from tests.support.clients import BUILDERS, ROOT, curl_client, play, run
 from tests.support.cluster import coordinator_stub, free_ports, running_cluster
@@ -121,12 +122,12 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop(trained_shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """A coordinator of five running agents with API keys and TLS, and a trained small shop."""
     folder = tmp_path_factory.mktemp("shop")
     database = f"sqlite:///{folder / 'quintet.db'}"
-    for command in (["certs", str(folder)], ["migrate"]):
-        quintet(database, *command)
+    shutil.copy(trained_shop, folder / "quintet.db")
+    quintet(database, "certs", str(folder))
     made = quintet(database, "keys", "create", "--name", "shop", "--role", "admin", "--json")
     environment = {"QUINTET_TLS_CA": str(folder / "public-ca.crt"), "QUINTET_API_KEY": json.loads(made)["key"]}
     [port] = free_ports(1)
@@ -138,11 +139,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         "agents_tls_ca": str(folder / "agents-ca.crt"),
     }
     with running_cluster(database, auth="required", http_port=port, **files) as cluster:
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            with coordinator_stub(cluster.address) as stub:
-                small_shop.fill(stub)
         # by name: TLS knows no names of servers that are addresses
         address = cluster.address.replace("127.0.0.1", "localhost")
         yield Shop(address, f"https://localhost:{port}", environment)

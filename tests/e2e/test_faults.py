@@ -8,14 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.faults.__main__ import play
-from benchmarks.faults.shops import trained_file
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trained_file(tmp_path_factory.mktemp("shop"))
 
 
 @pytest.mark.parametrize(
@@ -28,8 +22,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.param("postgres", "silent", marks=pytest.mark.postgres),
     ],
 )
-def test_nothing_acknowledged_is_lost(trained: Path, tmp_path: Path, database: str, scenario: str) -> None:
-    [found] = play(database, [scenario], tmp_path / database, trained, quick=True)
+def test_nothing_acknowledged_is_lost(trained_shop: Path, tmp_path: Path, database: str, scenario: str) -> None:
+    [found] = play(database, [scenario], tmp_path / database, trained_shop, quick=True)
     assert not found.error
     assert found.audit.holds, found.audit
     assert found.audit.acknowledged == found.audit.stored > 0
