@@ -2,12 +2,8 @@
 
 import asyncio
 import contextlib
-import ctypes
-import os
-import platform
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +11,7 @@ from dataclasses import dataclass, field
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from cli.agent_processes import SpareProcesses, environment_of, start_process
 from shared.config import AGENTS, PORTS_BETWEEN_REPLICAS, Agent, Settings
 from shared.errors import FailedPrecondition, Unavailable
 from shared.rpc.exposure import require_guarded
@@ -28,9 +25,7 @@ STEADY_AFTER_SECONDS = 5.0
 READY_TIMEOUT_SECONDS = 60.0
 LOOK_MS = 50
 """Between two looks whether an agent is ready: gRPC on its own waits for seconds after a connection was refused."""
-LONGEST_LINE = 1024 * 1024
 REPLICAS_SETTING = "QUINTET_RECOMMENDATION_REPLICAS"
-_PR_SET_PDEATHSIG = 1
 _QUICK_RECONNECTION = [(f"grpc.{which}_reconnect_backoff_ms", LOOK_MS) for which in ("initial", "min", "max")]
 _QUICK_TLS_RECONNECTION = [*_QUICK_RECONNECTION[::2], ("grpc.min_reconnect_backoff_ms", TLS_CONNECT_MS)]
 
@@ -58,6 +53,7 @@ class Supervisor:
             for agent in AGENTS
             for number in range(settings.replicas(agent))
         }
+        self._spares = SpareProcesses(settings, settings.spare_processes)
         self._stopping = asyncio.Event()
 
     def restarts(self, agent: Agent, replica: int = 0) -> int:
@@ -86,10 +82,12 @@ class Supervisor:
         except BaseException:
             await self.stop()
             raise
+        self._spares.fill()
 
     async def stop(self) -> None:
         """Ask all agents to stop, the coordinator first, and kill those that do not. Safe to repeat."""
         self._stopping.set()
+        await self._spares.stop()
         for child in self._children.values():
             await self._end(child)
         watchers = [child.watcher for child in self._children.values() if child.watcher is not None]
@@ -131,18 +129,12 @@ class Supervisor:
             await asyncio.sleep(pause)
 
     async def _run_once(self, child: _Child) -> int:
-        child.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            f"services.{child.agent}.server",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=_environment(child.settings),
-            limit=LONGEST_LINE,
-            start_new_session=True,  # Ctrl-C is for the supervisor, which then stops the agents in order
-            preexec_fn=_die_with_parent,
-        )
+        module, environment = f"services.{child.agent}.server", environment_of(child.settings)
+        child.process = await self._spares.become(module, environment) if child.restarts else None
+        if child.process is None:
+            child.process = await start_process(module, environment)
+        elif not self._stopping.is_set():
+            self._say(child.agent, f"starts in a process that was ready, {child.process.pid}")
         assert child.process.stdout is not None  # noqa: S101 - for the type checker: it is piped
         async for line in child.process.stdout:
             self._say(child.agent, line.decode(errors="replace").rstrip())
@@ -172,12 +164,6 @@ def pause_after(lived_seconds: float, before: float) -> float:
     return min(max(2 * before, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
 
 
-def _environment(settings: Settings) -> dict[str, str]:
-    given = {f"QUINTET_{name.upper()}": str(value) for name, value in settings.model_dump().items()}
-    # One request at a time scores in each process: more BLAS threads only fight over the cores.
-    return {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **given}
-
-
 def _require_free(agent: Agent, replica: int, settings: Settings) -> None:
     """Raise FailedPrecondition where somebody listens on the agent's port, or on that of its metrics."""
     further = f" + {PORTS_BETWEEN_REPLICAS * replica}; {REPLICAS_SETTING} says how many there are" if replica else ""
@@ -195,12 +181,6 @@ def _require_free_port(port: int, host: str, agent: Agent, variable: str) -> Non
             probe.bind((host, port))
         except OSError as error:
             raise FailedPrecondition(f"port {port} of the {agent} agent is taken ({variable}): {error}") from error
-
-
-def _die_with_parent() -> None:
-    """Have Linux end the agent when the supervisor is killed, so that no orphan keeps its port."""
-    if platform.system() == "Linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _ending(code: int) -> str:

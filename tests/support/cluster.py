@@ -39,11 +39,12 @@ def _hold(held: ExitStack, replicas: int) -> int:
 
 
 def cluster_settings(database_url: str, **overrides: Any) -> Settings:
-    """Return settings for agents on free ports that work on `database_url`, one of each unless said otherwise."""
+    """Return settings for agents on free ports that work on `database_url`, one of each and no spare process."""
     values: dict[str, Any] = {
         "database_url": database_url,
         "drain_seconds": 2.0,
         "recommendation_replicas": 1,
+        "spare_processes": 0,
         "http_port": 0,
     }
     for agent, port in zip(AGENTS, free_ports(len(AGENTS), MOST_USUAL_REPLICAS), strict=True):
