@@ -19,7 +19,8 @@ from tests.support.under_fire import Traffic
 
 READ_DEADLINE_SECONDS = 2.0
 WRITE_DEADLINE_SECONDS = 3.0
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.5
+"""Between two calls of a caller: as long as the last took, within these bounds. So a slow machine is not overloaded."""
 AGAIN_SECONDS = 0.05
 GIVE_UP_SECONDS = 120.0
 RECORDERS, ASKERS = 2, 2
@@ -73,11 +74,12 @@ class Callers:
             for number in itertools.count():
                 if self._stopping.is_set():
                     return
+                began = time.monotonic()
                 try:
                     work(stub, number)
                 except Exception as error:  # told at the end; the other callers go on
                     self._ledger.failed(repr(error))
-                time.sleep(PAUSE_SECONDS)
+                time.sleep(min(max(PAUSE_SECONDS, time.monotonic() - began), LONGEST_PAUSE_SECONDS))
 
     def _recorder(self, part: int, customers: Sequence[str]) -> Callable[[Stub, int], None]:
         traffic = Traffic(0, customers, self._material.products, f"{self._material.prefix}{part}-")
