@@ -98,7 +98,7 @@ class RerankerTrainer:
             scores = sparse_scores_by_algorithm(self._scorers, every, asked.shoppers(start, start + size))
             return [each.drawn_up(scores, part, self._there, self._evaluated, rng) for each in found.values()]
 
-        for parts in parallel.each(of, range(0, len(asked), size)):
+        for parts in parallel.each_forked(of, range(0, len(asked), size)):
             for each, part in zip(found.values(), parts, strict=True):
                 each.take(*part)
         return found
@@ -120,7 +120,7 @@ class RerankerTrainer:
             return EvalBatch.of(candidates, batch, np.flatnonzero(_with_targets(batch)), item_features, target)
 
         evaluation = HoldoutEval(names)
-        for batch in parallel.each(of, range(0, len(questions), size)):
+        for batch in parallel.each_forked(of, range(0, len(questions), size)):
             evaluation.add(batch)
         return evaluation
 
