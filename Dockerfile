@@ -31,10 +31,16 @@ RUN apt-get update -qq \
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin quintet \
     && install --directory --owner quintet --group quintet --mode 0700 /data /secrets
 COPY --from=build /opt/quintet /opt/quintet
+COPY deploy/entrypoint.sh /opt/quintet/bin/entrypoint.sh
 ENV PATH=/opt/quintet/bin:$PATH \
     OPENBLAS_NUM_THREADS=1 \
     NUMBA_CACHE_DIR=/data/numba \
     QUINTET_BIND_HOST=0.0.0.0
+# The loops are compiled here, where their sources get the times by which they are known: else each new volume would wait
+# a minute or two at its first training and its first answers.
+RUN NUMBA_CACHE_DIR=/opt/quintet/compiled python -m services.recommendation.compile_ahead \
+    && cat /proc/sys/kernel/random/uuid > /opt/quintet/compiled/id
 USER 10001:10001
 WORKDIR /data
+ENTRYPOINT ["entrypoint.sh"]
 CMD ["quintet", "--help"]

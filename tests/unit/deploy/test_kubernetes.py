@@ -113,7 +113,7 @@ def test_trainings_run_in_a_pod_that_answers_no_shopper() -> None:
     assert deployment["template"]["metadata"]["labels"] == labels("trainer") == deployment["selector"]["matchLabels"]
     assert of_kind("Service")["trainer"]["spec"]["selector"] == labels("trainer")
     assert given["QUINTET_TRAINING_ADDRESS"] == "dns:///trainer:50053"
-    same = ("image", "command", "envFrom", "ports", "volumeMounts", "securityContext", "readinessProbe")
+    same = ("image", "args", "envFrom", "ports", "volumeMounts", "securityContext", "readinessProbe")
     assert {name: container("trainer")[name] for name in same} == {
         name: container("recommendation")[name] for name in same
     }
@@ -126,7 +126,7 @@ def test_names_of_one_agent_agree(agent: Agent) -> None:
     assert deployment["template"]["metadata"]["labels"] == labels(agent) == deployment["selector"]["matchLabels"]
     assert of_kind("Service")[agent]["spec"]["selector"] == labels(agent)
     assert of_kind("PodDisruptionBudget")[agent]["spec"]["selector"]["matchLabels"] == labels(agent)
-    assert container(agent)["command"] == ["python", "-m", f"services.{agent}.server"]
+    assert container(agent)["args"] == ["python", "-m", f"services.{agent}.server"]
 
 
 @pytest.mark.parametrize("agent", AGENTS)
