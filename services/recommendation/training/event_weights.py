@@ -79,7 +79,9 @@ def quality(train: Interactions, questions: Sequence[EvalCase], kind_weights: Fl
     parts = []
     for start in range(0, len(questions), BATCH):
         part = questions[start : start + BATCH]
-        scores = algorithm.scores_of_many([with_profile_clock(question.shopper) for question in part])
+        # Copies, as shoppers keep the scores they have, and with them the algorithm: all that were tried.
+        shoppers = [replace(with_profile_clock(question.shopper)) for question in part]
+        scores = algorithm.scores_of_many(shoppers)
         lists = top_k_of_few(cast(list[FewScores], scores), [question.excluded for question in part], PLACES)
         parts.append(measure(lists, [question.targets for question in part], PLACES)["ndcg"])
     return np.concatenate(parts)
