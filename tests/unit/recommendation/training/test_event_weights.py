@@ -1,9 +1,11 @@
+import gc
 from dataclasses import replace
 
 import numpy as np
 
 from services.recommendation.algorithms.base import Interactions, Kind, Shopper
 from services.recommendation.algorithms.interactions import EVENT_WEIGHTS
+from services.recommendation.algorithms.item_knn import ItemKnn
 from services.recommendation.holdout.tasks import EvalCase
 from services.recommendation.training import event_weights
 from services.recommendation.training.event_weights import (
@@ -76,6 +78,13 @@ def test_views_that_tell_more_than_purchases_get_more_weight():
 def test_a_kind_that_does_not_occur_keeps_its_weight():
     weights = learn_kind_weights(*interactions(Kind.PURCHASE, Kind.VIEW))
     assert weights[Kind.CART] == EVENT_WEIGHTS[Kind.CART] / EVENT_WEIGHTS[Kind.PURCHASE]
+
+
+def test_no_neighbourhoods_that_were_tried_stay_in_memory():
+    data, questions = interactions(Kind.PURCHASE, Kind.VIEW)
+    learn_kind_weights(data, questions)
+    gc.collect()
+    assert not [each for each in gc.get_objects() if isinstance(each, ItemKnn)]
 
 
 def test_it_is_deterministic():
