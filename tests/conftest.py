@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from shared.db.engine import Database
@@ -16,6 +17,10 @@ from tests.support.postgres import find_binaries, running_server
 # The first call of a compiled loop compiles it, which takes longer than any deadline of a test case.
 settings.register_profile("quintet", deadline=None)
 settings.load_profile("quintet")
+
+# The usual one draws every local variable of every frame, matrices too, which takes seconds.
+TRACEBACKS = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], TRACEBACKS])
 
 
 @pytest.fixture(autouse=True)
