@@ -17,7 +17,7 @@ from shared.config import Settings
 from shared.db import models, request_reads
 from shared.db.engine import Database
 from shared.recommendation_tokens import numbers_in
-from tests.integration.recommendation import shop
+from tests.integration.recommendation import shop, tuning_shop
 from tests.support.databases import Template
 
 
@@ -136,6 +136,26 @@ def postgres_trained_shop(
     assert loaded is not None
     version, payload = loaded
     return postgres_shop.prepared(folder, lambda each: models.save_model(each, "recommender", version, payload, {}))
+
+
+@pytest.fixture(scope="session")
+def sqlite_tuning_shop(sqlite_template: Template, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """A SQLite file with the shop that has enough customers to tune on."""
+    return sqlite_template.prepared(tmp_path_factory.mktemp("shop"), tuning_shop.open_shop)
+
+
+@pytest.fixture(scope="session")
+def postgres_tuning_shop(postgres_template: Template, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """A PostgreSQL database with the shop that has enough customers to tune on."""
+    return postgres_template.prepared(tmp_path_factory.mktemp("shop"), tuning_shop.open_shop)
+
+
+@pytest.fixture
+def tunable(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """The shop that has enough customers to tune on."""
+    template: Template = request.getfixturevalue(f"{database_kind}_tuning_shop")
+    with template.copied(tmp_path) as copy:
+        yield copy
 
 
 @pytest.fixture
