@@ -22,6 +22,7 @@ from shared.db.engine import Database
 from shared.db.integrity import check_database
 from shared.db.schema import event_cursors, metadata, products
 from shared.errors import DataLoss, FailedPrecondition, InvalidArgument
+from tests.support.databases import PostgresTemplate
 from tests.support.shop import add_customers, add_products
 
 KILLS = 6
@@ -53,17 +54,9 @@ def empty_like(database: Database, folder: Path, request: pytest.FixtureRequest)
 
 
 @pytest.fixture
-def other_postgres_database(postgres_server: str) -> Iterator[Database]:
-    yield from fresh_postgres(postgres_server)
-
-
-def fresh_postgres(server: str) -> Iterator[Database]:
-    name = f"quintet_restore_{os.getpid()}_{random.randrange(10**9)}"
-    with closing(Database(server)) as admin, admin.engine.connect() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(f"CREATE DATABASE {name}")
-        with closing(Database(server.rsplit("/", 1)[0] + f"/{name}")) as fresh:
-            yield fresh
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+def other_postgres_database(postgres_server: str, tmp_path: Path) -> Iterator[Database]:
+    with PostgresTemplate(postgres_server).copied(tmp_path) as fresh:
+        yield fresh
 
 
 def test_what_was_backed_up_is_restored(database: Database, tmp_path: Path, request: pytest.FixtureRequest) -> None:

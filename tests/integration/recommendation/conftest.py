@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +17,8 @@ from shared.config import Settings
 from shared.db import models, request_reads
 from shared.db.engine import Database
 from shared.recommendation_tokens import numbers_in
-from tests.integration.recommendation import shop
-
-Artefact = tuple[str, bytes]
+from tests.integration.recommendation import shop, tuning_shop
+from tests.support.databases import Template
 
 
 @dataclass(frozen=True)
@@ -108,30 +108,70 @@ def running(database: Database) -> Iterator[Shop]:
 
 
 @pytest.fixture(scope="session")
-def artefacts() -> dict[str, Artefact]:
-    """Trained models by kind of shop: training takes a moment, and the shop's keys are always the same."""
-    return {}
+def sqlite_shop(sqlite_template: Template, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """A SQLite file with the shop before the first training."""
+    return sqlite_template.prepared(tmp_path_factory.mktemp("shop"), shop.open_shop)
+
+
+@pytest.fixture(scope="session")
+def postgres_shop(postgres_template: Template, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """A PostgreSQL database with the shop before the first training."""
+    return postgres_template.prepared(tmp_path_factory.mktemp("shop"), shop.open_shop)
+
+
+@pytest.fixture(scope="session")
+def sqlite_trained_shop(sqlite_shop: Template, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """A SQLite file with the shop and a model."""
+    return sqlite_shop.prepared(tmp_path_factory.mktemp("shop"), shop.train)
+
+
+@pytest.fixture(scope="session")
+def postgres_trained_shop(
+    postgres_shop: Template, sqlite_trained_shop: Template, tmp_path_factory: pytest.TempPathFactory
+) -> Template:
+    """A PostgreSQL database with the shop and the model of the file: the keys of a shop are always the same."""
+    folder = tmp_path_factory.mktemp("shop")
+    with sqlite_trained_shop.copied(folder) as file:
+        loaded = models.load_active(file, "recommender")
+    assert loaded is not None
+    version, payload = loaded
+    return postgres_shop.prepared(folder, lambda each: models.save_model(each, "recommender", version, payload, {}))
+
+
+@pytest.fixture(scope="session")
+def sqlite_tuning_shop(sqlite_template: Template, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """A SQLite file with the shop that has enough customers to tune on."""
+    return sqlite_template.prepared(tmp_path_factory.mktemp("shop"), tuning_shop.open_shop)
+
+
+@pytest.fixture(scope="session")
+def postgres_tuning_shop(postgres_template: Template, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """A PostgreSQL database with the shop that has enough customers to tune on."""
+    return postgres_template.prepared(tmp_path_factory.mktemp("shop"), tuning_shop.open_shop)
 
 
 @pytest.fixture
-def untrained(database: Database) -> Database:
+def tunable(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """The shop that has enough customers to tune on."""
+    template: Template = request.getfixturevalue(f"{database_kind}_tuning_shop")
+    with template.copied(tmp_path) as copy:
+        yield copy
+
+
+@pytest.fixture
+def untrained(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """The shop before the first training."""
-    shop.open_shop(database)
-    return database
+    template: Template = request.getfixturevalue(f"{database_kind}_shop")
+    with template.copied(tmp_path) as copy:
+        yield copy
 
 
 @pytest.fixture
-def trained(untrained: Database, artefacts: dict[str, Artefact]) -> Database:
+def trained(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """The shop with a model."""
-    if "model" not in artefacts:
-        shop.train(untrained)
-        loaded = models.load_active(untrained, "recommender")
-        assert loaded is not None
-        artefacts["model"] = loaded
-        return untrained
-    version, payload = artefacts["model"]
-    models.save_model(untrained, "recommender", version, payload, {})
-    return untrained
+    template: Template = request.getfixturevalue(f"{database_kind}_trained_shop")
+    with template.copied(tmp_path) as copy:
+        yield copy
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """`quintet evaluate` as an operator calls it: on two files and on the shop's database."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import log2
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from cli.commands import evaluate
 from cli.main import app
 from services.recommendation.evaluation import job, ranker_registry
 from services.recommendation.evaluation.io.database import split_database
@@ -20,7 +21,7 @@ from shared.db import tuning
 from shared.db.engine import Database
 from shared.db.tuning import Tuned
 from shared.errors import FailedPrecondition, InvalidArgument
-from shared.jobs import ProgressReporter
+from shared.jobs import Progress, ProgressReporter
 from tests.integration.recommendation import shop
 
 TRAIN = """customer_id,product_id,event_type,timestamp,order_id
@@ -58,6 +59,17 @@ def files(tmp_path: Path) -> list[str]:
     return ["--train", str(folder / "train.csv"), "--test", str(folder / "test.csv")]
 
 
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the command evaluate in this process: to start another costs more than the rest of a test."""
+
+    async def run_here(_: str, settings: Settings, request: str) -> AsyncGenerator[Progress, None]:
+        result = job.run(Request.of_json(request), settings, ProgressReporter(write=lambda _: None))
+        yield Progress("done", 1.0, result)
+
+    monkeypatch.setattr(evaluate, "run_job", run_here)
+
+
 def call(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["evaluate", *arguments])
 
@@ -73,6 +85,7 @@ def values(rows: Sequence[dict[str, Any]], algorithm: str) -> dict[str, float]:
     return {row["metric"]: row["value"] for row in rows if row["algorithm"] == algorithm}
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_the_rows_by_hand(files: list[str], tmp_path: Path) -> None:
     out, picture = tmp_path / "report.json", tmp_path / "quality.png"
     found = report(
@@ -99,6 +112,7 @@ def test_the_rows_by_hand(files: list[str], tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_the_served_page_stands_beside_the_offline_ranker(files: list[str]) -> None:
     asked = [*files, "--served", "--exclude-seen", "--k", "2", "--bootstrap", "50", "--algorithm", "most_popular"]
     found = report(*asked)
@@ -113,6 +127,7 @@ def test_the_served_page_stands_beside_the_offline_ranker(files: list[str]) -> N
     assert "served against served.without_diversity" in printed
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_discovery(files: list[str]) -> None:
     found = report(
         *files, "--exclude-seen", "--target", "purchase", "--k", "1", "--algorithm", "most_popular", "--bootstrap", "0"
@@ -122,6 +137,7 @@ def test_discovery(files: list[str]) -> None:
     assert values(found["rows"], "most_popular")["recall"] == 1.0
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_sessions_need_no_customers(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("session_id\tproduct_id\n1\tx\n1\ty\n2\tx\n2\ty\n3\ty\n")
     (tmp_path / "b.tsv").write_text("session_id\tproduct_id\n8\tx\n8\ty\n8\tx\n9\tnew\n9\ty\n")
@@ -133,6 +149,7 @@ def test_sessions_need_no_customers(tmp_path: Path) -> None:
     assert values(found["rows"], "most_popular")["mrr"] == pytest.approx(2 / 3, abs=1e-6)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_the_order_of_rows_is_time_for_the_next_item(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"customer_id": 1, "product_id": "x"}\n{"customer_id": 2, "product_id": "y"}\n')
     (tmp_path / "b.jsonl").write_text('{"customer_id": 1, "product_id": "y"}\n{"customer_id": 1, "product_id": "x"}\n')
@@ -220,6 +237,7 @@ def test_one_file_is_not_enough(files: list[str]) -> None:
         run(Request(out="none", train=files[1], algorithms=("most_popular",)))
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_the_words_of_the_import_are_understood(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("who,product_id,event_type,quantity\n1,x,fav,1\n1,y,buy,-2\n2,y,fav,1\n")
     (tmp_path / "b.csv").write_text("who,product_id,event_type,quantity\n1,y,fav,1\n")
@@ -280,7 +298,9 @@ def run(request: Request, settings: Settings | None = None) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_every_algorithm_takes_part(untrained: Database, tmp_path: Path) -> None:
+    # On one database: algorithms are given the same split of both, see test_the_split_of_a_database.
     settings = Settings(database_url=untrained.url, train_threads=1)
     out, cutoff = str(tmp_path / "r.json"), _days_ago(16)
     found = run(Request(out, cutoff=cutoff, all_algorithms=True, bootstrap=10, k=(5,), exclude_seen=True), settings)

@@ -26,6 +26,8 @@ from tests.integration.recommendation import shop
 from tests.integration.recommendation.conftest import Shop
 
 RunAgent = Callable[[Database], AbstractContextManager[Shop]]
+ONE_DATABASE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+"""For trainings in a child process, which test_service has on both databases."""
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -200,6 +202,7 @@ def test_errors_in_the_background_are_retried(coffee_shop: Shop, monkeypatch: py
     assert coffee_shop.ask("c-lover-1").fallbacks == ()
 
 
+@ONE_DATABASE
 async def test_one_training_at_a_time(coffee_shop: Shop) -> None:
     first = coffee_shop.agent.train()
     assert (await anext(first)).stage == "reading"
@@ -211,6 +214,7 @@ async def test_one_training_at_a_time(coffee_shop: Shop) -> None:
     await again.aclose()
 
 
+@ONE_DATABASE
 async def test_training_beside_serving_is_in_use_at_its_end(coffee_shop: Shop) -> None:
     before = coffee_shop.ask("c-lover-1").model_version
     steps = [step async for step in coffee_shop.agent.train()]

@@ -11,7 +11,6 @@ from cli.main import app
 from shared.db import tuning
 from shared.db.engine import Database
 from shared.db.tuning import Tuned
-from tests.integration.recommendation.tuning_shop import open_shop
 
 EVIDENCE = {
     "decision": "better than the defaults beyond chance",
@@ -47,17 +46,18 @@ def decided(database: Database) -> Database:
     return database
 
 
-def test_it_tunes_and_goes_on(database: Database) -> None:
-    open_shop(database)
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_it_tunes_and_goes_on(tunable: Database) -> None:
+    # On one database: a job that is killed goes on with both, see test_tuning.
     wish = ("--algorithm", "popular", "--trials", "2")
-    first = quintet(database, *wish)
+    first = quintet(tunable, *wish)
     assert first.exit_code == 0, first.output
     assert "popular" in first.stdout
     assert "0 trials found, 2 made" in first.stdout
     assert "tuning: 100% done" in first.stderr
-    again = printed(database, *wish, "--minutes", "5")
+    again = printed(tunable, *wish, "--minutes", "5")
     assert (again["trials_found"], again["trials_made"]) == (2, 0)
-    assert printed(database, "--show")["algorithms"]["popular"]["events"] == 560
+    assert printed(tunable, "--show")["algorithms"]["popular"]["events"] == 560
 
 
 def test_nothing_in_force_is_said(database: Database) -> None:

@@ -29,11 +29,13 @@ from shared.errors import Conflict, FailedPrecondition, InvalidArgument
 from shared.jobs import ProgressReporter
 from shared.rpc.client import open_channel, stream
 from tests.integration.recommendation.shop import act, bought
-from tests.integration.recommendation.tuning_shop import CUSTOMERS, open_shop
+from tests.integration.recommendation.tuning_shop import CUSTOMERS
 from tests.unit.recommendation.tuning.toys import Settled, Toy
 
 CLASSES = (Toy, Settled)
 QUIET = ProgressReporter(write=lambda _: None)
+ONE_DATABASE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+"""For what passes over the wire: it is the same whatever database a job reads."""
 
 
 def tuned(database: Database, **request: Any) -> dict[str, Any]:
@@ -53,80 +55,72 @@ def trials(database: Database) -> dict[tuple[str, str], datetime]:
         return {(row.algorithm, row.params_hash): row.created_at for row in rows}
 
 
-def test_what_is_chosen_is_in_force_with_its_evidence(database: Database) -> None:
-    open_shop(database)
-    result = tuned(database)
+def test_what_is_chosen_is_in_force_with_its_evidence(tunable: Database) -> None:
+    result = tuned(tunable)
     assert result["algorithms"]["toy"]["params"] == {"other": 0.0}
     assert result["algorithms"]["settled"]["params"] == {}
     assert (result["unchanged"], result["not_reached"]) == ([], [])
-    decided = in_force(database)
+    decided = in_force(tunable)
     assert {name: each.params for name, each in decided.items()} == {"toy": {"other": 0.0}, "settled": {}}
     assert decided["toy"].evidence == json.loads(json.dumps(result["algorithms"]["toy"]["evidence"]))
     assert decided["toy"].events == 8 * CUSTOMERS
     assert decided["toy"].evidence["fingerprint"].startswith(f"{8 * CUSTOMERS}-{CUSTOMERS}-40-")
 
 
-def test_the_same_data_is_not_tried_again(database: Database) -> None:
-    open_shop(database)
-    first = tuned(database)
-    made = trials(database)
-    again = tuned(database)
+def test_the_same_data_is_not_tried_again(tunable: Database) -> None:
+    first = tuned(tunable)
+    made = trials(tunable)
+    again = tuned(tunable)
     assert (first["trials_found"], first["trials_made"]) == (0, len(made))
     assert again["trials_found"] > 2
     assert again["trials_made"] == 0
-    assert trials(database) == made
+    assert trials(tunable) == made
     assert [each["params"] for each in again["algorithms"].values()] == [{"other": 0.0}, {}]
 
 
-def test_what_happens_today_does_not_make_the_data_another(database: Database) -> None:
-    open_shop(database)
-    tuned(database)
-    act(database, bought("c0", "p1", "p3"))
-    assert tuned(database)["trials_made"] == 0
+def test_what_happens_today_does_not_make_the_data_another(tunable: Database) -> None:
+    tuned(tunable)
+    act(tunable, bought("c0", "p1", "p3"))
+    assert tuned(tunable)["trials_made"] == 0
 
 
-def test_only_what_has_changed_enough_is_due(database: Database) -> None:
-    open_shop(database)
-    tuned(database, algorithms=("toy",))
-    assert tuned(database, only_if_changed=True)["unchanged"] == ["toy"]
-    assert sorted(in_force(database)) == ["settled", "toy"]
-    assert tuned(database, only_if_changed=True)["trials_made"] == 0
-    act(database, *[bought(f"c{number}", "p0", "p1") for number in range(CUSTOMERS)])
-    assert tuned(database, only_if_changed=True)["unchanged"] == []
+def test_only_what_has_changed_enough_is_due(tunable: Database) -> None:
+    tuned(tunable, algorithms=("toy",))
+    assert tuned(tunable, only_if_changed=True)["unchanged"] == ["toy"]
+    assert sorted(in_force(tunable)) == ["settled", "toy"]
+    assert tuned(tunable, only_if_changed=True)["trials_made"] == 0
+    act(tunable, *[bought(f"c{number}", "p0", "p1") for number in range(CUSTOMERS)])
+    assert tuned(tunable, only_if_changed=True)["unchanged"] == []
 
 
-def test_a_search_that_time_cut_off_is_due_again(database: Database) -> None:
-    open_shop(database)
-    tuned(database, trials=2)
-    assert tuned(database, trials=2, only_if_changed=True)["unchanged"] == ["toy", "settled"]
-    again = tuned(database, only_if_changed=True)
+def test_a_search_that_time_cut_off_is_due_again(tunable: Database) -> None:
+    tuned(tunable, trials=2)
+    assert tuned(tunable, trials=2, only_if_changed=True)["unchanged"] == ["toy", "settled"]
+    again = tuned(tunable, only_if_changed=True)
     assert (again["unchanged"], again["trials_found"]) == ([], 4)
 
 
-def test_what_was_reset_stays_so_until_the_data_has_changed(database: Database) -> None:
-    open_shop(database)
-    tuned(database)
-    with database.write() as connection:
+def test_what_was_reset_stays_so_until_the_data_has_changed(tunable: Database) -> None:
+    tuned(tunable)
+    with tunable.write() as connection:
         tuning.reset(connection, "toy", datetime.now(UTC))
-    assert tuned(database, only_if_changed=True)["unchanged"] == ["toy", "settled"]
-    assert in_force(database)["toy"].params == {}
-    assert tuned(database)["algorithms"]["toy"]["params"] == {"other": 0.0}
+    assert tuned(tunable, only_if_changed=True)["unchanged"] == ["toy", "settled"]
+    assert in_force(tunable)["toy"].params == {}
+    assert tuned(tunable)["algorithms"]["toy"]["params"] == {"other": 0.0}
 
 
-def test_what_there_is_no_time_for_is_said(database: Database) -> None:
-    open_shop(database)
-    result = tuned(database, minutes=1e-6)
+def test_what_there_is_no_time_for_is_said(tunable: Database) -> None:
+    result = tuned(tunable, minutes=1e-6)
     assert (result["algorithms"], result["not_reached"]) == ({}, ["toy", "settled"])
-    assert in_force(database) == {}
+    assert in_force(tunable) == {}
 
 
-def test_old_trials_are_forgotten(database: Database) -> None:
-    open_shop(database)
-    tuned(database, algorithms=("toy",))
-    with database.write() as connection:
+def test_old_trials_are_forgotten(tunable: Database) -> None:
+    tuned(tunable, algorithms=("toy",))
+    with tunable.write() as connection:
         connection.execute(tuning_trials.update().values(created_at=datetime.now(UTC) - timedelta(days=31)))
-    assert tuned(database, algorithms=("settled",))["trials_made"]
-    assert {algorithm for algorithm, _ in trials(database)} == {"settled"}
+    assert tuned(tunable, algorithms=("settled",))["trials_made"]
+    assert {algorithm for algorithm, _ in trials(tunable)} == {"settled"}
 
 
 def test_without_interactions_there_is_nothing_to_tune_on(database: Database) -> None:
@@ -147,66 +141,65 @@ def job(database: Database, **request: Any) -> Iterator["subprocess.Popen[str]"]
             process.kill()
 
 
-def test_a_job_that_is_killed_goes_on_where_it_ended(database: Database) -> None:
-    open_shop(database)
+def test_a_job_that_is_killed_goes_on_where_it_ended(tunable: Database) -> None:
     request = {"algorithms": ("item_knn",), "trials": 8}
-    with job(database, **request) as process:
+    with job(tunable, **request) as process:
         assert process.stdout is not None
         next(line for line in process.stdout if "trial 4 of at most 8" in line)
         process.send_signal(signal.SIGKILL)
         assert process.wait(30) == -signal.SIGKILL
-    before = trials(database)
+    before = trials(tunable)
     assert 3 <= len(before) < 8
-    assert in_force(database) == {}
-    with job(database, **request) as process:
+    assert in_force(tunable) == {}
+    with job(tunable, **request) as process:
         assert process.stdout is not None
         said = [json.loads(line) for line in process.stdout]
         assert process.wait(30) == 0
     result = said[-1]["result"]
     assert (result["trials_found"], result["trials_made"]) == (len(before), 8 - len(before))
     assert any(f"{len(before)} found" in line["stage"] for line in said)
-    after = trials(database)
+    after = trials(tunable)
     assert {key: after[key] for key in before} == before
     assert len(after) == 8
-    assert "item_knn" in in_force(database)
+    assert "item_knn" in in_force(tunable)
 
 
-def test_training_takes_over_what_was_chosen(database: Database) -> None:
-    open_shop(database)
+def test_training_takes_over_what_was_chosen(tunable: Database) -> None:
     now = datetime.now(UTC)
-    with database.write() as connection:
+    with tunable.write() as connection:
         for name, params in (("item_knn", {"shrink": 77.0}), ("transitions", {"renamed": 1}), ("repurchase", {})):
             tuning.set_tuned(connection, Tuned(name, params, {}, 1, now))
-    facts = train.run(database, QUIET, threads=1)
+    facts = train.run(tunable, QUIET, threads=1)
     assert facts["tuned"] == {"item_knn": {"shrink": 77.0}}
     assert facts["params"]["item_knn"]["shrink"] == 77.0
-    with database.read() as connection:
+    with tunable.read() as connection:
         [version] = models.list_versions(connection, "recommender")
     assert version.metadata["tuned"] == facts["tuned"]
 
 
 @pytest.fixture
-async def stub(sqlite_database: Database) -> AsyncIterator[pb_grpc.RecommendationServiceStub]:
-    open_shop(sqlite_database)
-    settings = Settings(database_url=sqlite_database.url, recommendation_port=0, drain_seconds=0.0, train_threads=1)
-    server = build(settings, RecommendationAgent(settings, sqlite_database))
+async def stub(tunable: Database) -> AsyncIterator[pb_grpc.RecommendationServiceStub]:
+    settings = Settings(database_url=tunable.url, recommendation_port=0, drain_seconds=0.0, train_threads=1)
+    server = build(settings, RecommendationAgent(settings, tunable))
     channel = open_channel(f"127.0.0.1:{await server.start()}")
     yield pb_grpc.RecommendationServiceStub(channel)
     await channel.close()
     await server.stop()
 
 
+@ONE_DATABASE
 async def test_tuning_over_the_wire_streams_its_progress(
-    stub: pb_grpc.RecommendationServiceStub, sqlite_database: Database
+    stub: pb_grpc.RecommendationServiceStub, tunable: Database
 ) -> None:
     request = pb.TuneAlgorithmsRequest(algorithms=["popular"], max_trials=3, max_minutes=5)
     steps = [step.progress async for step in stream(stub.TuneAlgorithms, request)]
     assert [step.progress for step in steps] == sorted(step.progress for step in steps)
     assert any("popular: trial 2 of at most 3" in step.stage for step in steps)
     assert steps[-1].tuning.algorithms["popular"].evidence["trials"] == 3
-    assert list(in_force(sqlite_database)) == ["popular"]
+    assert list(in_force(tunable)) == ["popular"]
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -224,6 +217,7 @@ async def test_a_bad_request_is_refused(
     assert caught.value.violations[0].field == field
 
 
+@ONE_DATABASE
 async def test_one_tuning_at_a_time(stub: pb_grpc.RecommendationServiceStub) -> None:
     running = stream(stub.TuneAlgorithms, pb.TuneAlgorithmsRequest(algorithms=["popular"]))
     await anext(running)

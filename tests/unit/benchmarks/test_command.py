@@ -2,12 +2,18 @@
 
 import gzip
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from benchmarks.quality import __main__ as command
+from benchmarks.quality import child
+from benchmarks.quality.order import NO_DATA
+from benchmarks.quality.sets.dataset import MissingData
 from services.recommendation.evaluation.served_ranker import OFFLINE_PAGE, RANKED, SERVED, WITHOUT_RULE
 
 pytestmark = pytest.mark.slow
@@ -37,6 +43,22 @@ def _own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "PAGE", tmp_path / "docs" / "quality.md")
 
 
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let children do their work in this process: to start one takes seconds, and one that fails is started below."""
+
+    def run(arguments: Sequence[str], **_: object) -> SimpleNamespace:
+        try:
+            child.main(arguments[-1])
+        except MissingData as reason:
+            print(f"  {reason}", file=sys.stderr)
+            return SimpleNamespace(returncode=NO_DATA)
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(command, "subprocess", SimpleNamespace(run=run))
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_everything_is_measured_and_reported(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     names = ["quintet", "item_knn", "most_popular", "content"]
     arguments = ["--data", str(data), "--sets", "serenade_example", "tmall_multibehavior", "--threads", "1"]

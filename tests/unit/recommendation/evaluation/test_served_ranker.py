@@ -1,6 +1,7 @@
 """The page as a ranker: before its rules it lists what the offline ranker lists, and each rule shows what it costs."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -60,6 +61,7 @@ def split() -> TrainTestSplit:
     return TrainTestSplit(train, test, cutoff, timed=True)
 
 
+@cache  # nobody changes them
 def fitted(protocol: Protocol) -> tuple[ServedRanker, OfflineRanker, list[EvalCase]]:
     data = split()
     discovery = protocol is Protocol.TOP_N_DISCOVERY

@@ -1,6 +1,6 @@
 """Learning the hybrids of a shop: what is learned, what is left out, and what is said of it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -64,6 +64,42 @@ def outcome(stages: list[tuple[str, int, int]]) -> RerankerTrainingResult:
     return train_rerankers(interactions(), algorithms, lambda *stage: stages.append(stage), threads=1, params=QUICK)
 
 
+@dataclass
+class Noted:
+    """What a training was seen to do, and what came of it."""
+
+    learned_from: set[int] = field(default_factory=set)
+    evaluated: set[int] = field(default_factory=set)
+    held_back: set[int] = field(default_factory=set)
+    questions: list[int] = field(default_factory=list)
+    outcome: RerankerTrainingResult | None = None
+
+
+@pytest.fixture(scope="module")
+def noted() -> Noted:
+    """Train once more as for `outcome`, and look on."""
+    seen = Noted()
+    drawn_up, fit = reranker_trainer.ContextExamples.drawn_up, reranker_trainer.fit_candidate
+
+    def noting_customers(self, scores, part, *rest):  # type: ignore[no-untyped-def]
+        evaluation, examples, others = drawn_up(self, scores, part, *rest)
+        customers = np.array([question.customer for question in self._questions[part]])
+        seen.learned_from.update(customers[examples.sizes > 0].tolist())
+        seen.held_back.update(customers[others.sizes > 0].tolist())
+        seen.evaluated.update(evaluation.clusters.tolist())
+        return evaluation, examples, others
+
+    def noting_questions(parts, *rest):  # type: ignore[no-untyped-def]
+        seen.questions.append(sum(int((part.sizes > 0).sum()) for part in parts))
+        return fit(parts, *rest)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(reranker_trainer.ContextExamples, "drawn_up", noting_customers)
+        patched.setattr(reranker_trainer, "fit_candidate", noting_questions)
+        seen.outcome = train_rerankers(interactions(), algorithms, lambda *_: None, threads=1, params=QUICK)
+    return seen
+
+
 def test_every_context_gets_a_hybrid_that_beats_fixed_weights(outcome: RerankerTrainingResult) -> None:
     assert set(outcome.reports) == {context.value for context in RerankContext}
     for context in outcome.learned.rerankers:
@@ -119,43 +155,17 @@ def test_newcomers_get_a_weight_of_their_own(outcome: RerankerTrainingResult) ->
     assert max(by_weight.values()) > 0
 
 
-def test_the_examined_reranker_learns_nothing_from_the_examined(monkeypatch: pytest.MonkeyPatch) -> None:
-    learned_from: set[int] = set()
-    evaluated: set[int] = set()
-    held_back: set[int] = set()
-    drawn_up = reranker_trainer.ContextExamples.drawn_up
-
-    def noting(self, scores, part, *rest):  # type: ignore[no-untyped-def]
-        evaluation, examples, others = drawn_up(self, scores, part, *rest)
-        customers = np.array([question.customer for question in self._questions[part]])
-        learned_from.update(customers[examples.sizes > 0].tolist())
-        held_back.update(customers[others.sizes > 0].tolist())
-        evaluated.update(evaluation.clusters.tolist())
-        return evaluation, examples, others
-
-    monkeypatch.setattr(reranker_trainer.ContextExamples, "drawn_up", noting)
-    train_rerankers(interactions(), algorithms, lambda *_: None, threads=1, params=QUICK)
-    assert learned_from
-    assert evaluated
-    assert not learned_from & evaluated
-    assert held_back
-    assert held_back <= evaluated
+def test_the_examined_reranker_learns_nothing_from_the_examined(noted: Noted) -> None:
+    assert noted.learned_from
+    assert noted.evaluated
+    assert not noted.learned_from & noted.evaluated
+    assert noted.held_back
+    assert noted.held_back <= noted.evaluated
 
 
-def test_what_passes_the_exam_is_trained_again_on_all_questions(
-    monkeypatch: pytest.MonkeyPatch, outcome: RerankerTrainingResult
-) -> None:
-    evaluation: list[int] = []
-    fit = reranker_trainer.fit_candidate
-
-    def noting(parts, *rest):  # type: ignore[no-untyped-def]
-        evaluation.append(sum(int((part.sizes > 0).sum()) for part in parts))
-        return fit(parts, *rest)
-
-    monkeypatch.setattr(reranker_trainer, "fit_candidate", noting)
-    train_rerankers(interactions(), algorithms, lambda *_: None, threads=1, params=QUICK)
+def test_what_passes_the_exam_is_trained_again_on_all_questions(noted: Noted, outcome: RerankerTrainingResult) -> None:
     reports = [outcome.reports[context] for context in ("everything", "discovery", "basket", "session")]
-    for questions, report in zip(evaluation, reports, strict=True):
+    for questions, report in zip(noted.questions, reports, strict=True):
         assert (report["questions"] > questions) == report["learned"]
 
 
@@ -189,8 +199,9 @@ def test_a_hybrid_that_is_no_better_is_left_out(monkeypatch: pytest.MonkeyPatch)
     assert all(report["ndcg_at_20.hybrid"] == report["ndcg_at_20.fixed"] for report in outcome.reports.values())
 
 
-def test_learning_is_repeatable(outcome: RerankerTrainingResult) -> None:
-    again = train_rerankers(interactions(), algorithms, lambda *_: None, threads=1, params=QUICK)
+def test_learning_is_repeatable(outcome: RerankerTrainingResult, noted: Noted) -> None:
+    again = noted.outcome
+    assert again is not None
     assert again.reports == outcome.reports
     for context, hybrid in outcome.learned.rerankers.items():
         for name, array in again.learned.rerankers[context].trees.state().items():
