@@ -17,6 +17,7 @@ demo: $(VENV)/.demo ## real data, training, five agents, one shopper's journey
 
 test: setup ## the whole test suite with branch coverage
 	rm -f .coverage .coverage.*
+	$(BIN)/python -m services.recommendation.compile_ahead
 	$(BIN)/coverage run -m pytest --numprocesses 2 --dist worksteal $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report

@@ -1,8 +1,7 @@
 """Interactions from and to a warehouse's files: keys here, the platform's ids there."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,16 +16,7 @@ from shared.db.known_keys import KnownKeys
 from shared.errors import InvalidArgument
 from shared.interaction_files import KINDS, SCHEMA, InteractionFolder
 
-InteractionReader: TypeAlias = Callable[[Connection], InteractionRows]
-PARQUET = "parquet:"
 MICROSECONDS = 1_000_000
-
-
-def interaction_reader(source: str) -> InteractionReader:
-    """Return what reads the interactions of a training source: `database` or `parquet:/folder`."""
-    if source.startswith(PARQUET):
-        return partial(read_folder, folder=source.removeprefix(PARQUET))
-    return interactions.training_interactions
 
 
 def read_folder(connection: Connection, folder: str) -> InteractionRows:

@@ -39,7 +39,7 @@ from shared.db.connect import job_database
 from shared.db.engine import Database
 from shared.db.interactions import training_interactions
 from shared.db.training_data import read_training_data
-from shared.db.warehouse import InteractionReader, interaction_reader
+from shared.db.training_source import InteractionReader, interaction_reader
 from shared.errors import FailedPrecondition, QuintetError
 from shared.jobs import QUICK, ProgressReporter, job_main
 

@@ -28,8 +28,8 @@ from shared.db.connect import job_database
 from shared.db.engine import Database
 from shared.db.interactions import training_interactions
 from shared.db.training_data import TrainingData, read_training_data
+from shared.db.training_source import InteractionReader, interaction_reader
 from shared.db.tuning import Tuned
-from shared.db.warehouse import InteractionReader, interaction_reader
 from shared.errors import FailedPrecondition
 from shared.jobs import ProgressReporter, job_main
 

@@ -19,7 +19,8 @@ from shared.db.engine import Database
 from shared.db.erasure import erase
 from shared.db.interactions import InteractionRows, all_interactions
 from shared.db.training_data import read_training_data
-from shared.db.warehouse import folder_batches, interaction_reader
+from shared.db.training_source import interaction_reader
+from shared.db.warehouse import folder_batches
 from shared.errors import InvalidArgument
 from shared.interaction_files import SCHEMA, InteractionFolder, write_interactions
 from tests.integration.recommendation import shop
