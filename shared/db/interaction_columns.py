@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BindParameter, Connection, Select
+from sqlalchemy import BindParameter, Column, Connection, Select
 
 from shared.db.driver import PreparedQuery
 from shared.db.number_rows import number_rows
@@ -34,18 +34,19 @@ class Source:
     query: PreparedQuery
     read: tuple[str, ...]
     constants: dict[str, float]
+    number: Column[int]
 
     @classmethod
     def of(cls, query: Select[Any], left_out: Collection[str] = ()) -> "Source":
         """Return the source of a query with `COLUMNS` and the number of the row; `left_out` are not read, but 0."""
-        columns = dict(zip((*COLUMNS, ID), query.selected_columns, strict=True))
+        columns: dict[str, Any] = dict(zip((*COLUMNS, ID), query.selected_columns, strict=True))
         constants: dict[str, Any] = {
             name: column.value for name, column in columns.items() if isinstance(column, BindParameter)
         }
         constants |= dict.fromkeys(left_out, 0)
         read = tuple(name for name in columns if name not in constants)
         chosen = query.with_only_columns(*(columns[name] for name in read), maintain_column_froms=True)
-        return cls(PreparedQuery(chosen), read, constants)
+        return cls(PreparedQuery(chosen), read, constants, columns[ID])
 
     @property
     def row(self) -> np.dtype[Any]:
@@ -76,7 +77,7 @@ def _of_source(connection: Connection, source: Source) -> Iterator[tuple[str, ND
     """Yield the columns of a kind of interactions by name, in the order of the rows' numbers."""
     pieces: dict[str, list[NDArray[Any]]] = {name: [] for name in source.read}
     count = 0
-    for rows in number_rows(connection, source.query, source.row):
+    for rows in number_rows(connection, source.query, source.row, source.number):
         count += len(rows)
         for name, read in pieces.items():
             read.append(_narrowed(name, rows[name]))

@@ -61,6 +61,8 @@ def read_training_data(
 ) -> TrainingData:
     """Return everything that models learn from; `default` says whether they learn from who has said nothing.
 
+    It is one view, but for events of a large SQLite file that were deleted or changed meanwhile (`number_rows`).
+
     Events of shoppers who do not agree to `train` are left out. `read_interactions` returns the interactions by
     customer and then oldest first, from the database or elsewhere (`shared/db/warehouse.py`).
     """

@@ -31,6 +31,19 @@ def test_they_are_those_of_each_customer(database: Database, keys: dict[str, int
         assert getattr(found, field.name).tolist() == getattr(expected, field.name).tolist(), field.name
 
 
+def test_a_large_file_is_read_the_same_up_to_what_the_transaction_sees(
+    database: Database, keys: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(number_rows, "ROWS_AT_ONCE", 3)
+    with database.read() as connection:
+        expected = interactions.all_interactions(connection)
+        monkeypatch.setattr(number_rows, "LARGE", 1)
+        happened(database, view("anna", "p1", 2))
+        found = interactions.all_interactions(connection)
+    for field in fields(found):
+        assert getattr(found, field.name).tolist() == getattr(expected, field.name).tolist(), field.name
+
+
 def test_training_reads_no_amounts_and_no_durations(database: Database, keys: dict[str, int]) -> None:
     with database.read() as connection:
         found = interactions.training_interactions(connection)
