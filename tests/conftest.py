@@ -1,5 +1,6 @@
 """Fixtures for all tests. A test that takes `database` runs on SQLite and on PostgreSQL."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import closing
@@ -34,6 +35,13 @@ def model_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def usual_priority(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let jobs that run in the process of the tests leave its priority as it is; it could not be raised again."""
     monkeypatch.setattr(os, "nice", lambda _: 0)
+
+
+@pytest.fixture(autouse=True)
+def usual_garbage() -> Iterator[None]:
+    """Undo what a server that ran in the process of the tests did for long lives: each change would cost a second."""
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
