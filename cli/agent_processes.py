@@ -2,21 +2,20 @@
 
 import asyncio
 import contextlib
-import ctypes
 import json
 import os
-import platform
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from functools import partial
 
 from shared.config import Settings
+from shared.end_with_parent import end_with_parent
 
 LONGEST_LINE = 1024 * 1024
 REFILL_SECONDS = 3.0
 """Between the start of an agent and that of the process that will be ready next: the agent has the cores first."""
 SPARE_MODULE = "cli.spare_process"
-_PR_SET_PDEATHSIG = 1
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
@@ -38,16 +37,16 @@ async def start_process(module: str, environment: dict[str, str], *, stdin: int 
         env=environment,
         limit=LONGEST_LINE,
         start_new_session=True,  # Ctrl-C is for the supervisor, which then stops the agents in order
-        preexec_fn=_die_with_parent,
+        preexec_fn=partial(end_with_parent, signal.SIGTERM),
     )
 
 
 class SpareProcesses:
-    """Keeps so many processes ready to become any agent of `settings`."""
+    """Keeps as many processes as `settings` say ready to become any agent."""
 
-    def __init__(self, settings: Settings, count: int) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._environment = environment_of(settings)
-        self._count = count
+        self._count = settings.spare_processes
         self._ready: list[Process] = []
         self._refill: asyncio.Task[None] | None = None
 
@@ -58,12 +57,11 @@ class SpareProcesses:
 
     async def become(self, module: str, environment: dict[str, str]) -> Process | None:
         """Have a process run a module and return it; None where none is ready. Later another will be."""
+        self.fill(REFILL_SECONDS)
         while self._ready:
             process = self._ready.pop(0)
             if process.returncode is None and await _told(process, module, environment):
-                self.fill(REFILL_SECONDS)
                 return process
-        self.fill(REFILL_SECONDS)
         return None
 
     async def stop(self) -> None:
@@ -93,9 +91,3 @@ async def _told(process: Process, module: str, environment: dict[str, str]) -> b
     except (BrokenPipeError, ConnectionResetError):
         return False
     return True
-
-
-def _die_with_parent() -> None:
-    """Have Linux end the process when the supervisor is killed, so that no orphan keeps its port."""
-    if platform.system() == "Linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

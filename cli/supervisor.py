@@ -53,7 +53,7 @@ class Supervisor:
             for agent in AGENTS
             for number in range(settings.replicas(agent))
         }
-        self._spares = SpareProcesses(settings, settings.spare_processes)
+        self._spares = SpareProcesses(settings)
         self._stopping = asyncio.Event()
 
     def restarts(self, agent: Agent, replica: int = 0) -> int:

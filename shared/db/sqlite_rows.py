@@ -87,7 +87,6 @@ def sqlite_rows(
 @cache
 def _library() -> Any:
     library = ctypes.CDLL(_sqlite3.__file__)
-    library.sqlite3_errmsg.restype = ctypes.c_char_p
     for name, arguments, result in (
         ("sqlite3_open_v2", [ctypes.c_char_p, ctypes.POINTER(POINTER), NUMBER, ctypes.c_char_p], NUMBER),
         ("sqlite3_close_v2", [POINTER], NUMBER),

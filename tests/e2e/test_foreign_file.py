@@ -134,6 +134,10 @@ def test_the_documentation_says_what_was_measured() -> None:
     counted += [rows["foreign.customers_imported"]["rejected"]]
     for count in counted:
         assert f"{count:,}" in _documentation()
+    for kind in ("products", "customers", "events"):
+        reasons = re.findall(rf"^\| {kind} \| ([\d,]+) \|", _documentation(), re.MULTILINE)
+        rejected = sum(int(each.replace(",", "")) for each in reasons)
+        assert rejected == rows[f"foreign.{kind}_imported"]["rejected"]
 
 
 _BOUGHT = """

@@ -1,6 +1,5 @@
 """Parallel execution on as many threads or processes as linear algebra libraries may use threads at the moment."""
 
-import ctypes
 import multiprocessing
 import signal
 import sys
@@ -10,9 +9,10 @@ from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from shared.end_with_parent import end_with_parent
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_PR_SET_PDEATHSIG = 1
 
 
 def each(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
@@ -54,7 +54,7 @@ _function: Callable[[Any], Any]
 def _begin(function: Callable[[Any], Any]) -> None:
     global _function
     _function = function
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # it ends with the process that it works for
+    end_with_parent(signal.SIGKILL)
 
 
 def _forked(item: Any) -> Any:

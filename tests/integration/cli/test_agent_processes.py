@@ -15,7 +15,7 @@ PATIENCE_SECONDS = 60.0
 
 @pytest.fixture
 async def spares() -> AsyncIterator[SpareProcesses]:
-    spares = SpareProcesses(Settings(), 1)
+    spares = SpareProcesses(Settings(spare_processes=1))
     yield spares
     await spares.stop()
 

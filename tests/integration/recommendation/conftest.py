@@ -20,6 +20,8 @@ from shared.recommendation_tokens import numbers_in
 from tests.integration.recommendation import shop, tuning_shop
 from tests.support.databases import Template
 
+Copied = Callable[[str], AbstractContextManager[Database]]
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -151,26 +153,34 @@ def postgres_tuning_shop(postgres_template: Template, tmp_path_factory: pytest.T
 
 
 @pytest.fixture
-def tunable(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+def copied(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Copied:
+    """Gives a copy of a template by the end of its fixture's name, of each kind of database in turn."""
+
+    def copy(name: str) -> AbstractContextManager[Database]:
+        template: Template = request.getfixturevalue(f"{database_kind}_{name}")
+        return template.copied(tmp_path)
+
+    return copy
+
+
+@pytest.fixture
+def tunable(copied: Copied) -> Iterator[Database]:
     """The shop that has enough customers to tune on."""
-    template: Template = request.getfixturevalue(f"{database_kind}_tuning_shop")
-    with template.copied(tmp_path) as copy:
+    with copied("tuning_shop") as copy:
         yield copy
 
 
 @pytest.fixture
-def untrained(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+def untrained(copied: Copied) -> Iterator[Database]:
     """The shop before the first training."""
-    template: Template = request.getfixturevalue(f"{database_kind}_shop")
-    with template.copied(tmp_path) as copy:
+    with copied("shop") as copy:
         yield copy
 
 
 @pytest.fixture
-def trained(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+def trained(copied: Copied) -> Iterator[Database]:
     """The shop with a model."""
-    template: Template = request.getfixturevalue(f"{database_kind}_trained_shop")
-    with template.copied(tmp_path) as copy:
+    with copied("trained_shop") as copy:
         yield copy
 
 
