@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     bench = Bench(Options(generated=SHOP, seed=given.seed, reuse=True), results, FOLDER)
     bench.start(LATENCY, pairs=given.pairs, shop=[SHOP.products, SHOP.customers, SHOP.events])
     _latency(bench, given.pairs)
+    results.save(given.out)
     bench.start(SCHEMA, examples=given.examples, phases=given.phases)
     _schema(bench, given.examples, given.phases, given.minutes)
     results.save(given.out)

@@ -65,8 +65,10 @@ def _run(url: str, report: Path, options: Sequence[str], minutes: float) -> Foun
     report.unlink(missing_ok=True)
     with report.with_suffix(".log").open("w") as log:
         whole = [*command, *options, *quiet, *written]
-        # its cache of failures goes beside the report
-        subprocess.run(whole, stdout=log, stderr=log, check=False, timeout=60 * minutes, cwd=report.parent)
+        try:  # its cache of failures goes beside the report
+            subprocess.run(whole, stdout=log, stderr=log, check=False, timeout=60 * minutes, cwd=report.parent)
+        except subprocess.TimeoutExpired:
+            return Found(0, 1, [f"did not end within {minutes:g} minutes"])
     return found_in(json.loads(report.read_text()))
 
 
