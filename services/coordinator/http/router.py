@@ -15,7 +15,11 @@ class Route(NamedTuple):
 
 
 class Router:
-    """The bindings by what their paths begin with; of two that match, the one with fewer variables is called."""
+    """The bindings by what their paths begin with; of two that match, the one with fewer variables is called.
+
+    A verb at the end of a path, such as `:export`, belongs to the path where a binding has it, and not to an id: ids that
+    end so are sent percent-encoded.
+    """
 
     def __init__(self, bindings: Iterable[Binding]) -> None:
         self._by_start: dict[tuple[str, int], list[Binding]] = defaultdict(list)
@@ -37,7 +41,9 @@ class Router:
             return []
         candidates = self._by_start.get((_without_custom_verb(segments[1]), len(segments)), ())
         matched = ((binding, binding.path.match(path)) for binding in candidates)
-        return [Route(binding, variables) for binding, variables in matched if variables is not None]
+        routes = [Route(binding, variables) for binding, variables in matched if variables is not None]
+        with_verb = [route for route in routes if route.binding.path.verb]
+        return with_verb or routes
 
 
 def _without_custom_verb(segment: str) -> str:

@@ -3,10 +3,10 @@
 import re
 from typing import Any
 
-_NUMBER = r"(\d[\d,]*(?:\.\d+)?)"
+_NUMBER = r"(-?\d[\d,]*(?:\.\d+)?)"
 _RANGE_OF_CHARACTERS = re.compile(rf"\b{_NUMBER} to {_NUMBER} characters")
 _MOST_CHARACTERS = re.compile(rf"at most {_NUMBER} characters")
-_RANGE = re.compile(rf"(?<![\d-])\b{_NUMBER} to {_NUMBER}\b(?! characters)")
+_RANGE = re.compile(rf"(?<![\w-]){_NUMBER} to {_NUMBER}\b(?! characters)")
 _MOST = re.compile(rf"\bat most {_NUMBER}\b(?! (?:characters|hours))", re.IGNORECASE)
 
 

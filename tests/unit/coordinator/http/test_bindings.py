@@ -46,3 +46,18 @@ def test_a_path_says_which_verbs_it_takes() -> None:
     assert "GET" in router.verbs("/v1/products/p")
     assert "PUT" in router.verbs("/v1/products/p")
     assert router.verbs("/v1/nothing/p") == []
+
+
+def test_a_verb_at_the_end_is_no_part_of_an_id() -> None:
+    router = Router(BINDINGS)
+    assert router.verbs("/v1/visitors/v:export") == ["GET"]
+    assert router.find("DELETE", "/v1/visitors/v:export") is None
+    route = router.find("DELETE", "/v1/visitors/v%3Aexport")
+    assert route is not None
+    assert route.variables == {"visitor_id": "v:export"}
+
+
+def test_a_colon_that_begins_no_verb_is_part_of_an_id() -> None:
+    route = Router(BINDINGS).find("GET", "/v1/products/gtin:4006381333931")
+    assert route is not None
+    assert route.variables == {"product_id": "gtin:4006381333931"}

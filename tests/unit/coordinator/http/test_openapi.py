@@ -75,6 +75,7 @@ def test_every_reference_leads_somewhere() -> None:
         (list_bounds, "In order, at most 200.", {"maxItems": 200}),
         (map_bounds, "By name, at most 100 entries.", {"maxProperties": 100}),
         (number_bounds, "Age in years, 0 to 130.", {"minimum": 0, "maximum": 130}),
+        (number_bounds, "From -1 to 1: a gain may be below 0.", {"minimum": -1, "maximum": 1}),
         (number_bounds, "Seconds on the page, 0 to 86,400.", {"minimum": 0, "maximum": 86400}),
         (number_bounds, "Scrolls, not negative.", {"minimum": 0}),
         (number_bounds, "0 means 10, more than 100 is lowered to 100.", {}),

@@ -83,7 +83,7 @@ class ModelMeasure(_message.Message):
     metric: _builtins.str
     """Name of the metric and of what was measured, such as `ndcg_at_20.hybrid`."""
     value: _builtins.float
-    """Mean over the questions, 0 to 1; a gain or an end of its interval, -1 to 1."""
+    """From -1 to 1: the mean over the questions is not below 0, a gain or an end of its interval may be."""
     compared_value: _builtins.float
     """The same of the version that it is compared with; absent where that has none. Each version is measured on the newest
     data of its own training, so small differences say little.
