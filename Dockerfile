@@ -1,8 +1,8 @@
 # One image for every agent; the command says which one it is:
 #   docker run quintet python -m services.recommendation.server
 # It has Python, the pinned dependencies and Quintet, and runs as a user without rights.
-# docs/security.md tells how to pin the base by its digest.
-ARG BASE=python:3.11-slim-bookworm
+# docs/security.md tells how to renew the digest of the base.
+ARG BASE=python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 FROM ${BASE} AS build
 # To build without a package index, fill deploy/wheels (docs/containers.md) and pass --build-arg PIP_NO_INDEX=true.

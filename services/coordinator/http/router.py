@@ -17,8 +17,8 @@ class Route(NamedTuple):
 class Router:
     """The bindings by what their paths begin with; of two that match, the one with fewer variables is called.
 
-    A verb at the end of a path, such as `:export`, belongs to the path where a binding has it, and not to an id: ids that
-    end so are sent percent-encoded.
+    A verb at the end of a path, such as `:export`, belongs to the path where a binding has it, and not to an id: ids
+    that end so are sent percent-encoded.
     """
 
     def __init__(self, bindings: Iterable[Binding]) -> None:

@@ -77,9 +77,16 @@ def test_agents_wait_for_certificates_and_schema(agent: str) -> None:
             assert waits[once]["condition"] == "service_completed_successfully"
 
 
-def test_the_base_image_can_be_pinned() -> None:
-    assert SERVICES["coordinator"]["build"]["args"]["BASE"].startswith("${QUINTET_BASE:-")
-    assert "ARG BASE=" in (ROOT / "Dockerfile").read_text()
+PINNED = r"[\w.:-]+@sha256:[0-9a-f]{64}"
+
+
+def test_images_are_pinned_by_digest_and_can_be_replaced() -> None:
+    base = re.search(rf"^ARG BASE=({PINNED})$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert base is not None
+    assert SERVICES["coordinator"]["build"]["args"]["BASE"] == f"${{QUINTET_BASE:-{base[1]}}}"
+    assert re.fullmatch(rf"\$\{{QUINTET_POSTGRES_IMAGE:-{PINNED}\}}", SERVICES["postgres"]["image"])
+    stand_in = (ROOT / "deploy" / "postgres" / "Dockerfile").read_text()
+    assert re.search(rf"^ARG BASE={PINNED}$", stand_in, re.MULTILINE)
 
 
 class OverrideLoader(yaml.SafeLoader):
