@@ -19,7 +19,7 @@ from shared.merchandising.merchandising import Merchandising
 from shared.merchandising.placement import Placement
 from shared.recommendation_tokens import Shopper
 
-_OF_A_LIST = ("placement_id", "limit", "filter", "page_token", "strategy", "boosts")
+_OF_A_LIST = ("placement_id", "limit", "filter", "page_token", "strategy", "boosts", "diversity")
 
 
 def single(request: BatchRecommendRequest, one: PlacementRequest) -> RecommendRequest:
@@ -32,6 +32,7 @@ def single(request: BatchRecommendRequest, one: PlacementRequest) -> RecommendRe
         filter=one.filter,
         placement_id=one.placement_id,
         page_token=one.page_token,
+        diversity=one.diversity if one.HasField("diversity") else None,
         strategy=one.strategy,
         boosts=one.boosts if one.HasField("boosts") else None,
         consent=request.consent,

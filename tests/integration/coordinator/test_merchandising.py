@@ -113,6 +113,8 @@ async def test_what_a_list_overrides_of_its_placement_reaches_the_agent(door: An
     requests = [PlacementRequest(limit=3, strategy="popular"), PlacementRequest(boosts=PlacementBoosts(price=-2))]
     batch = pb.BatchGetRecommendationsRequest(visitor_id="v", requests=requests)
     assert await refused_field(door.BatchGetRecommendations, batch) == "requests[1].boosts.price"
+    batch = pb.BatchGetRecommendationsRequest(visitor_id="v", requests=[PlacementRequest(diversity=2)])
+    assert await refused_field(door.BatchGetRecommendations, batch) == "requests[0].diversity"
 
 
 async def refused_field(method: Any, request: Any) -> str:

@@ -123,14 +123,17 @@ def test_lists_of_a_page_override_each_for_itself(merchandiser: Merchandiser) ->
     asked = [
         PlacementRequest(placement_id="one", limit=3, strategy="popular"),
         PlacementRequest(placement_id="one", limit=3, strategy="popular", boosts=PlacementBoosts(novelty=1)),
-        PlacementRequest(placement_id="one", limit=3),
+        PlacementRequest(placement_id="one", limit=5, diversity=0.9),
+        PlacementRequest(placement_id="one", limit=5),
     ]
     alone = [
         merchandiser.ask(placement_id="one", limit=3, strategy="popular"),
         merchandiser.ask(placement_id="one", limit=3, strategy="popular", boosts=PlacementBoosts(novelty=1)),
-        merchandiser.ask(placement_id="one", limit=3),
+        merchandiser.ask(placement_id="one", limit=5, diversity=0.9),
+        merchandiser.ask(placement_id="one", limit=5),
     ]
     assert merchandiser.ask_all(*asked) == [ids(each) for each in alone]
+    assert ids(alone[2]) != ids(alone[3]), "the diversity makes a difference"
 
 
 @pytest.mark.parametrize(

@@ -669,6 +669,7 @@ class PlacementRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STRATEGY_FIELD_NUMBER: _builtins.int
     BOOSTS_FIELD_NUMBER: _builtins.int
+    DIVERSITY_FIELD_NUMBER: _builtins.int
     placement_id: _builtins.str
     """The placement, stored or built in, at most 63 characters; empty means the built-in one of the page. Unknown: NOT_FOUND."""
     limit: _builtins.int
@@ -679,6 +680,8 @@ class PlacementRequest(_message.Message):
     """Optional. How the list is ordered, in place of the placement's strategy: `default` for what suits the page, or the name of one
     algorithm, as in `Placement.strategy`. Another name, or one algorithm on a page of what was bought before: INVALID_ARGUMENT.
     """
+    diversity: _builtins.float
+    """Optional. How different the products are from each other, 0 to 1, in place of the placement's."""
     @_builtins.property
     def filter(self) -> _recommendation_pb2.RecommendationFilter:
         """Which products may be shown, beside the placement's own filter: both hold."""
@@ -698,11 +701,14 @@ class PlacementRequest(_message.Message):
         page_token: _builtins.str = ...,
         strategy: _builtins.str = ...,
         boosts: Global___PlacementBoosts | None = ...,
+        diversity: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["boosts", b"boosts", "filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "boosts", b"boosts", "diversity", b"diversity", "filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boosts", b"boosts", "filter", b"filter", "limit", b"limit", "page_token", b"page_token", "placement_id", b"placement_id", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "boosts", b"boosts", "diversity", b"diversity", "filter", b"filter", "limit", b"limit", "page_token", b"page_token", "placement_id", b"placement_id", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__diversity: _TypeAlias = _typing.Literal["diversity"]  # noqa: Y015
+    _WhichOneofArgType__diversity: _TypeAlias = _typing.Literal["_diversity", b"_diversity"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__diversity) -> _WhichOneofReturnType__diversity | None: ...
 
 Global___PlacementRequest: _TypeAlias = PlacementRequest  # noqa: Y015
