@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import Connection, Table, create_engine, func, make_url, select, text
+from sqlalchemy import Connection, Table, func, make_url, select
 
 from benchmarks.scale.load import train_shop
 from shared.db.engine import Database
 from shared.db.migrate import migrate
 from shared.db.schema import metadata
-from tests.support.postgres import Server, find_binaries, restartable_server
+from tests.support.postgres import Server, find_binaries, restartable_server, run_as_admin
 
 TRAINED = "trained"
 
@@ -85,12 +85,7 @@ class PostgresShop:
 
     def execute(self, statement: str) -> None:
         """Run a statement in the server's first database."""
-        engine = create_engine(make_url(self.server.url).set(drivername="postgresql+psycopg"))
-        try:
-            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.execute(text(statement))
-        finally:
-            engine.dispose()
+        run_as_admin(self.server.url, statement)
 
 
 @contextmanager

@@ -34,7 +34,11 @@ class SqliteFile:
         code = self._library.sqlite3_open_v2(
             str(file).encode(), ctypes.byref(self._handle), READ_ONLY | ONE_THREAD, None
         )
-        self._require(code)
+        try:
+            self._require(code)
+        except Unavailable:
+            self.close()  # SQLite makes a connection even where it cannot open the file
+            raise
         self._library.sqlite3_busy_timeout(self._handle, BUSY_MS)
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ Calls that arrived wait inside gRPC until the event loop takes them up one by on
 how long that takes, and a loop that works through such a queue has no late callbacks of its own.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -56,7 +57,7 @@ class OwnQueue:
         until = time.monotonic() + longest_seconds
         await self.seconds()  # connects
         while await self.seconds() > SHORT_SECONDS and time.monotonic() < until:
-            pass
+            await asyncio.sleep(SHORT_SECONDS)  # where the queue is full, an answer comes at once
 
     async def close(self) -> None:
         """Close the connection; the next question opens another. Safe to repeat."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import make_url
 
 from shared.db.engine import Database
+from tests.support.postgres import run_as_admin
 
 FILE = "quintet.db"
 
@@ -59,7 +60,7 @@ class PostgresTemplate:
             with closing(copy._open()) as database:
                 yield database
         finally:
-            copy._run_as_admin(f"DROP DATABASE {copy.name} WITH (FORCE)")
+            run_as_admin(self.server, f"DROP DATABASE {copy.name} WITH (FORCE)")
 
     def prepared(self, _: Path, prepare: Callable[[Database], object]) -> "PostgresTemplate":
         """Return a template that stays as long as the server."""
@@ -70,14 +71,8 @@ class PostgresTemplate:
 
     def _copy(self) -> "PostgresTemplate":
         name = f"quintet_{uuid.uuid4().hex[:12]}"
-        self._run_as_admin(f"CREATE DATABASE {name} TEMPLATE {self.name}")
+        run_as_admin(self.server, f"CREATE DATABASE {name} TEMPLATE {self.name}")
         return PostgresTemplate(self.server, name)
 
     def _open(self) -> Database:
         return Database(make_url(self.server).set(database=self.name).render_as_string(hide_password=False))
-
-    def _run_as_admin(self, statement: str) -> None:
-        engine = create_engine(make_url(self.server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(statement))
-        engine.dispose()

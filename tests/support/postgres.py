@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy import create_engine, make_url, text
+
 
 def find_binaries() -> Path | None:
     """Return the folder with `initdb` and `postgres` of the newest installed version; None where there is none."""
@@ -18,6 +20,16 @@ def find_binaries() -> Path | None:
         return candidates[-1].parent
     on_path = shutil.which("initdb")
     return Path(on_path).parent if on_path else None
+
+
+def run_as_admin(server: str, statement: str) -> None:
+    """Run a statement that needs a connection without a transaction, in the database of a server's URL."""
+    engine = create_engine(make_url(server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(statement))
+    finally:
+        engine.dispose()
 
 
 class Server:
