@@ -1,21 +1,44 @@
-"""Start processes of agents: from nothing, or in a process that is ready to become one."""
+"""Start processes of agents: from nothing, or forked from one that has imported what they need."""
 
 import asyncio
 import contextlib
 import json
 import os
 import signal
+import socket
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from collections import deque
 from functools import partial
+from typing import Protocol
 
 from shared.config import Settings
 from shared.end_with_parent import end_with_parent
 
 LONGEST_LINE = 1024 * 1024
-REFILL_SECONDS = 3.0
-"""Between the start of an agent and that of the process that will be ready next: the agent has the cores first."""
-SPARE_MODULE = "cli.spare_process"
+FORK_SERVER_MODULE = "cli.fork_server"
+CAN_FORK = sys.platform == "linux"
+"""Whether there are sockets that keep messages apart, and a signal when a parent has ended."""
+
+
+class AgentProcess(Protocol):
+    """A process of an agent, as `asyncio.subprocess.Process` is one. `returncode` is None while it runs."""
+
+    pid: int
+    stdout: asyncio.StreamReader | None
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit code, or the negative number of the signal that ended it."""
+
+    async def wait(self) -> int:
+        """Wait until it has ended and return the code."""
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+
+    def kill(self) -> None:
+        """End it."""
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
@@ -25,13 +48,13 @@ def environment_of(settings: Settings) -> dict[str, str]:
     return {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **given}
 
 
-async def start_process(module: str, environment: dict[str, str], *, stdin: int = DEVNULL) -> Process:
+async def start_process(module: str, environment: dict[str, str]) -> AgentProcess:
     """Start a module as a process whose lines can be read, and which ends with this one."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         module,
-        stdin=stdin,
+        stdin=DEVNULL,
         stdout=PIPE,
         stderr=STDOUT,
         env=environment,
@@ -41,53 +64,164 @@ async def start_process(module: str, environment: dict[str, str], *, stdin: int 
     )
 
 
-class SpareProcesses:
-    """Keeps as many processes as `settings` say ready to become any agent."""
+class ForkedProcess:
+    """A process of which the fork server says when it has ended."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._environment = environment_of(settings)
-        self._count = settings.spare_processes
-        self._ready: list[Process] = []
-        self._refill: asyncio.Task[None] | None = None
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.stdout: asyncio.StreamReader | None = None
+        self._code = asyncio.get_running_loop().create_future()
 
-    def fill(self, after_seconds: float = 0.0) -> None:
-        """Have as many ready as there should be, some time from now."""
-        if self._count and (self._refill is None or self._refill.done()):
-            self._refill = asyncio.create_task(self._fill(after_seconds))
+    @property
+    def returncode(self) -> int | None:
+        """Exit code, or the negative number of the signal that ended it; None while it runs."""
+        return self._code.result() if self._code.done() else None
 
-    async def become(self, module: str, environment: dict[str, str]) -> Process | None:
-        """Have a process run a module and return it; None where none is ready. Later another will be."""
-        self.fill(REFILL_SECONDS)
-        while self._ready:
-            process = self._ready.pop(0)
-            if process.returncode is None and await _told(process, module, environment):
-                return process
-        return None
+    def ended(self, code: int) -> None:
+        """Note that it has ended."""
+        if not self._code.done():
+            self._code.set_result(code)
+
+    async def wait(self) -> int:
+        """Wait until it has ended and return the code."""
+        return int(await asyncio.shield(self._code))
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: signal.Signals) -> None:
+        if self.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+class ForkServer:
+    """The process that forks agents (`cli.fork_server`), as long as it runs."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
+        self._control: socket.socket | None = None
+        self._server: asyncio.subprocess.Process | None = None
+        self._asked: deque[asyncio.Future[ForkedProcess | None]] = deque()
+        self._forked: dict[int, ForkedProcess] = {}
+
+    async def start(self) -> None:
+        """Start it, unless it runs or this system cannot fork agents. It forks once it has imported."""
+        if self._control is not None or not CAN_FORK:
+            return
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control = ours
+        ours.setblocking(False)
+        asyncio.get_running_loop().add_reader(ours, self._hear)
+        with its:
+            self._server = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                FORK_SERVER_MODULE,
+                str(its.fileno()),
+                stdin=DEVNULL,
+                env=self._environment,
+                pass_fds=[its.fileno()],
+                start_new_session=True,
+                preexec_fn=partial(end_with_parent, signal.SIGTERM),
+            )
+
+    async def fork(self, module: str, environment: dict[str, str]) -> AgentProcess | None:
+        """Return a new process that runs a module; None where there is no server that could fork it."""
+        if self._control is None:
+            return None
+        answer: asyncio.Future[ForkedProcess | None] = asyncio.get_running_loop().create_future()
+        message = json.dumps({"module": module, "environment": environment}).encode()
+        ours, its = os.pipe()
+        try:
+            socket.send_fds(self._control, [message], [its])
+        except OSError:  # it has ended, or does not read
+            os.close(ours)
+            return None
+        finally:
+            os.close(its)
+        self._asked.append(answer)
+        process = await answer
+        if process is None:
+            os.close(ours)
+            return None
+        process.stdout = await _lines_of(ours)
+        return process
 
     async def stop(self) -> None:
-        """End those that are ready. Safe to repeat."""
-        if self._refill is not None:
-            self._refill.cancel()
-            await asyncio.gather(self._refill, return_exceptions=True)
-        for process in self._ready:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+        """End it, and those that it forked if any still run. Safe to repeat."""
+        for process in list(self._forked.values()):
+            process.kill()
             await process.wait()
-        self._ready.clear()
+        self._gone()
+        server, self._server = self._server, None
+        if server is not None:
+            await server.wait()
 
-    async def _fill(self, after_seconds: float) -> None:
-        await asyncio.sleep(after_seconds)
-        while len(self._ready) < self._count:
-            self._ready.append(await start_process(SPARE_MODULE, self._environment, stdin=PIPE))
+    def _hear(self) -> None:
+        """Take up what the server says."""
+        assert self._control is not None  # noqa: S101 - for the type checker: it is what is read
+        try:
+            message = self._control.recv(LONGEST_LINE)
+        except BlockingIOError:
+            return
+        except OSError:
+            message = b""
+        if not message:
+            self._gone()
+            return
+        said = json.loads(message)
+        if "forked" in said:
+            process = self._forked[said["forked"]] = ForkedProcess(said["forked"])
+            _answer(self._asked.popleft(), process)
+        else:
+            self._forked.pop(said["ended"]).ended(said["code"])
+
+    def _gone(self) -> None:
+        """Note that the server has ended: those that it forked are told to end by the system."""
+        control, self._control = self._control, None
+        if control is None:
+            return
+        asyncio.get_running_loop().remove_reader(control)
+        control.close()
+        while self._asked:
+            _answer(self._asked.popleft(), None)
+        while self._forked:
+            _, process = self._forked.popitem()
+            _watch(process)
 
 
-async def _told(process: Process, module: str, environment: dict[str, str]) -> bool:
-    """Tell a process what to run, and say whether it was there to hear it."""
-    assert process.stdin is not None  # noqa: S101 - for the type checker: it is piped
+def _answer(asked: asyncio.Future[ForkedProcess | None], process: ForkedProcess | None) -> None:
+    """Give whoever asked the process, unless they no longer wait: it is stopped with the server then."""
+    if not asked.done():
+        asked.set_result(process)
+
+
+def _watch(process: ForkedProcess) -> None:
+    """Note when a process has ended that nobody else tells of; it was told to end by SIGTERM."""
     try:
-        process.stdin.write(json.dumps({"module": module, "environment": environment}).encode() + b"\n")
-        await process.stdin.drain()
-        process.stdin.close()
-    except (BrokenPipeError, ConnectionResetError):
-        return False
-    return True
+        watched = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        process.ended(-signal.SIGTERM)
+        return
+    loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        loop.remove_reader(watched)
+        os.close(watched)
+        process.ended(-signal.SIGTERM)
+
+    loop.add_reader(watched, ended)
+
+
+async def _lines_of(descriptor: int) -> asyncio.StreamReader:
+    """Return a reader of a pipe, which is closed at its end."""
+    reader = asyncio.StreamReader(limit=LONGEST_LINE)
+    pipe = os.fdopen(descriptor, "rb", buffering=0)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    return reader

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from cli.agent_processes import SpareProcesses, environment_of, start_process
+from cli.agent_processes import AgentProcess, ForkServer, environment_of, start_process
 from shared.config import AGENTS, PORTS_BETWEEN_REPLICAS, Agent, Settings
 from shared.errors import FailedPrecondition, Unavailable
 from shared.rpc.exposure import require_guarded
@@ -37,7 +37,7 @@ Say = Callable[[Agent, str], None]
 class _Child:
     agent: Agent
     settings: Settings
-    process: asyncio.subprocess.Process | None = None
+    process: AgentProcess | None = None
     restarts: int = 0
     watcher: asyncio.Task[None] | None = field(default=None)
 
@@ -53,7 +53,7 @@ class Supervisor:
             for agent in AGENTS
             for number in range(settings.replicas(agent))
         }
-        self._spares = SpareProcesses(settings)
+        self._forks = ForkServer(environment_of(settings)) if settings.fork_agents else None
         self._stopping = asyncio.Event()
 
     def restarts(self, agent: Agent, replica: int = 0) -> int:
@@ -75,6 +75,8 @@ class Supervisor:
         for (agent, replica), child in self._children.items():
             require_guarded(agent, child.settings)
             _require_free(agent, replica, child.settings)
+        if self._forks is not None:
+            await self._forks.start()
         for child in self._children.values():
             child.watcher = asyncio.create_task(self._keep(child))
         try:
@@ -82,18 +84,18 @@ class Supervisor:
         except BaseException:
             await self.stop()
             raise
-        self._spares.fill()
 
     async def stop(self) -> None:
         """Ask all agents to stop, the coordinator first, and kill those that do not. Safe to repeat."""
         self._stopping.set()
-        await self._spares.stop()
         for child in self._children.values():
             await self._end(child)
         watchers = [child.watcher for child in self._children.values() if child.watcher is not None]
         for watcher in watchers:
             watcher.cancel()
         await asyncio.gather(*watchers, return_exceptions=True)
+        if self._forks is not None:
+            await self._forks.stop()
 
     async def wait_ready(self, agent: Agent, replica: int = 0, timeout_seconds: float = READY_TIMEOUT_SECONDS) -> None:
         """Wait until an agent's health is SERVING. Raises Unavailable when it is not in time."""
@@ -130,15 +132,24 @@ class Supervisor:
 
     async def _run_once(self, child: _Child) -> int:
         module, environment = f"services.{child.agent}.server", environment_of(child.settings)
-        child.process = await self._spares.become(module, environment) if child.restarts else None
+        child.process = await self._forked(module, environment)
         if child.process is None:
             child.process = await start_process(module, environment)
-        elif not self._stopping.is_set():
-            self._say(child.agent, f"starts in a process that was ready, {child.process.pid}")
+        elif child.restarts and not self._stopping.is_set():
+            self._say(child.agent, f"is forked as process {child.process.pid}")
         assert child.process.stdout is not None  # noqa: S101 - for the type checker: it is piped
         async for line in child.process.stdout:
             self._say(child.agent, line.decode(errors="replace").rstrip())
         return await child.process.wait()
+
+    async def _forked(self, module: str, environment: dict[str, str]) -> AgentProcess | None:
+        """Return a process of the fork server; None without one, which is then started for the next time."""
+        if self._forks is None:
+            return None
+        process = await self._forks.fork(module, environment)
+        if process is None and not self._stopping.is_set():
+            await self._forks.start()
+        return process
 
     async def _end(self, child: _Child) -> None:
         process = child.process

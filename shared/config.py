@@ -123,12 +123,10 @@ class Settings(BaseSettings):
         description="Recommendation agents that `quintet up` runs; each answers on one core. 0 takes two, or one on a "
         "machine of one core. Each further one listens ten ports above the one before, for metrics as well.",
     )
-    spare_processes: int = Field(
-        2,
-        ge=0,
-        le=8,
-        description="Processes that `quintet up` keeps ready to take the place of an agent that died, some 150 MiB "
-        "each: a start from nothing takes one to four seconds longer.",
+    fork_agents: bool = Field(
+        True,
+        description="Whether `quintet up` keeps a process that has imported what agents need, some 150 MiB, and forks "
+        "the agents from it: a start from nothing takes one to four seconds longer. Linux only.",
     )
 
     keep_pages_seconds: float = Field(

@@ -19,7 +19,6 @@ from tests.support.under_fire import wait_applied
 
 QUIET: dict[str, Any] = {"train_hours": 0, "optimize_hours": 0, "refresh_catalog_hours": 0, "maintenance_hours": 0}
 """Settings of agents that start no jobs by themselves."""
-USUAL_SPARES = Settings().spare_processes
 LAST_LINES = 200
 """Of what the agents logged, shown when a scenario does not come to its end."""
 CALM_SECONDS = 1.5
@@ -108,7 +107,7 @@ class Stage:
 def settings_for(shop: Shop, name: str, url: str, **overrides: Any) -> Settings:
     """Return the settings of agents on a copy of the shop."""
     cache = str(shop.folder / f"{name}-models")
-    return cluster_settings(url, **({"model_cache_dir": cache, "spare_processes": USUAL_SPARES} | QUIET | overrides))
+    return cluster_settings(url, **({"model_cache_dir": cache, "fork_agents": True} | QUIET | overrides))
 
 
 @contextmanager

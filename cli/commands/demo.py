@@ -65,7 +65,7 @@ def demo(
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("quintet.db*"):
         old.unlink()
-    settings = Settings(database_url=f"sqlite:///{folder / 'quintet.db'}", log_format="console", spare_processes=0)
+    settings = Settings(database_url=f"sqlite:///{folder / 'quintet.db'}", log_format="console")
     console = err if as_json else out
     with reported():
         prepared = _prepare(settings, folder, console.print, as_json=as_json)

@@ -39,12 +39,12 @@ def _hold(held: ExitStack, replicas: int) -> int:
 
 
 def cluster_settings(database_url: str, **overrides: Any) -> Settings:
-    """Return settings for agents on free ports that work on `database_url`, one of each and no spare process."""
+    """Return settings for agents on free ports that work on `database_url`, one of each and nothing to fork from."""
     values: dict[str, Any] = {
         "database_url": database_url,
         "drain_seconds": 2.0,
         "recommendation_replicas": 1,
-        "spare_processes": 0,
+        "fork_agents": False,
         "http_port": 0,
     }
     for agent, port in zip(AGENTS, free_ports(len(AGENTS), MOST_USUAL_REPLICAS), strict=True):
