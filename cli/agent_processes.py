@@ -160,7 +160,8 @@ class ForkServer:
             await process.wait()
         self._gone()
         server, self._server = self._server, None
-        if server is not None:
+        if server is not None and server.returncode is None:
+            server.kill()
             await server.wait()
 
     def _hear(self) -> None:

@@ -1,10 +1,10 @@
 """`python -m cli.fork_server FD`: a process that has imported what agents need and forks one for each message.
 
-Imports are most of the time that an agent takes to start. FD is one end of a socket that keeps messages apart
-(`SOCK_SEQPACKET`). A message to it is JSON with `module`, the module to run, and `environment`, and brings the
-descriptor that the agent writes to. The answer is `{"forked": PID}`, and when the agent ends
-`{"ended": PID, "code": CODE}`, in the order in which it happens. When the other end is closed, this process ends, and
-with it those that it forked.
+Imports, and machine code that is read from the disk, are most of the time that an agent takes to start. FD is one end
+of a socket that keeps messages apart (`SOCK_SEQPACKET`). A message to it is JSON with `module`, the module to run, and
+`environment`, and brings the descriptor that the agent writes to. The answer is `{"forked": PID}`, and when the agent
+ends `{"ended": PID, "code": CODE}`, in the order in which it happens. When the other end is closed, this process ends,
+and with it those that it forked.
 """
 
 import gc
@@ -20,29 +20,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from shared.compiled import load_compiled
+from shared.config import AGENTS
 from shared.end_with_parent import end_with_parent
 
 MODULES = (
-    "shared.rpc.server",
-    "shared.rpc.client",
-    "shared.db.connect",
-    "shared.db.revision",
-    "shared.db.log_consumer",
-    "shared.db.products",
-    "shared.db.recommendations",
-    "shared.db.erasure",
     "shared.db.backup.files",
     "shared.monitoring.monitor",
-    "numba",
-    "numpy",
-    "scipy.sparse",
-    "uvicorn",
+    "services.coordinator.http.server",
+    *(f"services.{agent}.{module}" for agent in AGENTS for module in ("agent", "servicer")),
 )
-"""What several agents import, and what takes the longest. Not the agents' own modules: each has metrics of its own.
+"""What agents import, by name as they are started. Their metrics are those of `shared.telemetry`, the same for all.
 
 None of them starts a thread or opens a connection when it is imported: neither would survive a fork.
 """
 LONGEST_MESSAGE = 1024 * 1024
+QUIET_SECONDS = 5.0
+"""Without a message: all agents have started."""
 
 
 class Told(NamedTuple):
@@ -57,36 +51,54 @@ def main() -> None:
     """Import, fork whatever is asked for, and in a forked process run the agent until it ends."""
     for module in MODULES:
         importlib.import_module(module)
-    gc.collect()
-    gc.freeze()  # pages with what was imported stay shared: no collection writes to them
+    _share()
     with socket.socket(fileno=int(sys.argv[1])) as control:
         told = _serve(control)
     if told is not None:
         _become(told)
 
 
+def _share() -> None:
+    """Keep pages with what there is now shared with those that are forked: no collection writes to them."""
+    gc.collect()
+    gc.freeze()
+
+
 def _serve(control: socket.socket) -> Told | None:
-    """Fork until the other end is closed. Returns what to be in a process that was forked, None in this one."""
-    server = os.getpid()
+    """Fork until the other end is closed. Returns what to be in a process that was forked, None in this one.
+
+    Compiled loops are loaded once nothing was asked for in a while: the first agents need not wait for them.
+    """
+    patience: float | None = QUIET_SECONDS
     with _endings() as endings, selectors.DefaultSelector() as selector:
         for file in (control, endings):
             selector.register(file, selectors.EVENT_READ)
         while True:
-            ready = {key.fileobj for key, _ in selector.select()}
+            ready = {key.fileobj for key, _ in selector.select(patience)}
+            if not ready:
+                load_compiled()
+                _share()
+                patience = None
             if control in ready:
                 told = _received(control)
-                if told is None:
-                    return None
-                pid = os.fork()
-                if not pid:
-                    _leave(server)
+                if told is None or _forked(control, told):
                     return told
-                os.close(told.output)
-                _say(control, forked=pid)
             if endings in ready:
                 endings.recv(LONGEST_MESSAGE)
                 for pid, code in _ended():
                     _say(control, ended=pid, code=code)
+
+
+def _forked(control: socket.socket, told: Told) -> bool:
+    """Fork, and say whether this is the new process; the one that forks tells the other end."""
+    server = os.getpid()
+    pid = os.fork()
+    if not pid:
+        _leave(server)
+        return True
+    os.close(told.output)
+    _say(control, forked=pid)
+    return False
 
 
 @contextmanager

@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     )
     fork_agents: bool = Field(
         True,
-        description="Whether `quintet up` keeps a process that has imported what agents need, some 150 MiB, and forks "
+        description="Whether `quintet up` keeps a process that has imported what agents need, some 200 MiB, and forks "
         "the agents from it: a start from nothing takes one to four seconds longer. Linux only.",
     )
 

@@ -49,6 +49,11 @@ UNJOINED_EVENTS = Gauge(
 EVENTS_SET_ASIDE = Counter(
     "quintet_events_set_aside_total", "Times an event could not be applied and was set aside.", ["agent"]
 )
+EVENTS_SKIPPED = Counter(
+    "quintet_projection_skipped_total",
+    "Parts of events that had no effect on the customer's data, by reason.",
+    ["reason"],
+)
 BACKGROUND_ERRORS = Counter("quintet_background_errors_total", "Errors in background work, by task.", ["agent", "task"])
 ANSWERS = Counter(
     "quintet_answers_total",

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from itertools import islice
 from time import monotonic, sleep
 
-from prometheus_client import Counter
-
 from services.customer.embedder import CUSTOMERS_AT_ONCE, update_embeddings
 from shared.db import event_log, projection
 from shared.db.engine import Connection, Database
@@ -15,6 +13,7 @@ from shared.db.event_log import LoggedEvent
 from shared.db.log_consumer import Applied, LogConsumer, Replayed
 from shared.db.orders import RememberedCatalogue
 from shared.db.partitions import position_of
+from shared.telemetry import EVENTS_SKIPPED
 
 MOST_PRODUCTS = 50_000
 """Number of products that are cached between batches, about 10 MB."""
@@ -25,11 +24,6 @@ The pause leaves the processor to the recording of events.
 """
 MOST_WAIT_SECONDS = 0.5
 """How long a reader waits until a customer's recorded events are projected."""
-SKIPPED = Counter(
-    "quintet_projection_skipped_total",
-    "Parts of events that had no effect on the customer's data, by reason.",
-    ["reason"],
-)
 
 
 class Applier:
@@ -91,7 +85,7 @@ class Applier:
         projected = projection.project(connection, projection.decode(events), self._catalogue.read)
         self._projected.customers |= projected.touched
         for reason, count in projected.skipped.items():
-            SKIPPED.labels(reason).inc(count)
+            EVENTS_SKIPPED.labels(reason).inc(count)
 
     @contextmanager
     def _noting(self) -> Iterator[None]:
