@@ -16,6 +16,7 @@ import selectors
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -64,6 +65,15 @@ def _share() -> None:
     gc.freeze()
 
 
+def _load_compiled() -> None:
+    """Load compiled loops. Without them those that are forked work all the same: they load them at the first call."""
+    try:
+        load_compiled()
+    except Exception:  # whatever is wrong with files on the disk must not end all agents
+        traceback.print_exc()
+    _share()
+
+
 def _serve(control: socket.socket) -> Told | None:
     """Fork until the other end is closed. Returns what to be in a process that was forked, None in this one.
 
@@ -76,8 +86,7 @@ def _serve(control: socket.socket) -> Told | None:
         while True:
             ready = {key.fileobj for key, _ in selector.select(patience)}
             if not ready:
-                load_compiled()
-                _share()
+                _load_compiled()
                 patience = None
             if control in ready:
                 told = _received(control)

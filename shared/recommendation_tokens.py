@@ -37,6 +37,8 @@ MOST_POSITIONS = (1 << POSITION_BITS) - 1
 
 UNCOUNTED = 0
 """Number of a list that is not logged, for shoppers who do not permit `measure`: nobody can tell such lists apart."""
+WHOLE_LIST = 1 << (WRITER_BITS + LIST_BITS + POSITION_BITS)
+"""Bit of a number that stands for all recommendations of a list; it has their count in the place of the position."""
 
 _CUSTOMER, _VISITOR = b"c", b"v"
 
@@ -144,6 +146,10 @@ class TokenKeys:
         bound = kind + key.digest(kind, shopper.named(kind))
         return [key.token(number.to_bytes(NUMBER_BYTES, "big") + bound) for number in numbers]
 
+    def issue_list(self, list_of: int, count: int, shopper: Shopper) -> str:
+        """Return the token of a list with `count` recommendations made for a shopper; empty for none."""
+        return self.issue(WHOLE_LIST | number_at(list_of, count), shopper) if count else ""
+
     def seal(self, purpose: bytes, content: bytes) -> str:
         """Return content as a token that nobody else can read, make or change; `unseal` wants the same `purpose`."""
         return self._keys[0].of(purpose).token(content)
@@ -169,6 +175,19 @@ class TokenKeys:
         InvalidArgument
             If the recommendation was made for another shopper.
         """
+        number = self._number(token, shopper, field)
+        if number & WHOLE_LIST:
+            raise NotFound.of("recommendation", token, field)
+        return number
+
+    def verify_list(self, token: str, shopper: Shopper, field: str) -> list[int]:
+        """Return the numbers of the recommendations of the list that a token names. Raises as `verify` does."""
+        number = self._number(token, shopper, field)
+        if not number & WHOLE_LIST:
+            raise NotFound.of("recommendation", token, field)
+        return numbers_in(list_number(number ^ WHOLE_LIST), position_in_list(number))
+
+    def _number(self, token: str, shopper: Shopper, field: str) -> int:
         raw = _decode(token)
         for key in self._keys if raw is not None else ():
             content = key.open(raw or b"")

@@ -198,7 +198,9 @@ class Fallback:
             new = NewList(number, request_id, shopper.key, page, now, packed, STRATEGY, placement_id=placement)
             if not self._log.append(new):
                 answer.fallbacks.append(LOG_DROPPED)
-        ids = self._tokens.issue_all(numbers_in(number, len(items)), Shopper(request.customer_id, request.visitor_id))
+        who = Shopper(request.customer_id, request.visitor_id)
+        ids = self._tokens.issue_all(numbers_in(number, len(items)), who)
+        answer.attribution_token = self._tokens.issue_list(number, len(items), who)
         answer.recommendations.extend(map(_to_message, chosen, items, ids))
         return answer
 

@@ -102,6 +102,7 @@ def to_response(answer: Answer, shopper: Shopper, tokens: TokenKeys) -> pb.Recom
     response.model_version = answer.model_version
     response.fallbacks.extend(answer.fallbacks)
     response.segment = answer.segment
+    response.attribution_token = tokens.issue_list(answer.number, len(ids), shopper)
     response.next_page_token = answer.next_page_token
     response.generate_time.FromDatetime(answer.generated_at)
     return pb.RecommendResponse(list=response)

@@ -251,7 +251,9 @@ def _check_refund(refund: Any, field: str) -> None:
 
 
 def _check_impression(impression: Any, field: str) -> None:
-    check_count(impression.recommendation_ids, f"{field}.recommendation_ids", limits.MAX_IMPRESSIONS, least=1)
+    least = 0 if impression.attribution_token else 1
+    check_count(impression.recommendation_ids, f"{field}.recommendation_ids", limits.MAX_IMPRESSIONS, least=least)
+    check_id(impression.attribution_token, f"{field}.attribution_token", required=False)
     for index, recommendation_id in enumerate(impression.recommendation_ids):
         check_id(recommendation_id, f"{field}.recommendation_ids[{index}]")
 

@@ -8,6 +8,8 @@ WITH_ITEMS = ("add_to_cart", "remove_from_cart", "purchase", "refund")
 """Kinds of events about several products."""
 VIEWS = ("product_view", "page_view")
 """Kinds of events about one product, a `page_view` on pages of products only."""
+ATTRIBUTION_TOKEN = "attribution_token"  # noqa: S105 - the name of a field
+"""Field with the token of a whole list."""
 
 
 def named_products(event: Event, kind: str, field: str = "event") -> Iterator[tuple[str, str]]:
@@ -37,9 +39,15 @@ def product_ids(event: Event, kind: str | None) -> Sequence[str]:
 
 
 def named_recommendations(event: Event, kind: str, field: str = "event") -> Sequence[tuple[str, str]]:
-    """Return (recommendation id, field path) for each recommendation that the event names; `kind` is its detail."""
+    """Return (recommendation id, field path) for each recommendation that the event names; `kind` is its detail.
+
+    The token of a whole list comes as one of them, with a field path that ends with `ATTRIBUTION_TOKEN`.
+    """
     named = [(event.recommendation_id, f"{field}.recommendation_id")] if event.recommendation_id else []
     if kind == "impression":
+        path = f"{field}.impression"
         for index, recommendation_id in enumerate(event.impression.recommendation_ids):
-            named.append((recommendation_id, f"{field}.impression.recommendation_ids[{index}]"))
+            named.append((recommendation_id, f"{path}.recommendation_ids[{index}]"))
+        if event.impression.attribution_token:
+            named.append((event.impression.attribution_token, f"{path}.{ATTRIBUTION_TOKEN}"))
     return named

@@ -75,6 +75,9 @@ def test_a_storefront_lives_by_the_three_plain_calls(shop: tuple[str, str]) -> N
     }
     status, recorded = curl(f"{url}/event", "-H", "Content-Type: application/json", "-d", json.dumps(view))
     assert (status, recorded["recorded"], recorded["duplicate"]) == (200, True, False)
+    shown = {"event_type": "impression", "customer_id": SHOPPER, "attribution_token": answer["attribution_token"]}
+    status, recorded = curl(f"{url}/event", "-H", "Content-Type: application/json", "-d", json.dumps(shown))
+    assert (status, recorded["recorded"]) == (200, True)
     click = {"recommendation_id": card["recommendation_id"], "interaction_type": "click", "timestamp": 1767323045123}
     status, recorded = curl(f"{url}/feedback", "-H", "Content-Type: application/json", "-d", json.dumps(click))
     assert (status, recorded["recorded"]) == (200, True)

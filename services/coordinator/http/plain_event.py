@@ -160,5 +160,7 @@ _DETAILS: dict[str, Callable[[Fields], Any]] = {
     "cart_view": lambda _: CartView(),
     "purchase": _purchase,
     "refund": _refund,
-    IMPRESSION: lambda fields: Impression(recommendation_ids=fields.ids("recommendation_ids")),
+    IMPRESSION: lambda fields: Impression(
+        recommendation_ids=fields.ids("recommendation_ids"), attribution_token=fields.id("attribution_token")
+    ),
 }

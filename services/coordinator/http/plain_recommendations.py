@@ -59,6 +59,7 @@ def to_cards(answer: Any) -> dict[str, Any]:
     """Return a `RecommendationList` as what a page shows."""
     return {
         "recommendations": [_card(each) for each in answer.recommendations],
+        "attribution_token": answer.attribution_token,
         "strategy": answer.strategy,
         "fallbacks": list(answer.fallbacks),
     }

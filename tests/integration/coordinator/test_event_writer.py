@@ -27,7 +27,7 @@ from shared.db.recommendations import log_recommendations
 from shared.db.retention import drop_visitors
 from shared.db.schema import event_log as event_log_table
 from shared.errors import InvalidArgument, NotFound
-from shared.recommendation_tokens import UNCOUNTED, numbers_in
+from shared.recommendation_tokens import UNCOUNTED, Shopper, list_number, numbers_in
 from tests.support.projecting import apply_all
 from tests.support.recommendations import list_of_one
 from tests.support.shop import add_customers, add_products
@@ -299,6 +299,24 @@ def test_the_log_names_recommendations_by_number_and_refuses_another_shopper(
         assert refused.error.violations[0].field == field
     [kept] = logged(database)
     assert list(Event.FromString(kept.payload).impression.recommendation_ids) == [str(known)]
+
+
+def test_a_token_of_an_answer_shows_all_its_recommendations(writer: EventWriter, database: Database) -> None:
+    answer, one = list_number(next_number()), next_number()
+    whole = KEYS.issue_list(answer, 3, Shopper("ann"))
+    shown = Impression(attribution_token=whole, recommendation_ids=[token(one, "ann")])
+    mixed_up = [
+        Event(customer_id="ann", impression=Impression(attribution_token=token(one, "ann"))),
+        Event(customer_id="ann", recommendation_id=whole, home_view=HomeView()),
+    ]
+    first, *refused = commit(writer, Event(event_id="1", customer_id="ann", impression=shown), *mixed_up)
+    assert first.error is None
+    fields = [each.error.violations[0].field for each in refused if isinstance(each.error, NotFound)]
+    assert fields == ["event.impression.attribution_token", "event.recommendation_id"]
+    [kept] = logged(database)
+    impression = Event.FromString(kept.payload).impression
+    assert list(impression.recommendation_ids) == [str(one), *map(str, numbers_in(answer, 3))]
+    assert not impression.attribution_token, "the log knows numbers only"
 
 
 def denied_measure(event: Event) -> Event:

@@ -299,7 +299,10 @@ def test_what_was_bought_and_sells_too_little_to_be_in_memory_is_shown_again(
 def test_each_is_logged_and_a_dismissed_one_does_not_come_back(
     shop: Shop, database: Database, recommendation_log: RecommendationLog
 ) -> None:
-    first = shop.ask().recommendations[0]
+    answer = shop.ask()
+    first = answer.recommendations[0]
+    numbers = [KEYS.verify(each.recommendation_id, Shopper("ann"), "id") for each in answer.recommendations]
+    assert KEYS.verify_list(answer.attribution_token, Shopper("ann"), "token") == numbers
     number = KEYS.verify(first.recommendation_id, Shopper("ann"), "recommendation_id")
     assert recommendation_log.wait_until_written(10.0)
     with database.write() as connection:

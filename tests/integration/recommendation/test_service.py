@@ -13,6 +13,7 @@ from quintet.type.v1.request_pb2 import RequestKey
 from services.recommendation.server import build
 from shared.config import Settings
 from shared.errors import InvalidArgument, NotFound
+from shared.recommendation_tokens import Shopper
 from shared.rpc.client import call, open_channel, stream
 from shared.telemetry import ANSWERS, EMPTY_ANSWERS
 from tests.integration.recommendation.conftest import Shop
@@ -28,6 +29,17 @@ async def stub(coffee_shop: Shop) -> AsyncIterator[Stub]:
     yield Stub(channel)
     await channel.close()
     await server.stop()
+
+
+async def test_the_token_of_an_answer_names_its_recommendations(stub: Stub, coffee_shop: Shop) -> None:
+    tokens, shopper = coffee_shop.agent.tokens, Shopper("c-lover-1")
+    request = pb.RecommendRequest(customer_id="c-lover-1", limit=3)
+    for _ in range(2):  # made anew, and kept from a moment ago
+        answer = (await call(stub.Recommend, request, 10.0)).list
+        numbers = [tokens.verify(each.recommendation_id, shopper, "id") for each in answer.recommendations]
+        assert tokens.verify_list(answer.attribution_token, shopper, "token") == numbers
+    nothing = pb.RecommendRequest(customer_id="c-lover-1", filter=RecommendationFilter(expression="price > 1000000"))
+    assert (await call(stub.Recommend, nothing, 10.0)).list.attribution_token == ""
 
 
 async def test_recommendations_come_with_all_a_product_card_needs(stub: Stub) -> None:

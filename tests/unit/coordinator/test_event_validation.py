@@ -126,6 +126,7 @@ BAD = [
     (Event(customer_id="c", refund=Refund(purchase_id="o", amount=usd(-1))), "event.refund.amount.amount_minor"),
     (Event(customer_id="c", impression=Impression()), "event.impression.recommendation_ids"),
     (Event(customer_id="c", impression=Impression(recommendation_ids=[""])), "event.impression.recommendation_ids[0]"),
+    (Event(customer_id="c", impression=Impression(attribution_token="t" * 129)), "event.impression.attribution_token"),
     (Event(customer_id="c", custom=CustomEvent()), "event.custom.name"),
     (Event(customer_id="c", custom=CustomEvent(name="a\x01")), "event.custom.name"),
     (Event(customer_id="   ", home_view=HomeView()), "event.customer_id"),
@@ -188,6 +189,8 @@ def test_references_are_named_with_their_fields() -> None:
         ("1", "event.impression.recommendation_ids[0]"),
         ("2", "event.impression.recommendation_ids[1]"),
     ]
+    whole = submit_event(Event(visitor_id="v", impression=Impression(attribution_token="all")))  # noqa: S106 - no secret
+    assert list(whole.recommendations) == [("all", "event.impression.attribution_token")]
     page = submit_event(Event(visitor_id="v", page_view=PageView(page_type=PageType.PAGE_TYPE_PRODUCT, product_id="p")))
     assert list(page.products) == ["p"]
     assert page.product_field(0) == "event.page_view.product_id"

@@ -92,7 +92,7 @@ EVENTS = [
     event(remove_from_cart={"items": [ITEM]}),
     event(purchase={"purchase_id": "o", "items": [{**ITEM, "amount": USD}], "total": USD}),
     event(refund={"purchase_id": "o", "items": [ITEM], "amount": USD}),
-    event(impression={"recommendation_ids": ["r"]}),
+    event(impression={"recommendation_ids": ["r"], "attribution_token": "t"}),
     event(custom={"name": "n"}),
 ]
 CUSTOMER = Customer(

@@ -29,6 +29,23 @@ def test_a_token_names_its_recommendation(number: int, name: str, registered: bo
     assert keys.verify(keys.issue(number, shopper), shopper, "feedback.recommendation_id") == number
 
 
+@given(st.integers(0, 2**56 - 1), st.integers(1, 127), NAMES)
+def test_a_token_names_all_of_a_list(list_of: int, count: int, name: str) -> None:
+    keys, shopper = TokenKeys([OLD]), Shopper(name)
+    assert keys.verify_list(keys.issue_list(list_of, count, shopper), shopper, "f") == numbers_in(list_of, count)
+    assert keys.issue_list(list_of, 0, shopper) == ""
+
+
+def test_tokens_of_a_list_and_of_one_of_its_recommendations_are_not_taken_for_each_other() -> None:
+    keys, shopper = TokenKeys([OLD]), Shopper("ann")
+    with pytest.raises(NotFound, match="no recommendation"):
+        keys.verify(keys.issue_list(1, 3, shopper), shopper, "field")
+    with pytest.raises(NotFound, match="no recommendation"):
+        keys.verify_list(keys.issue(numbers_in(1, 3)[0], shopper), shopper, "field")
+    with pytest.raises(InvalidArgument, match="another shopper"):
+        keys.verify_list(keys.issue_list(1, 3, shopper), Shopper("bob"), "field")
+
+
 @given(NUMBERS, NAMES, st.integers(0, 32), st.integers(1, 255))
 def test_a_changed_token_is_unknown(number: int, name: str, place: int, change: int) -> None:
     keys = TokenKeys([OLD])

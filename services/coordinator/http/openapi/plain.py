@@ -100,6 +100,7 @@ _EVENT: Schema = _object(
         "amount": _AMOUNT,
         "currency": _TEXT,
         "recommendation_ids": {"type": "array", "items": _ID, "maxItems": 200},
+        "attribution_token": _ID,
         "name": _TEXT | {"maxLength": 100},
     },
 )
@@ -197,7 +198,9 @@ PLAIN_PATHS: dict[str, Schema] = {
             "tags": ["pages"],
             "parameters": _PARAMETERS,
             "responses": {
-                "200": _answer({"recommendations": _CARDS, "strategy": _TEXT, "fallbacks": _TEXTS}),
+                "200": _answer(
+                    {"recommendations": _CARDS, "attribution_token": _TEXT, "strategy": _TEXT, "fallbacks": _TEXTS}
+                ),
                 "default": {"$ref": "#/components/responses/Problem"},
             },
         }

@@ -51,7 +51,10 @@ EVENTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "amount": {"currency_code": "JPY", "amount_minor": "1"},
         },
     ),
-    "impression": ({"recommendation_ids": ["r1", 2]}, {"recommendation_ids": ["r1", "2"]}),
+    "impression": (
+        {"recommendation_ids": ["r1", 2], "attribution_token": "t"},
+        {"recommendation_ids": ["r1", "2"], "attribution_token": "t"},
+    ),
     "custom": ({"name": "favourite"}, {"name": "favourite"}),
 }
 

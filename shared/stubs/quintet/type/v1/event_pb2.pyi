@@ -567,18 +567,26 @@ class Impression(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RECOMMENDATION_IDS_FIELD_NUMBER: _builtins.int
+    ATTRIBUTION_TOKEN_FIELD_NUMBER: _builtins.int
+    attribution_token: _builtins.str
+    """Optional. The answer of which all recommendations are in view, as given in `RecommendationList.attribution_token`, at most
+    128 characters. Together with `recommendation_ids` both are in view.
+    """
     @_builtins.property
     def recommendation_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Required. The recommendations in view, in order, 1 to 200 ids of at most 128 characters."""
+        """The recommendations in view, in order, at most 200 ids of at most 128 characters; required unless
+        `attribution_token` is set.
+        """
 
     def __init__(
         self,
         *,
         recommendation_ids: _abc.Iterable[_builtins.str] | None = ...,
+        attribution_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["recommendation_ids", b"recommendation_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribution_token", b"attribution_token", "recommendation_ids", b"recommendation_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

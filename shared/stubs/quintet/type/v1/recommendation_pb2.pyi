@@ -418,6 +418,7 @@ class RecommendationList(_message.Message):
     SEGMENT_FIELD_NUMBER: _builtins.int
     ARM_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ATTRIBUTION_TOKEN_FIELD_NUMBER: _builtins.int
     model_version: _builtins.str
     """Version of the model that answered; empty before the first training."""
     strategy: _builtins.str
@@ -431,6 +432,10 @@ class RecommendationList(_message.Message):
     next_page_token: _builtins.str
     """Ask with it for the products that follow, none of which was shown before; empty where nothing follows. Valid for an
     hour, and for the same shopper, placement, context and filter.
+    """
+    attribution_token: _builtins.str
+    """Quintet's token of this answer: `Impression.attribution_token` says with it that all its recommendations were in view.
+    Opaque, and bound to the shopper as each `recommendation_id` is. Empty where nothing is recommended.
     """
     @_builtins.property
     def recommendations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recommendation]:
@@ -458,10 +463,11 @@ class RecommendationList(_message.Message):
         segment: _builtins.str = ...,
         arm: _builtins.str = ...,
         next_page_token: _builtins.str = ...,
+        attribution_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["generate_time", b"generate_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "fallbacks", b"fallbacks", "generate_time", b"generate_time", "model_version", b"model_version", "next_page_token", b"next_page_token", "placement_id", b"placement_id", "recommendations", b"recommendations", "segment", b"segment", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "attribution_token", b"attribution_token", "fallbacks", b"fallbacks", "generate_time", b"generate_time", "model_version", b"model_version", "next_page_token", b"next_page_token", "placement_id", b"placement_id", "recommendations", b"recommendations", "segment", b"segment", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
