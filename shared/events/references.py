@@ -1,6 +1,7 @@
 """What an event refers to: the products and recommendations it names, with the field that names them."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from quintet.type.v1.event_pb2 import Event
 
@@ -8,7 +9,7 @@ WITH_ITEMS = ("add_to_cart", "remove_from_cart", "purchase", "refund")
 """Kinds of events about several products."""
 VIEWS = ("product_view", "page_view")
 """Kinds of events about one product, a `page_view` on pages of products only."""
-ATTRIBUTION_TOKEN = "attribution_token"  # noqa: S105 - the name of a field
+ATTRIBUTION_TOKEN: Final = "attribution_token"  # noqa: S105 - the name of a field
 """Field with the token of a whole list."""
 
 
