@@ -47,7 +47,7 @@ AFTERWARDS = """
       {address} quintet.coordinator.v1.CoordinatorService/GetRecommendations
   buf curl --protocol grpc --http2-prior-knowledge -d '{{"customer_id": "{customer}", "limit": 5}}' \\
       http://{address}/quintet.coordinator.v1.CoordinatorService/GetRecommendations
-  or with a stub: see examples/clients for Python, Node.js and Go
+  or with a stub: see examples/clients for Python, Node.js, Go and Java
 """
 
 
