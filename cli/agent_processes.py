@@ -10,7 +10,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections import deque
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from shared.config import Settings
 from shared.end_with_parent import end_with_parent
@@ -50,17 +50,20 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 async def start_process(module: str, environment: dict[str, str]) -> AgentProcess:
     """Start a module as a process whose lines can be read, and which ends with this one."""
+    return await _run(environment, module, stdout=PIPE, stderr=STDOUT, limit=LONGEST_LINE)
+
+
+async def _run(environment: dict[str, str], *module: str, **more: Any) -> asyncio.subprocess.Process:
+    """Run a module with its arguments in a process that ends with this one."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        module,
+        *module,
         stdin=DEVNULL,
-        stdout=PIPE,
-        stderr=STDOUT,
         env=environment,
-        limit=LONGEST_LINE,
         start_new_session=True,  # Ctrl-C is for the supervisor, which then stops the agents in order
         preexec_fn=partial(end_with_parent, signal.SIGTERM),
+        **more,
     )
 
 
@@ -119,17 +122,8 @@ class ForkServer:
         ours.setblocking(False)
         asyncio.get_running_loop().add_reader(ours, self._hear)
         with its:
-            self._server = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                FORK_SERVER_MODULE,
-                str(its.fileno()),
-                stdin=DEVNULL,
-                env=self._environment,
-                pass_fds=[its.fileno()],
-                start_new_session=True,
-                preexec_fn=partial(end_with_parent, signal.SIGTERM),
-            )
+            number = its.fileno()
+            self._server = await _run(self._environment, FORK_SERVER_MODULE, str(number), pass_fds=[number])
 
     async def fork(self, module: str, environment: dict[str, str]) -> AgentProcess | None:
         """Return a new process that runs a module; None where there is no server that could fork it."""

@@ -55,11 +55,11 @@ async def test_it_runs_the_module_in_the_environment_and_has_no_input(server: Fo
 
 
 async def test_it_is_stopped_and_killed_as_others_are(server: ForkServer) -> None:
-    for stop, number in ((AgentProcess.terminate, signal.SIGTERM), (AgentProcess.kill, signal.SIGKILL)):
+    for stop, number in (("terminate", signal.SIGTERM), ("kill", signal.SIGKILL)):
         process = await forked(server, "customer", waits="yes")
         await said_by(process)
         assert process.returncode is None
-        getattr(process, stop.__name__)()
+        getattr(process, stop)()
         assert await code_of(process) == -number
 
 
@@ -80,6 +80,16 @@ async def test_all_end_with_the_server(server: ForkServer) -> None:
     assert await server.fork(MODULE, told("customer")) is None, "nobody is there to fork it"
     await server.start()
     assert await said_by(await forked(server, "customer")) == f"{MODULE} customer ''\n"
+
+
+async def test_it_ends_with_all_when_its_supervisor_is_gone(server: ForkServer) -> None:
+    process = await forked(server, "customer", waits="yes")
+    await said_by(process)
+    assert server._server is not None
+    server._gone()  # closes the socket, as the end of a supervisor does
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await server._server.wait() == 0
+    assert await code_of(process) == -signal.SIGTERM
 
 
 async def test_without_a_server_there_is_no_process() -> None:
