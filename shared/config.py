@@ -129,6 +129,12 @@ class Settings(BaseSettings):
         "the agents from it: a start from nothing takes one to four seconds longer. Linux only.",
     )
 
+    exploration_seed: int = Field(
+        0,
+        ge=0,
+        description="Seed of the random choices of bandits and exploration, so that a simulation can be repeated; 0 "
+        "takes a new one at each start.",
+    )
     keep_pages_seconds: float = Field(
         300.0,
         ge=0,

@@ -6,6 +6,7 @@ from functools import partial
 
 from services.feedback import metrics, weights
 from services.feedback.attribution import Windows
+from services.feedback.bandit.learned import LearnedBandits
 from services.feedback.late_recommendations import apply_late
 from services.feedback.metrics import Performance
 from services.feedback.outcome import Outcome, read_outcomes
@@ -146,6 +147,12 @@ class FeedbackAgent:
         if learned.weights == current.weights:
             return Weights(current.version, current.weights, learned.rationale, current.updated_at)
         return self._store(learned.weights, learned.rationale, key)
+
+    def learn_bandits(self) -> LearnedBandits:
+        """Learn the posteriors of the bandits from logged decisions and what came of them. Safe to repeat."""
+        from services.feedback.bandit.learning import learn_bandits  # loads numpy, which nothing else needs here
+
+        return learn_bandits(self._database, self._windows, self._now())
 
     def reset_weights(self, reason: str = "", key: RequestKey | None = None) -> Weights:
         """Store what the last 30 days teach a new installation: what was set by hand is forgotten."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from math import inf
 
 from quintet.feedback.v1 import feedback_service_pb2 as pb
-from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import (
     AlgorithmPerformance,
@@ -18,15 +17,14 @@ from quintet.type.v1.recommendation_pb2 import (
 from services.feedback.attribution import PURCHASE, VIEW_THROUGH
 from services.feedback.metrics import Performance
 from services.feedback.outcome import Outcome
-from shared.algorithms import ALGORITHM_NAMES
+from shared.algorithm_weights import checked_weights
 from shared.db.outcomes import REFUNDED, StoredCredit
 from shared.errors import InvalidArgument
-from shared.events.check import check_choice, check_count, check_id, check_number, check_text
-from shared.limits import MAX_ALGORITHMS, MAX_REASON
+from shared.events.check import check_id, check_number, check_text
+from shared.limits import MAX_REASON
 from shared.request_ids import RequestKey
 from shared.timestamps import to_timestamp
 
-MOST_WEIGHT = 1e6
 _CREDIT_KINDS = {
     PURCHASE: CreditKind.CREDIT_KIND_CLICK,
     VIEW_THROUGH: CreditKind.CREDIT_KIND_VIEW_THROUGH,
@@ -62,20 +60,7 @@ def to_weights(request: pb.UpdateWeightsRequest) -> dict[str, float]:
     Raises InvalidArgument if an algorithm is unknown or named twice, or if a weight is negative, above 1,000,000 or not
     a number.
     """
-    weights: dict[str, float] = {}
-    check_count(request.weights, "weights", MAX_ALGORITHMS)
-    for index, each in enumerate(request.weights):
-        field = f"weights[{index}]"
-        check_choice(
-            each.algorithm, f"{field}.algorithm", ALGORITHM_NAMES, f"one of {', '.join(sorted(ALGORITHM_NAMES))}"
-        )
-        if each.algorithm in weights:
-            raise InvalidArgument.of(
-                f"{field}.algorithm", each.algorithm, "must be named once", ErrorReason.DUPLICATE_ELEMENT
-            )
-        check_number(each.weight, f"{field}.weight", 0, MOST_WEIGHT)
-        weights[each.algorithm] = each.weight
-    return weights
+    return checked_weights(request.weights, "weights")
 
 
 def to_weights_change(request: pb.UpdateWeightsRequest) -> WeightsChange:

@@ -73,6 +73,10 @@ class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
             weights=convert.from_weights(now_in_force.weights), rationale=now_in_force.rationale
         )
 
+    async def LearnBandits(self, request: pb.LearnBanditsRequest, context: Any) -> pb.LearnBanditsResponse:
+        learned = await asyncio.to_thread(self._agent.learn_bandits)
+        return pb.LearnBanditsResponse(placements=learned.placements, decisions=learned.decisions)
+
     def _update_weights(self, change: convert.WeightsChange) -> Weights:
         if change.reset:
             return self._agent.reset_weights(change.reason, change.key)

@@ -5,6 +5,7 @@ feedback agent marks recommendations; the first mark takes a recommendation out 
 mark is never wrong twice: marking again changes nothing but the time of the latest touch.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,9 +28,11 @@ from sqlalchemy import (
 from shared.db.batches import batches
 from shared.db.bulk import insert_rows
 from shared.db.engine import insert_into, next_count
+from shared.db.exposures import record_exposures
 from shared.db.recommendation_items import ListItem, PackedItems, unpack
 from shared.db.schema import customers, products, recommendation_lists, recommendation_outcomes, recommendations
 from shared.db.types import to_micros
+from shared.experiments.decision import Exposure, ListDecision
 from shared.recommendation_tokens import POSITION_BITS, list_number, number_at
 
 LARGEST_ID = 2**63 - 1
@@ -41,7 +44,8 @@ class NewList(NamedTuple):
 
     `number` is one that no other list has, see `RecommendationNumbers`; the position of an item in the list is in its
     own number (`number_at`). `customer_key` is None for a visitor nobody knows, `placement_id` empty for that of the
-    page itself. Of the items, contributions are kept as float32 and reasons as JSON.
+    page itself. Of the items, contributions are kept as float32 and reasons as JSON. `exposures` says which arms of
+    experiments the list belongs to, `decision` what a bandit chose from and what was explored.
     """
 
     number: int
@@ -53,6 +57,8 @@ class NewList(NamedTuple):
     strategy: str = ""
     model_version: str = ""
     placement_id: str = ""
+    exposures: Sequence[Exposure] = ()
+    decision: ListDecision | None = None
 
 
 @dataclass(frozen=True)
@@ -112,8 +118,13 @@ def new_writer(connection: Connection) -> int:
 
 
 def log_recommendations(connection: Connection, lists: Iterable[NewList]) -> None:
-    """Append lists of recommendations."""
-    insert_rows(connection, recommendation_lists, _COLUMNS, [_list_row(each) for each in lists])
+    """Append lists of recommendations, and who met which arm of an experiment first by them."""
+    new = list(lists)
+    insert_rows(connection, recommendation_lists, _COLUMNS, [_list_row(each) for each in new])
+    record_exposures(
+        connection,
+        [(exposure, each.customer_key, each.generated_at) for each in new for exposure in each.exposures],
+    )
 
 
 def read_recommendations(connection: Connection, ids: Iterable[int]) -> dict[int, LoggedRecommendation]:
@@ -307,6 +318,8 @@ _COLUMNS = (
     "by_algorithm",
     "packed_items",
     "placement_id",
+    "assignments",
+    "decision",
 )
 _MARKS = ("was_shown", "was_clicked", "was_added_to_cart", "was_purchased", "was_dismissed")
 _TIMES = ("shown_at", "clicked_at")
@@ -324,6 +337,8 @@ def _list_row(new: NewList) -> tuple[Any, ...]:
         new.items.algorithms,
         new.items.packed,
         new.placement_id or None,
+        json.dumps({each.experiment_id: each.arm_id for each in new.exposures}) if new.exposures else None,
+        None if new.decision is None else json.dumps(new.decision.as_json()),
     )
 
 

@@ -72,6 +72,11 @@ class FeedbackServiceStub:
                 request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.UpdateWeightsRequest.SerializeToString,
                 response_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.UpdateWeightsResponse.FromString,
                 _registered_method=True)
+        self.LearnBandits = channel.unary_unary(
+                '/quintet.feedback.v1.FeedbackService/LearnBandits',
+                request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.LearnBanditsRequest.SerializeToString,
+                response_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.LearnBanditsResponse.FromString,
+                _registered_method=True)
 
 
 class FeedbackServiceServicer:
@@ -136,6 +141,13 @@ class FeedbackServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LearnBandits(self, request, context):
+        """Learns the posteriors of the bandits from the responses to logged decisions. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FeedbackServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -173,6 +185,11 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
                     servicer.UpdateWeights,
                     request_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.UpdateWeightsRequest.FromString,
                     response_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.UpdateWeightsResponse.SerializeToString,
+            ),
+            'LearnBandits': grpc.unary_unary_rpc_method_handler(
+                    servicer.LearnBandits,
+                    request_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.LearnBanditsRequest.FromString,
+                    response_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.LearnBanditsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -367,6 +384,33 @@ class FeedbackService:
             '/quintet.feedback.v1.FeedbackService/UpdateWeights',
             quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.UpdateWeightsRequest.SerializeToString,
             quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.UpdateWeightsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LearnBandits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.feedback.v1.FeedbackService/LearnBandits',
+            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.LearnBanditsRequest.SerializeToString,
+            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.LearnBanditsResponse.FromString,
             options,
             channel_credentials,
             insecure,

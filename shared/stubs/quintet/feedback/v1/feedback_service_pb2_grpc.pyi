@@ -62,6 +62,8 @@ class FeedbackServiceStub:
     recommendation. Safe to repeat with the same `request_key`.
     Errors: INVALID_ARGUMENT for an unknown algorithm, a negative weight, a sum of 0, or a reset with weights.
     """
+    LearnBandits: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.LearnBanditsRequest, _feedback_service_pb2.LearnBanditsResponse]
+    """Learns the posteriors of the bandits from the responses to logged decisions. Safe to repeat."""
 
 @_typing.type_check_only
 class FeedbackServiceAsyncStub(FeedbackServiceStub):
@@ -97,6 +99,8 @@ class FeedbackServiceAsyncStub(FeedbackServiceStub):
     recommendation. Safe to repeat with the same `request_key`.
     Errors: INVALID_ARGUMENT for an unknown algorithm, a negative weight, a sum of 0, or a reset with weights.
     """
+    LearnBandits: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.LearnBanditsRequest, _feedback_service_pb2.LearnBanditsResponse]  # type: ignore[assignment]
+    """Learns the posteriors of the bandits from the responses to logged decisions. Safe to repeat."""
 
 class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
     """The feedback agent: follows the response to each recommendation, credits purchases, measures algorithms and sets the
@@ -171,5 +175,13 @@ class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
         recommendation. Safe to repeat with the same `request_key`.
         Errors: INVALID_ARGUMENT for an unknown algorithm, a negative weight, a sum of 0, or a reset with weights.
         """
+
+    @_abc_1.abstractmethod
+    def LearnBandits(
+        self,
+        request: _feedback_service_pb2.LearnBanditsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feedback_service_pb2.LearnBanditsResponse, _abc.Awaitable[_feedback_service_pb2.LearnBanditsResponse]]:
+        """Learns the posteriors of the bandits from the responses to logged decisions. Safe to repeat."""
 
 def add_FeedbackServiceServicer_to_server(servicer: FeedbackServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -340,6 +340,8 @@ class Recommendation(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     GROUP_ID_FIELD_NUMBER: _builtins.int
     APPLIED_RULES_FIELD_NUMBER: _builtins.int
+    PROPENSITY_FIELD_NUMBER: _builtins.int
+    EXPLORED_FIELD_NUMBER: _builtins.int
     recommendation_id: _builtins.str
     """Quintet's id of this showing; give it back in feedback and events. Of a shopper who does not agree to `measure` it counts
     nothing: what names it is acknowledged, and neither recorded nor attributed.
@@ -362,6 +364,10 @@ class Recommendation(_message.Message):
     """Place in the answer, from 1."""
     group_id: _builtins.str
     """Group of the product, see `Product.group_id`; empty when it is in none."""
+    propensity: _builtins.float
+    """Probability that it was at its place, given the variant that filled the list; 1 where the placement explores nothing."""
+    explored: _builtins.bool
+    """Whether it is here for the sake of learning."""
     @_builtins.property
     def price(self) -> _money_pb2.Money:
         """Price of one unit, at the place of the request where that has its own; absent when unknown."""
@@ -394,10 +400,12 @@ class Recommendation(_message.Message):
         position: _builtins.int = ...,
         group_id: _builtins.str = ...,
         applied_rules: _abc.Iterable[_builtins.str] | None = ...,
+        propensity: _builtins.float = ...,
+        explored: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price", "reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "applied_rules", b"applied_rules", "category", b"category", "contributions", b"contributions", "group_id", b"group_id", "image_url", b"image_url", "position", b"position", "price", b"price", "product_id", b"product_id", "product_name", b"product_name", "reason", b"reason", "recommendation_id", b"recommendation_id", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "applied_rules", b"applied_rules", "category", b"category", "contributions", b"contributions", "explored", b"explored", "group_id", b"group_id", "image_url", b"image_url", "position", b"position", "price", b"price", "product_id", b"product_id", "product_name", b"product_name", "propensity", b"propensity", "reason", b"reason", "recommendation_id", b"recommendation_id", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -419,6 +427,8 @@ class RecommendationList(_message.Message):
     ARM_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     ATTRIBUTION_TOKEN_FIELD_NUMBER: _builtins.int
+    ASSIGNMENTS_FIELD_NUMBER: _builtins.int
+    VARIANT_ID_FIELD_NUMBER: _builtins.int
     model_version: _builtins.str
     """Version of the model that answered; empty before the first training."""
     strategy: _builtins.str
@@ -428,7 +438,7 @@ class RecommendationList(_message.Message):
     segment: _builtins.str
     """Name of the customer's segment; empty for strangers and before segments were computed."""
     arm: _builtins.str
-    """Arm of the experiment that the shopper is in; empty outside experiments."""
+    """Arm of the experiment that the shopper is in, of several that of the first by its id; empty outside experiments."""
     next_page_token: _builtins.str
     """Ask with it for the products that follow, none of which was shown before; empty where nothing follows. Valid for an
     hour, and for the same shopper, placement, context and filter.
@@ -437,6 +447,8 @@ class RecommendationList(_message.Message):
     """Quintet's token of this answer: `Impression.attribution_token` says with it that all its recommendations were in view.
     Opaque, and bound to the shopper as each `recommendation_id` is. Empty where nothing is recommended.
     """
+    variant_id: _builtins.str
+    """The variant that the placement's bandit chose; empty without one."""
     @_builtins.property
     def recommendations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recommendation]:
         """Recommendations, best first; fewer than asked when the filter leaves fewer. Of the variants of a group there is one,
@@ -451,6 +463,10 @@ class RecommendationList(_message.Message):
     def generate_time(self) -> _timestamp_pb2.Timestamp:
         """When the answer was made."""
 
+    @_builtins.property
+    def assignments(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExperimentAssignment]:
+        """All experiments that the list is part of, by id."""
+
     def __init__(
         self,
         *,
@@ -464,14 +480,42 @@ class RecommendationList(_message.Message):
         arm: _builtins.str = ...,
         next_page_token: _builtins.str = ...,
         attribution_token: _builtins.str = ...,
+        assignments: _abc.Iterable[Global___ExperimentAssignment] | None = ...,
+        variant_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["generate_time", b"generate_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "attribution_token", b"attribution_token", "fallbacks", b"fallbacks", "generate_time", b"generate_time", "model_version", b"model_version", "next_page_token", b"next_page_token", "placement_id", b"placement_id", "recommendations", b"recommendations", "segment", b"segment", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "assignments", b"assignments", "attribution_token", b"attribution_token", "fallbacks", b"fallbacks", "generate_time", b"generate_time", "model_version", b"model_version", "next_page_token", b"next_page_token", "placement_id", b"placement_id", "recommendations", b"recommendations", "segment", b"segment", "strategy", b"strategy", "variant_id", b"variant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecommendationList: _TypeAlias = RecommendationList  # noqa: Y015
+
+@_typing.final
+class ExperimentAssignment(_message.Message):
+    """The arm of an experiment that an answer belongs to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERIMENT_ID_FIELD_NUMBER: _builtins.int
+    ARM_ID_FIELD_NUMBER: _builtins.int
+    experiment_id: _builtins.str
+    """The experiment."""
+    arm_id: _builtins.str
+    """The arm."""
+    def __init__(
+        self,
+        *,
+        experiment_id: _builtins.str = ...,
+        arm_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm_id", b"arm_id", "experiment_id", b"experiment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExperimentAssignment: _TypeAlias = ExperimentAssignment  # noqa: Y015
 
 @_typing.final
 class Feedback(_message.Message):
