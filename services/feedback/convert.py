@@ -15,11 +15,12 @@ from quintet.type.v1.recommendation_pb2 import (
     RecommendationOutcome,
 )
 
-from services.feedback.attribution import PURCHASE, VIEW_THROUGH
+from services.feedback.attribution import PURCHASE
 from services.feedback.metrics import Performance
 from services.feedback.outcome import Outcome
 from shared.algorithms import ALGORITHM_NAMES
-from shared.db.outcomes import REFUNDED, StoredCredit
+from shared.attribution_rules import VIEW_THROUGH
+from shared.db.outcomes import CREDIT, REFUNDED, StoredCredit
 from shared.errors import InvalidArgument
 from shared.events.check import check_choice, check_count, check_id, check_number, check_text
 from shared.limits import MAX_ALGORITHMS, MAX_REASON
@@ -30,6 +31,7 @@ MOST_WEIGHT = 1e6
 _CREDIT_KINDS = {
     PURCHASE: CreditKind.CREDIT_KIND_CLICK,
     VIEW_THROUGH: CreditKind.CREDIT_KIND_VIEW_THROUGH,
+    CREDIT: CreditKind.CREDIT_KIND_CLICK,
     REFUNDED: CreditKind.CREDIT_KIND_REFUNDED,
 }
 
