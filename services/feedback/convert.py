@@ -6,21 +6,26 @@ from math import inf
 
 from quintet.feedback.v1 import feedback_service_pb2 as pb
 from quintet.type.v1.error_pb2 import ErrorReason
+from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import (
+    AlgorithmContribution,
     AlgorithmPerformance,
     AlgorithmWeight,
+    AttributionRule,
     Credit,
     CreditKind,
+    LoggedList,
     RecommendationOutcome,
 )
 
 from services.feedback.attribution import PURCHASE
 from services.feedback.metrics import Performance
-from services.feedback.outcome import Outcome
+from services.feedback.outcome import ListOutcome, Outcome
 from shared.algorithms import ALGORITHM_NAMES
-from shared.attribution_rules import VIEW_THROUGH
+from shared.attribution_rules import FIRST_TOUCH, LAST_TOUCH, LINEAR, POSITION, VIEW_THROUGH
 from shared.db.outcomes import CREDIT, REFUNDED, StoredCredit
+from shared.db.recommendation_items import ListItem
 from shared.errors import InvalidArgument
 from shared.events.check import check_choice, check_count, check_id, check_number, check_text
 from shared.limits import MAX_ALGORITHMS, MAX_REASON
@@ -33,6 +38,13 @@ _CREDIT_KINDS = {
     VIEW_THROUGH: CreditKind.CREDIT_KIND_VIEW_THROUGH,
     CREDIT: CreditKind.CREDIT_KIND_CLICK,
     REFUNDED: CreditKind.CREDIT_KIND_REFUNDED,
+}
+_RULES = {
+    LAST_TOUCH: AttributionRule.ATTRIBUTION_RULE_LAST_TOUCH,
+    FIRST_TOUCH: AttributionRule.ATTRIBUTION_RULE_FIRST_TOUCH,
+    LINEAR: AttributionRule.ATTRIBUTION_RULE_LINEAR,
+    POSITION: AttributionRule.ATTRIBUTION_RULE_POSITION,
+    VIEW_THROUGH: AttributionRule.ATTRIBUTION_RULE_VIEW_THROUGH,
 }
 
 
@@ -120,7 +132,33 @@ def from_outcome(outcome: Outcome) -> RecommendationOutcome:
         added_to_cart=logged.was_added_to_cart,
         dismissed=logged.was_dismissed,
         credits=map(from_credit, outcome.credits),
+        alternative_credits=map(from_credit, outcome.alternative_credits),
+        position=0 if outcome.item is None else outcome.item.position,
+        contributions=[] if outcome.item is None else _contributions(outcome.item),
+        click_grade=outcome.click_grade,
+        dwell_seconds=outcome.dwell_seconds,
+        purchased=logged.was_purchased,
+        refunded=outcome.was_refunded,
     )
+
+
+def from_list_outcome(found: ListOutcome) -> pb.GetAttributionResponse:
+    """Return what came of a list as a message."""
+    made = found.made
+    return pb.GetAttributionResponse(
+        outcomes=map(from_outcome, found.outcomes),
+        list=LoggedList(
+            placement_id=made.placement_id,
+            page_type=PageType.Value(f"PAGE_TYPE_{made.page_type}"),
+            strategy=made.strategy,
+            model_version=made.model_version,
+            generate_time=to_timestamp(made.generated_at),
+        ),
+    )
+
+
+def _contributions(item: ListItem) -> list[AlgorithmContribution]:
+    return [AlgorithmContribution(algorithm=name, contribution=part) for name, part in item.contributions.items()]
 
 
 def from_credit(credit: StoredCredit) -> Credit:
@@ -130,6 +168,9 @@ def from_credit(credit: StoredCredit) -> Credit:
         kind=_CREDIT_KINDS[credit.kind],
         touch_time=to_timestamp(credit.touched_at),
         amount=_money(credit.amount, credit.currency),
+        rule=_RULES[credit.rule],
+        share=credit.share,
+        margin=_money(credit.margin, credit.currency),
     )
 
 

@@ -146,6 +146,11 @@ def read_recommendations(connection: Connection, ids: Iterable[int]) -> dict[int
     return found | _without_response(connection, wanted - found.keys())
 
 
+def items_of(connection: Connection, ids: Iterable[int]) -> dict[int, ListItem]:
+    """Return what lists say of recommendations, by id; missing where lists had no numbers yet, and for unknown ids."""
+    return {key: item for key, (_, item) in _in_lists(connection, ids).items()}
+
+
 def recommendations_of(connection: Connection, customer_key: int) -> Iterator[dict[str, Any]]:
     """Yield all that is logged of each recommendation made for a customer, as one row by column, in the order of lists.
 

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
+from shared.db.recommendation_items import unpack
 from shared.db.schema import recommendation_lists
 
 RANKED = "rank_products"
@@ -19,6 +20,34 @@ class RecordedList(NamedTuple):
     placement_id: str | None
     generated_at: datetime
     packed_items: bytes
+
+
+class LoggedList(NamedTuple):
+    """How a list came about; `placement_id` is empty for that of the page itself, `positions` those of its items."""
+
+    number: int
+    page_type: str
+    placement_id: str
+    strategy: str
+    model_version: str
+    generated_at: datetime
+    positions: tuple[int, ...]
+
+
+def read_list(connection: Connection, number: int) -> LoggedList | None:
+    """Return the list with a number; None where it is not logged (any more)."""
+    columns = recommendation_lists.c
+    query = select(
+        columns.id,
+        columns.page_type,
+        func.coalesce(columns.placement_id, ""),
+        columns.strategy,
+        columns.model_version,
+        columns.generated_at,
+        columns.packed_items,
+    ).where(columns.id == number)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else LoggedList(*row[:-1], tuple(item.position for item in unpack(row.packed_items)))
 
 
 def latest(connection: Connection, since: datetime, most: int) -> list[RecordedList]:
