@@ -1,8 +1,9 @@
 """Learns the weights of the algorithms from the responses to their recommendations.
 
-Each response has points: a click 1 times its grade (`click_grades`), a cart addition 3, a purchase 10. The value of an algorithm is its number of points
-per recommendation shown. It is shrunk towards the mean value of all algorithms as if `PRIOR_SHOWN` more recommendations
-with the mean value had been shown, so that few lucky responses have little effect.
+Each response has points: a click its grade (`click_grades`, at most 1), a cart addition 3, a purchase 10. The value of
+an algorithm is its number of points per recommendation shown. It is shrunk towards the mean value of all algorithms as
+if `PRIOR_SHOWN` more recommendations with the mean value had been shown, so that few lucky responses have little
+effect.
 
 The target weight is the default weight times value / mean value. The new weight lies between the current weight and
 the target, and is closer to the target the more recommendations were shown. So weights do not change without data, and
