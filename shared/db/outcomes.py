@@ -24,8 +24,10 @@ from shared.db.schema import event_log, products, purchases, recommendation_outc
 
 CREDIT = "credit"
 REFUNDED = "refunded"
-CREDIT_KINDS = ("purchase", "view_through", CREDIT)
-"""Kinds of credits that have something left."""
+CREDIT_KINDS = ("purchase", "view_through")
+"""Kinds of the credits that count, of which a line has one, while something of it is left."""
+_LEFT = (*CREDIT_KINDS, CREDIT)
+"""Kinds of the credits of all rules while something of them is left."""
 
 
 RULE = func.coalesce(
@@ -87,12 +89,12 @@ def add_outcomes(connection: Connection, rows: Sequence[NewOutcome]) -> None:
 
 def credits_of(connection: Connection, purchase_ids: Iterable[str]) -> list[StoredCredit]:
     """Return the credits that purchases (the platform's ids) have left, of all rules, in the order they were given."""
-    return _credits_by_purchase(connection, purchase_ids, CREDIT_KINDS)
+    return _credits_by_purchase(connection, purchase_ids, _LEFT)
 
 
 def credited_ever(connection: Connection, purchase_ids: Iterable[str]) -> list[StoredCredit]:
     """Return the credits of purchases as `credits_of` does, and those that were refunded too."""
-    return _credits_by_purchase(connection, purchase_ids, (*CREDIT_KINDS, REFUNDED))
+    return _credits_by_purchase(connection, purchase_ids, (*_LEFT, REFUNDED))
 
 
 def _credits_by_purchase(
@@ -110,7 +112,7 @@ def _credits_by_purchase(
 def credits_for(connection: Connection, recommendation_ids: Iterable[int]) -> list[StoredCredit]:
     """Return the credits of recommendations, refunded ones too, in the order they were given."""
     outcomes = recommendation_outcomes.c
-    query = _credits().where(outcomes.kind.in_((*CREDIT_KINDS, REFUNDED)))
+    query = _credits().where(outcomes.kind.in_((*_LEFT, REFUNDED)))
     return [
         StoredCredit(*tuple(row))
         for some in batches(sorted(set(recommendation_ids)))

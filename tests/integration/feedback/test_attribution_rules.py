@@ -231,15 +231,17 @@ def write(database: Database, number: int) -> None:
 
 
 def test_what_was_refunded_before_its_recommendation_was_written_is_not_credited(log: Log) -> None:
+    other = made(log, 3)
+    log.respond(NOON, other, "CLICK")
     log.respond(NOON, LATE, "CLICK")
-    log.buy(NOON + MINUTE, "o-1", line("p1", 100, 2), line("p3", 50))
-    log.refund(NOON + 2 * MINUTE, "o-1", p1=1)
+    log.buy(NOON + MINUTE, "o-1", line("p1", 100, 2), line("p3", 60, 2))
+    log.refund(NOON + 2 * MINUTE, "o-1", p1=1, p3=1)
     log.apply()
     write(log.database, LATE)
     apply_late(log.database, ALL_RULES)
     rows = credited(log.database)
     assert [(rule, [row[3] for row in parts]) for rule, parts in rows.items()] == [
-        (rule, [50]) for rule in (LAST_TOUCH, *BESIDE)
+        (rule, [30, 50]) for rule in (LAST_TOUCH, *BESIDE)
     ]
     before = content(log.database)
     list(ResponseRebuild(log.database, ALL_RULES).run())
