@@ -1,7 +1,8 @@
 """The feedback agent's projection of the event log: updates the flags and outcomes of recommendations from events.
 
 Events are applied in the order of the log; times are compared as stated in the events. A batch of events without any
-relation to recommendations, such as imported history, costs one query.
+relation to recommendations, such as imported history, costs one or two queries. Views of pages say what earlier clicks
+are worth (`grading`).
 
 Implausible responses are ignored and counted: a response by another customer than the recommendation was made for, and
 a response to a recommendation that was made later. Clients' clocks may be behind by up to CLOCK_SKEW. Feedback does not

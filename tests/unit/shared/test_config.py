@@ -38,7 +38,7 @@ def test_responses_are_kept_for_as_long_as_clicks_take_credit(monkeypatch: pytes
 
 def test_an_unknown_attribution_rule_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUINTET_ATTRIBUTION_RULES", "linear,time_decay")
-    with pytest.raises(ValidationError, match="(?s)attribution_rules.*got 'linear,time_decay'"):
+    with pytest.raises(ValidationError, match=r"(?s)attribution_rules.*got 'linear,time_decay'"):
         Settings()
 
 
