@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.attribution_rules import parse_rules
 from shared.consent import Permissions
 
 Agent = Literal["coordinator", "customer", "product", "recommendation", "feedback"]
@@ -222,6 +223,11 @@ class Settings(BaseSettings):
     attribution_view_days: float = Field(
         1.0, gt=0, description="Days after an impression in which a purchase counts as view-through."
     )
+    attribution_rules: str = Field(
+        "first_touch,linear,position",
+        description="Rules by which purchases are credited beside the last touch, for comparison: of `first_touch`, "
+        "`linear` and `position`, separated by commas, or `none`. See docs/attribution.md.",
+    )
     token_keys: str = Field(
         "generated",
         repr=False,
@@ -319,6 +325,12 @@ class Settings(BaseSettings):
     @classmethod
     def _names_purposes(cls, value: str) -> str:
         Permissions.parse(value)
+        return value
+
+    @field_validator("attribution_rules")
+    @classmethod
+    def _names_rules(cls, value: str) -> str:
+        parse_rules(value)
         return value
 
     @model_validator(mode="after")

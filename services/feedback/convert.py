@@ -5,20 +5,27 @@ from dataclasses import dataclass
 from math import inf
 
 from quintet.feedback.v1 import feedback_service_pb2 as pb
+from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import (
+    AlgorithmContribution,
     AlgorithmPerformance,
     AlgorithmWeight,
+    AttributionRule,
     Credit,
     CreditKind,
+    ExperimentAssignment,
+    LoggedList,
     RecommendationOutcome,
 )
 
-from services.feedback.attribution import PURCHASE, VIEW_THROUGH
+from services.feedback.attribution import PURCHASE
 from services.feedback.metrics import Performance
-from services.feedback.outcome import Outcome
+from services.feedback.outcome import ListOutcome, Outcome
 from shared.algorithm_weights import checked_weights
-from shared.db.outcomes import REFUNDED, StoredCredit
+from shared.attribution_rules import FIRST_TOUCH, LAST_TOUCH, LINEAR, POSITION, VIEW_THROUGH
+from shared.db.outcomes import CREDIT, REFUNDED, StoredCredit
+from shared.db.recommendation_items import ListItem
 from shared.errors import InvalidArgument
 from shared.events.check import check_id, check_number, check_text
 from shared.limits import MAX_REASON
@@ -28,7 +35,15 @@ from shared.timestamps import to_timestamp
 _CREDIT_KINDS = {
     PURCHASE: CreditKind.CREDIT_KIND_CLICK,
     VIEW_THROUGH: CreditKind.CREDIT_KIND_VIEW_THROUGH,
+    CREDIT: CreditKind.CREDIT_KIND_CLICK,
     REFUNDED: CreditKind.CREDIT_KIND_REFUNDED,
+}
+_RULES = {
+    LAST_TOUCH: AttributionRule.ATTRIBUTION_RULE_LAST_TOUCH,
+    FIRST_TOUCH: AttributionRule.ATTRIBUTION_RULE_FIRST_TOUCH,
+    LINEAR: AttributionRule.ATTRIBUTION_RULE_LINEAR,
+    POSITION: AttributionRule.ATTRIBUTION_RULE_POSITION,
+    VIEW_THROUGH: AttributionRule.ATTRIBUTION_RULE_VIEW_THROUGH,
 }
 
 
@@ -103,7 +118,39 @@ def from_outcome(outcome: Outcome) -> RecommendationOutcome:
         added_to_cart=logged.was_added_to_cart,
         dismissed=logged.was_dismissed,
         credits=map(from_credit, outcome.credits),
+        alternative_credits=map(from_credit, outcome.alternative_credits),
+        position=0 if outcome.item is None else outcome.item.position,
+        contributions=[] if outcome.item is None else _contributions(outcome.item),
+        click_grade=outcome.click_grade,
+        dwell_seconds=outcome.dwell_seconds,
+        purchased=logged.was_purchased,
+        refunded=outcome.was_refunded,
+        propensity=None if outcome.item is None else outcome.item.propensity,
     )
+
+
+def from_list_outcome(found: ListOutcome) -> pb.GetAttributionResponse:
+    """Return what came of a list as a message."""
+    made = found.made
+    arms = sorted(made.assignments.items())
+    return pb.GetAttributionResponse(
+        outcomes=map(from_outcome, found.outcomes),
+        list=LoggedList(
+            placement_id=made.placement_id,
+            page_type=PageType.Value(f"PAGE_TYPE_{made.page_type}"),
+            strategy=made.strategy,
+            model_version=made.model_version,
+            generate_time=to_timestamp(made.generated_at),
+            arm=next((arm for _, arm in arms), ""),
+            assignments=[ExperimentAssignment(experiment_id=name, arm_id=arm) for name, arm in arms],
+            variant_id="" if made.decision is None else made.decision.variant_id,
+            variant_propensity=None if made.decision is None else made.decision.propensity,
+        ),
+    )
+
+
+def _contributions(item: ListItem) -> list[AlgorithmContribution]:
+    return [AlgorithmContribution(algorithm=name, contribution=part) for name, part in item.contributions.items()]
 
 
 def from_credit(credit: StoredCredit) -> Credit:
@@ -113,6 +160,9 @@ def from_credit(credit: StoredCredit) -> Credit:
         kind=_CREDIT_KINDS[credit.kind],
         touch_time=to_timestamp(credit.touched_at),
         amount=_money(credit.amount, credit.currency),
+        rule=_RULES[credit.rule],
+        share=credit.share,
+        margin=_money(credit.margin, credit.currency),
     )
 
 

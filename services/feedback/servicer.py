@@ -53,7 +53,10 @@ class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
         return pb.GetAlgorithmPerformanceResponse(algorithms=[convert.from_performance(each) for each in found])
 
     async def GetAttribution(self, request: pb.GetAttributionRequest, context: Any) -> pb.GetAttributionResponse:
-        if request.WhichOneof("subject") == "recommendation_number":
+        subject = request.WhichOneof("subject")
+        if subject == "list_number":
+            return convert.from_list_outcome(await asyncio.to_thread(self._agent.list_outcome, request.list_number))
+        if subject == "recommendation_number":
             found = [await asyncio.to_thread(self._agent.outcome, request.recommendation_number)]
         else:
             found = await asyncio.to_thread(self._agent.purchase_outcomes, convert.to_purchase_id(request))

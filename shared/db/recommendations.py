@@ -63,7 +63,7 @@ class NewList(NamedTuple):
 
 @dataclass(frozen=True)
 class LoggedRecommendation:
-    """A recommendation of the log, with its product's id on the platform and present price in minor units."""
+    """A recommendation of the log, with its product's id on the platform, present price and cost in minor units."""
 
     recommendation_id: int
     customer_key: int | None
@@ -71,6 +71,7 @@ class LoggedRecommendation:
     product_id: str
     price: int | None
     currency: str | None
+    cost: int | None
     algorithm: str
     generated_at: datetime
     was_shown: bool
@@ -138,6 +139,7 @@ def read_recommendations(connection: Connection, ids: Iterable[int]) -> dict[int
         products.c.external_id,
         products.c.price,
         products.c.currency,
+        products.c.cost,
         columns.algorithm,
         columns.generated_at,
         columns.was_shown,
@@ -153,6 +155,11 @@ def read_recommendations(connection: Connection, ids: Iterable[int]) -> dict[int
         for row in connection.execute(query.where(columns.id.in_(some))):
             found[row.id] = LoggedRecommendation(*tuple(row))
     return found | _without_response(connection, wanted - found.keys())
+
+
+def items_of(connection: Connection, ids: Iterable[int]) -> dict[int, ListItem]:
+    """Return what lists say of recommendations, by id; missing where lists had no numbers yet, and for unknown ids."""
+    return {key: item for key, (_, item) in _in_lists(connection, ids).items()}
 
 
 def recommendations_of(connection: Connection, customer_key: int) -> Iterator[dict[str, Any]]:
@@ -243,6 +250,13 @@ def registered_among(connection: Connection, customer_keys: Iterable[int]) -> se
     }
 
 
+def any_outcome(connection: Connection, since: datetime, until: datetime) -> bool:
+    """Say whether anything came of any recommendation in a period: no, and fast, when old history is imported."""
+    outcomes = recommendation_outcomes.c
+    query = select(outcomes.id).where(outcomes.occurred_at.between(since, until)).limit(1)
+    return connection.execute(query).first() is not None
+
+
 def recent_touches(
     connection: Connection,
     customer_keys: Iterable[int],
@@ -254,7 +268,7 @@ def recent_touches(
 
     `product_ids` narrows it to these products when there are few; the answer may hold others.
     """
-    if not _any_outcome(connection, since, until):
+    if not any_outcome(connection, since, until):
         return []
     columns = recommendations.c
     query = _touches().where(
@@ -279,13 +293,6 @@ def touches_of(connection: Connection, ids: Iterable[int]) -> list[Touch]:
         for some in batches(sorted(set(ids)))
         for row in connection.execute(query.where(recommendations.c.id.in_(some)))
     ]
-
-
-def _any_outcome(connection: Connection, since: datetime, until: datetime) -> bool:
-    """Say whether anything came of any recommendation in a period: no, and fast, when old history is imported."""
-    outcomes = recommendation_outcomes.c
-    query = select(outcomes.id).where(outcomes.occurred_at.between(since, until)).limit(1)
-    return connection.execute(query).first() is not None
 
 
 def _touches() -> Select[Any]:
@@ -363,7 +370,7 @@ def _without_response(connection: Connection, ids: Iterable[int]) -> dict[int, L
     columns = products.c
     facts = {}
     for some in batches(sorted({item.product_key for _, item in found.values()})):
-        query = select(columns.product_id, columns.external_id, columns.price, columns.currency)
+        query = select(columns.product_id, columns.external_id, columns.price, columns.currency, columns.cost)
         facts.update({row.product_id: row[1:] for row in connection.execute(query.where(columns.product_id.in_(some)))})
     return {
         key: LoggedRecommendation(

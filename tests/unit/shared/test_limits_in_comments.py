@@ -378,6 +378,7 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
     (operations.SetWeightsRequest(weights=[{"algorithm": "ease", "weight": 1}], reason="r"), weights),
     (operations.GetAttributionRequest(recommendation_id="r"), attribution),
     (operations.GetAttributionRequest(purchase_id="o"), attribution),
+    (operations.GetAttributionRequest(attribution_token="l"), attribution),  # noqa: S106 - no secret
     *((kind(product_id="p"), product_id) for kind in BY_PRODUCT),
     *(
         (kind(customer_id="c"), customer_id)

@@ -1021,8 +1021,9 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetAttribution(self, request, context):
-        """Returns what a recommendation led to, or which recommendations led to a purchase. Safe to repeat. A response counts a
-        moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation or purchase; INVALID_ARGUMENT for neither.
+        """Returns what a recommendation led to, or all of a list, or which recommendations led to a purchase. Safe to repeat. A
+        response counts a moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation, list or purchase;
+        INVALID_ARGUMENT for none of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

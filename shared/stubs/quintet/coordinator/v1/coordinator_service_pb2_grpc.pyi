@@ -322,8 +322,9 @@ class CoordinatorServiceStub:
     `reset`, or both.
     """
     GetAttribution: _grpc.UnaryUnaryMultiCallable[_operations_pb2.GetAttributionRequest, _operations_pb2.GetAttributionResponse]
-    """Returns what a recommendation led to, or which recommendations led to a purchase. Safe to repeat. A response counts a
-    moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation or purchase; INVALID_ARGUMENT for neither.
+    """Returns what a recommendation led to, or all of a list, or which recommendations led to a purchase. Safe to repeat. A
+    response counts a moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation, list or purchase;
+    INVALID_ARGUMENT for none of them.
     """
     GetDiagnosis: _grpc.UnaryUnaryMultiCallable[_operations_pb2.GetDiagnosisRequest, _operations_pb2.GetDiagnosisResponse]
     """Looks at the agents, the event log, jobs, schedules, the database, certificates, keys and models, and returns what is
@@ -624,8 +625,9 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     `reset`, or both.
     """
     GetAttribution: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetAttributionRequest, _operations_pb2.GetAttributionResponse]  # type: ignore[assignment]
-    """Returns what a recommendation led to, or which recommendations led to a purchase. Safe to repeat. A response counts a
-    moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation or purchase; INVALID_ARGUMENT for neither.
+    """Returns what a recommendation led to, or all of a list, or which recommendations led to a purchase. Safe to repeat. A
+    response counts a moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation, list or purchase;
+    INVALID_ARGUMENT for none of them.
     """
     GetDiagnosis: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetDiagnosisRequest, _operations_pb2.GetDiagnosisResponse]  # type: ignore[assignment]
     """Looks at the agents, the event log, jobs, schedules, the database, certificates, keys and models, and returns what is
@@ -1361,8 +1363,9 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_pb2.GetAttributionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.GetAttributionResponse, _abc.Awaitable[_operations_pb2.GetAttributionResponse]]:
-        """Returns what a recommendation led to, or which recommendations led to a purchase. Safe to repeat. A response counts a
-        moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation or purchase; INVALID_ARGUMENT for neither.
+        """Returns what a recommendation led to, or all of a list, or which recommendations led to a purchase. Safe to repeat. A
+        response counts a moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation, list or purchase;
+        INVALID_ARGUMENT for none of them.
         """
 
     @_abc_1.abstractmethod

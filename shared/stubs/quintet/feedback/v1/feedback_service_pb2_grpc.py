@@ -118,8 +118,8 @@ class FeedbackServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetAttribution(self, request, context):
-        """Returns what came of a recommendation, or of those that a purchase is credited to.
-        Errors: NOT_FOUND for an unknown purchase or recommendation; INVALID_ARGUMENT when neither is named.
+        """Returns what came of a recommendation, of all in a list, or of those that a purchase is credited to.
+        Errors: NOT_FOUND for an unknown purchase, recommendation or list; INVALID_ARGUMENT when none is named.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -52,8 +52,8 @@ class FeedbackServiceStub:
     GetAlgorithmPerformance: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAlgorithmPerformanceRequest, _feedback_service_pb2.GetAlgorithmPerformanceResponse]
     """Returns how each algorithm did in a period. Errors: INVALID_ARGUMENT when the period ends before it starts."""
     GetAttribution: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAttributionRequest, _feedback_service_pb2.GetAttributionResponse]
-    """Returns what came of a recommendation, or of those that a purchase is credited to.
-    Errors: NOT_FOUND for an unknown purchase or recommendation; INVALID_ARGUMENT when neither is named.
+    """Returns what came of a recommendation, of all in a list, or of those that a purchase is credited to.
+    Errors: NOT_FOUND for an unknown purchase, recommendation or list; INVALID_ARGUMENT when none is named.
     """
     GetWeights: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetWeightsRequest, _feedback_service_pb2.GetWeightsResponse]
     """Returns the weights in force."""
@@ -89,8 +89,8 @@ class FeedbackServiceAsyncStub(FeedbackServiceStub):
     GetAlgorithmPerformance: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAlgorithmPerformanceRequest, _feedback_service_pb2.GetAlgorithmPerformanceResponse]  # type: ignore[assignment]
     """Returns how each algorithm did in a period. Errors: INVALID_ARGUMENT when the period ends before it starts."""
     GetAttribution: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAttributionRequest, _feedback_service_pb2.GetAttributionResponse]  # type: ignore[assignment]
-    """Returns what came of a recommendation, or of those that a purchase is credited to.
-    Errors: NOT_FOUND for an unknown purchase or recommendation; INVALID_ARGUMENT when neither is named.
+    """Returns what came of a recommendation, of all in a list, or of those that a purchase is credited to.
+    Errors: NOT_FOUND for an unknown purchase, recommendation or list; INVALID_ARGUMENT when none is named.
     """
     GetWeights: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetWeightsRequest, _feedback_service_pb2.GetWeightsResponse]  # type: ignore[assignment]
     """Returns the weights in force."""
@@ -153,8 +153,8 @@ class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _feedback_service_pb2.GetAttributionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_feedback_service_pb2.GetAttributionResponse, _abc.Awaitable[_feedback_service_pb2.GetAttributionResponse]]:
-        """Returns what came of a recommendation, or of those that a purchase is credited to.
-        Errors: NOT_FOUND for an unknown purchase or recommendation; INVALID_ARGUMENT when neither is named.
+        """Returns what came of a recommendation, of all in a list, or of those that a purchase is credited to.
+        Errors: NOT_FOUND for an unknown purchase, recommendation or list; INVALID_ARGUMENT when none is named.
         """
 
     @_abc_1.abstractmethod
