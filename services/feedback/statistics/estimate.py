@@ -59,16 +59,23 @@ class Estimate:
 
 
 def difference(control: Estimate, treated: Estimate) -> Estimate:
-    """Return the treated arm's value minus the control's, of independent arms."""
-    error = np.sqrt(np.square(control.standard_error) + np.square(treated.standard_error))
+    """Return the treated arm's value minus the control's, of independent arms.
+
+    The standard error is the larger one of two: with the variance of each arm's own units, and with that of the units
+    of both, as if there were no difference. They are equal for arms of one size, and nearly so for large samples. Where
+    one arm is small and few units have most of the sum, as of revenue, an arm that lacks such units so far has a low
+    value and a low variance of its own, and would seem to be worse.
+    """
+    error = np.sqrt(_squared_error(control, treated))
     return Estimate(plain(np.subtract(treated.value, control.value)), plain(error), control.units + treated.units)
 
 
 def relative_difference(control: Estimate, treated: Estimate) -> Estimate:
     """Return the treated arm's value / the control's − 1, of independent arms, by the delta method.
 
-    The value is NaN and the error infinite where the control's value is not above 0. Whether there is a difference is
-    for `difference` to say: its distribution is closer to the normal one where the control's value is uncertain.
+    The value is NaN and the error infinite where the control's value is not above 0. The error is as much larger than
+    with each arm's own variance as that of `difference` is. Whether there is a difference is for `difference` to say:
+    its distribution is closer to the normal one where the control's value is uncertain.
 
     Source: Deng, Knoblich & Lu, "Applying the Delta Method in Metric Analytics", KDD 2018,
     doi:10.1145/3219819.3219919, section 3.2
@@ -76,6 +83,18 @@ def relative_difference(control: Estimate, treated: Estimate) -> Estimate:
     quotients = quotient(treated.value, control.value)
     of_treated = quotient(treated.standard_error, control.value, np.inf)
     of_control = quotients * quotient(control.standard_error, control.value, np.inf)
-    error = np.sqrt(np.square(of_treated) + np.square(of_control))
-    error = np.where(np.isnan(error), np.inf, error)
-    return Estimate(quotients - 1, plain(error), control.units + treated.units)
+    own = np.square(treated.standard_error) + np.square(control.standard_error)
+    squared = np.square(of_treated) + np.square(of_control)
+    with np.errstate(invalid="ignore"):  # what is unknown has an infinite error, and ∞ / ∞ stays unknown
+        error = np.sqrt(squared * quotient(_squared_error(control, treated), own, 1.0))
+    return Estimate(quotients - 1, plain(np.where(np.isnan(error), np.inf, error)), control.units + treated.units)
+
+
+def _squared_error(control: Estimate, treated: Estimate) -> Values:
+    """Return the larger squared standard error of the difference; infinite where that of an arm is."""
+    of_control, of_treated = np.square(control.standard_error), np.square(treated.standard_error)
+    with np.errstate(invalid="ignore"):  # 0 units times an infinite variance
+        of_both = (
+            quotient(control.units, treated.units) * of_control + quotient(treated.units, control.units) * of_treated
+        )
+    return plain(np.fmax(of_control + of_treated, of_both))

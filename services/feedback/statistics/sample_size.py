@@ -182,9 +182,13 @@ def _difference(baseline: Baseline, effect: float) -> float:
 
 
 def _variance_of_one(baseline: Baseline, effect: float, design: Design) -> float:
-    """Return the variance of the difference of two arms times the number of all units, in the experiment or not."""
-    treated = baseline.treated_variance(effect) / min(design.shares[1:])
-    return baseline.variance / design.shares[0] + treated
+    """Return the variance of the difference of two arms, as `estimate.difference` has it, times the number of all
+    units, in the experiment or not."""
+    share, treated_share = design.shares[0], min(design.shares[1:])
+    treated = baseline.treated_variance(effect)
+    of_each = baseline.variance / share + treated / treated_share
+    of_both = baseline.variance / treated_share + treated / share
+    return max(of_each, of_both)
 
 
 def _root(of: Callable[[float], float], wanted: float, low: float, high: float) -> float:

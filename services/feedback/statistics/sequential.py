@@ -25,6 +25,8 @@ from services.feedback.statistics.values import Floats, Values, plain
 
 ALPHA = 0.05
 """Probability of ever finding a difference where there is none."""
+LEAST_UNITS = 100
+"""Units that each arm should have before a look counts, as all of this holds for large samples."""
 
 
 @cache

@@ -42,16 +42,37 @@ def test_what_is_unknown_is_no_evidence(estimate: Estimate) -> None:
     assert estimate.p_value() == 1
 
 
-def test_the_difference_of_arms() -> None:
-    found = difference(Estimate(10.0, 3.0, 100), Estimate(12.0, 4.0, 50))
-    assert (found.value, found.standard_error, found.units) == (2.0, 5.0, 150)
+def test_the_difference_of_arms_of_one_size() -> None:
+    found = difference(Estimate(10.0, 3.0, 100), Estimate(12.0, 4.0, 100))
+    assert (found.value, found.standard_error, found.units) == (2.0, 5.0, 200)
+
+
+def test_the_larger_of_both_errors_counts() -> None:
+    # Own variances: 9 + 16. Of all units: (100 · 900 + 50 · 800) / 150 · (1 / 100 + 1 / 50) = 26.
+    assert difference(Estimate(10.0, 3.0, 100), Estimate(12.0, 4.0, 50)).standard_error == pytest.approx(np.sqrt(26))
+    assert difference(Estimate(10.0, 3.0, 50), Estimate(12.0, 4.0, 100)).standard_error == pytest.approx(np.sqrt(36.5))
+    # A control of variance 100 and a treated arm of variance 400, which is small: 1 + 40 against 10 + 4.
+    assert difference(Estimate(0.0, 1.0, 100), Estimate(1.0, np.sqrt(40), 10)).standard_error == pytest.approx(41**0.5)
+
+
+def test_a_small_arm_of_rare_large_values_does_not_seem_worse() -> None:
+    rng = np.random.default_rng(0)
+    orders = rng.random((1_000, 2_200)) < 0.05
+    amounts = orders * rng.lognormal(3, 1.2, orders.shape)
+    arms = [
+        Estimate(each.mean(axis=1), each.std(axis=1, ddof=1) / np.sqrt(each.shape[1]), each.shape[1])
+        for each in (amounts[:, :2_000], amounts[:, 2_000:])
+    ]
+    own = Estimate(arms[1].value - arms[0].value, np.hypot(arms[0].standard_error, arms[1].standard_error), 2_200)
+    assert np.mean(np.asarray(own.p_value()) <= 0.01) > 0.02
+    assert np.mean(np.asarray(difference(*arms).p_value()) <= 0.01) <= 0.01
 
 
 def test_the_relative_difference_of_arms_is_the_hand_computed_one() -> None:
-    # 12 / 10 − 1; √((4 / 10)² + (1.2 · 3 / 10)²)
+    # 12 / 10 − 1; √((4 / 10)² + (1.2 · 3 / 10)²), times √(26 / 25) as of the difference
     found = relative_difference(Estimate(10.0, 3.0, 100), Estimate(12.0, 4.0, 50))
     assert found.value == pytest.approx(0.2)
-    assert found.standard_error == pytest.approx(np.sqrt(0.16 + 0.1296))
+    assert found.standard_error == pytest.approx(np.sqrt((0.16 + 0.1296) * 26 / 25))
 
 
 def test_the_relative_interval_covers() -> None:

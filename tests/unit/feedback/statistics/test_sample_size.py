@@ -69,6 +69,14 @@ def test_the_arm_with_the_least_units_decides_and_alpha_is_shared() -> None:
     assert (control, least) == units_needed(baseline, 0.1, two)
 
 
+def test_the_size_is_for_the_larger_of_both_errors() -> None:
+    # As in estimate.difference: with 4/5 and 1/5 of the units, variances 1 and .9 · 1: max(1 / .8 + .9 / .2, …)
+    design = Design(FixedHorizon(), shares=(0.8, 0.2))
+    drift = (1.959964 + 0.841621) ** 2
+    for effect, variance in ((-0.1, 1 / 0.2 + 0.9 / 0.8), (0.1, 1 / 0.8 + 1.1 / 0.2)):
+        assert sum(units_needed(Baseline(1.0, 1.0), effect, design)) == pytest.approx(drift * variance / 0.01, abs=2)
+
+
 def test_losses_need_about_as_many_units_as_gains() -> None:
     baseline = Baseline.of_proportion(0.1)
     assert units_needed(baseline, -0.05, FIXED)[0] == pytest.approx(units_needed(baseline, 0.05, FIXED)[0], rel=0.05)
