@@ -21,11 +21,11 @@ from services.feedback.statistics.sequential import always_valid_p
 
 REPETITIONS, SEED = 4_000, 16
 DAYS = 14
-OFTEN = 200
+OFTEN = 1_000
 """Looks of who looks all the time."""
 ABOUT = f"""The treated arm's effect is the least one that the calculator promises to find with the units of the test;
 the promise is 80 %, or 90 % where that is said. *Fixed* tests look once at the end. *Always valid* tests look once a
-day for {DAYS} days, or all the time ({OFTEN} looks), and have found the effect if any look did. An effect is more
+day for {DAYS} days, or all the time ({OFTEN:,} looks), and have found the effect if any look did. An effect is more
 clicks or orders of the same kind, or larger amounts. Distributions are those of the A/A tests; with CUPED, spend is
 log-normal and a fifth of the shoppers has no pre-period. `ab.power` is that of the row where it differs most from the
 promise."""
