@@ -16,7 +16,7 @@ from quintet.type.v1.recommendation_pb2 import (
 )
 
 from services.feedback.attribution import PURCHASE, VIEW_THROUGH
-from services.feedback.metrics import Performance
+from services.feedback.metrics.performance import Performance
 from services.feedback.outcome import Outcome
 from shared.algorithms import ALGORITHM_NAMES
 from shared.db.outcomes import REFUNDED, StoredCredit

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from services.feedback.attribution import Windows
 from services.feedback.response_projection import credit_purchases, project_signals
 from services.feedback.signals import Signal, read_signal
-from shared.db import event_log, outcomes, recommendations, waiting_responses
+from shared.db import event_log, metric_marks, outcomes, recommendations, waiting_responses
 from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent
 from shared.telemetry import EVENTS
@@ -34,7 +34,9 @@ def apply_late(database: Database, windows: Windows) -> bool:
         ready = waiting_responses.take_ready(connection, MOST_AT_ONCE)
         signals = _signals(ready)
         project_signals(connection, signals, windows)
-        credit_purchases(connection, _purchases_after(connection, signals, applied), windows)
+        later = _purchases_after(connection, signals, applied)
+        credit_purchases(connection, later, windows)
+        metric_marks.mark(connection, metric_marks.EVENTS, [each.sequence for each in (*signals, *later)])
         lost = waiting_responses.drop_waiting(connection, datetime.now(UTC) - LONGEST_WAIT)
     EVENTS.labels("response", "recommendation_came").inc(len(ready))
     EVENTS.labels("response", "recommendation_lost").inc(lost)

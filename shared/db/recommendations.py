@@ -24,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 
+from shared.db import metric_marks
 from shared.db.batches import batches
 from shared.db.bulk import insert_rows
 from shared.db.engine import insert_into, next_count
@@ -113,7 +114,9 @@ def new_writer(connection: Connection) -> int:
 
 def log_recommendations(connection: Connection, lists: Iterable[NewList]) -> None:
     """Append lists of recommendations."""
-    insert_rows(connection, recommendation_lists, _COLUMNS, [_list_row(each) for each in lists])
+    rows = [_list_row(each) for each in lists]
+    insert_rows(connection, recommendation_lists, _COLUMNS, rows)
+    metric_marks.mark(connection, metric_marks.LISTS, [number for number, *_ in rows])
 
 
 def read_recommendations(connection: Connection, ids: Iterable[int]) -> dict[int, LoggedRecommendation]:

@@ -14,7 +14,7 @@ from shared.errors import FailedPrecondition
 
 OLDEST = "0021"
 """The oldest revision that this release works on."""
-NEWEST = "0021"
+NEWEST = "0022"
 """The newest revision in `shared/db/migrations`."""
 WORKS_FROM = "schema_works_from"
 """Counter of the oldest `NEWEST` of a release that works on the schema as it is now."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, or_, select
 
-from shared.db import consents
+from shared.db import consents, metric_marks
 from shared.db.batches import distinct_batches
 from shared.db.customers import known_visitors, lock_identities
 from shared.db.references import references_to
@@ -75,6 +75,7 @@ def merge(connection: Connection, visitor_key: int, customer_key: int) -> None:
             connection.execute(table.update().where(column == visitor_key).values({column: customer_key}))
     connection.execute(customers.delete().where(columns.customer_id == visitor_key))
     connection.execute(merged_visitors.insert().values(visitor_key=visitor_key, customer_id=customer_key))
+    metric_marks.mark(connection, metric_marks.CUSTOMERS, [customer_key])
     if last_active is not None:
         later = or_(columns.last_active.is_(None), columns.last_active < last_active)
         seen = customers.update().where(columns.customer_id == customer_key, later).values(last_active=last_active)

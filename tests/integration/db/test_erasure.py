@@ -19,13 +19,16 @@ from shared.db import (
     event_log,
     failed_events,
     forgotten,
+    list_facts,
     segments,
+    session_facts,
     visitors,
 )
 from shared.db import customers as customers_of
 from shared.db.customer_updates import NewCustomer
 from shared.db.engine import Database
 from shared.db.event_log import NewEvent
+from shared.db.list_facts import ListDimensions, ListFact
 from shared.db.outcomes import NewOutcome, add_outcomes
 from shared.db.recommendation_items import ListItem, PackedItems
 from shared.db.recommendations import (
@@ -36,6 +39,7 @@ from shared.db.recommendations import (
 )
 from shared.db.schema import customers, metadata, recommendation_lists, waiting_responses
 from shared.db.segments import Segment
+from shared.metric_numbers import MetricNumbers
 from shared.recommendation_tokens import list_number
 from tests.support.events import NOON, add, add_customers, add_products, event, happened, purchase, rows, view
 from tests.support.recommendations import list_of_one
@@ -49,6 +53,9 @@ ABOUT_CUSTOMERS = {
     "customers",
     "event_log",
     "failed_events",
+    "list_facts",
+    "session_amounts",
+    "session_facts",
     "waiting_responses",
     "page_events",
     "purchase_items",
@@ -88,6 +95,10 @@ def add_rest(connection: Connection, who: str, key: int, product: int) -> None:
     segments.replace_memberships(connection, {key: [(numbers["loyal"], 0.5)]})
     recommendation = next_number()
     log_recommendations(connection, [list_of_one(recommendation, key, product, NOON, "popular")])
+    dimensions = ListDimensions("", "HOME", "loyal", "", "")
+    fact = ListFact(list_number(recommendation), key, NOON, dimensions, {"": MetricNumbers({"lists": 1})})
+    list_facts.write_facts(connection, [fact])
+    session_facts.make_anew(connection, session_facts.sessions_of(connection, [key]))
     applied = append_feedback(connection, f"clicked by {who}", recommendation)
     append_feedback(connection, f"waiting of {who}", recommendation)
     event_log.lock_cursor(connection, "feedback")

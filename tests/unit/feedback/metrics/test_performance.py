@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.feedback.metrics import performance, rate, wilson_interval
+from services.feedback.metrics.performance import performance, rate, wilson_interval
 from shared.db.algorithm_performance import AlgorithmCounts
 
 
