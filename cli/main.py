@@ -18,6 +18,7 @@ from cli.commands.export_training import export_training
 from cli.commands.import_ import import_command
 from cli.commands.jobs import jobs
 from cli.commands.keys import keys
+from cli.commands.metrics import metrics
 from cli.commands.migrate import migrate
 from cli.commands.models import models
 from cli.commands.optimize import optimize
@@ -61,6 +62,7 @@ for command in (
     evaluate,
     up,
     status,
+    metrics,
     doctor,
     recommend,
     event,

@@ -32,6 +32,8 @@ _READS: dict[str, tuple[str, ...]] = {
         "ListOffers",
         "GetProductPerformance",
         "GetAlgorithmPerformance",
+        "GetMetrics",
+        "ExportMetrics",
         "GetJob",
         "WatchJob",
         "ListJobs",
@@ -72,7 +74,13 @@ _READS: dict[str, tuple[str, ...]] = {
         "ListRules",
         "PreviewRules",
     ),
-    "quintet.feedback.v1.FeedbackService": ("GetAlgorithmPerformance", "GetAttribution", "GetWeights"),
+    "quintet.feedback.v1.FeedbackService": (
+        "GetAlgorithmPerformance",
+        "GetMetrics",
+        "ExportMetrics",
+        "GetAttribution",
+        "GetWeights",
+    ),
 }
 _REPEATABLE_WRITES: dict[str, tuple[str, ...]] = {
     "quintet.coordinator.v1.CoordinatorService": (

@@ -51,6 +51,15 @@ class FeedbackServiceStub:
     """
     GetAlgorithmPerformance: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAlgorithmPerformanceRequest, _feedback_service_pb2.GetAlgorithmPerformanceResponse]
     """Returns how each algorithm did in a period. Errors: INVALID_ARGUMENT when the period ends before it starts."""
+    GetMetrics: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetMetricsRequest, _feedback_service_pb2.GetMetricsResponse]
+    """Returns metrics of a period with their intervals.
+    Errors: INVALID_ARGUMENT for an unknown metric or dimension, a metric that is not kept by a dimension, or a period that ends
+    before it starts.
+    """
+    ExportMetrics: _grpc.UnaryStreamMultiCallable[_feedback_service_pb2.ExportMetricsRequest, _feedback_service_pb2.ExportMetricsResponse]
+    """Streams a table of facts or aggregates of a period as a Parquet file. Errors: INVALID_ARGUMENT as for `GetMetrics`."""
+    RebuildMetrics: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.RebuildMetricsRequest, _feedback_service_pb2.RebuildMetricsResponse]
+    """Has all metrics made anew from the tables, beside serving. Safe to repeat."""
     GetAttribution: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAttributionRequest, _feedback_service_pb2.GetAttributionResponse]
     """Returns what came of a recommendation, or of those that a purchase is credited to.
     Errors: NOT_FOUND for an unknown purchase or recommendation; INVALID_ARGUMENT when neither is named.
@@ -86,6 +95,15 @@ class FeedbackServiceAsyncStub(FeedbackServiceStub):
     """
     GetAlgorithmPerformance: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAlgorithmPerformanceRequest, _feedback_service_pb2.GetAlgorithmPerformanceResponse]  # type: ignore[assignment]
     """Returns how each algorithm did in a period. Errors: INVALID_ARGUMENT when the period ends before it starts."""
+    GetMetrics: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetMetricsRequest, _feedback_service_pb2.GetMetricsResponse]  # type: ignore[assignment]
+    """Returns metrics of a period with their intervals.
+    Errors: INVALID_ARGUMENT for an unknown metric or dimension, a metric that is not kept by a dimension, or a period that ends
+    before it starts.
+    """
+    ExportMetrics: _aio.UnaryStreamMultiCallable[_feedback_service_pb2.ExportMetricsRequest, _feedback_service_pb2.ExportMetricsResponse]  # type: ignore[assignment]
+    """Streams a table of facts or aggregates of a period as a Parquet file. Errors: INVALID_ARGUMENT as for `GetMetrics`."""
+    RebuildMetrics: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.RebuildMetricsRequest, _feedback_service_pb2.RebuildMetricsResponse]  # type: ignore[assignment]
+    """Has all metrics made anew from the tables, beside serving. Safe to repeat."""
     GetAttribution: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAttributionRequest, _feedback_service_pb2.GetAttributionResponse]  # type: ignore[assignment]
     """Returns what came of a recommendation, or of those that a purchase is credited to.
     Errors: NOT_FOUND for an unknown purchase or recommendation; INVALID_ARGUMENT when neither is named.
@@ -142,6 +160,33 @@ class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_feedback_service_pb2.GetAlgorithmPerformanceResponse, _abc.Awaitable[_feedback_service_pb2.GetAlgorithmPerformanceResponse]]:
         """Returns how each algorithm did in a period. Errors: INVALID_ARGUMENT when the period ends before it starts."""
+
+    @_abc_1.abstractmethod
+    def GetMetrics(
+        self,
+        request: _feedback_service_pb2.GetMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feedback_service_pb2.GetMetricsResponse, _abc.Awaitable[_feedback_service_pb2.GetMetricsResponse]]:
+        """Returns metrics of a period with their intervals.
+        Errors: INVALID_ARGUMENT for an unknown metric or dimension, a metric that is not kept by a dimension, or a period that ends
+        before it starts.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportMetrics(
+        self,
+        request: _feedback_service_pb2.ExportMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_feedback_service_pb2.ExportMetricsResponse], _abc.AsyncIterator[_feedback_service_pb2.ExportMetricsResponse]]:
+        """Streams a table of facts or aggregates of a period as a Parquet file. Errors: INVALID_ARGUMENT as for `GetMetrics`."""
+
+    @_abc_1.abstractmethod
+    def RebuildMetrics(
+        self,
+        request: _feedback_service_pb2.RebuildMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feedback_service_pb2.RebuildMetricsResponse, _abc.Awaitable[_feedback_service_pb2.RebuildMetricsResponse]]:
+        """Has all metrics made anew from the tables, beside serving. Safe to repeat."""
 
     @_abc_1.abstractmethod
     def GetAttribution(
