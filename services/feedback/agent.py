@@ -118,10 +118,6 @@ class FeedbackAgent:
 
         return parquet_chunks(self._database, table, *days(start, end, self._now()))
 
-    def rebuild_metrics(self) -> int:
-        """Have all metrics made anew, beside serving; return how many customers and lists they are made of."""
-        return self._metrics.mark_everything()
-
     def performance(self, start: datetime | None = None, end: datetime | None = None) -> list[Performance]:
         """Return the performance of each algorithm from `start` to `end`, ordered by name.
 

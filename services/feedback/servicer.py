@@ -66,9 +66,6 @@ class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
             async for chunk in chunks:
                 yield pb.ExportMetricsResponse(chunk=chunk)
 
-    async def RebuildMetrics(self, request: pb.RebuildMetricsRequest, context: Any) -> pb.RebuildMetricsResponse:
-        return pb.RebuildMetricsResponse(marked=await asyncio.to_thread(self._agent.rebuild_metrics))
-
     async def GetAttribution(self, request: pb.GetAttributionRequest, context: Any) -> pb.GetAttributionResponse:
         if request.WhichOneof("subject") == "recommendation_number":
             found = [await asyncio.to_thread(self._agent.outcome, request.recommendation_number)]

@@ -310,7 +310,8 @@ def system_sums(connection: Connection, selection: Selection, agent: str) -> dic
     for row in connection.execute(query):
         if row[4]:
             group = (int(row[6]),) if selection.by else ()
-            found[group] = SystemSums(*map(float, row[:4]), int(row[4]), float(row[5]))
+            p50, p99, memory, cores = map(float, row[:4])
+            found[group] = SystemSums(p50, p99, memory, cores, int(row[4]), float(row[5]))
     return found
 
 

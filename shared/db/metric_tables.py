@@ -27,7 +27,7 @@ _TABLES: dict[str, tuple[FromClause, ColumnElement[int], Sequence[ColumnElement[
 def columns_of(table: str) -> dict[str, str]:
     """Return the names of a table's columns with their kinds: `date`, `time`, `text`, `integer` or `number`."""
     _, _, columns = _TABLES[table]
-    return {column.name: _kind(column) for column in columns}  # type: ignore[attr-defined]
+    return {column.name: _kind(column) for column in columns}
 
 
 def rows_of(database: Database, table: str, start: int, end: int) -> Iterator[list[Sequence[Any]]]:
@@ -35,7 +35,7 @@ def rows_of(database: Database, table: str, start: int, end: int) -> Iterator[li
     source, day, columns = _TABLES[table]
     keys = [column for column in columns if getattr(column, "primary_key", False)]
     query: Select[Any] = select(*columns).select_from(source).where(day >= start, day < end).order_by(day, *keys)
-    place = [column.name for column in columns].index("day")  # type: ignore[attr-defined]
+    place = [column.name for column in columns].index("day")
     with database.read() as connection:
         for some in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query).partitions():
             yield [(*row[:place], start_of(row[place]).date(), *row[place + 1 :]) for row in some]

@@ -199,7 +199,6 @@ _OF_AGENTS = {
         "GetAlgorithmPerformance": Work.REPORT,
         "GetMetrics": Work.REPORT,
         "ExportMetrics": Work.REPORT,
-        "RebuildMetrics": Work.REPORT,
         "GetAttribution": Work.REPORT,
         "GetWeights": Work.REPORT,
         "UpdateWeights": Work.REPORT,

@@ -20,6 +20,7 @@ from shared.db.metric_cells import Cell
 from shared.db.metric_segments import NO_SEGMENT, segments_of
 from shared.db.product_embeddings import EmbeddingMatrix, read_embeddings
 from shared.metric_numbers import MetricNumbers
+from shared.telemetry import EVENTS_BEHIND
 
 BATCH = 500
 """Most events whose sessions and lists are made anew in one transaction."""
@@ -62,6 +63,7 @@ class MetricsProjection:
             _make_anew(connection, metric_events.touched_by(connection, position, up_to, marked))
             metric_marks.forget(connection, marked.marks)
             event_log.move_cursor(connection, METRICS_CONSUMER, up_to)
+        EVENTS_BEHIND.labels(METRICS_CONSUMER).set(end - up_to)
         return up_to < end or bool(marked.marks)
 
     def step_and_rest(self) -> bool:
@@ -84,11 +86,6 @@ class MetricsProjection:
             position = event_log.cursor(connection, METRICS_CONSUMER)
             events = event_log.last_sequence(connection) - position
             return Behind(max(0, events), metric_marks.waiting(connection))
-
-    def mark_everything(self) -> int:
-        """Have all metrics made anew by the steps that follow; return how many customers and lists they concern."""
-        with self._database.write() as connection:
-            return metric_marks.mark_everything(connection)
 
     def _any_work(self) -> bool:
         with self._database.read() as connection:

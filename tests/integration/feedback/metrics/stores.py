@@ -10,7 +10,7 @@ from services.feedback.attribution import Windows
 from services.feedback.late_recommendations import apply_late
 from services.feedback.metrics.projection import MetricsProjection
 from services.feedback.response_projection import project
-from shared.db import models, segments
+from shared.db import metric_marks, models, segments
 from shared.db.engine import Database
 from shared.db.log_consumer import LogConsumer
 from shared.db.product_embeddings import store_embeddings
@@ -130,7 +130,7 @@ def from_scratch(database: Database) -> dict[str, list[Any]]:
     with database.write() as connection:
         for table in (metric_cells, list_facts, session_facts, metadata.tables["metric_marks"]):
             connection.execute(table.delete())
-    projection.mark_everything()
+        metric_marks.mark_everything(connection)
     while projection.step():
         pass
     return everything(database)

@@ -321,45 +321,6 @@ class ExportMetricsResponse(_message.Message):
 Global___ExportMetricsResponse: _TypeAlias = ExportMetricsResponse  # noqa: Y015
 
 @_typing.final
-class RebuildMetricsRequest(_message.Message):
-    """Asks to make metrics anew."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    def __init__(
-        self,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___RebuildMetricsRequest: _TypeAlias = RebuildMetricsRequest  # noqa: Y015
-
-@_typing.final
-class RebuildMetricsResponse(_message.Message):
-    """Says what is made anew."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    MARKED_FIELD_NUMBER: _builtins.int
-    marked: _builtins.int
-    """Customers, and lists that were made for nobody known."""
-    def __init__(
-        self,
-        *,
-        marked: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["marked", b"marked"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___RebuildMetricsResponse: _TypeAlias = RebuildMetricsResponse  # noqa: Y015
-
-@_typing.final
 class GetAttributionRequest(_message.Message):
     """Asks what came of a recommendation, or which recommendations a purchase is credited to."""
 

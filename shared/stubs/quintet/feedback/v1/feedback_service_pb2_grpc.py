@@ -67,11 +67,6 @@ class FeedbackServiceStub:
                 request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ExportMetricsRequest.SerializeToString,
                 response_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ExportMetricsResponse.FromString,
                 _registered_method=True)
-        self.RebuildMetrics = channel.unary_unary(
-                '/quintet.feedback.v1.FeedbackService/RebuildMetrics',
-                request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.RebuildMetricsRequest.SerializeToString,
-                response_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.RebuildMetricsResponse.FromString,
-                _registered_method=True)
         self.GetAttribution = channel.unary_unary(
                 '/quintet.feedback.v1.FeedbackService/GetAttribution',
                 request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetAttributionRequest.SerializeToString,
@@ -143,13 +138,6 @@ class FeedbackServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def RebuildMetrics(self, request, context):
-        """Has all metrics made anew from the tables, beside serving. Safe to repeat.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def GetAttribution(self, request, context):
         """Returns what came of a recommendation, or of those that a purchase is credited to.
         Errors: NOT_FOUND for an unknown purchase or recommendation; INVALID_ARGUMENT when neither is named.
@@ -206,11 +194,6 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
                     servicer.ExportMetrics,
                     request_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ExportMetricsRequest.FromString,
                     response_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ExportMetricsResponse.SerializeToString,
-            ),
-            'RebuildMetrics': grpc.unary_unary_rpc_method_handler(
-                    servicer.RebuildMetrics,
-                    request_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.RebuildMetricsRequest.FromString,
-                    response_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.RebuildMetricsResponse.SerializeToString,
             ),
             'GetAttribution': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAttribution,
@@ -393,33 +376,6 @@ class FeedbackService:
             '/quintet.feedback.v1.FeedbackService/ExportMetrics',
             quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ExportMetricsRequest.SerializeToString,
             quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ExportMetricsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def RebuildMetrics(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/quintet.feedback.v1.FeedbackService/RebuildMetrics',
-            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.RebuildMetricsRequest.SerializeToString,
-            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.RebuildMetricsResponse.FromString,
             options,
             channel_credentials,
             insecure,

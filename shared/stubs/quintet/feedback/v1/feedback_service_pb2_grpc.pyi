@@ -58,8 +58,6 @@ class FeedbackServiceStub:
     """
     ExportMetrics: _grpc.UnaryStreamMultiCallable[_feedback_service_pb2.ExportMetricsRequest, _feedback_service_pb2.ExportMetricsResponse]
     """Streams a table of facts or aggregates of a period as a Parquet file. Errors: INVALID_ARGUMENT as for `GetMetrics`."""
-    RebuildMetrics: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.RebuildMetricsRequest, _feedback_service_pb2.RebuildMetricsResponse]
-    """Has all metrics made anew from the tables, beside serving. Safe to repeat."""
     GetAttribution: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAttributionRequest, _feedback_service_pb2.GetAttributionResponse]
     """Returns what came of a recommendation, or of those that a purchase is credited to.
     Errors: NOT_FOUND for an unknown purchase or recommendation; INVALID_ARGUMENT when neither is named.
@@ -102,8 +100,6 @@ class FeedbackServiceAsyncStub(FeedbackServiceStub):
     """
     ExportMetrics: _aio.UnaryStreamMultiCallable[_feedback_service_pb2.ExportMetricsRequest, _feedback_service_pb2.ExportMetricsResponse]  # type: ignore[assignment]
     """Streams a table of facts or aggregates of a period as a Parquet file. Errors: INVALID_ARGUMENT as for `GetMetrics`."""
-    RebuildMetrics: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.RebuildMetricsRequest, _feedback_service_pb2.RebuildMetricsResponse]  # type: ignore[assignment]
-    """Has all metrics made anew from the tables, beside serving. Safe to repeat."""
     GetAttribution: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAttributionRequest, _feedback_service_pb2.GetAttributionResponse]  # type: ignore[assignment]
     """Returns what came of a recommendation, or of those that a purchase is credited to.
     Errors: NOT_FOUND for an unknown purchase or recommendation; INVALID_ARGUMENT when neither is named.
@@ -179,14 +175,6 @@ class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_feedback_service_pb2.ExportMetricsResponse], _abc.AsyncIterator[_feedback_service_pb2.ExportMetricsResponse]]:
         """Streams a table of facts or aggregates of a period as a Parquet file. Errors: INVALID_ARGUMENT as for `GetMetrics`."""
-
-    @_abc_1.abstractmethod
-    def RebuildMetrics(
-        self,
-        request: _feedback_service_pb2.RebuildMetricsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_feedback_service_pb2.RebuildMetricsResponse, _abc.Awaitable[_feedback_service_pb2.RebuildMetricsResponse]]:
-        """Has all metrics made anew from the tables, beside serving. Safe to repeat."""
 
     @_abc_1.abstractmethod
     def GetAttribution(
