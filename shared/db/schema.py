@@ -582,6 +582,24 @@ metric_cell_products = Table(
     Column("responded", Integer, nullable=False, comment="of these clicked, put into the cart or bought"),
 )
 
+lifetime_values = Table(
+    "lifetime_values",
+    metadata,
+    Column(
+        "customer_id",
+        Key,
+        ForeignKey("customers.customer_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("currency", String(3), primary_key=True),
+    Column("value", BigInteger, nullable=False, comment="minor units that the customer is expected to spend"),
+    Column("orders", Float, nullable=False, comment="days with an order that are expected"),
+    Column("alive", Float, nullable=False, comment="probability that the customer still buys"),
+    Column("days", Integer, nullable=False, comment="over so many days"),
+    Column("predicted_at", UtcTime, nullable=False),
+)
+
 metric_marks = Table(
     "metric_marks",
     metadata,

@@ -13,13 +13,14 @@ from shared.db.schema import (
     customer_embeddings,
     customer_segment_memberships,
     customers,
+    lifetime_values,
     merged_visitors,
     sessions,
     visitors,
 )
 from shared.db.sessions import move_sessions
 
-DERIVED = (customer_embeddings, customer_segment_memberships)
+DERIVED = (customer_embeddings, customer_segment_memberships, lifetime_values)
 """Tables computed from behaviour: a visitor's rows are dropped, the customer's are computed anew."""
 
 

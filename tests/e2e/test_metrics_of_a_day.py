@@ -43,8 +43,9 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from services.feedback.metrics.definitions import DEFINITIONS
-from shared.db import agent_samples, models, segments
+from shared.db import agent_samples, lifetime_values, models, segments
 from shared.db.engine import Database
+from shared.db.lifetime_values import Prediction
 from shared.db.migrate import migrate
 from shared.db.product_embeddings import store_embeddings
 from shared.db.recommendation_items import ListItem, PackedItems
@@ -116,6 +117,8 @@ def prepare(database: Database) -> None:
         keys = segments.replace_segments(connection, [Segment(name, RFM, {}) for name in ("champions", "new")])
         members = {person["ann"]: [(keys["champions"], 0.9)], person["bob"]: [(keys["new"], 0.8)]}
         segments.replace_memberships(connection, members)
+        expected = [Prediction(person["ann"], 9000, 3.0, 0.9), Prediction(person["bob"], 3000, 1.0, 0.5)]
+        lifetime_values.replace_predictions(connection, "USD", expected, 365, datetime.now(UTC))
         lists = []
         for name, (who, hour, page, placement, items) in LISTS.items():
             packed = PackedItems.of([ListItem(n, product[key], 1.0, by) for n, (key, by) in enumerate(items, 1)])
@@ -234,6 +237,8 @@ BY_HAND = {
     "refund_rate": 0.6,
     # Average purchase value 40 / 3; 3 orders / 2 buyers / 1 day; from first to last order 1/3 day (ann) and 0 (bob).
     "customer_lifetime_value": 4000 / 3 * (3 / 2 / 1) * ((1 / 3 + 0) / 2),
+    # Stored by `prepare`: 90 for ann, 30 for bob.
+    "predicted_lifetime_value": 6000,
     # Three of A, two of B; C was not seen.
     "recommendations_shown": 5,
     # tea and pot of A, tea of B.

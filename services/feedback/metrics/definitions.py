@@ -6,10 +6,11 @@ The table of docs/business-metrics.md has the same rows.
 from dataclasses import dataclass
 from enum import StrEnum
 
-DAY = "day"
-OF_SESSIONS = (DAY, "segment", "arm")
-OF_LISTS = (DAY, "placement", "page_type", "algorithm", "segment", "arm", "model_version")
+DAY, SEGMENT = "day", "segment"
+OF_SESSIONS = (DAY, SEGMENT, "arm")
+OF_LISTS = (DAY, "placement", "page_type", "algorithm", SEGMENT, "arm", "model_version")
 OF_SYSTEM = (DAY,)
+OF_PREDICTIONS = (SEGMENT,)
 DIMENSIONS = OF_LISTS
 
 
@@ -68,6 +69,7 @@ DEFINITIONS = {
         Definition("margin_rate", Unit.RATIO, OF_SESSIONS),
         Definition("refund_rate", Unit.FRACTION, OF_SESSIONS, Interval.DELTA),
         Definition("customer_lifetime_value", Unit.MONEY, _WHOLE),
+        Definition("predicted_lifetime_value", Unit.MONEY, OF_PREDICTIONS),
         Definition("recommendations_shown", Unit.COUNT, OF_LISTS),
         Definition("click_through_rate", Unit.FRACTION, OF_LISTS, Interval.WILSON),
         Definition("add_to_cart_rate", Unit.FRACTION, OF_LISTS, Interval.WILSON),

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from services.feedback.metrics.definitions import DEFINITIONS, Definition
+from services.feedback.metrics.definitions import DEFINITIONS, SEGMENT, Definition
 from services.feedback.metrics.performance import wilson_interval
 from services.feedback.metrics.projection import Behind
 from services.feedback.metrics.ratio import Moments, mean_interval, ratio_interval
+from shared.db import lifetime_values
 from shared.db import metric_sums as sums
 from shared.db.engine import Connection
 from shared.db.metric_sums import Group, MoneySums, ProductSums, Selection, SessionSums
@@ -168,6 +169,15 @@ class _Report:
         for currency, of in sums.lifetime_sums(self._connection, self._selection).items():
             average, frequency, lifespan = of.net / of.orders, of.orders / of.buyers / days, of.days / of.buyers
             yield (), currency, Figure(average * frequency * lifespan, of=of.buyers)
+
+    def predicted_lifetime_value(self) -> Found:
+        only = self._selection.only.get(SEGMENT)
+        by_segment = bool(self._selection.by) or only is not None
+        found = lifetime_values.mean_predictions(self._connection, by_segment=by_segment)
+        for segment, currencies in found.items():
+            if only is None or segment in only:
+                for currency, of in currencies.items():
+                    yield (segment,) * len(self._selection.by), currency, Figure(of.value, of=of.customers)
 
     def recommendations_shown(self) -> Found:
         return _each(self._cells, lambda of: Figure(of["shown"]))

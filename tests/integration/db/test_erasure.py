@@ -19,6 +19,7 @@ from shared.db import (
     event_log,
     failed_events,
     forgotten,
+    lifetime_values,
     list_facts,
     segments,
     session_facts,
@@ -28,6 +29,7 @@ from shared.db import customers as customers_of
 from shared.db.customer_updates import NewCustomer
 from shared.db.engine import Database
 from shared.db.event_log import NewEvent
+from shared.db.lifetime_values import Prediction
 from shared.db.list_facts import ListDimensions, ListFact
 from shared.db.outcomes import NewOutcome, add_outcomes
 from shared.db.recommendation_items import ListItem, PackedItems
@@ -53,6 +55,7 @@ ABOUT_CUSTOMERS = {
     "customers",
     "event_log",
     "failed_events",
+    "lifetime_values",
     "list_facts",
     "session_amounts",
     "session_facts",
@@ -95,6 +98,8 @@ def add_rest(connection: Connection, who: str, key: int, product: int) -> None:
     segments.replace_memberships(connection, {key: [(numbers["loyal"], 0.5)]})
     recommendation = next_number()
     log_recommendations(connection, [list_of_one(recommendation, key, product, NOON, "popular")])
+    values = [*lifetime_values_of(connection), Prediction(key, 100, 1.0, 0.5)]
+    lifetime_values.replace_predictions(connection, "USD", values, 365, NOON)
     dimensions = ListDimensions("", "HOME", "loyal", "", "")
     fact = ListFact(list_number(recommendation), key, NOON, dimensions, {"": MetricNumbers({"lists": 1})})
     list_facts.write_facts(connection, [fact])
@@ -109,6 +114,12 @@ def add_rest(connection: Connection, who: str, key: int, product: int) -> None:
     failed_events.set_aside(connection, "customer", event_log.read_after(connection, unwritten - 1, 1)[0], "ValueError")
     last = event_log.last_sequence_of(connection, key)
     failed_events.set_aside(connection, "customer", event_log.read_after(connection, last - 1, 1)[0], "ValueError")
+
+
+def lifetime_values_of(connection: Connection) -> list[Prediction]:
+    columns = metadata.tables["lifetime_values"].c
+    query = select(columns.customer_id, columns.value, columns.orders, columns.alive)
+    return [Prediction(*row) for row in connection.execute(query)]
 
 
 def append_feedback(connection: Connection, event_id: str, recommendation: int) -> int:

@@ -85,6 +85,7 @@ BY_THEIR_AGENT = {
 OF_THE_SHOP = {
     "cart_items": "what was put into carts: training learns from all of it",
     "customer_embeddings": "one row for each customer",
+    "lifetime_values": "one row for each customer and currency",
     "customer_segment_memberships": "a row for each customer and segment",
     "erasure_receipts": "one row for each erasure, which is the proof of it",
     "import_checkpoints": "one row for each file imported",

@@ -166,6 +166,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("cell_id", "product_id", name="pk_metric_cell_products"),
     )
     op.create_table(
+        "lifetime_values",
+        sa.Column("customer_id", key, autoincrement=False, nullable=False),
+        sa.Column("currency", sa.String(3), nullable=False),
+        sa.Column(
+            "value", sa.BigInteger(), nullable=False, comment="minor units that the customer is expected to spend"
+        ),
+        sa.Column("orders", sa.Float(), nullable=False, comment="days with an order that are expected"),
+        sa.Column("alive", sa.Float(), nullable=False, comment="probability that the customer still buys"),
+        sa.Column("days", sa.Integer(), nullable=False, comment="over so many days"),
+        sa.Column("predicted_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["customer_id"], ["customers.customer_id"], name="fk_lifetime_values_customer_id", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("customer_id", "currency", name="pk_lifetime_values"),
+    )
+    op.create_table(
         "metric_marks",
         sa.Column("id", key, nullable=False),
         sa.Column("kind", sa.String(20), nullable=False, comment="lists, customers or events"),
@@ -182,6 +198,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("metric_marks")
+    op.drop_table("lifetime_values")
     op.drop_table("metric_cell_products")
     op.drop_table("metric_cell_amounts")
     op.drop_table("metric_cells")
