@@ -91,10 +91,10 @@ def mean_predictions(connection: Connection, *, by_segment: bool) -> dict[str, d
         found = connection.execute(query.order_by(columns.currency))
         whole = {currency: MeanPrediction(count, float(total) / count) for currency, count, total in found}
         return {NO_SEGMENT: whole} if whole else {}
-    rows = connection.execute(select(columns.customer_id, columns.currency, columns.value)).all()
-    segments = segments_of(connection, {row.customer_id for row in rows})
+    each_one = connection.execute(select(columns.customer_id, columns.currency, columns.value)).all()
+    segments = segments_of(connection, {row.customer_id for row in each_one})
     sums: dict[str, dict[str, list[int]]] = {}
-    for row in rows:
+    for row in each_one:
         of_segment = sums.setdefault(segments.get(row.customer_id, NO_SEGMENT), {})
         of_segment.setdefault(row.currency, []).append(row.value)
     return {

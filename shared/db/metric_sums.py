@@ -16,7 +16,6 @@ from sqlalchemy import (
     FromClause,
     Select,
     Table,
-    and_,
     case,
     cast,
     distinct,
@@ -24,7 +23,6 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    true,
     type_coerce,
 )
 
@@ -45,7 +43,7 @@ from shared.metric_numbers import ALL_ALGORITHMS, COUNTS
 
 Group = tuple[Any, ...]
 """Values of dimensions; a day is a number of days since 1970-01-01."""
-ALGORITHM = "algorithm"
+ALGORITHM, DAY_NAME = "algorithm", "day"
 SECONDS = 1_000_000
 """Microseconds in a second."""
 
@@ -165,26 +163,25 @@ def session_sums(connection: Connection, selection: Selection) -> dict[Group, Se
 
 def money_sums(connection: Connection, selection: Selection) -> dict[Group, dict[str, MoneySums]]:
     """Return sums of the money of sessions that began in the period, by group and currency."""
-    units, money = _units(selection).subquery(), _money(selection).subquery()
-    same = (money.c.unit == units.c.unit) & _same_group(money, units, selection)
-    columns, net = money.c, money.c.net
+    money = _money(selection).subquery()
+    counted = select(money, _sessions_of(money, selection).label("sessions")).subquery()
+    columns, net = counted.c, counted.c.net
     query = _grouped(
-        money,
+        counted,
         selection,
         columns.currency,
         func.count(),
         *(func.sum(columns[name]) for name in ("orders", "gross", "refunded", "net", "costed", "margin", "attributed")),
         _sum_of_products(net, net),
-        _sum_of_products(net, units.c.sessions),
+        _sum_of_products(net, columns.sessions),
         _sum_of_products(net, columns.orders),
         _sum_of_products(columns.orders, columns.orders),
         _sum_of_products(columns.gross, columns.gross),
         _sum_of_products(columns.refunded, columns.refunded),
         _sum_of_products(columns.gross, columns.refunded),
     )
-    query = query.select_from(money.join(units, same)).group_by(columns.currency).order_by(columns.currency)
     found: dict[Group, dict[str, MoneySums]] = {}
-    for group, (currency, customers, *rest) in _by_group(connection, query, selection):
+    for group, (currency, customers, *rest) in _by_group(connection, query.group_by(columns.currency), selection):
         found.setdefault(group, {})[currency] = MoneySums(int(customers), *map(float, rest))
     return found
 
@@ -204,7 +201,7 @@ def cell_amounts(connection: Connection, selection: Selection) -> dict[Group, di
     money = metric_cell_amounts.c
     query = _grouped(metric_cells, selection, money.currency, func.sum(money.revenue), func.sum(money.margin))
     joined = metric_cells.join(metric_cell_amounts, money.cell_id == metric_cells.c.cell_id)
-    query = query.select_from(joined).where(*_of_cells(selection)).group_by(money.currency).order_by(money.currency)
+    query = query.select_from(joined).where(*_of_cells(selection)).group_by(money.currency)
     found: dict[Group, dict[str, tuple[int, int]]] = {}
     for group, (currency, revenue, margin) in _by_group(connection, query, selection):
         found.setdefault(group, {})[currency] = int(revenue), int(margin)
@@ -347,6 +344,18 @@ def _money(selection: Selection) -> Select[Any]:
     )
 
 
+def _sessions_of(money: FromClause, selection: Selection) -> ColumnElement[int]:
+    """Return the number of sessions of each customer who spent anything: few, so each is looked up by an index."""
+    fact = session_facts.alias()
+    inside = (fact.c.started_at >= start_of(selection.start), fact.c.started_at < start_of(selection.end))
+    # SQLite would look days up by their index, where each has very many sessions: of a sum it has none.
+    same = [(fact.c[name] + 0 if name == DAY_NAME else fact.c[name]) == money.c[name] for name in selection.by]
+    only = [fact.c[name].in_(values) for name, values in sorted(selection.only.items())]
+    counted = select(func.count()).select_from(fact).where(fact.c.customer_id == money.c.unit, *inside, *same, *only)
+    counted = counted.correlate(money).scalar_subquery()
+    return case((money.c.unit < 0, 1), else_=counted)
+
+
 def _unit() -> ColumnElement[int]:
     return func.coalesce(session_facts.c.customer_id, -session_facts.c.session_id)
 
@@ -379,10 +388,6 @@ def _chosen(table: Table, selection: Selection) -> list[ColumnElement[bool]]:
 
 def _dimensions(source: FromClause, selection: Selection) -> list[ColumnElement[Any]]:
     return [source.c[name] for name in selection.by]
-
-
-def _same_group(one: FromClause, other: FromClause, selection: Selection) -> ColumnElement[bool]:
-    return and_(true(), *(one.c[name] == other.c[name] for name in selection.by))
 
 
 def _grouped(source: FromClause, selection: Selection, *values: Any) -> Select[Any]:
