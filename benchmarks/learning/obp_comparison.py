@@ -1,8 +1,8 @@
 """Our off-policy estimators beside those of the Open Bandit Pipeline, on the small sample of the Open Bandit Dataset.
 
-`python -m benchmarks.learning.obp_comparison` prints the figures. Both read the same arrays; obp runs in an environment of
-its own below `.build/`, made at the first run. The sample does not say which rows were one list, so slates of three are
-formed from the rows of each place in the order of time, and propensities are taken as independent between places.
+`python -m benchmarks.learning.obp_comparison` prints the figures. Both read the same arrays. obp runs in an environment
+of its own below `.build/`, which the first run makes. The sample does not say which rows were one list, so that slates
+are formed from the rows of the three places in the order of time. Propensities count as independent between places.
 
 Source: Saito et al., "Open Bandit Dataset and Pipeline", NeurIPS 2021 Datasets and Benchmarks, arXiv:2008.07146
 """
@@ -56,12 +56,21 @@ def obp_difference() -> dict[str, float]:
 
 
 def environment() -> Path:
-    """Return the interpreter of an environment with obp and what it needs, each at a pinned version; made if missing."""
+    """Return the interpreter of an environment with obp and what it needs at pinned versions; make it if missing."""
     interpreter, done = ENVIRONMENT / "bin" / "python", ENVIRONMENT / "requirements.txt"
     wanted = REQUIREMENTS.read_text()
     if not done.exists() or done.read_text() != wanted:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True)
-        install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r", str(REQUIREMENTS)]
+        install = [
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "-r",
+            str(REQUIREMENTS),
+        ]
         subprocess.run([str(interpreter), *install], check=True, stdout=sys.stderr)
         done.write_text(wanted)
     return interpreter

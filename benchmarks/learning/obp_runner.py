@@ -21,8 +21,8 @@ def main(arrays: str, estimates: str) -> None:
     _stand_in_for_torch()
     given = dict(np.load(arrays))
     policy = _policy(str(given["evaluation"]), str(given["campaign"]), int(given["n_actions"]), int(given["n_places"]))
-    found = _single(given, policy) | _slates(given, policy)
-    np.savez(estimates, policy=policy, **found)
+    found: dict[str, Any] = _single(given, policy) | _slates(given, policy) | {"policy": policy}
+    np.savez(estimates, **found)
 
 
 def _stand_in_for_torch() -> None:

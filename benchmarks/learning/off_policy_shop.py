@@ -167,3 +167,76 @@ def _softmax(scores: Floats) -> Floats:
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     shares: Floats = powers / powers.sum(axis=1, keepdims=True)
     return shares
+
+
+@dataclass(frozen=True)
+class ExploringShop:
+    """Lists of ten places that are read from the top; places explore at random; purchases end the reading.
+
+    A place shows the best item of its rank, or with the logging policy's probability of 20 % one of eight others,
+    evenly. A policy is a probability to explore by place and the shares of the eight. Shoppers look at a place with a
+    probability that falls with its rank, and stop after a purchase: what a place earns depends on the items above it.
+    """
+
+    n_places: int = 10
+    n_others: int = 8
+    sigma: float = 1.0
+    logged: float = 0.2
+
+    def sample_log(self, rng: np.random.Generator, n: int) -> SlateSample:
+        """Return the lists of `n` customers; kind 0 is the item of the rank, 1 to 8 are the others."""
+        shop = customers(rng, n)
+        lists, places = len(shop.units), np.arange(self.n_places)
+        tables = self._tables()
+        logging = tables["logging"]
+        draws = rng.random((lists, self.n_places, 1))
+        buckets = (draws > logging.cumsum(axis=1)).sum(axis=2).clip(max=self.n_others)
+        buy = _liking(shop)[:, None] * self._chances()[places, buckets]
+        bought = rng.random(buy.shape) < buy
+        first = bought & (bought.cumsum(axis=1) == 1)
+        rewards = np.where(first, rng.lognormal(3.0 + shop.spending[:, None], self.sigma, buy.shape), 0.0)
+        log = SlateLog.full(logging[places, buckets], rewards, shop.units)
+        shares = {name: np.broadcast_to(table, (lists, *table.shape)) for name, table in tables.items()}
+        return SlateSample(log, buckets, {name: table[places, buckets] for name, table in tables.items()}, shares)
+
+    def true_value(self, policy: str) -> float:
+        """Return what a list earns on average under the named policy, by 1.2 million lists' expected rewards."""
+        return self._values[policy]
+
+    @cached_property
+    def _values(self) -> dict[str, float]:
+        shop = customers(np.random.default_rng(TRUTH_SEED), TRUTH_CUSTOMERS)
+        amount, liking = np.exp(3.0 + shop.spending + self.sigma**2 / 2), _liking(shop)
+        values = {}
+        for name, table in self._tables().items():
+            missed = 1.0 - liking[:, None] * (self._chances() * table).sum(axis=1)
+            values[name] = float((amount * (1.0 - missed.prod(axis=1))).mean())
+        return values
+
+    def _tables(self) -> Policies:
+        """Return each policy's probability of each kind of item by place, shape (n_places, 1 + n_others)."""
+        even = np.full(self.n_others, 1.0 / self.n_others)
+        leaning = np.linspace(0.5, 1.5, self.n_others) / self.n_others
+        falling = np.linspace(0.1, 0.3, self.n_places)
+        return {
+            "logging": self._table(np.full(self.n_places, self.logged), even),
+            "no_exploration": self._table(np.zeros(self.n_places), even),
+            "half": self._table(np.full(self.n_places, self.logged / 2), even),
+            "below": self._table(falling, even),
+            "leaning": self._table(np.full(self.n_places, self.logged), leaning),
+        }
+
+    def _table(self, explored: Floats, shares: Floats) -> Floats:
+        return np.column_stack([1.0 - explored, explored[:, None] * shares])
+
+    def _chances(self) -> Floats:
+        """Return the probability of a purchase by place and kind, shape (n_places, 1 + n_others), at full liking."""
+        seen = 1.0 / np.arange(1, self.n_places + 1) ** 0.7
+        kinds = np.concatenate([[0.1], np.linspace(0.02, 0.16, self.n_others)])
+        chances: Floats = seen[:, None] * kinds
+        return chances
+
+
+def _liking(shop: Customers) -> Floats:
+    liking: Floats = 1.0 / (1.0 + np.exp(-shop.features[:, 0]))
+    return liking

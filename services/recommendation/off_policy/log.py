@@ -1,6 +1,6 @@
 """Logged decisions: what was chosen, with which probability, and what it earned."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -61,27 +61,31 @@ class SlateLog:
         What the item at the place earned, in any unit.
     units : ndarray of shape (n,), int64
         Number of the unit of assignment, such as the customer. Lists of one unit may depend on each other.
-    filled : ndarray of shape (n, k), bool, optional
-        Whether the list has this place; default all. Propensities and rewards of other places are not read.
+    filled : ndarray of shape (n, k), bool
+        Whether the list has this place. Where it has not, the reward is 0 and the propensity is not read.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, there is no list, or a reward is not finite.
+        If the shapes do not fit, there is no list, or a reward is not finite or of a place that is not there.
     """
 
     propensities: Floats
     rewards: Floats
     units: Longs
-    filled: Mask = field(default=None)  # type: ignore[assignment]  # set below
+    filled: Mask
 
     def __post_init__(self) -> None:
-        if self.filled is None:
-            object.__setattr__(self, "filled", np.ones(self.propensities.shape, bool))
         _require_shape("filled", self.filled, self.propensities.shape)
         _require_shape("units", self.units, self.propensities.shape[:1])
-        object.__setattr__(self, "rewards", np.where(self.filled, self.rewards, 0.0))
         _require_rewards(self.rewards, self.propensities.shape)
+        if self.rewards[~self.filled].any():
+            raise ValueError("rewards: must be 0 at places that a list does not have")
+
+    @classmethod
+    def full(cls, propensities: Floats, rewards: Floats, units: Longs) -> "SlateLog":
+        """Return the log of lists that have all places."""
+        return cls(propensities, rewards, units, np.ones(propensities.shape, bool))
 
     def __len__(self) -> int:
         return len(self.units)

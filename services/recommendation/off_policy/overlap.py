@@ -10,7 +10,7 @@ from services.recommendation.off_policy.log import ActionLog, SlateLog
 from services.recommendation.off_policy.ratios import Floats
 from shared.errors import FailedPrecondition
 
-Cause: TypeAlias = Literal["propensities", "support", "effective_sample_size"]
+Cause: TypeAlias = Literal["propensities", "support", "effective_sample_size", "rewards"]
 
 ERRORS_ALLOWED = 3.0
 """Standard errors by which estimated support must be below the minimum to be refused."""
@@ -23,7 +23,7 @@ class InsufficientOverlap(FailedPrecondition):
     ----------
     cause : str
         `propensities`: some are missing. `support`: the policy does what the log never does. `effective_sample_size`:
-        too few decisions count.
+        too few units count. `rewards`: too few of those that count earned anything.
     message : str
         What was found and what is needed.
     """
@@ -38,7 +38,9 @@ class Requirements:
     """What a log must have of a policy to say what it would have earned."""
 
     effective_units: float = 100.0
-    """Smallest effective number of units of assignment. Below about 100, intervals cover less than they promise."""
+    """Smallest effective number of units of assignment."""
+    rewarded_units: float = 30.0
+    """Smallest effective number of units that earned anything. With fewer, intervals cover less than they promise."""
     support: float = 0.99
     """Smallest share of the policy's probability that the log supports."""
 
@@ -53,6 +55,8 @@ class Overlap:
         Kish's number of decisions: (sum of weights)² / sum of squared weights. Of lists: that of the worst place.
     effective_units : float
         The same of the units' sums of weights: the number of independent units that carry the estimate.
+    rewarded_units : float
+        The same over decisions that earned anything.
     support : float
         Share of the evaluation policy's probability on what the log may show, 0 to 1.
     largest_weight : float
@@ -61,6 +65,7 @@ class Overlap:
 
     effective_sample_size: float
     effective_units: float
+    rewarded_units: float
     support: float
     largest_weight: float
 
@@ -77,6 +82,12 @@ class Overlap:
                 "effective_sample_size",
                 f"the log counts as {self.effective_units:.1f} units of assignment that follow the policy, "
                 f"{requirements.effective_units:g} are needed: log for longer, or explore more",
+            )
+        if self.rewarded_units < requirements.rewarded_units:
+            raise InsufficientOverlap(
+                "rewards",
+                f"{self.rewarded_units:.1f} effective units that follow the policy earned anything, "
+                f"{requirements.rewarded_units:g} are needed: log for longer, or evaluate a more frequent reward",
             )
 
 
@@ -127,25 +138,28 @@ def action_overlap(log: ActionLog, evaluation: Floats, weights: Floats) -> Overl
         support = min(occurring, estimated_support(weights[:, None]))
     else:
         support = float((evaluation * (log.logging_policy > 0.0)).sum(axis=1).mean())
-    return _overlap(weights[:, None], log.units, support)
+    return _overlap(weights[:, None], log.rewards[:, None], log.units, support)
 
 
-def slate_overlap(log: SlateLog, weights: Floats) -> Overlap:
-    """Return how far a log of lists covers the evaluation policy; support is estimated by the mean weights.
+def slate_overlap(log: SlateLog, weights: Floats, support: float | None = None) -> Overlap:
+    """Return how far a log of lists covers the evaluation policy.
 
     Parameters
     ----------
     weights : ndarray of shape (n, k), float64
         The weights that the estimator uses, of shape (n, 1) where it has one a list.
+    support : float, optional
+        The supported share where it is known; default `estimated_support`.
     """
-    return _overlap(weights, log.units, estimated_support(weights))
+    rewards = log.rewards if weights.shape == log.rewards.shape else log.rewards.sum(axis=1, keepdims=True)
+    return _overlap(weights, rewards, log.units, estimated_support(weights) if support is None else support)
 
 
 def estimated_support(weights: Floats) -> float:
     """Return the share of the evaluation policy that the log supports, as far as its weights show.
 
     The expected weight is the supported share. A mean below 1 by chance is no evidence: 1 is returned unless it is
-    further below than 3 standard errors.
+    below 1 by more than 3 standard errors.
 
     Parameters
     ----------
@@ -157,7 +171,11 @@ def estimated_support(weights: Floats) -> float:
     return float(np.where(means + ERRORS_ALLOWED * errors >= 1.0, 1.0, means).min())
 
 
-def _overlap(weights: Floats, units: Longs, support: float) -> Overlap:
+def _overlap(weights: Floats, rewards: Floats, units: Longs, support: float) -> Overlap:
     names, of_decision = np.unique(units, return_inverse=True)
-    by_unit = np.stack([np.bincount(of_decision, column, len(names)) for column in weights.T], axis=1)
-    return Overlap(kish(weights), kish(by_unit), support, float(weights.max()))
+
+    def by_unit(values: Floats) -> Floats:
+        return np.stack([np.bincount(of_decision, column, len(names)) for column in values.T], axis=1)
+
+    rewarded = by_unit(np.where(rewards != 0.0, weights, 0.0)).sum(axis=1)
+    return Overlap(kish(weights), kish(by_unit(weights)), kish(rewarded), support, float(weights.max()))

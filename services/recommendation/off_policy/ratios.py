@@ -61,7 +61,8 @@ def value_of(numerators: Floats, denominators: Floats) -> Floats:
     """Return the sum of ratios along the first axis, or NaN where a denominator is 0."""
     undefined = np.full(numerators.shape, np.nan)
     ratios: Floats = np.divide(numerators, denominators, out=undefined, where=denominators != 0)
-    return ratios.sum(axis=0)
+    total: Floats = ratios.sum(axis=0)
+    return total
 
 
 def gradient(sums: Floats) -> Floats:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 import numpy as np
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from services.recommendation.algorithms.arrays import AnyArray, Longs
 from services.recommendation.off_policy.log import ActionLog, SlateLog
@@ -43,6 +43,23 @@ def ridge() -> Regressor:
     return model
 
 
+class Logistic:
+    """Logistic regression that predicts the probability of a reward; for rewards of 0 and 1."""
+
+    def fit(self, features: Floats, rewards: Floats) -> object:
+        """Learn from features of shape (n, d) and rewards of shape (n,), each 0 or 1."""
+        self._share = float(rewards.mean())
+        self._model = LogisticRegression().fit(features, rewards) if 0.0 < self._share < 1.0 else None
+        return self
+
+    def predict(self, features: Floats) -> AnyArray:
+        """Return the probability of reward 1, shape (n,); the same for all where only one reward was seen."""
+        if self._model is None:
+            return np.full(len(features), self._share)
+        probabilities: AnyArray = self._model.predict_proba(features)[:, 1]
+        return probabilities
+
+
 def folds_of(units: Longs, folds: int = FOLDS, seed: int = 0) -> Longs:
     """Return the fold of each decision, shape (n,), 0 to folds - 1; decisions of one unit share theirs."""
     names, of_decision = np.unique(units, return_inverse=True)
@@ -67,25 +84,23 @@ def predict_rewards(
     features : ndarray of shape (n, d), float64
         What was known when the decision was made.
     make : callable
-        Makes the model of an action; default ridge regression.
+        Makes the model of an action: ridge regression by default, `Logistic` for rewards of 0 and 1.
     folds, seed
         As of `folds_of`.
     """
     fold, predicted = folds_of(log.units, folds, seed), np.empty((len(log), n_actions))
-    for number in range(folds):
+    for number in np.unique(fold):
         held, used = fold == number, fold != number
         for action in range(n_actions):
             rows = used & (log.actions == action)
             if rows.any():
                 predicted[held, action] = _predicted(make(), features[rows], log.rewards[rows], features[held])
             else:
-                predicted[held, action] = _mean(log.rewards[used])
+                predicted[held, action] = log.rewards[used].mean() if used.any() else 0.0
     return predicted
 
 
-def predict_by_context(
-    log: ActionLog, contexts: Longs, n_actions: int, *, folds: int = FOLDS, seed: int = 0
-) -> Floats:
+def predict_by_context(log: ActionLog, contexts: Longs, n_actions: int, *, folds: int = FOLDS, seed: int = 0) -> Floats:
     """Return the mean reward of each action by context, shape (n, n_actions), in the unit of the reward.
 
     The mean of a context is shrunk to that of the action over all contexts, as if it had `PRIOR_DECISIONS` of that.
@@ -99,7 +114,7 @@ def predict_by_context(
     """
     cells, shape = contexts * n_actions + log.actions, (int(contexts.max()) + 1, n_actions)
     fold, predicted = folds_of(log.units, folds, seed), np.empty((len(log), n_actions))
-    for number in range(folds):
+    for number in np.unique(fold):
         held, used = fold == number, fold != number
         means = _cell_means(cells[used], log.rewards[used], np.ones(used.sum()), shape)
         predicted[held] = means[contexts[held]]
@@ -131,12 +146,12 @@ def predict_below(
     Returns
     -------
     expected, predicted : ndarray of shape (n, k), float64
-        In the unit of the reward; of the place under the evaluation policy, and of the item that was shown there. Places
-        that a list does not have count 0.
+        In the unit of the reward: of the place under the evaluation policy, and of the item that was shown there;
+        0 at places that a list does not have.
     """
     fold = folds_of(log.units, folds, seed)
     expected, predicted = np.zeros(buckets.shape), np.zeros(buckets.shape)
-    for number in range(folds):
+    for number in np.unique(fold):
         held, used = fold == number, fold != number
         below = np.zeros(len(log))
         for place in reversed(range(buckets.shape[1])):
@@ -152,10 +167,6 @@ def predict_below(
 def _predicted(model: Regressor, features: Floats, rewards: Floats, asked: Floats) -> AnyArray:
     model.fit(features, rewards)
     return model.predict(asked)
-
-
-def _mean(rewards: Floats) -> float:
-    return float(rewards.mean()) if len(rewards) else 0.0
 
 
 def _cell_means(cells: Longs, rewards: Floats, weights: Floats, shape: tuple[int, int]) -> Floats:

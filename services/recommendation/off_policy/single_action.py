@@ -1,8 +1,8 @@
 """Estimators for decisions with one action each.
 
-Notation: decision i chose action a_i with propensity p_i and earned r_i; the evaluation policy chooses a with probability
-e_i(a); w_i = e_i(a_i) / p_i is the importance weight, and q_i(a) the reward that a model predicts for action a.
-All functions take arrays of shape (n,), float64, and return the estimator as `Ratios` in the unit of the reward per decision.
+Notation: decision i chose action a_i with propensity p_i and earned r_i. The evaluation policy chooses action a with
+probability e_i(a). The weight is w_i = e_i(a_i) / p_i. A model predicts the reward q_i(a). All estimators are
+in the unit of the reward per decision.
 """
 
 import numpy as np

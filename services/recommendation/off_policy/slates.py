@@ -89,7 +89,7 @@ def pseudo_inverse(weights: Floats, rewards: Floats) -> Ratios:
     rewards : ndarray of shape (n, k), float64
         Only their sum by list is read.
     """
-    return Ratios.mean((1.0 + (weights - 1.0).sum(axis=1)) * rewards.sum(axis=1))
+    return Ratios.mean(additive_weights(weights) * rewards.sum(axis=1))
 
 
 def pseudo_inverse_weights(slates: Floats, logging: Floats, evaluation: Floats) -> Floats:
@@ -112,8 +112,8 @@ def pseudo_inverse_weights(slates: Floats, logging: Floats, evaluation: Floats) 
         Mean weight · reward over logged slates estimates the evaluation policy's value.
     """
     second_moments = slates.T @ (logging[:, None] * slates)
-    weights: Floats = slates @ np.linalg.pinv(second_moments, hermitian=True) @ (slates.T @ evaluation)
-    return weights
+    inverse: Floats = np.linalg.pinv(second_moments, hermitian=True)
+    return slates @ inverse @ (slates.T @ evaluation)
 
 
 def cascade_doubly_robust(weights: Floats, rewards: Floats, expected: Floats, predicted: Floats) -> Ratios:
@@ -140,4 +140,11 @@ def cascade_doubly_robust(weights: Floats, rewards: Floats, expected: Floats, pr
 
 def cascade_weights(weights: Floats) -> Floats:
     """Return v_i0 · … · v_ik at each place, shape (n, k)."""
-    return np.cumprod(weights, axis=1)
+    cumulated: Floats = np.cumprod(weights, axis=1)
+    return cumulated
+
+
+def additive_weights(weights: Floats) -> Floats:
+    """Return 1 - K + sum over k of v_ik, shape (n,)."""
+    summed: Floats = 1.0 + (weights - 1.0).sum(axis=1)
+    return summed
