@@ -1,7 +1,7 @@
 """Which intervals hold the true value: that of the product beside others, for doubly robust estimates.
 
-`python -m benchmarks.learning.off_policy_intervals --customers 300` prints coverage and median width by method and policy.
-The product has the bootstrap-t with a floor; docs/off-policy.md says why.
+`python -m benchmarks.learning.off_policy_intervals --customers 300` prints coverage and median width by method and
+policy. The product has the bootstrap-t with a floor; docs/off-policy.md says why.
 """
 
 import argparse
