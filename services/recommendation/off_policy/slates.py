@@ -7,6 +7,7 @@ weight 1 and reward 0. All estimators are in the unit of the reward per list.
 
 import numpy as np
 
+from services.recommendation.algorithms.arrays import AnyArray
 from services.recommendation.off_policy.ratios import Floats, Ratios
 
 
@@ -112,7 +113,7 @@ def pseudo_inverse_weights(slates: Floats, logging: Floats, evaluation: Floats) 
         Mean weight · reward over logged slates estimates the evaluation policy's value.
     """
     second_moments = slates.T @ (logging[:, None] * slates)
-    inverse: Floats = np.linalg.pinv(second_moments, hermitian=True)
+    inverse: AnyArray = np.linalg.pinv(second_moments, hermitian=True)
     return slates @ inverse @ (slates.T @ evaluation)
 
 
@@ -140,7 +141,7 @@ def cascade_doubly_robust(weights: Floats, rewards: Floats, expected: Floats, pr
 
 def cascade_weights(weights: Floats) -> Floats:
     """Return v_i0 · … · v_ik at each place, shape (n, k)."""
-    cumulated: Floats = np.cumprod(weights, axis=1)
+    cumulated: AnyArray = np.cumprod(weights, axis=1)
     return cumulated
 
 
