@@ -2,8 +2,8 @@
 
 Why the bootstrap-t with a floor: rewards such as revenue have a long tail and weights make it longer, so that estimates
 are skewed and correlated with their standard errors. In the shop of `benchmarks/learning/off_policy_shop.py`, with
-1,000 customers, normal intervals of 95 % covered 87 to 93 %, by policy, empirical likelihood 91 to 94 %, the bootstrap-t
-93 %, and with a floor 94 to 95 %. The empirical Bernstein bound is five times as wide. docs/off-policy.md has a table.
+1,000 customers, normal intervals of 95 % covered 87 to 93 % by policy, empirical likelihood 91 to 94 %, the bootstrap-t
+93 %, and with a floor 94 to 95 %. The empirical Bernstein bound is five times as wide: docs/off-policy.md.
 """
 
 import math
