@@ -14,6 +14,7 @@ from cli.commands.doctor import doctor
 from cli.commands.evaluate import evaluate
 from cli.commands.event import event
 from cli.commands.events import events
+from cli.commands.experiment import experiment
 from cli.commands.export import export
 from cli.commands.export_training import export_training
 from cli.commands.import_ import import_command
@@ -81,6 +82,7 @@ for command in (
     demo,
 ):
     app.command()(command)
+app.add_typer(experiment, name="experiment")
 app.add_typer(placements, name="placements")
 app.add_typer(rules, name="rules")
 app.add_typer(events, name="events")

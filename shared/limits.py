@@ -121,6 +121,7 @@ MAX_ALPHA = 0.5
 MAX_POWER = 0.999
 MAX_EXPLORED_PLACES = 0.5
 MAX_HALF_LIFE_DAYS = 3_650.0
+MAX_SAMPLE_DAYS = 90
 MAX_DECISIONS = 100
 """Of an experiment, the latest that are kept."""
 """Placements and segments that a condition names."""

@@ -3,14 +3,17 @@
 from typing import Any
 
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 
 from services.coordinator.agent import Coordinator
 from services.coordinator.apply_variant import apply_variant
 
+RESULTS_TIMEOUT_SECONDS = 30.0
+
 
 class ExperimentRpcs:
-    """Create, read, stop, conclude and delete experiments.
+    """Create, read, stop, conclude and delete experiments; say what came of them.
 
     The messages are those of the recommendation agent's own RPCs, field by field.
     """
@@ -41,3 +44,19 @@ class ExperimentRpcs:
 
     async def DeleteExperiment(self, request: pb.DeleteExperimentRequest, context: Any) -> Any:
         return await self._agent.agents.forward("DeleteExperiment", request)
+
+    async def GetExperimentResults(
+        self, request: pb.GetExperimentResultsRequest, context: Any
+    ) -> pb.GetExperimentResultsResponse:
+        agents = self._agent.agents
+        asked = feedback_pb.GetExperimentResultsRequest(experiment_id=request.experiment_id)
+        answer = await agents.call(agents.feedback.GetExperimentResults, asked, RESULTS_TIMEOUT_SECONDS)
+        return pb.GetExperimentResultsResponse(results=answer.results)
+
+    async def EstimateSampleSize(
+        self, request: pb.EstimateSampleSizeRequest, context: Any
+    ) -> pb.EstimateSampleSizeResponse:
+        agents = self._agent.agents
+        asked = feedback_pb.EstimateSampleSizeRequest.FromString(request.SerializeToString())
+        answer = await agents.call(agents.feedback.EstimateSampleSize, asked, RESULTS_TIMEOUT_SECONDS)
+        return pb.EstimateSampleSizeResponse.FromString(answer.SerializeToString())

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from services.feedback import weights
 from services.feedback.attribution import Windows
@@ -32,6 +33,10 @@ from shared.errors import InvalidArgument, NotFound
 from shared.jobs import Progress
 from shared.recommendation_tokens import number_at
 from shared.request_ids import RequestKey
+
+if TYPE_CHECKING:
+    from services.feedback.experiments.comparison import Plan
+    from services.feedback.experiments.results import Results, SampleSize
 
 PATIENCE_SECONDS = 0.5
 """How long who asks for metrics waits for what was just recorded."""
@@ -197,6 +202,21 @@ class FeedbackAgent:
         if learned.weights == current.weights:
             return Weights(current.version, current.weights, learned.rationale, current.updated_at)
         return self._store(learned.weights, learned.rationale, key)
+
+    def experiment_results(self, experiment_id: str) -> "Results":
+        """Return what came of an experiment up to now. Raises NotFound."""
+        from services.feedback.experiments.results import results_of  # loads scipy, which serving does not need
+
+        self._metrics.catch_up(PATIENCE_SECONDS)
+        with self._database.read() as connection:
+            return results_of(connection, experiment_id, self._now())
+
+    def sample_size(self, plan: "Plan", traffic: float, days: int) -> "SampleSize":
+        """Return how large an experiment must be, from the customers of the latest days. Raises FailedPrecondition."""
+        from services.feedback.experiments.results import sample_size
+
+        with self._database.read() as connection:
+            return sample_size(connection, plan, traffic, days, self._now())
 
     def learn_bandits(self) -> LearnedBandits:
         """Learn the posteriors of the bandits from logged decisions and what came of them. Safe to repeat."""

@@ -10,6 +10,7 @@ from quintet.feedback.v1 import feedback_service_pb2_grpc as pb_grpc
 
 from services.feedback import convert
 from services.feedback.agent import FeedbackAgent
+from services.feedback.experiment_rpcs import ExperimentRpcs
 from services.feedback.metrics import convert as metrics_convert
 from shared import periods
 from shared.db.weights import Weights
@@ -21,7 +22,7 @@ from shared.rpc.worker import MOST_APPLYING, BoundedWorker
 from shared.timestamps import to_timestamp
 
 
-class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
+class FeedbackServicer(ExperimentRpcs, pb_grpc.FeedbackServiceServicer):
     """Answers the calls of `quintet.feedback.v1.FeedbackService`."""
 
     def __init__(self, agent: FeedbackAgent) -> None:
@@ -89,10 +90,6 @@ class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
         return pb.UpdateWeightsResponse(
             weights=convert.from_weights(now_in_force.weights), rationale=now_in_force.rationale
         )
-
-    async def LearnBandits(self, request: pb.LearnBanditsRequest, context: Any) -> pb.LearnBanditsResponse:
-        learned = await asyncio.to_thread(self._agent.learn_bandits)
-        return pb.LearnBanditsResponse(placements=learned.placements, decisions=learned.decisions)
 
     def _update_weights(self, change: convert.WeightsChange) -> Weights:
         if change.reset:

@@ -29,7 +29,6 @@ from shared.experiments.variant import Variant
 from shared.merchandising.fields import (
     DEFAULT_STRATEGY,
     check_alone,
-    check_name,
     check_order,
     check_strategy,
     to_boosts,
@@ -37,6 +36,7 @@ from shared.merchandising.fields import (
     to_strategy,
     to_weights,
 )
+from shared.merchandising.names import check_name
 from shared.page_rules import Page
 
 _REWARDS = tuple(field.name for field in RewardMessage.DESCRIPTOR.fields)

@@ -17,15 +17,8 @@ from shared.events.check import check_choice, check_count, check_id, check_numbe
 from shared.events.filter import checked_expression
 from shared.events.page import page_of_type
 from shared.experiments.convert import to_bandit, to_exploration
-from shared.merchandising.fields import (
-    check_alone,
-    check_name,
-    check_order,
-    to_boosts,
-    to_moment,
-    to_strategy,
-    to_weights,
-)
+from shared.merchandising.fields import check_alone, check_order, to_boosts, to_moment, to_strategy, to_weights
+from shared.merchandising.names import check_name
 from shared.merchandising.placement import BUILT_IN, Placement
 from shared.merchandising.rule import (
     MINUTES_A_DAY,

@@ -1,6 +1,5 @@
 """Fields that placements, rules, variants and experiments have in common, with their checks."""
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -9,25 +8,15 @@ from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.placement_pb2 import PlacementBoosts
 from quintet.type.v1.recommendation_pb2 import AlgorithmWeight
 
-from shared import limits
 from shared.algorithm_weights import checked_weights
 from shared.algorithms import ALGORITHM_NAMES
 from shared.errors import InvalidArgument
-from shared.events.check import check_choice, check_number, check_text
+from shared.events.check import check_choice, check_number
 from shared.merchandising.placement import Boosts
 from shared.page_rules import ONLY_BOUGHT, Page
 from shared.timestamps import to_datetime
 
 DEFAULT_STRATEGY = "default"
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-
-
-def check_name(value: str, field: str) -> None:
-    """Raise InvalidArgument unless `value` may be the id of a placement or a rule."""
-    check_text(value, field, limits.MAX_DEFINITION_ID, required=True)
-    if not _NAME.fullmatch(value):
-        problem = "must be 1 to 63 lower-case letters, digits, _ and -, a letter first"
-        raise InvalidArgument.of(field, value, problem, ErrorReason.FIELD_MALFORMED)
 
 
 def check_strategy(name: str, field: str) -> None:

@@ -22,6 +22,8 @@ _READS: dict[str, tuple[str, ...]] = {
         "PreviewRules",
         "GetExperiment",
         "ListExperiments",
+        "GetExperimentResults",
+        "EstimateSampleSize",
         "GetSimilarProducts",
         "GetCustomer",
         "ListCustomers",
@@ -84,6 +86,8 @@ _READS: dict[str, tuple[str, ...]] = {
         "ExportMetrics",
         "GetAttribution",
         "GetWeights",
+        "GetExperimentResults",
+        "EstimateSampleSize",
     ),
 }
 _REPEATABLE_WRITES: dict[str, tuple[str, ...]] = {

@@ -128,6 +128,8 @@ _OF_COORDINATOR = {
     "StopExperiment": Right(_MERCHANTS, Work.WRITE),
     "ConcludeExperiment": Right(_MERCHANTS, Work.WRITE),
     "DeleteExperiment": Right(_MERCHANTS, Work.WRITE),
+    "GetExperimentResults": Right(_MERCHANTS, Work.REPORT),
+    "EstimateSampleSize": Right(_MERCHANTS, Work.REPORT),
     "GetEventQuality": Right(_STAFF, Work.REPORT),
     "ListUnjoinedEvents": Right(_BACK, Work.REPORT),
     "RejoinEvents": Right(_BACK, Work.REPORT),
@@ -215,6 +217,8 @@ _OF_AGENTS = {
         "GetWeights": Work.REPORT,
         "UpdateWeights": Work.REPORT,
         "LearnBandits": Work.REPORT,
+        "GetExperimentResults": Work.REPORT,
+        "EstimateSampleSize": Work.REPORT,
     },
 }
 REFLECTION = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")

@@ -14,7 +14,7 @@ from shared.events.check import check_text
 from shared.experiments.assignment import BUCKETS
 from shared.experiments.convert import buckets_of, to_experiment
 from shared.limits import MAX_DECISIONS, MAX_DEFINITIONS, MAX_NOTE
-from shared.merchandising.fields import check_name
+from shared.merchandising.names import check_name
 from shared.timestamps import to_datetime, to_timestamp
 
 RUNNING = ExperimentState.EXPERIMENT_STATE_RUNNING

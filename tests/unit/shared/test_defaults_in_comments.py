@@ -13,6 +13,7 @@ import pytest
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import event_log_pb2
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
+from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
 from quintet.product.v1 import product_service_pb2 as product_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as inner
 from quintet.type.v1 import product_pb2
@@ -39,6 +40,7 @@ from services.coordinator import event_log_convert, job_rpcs
 from services.coordinator.event_validation import submit_event, submit_feedback
 from services.coordinator.product_import import ProductImport, upsert_request
 from services.customer import convert as customer_convert
+from services.feedback.experiments.convert import to_sample_plan
 from services.product import convert as product_convert
 from services.product.convert_changes import price_changes
 from services.recommendation import convert as recommendation_convert
@@ -131,6 +133,10 @@ def learning() -> Any:
     return to_placement(message)
 
 
+def sample() -> Any:
+    return to_sample_plan(feedback_pb.EstimateSampleSizeRequest())[0]
+
+
 def experiment() -> Any:
     arms = [ExperimentArm(variant=Variant(variant_id=name)) for name in "ab"]
     return to_experiment(Experiment(experiment_id="e", arms=arms))
@@ -216,6 +222,15 @@ MADE: dict[str, Callable[[], str | float]] = {
     "type.v1.Experiment.minimum_effect": lambda: DEFAULT_EFFECT,
     "type.v1.Experiment.alpha": lambda: DEFAULT_ALPHA,
     "type.v1.Experiment.power": lambda: DEFAULT_POWER,
+    "coordinator.v1.EstimateSampleSizeRequest.metric": lambda: sample().metric.upper(),
+    "coordinator.v1.EstimateSampleSizeRequest.minimum_effect": lambda: sample().effect,
+    "coordinator.v1.EstimateSampleSizeRequest.arms": lambda: len(sample().shares),
+    "coordinator.v1.EstimateSampleSizeRequest.alpha": lambda: sample().alpha,
+    "coordinator.v1.EstimateSampleSizeRequest.power": lambda: sample().power,
+    "coordinator.v1.EstimateSampleSizeRequest.traffic": lambda: to_sample_plan(feedback_pb.EstimateSampleSizeRequest())[
+        1
+    ],
+    "coordinator.v1.EstimateSampleSizeRequest.days": lambda: to_sample_plan(feedback_pb.EstimateSampleSizeRequest())[2],
     "type.v1.Guardrail.tolerance": lambda: DEFAULT_TOLERANCE,
     "type.v1.Experiment.primary_metric": lambda: "REVENUE_PER_SESSION",
 }

@@ -19,6 +19,7 @@ from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import event_log_pb2
 from quintet.coordinator.v1 import operations_pb2 as operations
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
+from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
 from quintet.product.v1 import product_service_pb2 as product_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as inner
 from quintet.type.v1.consent_pb2 import Consent
@@ -53,6 +54,7 @@ from services.coordinator.event_validation import submit_feedback
 from services.coordinator.recommendation_rpcs import RecommendationRpcs
 from services.customer import convert as customer_convert
 from services.feedback import convert as feedback_convert
+from services.feedback.experiments.convert import to_sample_plan
 from services.product import convert as product_convert
 from services.product.convert_changes import inventory_changes, price_changes
 from services.product.convert_products import patches
@@ -63,8 +65,8 @@ from shared.events.check import check_event, check_id, check_text
 from shared.experiments.convert import to_experiment
 from shared.limits import DEFAULT_PAGE_SIZE, DEFAULT_RELATED, MAX_NOTE, MAX_PAGE_SIZE, MAX_RELATED
 from shared.merchandising.convert import to_placement, to_rule
-from shared.merchandising.fields import check_name
 from shared.merchandising.merchandising import NO_MERCHANDISING
+from shared.merchandising.names import check_name
 from shared.page_rules import DEFAULT_LIMIT, MAX_LIMIT
 from shared.page_tokens import page_token
 from shared.recommendation_tokens import KEY_BYTES, TokenKeys
@@ -353,11 +355,15 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
     (Placement(placement_id="p", description="d", strategy="ease", filter="price < 1"), to_placement),
     (PLACEMENT, to_placement),
     (EXPERIMENT, to_experiment),
+    (
+        pb.EstimateSampleSizeRequest(minimum_effect=0.1, arms=2, alpha=0.1, power=0.5, traffic=0.5, days=2),
+        lambda request: to_sample_plan(feedback_pb.EstimateSampleSizeRequest.FromString(request.SerializeToString())),
+    ),
     (pb.StopExperimentRequest(experiment_id="e", reason="r"), end_experiment),
     (pb.ConcludeExperimentRequest(experiment_id="e", arm_id="a", reason="r"), end_experiment),
     *(
         (kind(experiment_id="e"), lambda request: check_name(request.experiment_id, "experiment_id"))
-        for kind in (pb.GetExperimentRequest, pb.DeleteExperimentRequest)
+        for kind in (pb.GetExperimentRequest, pb.DeleteExperimentRequest, pb.GetExperimentResultsRequest)
     ),
     (RULE, to_rule),
     (Rule(rule_id="r", pin=PinAction(product_id="p", position=1)), to_rule),

@@ -284,6 +284,16 @@ class CoordinatorServiceStub:
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteExperimentRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteExperimentResponse.FromString,
                 _registered_method=True)
+        self.GetExperimentResults = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/GetExperimentResults',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetExperimentResultsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetExperimentResultsResponse.FromString,
+                _registered_method=True)
+        self.EstimateSampleSize = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/EstimateSampleSize',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.EstimateSampleSizeRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.EstimateSampleSizeResponse.FromString,
+                _registered_method=True)
         self.GetAlgorithmPerformance = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/GetAlgorithmPerformance',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetAlgorithmPerformanceRequest.SerializeToString,
@@ -830,6 +840,22 @@ class CoordinatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetExperimentResults(self, request, context):
+        """Returns what came of an experiment up to now, as the feedback agent has counted it. Looking often does no harm.
+        Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EstimateSampleSize(self, request, context):
+        """Says how many units an experiment needs, from the last weeks of the shop. Nothing is stored.
+        Errors: INVALID_ARGUMENT; FAILED_PRECONDITION when the shop has no sessions to learn from.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAlgorithmPerformance(self, request, context):
         """Returns how each algorithm did in a period, and the weights in force.
         Errors: INVALID_ARGUMENT for a period that ends before it starts.
@@ -1314,6 +1340,16 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.DeleteExperiment,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteExperimentRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteExperimentResponse.SerializeToString,
+            ),
+            'GetExperimentResults': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetExperimentResults,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetExperimentResultsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetExperimentResultsResponse.SerializeToString,
+            ),
+            'EstimateSampleSize': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateSampleSize,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.EstimateSampleSizeRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.EstimateSampleSizeResponse.SerializeToString,
             ),
             'GetAlgorithmPerformance': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAlgorithmPerformance,
@@ -2765,6 +2801,60 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/DeleteExperiment',
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteExperimentRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteExperimentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetExperimentResults(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/GetExperimentResults',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetExperimentResultsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetExperimentResultsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateSampleSize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/EstimateSampleSize',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.EstimateSampleSizeRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.EstimateSampleSizeResponse.FromString,
             options,
             channel_credentials,
             insecure,

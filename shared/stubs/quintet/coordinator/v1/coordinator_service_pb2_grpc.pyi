@@ -221,6 +221,14 @@ class CoordinatorServiceStub:
     """Deletes an experiment that has ended, its decisions and its exposures.
     Errors: NOT_FOUND, unless `allow_missing`; FAILED_PRECONDITION while it runs. Safe to repeat with it.
     """
+    GetExperimentResults: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetExperimentResultsRequest, _coordinator_service_pb2.GetExperimentResultsResponse]
+    """Returns what came of an experiment up to now, as the feedback agent has counted it. Looking often does no harm.
+    Errors: NOT_FOUND.
+    """
+    EstimateSampleSize: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.EstimateSampleSizeRequest, _coordinator_service_pb2.EstimateSampleSizeResponse]
+    """Says how many units an experiment needs, from the last weeks of the shop. Nothing is stored.
+    Errors: INVALID_ARGUMENT; FAILED_PRECONDITION when the shop has no sessions to learn from.
+    """
     GetAlgorithmPerformance: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetAlgorithmPerformanceRequest, _coordinator_service_pb2.GetAlgorithmPerformanceResponse]
     """Returns how each algorithm did in a period, and the weights in force.
     Errors: INVALID_ARGUMENT for a period that ends before it starts.
@@ -533,6 +541,14 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     DeleteExperiment: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteExperimentRequest, _coordinator_service_pb2.DeleteExperimentResponse]  # type: ignore[assignment]
     """Deletes an experiment that has ended, its decisions and its exposures.
     Errors: NOT_FOUND, unless `allow_missing`; FAILED_PRECONDITION while it runs. Safe to repeat with it.
+    """
+    GetExperimentResults: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetExperimentResultsRequest, _coordinator_service_pb2.GetExperimentResultsResponse]  # type: ignore[assignment]
+    """Returns what came of an experiment up to now, as the feedback agent has counted it. Looking often does no harm.
+    Errors: NOT_FOUND.
+    """
+    EstimateSampleSize: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.EstimateSampleSizeRequest, _coordinator_service_pb2.EstimateSampleSizeResponse]  # type: ignore[assignment]
+    """Says how many units an experiment needs, from the last weeks of the shop. Nothing is stored.
+    Errors: INVALID_ARGUMENT; FAILED_PRECONDITION when the shop has no sessions to learn from.
     """
     GetAlgorithmPerformance: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetAlgorithmPerformanceRequest, _coordinator_service_pb2.GetAlgorithmPerformanceResponse]  # type: ignore[assignment]
     """Returns how each algorithm did in a period, and the weights in force.
@@ -1131,6 +1147,26 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_coordinator_service_pb2.DeleteExperimentResponse, _abc.Awaitable[_coordinator_service_pb2.DeleteExperimentResponse]]:
         """Deletes an experiment that has ended, its decisions and its exposures.
         Errors: NOT_FOUND, unless `allow_missing`; FAILED_PRECONDITION while it runs. Safe to repeat with it.
+        """
+
+    @_abc_1.abstractmethod
+    def GetExperimentResults(
+        self,
+        request: _coordinator_service_pb2.GetExperimentResultsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.GetExperimentResultsResponse, _abc.Awaitable[_coordinator_service_pb2.GetExperimentResultsResponse]]:
+        """Returns what came of an experiment up to now, as the feedback agent has counted it. Looking often does no harm.
+        Errors: NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def EstimateSampleSize(
+        self,
+        request: _coordinator_service_pb2.EstimateSampleSizeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.EstimateSampleSizeResponse, _abc.Awaitable[_coordinator_service_pb2.EstimateSampleSizeResponse]]:
+        """Says how many units an experiment needs, from the last weeks of the shop. Nothing is stored.
+        Errors: INVALID_ARGUMENT; FAILED_PRECONDITION when the shop has no sessions to learn from.
         """
 
     @_abc_1.abstractmethod

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from quintet.type.v1 import experiment_pb2 as _experiment_pb2
 from quintet.type.v1 import job_pb2 as _job_pb2
 from quintet.type.v1 import metric_pb2 as _metric_pb2
 from quintet.type.v1 import recommendation_pb2 as _recommendation_pb2
@@ -541,3 +542,133 @@ class LearnBanditsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LearnBanditsResponse: _TypeAlias = LearnBanditsResponse  # noqa: Y015
+
+@_typing.final
+class GetExperimentResultsRequest(_message.Message):
+    """Asks what came of an experiment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERIMENT_ID_FIELD_NUMBER: _builtins.int
+    experiment_id: _builtins.str
+    """Required. The experiment, at most 63 characters."""
+    def __init__(
+        self,
+        *,
+        experiment_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["experiment_id", b"experiment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetExperimentResultsRequest: _TypeAlias = GetExperimentResultsRequest  # noqa: Y015
+
+@_typing.final
+class GetExperimentResultsResponse(_message.Message):
+    """What came of an experiment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _experiment_pb2.ExperimentResults:
+        """The results."""
+
+    def __init__(
+        self,
+        *,
+        results: _experiment_pb2.ExperimentResults | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetExperimentResultsResponse: _TypeAlias = GetExperimentResultsResponse  # noqa: Y015
+
+@_typing.final
+class EstimateSampleSizeRequest(_message.Message):
+    """Asks how large an experiment must be."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: _builtins.int
+    MINIMUM_EFFECT_FIELD_NUMBER: _builtins.int
+    ARMS_FIELD_NUMBER: _builtins.int
+    ALPHA_FIELD_NUMBER: _builtins.int
+    POWER_FIELD_NUMBER: _builtins.int
+    TRAFFIC_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    metric: _experiment_pb2.ExperimentMetric.ValueType
+    """The metric that decides. Default `REVENUE_PER_SESSION`."""
+    minimum_effect: _builtins.float
+    """Relative effect that is worth finding, 0 to 10; 0 means 0.05."""
+    arms: _builtins.int
+    """Arms with equal shares, 0 to 10; 0 means 2."""
+    alpha: _builtins.float
+    """As `Experiment.alpha`, not negative and at most 0.5; 0 means 0.05."""
+    power: _builtins.float
+    """As `Experiment.power`, not negative and at most 0.999; 0 means 0.8."""
+    traffic: _builtins.float
+    """As `Experiment.traffic`, 0 to 1; 0 means 1."""
+    days: _builtins.int
+    """Days of the shop to learn from, the latest, 0 to 90; 0 means 28."""
+    def __init__(
+        self,
+        *,
+        metric: _experiment_pb2.ExperimentMetric.ValueType = ...,
+        minimum_effect: _builtins.float = ...,
+        arms: _builtins.int = ...,
+        alpha: _builtins.float = ...,
+        power: _builtins.float = ...,
+        traffic: _builtins.float = ...,
+        days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "arms", b"arms", "days", b"days", "metric", b"metric", "minimum_effect", b"minimum_effect", "power", b"power", "traffic", b"traffic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateSampleSizeRequest: _TypeAlias = EstimateSampleSizeRequest  # noqa: Y015
+
+@_typing.final
+class EstimateSampleSizeResponse(_message.Message):
+    """How large an experiment must be."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNITS_PER_ARM_FIELD_NUMBER: _builtins.int
+    UNITS_PER_ARM_FIXED_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    BASELINE_FIELD_NUMBER: _builtins.int
+    UNITS_PER_DAY_FIELD_NUMBER: _builtins.int
+    units_per_arm: _builtins.int
+    """Units that each arm needs when it is looked at as often as one likes."""
+    units_per_arm_fixed: _builtins.int
+    """Units that each arm needs when it is looked at once, at the end."""
+    days: _builtins.float
+    """Days until the first number is met, at the traffic of the days that were looked at."""
+    baseline: _builtins.float
+    """The metric in those days."""
+    units_per_day: _builtins.float
+    """Units (customers with a session) a day in those days."""
+    def __init__(
+        self,
+        *,
+        units_per_arm: _builtins.int = ...,
+        units_per_arm_fixed: _builtins.int = ...,
+        days: _builtins.float = ...,
+        baseline: _builtins.float = ...,
+        units_per_day: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "days", b"days", "units_per_arm", b"units_per_arm", "units_per_arm_fixed", b"units_per_arm_fixed", "units_per_day", b"units_per_day"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateSampleSizeResponse: _TypeAlias = EstimateSampleSizeResponse  # noqa: Y015

@@ -87,6 +87,16 @@ class FeedbackServiceStub:
                 request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.LearnBanditsRequest.SerializeToString,
                 response_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.LearnBanditsResponse.FromString,
                 _registered_method=True)
+        self.GetExperimentResults = channel.unary_unary(
+                '/quintet.feedback.v1.FeedbackService/GetExperimentResults',
+                request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetExperimentResultsRequest.SerializeToString,
+                response_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetExperimentResultsResponse.FromString,
+                _registered_method=True)
+        self.EstimateSampleSize = channel.unary_unary(
+                '/quintet.feedback.v1.FeedbackService/EstimateSampleSize',
+                request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.EstimateSampleSizeRequest.SerializeToString,
+                response_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.EstimateSampleSizeResponse.FromString,
+                _registered_method=True)
 
 
 class FeedbackServiceServicer:
@@ -174,6 +184,20 @@ class FeedbackServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetExperimentResults(self, request, context):
+        """Returns what came of an experiment up to now. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EstimateSampleSize(self, request, context):
+        """Says how many units an experiment needs. Errors: INVALID_ARGUMENT; FAILED_PRECONDITION when the shop has no sessions to learn from.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FeedbackServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -226,6 +250,16 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
                     servicer.LearnBandits,
                     request_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.LearnBanditsRequest.FromString,
                     response_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.LearnBanditsResponse.SerializeToString,
+            ),
+            'GetExperimentResults': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetExperimentResults,
+                    request_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetExperimentResultsRequest.FromString,
+                    response_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetExperimentResultsResponse.SerializeToString,
+            ),
+            'EstimateSampleSize': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateSampleSize,
+                    request_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.EstimateSampleSizeRequest.FromString,
+                    response_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.EstimateSampleSizeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -501,6 +535,60 @@ class FeedbackService:
             '/quintet.feedback.v1.FeedbackService/LearnBandits',
             quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.LearnBanditsRequest.SerializeToString,
             quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.LearnBanditsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetExperimentResults(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.feedback.v1.FeedbackService/GetExperimentResults',
+            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetExperimentResultsRequest.SerializeToString,
+            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetExperimentResultsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateSampleSize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.feedback.v1.FeedbackService/EstimateSampleSize',
+            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.EstimateSampleSizeRequest.SerializeToString,
+            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.EstimateSampleSizeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -71,6 +71,10 @@ class FeedbackServiceStub:
     """
     LearnBandits: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.LearnBanditsRequest, _feedback_service_pb2.LearnBanditsResponse]
     """Learns the posteriors of the bandits from the responses to logged decisions. Safe to repeat."""
+    GetExperimentResults: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetExperimentResultsRequest, _feedback_service_pb2.GetExperimentResultsResponse]
+    """Returns what came of an experiment up to now. Errors: NOT_FOUND."""
+    EstimateSampleSize: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.EstimateSampleSizeRequest, _feedback_service_pb2.EstimateSampleSizeResponse]
+    """Says how many units an experiment needs. Errors: INVALID_ARGUMENT; FAILED_PRECONDITION when the shop has no sessions to learn from."""
 
 @_typing.type_check_only
 class FeedbackServiceAsyncStub(FeedbackServiceStub):
@@ -115,6 +119,10 @@ class FeedbackServiceAsyncStub(FeedbackServiceStub):
     """
     LearnBandits: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.LearnBanditsRequest, _feedback_service_pb2.LearnBanditsResponse]  # type: ignore[assignment]
     """Learns the posteriors of the bandits from the responses to logged decisions. Safe to repeat."""
+    GetExperimentResults: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetExperimentResultsRequest, _feedback_service_pb2.GetExperimentResultsResponse]  # type: ignore[assignment]
+    """Returns what came of an experiment up to now. Errors: NOT_FOUND."""
+    EstimateSampleSize: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.EstimateSampleSizeRequest, _feedback_service_pb2.EstimateSampleSizeResponse]  # type: ignore[assignment]
+    """Says how many units an experiment needs. Errors: INVALID_ARGUMENT; FAILED_PRECONDITION when the shop has no sessions to learn from."""
 
 class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
     """The feedback agent: follows the response to each recommendation, credits purchases, measures algorithms and sets the
@@ -216,5 +224,21 @@ class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_feedback_service_pb2.LearnBanditsResponse, _abc.Awaitable[_feedback_service_pb2.LearnBanditsResponse]]:
         """Learns the posteriors of the bandits from the responses to logged decisions. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def GetExperimentResults(
+        self,
+        request: _feedback_service_pb2.GetExperimentResultsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feedback_service_pb2.GetExperimentResultsResponse, _abc.Awaitable[_feedback_service_pb2.GetExperimentResultsResponse]]:
+        """Returns what came of an experiment up to now. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def EstimateSampleSize(
+        self,
+        request: _feedback_service_pb2.EstimateSampleSizeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feedback_service_pb2.EstimateSampleSizeResponse, _abc.Awaitable[_feedback_service_pb2.EstimateSampleSizeResponse]]:
+        """Says how many units an experiment needs. Errors: INVALID_ARGUMENT; FAILED_PRECONDITION when the shop has no sessions to learn from."""
 
 def add_FeedbackServiceServicer_to_server(servicer: FeedbackServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

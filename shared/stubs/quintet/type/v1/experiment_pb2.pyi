@@ -161,6 +161,38 @@ EXPERIMENT_STATE_CONCLUDED: ExperimentState.ValueType  # 3
 """Nobody is assigned any longer, and an arm was chosen."""
 Global___ExperimentState: _TypeAlias = ExperimentState  # noqa: Y015
 
+class _Verdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _VerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    VERDICT_UNSPECIFIED: _Verdict.ValueType  # 0
+    """Not said."""
+    VERDICT_UNDECIDED: _Verdict.ValueType  # 1
+    """The data do not tell yet."""
+    VERDICT_BETTER: _Verdict.ValueType  # 2
+    """Better than the control beyond doubt."""
+    VERDICT_WORSE: _Verdict.ValueType  # 3
+    """Worse than the control beyond doubt; of a guardrail: worse than its tolerance."""
+    VERDICT_NO_DIFFERENCE: _Verdict.ValueType  # 4
+    """As good as the control: the interval lies within the minimum effect; of a guardrail: within its tolerance."""
+
+class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper):
+    """What is known of a comparison at any moment: the intervals hold however often they are looked at."""
+
+VERDICT_UNSPECIFIED: Verdict.ValueType  # 0
+"""Not said."""
+VERDICT_UNDECIDED: Verdict.ValueType  # 1
+"""The data do not tell yet."""
+VERDICT_BETTER: Verdict.ValueType  # 2
+"""Better than the control beyond doubt."""
+VERDICT_WORSE: Verdict.ValueType  # 3
+"""Worse than the control beyond doubt; of a guardrail: worse than its tolerance."""
+VERDICT_NO_DIFFERENCE: Verdict.ValueType  # 4
+"""As good as the control: the interval lies within the minimum effect; of a guardrail: within its tolerance."""
+Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
+
 @_typing.final
 class Guardrail(_message.Message):
     """What must not get worse while an experiment runs."""
@@ -376,3 +408,219 @@ class Experiment(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Experiment: _TypeAlias = Experiment  # noqa: Y015
+
+@_typing.final
+class ArmMetric(_message.Message):
+    """A metric of one arm."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    metric: Global___ExperimentMetric.ValueType
+    """The metric."""
+    value: _builtins.float
+    """Its value; money in units of the currency."""
+    low: _builtins.float
+    """Lower end of the 95 % interval, which holds for one look."""
+    high: _builtins.float
+    """Upper end of it."""
+    def __init__(
+        self,
+        *,
+        metric: Global___ExperimentMetric.ValueType = ...,
+        value: _builtins.float = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "low", b"low", "metric", b"metric", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ArmMetric: _TypeAlias = ArmMetric  # noqa: Y015
+
+@_typing.final
+class ArmResult(_message.Message):
+    """What came of one arm."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ARM_ID_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    ORDERS_FIELD_NUMBER: _builtins.int
+    SHOWN_FIELD_NUMBER: _builtins.int
+    CLICKED_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
+    arm_id: _builtins.str
+    """The arm."""
+    units: _builtins.int
+    """Units that met it and no other arm."""
+    sessions: _builtins.int
+    """Their sessions since then."""
+    orders: _builtins.int
+    """Their orders."""
+    shown: _builtins.int
+    """Their recommendations that were seen on screen."""
+    clicked: _builtins.int
+    """Those of them that were clicked."""
+    @_builtins.property
+    def metrics(self) -> _containers.RepeatedCompositeFieldContainer[Global___ArmMetric]:
+        """The metrics that the experiment looks at."""
+
+    def __init__(
+        self,
+        *,
+        arm_id: _builtins.str = ...,
+        units: _builtins.int = ...,
+        sessions: _builtins.int = ...,
+        orders: _builtins.int = ...,
+        shown: _builtins.int = ...,
+        clicked: _builtins.int = ...,
+        metrics: _abc.Iterable[Global___ArmMetric] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm_id", b"arm_id", "clicked", b"clicked", "metrics", b"metrics", "orders", b"orders", "sessions", b"sessions", "shown", b"shown", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ArmResult: _TypeAlias = ArmResult  # noqa: Y015
+
+@_typing.final
+class ArmComparison(_message.Message):
+    """A comparison of an arm with the control."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ARM_ID_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    P_VALUE_FIELD_NUMBER: _builtins.int
+    ADJUSTED_P_VALUE_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    VARIANCE_REDUCTION_FIELD_NUMBER: _builtins.int
+    GUARDRAIL_FIELD_NUMBER: _builtins.int
+    arm_id: _builtins.str
+    """The arm."""
+    metric: Global___ExperimentMetric.ValueType
+    """The metric."""
+    segment: _builtins.str
+    """Name of the segment; empty for all units."""
+    difference: _builtins.float
+    """Relative difference to the control, .05 for five per cent more."""
+    low: _builtins.float
+    """Lower end of the interval of the difference, which holds at all looks together."""
+    high: _builtins.float
+    """Upper end of it."""
+    p_value: _builtins.float
+    """Always-valid p-value of no difference."""
+    adjusted_p_value: _builtins.float
+    """The same, corrected for the number of arms and guardrails (Holm), or of segments (Benjamini and Hochberg)."""
+    verdict: Global___Verdict.ValueType
+    """What is known."""
+    variance_reduction: _builtins.float
+    """Share of the variance that the time before the experiment explains and that is taken off (CUPED), 0 to 1."""
+    guardrail: _builtins.bool
+    """Whether it is a guardrail."""
+    def __init__(
+        self,
+        *,
+        arm_id: _builtins.str = ...,
+        metric: Global___ExperimentMetric.ValueType = ...,
+        segment: _builtins.str = ...,
+        difference: _builtins.float = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+        p_value: _builtins.float = ...,
+        adjusted_p_value: _builtins.float = ...,
+        verdict: Global___Verdict.ValueType = ...,
+        variance_reduction: _builtins.float = ...,
+        guardrail: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjusted_p_value", b"adjusted_p_value", "arm_id", b"arm_id", "difference", b"difference", "guardrail", b"guardrail", "high", b"high", "low", b"low", "metric", b"metric", "p_value", b"p_value", "segment", b"segment", "variance_reduction", b"variance_reduction", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ArmComparison: _TypeAlias = ArmComparison  # noqa: Y015
+
+@_typing.final
+class ExperimentResults(_message.Message):
+    """What came of an experiment up to now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERIMENT_FIELD_NUMBER: _builtins.int
+    ARMS_FIELD_NUMBER: _builtins.int
+    COMPARISONS_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
+    SAMPLE_RATIO_P_VALUE_FIELD_NUMBER: _builtins.int
+    SAMPLE_RATIO_MISMATCH_FIELD_NUMBER: _builtins.int
+    CROSSED_UNITS_FIELD_NUMBER: _builtins.int
+    PLANNED_UNITS_FIELD_NUMBER: _builtins.int
+    DAYS_LEFT_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    sample_ratio_p_value: _builtins.float
+    """Always-valid p-value of the sample ratio: that units meet the arms in the shares that were planned."""
+    sample_ratio_mismatch: _builtins.bool
+    """Whether it is below .001: something loses units of one arm, and no other figure is to be trusted."""
+    crossed_units: _builtins.int
+    """Units that met more than one arm, which are left out."""
+    planned_units: _builtins.int
+    """Units that each arm needs for the minimum effect at the power; 0 where the data do not tell yet."""
+    days_left: _builtins.float
+    """Days until then at the rate up to now; absent where it is not known."""
+    summary: _builtins.str
+    """The whole in a sentence."""
+    currency_code: _builtins.str
+    """Currency of the money."""
+    @_builtins.property
+    def experiment(self) -> Global___Experiment:
+        """The experiment."""
+
+    @_builtins.property
+    def arms(self) -> _containers.RepeatedCompositeFieldContainer[Global___ArmResult]:
+        """Its arms, the control first. Interleaved lists show no arm alone: only clicks by arm."""
+
+    @_builtins.property
+    def comparisons(self) -> _containers.RepeatedCompositeFieldContainer[Global___ArmComparison]:
+        """Comparisons by the primary metric and the guardrails."""
+
+    @_builtins.property
+    def segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___ArmComparison]:
+        """Comparisons by the primary metric in segments of at least 100 units an arm."""
+
+    def __init__(
+        self,
+        *,
+        experiment: Global___Experiment | None = ...,
+        arms: _abc.Iterable[Global___ArmResult] | None = ...,
+        comparisons: _abc.Iterable[Global___ArmComparison] | None = ...,
+        segments: _abc.Iterable[Global___ArmComparison] | None = ...,
+        sample_ratio_p_value: _builtins.float = ...,
+        sample_ratio_mismatch: _builtins.bool = ...,
+        crossed_units: _builtins.int = ...,
+        planned_units: _builtins.int = ...,
+        days_left: _builtins.float | None = ...,
+        summary: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_days_left", b"_days_left", "days_left", b"days_left", "experiment", b"experiment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_days_left", b"_days_left", "arms", b"arms", "comparisons", b"comparisons", "crossed_units", b"crossed_units", "currency_code", b"currency_code", "days_left", b"days_left", "experiment", b"experiment", "planned_units", b"planned_units", "sample_ratio_mismatch", b"sample_ratio_mismatch", "sample_ratio_p_value", b"sample_ratio_p_value", "segments", b"segments", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__days_left: _TypeAlias = _typing.Literal["days_left"]  # noqa: Y015
+    _WhichOneofArgType__days_left: _TypeAlias = _typing.Literal["_days_left", b"_days_left"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__days_left) -> _WhichOneofReturnType__days_left | None: ...
+
+Global___ExperimentResults: _TypeAlias = ExperimentResults  # noqa: Y015

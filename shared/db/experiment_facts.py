@@ -1,0 +1,171 @@
+"""What the units of an experiment did: who met which arm, and the facts of their sessions."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, select, true
+
+from shared.db.metric_segments import NO_SEGMENT
+from shared.db.schema import experiment_exposures, session_amounts, session_facts, sessions, visitors
+from shared.db.types import to_micros
+from shared.experiments.assignment import unit_hash
+from shared.experiments.measures import MEASURES
+
+UNKNOWN = -1
+"""Owner of a unit who never became known."""
+NEVER = 2**62
+
+
+@dataclass
+class _Met:
+    owner: int
+    arms: set[str] = field(default_factory=set)
+    first_at: int = NEVER
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """Units that met one arm and no other, and how many were left out because they met several.
+
+    Parameters
+    ----------
+    owners : ndarray of shape (n,), int64
+        Keys of the customers; of the sessions where sessions are assigned; -1 for who never became known.
+    arms : tuple of str
+        The arm of each.
+    first_at : ndarray of shape (n,), int64
+        The first list, in microseconds since 1970.
+    crossed : int
+    """
+
+    owners: NDArray[np.int64]
+    arms: tuple[str, ...]
+    first_at: NDArray[np.int64]
+    crossed: int = 0
+
+
+@dataclass(frozen=True)
+class SessionsOfUnits:
+    """Sessions of units: `unit` is the place among the owners asked for, `values` are of `MEASURES`, in their order."""
+
+    unit: NDArray[np.int64]
+    started: NDArray[np.int64]
+    values: NDArray[np.float64]
+    segments: tuple[str, ...]
+
+
+def exposed_units(connection: Connection, experiment_id: str, *, by_session: bool = False) -> Exposed:
+    """Return who met which arm of an experiment; a visitor who became a customer is that customer."""
+    columns = experiment_exposures.c
+    query = select(columns.unit, columns.arm, columns.customer_id, columns.session, columns.first_at)
+    rows = list(connection.execute(query.where(columns.experiment_id == experiment_id).order_by(columns.unit)))
+    known = _sessions_named(connection, rows) if by_session else _strangers(connection, rows)
+    met: dict[tuple[int, int], _Met] = {}
+    for row in rows:
+        owner = known.get(row.unit) if by_session else row.customer_id or known.get(row.unit)
+        key = (UNKNOWN, row.unit) if owner is None else (owner, 0)
+        one = met.setdefault(key, _Met(key[0]))
+        one.arms.add(row.arm)
+        one.first_at = min(one.first_at, to_micros(row.first_at))
+    single = [each for each in met.values() if len(each.arms) == 1]
+    return Exposed(
+        np.array([each.owner for each in single], np.int64),
+        tuple(arm for each in single for arm in each.arms),
+        np.array([each.first_at for each in single], np.int64),
+        len(met) - len(single),
+    )
+
+
+def sessions_of_units(
+    connection: Connection,
+    owners: Sequence[int],
+    since: datetime,
+    currency: str,
+    *,
+    until: datetime | None = None,
+    by_session: bool = False,
+) -> SessionsOfUnits:
+    """Return the sessions of customers, or those sessions themselves, that began from `since` on, before `until`.
+
+    Money is that in `currency`.
+    """
+    facts, money = session_facts.c, session_amounts.c
+    query = (
+        select(
+            facts.session_id if by_session else facts.customer_id,
+            facts.started_at,
+            facts.segment,
+            *_values(),
+        )
+        .outerjoin(session_amounts, and_(money.session_id == facts.session_id, money.currency == currency))
+        .where(facts.started_at >= since, true() if until is None else facts.started_at < until)
+    )
+    places = {owner: place for place, owner in enumerate(owners) if owner != UNKNOWN}
+    rows = [row for row in connection.execute(query) if row[0] in places]
+    return SessionsOfUnits(
+        np.array([places[row[0]] for row in rows], np.int64),
+        np.array([to_micros(row[1]) for row in rows], np.int64),
+        np.array([row[3:] for row in rows], np.float64).reshape(len(rows), len(MEASURES)),
+        tuple(row[2] or NO_SEGMENT for row in rows),
+    )
+
+
+def customers_since(connection: Connection, since: datetime) -> list[int]:
+    """Return the customers, visitors included, with a session that began from `since` on."""
+    facts = session_facts.c
+    query = select(facts.customer_id).where(facts.started_at >= since, facts.customer_id.is_not(None)).distinct()
+    return list(connection.execute(query).scalars())
+
+
+def _values() -> tuple[ColumnElement[Any], ...]:
+    facts, money = session_facts.c, session_amounts.c
+
+    def amount(column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return func.coalesce(column, 0)
+
+    return (
+        literal(1),
+        case((facts.orders > 0, 1), else_=0),
+        facts.orders,
+        amount(money.revenue),
+        amount(money.revenue) - amount(money.refunded),
+        amount(money.refunded),
+        amount(money.margin),
+        facts.shown,
+        facts.clicked,
+        facts.added_to_cart,
+        facts.purchased,
+        facts.dismissed,
+    )
+
+
+def _strangers(connection: Connection, rows: Iterable[Any]) -> dict[int, int]:
+    """Return the customers that units who were not known yet have become since, by the hashes of their visitors."""
+    missing = {row.unit: row.first_at for row in rows if row.customer_id is None}
+    if not missing:
+        return {}
+    since = min(missing.values()) - timedelta(days=1)
+    query = (
+        select(visitors.c.visitor_id, visitors.c.customer_id)
+        .join(sessions, sessions.c.customer_id == visitors.c.customer_id)
+        .where(sessions.c.last_event_at >= since)
+        .distinct()
+    )
+    hashed = ((unit_hash("visitor", name), key) for name, key in connection.execute(query))
+    return {unit: key for unit, key in hashed if unit in missing}
+
+
+def _sessions_named(connection: Connection, rows: Iterable[Any]) -> dict[int, int]:
+    """Return the sessions that units are, by the names that the platform gave them."""
+    named = {row.session: row.unit for row in rows if row.session}
+    if not named:
+        return {}
+    since = min(row.first_at for row in rows if row.session) - timedelta(days=1)
+    query = select(sessions.c.external_id, sessions.c.session_id).where(
+        sessions.c.external_id.is_not(None), sessions.c.last_event_at >= since
+    )
+    return {named[name]: key for name, key in connection.execute(query) if name in named}
