@@ -351,9 +351,8 @@ def _sessions_of(money: FromClause, selection: Selection) -> ColumnElement[int]:
     # SQLite would look days up by their index, where each has very many sessions: of a sum it has none.
     same = [(fact.c[name] + 0 if name == DAY_NAME else fact.c[name]) == money.c[name] for name in selection.by]
     only = [fact.c[name].in_(values) for name, values in sorted(selection.only.items())]
-    counted = select(func.count()).select_from(fact).where(fact.c.customer_id == money.c.unit, *inside, *same, *only)
-    counted = counted.correlate(money).scalar_subquery()
-    return case((money.c.unit < 0, 1), else_=counted)
+    theirs = select(func.count()).select_from(fact).where(fact.c.customer_id == money.c.unit, *inside, *same, *only)
+    return case((money.c.unit < 0, 1), else_=theirs.correlate(money).scalar_subquery())
 
 
 def _unit() -> ColumnElement[int]:
