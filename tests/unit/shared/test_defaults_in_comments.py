@@ -19,6 +19,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as inner
 from quintet.type.v1 import product_pb2
 from quintet.type.v1.event_pb2 import Event, HomeView, Search
 from quintet.type.v1.experiment_pb2 import Experiment, ExperimentArm
+from quintet.type.v1.metric_pb2 import MetricQuery
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.placement_pb2 import (
     Bandit,
@@ -163,6 +164,7 @@ def feedback_time() -> datetime:
     return submit_feedback(Feedback(recommendation_id="r", interaction_type=interaction)).occurred_at
 
 
+METRIC_PERIODS = (MetricQuery, pb.ExportMetricsRequest)
 PERIODS = (pb.GetProductPerformanceRequest, pb.GetAlgorithmPerformanceRequest)
 QUALITY = event_log_pb2.GetEventQualityRequest()
 MADE: dict[str, Callable[[], str | float]] = {
@@ -259,6 +261,20 @@ SAID: dict[str, tuple[str, Callable[[], bool]]] = {
             lambda kind=kind: (lambda start, end: end - start == timedelta(days=30))(*settled(kind())),
         )
         for kind in PERIODS
+    },
+    **{
+        f"{kind.DESCRIPTOR.full_name.removeprefix('quintet.')}.end_time": (
+            "now",
+            lambda kind=kind: is_now(settled(kind())[1]),
+        )
+        for kind in METRIC_PERIODS
+    },
+    **{
+        f"{kind.DESCRIPTOR.full_name.removeprefix('quintet.')}.start_time": (
+            "30 days before its end",
+            lambda kind=kind: (lambda start, end: end - start == timedelta(days=30))(*settled(kind())),
+        )
+        for kind in METRIC_PERIODS
     },
     "coordinator.v1.GetEventQualityRequest.end_time": ("now", lambda: is_now(event_log_convert.to_hours(QUALITY)[1])),
     "coordinator.v1.GetEventQualityRequest.start_time": (

@@ -440,6 +440,11 @@ ELSEWHERE = {
     "quintet.coordinator.v1.BatchUpsertProductsRequest.products",
     "quintet.coordinator.v1.SetWeightsRequest.weights",
     "quintet.type.v1.Bandit.variants",
+    "quintet.type.v1.MetricQuery.metrics",
+    "quintet.type.v1.MetricQuery.dimensions",
+    "quintet.type.v1.MetricQuery.filters",
+    "quintet.type.v1.MetricFilter.dimension",
+    "quintet.type.v1.MetricFilter.values",
     "quintet.type.v1.Experiment.arms",
     "quintet.type.v1.Placement.weights",
     "quintet.type.v1.Variant.weights",
@@ -450,7 +455,7 @@ ELSEWHERE = {
     "quintet.coordinator.v1.ReplayFailedEventsRequest.sequences",
 }
 """Batches, and lists of distinct elements: how many there may be is tested where the list is taken.
-What is asked of failed events is checked by the tests of these calls."""
+What is asked of failed events, and of metrics, is checked by the tests of these calls."""
 CHOSEN = ("algorithms", "kinds", "states", "page_types", "weekdays")
 """Lists of names and numbers that are chosen from a list."""
 NOT_BY_LENGTH = {

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from quintet.type.v1.event_pb2 import Event
+from sqlalchemy import select
 
 from services.feedback.attribution import Windows
 from services.feedback.metrics import projection as module
@@ -15,7 +16,11 @@ from services.feedback.metrics.projection import MetricsProjection
 from services.feedback.rebuild import ResponseRebuild
 from shared.db import erasure
 from shared.db.engine import Database
+from shared.db.list_facts import read_facts
+from shared.db.metric_cells import Cell
 from shared.db.rebuild import rebuild_customers
+from shared.db.schema import list_facts, session_facts
+from shared.metric_numbers import COUNTS
 from tests.integration.feedback.metrics.stores import (
     apply_feedback,
     everything,
@@ -92,6 +97,33 @@ def test_everything_that_changes_without_a_new_event_reaches_the_metrics(shop: D
     assert everything(shop) == from_scratch(shop)
 
 
+def test_a_login_gives_the_visitors_facts_the_segment_of_the_customer(shop: Database) -> None:
+    recommend(shop, 1, None, ITEMS, 0)
+    append(shop, [event("", 0, visitor="v", home_view={})])
+    settle(shop)
+    append(shop, [event("ann", 100, visitor="v", home_view={})])
+    settle(shop)
+    assert [row[4] for row in everything(shop)["sessions"]] == ["champions", "champions"]
+
+
+def test_a_list_moves_to_a_session_that_comes_closer(shop: Database) -> None:
+    """List at 45: 20 minutes after the end of one session, and 25, later 15 minutes before the begin of another."""
+    numbers = recommend(shop, 1, 1, ITEMS, 45)
+    append(shop, [view("ann", "tea", 25), view("ann", "tea", 70), see("ann", 200, *numbers)])
+    settle(shop)
+    assert shown_by_session(shop) == [4, 0, 0]
+    append(shop, [view("ann", "tea", 60)])
+    settle(shop)
+    assert shown_by_session(shop) == [0, 4, 0]
+
+
+def shown_by_session(database: Database) -> list[int]:
+    """Return how many recommendations were shown of the lists made in each session, in the order of time."""
+    facts = session_facts.c
+    with database.read() as connection:
+        return list(connection.execute(select(facts.shown).order_by(facts.started_at)).scalars())
+
+
 def test_a_session_that_joins_two_leaves_one_fact(shop: Database) -> None:
     append(shop, [view("ann", "tea", 0), view("ann", "tea", 50)])
     settle(shop)
@@ -125,18 +157,14 @@ def test_who_is_erased_leaves_no_fact(shop: Database) -> None:
     assert found["cells"], "sums name nobody"
 
 
+KINDS = (
+    *("view", "list", "list", "see", "see", "click", "click", "cart", "buy", "buy", "refund", "login", "login"),
+    *("customer", "feedback", "metrics", "killed", "rebuild", "settled", "settled", "settled"),
+)
+NUMBERS = st.integers(0, 5)
 STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("view"), st.integers(0, 2), st.integers(0, 3), st.integers(0, 120)),
-        st.tuples(st.just("list"), st.integers(0, 2), st.integers(1, 4), st.integers(0, 120)),
-        st.tuples(st.just("see"), st.integers(0, 2), st.integers(0, 5), st.integers(0, 120)),
-        st.tuples(st.just("click"), st.integers(0, 2), st.integers(0, 5), st.integers(0, 120)),
-        st.tuples(st.just("cart"), st.integers(0, 1), st.integers(0, 3), st.integers(0, 120)),
-        st.tuples(st.just("buy"), st.integers(0, 1), st.integers(0, 3), st.integers(0, 120)),
-        st.tuples(st.just("refund"), st.integers(0, 1), st.integers(0, 5), st.integers(0, 1)),
-        st.tuples(st.just("login"), st.integers(0, 1), st.integers(0, 3), st.integers(0, 120)),
-        st.tuples(st.sampled_from(["customer", "feedback", "metrics", "killed", "rebuild"]), *[st.just(0)] * 3),
-    ),
+    st.tuples(st.sampled_from(KINDS), NUMBERS, NUMBERS, st.sampled_from([0, 10, 25, 45, 60, 70, 100])),
+    min_size=3,
     max_size=25,
 )
 NAMES = ("ann", "bob", "")
@@ -153,7 +181,9 @@ class Story:
 
     def do(self, name: str, who: int, what: int, when: int) -> None:
         """Do one step."""
-        getattr(self, name)(who, what, when)
+        persons = 3 if name in ("view", "list", "see", "click") else 2
+        products = 6 if name in ("see", "click", "refund") else 4
+        getattr(self, name)(who % persons, what % products, when)
 
     def _record(self, made: Event) -> None:
         append(self.database, [made])
@@ -163,7 +193,7 @@ class Story:
 
     def list(self, who: int, what: int, when: int) -> None:
         self.lists += 1
-        recommend(self.database, self.lists, (1, 2, None)[who], ITEMS[:what], when)
+        recommend(self.database, self.lists, (1, 2, None)[who], ITEMS[: what + 1], when)
 
     def _number(self, what: int) -> int:
         return ((1 << 32) + 1 + what // 2) << 7 | (1 + what % 2)
@@ -203,6 +233,9 @@ class Story:
             with suppress(InterruptedError):
                 self.projection.step()
 
+    def settled(self, *_: int) -> None:
+        settle(self.database, self.projection)
+
     def rebuild(self, *_: int) -> None:
         list(rebuild_customers(self.database))
         list(ResponseRebuild(self.database, Windows()).run())
@@ -212,11 +245,34 @@ def _die(*_: Any) -> None:
     raise InterruptedError
 
 
+def summed(database: Database) -> dict[Cell, dict[str, int]]:
+    """Return the sums of what the facts of lists say, by cell."""
+    found: dict[Cell, dict[str, int]] = {}
+    with database.read() as connection:
+        ids = connection.execute(select(list_facts.c.list_id)).scalars().all()
+        facts = read_facts(connection, ids)
+    for fact in facts.values():
+        for algorithm, numbers in fact.numbers.items():
+            cell = found.setdefault(Cell.of(fact.generated_at, fact.dimensions, algorithm), dict.fromkeys(COUNTS, 0))
+            for name, count in numbers.counts.items():
+                cell[name] += count
+    return found
+
+
+def counted(database: Database) -> dict[Cell, dict[str, int]]:
+    """Return what the cells say."""
+    return {
+        Cell(*row[: len(Cell._fields)]): dict(zip(COUNTS, row[len(Cell._fields) :], strict=True))
+        for row in everything(database)["cells"]
+    }
+
+
 def tell(database: Database, steps: list[tuple[str, int, int, int]], batch: int) -> None:
     story = Story(opened(database), batch)
     for step in steps:
         story.do(*step)
     settle(database, story.projection)
+    assert counted(database) == summed(database)
     assert everything(database) == from_scratch(database)
 
 
