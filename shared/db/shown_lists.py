@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, exists, select, tuple_
+from sqlalchemy import Connection, and_, exists, select, tuple_
 
 from shared.consent import ALL_PERMITTED, Permissions
 from shared.db import consents
@@ -86,7 +86,7 @@ def shown_lists(
 
 def _rows(
     connection: Connection, since: datetime, before: tuple[datetime, int] | None, most: int, default: Permissions
-) -> Sequence[Row[Any]]:
+) -> Sequence[Any]:
     """Return the next lists, newest first, from before a moment and number."""
     columns = recommendation_lists.c
     order = (columns.generated_at, columns.id)
@@ -108,10 +108,11 @@ def _rows(
     )
     if before is not None:
         query = query.where(and_(columns.generated_at <= before[0], tuple_(*order) < before))
-    return connection.execute(query.order_by(*(each.desc() for each in order)).limit(most)).all()
+    rows: Sequence[Any] = connection.execute(query.order_by(*(each.desc() for each in order)).limit(most)).all()
+    return rows
 
 
-def _marked(connection: Connection, lists: Sequence[int]) -> dict[tuple[int, int], Row[Any]]:
+def _marked(connection: Connection, lists: Sequence[int]) -> dict[tuple[int, int], Any]:
     """Return the marks of the items that somebody responded to, by list and product."""
     columns = recommendations.c
     query = select(
@@ -126,7 +127,7 @@ def _marked(connection: Connection, lists: Sequence[int]) -> dict[tuple[int, int
     return {(row.list_id, row.product_id): row for row in connection.execute(query)}
 
 
-def _shown_list(row: Row[Any], marked: dict[tuple[int, int], Row[Any]]) -> ShownList:
+def _shown_list(row: Any, marked: dict[tuple[int, int], Any]) -> ShownList:
     items = tuple(_shown_item(item, marked.get((row.id, item.product_key))) for item in unpack(row.packed_items))
     return ShownList(
         row.id,
@@ -140,7 +141,7 @@ def _shown_list(row: Row[Any], marked: dict[tuple[int, int], Row[Any]]) -> Shown
     )
 
 
-def _shown_item(item: ListItem, marked: Row[Any] | None) -> ShownItem:
+def _shown_item(item: ListItem, marked: Any) -> ShownItem:
     # Items packed before propensities were logged have none: every place was deterministic then.
     propensity = float(getattr(item, "propensity", CERTAIN))
     marks = () if marked is None else tuple(bool(mark) for mark in marked[2:])

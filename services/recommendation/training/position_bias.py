@@ -110,7 +110,8 @@ class PositionBias:
     def at(self, positions: Longs) -> Probabilities:
         """Return the examination probability at places from 1, clipped to at least `LEAST_EXAMINATION`."""
         places = np.minimum(positions, len(self.examination)) - 1
-        return np.maximum(self.examination[places], LEAST_EXAMINATION)
+        clipped: Probabilities = np.maximum(self.examination[places], LEAST_EXAMINATION)
+        return clipped
 
     def last_examined(self) -> int:
         """Return the last place whose examination probability is not below the clip, from 1; -1 where all are."""
@@ -196,11 +197,11 @@ def _pair_counts(
     at = (rows, positions - 1)
     shown = sp.coo_array((weights.astype(np.float64), at), shape=shape).tocsr()
     hits = sp.coo_array((weights * clicked.astype(np.float64), at), shape=shape).tocsr()
-    there = shown.copy()
-    there.data = np.ones_like(there.data)
-    rates = hits.multiply(shown.power(-1)).tocsr()
-    clicks = (rates.T @ there).toarray()
-    both = (there.T @ there).toarray()
+    there, rates = shown.copy(), shown.copy()
+    there.data = np.ones_like(shown.data)
+    rates.data = hits.data / shown.data  # both have an entry for each place that a group stood at, in one order
+    clicks: Probabilities = (rates.T @ there).toarray()
+    both: Probabilities = (there.T @ there).toarray()
     np.fill_diagonal(clicks, 0.0)
     np.fill_diagonal(both, 0.0)
     return clicks, np.maximum(both - clicks, 0.0)
@@ -235,7 +236,8 @@ def by_regression(positions: Longs, clicked: Mask, features: FloatArray) -> Prob
         neither = np.maximum(1.0 - looked * relevance, LEAST)
         was_looked_at = hits + (1.0 - hits) * looked * (1.0 - relevance) / neither
         was_relevant = hits + (1.0 - hits) * relevance * (1.0 - looked) / neither
-        new = np.clip(np.bincount(places, was_looked_at, n) / np.maximum(shown, 1), LEAST, 1.0 - LEAST)
+        looks = np.bincount(places, was_looked_at, n) / np.maximum(shown, 1)
+        new: Probabilities = np.clip(looks, LEAST, 1.0 - LEAST).astype(np.float64)
         coefficients = coefficients + _newton_step(design, was_relevant, relevance, coefficients)
         change, examination = float(np.abs(new - examination)[shown > 0].max()), new
         if change < TOLERANCE:

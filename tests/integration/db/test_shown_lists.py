@@ -11,7 +11,6 @@ from shared.consent import Consent, Permissions
 from shared.db import consents, shown_lists
 from shared.db.engine import Database
 from shared.db.recommendation_items import ListItem, PackedItems
-from shared.db.recommended_lists import RANKED
 from shared.db.recommendations import (
     NewList,
     log_recommendations,
@@ -21,6 +20,7 @@ from shared.db.recommendations import (
     mark_purchased,
     mark_shown,
 )
+from shared.db.recommended_lists import RANKED
 from shared.db.shown_lists import ShownList
 from shared.recommendation_tokens import list_number, number_at
 from tests.integration.feedback.small_shop import ANN, BOB, NOON, open_shop
@@ -58,13 +58,18 @@ def read(connection: Connection, most: int = 100, since: datetime = SINCE, **how
 
 def test_a_list_has_its_items_with_all_that_came_of_them(connection: Connection) -> None:
     first, second, third, fourth, _ = logged(connection, [1, 2, 3, 4, 5])
-    mark_shown(connection, {key: NOON for key in (first, second, third, fourth)})
+    mark_shown(connection, dict.fromkeys((first, second, third, fourth), NOON))
     mark_clicked(connection, {second: NOON})
     mark_added_to_cart(connection, [second])
     mark_purchased(connection, [second])
     mark_dismissed(connection, [third])
     (found,) = read(connection)
-    assert (found.customer_key, found.page_type, found.placement_id, found.generated_at) == (ANN, "PRODUCT", "beside", NOON)
+    assert (found.customer_key, found.page_type, found.placement_id, found.generated_at) == (
+        ANN,
+        "PRODUCT",
+        "beside",
+        NOON,
+    )
     assert (found.strategy, found.model_version) == ("hybrid", "v1")
     assert [(item.product_key, item.position, item.propensity) for item in found.items] == [
         (1, 1, 1.0), (2, 2, 1.0), (3, 3, 1.0), (4, 4, 1.0), (5, 5, 1.0),
