@@ -17,8 +17,22 @@ from shared.db.recommendation_items import ListItem, unpack
 from shared.db.recommended_lists import RANKED
 from shared.db.schema import recommendation_lists, recommendations
 
+MOST_LISTS = 50_000
+"""Lists that are learned from by default, at most."""
+MOST_DAYS = 90
+"""Age in days of the oldest of them."""
 CERTAIN = 1.0
 """Propensity of an item that could stand nowhere else."""
+
+
+class ShownLimits(NamedTuple):
+    """Which shown lists are learned from: `most`, the latest, none older than `days`."""
+
+    most: int = MOST_LISTS
+    days: int = MOST_DAYS
+
+
+DEFAULT_LIMITS = ShownLimits()
 
 
 class ShownItem(NamedTuple):

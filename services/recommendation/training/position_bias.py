@@ -255,7 +255,7 @@ def _newton_step(
     spread = np.maximum(predicted * (1.0 - predicted), LEAST)
     slope = design.T @ (wanted - predicted) - ridge * coefficients
     curvature = (design * spread[:, None]).T @ design + np.diag(ridge)
-    step: Probabilities = np.linalg.solve(curvature, slope)
+    step: Probabilities = np.linalg.solve(curvature, slope).astype(np.float64)
     return step
 
 

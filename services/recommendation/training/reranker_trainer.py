@@ -8,7 +8,7 @@ difference would be below 0. What is kept is trained again on all questions.
 Where enough shown lists have a response, `shown_choice` says whether it learns from them too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -178,7 +178,7 @@ class Evaluated:
     facts : dict
         The report, JSON-able.
     organic : Reranker or None
-        The one that learned from organic questions alone; `reranker` itself where that did so, or was not asked for.
+        Where asked for, the one that learned from organic questions alone: `reranker` itself where that did so.
     """
 
     reranker: Reranker | None = None
@@ -272,13 +272,16 @@ class ContextExamples:
             return Evaluated()
         candidate = fit_candidate(self.examples, self._names, self._target, self._params) if self._learns else None
         fixed, alone = self._evaluation.of_fixed_weights(self._params.depth), self._evaluation.of_algorithms()
-        choice = self._chosen(candidate) if candidate else None
+
+        def passes(found: Found) -> bool:
+            return self._compared(found, fixed, alone)[0]
+
+        choice = self._chosen(candidate, passes) if candidate else None
         learned = choice.found if choice else fixed
-        passes, gains = self._compared(learned, fixed, alone)
-        passes = passes and candidate is not None
-        found = {"hybrid": learned if passes else fixed, "best": alone[gains["best"]]}
+        usable, gains = self._compared(learned, fixed, alone)
+        kept = self._refit(choice) if usable and choice else None
+        found = {"hybrid": learned if kept else fixed, "best": alone[gains["best"]]}
         found |= {POPULAR: alone[POPULAR]} if POPULAR in alone else {}
-        kept = self._refit(choice) if passes and choice else None
         used = [*self.examples, *self._held_back] if kept else self.examples if self._learns else []
         facts = {
             "learned": kept is not None,
@@ -286,12 +289,19 @@ class ContextExamples:
             "evaluated": len(self._evaluation),
         }
         facts |= gains | report(found | {"fixed": fixed}) | (choice.facts if choice else {})
-        if keep_organic and kept and choice and candidate and choice.mix:
-            return Evaluated(kept, facts, refit(candidate, [*self.examples, *self._held_back], self._params))
-        return Evaluated(kept, facts, kept)
+        return Evaluated(kept, facts, self._organic(choice, candidate, kept) if keep_organic else None)
 
-    def _chosen(self, candidate: Candidate) -> ShownChoice:
-        return choose_mix(candidate, self.examples, self.shown, self._evaluation, self._customers, self._params)
+    def _organic(
+        self, choice: ShownChoice | None, candidate: Candidate | None, kept: Reranker | None
+    ) -> Reranker | None:
+        """Return the reranker that would be used if there were no shown lists, if any."""
+        if kept is None or choice is None or candidate is None or not choice.mix:
+            return kept
+        return refit(candidate, [*self.examples, *self._held_back], self._params)
+
+    def _chosen(self, candidate: Candidate, passes: Callable[[Found], bool]) -> ShownChoice:
+        evaluation, customers = self._evaluation, self._customers
+        return choose_mix(candidate, self.examples, self.shown, evaluation, customers, passes, self._params)
 
     def _refit(self, choice: ShownChoice) -> Reranker:
         """Return the reranker that was chosen, grown on all there is."""

@@ -1,18 +1,19 @@
 """Whether a reranker learns from shown lists beside the organic questions, and how much each of them counts.
 
-Rerankers are learned without the lists and with them at several weights. One with them is taken if both hold:
+Rerankers are learned without the lists and with them at several weights. One with them is taken if all hold:
 
 - On the latest shown lists, from which none of them learned, its order gains more of what was chosen than the order
   without: the whole interval of the paired bootstrap over customers is above 0. Responses are weighted by the inverse
   of the probability that they were looked at.
 - On the organic questions of the evaluation it is not worse beyond chance: the interval of the paired difference of
   NDCG is not wholly below 0.
+- It passes the evaluation that every reranker has to pass.
 
 Of several such weights the one with the best order of the latest lists is taken. The test of `quintet evaluate` takes
 no part in the choice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +59,7 @@ class ShownChoice:
 
 @dataclass(frozen=True, eq=False)
 class _Trial:
-    """A reranker with the lists at a weight, and its gains over that without."""
+    """A reranker with the lists at a weight, its gains over that without, and whether it passes the evaluation."""
 
     candidate: Candidate
     mix: float
@@ -67,9 +68,11 @@ class _Trial:
     of_clicks: PairedGain
     of_organic: PairedGain
 
+    usable: bool
+
     @property
     def harms(self) -> bool:
-        return self.of_organic.high < 0.0
+        return self.of_organic.high < 0.0 or not self.usable
 
     @property
     def passes(self) -> bool:
@@ -82,6 +85,7 @@ def choose_mix(
     shown: ShownExamples | None,
     evaluation: HoldoutEval,
     evaluated: Mask,
+    passes: Callable[[Found], bool],
     params: RerankerParams,
 ) -> ShownChoice:
     """Choose whether to learn from shown lists.
@@ -98,6 +102,8 @@ def choose_mix(
         Organic questions of customers from whom nothing was learned.
     evaluated : ndarray of shape (n_customers,), bool
         These customers; their lists are not learned from either.
+    passes : callable
+        Says of what is found on the organic questions whether the reranker may be used.
     params : RerankerParams
         How rerankers are trained.
     """
@@ -112,7 +118,7 @@ def choose_mix(
         parts = [*organic, learned.dataset(mix)]
         candidate = fit_candidate(parts, without.reranker.algorithms, without.reranker.target, params)
         if candidate is not None:
-            trials.append(_trial(candidate, mix, held, before, evaluation, base))
+            trials.append(_trial(candidate, mix, held, before, evaluation, base, passes))
     best = max(trials, key=lambda trial: (trial.passes, trial.of_clicks.value))
     facts = _facts(best, before)
     if not best.passes:
@@ -130,13 +136,19 @@ def _split(shown: ShownExamples, evaluated: Mask) -> tuple[ShownExamples, ShownE
 
 
 def _trial(
-    candidate: Candidate, mix: float, held: ShownExamples, before: ClickSums, evaluation: HoldoutEval, base: Found
+    candidate: Candidate,
+    mix: float,
+    held: ShownExamples,
+    before: ClickSums,
+    evaluation: HoldoutEval,
+    base: Found,
+    passes: Callable[[Found], bool],
 ) -> _Trial:
     sums = click_sums(held, candidate.reranker.trees.values(held.features))
     found = evaluation.of_reranker(candidate.reranker)
     of_clicks = ratio_gain(sums.ndcg, before.ndcg, sums.ideal_ndcg, held.customers)
     of_organic = paired_gain(found["ndcg"], base["ndcg"], evaluation.clusters)
-    return _Trial(candidate, mix, found, sums, of_clicks, of_organic)
+    return _Trial(candidate, mix, found, sums, of_clicks, of_organic, passes(found))
 
 
 def _not_used(without: Candidate, base: Found, why: str, facts: dict[str, Any] | None = None) -> ShownChoice:
