@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -12,7 +12,7 @@ from services.recommendation.algorithms.arrays import Mask
 from services.recommendation.algorithms.interactions import Interactions, Kind
 from services.recommendation.holdout.protocols import customers_of
 from services.recommendation.reranker.contexts import CONTEXT_OF_PAGE, RerankContext
-from services.recommendation.training.eval_rounds import HeldOutPeriod
+from services.recommendation.training.eval_rounds import HeldOutPeriod, PastShoppers
 from services.recommendation.training.position_bias import PositionBias
 from services.recommendation.training.reranker_trainer import ContextExamples, RerankerTrainer
 from services.recommendation.training.shown_examples import ShownExamples, examined, response_weights
@@ -50,8 +50,13 @@ class ShownFeedback:
         started = time.perf_counter()
         shown = shown.where(customers_of(data)[shown.customers] > 0)
         biases = position_biases(shown, data)
+        return replace(cls.of_lists(shown, biases), seconds=time.perf_counter() - started)
+
+    @classmethod
+    def of_lists(cls, shown: ShownLists, biases: dict[Page, PositionBias]) -> Self:
+        """Keep the lists with a response, and of them what was perhaps looked at by a known position bias."""
         answered = shown.where(shown.answered)
-        return cls(answered.only(examined(answered, biases)), biases, time.perf_counter() - started)
+        return cls(answered.only(examined(answered, biases)), biases)
 
     def draw_up(
         self,
@@ -70,17 +75,23 @@ class ShownFeedback:
         within = (self.shown.times >= period.known.now) & (self.shown.times < until)
         for context, examples in by_context.items():
             with threadpool_limits(limits=threads):
-                examples.shown = self.examples(trainer, context, target, period, within)
+                examples.shown = self.examples(trainer, context, target, period.pasts, within)
         self.seconds += time.perf_counter() - started
 
     def examples(
-        self, trainer: RerankerTrainer, context: RerankContext, target: Kind, period: HeldOutPeriod, within: Mask
+        self,
+        trainer: RerankerTrainer,
+        context: RerankContext,
+        target: Kind,
+        pasts: PastShoppers,
+        within: Mask | None = None,
     ) -> ShownExamples | None:
-        """Return the latest of the lists of a context's pages that a mask of shape (n_lists,) selects."""
-        shown = self.shown.where(within & pages_of(context)[self.shown.pages])
+        """Return the latest lists of a context's pages, of those that a mask of shape (n_lists,) selects."""
+        of_context = pages_of(context)[self.shown.pages]
+        shown = self.shown.where(of_context if within is None else within & of_context)
         shown = shown.where(np.arange(len(shown)) >= len(shown) - MOST_LISTS)
         weights = response_weights(shown, self.biases)
-        return trainer.shown_examples(context, target, shown, period.pasts, weights)
+        return trainer.shown_examples(context, target, shown, pasts, weights)
 
 
 def pages_of(context: RerankContext) -> Mask:

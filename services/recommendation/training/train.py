@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,6 @@ from quintet.type.v1.error_pb2 import ErrorReason
 from services.recommendation.algorithms.base import Shopper
 from services.recommendation.models.bundle import Bundle
 from services.recommendation.models.forgetting import FORGOTTEN
-from services.recommendation.models.key_rows import KeyRows
 from services.recommendation.models.model import Model
 from services.recommendation.models.store import ModelStore
 from services.recommendation.reranker.candidates import Candidates
@@ -35,13 +34,14 @@ from services.recommendation.training.reranker_training import RerankerTrainingR
 from services.recommendation.training.sample import MOST_INTERACTIONS
 from services.recommendation.training.shown_impressions import bias_facts
 from services.recommendation.training.shown_lists import ShownLists
+from services.recommendation.training.shown_reading import read_shown
 from shared.config import Settings
 from shared.consent import ALL_PERMITTED, Permissions
 from shared.db import forgotten
 from shared.db.connect import job_database
 from shared.db.engine import Database
 from shared.db.interactions import training_interactions
-from shared.db.shown_lists import DEFAULT_LIMITS, ShownLimits, shown_lists
+from shared.db.shown_lists import DEFAULT_LIMITS, ShownLimits
 from shared.db.training_data import read_training_data
 from shared.db.training_source import InteractionReader, interaction_reader
 from shared.errors import FailedPrecondition, QuintetError
@@ -151,16 +151,6 @@ def run(
         bundle = bundle.without(forgotten.keys_after(connection, bundle.forgotten), forgotten.newest(connection))
     stored = store.save(version, bundle, facts | {FORGOTTEN: bundle.forgotten})
     return {"version": stored.version, "size_bytes": stored.size_bytes, "checksum": stored.checksum, **facts}
-
-
-def read_shown(
-    database: Database, dataset: TrainingDataset, limits: ShownLimits, default: Permissions = ALL_PERMITTED
-) -> ShownLists:
-    """Return the latest lists that shoppers saw, in the rows of a dataset."""
-    since = datetime.now(UTC) - timedelta(days=limits.days)
-    customers, products = KeyRows.of(dataset.customer_keys), KeyRows.of(dataset.product_keys)
-    with database.read() as connection:
-        return ShownLists.of(shown_lists(connection, since, limits.most, default), customers, products)
 
 
 def _shown_facts(outcome: RerankerTrainingResult, shown: ShownLists | None) -> dict[str, Any]:
