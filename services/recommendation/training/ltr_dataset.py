@@ -46,6 +46,10 @@ class LtrDataset:
             np.concatenate([part._weights() for part in parts]) if weighted else None,
         )
 
+    def weighted(self, factor: float) -> Self:
+        """Return the same questions with so many times their weights."""
+        return replace(self, weights=(factor * self._weights()).astype(np.float32))
+
     def _weights(self) -> FloatArray:
         return np.ones(len(self.relevant), np.float32) if self.weights is None else self.weights
 

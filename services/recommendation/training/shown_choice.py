@@ -27,8 +27,10 @@ from services.recommendation.training.ltr_dataset import LtrDataset
 from services.recommendation.training.reranker_params import RerankerParams
 from services.recommendation.training.shown_examples import ClickSums, ShownExamples, click_sums
 
-MIXES = (1.0, 4.0)
-"""Weights of a response beside an organic question that are compared."""
+SHARES = (0.2, 1.0)
+"""Weights of all responses together over that of all organic questions that are compared."""
+MOST_MIX = 4.0
+"""Most that a response weighs beside an organic question, however few there are."""
 FEWEST_LISTS = 300
 """Lists with a response below which nothing is learned from them."""
 HELD_OUT = 0.25
@@ -112,10 +114,11 @@ def choose_mix(
     if shown is None or lists < FEWEST_LISTS:
         return _not_used(without, base, f"{lists:,} lists with a response, {FEWEST_LISTS:,} are needed")
     held, learned = _split(shown, evaluated)
+    responses = learned.dataset()
     before = click_sums(held, without.reranker.trees.values(held.features))
     trials = []
-    for mix in MIXES:
-        parts = [*organic, learned.dataset(mix)]
+    for mix in _mixes(organic, responses):
+        parts = [*organic, responses.weighted(mix)]
         candidate = fit_candidate(parts, without.reranker.algorithms, without.reranker.target, params)
         if candidate is not None:
             trials.append(_trial(candidate, mix, held, before, evaluation, base, passes))
@@ -124,8 +127,14 @@ def choose_mix(
     if not best.passes:
         why = "it is worse on organic questions" if best.harms else "it does not predict held-out clicks better"
         return _not_used(without, base, f"{why} ({lists:,} lists with a response)", facts)
-    said = f"learned from {lists:,} lists with a response, each {best.mix:g} times an organic question"
+    said = f"learned from {lists:,} lists with a response, each {best.mix:.2g} times an organic question"
     return ShownChoice(best.candidate, best.found, best.mix, {"event_feedback": said, **facts})
+
+
+def _mixes(organic: Sequence[LtrDataset], responses: LtrDataset) -> list[float]:
+    """Return the weights of a response that are compared, each once."""
+    asked = sum(int((part.sizes > 0).sum()) for part in organic)
+    return sorted({min(share * asked / max(len(responses.sizes), 1), MOST_MIX) for share in SHARES})
 
 
 def _split(shown: ShownExamples, evaluated: Mask) -> tuple[ShownExamples, ShownExamples]:
@@ -171,4 +180,4 @@ def _rounded(gain: PairedGain) -> list[float]:
 
 def refit_parts(parts: Sequence[LtrDataset], shown: ShownExamples | None, mix: float) -> list[LtrDataset]:
     """Return what the chosen reranker learns from: the organic questions, and all lists where they are used."""
-    return [*parts, shown.dataset(mix)] if shown is not None and mix > 0 else [*parts]
+    return [*parts, shown.dataset().weighted(mix)] if shown is not None and mix > 0 else [*parts]

@@ -86,8 +86,8 @@ class ShownExamples:
             **{name: getattr(self, name)[kept] for name in ("features", "products", "grades", "weights")},
         )
 
-    def dataset(self, mix: float) -> LtrDataset:
-        """Return a question for each item with a response, each of `mix` times the weight 1 in the mean."""
+    def dataset(self) -> LtrDataset:
+        """Return a question for each item with a response; their weights have the mean 1."""
         chosen, others = self._pairs()
         counts = np.bincount(chosen, minlength=len(self.owners))
         asked = np.flatnonzero(counts)
@@ -96,7 +96,7 @@ class ShownExamples:
         items = np.append(asked, others)[order]
         sizes = counts[asked] + 1
         weights = self.gains[asked]
-        weights = mix * weights / max(float(weights.mean()), 1e-9) if len(weights) else weights
+        weights = weights / weights.mean() if len(weights) else weights
         return LtrDataset(
             self.features[items],
             np.append(np.ones(len(asked), np.bool_), np.zeros(len(chosen), np.bool_))[order],
