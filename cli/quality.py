@@ -37,7 +37,7 @@ def print_report(report: dict[str, Any]) -> None:
         _print_metrics(f"{name}, {part[0]['questions']:,} questions, at {part[0]['k']}", part, ACCURACY)
     _print_differences(report["differences"], max(settings["k"]))
     _print_relative(rows, report["differences"], max(settings["k"]))
-    _print_shown_lists(report.get("shown_lists", {}))
+    print_shown_lists(report.get("shown_lists", {}))
     _print_costs(rows)
     _print_notes(settings)
 
@@ -80,7 +80,7 @@ def _print_relative(rows: Sequence[Row], differences: Sequence[Row], k: int) -> 
         out.print(table)
 
 
-def _print_shown_lists(found: dict[str, Any]) -> None:
+def print_shown_lists(found: dict[str, Any]) -> None:
     """Print what learning from shown lists brings, by context, or why nothing was measured."""
     if found.get("skipped"):
         out.print(f"shown lists: {found['skipped']}", highlight=False, markup=False)
