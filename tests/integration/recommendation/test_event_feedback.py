@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.recommendation.evaluation.io.database import split_database
 from services.recommendation.request import Page
 from services.recommendation.training import train
 from services.recommendation.training.parameters import tuned_algorithms
@@ -112,5 +113,8 @@ def test_what_is_clicked_turns_the_page_and_without_the_lists_it_does_not(
     assert facts["position_bias"]["HOME"]["method"] == "interventions"
     assert 0 < facts["seconds"] < with_lists["seconds"]
     assert with_lists["evaluation"]["discovery"]["event_feedback"].startswith("learned from ")
+    split = split_database(shop_with_lists, by_session=False)
+    assert split.shown is not None
+    assert len(split.shown) == facts["lists"]
     assert before < 0.7
     assert after > before + 0.15
