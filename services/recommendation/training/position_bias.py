@@ -37,6 +37,8 @@ FEWEST_HARVESTED_CLICKS = 200
 """Clicks on items that stood at several places, from which interventions are compared."""
 FEWEST_CLICKS = 500
 """Clicks from which the regression is asked, where interventions are too few."""
+MOST_IMPRESSIONS = 200_000
+"""Impressions that the regression takes, at most, the last: they bound its time."""
 PRIOR_CLICKS = 100.0
 """Clicks at which an estimate is taken half, by its logarithm: with fewer it is nearer to no bias."""
 MOST_ITERATIONS = 200
@@ -129,9 +131,11 @@ def estimate(impressions: Impressions) -> PositionBias:
             positions[moved], impressions.clicked[moved], impressions.groups[moved], impressions.weights[moved]
         )
         return _settled(found, positions[moved], Method.INTERVENTIONS, harvested)
-    clicks = int(impressions.clicked.sum())
+    last = slice(-MOST_IMPRESSIONS, None)
+    positions, clicked = positions[last], impressions.clicked[last]
+    clicks = int(clicked.sum())
     if clicks >= FEWEST_CLICKS and len(np.unique(positions)) > 1:
-        found = by_regression(positions, impressions.clicked, impressions.features)
+        found = by_regression(positions, clicked, impressions.features[last])
         return _settled(found, positions, Method.REGRESSION, clicks)
     return PositionBias.none()
 

@@ -96,6 +96,13 @@ def test_interventions_need_enough_clicks_on_what_moved(monkeypatch: pytest.Monk
     assert estimate(shown).method is Method.REGRESSION
 
 
+def test_the_regression_takes_the_last_impressions(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = impressions(moves=False)
+    monkeypatch.setattr(position_bias, "MOST_IMPRESSIONS", 20_000)
+    found = estimate(shown)
+    assert (found.method, found.clicks) == (Method.REGRESSION, int(shown.clicked[-20_000:].sum()))
+
+
 def test_the_fewer_the_clicks_the_nearer_to_no_bias() -> None:
     many, few = estimate(impressions(12_000)), estimate(impressions(300))
     assert few.method is Method.INTERVENTIONS
