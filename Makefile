@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test check bench-quality bench-scaling bench-serving bench-web bench-scale bench-main test-faults contract setup protos lock containers fuzz audit sbom clean
+.PHONY: help demo test check bench-quality bench-scaling bench-serving bench-web bench-scale bench-learning bench-main test-faults contract setup protos lock containers fuzz audit sbom clean
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
@@ -48,6 +48,9 @@ bench-web: setup ## measure what HTTP costs over gRPC, and check every answer ag
 
 bench-scale: setup ## measure growth, guards, overload, restarts and training as a shop grows, and write docs/benchmarks/scale.md; needs Go
 	$(BIN)/python -m benchmarks.scale $(BENCH_ARGS)
+
+bench-learning: setup ## measure whether what experiments find is true, and write docs/benchmarks/learning.md
+	$(BIN)/python -m benchmarks.learning $(BENCH_ARGS)
 
 bench-main: setup ## run the demo, an import, faults and a foreign file, and write docs/benchmarks/main.md
 	$(BIN)/python -m benchmarks.main $(BENCH_ARGS)

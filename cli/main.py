@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cli.commands.attribution import attribution
 from cli.commands.backup import backup, check, restore
 from cli.commands.certs import certs
 from cli.commands.demo import demo
@@ -64,6 +65,7 @@ for command in (
     doctor,
     recommend,
     event,
+    attribution,
     optimize,
     export,
     migrate,

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.attribution_rules import parse_rules
 from shared.consent import Permissions
 
 Agent = Literal["coordinator", "customer", "product", "recommendation", "feedback"]
@@ -129,6 +130,12 @@ class Settings(BaseSettings):
         "the agents from it: a start from nothing takes one to four seconds longer. Linux only.",
     )
 
+    exploration_seed: int = Field(
+        0,
+        ge=0,
+        description="Seed of the random choices of bandits and exploration, so that a simulation can be repeated; 0 "
+        "takes a new one at each start.",
+    )
     keep_pages_seconds: float = Field(
         300.0,
         ge=0,
@@ -222,6 +229,11 @@ class Settings(BaseSettings):
     )
     attribution_view_days: float = Field(
         1.0, gt=0, description="Days after an impression in which a purchase counts as view-through."
+    )
+    attribution_rules: str = Field(
+        "first_touch,linear,position",
+        description="Rules by which purchases are credited beside the last touch, for comparison: of `first_touch`, "
+        "`linear` and `position`, separated by commas, or `none`. See docs/attribution.md.",
     )
     token_keys: str = Field(
         "generated",
@@ -320,6 +332,12 @@ class Settings(BaseSettings):
     @classmethod
     def _names_purposes(cls, value: str) -> str:
         Permissions.parse(value)
+        return value
+
+    @field_validator("attribution_rules")
+    @classmethod
+    def _names_rules(cls, value: str) -> str:
+        parse_rules(value)
         return value
 
     @model_validator(mode="after")

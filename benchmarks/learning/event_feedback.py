@@ -7,15 +7,13 @@ latest lists, that on organic questions, and how far the estimated position bias
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import commit, machine
+from benchmarks.learning.figures import Figure, printed
 from benchmarks.quality.scaling.synthetic_data import synthetic_data
 from services.recommendation.algorithms.arrays import Rows
 from services.recommendation.algorithms.interactions import DAY, Interactions
@@ -30,6 +28,11 @@ PLACES = 10
 DAYS = 18
 """Days before now in which lists were shown: the last tenth of the shop's time."""
 EXAMINATION = 1.0 / np.arange(1, PLACES + 1) ** 0.7
+ABOUT = """A synthetic shop, whose rerankers are trained with the lists that were shown in the last tenth of its time and
+without them, on one thread. Customers buy within their tastes, best-sellers first; of lists of their tastes they rather
+click what sells less than the median. Gains are of the reranker with the lists: on the latest quarter of the lists, of
+which it learned nothing until it was chosen, and on organic questions. The shop is made to show that such a preference is
+learned; it does not say how large the preferences of real shoppers are."""
 CHOSEN, CHOSEN_SELDOM_SOLD = 0.03, 0.2
 """Probability that a product is clicked when it is looked at; of those that sell less than the median."""
 
@@ -41,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shown = shown_lists(data, given.lists, given.seed + 1)
     without_seconds, _ = _trained(data, None)
     with_seconds, found = _trained(data, shown)
-    print(json.dumps(figures(found, without_seconds, with_seconds, shown) | _settings(given, shown), indent=1))
+    sizes = {name: getattr(given, name) for name in ("products", "customers", "events", "lists", "seed")}
+    said = found.reports["discovery"]["event_feedback"]
+    print(printed(figures(found, without_seconds, with_seconds), ABOUT, said=said, **sizes))
     return 0
 
 
@@ -79,22 +84,22 @@ def _of_taste(data: Interactions, product: int, rng: np.random.Generator) -> Row
     return (first + rng.permutation(max(int(last) - first, PLACES))[:PLACES]).astype(np.int32)
 
 
-def figures(
-    found: RerankerTrainingResult, without_seconds: float, with_seconds: float, shown: ShownLists
-) -> dict[str, Any]:
+def figures(found: RerankerTrainingResult, without_seconds: float, with_seconds: float) -> list[Figure]:
     """Return the figures of the benchmark."""
     facts, bias = found.reports["discovery"], found.biases[Page.HOME]
     error = np.abs(bias.at(np.arange(1, PLACES + 1)) - EXAMINATION).mean()
-    return {
-        "event_feedback.cpu_ratio": round(with_seconds / without_seconds, 3),
-        "event_feedback.cpu_seconds": round(with_seconds - without_seconds, 1),
-        "event_feedback.clicks_ndcg_gain": facts["clicks_ndcg_gain.with_feedback"][0],
-        "event_feedback.organic_ndcg_gain": facts["ndcg_gain.with_feedback"][0],
-        "event_feedback.position_bias_error": round(float(error), 4),
-        "facts": {name: value for name, value in facts.items() if "feedback" in name},
-        "with_response": int(shown.answered.sum()),
-        "cpu_seconds_without": round(without_seconds, 1),
-    }
+    return [
+        Figure("event_feedback.cpu_ratio", round(with_seconds / without_seconds, 3), "ratio"),
+        Figure("event_feedback.cpu_seconds", round(with_seconds - without_seconds, 1), "s"),
+        _gain("event_feedback.clicks_ndcg_gain", facts["clicks_ndcg_gain.with_feedback"]),
+        _gain("event_feedback.organic_ndcg_gain", facts["ndcg_gain.with_feedback"]),
+        Figure("event_feedback.position_bias_error", round(float(error), 4), "mean absolute error"),
+    ]
+
+
+def _gain(name: str, interval: Sequence[float]) -> Figure:
+    value, low, high = interval
+    return Figure(name, value, "NDCG", {"low": low, "high": high})
 
 
 def _trained(data: Interactions, shown: ShownLists | None) -> tuple[float, RerankerTrainingResult]:
@@ -106,11 +111,6 @@ def _trained(data: Interactions, shown: ShownLists | None) -> tuple[float, Reran
 
 def _say(stage: str, done: int, total: int) -> None:
     print(f"{done} of {total}: {stage}", file=sys.stderr, flush=True)
-
-
-def _settings(given: argparse.Namespace, shown: ShownLists) -> dict[str, Any]:
-    sizes = {name: getattr(given, name) for name in ("products", "customers", "events", "seed")}
-    return {**sizes, "lists": len(shown), "machine": machine(), "commit": commit()}
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -70,6 +70,8 @@ class Results:
 
 
 def _rounded(value: float) -> float:
+    if abs(value) < 0.1:
+        return float(f"{value:.3g}")  # as many digits as others have, also of errors of a millionth
     return round(value, 3) if abs(value) < 100 else round(value, 1)
 
 

@@ -24,6 +24,7 @@ from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.placement_pb2 import RankedProduct
 from quintet.type.v1.recommendation_pb2 import (
     AlgorithmContribution,
+    ExperimentAssignment,
     Reason,
     ReasonKind,
     Recommendation,
@@ -43,6 +44,9 @@ from shared.errors import QuintetError, Unavailable
 from shared.events.check import check_count
 from shared.events.page import filters_of, page_of
 from shared.events.recommend import context_products
+from shared.experiments.decision import Exposure
+from shared.experiments.experiment import Asker
+from shared.experiments.meeting import meetings
 from shared.filters.tree import Expression
 from shared.limits import MAX_LISTS_OF_PAGE, MAX_RANKED
 from shared.list_tokens import PagedList, next_token, shown_before
@@ -126,7 +130,9 @@ class Fallback:
         offers = await self._offers(request.context.place_id, best_sellers, fallbacks)
         demand = Demand(placed.expression, left_out)
         rows = shown_best_sellers(best_sellers, request, shopper, offers, demand)[: request.limit]
-        answer = self._logged(request, shopper, _as_offered(best_sellers, rows, offers), fallbacks)
+        answer = self._logged(
+            request, placed.placement.placement_id, shopper, _as_offered(best_sellers, rows, offers), fallbacks
+        )
         answer.placement_id = placed.placement.placement_id
         keys = tuple(best_sellers.entries[row].key for row in rows.tolist())
         if len(keys) == request.limit:
@@ -180,9 +186,16 @@ class Fallback:
             fallbacks.append(SHOPPER_NOT_READ)
         return best_sellers.among(_past(best_sellers, shopper).bought, others)
 
+    def _exposures(self, request: RecommendRequest, placement_id: str, now: datetime) -> list[Exposure]:
+        """Return the arms that the list belongs to: an arm that fails often must not lose the units that it fails."""
+        merchandising = self._cache.merchandising or NO_MERCHANDISING
+        asker = Asker(request.customer_id, request.visitor_id, request.context.session_id)
+        return [each.exposure for each in meetings(merchandising.experiments, placement_id, asker, now)]
+
     def _logged(
         self,
         request: RecommendRequest,
+        placed: str,
         shopper: ShopperProducts,
         chosen: Sequence[CatalogueEntry],
         fallbacks: list[str],
@@ -195,7 +208,22 @@ class Fallback:
             number = self._log.take_number()
             page, request_id = page_of(request.context).value, uuid.uuid4().hex
             packed, placement = PackedItems.of(items), request.placement_id
-            new = NewList(number, request_id, shopper.key, page, now, packed, STRATEGY, placement_id=placement)
+            exposures = self._exposures(request, placed, now)
+            answer.assignments.extend(
+                ExperimentAssignment(experiment_id=each.experiment_id, arm_id=each.arm_id) for each in exposures
+            )
+            answer.arm = exposures[0].arm_id if exposures else ""
+            new = NewList(
+                number,
+                request_id,
+                shopper.key,
+                page,
+                now,
+                packed,
+                STRATEGY,
+                placement_id=placement,
+                exposures=exposures,
+            )
             if not self._log.append(new):
                 answer.fallbacks.append(LOG_DROPPED)
         who = Shopper(request.customer_id, request.visitor_id)
@@ -364,4 +392,5 @@ def _to_message(product: CatalogueEntry, item: ListItem, recommendation_id: str)
         category=product.category,
         group_id=product.group_id,
         position=item.position,
+        propensity=1.0,
     )

@@ -22,6 +22,9 @@ from shared.telemetry import BACKGROUND_ERRORS
 from shared.training_steps import training_steps
 
 OPTIMIZE_TIMEOUT_SECONDS = 60.0
+LEARN_BANDITS_TIMEOUT_SECONDS = 600.0
+BANDITS = 0.97
+"""Share of tuning and weights in the progress of an optimisation."""
 TUNED = 0.95
 """Share of tuning in the progress of an optimisation."""
 log = structlog.get_logger()
@@ -62,7 +65,12 @@ async def optimize_algorithms(
     request = feedback_pb.UpdateWeightsRequest()
     answer = await agents.call(agents.feedback.UpdateWeights, request, OPTIMIZE_TIMEOUT_SECONDS)
     weights = {each.algorithm: each.weight for each in answer.weights}
-    yield Progress("done", 1.0, {"tuning": tuned, "weights": weights, "rationale": answer.rationale})
+    yield Progress("bandits", BANDITS)
+    learned = await agents.call(
+        agents.feedback.LearnBandits, feedback_pb.LearnBanditsRequest(), LEARN_BANDITS_TIMEOUT_SECONDS
+    )
+    bandits = {"bandit_placements": learned.placements, "bandit_decisions": learned.decisions}
+    yield Progress("done", 1.0, {"tuning": tuned, "weights": weights, "rationale": answer.rationale, **bandits})
 
 
 async def _tune(

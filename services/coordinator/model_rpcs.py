@@ -49,4 +49,5 @@ class ModelRpcs:
         agents = self._agent.agents
         wanted = convert.to_attribution(request, self._agent.tokens)
         found = await agents.call(agents.feedback.GetAttribution, wanted)
-        return pb.GetAttributionResponse(outcomes=found.outcomes)
+        made = found.list if found.HasField("list") else None
+        return pb.GetAttributionResponse(outcomes=found.outcomes, list=made)

@@ -10,8 +10,9 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as recommendati
 from services.coordinator.diagnosis.findings import Finding
 from shared.errors import InvalidArgument
 from shared.events.check import check_count, check_id, check_text
+from shared.events.references import ATTRIBUTION_TOKEN
 from shared.limits import MAX_ALGORITHMS, MAX_REASON
-from shared.recommendation_tokens import Shopper, TokenKeys
+from shared.recommendation_tokens import Shopper, TokenKeys, list_number
 from shared.request_ids import key_of
 from shared.timestamps import to_timestamp
 
@@ -55,6 +56,10 @@ def to_attribution(request: pb.GetAttributionRequest, tokens: TokenKeys) -> feed
     if request.WhichOneof("subject") == "purchase_id":
         check_id(request.purchase_id, "purchase_id")
         return feedback_pb.GetAttributionRequest(purchase_id=request.purchase_id)
+    if request.WhichOneof("subject") == ATTRIBUTION_TOKEN:
+        check_id(request.attribution_token, ATTRIBUTION_TOKEN)
+        numbers = tokens.verify_list(request.attribution_token, ANYBODY, ATTRIBUTION_TOKEN)
+        return feedback_pb.GetAttributionRequest(list_number=list_number(numbers[0]))
     check_id(request.recommendation_id, "recommendation_id")
     number = tokens.verify(request.recommendation_id, ANYBODY, "recommendation_id")
     return feedback_pb.GetAttributionRequest(recommendation_number=number)

@@ -6,6 +6,7 @@ from services.coordinator.agent import Coordinator
 from services.coordinator.customer_rpcs import CustomerRpcs
 from services.coordinator.event_log_rpcs import EventLogRpcs
 from services.coordinator.event_rpcs import EventRpcs
+from services.coordinator.experiment_rpcs import ExperimentRpcs
 from services.coordinator.job_rpcs import JobRpcs
 from services.coordinator.merchandising_rpcs import MerchandisingRpcs
 from services.coordinator.model_rpcs import ModelRpcs
@@ -23,6 +24,7 @@ class CoordinatorServicer(
     PrivacyRpcs,
     ProductRpcs,
     MerchandisingRpcs,
+    ExperimentRpcs,
     JobRpcs,
     ModelRpcs,
     OperationRpcs,

@@ -15,7 +15,8 @@ from services.customer.change_tests import ASPECTS, ChangeTest, content_tests, f
 from services.customer.clock import WEEK
 from services.customer.events import Events
 from services.customer.interests import Labels
-from services.customer.permutation import choices, holm
+from services.customer.permutation import choices
+from shared.multiplicity import holm
 
 __all__ = ["ASPECTS", "ChangeReport", "ChangeSettings", "ChangeTest", "detect_changes"]
 

@@ -3,11 +3,8 @@
 If the order of the units (baskets, weeks) is random, each choice of recent units is as likely as the observed one. So
 the rank of the observed statistic among the permuted ones gives an exact p-value for any distribution.
 
-Sources: Phipson & Smyth, "Permutation p-values should never be zero", 2010, doi:10.2202/1544-6115.1585;
-Holm, "A simple sequentially rejective multiple test procedure", 1979, www.jstor.org/stable/4615733
+Source: Phipson & Smyth, "Permutation p-values should never be zero", 2010, doi:10.2202/1544-6115.1585
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,16 +44,3 @@ def p_value(statistics: FloatArray) -> float:
     """
     tolerance = 1e-5 * max(float(statistics.max()), 1e-30)
     return float(np.mean(statistics >= statistics[0] - tolerance))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for the number of tests by Holm's method.
-
-    If all tests with a corrected p-value up to α are rejected, the probability of any false rejection is at most α.
-    """
-    corrected = [1.0] * len(p_values)
-    largest = 0.0
-    for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
-        corrected[i] = largest
-    return corrected

@@ -6,9 +6,10 @@ from functools import partial
 
 from services.feedback import metrics, weights
 from services.feedback.attribution import Windows
+from services.feedback.bandit.learned import LearnedBandits
 from services.feedback.late_recommendations import apply_late
 from services.feedback.metrics import Performance
-from services.feedback.outcome import Outcome, read_outcomes
+from services.feedback.outcome import ListOutcome, Outcome, read_outcomes
 from services.feedback.rebuild import ResponseRebuild
 from services.feedback.response_projection import project
 from services.feedback.weights import Learned
@@ -20,10 +21,12 @@ from shared.db.algorithm_performance import algorithm_performance
 from shared.db.engine import Database
 from shared.db.event_log import FEEDBACK_CONSUMER
 from shared.db.log_consumer import Applied, LogConsumer, Replayed
+from shared.db.recommended_lists import read_list
 from shared.db.request_ids import once
 from shared.db.weights import Weights
 from shared.errors import InvalidArgument, NotFound
 from shared.jobs import Progress
+from shared.recommendation_tokens import number_at
 from shared.request_ids import RequestKey
 
 
@@ -94,7 +97,7 @@ class FeedbackAgent:
             return [metrics.performance(counts) for counts in algorithm_performance(connection, start, end)]
 
     def purchase_outcomes(self, purchase_id: str) -> list[Outcome]:
-        """Return the recommendations that a purchase is credited to, with all that came of each.
+        """Return the recommendations that a purchase is credited to, under any rule, with all that came of each.
 
         `[]` if it is attributed to none or was wholly refunded.
 
@@ -116,6 +119,15 @@ class FeedbackAgent:
         if not found:
             raise NotFound.of("recommendation", number, "recommendation_id")
         return found[0]
+
+    def list_outcome(self, number: int) -> ListOutcome:
+        """Return what came of the list with a number. Raises NotFound if it is not logged (any more)."""
+        with self._database.read() as connection:
+            made = read_list(connection, number)
+            if made is None:
+                raise NotFound.of("recommendation", number, "attribution_token")
+            places = [number_at(number, position) for position in made.positions]
+            return ListOutcome(made, tuple(read_outcomes(connection, places)))
 
     def weights(self) -> Weights:
         """Return the current weights."""
@@ -146,6 +158,12 @@ class FeedbackAgent:
         if learned.weights == current.weights:
             return Weights(current.version, current.weights, learned.rationale, current.updated_at)
         return self._store(learned.weights, learned.rationale, key)
+
+    def learn_bandits(self) -> LearnedBandits:
+        """Learn the posteriors of the bandits from logged decisions and what came of them. Safe to repeat."""
+        from services.feedback.bandit.learning import learn_bandits  # loads numpy, which nothing else needs here
+
+        return learn_bandits(self._database, self._windows, self._now())
 
     def reset_weights(self, reason: str = "", key: RequestKey | None = None) -> Weights:
         """Store what the last 30 days teach a new installation: what was set by hand is forgotten."""

@@ -5,32 +5,45 @@ from dataclasses import dataclass
 from math import inf
 
 from quintet.feedback.v1 import feedback_service_pb2 as pb
-from quintet.type.v1.error_pb2 import ErrorReason
+from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import (
+    AlgorithmContribution,
     AlgorithmPerformance,
     AlgorithmWeight,
+    AttributionRule,
     Credit,
     CreditKind,
+    ExperimentAssignment,
+    LoggedList,
     RecommendationOutcome,
 )
 
-from services.feedback.attribution import PURCHASE, VIEW_THROUGH
+from services.feedback.attribution import PURCHASE
 from services.feedback.metrics import Performance
-from services.feedback.outcome import Outcome
-from shared.algorithms import ALGORITHM_NAMES
-from shared.db.outcomes import REFUNDED, StoredCredit
+from services.feedback.outcome import ListOutcome, Outcome
+from shared.algorithm_weights import checked_weights
+from shared.attribution_rules import FIRST_TOUCH, LAST_TOUCH, LINEAR, POSITION, VIEW_THROUGH
+from shared.db.outcomes import CREDIT, REFUNDED, StoredCredit
+from shared.db.recommendation_items import ListItem
 from shared.errors import InvalidArgument
-from shared.events.check import check_choice, check_count, check_id, check_number, check_text
-from shared.limits import MAX_ALGORITHMS, MAX_REASON
+from shared.events.check import check_id, check_number, check_text
+from shared.limits import MAX_REASON
 from shared.request_ids import RequestKey
 from shared.timestamps import to_timestamp
 
-MOST_WEIGHT = 1e6
 _CREDIT_KINDS = {
     PURCHASE: CreditKind.CREDIT_KIND_CLICK,
     VIEW_THROUGH: CreditKind.CREDIT_KIND_VIEW_THROUGH,
+    CREDIT: CreditKind.CREDIT_KIND_CLICK,
     REFUNDED: CreditKind.CREDIT_KIND_REFUNDED,
+}
+_RULES = {
+    LAST_TOUCH: AttributionRule.ATTRIBUTION_RULE_LAST_TOUCH,
+    FIRST_TOUCH: AttributionRule.ATTRIBUTION_RULE_FIRST_TOUCH,
+    LINEAR: AttributionRule.ATTRIBUTION_RULE_LINEAR,
+    POSITION: AttributionRule.ATTRIBUTION_RULE_POSITION,
+    VIEW_THROUGH: AttributionRule.ATTRIBUTION_RULE_VIEW_THROUGH,
 }
 
 
@@ -62,20 +75,7 @@ def to_weights(request: pb.UpdateWeightsRequest) -> dict[str, float]:
     Raises InvalidArgument if an algorithm is unknown or named twice, or if a weight is negative, above 1,000,000 or not
     a number.
     """
-    weights: dict[str, float] = {}
-    check_count(request.weights, "weights", MAX_ALGORITHMS)
-    for index, each in enumerate(request.weights):
-        field = f"weights[{index}]"
-        check_choice(
-            each.algorithm, f"{field}.algorithm", ALGORITHM_NAMES, f"one of {', '.join(sorted(ALGORITHM_NAMES))}"
-        )
-        if each.algorithm in weights:
-            raise InvalidArgument.of(
-                f"{field}.algorithm", each.algorithm, "must be named once", ErrorReason.DUPLICATE_ELEMENT
-            )
-        check_number(each.weight, f"{field}.weight", 0, MOST_WEIGHT)
-        weights[each.algorithm] = each.weight
-    return weights
+    return checked_weights(request.weights, "weights")
 
 
 def to_weights_change(request: pb.UpdateWeightsRequest) -> WeightsChange:
@@ -118,7 +118,39 @@ def from_outcome(outcome: Outcome) -> RecommendationOutcome:
         added_to_cart=logged.was_added_to_cart,
         dismissed=logged.was_dismissed,
         credits=map(from_credit, outcome.credits),
+        alternative_credits=map(from_credit, outcome.alternative_credits),
+        position=0 if outcome.item is None else outcome.item.position,
+        contributions=[] if outcome.item is None else _contributions(outcome.item),
+        click_grade=outcome.click_grade,
+        dwell_seconds=outcome.dwell_seconds,
+        purchased=logged.was_purchased,
+        refunded=outcome.was_refunded,
+        propensity=None if outcome.item is None else outcome.item.propensity,
     )
+
+
+def from_list_outcome(found: ListOutcome) -> pb.GetAttributionResponse:
+    """Return what came of a list as a message."""
+    made = found.made
+    arms = sorted(made.assignments.items())
+    return pb.GetAttributionResponse(
+        outcomes=map(from_outcome, found.outcomes),
+        list=LoggedList(
+            placement_id=made.placement_id,
+            page_type=PageType.Value(f"PAGE_TYPE_{made.page_type}"),
+            strategy=made.strategy,
+            model_version=made.model_version,
+            generate_time=to_timestamp(made.generated_at),
+            arm=next((arm for _, arm in arms), ""),
+            assignments=[ExperimentAssignment(experiment_id=name, arm_id=arm) for name, arm in arms],
+            variant_id="" if made.decision is None else made.decision.variant_id,
+            variant_propensity=None if made.decision is None else made.decision.propensity,
+        ),
+    )
+
+
+def _contributions(item: ListItem) -> list[AlgorithmContribution]:
+    return [AlgorithmContribution(algorithm=name, contribution=part) for name, part in item.contributions.items()]
 
 
 def from_credit(credit: StoredCredit) -> Credit:
@@ -128,6 +160,9 @@ def from_credit(credit: StoredCredit) -> Credit:
         kind=_CREDIT_KINDS[credit.kind],
         touch_time=to_timestamp(credit.touched_at),
         amount=_money(credit.amount, credit.currency),
+        rule=_RULES[credit.rule],
+        share=credit.share,
+        margin=_money(credit.margin, credit.currency),
     )
 
 

@@ -2,13 +2,17 @@
 
 Recommendations are written after the answer is sent, so a quick response may be applied before. It is stored and
 applied as soon as its recommendation is written. Purchases that the log has after it were applied in the meantime, and
-are credited now, but for lines that have a credit. After LONGEST_WAIT the recommendation is assumed to be lost, and the
-response is dropped.
+are credited now, but for lines that were credited; refunds of these lines that were applied too are taken off. After
+LONGEST_WAIT the recommendation is assumed to be lost, and the response is dropped.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from quintet.type.v1.event_pb2 import Event
+
+from services.feedback import refunds
 from services.feedback.attribution import Windows
 from services.feedback.response_projection import credit_purchases, project_signals
 from services.feedback.signals import Signal, read_signal
@@ -34,7 +38,7 @@ def apply_late(database: Database, windows: Windows) -> bool:
         ready = waiting_responses.take_ready(connection, MOST_AT_ONCE)
         signals = _signals(ready)
         project_signals(connection, signals, windows)
-        credit_purchases(connection, _purchases_after(connection, signals, applied), windows)
+        _credit_meanwhile(connection, signals, applied, windows)
         lost = waiting_responses.drop_waiting(connection, datetime.now(UTC) - LONGEST_WAIT)
     EVENTS.labels("response", "recommendation_came").inc(len(ready))
     EVENTS.labels("response", "recommendation_lost").inc(lost)
@@ -44,6 +48,20 @@ def apply_late(database: Database, windows: Windows) -> bool:
 def _signals(ready: Sequence[tuple[int, LoggedEvent]]) -> list[Signal]:
     signals = ((key, read_signal(event)) for key, event in ready)
     return [_about(signal, key) for key, signal in signals if signal is not None]
+
+
+def _credit_meanwhile(connection: Connection, signals: Sequence[Signal], until: int, windows: Windows) -> None:
+    """Credit the purchases after the signals, up to the number `until` of the log, less what was refunded since."""
+    credited = credit_purchases(connection, _purchases_after(connection, signals, until), windows)
+    if not credited:
+        return
+    products = defaultdict[str, set[str]](set)
+    for purchase_id, product_id in credited:
+        products[purchase_id].add(product_id)
+    for event in outcomes.refunds_between(connection, min(each.sequence for each in signals), until):
+        refund = Event.FromString(event.payload).refund
+        if refund.purchase_id in products:
+            refunds.take_off(connection, refund, products[refund.purchase_id])
 
 
 def _purchases_after(connection: Connection, signals: Sequence[Signal], until: int) -> list[Signal]:
@@ -68,4 +86,5 @@ def _about(signal: Signal, key: int) -> Signal:
         cart_products=(),
         purchase=None,
         refund=None,
+        page=None,
     )

@@ -52,6 +52,17 @@ def bought(purchase: Purchase, product_id: str, price: Price) -> Bought:
     return Bought(quantity, sum(_amount(line, unit_price) for line in lines), price_currency)
 
 
+def margin(line: Bought, cost: int | None, currency: str | None) -> int | None:
+    """Return what is left of a line's amount after the cost of its goods, in minor units; below 0 for a loss.
+
+    `cost` is that of a unit, in minor units of `currency`. None if it is unknown, in another currency than the line, or
+    the amount is unknown: then nothing is said of the margin, and it is not taken for the amount.
+    """
+    if line.amount is None or cost is None or line.currency != currency:
+        return None
+    return line.amount - money.rounded(cost * line.quantity)
+
+
 def product_ids(purchase: Purchase) -> tuple[str, ...]:
     """Return the ids of the products of a purchase, each once, in the order of the lines."""
     return tuple(dict.fromkeys(line.product_id for line in purchase.items))

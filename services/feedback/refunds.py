@@ -1,42 +1,46 @@
-"""Applies refunds: reduces the purchase credits of recommendations.
+"""Applies refunds: reduces the purchase credits of recommendations, under each rule by the same amount.
 
-If a line is refunded in full, its credit becomes `refunded`, and the recommendation counts as purchased only if another
-purchase is credited to it. If a line is refunded in part, the credit stays, with the remaining amount.
+If a line is refunded in full, its credits become `refunded`, and the recommendation counts as purchased only if another
+purchase is credited to it. If a line is refunded in part, the credits stay, with the remaining amount.
 """
 
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 
-import structlog
 from quintet.type.v1.event_pb2 import Event, Purchase, Refund
 
 from services.feedback import lines
-from services.feedback.lines import Bought, GivenBack
+from services.feedback.credited_lines import reduced
+from services.feedback.lines import Bought
+from shared.attribution_rules import LAST_TOUCH
 from shared.db import outcomes, products, recommendations
 from shared.db.engine import Connection
 from shared.db.outcomes import REFUNDED, StoredCredit
 
-log = structlog.get_logger()
 
-
-def take_off(connection: Connection, refund: Refund) -> None:
-    """Reduce the credits of a purchase by a refund."""
+def take_off(connection: Connection, refund: Refund, only: Collection[str] | None = None) -> None:
+    """Reduce the credits of a purchase by a refund; with `only`, those of the lines of some products (their ids)."""
     credited = outcomes.credits_of(connection, [refund.purchase_id])
     if not credited:
         return
     back = lines.given_back(_order(connection, credited[0].event_sequence), refund)
-    changed = [reduced(credit, back[credit.product_id]) for credit in credited if credit.product_id in back]
+    wanted = back.keys() if only is None else back.keys() & set(only)
+    changed = [
+        credit
+        for (product_id, _), parts in _by_line(credited).items()
+        if product_id in wanted
+        for credit in reduced(parts, back[product_id])
+    ]
     outcomes.change_credits(connection, changed)
-    _unmark(connection, [credit for credit in changed if credit.kind == REFUNDED])
+    _unmark(connection, [credit for credit in changed if credit.kind == REFUNDED and credit.rule == LAST_TOUCH])
 
 
-def reduced(credit: StoredCredit, back: GivenBack) -> StoredCredit:
-    """Return a credit after a refund of its line. The amount is never below 0.
-
-    The credit is `refunded` if no amount is left, or, if it had no amount, if every unit is refunded.
-    """
-    left = None if credit.amount is None else max(0, credit.amount - back.amount)
-    gone = left == 0 if credit.amount else back.every_unit
-    return replace(credit, amount=left, kind=REFUNDED if gone else credit.kind)
+def _by_line(credited: Iterable[StoredCredit]) -> dict[tuple[str, str], list[StoredCredit]]:
+    """Return credits by product and rule: together they are the whole line."""
+    found: defaultdict[tuple[str, str], list[StoredCredit]] = defaultdict(list)
+    for each in credited:
+        found[each.product_id, each.rule].append(each)
+    return found
 
 
 def _order(connection: Connection, sequence: int) -> dict[str, Bought]:

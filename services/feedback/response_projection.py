@@ -1,7 +1,8 @@
 """The feedback agent's projection of the event log: updates the flags and outcomes of recommendations from events.
 
 Events are applied in the order of the log; times are compared as stated in the events. A batch of events without any
-relation to recommendations, such as imported history, costs one query.
+relation to recommendations, such as imported history, costs one or two queries. Views of pages say what earlier clicks
+are worth (`grading`).
 
 Implausible responses are ignored and counted: a response by another customer than the recommendation was made for, and
 a response to a recommendation that was made later. Clients' clocks may be behind by up to CLOCK_SKEW. Feedback does not
@@ -13,12 +14,15 @@ Responses to recommendations and purchases of shoppers who do not permit `measur
 If several events of the log record the same purchase id, only the first is credited, each of its lines once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
-from services.feedback import attribution, lines, refunds
+from quintet.type.v1.event_pb2 import Purchase
+
+from services.feedback import attribution, credited_lines, lines, refunds
 from services.feedback.attribution import Windows
+from services.feedback.grading import Responded, grade_clicks
 from services.feedback.responses import Known, Pending
 from services.feedback.signals import Signal, read_signal
 from shared.consent import ALL_PERMITTED
@@ -30,6 +34,8 @@ from shared.db.recommendations import LoggedRecommendation, Touch
 from shared.telemetry import EVENTS
 
 CLOCK_SKEW = timedelta(minutes=5)
+CreditedLine = tuple[str, str]
+"""A line that is credited: the platform's ids of the purchase and the product."""
 
 
 def project(connection: Connection, events: Sequence[LoggedEvent], windows: Windows) -> None:
@@ -48,9 +54,14 @@ def project_signals(
         _Projection(connection, signals, windows, again=again).run()
 
 
-def credit_purchases(connection: Connection, signals: Sequence[Signal], windows: Windows) -> None:
-    """Credit those lines of purchases that are not credited yet, by the touches that are known now."""
-    project_signals(connection, [each.only_purchase() for each in signals if each.purchase is not None], windows)
+def credit_purchases(connection: Connection, signals: Sequence[Signal], windows: Windows) -> list[CreditedLine]:
+    """Credit those lines of purchases that were never credited, by the touches that are known now; return them."""
+    bought = [each.only_purchase() for each in signals if each.purchase is not None]
+    if not bought:
+        return []
+    projection = _Projection(connection, bought, windows)
+    projection.run()
+    return projection.credited
 
 
 class _Projection:
@@ -65,11 +76,16 @@ class _Projection:
         self._known = _look_up(connection, signals, windows)
         self._pending = Pending(again=again)
         self._credited = _credited_before(connection, signals, self._known)
+        self.credited: list[CreditedLine] = []
+        self._responded: set[int] = set()
+        self._adopted: set[int] = set()
 
     def run(self) -> None:
         for signal in self._signals:
             self._apply(signal)
         self._pending.write(self._connection)
+        concerned = Responded(self._responded, self._adopted)
+        grade_clicks(self._connection, self._signals, concerned, self._unmeasured)
         waiting_responses.keep_waiting(self._connection, self._waiting(), datetime.now(UTC))
 
     def _waiting(self) -> list[waiting_responses.Waiting]:
@@ -101,6 +117,8 @@ class _Projection:
         if found is None:
             return None
         self._pending.touch(kind, key, signal.at)
+        if kind == "click":
+            self._responded.add(key)
         self._pending.outcomes.append(NewOutcome(key, kind, signal.at, signal.sequence))
         self._known.remember([Touch(key, found.customer_key, found.product_id, kind, signal.at, signal.sequence)])
         return found
@@ -125,12 +143,14 @@ class _Projection:
             return None
         if found.customer_key is None and signal.customer_key is not None:
             self._pending.owners[key] = signal.customer_key
+            self._adopted.add(key)
             return self._known.adopt(key, signal.customer_key)
         return found
 
     def _cart(self, key: int, signal: Signal) -> None:
         if key in self._known.recommendations:
             self._pending.carted.add(key)
+            self._responded.add(key)
             self._pending.outcomes.append(NewOutcome(key, "add_to_cart", signal.at, signal.sequence))
 
     def _dismiss(self, key: int, signal: Signal) -> None:
@@ -171,34 +191,37 @@ class _Projection:
 
     def _credit_line(self, credit: attribution.Credit, product_id: str, signal: Signal) -> None:
         assert signal.purchase is not None  # noqa: S101 - for the type checker: the caller has looked
-        touch = credit.touch
-        found = self._known.recommendations[touch.recommendation_id]
-        line = lines.bought(signal.purchase, product_id, (found.price, found.currency))
-        self._pending.outcomes.append(
-            NewOutcome(
-                touch.recommendation_id,
-                credit.kind,
-                signal.at,
-                signal.sequence,
-                signal.purchase.purchase_id,
-                touch.at,
-                line.amount,
-                line.currency,
-            )
-        )
-        self._credited.setdefault(signal.purchase.purchase_id, set()).add(product_id)
+        recommended = self._known.recommendations[credit.touch.recommendation_id]
+        line = _line(signal, signal.purchase, recommended)
+        new = [credited_lines.whole(line, credit)]
+        for division in attribution.divisions(self._touches(signal, product_id), signal.at, self._windows):
+            new += credited_lines.divided(line, division)
+        self._pending.outcomes += new
+        self._credited.setdefault(line.purchase_id, set()).add(product_id)
+        self.credited.append((line.purchase_id, product_id))
         if credit.kind == attribution.PURCHASE:
-            self._pending.purchased.add(touch.recommendation_id)
+            self._pending.purchased.add(credit.touch.recommendation_id)
 
     def _take_refund(self, signal: Signal) -> None:
         if signal.refund is not None and signal.refund.purchase_id in self._credited:
             self._pending.write(self._connection)  # the purchase may be in the same batch
             refunds.take_off(self._connection, signal.refund)
 
+    def _unmeasured(self, customers: Collection[int]) -> set[int]:
+        return _unmeasured(self._connection, customers, self._windows)
+
     def _touches(self, signal: Signal, product_id: str) -> Sequence[Touch]:
         if signal.customer_key is None or signal.customer_key in self._known.unmeasured:
             return ()
         return self._known.touches.get((signal.customer_key, product_id), ())
+
+
+def _line(signal: Signal, purchase: Purchase, recommended: LoggedRecommendation) -> credited_lines.Line:
+    """Return what an order has of a recommended product."""
+    price: lines.Price = (recommended.price, recommended.currency)
+    bought = lines.bought(purchase, recommended.product_id, price)
+    margin = lines.margin(bought, recommended.cost, recommended.currency)
+    return credited_lines.Line(purchase.purchase_id, signal.at, signal.sequence, bought.amount, bought.currency, margin)
 
 
 def _look_up(connection: Connection, signals: Sequence[Signal], windows: Windows) -> Known:
@@ -216,12 +239,17 @@ def _look_up(connection: Connection, signals: Sequence[Signal], windows: Windows
     known.recommendations = recommendations.read_recommendations(connection, keys)
     concerned = _concerned(signals, known)
     known.registered = recommendations.registered_among(connection, concerned)
-    default = ALL_PERMITTED._replace(measure=windows.measured)
-    said = consents.consents_of(connection, concerned)
-    known.unmeasured = {key for key, consent in said.items() if not consent.permissions(default).measure}
+    known.unmeasured = _unmeasured(connection, concerned, windows)
     nobodys = {key for key, found in known.recommendations.items() if found.customer_key is None and found.was_shown}
     known.remember(recommendations.touches_of(connection, nobodys))
     return known
+
+
+def _unmeasured(connection: Connection, customers: Collection[int], windows: Windows) -> set[int]:
+    """Return those of the customers who do not permit `measure`."""
+    default = ALL_PERMITTED._replace(measure=windows.measured)
+    said = consents.consents_of(connection, customers)
+    return {key for key, consent in said.items() if not consent.permissions(default).measure}
 
 
 def _concerned(signals: Sequence[Signal], known: Known) -> set[int]:
@@ -241,11 +269,11 @@ def _few_products(signals: Sequence[Signal]) -> Sequence[str]:
 
 
 def _credited_before(connection: Connection, signals: Iterable[Signal], known: Known) -> dict[str, set[str]]:
-    """Return the products credited already of each purchase that the batch refunds or records (again)."""
+    """Return the products credited already, refunded ones too, of each purchase that the batch refunds or records."""
     wanted = {signal.refund.purchase_id for signal in signals if signal.refund is not None}
     if known.touches:
         wanted |= {signal.purchase.purchase_id for signal in signals if signal.purchase is not None}
     credited: dict[str, set[str]] = {}
-    for each in outcomes.credits_of(connection, wanted) if wanted else ():
+    for each in outcomes.credited_ever(connection, wanted) if wanted else ():
         credited.setdefault(each.purchase_id, set()).add(each.product_id)
     return credited

@@ -58,7 +58,8 @@ class Known:
 class Pending:
     """The changes that a batch makes; `write` writes them in a few statements.
 
-    Responses are counted in the metrics, unless they were when they were applied first (`again`).
+    Responses are counted in the metrics, unless they were when they were applied first (`again`). Credits of rules
+    beside the last touch are not: the purchase is counted by the rule that counts.
     """
 
     shown: dict[int, datetime] = field(default_factory=dict)
@@ -87,7 +88,8 @@ class Pending:
         recommendations.mark_purchased(connection, self.purchased)
         outcomes.add_outcomes(connection, self.outcomes)
         for each in () if self.again else self.outcomes:
-            RESPONSES.labels(each.kind).inc()
+            if each.kind != outcomes.CREDIT:
+                RESPONSES.labels(each.kind).inc()
         for gathered in (self.shown, self.clicked, self.carted, self.dismissed, self.purchased, self.owners):
             gathered.clear()
         self.outcomes.clear()

@@ -8,6 +8,7 @@ from quintet.feedback.v1 import feedback_service_pb2_grpc as pb_grpc
 from services.feedback.agent import FeedbackAgent
 from services.feedback.attribution import Windows
 from services.feedback.servicer import FeedbackServicer
+from shared.attribution_rules import parse_rules
 from shared.config import Settings
 from shared.db.condition import DatabaseCondition
 from shared.db.connect import serving_database
@@ -22,10 +23,11 @@ SERVICE = "quintet.feedback.v1.FeedbackService"
 
 
 def make_agent(settings: Settings, database: Database) -> FeedbackAgent:
-    """Return the agent with the configured attribution windows."""
+    """Return the agent with the configured attribution windows and rules."""
     click = timedelta(days=settings.attribution_click_days)
     view = timedelta(days=settings.attribution_view_days)
-    return FeedbackAgent(database, Windows(click, view, settings.permissions.measure))
+    rules = parse_rules(settings.attribution_rules)
+    return FeedbackAgent(database, Windows(click, view, settings.permissions.measure, rules))
 
 
 def build(settings: Settings, agent: FeedbackAgent, checks: Mapping[str, Check] | None = None) -> AgentServer:

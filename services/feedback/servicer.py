@@ -53,7 +53,10 @@ class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
         return pb.GetAlgorithmPerformanceResponse(algorithms=[convert.from_performance(each) for each in found])
 
     async def GetAttribution(self, request: pb.GetAttributionRequest, context: Any) -> pb.GetAttributionResponse:
-        if request.WhichOneof("subject") == "recommendation_number":
+        subject = request.WhichOneof("subject")
+        if subject == "list_number":
+            return convert.from_list_outcome(await asyncio.to_thread(self._agent.list_outcome, request.list_number))
+        if subject == "recommendation_number":
             found = [await asyncio.to_thread(self._agent.outcome, request.recommendation_number)]
         else:
             found = await asyncio.to_thread(self._agent.purchase_outcomes, convert.to_purchase_id(request))
@@ -72,6 +75,10 @@ class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
         return pb.UpdateWeightsResponse(
             weights=convert.from_weights(now_in_force.weights), rationale=now_in_force.rationale
         )
+
+    async def LearnBandits(self, request: pb.LearnBanditsRequest, context: Any) -> pb.LearnBanditsResponse:
+        learned = await asyncio.to_thread(self._agent.learn_bandits)
+        return pb.LearnBanditsResponse(placements=learned.placements, decisions=learned.decisions)
 
     def _update_weights(self, change: convert.WeightsChange) -> Weights:
         if change.reset:

@@ -1,15 +1,19 @@
-"""Reads from a logged event what it says about recommendations; most events say nothing and are skipped cheaply."""
+"""Reads from a logged event what it says about recommendations, or about the clicks on them before."""
 
 from datetime import datetime
 from typing import NamedTuple
 
-from quintet.type.v1.event_pb2 import Event, Purchase, Refund
+from quintet.type.v1.event_pb2 import Event, PageType, Purchase, Refund
 from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType
 
+from services.feedback.click_grades import PageView
 from shared.db.event_log import LoggedEvent
 from shared.db.recommendations import recommendation_key
 
 FEEDBACK = "feedback"
+PAGE_KINDS = ("home_view", "category_view", "search", "product_view", "page_view")
+"""Views of pages that a shopper may have left a product's page for. A cart or an order is no return from a product."""
+_NO_RETURN = (PageType.PAGE_TYPE_CART, PageType.PAGE_TYPE_POST_PURCHASE)
 
 
 class Signal(NamedTuple):
@@ -17,7 +21,8 @@ class Signal(NamedTuple):
 
     `shown`, `clicked`, `carted` and `dismissed` have keys of recommendations, `cart_products` the platform's product
     ids. `carted` and `dismissed` are set by feedback on the recommendation itself, `cart_products` by an `add_to_cart`
-    event. A carted or dismissed recommendation counts as shown, a carted one also as clicked.
+    event. A carted or dismissed recommendation counts as shown, a carted one also as clicked. `page` is a page that was
+    seen, which says something of a click before it.
     """
 
     sequence: int
@@ -31,6 +36,7 @@ class Signal(NamedTuple):
     cart_products: tuple[str, ...] = ()
     purchase: Purchase | None = None
     refund: Refund | None = None
+    page: PageView | None = None
 
     @property
     def named(self) -> tuple[int, ...]:
@@ -59,7 +65,9 @@ def read_signal(logged: LoggedEvent) -> Signal | None:
     if logged.kind == FEEDBACK:
         return _of_feedback(logged)
     event = Event.FromString(logged.payload)
-    if not event.recommendation_id and logged.kind not in ("add_to_cart", "purchase", "refund", "impression"):
+    page = _page(event, logged.kind) if logged.kind in PAGE_KINDS else None
+    silent = page is None and logged.kind not in ("add_to_cart", "purchase", "refund", "impression")
+    if silent and not event.recommendation_id:
         return None
     return Signal(
         sequence=logged.sequence,
@@ -71,6 +79,7 @@ def read_signal(logged: LoggedEvent) -> Signal | None:
         cart_products=_carted(event) if logged.kind == "add_to_cart" else (),
         purchase=event.purchase if logged.kind == "purchase" else None,
         refund=event.refund if logged.kind == "refund" else None,
+        page=page,
     )
 
 
@@ -91,6 +100,15 @@ def _of_feedback(logged: LoggedEvent) -> Signal | None:
         carted=key if carted else None,
         dismissed=key if response == InteractionType.INTERACTION_TYPE_DISMISS else None,
     )
+
+
+def _page(event: Event, kind: str) -> PageView | None:
+    if kind == "product_view":
+        view = event.product_view
+        return PageView(view.product_id, view.duration_seconds, view.scrolls)
+    if kind == "page_view" and event.page_view.page_type in _NO_RETURN:
+        return None
+    return PageView(event.page_view.product_id if kind == "page_view" else "")
 
 
 def _carted(event: Event) -> tuple[str, ...]:

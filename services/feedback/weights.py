@@ -1,8 +1,9 @@
 """Learns the weights of the algorithms from the responses to their recommendations.
 
-Each response has points: a click 1, a cart addition 3, a purchase 10. The value of an algorithm is its number of points
-per recommendation shown. It is shrunk towards the mean value of all algorithms as if `PRIOR_SHOWN` more recommendations
-with the mean value had been shown, so that few lucky responses have little effect.
+Each response has points: a click its grade (`click_grades`, at most 1), a cart addition 3, a purchase 10. The value of
+an algorithm is its number of points per recommendation shown. It is shrunk towards the mean value of all algorithms as
+if `PRIOR_SHOWN` more recommendations with the mean value had been shown, so that few lucky responses have little
+effect.
 
 The target weight is the default weight times value / mean value. The new weight lies between the current weight and
 the target, and is closer to the target the more recommendations were shown. So weights do not change without data, and
@@ -97,8 +98,9 @@ def with_floor(weights: Mapping[str, float], floor: float) -> dict[str, float]:
         raised |= low
 
 
-def _points(counts: AlgorithmCounts) -> int:
-    return CLICK_POINTS * counts.clicked + CART_POINTS * counts.added_to_cart + PURCHASE_POINTS * counts.purchased
+def _points(counts: AlgorithmCounts) -> float:
+    clicks = CLICK_POINTS * (counts.clicked - counts.click_discount)
+    return clicks + CART_POINTS * counts.added_to_cart + PURCHASE_POINTS * counts.purchased
 
 
 def _value(counts: AlgorithmCounts | None, mean: float) -> float:
@@ -108,11 +110,11 @@ def _value(counts: AlgorithmCounts | None, mean: float) -> float:
     return (PRIOR_SHOWN * mean + _points(counts)) / (PRIOR_SHOWN + counts.shown)
 
 
-def _too_little(shown: int, points: int, days: int) -> str:
+def _too_little(shown: int, points: float, days: int) -> str:
     if shown < MIN_SHOWN:
         seen = f"only {shown} recommendations were shown in the last {days} days, {MIN_SHOWN} are needed"
     else:
-        seen = f"of {shown} recommendations shown in the last {days} days none was responded to ({points} points)"
+        seen = f"of {shown} recommendations shown in the last {days} days none was responded to ({points:g} points)"
     return f"Unchanged: {seen}."
 
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from services.recommendation import convert
+from services.recommendation.experiments.store import ExperimentStore
 from services.recommendation.merchandising.definitions import placements_in, rules_in
 from services.recommendation.merchandising.preview import Preview, PreviewRequest, Previews
 from services.recommendation.models.forgetting import versions_waiting
@@ -17,8 +20,10 @@ from services.recommendation.models.versions import Quality, one_before_active, 
 from services.recommendation.request import Answer, Choice, Explanation, Page, Query, RankQuery, ReadyPage
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.choice import choose
+from services.recommendation.serving.decision import Decided, decide
+from services.recommendation.serving.exploration import Draw
 from services.recommendation.serving.given_list import MOST_EXPLAINED, PlacedProduct, RankAnswer, rank_given
-from services.recommendation.serving.known_shopper import OneReading, ShopperHistories, read_known_shopper
+from services.recommendation.serving.known_shopper import KnownShopper, OneReading, ShopperHistories, read_known_shopper
 from services.recommendation.serving.model_manager import ModelManager, ServingState
 from services.recommendation.serving.recent_pages import RecentPages
 from services.recommendation.serving.request_context import request_context
@@ -34,6 +39,7 @@ from shared.db.recommendations import NewList
 from shared.db.recommended_lists import RANKED
 from shared.db.token_keys import load_token_keys
 from shared.errors import QuintetError
+from shared.experiments.decision import Exposure, ListDecision
 from shared.jobs import QUICK, Progress, SingleJob
 from shared.list_tokens import next_token, shown_before
 from shared.merchandising.merchandising import Merchandising
@@ -60,9 +66,11 @@ class RecommendationAgent:
         self._previews = Previews(database)
         self.placements = placements_in(database)
         self.rules = rules_in(database)
+        self.experiments = ExperimentStore(database)
         self._recent_pages = RecentPages(settings.keep_pages_seconds)
         self.tokens = load_token_keys(settings, database)
         self._recommendation_log = RecommendationLog(database, "recommendation")
+        self._random = np.random.default_rng(settings.exploration_seed or None)
         self._training = SingleJob(TRAINING, settings)
         self._tuning = SingleJob(TUNING, settings)
         self._forgetting = SingleJob(FORGETTING, settings)
@@ -226,20 +234,35 @@ class RecommendationAgent:
 
     def _answer(self, query: Query, serving: ServingState, histories: ShopperHistories) -> Answer:
         shopper = read_known_shopper(histories, query, serving)
-        query = self._completed(query, serving, shopper.person)
-        page = self._recent_pages.get(
-            serving,
-            shopper,
-            query,
-            lambda: _ready(choose(serving, request_context(shopper, query, serving), query), query),
-        )
         now = datetime.now(UTC)
         stored = query.placement.placement_id if query.stored_placement else ""
-        shown = _Shown(query.context.page, page.items, page.strategy, serving.version, now, stored)
+        decided = decide(query, shopper, serving.merchandising, self._random, now)
+        query = self._completed(decided.query, serving, shopper.person)
+        page = self._page(serving, shopper, query, decided.draw)
+        decision = _decision(decided, page)
+        items, exposures = page.items, decided.exposures
+        shown = _Shown(query.context.page, items, page.strategy, serving.version, now, stored, exposures, decision)
         number, logged = self._log(shopper.person, shown)
         fallbacks = self._fallbacks(serving, page.failed, exhausted=page.exhausted, logged=logged)
-        token = self._next_token(query, page)
-        return Answer(page, number, serving.version, fallbacks, now, shopper.person.segment, token)
+        return Answer(
+            page,
+            number,
+            serving.version,
+            fallbacks,
+            now,
+            shopper.person.segment,
+            self._next_token(query, page),
+            exposures,
+            decided.bandit.variant_id if decided.bandit else "",
+        )
+
+    def _page(self, serving: ServingState, shopper: KnownShopper, query: Query, draw: Draw | None) -> ReadyPage:
+        """Return the page of a shopper: a kept one, unless it tries to explore."""
+
+        def make() -> ReadyPage:
+            return _ready(choose(serving, request_context(shopper, query, serving), query, draw), query)
+
+        return make() if draw is not None else self._recent_pages.get(serving, shopper, query, make)
 
     def _log(self, person: Person, shown: "_Shown") -> tuple[int, bool]:
         """Log a list where the shopper permits `measure`; return its number, and False where it could not be kept."""
@@ -256,16 +279,18 @@ class RecommendationAgent:
             strategy=shown.strategy,
             model_version=shown.model_version,
             placement_id=shown.placement_id,
+            exposures=shown.exposures,
+            decision=shown.decision,
         )
         return number, self._recommendation_log.append(new)
 
     def _completed(self, query: Query, serving: ServingState, person: Person) -> Query:
         """Return a query with the rules in force and what the pages of the list before show."""
         rules: tuple[Rule, ...] = ()
-        if serving.merchandising.rules:
+        if serving.merchandising.rules or query.placement.with_rules:
             segments = frozenset(person.segments)
             moment = Moment(query.placement.placement_id, query.context.page, segments, datetime.now(UTC))
-            rules = serving.merchandising.rules_at(moment)
+            rules = serving.merchandising.rules_at(moment, query.placement)
         shown = shown_before(self.tokens, query.paged, query.page_token) if query.paged else ()
         return replace(query, rules=rules, shown=shown) if rules or shown else query
 
@@ -300,16 +325,34 @@ class _Shown:
     model_version: str
     at: datetime
     placement_id: str = ""
+    exposures: tuple[Exposure, ...] = ()
+    decision: ListDecision | None = None
+
+
+def _decision(decided: Decided, page: ReadyPage) -> ListDecision | None:
+    """Return what is logged of a decision: what a bandit chose, and what was explored; None for neither."""
+    if page.displaced is None:
+        return decided.bandit
+    return replace(decided.bandit or ListDecision(), displaced=page.displaced)
 
 
 def _ready(choice: Choice, query: Query) -> ReadyPage:
     items = [
-        ListItem(position, pick.product_key, pick.score, pick.algorithm, pick.contributions, _reason(pick.explanation))
+        ListItem(
+            position,
+            pick.product_key,
+            pick.score,
+            pick.algorithm,
+            pick.contributions,
+            _reason(pick.explanation),
+            pick.propensity,
+        )
         for position, pick in enumerate(choice.picks, start=1)
     ]
     message = convert.to_message(choice, query.placement.placement_id)
     keys = tuple(pick.product_key for pick in choice.picks)
-    return ReadyPage(message, PackedItems.of(items), choice.strategy, choice.failed, choice.exhausted, keys)
+    items_packed = PackedItems.of(items)
+    return ReadyPage(message, items_packed, choice.strategy, choice.failed, choice.exhausted, keys, choice.displaced)
 
 
 def _ranked_items(products: Sequence[PlacedProduct]) -> list[ListItem]:

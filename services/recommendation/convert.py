@@ -10,6 +10,7 @@ from quintet.type.v1.model_pb2 import ModelVersion as ModelVersionMessage
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import (
     AlgorithmContribution,
+    ExperimentAssignment,
     Reason,
     ReasonKind,
     Recommendation,
@@ -104,6 +105,11 @@ def to_response(answer: Answer, shopper: Shopper, tokens: TokenKeys) -> pb.Recom
     response.segment = answer.segment
     response.attribution_token = tokens.issue_list(answer.number, len(ids), shopper)
     response.next_page_token = answer.next_page_token
+    response.assignments.extend(
+        ExperimentAssignment(experiment_id=each.experiment_id, arm_id=each.arm_id) for each in answer.exposures
+    )
+    response.arm = answer.exposures[0].arm_id if answer.exposures else ""
+    response.variant_id = answer.variant_id
     response.generate_time.FromDatetime(answer.generated_at)
     return pb.RecommendResponse(list=response)
 
@@ -168,6 +174,8 @@ def _recommendation(pick: Pick, position: int) -> Recommendation:
         group_id=pick.group_id,
         position=position,
         applied_rules=pick.rules,
+        propensity=pick.propensity,
+        explored=pick.explored,
     )
 
 

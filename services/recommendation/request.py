@@ -6,6 +6,7 @@ from datetime import datetime
 
 from shared.consent import NOTHING_SAID, Consent
 from shared.db.recommendation_items import PackedItems
+from shared.experiments.decision import Displaced, Exposure
 from shared.list_tokens import PagedList
 from shared.merchandising.filters import both, not_excluded
 from shared.merchandising.placement import BUILT_IN, Placement, built_in_id
@@ -115,7 +116,8 @@ class Explanation:
 class Pick:
     """One recommended product as it is now, by its key in the database and with what a page shows.
 
-    `contributions` are largest first and add up to `score`; `rules` are the ids of those that touched it.
+    `contributions` are largest first and add up to `score`; `rules` are the ids of those that touched it; `propensity`
+    is the probability that it was at its place, `explored` whether it is there for the sake of learning.
     """
 
     product_key: int
@@ -129,6 +131,8 @@ class Pick:
     contributions: Mapping[str, float] = field(default_factory=dict)
     rules: tuple[str, ...] = ()
     group_id: str = ""
+    propensity: float = 1.0
+    explored: bool = False
 
     @property
     def algorithm(self) -> str:
@@ -150,12 +154,15 @@ class Choice:
         The algorithms that failed.
     exhausted : bool
         Whether all of them failed.
+    displaced : Displaced, optional
+        What an explored product took the place of.
     """
 
     picks: tuple[Pick, ...]
     strategy: str
     failed: tuple[str, ...] = ()
     exhausted: bool = False
+    displaced: Displaced | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +177,7 @@ class ReadyPage:
         What is logged.
     keys : tuple of int
         Keys of the products, in their order.
-    strategy, failed, exhausted
+    strategy, failed, exhausted, displaced
         As in `Choice`.
     """
 
@@ -180,6 +187,7 @@ class ReadyPage:
     failed: tuple[str, ...] = ()
     exhausted: bool = False
     keys: tuple[int, ...] = ()
+    displaced: Displaced | None = None
 
 
 @dataclass(frozen=True)
@@ -200,6 +208,10 @@ class Answer:
         Of the customer; empty for none.
     next_page_token : str
         Empty where nothing follows.
+    exposures : tuple of Exposure
+        The arms of experiments that it belongs to.
+    variant_id : str
+        What the placement's bandit chose; empty without one.
     """
 
     page: ReadyPage
@@ -209,3 +221,5 @@ class Answer:
     generated_at: datetime
     segment: str = ""
     next_page_token: str = ""
+    exposures: tuple[Exposure, ...] = ()
+    variant_id: str = ""

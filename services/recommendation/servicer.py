@@ -9,6 +9,7 @@ from quintet.type.v1.recommendation_pb2 import RecommendationList
 
 from services.recommendation import convert
 from services.recommendation.agent import RecommendationAgent
+from services.recommendation.experiment_rpcs import ExperimentRpcs
 from services.recommendation.merchandising import convert as lists
 from services.recommendation.merchandising_rpcs import MerchandisingRpcs
 from services.recommendation.model_rpcs import ModelRpcs
@@ -21,7 +22,7 @@ MOST_WAITING = 32
 """Calls for recommendations that wait; more are refused, and the coordinator answers with its fallback."""
 
 
-class RecommendationServicer(MerchandisingRpcs, ModelRpcs, pb_grpc.RecommendationServiceServicer):
+class RecommendationServicer(MerchandisingRpcs, ExperimentRpcs, ModelRpcs, pb_grpc.RecommendationServiceServicer):
     """The contract's RecommendationService."""
 
     def __init__(self, agent: RecommendationAgent) -> None:

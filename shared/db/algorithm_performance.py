@@ -24,6 +24,8 @@ class AlgorithmCounts:
         Recommendations with a purchase credited to a click and not refunded in full.
     purchased_after_view : int
         Recommendations with a purchase credited to an impression; apart from `purchased`.
+    click_discount : float
+        What the grades of clicks take off `clicked`: the sum of 1 - grade, each recommendation by its best click.
     revenue : dict of str to int
         By currency, of purchases credited to clicks, refunds taken off.
     """
@@ -36,17 +38,20 @@ class AlgorithmCounts:
     purchased: int = 0
     purchased_after_view: int = 0
     revenue: dict[str, int] = field(default_factory=dict)
+    click_discount: float = 0.0
 
 
 def algorithm_performance(connection: Connection, start: datetime, end: datetime) -> list[AlgorithmCounts]:
     """Return one entry per algorithm that recommended from `start` (inclusive) to `end` (exclusive), by name."""
     after_view = _purchased_after_view(connection, start, end)
     revenue = _revenue(connection, start, end)
+    discounts = _click_discounts(connection, start, end)
     return [
         replace(
             counts,
             purchased_after_view=after_view.get(counts.algorithm, 0),
             revenue=revenue.get(counts.algorithm, {}),
+            click_discount=discounts.get(counts.algorithm, 0.0),
         )
         for counts in _counts(connection, start, end)
     ]
@@ -111,6 +116,20 @@ def _revenue(connection: Connection, start: datetime, end: datetime) -> dict[str
     for algorithm, currency, amount in connection.execute(query):
         revenue.setdefault(algorithm, {})[currency] = int(amount)
     return revenue
+
+
+def _click_discounts(connection: Connection, start: datetime, end: datetime) -> dict[str, float]:
+    columns, outcomes = recommendations.c, recommendation_outcomes.c
+    best = (
+        select(columns.algorithm, func.max(outcomes.grade).label("grade"))
+        .join(recommendation_outcomes, outcomes.recommendation_id == columns.id)
+        .where(columns.generated_at >= start, columns.generated_at < end, columns.was_clicked)
+        .where(outcomes.kind == "click", outcomes.grade.is_not(None))
+        .group_by(columns.id, columns.algorithm)
+        .subquery()
+    )
+    query = select(best.c.algorithm, func.sum(1 - best.c.grade)).group_by(best.c.algorithm)
+    return {algorithm: float(discount) for algorithm, discount in connection.execute(query)}
 
 
 def _how_many(flag: ColumnElement[bool]) -> ColumnElement[int]:

@@ -16,7 +16,7 @@ from shared.db.batches import among
 from shared.db.bulk import insert_numbered
 from shared.db.driver import DriverCursor, PreparedBlobs, PreparedLookup, PreparedQuery
 from shared.db.engine import insert_into
-from shared.db.event_rows import StoredEvent, compact, id_of, kind_of, pack_id, plain, unpack_id
+from shared.db.event_rows import StoredEvent, compact, id_of, kind_of, pack_id, plain, stored_kinds, unpack_id
 from shared.db.schema import counters, customers, event_cursors, event_log
 from shared.db.types import from_micros, to_micros
 
@@ -127,6 +127,25 @@ def read_where(
     within = (event_log.c.sequence > after, event_log.c.sequence <= up_to)
     rows = connection.execute(select(*LOGGED).where(*within, *conditions).order_by(event_log.c.sequence).limit(limit))
     return list(map(logged, rows))
+
+
+def of_customers_between(
+    connection: Connection,
+    keys: Collection[int],
+    since: datetime,
+    until: datetime,
+    kinds: Collection[str],
+    up_to: int,
+) -> list[LoggedEvent]:
+    """Return the events of customers, of some kinds, from `since` to `until` (inclusive), with numbers up to `up_to`.
+
+    They are in the order of the log. No event is recorded before it happens, so the log is read from where it was at
+    `since`.
+    """
+    columns, first = event_log.c, event_receipts.last_before(connection, since)
+    theirs = (among(connection, columns.customer_id, keys), columns.sequence > first, columns.sequence <= up_to)
+    inside = (columns.occurred_at.between(since, until), columns.kind.in_(stored_kinds(kinds)))
+    return list(map(logged, connection.execute(select(*LOGGED).where(*theirs, *inside).order_by(columns.sequence))))
 
 
 def logged(row: Sequence[Any]) -> LoggedEvent:

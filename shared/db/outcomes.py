@@ -1,7 +1,10 @@
 """What came of recommendations, one row for each touch, response and credited purchase; written by the feedback agent.
 
-Kinds: `shown`, `click`, `add_to_cart`, `dismiss`; `purchase` and `view_through` for credited purchase lines, whose
-amount shrinks with refunds; `refunded` for a credit that a refund took away in full.
+Kinds: `shown`, `click`, `add_to_cart`, `dismiss`; `purchase` (last touch) and `view_through` for credited purchase
+lines, whose amount shrinks with refunds; `credit` for the part of a line that one touch has under a rule beside the
+last touch; `refunded` for a credit, of any rule, that a refund took away in full.
+
+`rule` tells the credits of the rules apart. Each rule credits the whole of a line: amounts of several are not added up.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,21 +13,37 @@ from datetime import datetime
 from typing import Any
 
 from quintet.type.v1.event_pb2 import Event
-from sqlalchemy import Connection, Select, and_, bindparam, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, case, func, select, update
 
+from shared.attribution_rules import LAST_TOUCH, VIEW_THROUGH
 from shared.db.batches import batches
 from shared.db.event_log import CUSTOMER_CONSUMER, LOGGED, LoggedEvent, cursor, logged
 from shared.db.event_rows import is_kind
 from shared.db.recommendations import take_out
 from shared.db.schema import event_log, products, purchases, recommendation_outcomes, recommendations
 
-CREDIT_KINDS = ("purchase", "view_through")
+CREDIT = "credit"
 REFUNDED = "refunded"
+CREDIT_KINDS = ("purchase", "view_through")
+"""Kinds of the credits that count, of which a line has one, while something of it is left."""
+_LEFT = (*CREDIT_KINDS, CREDIT)
+"""Kinds of the credits of all rules while something of them is left."""
+
+
+RULE = func.coalesce(
+    recommendation_outcomes.c.rule,
+    case((recommendation_outcomes.c.kind == "view_through", VIEW_THROUGH), else_=LAST_TOUCH),
+)
+"""The rule of a credit; rows of releases before 0023 do not say it."""
 
 
 @dataclass(frozen=True)
 class NewOutcome:
-    """An outcome to store; the last four are for credited purchases: amounts are minor units of `currency`."""
+    """An outcome to store; those from `purchase_id` on are for credits: amounts are minor units of `currency`.
+
+    `share` is the part of the line that is credited, 0 to 1, and `margin` what is left of `amount` after the cost of
+    the goods; None when that is unknown.
+    """
 
     recommendation_id: int
     kind: str
@@ -34,11 +53,17 @@ class NewOutcome:
     touched_at: datetime | None = None
     amount: int | None = None
     currency: str | None = None
+    rule: str | None = None
+    share: float | None = None
+    margin: int | None = None
 
 
 @dataclass(frozen=True)
 class StoredCredit:
-    """A purchase line credited to a recommendation; `amount` is what is left of it after refunds."""
+    """A purchase line, or the `share` of one, credited to a recommendation under a rule.
+
+    `amount` is what is left of it after refunds, and `margin` that less the cost of the goods; None when unknown.
+    """
 
     outcome_id: int
     recommendation_id: int
@@ -50,6 +75,9 @@ class StoredCredit:
     touched_at: datetime
     amount: int | None
     currency: str | None
+    rule: str = LAST_TOUCH
+    share: float = 1.0
+    margin: int | None = None
 
 
 def add_outcomes(connection: Connection, rows: Sequence[NewOutcome]) -> None:
@@ -60,9 +88,20 @@ def add_outcomes(connection: Connection, rows: Sequence[NewOutcome]) -> None:
 
 
 def credits_of(connection: Connection, purchase_ids: Iterable[str]) -> list[StoredCredit]:
-    """Return the credits that purchases (the platform's ids) have left, in the order they were given."""
+    """Return the credits that purchases (the platform's ids) have left, of all rules, in the order they were given."""
+    return _credits_by_purchase(connection, purchase_ids, _LEFT)
+
+
+def credited_ever(connection: Connection, purchase_ids: Iterable[str]) -> list[StoredCredit]:
+    """Return the credits of purchases as `credits_of` does, and those that were refunded too."""
+    return _credits_by_purchase(connection, purchase_ids, (*_LEFT, REFUNDED))
+
+
+def _credits_by_purchase(
+    connection: Connection, purchase_ids: Iterable[str], kinds: Sequence[str]
+) -> list[StoredCredit]:
     outcomes = recommendation_outcomes.c
-    query = _credits().where(outcomes.kind.in_(CREDIT_KINDS))
+    query = _credits().where(outcomes.kind.in_(kinds))
     return [
         StoredCredit(*tuple(row))
         for some in batches(sorted(set(purchase_ids)))
@@ -73,7 +112,7 @@ def credits_of(connection: Connection, purchase_ids: Iterable[str]) -> list[Stor
 def credits_for(connection: Connection, recommendation_ids: Iterable[int]) -> list[StoredCredit]:
     """Return the credits of recommendations, refunded ones too, in the order they were given."""
     outcomes = recommendation_outcomes.c
-    query = _credits().where(outcomes.kind.in_((*CREDIT_KINDS, REFUNDED)))
+    query = _credits().where(outcomes.kind.in_((*_LEFT, REFUNDED)))
     return [
         StoredCredit(*tuple(row))
         for some in batches(sorted(set(recommendation_ids)))
@@ -82,13 +121,16 @@ def credits_for(connection: Connection, recommendation_ids: Iterable[int]) -> li
 
 
 def change_credits(connection: Connection, changed: Sequence[StoredCredit]) -> None:
-    """Store the kind and amount of credits that refunds changed."""
+    """Store the kind, amount and margin of credits that refunds changed."""
     statement = (
         update(recommendation_outcomes)
         .where(recommendation_outcomes.c.id == bindparam("of"))
-        .values(kind=bindparam("new_kind"), amount=bindparam("new_amount"))
+        .values(kind=bindparam("new_kind"), amount=bindparam("new_amount"), margin=bindparam("new_margin"))
     )
-    rows = [{"of": credit.outcome_id, "new_kind": credit.kind, "new_amount": credit.amount} for credit in changed]
+    rows = [
+        {"of": each.outcome_id, "new_kind": each.kind, "new_amount": each.amount, "new_margin": each.margin}
+        for each in changed
+    ]
     if rows:
         connection.execute(statement, rows)
 
@@ -122,6 +164,13 @@ def purchases_between(connection: Connection, customers: Iterable[int], after: i
     for some in batches(sorted(set(customers))):
         found += map(logged, connection.execute(select(*LOGGED).where(log.customer_id.in_(some), *inside)))
     return sorted(found, key=lambda each: each.sequence)
+
+
+def refunds_between(connection: Connection, after: int, until: int) -> list[LoggedEvent]:
+    """Return the refunds in the log, of whatever order, with numbers above `after` and up to `until`, in order."""
+    log = event_log.c
+    inside = (log.sequence > after, log.sequence <= until, is_kind("refund"))
+    return [*map(logged, connection.execute(select(*LOGGED).where(*inside).order_by(log.sequence)))]
 
 
 def purchase_exists(connection: Connection, purchase_id: str) -> bool:
@@ -183,6 +232,9 @@ def _credits() -> Select[Any]:
             outcomes.touched_at,
             outcomes.amount,
             outcomes.currency,
+            RULE,
+            func.coalesce(outcomes.share, 1.0),
+            outcomes.margin,
         )
         .join(recommendations, recommendations.c.id == outcomes.recommendation_id)
         .join(products, products.c.product_id == recommendations.c.product_id)
@@ -204,4 +256,7 @@ def _row(row: NewOutcome) -> dict[str, object]:
         "touched_at": row.touched_at,
         "amount": row.amount,
         "currency": row.currency,
+        "rule": row.rule,
+        "share": row.share,
+        "margin": row.margin,
     }

@@ -1,4 +1,4 @@
-"""Placements and rules of merchandisers as they are stored: definitions by id. Written by the recommendation agent.
+"""Placements, rules and experiments as they are stored: definitions by id. Written by the recommendation agent.
 
 Each change counts the counter `merchandising` up, so that readers who follow it see when to read anew.
 """
@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Column, Connection, Table, func, select
 
 from shared.db.engine import insert_into, next_count
-from shared.db.schema import counters, merchandising_rules, placements
+from shared.db.schema import counters, experiments, merchandising_rules, placements
 
 COUNTER = "merchandising"
 
@@ -68,6 +68,7 @@ class DefinitionTable:
 
 PLACEMENTS = DefinitionTable(placements)
 RULES = DefinitionTable(merchandising_rules)
+EXPERIMENTS = DefinitionTable(experiments)
 
 
 def version(connection: Connection) -> int:

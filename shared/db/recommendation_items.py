@@ -2,7 +2,8 @@
 
 Layout: version, number of items, number of parts, length of the names; names and distinct reasons as JSON; then by
 item the position, the algorithm, the reason and the number of parts (a byte each), the product's key (8 bytes) and the
-score (float64); then by part the algorithm (a byte) and what it gave (float32, as algorithms compute it).
+score (float64); then by part the algorithm (a byte) and what it gave (float32, as algorithms compute it). Version 2
+has then by item its propensity (float32); in version 1 all are 1.
 """
 
 import json
@@ -14,7 +15,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
-VERSION = 1
+CERTAIN, WITH_PROPENSITIES = 1, 2
 _HEAD = struct.Struct("<BBHI")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _reason_text = json.JSONEncoder(separators=(",", ":")).encode
@@ -24,7 +25,7 @@ class ListItem(NamedTuple):
     """A recommendation in its list, at `position` (1 to 127).
 
     `product_key` is that of the table, `algorithm` the one that gave most, `contributions` what each gave, in the order
-    to keep; `reason` has JSON-able values.
+    to keep; `reason` has JSON-able values. `propensity` is the probability that the product was at its place.
     """
 
     position: int
@@ -33,6 +34,7 @@ class ListItem(NamedTuple):
     algorithm: str
     contributions: Mapping[str, float] = _NOTHING
     reason: Mapping[str, Any] = _NOTHING
+    propensity: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +68,22 @@ def pack(items: Sequence[ListItem]) -> bytes:
             givers.append(algorithms.setdefault(name, len(algorithms)))
             given.append(part)
     names = f"[{json.dumps(list(algorithms))},[{','.join(reasons)}]]".encode()
-    head = _HEAD.pack(VERSION, len(items), len(given), len(names))
+    propensities = [item.propensity for item in items]
+    certain = all(each == 1.0 for each in propensities)
+    head = _HEAD.pack(CERTAIN if certain else WITH_PROPENSITIES, len(items), len(given), len(names))
     positions = bytes([item.position for item in items])
     numbers = struct.pack(
         _numbers(len(items), len(given)), *[item.product_key for item in items], *[item.score for item in items], *given
     )
-    return b"".join((head, names, positions, leading, why, counts, givers, numbers))
+    chances = b"" if certain else struct.pack(f"<{len(items)}f", *propensities)
+    return b"".join((head, names, positions, leading, why, counts, givers, numbers, chances))
 
 
 def unpack(packed: bytes) -> list[ListItem]:
     """Return the items of one list, in their order. Raises ValueError for another version of the layout."""
     version, count, parts, length = _HEAD.unpack_from(packed)
-    if version != VERSION:
-        raise ValueError(f"the items of a list are packed as version {version}, not {VERSION}")
+    if version not in (CERTAIN, WITH_PROPENSITIES):
+        raise ValueError(f"the items of a list are packed as version {version}, not {CERTAIN} or {WITH_PROPENSITIES}")
     start = _HEAD.size + length
     algorithms, reasons = json.loads(packed[_HEAD.size : start])
     columns = [packed[start + place * count : start + (place + 1) * count] for place in range(4)]
@@ -86,11 +91,16 @@ def unpack(packed: bytes) -> list[ListItem]:
     start += 4 * count
     givers = packed[start : start + parts]
     numbers = struct.unpack_from(_numbers(count, parts), packed, start + parts)
+    chances: Sequence[float] = (1.0,) * count
+    if version == WITH_PROPENSITIES:
+        chances = struct.unpack_from(f"<{count}f", packed, start + parts + struct.calcsize(_numbers(count, parts)))
     keys, scores, given = numbers[:count], numbers[count : 2 * count], numbers[2 * count :]
     rest = zip((algorithms[giver] for giver in givers), given, strict=True)
     return [
-        ListItem(position, key, score, algorithms[lead], dict(islice(rest, share)), reasons[reason])
-        for position, key, score, lead, share, reason in zip(positions, keys, scores, leading, counts, why, strict=True)
+        ListItem(position, key, score, algorithms[lead], dict(islice(rest, share)), reasons[reason], chance)
+        for position, key, score, lead, share, reason, chance in zip(
+            positions, keys, scores, leading, counts, why, chances, strict=True
+        )
     ]
 
 

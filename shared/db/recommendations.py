@@ -5,6 +5,7 @@ feedback agent marks recommendations; the first mark takes a recommendation out 
 mark is never wrong twice: marking again changes nothing but the time of the latest touch.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,9 +28,11 @@ from sqlalchemy import (
 from shared.db.batches import batches
 from shared.db.bulk import insert_rows
 from shared.db.engine import insert_into, next_count
+from shared.db.exposures import record_exposures
 from shared.db.recommendation_items import ListItem, PackedItems, unpack
 from shared.db.schema import customers, products, recommendation_lists, recommendation_outcomes, recommendations
 from shared.db.types import to_micros
+from shared.experiments.decision import Exposure, ListDecision
 from shared.recommendation_tokens import POSITION_BITS, list_number, number_at
 
 LARGEST_ID = 2**63 - 1
@@ -41,7 +44,8 @@ class NewList(NamedTuple):
 
     `number` is one that no other list has, see `RecommendationNumbers`; the position of an item in the list is in its
     own number (`number_at`). `customer_key` is None for a visitor nobody knows, `placement_id` empty for that of the
-    page itself. Of the items, contributions are kept as float32 and reasons as JSON.
+    page itself. Of the items, contributions are kept as float32 and reasons as JSON. `exposures` says which arms of
+    experiments the list belongs to, `decision` what a bandit chose from and what was explored.
     """
 
     number: int
@@ -53,11 +57,13 @@ class NewList(NamedTuple):
     strategy: str = ""
     model_version: str = ""
     placement_id: str = ""
+    exposures: Sequence[Exposure] = ()
+    decision: ListDecision | None = None
 
 
 @dataclass(frozen=True)
 class LoggedRecommendation:
-    """A recommendation of the log, with its product's id on the platform and present price in minor units."""
+    """A recommendation of the log, with its product's id on the platform, present price and cost in minor units."""
 
     recommendation_id: int
     customer_key: int | None
@@ -65,6 +71,7 @@ class LoggedRecommendation:
     product_id: str
     price: int | None
     currency: str | None
+    cost: int | None
     algorithm: str
     generated_at: datetime
     was_shown: bool
@@ -112,8 +119,13 @@ def new_writer(connection: Connection) -> int:
 
 
 def log_recommendations(connection: Connection, lists: Iterable[NewList]) -> None:
-    """Append lists of recommendations."""
-    insert_rows(connection, recommendation_lists, _COLUMNS, [_list_row(each) for each in lists])
+    """Append lists of recommendations, and who met which arm of an experiment first by them."""
+    new = list(lists)
+    insert_rows(connection, recommendation_lists, _COLUMNS, [_list_row(each) for each in new])
+    record_exposures(
+        connection,
+        [(exposure, each.customer_key, each.generated_at) for each in new for exposure in each.exposures],
+    )
 
 
 def read_recommendations(connection: Connection, ids: Iterable[int]) -> dict[int, LoggedRecommendation]:
@@ -127,6 +139,7 @@ def read_recommendations(connection: Connection, ids: Iterable[int]) -> dict[int
         products.c.external_id,
         products.c.price,
         products.c.currency,
+        products.c.cost,
         columns.algorithm,
         columns.generated_at,
         columns.was_shown,
@@ -142,6 +155,11 @@ def read_recommendations(connection: Connection, ids: Iterable[int]) -> dict[int
         for row in connection.execute(query.where(columns.id.in_(some))):
             found[row.id] = LoggedRecommendation(*tuple(row))
     return found | _without_response(connection, wanted - found.keys())
+
+
+def items_of(connection: Connection, ids: Iterable[int]) -> dict[int, ListItem]:
+    """Return what lists say of recommendations, by id; missing where lists had no numbers yet, and for unknown ids."""
+    return {key: item for key, (_, item) in _in_lists(connection, ids).items()}
 
 
 def recommendations_of(connection: Connection, customer_key: int) -> Iterator[dict[str, Any]]:
@@ -232,6 +250,13 @@ def registered_among(connection: Connection, customer_keys: Iterable[int]) -> se
     }
 
 
+def any_outcome(connection: Connection, since: datetime, until: datetime) -> bool:
+    """Say whether anything came of any recommendation in a period: no, and fast, when old history is imported."""
+    outcomes = recommendation_outcomes.c
+    query = select(outcomes.id).where(outcomes.occurred_at.between(since, until)).limit(1)
+    return connection.execute(query).first() is not None
+
+
 def recent_touches(
     connection: Connection,
     customer_keys: Iterable[int],
@@ -243,7 +268,7 @@ def recent_touches(
 
     `product_ids` narrows it to these products when there are few; the answer may hold others.
     """
-    if not _any_outcome(connection, since, until):
+    if not any_outcome(connection, since, until):
         return []
     columns = recommendations.c
     query = _touches().where(
@@ -268,13 +293,6 @@ def touches_of(connection: Connection, ids: Iterable[int]) -> list[Touch]:
         for some in batches(sorted(set(ids)))
         for row in connection.execute(query.where(recommendations.c.id.in_(some)))
     ]
-
-
-def _any_outcome(connection: Connection, since: datetime, until: datetime) -> bool:
-    """Say whether anything came of any recommendation in a period: no, and fast, when old history is imported."""
-    outcomes = recommendation_outcomes.c
-    query = select(outcomes.id).where(outcomes.occurred_at.between(since, until)).limit(1)
-    return connection.execute(query).first() is not None
 
 
 def _touches() -> Select[Any]:
@@ -307,6 +325,8 @@ _COLUMNS = (
     "by_algorithm",
     "packed_items",
     "placement_id",
+    "assignments",
+    "decision",
 )
 _MARKS = ("was_shown", "was_clicked", "was_added_to_cart", "was_purchased", "was_dismissed")
 _TIMES = ("shown_at", "clicked_at")
@@ -324,6 +344,8 @@ def _list_row(new: NewList) -> tuple[Any, ...]:
         new.items.algorithms,
         new.items.packed,
         new.placement_id or None,
+        json.dumps({each.experiment_id: each.arm_id for each in new.exposures}) if new.exposures else None,
+        None if new.decision is None else json.dumps(new.decision.as_json()),
     )
 
 
@@ -348,7 +370,7 @@ def _without_response(connection: Connection, ids: Iterable[int]) -> dict[int, L
     columns = products.c
     facts = {}
     for some in batches(sorted({item.product_key for _, item in found.values()})):
-        query = select(columns.product_id, columns.external_id, columns.price, columns.currency)
+        query = select(columns.product_id, columns.external_id, columns.price, columns.currency, columns.cost)
         facts.update({row.product_id: row[1:] for row in connection.execute(query.where(columns.product_id.in_(some)))})
     return {
         key: LoggedRecommendation(

@@ -1,11 +1,14 @@
 """Lists of recommendations as they were shown, to be looked at again."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
+from shared.db.recommendation_items import unpack
 from shared.db.schema import recommendation_lists
+from shared.experiments.decision import ListDecision
 
 RANKED = "rank_products"
 """Strategy under which lists are logged that the platform brought and had ordered: no page of their own."""
@@ -19,6 +22,46 @@ class RecordedList(NamedTuple):
     placement_id: str | None
     generated_at: datetime
     packed_items: bytes
+
+
+class LoggedList(NamedTuple):
+    """How a list came about.
+
+    `placement_id` is empty for that of the page itself, `positions` are those of its items, `assignments` the arms of
+    experiments that it belongs to, `decision` what a bandit chose, if one did.
+    """
+
+    number: int
+    page_type: str
+    placement_id: str
+    strategy: str
+    model_version: str
+    generated_at: datetime
+    positions: tuple[int, ...]
+    assignments: Mapping[str, str]
+    decision: ListDecision | None
+
+
+def read_list(connection: Connection, number: int) -> LoggedList | None:
+    """Return the list with a number; None where it is not logged (any more)."""
+    columns = recommendation_lists.c
+    query = select(
+        columns.id,
+        columns.page_type,
+        func.coalesce(columns.placement_id, ""),
+        columns.strategy,
+        columns.model_version,
+        columns.generated_at,
+        columns.packed_items,
+        columns.assignments,
+        columns.decision,
+    ).where(columns.id == number)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    decision = ListDecision.of_json(row.decision or {})
+    positions = tuple(item.position for item in unpack(row.packed_items))
+    return LoggedList(*row[:6], positions, row.assignments or {}, decision if decision.variant_id else None)
 
 
 def latest(connection: Connection, since: datetime, most: int) -> list[RecordedList]:

@@ -312,6 +312,8 @@ recommendation_lists = Table(
     Column("by_algorithm", Json, nullable=False, comment="number of recommendations by the algorithm that gave most"),
     Column("packed_items", LargeBinary, nullable=False, comment="see shared.db.recommendation_items"),
     Column("placement_id", String(63), comment="the placement that was filled; null for that of the page itself"),
+    Column("assignments", Json, comment="arm by experiment; null outside experiments"),
+    Column("decision", Json, comment="what a bandit chose from and how, see shared.experiments; null without one"),
 )
 
 placements = Table(
@@ -320,6 +322,25 @@ placements = Table(
     Column("placement_id", String(63), primary_key=True, comment="the platform's id"),
     Column("definition", LargeBinary, nullable=False, comment="quintet.type.v1.Placement, serialised"),
     Column("updated_at", UtcTime, nullable=False),
+)
+
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("experiment_id", String(63), primary_key=True, comment="the platform's id"),
+    Column("definition", LargeBinary, nullable=False, comment="quintet.type.v1.Experiment, serialised"),
+    Column("updated_at", UtcTime, nullable=False),
+)
+
+experiment_exposures = Table(
+    "experiment_exposures",
+    metadata,
+    Column("experiment_id", String(63), primary_key=True),
+    Column("unit", BigInteger, primary_key=True, autoincrement=False, comment="see shared.experiments.assignment"),
+    Column("arm", String(63), primary_key=True, comment="whoever has two met both"),
+    Column("customer_id", Key, ForeignKey("customers.customer_id"), index=True, comment="null while nobody is known"),
+    Column("session", String(128), comment="the platform's session, where sessions are assigned"),
+    Column("first_at", UtcTime, nullable=False, comment="the first list of the arm"),
 )
 
 merchandising_rules = Table(
@@ -421,14 +442,21 @@ recommendation_outcomes = Table(
         "kind",
         String(20),
         nullable=False,
-        comment="shown, click, add_to_cart, dismiss, purchase, view_through, refunded",
+        comment="shown, click, add_to_cart, dismiss, purchase, view_through, credit, refunded",
     ),
     Column("occurred_at", UtcTime, nullable=False),
     Column("event_sequence", BigInteger, nullable=False, comment="number of the event in the log"),
-    Column("purchase_id", String(128), comment="the platform's id, for purchase and view_through"),
+    Column("purchase_id", String(128), comment="the platform's id, for purchase, view_through and credit"),
     Column("touched_at", UtcTime, comment="the click or impression that takes the credit"),
     Column("amount", BigInteger, comment="minor units credited, refunds taken off"),
     Column("currency", String(3)),
+    Column(
+        "rule", String(20), comment="attribution rule of a credit; null in rows of earlier releases, and not credits"
+    ),
+    Column("share", Float, comment="share of the line that is credited, 0 to 1; null as for rule"),
+    Column("margin", BigInteger, comment="amount less the cost of the goods, minor units; null when unknown"),
+    Column("grade", Float, comment="of a click, 0 to 1; null where nothing is known of the time after it"),
+    Column("dwell_seconds", Float, comment="of a click: longest reported time on the product's page; null when none"),
     Index("ix_outcomes_recommendation", "recommendation_id", "kind"),
     Index("ix_outcomes_time", "occurred_at"),
     Index("ix_outcomes_purchase", "purchase_id"),
@@ -446,6 +474,30 @@ waiting_responses = Table(
         autoincrement=False,
     ),
     Column("since", UtcTime, nullable=False, index=True),
+)
+
+bandit_statistics = Table(
+    "bandit_statistics",
+    metadata,
+    Column("placement_id", String(63), primary_key=True),
+    Column("variant_id", String(63), primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False, comment="days since 1970 in UTC, of the lists"),
+    Column("reward", String(64), nullable=False, comment="digest of the weights of the reward"),
+    Column("gram", LargeBinary, nullable=False, comment="sum of x x', float64, little endian"),
+    Column("moment", LargeBinary, nullable=False, comment="sum of x r, float64, little endian"),
+    Column("squares", Float, nullable=False, comment="sum of r r"),
+    Column("decisions", BigInteger, nullable=False),
+)
+
+bandit_posteriors = Table(
+    "bandit_posteriors",
+    metadata,
+    Column("placement_id", String(63), primary_key=True),
+    Column("variant_id", String(63), primary_key=True),
+    Column("mean", LargeBinary, nullable=False, comment="of the coefficients, float64, little endian"),
+    Column("covariance", LargeBinary, nullable=False, comment="of the coefficients, float64, little endian"),
+    Column("decisions", BigInteger, nullable=False, comment="that it was learned from"),
+    Column("learned_at", UtcTime, nullable=False),
 )
 
 algorithm_weights = Table(

@@ -21,8 +21,6 @@ MOST_LISTS = 50_000
 """Lists that are learned from by default, at most."""
 MOST_DAYS = 90
 """Age in days of the oldest of them."""
-CERTAIN = 1.0
-"""Propensity of an item that could stand nowhere else."""
 
 
 class ShownLimits(NamedTuple):
@@ -44,7 +42,7 @@ class ShownItem(NamedTuple):
 
     product_key: int
     position: int
-    propensity: float = CERTAIN
+    propensity: float = 1.0
     was_shown: bool = False
     was_clicked: bool = False
     was_added_to_cart: bool = False
@@ -156,7 +154,5 @@ def _shown_list(row: Any, marked: dict[tuple[int, int], Any]) -> ShownList:
 
 
 def _shown_item(item: ListItem, marked: Any) -> ShownItem:
-    # Items packed before propensities were logged have none: every place was deterministic then.
-    propensity = float(getattr(item, "propensity", CERTAIN))
     marks = () if marked is None else tuple(bool(mark) for mark in marked[2:])
-    return ShownItem(item.product_key, item.position, propensity, *marks)
+    return ShownItem(item.product_key, item.position, item.propensity, *marks)

@@ -1,6 +1,5 @@
 """Messages of placements and rules as values, with checks of each field."""
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -9,17 +8,25 @@ from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.placement_pb2 import LimitGroup as LimitGroupMessage
 from quintet.type.v1.placement_pb2 import Placement as PlacementMessage
-from quintet.type.v1.placement_pb2 import PlacementBoosts
 from quintet.type.v1.placement_pb2 import Rule as RuleMessage
 from quintet.type.v1.placement_pb2 import RuleCondition as ConditionMessage
 
 from shared import limits
-from shared.algorithms import ALGORITHM_NAMES
 from shared.errors import InvalidArgument
 from shared.events.check import check_choice, check_count, check_id, check_number, check_text
 from shared.events.filter import checked_expression
 from shared.events.page import page_of_type
-from shared.merchandising.placement import BUILT_IN, Boosts, Placement
+from shared.experiments.convert import to_bandit, to_exploration
+from shared.merchandising.fields import (
+    check_alone,
+    check_name,
+    check_order,
+    to_boosts,
+    to_moment,
+    to_strategy,
+    to_weights,
+)
+from shared.merchandising.placement import BUILT_IN, Placement
 from shared.merchandising.rule import (
     MINUTES_A_DAY,
     Action,
@@ -32,24 +39,13 @@ from shared.merchandising.rule import (
     WeeklyHours,
     Weigh,
 )
-from shared.page_rules import DEFAULT_LIMIT, MAX_LIMIT, ONLY_BOUGHT, Page
-from shared.timestamps import to_datetime
+from shared.page_rules import DEFAULT_LIMIT, MAX_LIMIT, Page
 
-DEFAULT_STRATEGY = "default"
 UTC = "UTC"
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _GROUPS = {
     LimitGroupMessage.LIMIT_GROUP_BRAND: LimitGroup.BRAND,
     LimitGroupMessage.LIMIT_GROUP_CATEGORY: LimitGroup.CATEGORY,
 }
-
-
-def check_name(value: str, field: str) -> None:
-    """Raise InvalidArgument unless `value` may be the id of a placement or a rule."""
-    check_text(value, field, limits.MAX_DEFINITION_ID, required=True)
-    if not _NAME.fullmatch(value):
-        problem = "must be 1 to 63 lower-case letters, digits, _ and -, a letter first"
-        raise InvalidArgument.of(field, value, problem, ErrorReason.FIELD_MALFORMED)
 
 
 def to_placement(message: PlacementMessage, field: str = "placement") -> Placement:
@@ -65,6 +61,7 @@ def to_placement(message: PlacementMessage, field: str = "placement") -> Placeme
     diversity = message.diversity if message.HasField("diversity") else None
     if diversity is not None:
         check_number(diversity, f"{field}.diversity", 0, 1)
+    check_alone(message.strategy, message.weights, field)
     return Placement(
         message.placement_id,
         page,
@@ -74,32 +71,12 @@ def to_placement(message: PlacementMessage, field: str = "placement") -> Placeme
         diversity,
         to_boosts(message.boosts, f"{field}.boosts"),
         message.allow_repeats,
+        weights=to_weights(message.weights, f"{field}.weights"),
+        bandit=to_bandit(message.bandit, page, f"{field}.bandit") if message.HasField("bandit") else None,
+        exploration=to_exploration(message.exploration, f"{field}.exploration")
+        if message.HasField("exploration")
+        else None,
     )
-
-
-def check_strategy(name: str, field: str) -> None:
-    """Raise InvalidArgument unless `name` is a strategy, or empty."""
-    if name not in ("", DEFAULT_STRATEGY):
-        known = f"{DEFAULT_STRATEGY} or one of {', '.join(sorted(ALGORITHM_NAMES))}"
-        check_choice(name, field, ALGORITHM_NAMES, known)
-
-
-def to_strategy(name: str, page: Page, field: str) -> str:
-    """Return the algorithm that orders a page alone; empty for what suits the page. Raises InvalidArgument."""
-    check_strategy(name, field)
-    if name in ("", DEFAULT_STRATEGY):
-        return ""
-    if page in ONLY_BOUGHT:
-        problem = "must be the default on pages of what was bought before"
-        raise InvalidArgument.of(field, name, problem, ErrorReason.FIELD_CONFLICT)
-    return name
-
-
-def to_boosts(message: PlacementBoosts, field: str) -> Boosts:
-    """Return boosts. Raises InvalidArgument naming the field."""
-    for name in ("price", "margin", "novelty"):
-        check_number(getattr(message, name), f"{field}.{name}", -1, 1)
-    return Boosts(message.price, message.margin, message.novelty)
 
 
 def to_rule(message: RuleMessage, field: str = "rule") -> Rule:
@@ -175,10 +152,8 @@ def _condition(message: ConditionMessage, field: str) -> Condition:
         check_name(name, f"{field}.placement_ids[{index}]")
     for index, name in enumerate(message.segments):
         check_text(name, f"{field}.segments[{index}]", limits.MAX_SEGMENT, required=True)
-    start, end = (_moment(message, name, field) for name in ("start_time", "end_time"))
-    if start is not None and end is not None and end <= start:
-        problem = "must be after start_time"
-        raise InvalidArgument.of(f"{field}.end_time", end.isoformat(), problem, ErrorReason.FIELD_CONFLICT)
+    start, end = (to_moment(message, name, field) for name in ("start_time", "end_time"))
+    check_order(start, end, field)
     return Condition(
         placement_ids=frozenset(message.placement_ids),
         pages=frozenset(_page(each, f"{field}.page_types[{index}]") for index, each in enumerate(message.page_types)),
@@ -188,16 +163,6 @@ def _condition(message: ConditionMessage, field: str) -> Condition:
         hours=tuple(_hours(each, f"{field}.hours[{index}]") for index, each in enumerate(message.hours)),
         time_zone=_time_zone(message.time_zone, f"{field}.time_zone"),
     )
-
-
-def _moment(message: ConditionMessage, name: str, field: str) -> Any:
-    if not message.HasField(name):  # type: ignore[arg-type]
-        return None
-    try:
-        return to_datetime(getattr(message, name))
-    except (ValueError, OverflowError) as error:
-        problem, seconds = "must be a valid time", getattr(message, name).seconds
-        raise InvalidArgument.of(f"{field}.{name}", seconds, problem, ErrorReason.FIELD_MALFORMED) from error
 
 
 def _hours(message: Any, field: str) -> WeeklyHours:

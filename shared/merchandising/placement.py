@@ -1,9 +1,13 @@
 """Placements: how a place in the shop is filled."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from shared.filters.tree import Expression
 from shared.page_rules import DEFAULT_LIMIT, Page
+
+if TYPE_CHECKING:  # variants fill placements, so they know them
+    from shared.experiments.bandit_plan import BanditPlan, ExplorationPlan
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,16 @@ class Placement:
     boosts : Boosts
     allow_repeats : bool
         Whether the list may show what earlier placements of the same call show.
+    weights : tuple of (str, float)
+        Algorithms and their weights that order the list, in place of what suits the page.
+    bandit : BanditPlan, optional
+        Chooses among variants of the placement.
+    exploration : ExplorationPlan, optional
+        Shows what is not known well now and then.
+    with_rules, without_rules : frozenset of str
+        Ids of rules that hold here though they are switched off, and that do not hold here, as a variant says.
+    model_version : str
+        The model that answers, as a variant says; empty for the active one.
     """
 
     placement_id: str
@@ -47,6 +61,12 @@ class Placement:
     diversity: float | None = None
     boosts: Boosts = Boosts()
     allow_repeats: bool = False
+    weights: tuple[tuple[str, float], ...] = ()
+    bandit: "BanditPlan | None" = None
+    exploration: "ExplorationPlan | None" = None
+    with_rules: frozenset[str] = frozenset()
+    without_rules: frozenset[str] = frozenset()
+    model_version: str = ""
 
 
 def built_in_id(page: Page) -> str:

@@ -14,7 +14,7 @@ from shared.events.recommend import check_recommend
 from shared.limits import MAX_LIST_TOKEN
 from shared.list_tokens import FIELD as PAGE_TOKEN
 from shared.list_tokens import PagedList
-from shared.merchandising.convert import check_name, check_strategy, to_boosts, to_strategy
+from shared.merchandising.fields import check_name, check_strategy, to_boosts, to_strategy
 from shared.merchandising.merchandising import Merchandising
 from shared.merchandising.placement import Placement
 from shared.recommendation_tokens import Shopper

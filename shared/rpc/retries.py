@@ -20,6 +20,8 @@ _READS: dict[str, tuple[str, ...]] = {
         "GetRule",
         "ListRules",
         "PreviewRules",
+        "GetExperiment",
+        "ListExperiments",
         "GetSimilarProducts",
         "GetCustomer",
         "ListCustomers",
@@ -71,8 +73,14 @@ _READS: dict[str, tuple[str, ...]] = {
         "GetRule",
         "ListRules",
         "PreviewRules",
+        "GetExperiment",
+        "ListExperiments",
     ),
-    "quintet.feedback.v1.FeedbackService": ("GetAlgorithmPerformance", "GetAttribution", "GetWeights"),
+    "quintet.feedback.v1.FeedbackService": (
+        "GetAlgorithmPerformance",
+        "GetAttribution",
+        "GetWeights",
+    ),
 }
 _REPEATABLE_WRITES: dict[str, tuple[str, ...]] = {
     "quintet.coordinator.v1.CoordinatorService": (
@@ -80,6 +88,9 @@ _REPEATABLE_WRITES: dict[str, tuple[str, ...]] = {
         "UpdatePlacement",
         "CreateRule",
         "UpdateRule",
+        "CreateExperiment",
+        "StopExperiment",
+        "ConcludeExperiment",
         "UpsertCustomer",
         "BatchUpsertCustomers",
         "SetVisitorConsent",
@@ -101,9 +112,12 @@ _REPEATABLE_WRITES: dict[str, tuple[str, ...]] = {
         "CreateRule",
         "UpdatePlacement",
         "UpdateRule",
+        "CreateExperiment",
+        "StopExperiment",
+        "ConcludeExperiment",
     ),
     "quintet.customer.v1.CustomerService": ("ApplyEvents", "SetVisitorConsent"),
-    "quintet.feedback.v1.FeedbackService": ("ApplyEvents",),
+    "quintet.feedback.v1.FeedbackService": ("ApplyEvents", "LearnBandits"),
 }
 """What is written comes out the same the second time; a second answer of `Recommend` is logged as one of its own."""
 _WRITES_WITH_IDS: dict[str, tuple[str, ...]] = {

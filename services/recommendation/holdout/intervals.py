@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from services.recommendation.algorithms.arrays import Longs
 from services.recommendation.holdout.metrics import Values
 from services.recommendation.holdout.tasks import EvalCase
+from shared.bootstrap import percentile_interval, ratios, resampled_ratios
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -75,22 +76,14 @@ def resampled(values: Values, clusters: ArrayLike, *, resamples: int, seed: int)
     drawn : ndarray of shape (n, resamples), float64
     """
     sums, sizes = _by_cluster(values, np.asarray(clusters))
-    return _ratio(sums.sum(axis=1), sizes.sum(axis=1)), _resampled(sums, sizes, resamples, seed)
+    drawn = resampled_ratios(sums, sizes, resamples=resamples, seed=seed)
+    return ratios(sums.sum(axis=1), sizes.sum(axis=1)), drawn
 
 
 def clusters_of(questions: list[EvalCase]) -> Longs:
     """Return the number of each question's cluster, shape (q,): its customer, or itself where there is none."""
     customers = np.fromiter((question.customer for question in questions), np.int64, len(questions))
     return np.where(customers >= 0, customers, -1 - np.arange(len(questions)))
-
-
-def percentile_interval(means: Values, level: float) -> tuple[float, float]:
-    """Return the ends that hold `level` of the resampled means, shape (resamples,); NaN without any."""
-    known = means[~np.isnan(means)]
-    if not len(known):
-        return float("nan"), float("nan")
-    low, high = np.quantile(known, [(1.0 - level) / 2, (1.0 + level) / 2])
-    return float(low), float(high)
 
 
 def _by_cluster(values: Values, clusters: Longs) -> tuple[Values, Values]:
@@ -100,18 +93,3 @@ def _by_cluster(values: Values, clusters: Longs) -> tuple[Values, Values]:
     sums = [np.bincount(of_question, row, len(names)) for row in np.where(known, values, 0.0)]
     sizes = [np.bincount(of_question, row, len(names)) for row in known]
     return np.stack(sums), np.stack(sizes)
-
-
-def _resampled(sums: Values, sizes: Values, resamples: int, seed: int) -> Values:
-    """Return the means of each resample, shape (n_metrics, resamples)."""
-    (n_metrics, n), rng = sums.shape, np.random.default_rng(seed)
-    both = np.concatenate([sums, sizes])
-    drawn = np.zeros((2 * n_metrics, resamples))
-    for resample in range(resamples if n else 0):
-        drawn[:, resample] = both @ np.bincount(rng.integers(0, n, n), minlength=n)
-    return _ratio(drawn[:n_metrics], drawn[n_metrics:])
-
-
-def _ratio(sums: Values, sizes: Values) -> Values:
-    ratio: Values = np.divide(sums, sizes, out=np.full(sums.shape, np.nan), where=sizes > 0)
-    return ratio

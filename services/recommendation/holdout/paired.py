@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from services.recommendation.holdout.intervals import LEVEL, RESAMPLES, Interval, percentile_interval, resampled
+from services.recommendation.holdout.intervals import LEVEL, RESAMPLES, Interval, resampled
 from services.recommendation.holdout.metrics import Values
+from shared.bootstrap import percentile_interval
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from shared.errors import AlreadyExists, FailedPrecondition, InvalidArgument, No
 from shared.events.check import check_number
 from shared.field_masks import Change
 from shared.limits import DEFAULT_PAGE_SIZE, MAX_DEFINITIONS, MAX_PAGE_SIZE
-from shared.merchandising.convert import check_name, to_placement, to_rule
+from shared.merchandising.convert import to_placement, to_rule
+from shared.merchandising.fields import check_name
 from shared.merchandising.placement import BUILT_IN
 from shared.timestamps import to_timestamp
 

@@ -15,6 +15,8 @@ from shared.merchandising.rule import Limit, Pin, Rule
 from shared.merchandising.weighing import Facts, Floats, boosted, weighed
 from shared.page_rules import FILTER_MASKS, ONLY_BOUGHT, Mask, ProductColumns
 
+WEIGHTS = "weights"
+"""Strategy of a list that is ordered by the weights of its placement or variant."""
 SPARE_PER_PLACE = 4
 """Candidates for each place of a list in which limits leave some out."""
 
@@ -32,10 +34,13 @@ def placed_plan(plan: RankingPlan, query: Query) -> RankingPlan:
     placement = query.placement
     diversity = query.diversity if query.diversity is not None else placement.diversity
     policy = plan.policy if diversity is None else replace(plan.policy, trade_off=1.0 - diversity)
-    if not placement.strategy:
+    ordered_by = dict(placement.weights) if placement.weights else {placement.strategy: 1.0}
+    if not any(ordered_by) or plan.policy.bought:
         return plan if policy is plan.policy else replace(plan, policy=policy)
-    weights = {"popular": FILL, placement.strategy: 1.0}
-    return RankingPlan(replace(policy, alone=False, base={}, cold_every=0), placement.strategy, weights)
+    total = sum(ordered_by.values())
+    weights = {"popular": FILL, **{name: weight / total for name, weight in ordered_by.items()}}
+    strategy = placement.strategy or WEIGHTS
+    return RankingPlan(replace(policy, alone=False, base={}, cold_every=0), strategy, weights)
 
 
 def merchandise(ranked: Ranked, catalogue: Catalogue, offered: ProductColumns, query: Query) -> Merchandised:

@@ -26,7 +26,7 @@ from shared.page_rules import Page
 
 GAINS: FloatArray = np.array([2.0**grade - 1.0 for grade in Grade], np.float32)
 """Gain of a response by `Grade`: click 1, cart 3, purchase 7, as NDCG has it (doi:10.1145/582415.582418)."""
-MOST_WEIGHT = 20.0
+MOST_WEIGHT = 10.0
 """Most that a response weighs over one at the first, deterministic place."""
 
 

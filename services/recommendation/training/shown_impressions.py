@@ -11,8 +11,10 @@ from services.recommendation.training.position_bias import Impressions, Position
 from services.recommendation.training.shown_lists import PAGES, ShownLists
 from shared.page_rules import Page
 
-LEAST_PROPENSITY = 0.05
+LEAST_PROPENSITY = 0.1
 """Least propensity that anything is divided by."""
+DRAWN_BELOW = 0.5
+"""Propensity below which an item is at its place by chance: one that stays at a place where others are tried is more."""
 
 
 def position_biases(shown: ShownLists, data: Interactions) -> dict[Page, PositionBias]:
@@ -50,7 +52,7 @@ def impressions_of(shown: ShownLists, data: Interactions) -> Impressions:
     all such impressions of it: chance, not the customer, placed it.
     """
     customers = shown.customers[shown.owners].astype(np.int64)
-    drawn = shown.propensities < 1.0
+    drawn = shown.propensities < DRAWN_BELOW
     groups = np.where(drawn, -1 - shown.products.astype(np.int64), customers * data.n_products + shown.products)
     _, numbers = np.unique(groups, return_inverse=True)
     return Impressions(

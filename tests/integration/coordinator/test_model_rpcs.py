@@ -11,7 +11,7 @@ from quintet.feedback.v1 import feedback_service_pb2_grpc as feedback_grpc
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 from quintet.recommendation.v1 import recommendation_service_pb2_grpc as recommendation_grpc
 from quintet.type.v1.model_pb2 import ModelMeasure, ModelVersion
-from quintet.type.v1.recommendation_pb2 import AlgorithmWeight, RecommendationOutcome
+from quintet.type.v1.recommendation_pb2 import AlgorithmWeight, LoggedList, RecommendationOutcome
 
 from services.coordinator.agent import Coordinator
 from services.coordinator.agent_clients import AgentClients
@@ -67,7 +67,8 @@ class Feedback(feedback_grpc.FeedbackServiceServicer):
 
     async def GetAttribution(self, request: Any, context: Any) -> Any:
         self.asked.append(request)
-        return feedback_pb.GetAttributionResponse(outcomes=[RecommendationOutcome(product_id="tea")])
+        made = LoggedList(strategy="hybrid") if request.WhichOneof("subject") == "list_number" else None
+        return feedback_pb.GetAttributionResponse(outcomes=[RecommendationOutcome(product_id="tea")], list=made)
 
 
 class Door:
@@ -126,5 +127,9 @@ async def test_an_outcome_is_asked_for_by_the_id_that_an_answer_gave(door: Door)
     answer = await call(door.stub.GetAttribution, pb.GetAttributionRequest(recommendation_id=token), 10)
     assert [each.product_id for each in answer.outcomes] == ["tea"]
     assert door.feedback.asked[0].recommendation_number == 4711
+    assert not answer.HasField("list")
+    token = door.agent.tokens.issue_list(33, 2, Shopper("ann"))
+    answer = await call(door.stub.GetAttribution, pb.GetAttributionRequest(attribution_token=token), 10)
+    assert (answer.list.strategy, door.feedback.asked[1].list_number) == ("hybrid", 33)
     with pytest.raises(NotFound):
         await call(door.stub.GetAttribution, pb.GetAttributionRequest(recommendation_id="4711"), 10)

@@ -36,6 +36,8 @@ from shared.db.recommendations import (
 )
 from shared.db.schema import customers, metadata, recommendation_lists, waiting_responses
 from shared.db.segments import Segment
+from shared.experiments.assignment import unit_hash
+from shared.experiments.decision import Exposure
 from shared.recommendation_tokens import list_number
 from tests.support.events import NOON, add, add_customers, add_products, event, happened, purchase, rows, view
 from tests.support.recommendations import list_of_one
@@ -57,6 +59,7 @@ ABOUT_CUSTOMERS = {
     "recommendation_outcomes",
     "recommendations",
     "sessions",
+    "experiment_exposures",
     "merged_visitors",
     "visitors",
 }
@@ -87,7 +90,9 @@ def add_rest(connection: Connection, who: str, key: int, product: int) -> None:
     numbers = segments.replace_segments(connection, [Segment("loyal", segments.RFM, {})])
     segments.replace_memberships(connection, {key: [(numbers["loyal"], 0.5)]})
     recommendation = next_number()
-    log_recommendations(connection, [list_of_one(recommendation, key, product, NOON, "popular")])
+    exposures = (Exposure("e", "control", unit_hash("customer", who)),)
+    shown = list_of_one(recommendation, key, product, NOON, "popular")._replace(exposures=exposures)
+    log_recommendations(connection, [shown])
     applied = append_feedback(connection, f"clicked by {who}", recommendation)
     append_feedback(connection, f"waiting of {who}", recommendation)
     event_log.lock_cursor(connection, "feedback")

@@ -13,6 +13,7 @@ from shared.db.outcomes import (
     NewOutcome,
     add_outcomes,
     change_credits,
+    credited_ever,
     credits_of,
     purchase_exists,
     purchase_payloads,
@@ -40,6 +41,22 @@ def test_credits_of_a_purchase_are_read_with_product_and_algorithm(connection: C
     assert (credit.recommendation_id, credit.product_id, credit.algorithm) == (key, "p2", "content")
     assert (credit.kind, credit.purchase_id, credit.event_sequence) == ("purchase", "o-1", 7)
     assert (credit.touched_at, credit.amount, credit.currency) == (NOON, 200, "EUR")
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule"), [("purchase", "last_touch"), ("view_through", "view_through"), ("refunded", "last_touch")]
+)
+def test_credits_of_earlier_releases_have_the_rule_of_their_kind(connection: Connection, kind: str, rule: str) -> None:
+    add_outcomes(connection, [credited(recommend(connection, 1), kind)])
+    (credit,) = credited_ever(connection, ["o-1"])
+    assert (credit.rule, credit.share, credit.margin) == (rule, 1.0, None)
+
+
+def test_credits_of_every_rule_are_read_with_share_and_margin(connection: Connection) -> None:
+    part = replace(credited(recommend(connection, 1), "credit"), rule="linear", share=0.25, margin=-3)
+    add_outcomes(connection, [part])
+    (credit,) = credits_of(connection, ["o-1"])
+    assert (credit.rule, credit.share, credit.margin) == ("linear", 0.25, -3)
 
 
 def test_storing_nothing_is_no_error(connection: Connection) -> None:

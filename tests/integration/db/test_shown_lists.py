@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import Connection
@@ -43,10 +42,15 @@ def logged(
     customer: int | None = ANN,
     at: datetime = NOON,
     strategy: str = "hybrid",
+    propensities: Sequence[float] = (),
 ) -> list[int]:
     """Log a list of products and return the numbers of its items."""
     number = list_number(next_number())
-    items = [ListItem(place, product, 1 / place, "ease") for place, product in enumerate(products, start=1)]
+    chances = propensities or [1.0] * len(products)
+    items = [
+        ListItem(place, product, 1 / place, "ease", propensity=chance)
+        for place, (product, chance) in enumerate(zip(products, chances, strict=True), start=1)
+    ]
     new = NewList(number, "r", customer, "PRODUCT", at, PackedItems.of(items), strategy, "v1", "beside")
     log_recommendations(connection, [new])
     return [number_at(number, item.position) for item in items]
@@ -119,8 +123,7 @@ def test_only_shoppers_who_permit_training_are_learned_from(connection: Connecti
     assert [each.customer_key for each in read(connection, default=by_default)] == [BOB]
 
 
-def test_a_propensity_that_was_logged_is_read(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    mark_shown(connection, {logged(connection, [1])[0]: NOON})
-    item = SimpleNamespace(product_key=1, position=1, propensity=0.25)
-    monkeypatch.setattr(shown_lists, "unpack", lambda _: [item])
-    assert [item.propensity for each in read(connection) for item in each.items] == [0.25]
+def test_a_propensity_that_was_logged_is_read(connection: Connection) -> None:
+    first, *_ = logged(connection, [1, 2], propensities=(1.0, 0.25))
+    mark_shown(connection, {first: NOON})
+    assert [item.propensity for each in read(connection) for item in each.items] == [1.0, 0.25]

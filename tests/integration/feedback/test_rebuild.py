@@ -11,6 +11,7 @@ from sqlalchemy import delete, insert, select, update
 from services.feedback.attribution import Windows
 from services.feedback.late_recommendations import apply_late
 from services.feedback.rebuild import ResponseRebuild
+from shared.attribution_rules import BESIDE
 from shared.db import event_log, failed_events
 from shared.db import projection as history
 from shared.db.engine import Connection, Database
@@ -32,6 +33,7 @@ from tests.integration.feedback.small_shop import ANN, BOB, NOON, Log, line, mar
 
 MINUTE = timedelta(minutes=1)
 VISITOR = 3
+ALL_RULES = Windows(rules=BESIDE)
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def log(database: Database) -> Log:
         open_shop(connection)
         connection.execute(insert(customers).values(customer_id=VISITOR, registration_date=NOON))
         connection.execute(insert(visitors).values(visitor_id="browser", customer_id=VISITOR))
-    return Log(database)
+    return Log(database, windows=ALL_RULES)
 
 
 def made(log: Log, product: int = 1, customer: int | None = ANN) -> int:
@@ -58,7 +60,7 @@ def content(database: Database) -> tuple[list[Any], list[Any]]:
 
 
 def rebuild(database: Database) -> dict[str, Any]:
-    steps = list(ResponseRebuild(database, Windows()).run())
+    steps = list(ResponseRebuild(database, ALL_RULES).run())
     assert [each.fraction for each in steps] == sorted(each.fraction for each in steps)
     assert steps[-1].result is not None
     return steps[-1].result
@@ -79,7 +81,7 @@ def happen(log: Log, chance: random.Random, numbers: list[int], count: int) -> N
     for minute in range(count):
         at, who = NOON + minute * MINUTE, chance.choice([ANN, BOB, VISITOR])
         number, product = chance.choice(numbers), f"p{chance.randint(1, 3)}"
-        what = chance.choice(["see", "click", "respond", "cart", "buy", "back", "view"])
+        what = chance.choice(["see", "click", "click", "respond", "cart", "buy", "back", "view", "view"])
         if what == "see":
             log.see(at, *chance.sample(numbers, 3), customer=who)
         elif what == "click":
@@ -94,7 +96,11 @@ def happen(log: Log, chance: random.Random, numbers: list[int], count: int) -> N
         elif what == "back" and orders:
             log.refund(at, f"o-{chance.randint(1, orders)}", **{product: 1})
         else:
-            log.add(at, who, product_view=ProductView(product_id=product))
+            early = chance.choice([0, 0, 1, 10]) * MINUTE
+            view = ProductView(
+                product_id=product, duration_seconds=chance.choice([0, 2, 40]), scrolls=chance.choice([0, 3])
+            )
+            log.add(at - early + timedelta(seconds=chance.choice([0, 4])), who, product_view=view)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -102,10 +108,12 @@ def test_rebuilt_is_what_was_there(log: Log, seed: int) -> None:
     chance = random.Random(seed)
     numbers = [made(log, chance.randint(1, 3), chance.choice([ANN, BOB, VISITOR, None])) for _ in range(12)]
     for _ in range(3):
-        happen(log, chance, numbers, 15)
+        happen(log, chance, numbers, 40)
         log.apply()
         apply_history(log.database)
     before = content(log.database)
+    assert any("'linear'" in row for row in before[0]), "no test without what it is about"
+    assert any(row.endswith(", 2.0)") or row.endswith(", 40.0)") for row in before[0]), "nor without graded clicks"
     assert rebuild(log.database)["agent"] == "feedback"
     assert content(log.database) == before
     with log.database.write() as connection:
@@ -135,7 +143,7 @@ def test_without_events_that_are_gone_it_is_as_if_they_had_never_been(log: Log, 
             connection.execute(delete(log_table.metadata.tables[name]))
         connection.execute(delete(log_table.metadata.tables["event_cursors"]))
         connection.execute(insert(log_table), [dict(row._mapping) for row in rows])
-    Log(log.database).apply()
+    Log(log.database, windows=ALL_RULES).apply()
     apply_history(log.database)
     with log.database.write() as connection:
         connection.execute(delete(log_table).where(log_table.c.sequence.in_(gone)))
@@ -155,7 +163,7 @@ def test_what_is_applied_while_the_log_is_read_counts_once(log: Log) -> None:
     first, second = made(log), made(log, 2)
     log.click(NOON, first)
     log.apply()
-    steps = ResponseRebuild(log.database, Windows()).run()
+    steps = ResponseRebuild(log.database, ALL_RULES).run()
     next(steps)
     log.respond(NOON, first, "DISMISS")
     log.respond(NOON, second, "CLICK")
@@ -172,7 +180,7 @@ def test_a_visitor_who_logs_in_meanwhile_is_made_anew_with_the_customer(log: Log
     log.click(NOON, theirs, "p2", VISITOR)
     log.apply()
     before = content(log.database)[0]
-    steps = ResponseRebuild(log.database, Windows()).run()
+    steps = ResponseRebuild(log.database, ALL_RULES).run()
     next(steps)
     with log.database.write() as connection:
         connection.execute(delete(recommendation_outcomes))
@@ -194,7 +202,7 @@ def test_a_response_that_waits_for_its_recommendation_counts_once(log: Log) -> N
     with log.database.write() as connection:
         assert recommend(connection, 2) == late
     rebuild(log.database)
-    apply_late(log.database, Windows())
+    apply_late(log.database, ALL_RULES)
     with log.database.read() as connection:
         assert outcome_rows(connection) == [(shown, "shown", None), (late, "shown", None)]
 

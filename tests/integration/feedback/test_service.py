@@ -17,7 +17,17 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from quintet.feedback.v1 import feedback_service_pb2 as pb
 from quintet.feedback.v1 import feedback_service_pb2_grpc as pb_grpc
-from quintet.type.v1.recommendation_pb2 import CREDIT_KIND_CLICK, CREDIT_KIND_VIEW_THROUGH, AlgorithmWeight
+from quintet.type.v1.event_pb2 import PageType, ProductView
+from quintet.type.v1.recommendation_pb2 import ATTRIBUTION_RULE_FIRST_TOUCH as FIRST_TOUCH
+from quintet.type.v1.recommendation_pb2 import ATTRIBUTION_RULE_LAST_TOUCH as LAST_TOUCH
+from quintet.type.v1.recommendation_pb2 import ATTRIBUTION_RULE_LINEAR as LINEAR
+from quintet.type.v1.recommendation_pb2 import ATTRIBUTION_RULE_POSITION as POSITION
+from quintet.type.v1.recommendation_pb2 import (
+    CREDIT_KIND_CLICK,
+    CREDIT_KIND_REFUNDED,
+    CREDIT_KIND_VIEW_THROUGH,
+    AlgorithmWeight,
+)
 
 from services.feedback.agent import FeedbackAgent
 from services.feedback.server import build, main, make_agent
@@ -26,14 +36,17 @@ from shared.config import Settings
 from shared.db import event_log
 from shared.db.engine import Database
 from shared.db.log_consumer import Applied
-from shared.db.recommendations import log_recommendations, mark_clicked, mark_shown
+from shared.db.recommendation_items import ListItem, PackedItems
+from shared.db.recommendations import NewList, log_recommendations, mark_clicked, mark_shown
+from shared.db.schema import products
 from shared.errors import FailedPrecondition
+from shared.recommendation_tokens import list_number, number_at
 from shared.telemetry import RESPONSES
 from tests.integration.feedback.small_shop import ANN, NOON, Log, line, open_shop, recommend
 from tests.support.recommendations import list_of_one
 from tests.support.tokens import next_number
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 
 
 @pytest_asyncio.fixture
@@ -121,12 +134,61 @@ async def test_the_credits_of_a_purchase(stub: pb_grpc.FeedbackServiceStub, sqli
     assert (first.product_id, first.algorithm, first.click_time) == ("p1", "ease", stamp(NOON + HOUR))
     assert not first.HasField("show_time")
     (credit,) = first.credits
+    others = [(each.rule, each.share, each.amount) for each in first.alternative_credits]
+    assert others == [(rule, 1.0, credit.amount) for rule in (FIRST_TOUCH, LINEAR, POSITION)]
+    assert (credit.rule, credit.share, credit.HasField("margin")) == (LAST_TOUCH, 1.0, False)
     assert (credit.purchase_id, credit.kind, credit.touch_time) == ("o-1", CREDIT_KIND_CLICK, stamp(NOON + HOUR))
     assert credit.amount.amount_minor > 0
     assert second.show_time == stamp(NOON)
     assert [each.kind for each in second.credits] == [CREDIT_KIND_VIEW_THROUGH]
     alone = await stub.GetAttribution(pb.GetAttributionRequest(recommendation_number=clicked))
     assert list(alone.outcomes) == [first]
+
+
+async def test_all_that_came_of_a_list(stub: pb_grpc.FeedbackServiceStub, sqlite_database: Database) -> None:
+    number = list_number(next_number())
+    items = [
+        ListItem(1, 3, 0.9, "ease", {"ease": 0.75, "content": 0.25}),
+        ListItem(2, 1, 0.8, "content"),
+        ListItem(3, 2, 0.7, "ease"),
+    ]
+    with sqlite_database.write() as connection:
+        connection.execute(products.update().values(cost=40))
+        new = NewList(number, "r", ANN, "CART", NOON, PackedItems.of(items), "hybrid", "v7", "cart-side")
+        log_recommendations(connection, [new])
+    bought, given_back = number_at(number, 2), number_at(number, 3)
+    log = Log(sqlite_database)
+    log.see(NOON, bought, given_back)
+    log.click(NOON, bought)
+    log.add(NOON + SECOND, product_view=ProductView(product_id="p1", duration_seconds=5))
+    log.click(NOON, given_back, "p2")
+    log.buy(NOON + HOUR, "o-1", line("p1", 100), line("p2", 100))
+    log.refund(NOON + 2 * HOUR, "o-1", p2=1)
+    log.respond(NOON + 2 * HOUR, given_back, "DISMISS")
+    log.record()
+    await stub.ApplyEvents(pb.ApplyEventsRequest())
+    answer = await stub.GetAttribution(pb.GetAttributionRequest(list_number=number))
+    assert (answer.list.placement_id, answer.list.page_type) == ("cart-side", PageType.PAGE_TYPE_CART)
+    assert (answer.list.strategy, answer.list.model_version) == ("hybrid", "v7")
+    assert answer.list.generate_time == stamp(NOON)
+    assert [(each.position, each.product_id) for each in answer.outcomes] == [(1, "p3"), (2, "p1"), (3, "p2")]
+    nothing, kept, back = answer.outcomes
+    assert [(each.algorithm, each.contribution) for each in nothing.contributions] == [
+        ("ease", 0.75),
+        ("content", 0.25),
+    ]
+    assert not any((nothing.purchased, nothing.refunded, nothing.credits, nothing.HasField("click_grade")))
+    assert (kept.purchased, kept.refunded, kept.dismissed) == (True, False, False)
+    assert (kept.click_grade, kept.dwell_seconds) == (pytest.approx(0.2), 5.0)
+    assert {each.margin.amount_minor for each in (*kept.credits, *kept.alternative_credits)} == {60}
+    assert (back.purchased, back.refunded, back.dismissed) == (False, True, True)
+    assert {each.kind for each in (*back.credits, *back.alternative_credits)} == {CREDIT_KIND_REFUNDED}
+
+
+async def test_an_unknown_list_is_not_found(stub: pb_grpc.FeedbackServiceStub) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.GetAttribution(pb.GetAttributionRequest(list_number=4711))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
 async def test_a_recommendation_without_response_has_an_outcome(

@@ -1,10 +1,13 @@
 """The benchmark of event feedback: its lists, and the figures that it prints."""
 
+import json
+
 import numpy as np
 import pytest
 
 from benchmarks.learning import event_feedback
 from benchmarks.learning.event_feedback import EXAMINATION, PLACES, figures, shown_lists
+from benchmarks.learning.figures import Figure
 from benchmarks.quality.scaling.synthetic_data import synthetic_data
 from services.recommendation.algorithms.interactions import EVENT_WEIGHTS
 from services.recommendation.reranker.reranker_models import RerankerModels
@@ -36,20 +39,22 @@ def test_the_figures() -> None:
     }
     bias = PositionBias(0.1 + EXAMINATION, Method.INTERVENTIONS, 900)
     found = RerankerTrainingResult(RerankerModels(), EVENT_WEIGHTS, {"discovery": facts}, biases={Page.HOME: bias})
-    lists = shown_lists(synthetic_data(300, n_customers=200, n_events=6_000), 50, 1)
-    printed = figures(found, 100.0, 107.0, lists)
-    assert printed["event_feedback.cpu_ratio"] == pytest.approx(1.07)
-    assert printed["event_feedback.cpu_seconds"] == pytest.approx(7.0)
-    assert printed["event_feedback.clicks_ndcg_gain"] == 0.05
-    assert printed["event_feedback.organic_ndcg_gain"] == 0.001
-    assert printed["event_feedback.position_bias_error"] == pytest.approx(0.1, abs=1e-6)
-    assert printed["facts"].keys() == facts.keys() - {"ndcg_at_20.hybrid"}
+    by_name = {figure.name: figure for figure in figures(found, 100.0, 107.0)}
+    assert by_name["event_feedback.cpu_ratio"].value == pytest.approx(1.07)
+    assert by_name["event_feedback.cpu_seconds"].value == pytest.approx(7.0)
+    assert by_name["event_feedback.clicks_ndcg_gain"].value == 0.05
+    assert by_name["event_feedback.clicks_ndcg_gain"].more == {"low": 0.04, "high": 0.06}
+    assert by_name["event_feedback.organic_ndcg_gain"].value == 0.001
+    assert by_name["event_feedback.position_bias_error"].value == pytest.approx(0.1, abs=1e-6)
 
 
 def test_the_command_prints_one_object(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(event_feedback, "_trained", lambda data, shown: (2.0 if shown else 1.0, shown))
+    found = RerankerTrainingResult(RerankerModels(), EVENT_WEIGHTS, {"discovery": {"event_feedback": "learned"}})
+    monkeypatch.setattr(event_feedback, "_trained", lambda data, shown: (2.0 if shown else 1.0, found))
     monkeypatch.setattr(
-        event_feedback, "figures", lambda found, without, including, shown: {"ratio": including / without}
+        event_feedback, "figures", lambda found, before, after: [Figure("a.b", after / before, "ratio")]
     )
     assert event_feedback.main(["--products", "120", "--customers", "60", "--events", "900", "--lists", "20"]) == 0
-    assert '"ratio": 2.0' in capsys.readouterr().out
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["figures"] == [{"name": "a.b", "value": 2.0, "unit": "ratio", "more": {}}]
+    assert (printed["settings"]["said"], printed["settings"]["lists"]) == ("learned", 20)

@@ -36,9 +36,24 @@ def test_a_recommendation_of_any_shopper_may_be_asked_about() -> None:
     assert to_attribution(pb.GetAttributionRequest(purchase_id="o"), KEYS).purchase_id == "o"
 
 
-def test_an_id_that_no_answer_gave_is_not_found() -> None:
+def test_a_list_of_any_shopper_may_be_asked_about() -> None:
+    token = KEYS.issue_list(4711, 3, Shopper("", "browser"))
+    assert to_attribution(pb.GetAttributionRequest(attribution_token=token), KEYS).list_number == 4711
+
+
+@pytest.mark.parametrize("field", ["recommendation_id", "attribution_token"])
+def test_an_id_that_no_answer_gave_is_not_found(field: str) -> None:
+    with pytest.raises(NotFound) as caught:
+        to_attribution(pb.GetAttributionRequest(**{field: "4711"}), KEYS)
+    assert [each.field for each in caught.value.violations] == [field]
+
+
+def test_the_token_of_a_list_is_none_of_a_recommendation_and_the_other_way_round() -> None:
+    one, all_of_it = KEYS.issue(4711, Shopper("ann")), KEYS.issue_list(4711, 3, Shopper("ann"))
     with pytest.raises(NotFound):
-        to_attribution(pb.GetAttributionRequest(recommendation_id="4711"), KEYS)
+        to_attribution(pb.GetAttributionRequest(recommendation_id=all_of_it), KEYS)
+    with pytest.raises(NotFound):
+        to_attribution(pb.GetAttributionRequest(attribution_token=one), KEYS)
 
 
 def test_neither_is_refused() -> None:

@@ -1,11 +1,8 @@
-"""Permutation tests: exact p-values, and Holm's correction."""
+"""Permutation tests: exact p-values."""
 
 import numpy as np
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from services.customer.permutation import choices, differences, holm, p_value
+from services.customer.permutation import choices, differences, p_value
 
 
 def test_choices_pick_as_many_as_observed_and_the_observed_first() -> None:
@@ -25,16 +22,3 @@ def test_p_value_counts_the_observed_and_ties() -> None:
     assert p_value(np.array([5.0, 1, 2, 5])) == 0.5
     assert p_value(np.array([9.0, 1, 2, 5])) == 0.25
     assert p_value(np.zeros(4)) == 1.0
-
-
-def test_holm_is_the_textbook_example() -> None:
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([]) == []
-
-
-@given(st.lists(st.floats(0.001, 1), min_size=1, max_size=6))
-def test_holm_never_makes_a_test_more_significant_and_keeps_the_order(p_values: list[float]) -> None:
-    corrected = holm(p_values)
-    assert all(raw <= after <= 1 for raw, after in zip(p_values, corrected, strict=True))
-    order = np.argsort(p_values, kind="stable")
-    assert np.all(np.diff(np.array(corrected)[order]) >= 0)

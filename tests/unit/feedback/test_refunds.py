@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from services.feedback.credited_lines import reduced
 from services.feedback.lines import GivenBack
-from services.feedback.refunds import reduced
 from shared.db.outcomes import StoredCredit
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -27,9 +27,10 @@ CREDIT = StoredCredit(1, 2, "p", "ease", "purchase", "o", 3, NOON, 100, "EUR")
     ],
 )
 def test_what_is_left_of_a_credit(amount: int | None, back: GivenBack, expected: tuple[int | None, str]) -> None:
-    left = reduced(replace(CREDIT, amount=amount), back)
+    [left] = reduced([replace(CREDIT, amount=amount)], back)
     assert (left.amount, left.kind) == expected
 
 
 def test_a_view_through_credit_shrinks_as_one() -> None:
-    assert reduced(replace(CREDIT, kind="view_through"), GivenBack(1, False)).kind == "view_through"
+    [left] = reduced([replace(CREDIT, kind="view_through")], GivenBack(1, False))
+    assert (left.amount, left.kind) == (99, "view_through")

@@ -36,6 +36,12 @@ def test_responses_are_kept_for_as_long_as_clicks_take_credit(monkeypatch: pytes
         Settings()
 
 
+def test_an_unknown_attribution_rule_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUINTET_ATTRIBUTION_RULES", "linear,time_decay")
+    with pytest.raises(ValidationError, match=r"(?s)attribution_rules.*got 'linear,time_decay'"):
+        Settings()
+
+
 @pytest.mark.parametrize(("cores", "agents"), [(1, 1), (2, 2), (64, 2)])
 def test_two_agents_recommend_where_there_are_two_cores(
     monkeypatch: pytest.MonkeyPatch, cores: int, agents: int

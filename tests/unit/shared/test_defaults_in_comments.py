@@ -17,8 +17,18 @@ from quintet.product.v1 import product_service_pb2 as product_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as inner
 from quintet.type.v1 import product_pb2
 from quintet.type.v1.event_pb2 import Event, HomeView, Search
+from quintet.type.v1.experiment_pb2 import Experiment, ExperimentArm
 from quintet.type.v1.money_pb2 import Money
-from quintet.type.v1.placement_pb2 import BuryAction, LimitAction, LimitGroup, PlacementRequest, RuleCondition
+from quintet.type.v1.placement_pb2 import (
+    Bandit,
+    BuryAction,
+    Exploration,
+    LimitAction,
+    LimitGroup,
+    PlacementRequest,
+    RuleCondition,
+    Variant,
+)
 from quintet.type.v1.placement_pb2 import Placement as PlacementMessage
 from quintet.type.v1.placement_pb2 import Rule as RuleMessage
 from quintet.type.v1.placement_pb2 import WeeklyHours as WeeklyHoursMessage
@@ -37,6 +47,10 @@ from services.recommendation.request import Query
 from services.recommendation.tuning.tuner import DEFAULT_TRIALS
 from shared import periods
 from shared.db.product_patch import merged
+from shared.experiments.assignment import BUCKETS
+from shared.experiments.bandit_plan import Reward
+from shared.experiments.convert import to_experiment
+from shared.experiments.experiment import DEFAULT_ALPHA, DEFAULT_EFFECT, DEFAULT_POWER, DEFAULT_TOLERANCE
 from shared.limits import DEFAULT_PAGE_SIZE, MAX_RANKED
 from shared.merchandising.convert import to_placement, to_rule
 from shared.merchandising.merchandising import Merchandising
@@ -109,6 +123,19 @@ def placement() -> Placement:
     return to_placement(PlacementMessage(placement_id="p"))
 
 
+def learning() -> Any:
+    variants = [Variant(variant_id=name) for name in "ab"]
+    message = PlacementMessage(
+        placement_id="p", bandit=Bandit(variants=variants), exploration=Exploration(share_of_places=0.1)
+    )
+    return to_placement(message)
+
+
+def experiment() -> Any:
+    arms = [ExperimentArm(variant=Variant(variant_id=name)) for name in "ab"]
+    return to_experiment(Experiment(experiment_id="e", arms=arms))
+
+
 def limit_in_placement() -> int:
     few = Merchandising.of([Placement("few", count=3)], [])
     [only] = to_queries(
@@ -177,6 +204,20 @@ MADE: dict[str, Callable[[], str | float]] = {
     "type.v1.WeeklyHours.end_minute": lambda: hours().end_minute,
     "type.v1.RuleCondition.time_zone": lambda: rule().condition.time_zone,
     "type.v1.BuryAction.factor": lambda: rule().action.factor,
+    "coordinator.v1.ListExperimentsRequest.page_size": lambda: DEFAULT_PAGE_SIZE,
+    "type.v1.Bandit.half_life_days": lambda: learning().bandit.half_life_days,
+    "type.v1.Bandit.most_explored": lambda: learning().bandit.most_explored,
+    "type.v1.Exploration.new_products": lambda: learning().exploration.new_products,
+    "type.v1.Exploration.relevance_given_up": lambda: learning().exploration.relevance_given_up,
+    "type.v1.Experiment.unit": lambda: experiment().unit.upper(),
+    "type.v1.Experiment.design": lambda: experiment().design.upper(),
+    "type.v1.Experiment.traffic": lambda: experiment().buckets / BUCKETS,
+    "type.v1.ExperimentArm.share": lambda: experiment().arms[0].share,
+    "type.v1.Experiment.minimum_effect": lambda: DEFAULT_EFFECT,
+    "type.v1.Experiment.alpha": lambda: DEFAULT_ALPHA,
+    "type.v1.Experiment.power": lambda: DEFAULT_POWER,
+    "type.v1.Guardrail.tolerance": lambda: DEFAULT_TOLERANCE,
+    "type.v1.Experiment.primary_metric": lambda: "REVENUE_PER_SESSION",
 }
 """Numbers and names, as the code makes them."""
 SAID: dict[str, tuple[str, Callable[[], bool]]] = {
@@ -222,6 +263,8 @@ SAID: dict[str, tuple[str, Callable[[], bool]]] = {
         "QUINTET_TUNE_MINUTES",
         lambda: coordinator_convert.to_tuning(pb.OptimizeAlgorithmsRequest(), 7.0).max_minutes == 7,
     ),
+    "type.v1.Experiment.start_time": ("now", lambda: experiment().start is None),
+    "type.v1.Bandit.reward": ("click 1", lambda: learning().bandit.reward == Reward(1, 3, 10, 0, 0, 0)),
     "type.v1.PlacementRequest.limit": ("the placement's count", lambda: limit_in_placement() == 3),
     "type.v1.Placement.diversity": ("what suits the page", lambda: placement().diversity is None),
     "type.v1.Placement.allow_repeats": ("it does not", lambda: not placement().allow_repeats),

@@ -30,6 +30,7 @@ NEEDED_TOGETHER = {
     "quintet.coordinator.v1.RecommendationOptions.placement_id",
     "quintet.coordinator.v1.ListPlacementsRequest.page_token",
     "quintet.coordinator.v1.ListRulesRequest.page_token",
+    "quintet.coordinator.v1.ListExperimentsRequest.page_token",
 }
 """Optional fields that some messages need, as their comments say, or that the check of a sample is called for only."""
 
@@ -75,7 +76,7 @@ def test_every_field_of_a_request_says_what_its_comment_says() -> None:
 
 def test_ids_of_resources_never_change() -> None:
     immutable = {field.full_name for field in FIELDS if IMMUTABLE in behavior(field)}
-    kinds = ("Customer", "Product", "Placement", "Rule")
+    kinds = ("Customer", "Product", "Placement", "Rule", "Experiment")
     assert immutable == {f"quintet.type.v1.{kind}.{kind.lower()}_id" for kind in kinds}
 
 

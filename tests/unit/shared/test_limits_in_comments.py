@@ -25,17 +25,22 @@ from quintet.type.v1.consent_pb2 import Consent
 from quintet.type.v1.customer_pb2 import Customer, Demographics
 from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.event_pb2 import Event, PageType
+from quintet.type.v1.experiment_pb2 import Experiment, ExperimentArm, ExperimentMetric, Guardrail
 from quintet.type.v1.job_pb2 import JobState
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.placement_pb2 import (
+    Bandit,
     BoostAction,
+    Exploration,
     LimitAction,
     LimitGroup,
     PinAction,
     Placement,
     PlacementRequest,
+    Reward,
     Rule,
     RuleCondition,
+    Variant,
     WeeklyHours,
 )
 from quintet.type.v1.product_pb2 import AttributeValue, InventoryStatus, InventoryUpdate, PriceUpdate, Product
@@ -54,9 +59,11 @@ from services.product.convert_products import patches
 from services.recommendation import convert as recommendation_convert
 from services.recommendation.merchandising.convert import to_preview_request, to_queries, to_rank_query
 from shared.errors import InvalidArgument, NotFound
-from shared.events.check import check_event, check_id
-from shared.limits import DEFAULT_PAGE_SIZE, DEFAULT_RELATED, MAX_PAGE_SIZE, MAX_RELATED
-from shared.merchandising.convert import check_name, to_placement, to_rule
+from shared.events.check import check_event, check_id, check_text
+from shared.experiments.convert import to_experiment
+from shared.limits import DEFAULT_PAGE_SIZE, DEFAULT_RELATED, MAX_NOTE, MAX_PAGE_SIZE, MAX_RELATED
+from shared.merchandising.convert import to_placement, to_rule
+from shared.merchandising.fields import check_name
 from shared.merchandising.merchandising import NO_MERCHANDISING
 from shared.page_rules import DEFAULT_LIMIT, MAX_LIMIT
 from shared.page_tokens import page_token
@@ -124,6 +131,40 @@ CONTEXT = RecommendationContext(
     search_query="q",
     session_id="s",
     place_id="p",
+)
+VARIANT = Variant(
+    variant_id="v",
+    description="d",
+    strategy="default",
+    weights=[{"algorithm": "ease", "weight": 1}, {"algorithm": "popular", "weight": 1}],
+    diversity=0.5,
+    with_rule_ids=["r"],
+    without_rule_ids=["r"],
+    model_version="m",
+)
+PLACEMENT = Placement(
+    placement_id="p",
+    strategy="default",
+    weights=[{"algorithm": "ease", "weight": 1}, {"algorithm": "popular", "weight": 1}],
+    bandit=Bandit(
+        variants=[VARIANT, Variant(variant_id="w")],
+        reward=Reward(click=1, add_to_cart=1, purchase=1, revenue=1, margin=1, return_visit=1),
+        most_explored=0.5,
+        half_life_days=2,
+    ),
+    exploration=Exploration(share_of_places=0.1, relevance_given_up=0.1, new_products=0.5),
+)
+EXPERIMENT = Experiment(
+    experiment_id="e",
+    description="d",
+    placement_ids=["p"],
+    layer="l",
+    traffic=0.5,
+    arms=[ExperimentArm(variant=VARIANT, share=1), ExperimentArm(variant=Variant(variant_id="w"), share=1)],
+    guardrails=[Guardrail(metric=ExperimentMetric.EXPERIMENT_METRIC_REFUND_RATE, tolerance=0.1)],
+    minimum_effect=0.1,
+    alpha=0.1,
+    power=0.9,
 )
 RULE = Rule(
     rule_id="r",
@@ -203,6 +244,13 @@ def rule_id(request: Any) -> None:
     check_name(request.rule_id, "rule_id")
 
 
+def end_experiment(request: Any) -> None:
+    check_name(request.experiment_id, "experiment_id")
+    check_text(request.reason, "reason", MAX_NOTE)
+    if isinstance(request, pb.ConcludeExperimentRequest):
+        check_name(request.arm_id, "arm_id")
+
+
 def definitions_token(request: Any) -> None:
     check_name(request.page_token, "page_token")
 
@@ -266,6 +314,7 @@ def job_id(request: Any) -> None:
     check_id(request.job_id, "job_id")
 
 
+LISTS_OF_DEFINITIONS = (pb.ListPlacementsRequest, pb.ListRulesRequest, pb.ListExperimentsRequest)
 LISTED = pb.ListProductsRequest(page_token="t", category="c", name_contains="n", group_id="g", brand="b")  # noqa: S106
 PRICE = PriceUpdate(product_id="p", place_id="b", price=USD)
 STATUS = InventoryUpdate(product_id="p", place_id="b", inventory_status=InventoryStatus.INVENTORY_STATUS_IN_STOCK)
@@ -302,6 +351,14 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
     ),
     (pb.RankProductsRequest(customer_id="c", visitor_id="v", product_ids=["p"]), rank),
     (Placement(placement_id="p", description="d", strategy="ease", filter="price < 1"), to_placement),
+    (PLACEMENT, to_placement),
+    (EXPERIMENT, to_experiment),
+    (pb.StopExperimentRequest(experiment_id="e", reason="r"), end_experiment),
+    (pb.ConcludeExperimentRequest(experiment_id="e", arm_id="a", reason="r"), end_experiment),
+    *(
+        (kind(experiment_id="e"), lambda request: check_name(request.experiment_id, "experiment_id"))
+        for kind in (pb.GetExperimentRequest, pb.DeleteExperimentRequest)
+    ),
     (RULE, to_rule),
     (Rule(rule_id="r", pin=PinAction(product_id="p", position=1)), to_rule),
     (Rule(rule_id="r", boost=BoostAction(factor=2)), to_rule),
@@ -309,7 +366,7 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
     (pb.PreviewRulesRequest(rules=[RULE]), preview),
     *((kind(placement_id="p"), placement_id) for kind in (pb.GetPlacementRequest, pb.DeletePlacementRequest)),
     *((kind(rule_id="r"), rule_id) for kind in (pb.GetRuleRequest, pb.DeleteRuleRequest)),
-    *((kind(page_token="t"), definitions_token) for kind in (pb.ListPlacementsRequest, pb.ListRulesRequest)),  # noqa: S106
+    *((kind(page_token="t"), definitions_token) for kind in LISTS_OF_DEFINITIONS),  # noqa: S106
     (pb.GetSimilarProductsRequest(product_id="p"), related),
     (LISTED, list_products),
     (pb.UpdatePricesRequest(updates=[PRICE]), lambda request: price_changes(request.updates)),
@@ -321,6 +378,7 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
     (operations.SetWeightsRequest(weights=[{"algorithm": "ease", "weight": 1}], reason="r"), weights),
     (operations.GetAttributionRequest(recommendation_id="r"), attribution),
     (operations.GetAttributionRequest(purchase_id="o"), attribution),
+    (operations.GetAttributionRequest(attribution_token="l"), attribution),  # noqa: S106 - no secret
     *((kind(product_id="p"), product_id) for kind in BY_PRODUCT),
     *(
         (kind(customer_id="c"), customer_id)
@@ -375,6 +433,10 @@ ELSEWHERE = {
     "quintet.coordinator.v1.BatchUpsertCustomersRequest.customers",
     "quintet.coordinator.v1.BatchUpsertProductsRequest.products",
     "quintet.coordinator.v1.SetWeightsRequest.weights",
+    "quintet.type.v1.Bandit.variants",
+    "quintet.type.v1.Experiment.arms",
+    "quintet.type.v1.Placement.weights",
+    "quintet.type.v1.Variant.weights",
     "quintet.coordinator.v1.ListFailedEventsRequest.agent",
     "quintet.coordinator.v1.ListFailedEventsRequest.page_token",
     "quintet.coordinator.v1.RebuildProjectionRequest.agent",
@@ -392,6 +454,7 @@ NOT_BY_LENGTH = {
     "quintet.type.v1.Placement.strategy",
     "quintet.type.v1.PlacementRequest.strategy",
     "quintet.type.v1.RuleCondition.time_zone",
+    "quintet.type.v1.Variant.strategy",
 }
 """Texts that are chosen from a list."""
 

@@ -50,6 +50,7 @@ ELSEWHERE = {
     "RecommendationOptions.limit",
     "ListPlacementsRequest.page_size",
     "ListRulesRequest.page_size",
+    "ListExperimentsRequest.page_size",
 }
 """Held by the tests of what is shown and of stored definitions."""
 

@@ -31,5 +31,11 @@ def test_names_and_reasons_are_kept_once() -> None:
 
 
 def test_another_layout_is_refused() -> None:
-    with pytest.raises(ValueError, match="version 2"):
-        unpack(b"\x02" + pack(ITEMS)[1:])
+    with pytest.raises(ValueError, match="version 3"):
+        unpack(b"\x03" + pack(ITEMS)[1:])
+
+
+def test_propensities_are_kept_where_a_place_was_not_certain() -> None:
+    explored = [item._replace(propensity=chance) for item, chance in zip(ITEMS, (1.0, 0.25, 0.5), strict=False)]
+    assert unpack(pack(explored)) == [*explored]
+    assert len(pack(explored)) == len(pack(ITEMS[: len(explored)])) + 4 * len(explored)

@@ -49,10 +49,11 @@ def test_items_of_one_customer_are_a_group() -> None:
 
 
 def test_items_at_places_that_were_drawn_are_a_group_whoever_saw_them() -> None:
-    drawn = lists(propensities=np.array([0.5, 1.0, 0.01, 1.0], np.float32))
+    drawn = lists(propensities=np.array([0.25, 0.96, 0.01, 0.96], np.float32))
     found = impressions_of(drawn, data())
     assert found.groups[0] == found.groups[2]
-    np.testing.assert_allclose(found.weights, [2.0, 1.0, 1 / LEAST_PROPENSITY, 1.0], rtol=1e-6)
+    assert found.groups[1] != found.groups[3], "what stays at its place stands there because it suits the shopper"
+    np.testing.assert_allclose(found.weights, [4.0, 1 / 0.96, 1 / LEAST_PROPENSITY, 1 / 0.96], rtol=1e-6)
 
 
 def test_features_say_what_was_known_before_the_list() -> None:

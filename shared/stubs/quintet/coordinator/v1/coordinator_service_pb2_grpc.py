@@ -254,6 +254,36 @@ class CoordinatorServiceStub:
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.PreviewRulesRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.PreviewRulesResponse.FromString,
                 _registered_method=True)
+        self.CreateExperiment = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/CreateExperiment',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CreateExperimentRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CreateExperimentResponse.FromString,
+                _registered_method=True)
+        self.GetExperiment = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/GetExperiment',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetExperimentRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetExperimentResponse.FromString,
+                _registered_method=True)
+        self.ListExperiments = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ListExperiments',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListExperimentsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListExperimentsResponse.FromString,
+                _registered_method=True)
+        self.StopExperiment = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/StopExperiment',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.StopExperimentRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.StopExperimentResponse.FromString,
+                _registered_method=True)
+        self.ConcludeExperiment = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ConcludeExperiment',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ConcludeExperimentRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ConcludeExperimentResponse.FromString,
+                _registered_method=True)
+        self.DeleteExperiment = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/DeleteExperiment',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteExperimentRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteExperimentResponse.FromString,
+                _registered_method=True)
         self.GetAlgorithmPerformance = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/GetAlgorithmPerformance',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetAlgorithmPerformanceRequest.SerializeToString,
@@ -741,6 +771,55 @@ class CoordinatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateExperiment(self, request, context):
+        """Stores an experiment and starts it, now or at its start time; answers differ within a second. An experiment does not
+        change any more: stop it and start another. Safe to repeat: one that is stored just so already is answered.
+        Errors: ALREADY_EXISTS for the `experiment_id` of another; FAILED_PRECONDITION when there are 1,000, or the layer has not so
+        much traffic left; INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetExperiment(self, request, context):
+        """Returns an experiment with the log of its decisions. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListExperiments(self, request, context):
+        """Returns the experiments by id, page by page. Errors: INVALID_ARGUMENT for a bad page token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopExperiment(self, request, context):
+        """Ends an experiment without a decision: nobody is assigned any longer, results stay. Safe to repeat.
+        Errors: NOT_FOUND; FAILED_PRECONDITION for one that was concluded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConcludeExperiment(self, request, context):
+        """Ends an experiment with a decision, and makes the chosen arm what is done from now on if told to. Safe to repeat with the same arm.
+        Errors: NOT_FOUND for an unknown experiment or arm, or what the arm names; FAILED_PRECONDITION when another arm was chosen, or for
+        an arm that cannot be applied.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteExperiment(self, request, context):
+        """Deletes an experiment that has ended, its decisions and its exposures.
+        Errors: NOT_FOUND, unless `allow_missing`; FAILED_PRECONDITION while it runs. Safe to repeat with it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAlgorithmPerformance(self, request, context):
         """Returns how each algorithm did in a period, and the weights in force.
         Errors: INVALID_ARGUMENT for a period that ends before it starts.
@@ -942,8 +1021,9 @@ class CoordinatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetAttribution(self, request, context):
-        """Returns what a recommendation led to, or which recommendations led to a purchase. Safe to repeat. A response counts a
-        moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation or purchase; INVALID_ARGUMENT for neither.
+        """Returns what a recommendation led to, or all of a list, or which recommendations led to a purchase. Safe to repeat. A
+        response counts a moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation, list or purchase;
+        INVALID_ARGUMENT for none of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1176,6 +1256,36 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.PreviewRules,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.PreviewRulesRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.PreviewRulesResponse.SerializeToString,
+            ),
+            'CreateExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateExperiment,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CreateExperimentRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CreateExperimentResponse.SerializeToString,
+            ),
+            'GetExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetExperiment,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetExperimentRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetExperimentResponse.SerializeToString,
+            ),
+            'ListExperiments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExperiments,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListExperimentsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListExperimentsResponse.SerializeToString,
+            ),
+            'StopExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopExperiment,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.StopExperimentRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.StopExperimentResponse.SerializeToString,
+            ),
+            'ConcludeExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConcludeExperiment,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ConcludeExperimentRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ConcludeExperimentResponse.SerializeToString,
+            ),
+            'DeleteExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteExperiment,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteExperimentRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteExperimentResponse.SerializeToString,
             ),
             'GetAlgorithmPerformance': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAlgorithmPerformance,
@@ -2455,6 +2565,168 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/PreviewRules',
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.PreviewRulesRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.PreviewRulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/CreateExperiment',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CreateExperimentRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.CreateExperimentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/GetExperiment',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetExperimentRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetExperimentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExperiments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ListExperiments',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListExperimentsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ListExperimentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/StopExperiment',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.StopExperimentRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.StopExperimentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConcludeExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ConcludeExperiment',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ConcludeExperimentRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ConcludeExperimentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/DeleteExperiment',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteExperimentRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.DeleteExperimentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -198,6 +198,29 @@ class CoordinatorServiceStub:
     recorded, so what rules in force at the time left out does not come back. Takes up to `max_seconds`.
     Errors: INVALID_ARGUMENT; ABORTED while another preview runs.
     """
+    CreateExperiment: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.CreateExperimentRequest, _coordinator_service_pb2.CreateExperimentResponse]
+    """Stores an experiment and starts it, now or at its start time; answers differ within a second. An experiment does not
+    change any more: stop it and start another. Safe to repeat: one that is stored just so already is answered.
+    Errors: ALREADY_EXISTS for the `experiment_id` of another; FAILED_PRECONDITION when there are 1,000, or the layer has not so
+    much traffic left; INVALID_ARGUMENT.
+    """
+    GetExperiment: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetExperimentRequest, _coordinator_service_pb2.GetExperimentResponse]
+    """Returns an experiment with the log of its decisions. Errors: NOT_FOUND."""
+    ListExperiments: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListExperimentsRequest, _coordinator_service_pb2.ListExperimentsResponse]
+    """Returns the experiments by id, page by page. Errors: INVALID_ARGUMENT for a bad page token."""
+    StopExperiment: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.StopExperimentRequest, _coordinator_service_pb2.StopExperimentResponse]
+    """Ends an experiment without a decision: nobody is assigned any longer, results stay. Safe to repeat.
+    Errors: NOT_FOUND; FAILED_PRECONDITION for one that was concluded.
+    """
+    ConcludeExperiment: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.ConcludeExperimentRequest, _coordinator_service_pb2.ConcludeExperimentResponse]
+    """Ends an experiment with a decision, and makes the chosen arm what is done from now on if told to. Safe to repeat with the same arm.
+    Errors: NOT_FOUND for an unknown experiment or arm, or what the arm names; FAILED_PRECONDITION when another arm was chosen, or for
+    an arm that cannot be applied.
+    """
+    DeleteExperiment: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteExperimentRequest, _coordinator_service_pb2.DeleteExperimentResponse]
+    """Deletes an experiment that has ended, its decisions and its exposures.
+    Errors: NOT_FOUND, unless `allow_missing`; FAILED_PRECONDITION while it runs. Safe to repeat with it.
+    """
     GetAlgorithmPerformance: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetAlgorithmPerformanceRequest, _coordinator_service_pb2.GetAlgorithmPerformanceResponse]
     """Returns how each algorithm did in a period, and the weights in force.
     Errors: INVALID_ARGUMENT for a period that ends before it starts.
@@ -299,8 +322,9 @@ class CoordinatorServiceStub:
     `reset`, or both.
     """
     GetAttribution: _grpc.UnaryUnaryMultiCallable[_operations_pb2.GetAttributionRequest, _operations_pb2.GetAttributionResponse]
-    """Returns what a recommendation led to, or which recommendations led to a purchase. Safe to repeat. A response counts a
-    moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation or purchase; INVALID_ARGUMENT for neither.
+    """Returns what a recommendation led to, or all of a list, or which recommendations led to a purchase. Safe to repeat. A
+    response counts a moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation, list or purchase;
+    INVALID_ARGUMENT for none of them.
     """
     GetDiagnosis: _grpc.UnaryUnaryMultiCallable[_operations_pb2.GetDiagnosisRequest, _operations_pb2.GetDiagnosisResponse]
     """Looks at the agents, the event log, jobs, schedules, the database, certificates, keys and models, and returns what is
@@ -477,6 +501,29 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     recorded, so what rules in force at the time left out does not come back. Takes up to `max_seconds`.
     Errors: INVALID_ARGUMENT; ABORTED while another preview runs.
     """
+    CreateExperiment: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.CreateExperimentRequest, _coordinator_service_pb2.CreateExperimentResponse]  # type: ignore[assignment]
+    """Stores an experiment and starts it, now or at its start time; answers differ within a second. An experiment does not
+    change any more: stop it and start another. Safe to repeat: one that is stored just so already is answered.
+    Errors: ALREADY_EXISTS for the `experiment_id` of another; FAILED_PRECONDITION when there are 1,000, or the layer has not so
+    much traffic left; INVALID_ARGUMENT.
+    """
+    GetExperiment: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetExperimentRequest, _coordinator_service_pb2.GetExperimentResponse]  # type: ignore[assignment]
+    """Returns an experiment with the log of its decisions. Errors: NOT_FOUND."""
+    ListExperiments: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.ListExperimentsRequest, _coordinator_service_pb2.ListExperimentsResponse]  # type: ignore[assignment]
+    """Returns the experiments by id, page by page. Errors: INVALID_ARGUMENT for a bad page token."""
+    StopExperiment: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.StopExperimentRequest, _coordinator_service_pb2.StopExperimentResponse]  # type: ignore[assignment]
+    """Ends an experiment without a decision: nobody is assigned any longer, results stay. Safe to repeat.
+    Errors: NOT_FOUND; FAILED_PRECONDITION for one that was concluded.
+    """
+    ConcludeExperiment: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.ConcludeExperimentRequest, _coordinator_service_pb2.ConcludeExperimentResponse]  # type: ignore[assignment]
+    """Ends an experiment with a decision, and makes the chosen arm what is done from now on if told to. Safe to repeat with the same arm.
+    Errors: NOT_FOUND for an unknown experiment or arm, or what the arm names; FAILED_PRECONDITION when another arm was chosen, or for
+    an arm that cannot be applied.
+    """
+    DeleteExperiment: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.DeleteExperimentRequest, _coordinator_service_pb2.DeleteExperimentResponse]  # type: ignore[assignment]
+    """Deletes an experiment that has ended, its decisions and its exposures.
+    Errors: NOT_FOUND, unless `allow_missing`; FAILED_PRECONDITION while it runs. Safe to repeat with it.
+    """
     GetAlgorithmPerformance: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetAlgorithmPerformanceRequest, _coordinator_service_pb2.GetAlgorithmPerformanceResponse]  # type: ignore[assignment]
     """Returns how each algorithm did in a period, and the weights in force.
     Errors: INVALID_ARGUMENT for a period that ends before it starts.
@@ -578,8 +625,9 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     `reset`, or both.
     """
     GetAttribution: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetAttributionRequest, _operations_pb2.GetAttributionResponse]  # type: ignore[assignment]
-    """Returns what a recommendation led to, or which recommendations led to a purchase. Safe to repeat. A response counts a
-    moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation or purchase; INVALID_ARGUMENT for neither.
+    """Returns what a recommendation led to, or all of a list, or which recommendations led to a purchase. Safe to repeat. A
+    response counts a moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation, list or purchase;
+    INVALID_ARGUMENT for none of them.
     """
     GetDiagnosis: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetDiagnosisRequest, _operations_pb2.GetDiagnosisResponse]  # type: ignore[assignment]
     """Looks at the agents, the event log, jobs, schedules, the database, certificates, keys and models, and returns what is
@@ -1007,6 +1055,65 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def CreateExperiment(
+        self,
+        request: _coordinator_service_pb2.CreateExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.CreateExperimentResponse, _abc.Awaitable[_coordinator_service_pb2.CreateExperimentResponse]]:
+        """Stores an experiment and starts it, now or at its start time; answers differ within a second. An experiment does not
+        change any more: stop it and start another. Safe to repeat: one that is stored just so already is answered.
+        Errors: ALREADY_EXISTS for the `experiment_id` of another; FAILED_PRECONDITION when there are 1,000, or the layer has not so
+        much traffic left; INVALID_ARGUMENT.
+        """
+
+    @_abc_1.abstractmethod
+    def GetExperiment(
+        self,
+        request: _coordinator_service_pb2.GetExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.GetExperimentResponse, _abc.Awaitable[_coordinator_service_pb2.GetExperimentResponse]]:
+        """Returns an experiment with the log of its decisions. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListExperiments(
+        self,
+        request: _coordinator_service_pb2.ListExperimentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.ListExperimentsResponse, _abc.Awaitable[_coordinator_service_pb2.ListExperimentsResponse]]:
+        """Returns the experiments by id, page by page. Errors: INVALID_ARGUMENT for a bad page token."""
+
+    @_abc_1.abstractmethod
+    def StopExperiment(
+        self,
+        request: _coordinator_service_pb2.StopExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.StopExperimentResponse, _abc.Awaitable[_coordinator_service_pb2.StopExperimentResponse]]:
+        """Ends an experiment without a decision: nobody is assigned any longer, results stay. Safe to repeat.
+        Errors: NOT_FOUND; FAILED_PRECONDITION for one that was concluded.
+        """
+
+    @_abc_1.abstractmethod
+    def ConcludeExperiment(
+        self,
+        request: _coordinator_service_pb2.ConcludeExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.ConcludeExperimentResponse, _abc.Awaitable[_coordinator_service_pb2.ConcludeExperimentResponse]]:
+        """Ends an experiment with a decision, and makes the chosen arm what is done from now on if told to. Safe to repeat with the same arm.
+        Errors: NOT_FOUND for an unknown experiment or arm, or what the arm names; FAILED_PRECONDITION when another arm was chosen, or for
+        an arm that cannot be applied.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteExperiment(
+        self,
+        request: _coordinator_service_pb2.DeleteExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.DeleteExperimentResponse, _abc.Awaitable[_coordinator_service_pb2.DeleteExperimentResponse]]:
+        """Deletes an experiment that has ended, its decisions and its exposures.
+        Errors: NOT_FOUND, unless `allow_missing`; FAILED_PRECONDITION while it runs. Safe to repeat with it.
+        """
+
+    @_abc_1.abstractmethod
     def GetAlgorithmPerformance(
         self,
         request: _coordinator_service_pb2.GetAlgorithmPerformanceRequest,
@@ -1256,8 +1363,9 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_pb2.GetAttributionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.GetAttributionResponse, _abc.Awaitable[_operations_pb2.GetAttributionResponse]]:
-        """Returns what a recommendation led to, or which recommendations led to a purchase. Safe to repeat. A response counts a
-        moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation or purchase; INVALID_ARGUMENT for neither.
+        """Returns what a recommendation led to, or all of a list, or which recommendations led to a purchase. Safe to repeat. A
+        response counts a moment after it was recorded. Errors: NOT_FOUND for an unknown recommendation, list or purchase;
+        INVALID_ARGUMENT for none of them.
         """
 
     @_abc_1.abstractmethod

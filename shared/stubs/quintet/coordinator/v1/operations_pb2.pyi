@@ -373,27 +373,31 @@ Global___SetWeightsResponse: _TypeAlias = SetWeightsResponse  # noqa: Y015
 
 @_typing.final
 class GetAttributionRequest(_message.Message):
-    """Asks what a recommendation led to, or which recommendations led to a purchase."""
+    """Asks what a recommendation or a list led to, or which recommendations led to a purchase."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RECOMMENDATION_ID_FIELD_NUMBER: _builtins.int
     PURCHASE_ID_FIELD_NUMBER: _builtins.int
+    ATTRIBUTION_TOKEN_FIELD_NUMBER: _builtins.int
     recommendation_id: _builtins.str
     """Id of a recommendation, as an answer gave it; 1 to 128 characters."""
     purchase_id: _builtins.str
     """The platform's id of a purchase; 1 to 128 characters."""
+    attribution_token: _builtins.str
+    """Token of an answer, as in `RecommendationList.attribution_token`; 1 to 128 characters."""
     def __init__(
         self,
         *,
         recommendation_id: _builtins.str = ...,
         purchase_id: _builtins.str = ...,
+        attribution_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["purchase_id", b"purchase_id", "recommendation_id", b"recommendation_id", "subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attribution_token", b"attribution_token", "purchase_id", b"purchase_id", "recommendation_id", b"recommendation_id", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["purchase_id", b"purchase_id", "recommendation_id", b"recommendation_id", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribution_token", b"attribution_token", "purchase_id", b"purchase_id", "recommendation_id", b"recommendation_id", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["recommendation_id", "purchase_id"]  # noqa: Y015
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["recommendation_id", "purchase_id", "attribution_token"]  # noqa: Y015
     _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
 
@@ -406,20 +410,26 @@ class GetAttributionResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     OUTCOMES_FIELD_NUMBER: _builtins.int
+    LIST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[_recommendation_pb2.RecommendationOutcome]:
         """Of a recommendation: the one. Of a purchase: each recommendation that has credit for it, with all that came of it; none
-        where the purchase is credited to no recommendation or was wholly refunded.
+        where the purchase is credited to no recommendation or was wholly refunded. Of a list: all its recommendations, in their order.
         """
+
+    @_builtins.property
+    def list(self) -> _recommendation_pb2.LoggedList:
+        """The list that was asked about; absent for the other subjects."""
 
     def __init__(
         self,
         *,
         outcomes: _abc.Iterable[_recommendation_pb2.RecommendationOutcome] | None = ...,
+        list: _recommendation_pb2.LoggedList | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["list", b"list"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["list", b"list", "outcomes", b"outcomes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

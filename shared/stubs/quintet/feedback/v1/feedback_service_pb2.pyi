@@ -217,27 +217,31 @@ Global___GetAlgorithmPerformanceResponse: _TypeAlias = GetAlgorithmPerformanceRe
 
 @_typing.final
 class GetAttributionRequest(_message.Message):
-    """Asks what came of a recommendation, or which recommendations a purchase is credited to."""
+    """Asks what came of a recommendation or a list, or which recommendations a purchase is credited to."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PURCHASE_ID_FIELD_NUMBER: _builtins.int
     RECOMMENDATION_NUMBER_FIELD_NUMBER: _builtins.int
+    LIST_NUMBER_FIELD_NUMBER: _builtins.int
     purchase_id: _builtins.str
     """The platform's id of the purchase, 1 to 128 characters."""
     recommendation_number: _builtins.int
     """Number of the recommendation in the database. It is not the id that feedback and events give back."""
+    list_number: _builtins.int
+    """Number of the list in the database."""
     def __init__(
         self,
         *,
         purchase_id: _builtins.str = ...,
         recommendation_number: _builtins.int = ...,
+        list_number: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["purchase_id", b"purchase_id", "recommendation_number", b"recommendation_number", "subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["list_number", b"list_number", "purchase_id", b"purchase_id", "recommendation_number", b"recommendation_number", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["purchase_id", b"purchase_id", "recommendation_number", b"recommendation_number", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["list_number", b"list_number", "purchase_id", b"purchase_id", "recommendation_number", b"recommendation_number", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["purchase_id", "recommendation_number"]  # noqa: Y015
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["purchase_id", "recommendation_number", "list_number"]  # noqa: Y015
     _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
 
@@ -250,18 +254,24 @@ class GetAttributionResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     OUTCOMES_FIELD_NUMBER: _builtins.int
+    LIST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[_recommendation_pb2.RecommendationOutcome]:
-        """Of a recommendation: the one. Of a purchase: each that has credit for it."""
+        """Of a recommendation: the one. Of a purchase: each that has credit for it. Of a list: all in it, in their order."""
+
+    @_builtins.property
+    def list(self) -> _recommendation_pb2.LoggedList:
+        """The list that was asked about; absent for the other subjects."""
 
     def __init__(
         self,
         *,
         outcomes: _abc.Iterable[_recommendation_pb2.RecommendationOutcome] | None = ...,
+        list: _recommendation_pb2.LoggedList | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["list", b"list"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["list", b"list", "outcomes", b"outcomes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -383,3 +393,46 @@ class UpdateWeightsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateWeightsResponse: _TypeAlias = UpdateWeightsResponse  # noqa: Y015
+
+@_typing.final
+class LearnBanditsRequest(_message.Message):
+    """Asks to learn from the responses."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LearnBanditsRequest: _TypeAlias = LearnBanditsRequest  # noqa: Y015
+
+@_typing.final
+class LearnBanditsResponse(_message.Message):
+    """Says what was learned."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACEMENTS_FIELD_NUMBER: _builtins.int
+    DECISIONS_FIELD_NUMBER: _builtins.int
+    placements: _builtins.int
+    """Placements whose posteriors are new."""
+    decisions: _builtins.int
+    """Decisions that they were learned from."""
+    def __init__(
+        self,
+        *,
+        placements: _builtins.int = ...,
+        decisions: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decisions", b"decisions", "placements", b"placements"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LearnBanditsResponse: _TypeAlias = LearnBanditsResponse  # noqa: Y015

@@ -72,6 +72,11 @@ class FeedbackServiceStub:
                 request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.UpdateWeightsRequest.SerializeToString,
                 response_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.UpdateWeightsResponse.FromString,
                 _registered_method=True)
+        self.LearnBandits = channel.unary_unary(
+                '/quintet.feedback.v1.FeedbackService/LearnBandits',
+                request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.LearnBanditsRequest.SerializeToString,
+                response_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.LearnBanditsResponse.FromString,
+                _registered_method=True)
 
 
 class FeedbackServiceServicer:
@@ -113,8 +118,8 @@ class FeedbackServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetAttribution(self, request, context):
-        """Returns what came of a recommendation, or of those that a purchase is credited to.
-        Errors: NOT_FOUND for an unknown purchase or recommendation; INVALID_ARGUMENT when neither is named.
+        """Returns what came of a recommendation, of all in a list, or of those that a purchase is credited to.
+        Errors: NOT_FOUND for an unknown purchase, recommendation or list; INVALID_ARGUMENT when none is named.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,6 +136,13 @@ class FeedbackServiceServicer:
         """Sets weights, or computes them from the measured performance when none are given. In force with the next
         recommendation. Safe to repeat with the same `request_key`.
         Errors: INVALID_ARGUMENT for an unknown algorithm, a negative weight, a sum of 0, or a reset with weights.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LearnBandits(self, request, context):
+        """Learns the posteriors of the bandits from the responses to logged decisions. Safe to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -173,6 +185,11 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
                     servicer.UpdateWeights,
                     request_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.UpdateWeightsRequest.FromString,
                     response_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.UpdateWeightsResponse.SerializeToString,
+            ),
+            'LearnBandits': grpc.unary_unary_rpc_method_handler(
+                    servicer.LearnBandits,
+                    request_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.LearnBanditsRequest.FromString,
+                    response_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.LearnBanditsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -367,6 +384,33 @@ class FeedbackService:
             '/quintet.feedback.v1.FeedbackService/UpdateWeights',
             quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.UpdateWeightsRequest.SerializeToString,
             quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.UpdateWeightsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LearnBandits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.feedback.v1.FeedbackService/LearnBandits',
+            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.LearnBanditsRequest.SerializeToString,
+            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.LearnBanditsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,8 +52,8 @@ class FeedbackServiceStub:
     GetAlgorithmPerformance: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAlgorithmPerformanceRequest, _feedback_service_pb2.GetAlgorithmPerformanceResponse]
     """Returns how each algorithm did in a period. Errors: INVALID_ARGUMENT when the period ends before it starts."""
     GetAttribution: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAttributionRequest, _feedback_service_pb2.GetAttributionResponse]
-    """Returns what came of a recommendation, or of those that a purchase is credited to.
-    Errors: NOT_FOUND for an unknown purchase or recommendation; INVALID_ARGUMENT when neither is named.
+    """Returns what came of a recommendation, of all in a list, or of those that a purchase is credited to.
+    Errors: NOT_FOUND for an unknown purchase, recommendation or list; INVALID_ARGUMENT when none is named.
     """
     GetWeights: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetWeightsRequest, _feedback_service_pb2.GetWeightsResponse]
     """Returns the weights in force."""
@@ -62,6 +62,8 @@ class FeedbackServiceStub:
     recommendation. Safe to repeat with the same `request_key`.
     Errors: INVALID_ARGUMENT for an unknown algorithm, a negative weight, a sum of 0, or a reset with weights.
     """
+    LearnBandits: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.LearnBanditsRequest, _feedback_service_pb2.LearnBanditsResponse]
+    """Learns the posteriors of the bandits from the responses to logged decisions. Safe to repeat."""
 
 @_typing.type_check_only
 class FeedbackServiceAsyncStub(FeedbackServiceStub):
@@ -87,8 +89,8 @@ class FeedbackServiceAsyncStub(FeedbackServiceStub):
     GetAlgorithmPerformance: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAlgorithmPerformanceRequest, _feedback_service_pb2.GetAlgorithmPerformanceResponse]  # type: ignore[assignment]
     """Returns how each algorithm did in a period. Errors: INVALID_ARGUMENT when the period ends before it starts."""
     GetAttribution: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAttributionRequest, _feedback_service_pb2.GetAttributionResponse]  # type: ignore[assignment]
-    """Returns what came of a recommendation, or of those that a purchase is credited to.
-    Errors: NOT_FOUND for an unknown purchase or recommendation; INVALID_ARGUMENT when neither is named.
+    """Returns what came of a recommendation, of all in a list, or of those that a purchase is credited to.
+    Errors: NOT_FOUND for an unknown purchase, recommendation or list; INVALID_ARGUMENT when none is named.
     """
     GetWeights: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetWeightsRequest, _feedback_service_pb2.GetWeightsResponse]  # type: ignore[assignment]
     """Returns the weights in force."""
@@ -97,6 +99,8 @@ class FeedbackServiceAsyncStub(FeedbackServiceStub):
     recommendation. Safe to repeat with the same `request_key`.
     Errors: INVALID_ARGUMENT for an unknown algorithm, a negative weight, a sum of 0, or a reset with weights.
     """
+    LearnBandits: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.LearnBanditsRequest, _feedback_service_pb2.LearnBanditsResponse]  # type: ignore[assignment]
+    """Learns the posteriors of the bandits from the responses to logged decisions. Safe to repeat."""
 
 class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
     """The feedback agent: follows the response to each recommendation, credits purchases, measures algorithms and sets the
@@ -149,8 +153,8 @@ class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _feedback_service_pb2.GetAttributionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_feedback_service_pb2.GetAttributionResponse, _abc.Awaitable[_feedback_service_pb2.GetAttributionResponse]]:
-        """Returns what came of a recommendation, or of those that a purchase is credited to.
-        Errors: NOT_FOUND for an unknown purchase or recommendation; INVALID_ARGUMENT when neither is named.
+        """Returns what came of a recommendation, of all in a list, or of those that a purchase is credited to.
+        Errors: NOT_FOUND for an unknown purchase, recommendation or list; INVALID_ARGUMENT when none is named.
         """
 
     @_abc_1.abstractmethod
@@ -171,5 +175,13 @@ class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
         recommendation. Safe to repeat with the same `request_key`.
         Errors: INVALID_ARGUMENT for an unknown algorithm, a negative weight, a sum of 0, or a reset with weights.
         """
+
+    @_abc_1.abstractmethod
+    def LearnBandits(
+        self,
+        request: _feedback_service_pb2.LearnBanditsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feedback_service_pb2.LearnBanditsResponse, _abc.Awaitable[_feedback_service_pb2.LearnBanditsResponse]]:
+        """Learns the posteriors of the bandits from the responses to logged decisions. Safe to repeat."""
 
 def add_FeedbackServiceServicer_to_server(servicer: FeedbackServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -142,6 +142,36 @@ class RecommendationServiceStub:
                 request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.PreviewRulesRequest.SerializeToString,
                 response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.PreviewRulesResponse.FromString,
                 _registered_method=True)
+        self.CreateExperiment = channel.unary_unary(
+                '/quintet.recommendation.v1.RecommendationService/CreateExperiment',
+                request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.CreateExperimentRequest.SerializeToString,
+                response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.CreateExperimentResponse.FromString,
+                _registered_method=True)
+        self.GetExperiment = channel.unary_unary(
+                '/quintet.recommendation.v1.RecommendationService/GetExperiment',
+                request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.GetExperimentRequest.SerializeToString,
+                response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.GetExperimentResponse.FromString,
+                _registered_method=True)
+        self.ListExperiments = channel.unary_unary(
+                '/quintet.recommendation.v1.RecommendationService/ListExperiments',
+                request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ListExperimentsRequest.SerializeToString,
+                response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ListExperimentsResponse.FromString,
+                _registered_method=True)
+        self.StopExperiment = channel.unary_unary(
+                '/quintet.recommendation.v1.RecommendationService/StopExperiment',
+                request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.StopExperimentRequest.SerializeToString,
+                response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.StopExperimentResponse.FromString,
+                _registered_method=True)
+        self.ConcludeExperiment = channel.unary_unary(
+                '/quintet.recommendation.v1.RecommendationService/ConcludeExperiment',
+                request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ConcludeExperimentRequest.SerializeToString,
+                response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ConcludeExperimentResponse.FromString,
+                _registered_method=True)
+        self.DeleteExperiment = channel.unary_unary(
+                '/quintet.recommendation.v1.RecommendationService/DeleteExperiment',
+                request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.DeleteExperimentRequest.SerializeToString,
+                response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.DeleteExperimentResponse.FromString,
+                _registered_method=True)
 
 
 class RecommendationServiceServicer:
@@ -322,6 +352,49 @@ class RecommendationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateExperiment(self, request, context):
+        """Stores an experiment; its answers differ within a second. Fields and errors as in the coordinator's RPC of that name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetExperiment(self, request, context):
+        """Returns an experiment. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListExperiments(self, request, context):
+        """Returns the experiments by id, page by page. Errors: INVALID_ARGUMENT for a bad page token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopExperiment(self, request, context):
+        """Ends an experiment without a decision. Safe to repeat. Errors: NOT_FOUND; FAILED_PRECONDITION for one that was concluded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConcludeExperiment(self, request, context):
+        """Ends an experiment with a decision; `apply` is carried out by the coordinator. Safe to repeat with the same arm.
+        Errors: NOT_FOUND for an unknown experiment or arm; FAILED_PRECONDITION when another arm was chosen.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteExperiment(self, request, context):
+        """Deletes an experiment that has ended. Errors: NOT_FOUND, unless `allow_missing`; FAILED_PRECONDITION while it runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecommendationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -429,6 +502,36 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
                     servicer.PreviewRules,
                     request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.PreviewRulesRequest.FromString,
                     response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.PreviewRulesResponse.SerializeToString,
+            ),
+            'CreateExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateExperiment,
+                    request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.CreateExperimentRequest.FromString,
+                    response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.CreateExperimentResponse.SerializeToString,
+            ),
+            'GetExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetExperiment,
+                    request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.GetExperimentRequest.FromString,
+                    response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.GetExperimentResponse.SerializeToString,
+            ),
+            'ListExperiments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExperiments,
+                    request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ListExperimentsRequest.FromString,
+                    response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ListExperimentsResponse.SerializeToString,
+            ),
+            'StopExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopExperiment,
+                    request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.StopExperimentRequest.FromString,
+                    response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.StopExperimentResponse.SerializeToString,
+            ),
+            'ConcludeExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConcludeExperiment,
+                    request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ConcludeExperimentRequest.FromString,
+                    response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ConcludeExperimentResponse.SerializeToString,
+            ),
+            'DeleteExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteExperiment,
+                    request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.DeleteExperimentRequest.FromString,
+                    response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.DeleteExperimentResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1001,6 +1104,168 @@ class RecommendationService:
             '/quintet.recommendation.v1.RecommendationService/PreviewRules',
             quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.PreviewRulesRequest.SerializeToString,
             quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.PreviewRulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.recommendation.v1.RecommendationService/CreateExperiment',
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.CreateExperimentRequest.SerializeToString,
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.CreateExperimentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.recommendation.v1.RecommendationService/GetExperiment',
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.GetExperimentRequest.SerializeToString,
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.GetExperimentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExperiments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.recommendation.v1.RecommendationService/ListExperiments',
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ListExperimentsRequest.SerializeToString,
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ListExperimentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.recommendation.v1.RecommendationService/StopExperiment',
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.StopExperimentRequest.SerializeToString,
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.StopExperimentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConcludeExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.recommendation.v1.RecommendationService/ConcludeExperiment',
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ConcludeExperimentRequest.SerializeToString,
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ConcludeExperimentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.recommendation.v1.RecommendationService/DeleteExperiment',
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.DeleteExperimentRequest.SerializeToString,
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.DeleteExperimentResponse.FromString,
             options,
             channel_credentials,
             insecure,

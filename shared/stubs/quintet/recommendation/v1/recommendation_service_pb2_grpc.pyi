@@ -119,6 +119,20 @@ class RecommendationServiceStub:
     recorded, so what rules in force at the time left out does not come back. Takes up to `max_seconds`.
     Errors: INVALID_ARGUMENT; ABORTED while another preview runs.
     """
+    CreateExperiment: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.CreateExperimentRequest, _recommendation_service_pb2.CreateExperimentResponse]
+    """Stores an experiment; its answers differ within a second. Fields and errors as in the coordinator's RPC of that name."""
+    GetExperiment: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.GetExperimentRequest, _recommendation_service_pb2.GetExperimentResponse]
+    """Returns an experiment. Errors: NOT_FOUND."""
+    ListExperiments: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListExperimentsRequest, _recommendation_service_pb2.ListExperimentsResponse]
+    """Returns the experiments by id, page by page. Errors: INVALID_ARGUMENT for a bad page token."""
+    StopExperiment: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.StopExperimentRequest, _recommendation_service_pb2.StopExperimentResponse]
+    """Ends an experiment without a decision. Safe to repeat. Errors: NOT_FOUND; FAILED_PRECONDITION for one that was concluded."""
+    ConcludeExperiment: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.ConcludeExperimentRequest, _recommendation_service_pb2.ConcludeExperimentResponse]
+    """Ends an experiment with a decision; `apply` is carried out by the coordinator. Safe to repeat with the same arm.
+    Errors: NOT_FOUND for an unknown experiment or arm; FAILED_PRECONDITION when another arm was chosen.
+    """
+    DeleteExperiment: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.DeleteExperimentRequest, _recommendation_service_pb2.DeleteExperimentResponse]
+    """Deletes an experiment that has ended. Errors: NOT_FOUND, unless `allow_missing`; FAILED_PRECONDITION while it runs."""
 
 @_typing.type_check_only
 class RecommendationServiceAsyncStub(RecommendationServiceStub):
@@ -211,6 +225,20 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     recorded, so what rules in force at the time left out does not come back. Takes up to `max_seconds`.
     Errors: INVALID_ARGUMENT; ABORTED while another preview runs.
     """
+    CreateExperiment: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.CreateExperimentRequest, _recommendation_service_pb2.CreateExperimentResponse]  # type: ignore[assignment]
+    """Stores an experiment; its answers differ within a second. Fields and errors as in the coordinator's RPC of that name."""
+    GetExperiment: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.GetExperimentRequest, _recommendation_service_pb2.GetExperimentResponse]  # type: ignore[assignment]
+    """Returns an experiment. Errors: NOT_FOUND."""
+    ListExperiments: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListExperimentsRequest, _recommendation_service_pb2.ListExperimentsResponse]  # type: ignore[assignment]
+    """Returns the experiments by id, page by page. Errors: INVALID_ARGUMENT for a bad page token."""
+    StopExperiment: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.StopExperimentRequest, _recommendation_service_pb2.StopExperimentResponse]  # type: ignore[assignment]
+    """Ends an experiment without a decision. Safe to repeat. Errors: NOT_FOUND; FAILED_PRECONDITION for one that was concluded."""
+    ConcludeExperiment: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.ConcludeExperimentRequest, _recommendation_service_pb2.ConcludeExperimentResponse]  # type: ignore[assignment]
+    """Ends an experiment with a decision; `apply` is carried out by the coordinator. Safe to repeat with the same arm.
+    Errors: NOT_FOUND for an unknown experiment or arm; FAILED_PRECONDITION when another arm was chosen.
+    """
+    DeleteExperiment: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.DeleteExperimentRequest, _recommendation_service_pb2.DeleteExperimentResponse]  # type: ignore[assignment]
+    """Deletes an experiment that has ended. Errors: NOT_FOUND, unless `allow_missing`; FAILED_PRECONDITION while it runs."""
 
 class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     """The recommendation agent: chooses algorithms, generates, applies rules, diversifies, explains and logs.
@@ -426,5 +454,55 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         recorded, so what rules in force at the time left out does not come back. Takes up to `max_seconds`.
         Errors: INVALID_ARGUMENT; ABORTED while another preview runs.
         """
+
+    @_abc_1.abstractmethod
+    def CreateExperiment(
+        self,
+        request: _recommendation_service_pb2.CreateExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.CreateExperimentResponse, _abc.Awaitable[_recommendation_service_pb2.CreateExperimentResponse]]:
+        """Stores an experiment; its answers differ within a second. Fields and errors as in the coordinator's RPC of that name."""
+
+    @_abc_1.abstractmethod
+    def GetExperiment(
+        self,
+        request: _recommendation_service_pb2.GetExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.GetExperimentResponse, _abc.Awaitable[_recommendation_service_pb2.GetExperimentResponse]]:
+        """Returns an experiment. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListExperiments(
+        self,
+        request: _recommendation_service_pb2.ListExperimentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.ListExperimentsResponse, _abc.Awaitable[_recommendation_service_pb2.ListExperimentsResponse]]:
+        """Returns the experiments by id, page by page. Errors: INVALID_ARGUMENT for a bad page token."""
+
+    @_abc_1.abstractmethod
+    def StopExperiment(
+        self,
+        request: _recommendation_service_pb2.StopExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.StopExperimentResponse, _abc.Awaitable[_recommendation_service_pb2.StopExperimentResponse]]:
+        """Ends an experiment without a decision. Safe to repeat. Errors: NOT_FOUND; FAILED_PRECONDITION for one that was concluded."""
+
+    @_abc_1.abstractmethod
+    def ConcludeExperiment(
+        self,
+        request: _recommendation_service_pb2.ConcludeExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.ConcludeExperimentResponse, _abc.Awaitable[_recommendation_service_pb2.ConcludeExperimentResponse]]:
+        """Ends an experiment with a decision; `apply` is carried out by the coordinator. Safe to repeat with the same arm.
+        Errors: NOT_FOUND for an unknown experiment or arm; FAILED_PRECONDITION when another arm was chosen.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteExperiment(
+        self,
+        request: _recommendation_service_pb2.DeleteExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.DeleteExperimentResponse, _abc.Awaitable[_recommendation_service_pb2.DeleteExperimentResponse]]:
+        """Deletes an experiment that has ended. Errors: NOT_FOUND, unless `allow_missing`; FAILED_PRECONDITION while it runs."""
 
 def add_RecommendationServiceServicer_to_server(servicer: RecommendationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -571,8 +571,14 @@ class OptimizeAlgorithmsResult(_message.Message):
     TUNING_FIELD_NUMBER: _builtins.int
     WEIGHTS_FIELD_NUMBER: _builtins.int
     RATIONALE_FIELD_NUMBER: _builtins.int
+    BANDIT_PLACEMENTS_FIELD_NUMBER: _builtins.int
+    BANDIT_DECISIONS_FIELD_NUMBER: _builtins.int
     rationale: _builtins.str
     """Why they are so, a sentence."""
+    bandit_placements: _builtins.int
+    """Placements whose bandits learned."""
+    bandit_decisions: _builtins.int
+    """Decisions that they learned from."""
     @_builtins.property
     def tuning(self) -> Global___TuningResult:
         """The parameters, which the next training uses."""
@@ -587,10 +593,12 @@ class OptimizeAlgorithmsResult(_message.Message):
         tuning: Global___TuningResult | None = ...,
         weights: _abc.Iterable[_recommendation_pb2.AlgorithmWeight] | None = ...,
         rationale: _builtins.str = ...,
+        bandit_placements: _builtins.int = ...,
+        bandit_decisions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tuning", b"tuning"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rationale", b"rationale", "tuning", b"tuning", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bandit_decisions", b"bandit_decisions", "bandit_placements", b"bandit_placements", "rationale", b"rationale", "tuning", b"tuning", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -66,6 +66,9 @@ class Placement(_message.Message):
     ALLOW_REPEATS_FIELD_NUMBER: _builtins.int
     BUILT_IN_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    BANDIT_FIELD_NUMBER: _builtins.int
+    EXPLORATION_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     placement_id: _builtins.str
     """Required. The platform's id, 1 to 63 characters: lower-case letters, digits, `_` and `-`, a letter first, such as
     `home_top`.
@@ -101,6 +104,20 @@ class Placement(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it was changed last; absent for a built-in one."""
 
+    @_builtins.property
+    def bandit(self) -> Global___Bandit:
+        """Optional. Chooses among variants of the placement by what they earned from shoppers and pages like these. Absent: the
+        placement is always filled as it says.
+        """
+
+    @_builtins.property
+    def exploration(self) -> Global___Exploration:
+        """Optional. Shows now and then, at some place of a list, a product whose response is not known yet."""
+
+    @_builtins.property
+    def weights(self) -> _containers.RepeatedCompositeFieldContainer[_recommendation_pb2.AlgorithmWeight]:
+        """Optional. Algorithms and their weights in place of what suits the page, as `Variant.weights`. Not together with `strategy`."""
+
     def __init__(
         self,
         *,
@@ -115,16 +132,211 @@ class Placement(_message.Message):
         allow_repeats: _builtins.bool = ...,
         built_in: _builtins.bool = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        bandit: Global___Bandit | None = ...,
+        exploration: Global___Exploration | None = ...,
+        weights: _abc.Iterable[_recommendation_pb2.AlgorithmWeight] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "boosts", b"boosts", "diversity", b"diversity", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "bandit", b"bandit", "boosts", b"boosts", "diversity", b"diversity", "exploration", b"exploration", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "allow_repeats", b"allow_repeats", "boosts", b"boosts", "built_in", b"built_in", "count", b"count", "description", b"description", "diversity", b"diversity", "filter", b"filter", "page_type", b"page_type", "placement_id", b"placement_id", "strategy", b"strategy", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "allow_repeats", b"allow_repeats", "bandit", b"bandit", "boosts", b"boosts", "built_in", b"built_in", "count", b"count", "description", b"description", "diversity", b"diversity", "exploration", b"exploration", "filter", b"filter", "page_type", b"page_type", "placement_id", b"placement_id", "strategy", b"strategy", "update_time", b"update_time", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__diversity: _TypeAlias = _typing.Literal["diversity"]  # noqa: Y015
     _WhichOneofArgType__diversity: _TypeAlias = _typing.Literal["_diversity", b"_diversity"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__diversity) -> _WhichOneofReturnType__diversity | None: ...
 
 Global___Placement: _TypeAlias = Placement  # noqa: Y015
+
+@_typing.final
+class Variant(_message.Message):
+    """A way to fill a placement: an arm of an experiment, or one of the variants that a bandit chooses from. What it does not say
+    stays as the placement, or the request, says.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VARIANT_ID_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
+    DIVERSITY_FIELD_NUMBER: _builtins.int
+    BOOSTS_FIELD_NUMBER: _builtins.int
+    WITH_RULE_IDS_FIELD_NUMBER: _builtins.int
+    WITHOUT_RULE_IDS_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    variant_id: _builtins.str
+    """Required. Its id, 1 to 63 characters: lower-case letters, digits, `_` and `-`, a letter first."""
+    description: _builtins.str
+    """Optional. A note, at most 500 characters."""
+    strategy: _builtins.str
+    """Optional. As `Placement.strategy`; `default` is what suits the page."""
+    diversity: _builtins.float
+    """Optional. As `Placement.diversity`, 0 to 1."""
+    model_version: _builtins.str
+    """Optional. Version of the model that answers, at most 128 characters, in place of the active one. Where it cannot be loaded
+    the active one answers, and `fallbacks` says `model_of_variant_unavailable`.
+    """
+    @_builtins.property
+    def weights(self) -> _containers.RepeatedCompositeFieldContainer[_recommendation_pb2.AlgorithmWeight]:
+        """Optional. Algorithms and their weights, each once: their rankings are fused by these weights alone, without the learned
+        rerankers and what a page adds of its own. Not together with `strategy`. Pages of what was bought before keep their own order.
+        """
+
+    @_builtins.property
+    def boosts(self) -> Global___PlacementBoosts:
+        """Optional. In place of the placement's boosts, all of them: an empty message means none."""
+
+    @_builtins.property
+    def with_rule_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. Rules that are switched off (`disabled`) and hold in this variant, at most 100 ids of at most 63 characters."""
+
+    @_builtins.property
+    def without_rule_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. Rules that do not hold in this variant, at most 100 ids of at most 63 characters."""
+
+    def __init__(
+        self,
+        *,
+        variant_id: _builtins.str = ...,
+        description: _builtins.str = ...,
+        strategy: _builtins.str = ...,
+        weights: _abc.Iterable[_recommendation_pb2.AlgorithmWeight] | None = ...,
+        diversity: _builtins.float | None = ...,
+        boosts: Global___PlacementBoosts | None = ...,
+        with_rule_ids: _abc.Iterable[_builtins.str] | None = ...,
+        without_rule_ids: _abc.Iterable[_builtins.str] | None = ...,
+        model_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "boosts", b"boosts", "diversity", b"diversity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "boosts", b"boosts", "description", b"description", "diversity", b"diversity", "model_version", b"model_version", "strategy", b"strategy", "variant_id", b"variant_id", "weights", b"weights", "with_rule_ids", b"with_rule_ids", "without_rule_ids", b"without_rule_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__diversity: _TypeAlias = _typing.Literal["diversity"]  # noqa: Y015
+    _WhichOneofArgType__diversity: _TypeAlias = _typing.Literal["_diversity", b"_diversity"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__diversity) -> _WhichOneofReturnType__diversity | None: ...
+
+Global___Variant: _TypeAlias = Variant  # noqa: Y015
+
+@_typing.final
+class Reward(_message.Message):
+    """What a list of a bandit is worth, as a sum by weights that are not all 0. Weights of money are per unit of the
+    currency (per euro, not per cent), of the currency of most of the shop's orders.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLICK_FIELD_NUMBER: _builtins.int
+    ADD_TO_CART_FIELD_NUMBER: _builtins.int
+    PURCHASE_FIELD_NUMBER: _builtins.int
+    REVENUE_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
+    RETURN_VISIT_FIELD_NUMBER: _builtins.int
+    click: _builtins.float
+    """For each recommendation that was clicked, 0 to 1,000,000."""
+    add_to_cart: _builtins.float
+    """For each that was put into the cart, 0 to 1,000,000."""
+    purchase: _builtins.float
+    """For each that was bought (attributed by last touch), 0 to 1,000,000."""
+    revenue: _builtins.float
+    """For the attributed revenue, refunds taken off, 0 to 1,000,000."""
+    margin: _builtins.float
+    """For the attributed margin, of products with a cost, 0 to 1,000,000."""
+    return_visit: _builtins.float
+    """For a shopper who comes back for another session within 30 days, 0 to 1,000,000."""
+    def __init__(
+        self,
+        *,
+        click: _builtins.float = ...,
+        add_to_cart: _builtins.float = ...,
+        purchase: _builtins.float = ...,
+        revenue: _builtins.float = ...,
+        margin: _builtins.float = ...,
+        return_visit: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_to_cart", b"add_to_cart", "click", b"click", "margin", b"margin", "purchase", b"purchase", "return_visit", b"return_visit", "revenue", b"revenue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reward: _TypeAlias = Reward  # noqa: Y015
+
+@_typing.final
+class Bandit(_message.Message):
+    """Chooses a variant for each list by Thompson sampling: each variant is chosen as often as it is probably the best one for the
+    shopper, page and time, by the responses to earlier lists. The first variant is what is shown before anything is known.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VARIANTS_FIELD_NUMBER: _builtins.int
+    REWARD_FIELD_NUMBER: _builtins.int
+    MOST_EXPLORED_FIELD_NUMBER: _builtins.int
+    HALF_LIFE_DAYS_FIELD_NUMBER: _builtins.int
+    DISABLED_FIELD_NUMBER: _builtins.int
+    most_explored: _builtins.float
+    """Largest share of lists that may be filled by a variant other than the one that seems best, 0 to 1; 0 means 0.3."""
+    half_life_days: _builtins.float
+    """Days after which a response counts half, 0 to 3,650; 0 means 14. Tastes change."""
+    disabled: _builtins.bool
+    """Whether it is switched off: the first variant fills the placement, and nothing is forgotten."""
+    @_builtins.property
+    def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Variant]:
+        """Required. 2 to 20 variants with different ids."""
+
+    @_builtins.property
+    def reward(self) -> Global___Reward:
+        """What is to be earned. Default: click 1, add_to_cart 3, purchase 10."""
+
+    def __init__(
+        self,
+        *,
+        variants: _abc.Iterable[Global___Variant] | None = ...,
+        reward: Global___Reward | None = ...,
+        most_explored: _builtins.float = ...,
+        half_life_days: _builtins.float = ...,
+        disabled: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reward", b"reward"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disabled", b"disabled", "half_life_days", b"half_life_days", "most_explored", b"most_explored", "reward", b"reward", "variants", b"variants"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Bandit: _TypeAlias = Bandit  # noqa: Y015
+
+@_typing.final
+class Exploration(_message.Message):
+    """Shows products whose response is not known yet, within a budget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARE_OF_PLACES_FIELD_NUMBER: _builtins.int
+    RELEVANCE_GIVEN_UP_FIELD_NUMBER: _builtins.int
+    NEW_PRODUCTS_FIELD_NUMBER: _builtins.int
+    share_of_places: _builtins.float
+    """Required. Largest share of places that show something for the sake of learning, above 0 to .5, so not negative."""
+    relevance_given_up: _builtins.float
+    """Largest share of the lists' relevance (the sum of their scores) that may be given up for it, on average, 0 to 1; 0
+    means 0.02.
+    """
+    new_products: _builtins.float
+    """Share of the explored places that is for products that the model has not met, 0 to 1; default 0.5."""
+    def __init__(
+        self,
+        *,
+        share_of_places: _builtins.float = ...,
+        relevance_given_up: _builtins.float = ...,
+        new_products: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_new_products", b"_new_products", "new_products", b"new_products"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_new_products", b"_new_products", "new_products", b"new_products", "relevance_given_up", b"relevance_given_up", "share_of_places", b"share_of_places"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__new_products: _TypeAlias = _typing.Literal["new_products"]  # noqa: Y015
+    _WhichOneofArgType__new_products: _TypeAlias = _typing.Literal["_new_products", b"_new_products"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__new_products) -> _WhichOneofReturnType__new_products | None: ...
+
+Global___Exploration: _TypeAlias = Exploration  # noqa: Y015
 
 @_typing.final
 class PlacementBoosts(_message.Message):

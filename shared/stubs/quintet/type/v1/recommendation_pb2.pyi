@@ -150,6 +150,42 @@ CREDIT_KIND_REFUNDED: CreditKind.ValueType  # 3
 """The line was wholly refunded: no credit is left."""
 Global___CreditKind: _TypeAlias = CreditKind  # noqa: Y015
 
+class _AttributionRule:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AttributionRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AttributionRule.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ATTRIBUTION_RULE_UNSPECIFIED: _AttributionRule.ValueType  # 0
+    """Never sent."""
+    ATTRIBUTION_RULE_LAST_TOUCH: _AttributionRule.ValueType  # 1
+    """The last click in the window has the whole line. This rule counts: what algorithms earned, and what weights are learned from."""
+    ATTRIBUTION_RULE_FIRST_TOUCH: _AttributionRule.ValueType  # 2
+    """The first click in the window has the whole line."""
+    ATTRIBUTION_RULE_LINEAR: _AttributionRule.ValueType  # 3
+    """All clicks in the window have equal shares."""
+    ATTRIBUTION_RULE_POSITION: _AttributionRule.ValueType  # 4
+    """The first and the last click have 40 % each, those between share 20 %; of two, each has half."""
+    ATTRIBUTION_RULE_VIEW_THROUGH: _AttributionRule.ValueType  # 5
+    """The last impression in the view-through window, of lines without a click in theirs."""
+
+class AttributionRule(_AttributionRule, metaclass=_AttributionRuleEnumTypeWrapper):
+    """Rule by which a purchase is credited to recommendations; docs/attribution.md has the formulas."""
+
+ATTRIBUTION_RULE_UNSPECIFIED: AttributionRule.ValueType  # 0
+"""Never sent."""
+ATTRIBUTION_RULE_LAST_TOUCH: AttributionRule.ValueType  # 1
+"""The last click in the window has the whole line. This rule counts: what algorithms earned, and what weights are learned from."""
+ATTRIBUTION_RULE_FIRST_TOUCH: AttributionRule.ValueType  # 2
+"""The first click in the window has the whole line."""
+ATTRIBUTION_RULE_LINEAR: AttributionRule.ValueType  # 3
+"""All clicks in the window have equal shares."""
+ATTRIBUTION_RULE_POSITION: AttributionRule.ValueType  # 4
+"""The first and the last click have 40 % each, those between share 20 %; of two, each has half."""
+ATTRIBUTION_RULE_VIEW_THROUGH: AttributionRule.ValueType  # 5
+"""The last impression in the view-through window, of lines without a click in theirs."""
+Global___AttributionRule: _TypeAlias = AttributionRule  # noqa: Y015
+
 @_typing.final
 class RecommendationContext(_message.Message):
     """Where and why recommendations are asked for."""
@@ -340,6 +376,8 @@ class Recommendation(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     GROUP_ID_FIELD_NUMBER: _builtins.int
     APPLIED_RULES_FIELD_NUMBER: _builtins.int
+    PROPENSITY_FIELD_NUMBER: _builtins.int
+    EXPLORED_FIELD_NUMBER: _builtins.int
     recommendation_id: _builtins.str
     """Quintet's id of this showing; give it back in feedback and events. Of a shopper who does not agree to `measure` it counts
     nothing: what names it is acknowledged, and neither recorded nor attributed.
@@ -362,6 +400,10 @@ class Recommendation(_message.Message):
     """Place in the answer, from 1."""
     group_id: _builtins.str
     """Group of the product, see `Product.group_id`; empty when it is in none."""
+    propensity: _builtins.float
+    """Probability that it was at its place, given the variant that filled the list; 1 where the placement explores nothing."""
+    explored: _builtins.bool
+    """Whether it is here for the sake of learning."""
     @_builtins.property
     def price(self) -> _money_pb2.Money:
         """Price of one unit, at the place of the request where that has its own; absent when unknown."""
@@ -394,10 +436,12 @@ class Recommendation(_message.Message):
         position: _builtins.int = ...,
         group_id: _builtins.str = ...,
         applied_rules: _abc.Iterable[_builtins.str] | None = ...,
+        propensity: _builtins.float = ...,
+        explored: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price", "reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "applied_rules", b"applied_rules", "category", b"category", "contributions", b"contributions", "group_id", b"group_id", "image_url", b"image_url", "position", b"position", "price", b"price", "product_id", b"product_id", "product_name", b"product_name", "reason", b"reason", "recommendation_id", b"recommendation_id", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "applied_rules", b"applied_rules", "category", b"category", "contributions", b"contributions", "explored", b"explored", "group_id", b"group_id", "image_url", b"image_url", "position", b"position", "price", b"price", "product_id", b"product_id", "product_name", b"product_name", "propensity", b"propensity", "reason", b"reason", "recommendation_id", b"recommendation_id", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -419,6 +463,8 @@ class RecommendationList(_message.Message):
     ARM_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     ATTRIBUTION_TOKEN_FIELD_NUMBER: _builtins.int
+    ASSIGNMENTS_FIELD_NUMBER: _builtins.int
+    VARIANT_ID_FIELD_NUMBER: _builtins.int
     model_version: _builtins.str
     """Version of the model that answered; empty before the first training."""
     strategy: _builtins.str
@@ -428,7 +474,7 @@ class RecommendationList(_message.Message):
     segment: _builtins.str
     """Name of the customer's segment; empty for strangers and before segments were computed."""
     arm: _builtins.str
-    """Arm of the experiment that the shopper is in; empty outside experiments."""
+    """Arm of the experiment that the shopper is in, of several that of the first by its id; empty outside experiments."""
     next_page_token: _builtins.str
     """Ask with it for the products that follow, none of which was shown before; empty where nothing follows. Valid for an
     hour, and for the same shopper, placement, context and filter.
@@ -437,6 +483,8 @@ class RecommendationList(_message.Message):
     """Quintet's token of this answer: `Impression.attribution_token` says with it that all its recommendations were in view.
     Opaque, and bound to the shopper as each `recommendation_id` is. Empty where nothing is recommended.
     """
+    variant_id: _builtins.str
+    """The variant that the placement's bandit chose; empty without one."""
     @_builtins.property
     def recommendations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recommendation]:
         """Recommendations, best first; fewer than asked when the filter leaves fewer. Of the variants of a group there is one,
@@ -451,6 +499,10 @@ class RecommendationList(_message.Message):
     def generate_time(self) -> _timestamp_pb2.Timestamp:
         """When the answer was made."""
 
+    @_builtins.property
+    def assignments(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExperimentAssignment]:
+        """All experiments that the list is part of, by id."""
+
     def __init__(
         self,
         *,
@@ -464,14 +516,42 @@ class RecommendationList(_message.Message):
         arm: _builtins.str = ...,
         next_page_token: _builtins.str = ...,
         attribution_token: _builtins.str = ...,
+        assignments: _abc.Iterable[Global___ExperimentAssignment] | None = ...,
+        variant_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["generate_time", b"generate_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "attribution_token", b"attribution_token", "fallbacks", b"fallbacks", "generate_time", b"generate_time", "model_version", b"model_version", "next_page_token", b"next_page_token", "placement_id", b"placement_id", "recommendations", b"recommendations", "segment", b"segment", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "assignments", b"assignments", "attribution_token", b"attribution_token", "fallbacks", b"fallbacks", "generate_time", b"generate_time", "model_version", b"model_version", "next_page_token", b"next_page_token", "placement_id", b"placement_id", "recommendations", b"recommendations", "segment", b"segment", "strategy", b"strategy", "variant_id", b"variant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecommendationList: _TypeAlias = RecommendationList  # noqa: Y015
+
+@_typing.final
+class ExperimentAssignment(_message.Message):
+    """The arm of an experiment that an answer belongs to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERIMENT_ID_FIELD_NUMBER: _builtins.int
+    ARM_ID_FIELD_NUMBER: _builtins.int
+    experiment_id: _builtins.str
+    """The experiment."""
+    arm_id: _builtins.str
+    """The arm."""
+    def __init__(
+        self,
+        *,
+        experiment_id: _builtins.str = ...,
+        arm_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm_id", b"arm_id", "experiment_id", b"experiment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExperimentAssignment: _TypeAlias = ExperimentAssignment  # noqa: Y015
 
 @_typing.final
 class Feedback(_message.Message):
@@ -631,17 +711,30 @@ class Credit(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     TOUCH_TIME_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
     purchase_id: _builtins.str
     """The platform's id of the purchase."""
     kind: Global___CreditKind.ValueType
     """Kind of credit."""
+    rule: Global___AttributionRule.ValueType
+    """The rule that gave the credit."""
+    share: _builtins.float
+    """Share of the line that is credited, above 0 and at most 1; under one rule the shares of a line add up to 1."""
     @_builtins.property
     def touch_time(self) -> _timestamp_pb2.Timestamp:
         """Time of the click or the impression."""
 
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """What the customer paid for the line, refunds taken off; absent where it is unknown."""
+        """What the customer paid for the line, or for the credited share of it, refunds taken off; absent where it is unknown."""
+
+    @_builtins.property
+    def margin(self) -> _money_pb2.Money:
+        """What is left of `amount` after the cost of the goods, below 0 for a loss; absent where the product has no cost, or one in
+        another currency than the order.
+        """
 
     def __init__(
         self,
@@ -650,10 +743,13 @@ class Credit(_message.Message):
         kind: Global___CreditKind.ValueType = ...,
         touch_time: _timestamp_pb2.Timestamp | None = ...,
         amount: _money_pb2.Money | None = ...,
+        rule: Global___AttributionRule.ValueType = ...,
+        share: _builtins.float = ...,
+        margin: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "touch_time", b"touch_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "margin", b"margin", "touch_time", b"touch_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "kind", b"kind", "purchase_id", b"purchase_id", "touch_time", b"touch_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "kind", b"kind", "margin", b"margin", "purchase_id", b"purchase_id", "rule", b"rule", "share", b"share", "touch_time", b"touch_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -673,6 +769,14 @@ class RecommendationOutcome(_message.Message):
     ADDED_TO_CART_FIELD_NUMBER: _builtins.int
     DISMISSED_FIELD_NUMBER: _builtins.int
     CREDITS_FIELD_NUMBER: _builtins.int
+    ALTERNATIVE_CREDITS_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
+    CLICK_GRADE_FIELD_NUMBER: _builtins.int
+    DWELL_SECONDS_FIELD_NUMBER: _builtins.int
+    PURCHASED_FIELD_NUMBER: _builtins.int
+    REFUNDED_FIELD_NUMBER: _builtins.int
+    PROPENSITY_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
     """The product."""
     algorithm: _builtins.str
@@ -681,6 +785,20 @@ class RecommendationOutcome(_message.Message):
     """Whether the product was put into the cart after it."""
     dismissed: _builtins.bool
     """Whether the shopper dismissed it."""
+    position: _builtins.int
+    """Place in its list, from 1; 0 of a list whose items have no numbers (releases before 0005)."""
+    click_grade: _builtins.float
+    """What the click is worth by the time after it, 0 to 1 (docs/attribution.md); the best of several clicks. Absent where it was
+    not clicked, or nothing is known of the time after: then it counts as 1.
+    """
+    dwell_seconds: _builtins.float
+    """Longest reported time on the product's page after a click, in seconds; absent where none was reported."""
+    purchased: _builtins.bool
+    """Whether a purchase is credited to it by last touch and not wholly refunded."""
+    refunded: _builtins.bool
+    """Whether a line that was credited to it by last touch or as view-through was wholly refunded."""
+    propensity: _builtins.float
+    """Probability with which it was chosen for its place; absent where none was logged."""
     @_builtins.property
     def generate_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
@@ -695,7 +813,17 @@ class RecommendationOutcome(_message.Message):
 
     @_builtins.property
     def credits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Credit]:
-        """Credits for purchases, by the order in which they were given."""
+        """Credits for purchases by last touch and as view-through, by the order in which they were given."""
+
+    @_builtins.property
+    def alternative_credits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Credit]:
+        """Credits under the other rules that are computed (`QUINTET_ATTRIBUTION_RULES`). Each rule credits the same lines anew: sums
+        are taken of one rule at a time.
+        """
+
+    @_builtins.property
+    def contributions(self) -> _containers.RepeatedCompositeFieldContainer[Global___AlgorithmContribution]:
+        """All parts of its score, largest first."""
 
     def __init__(
         self,
@@ -708,11 +836,90 @@ class RecommendationOutcome(_message.Message):
         added_to_cart: _builtins.bool = ...,
         dismissed: _builtins.bool = ...,
         credits: _abc.Iterable[Global___Credit] | None = ...,
+        alternative_credits: _abc.Iterable[Global___Credit] | None = ...,
+        position: _builtins.int = ...,
+        contributions: _abc.Iterable[Global___AlgorithmContribution] | None = ...,
+        click_grade: _builtins.float | None = ...,
+        dwell_seconds: _builtins.float | None = ...,
+        purchased: _builtins.bool = ...,
+        refunded: _builtins.bool = ...,
+        propensity: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["click_time", b"click_time", "generate_time", b"generate_time", "show_time", b"show_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_click_grade", b"_click_grade", "_dwell_seconds", b"_dwell_seconds", "_propensity", b"_propensity", "click_grade", b"click_grade", "click_time", b"click_time", "dwell_seconds", b"dwell_seconds", "generate_time", b"generate_time", "propensity", b"propensity", "show_time", b"show_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_to_cart", b"added_to_cart", "algorithm", b"algorithm", "click_time", b"click_time", "credits", b"credits", "dismissed", b"dismissed", "generate_time", b"generate_time", "product_id", b"product_id", "show_time", b"show_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_click_grade", b"_click_grade", "_dwell_seconds", b"_dwell_seconds", "_propensity", b"_propensity", "added_to_cart", b"added_to_cart", "algorithm", b"algorithm", "alternative_credits", b"alternative_credits", "click_grade", b"click_grade", "click_time", b"click_time", "contributions", b"contributions", "credits", b"credits", "dismissed", b"dismissed", "dwell_seconds", b"dwell_seconds", "generate_time", b"generate_time", "position", b"position", "product_id", b"product_id", "propensity", b"propensity", "purchased", b"purchased", "refunded", b"refunded", "show_time", b"show_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__click_grade: _TypeAlias = _typing.Literal["click_grade"]  # noqa: Y015
+    _WhichOneofArgType__click_grade: _TypeAlias = _typing.Literal["_click_grade", b"_click_grade"]  # noqa: Y015
+    _WhichOneofReturnType__dwell_seconds: _TypeAlias = _typing.Literal["dwell_seconds"]  # noqa: Y015
+    _WhichOneofArgType__dwell_seconds: _TypeAlias = _typing.Literal["_dwell_seconds", b"_dwell_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__propensity: _TypeAlias = _typing.Literal["propensity"]  # noqa: Y015
+    _WhichOneofArgType__propensity: _TypeAlias = _typing.Literal["_propensity", b"_propensity"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__click_grade) -> _WhichOneofReturnType__click_grade | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dwell_seconds) -> _WhichOneofReturnType__dwell_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__propensity) -> _WhichOneofReturnType__propensity | None: ...
 
 Global___RecommendationOutcome: _TypeAlias = RecommendationOutcome  # noqa: Y015
+
+@_typing.final
+class LoggedList(_message.Message):
+    """How a list of recommendations came about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACEMENT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_TYPE_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
+    GENERATE_TIME_FIELD_NUMBER: _builtins.int
+    ASSIGNMENTS_FIELD_NUMBER: _builtins.int
+    VARIANT_ID_FIELD_NUMBER: _builtins.int
+    VARIANT_PROPENSITY_FIELD_NUMBER: _builtins.int
+    placement_id: _builtins.str
+    """The placement that was filled; empty for that of the page itself."""
+    page_type: _event_pb2.PageType.ValueType
+    """Kind of page."""
+    strategy: _builtins.str
+    """Strategy that was chosen, such as `hybrid`."""
+    model_version: _builtins.str
+    """Version of the model that answered; empty where none did."""
+    arm: _builtins.str
+    """Arm of the experiment that the list belongs to, of several that of the first by its id; empty outside experiments."""
+    variant_id: _builtins.str
+    """The variant that the placement's bandit chose; empty without one."""
+    variant_propensity: _builtins.float
+    """Probability with which that variant was chosen; absent without a bandit."""
+    @_builtins.property
+    def generate_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    @_builtins.property
+    def assignments(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExperimentAssignment]:
+        """All experiments that it belongs to, by id."""
+
+    def __init__(
+        self,
+        *,
+        placement_id: _builtins.str = ...,
+        page_type: _event_pb2.PageType.ValueType = ...,
+        strategy: _builtins.str = ...,
+        model_version: _builtins.str = ...,
+        arm: _builtins.str = ...,
+        generate_time: _timestamp_pb2.Timestamp | None = ...,
+        assignments: _abc.Iterable[Global___ExperimentAssignment] | None = ...,
+        variant_id: _builtins.str = ...,
+        variant_propensity: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_variant_propensity", b"_variant_propensity", "generate_time", b"generate_time", "variant_propensity", b"variant_propensity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_variant_propensity", b"_variant_propensity", "arm", b"arm", "assignments", b"assignments", "generate_time", b"generate_time", "model_version", b"model_version", "page_type", b"page_type", "placement_id", b"placement_id", "strategy", b"strategy", "variant_id", b"variant_id", "variant_propensity", b"variant_propensity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__variant_propensity: _TypeAlias = _typing.Literal["variant_propensity"]  # noqa: Y015
+    _WhichOneofArgType__variant_propensity: _TypeAlias = _typing.Literal["_variant_propensity", b"_variant_propensity"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__variant_propensity) -> _WhichOneofReturnType__variant_propensity | None: ...
+
+Global___LoggedList: _TypeAlias = LoggedList  # noqa: Y015

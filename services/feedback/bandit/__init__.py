@@ -1,0 +1,1 @@
+"""Posteriors of bandits from logged decisions and what came of them."""

@@ -1,0 +1,34 @@
+"""What a list of a bandit earned."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from shared.currencies import DECIMALS
+from shared.db.bandits import DecidedList
+from shared.experiments.bandit_plan import Reward
+
+RETURN_WITHIN = timedelta(days=30)
+SAME_VISIT = timedelta(minutes=30)
+"""A session that begins within so long after a list is the visit that the list was shown in."""
+
+
+def reward_of(each: DecidedList, reward: Reward, currency: str, visits: Sequence[datetime] = ()) -> float:
+    """Return the sum of what came of a list, by the weights of a reward.
+
+    `visits` are the beginnings of the customer's sessions, oldest first.
+    """
+    units = each.revenue / 10 ** DECIMALS[currency] if each.revenue else 0.0
+    return (
+        reward.click * each.clicked
+        + reward.add_to_cart * each.added_to_cart
+        + reward.purchase * each.purchased
+        + reward.revenue * units
+        + (reward.return_visit if reward.return_visit and came_back(each.generated_at, visits) else 0.0)
+    )
+
+
+def came_back(at: datetime, visits: Sequence[datetime]) -> bool:
+    """Return whether another session began within 30 days."""
+    later = bisect_right(visits, at + SAME_VISIT)
+    return later < len(visits) and visits[later] <= at + RETURN_WITHIN

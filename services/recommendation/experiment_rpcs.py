@@ -1,0 +1,42 @@
+"""The RPCs about experiments: convert, delegate, convert."""
+
+import asyncio
+from typing import Any
+
+from quintet.recommendation.v1 import recommendation_service_pb2 as pb
+
+from services.recommendation.agent import RecommendationAgent
+
+
+class ExperimentRpcs:
+    """Create, read, stop, conclude and delete experiments."""
+
+    _agent: RecommendationAgent
+
+    async def CreateExperiment(self, request: pb.CreateExperimentRequest, context: Any) -> pb.CreateExperimentResponse:
+        created = await asyncio.to_thread(self._agent.experiments.create, request.experiment)
+        return pb.CreateExperimentResponse(experiment=created)
+
+    async def GetExperiment(self, request: pb.GetExperimentRequest, context: Any) -> pb.GetExperimentResponse:
+        found = await asyncio.to_thread(self._agent.experiments.get, request.experiment_id)
+        return pb.GetExperimentResponse(experiment=found)
+
+    async def ListExperiments(self, request: pb.ListExperimentsRequest, context: Any) -> pb.ListExperimentsResponse:
+        found, token = await asyncio.to_thread(self._agent.experiments.list, request.page_size, request.page_token)
+        return pb.ListExperimentsResponse(experiments=found, next_page_token=token)
+
+    async def StopExperiment(self, request: pb.StopExperimentRequest, context: Any) -> pb.StopExperimentResponse:
+        stopped = await asyncio.to_thread(self._agent.experiments.stop, request.experiment_id, request.reason)
+        return pb.StopExperimentResponse(experiment=stopped)
+
+    async def ConcludeExperiment(
+        self, request: pb.ConcludeExperimentRequest, context: Any
+    ) -> pb.ConcludeExperimentResponse:
+        name, arm = request.experiment_id, request.arm_id
+        concluded = await asyncio.to_thread(self._agent.experiments.conclude, name, arm, request.reason)
+        return pb.ConcludeExperimentResponse(experiment=concluded)
+
+    async def DeleteExperiment(self, request: pb.DeleteExperimentRequest, context: Any) -> pb.DeleteExperimentResponse:
+        name, allow_missing = request.experiment_id, request.allow_missing
+        deleted = await asyncio.to_thread(self._agent.experiments.delete, name, allow_missing=allow_missing)
+        return pb.DeleteExperimentResponse(deleted=deleted)

@@ -1,0 +1,1 @@
+"""Experiments as they are stored: create, stop, conclude, list and delete them."""
