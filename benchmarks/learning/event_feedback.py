@@ -28,11 +28,11 @@ PLACES = 10
 DAYS = 18
 """Days before now in which lists were shown: the last tenth of the shop's time."""
 EXAMINATION = 1.0 / np.arange(1, PLACES + 1) ** 0.7
-ABOUT = """A synthetic shop, whose rerankers are trained with the lists that were shown in the last tenth of its time and
-without them, on one thread. Customers buy within their tastes, best-sellers first; of lists of their tastes they rather
-click what sells less than the median. Gains are of the reranker with the lists: on the latest quarter of the lists, of
-which it learned nothing until it was chosen, and on organic questions. The shop is made to show that such a preference is
-learned; it does not say how large the preferences of real shoppers are."""
+ABOUT = """A synthetic shop, whose rerankers are trained with the lists that were shown in the last tenth of its time
+and without them, on one thread. Customers buy within their tastes, best-sellers first; of lists of their tastes they
+rather click what sells less than the median. Gains are of the reranker with the lists: on the latest quarter of the
+lists, of which it learned nothing until it was chosen, and on organic questions. The shop is made to show that such a
+preference is learned; it does not say how large the preferences of real shoppers are."""
 CHOSEN, CHOSEN_SELDOM_SOLD = 0.03, 0.2
 """Probability that a product is clicked when it is looked at; of those that sell less than the median."""
 

@@ -14,7 +14,7 @@ from shared.page_rules import Page
 LEAST_PROPENSITY = 0.1
 """Least propensity that anything is divided by."""
 DRAWN_BELOW = 0.5
-"""Propensity below which an item is at its place by chance: one that stays at a place where others are tried is more."""
+"""Propensity below which an item is at its place by chance: one that stays where others are tried has more."""
 
 
 def position_biases(shown: ShownLists, data: Interactions) -> dict[Page, PositionBias]:
