@@ -21,7 +21,6 @@ from services.recommendation.algorithms.registry import default_algorithms
 from services.recommendation.holdout.protocols import products_of
 from services.recommendation.training.reranker_training import RerankerTrainingResult, train_rerankers
 from services.recommendation.training.shown_lists import PAGES, Grade, ShownLists
-from shared.db.shown_lists import MOST_LISTS
 from shared.page_rules import Page
 
 PLACES = 10
@@ -116,10 +115,10 @@ def _say(stage: str, done: int, total: int) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learning.event_feedback", description=__doc__)
     say = parser.add_argument
-    say("--products", type=int, default=3_000, help="of the shop")
-    say("--customers", type=int, default=30_000, help="of the shop")
-    say("--events", type=int, default=600_000, help="of the shop")
-    say("--lists", type=int, default=MOST_LISTS, help="that customers were shown")
+    say("--products", type=int, default=400, help="of the shop")
+    say("--customers", type=int, default=2_000, help="of the shop")
+    say("--events", type=int, default=40_000, help="of the shop")
+    say("--lists", type=int, default=8_000, help="that customers were shown")
     say("--seed", type=int, default=0, help="of everything by chance")
     return parser
 
