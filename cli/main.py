@@ -19,6 +19,8 @@ from cli.commands.export_training import export_training
 from cli.commands.import_ import import_command
 from cli.commands.jobs import jobs
 from cli.commands.keys import keys
+from cli.commands.lifetime_values import lifetime_values
+from cli.commands.metrics import metrics
 from cli.commands.migrate import migrate
 from cli.commands.models import models
 from cli.commands.optimize import optimize
@@ -56,12 +58,14 @@ def options(
 app.command("import")(import_command)
 app.command("demo-data")(demo_data)
 app.command("export-training")(export_training)
+app.command("lifetime-values")(lifetime_values)
 for command in (
     train,
     tune,
     evaluate,
     up,
     status,
+    metrics,
     doctor,
     recommend,
     event,

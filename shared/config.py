@@ -290,6 +290,9 @@ class Settings(BaseSettings):
         description="Days after the last display or click that recommendations are kept, with the rest of their lists "
         "and what was credited to them; dismissed ones stay.",
     )
+    metric_retention_days: int = Field(
+        800, ge=30, description="Days that facts of sessions and aggregates of metrics are kept."
+    )
     job_retention_days: int = Field(
         90, ge=1, description="Days that the rows of ended jobs are kept; the last of each kind stays."
     )

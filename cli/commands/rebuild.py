@@ -10,6 +10,7 @@ from cli.job_results import run_remote
 from cli.output import out, print_json, reported
 from cli.progress import shown_progress
 from shared.config import Settings
+from shared.db import metric_marks
 from shared.db.engine import Database
 from shared.db.rebuild import rebuild_customers
 from shared.db.revision import require_workable
@@ -18,8 +19,8 @@ from shared.progress import Show
 
 def rebuild(
     what: Annotated[
-        Literal["customer", "feedback"],
-        typer.Argument(help="`customer` is what shoppers did, `feedback` what came of recommendations."),
+        Literal["customer", "feedback", "metrics"],
+        typer.Argument(help="What shoppers did, what came of recommendations, or facts and aggregates of metrics."),
     ],
     address: Annotated[str, typer.Option(help="Coordinator; default QUINTET_COORDINATOR_ADDRESS.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -30,10 +31,14 @@ def rebuild(
 
     `customer` (views, pages, carts, purchases, sessions) is done here, on the database, unless an address is given;
     lines of orders that had no amount get the product's present price, and `quintet train` renews embeddings and
-    segments. `feedback` (responses to recommendations, credits for purchases) is done by the agents.
+    segments. `feedback` (responses to recommendations, credits for purchases) is done by the agents. `metrics` are
+    noted here, on the database, and made anew by the feedback agent within minutes.
 
     Example: `quintet rebuild customer` or `quintet rebuild feedback`
     """
+    if what == "metrics":
+        _mark_metrics(as_json=as_json)
+        return
     here = what == "customer" and not address
     with reported(), shown_progress(f"rebuilding {what}") as show:
         shoppers = _here(show) if here else _remote(address or Settings().coordinator_address, what, show)
@@ -41,6 +46,21 @@ def rebuild(
         print_json({"agent": what, "shoppers": shoppers})
     else:
         out.print(f"{shoppers:,} shoppers rebuilt", highlight=False)
+
+
+def _mark_metrics(*, as_json: bool) -> None:
+    with reported():
+        database = Database(Settings().database_url)
+        try:
+            require_workable(database)
+            with database.write() as connection:
+                marked = metric_marks.mark_everything(connection)
+        finally:
+            database.close()
+    if as_json:
+        print_json({"agent": "metrics", "marked": marked})
+    else:
+        out.print(f"metrics of {marked:,} customers and lists will be made anew", highlight=False)
 
 
 def _here(show: Show) -> int:

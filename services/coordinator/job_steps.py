@@ -133,6 +133,8 @@ def _policies(settings: Settings) -> Sequence[tuple[str, Callable[[Database, int
         ("events", retention.drop_events, settings.event_log_retention_days),
         ("event_faults", retention.drop_event_faults, settings.event_quality_days),
         ("jobs", retention.drop_job_runs, settings.job_retention_days),
+        ("session_facts", retention.drop_session_facts, settings.metric_retention_days),
+        ("metric_cells", retention.drop_metric_cells, settings.metric_retention_days),
         ("sessions", retention.drop_sessions, settings.browsing_retention_days),
         ("visitors", retention.drop_visitors, settings.browsing_retention_days),
     )

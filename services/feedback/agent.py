@@ -4,11 +4,15 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from services.feedback import metrics, weights
+from services.feedback import weights
 from services.feedback.attribution import Windows
 from services.feedback.bandit.learned import LearnedBandits
 from services.feedback.late_recommendations import apply_late
-from services.feedback.metrics import Performance
+from services.feedback.metrics import performance
+from services.feedback.metrics.performance import Performance
+from services.feedback.metrics.projection import MetricsProjection
+from services.feedback.metrics.question import MetricQuestion, days
+from services.feedback.metrics.report import Metrics, report
 from services.feedback.outcome import ListOutcome, Outcome, read_outcomes
 from services.feedback.rebuild import ResponseRebuild
 from services.feedback.response_projection import project
@@ -28,6 +32,9 @@ from shared.errors import InvalidArgument, NotFound
 from shared.jobs import Progress
 from shared.recommendation_tokens import number_at
 from shared.request_ids import RequestKey
+
+PATIENCE_SECONDS = 0.5
+"""How long who asks for metrics waits for what was just recorded."""
 
 
 class FeedbackAgent:
@@ -52,6 +59,7 @@ class FeedbackAgent:
         self._consumer = LogConsumer(
             database, FEEDBACK_CONSUMER, lambda connection, events: project(connection, events, windows)
         )
+        self._metrics = MetricsProjection(database)
 
     def apply_events(self, up_to: int = 0, until: float | None = None) -> Applied:
         """Apply the event log at least up to the sequence number `up_to`; 0 means to its end. Safe to repeat.
@@ -82,6 +90,37 @@ class FeedbackAgent:
         more = self._consumer.apply_batch()
         return apply_late(self._database, self._windows) or more
 
+    def follow_metrics(self) -> bool:
+        """Make metrics anew of the next that changed, and rest where more is left, which it returns. Safe to repeat."""
+        return self._metrics.step_and_rest()
+
+    def metrics(self, question: MetricQuestion) -> Metrics:
+        """Return metrics with their intervals, and what is not in them yet.
+
+        What was recorded before is taken in first, for at most half a second.
+
+        Raises
+        ------
+        InvalidArgument
+            For an unknown metric or dimension, a metric that is not kept by a dimension, or a period that does not end
+            after its start.
+        """
+        names, selection = question.settled(self._now())
+        self._metrics.catch_up(PATIENCE_SECONDS)
+        with self._database.read() as connection:
+            values = report(connection, names, selection)
+        return Metrics(values, selection, self._metrics.behind())
+
+    def metric_chunks(self, table: str, start: datetime | None, end: datetime | None) -> Generator[bytes, None, None]:
+        """Yield a table of facts or aggregates of a period as a Parquet file.
+
+        Raises InvalidArgument if the period does not end after its start.
+        """
+        # Apache Arrow takes a second to load and 50 MB, which few need.
+        from services.feedback.metrics.parquet import parquet_chunks
+
+        return parquet_chunks(self._database, table, *days(start, end, self._now()))
+
     def performance(self, start: datetime | None = None, end: datetime | None = None) -> list[Performance]:
         """Return the performance of each algorithm from `start` to `end`, ordered by name.
 
@@ -94,7 +133,7 @@ class FeedbackAgent:
         """
         start, end = periods.settled(start, end, self._now())
         with self._database.read() as connection:
-            return [metrics.performance(counts) for counts in algorithm_performance(connection, start, end)]
+            return [performance.performance(counts) for counts in algorithm_performance(connection, start, end)]
 
     def purchase_outcomes(self, purchase_id: str) -> list[Outcome]:
         """Return the recommendations that a purchase is credited to, under any rule, with all that came of each.

@@ -20,7 +20,7 @@ from quintet.type.v1.recommendation_pb2 import (
 )
 
 from services.feedback.attribution import PURCHASE
-from services.feedback.metrics import Performance
+from services.feedback.metrics.performance import Performance
 from services.feedback.outcome import ListOutcome, Outcome
 from shared.algorithm_weights import checked_weights
 from shared.attribution_rules import FIRST_TOUCH, LAST_TOUCH, LINEAR, POSITION, VIEW_THROUGH

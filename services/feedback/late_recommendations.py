@@ -16,7 +16,7 @@ from services.feedback import refunds
 from services.feedback.attribution import Windows
 from services.feedback.response_projection import credit_purchases, project_signals
 from services.feedback.signals import Signal, read_signal
-from shared.db import event_log, outcomes, recommendations, waiting_responses
+from shared.db import event_log, metric_marks, outcomes, recommendations, waiting_responses
 from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent
 from shared.telemetry import EVENTS
@@ -38,7 +38,9 @@ def apply_late(database: Database, windows: Windows) -> bool:
         ready = waiting_responses.take_ready(connection, MOST_AT_ONCE)
         signals = _signals(ready)
         project_signals(connection, signals, windows)
-        _credit_meanwhile(connection, signals, applied, windows)
+        later = _purchases_after(connection, signals, applied)
+        _credit_meanwhile(connection, later, applied, windows)
+        metric_marks.mark(connection, metric_marks.EVENTS, [each.sequence for each in (*signals, *later)])
         lost = waiting_responses.drop_waiting(connection, datetime.now(UTC) - LONGEST_WAIT)
     EVENTS.labels("response", "recommendation_came").inc(len(ready))
     EVENTS.labels("response", "recommendation_lost").inc(lost)
@@ -50,15 +52,18 @@ def _signals(ready: Sequence[tuple[int, LoggedEvent]]) -> list[Signal]:
     return [_about(signal, key) for key, signal in signals if signal is not None]
 
 
-def _credit_meanwhile(connection: Connection, signals: Sequence[Signal], until: int, windows: Windows) -> None:
-    """Credit the purchases after the signals, up to the number `until` of the log, less what was refunded since."""
-    credited = credit_purchases(connection, _purchases_after(connection, signals, until), windows)
+def _credit_meanwhile(connection: Connection, later: Sequence[Signal], until: int, windows: Windows) -> None:
+    """Credit purchases that were applied before what they are credited to, less what was refunded since.
+
+    `until` is the number up to which the log is applied.
+    """
+    credited = credit_purchases(connection, later, windows)
     if not credited:
         return
     products = defaultdict[str, set[str]](set)
     for purchase_id, product_id in credited:
         products[purchase_id].add(product_id)
-    for event in outcomes.refunds_between(connection, min(each.sequence for each in signals), until):
+    for event in outcomes.refunds_between(connection, min(each.sequence for each in later), until):
         refund = Event.FromString(event.payload).refund
         if refund.purchase_id in products:
             refunds.take_off(connection, refund, products[refund.purchase_id])

@@ -13,7 +13,7 @@ from services.feedback.rebuild_events import RebuildEvents
 from services.feedback.response_groups import ResponseGroup, ResponseGroups
 from services.feedback.response_projection import project_signals
 from services.feedback.signals import Signal
-from shared.db import event_log, outcomes, response_pieces
+from shared.db import event_log, metric_marks, outcomes, response_pieces
 from shared.db.engine import Connection, Database
 from shared.db.event_faults import is_of_event, reason_of
 from shared.db.event_log import FEEDBACK_CONSUMER
@@ -100,6 +100,7 @@ class ResponseRebuild:
         response_pieces.wait_no_more(connection, [each.sequence for each in signals])
         _apply(connection, _without_refunds_of_others(connection, signals), self._windows)
         response_pieces.drop_unanswered(connection, forgotten)
+        metric_marks.mark(connection, metric_marks.EVENTS, [each.sequence for each in signals])
 
 
 def _without_refunds_of_others(connection: Connection, signals: Sequence[Signal]) -> list[Signal]:

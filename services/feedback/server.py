@@ -42,13 +42,15 @@ async def main(settings: Settings) -> None:
     condition = DatabaseCondition(database, writes=True)
     require_workable(database)
     agent = make_agent(settings, database)
-    catch_up = CatchUp("feedback", agent.apply_batch)
-    catch_up.start()
+    following = [CatchUp("feedback", agent.apply_batch), CatchUp("feedback", agent.follow_metrics)]
+    for each in following:
+        each.start()
     try:
         async with monitored(settings, "feedback", database):
             await serve_until_stopped(build(settings, agent, {"database": condition.problem}))
     finally:
-        await catch_up.stop()
+        for each in following:
+            await each.stop()
         condition.close()
         database.close()
 

@@ -10,6 +10,7 @@ from quintet.feedback.v1 import feedback_service_pb2_grpc as pb_grpc
 
 from services.feedback import convert
 from services.feedback.agent import FeedbackAgent
+from services.feedback.metrics import convert as metrics_convert
 from shared import periods
 from shared.db.weights import Weights
 from shared.events.failed import check_sequences
@@ -51,6 +52,19 @@ class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
     ) -> pb.GetAlgorithmPerformanceResponse:
         found = await asyncio.to_thread(self._agent.performance, *periods.asked(request))
         return pb.GetAlgorithmPerformanceResponse(algorithms=[convert.from_performance(each) for each in found])
+
+    async def GetMetrics(self, request: pb.GetMetricsRequest, context: Any) -> pb.GetMetricsResponse:
+        question = metrics_convert.to_question(request.query)
+        found = await asyncio.to_thread(self._agent.metrics, question)
+        return pb.GetMetricsResponse(report=metrics_convert.from_report(found.values, found.selection, found.behind))
+
+    async def ExportMetrics(
+        self, request: pb.ExportMetricsRequest, context: Any
+    ) -> AsyncIterator[pb.ExportMetricsResponse]:
+        table, (start, end) = metrics_convert.to_table(request.table), periods.asked(request)
+        async with aclosing(in_threads(self._agent.metric_chunks(table, start, end))) as chunks:
+            async for chunk in chunks:
+                yield pb.ExportMetricsResponse(chunk=chunk)
 
     async def GetAttribution(self, request: pb.GetAttributionRequest, context: Any) -> pb.GetAttributionResponse:
         subject = request.WhichOneof("subject")

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import structlog
 
-from shared.db import event_log, failed_events
+from shared.db import event_log, failed_events, metric_marks
 from shared.db.engine import Connection, Database
 from shared.db.event_faults import is_of_event, reason_of
 from shared.db.event_log import LoggedEvent
@@ -258,6 +258,7 @@ class LogConsumer:
             applied = self._apply_or_set_aside(connection, event)
             if applied:
                 failed_events.forget(connection, self._name, sequence)
+                metric_marks.mark(connection, metric_marks.EVENTS, [sequence])
             return applied
 
     def _apply_or_set_aside(self, connection: Connection, event: LoggedEvent) -> bool:

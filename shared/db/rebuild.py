@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import Connection, select
 
 from shared.db import event_log as log
+from shared.db import metric_marks
 from shared.db.batches import among
 from shared.db.engine import Database
 from shared.db.event_faults import is_of_event, reason_of
@@ -28,14 +29,15 @@ from shared.db.schema import (
     page_events,
     purchase_items,
     purchases,
+    session_facts,
     sessions,
 )
 from shared.db.slices import in_slices
 from shared.errors import FailedPrecondition
 
 CONSUMER = log.CUSTOMER_CONSUMER
-OF_CUSTOMERS = (purchases, cart_items, browsing_history, page_events, sessions)
-"""What the projection writes of a customer, beside the lines of purchases."""
+OF_CUSTOMERS = (purchases, cart_items, browsing_history, page_events, sessions, session_facts)
+"""What the projection writes of a customer, beside the lines of purchases; and the facts of sessions, made of it."""
 
 
 def rebuild_customers(database: Database) -> Iterator[tuple[int, int]]:
@@ -93,6 +95,7 @@ def rebuild_some(
         raise FailedPrecondition(f"an event could not be applied: {reason_of(error)}") from error
     applied = among(connection, failed_events.c.sequence, [each.sequence for each in events])
     connection.execute(failed_events.delete().where(failed_events.c.consumer == CONSUMER, applied))
+    metric_marks.mark(connection, metric_marks.CUSTOMERS, keys)
 
 
 def _project(connection: Connection, events: Sequence[LoggedEvent]) -> None:

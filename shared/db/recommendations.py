@@ -25,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 
+from shared.db import metric_marks
 from shared.db.batches import batches
 from shared.db.bulk import insert_rows
 from shared.db.engine import insert_into, next_count
@@ -126,6 +127,7 @@ def log_recommendations(connection: Connection, lists: Iterable[NewList]) -> Non
         connection,
         [(exposure, each.customer_key, each.generated_at) for each in new for exposure in each.exposures],
     )
+    metric_marks.mark(connection, metric_marks.LISTS, [each.number for each in new])
 
 
 def read_recommendations(connection: Connection, ids: Iterable[int]) -> dict[int, LoggedRecommendation]:

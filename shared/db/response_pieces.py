@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, exists, or_, select, update
 
 from shared.db import event_log as log
+from shared.db import metric_marks
 from shared.db.batches import among, batches
 from shared.db.event_log import FEEDBACK_CONSUMER
 from shared.db.schema import (
@@ -103,7 +104,9 @@ def forget_responses(connection: Connection, owners: Collection[int], numbers: C
     """
     columns, lists = recommendations.c, recommendation_lists.c
     theirs = or_(among(connection, columns.customer_id, owners), among(connection, columns.id, numbers))
-    found = list(connection.execute(select(columns.id).where(theirs).with_for_update()).scalars())
+    rows = connection.execute(select(columns.id, columns.list_id).where(theirs).with_for_update()).all()
+    found = [row.id for row in rows]
+    metric_marks.mark(connection, metric_marks.LISTS, [row.list_id for row in rows])
     of_them = among(connection, recommendation_outcomes.c.recommendation_id, found)
     connection.execute(recommendation_outcomes.delete().where(of_them))
     first_owner = select(lists.customer_id).where(lists.id == columns.list_id).scalar_subquery()

@@ -8,6 +8,7 @@ from shared.db import event_log as log
 from shared.db import event_quality, event_receipts
 from shared.db import unjoined_events as unjoined
 from shared.db.engine import Connection, Database
+from shared.db.metric_cells import day_of
 from shared.db.references import references_to
 from shared.db.schema import (
     browsing_history,
@@ -15,7 +16,10 @@ from shared.db.schema import (
     event_log,
     failed_events,
     job_runs,
+    list_facts,
+    metric_cells,
     page_events,
+    session_facts,
     sessions,
     unjoined_events,
     visitors,
@@ -23,6 +27,9 @@ from shared.db.schema import (
 from shared.db.slices import delete_rows
 from shared.db.visitors import DERIVED
 from shared.events.failed import APPLYING
+
+FACTS = (session_facts, list_facts)
+"""Tables that keep no visitor."""
 
 
 def drop_views(database: Database, days: int) -> int:
@@ -53,12 +60,25 @@ def drop_visitors(database: Database, days: int) -> int:
     columns = customers.c
     idle = func.coalesce(columns.last_active, columns.registration_date) < _ago(days)
     names = {table: column for table, column in references_to(columns.customer_id) if table in (visitors, *DERIVED)}
-    kept = [column for table, column in references_to(columns.customer_id) if table not in names]
+    # Facts of their sessions outlive them, and name nobody then.
+    kept = [column for table, column in references_to(columns.customer_id) if table not in (*names, *FACTS)]
     unused: list[ColumnElement[bool]] = [~exists().where(column == columns.customer_id) for column in kept]
     anonymous = (columns.external_id.is_(None), columns.consent_time.is_(None))
     return delete_rows(
         database, customers, columns.customer_id, *anonymous, idle, *unused, dependents=list(names.values())
     )
+
+
+def drop_session_facts(database: Database, days: int) -> int:
+    """Delete facts of sessions that began more than `days` ago, with their money."""
+    columns = session_facts.c
+    return delete_rows(database, session_facts, columns.session_id, columns.started_at < _ago(days))
+
+
+def drop_metric_cells(database: Database, days: int) -> int:
+    """Delete aggregates of lists that were made more than `days` ago."""
+    columns = metric_cells.c
+    return delete_rows(database, metric_cells, columns.cell_id, columns.day < day_of(_ago(days)))
 
 
 def drop_failed_events(database: Database, days: int) -> int:

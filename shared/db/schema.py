@@ -459,6 +459,7 @@ recommendation_outcomes = Table(
     Column("dwell_seconds", Float, comment="of a click: longest reported time on the product's page; null when none"),
     Index("ix_outcomes_recommendation", "recommendation_id", "kind"),
     Index("ix_outcomes_time", "occurred_at"),
+    Index("ix_outcomes_event", "event_sequence"),
     Index("ix_outcomes_purchase", "purchase_id"),
 )
 
@@ -498,6 +499,166 @@ bandit_posteriors = Table(
     Column("covariance", LargeBinary, nullable=False, comment="of the coefficients, float64, little endian"),
     Column("decisions", BigInteger, nullable=False, comment="that it was learned from"),
     Column("learned_at", UtcTime, nullable=False),
+)
+
+session_facts = Table(
+    "session_facts",
+    metadata,
+    Column(
+        "session_id",
+        BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="of sessions; the fact outlives the session",
+    ),
+    Column("customer_id", Key, ForeignKey("customers.customer_id", ondelete="SET NULL"), comment="null once forgotten"),
+    Column("started_at", UtcTime, nullable=False),
+    Column("day", Integer, nullable=False, index=True, comment="of started_at, days since 1970-01-01 in UTC"),
+    Column(
+        "segment", String(100), nullable=False, comment="the first that the customer was known to be in; empty for none"
+    ),
+    Column("arm", String(200), nullable=False, comment="of the first list of the session that has one; empty for none"),
+    Column("orders", Integer, nullable=False),
+    Column("units", Float, nullable=False, comment="bought, refunds not taken off"),
+    Column("lists_shown", Integer, nullable=False, comment="lists made in the session of which anything was shown"),
+    Column("shown", Integer, nullable=False, comment="recommendations, as the next six"),
+    Column("clicked", Integer, nullable=False),
+    Column("added_to_cart", Integer, nullable=False),
+    Column("purchased", Integer, nullable=False),
+    Column("purchased_after_view", Integer, nullable=False),
+    Column("dismissed", Integer, nullable=False),
+    Column("refunded", Integer, nullable=False),
+    Index("ix_session_facts_customer_time", "customer_id", "started_at"),
+)
+
+session_amounts = Table(
+    "session_amounts",
+    metadata,
+    Column(
+        "session_id",
+        BigInteger,
+        ForeignKey("session_facts.session_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("currency", String(3), primary_key=True),
+    Column("orders", Integer, nullable=False),
+    Column("revenue", BigInteger, nullable=False, comment="minor units, refunds not taken off"),
+    Column("refunded", BigInteger, nullable=False, comment="minor units"),
+    Column("costed", BigInteger, nullable=False, comment="minor units kept, of lines whose product has a cost"),
+    Column("margin", BigInteger, nullable=False, comment="minor units: costed less the cost of what was kept"),
+    Column("attributed", BigInteger, nullable=False, comment="minor units credited to lists made in the session"),
+    comment="money of sessions that have any; a session with several currencies has a row for each",
+)
+
+list_facts = Table(
+    "list_facts",
+    metadata,
+    Column(
+        "list_id",
+        Key,
+        ForeignKey("recommendation_lists.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column(
+        "customer_id",
+        Key,
+        ForeignKey("customers.customer_id", ondelete="SET NULL"),
+        comment="for whom it was made, or who took it up; null for nobody known",
+    ),
+    Column("generated_at", UtcTime, nullable=False),
+    Column("placement", String(63), nullable=False, comment="empty for that of the page itself"),
+    Column("page_type", String(20), nullable=False),
+    Column(
+        "segment", String(100), nullable=False, comment="the first that the customer was known to be in; empty for none"
+    ),
+    Column("arm", String(200), nullable=False, comment="empty for none"),
+    Column("model_version", String(64), nullable=False),
+    Column("numbers", Json, nullable=False, comment="what it adds to metric_cells, see shared.db.list_facts"),
+    Index("ix_list_facts_customer_time", "customer_id", "generated_at"),
+)
+
+metric_cells = Table(
+    "metric_cells",
+    metadata,
+    Column("cell_id", Key, primary_key=True),
+    Column("day", Integer, nullable=False, comment="in which the lists were made, days since 1970-01-01 in UTC"),
+    Column("placement", String(63), nullable=False),
+    Column("page_type", String(20), nullable=False),
+    Column("algorithm", String(64), nullable=False, comment="empty: of all algorithms together"),
+    Column("segment", String(100), nullable=False),
+    Column("arm", String(200), nullable=False),
+    Column("model_version", String(64), nullable=False),
+    Column("lists", BigInteger, nullable=False, default=0, server_default="0", comment="in which it recommended"),
+    Column("lists_shown", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("generated", BigInteger, nullable=False, default=0, server_default="0", comment="recommendations"),
+    Column("shown", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("clicked", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("added_to_cart", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("purchased", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("purchased_after_view", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("dismissed", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("refunded", BigInteger, nullable=False, default=0, server_default="0"),
+    Column(
+        "diverse_lists", BigInteger, nullable=False, default=0, server_default="0", comment="with two or more shown"
+    ),
+    Column("diversity", BigInteger, nullable=False, default=0, server_default="0", comment="sum, in millionths"),
+    Column(
+        "diversity_squares", BigInteger, nullable=False, default=0, server_default="0", comment="sum, in millionths"
+    ),
+    UniqueConstraint("day", "placement", "page_type", "algorithm", "segment", "arm", "model_version"),
+    sqlite_autoincrement=True,
+)
+
+metric_cell_amounts = Table(
+    "metric_cell_amounts",
+    metadata,
+    Column(
+        "cell_id", Key, ForeignKey("metric_cells.cell_id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
+    Column("currency", String(3), primary_key=True),
+    Column("revenue", BigInteger, nullable=False, comment="minor units credited, refunds taken off"),
+    Column("costed", BigInteger, nullable=False, comment="minor units of it, of products that have a cost"),
+    Column("margin", BigInteger, nullable=False, comment="minor units: costed less the cost"),
+)
+
+metric_cell_products = Table(
+    "metric_cell_products",
+    metadata,
+    Column(
+        "cell_id", Key, ForeignKey("metric_cells.cell_id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
+    Column("product_id", BigInteger, primary_key=True, autoincrement=False, comment="shown in lists of the cell"),
+    Column("shown", Integer, nullable=False, comment="recommendations of it"),
+    Column("responded", Integer, nullable=False, comment="of these clicked, put into the cart or bought"),
+)
+
+lifetime_values = Table(
+    "lifetime_values",
+    metadata,
+    Column(
+        "customer_id",
+        Key,
+        ForeignKey("customers.customer_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("currency", String(3), primary_key=True),
+    Column("value", BigInteger, nullable=False, comment="minor units that the customer is expected to spend"),
+    Column("orders", Float, nullable=False, comment="days with an order that are expected"),
+    Column("alive", Float, nullable=False, comment="probability that the customer still buys"),
+    Column("days", Integer, nullable=False, comment="over so many days"),
+    Column("predicted_at", UtcTime, nullable=False),
+)
+
+metric_marks = Table(
+    "metric_marks",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("kind", String(20), nullable=False, comment="lists, customers or events"),
+    Column("keys", LargeBinary, nullable=False, comment="int64, little endian: what metrics are to be made anew of"),
+    sqlite_autoincrement=True,
 )
 
 algorithm_weights = Table(

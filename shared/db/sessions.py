@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Connection, bindparam, cast, select
 
+from shared.db import metric_marks
 from shared.db.bulk import insert_numbered, update_rows
 from shared.db.driver import DriverCursor, PreparedLookup, PreparedPairs, PreparedQuery
 from shared.db.references import references_to
@@ -236,6 +237,7 @@ def _forget(connection: Connection, joined: Sequence[tuple[int, int]]) -> None:
         statement = table.update().where(column == bindparam("gone")).values({column: bindparam("kept")})
         connection.execute(statement, rows)
     connection.execute(sessions.delete().where(sessions.c.session_id == bindparam("gone")), rows)
+    metric_marks.forget_sessions(connection, [gone for gone, _ in joined])
 
 
 def _update(connection: Connection, changed: Sequence[_Session]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, or_, select
 
-from shared.db import consents
+from shared.db import consents, metric_marks
 from shared.db.batches import distinct_batches
 from shared.db.customers import known_visitors, lock_identities
 from shared.db.references import references_to
@@ -13,13 +13,14 @@ from shared.db.schema import (
     customer_embeddings,
     customer_segment_memberships,
     customers,
+    lifetime_values,
     merged_visitors,
     sessions,
     visitors,
 )
 from shared.db.sessions import move_sessions
 
-DERIVED = (customer_embeddings, customer_segment_memberships)
+DERIVED = (customer_embeddings, customer_segment_memberships, lifetime_values)
 """Tables computed from behaviour: a visitor's rows are dropped, the customer's are computed anew."""
 
 
@@ -75,6 +76,7 @@ def merge(connection: Connection, visitor_key: int, customer_key: int) -> None:
             connection.execute(table.update().where(column == visitor_key).values({column: customer_key}))
     connection.execute(customers.delete().where(columns.customer_id == visitor_key))
     connection.execute(merged_visitors.insert().values(visitor_key=visitor_key, customer_id=customer_key))
+    metric_marks.mark(connection, metric_marks.CUSTOMERS, [customer_key])
     if last_active is not None:
         later = or_(columns.last_active.is_(None), columns.last_active < last_active)
         seen = customers.update().where(columns.customer_id == customer_key, later).values(last_active=last_active)

@@ -34,6 +34,8 @@ _READS: dict[str, tuple[str, ...]] = {
         "ListOffers",
         "GetProductPerformance",
         "GetAlgorithmPerformance",
+        "GetMetrics",
+        "ExportMetrics",
         "GetJob",
         "WatchJob",
         "ListJobs",
@@ -78,6 +80,8 @@ _READS: dict[str, tuple[str, ...]] = {
     ),
     "quintet.feedback.v1.FeedbackService": (
         "GetAlgorithmPerformance",
+        "GetMetrics",
+        "ExportMetrics",
         "GetAttribution",
         "GetWeights",
     ),

@@ -19,13 +19,18 @@ from shared.db import (
     event_log,
     failed_events,
     forgotten,
+    lifetime_values,
+    list_facts,
     segments,
+    session_facts,
     visitors,
 )
 from shared.db import customers as customers_of
 from shared.db.customer_updates import NewCustomer
 from shared.db.engine import Database
 from shared.db.event_log import NewEvent
+from shared.db.lifetime_values import Prediction
+from shared.db.list_facts import ListDimensions, ListFact
 from shared.db.outcomes import NewOutcome, add_outcomes
 from shared.db.recommendation_items import ListItem, PackedItems
 from shared.db.recommendations import (
@@ -38,6 +43,7 @@ from shared.db.schema import customers, metadata, recommendation_lists, waiting_
 from shared.db.segments import Segment
 from shared.experiments.assignment import unit_hash
 from shared.experiments.decision import Exposure
+from shared.metric_numbers import MetricNumbers
 from shared.recommendation_tokens import list_number
 from tests.support.events import NOON, add, add_customers, add_products, event, happened, purchase, rows, view
 from tests.support.recommendations import list_of_one
@@ -51,6 +57,10 @@ ABOUT_CUSTOMERS = {
     "customers",
     "event_log",
     "failed_events",
+    "lifetime_values",
+    "list_facts",
+    "session_amounts",
+    "session_facts",
     "waiting_responses",
     "page_events",
     "purchase_items",
@@ -93,6 +103,12 @@ def add_rest(connection: Connection, who: str, key: int, product: int) -> None:
     exposures = (Exposure("e", "control", unit_hash("customer", who)),)
     shown = list_of_one(recommendation, key, product, NOON, "popular")._replace(exposures=exposures)
     log_recommendations(connection, [shown])
+    values = [*lifetime_values_of(connection), Prediction(key, 100, 1.0, 0.5)]
+    lifetime_values.replace_predictions(connection, "USD", values, 365, NOON)
+    dimensions = ListDimensions("", "HOME", "loyal", "", "")
+    fact = ListFact(list_number(recommendation), key, NOON, dimensions, {"": MetricNumbers({"lists": 1})})
+    list_facts.write_facts(connection, [fact])
+    session_facts.make_anew(connection, session_facts.sessions_of(connection, [key]))
     applied = append_feedback(connection, f"clicked by {who}", recommendation)
     append_feedback(connection, f"waiting of {who}", recommendation)
     event_log.lock_cursor(connection, "feedback")
@@ -103,6 +119,12 @@ def add_rest(connection: Connection, who: str, key: int, product: int) -> None:
     failed_events.set_aside(connection, "customer", event_log.read_after(connection, unwritten - 1, 1)[0], "ValueError")
     last = event_log.last_sequence_of(connection, key)
     failed_events.set_aside(connection, "customer", event_log.read_after(connection, last - 1, 1)[0], "ValueError")
+
+
+def lifetime_values_of(connection: Connection) -> list[Prediction]:
+    columns = metadata.tables["lifetime_values"].c
+    query = select(columns.customer_id, columns.value, columns.orders, columns.alive)
+    return [Prediction(*row) for row in connection.execute(query)]
 
 
 def append_feedback(connection: Connection, event_id: str, recommendation: int) -> int:

@@ -14,6 +14,9 @@ from shared.db import (
     failed_events,
     forgotten,
     job_runs,
+    list_facts,
+    metric_cells,
+    metric_marks,
     models,
     recommendation_retention,
     request_ids,
@@ -26,11 +29,14 @@ from shared.db import (
 from shared.db import event_log as log
 from shared.db.engine import Database
 from shared.db.event_quality import Fault, FaultCount
+from shared.db.list_facts import ListDimensions, ListFact
+from shared.db.metric_cells import Cell
 from shared.db.outcomes import NewOutcome, add_outcomes
 from shared.db.recommendations import log_recommendations, mark_shown
 from shared.db.schema import event_receipts, metadata
 from shared.db.unjoined_events import Missing, UnjoinedEvent
 from shared.events.failed import APPLYING
+from shared.metric_numbers import MetricNumbers
 from shared.recommendation_tokens import LIST_BITS, number_at
 from shared.request_ids import RequestKey
 from tests.support.events import add_customers, add_products, event, happened, rows, view
@@ -47,12 +53,18 @@ BY_MAINTENANCE = {
     "event_receipts",
     "failed_events",
     "job_runs",
+    "list_facts",
+    "metric_cell_amounts",
+    "metric_cell_products",
+    "metric_cells",
     "missing_references",
     "page_events",
     "recommendation_lists",
     "recommendation_outcomes",
     "recommendations",
     "request_ids",
+    "session_amounts",
+    "session_facts",
     "sessions",
     "unjoined_events",
     "visitors",
@@ -62,6 +74,7 @@ BY_MAINTENANCE = {
 BY_THEIR_AGENT = {
     "agent_samples": agent_samples.store,
     "forgotten_histories": forgotten.mark_removed,
+    "metric_marks": metric_marks.forget,
     "model_chunks": models.prune,
     "model_versions": models.prune,
     "tuning_trials": tuning.forget_trials,
@@ -72,6 +85,7 @@ BY_THEIR_AGENT = {
 OF_THE_SHOP = {
     "cart_items": "what was put into carts: training learns from all of it",
     "customer_embeddings": "one row for each customer",
+    "lifetime_values": "one row for each customer and currency",
     "customer_segment_memberships": "a row for each customer and segment",
     "erasure_receipts": "one row for each erasure, which is the proof of it",
     "experiment_exposures": "one row for each unit of an experiment, gone with the experiment or the customer",
@@ -158,6 +172,7 @@ def an_old_shop(database: Database) -> None:
         each.event_time.FromDatetime(LONG_AGO)
     happened(database, *long_ago)
     recommended(database, ann, tea)
+    measured(database, ann, tea)
     unjoined(database)
     the_log_is_old_and_applied(database)
     with database.write() as connection:
@@ -199,6 +214,21 @@ def recommended(database: Database, customer: int, product: int) -> None:
         log_recommendations(connection, [list_of_one(number, customer, product, LONG_AGO, "ease")])
         mark_shown(connection, {number: LONG_AGO})
         add_outcomes(connection, [NewOutcome(number, "shown", LONG_AGO, 1)])
+
+
+def measured(database: Database, customer: int, product: int) -> None:
+    """Keep metrics of a session and of a list from long ago."""
+    dimensions = ListDimensions("", "HOME", "", "", "")
+    numbers = MetricNumbers({"lists": 1}, {"USD": (1, 1, 1)}, {product: (1, 1)})
+    cell = Cell.of(LONG_AGO, dimensions, "")
+    fact = dict.fromkeys((column.name for column in schema.session_facts.c), 0)
+    fact |= {"session_id": 1, "customer_id": customer, "started_at": LONG_AGO, "segment": "", "arm": ""}
+    with database.write() as connection:
+        list_facts.write_facts(connection, [ListFact(1 << LIST_BITS, customer, LONG_AGO, dimensions, {"": numbers})])
+        metric_cells.add_to_cells(connection, {cell: numbers})
+        connection.execute(insert(schema.session_facts).values(fact))
+        amounts = dict.fromkeys((column.name for column in schema.session_amounts.c), 1)
+        connection.execute(insert(schema.session_amounts).values(amounts | {"currency": "USD"}))
 
 
 def the_log_is_old_and_applied(database: Database) -> None:

@@ -15,7 +15,7 @@ NEEDED_BY_JOBS = ("alembic", "sklearn", "pandas", "pyarrow", "lightgbm", "scipy.
         ("customer", (*NEEDED_BY_JOBS, "scipy", "numba")),
         ("product", (*NEEDED_BY_JOBS, "scipy", "numba")),
         ("recommendation", NEEDED_BY_JOBS),
-        ("feedback", (*NEEDED_BY_JOBS, "numpy", "scipy", "numba")),
+        ("feedback", (*NEEDED_BY_JOBS, "scipy", "numba")),
     ],
 )
 def test_an_agent_starts_without_what_only_its_jobs_need(agent: str, unneeded: tuple[str, ...]) -> None:

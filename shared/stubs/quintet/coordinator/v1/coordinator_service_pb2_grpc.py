@@ -289,6 +289,16 @@ class CoordinatorServiceStub:
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetAlgorithmPerformanceRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetAlgorithmPerformanceResponse.FromString,
                 _registered_method=True)
+        self.GetMetrics = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/GetMetrics',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetMetricsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetMetricsResponse.FromString,
+                _registered_method=True)
+        self.ExportMetrics = channel.unary_stream(
+                '/quintet.coordinator.v1.CoordinatorService/ExportMetrics',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportMetricsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportMetricsResponse.FromString,
+                _registered_method=True)
         self.RefreshCatalog = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/RefreshCatalog',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.RefreshCatalogRequest.SerializeToString,
@@ -828,6 +838,24 @@ class CoordinatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMetrics(self, request, context):
+        """Returns metrics of the shop, of its recommendations and of the system, with 95 % intervals; docs/business-metrics.md says what
+        each is. They are kept as events stream in: a day of a million events is answered in under a second.
+        Errors: INVALID_ARGUMENT for an unknown metric or dimension, a metric that is not kept by a dimension, or a period that ends
+        before it starts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportMetrics(self, request, context):
+        """Streams a table of facts or aggregates of a period as a Parquet file, in pieces.
+        Errors: INVALID_ARGUMENT for a period that ends before it starts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RefreshCatalog(self, request, context):
         """Starts a refresh of the catalogue: embeddings and relations. Safe to repeat with the same `request_id`.
         Errors: ABORTED while one runs.
@@ -1291,6 +1319,16 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.GetAlgorithmPerformance,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetAlgorithmPerformanceRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetAlgorithmPerformanceResponse.SerializeToString,
+            ),
+            'GetMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMetrics,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetMetricsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetMetricsResponse.SerializeToString,
+            ),
+            'ExportMetrics': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportMetrics,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportMetricsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportMetricsResponse.SerializeToString,
             ),
             'RefreshCatalog': grpc.unary_unary_rpc_method_handler(
                     servicer.RefreshCatalog,
@@ -2754,6 +2792,60 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/GetAlgorithmPerformance',
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetAlgorithmPerformanceRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetAlgorithmPerformanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/GetMetrics',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetMetricsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ExportMetrics',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportMetricsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.ExportMetricsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -225,6 +225,16 @@ class CoordinatorServiceStub:
     """Returns how each algorithm did in a period, and the weights in force.
     Errors: INVALID_ARGUMENT for a period that ends before it starts.
     """
+    GetMetrics: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetMetricsRequest, _coordinator_service_pb2.GetMetricsResponse]
+    """Returns metrics of the shop, of its recommendations and of the system, with 95 % intervals; docs/business-metrics.md says what
+    each is. They are kept as events stream in: a day of a million events is answered in under a second.
+    Errors: INVALID_ARGUMENT for an unknown metric or dimension, a metric that is not kept by a dimension, or a period that ends
+    before it starts.
+    """
+    ExportMetrics: _grpc.UnaryStreamMultiCallable[_coordinator_service_pb2.ExportMetricsRequest, _coordinator_service_pb2.ExportMetricsResponse]
+    """Streams a table of facts or aggregates of a period as a Parquet file, in pieces.
+    Errors: INVALID_ARGUMENT for a period that ends before it starts.
+    """
     RefreshCatalog: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.RefreshCatalogRequest, _coordinator_service_pb2.RefreshCatalogResponse]
     """Starts a refresh of the catalogue: embeddings and relations. Safe to repeat with the same `request_id`.
     Errors: ABORTED while one runs.
@@ -526,6 +536,16 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     """
     GetAlgorithmPerformance: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetAlgorithmPerformanceRequest, _coordinator_service_pb2.GetAlgorithmPerformanceResponse]  # type: ignore[assignment]
     """Returns how each algorithm did in a period, and the weights in force.
+    Errors: INVALID_ARGUMENT for a period that ends before it starts.
+    """
+    GetMetrics: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetMetricsRequest, _coordinator_service_pb2.GetMetricsResponse]  # type: ignore[assignment]
+    """Returns metrics of the shop, of its recommendations and of the system, with 95 % intervals; docs/business-metrics.md says what
+    each is. They are kept as events stream in: a day of a million events is answered in under a second.
+    Errors: INVALID_ARGUMENT for an unknown metric or dimension, a metric that is not kept by a dimension, or a period that ends
+    before it starts.
+    """
+    ExportMetrics: _aio.UnaryStreamMultiCallable[_coordinator_service_pb2.ExportMetricsRequest, _coordinator_service_pb2.ExportMetricsResponse]  # type: ignore[assignment]
+    """Streams a table of facts or aggregates of a period as a Parquet file, in pieces.
     Errors: INVALID_ARGUMENT for a period that ends before it starts.
     """
     RefreshCatalog: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.RefreshCatalogRequest, _coordinator_service_pb2.RefreshCatalogResponse]  # type: ignore[assignment]
@@ -1120,6 +1140,28 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_coordinator_service_pb2.GetAlgorithmPerformanceResponse, _abc.Awaitable[_coordinator_service_pb2.GetAlgorithmPerformanceResponse]]:
         """Returns how each algorithm did in a period, and the weights in force.
+        Errors: INVALID_ARGUMENT for a period that ends before it starts.
+        """
+
+    @_abc_1.abstractmethod
+    def GetMetrics(
+        self,
+        request: _coordinator_service_pb2.GetMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.GetMetricsResponse, _abc.Awaitable[_coordinator_service_pb2.GetMetricsResponse]]:
+        """Returns metrics of the shop, of its recommendations and of the system, with 95 % intervals; docs/business-metrics.md says what
+        each is. They are kept as events stream in: a day of a million events is answered in under a second.
+        Errors: INVALID_ARGUMENT for an unknown metric or dimension, a metric that is not kept by a dimension, or a period that ends
+        before it starts.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportMetrics(
+        self,
+        request: _coordinator_service_pb2.ExportMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_coordinator_service_pb2.ExportMetricsResponse], _abc.AsyncIterator[_coordinator_service_pb2.ExportMetricsResponse]]:
+        """Streams a table of facts or aggregates of a period as a Parquet file, in pieces.
         Errors: INVALID_ARGUMENT for a period that ends before it starts.
         """
 

@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from quintet.type.v1 import job_pb2 as quintet_dot_type_dot_v1_dot_job__pb2
+from quintet.type.v1 import metric_pb2 as quintet_dot_type_dot_v1_dot_metric__pb2
 from quintet.type.v1 import recommendation_pb2 as quintet_dot_type_dot_v1_dot_recommendation__pb2
 from quintet.type.v1 import request_pb2 as quintet_dot_type_dot_v1_dot_request__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*quintet/feedback/v1/feedback_service.proto\x12\x13quintet.feedback.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19quintet/type/v1/job.proto\x1a$quintet/type/v1/recommendation.proto\x1a\x1dquintet/type/v1/request.proto\",\n\x12\x41pplyEventsRequest\x12\x16\n\x0eup_to_sequence\x18\x01 \x01(\x03\"@\n\x13\x41pplyEventsResponse\x12\x18\n\x10\x61pplied_sequence\x18\x01 \x01(\x03\x12\x0f\n\x07\x61pplied\x18\x02 \x01(\x03\".\n\x19ReplayFailedEventsRequest\x12\x11\n\tsequences\x18\x01 \x03(\x03\"=\n\x1aReplayFailedEventsResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x02 \x01(\x03\"\x18\n\x16RebuildOutcomesRequest\"I\n\x17RebuildOutcomesResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress\"~\n\x1eGetAlgorithmPerformanceRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\\\n\x1fGetAlgorithmPerformanceResponse\x12\x39\n\nalgorithms\x18\x01 \x03(\x0b\x32%.quintet.type.v1.AlgorithmPerformance\"q\n\x15GetAttributionRequest\x12\x15\n\x0bpurchase_id\x18\x01 \x01(\tH\x00\x12\x1f\n\x15recommendation_number\x18\x02 \x01(\x03H\x00\x12\x15\n\x0blist_number\x18\x03 \x01(\x03H\x00\x42\t\n\x07subject\"\x8c\x01\n\x16GetAttributionResponse\x12\x38\n\x08outcomes\x18\x02 \x03(\x0b\x32&.quintet.type.v1.RecommendationOutcome\x12)\n\x04list\x18\x03 \x01(\x0b\x32\x1b.quintet.type.v1.LoggedListJ\x04\x08\x01\x10\x02R\x07\x63redits\"\x13\n\x11GetWeightsRequest\"\x8b\x01\n\x12GetWeightsResponse\x12\x31\n\x07weights\x18\x01 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12/\n\x0bupdate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trationale\x18\x03 \x01(\t\"\x9a\x01\n\x14UpdateWeightsRequest\x12\x31\n\x07weights\x18\x01 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12\r\n\x05reset\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x30\n\x0brequest_key\x18\x04 \x01(\x0b\x32\x1b.quintet.type.v1.RequestKey\"]\n\x15UpdateWeightsResponse\x12\x31\n\x07weights\x18\x01 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12\x11\n\trationale\x18\x02 \x01(\t\"\x15\n\x13LearnBanditsRequest\"=\n\x14LearnBanditsResponse\x12\x12\n\nplacements\x18\x01 \x01(\x03\x12\x11\n\tdecisions\x18\x02 \x01(\x03\x32\xf8\x06\n\x0f\x46\x65\x65\x64\x62\x61\x63kService\x12`\n\x0b\x41pplyEvents\x12\'.quintet.feedback.v1.ApplyEventsRequest\x1a(.quintet.feedback.v1.ApplyEventsResponse\x12u\n\x12ReplayFailedEvents\x12..quintet.feedback.v1.ReplayFailedEventsRequest\x1a/.quintet.feedback.v1.ReplayFailedEventsResponse\x12n\n\x0fRebuildOutcomes\x12+.quintet.feedback.v1.RebuildOutcomesRequest\x1a,.quintet.feedback.v1.RebuildOutcomesResponse0\x01\x12\x84\x01\n\x17GetAlgorithmPerformance\x12\x33.quintet.feedback.v1.GetAlgorithmPerformanceRequest\x1a\x34.quintet.feedback.v1.GetAlgorithmPerformanceResponse\x12i\n\x0eGetAttribution\x12*.quintet.feedback.v1.GetAttributionRequest\x1a+.quintet.feedback.v1.GetAttributionResponse\x12]\n\nGetWeights\x12&.quintet.feedback.v1.GetWeightsRequest\x1a\'.quintet.feedback.v1.GetWeightsResponse\x12\x66\n\rUpdateWeights\x12).quintet.feedback.v1.UpdateWeightsRequest\x1a*.quintet.feedback.v1.UpdateWeightsResponse\x12\x63\n\x0cLearnBandits\x12(.quintet.feedback.v1.LearnBanditsRequest\x1a).quintet.feedback.v1.LearnBanditsResponseB\x9a\x01\n.com.quintetrecommendations.quintet.feedback.v1B\x14\x46\x65\x65\x64\x62\x61\x63kServiceProtoP\x01ZPgithub.com/quintet-recommendations/quintet/gen/go/quintet/feedback/v1;feedbackv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*quintet/feedback/v1/feedback_service.proto\x12\x13quintet.feedback.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19quintet/type/v1/job.proto\x1a\x1cquintet/type/v1/metric.proto\x1a$quintet/type/v1/recommendation.proto\x1a\x1dquintet/type/v1/request.proto\",\n\x12\x41pplyEventsRequest\x12\x16\n\x0eup_to_sequence\x18\x01 \x01(\x03\"@\n\x13\x41pplyEventsResponse\x12\x18\n\x10\x61pplied_sequence\x18\x01 \x01(\x03\x12\x0f\n\x07\x61pplied\x18\x02 \x01(\x03\".\n\x19ReplayFailedEventsRequest\x12\x11\n\tsequences\x18\x01 \x03(\x03\"=\n\x1aReplayFailedEventsResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x02 \x01(\x03\"\x18\n\x16RebuildOutcomesRequest\"I\n\x17RebuildOutcomesResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress\"~\n\x1eGetAlgorithmPerformanceRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\\\n\x1fGetAlgorithmPerformanceResponse\x12\x39\n\nalgorithms\x18\x01 \x03(\x0b\x32%.quintet.type.v1.AlgorithmPerformance\"@\n\x11GetMetricsRequest\x12+\n\x05query\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.MetricQuery\"C\n\x12GetMetricsResponse\x12-\n\x06report\x18\x01 \x01(\x0b\x32\x1d.quintet.type.v1.MetricReport\"\xa1\x01\n\x14\x45xportMetricsRequest\x12+\n\x05table\x18\x01 \x01(\x0e\x32\x1c.quintet.type.v1.MetricTable\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"&\n\x15\x45xportMetricsResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"q\n\x15GetAttributionRequest\x12\x15\n\x0bpurchase_id\x18\x01 \x01(\tH\x00\x12\x1f\n\x15recommendation_number\x18\x02 \x01(\x03H\x00\x12\x15\n\x0blist_number\x18\x03 \x01(\x03H\x00\x42\t\n\x07subject\"\x8c\x01\n\x16GetAttributionResponse\x12\x38\n\x08outcomes\x18\x02 \x03(\x0b\x32&.quintet.type.v1.RecommendationOutcome\x12)\n\x04list\x18\x03 \x01(\x0b\x32\x1b.quintet.type.v1.LoggedListJ\x04\x08\x01\x10\x02R\x07\x63redits\"\x13\n\x11GetWeightsRequest\"\x8b\x01\n\x12GetWeightsResponse\x12\x31\n\x07weights\x18\x01 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12/\n\x0bupdate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trationale\x18\x03 \x01(\t\"\x9a\x01\n\x14UpdateWeightsRequest\x12\x31\n\x07weights\x18\x01 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12\r\n\x05reset\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x30\n\x0brequest_key\x18\x04 \x01(\x0b\x32\x1b.quintet.type.v1.RequestKey\"]\n\x15UpdateWeightsResponse\x12\x31\n\x07weights\x18\x01 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12\x11\n\trationale\x18\x02 \x01(\t\"\x15\n\x13LearnBanditsRequest\"=\n\x14LearnBanditsResponse\x12\x12\n\nplacements\x18\x01 \x01(\x03\x12\x11\n\tdecisions\x18\x02 \x01(\x03\x32\xc1\x08\n\x0f\x46\x65\x65\x64\x62\x61\x63kService\x12`\n\x0b\x41pplyEvents\x12\'.quintet.feedback.v1.ApplyEventsRequest\x1a(.quintet.feedback.v1.ApplyEventsResponse\x12u\n\x12ReplayFailedEvents\x12..quintet.feedback.v1.ReplayFailedEventsRequest\x1a/.quintet.feedback.v1.ReplayFailedEventsResponse\x12n\n\x0fRebuildOutcomes\x12+.quintet.feedback.v1.RebuildOutcomesRequest\x1a,.quintet.feedback.v1.RebuildOutcomesResponse0\x01\x12\x84\x01\n\x17GetAlgorithmPerformance\x12\x33.quintet.feedback.v1.GetAlgorithmPerformanceRequest\x1a\x34.quintet.feedback.v1.GetAlgorithmPerformanceResponse\x12]\n\nGetMetrics\x12&.quintet.feedback.v1.GetMetricsRequest\x1a\'.quintet.feedback.v1.GetMetricsResponse\x12h\n\rExportMetrics\x12).quintet.feedback.v1.ExportMetricsRequest\x1a*.quintet.feedback.v1.ExportMetricsResponse0\x01\x12i\n\x0eGetAttribution\x12*.quintet.feedback.v1.GetAttributionRequest\x1a+.quintet.feedback.v1.GetAttributionResponse\x12]\n\nGetWeights\x12&.quintet.feedback.v1.GetWeightsRequest\x1a\'.quintet.feedback.v1.GetWeightsResponse\x12\x66\n\rUpdateWeights\x12).quintet.feedback.v1.UpdateWeightsRequest\x1a*.quintet.feedback.v1.UpdateWeightsResponse\x12\x63\n\x0cLearnBandits\x12(.quintet.feedback.v1.LearnBanditsRequest\x1a).quintet.feedback.v1.LearnBanditsResponseB\x9a\x01\n.com.quintetrecommendations.quintet.feedback.v1B\x14\x46\x65\x65\x64\x62\x61\x63kServiceProtoP\x01ZPgithub.com/quintet-recommendations/quintet/gen/go/quintet/feedback/v1;feedbackv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,38 +37,46 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quintet.feedback.v1.feedbac
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n.com.quintetrecommendations.quintet.feedback.v1B\024FeedbackServiceProtoP\001ZPgithub.com/quintet-recommendations/quintet/gen/go/quintet/feedback/v1;feedbackv1'
-  _globals['_APPLYEVENTSREQUEST']._serialized_start=196
-  _globals['_APPLYEVENTSREQUEST']._serialized_end=240
-  _globals['_APPLYEVENTSRESPONSE']._serialized_start=242
-  _globals['_APPLYEVENTSRESPONSE']._serialized_end=306
-  _globals['_REPLAYFAILEDEVENTSREQUEST']._serialized_start=308
-  _globals['_REPLAYFAILEDEVENTSREQUEST']._serialized_end=354
-  _globals['_REPLAYFAILEDEVENTSRESPONSE']._serialized_start=356
-  _globals['_REPLAYFAILEDEVENTSRESPONSE']._serialized_end=417
-  _globals['_REBUILDOUTCOMESREQUEST']._serialized_start=419
-  _globals['_REBUILDOUTCOMESREQUEST']._serialized_end=443
-  _globals['_REBUILDOUTCOMESRESPONSE']._serialized_start=445
-  _globals['_REBUILDOUTCOMESRESPONSE']._serialized_end=518
-  _globals['_GETALGORITHMPERFORMANCEREQUEST']._serialized_start=520
-  _globals['_GETALGORITHMPERFORMANCEREQUEST']._serialized_end=646
-  _globals['_GETALGORITHMPERFORMANCERESPONSE']._serialized_start=648
-  _globals['_GETALGORITHMPERFORMANCERESPONSE']._serialized_end=740
-  _globals['_GETATTRIBUTIONREQUEST']._serialized_start=742
-  _globals['_GETATTRIBUTIONREQUEST']._serialized_end=855
-  _globals['_GETATTRIBUTIONRESPONSE']._serialized_start=858
-  _globals['_GETATTRIBUTIONRESPONSE']._serialized_end=998
-  _globals['_GETWEIGHTSREQUEST']._serialized_start=1000
-  _globals['_GETWEIGHTSREQUEST']._serialized_end=1019
-  _globals['_GETWEIGHTSRESPONSE']._serialized_start=1022
-  _globals['_GETWEIGHTSRESPONSE']._serialized_end=1161
-  _globals['_UPDATEWEIGHTSREQUEST']._serialized_start=1164
-  _globals['_UPDATEWEIGHTSREQUEST']._serialized_end=1318
-  _globals['_UPDATEWEIGHTSRESPONSE']._serialized_start=1320
-  _globals['_UPDATEWEIGHTSRESPONSE']._serialized_end=1413
-  _globals['_LEARNBANDITSREQUEST']._serialized_start=1415
-  _globals['_LEARNBANDITSREQUEST']._serialized_end=1436
-  _globals['_LEARNBANDITSRESPONSE']._serialized_start=1438
-  _globals['_LEARNBANDITSRESPONSE']._serialized_end=1499
-  _globals['_FEEDBACKSERVICE']._serialized_start=1502
-  _globals['_FEEDBACKSERVICE']._serialized_end=2390
+  _globals['_APPLYEVENTSREQUEST']._serialized_start=226
+  _globals['_APPLYEVENTSREQUEST']._serialized_end=270
+  _globals['_APPLYEVENTSRESPONSE']._serialized_start=272
+  _globals['_APPLYEVENTSRESPONSE']._serialized_end=336
+  _globals['_REPLAYFAILEDEVENTSREQUEST']._serialized_start=338
+  _globals['_REPLAYFAILEDEVENTSREQUEST']._serialized_end=384
+  _globals['_REPLAYFAILEDEVENTSRESPONSE']._serialized_start=386
+  _globals['_REPLAYFAILEDEVENTSRESPONSE']._serialized_end=447
+  _globals['_REBUILDOUTCOMESREQUEST']._serialized_start=449
+  _globals['_REBUILDOUTCOMESREQUEST']._serialized_end=473
+  _globals['_REBUILDOUTCOMESRESPONSE']._serialized_start=475
+  _globals['_REBUILDOUTCOMESRESPONSE']._serialized_end=548
+  _globals['_GETALGORITHMPERFORMANCEREQUEST']._serialized_start=550
+  _globals['_GETALGORITHMPERFORMANCEREQUEST']._serialized_end=676
+  _globals['_GETALGORITHMPERFORMANCERESPONSE']._serialized_start=678
+  _globals['_GETALGORITHMPERFORMANCERESPONSE']._serialized_end=770
+  _globals['_GETMETRICSREQUEST']._serialized_start=772
+  _globals['_GETMETRICSREQUEST']._serialized_end=836
+  _globals['_GETMETRICSRESPONSE']._serialized_start=838
+  _globals['_GETMETRICSRESPONSE']._serialized_end=905
+  _globals['_EXPORTMETRICSREQUEST']._serialized_start=908
+  _globals['_EXPORTMETRICSREQUEST']._serialized_end=1069
+  _globals['_EXPORTMETRICSRESPONSE']._serialized_start=1071
+  _globals['_EXPORTMETRICSRESPONSE']._serialized_end=1109
+  _globals['_GETATTRIBUTIONREQUEST']._serialized_start=1111
+  _globals['_GETATTRIBUTIONREQUEST']._serialized_end=1224
+  _globals['_GETATTRIBUTIONRESPONSE']._serialized_start=1227
+  _globals['_GETATTRIBUTIONRESPONSE']._serialized_end=1367
+  _globals['_GETWEIGHTSREQUEST']._serialized_start=1369
+  _globals['_GETWEIGHTSREQUEST']._serialized_end=1388
+  _globals['_GETWEIGHTSRESPONSE']._serialized_start=1391
+  _globals['_GETWEIGHTSRESPONSE']._serialized_end=1530
+  _globals['_UPDATEWEIGHTSREQUEST']._serialized_start=1533
+  _globals['_UPDATEWEIGHTSREQUEST']._serialized_end=1687
+  _globals['_UPDATEWEIGHTSRESPONSE']._serialized_start=1689
+  _globals['_UPDATEWEIGHTSRESPONSE']._serialized_end=1782
+  _globals['_LEARNBANDITSREQUEST']._serialized_start=1784
+  _globals['_LEARNBANDITSREQUEST']._serialized_end=1805
+  _globals['_LEARNBANDITSRESPONSE']._serialized_start=1807
+  _globals['_LEARNBANDITSRESPONSE']._serialized_end=1868
+  _globals['_FEEDBACKSERVICE']._serialized_start=1871
+  _globals['_FEEDBACKSERVICE']._serialized_end=2960
 # @@protoc_insertion_point(module_scope)

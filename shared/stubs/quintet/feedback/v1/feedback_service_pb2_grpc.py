@@ -57,6 +57,16 @@ class FeedbackServiceStub:
                 request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetAlgorithmPerformanceRequest.SerializeToString,
                 response_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetAlgorithmPerformanceResponse.FromString,
                 _registered_method=True)
+        self.GetMetrics = channel.unary_unary(
+                '/quintet.feedback.v1.FeedbackService/GetMetrics',
+                request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetMetricsRequest.SerializeToString,
+                response_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetMetricsResponse.FromString,
+                _registered_method=True)
+        self.ExportMetrics = channel.unary_stream(
+                '/quintet.feedback.v1.FeedbackService/ExportMetrics',
+                request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ExportMetricsRequest.SerializeToString,
+                response_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ExportMetricsResponse.FromString,
+                _registered_method=True)
         self.GetAttribution = channel.unary_unary(
                 '/quintet.feedback.v1.FeedbackService/GetAttribution',
                 request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetAttributionRequest.SerializeToString,
@@ -117,6 +127,22 @@ class FeedbackServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMetrics(self, request, context):
+        """Returns metrics of a period with their intervals.
+        Errors: INVALID_ARGUMENT for an unknown metric or dimension, a metric that is not kept by a dimension, or a period that ends
+        before it starts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportMetrics(self, request, context):
+        """Streams a table of facts or aggregates of a period as a Parquet file. Errors: INVALID_ARGUMENT as for `GetMetrics`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAttribution(self, request, context):
         """Returns what came of a recommendation, of all in a list, or of those that a purchase is credited to.
         Errors: NOT_FOUND for an unknown purchase, recommendation or list; INVALID_ARGUMENT when none is named.
@@ -170,6 +196,16 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
                     servicer.GetAlgorithmPerformance,
                     request_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetAlgorithmPerformanceRequest.FromString,
                     response_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetAlgorithmPerformanceResponse.SerializeToString,
+            ),
+            'GetMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMetrics,
+                    request_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetMetricsRequest.FromString,
+                    response_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetMetricsResponse.SerializeToString,
+            ),
+            'ExportMetrics': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportMetrics,
+                    request_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ExportMetricsRequest.FromString,
+                    response_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ExportMetricsResponse.SerializeToString,
             ),
             'GetAttribution': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAttribution,
@@ -303,6 +339,60 @@ class FeedbackService:
             '/quintet.feedback.v1.FeedbackService/GetAlgorithmPerformance',
             quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetAlgorithmPerformanceRequest.SerializeToString,
             quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetAlgorithmPerformanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.feedback.v1.FeedbackService/GetMetrics',
+            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetMetricsRequest.SerializeToString,
+            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/quintet.feedback.v1.FeedbackService/ExportMetrics',
+            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ExportMetricsRequest.SerializeToString,
+            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.ExportMetricsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,13 @@ class FeedbackServiceStub:
     """
     GetAlgorithmPerformance: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAlgorithmPerformanceRequest, _feedback_service_pb2.GetAlgorithmPerformanceResponse]
     """Returns how each algorithm did in a period. Errors: INVALID_ARGUMENT when the period ends before it starts."""
+    GetMetrics: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetMetricsRequest, _feedback_service_pb2.GetMetricsResponse]
+    """Returns metrics of a period with their intervals.
+    Errors: INVALID_ARGUMENT for an unknown metric or dimension, a metric that is not kept by a dimension, or a period that ends
+    before it starts.
+    """
+    ExportMetrics: _grpc.UnaryStreamMultiCallable[_feedback_service_pb2.ExportMetricsRequest, _feedback_service_pb2.ExportMetricsResponse]
+    """Streams a table of facts or aggregates of a period as a Parquet file. Errors: INVALID_ARGUMENT as for `GetMetrics`."""
     GetAttribution: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAttributionRequest, _feedback_service_pb2.GetAttributionResponse]
     """Returns what came of a recommendation, of all in a list, or of those that a purchase is credited to.
     Errors: NOT_FOUND for an unknown purchase, recommendation or list; INVALID_ARGUMENT when none is named.
@@ -88,6 +95,13 @@ class FeedbackServiceAsyncStub(FeedbackServiceStub):
     """
     GetAlgorithmPerformance: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAlgorithmPerformanceRequest, _feedback_service_pb2.GetAlgorithmPerformanceResponse]  # type: ignore[assignment]
     """Returns how each algorithm did in a period. Errors: INVALID_ARGUMENT when the period ends before it starts."""
+    GetMetrics: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetMetricsRequest, _feedback_service_pb2.GetMetricsResponse]  # type: ignore[assignment]
+    """Returns metrics of a period with their intervals.
+    Errors: INVALID_ARGUMENT for an unknown metric or dimension, a metric that is not kept by a dimension, or a period that ends
+    before it starts.
+    """
+    ExportMetrics: _aio.UnaryStreamMultiCallable[_feedback_service_pb2.ExportMetricsRequest, _feedback_service_pb2.ExportMetricsResponse]  # type: ignore[assignment]
+    """Streams a table of facts or aggregates of a period as a Parquet file. Errors: INVALID_ARGUMENT as for `GetMetrics`."""
     GetAttribution: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetAttributionRequest, _feedback_service_pb2.GetAttributionResponse]  # type: ignore[assignment]
     """Returns what came of a recommendation, of all in a list, or of those that a purchase is credited to.
     Errors: NOT_FOUND for an unknown purchase, recommendation or list; INVALID_ARGUMENT when none is named.
@@ -146,6 +160,25 @@ class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_feedback_service_pb2.GetAlgorithmPerformanceResponse, _abc.Awaitable[_feedback_service_pb2.GetAlgorithmPerformanceResponse]]:
         """Returns how each algorithm did in a period. Errors: INVALID_ARGUMENT when the period ends before it starts."""
+
+    @_abc_1.abstractmethod
+    def GetMetrics(
+        self,
+        request: _feedback_service_pb2.GetMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feedback_service_pb2.GetMetricsResponse, _abc.Awaitable[_feedback_service_pb2.GetMetricsResponse]]:
+        """Returns metrics of a period with their intervals.
+        Errors: INVALID_ARGUMENT for an unknown metric or dimension, a metric that is not kept by a dimension, or a period that ends
+        before it starts.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportMetrics(
+        self,
+        request: _feedback_service_pb2.ExportMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_feedback_service_pb2.ExportMetricsResponse], _abc.AsyncIterator[_feedback_service_pb2.ExportMetricsResponse]]:
+        """Streams a table of facts or aggregates of a period as a Parquet file. Errors: INVALID_ARGUMENT as for `GetMetrics`."""
 
     @_abc_1.abstractmethod
     def GetAttribution(

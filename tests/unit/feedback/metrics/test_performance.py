@@ -1,6 +1,6 @@
 """Rates are fractions of what was shown, with Wilson's interval of the click-through rate."""
 
-from services.feedback.metrics import performance
+from services.feedback.metrics.performance import performance
 from services.feedback.statistics.proportion import wilson_interval
 from shared.db.algorithm_performance import AlgorithmCounts
 
