@@ -37,6 +37,7 @@ def print_report(report: dict[str, Any]) -> None:
         _print_metrics(f"{name}, {part[0]['questions']:,} questions, at {part[0]['k']}", part, ACCURACY)
     _print_differences(report["differences"], max(settings["k"]))
     _print_relative(rows, report["differences"], max(settings["k"]))
+    print_shown_lists(report.get("shown_lists", {}))
     _print_costs(rows)
     _print_notes(settings)
 
@@ -77,6 +78,19 @@ def _print_relative(rows: Sequence[Row], differences: Sequence[Row], k: int) -> 
         table.add_row(f"{row['algorithm']} against {row['versus']}", shares[0], f"{shares[1]} to {shares[2]}")
     if table.row_count:
         out.print(table)
+
+
+def print_shown_lists(found: dict[str, Any]) -> None:
+    """Print what learning from shown lists brings, by context, or why nothing was measured."""
+    if found.get("skipped"):
+        out.print(f"shown lists: {found['skipped']}", highlight=False, markup=False)
+    for context, said in found.get("contexts", {}).items():
+        out.print(f"responses to shown lists, {context}: {said}", highlight=False, markup=False)
+    rows: list[Row] = found.get("rows", []) + [row | {"algorithm": "better by"} for row in found.get("differences", [])]
+    for context in _distinct(rows, "context"):
+        of_context = [row for row in rows if row["context"] == context]
+        title = f"what was chosen of {of_context[0]['lists']:,} shown lists, {context}"
+        _print_metrics(title, of_context, _distinct(of_context, "metric"), mark_best=False)
 
 
 def _share(value: float | None, base: float | None) -> str:

@@ -34,6 +34,9 @@ def print_training(result: Mapping[str, Any]) -> None:
         table.add_row(context, *_cells(facts))
     out.print(table)
     out.print(EVALUATION.format(metric=_metric(evaluation)), highlight=False)
+    for context, facts in evaluation.items():
+        if facts.get("event_feedback"):
+            out.print(f"responses to shown lists, {context}: {facts['event_feedback']}", highlight=False)
 
 
 def _stages(result: Mapping[str, Any]) -> str:

@@ -217,6 +217,13 @@ class Settings(BaseSettings):
         description="Interactions that the costly parts of a training learn from, at most; of a larger shop they learn "
         "from those of customers drawn by chance.",
     )
+    train_most_lists: int = Field(
+        50_000,
+        ge=0,
+        description="Lists that shoppers saw which a training learns from beside what customers did, at most, the "
+        "latest; 0 learns from none.",
+    )
+    train_lists_days: int = Field(90, ge=1, description="Age in days of the oldest of these lists.")
     attribution_click_days: float = Field(
         7.0, gt=0, description="Days after a click in which a purchase is credited to it."
     )

@@ -6,6 +6,7 @@ A part is a module of this package, run as `python -m benchmarks.learning.NAME` 
 
 PARTS = {
     "aa": "False positives of A/A tests, at any peeking schedule",
+    "event_feedback": "What learning from shown lists costs and brings",
     "ab": "Power of A/B tests, measured and as the calculator promises",
 }
 """Title by name, in the order of the page."""

@@ -59,6 +59,9 @@ def show_model(
         print_json(answer)
         return
     out.print(f"{answer.model.version} · trained {_time(answer.model)}", highlight=False)
+    for context, facts in sorted(answer.model.training.evaluation.items()):
+        if facts.event_feedback:
+            out.print(f"responses to shown lists, {context}: {facts.event_feedback}", highlight=False)
     table = Table("context", "metric", "value", answer.compared_version or "none before")
     for each in answer.measures:
         table.add_row(each.context, each.metric, f"{each.value:.4f}", _compared(each))

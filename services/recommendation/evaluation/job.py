@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -22,17 +23,20 @@ from services.recommendation.evaluation.offline_ranker import OfflineRanker
 from services.recommendation.evaluation.plot import plot, require_matplotlib
 from services.recommendation.evaluation.report import Report
 from services.recommendation.evaluation.run import EvaluationPlan, evaluate
+from services.recommendation.evaluation.shown_evaluation import evaluate_shown
 from services.recommendation.holdout.tasks import Protocol
+from services.recommendation.training.parameters import tuned_algorithms
 from shared.config import Settings
 from shared.db.connect import job_database
+from shared.db.shown_lists import ShownLimits
 from shared.db.tuning import Tuned, all_tuned
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.jobs import ProgressReporter, job_main
 from shared.values import MILLION, BadValue, time_parser
 
 E = TypeVar("E", bound=Enum)
-READING = 0.05
-"""Share of the whole progress."""
+READING, SHOWN = 0.05, 0.8
+"""Shares of the whole progress after which is ranked, and after which shown lists are asked for."""
 PICTURES = (".png", ".svg")
 NEGATIVES = ("reject", "refund")
 GUESTS = ("reject", "visitor")
@@ -191,9 +195,20 @@ def run(request: Request, settings: Settings, reporter: ProgressReporter) -> dic
     params = {name: each.params for name, each in tuned.items()}
     rankers = ranker_registry.rankers(there, seed=plan.seed, threads=plan.threads, params=params)
     rankers = ranker_registry.with_served(rankers) if request.served else rankers
+    with_shown = not request.train and OfflineRanker.name in there
+    ranked = SHOWN if with_shown else 1.0
     report = evaluate(
-        split_data, plan, rankers, lambda stage, done: reporter.report(stage, READING + (1 - READING) * done)
+        split_data, plan, rankers, lambda stage, done: reporter.report(stage, READING + (ranked - READING) * done)
     )
+    if with_shown:
+        report.shown_lists = evaluate_shown(
+            split_data,
+            partial(tuned_algorithms, params),
+            lambda stage, done: reporter.report(f"shown lists: {stage}", SHOWN + (1 - SHOWN) * done),
+            threads=plan.threads,
+            resamples=plan.resamples,
+            seed=plan.seed,
+        )
     made = datetime.now(UTC).isoformat(timespec="seconds")
     report.settings |= {"skipped": missing, "made": made, "tuned": params}
     report.settings.setdefault("warnings", []).extend(_tuned_on_test(tuned, split_data) if not request.train else [])
@@ -210,7 +225,10 @@ def _split_data(request: Request, settings: Settings, moment: int | None, *, by_
         return split_files(train, test, by_session=by_session, cutoff=moment)
     database = job_database(settings)
     try:
-        return split_database(database, by_session=by_session, cutoff=moment, default=settings.permissions)
+        limits = ShownLimits(settings.train_most_lists, settings.train_lists_days)
+        return split_database(
+            database, by_session=by_session, cutoff=moment, default=settings.permissions, lists=limits
+        )
     finally:
         database.close()
 

@@ -55,6 +55,8 @@ class Report:
         first algorithm's metric minus that of `versus`, with the interval of the paired bootstrap.
     settings : dict
         How it was done and on what.
+    shown_lists : dict
+        What learning from shown lists brings, as `shown_evaluation` says it; {} where it was not asked for.
     """
 
     dataset: str
@@ -63,6 +65,7 @@ class Report:
     slices: list[dict[str, Any]] = field(default_factory=list)
     differences: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
+    shown_lists: dict[str, Any] = field(default_factory=dict)
 
     def add(self, algorithm: str, cost: Cost, findings: list[Findings]) -> None:
         """Add what was found of an algorithm."""
@@ -77,7 +80,7 @@ class Report:
     def compare(self, algorithm: str, versus: str, k: int, gains: Mapping[str, PairedGain]) -> None:
         """Add how much better `algorithm` is than `versus` at `k`, by metric."""
         for metric, gain in gains.items():
-            row = {**self._row(algorithm, metric, k, gain), "versus": versus, "p_value": _plain(gain.p_value)}
+            row = {**self._row(algorithm, metric, k, gain), "versus": versus, "p_value": plain(gain.p_value)}
             self.differences.append(row)
 
     def as_dict(self) -> dict[str, Any]:
@@ -86,6 +89,7 @@ class Report:
             "rows": self.rows,
             "slices": self.slices,
             "differences": self.differences,
+            "shown_lists": self.shown_lists,
             "settings": self.settings,
         }
 
@@ -96,11 +100,12 @@ class Report:
             "algorithm": algorithm,
             "metric": metric,
             "k": k,
-            "value": _plain(interval.value),
-            "low": _plain(interval.low),
-            "high": _plain(interval.high),
+            "value": plain(interval.value),
+            "low": plain(interval.low),
+            "high": plain(interval.high),
         }
 
 
-def _plain(value: float) -> float | None:
+def plain(value: float) -> float | None:
+    """Return a value as reports have it: rounded, None where it is not finite."""
     return round(value, DIGITS) if math.isfinite(value) else None

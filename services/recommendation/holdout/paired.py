@@ -86,6 +86,42 @@ def paired_gains(
     }
 
 
+def ratio_gain(
+    own: Values,
+    other: Values,
+    weights: Values,
+    clusters: ArrayLike,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = LEVEL,
+) -> PairedGain:
+    """Return how much larger one ratio of sums is than another of the same denominator: Σ (own − other) / Σ weights.
+
+    Numerator and denominator of a cluster are drawn together, so that the interval holds for the ratio: with inverse
+    propensities as weights it is that of the self-normalised estimate (Swaminathan & Joachims, "The self-normalized
+    estimator for counterfactual learning", NIPS 2015). `other` may be zeros: then it is that of the ratio itself.
+
+    Parameters
+    ----------
+    own, other, weights : ndarray of shape (q,), float64
+        Sums of each question; the weights at least 0, and some above.
+    clusters, resamples, seed, level
+        As of `paired_gain`.
+
+    Raises
+    ------
+    ValueError
+        If the arrays differ in length, or no weight is above 0.
+    """
+    if not (weights > 0).any():
+        raise ValueError("weights: some must be above 0")
+    sums = np.stack([_difference(own, other), _difference(weights, np.zeros_like(own))])
+    means, drawn = resampled(sums, clusters, resamples=resamples, seed=seed)
+    ratios = np.divide(drawn[0], drawn[1], out=np.full(resamples, np.nan), where=drawn[1] > 0)
+    return PairedGain(float(means[0] / means[1]), *percentile_interval(ratios, level), _p_value(ratios))
+
+
 def gain_over_best(
     own: Values,
     others: Mapping[str, Values],

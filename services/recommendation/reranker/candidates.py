@@ -18,6 +18,7 @@ T = TypeVar("T", bound=np.integer)
 DEPTH = 100
 """Products that each algorithm proposes: in training, evaluation and serving."""
 SMALLEST_POSITIVE = np.nextafter(np.float32(0), np.float32(1))
+NONE: Rows = np.empty(0, np.int32)
 BLOCK = 64
 """Entries compared with an edge together: most blocks have none above it and are passed over."""
 GROUP = 16
@@ -79,7 +80,12 @@ class Candidates:
 
     @classmethod
     def of_sparse(
-        cls, scores: Mapping[str, Sequence[ShopperScores]], there: Mask, excluded: Sequence[Rows], depth: int
+        cls,
+        scores: Mapping[str, Sequence[ShopperScores]],
+        there: Mask,
+        excluded: Sequence[Rows],
+        depth: int,
+        also: Sequence[Rows] = (),
     ) -> Self:
         """Return what `of` gives, but for which of equal scores are the last that an algorithm proposes.
 
@@ -95,14 +101,19 @@ class Candidates:
             Rows that must not be proposed, for each shopper.
         depth : int
             Products that each algorithm may propose.
+        also : sequence of ndarray
+            Rows that are candidates whoever proposes them, for each shopper; empty for none.
         """
         allowed = there.copy()
         products, tables = [], []
         names = proposers(scores)
         proposing = [place for place, name in enumerate(scores) if name in names]
-        for left_out, *of_shopper in zip(excluded, *scores.values(), strict=True):
+        for left_out, named, *of_shopper in zip(
+            excluded, also or [NONE] * len(excluded), *scores.values(), strict=True
+        ):
             allowed[left_out] = False
-            rows = _distinct(np.concatenate([of_shopper[place].top(depth, allowed)[0] for place in proposing]))
+            proposed = [of_shopper[place].top(depth, allowed)[0] for place in proposing]
+            rows = _distinct(np.concatenate([*proposed, named]))
             products.append(rows)
             tables.append(np.stack([each.at(rows) for each in of_shopper]))
             allowed[left_out] = there[left_out]

@@ -4,6 +4,7 @@ An example describes the shopper as a page would at that moment: with the histor
 without the products that the page does not show.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
 
@@ -11,9 +12,12 @@ import numpy as np
 
 from services.recommendation.algorithms.arrays import Rows
 from services.recommendation.algorithms.shopper import Shopper, profile_clock
+from shared.page_rules import Page
 
 LONGEST_HISTORY = 2_000
 """Latest events of a shopper that are used: as many as serving reads for a page (docs/decisions/0022)."""
+SESSION_SECONDS = 4 * 3600
+"""A latest session whose last interaction is older is over: nothing in it is the present."""
 NOTHING: Rows = np.empty(0, np.int32)
 
 
@@ -28,6 +32,18 @@ class RerankContext(StrEnum):
     EVERYTHING = "everything"
     BASKET = "basket"
     SESSION = "session"
+
+
+CONTEXT_OF_PAGE: Mapping[Page, RerankContext] = {
+    Page.HOME: RerankContext.DISCOVERY,
+    Page.CATEGORY: RerankContext.DISCOVERY,
+    Page.SEARCH: RerankContext.DISCOVERY,
+    Page.PRODUCT: RerankContext.SESSION,
+    Page.CART: RerankContext.BASKET,
+    Page.POST_PURCHASE: RerankContext.BASKET,
+    Page.BUY_AGAIN: RerankContext.EVERYTHING,
+}
+"""The context whose reranker orders a page."""
 
 
 def recent(shopper: Shopper, most: int = LONGEST_HISTORY) -> Shopper:

@@ -7,14 +7,12 @@ from typing import Protocol
 
 from services.recommendation.algorithms.arrays import Rows
 from services.recommendation.request import Page, PageContext, Query
+from services.recommendation.reranker.contexts import SESSION_SECONDS
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.model_manager import ServingState
 from services.recommendation.serving.user_history import Person, UserHistory, session_key
 from shared.consent import Consent
 from shared.errors import NotFound
-
-SESSION_SECONDS = 4 * 3600
-"""A latest session whose last interaction is older is over: nothing in it is the present."""
 
 
 @dataclass(frozen=True, eq=False)

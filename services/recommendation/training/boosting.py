@@ -139,6 +139,7 @@ def _dataset(
     return lightgbm.Dataset(
         examples.features[chosen],
         examples.relevant[chosen].astype(np.int8),
+        weight=None if examples.weights is None else examples.weights[chosen],
         group=sizes,
         feature_name=names,
         reference=reference,
@@ -155,7 +156,7 @@ def fit_reranker(
     parts: Sequence[LtrDataset], names: tuple[str, ...], target: Kind, params: RerankerParams
 ) -> Reranker | Fusion:
     """Return what is learned from all parts together; `Fusion` where they are too few."""
-    trees = fit_trees(_joined(parts), features.names(names), params.k, params.boosting) if parts else None
+    trees = fit_trees(LtrDataset.joined(parts), features.names(names), params.k, params.boosting) if parts else None
     return Reranker(names, target, trees, params.depth) if trees else Fusion(names, params.depth)
 
 
@@ -171,7 +172,7 @@ def fit_candidate(
     parts: Sequence[LtrDataset], names: tuple[str, ...], target: Kind, params: RerankerParams
 ) -> Candidate | None:
     """Return a reranker for an evaluation, without the refit of `fit_reranker`; None for too few questions."""
-    examples = _joined(parts) if parts else None
+    examples = LtrDataset.joined(parts) if parts else None
     if examples is None or not enough(examples):
         return None
     grown = _stopped_early(examples, features.names(names), params.k, params.boosting)
@@ -180,15 +181,7 @@ def fit_candidate(
 
 def refit(candidate: Candidate, parts: Sequence[LtrDataset], params: RerankerParams) -> Reranker:
     """Return the reranker with as many trees, grown on all parts: those of the evaluation too."""
-    reranker, examples = candidate.reranker, _joined(parts)
+    reranker, examples = candidate.reranker, LtrDataset.joined(parts)
     names = features.names(reranker.algorithms)
     grown = _of_rounds(examples, names, params.k, params.boosting, candidate.rounds)
     return replace(reranker, trees=_converted(grown, examples))
-
-
-def _joined(parts: Sequence[LtrDataset]) -> LtrDataset:
-    return LtrDataset(
-        np.concatenate([part.features for part in parts]),
-        np.concatenate([part.relevant for part in parts]),
-        np.concatenate([part.sizes for part in parts]),
-    )

@@ -61,7 +61,8 @@ class HeldOutPeriod:
         split = latest_span(data)
         self.known = replace(data.where(split.known), now=split.now)
         self._held = data.where(split.held)
-        self._pasts = PastShoppers(data)
+        self.pasts = PastShoppers(data)
+        """What the customers did before any moment, in the period too."""
         self.there: Mask = (products_of(self.known) > 0) | (data.added <= split.now)
         """Products that could be recommended at the split, shape (n_products,); nothing else is asked for."""
         self._seed = seed
@@ -79,7 +80,7 @@ class HeldOutPeriod:
         seen = Pairs.of(self.known, (self.known.kinds == target) & np.isin(self.known.customers, chosen))
         everything, discovery = [], []
         for customer in chosen.tolist():
-            shopper = self._pasts.shopper(customer, self.known.now)
+            shopper = self.pasts.shopper(customer, self.known.now)
             obtained, before = answers.of_customer(customer), seen.of_customer(customer)
             everything.append(EvalCase(shopper, obtained, NOTHING, customer))
             discovery.append(EvalCase(shopper, _without(obtained, before), before, customer))
@@ -109,13 +110,13 @@ class HeldOutPeriod:
         products = rng.permutation(np.unique(self._held.products[events]))
         customer, moment = int(self._held.customers[events[0]]), int(self._held.times[events].min())
         cart = products[: int(rng.integers(1, max(len(products), 2)))]
-        shopper = self._pasts.shopper(customer, moment, cart=cart)
+        shopper = self.pasts.shopper(customer, moment, cart=cart)
         excluded = np.union1d(shopper.bought, cart)
         return EvalCase(shopper, _without(np.sort(products), excluded), excluded, customer)
 
     def _step(self, steps: Steps, step: int) -> EvalCase:
         customer, session = int(steps.customers[step]), steps.before(step)
-        shopper = self._pasts.shopper(customer, int(steps.times[step]), session=session, current=int(session[-1]))
+        shopper = self.pasts.shopper(customer, int(steps.times[step]), session=session, current=int(session[-1]))
         excluded = np.union1d(shopper.bought, session[-1:])
         return EvalCase(shopper, _without(steps.target(step), excluded), excluded, customer)
 

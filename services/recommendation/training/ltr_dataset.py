@@ -26,17 +26,42 @@ class LtrDataset:
     relevant : ndarray of shape (n_candidates,), bool
     sizes : ndarray of shape (n_questions,), int64
         Candidates of each question, which stand together.
+    weights : ndarray of shape (n_candidates,), float32, optional
+        How much each candidate counts; by default 1.
     """
 
     features: FloatArray
     relevant: Mask
     sizes: Longs
+    weights: FloatArray | None = None
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return the questions of all parts, at least one, in their order."""
+        weighted = any(part.weights is not None for part in parts)
+        return cls(
+            np.concatenate([part.features for part in parts]),
+            np.concatenate([part.relevant for part in parts]),
+            np.concatenate([part.sizes for part in parts]),
+            np.concatenate([part._weights() for part in parts]) if weighted else None,
+        )
+
+    def weighted(self, factor: float) -> Self:
+        """Return the same questions with so many times their weights."""
+        return replace(self, weights=(factor * self._weights()).astype(np.float32))
+
+    def _weights(self) -> FloatArray:
+        return np.ones(len(self.relevant), np.float32) if self.weights is None else self.weights
 
     def where(self, questions: Mask) -> Self:
         """Return what can be learned from some of the questions (mask of shape (n_questions,)); the others get none."""
         kept = np.repeat(questions, self.sizes)
         return replace(
-            self, features=self.features[kept], relevant=self.relevant[kept], sizes=np.where(questions, self.sizes, 0)
+            self,
+            features=self.features[kept],
+            relevant=self.relevant[kept],
+            sizes=np.where(questions, self.sizes, 0),
+            weights=None if self.weights is None else self.weights[kept],
         )
 
 

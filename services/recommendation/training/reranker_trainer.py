@@ -4,15 +4,18 @@ In training each context is evaluated on a fifth of the customers, from whom tha
 kept if its mean NDCG is above that of the fixed weights of the start, which would order the page in its place, and if
 the best single algorithm is not better than it by the paired bootstrap over customers: the whole interval of the
 difference would be below 0. What is kept is trained again on all questions.
+
+Where enough shown lists have a response, `shown_choice` says whether it learns from them too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from services.recommendation.algorithms import parallel
-from services.recommendation.algorithms.arrays import Mask
+from services.recommendation.algorithms.arrays import FloatArray, Mask
 from services.recommendation.algorithms.base import Interactions, Kind
 from services.recommendation.algorithms.shopper_scores import ShopperScores
 from services.recommendation.holdout.paired import gain_over_best, paired_gain
@@ -24,11 +27,15 @@ from services.recommendation.reranker.item_features import ItemFeatures
 from services.recommendation.reranker.model import Reranker, batch_size, sparse_scores_by_algorithm
 from services.recommendation.reranker.popularity_prior import batch_scorers
 from services.recommendation.reranker.scorers import scorer_names
-from services.recommendation.training.boosting import fit_candidate, refit
-from services.recommendation.training.eval_rounds import EvalRound
+from services.recommendation.training.boosting import Candidate, fit_candidate, refit
+from services.recommendation.training.eval_rounds import EvalRound, PastShoppers
 from services.recommendation.training.holdout_eval import POPULAR, EvalBatch, Found, HoldoutEval, report
 from services.recommendation.training.ltr_dataset import LtrDataset, build_ltr_dataset
 from services.recommendation.training.reranker_params import RerankerParams
+from services.recommendation.training.shown_choice import ShownChoice, choose_mix, refit_parts
+from services.recommendation.training.shown_drawing import ShownDrawing
+from services.recommendation.training.shown_examples import ShownExamples
+from services.recommendation.training.shown_lists import ShownLists
 
 FEWEST_QUESTIONS = 100
 """Questions of a context below which nothing is learned for it."""
@@ -86,7 +93,9 @@ class RerankerTrainer:
         """Return for each context the examples to learn from, and the evaluation."""
         item_features = ItemFeatures.of(self._known, asked.target, timed=self._timed)
         found = {
-            context: ContextExamples(questions, self.names[context], item_features, asked.target, self._params)
+            context: ContextExamples(
+                questions, self.names[context], item_features, asked.target, self._params, self._evaluated
+            )
             for context, questions in asked.asked.items()
         }
         every = tuple(dict.fromkeys(name for context in found for name in self.names[context]))
@@ -102,6 +111,39 @@ class RerankerTrainer:
             for each, part in zip(found.values(), parts, strict=True):
                 each.take(*part)
         return found
+
+    def shown_examples(
+        self, context: RerankContext, target: Kind, shown: ShownLists, pasts: PastShoppers, weights: FloatArray
+    ) -> ShownExamples | None:
+        """Return lists with a response as examples for the reranker of a context; None where there are none.
+
+        Left out are lists of which it is not known what the page was about, and those with one known item or no
+        response to one.
+
+        Parameters
+        ----------
+        context : RerankContext
+            The context.
+        target : Kind
+            The kind of event that its reranker leads to.
+        shown : ShownLists
+            Lists with a response on pages of the context, made after what is known.
+        pasts : PastShoppers
+            What the customers did before any moment.
+        weights : ndarray of shape (n_items,), float32
+            Inverse of the probability that each item was looked at.
+        """
+        drawing = ShownDrawing(shown, pasts, weights, self._there, ItemFeatures.of(self._known, target, self._timed))
+        names, size = self.names[context], batch_size(self._known.n_products)
+
+        def of(start: int) -> ShownExamples | None:
+            cases = drawing.cases(start, start + size)
+            scores = sparse_scores_by_algorithm(self._scorers, names, [case.shopper for case in cases.values()])
+            return drawing.examples(cases, scores, self._params.depth, target) if cases else None
+
+        parts = parallel.each_forked(of, range(0, len(shown), size))
+        there = [part for part in parts if part is not None and len(part)]
+        return ShownExamples.joined(there) if there else None
 
     def evaluation_of(self, context: RerankContext, questions: Sequence[EvalCase], target: Kind) -> HoldoutEval:
         """Return an evaluation of the context's reranker by questions that nothing is learned from.
@@ -125,6 +167,25 @@ class RerankerTrainer:
         return evaluation
 
 
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """What came of an evaluation.
+
+    Parameters
+    ----------
+    reranker : Reranker or None
+        The one to use, if one passes.
+    facts : dict
+        The report, JSON-able.
+    organic : Reranker or None
+        Where asked for, the one that learned from organic questions alone: `reranker` itself where that did so.
+    """
+
+    reranker: Reranker | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    organic: Reranker | None = None
+
+
 class ContextExamples:
     """The examples of one context: those to learn from, and those of the evaluation.
 
@@ -132,6 +193,8 @@ class ContextExamples:
     ----------
     examples : list of LtrDataset
         To learn from.
+    shown : ShownExamples or None
+        Lists with a response, to learn from beside them.
     """
 
     def __init__(
@@ -141,8 +204,10 @@ class ContextExamples:
         item_features: ItemFeatures,
         target: Kind,
         params: RerankerParams,
+        customers: Mask,
     ) -> None:
         self.examples: list[LtrDataset] = []
+        self.shown: ShownExamples | None = None
         self._questions = questions
         self._names = names
         self._item_features = item_features
@@ -151,6 +216,7 @@ class ContextExamples:
         self._learns = len(answerable(questions)) >= FEWEST_QUESTIONS
         self._held_back: list[LtrDataset] = []
         self._evaluation = HoldoutEval(names)
+        self._customers = customers
 
     def drawn_up(
         self,
@@ -188,6 +254,8 @@ class ContextExamples:
         """Learn from the examples of an earlier split as well; its evaluation is not used."""
         self.examples += earlier.examples
         self._held_back += earlier._held_back
+        shown = [each for each in (earlier.shown, self.shown) if each is not None]
+        self.shown = ShownExamples.joined(shown) if shown else None
 
     def take(self, evaluation: EvalBatch, examples: LtrDataset, held_back: LtrDataset) -> None:
         """Add what was drawn up of a batch."""
@@ -195,25 +263,50 @@ class ContextExamples:
         self.examples.append(examples)
         self._held_back.append(held_back)
 
-    def evaluated(self) -> tuple[Reranker | None, dict[str, Any]]:
-        """Return the reranker, if it passes the evaluation, and the report; {} where too few questions are asked."""
+    def evaluated(self, *, keep_organic: bool = False) -> "Evaluated":
+        """Return the reranker, if it passes the evaluation, and the report; {} where too few questions are asked.
+
+        With `keep_organic` the reranker without the shown lists as well, where the one in use learned from them.
+        """
         if len(self._evaluation) < FEWEST_EVALUATED:
-            return None, {}
+            return Evaluated()
         candidate = fit_candidate(self.examples, self._names, self._target, self._params) if self._learns else None
         fixed, alone = self._evaluation.of_fixed_weights(self._params.depth), self._evaluation.of_algorithms()
-        learned = self._evaluation.of_reranker(candidate.reranker) if candidate else fixed
-        passes, gains = self._compared(learned, fixed, alone)
-        passes = passes and candidate is not None
-        found = {"hybrid": learned if passes else fixed, "best": alone[gains["best"]]}
+
+        def passes(found: Found) -> bool:
+            return self._compared(found, fixed, alone)[0]
+
+        choice = self._chosen(candidate, passes) if candidate else None
+        learned = choice.found if choice else fixed
+        usable, gains = self._compared(learned, fixed, alone)
+        kept = self._refit(choice) if usable and choice else None
+        found = {"hybrid": learned if kept else fixed, "best": alone[gains["best"]]}
         found |= {POPULAR: alone[POPULAR]} if POPULAR in alone else {}
-        kept = refit(candidate, [*self.examples, *self._held_back], self._params) if passes and candidate else None
         used = [*self.examples, *self._held_back] if kept else self.examples if self._learns else []
         facts = {
             "learned": kept is not None,
             "questions": sum(int((part.sizes > 0).sum()) for part in used),
             "evaluated": len(self._evaluation),
         }
-        return kept, facts | gains | report(found | {"fixed": fixed})
+        facts |= gains | report(found | {"fixed": fixed}) | (choice.facts if choice else {})
+        return Evaluated(kept, facts, self._organic(choice, candidate, kept) if keep_organic else None)
+
+    def _organic(
+        self, choice: ShownChoice | None, candidate: Candidate | None, kept: Reranker | None
+    ) -> Reranker | None:
+        """Return the reranker that would be used if there were no shown lists, if any."""
+        if kept is None or choice is None or candidate is None or not choice.mix:
+            return kept
+        return refit(candidate, [*self.examples, *self._held_back], self._params)
+
+    def _chosen(self, candidate: Candidate, passes: Callable[[Found], bool]) -> ShownChoice:
+        evaluation, customers = self._evaluation, self._customers
+        return choose_mix(candidate, self.examples, self.shown, evaluation, customers, passes, self._params)
+
+    def _refit(self, choice: ShownChoice) -> Reranker:
+        """Return the reranker that was chosen, grown on all there is."""
+        parts = refit_parts([*self.examples, *self._held_back], self.shown, choice.mix)
+        return refit(choice.candidate, parts, self._params)
 
     def _compared(self, learned: Found, fixed: Found, alone: dict[str, Found]) -> tuple[bool, dict[str, Any]]:
         """Return whether the reranker passes, and its gains of NDCG over the best algorithm and the fixed weights."""

@@ -20,6 +20,7 @@ from services.recommendation.training.event_weights import learn_kind_weights
 from services.recommendation.training.fit import Progress, has_input, train
 from services.recommendation.training.holdout_eval import HoldoutEval
 from services.recommendation.training.newcomers import NewcomerWeight, learn_newcomer_weight, newcomers
+from services.recommendation.training.position_bias import PositionBias
 from services.recommendation.training.reranker_params import RerankerParams
 from services.recommendation.training.reranker_trainer import (
     FEWEST_EVALUATED,
@@ -29,7 +30,10 @@ from services.recommendation.training.reranker_trainer import (
     evaluated_customers,
 )
 from services.recommendation.training.sample import MOST_INTERACTIONS, some_customers
+from services.recommendation.training.shown_feedback import LATEST, ShownFeedback
+from services.recommendation.training.shown_lists import ShownLists
 from shared.memory import give_memory_back
+from shared.page_rules import Page
 
 MOST_BASKETS = 4_000
 """Questions about what else is in a basket, at most: they are the costliest to draw up."""
@@ -54,12 +58,22 @@ class RerankerTrainingResult:
         be said.
     newcomers : dict
         How `learned.newcomer_weight` was found: `questions`, and NDCG at 20 by weight; {} where it is the default.
+    organic : dict of RerankContext to Reranker
+        Where asked for: the rerankers without what was learned from shown lists.
+    biases : dict of Page to PositionBias
+        Position bias of each page that lists were shown on.
+    shown_seconds : float
+        Seconds that shown lists took: position bias and examples. Choosing whether to learn from them is not counted:
+        contexts do so side by side.
     """
 
     learned: RerankerModels
     kind_weights: FloatArray
     reports: dict[str, dict[str, Any]]
     newcomers: dict[str, Any] = field(default_factory=dict)
+    organic: dict[RerankContext, Reranker] = field(default_factory=dict)
+    biases: dict[Page, PositionBias] = field(default_factory=dict)
+    shown_seconds: float = 0.0
 
 
 def train_rerankers(
@@ -70,6 +84,8 @@ def train_rerankers(
     threads: int,
     params: RerankerParams | None = None,
     most_interactions: int = MOST_INTERACTIONS,
+    shown: ShownLists | None = None,
+    keep_organic: bool = False,
 ) -> RerankerTrainingResult:
     """Learn a reranker for each context that has enough to learn from.
 
@@ -87,6 +103,10 @@ def train_rerankers(
         How rerankers are learned.
     most_interactions : int
         Interactions that are learned from, about; of more, those of customers drawn by chance.
+    shown : ShownLists, optional
+        Lists that shoppers saw, in the rows of `data`.
+    keep_organic : bool
+        Whether to return the rerankers without what was learned from shown lists as well.
     """
     params = params or RerankerParams()
     rebuy_rate = rebuys(data, Kind.PURCHASE)
@@ -94,16 +114,20 @@ def train_rerankers(
         return RerankerTrainingResult(RerankerModels(), data.kind_weights, {})
     sample = some_customers(data, most_interactions)
     splits = _splits(sample, params)
+    feedback = ShownFeedback.of(shown, sample) if shown is not None and splits else None
     kind_weights = _kind_weights(splits[0], threads) if splits else data.kind_weights
     rerankers: dict[RerankContext, Reranker] = {}
     reports: dict[str, dict[str, Any]] = {}
+    organic: dict[RerankContext, Reranker] = {}
     of_newcomers: HoldoutEval | None = None
-    for drawn_up in _examples(splits, sample, kind_weights, algorithms, progress, threads, params):
+    evaluated = partial(ContextExamples.evaluated, keep_organic=keep_organic)
+    for drawn_up in _examples(splits, sample, kind_weights, algorithms, progress, threads, params, feedback):
         with threadpool_limits(limits=threads):
-            outcomes = parallel.each(ContextExamples.evaluated, drawn_up.by_context.values())
-        for context, (reranker, found) in zip(drawn_up.by_context, outcomes, strict=True):
-            rerankers |= {context: reranker} if reranker else {}
-            reports |= {context.value: found} if found else {}
+            outcomes = parallel.each(evaluated, drawn_up.by_context.values())
+        for context, outcome in zip(drawn_up.by_context, outcomes, strict=True):
+            rerankers |= {context: outcome.reranker} if outcome.reranker else {}
+            organic |= {context: outcome.organic} if outcome.organic and keep_organic else {}
+            reports |= {context.value: outcome.facts} if outcome.facts else {}
         of_newcomers = drawn_up.of_newcomers or of_newcomers
         drawn_up.by_context.clear()  # some hundred megabytes each, while the next are drawn up
         give_memory_back()
@@ -113,7 +137,8 @@ def train_rerankers(
     targets = {reranker.target for reranker in rerankers.values()}
     item_features = {target: ItemFeatures.of(data, target, timed=True) for target in targets}
     learned = RerankerModels(rerankers, item_features, rebuy_rate, found_weight.weight)
-    return RerankerTrainingResult(learned, kind_weights, reports, found_weight.report)
+    found = RerankerTrainingResult(learned, kind_weights, reports, found_weight.report, organic)
+    return replace(found, biases=feedback.biases, shown_seconds=feedback.seconds) if feedback else found
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +185,7 @@ def _examples(
     progress: Progress,
     threads: int,
     params: RerankerParams,
+    feedback: ShownFeedback | None,
 ) -> Iterator[_DrawnUp]:
     """Fit the algorithms on what each split knows; yield examples of what is asked of it.
 
@@ -168,7 +194,7 @@ def _examples(
     gathered = _DrawnUp({})
     names: dict[RerankContext, tuple[str, ...]] = {}
     evaluated = evaluated_customers(splits[0].rounds, data.n_customers, params.seed) if splits else None
-    done, left = 0, len(splits)
+    done, left, until = 0, len(splits), LATEST
     for split in splits:
         known = replace(split.period.known, kind_weights=kind_weights)
         chosen = [each for each in algorithms() if each.name not in TOLD and has_input(each, known)]
@@ -182,11 +208,13 @@ def _examples(
         for number, asked in enumerate(split.rounds):
             say(f"reranker for {' and '.join(asked.asked)}", len(chosen) + number, steps)
             drawn_up = _of_round(trainer, asked, threads, params, newcomers_too=split is splits[0])
+            if feedback is not None:
+                feedback.draw_up(trainer, drawn_up.by_context, asked.target, split.period, until, threads)
             if len(splits) == 1:
                 yield drawn_up
             else:
                 gathered = _with(gathered, drawn_up, first=split is splits[0])
-        done, left = done + len(chosen) + len(split.rounds), left - 1
+        done, left, until = done + len(chosen) + len(split.rounds), left - 1, split.period.known.now
     yield gathered
 
 

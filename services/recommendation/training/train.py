@@ -30,14 +30,18 @@ from services.recommendation.training.eval_rounds import PastShoppers
 from services.recommendation.training.fit import train
 from services.recommendation.training.parameters import changed, read_tuned, tuned_algorithms
 from services.recommendation.training.reranker_params import FIRST_TRAINING, RerankerParams
-from services.recommendation.training.reranker_training import train_rerankers
+from services.recommendation.training.reranker_training import RerankerTrainingResult, train_rerankers
 from services.recommendation.training.sample import MOST_INTERACTIONS
+from services.recommendation.training.shown_impressions import bias_facts
+from services.recommendation.training.shown_lists import ShownLists
+from services.recommendation.training.shown_reading import read_shown
 from shared.config import Settings
 from shared.consent import ALL_PERMITTED, Permissions
 from shared.db import forgotten
 from shared.db.connect import job_database
 from shared.db.engine import Database
 from shared.db.interactions import training_interactions
+from shared.db.shown_lists import DEFAULT_LIMITS, ShownLimits
 from shared.db.training_data import read_training_data
 from shared.db.training_source import InteractionReader, interaction_reader
 from shared.errors import FailedPrecondition, QuintetError
@@ -70,6 +74,7 @@ def work(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
             settings.permissions,
             interaction_reader(settings.training_source),
             settings.train_most_interactions,
+            ShownLimits(settings.train_most_lists, settings.train_lists_days),
         )
     finally:
         database.close()
@@ -84,13 +89,16 @@ def run(
     default: Permissions = ALL_PERMITTED,
     read_interactions: InteractionReader = training_interactions,
     most_interactions: int = MOST_INTERACTIONS,
+    lists: ShownLimits = DEFAULT_LIMITS,
 ) -> dict[str, Any]:
     """Train on the data of `database`, store the new version there and return what came of it.
 
     `model_folder` is where the artefact is written before it is stored (`Settings.model_cache_dir`); `params` say how
     the rerankers are trained; `default` says whether it is learned from shoppers who said nothing; `read_interactions`
-    returns what customers did; `most_interactions` bounds what the costly parts learn from.
+    returns what customers did; `most_interactions` bounds what the costly parts learn from, and `lists` the shown lists
+    that the rerankers learn from beside it. A quick training learns from none of them.
     """
+    params = params or RerankerParams()
     started = time.perf_counter()
     reporter.report("reading", 0.0)
     with database.read() as connection:
@@ -100,6 +108,7 @@ def run(
         raise FailedPrecondition(
             "there is nothing to train on yet: add products first", reason=ErrorReason.DATA_MISSING
         )
+    shown = None if params == FIRST_TRAINING else read_shown(database, dataset, lists, default)
     read = time.perf_counter()
     learning = _stages(reporter, "learning", *LEARNING)
     outcome = train_rerankers(
@@ -109,6 +118,7 @@ def run(
         threads=threads,
         params=params,
         most_interactions=most_interactions,
+        shown=shown,
     )
     learned = time.perf_counter()
     data = replace(dataset.interactions, kind_weights=outcome.kind_weights)
@@ -127,6 +137,7 @@ def run(
         "newcomer_weight": outcome.learned.newcomer_weight,
         "newcomers": outcome.newcomers,
         "kind_weights": [round(float(weight), 4) for weight in outcome.kind_weights],
+        "shown_lists": _shown_facts(outcome, shown),
         "read_seconds": round(read - started, 2),
         "learn_seconds": round(learned - read, 2),
         "fit_seconds": round(fitted - learned, 2),
@@ -140,6 +151,18 @@ def run(
         bundle = bundle.without(forgotten.keys_after(connection, bundle.forgotten), forgotten.newest(connection))
     stored = store.save(version, bundle, facts | {FORGOTTEN: bundle.forgotten})
     return {"version": stored.version, "size_bytes": stored.size_bytes, "checksum": stored.checksum, **facts}
+
+
+def _shown_facts(outcome: RerankerTrainingResult, shown: ShownLists | None) -> dict[str, Any]:
+    """Return how many shown lists there were, what was found of position bias, and the seconds that it took."""
+    if shown is None:
+        return {}
+    return {
+        "lists": len(shown),
+        "with_response": int(shown.answered.sum()),
+        "position_bias": bias_facts(outcome.biases),
+        "seconds": round(outcome.shown_seconds, 2),
+    }
 
 
 def check(model: Model, dataset: TrainingDataset) -> None:

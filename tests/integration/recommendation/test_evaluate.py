@@ -311,6 +311,7 @@ def test_every_algorithm_takes_part(untrained: Database, tmp_path: Path) -> None
     assert {row["versus"] for row in found["differences"]} == took_part - {"quintet"}
     assert {row["dataset"] for row in found["rows"]} == {"database"}
     assert found["settings"]["questions"] == 2 * shop.PEOPLE
+    assert found["shown_lists"]["skipped"].startswith("0 lists with a response before the cutoff and 0 after it")
     # everybody buys more of their own taste, which collaborative algorithms see and best-sellers do not
     assert values(found["rows"], "item_knn")["ndcg"] > values(found["rows"], "most_popular")["ndcg"]
 

@@ -13,6 +13,7 @@ from quintet.type.v1.recommendation_pb2 import AlgorithmWeight
 from tests.unit.cli.door import invoke, opened
 
 OLD, NEW = ModelVersion(version="v1", products=12), ModelVersion(version="v2", active=True)
+NEW.training.evaluation["home"].event_feedback = "not used: 7 lists with a response, 300 are needed"
 
 
 class Door(pb_grpc.CoordinatorServiceServicer):
@@ -66,6 +67,7 @@ def test_versions_are_listed_and_compared(door: tuple[Door, str]) -> None:
     shown = run("models", "show", *where)
     assert "0.4000 (+0.1000)" in shown
     assert "–" in shown
+    assert "responses to shown lists, home: not used: 7 lists with a response, 300 are needed" in shown
 
 
 def test_versions_are_put_in_use(door: tuple[Door, str]) -> None:

@@ -67,3 +67,10 @@ def test_a_shop_with_too_little_to_learn_from(capsys: pytest.CaptureFixture[str]
     )
     assert "trained in 1.0 s: 3 products" in text
     assert "no hybrid yet" in text
+
+
+def test_what_responses_to_shown_lists_brought(capsys: pytest.CaptureFixture[str]) -> None:
+    facts = RESULT["models"]["evaluation"]["discovery"] | {"event_feedback": "not used: 7 lists with a response"}
+    text = printed(capsys, RESULT | {"models": {**RESULT["models"], "evaluation": {"discovery": facts}}})
+    assert "responses to shown lists, discovery: not used: 7 lists with a response" in text
+    assert "responses to shown lists" not in printed(capsys, RESULT)

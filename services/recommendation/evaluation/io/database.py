@@ -9,8 +9,10 @@ from services.recommendation.algorithms.arrays import as_csr
 from services.recommendation.algorithms.interactions import DAY, Interactions
 from services.recommendation.evaluation.io.train_test_split import TrainTestSplit
 from services.recommendation.training.dataset import build_dataset
+from services.recommendation.training.shown_reading import read_shown
 from shared.consent import ALL_PERMITTED, Permissions
 from shared.db.engine import Database
+from shared.db.shown_lists import DEFAULT_LIMITS, ShownLimits
 from shared.db.training_data import TrainingData, read_training_data
 from shared.errors import FailedPrecondition, InvalidArgument
 
@@ -19,7 +21,12 @@ TEST_SHARE = 0.1
 
 
 def split_database(
-    database: Database, *, by_session: bool, cutoff: int | None = None, default: Permissions = ALL_PERMITTED
+    database: Database,
+    *,
+    by_session: bool,
+    cutoff: int | None = None,
+    default: Permissions = ALL_PERMITTED,
+    lists: ShownLimits = DEFAULT_LIMITS,
 ) -> TrainTestSplit:
     """Return the split of a database: what happened before `cutoff` is known.
 
@@ -34,6 +41,8 @@ def split_database(
         Unix seconds; by default the day at which the last tenth of the time span begins.
     default : Permissions
         Whether shoppers who said nothing are part of it.
+    lists : ShownLimits
+        Which of the lists that shoppers saw are part of it.
 
     Raises
     ------
@@ -45,7 +54,8 @@ def split_database(
     data = read_training_data(database, default)
     if not len(data.interactions):
         raise FailedPrecondition("there is nothing to evaluate on yet: import events first")
-    everything = build_dataset(_by_session(data) if by_session else data).interactions
+    dataset = build_dataset(_by_session(data) if by_session else data)
+    everything = dataset.interactions
     moment = _default_cutoff(everything) if cutoff is None else cutoff
     before = everything.times < moment
     if before.all() or not before.any():
@@ -53,7 +63,10 @@ def split_database(
     nothing = as_csr(sp.csr_array((everything.n_products, everything.n_products), dtype=np.float32))
     train = replace(everything.where(before), now=moment, complementary=nothing)
     test = everything.where(~before)
-    return TrainTestSplit(train, test, moment, timed=True, counts={"train": _counts(train), "test": _counts(test)})
+    counts = {"train": _counts(train), "test": _counts(test)}
+    return TrainTestSplit(
+        train, test, moment, timed=True, counts=counts, shown=read_shown(database, dataset, lists, default)
+    )
 
 
 def _by_session(data: TrainingData) -> TrainingData:

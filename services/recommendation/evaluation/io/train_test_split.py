@@ -13,6 +13,7 @@ from services.recommendation.algorithms.interactions import Interactions
 from services.recommendation.evaluation.io.baskets import baskets_of
 from services.recommendation.evaluation.io.files import Events
 from services.recommendation.evaluation.io.tables import Column
+from services.recommendation.training.shown_lists import ShownLists
 from shared.errors import InvalidArgument
 
 MICROSECONDS = 1_000_000
@@ -34,6 +35,8 @@ class TrainTestSplit:
         Whether times are Unix seconds. Otherwise they are places in an order.
     counts : dict
         Counts for the report, JSON-able.
+    shown : ShownLists or None
+        Lists that shoppers saw, before the cutoff and after it; None where nothing is logged.
     """
 
     train: Interactions
@@ -41,6 +44,7 @@ class TrainTestSplit:
     cutoff: int
     timed: bool
     counts: dict[str, Any] = field(default_factory=dict)
+    shown: ShownLists | None = None
 
 
 def split_files(train: Events, test: Events, *, by_session: bool, cutoff: int | None = None) -> TrainTestSplit:

@@ -83,7 +83,7 @@ def test_rows_have_the_agreed_form() -> None:
             assert row["low"] <= row["value"] <= row["high"]
         if row["metric"] == "gini":
             assert (row["low"], row["high"]) == (None, None)
-    assert set(report.as_dict()) == {"rows", "slices", "differences", "settings"}
+    assert set(report.as_dict()) == {"rows", "slices", "differences", "settings", "shown_lists"}
 
 
 def test_slices_stand_beside_the_rows() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from services.recommendation.holdout.intervals import intervals
-from services.recommendation.holdout.paired import gain_over_best, paired_gain, paired_gains
+from services.recommendation.holdout.paired import gain_over_best, paired_gain, paired_gains, ratio_gain
 
 EACH = np.arange(200)
 RNG = np.random.default_rng(4)
@@ -74,3 +74,23 @@ def test_the_gain_over_the_best_of_the_others() -> None:
 def test_arrays_of_different_lengths() -> None:
     with pytest.raises(ValueError, match="other: must have the shape of own"):
         paired_gain(EASE, EASE[:5], EACH)
+
+
+def test_a_ratio_is_of_sums_not_a_mean_of_ratios() -> None:
+    own, other, weights = np.array([4.0, 1.0]), np.array([1.0, 1.0]), np.array([8.0, 2.0])
+    assert ratio_gain(own, other, weights, np.arange(2)).value == pytest.approx(3.0 / 10.0)
+    assert ratio_gain(own, np.zeros(2), weights, np.arange(2)).value == pytest.approx(5.0 / 10.0)
+
+
+def test_numerator_and_denominator_are_drawn_together() -> None:
+    weights = RNG.pareto(1.5, 200) + 1.0
+    found = ratio_gain(0.3 * weights, np.zeros(200), weights, EACH)
+    assert (found.value, found.low, found.high) == pytest.approx((0.3, 0.3, 0.3))
+    assert found.better
+    of_one = ratio_gain(EASE * weights, np.zeros(200), weights, np.zeros(200, np.int64))
+    assert (of_one.low, of_one.high) == pytest.approx((of_one.value, of_one.value))
+
+
+def test_a_ratio_needs_a_weight() -> None:
+    with pytest.raises(ValueError, match="weights: some must be above 0"):
+        ratio_gain(np.zeros(3), np.zeros(3), np.zeros(3), np.arange(3))

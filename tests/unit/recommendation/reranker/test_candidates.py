@@ -88,3 +88,13 @@ def test_candidates_of_sparse_scores_are_those_of_dense_scores(n: int, depth: in
     np.testing.assert_array_equal(found.owners, expected.owners)
     np.testing.assert_array_equal(found.products, expected.products)
     np.testing.assert_array_equal(found.score_columns, expected.score_columns)
+
+
+def test_what_is_named_is_a_candidate_whoever_proposes_it() -> None:
+    sparse = {"one": [FewScores(np.array([1, 2, 5], np.int32), np.array([3.0, 2.0, 1.0], np.float32), 8)]}
+    there = np.ones(8, np.bool_)
+    named = [np.array([2, 5, 7], np.int32)]
+    found = Candidates.of_sparse(sparse, there, [NONE], 1, named)
+    assert found.products.tolist() == [1, 2, 5, 7]
+    assert found.ranks[:, 0].tolist() == [0.0, 1.0, 2.0, UNRANKED]
+    assert Candidates.of_sparse(sparse, there, [NONE], 1).products.tolist() == [1]

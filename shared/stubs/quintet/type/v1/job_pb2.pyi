@@ -279,6 +279,7 @@ class ContextEvaluation(_message.Message):
     LEARNED_FIELD_NUMBER: _builtins.int
     BEST_FIELD_NUMBER: _builtins.int
     METRICS_FIELD_NUMBER: _builtins.int
+    EVENT_FEEDBACK_FIELD_NUMBER: _builtins.int
     questions: _builtins.int
     """Questions there were."""
     evaluated: _builtins.int
@@ -287,6 +288,10 @@ class ContextEvaluation(_message.Message):
     """Whether the learned hybrid is used; the weights are where not."""
     best: _builtins.str
     """The single algorithm that did best."""
+    event_feedback: _builtins.str
+    """Whether the hybrid learned from the responses to shown lists as well, and why not, a sentence. Where it was tried,
+    `metrics` has `clicks_ndcg_gain.with_feedback` on later lists and `ndcg_gain.with_feedback` on the questions.
+    """
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Means, such as `ndcg_at_20.hybrid`, from 0 to 1. Gains, such as `ndcg_gain.over_fixed`, come with the ends of their
@@ -301,10 +306,11 @@ class ContextEvaluation(_message.Message):
         learned: _builtins.bool = ...,
         best: _builtins.str = ...,
         metrics: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        event_feedback: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["best", b"best", "evaluated", b"evaluated", "learned", b"learned", "metrics", b"metrics", "questions", b"questions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best", b"best", "evaluated", b"evaluated", "event_feedback", b"event_feedback", "learned", b"learned", "metrics", b"metrics", "questions", b"questions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
