@@ -1,0 +1,168 @@
+"""`python -m benchmarks.simulation.run POLICY SEED`: one simulated run against real agents, its figures as a file."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.movable_clock import movable_clock
+from benchmarks.serving.shops import DATABASE
+from benchmarks.simulation.front import AgentsFront
+from benchmarks.simulation.policies import POLICIES, Policy
+from benchmarks.simulation.shop import stand
+from benchmarks.simulation.stored_world import load
+from benchmarks.simulation.visits import Diary, Result, Shopper, clicks_of, expected_sum
+from benchmarks.simulation.world import World
+from tests.support.cluster import Cluster, cluster_settings, coordinator_stub
+
+WORLD, SHOP, RUNS = "world", "shop", "runs"
+QUIET: dict[str, Any] = {
+    "train_hours": 0,
+    "optimize_hours": 0,
+    "refresh_catalog_hours": 0,
+    "maintenance_hours": 0,
+    "forget_hours": 0,
+    "monitor_seconds": 0,
+    "log_level": "warning",
+    "train_threads": 1,
+    # Waiting for another agent, the clock may be set: nothing is late by it.
+    "agent_timeout_seconds": 30.0,
+}
+"""Settings of agents that start no jobs by themselves: nights belong to the policy."""
+
+
+@dataclass(frozen=True)
+class Day:
+    """Figures of a simulated day; money in cents. What is `expected` is on average over the draws of the responses."""
+
+    day: int
+    sessions: int
+    orders: int
+    revenue: int
+    gain: int
+    shown: int
+    clicks: int
+    purchases: int
+    expected_revenue: float
+    expected_gain: float
+    expected_shown: float
+    expected_clicks: float
+    expected_purchases: float
+
+
+def simulate(
+    world: World, database: Path, policy: Policy, seed: int, folder: Path, said: Callable[[Day], None]
+) -> dict[str, Any]:
+    """Play a run on a copy of the trained shop and return its days and how it was made.
+
+    Parameters
+    ----------
+    database : Path
+        File of the trained shop; it is copied into `folder`, where agents keep all else too.
+    said : callable
+        Takes each day as it ends.
+    """
+    began = time.monotonic()
+    url = f"sqlite:///{shutil.copyfile(database, folder / DATABASE)}"
+    own = {"model_cache_dir": str(folder / "models")}
+    days = []
+    with movable_clock(folder) as clock:
+        stand(clock, world.sizes.history_days)
+        cluster = Cluster(cluster_settings(url, **(QUIET | own | dict(policy.settings))))
+        try:
+            cluster.start()
+            with coordinator_stub(cluster.address) as stub:
+                policy.begin(stub)
+                front = AgentsFront(world, stub, clock, seed)
+                diary = Diary(world, seed)
+                shopper = Shopper(diary, front)
+                for number in range(world.sizes.days):
+                    day = world.sizes.history_days + number
+                    front.begin_day(day)
+                    results = [shopper.play(visit) for visit in diary.visits(day)]
+                    front.end_day(day)
+                    days.append(figures(number, results))
+                    said(days[-1])
+                    policy.after_day(stub, number)
+        except BaseException:
+            print("\n".join(cluster.log[-50:]), file=sys.stderr)
+            raise
+        finally:
+            cluster.stop()
+    return {
+        "policy": policy.name,
+        "seed": seed,
+        "days": [asdict(day) for day in days],
+        "fallbacks": dict(front.fallbacks),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def figures(number: int, results: Sequence[Result]) -> Day:
+    """Return the figures of a day's sessions."""
+    expected, clicks = expected_sum(results), clicks_of(results)
+    seen = [response for result in results for _, response in result.lists if response.seen]
+    return Day(
+        day=number,
+        sessions=len(results),
+        orders=sum(bool(result.order) for result in results),
+        revenue=sum(result.revenue for result in results),
+        gain=sum(response.gain for response in seen),
+        shown=sum(response.shown for response in seen),
+        clicks=len(clicks),
+        purchases=sum(each.purchased for each in clicks),
+        expected_revenue=round(sum(result.expected_revenue for result in results), 2),
+        expected_gain=round(expected.gain, 2),
+        expected_shown=round(expected.shown, 2),
+        expected_clicks=round(expected.clicks, 4),
+        expected_purchases=round(expected.purchases, 4),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play one run and keep what came of it; return the exit code."""
+    given = _parser().parse_args(arguments)
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # agents are started by a process that calls gRPC too
+    world = load(given.folder / WORLD)
+    target = run_file(given.folder, given.policy, given.seed)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="quintet-simulation-") as name:
+        done = simulate(
+            world, given.folder / SHOP / DATABASE, POLICIES[given.policy](), given.seed, Path(name), _say(given)
+        )
+    partial = target.with_suffix(".partial")
+    partial.write_text(json.dumps(done, indent=1))
+    partial.rename(target)
+    return 0
+
+
+def run_file(folder: Path, policy: str, seed: int) -> Path:
+    """Return where the figures of a run are kept."""
+    return folder / RUNS / f"{policy}-{seed}.json"
+
+
+def _say(given: argparse.Namespace) -> Callable[[Day], None]:
+    def say(day: Day) -> None:
+        revenue = day.expected_revenue / max(1, day.sessions) / 100
+        print(f"{given.policy} {given.seed} day {day.day}: {day.sessions} sessions, {revenue:.2f} each", flush=True)
+
+    return say
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.simulation.run", description=__doc__)
+    parser.add_argument("policy", choices=list(POLICIES))
+    parser.add_argument("seed", type=int)
+    parser.add_argument("--folder", type=Path, required=True, help="where the world and the start shop are")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
