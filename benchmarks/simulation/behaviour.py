@@ -83,8 +83,8 @@ class Sizes:
     """Days at the start that no lift counts."""
     drift_day: int = 30
     """Day of the run on whose morning tastes change."""
-    visit_share: float = 0.9
-    """Share of a household's shopping trips that come to the simulated shop; with 800 households some 100 sessions a
+    visit_share: float = 0.6
+    """Share of a household's shopping trips that come to the simulated shop; with 800 households some 70 sessions a
     day."""
     home_count: int = 10
     product_count: int = 6

@@ -1,7 +1,8 @@
 """When households come to the shop, and what they need then: the same whatever is recommended to them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,10 @@ MIDDAY, SPREAD = 15.0, 3.0
 OPENING, CLOSING = 7.0, 22.0
 CALIBRATIONS = 3
 """Rounds in which the rates of needs are set right: two needs before one trip are one purchase."""
+
+CALIBRATION_DAYS = 180
+LEAD_DAYS = 56
+"""Before the first day, so that what waits for a household's first session is there."""
 
 
 @dataclass(frozen=True)
@@ -49,27 +54,23 @@ class Sessions:
         first, last = np.searchsorted(self.need_sessions, (session, session + 1))
         return self.need_categories[first:last], self.remembered[first:last]
 
-    @classmethod
-    def joined(cls, first: "Sessions", second: "Sessions") -> "Sessions":
-        """Return sessions of which the second begin after the first."""
-
-        def both(name: str, more: int = 0) -> NDArray[Any]:
-            return np.concatenate([getattr(first, name), getattr(second, name) + more])
-
-        return cls(
-            both("households"),
-            both("days"),
-            both("seconds"),
-            both("need_sessions", len(first)),
-            both("need_categories"),
-            np.concatenate([first.remembered, second.remembered]),
+    def where(self, kept: NDArray[np.bool_]) -> "Sessions":
+        """Return the sessions that a mask keeps, with their needs, numbered anew."""
+        numbers = np.cumsum(kept) - 1
+        needs = kept[self.need_sessions]
+        return Sessions(
+            self.households[kept],
+            self.days[kept],
+            self.seconds[kept],
+            numbers[self.need_sessions[needs]],
+            self.need_categories[needs],
+            self.remembered[needs],
         )
 
 
 def draw_sessions(
-    preferences: Preferences,
-    first_day: int,
-    days: int,
+    periods: Sequence[tuple[int, Preferences]],
+    last_day: int,
     recalled_share: float,
     visit_share: float,
     rng: np.random.Generator,
@@ -77,17 +78,32 @@ def draw_sessions(
     """Draw the sessions of some days; day 0 is a Monday.
 
     Trips are Bernoulli by household and day. Needs arise by a renewal process with gamma gaps for each household and
-    category, in equilibrium at the start, and wait for the next session.
+    category, in equilibrium at the start of each period, and wait for the next session; those of the `LEAD_DAYS` before
+    the first day are there too.
+
+    Parameters
+    ----------
+    periods : sequence of (int, Preferences)
+        Preferences and the day from which they hold, ascending; the first day is the first that is returned.
+    last_day : int
+        Day after the last one.
     """
-    households, day, seconds = _visits(preferences, first_day, days, visit_share, rng)
+    (first_day, preferences), *_ = periods
+    start = first_day - LEAD_DAYS
+    households, day, seconds = _visits(preferences, start, last_day - start, visit_share, rng)
     order = np.lexsort((households, seconds, day))
     households, day, seconds = households[order], day[order], seconds[order]
-    needing, categories, times = _need_times(preferences, days, rng)
-    session = _next_session(households, (day - first_day) * DAY_SECONDS + seconds, needing, times * DAY_SECONDS)
+    starts = [start, *(first for first, _ in periods[1:]), last_day]
+    needs = [
+        _need_times(own, since, until, rng) for (since, until), (_, own) in zip(pairwise(starts), periods, strict=True)
+    ]
+    needing, categories, times = (np.concatenate(each) for each in zip(*needs, strict=True))
+    session = _next_session(households, (day - start) * DAY_SECONDS + seconds, needing, (times - start) * DAY_SECONDS)
     there = session >= 0
     pairs = np.unique(np.column_stack([session[there], categories[there]]), axis=0)
     remembered = rng.random(len(pairs)) < recalled_share
-    return Sessions(households, day, seconds, pairs[:, 0], pairs[:, 1], remembered)
+    found = Sessions(households, day, seconds, pairs[:, 0], pairs[:, 1], remembered)
+    return found.where(found.days >= first_day)
 
 
 def incidence(sessions: Sessions, categories: int) -> Floats:
@@ -105,7 +121,7 @@ def calibrated(
     """
     for number in range(CALIBRATIONS):
         rng = np.random.default_rng([seed, number])
-        sessions = draw_sessions(preferences, 0, 180, recalled_share, visit_share, rng)
+        sessions = draw_sessions([(0, preferences)], CALIBRATION_DAYS, recalled_share, visit_share, rng)
         factor = observed_incidence / np.maximum(incidence(sessions, len(observed_incidence)), 1e-9)
         preferences = replace(preferences, need_rates=preferences.need_rates * factor)
     return preferences
@@ -121,8 +137,10 @@ def _visits(
     return households, day + first_day, (hours * HOUR).astype(np.int64)
 
 
-def _need_times(preferences: Preferences, days: int, rng: np.random.Generator) -> tuple[Ints, Ints, Floats]:
-    """Return household, category and day, with its fraction, of each need."""
+def _need_times(
+    preferences: Preferences, first_day: int, last_day: int, rng: np.random.Generator
+) -> tuple[Ints, Ints, Floats]:
+    """Return household, category and day, with its fraction, of each need from one day to before another."""
     rates = preferences.need_rates
     households, categories = (each.ravel() for each in np.indices(rates.shape))
     means = 1.0 / rates.ravel()
@@ -132,13 +150,13 @@ def _need_times(preferences: Preferences, days: int, rng: np.random.Generator) -
     found = []
     pending = np.arange(len(means))
     while True:
-        pending = pending[times[pending] < days]
+        pending = pending[times[pending] < last_day - first_day]
         if not len(pending):
             break
         found.append((pending, times[pending].copy()))
         times[pending] += rng.gamma(shapes[pending], means[pending] / shapes[pending])
     pairs = np.concatenate([each for each, _ in found])
-    return households[pairs], categories[pairs], np.concatenate([each for _, each in found])
+    return households[pairs], categories[pairs], first_day + np.concatenate([each for _, each in found])
 
 
 def _next_session(households: Ints, moments: Ints, needing: Ints, times: Floats) -> Ints:

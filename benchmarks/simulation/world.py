@@ -1,6 +1,6 @@
 """The hidden world: households, products, prices by week, what changes when, and how a household finds a product."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -130,35 +130,18 @@ class World:
 
     def history(self) -> Sessions:
         """Return the sessions of the days before recommendations, the same for all runs."""
-        rng = np.random.default_rng([WORLD_SEED, HISTORY])
-        return self._registered(self._draw(self.preferences, 0, self.sizes.history_days, rng))
+        return self._draw([(0, self.preferences)], self.sizes.history_days, [HISTORY])
 
     def plan(self, seed: int) -> Sessions:
         """Return the sessions of the run with this seed, with the needs of each: the same for all policies."""
-        rng = np.random.default_rng([WORLD_SEED, PLAN, seed])
-        before = self._draw(self.preferences, self.sizes.history_days, min(self.sizes.drift_day, self.sizes.days), rng)
-        left = self.last_day - self.drift_day
-        if left > 0:
-            before = Sessions.joined(before, self._draw(self.drifted(seed), self.drift_day, left, rng))
-        return self._registered(before)
+        periods = [(self.sizes.history_days, self.preferences), (self.drift_day, self.drifted(seed))]
+        return self._draw([each for each in periods if each[0] < self.last_day], self.last_day, [PLAN, seed])
 
-    def _draw(self, preferences: Preferences, first_day: int, days: int, rng: np.random.Generator) -> Sessions:
-        behaviour = self.behaviour
-        return draw_sessions(preferences, first_day, days, behaviour.recalled_share, self.sizes.visit_share, rng)
-
-    def _registered(self, sessions: Sessions) -> Sessions:
-        """Return the sessions of households that are registered by then."""
-        kept = self.registration_days[sessions.households] <= sessions.days
-        numbers = np.cumsum(kept) - 1
-        needs = kept[sessions.need_sessions]
-        return Sessions(
-            sessions.households[kept],
-            sessions.days[kept],
-            sessions.seconds[kept],
-            numbers[sessions.need_sessions[needs]],
-            sessions.need_categories[needs],
-            sessions.remembered[needs],
-        )
+    def _draw(self, periods: Sequence[tuple[int, Preferences]], last_day: int, key: Sequence[int]) -> Sessions:
+        """Return sessions, of registered households only."""
+        rng = np.random.default_rng([WORLD_SEED, *key])
+        sessions = draw_sessions(periods, last_day, self.behaviour.recalled_share, self.sizes.visit_share, rng)
+        return sessions.where(self.registration_days[sessions.households] <= sessions.days)
 
     def chosen(self, preferences: Preferences, sessions: Sessions, seed: int) -> Ints:
         """Return the product that each need would be met with by a shopper on their own; shape (needs,).
