@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.simulation.behaviour import Behaviour, Sizes
 from benchmarks.simulation.world import World, make_world
@@ -39,7 +40,8 @@ def tables(seed: int = 0) -> dict[str, Any]:
     import pandas as pd
 
     rng = np.random.default_rng(seed)
-    rows = [row for household in range(HOUSEHOLDS) for row in _year(household, rng)]
+    promoted = rng.random((53, len(CATEGORIES), PER_CATEGORY)) < PROMOTED_SHARE
+    rows = [row for household in range(HOUSEHOLDS) for row in _year(household, promoted, rng)]
     names = ("household_id", "basket_id", "product_id", "quantity", "sales_value", "retail_disc", "day")
     lines = pd.DataFrame(rows, columns=list(names))
     start = pd.Timestamp("2017-01-01 12:00")
@@ -53,29 +55,26 @@ def tiny_world(behaviour: Behaviour | None = None) -> World:
     return make_world(tables(), behaviour, SIZES)
 
 
-def _year(household: int, rng: np.random.Generator) -> list[tuple[Any, ...]]:
+def _year(household: int, promoted: NDArray[np.bool_], rng: np.random.Generator) -> list[tuple[Any, ...]]:
     rates = rng.gamma(2.0, 0.15, len(CATEGORIES))
     rows: list[tuple[Any, ...]] = []
     for day in np.flatnonzero(rng.random(365) < 0.2).tolist():
         basket = [number for number, rate in enumerate(rates) if rng.random() < rate]
         if 0 in basket and 3 not in basket and rng.random() < 0.5:
             basket.append(3)
-        rows += [_line(household, day, category, rng) for category in basket]
+        rows += [_line(household, day, category, promoted[day // 7, category], rng) for category in basket]
     return rows
 
 
-def _line(household: int, day: int, category: int, rng: np.random.Generator) -> tuple[Any, ...]:
-    promoted = np.array([_promoted(category, number, day // 7) for number in range(PER_CATEGORY)])
+def _line(
+    household: int, day: int, category: int, promoted: NDArray[np.bool_], rng: np.random.Generator
+) -> tuple[Any, ...]:
     liked = np.where(np.arange(PER_CATEGORY) % 2 == household % 2, 5.0, 1.0) * np.where(promoted, PROMOTED_TIMES, 1.0)
     number = int(rng.choice(PER_CATEGORY, p=liked / liked.sum()))
     price = DEAR if number < PER_CATEGORY // 2 else CHEAP
     discount = DISCOUNT * price if promoted[number] else 0.0
     product = 100 * (category + 1) + number
     return (household, 1000 * household + day, product, 1, price - discount, discount, day)
-
-
-def _promoted(category: int, number: int, week: int) -> bool:
-    return bool(np.random.default_rng([category, number, week]).random() < PROMOTED_SHARE)
 
 
 def _products(pd: Any) -> Any:

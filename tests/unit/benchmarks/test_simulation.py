@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.simulation.behaviour import Behaviour
+from benchmarks.simulation.instant import Shoppers
 from benchmarks.simulation.knowing import KnowingFront
 from benchmarks.simulation.needs import Sessions, draw_sessions, incidence
 from benchmarks.simulation.response import (
@@ -22,10 +23,10 @@ from benchmarks.simulation.response import (
     settle,
 )
 from benchmarks.simulation.shop import event_table
-from benchmarks.simulation.source import observe
+from benchmarks.simulation.source import Observed, observe
 from benchmarks.simulation.stored_world import load, save
 from benchmarks.simulation.visits import Diary, Result, Shopper, Visit
-from benchmarks.simulation.world import World, observed_incidence
+from benchmarks.simulation.world import WORLD_SEED, World, observed_incidence
 from tests.support.tiny_journey import CATEGORIES, PER_CATEGORY, SIZES, tables, tiny_world
 
 SAMPLES = 4_000
@@ -34,6 +35,11 @@ SAMPLES = 4_000
 @pytest.fixture(scope="module")
 def world() -> World:
     return tiny_world()
+
+
+@pytest.fixture(scope="module")
+def observed() -> Observed:
+    return observe(tables(), SIZES)
 
 
 def state(world: World, household: int = 0, **more: object) -> State:
@@ -72,16 +78,14 @@ def played(world: World, front: Always | KnowingFront, seed: int = 1) -> list[Re
     return [shopper.play(visit) for day in days for visit in diary.visits(day)]
 
 
-def test_remembered_needs_are_as_frequent_as_purchases_in_the_data(world: World) -> None:
-    observed = observe(tables(), SIZES)
-    drawn = np.random.default_rng(2017).permutation(observed.households)[: SIZES.households]
+def test_remembered_needs_are_as_frequent_as_purchases_in_the_data(world: World, observed: Observed) -> None:
+    drawn = np.random.default_rng(WORLD_SEED).permutation(observed.households)[: SIZES.households]
     simulated = incidence(long_sessions(world), len(CATEGORIES))
     assert simulated == pytest.approx(observed_incidence(observed, drawn), rel=0.1)
 
 
-def test_households_that_need_more_of_a_category_in_the_data_need_more_of_it(world: World) -> None:
-    observed = observe(tables(), SIZES)
-    drawn = np.random.default_rng(2017).permutation(observed.households)[: SIZES.households]
+def test_households_that_need_more_of_a_category_in_the_data_need_more_of_it(world: World, observed: Observed) -> None:
+    drawn = np.random.default_rng(WORLD_SEED).permutation(observed.households)[: SIZES.households]
     rows = observed.category_days()
     counts = np.zeros((observed.households, len(CATEGORIES)))
     np.add.at(counts, (rows[:, 0], rows[:, 1]), 1)
@@ -90,8 +94,8 @@ def test_households_that_need_more_of_a_category_in_the_data_need_more_of_it(wor
         assert np.corrcoef(known, world.preferences.need_rates[:, category])[0, 1] > 0.95
 
 
-def test_tastes_tell_the_two_kinds_of_households_apart(world: World) -> None:
-    drawn = np.random.default_rng(2017).permutation(observe(tables(), SIZES).households)[: SIZES.households]
+def test_tastes_tell_the_two_kinds_of_households_apart(world: World, observed: Observed) -> None:
+    drawn = np.random.default_rng(WORLD_SEED).permutation(observed.households)[: SIZES.households]
     even = np.arange(world.products) % PER_CATEGORY % 2 == 0
     liked = np.where((drawn % 2 == 0)[:, None], even, ~even)
     shares = np.exp(world.preferences.taste)
@@ -290,3 +294,28 @@ def test_the_history_is_views_carts_and_one_order_a_session(world: World) -> Non
     assert len(ids) == len(set(ids))
     orders = [row["order_id"] for row in rows if row["order_id"]]
     assert len(set(orders)) == len(np.unique(sessions.need_sessions[sessions.remembered]))
+
+
+def test_single_lists_have_responses_without_agents(world: World) -> None:
+    shoppers, rng = Shoppers(world), np.random.default_rng(3)
+    needed, clicks, expected = 0, 0, 0.0
+    for _ in range(SAMPLES):
+        arrived = shoppers.arrive(SIZES.history_days, rng)
+        needed += int((arrived.needs == Need.WANTED).sum())
+        assert set(arrived.planned) == set(np.flatnonzero(arrived.needs == Need.WANTED).tolist())
+        response = shoppers.respond(arrived, [0, 7, 14], rng)
+        clicks += len(response.outcomes)
+        expected += response.expected.clicks
+    assert clicks == pytest.approx(expected, abs=4 * np.sqrt(expected))
+    # Sessions of the run are as needy: there frequent visitors count more often, as they do here.
+    assert needed / SAMPLES == pytest.approx(incidence(long_sessions(world), len(CATEGORIES)).sum(), rel=0.1)
+
+
+def test_single_lists_know_the_drift(world: World) -> None:
+    shoppers = Shoppers(world)
+    moved = int(np.flatnonzero((world.preferences.taste != world.drifted(1).taste).any(axis=1))[0])
+    before, after = (
+        shoppers.respond(State(moved, day, np.zeros(len(CATEGORIES), np.int64)), range(5), np.random.default_rng(0))
+        for day in (world.drift_day - 1, world.drift_day)
+    )
+    assert before.expected != after.expected
