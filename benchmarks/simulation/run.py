@@ -87,7 +87,7 @@ def simulate(
         cluster = Cluster(cluster_settings(url, **(QUIET | own | dict(policy.settings))))
         try:
             cluster.start()
-            with coordinator_stub(cluster.address) as stub:
+            with coordinator_stub(cluster.address, events_have_ids=True) as stub:
                 policy.begin(stub)
                 front = AgentsFront(world, stub, clock, seed)
                 started = _cpu_seconds(cluster)
