@@ -11,13 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import ROOT, commit, machine
-from benchmarks.simulation.campaign import FOLDER, SEEDS, Campaign, Run
+from benchmarks.machine import ROOT
+from benchmarks.simulation.campaign import FOLDER, SEEDS, Campaign
+from benchmarks.simulation.measure import simulation
 from benchmarks.simulation.parts import PARTS
 from benchmarks.simulation.policies import POLICIES
-from benchmarks.simulation.report import write_page
-from benchmarks.simulation.run import WORLD
-from benchmarks.simulation.stored_world import load, parameters
 
 PAGE = ROOT / "docs" / "benchmarks" / "learning.md"
 
@@ -38,44 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def simulation(campaign: Campaign, only: Sequence[str] = (), page: Path | None = None) -> dict[str, Any]:
-    """Make the runs that are missing and return the figures of the parts, with how they were measured beside.
-
-    Names with a dot are figures. Writes the page where one is named.
-    """
-    runs = campaign.runs(_say)
-    figures: dict[str, Any] = {}
-    for name in only or PARTS:
-        figures |= PARTS[name](runs, campaign.sizes)
-    facts = _facts(campaign, runs)
-    if page is not None:
-        write_page(figures, runs, facts, page)
-    return figures | facts
-
-
-def _facts(campaign: Campaign, runs: Sequence[Run]) -> dict[str, Any]:
-    """Return how the figures were measured."""
-    seconds = {policy: [run["seconds"] for run in runs if run["policy"] == policy] for policy in campaign.policies}
-    return {
-        "seeds": campaign.seeds,
-        "days": campaign.length,
-        "fallbacks": sum(sum(run["fallbacks"].values()) for run in runs),
-        "seconds_a_run": {policy: round(sum(each) / len(each), 1) for policy, each in seconds.items()},
-        "products": load(campaign.home / WORLD).products,
-        "parameters": parameters(campaign.behaviour, campaign.sizes),
-        "machine": machine(),
-        "commit": commit(),
-    }
-
-
 def _page(given: argparse.Namespace) -> Path:
     """Return the page of the documentation for a whole measurement, else one that is not kept."""
     part = given.only or given.quick or given.days or given.seeds != SEEDS or given.policies != list(POLICIES)
     return given.folder / PAGE.name if part else PAGE
-
-
-def _say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
 
 
 def _lines(figures: Mapping[str, Any]) -> str:
