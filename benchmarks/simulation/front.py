@@ -106,12 +106,15 @@ class AgentsFront:
             if each.carted:
                 self._put_into_cart(visit, each.product, because)
 
-    def shopped(self, visit: Visit, category: int, product: int) -> None:
-        """Record that the household went to a category's page, looked at a product and took it."""
+    def looked(self, visit: Visit, category: int, product: int) -> None:
+        """Record that the household went to a category's page and looked at a product."""
         name = self._world.observed.category_names[category]
         self._add(visit, category_view=event_pb2.CategoryView(category=name))
         self._now += SEARCH_SECONDS
         self._view(visit, product, self._world.behaviour.dwell_seconds, "")
+
+    def took(self, visit: Visit, product: int) -> None:
+        """Record that it was put into the cart."""
         self._put_into_cart(visit, product, "")
 
     def ordered(self, result: Result) -> None:

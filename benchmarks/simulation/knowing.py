@@ -35,7 +35,10 @@ class KnowingFront:
     def responded(self, visit: Visit, page: Page, response: Response) -> None:
         """Know it already."""
 
-    def shopped(self, visit: Visit, category: int, product: int) -> None:
+    def looked(self, visit: Visit, category: int, product: int) -> None:
+        """Know it already."""
+
+    def took(self, visit: Visit, product: int) -> None:
         """Know it already."""
 
     def ordered(self, result: Result) -> None:

@@ -19,6 +19,7 @@ from benchmarks.serving.shops import DATABASE
 from benchmarks.simulation.front import AgentsFront
 from benchmarks.simulation.knowing import KnowingFront
 from benchmarks.simulation.policies import POLICIES, Policy
+from benchmarks.simulation.response import Page
 from benchmarks.simulation.shop import stand
 from benchmarks.simulation.stored_world import load
 from benchmarks.simulation.visits import Diary, Result, Shopper, clicks_of, expected_sum
@@ -62,6 +63,7 @@ class Day:
     expected_shown: float
     expected_clicks: float
     expected_purchases: float
+    expected_gain_by_page: dict[str, float]
 
 
 Say = Callable[[Day], None]
@@ -156,7 +158,13 @@ def figures(number: int, results: Sequence[Result]) -> Day:
         expected_shown=round(expected.shown, 2),
         expected_clicks=round(expected.clicks, 4),
         expected_purchases=round(expected.purchases, 4),
+        expected_gain_by_page={page.name.lower(): round(_gain_on(results, page), 2) for page in Page},
     )
+
+
+def _gain_on(results: Sequence[Result], page: Page) -> float:
+    lists = [response for result in results for own, response in result.lists if own is page]
+    return sum(response.expected.gain for response in lists)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""One session: the start page, the shopper's own shopping, a product's page, the cart, the order."""
+"""One session: the start page, the shopper's own shopping, the first product's page, the cart, the order."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -63,8 +63,12 @@ class Front(Protocol):
         """Take note of what came of the list that was shown last."""
         ...
 
-    def shopped(self, visit: Visit, category: int, product: int) -> None:
-        """Take note of a product that the household looked for by itself and put into the cart."""
+    def looked(self, visit: Visit, category: int, product: int) -> None:
+        """Take note of a product that the household looked for by itself."""
+        ...
+
+    def took(self, visit: Visit, product: int) -> None:
+        """Take note that the household put the product that it looked at into the cart."""
         ...
 
     def ordered(self, result: Result) -> None:
@@ -128,11 +132,14 @@ class Shopper:
         self._show(result, state, Page.HOME, None)
         viewed: int | None = None
         for category, product in visit.own:
-            if category in state.planned:  # else a recommendation took its place
-                self._shop(result, state, category, product)
-                if viewed is None:
-                    viewed = product
-                    self._show(result, state, Page.PRODUCT, product)
+            if category not in state.planned:  # a recommendation took its place
+                continue
+            self._front.looked(visit, category, product)
+            if viewed is None:
+                viewed = product
+                self._show(result, state, Page.PRODUCT, product)
+            if category in state.planned:
+                self._take(result, state, category, product)
         if state.cart:
             self._show(result, state, Page.CART, None)
         self._check_out(result)
@@ -155,8 +162,8 @@ class Shopper:
         result.recommended += [each.product for each in response.outcomes if each.purchased]
         result.lists.append((page, response))
 
-    def _shop(self, result: Result, state: State, category: int, product: int) -> None:
-        self._front.shopped(result.visit, category, product)
+    def _take(self, result: Result, state: State, category: int, product: int) -> None:
+        self._front.took(result.visit, product)
         result.own.append(product)
         state.cart.append(product)
         state.needs[category] = Need.SATISFIED

@@ -65,7 +65,9 @@ class Always:
 
     def responded(self, visit: Visit, page: Page, response: Response) -> None: ...
 
-    def shopped(self, visit: Visit, category: int, product: int) -> None: ...
+    def looked(self, visit: Visit, category: int, product: int) -> None: ...
+
+    def took(self, visit: Visit, product: int) -> None: ...
 
     def ordered(self, result: Result) -> None:
         self.orders.append(result)
@@ -231,6 +233,20 @@ def test_what_is_remembered_is_bought_whatever_is_recommended(world: World) -> N
     assert [each.own for each in shown] == [each.own for each in others]
     assert [each.own for each in shown] == [[product for _, product in each.visit.own] for each in shown]
     assert sum(each.revenue for each in shown) > 0
+
+
+def test_the_list_of_a_product_page_is_seen_before_the_product_is_taken(world: World) -> None:
+    carts: list[tuple[int, list[int]]] = []
+
+    class Watching(Always):
+        def recommend(self, visit: Visit, page: Page, product: int | None, cart: Sequence[int]) -> list[int]:
+            if product is not None:
+                carts.append((product, list(cart)))
+            return super().recommend(visit, page, product, cart)
+
+    played(world, Watching([0, 1, 2]))
+    assert carts
+    assert all(product not in cart for product, cart in carts)
 
 
 def test_sessions_are_the_same_in_front_of_every_shop(world: World) -> None:

@@ -23,7 +23,7 @@ SIZES = Sizes(days=12, drift_day=6, warm_up_days=1)
 
 
 def day(number: int, revenue: float, gain: float = 1.0, sessions: int = 10) -> dict[str, Any]:
-    return vars(Day(number, sessions, 5, round(revenue), 0, 100, 5, 2, revenue, gain, 100.0, 5.0, 2.0)).copy()
+    return vars(Day(number, sessions, 5, round(revenue), 0, 100, 5, 2, revenue, gain, 100.0, 5.0, 2.0, {})).copy()
 
 
 def run(policy: str, seed: int, revenue: float, gains: list[float] | None = None) -> dict[str, Any]:
