@@ -34,6 +34,7 @@ def _facts(campaign: Campaign, runs: Sequence[Run]) -> dict[str, Any]:
     return {
         "seeds": campaign.seeds,
         "days": campaign.length,
+        "quick": campaign.quick,
         "fallbacks": sum(sum(run["fallbacks"].values()) for run in runs),
         "seconds_a_run": {policy: round(sum(each) / len(each), 1) for policy, each in seconds.items()},
         "products": load(campaign.home / WORLD).products,

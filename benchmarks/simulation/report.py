@@ -33,11 +33,11 @@ PANELS = (
 def write_page(figures: Mapping[str, Any], runs: Runs, facts: Mapping[str, Any], page: Path) -> None:
     """Write the page and its picture from the figures of the parts and the runs.
 
-    `facts` are the parameters (`stored_world.parameters`), `products`, `machine` and `commit`.
+    `facts` are those of `measure.simulation`: `parameters`, `products`, `seeds`, `days`, `quick`, `machine`, `commit`.
     """
     page.parent.mkdir(parents=True, exist_ok=True)
     draw(runs, Sizes(**facts["parameters"]["sizes"]), page.with_name(PICTURE))
-    parts = {"lifts": _lifts(figures), "policies": _policies(figures), "picture": PICTURE}
+    parts = {"lifts": _lifts(figures), "policies": _policies(figures), "picture": PICTURE, "how": _how(facts)}
     page.write_text(TEXT.read_text().format(**parts, **_values(facts)))
 
 
@@ -66,6 +66,16 @@ def _title(policy: str) -> str:
 def _values(facts: Mapping[str, Any]) -> dict[str, Any]:
     behaviour, sizes = facts["parameters"]["behaviour"], facts["parameters"]["sizes"]
     return {**behaviour, **sizes, "products": facts["products"], "refund_percent": 100 * behaviour["refund_share"]}
+
+
+def _how(facts: Mapping[str, Any]) -> str:
+    """Return what the runs were, in a sentence or two."""
+    shop = "a quick first training" if facts["quick"] else "a whole training"
+    machine = facts["machine"]
+    return (
+        f"{facts['seeds']} seeds, {facts['days']} days a run, each begun on a shop after {shop}. Measured on "
+        f"{machine['cores']} × {machine['processor']}, commit {facts['commit']}."
+    )
 
 
 def _lifts(figures: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.machine import machine
 from benchmarks.movable_clock import movable_clock
 from benchmarks.simulation import parts
 from benchmarks.simulation.analysis import by_day, estimate, levels, lift, recovery, recovery_days
@@ -100,12 +101,14 @@ def test_a_drift_needs_runs_that_are_long_enough() -> None:
 def test_the_page_has_the_figures_and_the_picture(tmp_path: Path) -> None:
     runs = [run(policy, seed, 100 + seed) for policy in ("popular", "offline", KNOWING) for seed in (1, 2)]
     figures = parts.lifts(runs, SIZES) | parts.levels_of_policies(runs, SIZES) | {"drift.recovery_days": 3.0}
-    facts = {"parameters": parameters(Behaviour(), SIZES), "products": 1_400}
+    facts = {"parameters": parameters(Behaviour(), SIZES), "products": 1_400, "seeds": 2, "days": 12, "quick": True}
+    facts |= {"machine": machine(), "commit": "abc"}
     write_page(figures, runs, facts, tmp_path / "learning.md")
     text = (tmp_path / "learning.md").read_text()
     assert "`lift.offline_over_popular` | +0.0 %" in text
     assert "`drift.recovery_days`: 3.0" in text
     assert "{" not in text
+    assert "2 seeds, 12 days a run, each begun on a shop after a quick first training" in text
     assert (tmp_path / PICTURE).stat().st_size > 10_000
 
 
