@@ -125,7 +125,8 @@ def _play(diary: Diary, front: AgentsFront, stub: Any, policy: Policy, days: int
         front.end_day(day)
         played.append(figures(number, results))
         said(played[-1])
-        policy.after_day(stub, number)
+        if number + 1 < days:  # what is learned in the last night serves nobody
+            policy.after_day(stub, number)
     return played
 
 

@@ -183,10 +183,15 @@ def test_what_is_expected_is_the_mean_of_what_is_drawn(world: World) -> None:
     assert np.mean([each.shown for each in drawn]) == pytest.approx(expected.shown, rel=0.05)
 
 
+def certain(world: World) -> World:
+    """The world in which every list is looked at, and all of its first place is bought and kept."""
+    behaviour = replace(world.behaviour, seen_share=(1.0, 1.0, 1.0), click_base=0.999999, cart_base=0.999999,
+                        purchase_share=1.0, refund_share=0.0, wanted_logit=20.0)  # fmt: skip
+    return replace(world, behaviour=behaviour)
+
+
 def test_a_purchase_that_would_have_been_made_anyhow_brings_only_the_difference(world: World) -> None:
-    certain = replace(world.behaviour, seen_share=(1.0, 1.0, 1.0), click_base=0.999999, cart_base=0.999999,
-                      purchase_share=1.0, refund_share=0.0, wanted_logit=20.0)  # fmt: skip
-    sure = replace(world, behaviour=certain)
+    sure = certain(world)
     needs = np.zeros(len(CATEGORIES), np.int64)
     needs[0] = Need.WANTED
     here = state(sure, needs=needs, planned={0: 5})
@@ -196,6 +201,24 @@ def test_a_purchase_that_would_have_been_made_anyhow_brings_only_the_difference(
     assert response.expected.gain == pytest.approx(prices[0] - prices[5], rel=1e-3)
     settle(sure, here, response.outcomes)
     assert (here.planned, here.cart, here.needs[0]) == ({}, [0], Need.SATISFIED)
+
+
+def test_what_is_bought_on_a_product_page_takes_the_place_of_the_product_in_view(world: World) -> None:
+    class Alternatives(Always):
+        def recommend(self, visit: Visit, page: Page, product: int | None, cart: Sequence[int]) -> list[int]:
+            if product is None:
+                return []
+            first = product - product % PER_CATEGORY
+            return [first + (product + 1) % PER_CATEGORY]
+
+    sure = certain(world)
+    results = [each for each in played(sure, Alternatives([])) if each.visit.own]
+    assert results
+    for result in results:
+        (category, product), *others = result.visit.own
+        assert result.own == [each for _, each in others]
+        assert [sure.observed.categories[each] for each in result.recommended] == [category]
+        assert product not in result.order
 
 
 def test_needs_and_complements_move_the_chances(world: World) -> None:
@@ -271,6 +294,13 @@ def test_the_drift_moves_a_share_of_the_households_and_keeps_how_much_they_need(
     demand = [after.need_rates[:, departments == each].sum() for each in np.unique(departments)]
     assert demand != pytest.approx([before.need_rates[:, departments == each].sum() for each in np.unique(departments)])
     assert not np.array_equal(world.drifted(1).taste, world.drifted(2).taste)
+
+
+def test_without_other_demand_each_household_needs_as_much_as_before(world: World) -> None:
+    calm = replace(world, behaviour=replace(world.behaviour, drift_popularity=0.0))
+    before, after = calm.preferences.need_rates, calm.drifted(1).need_rates
+    assert after.sum(axis=1) == pytest.approx(before.sum(axis=1))
+    assert np.abs(after - before).max() > 0.01
 
 
 def test_tastes_change_on_the_day_of_the_drift_and_not_before(world: World) -> None:
