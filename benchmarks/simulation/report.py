@@ -26,6 +26,7 @@ COLOURS = {
 PANELS = (
     ("clicks per 100 products shown", "expected_clicks", "expected_shown", 100.0),
     ("purchases per 100 products shown", "expected_purchases", "expected_shown", 100.0),
+    ("revenue by recommendations a session", "expected_gain", "sessions", 0.01),
     ("revenue a session", "expected_revenue", "sessions", 0.01),
 )
 
@@ -43,7 +44,7 @@ def write_page(figures: Mapping[str, Any], runs: Runs, facts: Mapping[str, Any],
 
 def draw(runs: Runs, sizes: Sizes, file: Path) -> None:
     """Draw the rates by day with their 95 % intervals over the seeds."""
-    figure = figure_of(9, 9)
+    figure = figure_of(9, 11)
     panels = figure.subplots(len(PANELS), 1, sharex=True)
     for panel, (title, above, below, factor) in zip(panels, PANELS, strict=True):
         for policy in (name for name in COLOURS if any(run["policy"] == name for run in runs)):
@@ -51,11 +52,12 @@ def draw(runs: Runs, sizes: Sizes, file: Path) -> None:
             days = np.arange(len(mean))
             panel.plot(days, mean, color=COLOURS[policy], linewidth=1.6, label=_title(policy))
             panel.fill_between(days, mean - half, mean + half, color=COLOURS[policy], alpha=0.15, linewidth=0)
-        panel.axvline(sizes.drift_day - 0.5, color=GUIDE, linestyle=":", linewidth=1)
+        if any(len(run["days"]) > sizes.drift_day for run in runs):
+            panel.axvline(sizes.drift_day - 0.5, color=GUIDE, linestyle=":", linewidth=1)
         panel.set_title(title, loc="left", color=INK, fontsize=10)
         clean(panel)
     panels[0].legend(frameon=False, fontsize=8, ncols=3)
-    panels[-1].set_xlabel("day; the dotted line is the drift", color=INK, fontsize=9)
+    panels[-1].set_xlabel("day; a dotted line is the drift", color=INK, fontsize=9)
     save(figure, file)
 
 
