@@ -33,6 +33,13 @@ class Shop:
     name: str
     folder: Path
     size: Size | None = None
+    quick: bool = False
+    """Whether the training is a quick first one."""
+
+    @property
+    def identity(self) -> dict[str, Any] | None:
+        """What else than the code decides what is imported; None for The Complete Journey."""
+        return self.size.as_dict() if self.size else None
 
     @property
     def database(self) -> Path:
@@ -54,10 +61,10 @@ class Shop:
         facts = {} if renew else self.facts
         if reuse and {"imported", "trained"} <= set(facts):
             return
-        imported = _key(LAYOUT, self.size)
+        imported = _key(LAYOUT, self.identity)
         if facts.get("imported") != imported:
             self._import(imported, say, minutes)
-        if self.facts.get("trained") != _key(TRAINING, self.size):
+        if self.facts.get("trained") != _key(TRAINING, self.identity):
             self._train(say, minutes)
 
     def copy(self, to: Path) -> str:
@@ -94,8 +101,9 @@ class Shop:
     def _train(self, say: Say, minutes: float | None) -> None:
         say(f"{self.name}: training")
         started = time.monotonic()
-        facts = quintet(self._environment, "train", "--json", minutes=minutes)
-        self._note({"trained": _key(TRAINING, self.size), "train": facts, "seconds": time.monotonic() - started})
+        quick = ("--quick",) if self.quick else ()
+        facts = quintet(self._environment, "train", *quick, "--json", minutes=minutes)
+        self._note({"trained": _key(TRAINING, self.identity), "train": facts, "seconds": time.monotonic() - started})
 
     @property
     def _environment(self) -> dict[str, str]:
@@ -109,9 +117,9 @@ class Shop:
         self._facts_file.write_text(json.dumps(self.facts | more, indent=1, default=str))
 
 
-def _key(sources: Iterable[str], size: Size | None) -> str:
-    """Return a short name of the sources as they are, and of the size of the shop."""
-    digest = hashlib.sha256(json.dumps(size.as_dict() if size else None).encode())
+def _key(sources: Iterable[str], identity: dict[str, Any] | None) -> str:
+    """Return a short name of the sources as they are, and of what the shop is."""
+    digest = hashlib.sha256(json.dumps(identity).encode())
     for source in sources:
         path = ROOT / source
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:

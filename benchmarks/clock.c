@@ -1,6 +1,6 @@
-/* Preloaded into agents, it moves their wall clock by as many seconds as a file says; the monotonic clock stays.
+/* Preloaded into agents, it moves their wall clock by as many nanoseconds as a file says; the monotonic clock stays.
 
-   QUINTET_FAULTS_CLOCK names the file: one signed 64-bit integer, mapped, so that a jump is seen at once. */
+   QUINTET_BENCH_CLOCK names the file: one signed 64-bit integer, mapped, so that a jump is seen at once. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -11,12 +11,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#define NANOS 1000000000
+
 static const volatile int64_t *offset;
 static int (*real_clock_gettime)(clockid_t, struct timespec *);
 
 __attribute__((constructor)) static void begin(void) {
     real_clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
-    const char *name = getenv("QUINTET_FAULTS_CLOCK");
+    const char *name = getenv("QUINTET_BENCH_CLOCK");
     int file = name ? open(name, O_RDONLY | O_CLOEXEC) : -1;
     if (file < 0)
         return;
@@ -26,12 +28,18 @@ __attribute__((constructor)) static void begin(void) {
         offset = mapped;
 }
 
+static void shift(struct timespec *now) {
+    int64_t nanos = now->tv_nsec + *offset % NANOS;
+    now->tv_sec += *offset / NANOS + (nanos >= NANOS) - (nanos < 0);
+    now->tv_nsec = nanos - NANOS * ((nanos >= NANOS) - (nanos < 0));
+}
+
 int clock_gettime(clockid_t clock, struct timespec *now) {
     if (!real_clock_gettime)
         real_clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
     int failed = real_clock_gettime(clock, now);
     if (!failed && offset && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
-        now->tv_sec += *offset;
+        shift(now);
     return failed;
 }
 

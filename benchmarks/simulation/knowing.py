@@ -1,0 +1,64 @@
+"""The best that a shop could do which knows every taste: the yardstick for what the agents reach."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmarks.simulation.preferences import Preferences
+from benchmarks.simulation.response import Need, Page, Response, State, chances
+from benchmarks.simulation.shop import HISTORY_CHOICE
+from benchmarks.simulation.source import Floats
+from benchmarks.simulation.visits import Diary, Result, Visit
+from benchmarks.simulation.world import World
+
+
+class KnowingFront:
+    """Orders by the true expected revenue of a display, without what a household bought before or has in the cart.
+
+    It knows tastes, prices and complements. It does not know what is needed at the moment: nobody could.
+    """
+
+    def __init__(self, diary: Diary) -> None:
+        self._diary = diary
+        self._world = diary.world
+        self._bought = bought_in_history(diary.world)
+
+    def recommend(self, visit: Visit, page: Page, product: int | None, cart: Sequence[int]) -> list[int]:
+        """Return the products of a page's list, best first."""
+        world, sizes = self._world, self._world.sizes
+        values = _values(world, self._diary.preferences(visit.day), visit, cart)
+        values[self._bought[visit.household] | ~world.available(visit.day)] = -np.inf
+        values[[*cart, *([] if product is None else [product])]] = -np.inf
+        count = (sizes.home_count, sizes.product_count, sizes.cart_count)[page]
+        return [int(each) for each in np.argsort(-values, kind="stable")[:count]]
+
+    def responded(self, visit: Visit, page: Page, response: Response) -> None:
+        """Know it already."""
+
+    def looked(self, visit: Visit, category: int, product: int) -> None:
+        """Know it already."""
+
+    def took(self, visit: Visit, product: int) -> None:
+        """Know it already."""
+
+    def ordered(self, result: Result) -> None:
+        """Show what was bought no more."""
+        self._bought[result.visit.household, result.order] = True
+
+
+def bought_in_history(world: World) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    """Return what each household bought before the run, shape (households, products)."""
+    sessions = world.history()
+    chosen = world.chosen(world.preferences, sessions, HISTORY_CHOICE)[sessions.remembered]
+    bought = np.zeros((world.households, world.products), np.bool_)
+    bought[sessions.households[sessions.need_sessions[sessions.remembered]], chosen] = True
+    return bought
+
+
+def _values(world: World, preferences: Preferences, visit: Visit, cart: Sequence[int]) -> Floats:
+    """Return the expected cents of an examined display of each product, in a session without needs."""
+    needs = np.zeros(len(world.observed.category_names), np.int64)
+    needs[world.observed.categories[list(cart)]] = Need.SATISFIED
+    state = State(visit.household, visit.day, needs, cart=list(cart))
+    found = chances(world, preferences, state, np.arange(world.products))
+    return np.asarray(found.clicked * found.carted * world.prices(visit.day))
