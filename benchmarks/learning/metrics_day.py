@@ -4,9 +4,10 @@ The tables are filled as the agents leave them (sessions, orders, lists, respons
 the metrics goes through the whole log, and `GetMetrics` is asked for every metric, without dimensions and by each.
 """
 
+import argparse
 import asyncio
-import json
 import random
+import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
@@ -21,6 +22,7 @@ from quintet.feedback.v1 import feedback_service_pb2 as pb
 from quintet.type.v1.metric_pb2 import MetricQuery
 from sqlalchemy import Table
 
+from benchmarks.learning.figures import Figure, printed
 from services.feedback.agent import FeedbackAgent
 from services.feedback.attribution import Windows
 from services.feedback.metrics.definitions import OF_LISTS, OF_SESSIONS
@@ -58,6 +60,11 @@ DAY = datetime(2026, 6, 1, tzinfo=UTC)
 AT_ONCE = 5_000
 SHOWN, CLICKED, BOUGHT, WITH_ORDER = 0.75, 0.06, 0.1, 0.04
 REPEATS = 3
+UNITS = {"seconds": "s", "event": "µs", "metrics.events": "events"}
+"""By the last word of a figure's name."""
+ABOUT = """A day of the shop: sessions, orders, lists and responses as the agents leave them, and the log of its events.
+The consumer goes through the whole log; then `GetMetrics` is asked for every metric, without dimensions
+(`metrics.million_events_seconds`) and by each dimension that they are kept by. The best of three."""
 
 
 def figures(events: int = MILLION, seed: int = 1, url: str = "") -> dict[str, float]:
@@ -257,5 +264,18 @@ _COLUMNS: dict[Table, tuple[str, ...]] = {
     recommendation_outcomes: ("recommendation_id", "kind", "occurred_at", "event_sequence"),
 }
 
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the figures and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.learning.metrics_day", description=__doc__)
+    parser.add_argument("--events", type=int, default=MILLION, help="of the day (default %(default)s)")
+    parser.add_argument("--url", default="", help="an empty database; default a SQLite file that goes afterwards")
+    given = parser.parse_args(arguments)
+    found = figures(given.events, url=given.url)
+    rows = [Figure(name, value, UNITS[name.rpartition("_")[2]]) for name, value in found.items()]
+    print(printed(rows, ABOUT, events=given.events))
+    return 0
+
+
 if __name__ == "__main__":
-    print(json.dumps(figures(), indent=1))
+    sys.exit(main())

@@ -4,7 +4,6 @@
 """
 
 import argparse
-import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from benchmarks.learning.figures import Figure, printed
 from benchmarks.learning.off_policy_shop import ActionWorld, ExploringShop, SlateWorld, VariantShop
 from services.recommendation.algorithms.arrays import Longs
 from services.recommendation.off_policy.evaluate import (
@@ -56,6 +56,12 @@ class Judged:
     key: Key
     ratios: Ratios
     overlap: Overlap
+
+
+ABOUT = """Logs of a made-up shop whose truth is known: customers with several lists each, an exploring policy and
+heavy-tailed revenue. `ope.coverage` is how often the 95 % interval of the default estimator held the truth, for the
+policy that is worst off; the other figures are by estimator and policy. Bias, error and width are shares of the true
+value."""
 
 
 @dataclass(frozen=True)
@@ -163,12 +169,14 @@ def _refused(overlap: Overlap) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the figures as JSON and return the exit code."""
+    """Print the figures and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learning.off_policy", description=__doc__)
     parser.add_argument("--repeats", type=int, default=REPEATS, help="number of logs (default %(default)s)")
     parser.add_argument("--customers", type=int, default=CUSTOMERS, help="customers a log (default %(default)s)")
     parser.add_argument("--processes", type=int, help="default: the usable cores")
-    print(json.dumps(coverage(**vars(parser.parse_args(arguments))), indent=1))
+    given = parser.parse_args(arguments)
+    figures = [Figure(name, value, "share") for name, value in coverage(**vars(given)).items()]
+    print(printed(figures, ABOUT, repeats=given.repeats, customers=given.customers, seed=SEED))
     return 0
 
 
