@@ -11,6 +11,7 @@ from quintet.product.v1 import product_service_pb2 as product_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 
 from services.coordinator.agent_clients import AgentClients
+from services.coordinator.experiment_decisions import decide_experiments
 from shared.config import Settings
 from shared.db import maintenance, recommendation_retention, request_ids, retention
 from shared.db.connect import job_database
@@ -56,7 +57,10 @@ def train_models(agents: AgentClients, *, quick: bool = False, together: bool = 
 async def optimize_algorithms(
     agents: AgentClients, tuning: recommendation_pb.TuneAlgorithmsRequest
 ) -> AsyncGenerator[Progress, None]:
-    """Tune the algorithms if there are minutes for it, then set the hybrid's weights from measured performance."""
+    """Tune the algorithms if there are minutes for it, then set the hybrid's weights from measured performance.
+
+    Bandits learn, and experiments that are to conclude by themselves are looked at.
+    """
     tuned: dict[str, Any] = {}
     async for progress in _tune(agents, tuning):
         tuned = progress.result or tuned
@@ -69,8 +73,12 @@ async def optimize_algorithms(
     learned = await agents.call(
         agents.feedback.LearnBandits, feedback_pb.LearnBanditsRequest(), LEARN_BANDITS_TIMEOUT_SECONDS
     )
-    bandits = {"bandit_placements": learned.placements, "bandit_decisions": learned.decisions}
-    yield Progress("done", 1.0, {"tuning": tuned, "weights": weights, "rationale": answer.rationale, **bandits})
+    learning = {
+        "bandit_placements": learned.placements,
+        "bandit_decisions": learned.decisions,
+        "decided_experiments": await decide_experiments(agents),
+    }
+    yield Progress("done", 1.0, {"tuning": tuned, "weights": weights, "rationale": answer.rationale, **learning})
 
 
 async def _tune(

@@ -53,6 +53,8 @@ from shared.telemetry import FALLBACKS
 TRAINING = "services.recommendation.training.train"
 FORGETTING = "services.recommendation.models.forgetting"
 TUNING = "services.recommendation.tuning.job"
+NO_MODEL_OF_VARIANT = "model_of_variant_unavailable"
+"""What `fallbacks` says when the active model answers in the place of the one that a variant names."""
 
 
 class RecommendationAgent:
@@ -237,17 +239,24 @@ class RecommendationAgent:
         now = datetime.now(UTC)
         stored = query.placement.placement_id if query.stored_placement else ""
         decided = decide(query, shopper, serving.merchandising, self._random, now)
+        wanted = decided.query.placement.model_version
+        state = self._model_manager.serving_of(wanted) if wanted else serving
+        if state is not None and state.version != serving.version:
+            shopper = read_known_shopper(histories, decided.query, state)  # by the rows of that model
         query = self._completed(decided.query, serving, shopper.person)
-        page = self._page(serving, shopper, query, decided.draw)
+        page = self._page(state or serving, shopper, query, decided.draw)
+        model = (state or serving).version
         decision = _decision(decided, page)
         items, exposures = page.items, decided.exposures
-        shown = _Shown(query.context.page, items, page.strategy, serving.version, now, stored, exposures, decision)
+        shown = _Shown(query.context.page, items, page.strategy, model, now, stored, exposures, decision)
         number, logged = self._log(shopper.person, shown)
-        fallbacks = self._fallbacks(serving, page.failed, exhausted=page.exhausted, logged=logged)
+        fallbacks = self._fallbacks(
+            serving, page.failed, exhausted=page.exhausted, logged=logged, other_model=state is None
+        )
         return Answer(
             page,
             number,
-            serving.version,
+            model,
             fallbacks,
             now,
             shopper.person.segment,
@@ -257,12 +266,13 @@ class RecommendationAgent:
         )
 
     def _page(self, serving: ServingState, shopper: KnownShopper, query: Query, draw: Draw | None) -> ReadyPage:
-        """Return the page of a shopper: a kept one, unless it tries to explore."""
+        """Return the page of a shopper: a kept one, unless it explores or another model than the active one answers."""
 
         def make() -> ReadyPage:
             return _ready(choose(serving, request_context(shopper, query, serving), query, draw), query)
 
-        return make() if draw is not None else self._recent_pages.get(serving, shopper, query, make)
+        anew = draw is not None or query.placement.model_version
+        return make() if anew else self._recent_pages.get(serving, shopper, query, make)
 
     def _log(self, person: Person, shown: "_Shown") -> tuple[int, bool]:
         """Log a list where the shopper permits `measure`; return its number, and False where it could not be kept."""
@@ -300,7 +310,13 @@ class RecommendationAgent:
         return next_token(self.tokens, query.paged, (*query.shown, *page.keys))
 
     def _fallbacks(
-        self, serving: ServingState, failed: Iterable[str], *, logged: bool, exhausted: bool = False
+        self,
+        serving: ServingState,
+        failed: Iterable[str],
+        *,
+        logged: bool,
+        exhausted: bool = False,
+        other_model: bool = False,
     ) -> tuple[str, ...]:
         taken = [] if serving.bundle else ["no_model"]
         if self._model_manager.broken not in ("", serving.version):
@@ -310,6 +326,8 @@ class RecommendationAgent:
             taken.append("all_algorithms_failed")
         if not logged:
             taken.append(LOG_DROPPED)
+        if other_model:
+            taken.append(NO_MODEL_OF_VARIANT)
         for reason in taken:
             FALLBACKS.labels("recommendation", reason).inc()
         return tuple(taken)

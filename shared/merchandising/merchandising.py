@@ -54,6 +54,14 @@ class Merchandising:
             raise NotFound.of("placement", placement_id, field_name)
         return found
 
+    @property
+    def named_models(self) -> list[str]:
+        """Versions of models that arms of experiments and variants of bandits name, each once."""
+        arms = (arm.variant for experiment in self.experiments for arm in experiment.arms)
+        plans = (placement.bandit for placement in self.placements.values())
+        choices = (each for plan in plans if plan is not None for each in plan.variants)
+        return list(dict.fromkeys(each.model_version for each in (*arms, *choices) if each.model_version))
+
     def rules_at(self, moment: Moment, placement: Placement | None = None) -> tuple[Rule, ...]:
         """Return the rules that hold at a moment, the ones that win first, as the variant of a `placement` has them."""
         rules: Iterable[Rule] = self.rules

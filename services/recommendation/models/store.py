@@ -14,6 +14,7 @@ from services.recommendation.models.cache import ModelCache
 from shared.db import models
 from shared.db.engine import Database
 from shared.db.models import ModelVersion
+from shared.errors import NotFound
 
 KIND = "recommender"
 KEPT_VERSIONS = 3
@@ -51,6 +52,15 @@ class ModelStore:
         container = self.cache.open(self._database, active)
         self.cache.keep_only(kept)
         return active.version, bundles.bundle_of(container)
+
+    def load(self, version: str) -> Bundle:
+        """Return what a stored version holds, mapped. Raises NotFound, DataLoss."""
+        with self._database.read() as connection:
+            kept = models.list_versions(connection, KIND)
+        found = next((each for each in kept if each.version == version), None)
+        if found is None:
+            raise NotFound.of("model version", version, "model_version")
+        return bundles.bundle_of(self.cache.open(self._database, found))
 
     def save(self, version: str, bundle: Bundle, facts: dict[str, Any]) -> ModelVersion:
         """Store `bundle` as the new active version and delete all but the newest few.

@@ -53,6 +53,8 @@ POLL_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 3.0
 """Until what could not be loaded is tried again, or twice the time that the failure took where that is longer: what was
 mended is in use within five seconds, and a large model that stays broken leaves the agent most of its time."""
+MOST_VARIANTS = 2
+"""Models in memory beside the active one, as variants of placements name them."""
 BEST_SELLERS_SECONDS = 30.0
 BEST_SELLERS = 500
 log = structlog.get_logger()
@@ -138,6 +140,8 @@ class ModelManager:
         self._prepare = prepare
         self._store = store
         self._serving = ServingState(Catalogue.of_keys(np.empty(0, np.int64)))
+        self._variants: dict[str, ServingState] = {}
+        self._unloadable: tuple[int, frozenset[str]] = (0, frozenset())
         self._watch = ChangeWatch(database)
         self._loading = threading.Lock()
         self._swap = threading.RLock()
@@ -176,6 +180,11 @@ class ModelManager:
     def serving(self) -> ServingState:
         """The state that is current."""
         return self._serving
+
+    def serving_of(self, version: str) -> ServingState | None:
+        """Return the state that answers with a version of the model, active or not; None where it is not loaded."""
+        serving = self._serving
+        return serving if version == serving.version else self._variants.get(version)
 
     def reload(self) -> str:
         """Load the active model now if it is not in use yet, and return the version in use. Raises when it fails."""
@@ -233,14 +242,29 @@ class ModelManager:
                 merchandising = before.merchandising
                 if latest.merchandising != merchandising.version:
                     merchandising = load_merchandising(connection, "recommendation")
-            self._serving = replace(
-                before,
-                catalogue=catalogue,
-                bundle=bundle,
-                weights=weights.weights,
-                weights_version=weights.version,
-                merchandising=merchandising,
-            )
+                self._serving = replace(
+                    before,
+                    catalogue=catalogue,
+                    bundle=bundle,
+                    weights=weights.weights,
+                    weights_version=weights.version,
+                    merchandising=merchandising,
+                )
+                self._variants = {
+                    version: self._as_variant(connection, state.catalogue, state.bundle, version)
+                    for version, state in self._variants.items()
+                }
+
+    def _as_variant(
+        self, connection: Connection, catalogue: Catalogue, bundle: Bundle | None, version: str
+    ) -> ServingState:
+        """Return the current state with another model, whose catalogue is caught up."""
+        return replace(
+            self._serving,
+            catalogue=_caught_up(connection, catalogue),
+            bundle=bundle and _without_forgotten(connection, bundle),
+            version=version,
+        )
 
     def _drop_forgotten(self, connection: Connection, number: int) -> None:
         if number > self._forgotten:
@@ -254,6 +278,7 @@ class ModelManager:
             self.reload()
             self._follow_space()
             self._count_best_sellers()
+            self._follow_variants()
             self._failures = 0
         except Exception:  # whatever is wrong with the new, the last good one goes on answering
             log.exception("cannot load the model or the catalogue")
@@ -261,6 +286,41 @@ class ModelManager:
             self._broken = self._active_or_unknown()
             self._failures += 1
             self._retry_at = time.monotonic() + pause_after(self._failures, time.monotonic() - began)
+
+    def _follow_variants(self) -> None:
+        """Load the models that variants name, and let go of those that none names any more."""
+        serving = self._serving
+        change, failed = self._unloadable
+        if change != serving.merchandising.version:
+            self._unloadable = (serving.merchandising.version, frozenset())
+            failed = frozenset()
+        wanted = [each for each in serving.merchandising.named_models if each != serving.version and each not in failed]
+        wanted = wanted[:MOST_VARIANTS]
+        if set(wanted) == self._variants.keys():
+            return
+        with self._swap:
+            self._variants = {version: state for version, state in self._variants.items() if version in wanted}
+        for version in wanted:
+            if version not in self._variants:
+                self._load_variant(version)
+
+    def _load_variant(self, version: str) -> None:
+        """Load a model beside the active one; one that cannot be loaded is tried again when variants change."""
+        try:
+            bundle = self._store.load(version)
+            catalogue = self._catalogue_of(version, bundle)
+            with self._database.read() as connection:
+                state = self._as_variant(connection, catalogue, bundle, version)
+            self._warm_up(state)
+        except QuintetError as error:
+            log.warning("the model of a variant cannot be loaded", version=version, error=error.message)
+            BACKGROUND_ERRORS.labels("recommendation", "load").inc()
+            change, failed = self._unloadable
+            self._unloadable = (change, failed | {version})
+            return
+        with self._swap, self._database.read() as connection:  # what changed meanwhile
+            self._variants[version] = self._as_variant(connection, state.catalogue, state.bundle, version)
+        log.info("model of a variant in use", version=version)
 
     def _active_or_unknown(self) -> str:
         try:
@@ -344,6 +404,7 @@ class ModelManager:
                     return
                 catalogue = _caught_up(connection, replace(before.catalogue, space=""))
             self._serving = replace(before, catalogue=catalogue)
+            self._variants = {}  # they are loaded anew, with embeddings of the new space
 
     def _count_best_sellers(self) -> None:
         """Count them now and then while there is no model, which knows better."""

@@ -28,7 +28,7 @@ from services.recommendation import convert
 from services.recommendation.experiments.store import ExperimentStore, first_room
 from shared.bandit.context import NAMES
 from shared.bandit.posterior import Posterior
-from shared.db import bandits
+from shared.db import bandits, models
 from shared.db.engine import Database
 from shared.db.recommendation_items import unpack
 from shared.db.schema import customers, experiment_exposures, recommendation_lists, visitors
@@ -83,6 +83,11 @@ def test_what_cannot_run_is_refused(store: ExperimentStore, fields: dict[str, An
         store.create(experiment(**fields))
     assert caught.value.metadata["field"] == field
     assert store.list(0, "") == ([], "")
+
+
+def test_lists_are_not_drawn_from_two_arms_by_this_release(store: ExperimentStore) -> None:
+    with pytest.raises(FailedPrecondition):
+        store.create(experiment(design="EXPERIMENT_DESIGN_TEAM_DRAFT"))
 
 
 def test_stopping_and_concluding_are_kept_with_their_reasons(store: ExperimentStore) -> None:
@@ -245,6 +250,47 @@ def test_weights_of_a_variant_order_the_list_by_themselves(caller: Caller) -> No
     answer = caller.ask(CUSTOMERS[0])
     assert answer.strategy == "weights"
     assert {part.algorithm for each in answer.recommendations for part in each.contributions} == {"popular"}
+
+
+def other_model(caller: Caller) -> str:
+    """Store another version of the model, which is not in force, and return its name."""
+    loaded = models.load_active(caller.shop.database, "recommender")
+    assert loaded is not None
+    version, payload = loaded
+    models.save_model(caller.shop.database, "recommender", "other", payload, {})
+    models.activate(caller.shop.database, "recommender", version)
+    return "other"
+
+
+def test_another_model_answers_in_its_arm(caller: Caller) -> None:
+    other = other_model(caller)
+    caller.run(experiment("e", AS_NOW, Variant(variant_id="new", model_version=other)))
+    manager = caller.shop.agent._model_manager
+    manager._follow_models()
+    answers = [caller.ask(each) for each in CUSTOMERS]
+    assert {(each.arm, each.model_version == other) for each in answers} == {("as_now", False), ("new", True)}
+    assert {tuple(each.fallbacks) for each in answers} == {()}
+    assert all(len(each.recommendations) == 10 for each in answers)
+    small_shop.add_products(caller.shop.database, [small_shop.product("c0", price=777)])
+    caller.shop.caught_up()
+    prices = {each.price.amount_minor for one in CUSTOMERS for each in caller.ask(one).recommendations}
+    assert 777 in prices
+    assert Counter(each.model_version for each in caller.logged()[: len(answers)])[other] > 0
+    caller.shop.agent.experiments.stop("e")
+    caller.shop.caught_up()
+    manager._follow_models()
+    assert manager.serving_of(other) is None, "what no variant names is let go"
+
+
+def test_a_model_that_is_gone_is_answered_for_by_the_active_one(caller: Caller) -> None:
+    variants = [Variant(variant_id=name, model_version="gone") for name in ("a", "b")]
+    caller.run(experiment("e", *variants))
+    for _ in range(2):
+        caller.shop.agent._model_manager._follow_models()
+        answer = caller.ask(CUSTOMERS[0])
+        assert list(answer.fallbacks) == ["model_of_variant_unavailable"]
+        assert answer.model_version == caller.shop.agent._model_manager.serving.version
+    assert caller.shop.agent._model_manager.broken == ""
 
 
 def test_rules_hold_as_the_variant_has_them(caller: Caller) -> None:

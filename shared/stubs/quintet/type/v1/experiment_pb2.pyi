@@ -329,7 +329,7 @@ class Experiment(_message.Message):
     exceed 1: FAILED_PRECONDITION.
     """
     design: Global___ExperimentDesign.ValueType
-    """How arms meet shoppers. Default `SPLIT`."""
+    """How arms meet shoppers. Default `SPLIT`. This release can do no other: FAILED_PRECONDITION."""
     primary_metric: Global___ExperimentMetric.ValueType
     """What decides. Default `REVENUE_PER_SESSION`; interleaving is decided by clicks, whatever is said here."""
     minimum_effect: _builtins.float

@@ -573,6 +573,7 @@ class OptimizeAlgorithmsResult(_message.Message):
     RATIONALE_FIELD_NUMBER: _builtins.int
     BANDIT_PLACEMENTS_FIELD_NUMBER: _builtins.int
     BANDIT_DECISIONS_FIELD_NUMBER: _builtins.int
+    DECIDED_EXPERIMENTS_FIELD_NUMBER: _builtins.int
     rationale: _builtins.str
     """Why they are so, a sentence."""
     bandit_placements: _builtins.int
@@ -587,6 +588,10 @@ class OptimizeAlgorithmsResult(_message.Message):
     def weights(self) -> _containers.RepeatedCompositeFieldContainer[_recommendation_pb2.AlgorithmWeight]:
         """The weights that were set, largest first; they add up to 1."""
 
+    @_builtins.property
+    def decided_experiments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Experiments that were concluded or stopped, as they are to by themselves."""
+
     def __init__(
         self,
         *,
@@ -595,10 +600,11 @@ class OptimizeAlgorithmsResult(_message.Message):
         rationale: _builtins.str = ...,
         bandit_placements: _builtins.int = ...,
         bandit_decisions: _builtins.int = ...,
+        decided_experiments: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tuning", b"tuning"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bandit_decisions", b"bandit_decisions", "bandit_placements", b"bandit_placements", "rationale", b"rationale", "tuning", b"tuning", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bandit_decisions", b"bandit_decisions", "bandit_placements", b"bandit_placements", "decided_experiments", b"decided_experiments", "rationale", b"rationale", "tuning", b"tuning", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

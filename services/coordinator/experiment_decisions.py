@@ -1,0 +1,100 @@
+"""The daily look at experiments that are to conclude by themselves."""
+
+from dataclasses import dataclass
+
+import structlog
+from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
+from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
+from quintet.type.v1.experiment_pb2 import Experiment, ExperimentResults, ExperimentState, Verdict
+
+from services.coordinator.agent_clients import AgentClients
+from services.coordinator.apply_variant import apply_variant
+from shared.errors import QuintetError
+from shared.limits import MAX_NOTE
+from shared.telemetry import BACKGROUND_ERRORS
+
+RESULTS_TIMEOUT_SECONDS = 120.0
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be done with an experiment: conclude it with an arm, or stop it where the arm is empty."""
+
+    arm_id: str
+    reason: str
+
+
+def decision_of(results: ExperimentResults) -> Decision | None:
+    """Return what the results say is to be done; None where they do not tell yet, or cannot be trusted.
+
+    An arm that breaks a guardrail beyond doubt stops the experiment. Of the arms that are better than the control
+    beyond doubt, the best one is chosen.
+    """
+    if results.sample_ratio_mismatch:
+        return None
+    broken = [each for each in results.comparisons if each.guardrail and each.verdict == Verdict.VERDICT_WORSE]
+    if broken:
+        return Decision("", results.summary[:MAX_NOTE])
+    better = [each for each in results.comparisons if not each.guardrail and each.verdict == Verdict.VERDICT_BETTER]
+    if not better:
+        return None
+    best = max(better, key=lambda each: abs(each.difference))
+    return Decision(best.arm_id, results.summary[:MAX_NOTE])
+
+
+async def decide_experiments(agents: AgentClients) -> list[str]:
+    """Conclude or stop the experiments that are to do so by themselves, and return their ids.
+
+    One that cannot be decided on is left to the next look.
+    """
+    decided: list[str] = []
+    try:
+        running = await _running(agents)
+    except QuintetError as error:
+        log.warning("the experiments could not be looked at", error=error.message)
+        BACKGROUND_ERRORS.labels("coordinator", "experiments").inc()
+        return decided
+    for experiment in running:
+        try:
+            if await _decide(agents, experiment):
+                decided.append(experiment.experiment_id)
+        except QuintetError as error:
+            log.warning("an experiment could not be decided on", id=experiment.experiment_id, error=error.message)
+            BACKGROUND_ERRORS.labels("coordinator", "experiments").inc()
+    return decided
+
+
+async def _running(agents: AgentClients) -> list[Experiment]:
+    found: list[Experiment] = []
+    token = ""
+    while True:
+        request = recommendation_pb.ListExperimentsRequest(page_token=token)
+        page = await agents.call(agents.recommendation.ListExperiments, request)
+        found += [
+            each
+            for each in page.experiments
+            if each.conclude_automatically and each.state == ExperimentState.EXPERIMENT_STATE_RUNNING
+        ]
+        token = page.next_page_token
+        if not token:
+            return found
+
+
+async def _decide(agents: AgentClients, experiment: Experiment) -> bool:
+    name = experiment.experiment_id
+    request = feedback_pb.GetExperimentResultsRequest(experiment_id=name)
+    answer = await agents.call(agents.feedback.GetExperimentResults, request, RESULTS_TIMEOUT_SECONDS)
+    decision = decision_of(answer.results)
+    if decision is None:
+        return False
+    if not decision.arm_id:
+        stop = recommendation_pb.StopExperimentRequest(experiment_id=name, reason=decision.reason)
+        await agents.call(agents.recommendation.StopExperiment, stop)
+        return True
+    conclude = recommendation_pb.ConcludeExperimentRequest(
+        experiment_id=name, arm_id=decision.arm_id, reason=decision.reason
+    )
+    concluded = await agents.call(agents.recommendation.ConcludeExperiment, conclude)
+    await apply_variant(agents, concluded.experiment, decision.arm_id)
+    return True
