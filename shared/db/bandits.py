@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Integer, Select, case, cast, func, select
+from sqlalchemy import BigInteger, Connection, Integer, Select, case, cast, func, select
 
 from shared.bandit.posterior import Floats, Posterior, RewardStatistics
 from shared.db.batches import batches
@@ -29,7 +29,11 @@ FLOAT = np.dtype("<f8")
 
 @dataclass(frozen=True)
 class DecidedList:
-    """A list that a bandit filled, and what came of it; `revenue` is in minor units of the currency asked for."""
+    """A list that a bandit filled, and what came of it.
+
+    `clicks` is the sum of the grades of its clicked recommendations; `revenue` and `margin` are in minor units of the
+    currency asked for, `margin` of products with a cost.
+    """
 
     list_id: int
     customer_key: int | None
@@ -40,6 +44,8 @@ class DecidedList:
     added_to_cart: int = 0
     purchased: int = 0
     revenue: int = 0
+    margin: int = 0
+    clicks: float = 0.0
 
 
 def decided_lists(
@@ -56,7 +62,8 @@ def decided_lists(
     for some in batches(list(connection.execute(query))):
         keys = [row.id for row in some]
         marks = {row[0]: [int(each) for each in row[1:]] for row in connection.execute(_marks(keys))}
-        revenue = {row[0]: int(row[1]) for row in connection.execute(_revenue(keys, currency))}
+        money = {row[0]: (int(row[1]), int(row[2])) for row in connection.execute(_money(keys, currency))}
+        grades = {row[0]: float(row[1]) for row in connection.execute(_grades(keys))}
         for row in some:
             decision = ListDecision.of_json(row.decision)
             if decision.variant_id:
@@ -70,7 +77,8 @@ def decided_lists(
                     clicked,
                     carted,
                     bought,
-                    revenue.get(row.id, 0),
+                    *money.get(row.id, (0, 0)),
+                    grades.get(row.id, 0.0),
                 )
 
 
@@ -190,10 +198,27 @@ def _marks(lists: Sequence[int]) -> Select[Any]:
     )
 
 
-def _revenue(lists: Sequence[int], currency: str) -> Select[Any]:
+def _grades(lists: Sequence[int]) -> Select[Any]:
+    """Return the sum of the grades of clicks by list: of each recommendation the best; one that is not graded is 1."""
+    columns, outcomes = recommendations.c, recommendation_outcomes.c
+    best = (
+        select(columns.list_id, func.max(func.coalesce(outcomes.grade, 1.0)).label("grade"))
+        .join(recommendation_outcomes, outcomes.recommendation_id == columns.id)
+        .where(columns.list_id.in_(lists), outcomes.kind == "click")
+        .group_by(columns.list_id, columns.id)
+        .subquery()
+    )
+    return select(best.c.list_id, func.sum(best.c.grade)).group_by(best.c.list_id)
+
+
+def _money(lists: Sequence[int], currency: str) -> Select[Any]:
     columns, outcomes = recommendations.c, recommendation_outcomes.c
     return (
-        select(columns.list_id, cast(func.sum(outcomes.amount), Integer))
+        select(
+            columns.list_id,
+            cast(func.sum(outcomes.amount), BigInteger),
+            cast(func.coalesce(func.sum(outcomes.margin), 0), BigInteger),
+        )
         .join(recommendation_outcomes, outcomes.recommendation_id == columns.id)
         .where(columns.list_id.in_(lists), outcomes.kind == "purchase", outcomes.currency == currency)
         .group_by(columns.list_id)

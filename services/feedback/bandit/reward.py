@@ -18,12 +18,13 @@ def reward_of(each: DecidedList, reward: Reward, currency: str, visits: Sequence
 
     `visits` are the beginnings of the customer's sessions, oldest first.
     """
-    units = each.revenue / 10 ** DECIMALS[currency] if each.revenue else 0.0
+    unit = float(10 ** DECIMALS.get(currency, 0))
     return (
-        reward.click * each.clicked
+        reward.click * each.clicks
         + reward.add_to_cart * each.added_to_cart
         + reward.purchase * each.purchased
-        + reward.revenue * units
+        + reward.revenue * each.revenue / unit
+        + reward.margin * each.margin / unit
         + (reward.return_visit if reward.return_visit and came_back(each.generated_at, visits) else 0.0)
     )
 

@@ -17,7 +17,7 @@ from shared.db import bandits, placements
 from shared.db.engine import Database
 from shared.db.placements import PLACEMENTS, Stored
 from shared.db.recommendations import log_recommendations
-from shared.db.schema import bandit_statistics, purchases, sessions
+from shared.db.schema import bandit_statistics, products, purchases, recommendation_outcomes, sessions
 from shared.experiments.decision import ListDecision
 from shared.recommendation_tokens import LIST_BITS, number_at
 from tests.integration.feedback.small_shop import ANN, NOON, Log, line, open_shop
@@ -110,6 +110,30 @@ def test_money_counts_in_units_of_the_usual_currency(database: Database) -> None
         row = {"external_id": "o-1", "customer_id": ANN, "session_id": session, "timestamp": NOON}
         connection.execute(purchases.insert().values(**row, total_amount=250, currency="EUR"))
     assert shop.learn(NOON + 2 * HOUR) == pytest.approx(expected({"a": [5.0], "b": [0]}))
+
+
+def test_margin_counts_where_the_product_has_a_cost_and_clicks_by_their_grades(database: Database) -> None:
+    shop = BanditShop(database, reward=Reward(margin=1, click=10))
+    with database.write() as connection:
+        connection.execute(products.update().where(products.c.product_id == 2).values(cost=150))
+    bought = shop.show("a", product=2)
+    quick = shop.show("b")
+    shop.log.click(NOON + HOUR, bought, "p2")
+    shop.log.buy(NOON + HOUR, "o-1", line("p2", 250))
+    shop.log.click(NOON + HOUR, quick)
+    with database.write() as connection:
+        visit = sessions.insert().values(customer_id=ANN, started_at=NOON, last_event_at=NOON)
+        session = connection.execute(visit.returning(sessions.c.session_id)).scalar_one()
+        row = {"external_id": "o-1", "customer_id": ANN, "session_id": session, "timestamp": NOON}
+        connection.execute(purchases.insert().values(**row, total_amount=250, currency="EUR"))
+    shop.log.apply()
+    with database.write() as connection:
+        clicked = recommendation_outcomes.c
+        update = recommendation_outcomes.update().where(clicked.recommendation_id == quick, clicked.kind == "click")
+        connection.execute(update.values(grade=0.25))
+        update = recommendation_outcomes.update().where(clicked.recommendation_id == bought, clicked.kind == "click")
+        connection.execute(update.values(grade=1.0))
+    assert shop.learn(NOON + 2 * HOUR) == pytest.approx(expected({"a": [11.0], "b": [2.5]}))
 
 
 def test_coming_back_within_thirty_days_counts_and_the_same_visit_does_not(database: Database) -> None:

@@ -231,7 +231,7 @@ class Reward(_message.Message):
     MARGIN_FIELD_NUMBER: _builtins.int
     RETURN_VISIT_FIELD_NUMBER: _builtins.int
     click: _builtins.float
-    """For each recommendation that was clicked, 0 to 1,000,000."""
+    """For each recommendation that was clicked, by the grade of the click (docs/attribution.md), 0 to 1,000,000."""
     add_to_cart: _builtins.float
     """For each that was put into the cart, 0 to 1,000,000."""
     purchase: _builtins.float
