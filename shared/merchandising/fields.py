@@ -39,9 +39,9 @@ def to_strategy(name: str, page: Page, field: str) -> str:
 
 def to_boosts(message: PlacementBoosts, field: str) -> Boosts:
     """Return boosts. Raises InvalidArgument naming the field."""
-    for name in ("price", "margin", "novelty"):
+    for name in ("price", "margin", "novelty", "revenue"):
         check_number(getattr(message, name), f"{field}.{name}", -1, 1)
-    return Boosts(message.price, message.margin, message.novelty)
+    return Boosts(message.price, message.margin, message.novelty, message.revenue)
 
 
 def to_weights(given: Sequence[AlgorithmWeight], field: str) -> tuple[tuple[str, float], ...]:

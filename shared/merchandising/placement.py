@@ -12,14 +12,18 @@ if TYPE_CHECKING:  # variants fill placements, so they know them
 
 @dataclass(frozen=True)
 class Boosts:
-    """What raises or lowers scores, each from -1 to 1: at 1 the highest has twice its score, the lowest half."""
+    """What raises or lowers scores, each from -1 to 1: at 1 the highest has twice its score, the lowest half.
+
+    `revenue` is the power of the price, in middle prices, that scores are multiplied with.
+    """
 
     price: float = 0.0
     margin: float = 0.0
     novelty: float = 0.0
+    revenue: float = 0.0
 
     def __bool__(self) -> bool:
-        return any((self.price, self.margin, self.novelty))
+        return any((self.price, self.margin, self.novelty, self.revenue))
 
 
 @dataclass(frozen=True)

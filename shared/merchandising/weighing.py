@@ -46,6 +46,8 @@ def boosted(boosts: Boosts, facts: Facts) -> Floats:
     for strength, values in ((boosts.price, facts.price), (boosts.margin, facts.margin), (boosts.novelty, facts.added)):
         if strength:
             factors *= 2.0 ** (strength * (2.0 * _percentiles(values) - 1.0))
+    if boosts.revenue:
+        factors *= _relative(facts.price) ** boosts.revenue
     return factors
 
 
@@ -64,6 +66,12 @@ def weighed(rules: Sequence[Rule], rows: Rows, mask_of: Callable[[Rule], Mask]) 
         for place in places.tolist():
             touched[place] = (*touched.get(place, ()), rule.rule_id)
     return Weighed(factors, touched)
+
+
+def _relative(prices: Floats) -> Floats:
+    """Return each price over the median of those above 0; 1 where it is not known, or 0."""
+    known = prices > 0
+    return np.where(known, prices / np.median(prices[known]), 1.0) if known.any() else np.ones(len(prices))
 
 
 def _percentiles(values: Floats) -> Floats:

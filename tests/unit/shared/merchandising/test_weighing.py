@@ -50,6 +50,20 @@ def test_the_highest_has_twice_its_score_and_the_lowest_half(boosts: Boosts, fac
     assert found.tolist() == pytest.approx(factors)
 
 
+@pytest.mark.parametrize(
+    ("power", "prices", "factors"),
+    [
+        (1.0, [10, 40, 20], [0.5, 2.0, 1.0]),
+        (0.5, [5, 20, 20], [0.5, 1.0, 1.0]),
+        (-1.0, [10, 40, 20], [2.0, 0.5, 1.0]),
+        (1.0, [10, np.nan, 0], [1.0, 1.0, 1.0]),
+        (1.0, UNKNOWN, [1.0, 1.0, 1.0]),
+    ],
+)
+def test_what_a_sale_brings_counts_by_a_power_of_the_price(power: float, prices: Any, factors: list[float]) -> None:
+    assert boosted(Boosts(revenue=power), facts(prices)).tolist() == pytest.approx(factors)
+
+
 @pytest.mark.parametrize("same", [[5, 5, 5], UNKNOWN, [5, np.nan, np.nan]])
 def test_what_does_not_differ_or_is_not_known_keeps_its_score(same: Any) -> None:
     assert boosted(Boosts(price=1.0), facts(same)).tolist() == [1.0, 1.0, 1.0]

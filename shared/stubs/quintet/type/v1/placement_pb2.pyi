@@ -341,8 +341,8 @@ Global___Exploration: _TypeAlias = Exploration  # noqa: Y015
 @_typing.final
 class PlacementBoosts(_message.Message):
     """What raises or lowers the scores of the products of a placement. Each is from -1 to 1, default 0: at 1 the product that
-    is highest among those proposed has twice its score and the lowest half of it, at -1 the other way round. A product of
-    which the fact is not known keeps its score.
+    is highest among those proposed has twice its score and the lowest half of it, at -1 the other way round; `revenue` is a
+    power. A product of which the fact is not known keeps its score.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -350,22 +350,28 @@ class PlacementBoosts(_message.Message):
     PRICE_FIELD_NUMBER: _builtins.int
     MARGIN_FIELD_NUMBER: _builtins.int
     NOVELTY_FIELD_NUMBER: _builtins.int
+    REVENUE_FIELD_NUMBER: _builtins.int
     price: _builtins.float
     """By price, in the currency of most of the products that are proposed; those in others keep their scores."""
     margin: _builtins.float
     """By margin: the share of the price that is above the cost, for products with a cost."""
     novelty: _builtins.float
     """By novelty: how lately the product entered the assortment."""
+    revenue: _builtins.float
+    """By what a sale brings: the score is multiplied with the price to this power, where 1 is the middle one of the prices of the
+    products that are proposed. So at 1 a product of twice the price needs half the score. In currencies as `price`.
+    """
     def __init__(
         self,
         *,
         price: _builtins.float = ...,
         margin: _builtins.float = ...,
         novelty: _builtins.float = ...,
+        revenue: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["margin", b"margin", "novelty", b"novelty", "price", b"price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["margin", b"margin", "novelty", b"novelty", "price", b"price", "revenue", b"revenue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
