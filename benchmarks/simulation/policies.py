@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
-from quintet.coordinator.v1 import operations_pb2
 from quintet.type.v1 import event_pb2
-from quintet.type.v1.placement_pb2 import Placement
+from quintet.type.v1.placement_pb2 import Bandit, Exploration, Placement, PlacementBoosts, Reward, Variant
 from quintet.type.v1.recommendation_pb2 import AlgorithmWeight
 
 from tests.e2e.small_shop import finish
@@ -21,6 +20,25 @@ PLACEMENTS = {
 COLLABORATIVE = ("item_knn", "customer_knn", "graph_filter", "ease", "matrix_factorization")
 CONTENT = ("content", "similar")
 SEQUENTIAL = ("session_knn", "transitions")
+
+
+EXPLORED_PLACES = 0.02
+VARIANTS = (
+    Variant(variant_id="as_it_is"),
+    *(
+        Variant(variant_id=f"revenue_{percent}", boosts=PlacementBoosts(revenue=percent / 100))
+        for percent in (25, 50, 100)
+    ),
+    Variant(variant_id="popular", strategy="popular", boosts=PlacementBoosts(revenue=0.5)),
+    Variant(variant_id="different", diversity=0.3),
+)
+
+
+def _place(stub: Stub, **fields: Any) -> None:
+    """Fill all placements in a way."""
+    for placement, page in PLACEMENTS.items():
+        wanted = Placement(placement_id=placement, page_type=page, **fields)
+        stub.UpdatePlacement(pb.UpdatePlacementRequest(placement=wanted), timeout=CALL_SECONDS)
 
 
 class Policy(Protocol):
@@ -48,9 +66,7 @@ class Popular:
 
     def begin(self, stub: Stub) -> None:
         """Have all placements ordered by what sells most."""
-        for placement, page in PLACEMENTS.items():
-            wanted = Placement(placement_id=placement, page_type=page, strategy="popular")
-            stub.UpdatePlacement(pb.UpdatePlacementRequest(placement=wanted), timeout=CALL_SECONDS)
+        _place(stub, strategy="popular")
 
     def after_day(self, stub: Stub, day: int) -> None:
         """Learn nothing."""
@@ -64,16 +80,12 @@ class StaticHybrid:
     settings: Mapping[str, Any] = {}
 
     def begin(self, stub: Stub) -> None:
-        """Set the weights, shared evenly by the algorithms of each kind.
-
-        To change once a placement's variant has weights of its own: it is to leave out the learned rerankers, which
-        still order the fused list here.
-        """
+        """Have all placements ordered by the weights alone, shared evenly by the algorithms of each kind."""
         shares = ((COLLABORATIVE, 0.4), (CONTENT, 0.4), (SEQUENTIAL, 0.2))
         weights = [
             AlgorithmWeight(algorithm=name, weight=share / len(names)) for names, share in shares for name in names
         ]
-        stub.SetWeights(operations_pb2.SetWeightsRequest(weights=weights, reason="static hybrid"), timeout=CALL_SECONDS)
+        _place(stub, weights=weights)
 
     def after_day(self, stub: Stub, day: int) -> None:
         """Learn nothing."""
@@ -94,18 +106,21 @@ class Offline:
 
 
 class FullLoop:
-    """All that learns: weights from responses every night, models anew every few nights.
+    """All that learns: bandits that choose among variants, exploration, weights every night, models every few nights.
 
-    `begin` is the place for bandits and exploration: what switches them on for the placements goes there.
+    The variants are what a shop would try first: as it is, dearer products up to different degrees, best-sellers, more
+    different products. What is earned is revenue.
     """
 
     name = "full_loop"
     title = "full loop"
-    settings: Mapping[str, Any] = {}
+    settings: Mapping[str, Any] = {"exploration_seed": 1}
     train_every_days = 5
 
     def begin(self, stub: Stub) -> None:
-        """Take the shop as it was trained; to come: bandits and exploration on the three placements."""
+        """Switch bandits and exploration on."""
+        exploration = Exploration(share_of_places=EXPLORED_PLACES)
+        _place(stub, bandit=Bandit(variants=VARIANTS, reward=Reward(revenue=1.0)), exploration=exploration)
 
     def after_day(self, stub: Stub, day: int) -> None:
         """Set the weights by what was measured, and train anew when it is due."""

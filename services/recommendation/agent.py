@@ -23,6 +23,7 @@ from services.recommendation.serving.choice import choose
 from services.recommendation.serving.decision import Decided, decide
 from services.recommendation.serving.exploration import Draw
 from services.recommendation.serving.given_list import MOST_EXPLAINED, PlacedProduct, RankAnswer, rank_given
+from services.recommendation.serving.interleave import interleaved_choice
 from services.recommendation.serving.known_shopper import KnownShopper, OneReading, ShopperHistories, read_known_shopper
 from services.recommendation.serving.model_manager import ModelManager, ServingState
 from services.recommendation.serving.recent_pages import RecentPages
@@ -244,7 +245,7 @@ class RecommendationAgent:
         if state is not None and state.version != serving.version:
             shopper = read_known_shopper(histories, decided.query, state)  # by the rows of that model
         query = self._completed(decided.query, serving, shopper.person)
-        page = self._page(state or serving, shopper, query, decided.draw)
+        page = self._drawn_page(state or serving, shopper, query, decided)
         model = (state or serving).version
         decision = _decision(decided, page)
         items, exposures = page.items, decided.exposures
@@ -264,6 +265,19 @@ class RecommendationAgent:
             exposures,
             decided.bandit.variant_id if decided.bandit else "",
         )
+
+    def _drawn_page(self, serving: ServingState, shopper: KnownShopper, query: Query, decided: Decided) -> ReadyPage:
+        """Return the page of a shopper, drawn from both arms where the list is interleaved."""
+        both = decided.interleaved
+        if both is None:
+            return self._page(serving, shopper, query, decided.draw)
+        choices = []
+        for arm in both.arms:
+            filled = replace(query, stored_placement=arm.variant.fill(query.placement))
+            filled = self._completed(filled, serving, shopper.person)
+            choices.append(choose(serving, request_context(shopper, filled, serving), filled))
+        choice, credit = interleaved_choice(choices[0], choices[1], both.design, query.limit, self._random)
+        return replace(_ready(choice, query), credits=credit)
 
     def _page(self, serving: ServingState, shopper: KnownShopper, query: Query, draw: Draw | None) -> ReadyPage:
         """Return the page of a shopper: a kept one, unless it explores or another model than the active one answers."""
@@ -348,7 +362,9 @@ class _Shown:
 
 
 def _decision(decided: Decided, page: ReadyPage) -> ListDecision | None:
-    """Return what is logged of a decision: what a bandit chose, and what was explored; None for neither."""
+    """Return what is logged: what a bandit chose, what was explored, what was drawn from arms; None for nothing."""
+    if decided.interleaved is not None:
+        return ListDecision(interleaved=decided.interleaved.experiment_id, credits=page.credits)
     if page.displaced is None:
         return decided.bandit
     return replace(decided.bandit or ListDecision(), displaced=page.displaced)

@@ -179,6 +179,8 @@ class ReadyPage:
         Keys of the products, in their order.
     strategy, failed, exhausted, displaced
         As in `Choice`.
+    credits : tuple of float
+        As in `ListDecision`.
     """
 
     message: bytes
@@ -188,6 +190,7 @@ class ReadyPage:
     exhausted: bool = False
     keys: tuple[int, ...] = ()
     displaced: Displaced | None = None
+    credits: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, select, true
 
+from shared.db.batches import batches
 from shared.db.metric_segments import NO_SEGMENT
-from shared.db.schema import experiment_exposures, session_amounts, session_facts, sessions, visitors
+from shared.db.schema import (
+    experiment_exposures,
+    recommendation_lists,
+    recommendations,
+    session_amounts,
+    session_facts,
+    sessions,
+    visitors,
+)
 from shared.db.types import to_micros
 from shared.experiments.assignment import unit_hash
+from shared.experiments.decision import ListDecision
 from shared.experiments.measures import MEASURES
+from shared.recommendation_tokens import position_in_list
 
 UNKNOWN = -1
 """Owner of a unit who never became known."""
@@ -112,6 +123,43 @@ def sessions_of_units(
         np.array([row[3:] for row in rows], np.float64).reshape(len(rows), len(MEASURES)),
         tuple(row[2] or NO_SEGMENT for row in rows),
     )
+
+
+@dataclass(frozen=True)
+class InterleavedClicks:
+    """Clicks on interleaved lists by unit, each of shape (n,): credit of the clicks, clicks, clicks for each arm."""
+
+    credit: NDArray[np.float64]
+    clicks: NDArray[np.float64]
+    for_first: NDArray[np.float64]
+    for_second: NDArray[np.float64]
+
+
+def interleaved_clicks(
+    connection: Connection, experiment_id: str, since: datetime, until: datetime | None = None
+) -> InterleavedClicks:
+    """Return the clicks on the lists of an interleaved experiment; a list of nobody known is a unit of its own."""
+    lists, clicked = recommendation_lists.c, recommendations.c
+    query = select(lists.id, lists.customer_id, lists.decision).where(
+        lists.generated_at >= since,
+        true() if until is None else lists.generated_at < until,
+        lists.decision.is_not(None),
+    )
+    found: dict[tuple[bool, int], list[float]] = {}
+    for some in batches(list(connection.execute(query))):
+        decisions = {row.id: ListDecision.of_json(row.decision) for row in some}
+        units = {row.id: (row.customer_id is None, row.customer_id or row.id) for row in some}
+        drawn = [number for number, each in decisions.items() if each.interleaved == experiment_id]
+        for number in drawn:
+            found.setdefault(units[number], [0.0, 0.0, 0.0, 0.0])
+        marks = select(clicked.id, clicked.list_id).where(clicked.list_id.in_(drawn), clicked.was_clicked)
+        for key, number in connection.execute(marks):
+            credit = decisions[number].credits[position_in_list(key) - 1]
+            sums = found[units[number]]
+            for place, value in enumerate((credit, 1.0, float(credit > 0), float(credit < 0))):
+                sums[place] += value
+    table = np.array(list(found.values()), np.float64).reshape(len(found), 4)
+    return InterleavedClicks(*table.T)
 
 
 def customers_since(connection: Connection, since: datetime) -> list[int]:

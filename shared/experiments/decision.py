@@ -38,12 +38,18 @@ class ListDecision:
         Of shopper, page and time, as `shared.bandit.context` orders them.
     displaced : Displaced, optional
         What an explored product took the place of.
+    interleaved : str
+        The experiment whose two arms the list was drawn from; empty for none.
+    credits : tuple of float
+        Of an interleaved list: what a click on each place says, above 0 for the first arm, below 0 for the second.
     """
 
     variant_id: str = ""
     probabilities: Mapping[str, float] | None = None
     features: tuple[float, ...] = ()
     displaced: Displaced | None = None
+    interleaved: str = ""
+    credits: tuple[float, ...] = ()
 
     @property
     def propensity(self) -> float:
@@ -59,6 +65,9 @@ class ListDecision:
             stored["features"] = [round(each, 4) for each in self.features]
         if self.displaced is not None:
             stored["displaced"] = [self.displaced.position, self.displaced.product_key, self.displaced.score]
+        if self.interleaved:
+            stored["interleaved"] = self.interleaved
+            stored["credits"] = [round(each, 6) for each in self.credits]
         return stored
 
     @classmethod
@@ -70,4 +79,6 @@ class ListDecision:
             stored.get("probabilities"),
             tuple(stored.get("features", ())),
             None if displaced is None else Displaced(*displaced),
+            stored.get("interleaved", ""),
+            tuple(stored.get("credits", ())),
         )

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.experiments.decision import Exposure
-from shared.experiments.experiment import Arm, Asker, Experiment, Unit
+from shared.experiments.experiment import Arm, Asker, Design, Experiment, Unit
 
+BOTH = "both"
+"""What a list of an interleaved experiment has in the place of an arm."""
 HOLDOUT = "holdout"
 """The layer whose arms but the first are kept out of everything else."""
 
@@ -24,9 +26,15 @@ class Meeting:
     exposure: Exposure
 
     @property
+    def interleaved(self) -> bool:
+        """Whether its lists are drawn from both arms."""
+        return self.experiment.design is not Design.SPLIT
+
+    @property
     def held_out(self) -> bool:
         """Whether its unit is kept out of everything else."""
-        return self.experiment.layer == HOLDOUT and self.arm is not self.experiment.arms[0]
+        is_kept_out = self.arm is not self.experiment.arms[0] and not self.interleaved
+        return self.experiment.layer == HOLDOUT and is_kept_out
 
 
 def meetings(experiments: Sequence[Experiment], placement_id: str, asker: Asker, now: datetime) -> list[Meeting]:
@@ -45,4 +53,5 @@ def _meeting(experiment: Experiment, asker: Asker) -> Meeting | None:
     if unit is None or arm is None:
         return None
     session = asker.session_id if experiment.unit is Unit.SESSION else ""
-    return Meeting(experiment, arm, Exposure(experiment.experiment_id, arm.arm_id, unit, session))
+    met = arm.arm_id if experiment.design is Design.SPLIT else BOTH
+    return Meeting(experiment, arm, Exposure(experiment.experiment_id, met, unit, session))

@@ -1,8 +1,9 @@
 """What came of an experiment up to now."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import inf, nan
 
 import numpy as np
 from quintet.type.v1.experiment_pb2 import Experiment as ExperimentMessage
@@ -19,9 +20,11 @@ from services.feedback.experiments.comparison import (
 )
 from services.feedback.experiments.metrics import DEFINITIONS, Metric, ratio_of
 from services.feedback.experiments.unit_sums import PRE_PERIOD_DAYS, Longs, SessionRows, UnitSums, unit_sums
+from services.feedback.statistics.interleaving import preference
 from services.feedback.statistics.sample_ratio import ALARM_ALPHA, always_valid_sample_ratio_p
-from services.feedback.statistics.sample_size import Design, FixedHorizon, days_needed, units_needed
-from services.feedback.statistics.sequential import LEAST_UNITS
+from services.feedback.statistics.sample_size import Design as SizeDesign
+from services.feedback.statistics.sample_size import FixedHorizon, days_needed, units_needed
+from services.feedback.statistics.sequential import LEAST_UNITS, always_valid_interval, always_valid_p
 from shared.currencies import DECIMALS
 from shared.db import bandits, experiment_facts
 from shared.db.engine import Connection
@@ -29,10 +32,20 @@ from shared.db.placements import EXPERIMENTS
 from shared.db.types import from_micros
 from shared.errors import FailedPrecondition, NotFound
 from shared.experiments.convert import to_experiment
-from shared.experiments.experiment import DEFAULT_ALPHA, DEFAULT_EFFECT, DEFAULT_POWER, DEFAULT_TOLERANCE, Unit
+from shared.experiments.experiment import (
+    DEFAULT_ALPHA,
+    DEFAULT_EFFECT,
+    DEFAULT_POWER,
+    DEFAULT_TOLERANCE,
+    Design,
+    Experiment,
+    Unit,
+)
 from shared.timestamps import to_datetime
 
 FIRST_DAYS = timedelta(days=PRE_PERIOD_DAYS)
+PLANNED_INTERLEAVED = 1_000
+"""Units about which the interval of an interleaved preference is narrowest."""
 METRICS: dict[ExperimentMetric.ValueType, Metric] = {
     number: Metric(name.removeprefix("EXPERIMENT_METRIC_").lower()) if number else Metric.REVENUE_PER_SESSION
     for name, number in ExperimentMetric.items()
@@ -110,6 +123,8 @@ def results_of(connection: Connection, experiment_id: str, now: datetime) -> Res
     """Return what came of an experiment, by the facts of sessions. Raises NotFound."""
     message = read_experiment(connection, experiment_id)
     experiment, currency = to_experiment(message), bandits.usual_currency(connection)
+    if experiment.design is not Design.SPLIT:
+        return _interleaved(connection, message, experiment, now)
     by_session = experiment.unit is Unit.SESSION
     exposed = experiment_facts.exposed_units(connection, experiment_id, by_session=by_session)
     names = [arm.arm_id for arm in experiment.arms]
@@ -140,6 +155,35 @@ def results_of(connection: Connection, experiment_id: str, now: datetime) -> Res
         _days_left(planned, int(units.min()), exposed.first_at, now),
         currency,
     )
+
+
+def _interleaved(connection: Connection, message: ExperimentMessage, experiment: Experiment, now: datetime) -> Results:
+    """Return which arm the clicks on lists that were drawn from both prefer.
+
+    The difference is the share of the clicks that the second arm has more than the first, weighted by their credits.
+    """
+    since = experiment.start or now
+    clicks = experiment_facts.interleaved_clicks(connection, experiment.experiment_id, since, ended(message))
+    units, names = len(clicks.clicks), [arm.arm_id for arm in experiment.arms]
+    alpha = message.alpha or DEFAULT_ALPHA
+    told = Comparison(1, Metric.CLICK_THROUGH_RATE, nan, -inf, inf, 1.0, 1.0, Verdict.UNDECIDED, 0.0)
+    if np.count_nonzero(clicks.clicks) >= LEAST_UNITS:
+        estimate = preference(-clicks.credit, clicks.clicks)
+        low, high = always_valid_interval(estimate, units / PLANNED_INTERLEAVED, alpha)
+        p = float(always_valid_p(estimate, units / PLANNED_INTERLEAVED, alpha))
+        verdict = Verdict.BETTER if low > 0 else Verdict.WORSE if high < 0 else Verdict.UNDECIDED
+        told = replace(
+            told,
+            difference=float(estimate.value),
+            low=float(low),
+            high=float(high),
+            p_value=p,
+            adjusted_p_value=p,
+            verdict=verdict,
+        )
+    by_arm = (clicks.for_first, clicks.for_second)
+    arms = [ArmFigures(name, units, {"clicked": int(each.sum())}, {}) for name, each in zip(names, by_arm, strict=True)]
+    return Results(message, arms, [told], [], [], 1.0, 0, PLANNED_INTERLEAVED, None, "")
 
 
 def ended(message: ExperimentMessage) -> datetime | None:
@@ -193,7 +237,9 @@ def sample_size(connection: Connection, plan: Plan, traffic: float, days: int, n
     per_day = len(customers) / days
     design = plan.design
     units = max(units_needed(baseline, plan.effect, design))
-    fixed = max(units_needed(baseline, plan.effect, Design(FixedHorizon(), design.alpha, design.power, design.shares)))
+    fixed = max(
+        units_needed(baseline, plan.effect, SizeDesign(FixedHorizon(), design.alpha, design.power, design.shares))
+    )
     needed = days_needed(units * len(plan.shares), per_day * traffic)
     scale = 10 ** DECIMALS.get(currency, 0) if DEFINITIONS[plan.metric].money else 1
     return SampleSize(units, fixed, needed, baseline.mean / scale, per_day)

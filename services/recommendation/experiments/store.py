@@ -13,7 +13,6 @@ from shared.errors import AlreadyExists, FailedPrecondition, InvalidArgument, No
 from shared.events.check import check_text
 from shared.experiments.assignment import BUCKETS
 from shared.experiments.convert import buckets_of, to_experiment
-from shared.experiments.experiment import Design
 from shared.limits import MAX_DECISIONS, MAX_DEFINITIONS, MAX_NOTE
 from shared.merchandising.names import check_name
 from shared.timestamps import to_datetime, to_timestamp
@@ -37,12 +36,11 @@ class ExperimentStore:
     def create(self, given: Experiment) -> Experiment:
         """Store a new experiment, which runs from its start time on; one that is stored just so already is returned.
 
-        Raises InvalidArgument; AlreadyExists for the id of another; FailedPrecondition when there are too many, the
-        layer has not so much traffic left, or the design is another than SPLIT.
+        Raises InvalidArgument; AlreadyExists for the id of another; FailedPrecondition when there are too many, or the
+        layer has not so much traffic left.
         """
         new = _bare(given)
-        if to_experiment(new).design is not Design.SPLIT:
-            raise FailedPrecondition("this release draws no lists from two arms: leave experiment.design out, or SPLIT")
+        to_experiment(new)
         self._check_start(new)
         with self._database.write() as connection:
             EXPERIMENTS.lock(connection)

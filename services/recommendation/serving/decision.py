@@ -20,7 +20,7 @@ from shared.bandit.context import features
 from shared.bandit.posterior import Floats, Posterior
 from shared.experiments.bandit_plan import BanditPlan
 from shared.experiments.decision import Exposure, ListDecision
-from shared.experiments.experiment import Asker, Design
+from shared.experiments.experiment import Asker, Experiment
 from shared.experiments.meeting import meetings
 from shared.experiments.variant import Variant
 from shared.merchandising.merchandising import Merchandising
@@ -42,12 +42,15 @@ class Decided:
         What a bandit chose.
     draw : Draw, optional
         Where the list tries to explore; None where it does not.
+    interleaved : Experiment, optional
+        The experiment whose two arms the list is drawn from.
     """
 
     query: Query
     exposures: tuple[Exposure, ...] = ()
     bandit: ListDecision | None = None
     draw: Draw | None = None
+    interleaved: Experiment | None = None
 
 
 def decide(
@@ -60,11 +63,14 @@ def decide(
     met = meetings(merchandising.experiments, query.placement.placement_id, asker, now)
     held_out = any(each.held_out for each in met)
     exposures = tuple(each.exposure for each in met)
-    split = [each.arm.variant for each in met if each.experiment.design is Design.SPLIT]
+    split = [each.arm.variant for each in met if not each.interleaved]
     said = [variant for variant in split if not variant.says_nothing]
     filled = _filled(query, said)
     if held_out or said:
         return Decided(filled, exposures, None, None if held_out else _draw(filled, random))
+    both = next((each.experiment for each in met if each.interleaved), None)
+    if both is not None and not query.page_token:
+        return Decided(filled, exposures, interleaved=both)
     variant, bandit = _bandit_choice(query, shopper, merchandising, random, now)
     filled = filled if variant is None else _filled(filled, [variant])
     return Decided(filled, exposures, bandit, _draw(filled, random))

@@ -21,11 +21,14 @@ from services.feedback.experiments.results import results_of, sample_size
 from shared.db.engine import Connection, Database
 from shared.db.exposures import record_exposures
 from shared.db.placements import EXPERIMENTS, Stored
-from shared.db.schema import customers, purchases, session_amounts, session_facts, sessions, visitors
+from shared.db.recommendations import log_recommendations, mark_clicked
+from shared.db.schema import customers, products, purchases, session_amounts, session_facts, sessions, visitors
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound
 from shared.experiments.assignment import unit_hash
-from shared.experiments.decision import Exposure
+from shared.experiments.decision import Exposure, ListDecision
+from shared.recommendation_tokens import LIST_BITS, number_at
 from tests.integration.feedback.small_shop import NOON
+from tests.support.recommendations import list_of_one
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 CTR = ExperimentMetric.EXPERIMENT_METRIC_CLICK_THROUGH_RATE
@@ -224,6 +227,37 @@ def test_segments_are_named(database: Database) -> None:
             scene.visit(connection, key, revenue=bought, segment="loyal" if number < 240 else "new ones")
     segments = scene.results().segments
     assert {(each.segment, each.arm_id) for each in segments} == {("loyal", "new"), ("new ones", "new")}
+
+
+def test_clicks_on_interleaved_lists_prefer_an_arm(database: Database) -> None:
+    scene = Scene(database, design=2)
+    with database.write() as connection:
+        connection.execute(
+            products.insert().values(
+                product_id=1, external_id="p", name="P", change_sequence=1, available_at=NOON, updated_at=NOON
+            )
+        )
+        numbers = []
+        for place in range(150):
+            key = scene.customer(connection, f"c{place}")
+            number = number_at((1 << LIST_BITS) + place, 1)
+            credit = -1.0 if place < 120 else 1.0
+            decision = ListDecision(interleaved="e", credits=(credit,))
+            new = list_of_one(number, key if place % 3 else None, 1, NOON)._replace(decision=decision)
+            log_recommendations(connection, [new])
+            numbers.append(number)
+        mark_clicked(connection, dict.fromkeys(numbers, NOON + HOUR))
+    found = scene.results()
+    assert [(arm.units, arm.clicked) for arm in found.arms] == [(150, 30), (150, 120)]
+    [told] = found.comparisons
+    assert (told.arm_id, told.verdict, told.difference) == ("new", 2, pytest.approx(0.6))
+    assert 0 < told.low < 0.6 < told.high
+
+
+def test_few_clicks_on_interleaved_lists_say_nothing(database: Database) -> None:
+    found = Scene(database, design=2).results()
+    assert found.comparisons[0].verdict == 1
+    assert found.summary == "The data do not tell yet."
 
 
 def test_an_unknown_experiment_is_not_found(database: Database) -> None:

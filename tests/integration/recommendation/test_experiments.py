@@ -85,11 +85,6 @@ def test_what_cannot_run_is_refused(store: ExperimentStore, fields: dict[str, An
     assert store.list(0, "") == ([], "")
 
 
-def test_lists_are_not_drawn_from_two_arms_by_this_release(store: ExperimentStore) -> None:
-    with pytest.raises(FailedPrecondition):
-        store.create(experiment(design="EXPERIMENT_DESIGN_TEAM_DRAFT"))
-
-
 def test_stopping_and_concluding_are_kept_with_their_reasons(store: ExperimentStore) -> None:
     store.create(experiment("a"))
     store.create(experiment("b"))
@@ -404,6 +399,28 @@ def test_the_same_seed_makes_the_same_choices(caller: Caller) -> None:
         caller.shop.agent._random = np.random.default_rng(5)
         runs.append([ids(caller.ask(CUSTOMERS[0], placement_id="top")) for _ in range(30)])
     assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize("design", ["TEAM_DRAFT", "OPTIMISED_INTERLEAVING"])
+def test_interleaved_lists_are_drawn_from_both_arms(caller: Caller, design: str) -> None:
+    new = Variant(variant_id="new", strategy="new_arrivals")
+    caller.place("top", bandit=BANDIT, exploration=Exploration(share_of_places=0.5, relevance_given_up=1))
+    caller.place("alone_popular", strategy="popular")
+    caller.place("alone_new", strategy="new_arrivals")
+    popular, arrivals = (ids(caller.ask(CUSTOMERS[0], placement_id=f"alone_{name}")) for name in ("popular", "new"))
+    caller.run(experiment("e", POPULAR, new, placement_ids=["top"], design=f"EXPERIMENT_DESIGN_{design}"))
+    answers = [caller.ask(CUSTOMERS[0], placement_id="top", limit=6) for _ in range(30)]
+    assert {each.strategy for each in answers} == {"interleaved"}
+    assert {(each.arm, each.variant_id) for each in answers} == {("both", "")}
+    assert {ids(each)[0] for each in answers} == {popular[0], arrivals[0]}
+    assert all(set(ids(each)) <= {*popular, *arrivals} for each in answers)
+    logged = [each for each in caller.logged() if each.placement_id == "top"]
+    for each, answer in zip(logged, answers, strict=True):
+        decision = each.decision
+        assert decision["interleaved"] == "e"
+        assert len(decision["credits"]) == len(answer.recommendations) == 6
+    totals = np.array([each.decision["credits"] for each in logged]).mean(axis=0)
+    assert np.abs(totals).max() < 0.7, "neither arm has a place to itself"
 
 
 def test_further_pages_of_a_list_are_filled_by_what_seems_best_and_teach_nothing(caller: Caller) -> None:

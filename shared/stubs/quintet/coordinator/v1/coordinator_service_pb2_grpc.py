@@ -794,8 +794,8 @@ class CoordinatorServiceServicer:
     def CreateExperiment(self, request, context):
         """Stores an experiment and starts it, now or at its start time; answers differ within a second. An experiment does not
         change any more: stop it and start another. Safe to repeat: one that is stored just so already is answered.
-        Errors: ALREADY_EXISTS for the `experiment_id` of another; FAILED_PRECONDITION when there are 1,000, the layer has not so
-        much traffic left, or for a design other than `SPLIT`; INVALID_ARGUMENT.
+        Errors: ALREADY_EXISTS for the `experiment_id` of another; FAILED_PRECONDITION when there are 1,000, or the layer has not so
+        much traffic left; INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -201,8 +201,8 @@ class CoordinatorServiceStub:
     CreateExperiment: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.CreateExperimentRequest, _coordinator_service_pb2.CreateExperimentResponse]
     """Stores an experiment and starts it, now or at its start time; answers differ within a second. An experiment does not
     change any more: stop it and start another. Safe to repeat: one that is stored just so already is answered.
-    Errors: ALREADY_EXISTS for the `experiment_id` of another; FAILED_PRECONDITION when there are 1,000, the layer has not so
-    much traffic left, or for a design other than `SPLIT`; INVALID_ARGUMENT.
+    Errors: ALREADY_EXISTS for the `experiment_id` of another; FAILED_PRECONDITION when there are 1,000, or the layer has not so
+    much traffic left; INVALID_ARGUMENT.
     """
     GetExperiment: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetExperimentRequest, _coordinator_service_pb2.GetExperimentResponse]
     """Returns an experiment with the log of its decisions. Errors: NOT_FOUND."""
@@ -522,8 +522,8 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     CreateExperiment: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.CreateExperimentRequest, _coordinator_service_pb2.CreateExperimentResponse]  # type: ignore[assignment]
     """Stores an experiment and starts it, now or at its start time; answers differ within a second. An experiment does not
     change any more: stop it and start another. Safe to repeat: one that is stored just so already is answered.
-    Errors: ALREADY_EXISTS for the `experiment_id` of another; FAILED_PRECONDITION when there are 1,000, the layer has not so
-    much traffic left, or for a design other than `SPLIT`; INVALID_ARGUMENT.
+    Errors: ALREADY_EXISTS for the `experiment_id` of another; FAILED_PRECONDITION when there are 1,000, or the layer has not so
+    much traffic left; INVALID_ARGUMENT.
     """
     GetExperiment: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetExperimentRequest, _coordinator_service_pb2.GetExperimentResponse]  # type: ignore[assignment]
     """Returns an experiment with the log of its decisions. Errors: NOT_FOUND."""
@@ -1098,8 +1098,8 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_coordinator_service_pb2.CreateExperimentResponse, _abc.Awaitable[_coordinator_service_pb2.CreateExperimentResponse]]:
         """Stores an experiment and starts it, now or at its start time; answers differ within a second. An experiment does not
         change any more: stop it and start another. Safe to repeat: one that is stored just so already is answered.
-        Errors: ALREADY_EXISTS for the `experiment_id` of another; FAILED_PRECONDITION when there are 1,000, the layer has not so
-        much traffic left, or for a design other than `SPLIT`; INVALID_ARGUMENT.
+        Errors: ALREADY_EXISTS for the `experiment_id` of another; FAILED_PRECONDITION when there are 1,000, or the layer has not so
+        much traffic left; INVALID_ARGUMENT.
         """
 
     @_abc_1.abstractmethod

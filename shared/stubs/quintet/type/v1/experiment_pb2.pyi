@@ -329,7 +329,9 @@ class Experiment(_message.Message):
     exceed 1: FAILED_PRECONDITION.
     """
     design: Global___ExperimentDesign.ValueType
-    """How arms meet shoppers. Default `SPLIT`. This release can do no other: FAILED_PRECONDITION."""
+    """How arms meet shoppers. Default `SPLIT`. Arms of interleaved lists say how placements are filled; a `model_version` of theirs is not
+    used.
+    """
     primary_metric: Global___ExperimentMetric.ValueType
     """What decides. Default `REVENUE_PER_SESSION`; interleaving is decided by clicks, whatever is said here."""
     minimum_effect: _builtins.float
