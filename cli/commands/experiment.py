@@ -184,7 +184,9 @@ def _arms_table(arms: Iterable[ArmResult]) -> Table:
     table = Table("arm", "customers", "sessions", "orders", "shown", "clicked", "metrics (95 % of one look)")
     for each in arms:
         metrics = ", ".join(
-            f"{_metric(one.metric)} {one.value:.4g} ({one.low:.4g} to {one.high:.4g})" for one in each.metrics
+            f"{_metric(one.metric)} {one.value:.4g} ({one.low:.4g} to {one.high:.4g})"
+            for one in each.metrics
+            if one.HasField("value")
         )
         counts = (each.units, each.sessions, each.orders, each.shown, each.clicked)
         table.add_row(each.arm_id, *(f"{count:,}" for count in counts), metrics)
@@ -194,7 +196,7 @@ def _arms_table(arms: Iterable[ArmResult]) -> Table:
 def _comparisons_table(comparisons: Iterable[ArmComparison]) -> Table:
     table = Table("arm", "metric", "segment", "difference", "interval at all looks", "p", "verdict")
     for each in comparisons:
-        known = each.difference == each.difference
+        known = each.HasField("difference")
         guard = " (guardrail)" if each.guardrail else ""
         table.add_row(
             each.arm_id,

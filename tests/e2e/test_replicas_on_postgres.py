@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from shared.config import AGENTS
 from shared.db import event_log
 from shared.db.engine import Connection, Database
+from shared.db.outcomes import RULE
 from shared.db.schema import (
     browsing_history,
     cart_items,
@@ -71,9 +72,9 @@ def check_stored(done: Done, database: Database) -> None:
         assert counts(connection) == (done.views, done.carts, len(done.bought)), "and projected once"
         assert refunded(connection) == done.refunded
         assert owners(connection) == done.merged
-        credited = [order for order, _ in credits_of(connection)]
-        assert len(set(credited)) == len(credited), "credited once"
-        assert {order for order, kind in credits_of(connection) if kind == "refunded"} <= done.refunded
+        credited = [(order, rule) for order, _, rule in credits_of(connection)]
+        assert len(set(credited)) == len(credited), "credited once, by each rule"
+        assert {order for order, kind, _ in credits_of(connection) if kind == "refunded"} <= done.refunded
 
 
 def wait_credited(database: Database, done: Done) -> None:
@@ -81,18 +82,18 @@ def wait_credited(database: Database, done: Done) -> None:
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
         with database.read() as connection:
-            missing = done.bought - done.unlogged - {order for order, _ in credits_of(connection)}
+            missing = done.bought - done.unlogged - {order for order, _, _ in credits_of(connection)}
         if not missing:
             return
         assert time.monotonic() < until, f"not credited: {sorted(missing)}"
         time.sleep(0.1)
 
 
-def credits_of(connection: Connection) -> list[tuple[str, str]]:
-    """Return order and kind of each credit."""
+def credits_of(connection: Connection) -> list[tuple[str, str, str]]:
+    """Return order, kind and rule of each credit."""
     columns = recommendation_outcomes.c
-    query = select(columns.purchase_id, columns.kind).where(columns.purchase_id.is_not(None))
-    return [(order, kind) for order, kind in connection.execute(query)]
+    query = select(columns.purchase_id, columns.kind, RULE).where(columns.purchase_id.is_not(None))
+    return [(order, kind, rule) for order, kind, rule in connection.execute(query)]
 
 
 def refunded(connection: Connection) -> set[str]:

@@ -1,6 +1,7 @@
 """Messages about what came of experiments as plain values and back."""
 
 from collections.abc import Mapping
+from math import isfinite
 
 from quintet.feedback.v1 import feedback_service_pb2 as pb
 from quintet.type.v1.experiment_pb2 import ArmComparison, ArmMetric, ArmResult, ExperimentMetric, ExperimentResults
@@ -68,10 +69,14 @@ def from_results(results: Results) -> ExperimentResults:
 
 def _arm(arm: ArmFigures) -> ArmResult:
     metrics = [
-        ArmMetric(metric=NUMBERS[metric], value=value, low=low, high=high)
+        ArmMetric(metric=NUMBERS[metric], value=_known(value), low=_known(low), high=_known(high))
         for metric, (value, low, high) in arm.metrics.items()
     ]
     return ArmResult(arm_id=arm.arm_id, units=arm.units, metrics=metrics, **arm.counts)
+
+
+def _known(value: float) -> float | None:
+    return value if isfinite(value) else None
 
 
 def _comparison(each: Comparison, names: list[str], segment: str) -> ArmComparison:
@@ -79,9 +84,9 @@ def _comparison(each: Comparison, names: list[str], segment: str) -> ArmComparis
         arm_id=names[each.arm],
         metric=NUMBERS[each.metric],
         segment=segment,
-        difference=each.difference,
-        low=each.low,
-        high=each.high,
+        difference=_known(each.difference),
+        low=_known(each.low),
+        high=_known(each.high),
         p_value=each.p_value,
         adjusted_p_value=each.adjusted_p_value,
         verdict=_VERDICTS[each.verdict],

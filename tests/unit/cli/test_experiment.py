@@ -66,7 +66,7 @@ class Door(pb_grpc.CoordinatorServiceServicer):
         known = ArmComparison(
             arm_id="bold", metric=CTR, difference=0.5, low=0.1, high=0.9, p_value=0.01, verdict=Verdict.VERDICT_BETTER
         )
-        unknown = ArmComparison(arm_id="bold", metric=CTR, difference=float("nan"), verdict=1, guardrail=True)
+        unknown = ArmComparison(arm_id="bold", metric=CTR, verdict=1, guardrail=True)
         return pb.GetExperimentResultsResponse(
             results=ExperimentResults(
                 experiment=self.experiments[request.experiment_id],

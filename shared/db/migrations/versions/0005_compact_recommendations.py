@@ -189,7 +189,7 @@ def _move_back(connection: sa.Connection, each: Any) -> None:
     kept = {row.product_id: row.id for row in connection.execute(query)}
     for item in unpack(each.packed_items):
         whole = {name: each._mapping[name] for name in ("request_id", "page_type", "strategy", "model_version")}
-        whole |= item._asdict()
+        whole |= {name: value for name, value in item._asdict().items() if name != "propensity"}
         product = whole.pop("product_key")
         if product in kept:
             connection.execute(RECOMMENDATIONS.update().where(columns.id == kept[product]).values(whole))

@@ -38,7 +38,7 @@ def test_what_only_reads_is_a_get_and_takes_no_body(binding: object) -> None:
     if verb in ("GET", "DELETE"):
         assert not body
     if verb == "GET":
-        assert name.startswith(("Get", "List", "Watch", "Export", "Preview"))
+        assert name.startswith(("Get", "List", "Watch", "Export", "Preview", "Estimate"))
 
 
 def test_a_path_says_which_verbs_it_takes() -> None:

@@ -424,24 +424,35 @@ class ArmMetric(_message.Message):
     metric: Global___ExperimentMetric.ValueType
     """The metric."""
     value: _builtins.float
-    """Its value; money in units of the currency."""
+    """Its value; money in units of the currency. Absent where it is a share or mean of nothing."""
     low: _builtins.float
-    """Lower end of the 95 % interval, which holds for one look."""
+    """Lower end of the 95 % interval, which holds for one look; absent where it is not known."""
     high: _builtins.float
     """Upper end of it."""
     def __init__(
         self,
         *,
         metric: Global___ExperimentMetric.ValueType = ...,
-        value: _builtins.float = ...,
-        low: _builtins.float = ...,
-        high: _builtins.float = ...,
+        value: _builtins.float | None = ...,
+        low: _builtins.float | None = ...,
+        high: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "_value", b"_value", "high", b"high", "low", b"low", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "low", b"low", "metric", b"metric", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "_value", b"_value", "high", b"high", "low", b"low", "metric", b"metric", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__high: _TypeAlias = _typing.Literal["high"]  # noqa: Y015
+    _WhichOneofArgType__high: _TypeAlias = _typing.Literal["_high", b"_high"]  # noqa: Y015
+    _WhichOneofReturnType__low: _TypeAlias = _typing.Literal["low"]  # noqa: Y015
+    _WhichOneofArgType__low: _TypeAlias = _typing.Literal["_low", b"_low"]  # noqa: Y015
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__high) -> _WhichOneofReturnType__high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__low) -> _WhichOneofReturnType__low | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
 
 Global___ArmMetric: _TypeAlias = ArmMetric  # noqa: Y015
 
@@ -517,9 +528,9 @@ class ArmComparison(_message.Message):
     segment: _builtins.str
     """Name of the segment; empty for all units."""
     difference: _builtins.float
-    """Relative difference to the control, .05 for five per cent more."""
+    """Relative difference to the control, .05 for five per cent more; absent where too little is known."""
     low: _builtins.float
-    """Lower end of the interval of the difference, which holds at all looks together."""
+    """Lower end of the interval of the difference, which holds at all looks together; absent where it has none."""
     high: _builtins.float
     """Upper end of it."""
     p_value: _builtins.float
@@ -538,20 +549,31 @@ class ArmComparison(_message.Message):
         arm_id: _builtins.str = ...,
         metric: Global___ExperimentMetric.ValueType = ...,
         segment: _builtins.str = ...,
-        difference: _builtins.float = ...,
-        low: _builtins.float = ...,
-        high: _builtins.float = ...,
+        difference: _builtins.float | None = ...,
+        low: _builtins.float | None = ...,
+        high: _builtins.float | None = ...,
         p_value: _builtins.float = ...,
         adjusted_p_value: _builtins.float = ...,
         verdict: Global___Verdict.ValueType = ...,
         variance_reduction: _builtins.float = ...,
         guardrail: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_difference", b"_difference", "_high", b"_high", "_low", b"_low", "difference", b"difference", "high", b"high", "low", b"low"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjusted_p_value", b"adjusted_p_value", "arm_id", b"arm_id", "difference", b"difference", "guardrail", b"guardrail", "high", b"high", "low", b"low", "metric", b"metric", "p_value", b"p_value", "segment", b"segment", "variance_reduction", b"variance_reduction", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_difference", b"_difference", "_high", b"_high", "_low", b"_low", "adjusted_p_value", b"adjusted_p_value", "arm_id", b"arm_id", "difference", b"difference", "guardrail", b"guardrail", "high", b"high", "low", b"low", "metric", b"metric", "p_value", b"p_value", "segment", b"segment", "variance_reduction", b"variance_reduction", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__difference: _TypeAlias = _typing.Literal["difference"]  # noqa: Y015
+    _WhichOneofArgType__difference: _TypeAlias = _typing.Literal["_difference", b"_difference"]  # noqa: Y015
+    _WhichOneofReturnType__high: _TypeAlias = _typing.Literal["high"]  # noqa: Y015
+    _WhichOneofArgType__high: _TypeAlias = _typing.Literal["_high", b"_high"]  # noqa: Y015
+    _WhichOneofReturnType__low: _TypeAlias = _typing.Literal["low"]  # noqa: Y015
+    _WhichOneofArgType__low: _TypeAlias = _typing.Literal["_low", b"_low"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__difference) -> _WhichOneofReturnType__difference | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__high) -> _WhichOneofReturnType__high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__low) -> _WhichOneofReturnType__low | None: ...
 
 Global___ArmComparison: _TypeAlias = ArmComparison  # noqa: Y015
 
