@@ -24,7 +24,6 @@ from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.placement_pb2 import RankedProduct
 from quintet.type.v1.recommendation_pb2 import (
     AlgorithmContribution,
-    ExperimentAssignment,
     Reason,
     ReasonKind,
     Recommendation,
@@ -47,6 +46,7 @@ from shared.events.recommend import context_products
 from shared.experiments.decision import Exposure
 from shared.experiments.experiment import Asker
 from shared.experiments.meeting import meetings
+from shared.experiments.messages import name_arms
 from shared.filters.tree import Expression
 from shared.limits import MAX_LISTS_OF_PAGE, MAX_RANKED
 from shared.list_tokens import PagedList, next_token, shown_before
@@ -209,10 +209,7 @@ class Fallback:
             page, request_id = page_of(request.context).value, uuid.uuid4().hex
             packed, placement = PackedItems.of(items), request.placement_id
             exposures = self._exposures(request, placed, now)
-            answer.assignments.extend(
-                ExperimentAssignment(experiment_id=each.experiment_id, arm_id=each.arm_id) for each in exposures
-            )
-            answer.arm = exposures[0].arm_id if exposures else ""
+            name_arms(answer, exposures)
             new = NewList(
                 number,
                 request_id,

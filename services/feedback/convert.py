@@ -14,7 +14,6 @@ from quintet.type.v1.recommendation_pb2 import (
     AttributionRule,
     Credit,
     CreditKind,
-    ExperimentAssignment,
     LoggedList,
     RecommendationOutcome,
 )
@@ -28,6 +27,7 @@ from shared.db.outcomes import CREDIT, REFUNDED, StoredCredit
 from shared.db.recommendation_items import ListItem
 from shared.errors import InvalidArgument
 from shared.events.check import check_id, check_number, check_text
+from shared.experiments.messages import assignments
 from shared.limits import MAX_REASON
 from shared.request_ids import RequestKey
 from shared.timestamps import to_timestamp
@@ -142,7 +142,7 @@ def from_list_outcome(found: ListOutcome) -> pb.GetAttributionResponse:
             model_version=made.model_version,
             generate_time=to_timestamp(made.generated_at),
             arm=next((arm for _, arm in arms), ""),
-            assignments=[ExperimentAssignment(experiment_id=name, arm_id=arm) for name, arm in arms],
+            assignments=assignments(arms),
             variant_id="" if made.decision is None else made.decision.variant_id,
             variant_propensity=None if made.decision is None else made.decision.propensity,
         ),

@@ -10,7 +10,6 @@ from quintet.type.v1.model_pb2 import ModelVersion as ModelVersionMessage
 from quintet.type.v1.money_pb2 import Money
 from quintet.type.v1.recommendation_pb2 import (
     AlgorithmContribution,
-    ExperimentAssignment,
     Reason,
     ReasonKind,
     Recommendation,
@@ -34,6 +33,7 @@ from shared.db.models import ModelVersion
 from shared.errors import InvalidArgument
 from shared.events.check import check_id, check_number, check_text
 from shared.events.page import filters_of, limit_of, page_of
+from shared.experiments.messages import name_arms
 from shared.limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, MAX_PAGE_TOKEN
 from shared.merchandising.merchandising import NO_MERCHANDISING, Merchandising
 from shared.merchandising.placement import BUILT_IN
@@ -105,10 +105,7 @@ def to_response(answer: Answer, shopper: Shopper, tokens: TokenKeys) -> pb.Recom
     response.segment = answer.segment
     response.attribution_token = tokens.issue_list(answer.number, len(ids), shopper)
     response.next_page_token = answer.next_page_token
-    response.assignments.extend(
-        ExperimentAssignment(experiment_id=each.experiment_id, arm_id=each.arm_id) for each in answer.exposures
-    )
-    response.arm = answer.exposures[0].arm_id if answer.exposures else ""
+    name_arms(response, answer.exposures)
     response.variant_id = answer.variant_id
     response.generate_time.FromDatetime(answer.generated_at)
     return pb.RecommendResponse(list=response)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from shared.db.placements import COUNTER
 from shared.db.schema import (
     bandit_posteriors,
     bandit_statistics,
-    purchases,
     recommendation_lists,
     recommendation_outcomes,
     recommendations,
@@ -23,7 +22,6 @@ from shared.db.schema import (
 )
 from shared.experiments.decision import ListDecision
 
-DAY = timedelta(days=1)
 FLOAT = np.dtype("<f8")
 
 
@@ -95,13 +93,6 @@ def returned(
         for customer, began in connection.execute(query.order_by(columns.started_at)):
             found.setdefault(customer, []).append(began)
     return found
-
-
-def usual_currency(connection: Connection) -> str:
-    """Return the currency of most of the latest thousand orders; empty without orders."""
-    latest = select(purchases.c.currency).order_by(purchases.c.purchase_id.desc()).limit(1_000).subquery()
-    query = select(latest.c.currency).group_by(latest.c.currency).order_by(func.count().desc(), latest.c.currency)
-    return str(connection.execute(query.limit(1)).scalar_one_or_none() or "")
 
 
 def stored_statistics(connection: Connection, placement_id: str, reward: str) -> dict[int, dict[str, RewardStatistics]]:

@@ -1,7 +1,7 @@
 """Connections to the shared database: one pool per process, short write transactions, the same on both databases."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -148,6 +148,15 @@ class Database:
 def insert_into(connection: Connection, table: Table) -> Any:
     """Return an INSERT that knows `on_conflict_do_update` and `on_conflict_do_nothing`, for either database."""
     return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def replace_rows(connection: Connection, table: Table, key: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows in place of those with the same key; all rows have the same columns."""
+    if not rows:
+        return
+    statement = insert_into(connection, table)
+    replaced = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=replaced), rows)
 
 
 def next_count(connection: Connection, name: str) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, select, true
 
-from shared.db.batches import batches
+from shared.db.batches import among, batches
 from shared.db.metric_segments import NO_SEGMENT
 from shared.db.schema import (
     experiment_exposures,
@@ -105,18 +105,23 @@ def sessions_of_units(
     Money is that in `currency`.
     """
     facts, money = session_facts.c, session_amounts.c
+    owner = facts.session_id if by_session else facts.customer_id
+    places = {key: place for place, key in enumerate(owners) if key != UNKNOWN}
     query = (
         select(
-            facts.session_id if by_session else facts.customer_id,
+            owner,
             facts.started_at,
             facts.segment,
             *_values(),
         )
         .outerjoin(session_amounts, and_(money.session_id == facts.session_id, money.currency == currency))
-        .where(facts.started_at >= since, true() if until is None else facts.started_at < until)
+        .where(
+            among(connection, owner, places),
+            facts.started_at >= since,
+            true() if until is None else facts.started_at < until,
+        )
     )
-    places = {owner: place for place, owner in enumerate(owners) if owner != UNKNOWN}
-    rows = [row for row in connection.execute(query) if row[0] in places]
+    rows = list(connection.execute(query))
     return SessionsOfUnits(
         np.array([places[row[0]] for row in rows], np.int64),
         np.array([to_micros(row[1]) for row in rows], np.int64),

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from shared.db.batches import among
-from shared.db.engine import insert_into
+from shared.db.engine import replace_rows
 from shared.db.schema import (
     list_facts,
     products,
@@ -119,13 +119,7 @@ def read_facts(connection: Connection, list_ids: Collection[int]) -> dict[int, L
 
 def write_facts(connection: Connection, facts: Sequence[ListFact]) -> None:
     """Store facts, in place of those that there are of the lists."""
-    if not facts:
-        return
-    statement = insert_into(connection, list_facts)
-    replaced = {column.name: statement.excluded[column.name] for column in list_facts.c if not column.primary_key}
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["list_id"], set_=replaced), [_row(fact) for fact in facts]
-    )
+    replace_rows(connection, list_facts, ["list_id"], [_row(fact) for fact in facts])
 
 
 def lists_of(connection: Connection, customer_keys: Collection[int]) -> set[int]:

@@ -11,7 +11,7 @@ from itertools import repeat
 from typing import Any, NamedTuple
 
 from quintet.type.v1.event_pb2 import Purchase
-from sqlalchemy import Connection, case, select
+from sqlalchemy import Connection, case, func, select
 
 from shared.db.batches import among
 from shared.db.bulk import insert_numbered, insert_rows
@@ -41,6 +41,13 @@ OrderColumns = tuple[Sequence[int], Sequence[float], Sequence[int]]
 
 Catalogue = Mapping[str, Priced]
 """Products by the platform's ids."""
+
+
+def usual_currency(connection: Connection) -> str:
+    """Return the currency of most of the latest thousand orders; empty without orders."""
+    latest = select(purchases.c.currency).order_by(purchases.c.purchase_id.desc()).limit(1_000).subquery()
+    query = select(latest.c.currency).group_by(latest.c.currency).order_by(func.count().desc(), latest.c.currency)
+    return str(connection.execute(query.limit(1)).scalar_one_or_none() or "")
 
 
 def read_catalogue(connection: Connection, external_ids: Collection[str]) -> Catalogue:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Select, and_, or_, select
 
 from shared.db.batches import batches
-from shared.db.engine import insert_into
+from shared.db.engine import replace_rows
 from shared.db.schema import product_embeddings, products
 from shared.errors import DataLoss
 
@@ -105,9 +105,7 @@ def store_embeddings(
         {"product_id": int(key), "embedding": vector.tobytes(), "space_version": space_version, "last_updated": now}
         for key, vector in zip(keys, vectors.astype(STORED), strict=True)
     ]
-    statement = insert_into(connection, product_embeddings)
-    replaced = {name: statement.excluded[name] for name in rows[0] if name != "product_id"}
-    connection.execute(statement.on_conflict_do_update(index_elements=["product_id"], set_=replaced), rows)
+    replace_rows(connection, product_embeddings, ["product_id"], rows)
 
 
 def drop_embeddings(connection: Connection, keys: Iterable[int]) -> None:

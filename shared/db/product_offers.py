@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Column, Connection, Select, Table, bindparam,
 from shared.db.batches import among
 from shared.db.bulk import update_rows
 from shared.db.driver import DriverCursor, PreparedLookup, PreparedPairs, PreparedQuery
-from shared.db.engine import insert_into, next_count
+from shared.db.engine import next_count, replace_rows
 from shared.db.products import CHANGES
 from shared.db.schema import product_offers, products
 from shared.db.types import to_micros
@@ -193,12 +193,7 @@ def _apply_to_offers(connection: Connection, changes: Mapping[tuple[str, int], C
         pair: each for pair, each in changes.items() if pair not in stored or _is_newer(each, stored[pair].moment)
     }
     rows = [_offer_row(pair, each, stored.get(pair), number) for pair, each in sorted(accepted.items())]
-    if rows:
-        statement = insert_into(connection, product_offers)
-        replaced = {name: statement.excluded[name] for name in rows[0] if name not in ("place_id", "product_id")}
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=["place_id", "product_id"], set_=replaced), rows
-        )
+    replace_rows(connection, product_offers, ["place_id", "product_id"], rows)
     return len(accepted)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Text, and_, b
 from shared.db.batches import among, batches
 from shared.db.bulk import update_rows
 from shared.db.driver import DriverCursor, PreparedLookup, PreparedQuery
-from shared.db.engine import insert_into, next_count
+from shared.db.engine import next_count, replace_rows
 from shared.db.product_facts import CatalogueEntry, NewProduct, Product, ProductFacts, facts_in
 from shared.db.product_patch import (
     STATE,
@@ -124,8 +124,10 @@ def patch_products(connection: Connection, patches: Sequence[ProductPatch]) -> U
     ]
     stamps = {"updated_at": now, "change_sequence": change}
     contents = [_content_sequence(row, known.get(row["external_id"]), change) for row in rows]
-    _write(
+    replace_rows(
         connection,
+        products,
+        ["external_id"],
         [{**row, **stamps, "content_sequence": content} for row, content in zip(rows, contents, strict=True)],
     )
     _write_moments(connection, [each.row for each in results], known)
@@ -308,14 +310,6 @@ def _content_sequence(row: Mapping[str, Any], before: Product | None, change: in
     if before is None or not same_but_for_price_and_stock(row, before):
         return change
     return before.content_sequence or before.change_sequence
-
-
-def _write(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    statement = insert_into(connection, products)
-    replaced = {name: statement.excluded[name] for name in rows[0] if name != "external_id"}
-    connection.execute(statement.on_conflict_do_update(index_elements=["external_id"], set_=replaced), rows)
 
 
 def _write_moments(connection: Connection, rows: Sequence[Mapping[str, Any]], known: Mapping[str, Product]) -> None:

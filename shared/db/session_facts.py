@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, Connection, Select, func, select, type_coerce
 
 from shared.db.batches import among
-from shared.db.engine import insert_into
+from shared.db.engine import replace_rows
 from shared.db.metric_cells import day_of
 from shared.db.metric_segments import NO_SEGMENT, segments_of
 from shared.db.schema import list_facts, products, purchase_items, purchases, session_amounts, session_facts, sessions
@@ -201,11 +201,7 @@ def _homes(near: Iterable[_Near]) -> dict[int, int]:
 def _write(connection: Connection, found: Sequence[_Session]) -> None:
     if not found:
         return
-    statement = insert_into(connection, session_facts)
-    replaced = {column.name: statement.excluded[column.name] for column in session_facts.c if not column.primary_key}
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["session_id"], set_=replaced), [_row(each) for each in found]
-    )
+    replace_rows(connection, session_facts, ["session_id"], [_row(each) for each in found])
     keys = [each.session_id for each in found]
     connection.execute(session_amounts.delete().where(among(connection, session_amounts.c.session_id, keys)))
     amounts = [

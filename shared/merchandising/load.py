@@ -10,7 +10,7 @@ from quintet.type.v1.experiment_pb2 import ExperimentState
 from quintet.type.v1.placement_pb2 import Placement as PlacementMessage
 from quintet.type.v1.placement_pb2 import Rule as RuleMessage
 
-from shared.db import bandits, placements
+from shared.db import placements
 from shared.db.engine import Connection
 from shared.db.placements import EXPERIMENTS, PLACEMENTS, RULES, Stored
 from shared.errors import InvalidArgument
@@ -33,7 +33,6 @@ def load_merchandising(connection: Connection, agent: str) -> Merchandising:
         _read(RULES.list(connection), lambda each: to_rule(RuleMessage.FromString(each)), agent),
         placements.version(connection),
         _read(_running(connection), lambda each: to_experiment(ExperimentMessage.FromString(each)), agent),
-        bandits.posteriors(connection),
     )
 
 

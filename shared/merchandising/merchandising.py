@@ -16,7 +16,8 @@ class Merchandising:
     """Placements by id, those that are built in included, rules, the ones that win first, and experiments by id.
 
     `switched_off` has the rules that hold only where a variant says so. `version` is the number of the last change that
-    is in here; `posteriors` has what is believed of the variants of bandits, by placement and variant.
+    is in here; `posteriors` has what is believed of the variants of bandits, by placement and variant,
+    where bandits choose.
     """
 
     placements: Mapping[str, Placement] = field(default_factory=lambda: dict(BUILT_IN))
@@ -33,7 +34,6 @@ class Merchandising:
         rules: Iterable[Rule],
         version: int = 0,
         experiments: Iterable[Experiment] = (),
-        posteriors: Mapping[str, Mapping[str, Posterior]] | None = None,
     ) -> "Merchandising":
         """Return what is stored, with the built-in placements where no stored one replaces them."""
         stored = {each.placement_id: each for each in placements}
@@ -44,7 +44,6 @@ class Merchandising:
             version,
             tuple(rule for rule in ordered if rule.disabled),
             tuple(sorted(experiments, key=lambda each: each.experiment_id)),
-            posteriors or {},
         )
 
     def placement(self, placement_id: str, page: Page, field_name: str = "placement_id") -> Placement:

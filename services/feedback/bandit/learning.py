@@ -9,7 +9,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import structlog
@@ -17,20 +17,20 @@ from quintet.type.v1.placement_pb2 import Placement as PlacementMessage
 
 from services.feedback.attribution import Windows
 from services.feedback.bandit.learned import LearnedBandits
-from services.feedback.bandit.reward import RETURN_WITHIN, SAME_VISIT, reward_of
+from services.feedback.bandit.reward import RETURN_WITHIN, reward_of
 from shared.bandit.context import NAMES
 from shared.bandit.posterior import RewardStatistics, posteriors
 from shared.db import bandits
 from shared.db.bandits import DecidedList
 from shared.db.engine import Connection, Database
+from shared.db.metric_cells import day_of, start_of
+from shared.db.orders import usual_currency
 from shared.db.placements import PLACEMENTS
+from shared.db.sessions import SILENCE
 from shared.errors import InvalidArgument
 from shared.experiments.bandit_plan import BanditPlan
 from shared.merchandising.convert import to_placement
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MATURE = timedelta(minutes=30)
-"""Age from which a list is learned from: most of what comes of it comes in the session it was shown in."""
 HALF_LIVES = 6
 """Age, in half-lives, from which days count nothing: they have less than 2 % of their weight left."""
 log = structlog.get_logger()
@@ -40,7 +40,7 @@ def learn_bandits(database: Database, windows: Windows, now: datetime) -> Learne
     """Compute the posteriors of all placements with a bandit anew and store them."""
     with database.read() as connection:
         plans = _plans(connection)
-        currency = bandits.usual_currency(connection)
+        currency = usual_currency(connection)
     learned = [_learn(database, name, plan, currency, windows, now) for name, plan in plans.items()]
     return LearnedBandits(len(learned), sum(learned))
 
@@ -70,7 +70,7 @@ def _plans(connection: Connection) -> dict[str, BanditPlan]:
 
 def _learn(database: Database, name: str, plan: BanditPlan, currency: str, windows: Windows, now: datetime) -> int:
     digest = hashlib.sha256(repr((astuple(plan.reward), currency, NAMES)).encode()).hexdigest()
-    today = (now - EPOCH).days
+    today = day_of(now)
     with database.read() as connection:
         known = bandits.stored_statistics(connection, name, digest)
         anew = {
@@ -103,17 +103,18 @@ def _statistics(
 ) -> dict[str, RewardStatistics]:
     """Return the statistics of one day by variant.
 
-    Lists that nobody saw are left out where the shop says what is seen.
+    Lists that nobody saw are left out where the shop says what is seen. So are those of sessions that may go on: most
+    of what comes of a list comes in the session it was shown in.
     """
-    start = EPOCH + timedelta(days=day)
-    end = min(start + timedelta(days=1), now - MATURE)
+    start = start_of(day)
+    end = min(start_of(day + 1), now - SILENCE)
     if end <= start:
         return {}
     found = seen(bandits.decided_lists(connection, name, start, end, currency))
     visits: dict[int, list[datetime]] = {}
     if plan.reward.return_visit:
         customers = {each.customer_key for each in found if each.customer_key is not None}
-        visits = bandits.returned(connection, customers, start, end + RETURN_WITHIN + SAME_VISIT)
+        visits = bandits.returned(connection, customers, start, end + RETURN_WITHIN + SILENCE)
     by_variant: defaultdict[str, list[DecidedList]] = defaultdict(list)
     for each in found:
         if len(each.decision.features) == len(NAMES):

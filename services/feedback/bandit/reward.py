@@ -4,13 +4,12 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from shared.currencies import DECIMALS
 from shared.db.bandits import DecidedList
+from shared.db.sessions import SILENCE
 from shared.experiments.bandit_plan import Reward
+from shared.money import decimals
 
 RETURN_WITHIN = timedelta(days=30)
-SAME_VISIT = timedelta(minutes=30)
-"""A session that begins within so long after a list is the visit that the list was shown in."""
 
 
 def reward_of(each: DecidedList, reward: Reward, currency: str, visits: Sequence[datetime] = ()) -> float:
@@ -18,7 +17,7 @@ def reward_of(each: DecidedList, reward: Reward, currency: str, visits: Sequence
 
     `visits` are the beginnings of the customer's sessions, oldest first.
     """
-    unit = float(10 ** DECIMALS.get(currency, 0))
+    unit = float(10 ** decimals(currency))
     return (
         reward.click * each.clicks
         + reward.add_to_cart * each.added_to_cart
@@ -30,6 +29,6 @@ def reward_of(each: DecidedList, reward: Reward, currency: str, visits: Sequence
 
 
 def came_back(at: datetime, visits: Sequence[datetime]) -> bool:
-    """Return whether another session began within 30 days."""
-    later = bisect_right(visits, at + SAME_VISIT)
+    """Return whether another session began within 30 days; one that begins before a silence is over is the same."""
+    later = bisect_right(visits, at + SILENCE)
     return later < len(visits) and visits[later] <= at + RETURN_WITHIN

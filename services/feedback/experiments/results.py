@@ -25,9 +25,9 @@ from services.feedback.statistics.sample_ratio import ALARM_ALPHA, always_valid_
 from services.feedback.statistics.sample_size import Design as SizeDesign
 from services.feedback.statistics.sample_size import FixedHorizon, days_needed, units_needed
 from services.feedback.statistics.sequential import LEAST_UNITS, always_valid_interval, always_valid_p
-from shared.currencies import DECIMALS
-from shared.db import bandits, experiment_facts
+from shared.db import experiment_facts
 from shared.db.engine import Connection
+from shared.db.orders import usual_currency
 from shared.db.placements import EXPERIMENTS
 from shared.db.types import from_micros
 from shared.errors import FailedPrecondition, NotFound
@@ -41,6 +41,7 @@ from shared.experiments.experiment import (
     Experiment,
     Unit,
 )
+from shared.money import decimals
 from shared.timestamps import to_datetime
 
 FIRST_DAYS = timedelta(days=PRE_PERIOD_DAYS)
@@ -122,7 +123,7 @@ def read_experiment(connection: Connection, experiment_id: str) -> ExperimentMes
 def results_of(connection: Connection, experiment_id: str, now: datetime) -> Results:
     """Return what came of an experiment, by the facts of sessions. Raises NotFound."""
     message = read_experiment(connection, experiment_id)
-    experiment, currency = to_experiment(message), bandits.usual_currency(connection)
+    experiment, currency = to_experiment(message), usual_currency(connection)
     if experiment.design is not Design.SPLIT:
         return _interleaved(connection, message, experiment, now)
     by_session = experiment.unit is Unit.SESSION
@@ -142,7 +143,7 @@ def results_of(connection: Connection, experiment_id: str, now: datetime) -> Res
     units = np.bincount(arm, minlength=len(names))
     planned = planned_units(plan, sums)
     looked_at = (plan.metric, *(metric for metric, _ in guardrails))
-    digits = DECIMALS.get(currency, 0)
+    digits = decimals(currency)
     return Results(
         message,
         [_figures(name, place, sums, looked_at, digits) for place, name in enumerate(names)],
@@ -221,7 +222,7 @@ def sample_size(connection: Connection, plan: Plan, traffic: float, days: int, n
 
     Raises FailedPrecondition where there are too few.
     """
-    currency = bandits.usual_currency(connection)
+    currency = usual_currency(connection)
     since = now - timedelta(days=days)
     customers = experiment_facts.customers_since(connection, since)
     sessions = experiment_facts.sessions_of_units(connection, customers, since, currency)
@@ -241,7 +242,7 @@ def sample_size(connection: Connection, plan: Plan, traffic: float, days: int, n
         units_needed(baseline, plan.effect, SizeDesign(FixedHorizon(), design.alpha, design.power, design.shares))
     )
     needed = days_needed(units * len(plan.shares), per_day * traffic)
-    scale = 10 ** DECIMALS.get(currency, 0) if DEFINITIONS[plan.metric].money else 1
+    scale = 10 ** decimals(currency) if DEFINITIONS[plan.metric].money else 1
     return SampleSize(units, fixed, needed, baseline.mean / scale, per_day)
 
 

@@ -129,7 +129,7 @@ class ExperimentStore:
             stored.ClearField("start_time")
         if stored != asked:
             raise AlreadyExists.of("experiment", given.experiment_id, "experiment.experiment_id")
-        return _message(known)
+        return self._definitions.message_of(known)
 
     def _room(self, connection: Connection, new: Experiment) -> int:
         """Return the first of enough free buckets in the layer of an experiment. Raises FailedPrecondition."""
@@ -156,10 +156,7 @@ class ExperimentStore:
 
     def _get(self, connection: Connection, name: str) -> Experiment:
         check_name(name, "experiment_id")
-        stored = EXPERIMENTS.get(connection, name)
-        if stored is None:
-            raise NotFound.of("experiment", name, "experiment_id")
-        return _message(stored)
+        return self._definitions.stored(connection, name, "experiment_id")
 
     def _put(
         self, connection: Connection, experiment: Experiment, action: str, arm_id: str = "", reason: str = ""
@@ -172,7 +169,7 @@ class ExperimentStore:
         experiment.ClearField("update_time")
         stored = Stored(experiment.experiment_id, experiment.SerializeToString(), now)
         EXPERIMENTS.put(connection, stored)
-        return _message(stored)
+        return self._definitions.message_of(stored)
 
 
 def first_room(taken: Iterable[tuple[int, int]], wanted: int) -> int | None:
@@ -194,9 +191,3 @@ def _bare(experiment: Experiment) -> Experiment:
     for name in _OUTPUT_ONLY:
         copy.ClearField(name)  # type: ignore[arg-type]
     return copy
-
-
-def _message(stored: Stored) -> Experiment:
-    message = Experiment.FromString(stored.definition)
-    message.update_time.CopyFrom(to_timestamp(stored.updated_at))
-    return message

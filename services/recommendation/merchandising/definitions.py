@@ -64,7 +64,7 @@ class Definitions(Generic[M]):
             self.table.lock(connection)
             known = self.table.get(connection, name)
             if known is not None and self.message.FromString(known.definition) == self._kept(new):
-                return self._message_of(known)
+                return self.message_of(known)
             if name in self.built_in or known is not None:
                 raise AlreadyExists.of(self.kind, name, f"{self.kind}.{self._id_field}")
             if self.table.count(connection) >= MAX_DEFINITIONS:
@@ -80,7 +80,7 @@ class Definitions(Generic[M]):
         check_name(name, f"{self.kind}.{self._id_field}")
         with self.database.write() as connection:
             self.table.lock(connection)
-            now = self._get(connection, name, f"{self.kind}.{self._id_field}")
+            now = self.stored(connection, name, f"{self.kind}.{self._id_field}")
             merged = field_masks.changed(now, self._change(changed, mask))
             self.check(merged, self.kind)
             return self._put(connection, merged)
@@ -89,7 +89,7 @@ class Definitions(Generic[M]):
         """Return a definition. Raises InvalidArgument, NotFound."""
         check_name(name, self._id_field)
         with self.database.read() as connection:
-            return self._get(connection, name, self._id_field)
+            return self.stored(connection, name, self._id_field)
 
     def list(self, page_size: int, page_token: str) -> tuple[list[M], str]:
         """Return a page of definitions by id, and the token of the next one. Raises InvalidArgument."""
@@ -98,7 +98,7 @@ class Definitions(Generic[M]):
             _check_token(page_token)
         size = min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         with self.database.read() as connection:
-            stored = {each.id: self._message_of(each) for each in self.table.list(connection)}
+            stored = {each.id: self.message_of(each) for each in self.table.list(connection)}
         every = {**self.built_in, **stored}
         names = [name for name in sorted(every) if name > page_token]
         return [every[name] for name in names[:size]], names[size - 1] if len(names) > size else ""
@@ -115,13 +115,20 @@ class Definitions(Generic[M]):
                 raise NotFound.of(f"stored {self.kind}", name, self._id_field)
         return deleted
 
-    def _get(self, connection: Connection, name: str, field_name: str) -> M:
-        stored = self.table.get(connection, name)
-        if stored is not None:
-            return self._message_of(stored)
+    def stored(self, connection: Connection, name: str, field_name: str) -> M:
+        """Return a definition in a transaction. Raises NotFound, which names the field that the id came in."""
+        found = self.table.get(connection, name)
+        if found is not None:
+            return self.message_of(found)
         if name not in self.built_in:
             raise NotFound.of(self.kind, name, field_name)
         return self.built_in[name]
+
+    def message_of(self, stored: Stored) -> M:
+        """Return a stored definition as a message, with the time of its last change."""
+        message: Any = self.message.FromString(stored.definition)
+        message.update_time.CopyFrom(to_timestamp(stored.updated_at))
+        return message  # type: ignore[no-any-return]
 
     def _kept(self, definition: M) -> M:
         """Return what is stored of a definition."""
@@ -135,12 +142,7 @@ class Definitions(Generic[M]):
         kept = self._kept(definition)
         stored = Stored(self._id_of(kept), kept.SerializeToString(), datetime.now(UTC))
         self.table.put(connection, stored)
-        return self._message_of(stored)
-
-    def _message_of(self, stored: Stored) -> M:
-        message: Any = self.message.FromString(stored.definition)
-        message.update_time.CopyFrom(to_timestamp(stored.updated_at))
-        return message  # type: ignore[no-any-return]
+        return self.message_of(stored)
 
     def _change(self, changed: M, mask: FieldMask | None) -> Change[M]:
         """Return what an update changes; without a mask all. Raises InvalidArgument for a bad path."""

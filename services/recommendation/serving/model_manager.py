@@ -26,6 +26,7 @@ from services.recommendation.serving.retrieval import Scorer, build_scorers
 from shared.algorithms import DEFAULT_WEIGHTS
 from shared.consent import ALL_PERMITTED, Permissions
 from shared.db import (
+    bandits,
     forgotten,
     models,
     product_embeddings,
@@ -241,7 +242,8 @@ class ModelManager:
                 weights = current_weights(connection)
                 merchandising = before.merchandising
                 if latest.merchandising != merchandising.version:
-                    merchandising = load_merchandising(connection, "recommendation")
+                    stored = load_merchandising(connection, "recommendation")
+                    merchandising = replace(stored, posteriors=bandits.posteriors(connection))
                 self._serving = replace(
                     before,
                     catalogue=catalogue,
