@@ -3,14 +3,13 @@
 Each part runs in a process of its own, and its figures are added to benchmarks/results/scale.json.
 """
 
-import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.machine import ROOT
+from benchmarks.part_by_part import PartByPart, run_module
 from benchmarks.scale.report import write_page
 from benchmarks.serving.results import Results
 
@@ -35,24 +34,12 @@ PAGE = ROOT / "docs" / "benchmarks" / "scale.md"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the parts and write the page; return the exit code, 1 where a part failed."""
-    given, others = _parser().parse_known_args(arguments)
-    failed = False
-    if not given.report_only:
-        for part in given.only or PARTS:
-            print(f"{part} …", file=sys.stderr, flush=True)
-            failed |= not _run(part, others)
-    results = Results.load(RESULTS)
-    write_page(results, PAGE)
-    if given.json:
-        print(json.dumps(results.rows, indent=1))
-    return int(failed)
+    return PartByPart("benchmarks.scale", __doc__, PARTS, RESULTS, PAGE, write_page, _run).main(arguments)
 
 
 def _run(part: str, others: Sequence[str]) -> bool:
     """Run a part, keep its figures, and return whether it succeeded."""
-    command = [sys.executable, "-m", f"benchmarks.scale.{part}", *others]
-    writes = part in WRITE_THEMSELVES
-    done = subprocess.run(command, cwd=ROOT, stdout=None if writes else subprocess.PIPE, text=True, check=False)
+    done = run_module("benchmarks.scale", part, others, printed=part not in WRITE_THEMSELVES)
     if done.stdout:
         results = Results.load(RESULTS)
         keep(part, json.loads(done.stdout), results)
@@ -71,15 +58,6 @@ def keep(part: str, printed: dict[str, Any], results: Results) -> None:
 def unit_of(name: str) -> str:
     """Return the unit of a figure, which its name ends with."""
     return next((unit for end, unit in UNITS.items() if name.endswith(end)), "")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
-    say = parser.add_argument
-    say("--only", action="append", choices=PARTS, help="run this part alone, with further options of it; repeatable")
-    say("--report-only", action="store_true", help="write the page from the figures that are there")
-    say("--json", action="store_true", help="print all figures as one JSON object")
-    return parser
 
 
 if __name__ == "__main__":

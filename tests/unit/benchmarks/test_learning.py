@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import part_by_part
 from benchmarks.learning import __main__ as command
 from benchmarks.learning import aa, ab
 from benchmarks.learning.figures import Figure, keep, printed
@@ -79,7 +80,7 @@ def test_the_command_runs_parts_and_keeps_what_they_print(
         calls.append(arguments[2:])
         return SimpleNamespace(returncode=int("ab" in arguments[2]), stdout=said(0.02))
 
-    monkeypatch.setattr(command, "subprocess", SimpleNamespace(run=run, PIPE=None))
+    monkeypatch.setattr(part_by_part, "subprocess", SimpleNamespace(run=run, PIPE=None))
     monkeypatch.setattr(command, "RESULTS", tmp_path / "learning.json")
     monkeypatch.setattr(command, "PAGE", tmp_path / "learning.md")
     assert command.main(["--only", "aa", "--tests", "9", "--json"]) == 0
