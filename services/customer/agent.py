@@ -30,7 +30,7 @@ from shared.db import (
 from shared.db.customer_embeddings import CustomerEmbedding
 from shared.db.customer_updates import NewCustomer
 from shared.db.customers import Customer, Filters
-from shared.db.engine import Connection, Database
+from shared.db.engine import Connection, Database, retried
 from shared.db.erasure_receipts import Receipt
 from shared.db.log_consumer import Applied, Replayed
 from shared.db.profiles import Shown
@@ -240,13 +240,16 @@ class CustomerAgent:
 
         Raises NotFound, and FailedPrecondition for a visitor who is a customer.
         """
+        receipt = retried(lambda: self._erase(who, request))
+        erasure.forget_log(self._database)
+        return receipt
+
+    def _erase(self, who: Who, request: RequestKey | None) -> Receipt:
         with self._database.write() as connection:
             receipt_id, _ = request_ids.once(
                 connection, request, lambda: erasure.erase(connection, _key_of(connection, who)).receipt_id
             )
-            receipt = erasure_receipts.read_receipt(connection, receipt_id)
-        erasure.forget_log(self._database)
-        return receipt
+            return erasure_receipts.read_receipt(connection, receipt_id)
 
     def receipt(self, receipt_id: str) -> Receipt:
         """Return a stored receipt. Raises NotFound, and DataLoss for one that was changed."""

@@ -1,10 +1,10 @@
 """Connections to the shared database: one pool per process, short write transactions, the same on both databases."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import structlog
 from quintet.type.v1.error_pb2 import ErrorReason
@@ -22,18 +22,24 @@ from shared.errors import DataLoss, FailedPrecondition, InvalidArgument, Unavail
 from shared.lease import working_for
 from shared.object_store import ObjectStore
 
-__all__ = ["Connection", "Database", "StaleReference", "insert_into", "next_count"]
+__all__ = ["Connection", "Contended", "Database", "StaleReference", "insert_into", "next_count", "retried"]
 
 
 SQLITE_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 POSTGRES_DAMAGE = ("XX001", "XX002")
-
-
+POSTGRES_CONTENTION = ("40P01", "40001")
+"""Deadlocks, and transactions that could not be put into an order."""
+CONTENTION_RETRIES = 2
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
 class StaleReference(Exception):
     """A row that the transaction refers to was deleted meanwhile; look it up anew and try again."""
+
+
+class Contended(Unavailable):
+    """The database ended the transaction so that another one could go on; it may be tried again at once."""
 
 
 class Database:
@@ -145,6 +151,14 @@ class Database:
             raise
 
 
+def retried(work: Callable[[], T]) -> T:
+    """Do work that has a transaction of its own; do it again, twice at most, where the database gave others the way."""
+    for _ in range(CONTENTION_RETRIES):
+        with suppress(Contended):
+            return work()
+    return work()
+
+
 def insert_into(connection: Connection, table: Table) -> Any:
     """Return an INSERT that knows `on_conflict_do_update` and `on_conflict_do_nothing`, for either database."""
     return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
@@ -190,13 +204,17 @@ def _raise_operational(error: Exception, cause: BaseException | None) -> NoRetur
     if "no such table" in str(cause):
         problem = "the database has no schema yet: run `quintet migrate`"
         raise FailedPrecondition(problem, reason=ErrorReason.SCHEMA_OUTDATED) from error
+    if getattr(cause, "sqlstate", None) in POSTGRES_CONTENTION:
+        raise _unavailable("another transaction was in the way: try again", cause, Contended) from error
     raise _unavailable("the database is not available", cause) from error
 
 
-def _unavailable(problem: str, cause: BaseException | None) -> Unavailable:
+def _unavailable(
+    problem: str, cause: BaseException | None, kind: type[Unavailable] = Unavailable
+) -> Unavailable:
     """Return the error; the driver's words, with addresses and statements in them, are for the log alone."""
     log.warning(problem, cause=str(cause).partition("\n")[0])
-    return Unavailable(problem, reason=ErrorReason.DATABASE_UNAVAILABLE)
+    return kind(problem, reason=ErrorReason.DATABASE_UNAVAILABLE)
 
 
 @contextmanager

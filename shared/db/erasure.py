@@ -20,9 +20,10 @@ from shared.db.batches import batches
 from shared.db.customer_embeddings import STORED
 from shared.db.engine import Database
 from shared.db.erasure_receipts import Receipt, store_receipt
-from shared.db.event_log import FEEDBACK_CONSUMER, cursor
+from shared.db.event_log import CONSUMERS, FEEDBACK_CONSUMER, cursor
 from shared.db.event_rows import FEEDBACK, is_kind, kind_of, unpack_id
 from shared.db.forgotten import forget
+from shared.db.partitions import stop_applying
 from shared.db.recommendations import list_of, recommendation_key, recommendations_of
 from shared.db.schema import (
     customer_embeddings,
@@ -64,6 +65,10 @@ def erase(connection: Connection, customer_key: int) -> Receipt:
 
     Models must not use the customer's history any more (`shared.db.forgotten`).
     """
+    # Who applies events changes rows about the customer before adding some. They are waited for first, and none begins:
+    # else they would wait for the customer while the erasure waits for those rows, or add what refers to erased events.
+    for consumer in CONSUMERS:
+        stop_applying(connection, consumer)
     # Nobody may add a row about the customer meanwhile.
     connection.execute(select(customers.c.customer_id).where(customers.c.customer_id == customer_key).with_for_update())
     forgotten = forget(connection, [customer_key])

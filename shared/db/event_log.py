@@ -22,7 +22,7 @@ from shared.db.types import from_micros, to_micros
 
 TRIMMED = "event_log_trimmed"
 """Counter of the last number that was deleted for its age."""
-CUSTOMER_CONSUMER, FEEDBACK_CONSUMER, METRICS_CONSUMER = "customer", "feedback", "metrics"
+CUSTOMER_CONSUMER, FEEDBACK_CONSUMER, METRICS_CONSUMER = CONSUMERS = ("customer", "feedback", "metrics")
 """Names under which the agents that project the log, and the metrics that follow them, keep their cursors."""
 APPEND_LOCK = 0x5175_6576  # any number that nobody else uses as an advisory lock
 

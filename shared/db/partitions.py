@@ -201,6 +201,14 @@ def read_progress(connection: Connection, consumer: str) -> Progress:
     return Progress(position, planned, dict(rows))
 
 
+def stop_applying(connection: Connection, consumer: str) -> None:
+    """Have nobody apply events as `consumer` until the transaction ends, after waiting for who is at it."""
+    event_log.lock_cursor(connection, consumer)
+    parts = event_partitions.c
+    every = select(parts.partition).where(parts.consumer == consumer).order_by(parts.partition).with_for_update()
+    connection.execute(every).all()
+
+
 def position_of(connection: Connection, consumer: str, customer_key: int) -> int:
     """Return the number up to which all events of a customer are applied."""
     parts = event_partitions.c

@@ -3,7 +3,7 @@
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import grpc
 import pytest
@@ -17,10 +17,10 @@ from shared.rpc.probe import health
 from tests.support.cluster import Cluster, coordinator_stub, running_cluster
 from tests.support.postgres import Server, find_binaries, restartable_server
 from tests.support.shop import add_customers, add_products
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 WHOLE_WITHIN_SECONDS = 5.0
-PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture
@@ -67,10 +67,3 @@ def works(stub: pb_grpc.CoordinatorServiceStub) -> bool:
     except grpc.RpcError:
         return False
     return not recorded.pending_agents and "recommendation_agent_unavailable" not in page.fallbacks
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.05)

@@ -1,12 +1,10 @@
 """Best-sellers stand in for the recommendation agent and keep every rule, on both databases."""
 
 import asyncio
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -43,6 +41,7 @@ from shared.telemetry import BACKGROUND_ERRORS, EMPTY_ANSWERS, FALLBACKS
 from tests.support.projecting import apply_all
 from tests.support.shop import add_customers, add_products
 from tests.support.tokens import KEYS
+from tests.support.waiting import wait_until
 
 BUY_AGAIN = RecommendationContext(page_type=PageType.PAGE_TYPE_BUY_AGAIN)
 
@@ -400,13 +399,6 @@ def counted(reason: str) -> float:
 
 def background_errors() -> float:
     return BACKGROUND_ERRORS.labels("coordinator", "best_sellers")._value.get()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = monotonic() + 30.0
-    while not condition():
-        assert monotonic() < until, "it never came"
-        threading.Event().wait(0.005)
 
 
 def say(database: Database, customer: str, said: Consent) -> None:

@@ -2,7 +2,6 @@
 
 import io
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -17,6 +16,7 @@ from shared.errors import Conflict
 from shared.lease import Lease, working_for
 from shared.running_job import RunningJob
 from tests.support.events import NOON
+from tests.support.waiting import wait_until
 
 TRIES = 100
 CONTENDERS = 2
@@ -170,10 +170,3 @@ def test_a_job_hears_that_it_was_taken_over(database: Database, monkeypatch: pyt
 def held_by(database: Database) -> str | None:
     with database.read() as connection:
         return leases.holder(connection, "catalog_and_models")
-
-
-def wait_until(condition: object, seconds: float = 10.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < until
-        time.sleep(0.005)

@@ -1,8 +1,6 @@
 """A model in an object store: every machine takes it over, and the rewritten one after an erasure."""
 
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,9 +18,7 @@ from shared.db import models
 from shared.db.engine import Database
 from tests.contract.algorithms.synthetic_data import shop
 from tests.support.object_store import StoreServer, running_object_store
-
-PATIENCE_SECONDS = 60.0
-"""Far more than it takes: how long that is says a benchmark; here machines may be slow."""
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +30,6 @@ def server() -> Iterator[StoreServer]:
 @pytest.fixture
 def bundle() -> Bundle:
     return Bundle(train(shop(), [Popular(), ItemKnn()]), np.arange(30), GroupCodes())
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end, "the model was not taken over in time"
-        threading.Event().wait(0.02)
 
 
 def test_every_machine_takes_over_what_is_in_the_store(

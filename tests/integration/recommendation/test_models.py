@@ -1,6 +1,5 @@
 """Models: swapped and rolled back while answers are made, learned from, and missed."""
 
-import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -24,18 +23,11 @@ from shared.errors import Conflict, DataLoss, FailedPrecondition, NotFound, Unav
 from shared.jobs import ProgressReporter
 from tests.integration.recommendation import shop
 from tests.integration.recommendation.conftest import Shop
+from tests.support.waiting import wait_until
 
 RunAgent = Callable[[Database], AbstractContextManager[Shop]]
 ONE_DATABASE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 """For trainings in a child process, which test_service has on both databases."""
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait for a condition, and fail when it does not come true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come true in time"
-        threading.Event().wait(0.02)
 
 
 def test_without_a_model_answers_come_from_live_data_and_say_so(untrained: Database, run_agent: RunAgent) -> None:
