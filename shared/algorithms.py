@@ -36,6 +36,7 @@ KNOWN_ALGORITHMS: tuple[KnownAlgorithm, ...] = (
     KnownAlgorithm("customer_knn", Family.COLLABORATIVE, 0.05),
     KnownAlgorithm("matrix_factorization", Family.COLLABORATIVE, 0.05),
     KnownAlgorithm("content", Family.CONTENT, 0.40),
+    KnownAlgorithm("category_affinity", Family.CONTENT, 0.0),
     KnownAlgorithm("transitions", Family.SEQUENTIAL, 0.10),
     KnownAlgorithm("session_knn", Family.SEQUENTIAL, 0.10),
     KnownAlgorithm("repurchase", Family.REPURCHASE, 0.0),

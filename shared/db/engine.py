@@ -209,9 +209,7 @@ def _raise_operational(error: Exception, cause: BaseException | None) -> NoRetur
     raise _unavailable("the database is not available", cause) from error
 
 
-def _unavailable(
-    problem: str, cause: BaseException | None, kind: type[Unavailable] = Unavailable
-) -> Unavailable:
+def _unavailable(problem: str, cause: BaseException | None, kind: type[Unavailable] = Unavailable) -> Unavailable:
     """Return the error; the driver's words, with addresses and statements in them, are for the log alone."""
     log.warning(problem, cause=str(cause).partition("\n")[0])
     return kind(problem, reason=ErrorReason.DATABASE_UNAVAILABLE)

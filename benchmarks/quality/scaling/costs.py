@@ -21,6 +21,7 @@ COSTS: dict[str, Cost] = {
     "popular": Cost("e log e", "n", "n · groups"),
     "trending": Cost("e log e", "n", "n"),
     "new_arrivals": Cost("n", "n", "n"),
+    "category_affinity": Cost("e log e", "k · categories", "n"),
     "content": Cost("n · d", "n · d", "n · d"),
     "similar": Cost("n · k", "h · k", "n · k"),
     "complementary": Cost("n · k", "h · k", "n · k"),

@@ -1,6 +1,7 @@
 """All algorithms by name. To add an algorithm, add a file to this folder and its class to `CLASSES`."""
 
 from services.recommendation.algorithms.base import Algorithm
+from services.recommendation.algorithms.category_affinity import CategoryAffinity
 from services.recommendation.algorithms.content import Content
 from services.recommendation.algorithms.customer_knn import CustomerKnn
 from services.recommendation.algorithms.ease import Ease
@@ -19,6 +20,7 @@ CLASSES: tuple[type[Algorithm], ...] = (
     Popular,
     Trending,
     NewArrivals,
+    CategoryAffinity,
     Content,
     Similar,
     Complementary,

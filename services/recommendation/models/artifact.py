@@ -62,7 +62,12 @@ def _below(prefix: str, arrays: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
 
 def _learned_head(learned: RerankerModels) -> dict[str, Any]:
     rerankers = {
-        context.value: {"algorithms": reranker.algorithms, "target": reranker.target.name, "depth": reranker.depth}
+        context.value: {
+            "algorithms": reranker.algorithms,
+            "target": reranker.target.name,
+            "depth": reranker.depth,
+            "rate_slope": reranker.rate_slope,
+        }
         for context, reranker in learned.rerankers.items()
     }
     return {
@@ -85,7 +90,9 @@ def _learned(head: Mapping[str, Any], arrays: Mapping[str, AnyArray], n_products
 
 
 def _reranker(head: Mapping[str, Any], trees: Mapping[str, AnyArray]) -> Reranker:
-    reranker = Reranker(tuple(head["algorithms"]), Kind[head["target"]], Trees.load(trees), int(head["depth"]))
+    slope = float(head.get("rate_slope", 0.0))  # older artefacts have none
+    target, depth = Kind[head["target"]], int(head["depth"])
+    reranker = Reranker(tuple(head["algorithms"]), target, Trees.load(trees), depth, slope)
     reranker.require_loadable()
     return reranker
 

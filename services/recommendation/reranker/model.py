@@ -86,12 +86,16 @@ class Reranker:
         Over the features that `features.names(algorithms)` lists.
     depth : int
         Products that each algorithm may propose.
+    rate_slope : float
+        By how much the logarithm of the rate at which a candidate is bought grows with its value, as held-out questions
+        say; 0 where it is not known.
     """
 
     algorithms: tuple[str, ...]
     target: Kind
     trees: Trees
     depth: int
+    rate_slope: float = 0.0
 
     def require_loadable(self) -> None:
         """Raise ValueError if the trees were trained on other features than those of `features.names`."""

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable
 from services.recommendation.algorithms.shopper import Shopper
 from services.recommendation.reranker.contexts import RerankContext
 
-LEFT_OUT = frozenset({"content", "new_arrivals", "similar"})
-"""Algorithms whose scores add nothing to those of the others (docs/decisions/0015)."""
+LEFT_OUT = frozenset({"category_affinity", "content", "new_arrivals", "similar"})
+"""Algorithms whose scores add nothing to those of the others (docs/decisions/0015), or were not asked (0075)."""
 SCORED_ONLY = frozenset({"matrix_factorization"})
 """Algorithms that score what others propose: their own proposals cost most and add nothing (docs/decisions/0015)."""
 LAST = "@last"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from services.recommendation.algorithms.arrays import Rows
+from services.recommendation.algorithms.fusion import Fused
 from services.recommendation.request import Query
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.page_policy import FILL, RankingPlan
@@ -17,6 +18,7 @@ from shared.page_rules import FILTER_MASKS, ONLY_BOUGHT, Mask, ProductColumns
 
 WEIGHTS = "weights"
 """Strategy of a list that is ordered by the weights of its placement or variant."""
+SMALLEST_STEP = 1e-6
 SPARE_PER_PLACE = 4
 """Candidates for each place of a list in which limits leave some out."""
 
@@ -56,13 +58,32 @@ def merchandise(ranked: Ranked, catalogue: Catalogue, offered: ProductColumns, q
         factors = factors * boosted(placement.boosts, _facts(catalogue, rows))
     if (factors == 1.0).all():
         return Merchandised(ranked)
-    fused = ranked.fused
+    fused = in_rates(ranked) if placement.boosts.revenue else ranked.fused
     scale = factors.astype(np.float32)
     # Scores are from 0 to 1 whatever the rules say; contributions keep adding up to them.
     scale /= max(1.0, float((fused.scores * scale).max(initial=0.0)))
     changed = replace(fused, scores=fused.scores * scale, parts=fused.parts * scale)
     touched = {int(rows[place]): names for place, names in by_rules.touched.items()}
     return Merchandised(replace(ranked, fused=changed), touched)
+
+
+def in_rates(ranked: Ranked) -> Fused:
+    """Return the fusion in its order, with scores that are proportional to how often products are bought.
+
+    The score of a reranker says where a product stands, not how often it is bought: a price it is multiplied with would
+    count for far too much. What stands behind all candidates of the reranker is bought as often as the last of them, at
+    most. Without a reranker, or where rates are not known, the scores stay.
+    """
+    fused, rates = ranked.fused, ranked.rates
+    if rates is None:
+        return fused
+    best = fused.top(len(fused.scores))
+    scores = np.zeros(len(fused.scores), np.float32)
+    places = np.arange(len(best))
+    # What is bought equally often stays in its order.
+    scores[best] = rates[np.minimum(places, len(rates) - 1)] * (1.0 - SMALLEST_STEP * places)
+    scale = np.divide(scores, fused.scores, out=np.zeros_like(scores), where=fused.scores > 0)
+    return replace(fused, scores=scores, parts=fused.parts * scale)
 
 
 def places_to_fill(rules: Sequence[Rule], limit: int) -> int:

@@ -7,9 +7,10 @@ weights that are learned from response know algorithms only.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask
 from services.recommendation.algorithms.fusion import Fused
@@ -25,6 +26,7 @@ from services.recommendation.serving.retrieval import ShopperViews, in_groups
 from shared.algorithms import DEFAULT_WEIGHTS
 from shared.compiled import compiled
 
+Floats: TypeAlias = NDArray[np.float64]
 NAME = "hybrid"
 """The reranker's name in fusion and in fallbacks."""
 RANK_OFFSET = 11.0
@@ -33,6 +35,10 @@ LEAST_WEIGHT = 0.02
 """Added to an algorithm's weight and its default before they are compared: some start at 0."""
 MOST_TILT = 4.0
 """Most that weights in the database may raise or lower a product's score by."""
+
+
+LEAST_RATE = 1e-6
+"""Of the best product's rate: what is proposed stays above 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +134,17 @@ class RerankResult:
         scores = np.zeros(len(self.chosen), np.float32)
         scores[self.chosen] = len(self.values) - self._ranks()
         return scores
+
+    def rates(self, slope: float) -> Floats | None:
+        """Return how often the candidates are bought, relative to the best, largest first; None where it is not known.
+
+        `slope` is `Reranker.rate_slope`.
+        """
+        if slope <= 0.0 or not len(self.values):
+            return None
+        values = np.sort(self.values.astype(np.float64))[::-1]
+        rates: Floats = np.maximum(np.exp(slope * (values - values[0])), LEAST_RATE)
+        return rates
 
     def ordered(self, fused: Fused, weights: Mapping[str, float], cold: Mask, cold_every: int) -> Fused:
         """Return a fusion in which the candidates come first, in this order, and the other proposals follow.

@@ -16,6 +16,9 @@ from services.recommendation.holdout.tasks import EvalCase
 from services.recommendation.reranker.contexts import LONGEST_HISTORY, NOTHING, RerankContext
 from shared.grouped_order import time_order
 
+VISIT_SECONDS = 1_800
+"""A longer pause ends a visit, as it does in the statistics of web shops."""
+
 
 @dataclass(frozen=True, eq=False)
 class EvalRound:
@@ -110,7 +113,8 @@ class HeldOutPeriod:
         products = rng.permutation(np.unique(self._held.products[events]))
         customer, moment = int(self._held.customers[events[0]]), int(self._held.times[events].min())
         cart = products[: int(rng.integers(1, max(len(products), 2)))]
-        shopper = self.pasts.shopper(customer, moment, cart=cart)
+        to_come = _without(np.sort(products), cart)
+        shopper = self.pasts.shopper(customer, moment, cart=cart, to_come=to_come)
         excluded = np.union1d(shopper.bought, cart)
         return EvalCase(shopper, _without(np.sort(products), excluded), excluded, customer)
 
@@ -141,13 +145,28 @@ class PastShoppers:
         session: Rows = NOTHING,
         current: int | None = None,
         cart: Rows = NOTHING,
+        to_come: Rows = NOTHING,
     ) -> Shopper:
-        """Return a customer at a moment, with their latest events before it."""
+        """Return a customer at a moment, with their latest events before it.
+
+        Products `to_come` are put into the cart in this visit, but later: what was done with them in it is left out.
+        """
         events = self._order[self._bounds[customer] : self._bounds[customer + 1]]
-        before = events[: np.searchsorted(self._data.times[events], moment)][-LONGEST_HISTORY:]
+        before = events[: np.searchsorted(self._data.times[events], moment)]
+        if len(to_come):
+            before = before[~self._in_visit(before, moment, to_come)]
+        before = before[-LONGEST_HISTORY:]
         history = {name: getattr(self._data, name)[before] for name in FIELDS}
         groups = groups_of(self._data, customer)
         return Shopper(now=moment, session=session, current=current, cart=cart, groups=groups, **history)
+
+    def _in_visit(self, events: Longs, moment: int, products: Rows) -> Mask:
+        """Return which of a customer's events before a moment concern the products in the visit that goes on then."""
+        times = np.append(self._data.times[events], moment)
+        pauses = np.flatnonzero(np.diff(times) > VISIT_SECONDS)
+        found = np.isin(self._data.products[events], products)
+        found[: pauses[-1] + 1 if len(pauses) else 0] = False
+        return np.asarray(found)
 
 
 def _without(rows: Rows, excluded: Rows) -> Rows:

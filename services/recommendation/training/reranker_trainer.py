@@ -9,7 +9,7 @@ Where enough shown lists have a response, `shown_choice` says whether it learns 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from services.recommendation.training.boosting import Candidate, fit_candidate, 
 from services.recommendation.training.eval_rounds import EvalRound, PastShoppers
 from services.recommendation.training.holdout_eval import POPULAR, EvalBatch, Found, HoldoutEval, report
 from services.recommendation.training.ltr_dataset import LtrDataset, build_ltr_dataset
+from services.recommendation.training.purchase_rates import learn_rate_slope
 from services.recommendation.training.reranker_params import RerankerParams
 from services.recommendation.training.shown_choice import ShownChoice, choose_mix, refit_parts
 from services.recommendation.training.shown_drawing import ShownDrawing
@@ -283,11 +284,12 @@ class ContextExamples:
         found = {"hybrid": learned if kept else fixed, "best": alone[gains["best"]]}
         found |= {POPULAR: alone[POPULAR]} if POPULAR in alone else {}
         used = [*self.examples, *self._held_back] if kept else self.examples if self._learns else []
-        facts = {
+        facts: dict[str, Any] = {
             "learned": kept is not None,
             "questions": sum(int((part.sizes > 0).sum()) for part in used),
             "evaluated": len(self._evaluation),
         }
+        facts |= {"rate_slope": round(kept.rate_slope, 4)} if kept else {}
         facts |= gains | report(found | {"fixed": fixed}) | (choice.facts if choice else {})
         return Evaluated(kept, facts, self._organic(choice, candidate, kept) if keep_organic else None)
 
@@ -306,7 +308,8 @@ class ContextExamples:
     def _refit(self, choice: ShownChoice) -> Reranker:
         """Return the reranker that was chosen, grown on all there is."""
         parts = refit_parts([*self.examples, *self._held_back], self.shown, choice.mix)
-        return refit(choice.candidate, parts, self._params)
+        grown = refit(choice.candidate, parts, self._params)
+        return replace(grown, rate_slope=learn_rate_slope(self._evaluation, choice.candidate.reranker))
 
     def _compared(self, learned: Found, fixed: Found, alone: dict[str, Found]) -> tuple[bool, dict[str, Any]]:
         """Return whether the reranker passes, and its gains of NDCG over the best algorithm and the fixed weights."""

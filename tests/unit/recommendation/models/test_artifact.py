@@ -47,7 +47,7 @@ def learned_model() -> Model:
     """A model with rerankers for two contexts."""
     model = train(shop(), [Popular(), Repurchase()])
     hybrids = {
-        RerankContext.DISCOVERY: grown(["popular", "repurchase"]),
+        RerankContext.DISCOVERY: replace(grown(["popular", "repurchase"]), rate_slope=0.75),
         RerankContext.SESSION: grown(["repurchase"], Kind.VIEW, depth=5),
     }
     facts = {kind: ItemFeatures.of(shop(), kind, timed=True) for kind in (Kind.VIEW, Kind.PURCHASE)}
@@ -97,6 +97,7 @@ def test_rerankers_come_back_as_they_were() -> None:
     for context, hybrid in restored.learned.rerankers.items():
         before = model.learned.rerankers[context]
         assert (hybrid.algorithms, hybrid.target, hybrid.depth) == (before.algorithms, before.target, before.depth)
+        assert hybrid.rate_slope == before.rate_slope
         scores = score_by_algorithm(restored.algorithms, hybrid.algorithms, shoppers)
         candidates = Candidates.of(scores, [NOTHING] * 5, hybrid.depth)
         values = [

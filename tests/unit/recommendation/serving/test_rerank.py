@@ -1,5 +1,6 @@
 """The reranker on a page: it leads, its part is credited to the proposers, and its failure costs only itself."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from services.recommendation.reranker.item_features import NAMES, ItemFeatures
 from services.recommendation.reranker.model import Reranker
 from services.recommendation.reranker.ranks import tie_hash
 from services.recommendation.reranker.reranker_models import RerankerModels
+from services.recommendation.serving.merchandised import in_rates
 from services.recommendation.serving.proposals import Proposals
 from services.recommendation.serving.ranking import Ranked, rank
 from services.recommendation.serving.rerank import PageReranker
@@ -217,3 +219,31 @@ def test_cold_products_are_asked_for_where_the_list_is_long_enough(
     )
     assert alone.shows_cold is shown
     assert beside.shows_cold
+
+
+def test_with_a_known_slope_scores_say_how_often_products_are_bought(hybrid: Reranker) -> None:
+    sloped = replace(hybrid, rate_slope=0.7)
+    ranked = alone(sloped)
+    result = PageReranker(sloped, ITEM_FEATURES, 1.0, alone=True).rerank(ranked.proposals, views())
+    rated = replace(ranked, fused=in_rates(ranked))
+    assert rated.top(N).tolist() == ranked.top(N).tolist(), "the order stays"
+    value_of = dict(zip(result.candidates.products.tolist(), result.values.tolist(), strict=True))
+    rate_of_best = max(value_of.values())
+    in_order = sorted(value_of.values(), reverse=True)
+    for place, row in enumerate(rated.top(len(in_order)).tolist()):
+        assert rated.score(row) == pytest.approx(np.exp(0.7 * (in_order[place] - rate_of_best)), rel=1e-4)
+    for row in range(N):
+        assert sum(rated.contributions(row).values()) == pytest.approx(rated.score(row), abs=1e-5)
+
+
+def test_what_stands_behind_all_candidates_is_bought_as_rarely_as_the_last(hybrid: Reranker) -> None:
+    ranked = alone(replace(hybrid, rate_slope=0.7))
+    rated = replace(ranked, fused=in_rates(ranked))
+    assert ranked.rates is not None
+    places = ranked.top(N).tolist()
+    assert rated.score(places[-1]) == pytest.approx(float(ranked.rates[-1]), rel=1e-4)
+
+
+def test_without_a_slope_scores_stay(hybrid: Reranker) -> None:
+    ranked = alone(hybrid)
+    assert in_rates(ranked) is ranked.fused

@@ -121,3 +121,21 @@ def test_a_shop_where_only_views_are_known_asks_for_views() -> None:
     asked = HeldOutPeriod(shop(2).where(views))
     assert asked.of_customers(5).target is VIEW
     assert asked.of_baskets(5).asked[RerankContext.BASKET] == []
+
+
+def test_what_was_put_into_the_cart_with_a_basket_is_not_known_when_its_rest_is_asked_for() -> None:
+    """Else the reranker learned that what is in the cart already comes next, and nothing else."""
+    minutes = [-14_400, -60, -20, -15, -10, -5, 0, 0, 0]  # before the purchase; the second is another visit
+    products = [2, 1, 0, 1, 2, 3, 0, 1, 2]
+    kinds = [Kind.VIEW] * 2 + [Kind.CART] * 4 + [Kind.PURCHASE] * 3
+    data = Interactions.of(
+        [0] * 9, products, n_customers=1, n_products=4, now=NOW, kinds=kinds, baskets=[0, 1, 2, 2, 2, 2, 3, 3, 3],
+        times=NOW + 60 * np.array(minutes), added=0,
+    )  # fmt: skip
+    (question,) = HeldOutPeriod(data).of_baskets(5).asked[RerankContext.BASKET]
+    known = question.shopper
+    visit = known.products[known.times >= NOW - 20 * 60]
+    assert set(question.targets.tolist()) == {0, 1, 2} - set(known.cart.tolist())
+    assert not set(visit.tolist()) & set(question.targets.tolist())
+    assert 3 in visit, "what did not come into the basket is known"
+    assert set(known.products[known.times < NOW - 20 * 60].tolist()) == {1, 2}, "earlier visits are known"

@@ -79,8 +79,8 @@ class Placement(_message.Message):
     """Kind of page. Default `HOME`."""
     strategy: _builtins.str
     """Optional. How the list is ordered: empty or `default` for what suits the page, or the name of one algorithm, such as
-    `popular`, `trending`, `new_arrivals`, `similar` or `complementary`, which then orders it alone. Another name:
-    INVALID_ARGUMENT. Pages of products that were bought before (`BUY_AGAIN`) take the default only.
+    `popular`, `trending`, `new_arrivals`, `category_affinity`, `similar` or `complementary`, which then orders it alone.
+    Another name: INVALID_ARGUMENT. Pages of products that were bought before (`BUY_AGAIN`) take the default only.
     """
     count: _builtins.int
     """How many products; 0 means 10, at most 100."""
