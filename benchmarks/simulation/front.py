@@ -42,6 +42,24 @@ class Shown:
     recommendations: list[Recommendation] = field(default_factory=list)
 
 
+@dataclass
+class Explored:
+    """Places of all lists, those of them that were explored, and the sums of their scores."""
+
+    places: int = 0
+    explored: int = 0
+    scores: float = 0.0
+    explored_scores: float = 0.0
+
+    def add(self, recommendations: Iterable[Recommendation]) -> None:
+        """Count a list."""
+        for each in recommendations:
+            self.places += 1
+            self.explored += each.explored
+            self.scores += each.score
+            self.explored_scores += each.score if each.explored else 0.0
+
+
 class AgentsFront:
     """Asks the coordinator for lists and records what happens; the agents' clock is that of the session.
 
@@ -51,6 +69,7 @@ class AgentsFront:
     def __init__(self, world: World, stub: Stub, clock: MovableClock, seed: int) -> None:
         self.fallbacks: Counter[str] = Counter()
         """Fallbacks of answers that were asked for again."""
+        self.explored = Explored()
         self._world = world
         self._stub = stub
         self._clock = clock
@@ -92,6 +111,7 @@ class AgentsFront:
         )
         answer = self._answer(request)
         self._shown = Shown(answer.attribution_token, list(answer.recommendations))
+        self.explored.add(answer.recommendations)
         return [self._numbers[each.product_id] for each in answer.recommendations]
 
     def responded(self, visit: Visit, page: Page, response: Response) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from benchmarks.simulation.analysis import Runs, lift, per_session, recovery, table
 from benchmarks.simulation.behaviour import Sizes
+from benchmarks.simulation.policies import EXPLORED_PLACES, RELEVANCE_GIVEN_UP
 from benchmarks.simulation.run import KNOWING
 
 Figures = dict[str, Any]
@@ -60,11 +61,24 @@ def drift(runs: Runs, sizes: Sizes) -> Figures:
 
 
 def exploration(runs: Runs, sizes: Sizes) -> Figures:
-    """Return what exploration costs; nothing as long as no policy explores.
+    """Return what exploration of the full loop costs, and its budget, both as shares.
 
-    To come with bandits: the revenue a session that the full loop gives up against the same loop without exploration.
+    `cost` is the share of the lists' scores that was given up for products that are not known yet, as the budget counts
+    it; `places` the share of the places that were explored.
     """
-    return {}
+    explored = [run["explored"] for run in runs if run["policy"] == FULL_LOOP]
+    if not explored:
+        return {}
+    places, tried, scores, shown, displaced = (
+        sum(each[name] for each in explored)
+        for name in ("places", "explored", "scores", "explored_scores", "displaced_scores")
+    )
+    return {
+        "exploration.cost": _rounded((displaced - shown) / (scores - shown + displaced)),
+        "exploration.budget": RELEVANCE_GIVEN_UP,
+        "exploration.places": _rounded(tried / places),
+        "exploration.places_budget": EXPLORED_PLACES,
+    }
 
 
 PARTS: dict[str, Callable[[Runs, Sizes], Figures]] = {

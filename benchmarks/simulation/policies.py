@@ -23,14 +23,20 @@ SEQUENTIAL = ("session_knn", "transitions")
 
 
 EXPLORED_PLACES = 0.02
+RELEVANCE_GIVEN_UP = 0.02
+MOST_EXPLORED = 0.5
 VARIANTS = (
     Variant(variant_id="as_it_is"),
+    Variant(variant_id="hybrid_1", boosts=PlacementBoosts(revenue=1.0)),
     *(
-        Variant(variant_id=f"revenue_{percent}", boosts=PlacementBoosts(revenue=percent / 100))
-        for percent in (25, 50, 100)
+        Variant(
+            variant_id=f"categories_{power}",
+            strategy="category_affinity",
+            boosts=PlacementBoosts(revenue=power),
+        )
+        for power in (1, 2, 3)
     ),
-    Variant(variant_id="popular", strategy="popular", boosts=PlacementBoosts(revenue=0.5)),
-    Variant(variant_id="different", diversity=0.3),
+    Variant(variant_id="popular", strategy="popular", boosts=PlacementBoosts(revenue=1.0)),
 )
 
 
@@ -108,8 +114,9 @@ class Offline:
 class FullLoop:
     """All that learns: bandits that choose among variants, exploration, weights every night, models every few nights.
 
-    The variants are what a shop would try first: as it is, dearer products up to different degrees, best-sellers, more
-    different products. What is earned is revenue.
+    The variants are what a shop would try that wants revenue: the hybrid as it is and ordered by what it earns, the
+    categories that a shopper buys of with the price to several powers, best-sellers by what they earn. The reward is
+    revenue. None was chosen by what it earned in the runs that are compared.
     """
 
     name = "full_loop"
@@ -119,8 +126,9 @@ class FullLoop:
 
     def begin(self, stub: Stub) -> None:
         """Switch bandits and exploration on."""
-        exploration = Exploration(share_of_places=EXPLORED_PLACES)
-        _place(stub, bandit=Bandit(variants=VARIANTS, reward=Reward(revenue=1.0)), exploration=exploration)
+        exploration = Exploration(share_of_places=EXPLORED_PLACES, relevance_given_up=RELEVANCE_GIVEN_UP)
+        bandit = Bandit(variants=VARIANTS, reward=Reward(revenue=1.0), most_explored=MOST_EXPLORED)
+        _place(stub, bandit=bandit, exploration=exploration)
 
     def after_day(self, stub: Stub, day: int) -> None:
         """Set the weights by what was measured, and train anew when it is due."""

@@ -8,7 +8,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +20,22 @@ from benchmarks.processes import cpu_seconds_of
 from benchmarks.serving.shops import DATABASE
 from benchmarks.simulation.front import AgentsFront
 from benchmarks.simulation.knowing import KnowingFront
-from benchmarks.simulation.policies import POLICIES, Policy
+from benchmarks.simulation.policies import PLACEMENTS, POLICIES, Policy
 from benchmarks.simulation.response import Page
-from benchmarks.simulation.shop import stand
+from benchmarks.simulation.shop import CURRENCY, stand
 from benchmarks.simulation.stored_world import load
 from benchmarks.simulation.visits import Diary, Result, Shopper, clicks_of, expected_sum
 from benchmarks.simulation.world import World
 from shared.config import AGENTS
+from shared.db.bandits import decided_lists
+from shared.db.engine import Database
 from tests.support.cluster import Cluster, cluster_settings, coordinator_stub
 
 WORLD, SHOP, RUNS = "world", "shop", "runs"
 KNOWING = "knowing"
 """Name of the yardstick, which is no policy of the agents."""
 LAST_LINES = 50
+FOREVER = timedelta(days=36_500)
 QUIET: dict[str, Any] = {
     "train_hours": 0,
     "optimize_hours": 0,
@@ -95,12 +100,14 @@ def simulate(
                 started = _cpu_seconds(cluster)
                 played = _play(Diary(world, seed), front, stub, policy, days, said)
                 used = {agent: round(spent - started[agent], 1) for agent, spent in _cpu_seconds(cluster).items()}
+                explored = asdict(front.explored) | {"displaced_scores": _displaced_scores(url)}
         except BaseException:
             print("\n".join(cluster.log[-LAST_LINES:]), file=sys.stderr)
             raise
         finally:
             cluster.stop()
-    return _record(policy.name, seed, played, front.fallbacks, began) | {"cpu_seconds": used}
+    made = _record(policy.name, seed, played, front.fallbacks, began)
+    return made | {"cpu_seconds": used, "explored": explored}
 
 
 def know(world: World, seed: int, days: int) -> dict[str, Any]:
@@ -114,6 +121,18 @@ def know(world: World, seed: int, days: int) -> dict[str, Any]:
 
 def _cpu_seconds(cluster: Cluster) -> dict[str, float]:
     return {agent: cpu_seconds_of(cluster.pid(agent)) for agent in AGENTS}
+
+
+def _displaced_scores(url: str) -> float:
+    """Return the sum of the scores of what explored products took the place of, of all lists in the log."""
+    start = datetime.fromtimestamp(0, UTC)
+    with closing(Database(url)) as database, database.read() as connection:
+        lists = [
+            each.decision.displaced
+            for placement in PLACEMENTS
+            for each in decided_lists(connection, placement, start, start + FOREVER, CURRENCY)
+        ]
+    return sum(each.score for each in lists if each is not None)
 
 
 def _play(diary: Diary, front: AgentsFront, stub: Any, policy: Policy, days: int, said: Say) -> list[Day]:

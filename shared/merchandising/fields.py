@@ -8,6 +8,7 @@ from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.placement_pb2 import PlacementBoosts
 from quintet.type.v1.recommendation_pb2 import AlgorithmWeight
 
+from shared import limits
 from shared.algorithm_weights import checked_weights
 from shared.algorithms import ALGORITHM_NAMES
 from shared.errors import InvalidArgument
@@ -39,8 +40,9 @@ def to_strategy(name: str, page: Page, field: str) -> str:
 
 def to_boosts(message: PlacementBoosts, field: str) -> Boosts:
     """Return boosts. Raises InvalidArgument naming the field."""
-    for name in ("price", "margin", "novelty", "revenue"):
+    for name in ("price", "margin", "novelty"):
         check_number(getattr(message, name), f"{field}.{name}", -1, 1)
+    check_number(message.revenue, f"{field}.revenue", 0, limits.MAX_REVENUE_POWER)
     return Boosts(message.price, message.margin, message.novelty, message.revenue)
 
 

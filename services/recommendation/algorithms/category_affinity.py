@@ -2,18 +2,24 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask, Rows
 from services.recommendation.algorithms.base import Algorithm, Interactions, Reason, ReasonKind, Shopper, Space
 from services.recommendation.algorithms.checks import require_positive
-from services.recommendation.algorithms.interactions import EVENT_WEIGHTS
+from services.recommendation.algorithms.interactions import EVENT_WEIGHTS, Kind
 from services.recommendation.algorithms.reasons import strongest
 from services.recommendation.algorithms.shopper_scores import ShopperScores
 from services.recommendation.algorithms.sparse import preferences
 from shared.compiled import compiled
+
+Doubles: TypeAlias = NDArray[np.float64]
+MOST_LIFTED = 1_000
+"""Categories up to which lifts are learned: they take 4 bytes for each pair."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +58,13 @@ class CategoryAffinity(Algorithm):
     rate(c) = (weight of the shopper's events in c + prior · share of c in all) / (weight of all their events + prior)
     share(j) = (count of j + smoothing) / (count of its category + smoothing · products of the category)
 
-    The counts are those of `Popular`. The scores of one shopper are proportional to an estimate of how often each
-    product is bought, for rare and dear products too. So they may be multiplied with prices. Products without a
-    category are a category of their own.
+    The counts are those of `Popular`. With a cart, the rate of c is multiplied with the largest lift of c with another
+    category of the cart, and where c is in the cart with the lift of c with itself. The lift of two categories is how
+    often they are in one basket, over how often they would be if the customers of the baskets spread what they buy
+    over their baskets at random; both with `lift_prior` added.
+
+    The scores of one shopper are proportional to an estimate of how often each product is bought, for rare and dear
+    products too. So they may be multiplied with prices. Products without a category are a category of their own.
 
     Source of both estimates (Dirichlet priors): Zhai & Lafferty, "A study of smoothing methods for language models
     applied to information retrieval", ACM TOIS 2004, doi:10.1145/984321.984322; a mixture by category is a topic model
@@ -79,6 +89,8 @@ class CategoryAffinity(Algorithm):
     """Time after which the weight of an event is halved, in days."""
     smoothing: float = 1.0
     """Added to the count of each product, in units of confidence: about one buyer."""
+    lift_prior: float = 20.0
+    """Added to both counts of a lift, in pairs of products in a basket."""
 
     kind_weights: FloatArray = field(init=False, repr=False, default_factory=lambda: EVENT_WEIGHTS)
     """Learned: ndarray of shape (3,), float32: weight of an event by `Kind`."""
@@ -88,10 +100,13 @@ class CategoryAffinity(Algorithm):
     """Learned: ndarray of shape (n_products,), float32: share of each product in its category."""
     popularity: FloatArray = field(init=False, repr=False)
     """Learned: ndarray of shape (n_categories + 1,), float32: share of each category in all, by code plus 1."""
+    lifts: FloatArray = field(init=False, repr=False)
+    """Learned: ndarray of shape (n_categories + 1, n_categories + 1), float32; without rows beyond `MOST_LIFTED`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(prior=self.prior, half_life_days=self.half_life_days, smoothing=self.smoothing)
+        require_positive(prior=self.prior, half_life_days=self.half_life_days)
+        require_positive(smoothing=self.smoothing, lift_prior=self.lift_prior)
 
     def _fit(self, data: Interactions) -> None:
         self.kind_weights = data.relative_weights
@@ -103,6 +118,7 @@ class CategoryAffinity(Algorithm):
         of_category = np.bincount(codes, counts, 1)
         self.shares = (counts / np.maximum(of_category[codes], 1e-12)).astype(np.float32)
         self.popularity = (of_category / max(float(of_category.sum()), 1e-12)).astype(np.float32)
+        self.lifts = _lifts(data, codes, len(self.popularity), self.lift_prior)
 
     def _score(self, shopper: Shopper) -> FloatArray:
         return self._scores_for(shopper).at(np.arange(len(self.category), dtype=np.int32))
@@ -117,7 +133,20 @@ class CategoryAffinity(Algorithm):
         rows, weights = shopper.weights(self.half_life_days, self.kind_weights)
         own = np.bincount(self.category[rows] + 1, weights, len(self.popularity))
         rates = (own + self.prior * self.popularity) / (own.sum() + self.prior)
-        return np.asarray(rates, np.float32)
+        return np.asarray(rates * self._of_cart(shopper), np.float32)
+
+    def _of_cart(self, shopper: Shopper) -> FloatArray | float:
+        """Return what each category's rate is multiplied with for the sake of the cart, shape (n_categories + 1,)."""
+        if not len(shopper.cart) or not len(self.lifts):
+            return 1.0
+        there = np.unique(self.category[shopper.cart] + 1)
+        given = self.lifts[there].copy()
+        given[np.arange(len(there)), there] = 0.0
+        factors: FloatArray = (
+            given.max(axis=0) if len(there) > 1 else np.where(given[0] > 0.0, given[0], np.float32(1.0))
+        )
+        factors[there] *= self.lifts[there, there]
+        return factors
 
     @cached_property
     def _by_category(self) -> tuple[Rows, Longs]:
@@ -133,6 +162,43 @@ class CategoryAffinity(Algorithm):
         same = (self.category[rows] == self.category[product]) & (self.category[product] >= 0) & (rows != product)
         sources = strongest(rows[same], weights[same])
         return Reason(ReasonKind.FITS_YOUR_TASTE, sources) if sources else Reason(ReasonKind.POPULAR)
+
+
+def _lifts(data: Interactions, codes: Rows, n_categories: int, prior: float) -> FloatArray:
+    """Return the lift of each pair of categories in a basket; without rows where there are too many categories.
+
+    A customer with N lines of purchases in all, n(c) of them in category c, has n(c) · n(d) of N · (N − 1) pairs of
+    lines of c and d, and n(c) · (n(c) − 1) of c and c. As many pairs of a basket are expected to be such.
+    """
+    if n_categories > MOST_LIFTED:
+        return np.empty((0, 0), np.float32)
+    bought = np.flatnonzero(data.kinds == Kind.PURCHASE)
+    of, who = codes[data.products[bought]], data.customers[bought]
+    _, baskets = np.unique(data.baskets[bought], return_inverse=True)
+    in_basket = _counts(baskets, of, n_categories)
+    of_customer = _counts(who, of, n_categories)
+    found = _pairs(in_basket, np.ones(in_basket.shape[0]))
+    sizes = np.asarray(in_basket.sum(axis=1)).ravel()
+    owners = np.zeros(in_basket.shape[0], np.int64)
+    owners[baskets] = who
+    lines = np.asarray(of_customer.sum(axis=1)).ravel()
+    pairs = np.bincount(owners, sizes * (sizes - 1.0), len(lines))
+    shares = np.divide(pairs, lines * (lines - 1.0), out=np.zeros(len(lines)), where=lines > 1)
+    expected = _pairs(of_customer, shares)
+    return np.asarray((found + prior) / (expected + prior), np.float32)
+
+
+def _counts(rows: Longs | Rows, codes: Rows, n_categories: int) -> sp.csr_array:
+    """Return how many lines of each category each row has, shape (n_rows, n_categories), float64."""
+    shape = (int(rows.max(initial=-1)) + 1, n_categories)
+    return sp.coo_array((np.ones(len(rows)), (rows, codes)), shape=shape).tocsr()
+
+
+def _pairs(counts: sp.csr_array, weights: Doubles) -> Doubles:
+    """Return the weighted number of ordered pairs of two lines by their categories, each row's times its weight."""
+    weighted = sp.csr_array(counts.multiply(weights[:, None]))
+    both: Doubles = (weighted.T @ counts).toarray()
+    return both - np.diag(np.asarray(weighted.sum(axis=0)).ravel())
 
 
 @compiled

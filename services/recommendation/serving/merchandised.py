@@ -18,6 +18,8 @@ from shared.page_rules import FILTER_MASKS, ONLY_BOUGHT, Mask, ProductColumns
 
 WEIGHTS = "weights"
 """Strategy of a list that is ordered by the weights of its placement or variant."""
+REVENUE_DEPTH = 300
+"""Products that each algorithm proposes at least where the price counts: the dear ones stand further behind."""
 SMALLEST_STEP = 1e-6
 SPARE_PER_PLACE = 4
 """Candidates for each place of a list in which limits leave some out."""
@@ -42,7 +44,8 @@ def placed_plan(plan: RankingPlan, query: Query) -> RankingPlan:
     total = sum(ordered_by.values())
     weights = {"popular": FILL, **{name: weight / total for name, weight in ordered_by.items()}}
     strategy = placement.strategy or WEIGHTS
-    return RankingPlan(replace(policy, alone=False, base={}, cold_every=0), strategy, weights)
+    depth = REVENUE_DEPTH if placement.boosts.revenue else 0
+    return RankingPlan(replace(policy, alone=False, base={}, cold_every=0), strategy, weights, depth=depth)
 
 
 def merchandise(ranked: Ranked, catalogue: Catalogue, offered: ProductColumns, query: Query) -> Merchandised:

@@ -83,7 +83,7 @@ def rank_allowed(state: ServingState, request: RequestContext, plan: RankingPlan
         state.learned, policy.context, plan.reranker_weight, alone, beside, policy.cold_every, limit
     )
     weights = plan.beside if reranker and plan.beside else plan.weights
-    depth = max(DEPTH, ranking.POOL_PER_PLACE * limit)
+    depth = max(DEPTH, ranking.POOL_PER_PLACE * limit, plan.depth)
     return ranking.rank(
         state.scorers, weights, request.views, allowed, reranker, learned_weights=state.weights, depth=depth
     )

@@ -170,6 +170,8 @@ class RankingPlan:
     beside : mapping of str to float
         Weights that take the place of `weights` beside a reranker that must not order the page alone yet; empty where
         the policy holds.
+    depth : int
+        Products that each algorithm proposes at least.
     """
 
     policy: PagePolicy
@@ -177,6 +179,7 @@ class RankingPlan:
     weights: Mapping[str, float]
     reranker_weight: float = 0.0
     beside: Mapping[str, float] = field(default_factory=dict)
+    depth: int = 0
 
 
 def plan_ranking(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.recommendation.algorithms.base import Interactions, ReasonKind, Shopper
-from services.recommendation.algorithms.category_affinity import CategoryAffinity
+from services.recommendation.algorithms.category_affinity import MOST_LIFTED, CategoryAffinity
 from services.recommendation.algorithms.interactions import Kind
 
 NOW = 1_700_000_000
@@ -66,3 +66,43 @@ def test_the_reason_is_what_was_met_of_the_category() -> None:
     of_stranger = fitted().explain(Shopper(NOW), 1)
     assert of_stranger is not None
     assert of_stranger.kind is ReasonKind.POPULAR
+
+
+def with_baskets(*baskets: tuple[int, list[int]], lift_prior: float = 1e-6) -> CategoryAffinity:
+    """Purchases as pairs of customer and products; product p is of category p // 10."""
+    customers, products, numbers = [], [], []
+    for number, (customer, bought) in enumerate(baskets):
+        customers += [customer] * len(bought)
+        products += bought
+        numbers += [number] * len(bought)
+    data = Interactions.of(
+        customers, products, n_customers=9, n_products=40, now=NOW, baskets=numbers, category=np.arange(40) // 10
+    )
+    return CategoryAffinity(lift_prior=lift_prior).fit(data)
+
+
+def test_a_lift_is_how_often_two_categories_are_in_one_basket_over_chance() -> None:
+    # One customer, three lines of category 0 and three of 1, in three baskets of one each: 3 · 2 pairs of 0 and 1 where
+    # 3 baskets · 2 ordered pairs fall on 0 and 1 with probability 2 · 9 / 30; nothing is with its own category.
+    found = with_baskets((0, [0, 10]), (0, [1, 11]), (0, [2, 12])).lifts
+    assert found[1, 2] == found[2, 1] == pytest.approx(3 / (6 * 9 / 30), rel=1e-3)
+    assert found[1, 1] == pytest.approx(0.0, abs=1e-3)
+    assert found[1, 3] == pytest.approx(1.0), "nothing is known of what nobody buys"
+
+
+def test_a_cart_lowers_what_it_has_already_and_raises_what_goes_with_it() -> None:
+    algorithm = with_baskets(
+        *[(n % 3, [n % 10, 10 + n % 10]) for n in range(30)], *[(n % 3, [20, 30]) for n in range(30)]
+    )
+    without = algorithm.score(Shopper(NOW))
+    found = algorithm.score(Shopper(NOW, cart=np.array([0], np.int32)))
+    assert found[1] < 0.1 * without[1]
+    assert found[11] / without[11] > 1.5 > 0.5 > found[21] / without[21]
+
+
+def test_a_shop_with_very_many_categories_has_no_lifts() -> None:
+    n = MOST_LIFTED + 1
+    data = Interactions.of([0, 0], [0, 1], n_customers=1, n_products=n, now=NOW, category=np.arange(n))
+    found = CategoryAffinity().fit(data)
+    assert found.lifts.size == 0
+    assert found.score(Shopper(NOW, cart=np.array([0], np.int32))).sum() == pytest.approx(1.0, rel=1e-4)

@@ -340,9 +340,9 @@ Global___Exploration: _TypeAlias = Exploration  # noqa: Y015
 
 @_typing.final
 class PlacementBoosts(_message.Message):
-    """What raises or lowers the scores of the products of a placement. Each is from -1 to 1, default 0: at 1 the product that
-    is highest among those proposed has twice its score and the lowest half of it, at -1 the other way round; `revenue` is a
-    power. A product of which the fact is not known keeps its score.
+    """What raises or lowers the scores of the products of a placement. All but `revenue` are from -1 to 1, default 0: at 1 the
+    product that is highest among those proposed has twice its score and the lowest half of it, at -1 the other way round. A
+    product of which the fact is not known keeps its score.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -358,8 +358,9 @@ class PlacementBoosts(_message.Message):
     novelty: _builtins.float
     """By novelty: how lately the product entered the assortment."""
     revenue: _builtins.float
-    """By what a sale brings: the score is multiplied with the price to this power, where 1 is the middle one of the prices of the
-    products that are proposed. So at 1 a product of twice the price needs half the score. In currencies as `price`.
+    """By what a sale brings: how often a product is bought, as its score says, is multiplied with the price to this power,
+    where 1 is the middle one of the prices of the products that are proposed. 0 to 4. At 1 the order is by what is earned; at
+    2 it is so where who buys a product often would buy it without a recommendation too. In currencies as `price`.
     """
     def __init__(
         self,
