@@ -23,7 +23,7 @@ from tests.e2e.small_shop import wait_until_applied
 Stub = Any
 """A stub of the coordinator."""
 CALL_SECONDS = 120.0
-ATTEMPTS, BETWEEN_SECONDS = 20, 0.5
+ATTEMPTS, BETWEEN_SECONDS = 120, 0.5
 PAGE_TYPES = {
     Page.HOME: event_pb2.PAGE_TYPE_HOME,
     Page.PRODUCT: event_pb2.PAGE_TYPE_PRODUCT,

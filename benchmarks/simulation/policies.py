@@ -40,7 +40,7 @@ VARIANTS = (
 )
 
 
-def _place(stub: Stub, **fields: Any) -> None:
+def place_all(stub: Stub, **fields: Any) -> None:
     """Fill all placements in a way."""
     for placement, page in PLACEMENTS.items():
         wanted = Placement(placement_id=placement, page_type=page, **fields)
@@ -72,7 +72,7 @@ class Popular:
 
     def begin(self, stub: Stub) -> None:
         """Have all placements ordered by what sells most."""
-        _place(stub, strategy="popular")
+        place_all(stub, strategy="popular")
 
     def after_day(self, stub: Stub, day: int) -> None:
         """Learn nothing."""
@@ -91,7 +91,7 @@ class StaticHybrid:
         weights = [
             AlgorithmWeight(algorithm=name, weight=share / len(names)) for names, share in shares for name in names
         ]
-        _place(stub, weights=weights)
+        place_all(stub, weights=weights)
 
     def after_day(self, stub: Stub, day: int) -> None:
         """Learn nothing."""
@@ -128,7 +128,7 @@ class FullLoop:
         """Switch bandits and exploration on."""
         exploration = Exploration(share_of_places=EXPLORED_PLACES, relevance_given_up=RELEVANCE_GIVEN_UP)
         bandit = Bandit(variants=VARIANTS, reward=Reward(revenue=1.0), most_explored=MOST_EXPLORED)
-        _place(stub, bandit=bandit, exploration=exploration)
+        place_all(stub, bandit=bandit, exploration=exploration)
 
     def after_day(self, stub: Stub, day: int) -> None:
         """Set the weights by what was measured, and train anew when it is due."""
