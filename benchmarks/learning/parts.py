@@ -10,6 +10,8 @@ PARTS = {
     "ab": "Power of A/B tests, measured and as the calculator promises",
     "obp_comparison": "Off-policy estimators beside those of the Open Bandit Pipeline",
     "off_policy": "How often intervals of off-policy estimates hold the truth",
+    "simulation": "What the loop brings in a simulated shop",
+    "serving": "What learning adds to an answer",
     "metrics_day": "Metrics of a day of a million events",
 }
 """Title by name, in the order of the page."""

@@ -38,7 +38,7 @@ def _part(part: str, results: Results) -> str:
 
 
 def _interval(row: Mapping[str, Any]) -> str:
-    return f"{row['low']:.4g} to {row['high']:.4g}" if "low" in row else ""
+    return f"{row['low']:.4g} to {row['high']:.4g}" if "low" in row and "high" in row else ""
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

@@ -1,13 +1,14 @@
 """`python -m benchmarks.simulation.worked_example`: the experiment of docs/experiments.md, run in the simulated shop.
 
-A merchandiser asks whether all three lists should be ordered by what they earn, measures it, and concludes. What the
-commands printed is printed as Markdown; the picture shows the intervals day by day. The start shop is that of
-`python -m benchmarks.simulation`.
+The start page shows what is trending. A merchandiser asks whether products from the categories that each shopper buys
+of would be clicked more, measures it, and concludes. What the commands printed is printed as Markdown; the picture
+shows the intervals day by day. The start shop is that of `python -m benchmarks.simulation`.
 """
 
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +16,14 @@ from typing import Any, NamedTuple
 
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.type.v1.experiment_pb2 import VERDICT_BETTER, VERDICT_WORSE, ExperimentResults
+from quintet.type.v1.placement_pb2 import Placement
 from typer.testing import CliRunner
 
 from benchmarks.drawing import GUIDE, INK, OWN_COLOUR, clean, figure_of, save
 from benchmarks.machine import ROOT
 from benchmarks.serving.shops import DATABASE
 from benchmarks.simulation.campaign import FOLDER, Campaign
-from benchmarks.simulation.policies import Stub, place_all
+from benchmarks.simulation.policies import PLACEMENTS, Stub
 from benchmarks.simulation.run import SHOP, WORLD, simulate
 from benchmarks.simulation.shop import start_shop
 from benchmarks.simulation.stored_world import stored
@@ -31,21 +33,24 @@ from cli.main import app
 from tests.support.cluster import free_ports
 
 PICTURE = ROOT / "docs" / "experiments-by-day.png"
-NAME, CHOSEN = "order_by_revenue", "by_revenue"
+NAME, CHOSEN = "own_categories", "own_categories"
 DEFINITION = """\
 experiments:
-  - experiment_id: order_by_revenue
-    description: Do lists that are ordered by what they earn bring more revenue?
-    placement_ids: [home, product, cart]
+  - experiment_id: own_categories
+    description: Are products of the categories that a shopper buys of clicked more than what is trending?
+    placement_ids: [home]
     arms:
       - variant: {variant_id: as_now}
-      - variant: {variant_id: by_revenue, strategy: category_affinity, boosts: {revenue: 2}}
-    primary_metric: EXPERIMENT_METRIC_REVENUE_PER_SESSION
-    minimum_effect: 0.1
+      - variant: {variant_id: own_categories, strategy: category_affinity}
+    primary_metric: EXPERIMENT_METRIC_CLICK_THROUGH_RATE
+    minimum_effect: 0.2
     guardrails:
-      - {metric: EXPERIMENT_METRIC_REFUND_RATE, tolerance: 0.5}
+      - {metric: EXPERIMENT_METRIC_REVENUE_PER_SESSION, tolerance: 0.1}
 """
 CALL_SECONDS = 60.0
+DAYS_BEFORE = 7
+"""Days before the experiment, which say how often lists are clicked."""
+MEASURED_SECONDS = 900.0
 COLUMNS = "160"
 
 
@@ -76,24 +81,27 @@ class Merchandiser:
         self.settings = {"coordinator_port": self.port, "coordinator_address": f"127.0.0.1:{self.port}"}
 
     def begin(self, stub: Stub) -> None:
-        """Ask for the size, and start."""
-        place_all(stub)
-        self._run("size", "--metric", "revenue_per_session", "--effect", "0.1")
-        self.file.write_text(DEFINITION)
-        self._run("create", str(self.file))
+        """Have the start page show what is trending."""
+        home = Placement(placement_id="home", page_type=PLACEMENTS["home"], strategy="trending")
+        stub.UpdatePlacement(pb.UpdatePlacementRequest(placement=home), timeout=CALL_SECONDS)
 
     def after_day(self, stub: Stub, day: int) -> None:
-        """Look, and decide when it is beyond doubt."""
-        if self.concluded:
+        """Start after the first days; then look, and decide when it is beyond doubt."""
+        if day == DAYS_BEFORE - 1:
+            _wait_until_measured(stub)
+            self._run("size", "--metric", "click_through_rate", "--effect", "0.2")
+            self.file.write_text(DEFINITION)
+            self._run("create", str(self.file))
+        if self.concluded or day < DAYS_BEFORE:
             return
         request = pb.GetExperimentResultsRequest(experiment_id=NAME)
         found = stub.GetExperimentResults(request, timeout=CALL_SECONDS).results
-        self._look(day, found)
+        self._look(day - DAYS_BEFORE, found)
         if found.comparisons and found.comparisons[0].verdict in (VERDICT_BETTER, VERDICT_WORSE):
             better = found.comparisons[0].verdict == VERDICT_BETTER
             self._run("show", NAME)
             arm = CHOSEN if better else "as_now"
-            self._run("conclude", NAME, arm, "--reason", "More revenue a session" if better else "Less", "--apply")
+            self._run("conclude", NAME, arm, "--reason", "Clicked more" if better else "Clicked less", "--apply")
             self._run("list")
             self.concluded = True
 
@@ -112,6 +120,15 @@ class Merchandiser:
         self.said.append(f"```\n$ quintet {shown}\n{done.output.rstrip()}\n```\n")
 
 
+def _wait_until_measured(stub: Stub) -> None:
+    """Wait until the facts of all imported sessions are there."""
+    until = time.monotonic() + MEASURED_SECONDS
+    while (report := stub.GetMetrics(pb.GetMetricsRequest(), timeout=CALL_SECONDS).report).pending_events:
+        if time.monotonic() > until:
+            raise RuntimeError(f"{report.pending_events} events are not in the metrics")
+        time.sleep(1.0)
+
+
 def draw(looks: Sequence[Look], file: Path) -> None:
     """Draw the difference with its interval at all looks together, day by day."""
     figure = figure_of(8, 3.2)
@@ -122,7 +139,9 @@ def draw(looks: Sequence[Look], file: Path) -> None:
     )
     panel.plot(days, [100 * each.difference for each in looks], color=OWN_COLOUR, linewidth=1.8)
     panel.axhline(0.0, color=GUIDE, linewidth=1, linestyle=":")
-    panel.set_title("revenue a session: lists by revenue against as now, percent", loc="left", color=INK, fontsize=10)
+    panel.set_title(
+        "clicks on the start page: own categories against trending, percent", loc="left", color=INK, fontsize=10
+    )
     panel.set_xlabel("day of the experiment", color=INK, fontsize=9)
     clean(panel)
     save(figure, file)
