@@ -1,23 +1,21 @@
 """What bandits decided, what came of it, and what was learned from it; written by the feedback agent."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
-from sqlalchemy import BigInteger, Connection, Integer, Select, case, cast, func, select
+from sqlalchemy import Connection, select
 
 from shared.bandit.posterior import Floats, Posterior, RewardStatistics
 from shared.db.batches import batches
 from shared.db.engine import next_count
+from shared.db.list_responses import NO_RESPONSES, responses_by_list
 from shared.db.placements import COUNTER
 from shared.db.schema import (
     bandit_posteriors,
     bandit_statistics,
     recommendation_lists,
-    recommendation_outcomes,
-    recommendations,
     sessions,
 )
 from shared.experiments.decision import ListDecision
@@ -58,26 +56,12 @@ def decided_lists(
         lists.decision.is_not(None),
     )
     for some in batches(list(connection.execute(query))):
-        keys = [row.id for row in some]
-        marks = {row[0]: [int(each) for each in row[1:]] for row in connection.execute(_marks(keys))}
-        money = {row[0]: (int(row[1]), int(row[2])) for row in connection.execute(_money(keys, currency))}
-        grades = {row[0]: float(row[1]) for row in connection.execute(_grades(keys))}
+        responses = responses_by_list(connection, [row.id for row in some], currency)
         for row in some:
             decision = ListDecision.of_json(row.decision)
             if decision.variant_id:
-                shown, clicked, carted, bought = marks.get(row.id, (0, 0, 0, 0))
-                yield DecidedList(
-                    row.id,
-                    row.customer_id,
-                    row.generated_at,
-                    decision,
-                    shown,
-                    clicked,
-                    carted,
-                    bought,
-                    *money.get(row.id, (0, 0)),
-                    grades.get(row.id, 0.0),
-                )
+                earned = responses.get(row.id, NO_RESPONSES)
+                yield DecidedList(row.id, row.customer_id, row.generated_at, decision, *earned)
 
 
 def returned(
@@ -168,52 +152,6 @@ def posteriors(connection: Connection) -> dict[str, dict[str, Posterior]]:
         covariance = _array(row.covariance).reshape(len(mean), len(mean))
         found.setdefault(row.placement_id, {})[row.variant_id] = Posterior(mean, covariance, row.decisions)
     return found
-
-
-def _marks(lists: Sequence[int]) -> Select[Any]:
-    columns = recommendations.c
-
-    def count(flag: Any) -> Any:
-        return func.sum(case((flag, 1), else_=0), type_=Integer)
-
-    return (
-        select(
-            columns.list_id,
-            count(columns.was_shown),
-            count(columns.was_clicked),
-            count(columns.was_added_to_cart),
-            count(columns.was_purchased),
-        )
-        .where(columns.list_id.in_(lists))
-        .group_by(columns.list_id)
-    )
-
-
-def _grades(lists: Sequence[int]) -> Select[Any]:
-    """Return the sum of the grades of clicks by list: of each recommendation the best; one that is not graded is 1."""
-    columns, outcomes = recommendations.c, recommendation_outcomes.c
-    best = (
-        select(columns.list_id, func.max(func.coalesce(outcomes.grade, 1.0)).label("grade"))
-        .join(recommendation_outcomes, outcomes.recommendation_id == columns.id)
-        .where(columns.list_id.in_(lists), outcomes.kind == "click")
-        .group_by(columns.list_id, columns.id)
-        .subquery()
-    )
-    return select(best.c.list_id, func.sum(best.c.grade)).group_by(best.c.list_id)
-
-
-def _money(lists: Sequence[int], currency: str) -> Select[Any]:
-    columns, outcomes = recommendations.c, recommendation_outcomes.c
-    return (
-        select(
-            columns.list_id,
-            cast(func.sum(outcomes.amount), BigInteger),
-            cast(func.coalesce(func.sum(outcomes.margin), 0), BigInteger),
-        )
-        .join(recommendation_outcomes, outcomes.recommendation_id == columns.id)
-        .where(columns.list_id.in_(lists), outcomes.kind == "purchase", outcomes.currency == currency)
-        .group_by(columns.list_id)
-    )
 
 
 def _packed(array: Floats) -> bytes:

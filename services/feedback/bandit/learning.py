@@ -17,9 +17,9 @@ from quintet.type.v1.placement_pb2 import Placement as PlacementMessage
 
 from services.feedback.attribution import Windows
 from services.feedback.bandit.learned import LearnedBandits
-from services.feedback.bandit.reward import RETURN_WITHIN, reward_of
 from shared.bandit.context import NAMES
 from shared.bandit.posterior import RewardStatistics, posteriors
+from shared.bandit.reward import RETURN_WITHIN, came_back, reward_of
 from shared.db import bandits
 from shared.db.bandits import DecidedList
 from shared.db.engine import Connection, Database
@@ -121,7 +121,8 @@ def _statistics(
             by_variant[each.decision.variant_id].append(each)
 
     def earned(each: DecidedList) -> float:
-        return reward_of(each, plan.reward, currency, visits.get(each.customer_key or 0, ()))
+        returned = came_back(each.generated_at, visits.get(each.customer_key or 0, ()), SILENCE)
+        return reward_of(each, plan.reward, currency) + plan.reward.return_visit * returned
 
     return {
         variant: RewardStatistics.of(

@@ -10,14 +10,15 @@ from sqlalchemy import select
 
 from services.feedback.attribution import Windows
 from services.feedback.bandit.learning import learn_bandits
-from services.feedback.bandit.reward import came_back
 from shared.bandit.context import NAMES
 from shared.bandit.posterior import RewardStatistics, posteriors
+from shared.bandit.reward import came_back
 from shared.db import bandits, placements
 from shared.db.engine import Database
 from shared.db.placements import PLACEMENTS, Stored
 from shared.db.recommendations import log_recommendations
 from shared.db.schema import bandit_statistics, products, purchases, recommendation_outcomes, sessions
+from shared.db.sessions import SILENCE
 from shared.experiments.decision import ListDecision
 from shared.recommendation_tokens import LIST_BITS, number_at
 from tests.integration.feedback.small_shop import ANN, NOON, Log, line, open_shop
@@ -146,8 +147,8 @@ def test_coming_back_within_thirty_days_counts_and_the_same_visit_does_not(datab
     found = shop.learn(NOON + 4 * DAY)
     assert found["a"] > found["b"]
     visits = [NOON + timedelta(minutes=10), NOON + 31 * DAY]
-    assert not came_back(NOON, visits)
-    assert came_back(NOON + DAY, visits)
+    assert not came_back(NOON, visits, SILENCE)
+    assert came_back(NOON + DAY, visits, SILENCE)
 
 
 def test_lists_nobody_saw_teach_nothing_where_the_shop_says_what_is_seen(database: Database) -> None:
