@@ -30,8 +30,10 @@ def asked(request: Message) -> tuple[datetime | None, datetime | None]:
     return start, end
 
 
-def settled(start: datetime | None, end: datetime | None, now: datetime) -> tuple[datetime, datetime]:
-    """Return the period with what was left open: it ends now, and starts 30 days before its end.
+def settled(
+    start: datetime | None, end: datetime | None, now: datetime, days: int = DEFAULT_DAYS
+) -> tuple[datetime, datetime]:
+    """Return the period with what was left open: it ends now, and starts `days` before its end.
 
     Raises
     ------
@@ -39,7 +41,7 @@ def settled(start: datetime | None, end: datetime | None, now: datetime) -> tupl
         If it does not end after its start.
     """
     until = end or now
-    since = start or until - timedelta(days=DEFAULT_DAYS)
+    since = start or until - timedelta(days=days)
     if until <= since:
         raise InvalidArgument.of(
             "end_time", until.isoformat(), f"must be after start_time {since.isoformat()}", ErrorReason.FIELD_CONFLICT

@@ -8,12 +8,15 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as recommendati
 
 from services.coordinator.agent import Coordinator
 from services.coordinator.apply_variant import apply_variant
+from shared.limits import DEFAULT_EVALUATION_SECONDS
 
 RESULTS_TIMEOUT_SECONDS = 30.0
+EVALUATION_SPARE_SECONDS = 30.0
+"""Time for an evaluation beyond what it may take to look at lists: the estimates come after."""
 
 
 class ExperimentRpcs:
-    """Create, read, stop, conclude and delete experiments; say what came of them.
+    """Create, read, stop, conclude and delete experiments; say what came of them, and of what was not done.
 
     The messages are those of the recommendation agent's own RPCs, field by field.
     """
@@ -60,3 +63,7 @@ class ExperimentRpcs:
         asked = feedback_pb.EstimateSampleSizeRequest.FromString(request.SerializeToString())
         answer = await agents.call(agents.feedback.EstimateSampleSize, asked, RESULTS_TIMEOUT_SECONDS)
         return pb.EstimateSampleSizeResponse.FromString(answer.SerializeToString())
+
+    async def EvaluateConfiguration(self, request: pb.EvaluateConfigurationRequest, context: Any) -> Any:
+        seconds = (request.max_seconds or DEFAULT_EVALUATION_SECONDS) + EVALUATION_SPARE_SECONDS
+        return await self._agent.agents.forward("EvaluateConfiguration", request, timeout_seconds=seconds)

@@ -31,6 +31,8 @@ from services.recommendation.serving.request_context import request_context
 from services.recommendation.serving.user_history import Person, UserHistories
 from services.recommendation.serving.warm_up import warm_up
 from services.recommendation.tuning.request import TuningRequest
+from services.recommendation.what_if.evaluation import ConfigurationEvaluations
+from services.recommendation.what_if.request import Evaluation, EvaluationRequest
 from shared.config import Settings
 from shared.db import forgotten, models
 from shared.db.engine import Database
@@ -67,6 +69,7 @@ class RecommendationAgent:
         self._histories = UserHistories(database, default=settings.permissions)
         self._model_manager = ModelManager(database, store, warm_up, settings.permissions, self._histories.forget)
         self._previews = Previews(database)
+        self._evaluations = ConfigurationEvaluations(database, settings.permissions)
         self.placements = placements_in(database)
         self.rules = rules_in(database)
         self.experiments = ExperimentStore(database)
@@ -144,6 +147,14 @@ class RecommendationAgent:
         """
         catalogue = self._model_manager.serving.catalogue
         return self._previews.make(request, catalogue), catalogue
+
+    def evaluate(self, request: EvaluationRequest) -> tuple[Evaluation, Catalogue]:
+        """Return what a configuration would have earned, and the catalogue whose keys its examples name.
+
+        Raises as `ConfigurationEvaluations.make` does.
+        """
+        serving = self._model_manager.serving
+        return self._evaluations.make(request, serving, self._model_manager.serving_of), serving.catalogue
 
     def model_problem(self) -> str:
         """Return why there is no model to answer with although one was trained; empty otherwise."""

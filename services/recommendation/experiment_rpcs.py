@@ -1,15 +1,17 @@
 """The RPCs about experiments: convert, delegate, convert."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 from quintet.recommendation.v1 import recommendation_service_pb2 as pb
 
 from services.recommendation.agent import RecommendationAgent
+from services.recommendation.what_if.convert import to_estimate, to_evaluation_request
 
 
 class ExperimentRpcs:
-    """Create, read, stop, conclude and delete experiments."""
+    """Create, read, stop, conclude and delete experiments; say what other configurations would have earned."""
 
     _agent: RecommendationAgent
 
@@ -40,3 +42,9 @@ class ExperimentRpcs:
         name, allow_missing = request.experiment_id, request.allow_missing
         deleted = await asyncio.to_thread(self._agent.experiments.delete, name, allow_missing=allow_missing)
         return pb.DeleteExperimentResponse(deleted=deleted)
+
+    async def EvaluateConfiguration(
+        self, request: pb.EvaluateConfigurationRequest, context: Any
+    ) -> pb.EvaluateConfigurationResponse:
+        wanted = to_evaluation_request(request, self._agent.merchandising, datetime.now(UTC))
+        return to_estimate(*await asyncio.to_thread(self._agent.evaluate, wanted))

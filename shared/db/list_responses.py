@@ -51,14 +51,13 @@ def _responses(
         return {tuple(row[:size]): tuple(row[size:]) for row in connection.execute(query)}
 
     marks, money, grades = rows(_marks(named, by)), rows(_money(named, by, currency)), rows(_grades(named, by))
-    return {
-        key: Responses(
-            *(int(count) for count in counts),
-            *(int(amount) for amount in money.get(key, (0, 0))),
-            float(grades.get(key, (0.0,))[0]),
-        )
-        for key, counts in marks.items()
-    }
+    nothing = (0, 0)
+    found = {}
+    for key, (shown, clicked, carted, bought) in marks.items():
+        revenue, margin = money.get(key, nothing)
+        grade = float(grades.get(key, (0.0,))[0])
+        found[key] = Responses(int(shown), int(clicked), int(carted), int(bought), int(revenue), int(margin), grade)
+    return found
 
 
 def _marks(named: Any, by: tuple[Column[Any], ...]) -> Select[Any]:

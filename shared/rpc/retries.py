@@ -24,6 +24,7 @@ _READS: dict[str, tuple[str, ...]] = {
         "ListExperiments",
         "GetExperimentResults",
         "EstimateSampleSize",
+        "EvaluateConfiguration",
         "GetSimilarProducts",
         "GetCustomer",
         "ListCustomers",
@@ -79,6 +80,7 @@ _READS: dict[str, tuple[str, ...]] = {
         "PreviewRules",
         "GetExperiment",
         "ListExperiments",
+        "EvaluateConfiguration",
     ),
     "quintet.feedback.v1.FeedbackService": (
         "GetAlgorithmPerformance",

@@ -5,7 +5,6 @@ does not come back.
 """
 
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from services.recommendation.algorithms.arrays import Mask, Rows
+from services.recommendation.bounded_work import BoundedWork
 from services.recommendation.request import Page, Query
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.merchandised import arrangement, mask_of
@@ -30,8 +30,6 @@ from shared.merchandising.weighing import weighed
 
 MOST_EXAMPLES = 10
 MOST_PLACEMENTS = 100
-WORK_SECONDS, REST_SECONDS = 0.005, 0.005
-"""Answers are made beside a preview: it works for a moment and rests for a moment."""
 
 
 @dataclass(frozen=True)
@@ -107,16 +105,17 @@ class Previews:
             self._one.release()
 
     def _make(self, request: PreviewRequest, catalogue: Catalogue) -> Preview:
-        until = time.monotonic() + request.seconds
+        work = BoundedWork(request.seconds)
         since = datetime.now(UTC) - timedelta(days=request.days)
         with self._database.read() as connection:
             lists = recommended_lists.latest(connection, since, request.lists)
             members = segments.names_by_customer(connection, {each.customer_key for each in lists if each.customer_key})
         merchandising = Merchandising.of((), request.rules)
         preview = Preview()
-        for each in _with_rests(lists, until, preview):
+        for each in work.over(lists):
             names = frozenset(members.get(each.customer_key or 0, ()))
             preview.add(replayed(each, names, merchandising, catalogue))
+        preview.incomplete = work.incomplete
         return preview
 
 
@@ -158,17 +157,3 @@ def _excluded(rules: Iterable[Rule], catalogue: Catalogue) -> Mask:
         if isinstance(rule.action, Exclude):
             excluded |= mask_of(rule, catalogue)
     return excluded
-
-
-def _with_rests(lists: Sequence[RecordedList], until: float, preview: Preview) -> Iterable[RecordedList]:
-    """Yield lists until time ends, which is said in the preview, and rest in between."""
-    rest_at = time.monotonic() + WORK_SECONDS
-    for each in lists:
-        now = time.monotonic()
-        if now >= until:
-            preview.incomplete = True
-            return
-        if now >= rest_at:
-            time.sleep(REST_SECONDS)
-            rest_at = time.monotonic() + WORK_SECONDS
-        yield each

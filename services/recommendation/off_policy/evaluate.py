@@ -8,7 +8,7 @@ import numpy as np
 
 from services.recommendation.algorithms.arrays import Longs
 from services.recommendation.off_policy import single_action, slates
-from services.recommendation.off_policy.intervals import RESAMPLES, uncertainty
+from services.recommendation.off_policy.intervals import RESAMPLES, Uncertainty, uncertainty
 from services.recommendation.off_policy.log import ActionLog, SlateLog
 from services.recommendation.off_policy.overlap import (
     Overlap,
@@ -68,6 +68,16 @@ class Estimate:
     high: float
     overlap: Overlap
     clipping_bias: float = 0.0
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What was earned, what a policy would have earned, and how much more that is, per decision or list."""
+
+    logged_value: float
+    logged: Uncertainty
+    estimate: Estimate
+    difference: Estimate
 
 
 @dataclass(frozen=True)
@@ -195,6 +205,23 @@ def evaluate_slates(
     overlap = slate_overlap(log, used_weights(weights, method), policy.support)
     overlap.require(needed)
     return _estimate(slate_ratios(log, policy, weights, method), log.units, overlap, 0.0, resamples, seed)
+
+
+def compare_slates(
+    log: SlateLog,
+    policy: SlatePolicy,
+    *,
+    method: SlateMethod = SlateMethod.CASCADE_DOUBLY_ROBUST,
+    needed: Requirements = NEEDED,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Estimate:
+    """Return how much more the policy would have earned per list than the logged lists did, as `compare_actions`."""
+    weights = slate_weights(log, policy)
+    overlap = slate_overlap(log, used_weights(weights, method), policy.support)
+    overlap.require(needed)
+    ratios = difference((slate_ratios(log, policy, weights, method), Ratios.mean(log.rewards.sum(axis=1))))
+    return _estimate(ratios, log.units, overlap, 0.0, resamples, seed)
 
 
 def action_weights(log: ActionLog, policy: ActionPolicy) -> Floats:

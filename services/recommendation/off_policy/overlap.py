@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
+from quintet.type.v1.error_pb2 import ErrorReason
 
 from services.recommendation.algorithms.arrays import Longs, Mask
 from services.recommendation.off_policy.log import ActionLog, SlateLog
 from services.recommendation.off_policy.ratios import Floats
 from shared.errors import FailedPrecondition
 
-Cause: TypeAlias = Literal["propensities", "support", "effective_sample_size", "rewards"]
+Cause: TypeAlias = Literal["propensities", "support", "effective_sample_size", "rewards", "replay"]
 
 ERRORS_ALLOWED = 3.0
 """Standard errors by which estimated support must be below the minimum to be refused."""
@@ -23,13 +24,16 @@ class InsufficientOverlap(FailedPrecondition):
     ----------
     cause : str
         `propensities`: some are missing. `support`: the policy does what the log never does. `effective_sample_size`:
-        too few units count. `rewards`: too few of those that count earned anything.
+        too few units count. `rewards`: too few of those that count earned anything. `replay`: the lists cannot be
+        ranked again.
     message : str
         What was found and what is needed.
     """
 
+    usual_reason = ErrorReason.OVERLAP_INSUFFICIENT
+
     def __init__(self, cause: Cause, message: str) -> None:
-        super().__init__(f"overlap: {message}")
+        super().__init__(f"overlap: {message}", metadata={"cause": cause})
         self.cause: Cause = cause
 
 
@@ -75,7 +79,7 @@ class Overlap:
             raise InsufficientOverlap(
                 "support",
                 f"the log supports {self.support:.1%} of what the policy does, {requirements.support:.1%} are needed: "
-                "it does what was never tried",
+                "it does what was never tried: explore it, or run an experiment",
             )
         if self.effective_units < requirements.effective_units:
             raise InsufficientOverlap(

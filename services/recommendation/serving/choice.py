@@ -7,8 +7,8 @@ from services.recommendation.serving.explain import explained
 from services.recommendation.serving.exploration import Draw, ExploredList, explored_list
 from services.recommendation.serving.merchandised import placed_plan
 from services.recommendation.serving.model_manager import ServingState
-from services.recommendation.serving.page import arrange_placed, rank_page
-from services.recommendation.serving.page_policy import plan_ranking
+from services.recommendation.serving.page import PageList, arrange_placed, rank_page
+from services.recommendation.serving.page_policy import RankingPlan, plan_ranking
 from services.recommendation.serving.request_context import RequestContext
 from shared.experiments.decision import Displaced
 from shared.place_columns import price_at
@@ -18,10 +18,7 @@ COLD_START = "cold_start"
 
 def choose(serving: ServingState, request: RequestContext, query: Query, draw: Draw | None = None) -> Choice:
     """Rank a page for a shopper and explain what it shows; a `draw` settles whether and where it explores."""
-    plan = plan_ranking(query.context.page, serving.weights, request.interaction_strength, serving.learned)
-    plan = placed_plan(plan, query)
-    before = rank_page(serving, request, plan, query.all_filters, query.limit)
-    arranged = arrange_placed(before, serving.catalogue, plan.policy, request, query)
+    plan, arranged = arranged_page(serving, request, query)
     shown = explored_list(arranged, serving, query, draw)
     page = shown.page
     rows, offered = page.rows.tolist(), serving.catalogue.at(request.place)
@@ -43,6 +40,14 @@ def choose(serving: ServingState, request: RequestContext, query: Query, draw: D
     )
     strategy = plan.strategy if serving.bundle else COLD_START
     return Choice(picks, strategy, page.ranked.failed, page.ranked.exhausted, _displaced(shown, serving.catalogue))
+
+
+def arranged_page(serving: ServingState, request: RequestContext, query: Query) -> tuple[RankingPlan, PageList]:
+    """Return how a page is made, and the page as it is where nothing is explored."""
+    plan = plan_ranking(query.context.page, serving.weights, request.interaction_strength, serving.learned)
+    plan = placed_plan(plan, query)
+    before = rank_page(serving, request, plan, query.all_filters, query.limit)
+    return plan, arrange_placed(before, serving.catalogue, plan.policy, request, query)
 
 
 def _pick(

@@ -88,13 +88,9 @@ def attempts(share_of_places: float, limit: int) -> float:
 
 def explored_list(page: PageList, serving: ServingState, query: Query, draw: Draw | None) -> ExploredList:
     """Return a page as it is shown: explored at one place where a draw says so and the budget allows it."""
-    plan = query.placement.exploration
-    certain = (1.0,) * len(page.rows)
-    if plan is None or not _may_explore(page, query):
-        return ExploredList(page, certain)
-    pool = exploration_pool(page, serving, plan, attempts(plan.share_of_places, query.limit))
+    pool = pool_of(page, serving, query)
     if pool is None:
-        return ExploredList(page, certain)
+        return ExploredList(page, (1.0,) * len(page.rows))
     stays = 1.0 - pool.per_place
     chances = [1.0, *([stays] * (len(page.rows) - 1))]
     if draw is None or draw.accept >= pool.accepted:
@@ -105,6 +101,14 @@ def explored_list(page: PageList, serving: ServingState, query: Query, draw: Dra
     displaced, rows[place] = int(rows[place]), pool.rows[chosen]
     chances[place] = pool.per_place * float(pool.chances[chosen])
     return ExploredList(replace(page, rows=rows), tuple(chances), place, displaced)
+
+
+def pool_of(page: PageList, serving: ServingState, query: Query) -> ExplorationPool | None:
+    """Return what a page may show for the sake of learning; None where it does not explore."""
+    plan = query.placement.exploration
+    if plan is None or not _may_explore(page, query):
+        return None
+    return exploration_pool(page, serving, plan, attempts(plan.share_of_places, query.limit))
 
 
 def exploration_pool(

@@ -73,15 +73,18 @@ class NamedProducts:
         return cls(current, cart, _rows(catalogue, context.purchased_product_ids, "context.purchased_product_ids"))
 
 
-def request_context(shopper: KnownShopper, query: Query, serving: ServingState) -> RequestContext:
-    """Return a shopper's call as the algorithms need it.
+def request_context(
+    shopper: KnownShopper, query: Query, serving: ServingState, clock: int | None = None
+) -> RequestContext:
+    """Return a shopper's call as the algorithms need it, at a time (`clock`, Unix seconds; default now).
 
     Raises
     ------
     NotFound
         If a product that the context names is not known; names the field.
     """
-    context, clock, past = query.context, int(time.time()), shopper.past
+    context, past = query.context, shopper.past
+    clock = int(time.time()) if clock is None else clock
     named = NamedProducts.of(serving.catalogue, context)
     current = np.array([] if named.current is None else [named.current], dtype=np.int32)
     on_call, left = NamedRows(current, named.cart, named.purchased), PastRows(past.cart, past.bought, past.dismissed)

@@ -129,6 +129,31 @@ class UserHistory:
             complete=self.complete and latest.complete,
         )
 
+    def until(self, moment: int) -> "UserHistory":
+        """Return the history as it was at a moment, Unix seconds, as far as the interactions say it.
+
+        What was taken out of the cart or dismissed since is not known to have been otherwise.
+        """
+        then, since = self.times <= moment, self.times > moment
+        bought_before = self.products[then & (self.kinds == Kind.PURCHASE)]
+        bought_since = np.setdiff1d(self.products[since & (self.kinds == Kind.PURCHASE)], bought_before)
+        carted_since = self.products[since & (self.kinds == Kind.CART)]
+        products, kinds, baskets = self.products[then], self.kinds[then], self.baskets[then]
+        return replace(
+            self,
+            products=products,
+            kinds=kinds,
+            quantities=self.quantities[then],
+            times=self.times[then],
+            baskets=baskets,
+            sessions=self.sessions[then],
+            cart=self.cart[~np.isin(self.cart, carted_since)],
+            last_order=_last_order(products, kinds, baskets),
+            bought=np.setdiff1d(self.bought, bought_since).astype(np.int32),
+            latest_session=int(self.sessions[then][-1]) if then.any() else 0,
+            searches={},
+        )
+
     def in_session(self, session: int) -> Rows:
         """Return the rows of the products viewed or put into the cart in a session, oldest first; may repeat."""
         rows: Rows = self.products[(self.sessions == session) & (self.kinds != Kind.PURCHASE)]

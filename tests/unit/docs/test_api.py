@@ -30,7 +30,6 @@ SERVICES = [service for module in MODULES for service in module.DESCRIPTOR.servi
 REASONS = list(error_pb2.DESCRIPTOR.enum_types_by_name["ErrorReason"].values_by_name)
 NOT_OF_CALLS = {
     "ERROR_REASON_UNSPECIFIED",
-    "DATA_MISSING",  # of jobs
     "PEER_NOT_ALLOWED",  # between agents
 }
 METHODS = [(service, method) for service in SERVICES for method in service.methods]

@@ -11,7 +11,7 @@ from shared.request_ids import FIELD
 from shared.rpc.retries import repeated_methods
 
 SERVICE = coordinator_service_pb2.DESCRIPTOR.services_by_name["CoordinatorService"]
-READS = ("Get", "List", "Watch", "Export", "Preview", "BatchGet", "Rank", "Estimate")
+READS = ("Get", "List", "Watch", "Export", "Preview", "BatchGet", "Rank", "Estimate", "Evaluate")
 """How names begin of what writes nothing but a list of recommendations of its own."""
 WRITES = [method for method in SERVICE.methods if not method.name.startswith(READS)]
 NEEDS_MORE = {"ImportCustomers", "ImportProducts", "RejoinEvents", "ReplayFailedEvents"}

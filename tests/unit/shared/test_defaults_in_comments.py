@@ -48,15 +48,17 @@ from services.recommendation import convert as recommendation_convert
 from services.recommendation.merchandising.convert import to_preview_request, to_queries, to_rank_query
 from services.recommendation.request import Query
 from services.recommendation.tuning.tuner import DEFAULT_TRIALS
+from services.recommendation.what_if.convert import to_evaluation_request
 from shared import periods
 from shared.db.product_patch import merged
+from shared.db.sessions import SILENCE
 from shared.experiments.assignment import BUCKETS
 from shared.experiments.bandit_plan import Reward
 from shared.experiments.convert import to_experiment
 from shared.experiments.experiment import DEFAULT_ALPHA, DEFAULT_EFFECT, DEFAULT_POWER, DEFAULT_TOLERANCE
 from shared.limits import DEFAULT_PAGE_SIZE, MAX_RANKED
 from shared.merchandising.convert import to_placement, to_rule
-from shared.merchandising.merchandising import Merchandising
+from shared.merchandising.merchandising import NO_MERCHANDISING, Merchandising
 from shared.merchandising.placement import BUILT_IN, Placement
 from tests.support.contract import comments, settable_fields
 
@@ -155,6 +157,11 @@ def preview() -> Any:
     return to_preview_request(inner.PreviewRulesRequest(rules=[RuleMessage(rule_id="r", bury=BuryAction())]))
 
 
+def evaluation() -> Any:
+    request = inner.EvaluateConfigurationRequest(placement_id="home", variant_id="v")
+    return to_evaluation_request(request, NO_MERCHANDISING, datetime.now(UTC))
+
+
 def settled(request: Any) -> tuple[datetime, datetime]:
     return periods.settled(*periods.asked(request), datetime.now(UTC))
 
@@ -204,6 +211,8 @@ MADE: dict[str, Callable[[], str | float]] = {
     "coordinator.v1.PreviewRulesRequest.days": lambda: preview().days,
     "coordinator.v1.PreviewRulesRequest.max_lists": lambda: preview().lists,
     "coordinator.v1.PreviewRulesRequest.max_seconds": lambda: preview().seconds,
+    "coordinator.v1.EvaluateConfigurationRequest.max_lists": lambda: evaluation().lists,
+    "coordinator.v1.EvaluateConfigurationRequest.max_seconds": lambda: evaluation().seconds,
     "coordinator.v1.OptimizeAlgorithmsRequest.max_trials": lambda: DEFAULT_TRIALS,
     "type.v1.RecommendationContext.page_type": lambda: query(pb.GetRecommendationsRequest(visitor_id="v")).context.page,
     "type.v1.Product.inventory_status": lambda: stored_product()["inventory_status"],
@@ -276,6 +285,11 @@ SAID: dict[str, tuple[str, Callable[[], bool]]] = {
         )
         for kind in METRIC_PERIODS
     },
+    "coordinator.v1.EvaluateConfigurationRequest.end_time": ("now", lambda: is_now(evaluation().end + SILENCE)),
+    "coordinator.v1.EvaluateConfigurationRequest.start_time": (
+        "7 days before its end",
+        lambda: is_now(evaluation().start + timedelta(days=7)),
+    ),
     "coordinator.v1.GetEventQualityRequest.end_time": ("now", lambda: is_now(event_log_convert.to_hours(QUALITY)[1])),
     "coordinator.v1.GetEventQualityRequest.start_time": (
         "24 hours before `end_time",
@@ -314,6 +328,10 @@ SAID: dict[str, tuple[str, Callable[[], bool]]] = {
 PROJECTION = "integration/db/test_projection.py"
 RECOMMEND = "integration/recommendation/test_recommend.py"
 ELSEWHERE = {
+    **dict.fromkeys(
+        (f"coordinator.v1.EvaluateConfigurationRequest.{name}" for name in ("reward", "currency_code")),
+        ("integration/recommendation/test_what_if.py", "test_the_reward_of_the_bandit_is_the_default"),
+    ),
     "type.v1.ProductQuantity.quantity": (PROJECTION, "test_a_quantity_that_is_not_said_is_one"),
     "type.v1.PurchaseLine.quantity": (PROJECTION, "test_a_quantity_that_is_not_said_is_one"),
     "type.v1.PurchaseLine.amount": (PROJECTION, "test_amounts_that_are_not_given_come_from_prices"),

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from math import nextafter
 from typing import Any
 
@@ -60,6 +61,7 @@ from services.product.convert_changes import inventory_changes, price_changes
 from services.product.convert_products import patches
 from services.recommendation import convert as recommendation_convert
 from services.recommendation.merchandising.convert import to_preview_request, to_queries, to_rank_query
+from services.recommendation.what_if.convert import to_evaluation_request
 from shared.errors import InvalidArgument, NotFound
 from shared.events.check import check_event, check_id, check_text
 from shared.experiments.convert import to_experiment
@@ -238,6 +240,12 @@ def preview(request: pb.PreviewRulesRequest) -> None:
     to_preview_request(inner.PreviewRulesRequest.FromString(request.SerializeToString()))
 
 
+def evaluation(request: pb.EvaluateConfigurationRequest) -> None:
+    asked = inner.EvaluateConfigurationRequest.FromString(request.SerializeToString())
+    with suppress(NotFound):
+        to_evaluation_request(asked, NO_MERCHANDISING, datetime.now(UTC))
+
+
 def placement_id(request: Any) -> None:
     check_name(request.placement_id, "placement_id")
 
@@ -370,6 +378,9 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
     (Rule(rule_id="r", boost=BoostAction(factor=2)), to_rule),
     (Rule(rule_id="r", limit=LimitAction(group=LimitGroup.LIMIT_GROUP_BRAND, most=1)), to_rule),
     (pb.PreviewRulesRequest(rules=[RULE]), preview),
+    (pb.EvaluateConfigurationRequest(placement_id="home", variant_id="v", currency_code="EUR"), evaluation),
+    (pb.EvaluateConfigurationRequest(placement_id="home", arm={"experiment_id": "e", "arm_id": "a"}), evaluation),
+    (pb.EvaluateConfigurationRequest(placement_id="home", variant=VARIANT, max_lists=1, max_seconds=1), evaluation),
     *((kind(placement_id="p"), placement_id) for kind in (pb.GetPlacementRequest, pb.DeletePlacementRequest)),
     *((kind(rule_id="r"), rule_id) for kind in (pb.GetRuleRequest, pb.DeleteRuleRequest)),
     *((kind(page_token="t"), definitions_token) for kind in LISTS_OF_DEFINITIONS),  # noqa: S106
@@ -460,6 +471,7 @@ CHOSEN = ("algorithms", "kinds", "states", "page_types", "weekdays")
 """Lists of names and numbers that are chosen from a list."""
 NOT_BY_LENGTH = {
     "quintet.type.v1.AlgorithmWeight.algorithm",
+    "quintet.coordinator.v1.EvaluateConfigurationRequest.currency_code",
     "quintet.type.v1.Money.currency_code",
     "quintet.coordinator.v1.GetRecommendationsRequest.strategy",
     "quintet.type.v1.Placement.strategy",

@@ -3941,3 +3941,105 @@ class EstimateSampleSizeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EstimateSampleSizeResponse: _TypeAlias = EstimateSampleSizeResponse  # noqa: Y015
+
+@_typing.final
+class EvaluateConfigurationRequest(_message.Message):
+    """Asks what a configuration would have earned."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACEMENT_ID_FIELD_NUMBER: _builtins.int
+    VARIANT_ID_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
+    VARIANT_FIELD_NUMBER: _builtins.int
+    WITHOUT_EXPLORATION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    REWARD_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    ESTIMATOR_FIELD_NUMBER: _builtins.int
+    MAX_LISTS_FIELD_NUMBER: _builtins.int
+    MAX_SECONDS_FIELD_NUMBER: _builtins.int
+    placement_id: _builtins.str
+    """Required. The placement, stored or built in, at most 63 characters."""
+    variant_id: _builtins.str
+    """A variant of the placement's bandit for every list, at most 63 characters."""
+    without_exploration: _builtins.bool
+    """Whether the configuration explores nothing, on a placement that explores. Not together with `variant_id` and `arm`."""
+    currency_code: _builtins.str
+    """Currency of the money in it, of ISO 4217; default that of most of the shop's orders."""
+    estimator: _experiment_pb2.OffPolicyEstimator.ValueType
+    """The estimator. One for whole lists when lists are replayed, or the other way round: INVALID_ARGUMENT."""
+    max_lists: _builtins.int
+    """Lists to look at, the latest of the period, 0 to 50,000; 0 means 20,000."""
+    max_seconds: _builtins.float
+    """Time in seconds for looking at them, 0 to 120; 0 means 30. When it is over, `incomplete` says so."""
+    @_builtins.property
+    def arm(self) -> _experiment_pb2.ArmReference:
+        """An arm of an experiment for every list."""
+
+    @_builtins.property
+    def variant(self) -> _placement_pb2.Variant:
+        """Any way to fill the placement. One that is the same as a variant of the bandit is evaluated as that one."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start of the period, inclusive; default 7 days before its end."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """End of the period, exclusive; default now."""
+
+    @_builtins.property
+    def reward(self) -> _placement_pb2.Reward:
+        """What a list is worth; default that of the placement's bandit, else the clicks."""
+
+    def __init__(
+        self,
+        *,
+        placement_id: _builtins.str = ...,
+        variant_id: _builtins.str = ...,
+        arm: _experiment_pb2.ArmReference | None = ...,
+        variant: _placement_pb2.Variant | None = ...,
+        without_exploration: _builtins.bool = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        reward: _placement_pb2.Reward | None = ...,
+        currency_code: _builtins.str = ...,
+        estimator: _experiment_pb2.OffPolicyEstimator.ValueType = ...,
+        max_lists: _builtins.int = ...,
+        max_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "configuration", b"configuration", "end_time", b"end_time", "reward", b"reward", "start_time", b"start_time", "variant", b"variant", "variant_id", b"variant_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "configuration", b"configuration", "currency_code", b"currency_code", "end_time", b"end_time", "estimator", b"estimator", "max_lists", b"max_lists", "max_seconds", b"max_seconds", "placement_id", b"placement_id", "reward", b"reward", "start_time", b"start_time", "variant", b"variant", "variant_id", b"variant_id", "without_exploration", b"without_exploration"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_configuration: _TypeAlias = _typing.Literal["variant_id", "arm", "variant"]  # noqa: Y015
+    _WhichOneofArgType_configuration: _TypeAlias = _typing.Literal["configuration", b"configuration"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_configuration) -> _WhichOneofReturnType_configuration | None: ...
+
+Global___EvaluateConfigurationRequest: _TypeAlias = EvaluateConfigurationRequest  # noqa: Y015
+
+@_typing.final
+class EvaluateConfigurationResponse(_message.Message):
+    """What a configuration would have earned."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ESTIMATE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def estimate(self) -> _experiment_pb2.ConfigurationEstimate:
+        """The estimate."""
+
+    def __init__(
+        self,
+        *,
+        estimate: _experiment_pb2.ConfigurationEstimate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvaluateConfigurationResponse: _TypeAlias = EvaluateConfigurationResponse  # noqa: Y015

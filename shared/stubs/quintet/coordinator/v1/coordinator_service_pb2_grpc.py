@@ -294,6 +294,11 @@ class CoordinatorServiceStub:
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.EstimateSampleSizeRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.EstimateSampleSizeResponse.FromString,
                 _registered_method=True)
+        self.EvaluateConfiguration = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/EvaluateConfiguration',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.EvaluateConfigurationRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.EvaluateConfigurationResponse.FromString,
+                _registered_method=True)
         self.GetAlgorithmPerformance = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/GetAlgorithmPerformance',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.GetAlgorithmPerformanceRequest.SerializeToString,
@@ -856,6 +861,18 @@ class CoordinatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EvaluateConfiguration(self, request, context):
+        """Says what the lists of a placement would have earned with another configuration, from the log, and changes nothing. A
+        variant of a bandit or an arm of an experiment was chosen at random, so the log says what it earns. Any other configuration
+        is replayed: logged lists are ranked again, and what the placement explored says how other products do. Takes up to `max_seconds`.
+        Errors: INVALID_ARGUMENT; NOT_FOUND for an unknown placement, variant, experiment or arm; FAILED_PRECONDITION where the log
+        cannot say it (`OVERLAP_INSUFFICIENT`, with the cause) or has no list of the period (`DATA_MISSING`); ABORTED while
+        another configuration is evaluated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAlgorithmPerformance(self, request, context):
         """Returns how each algorithm did in a period, and the weights in force.
         Errors: INVALID_ARGUMENT for a period that ends before it starts.
@@ -1350,6 +1367,11 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.EstimateSampleSize,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.EstimateSampleSizeRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.EstimateSampleSizeResponse.SerializeToString,
+            ),
+            'EvaluateConfiguration': grpc.unary_unary_rpc_method_handler(
+                    servicer.EvaluateConfiguration,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.EvaluateConfigurationRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.EvaluateConfigurationResponse.SerializeToString,
             ),
             'GetAlgorithmPerformance': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAlgorithmPerformance,
@@ -2855,6 +2877,33 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/EstimateSampleSize',
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.EstimateSampleSizeRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.EstimateSampleSizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EvaluateConfiguration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/EvaluateConfiguration',
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.EvaluateConfigurationRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2.EvaluateConfigurationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -229,6 +229,14 @@ class CoordinatorServiceStub:
     """Says how many units an experiment needs, from the last weeks of the shop. Nothing is stored.
     Errors: INVALID_ARGUMENT; FAILED_PRECONDITION when the shop has no sessions to learn from.
     """
+    EvaluateConfiguration: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.EvaluateConfigurationRequest, _coordinator_service_pb2.EvaluateConfigurationResponse]
+    """Says what the lists of a placement would have earned with another configuration, from the log, and changes nothing. A
+    variant of a bandit or an arm of an experiment was chosen at random, so the log says what it earns. Any other configuration
+    is replayed: logged lists are ranked again, and what the placement explored says how other products do. Takes up to `max_seconds`.
+    Errors: INVALID_ARGUMENT; NOT_FOUND for an unknown placement, variant, experiment or arm; FAILED_PRECONDITION where the log
+    cannot say it (`OVERLAP_INSUFFICIENT`, with the cause) or has no list of the period (`DATA_MISSING`); ABORTED while
+    another configuration is evaluated.
+    """
     GetAlgorithmPerformance: _grpc.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetAlgorithmPerformanceRequest, _coordinator_service_pb2.GetAlgorithmPerformanceResponse]
     """Returns how each algorithm did in a period, and the weights in force.
     Errors: INVALID_ARGUMENT for a period that ends before it starts.
@@ -549,6 +557,14 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     EstimateSampleSize: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.EstimateSampleSizeRequest, _coordinator_service_pb2.EstimateSampleSizeResponse]  # type: ignore[assignment]
     """Says how many units an experiment needs, from the last weeks of the shop. Nothing is stored.
     Errors: INVALID_ARGUMENT; FAILED_PRECONDITION when the shop has no sessions to learn from.
+    """
+    EvaluateConfiguration: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.EvaluateConfigurationRequest, _coordinator_service_pb2.EvaluateConfigurationResponse]  # type: ignore[assignment]
+    """Says what the lists of a placement would have earned with another configuration, from the log, and changes nothing. A
+    variant of a bandit or an arm of an experiment was chosen at random, so the log says what it earns. Any other configuration
+    is replayed: logged lists are ranked again, and what the placement explored says how other products do. Takes up to `max_seconds`.
+    Errors: INVALID_ARGUMENT; NOT_FOUND for an unknown placement, variant, experiment or arm; FAILED_PRECONDITION where the log
+    cannot say it (`OVERLAP_INSUFFICIENT`, with the cause) or has no list of the period (`DATA_MISSING`); ABORTED while
+    another configuration is evaluated.
     """
     GetAlgorithmPerformance: _aio.UnaryUnaryMultiCallable[_coordinator_service_pb2.GetAlgorithmPerformanceRequest, _coordinator_service_pb2.GetAlgorithmPerformanceResponse]  # type: ignore[assignment]
     """Returns how each algorithm did in a period, and the weights in force.
@@ -1167,6 +1183,20 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_coordinator_service_pb2.EstimateSampleSizeResponse, _abc.Awaitable[_coordinator_service_pb2.EstimateSampleSizeResponse]]:
         """Says how many units an experiment needs, from the last weeks of the shop. Nothing is stored.
         Errors: INVALID_ARGUMENT; FAILED_PRECONDITION when the shop has no sessions to learn from.
+        """
+
+    @_abc_1.abstractmethod
+    def EvaluateConfiguration(
+        self,
+        request: _coordinator_service_pb2.EvaluateConfigurationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coordinator_service_pb2.EvaluateConfigurationResponse, _abc.Awaitable[_coordinator_service_pb2.EvaluateConfigurationResponse]]:
+        """Says what the lists of a placement would have earned with another configuration, from the log, and changes nothing. A
+        variant of a bandit or an arm of an experiment was chosen at random, so the log says what it earns. Any other configuration
+        is replayed: logged lists are ranked again, and what the placement explored says how other products do. Takes up to `max_seconds`.
+        Errors: INVALID_ARGUMENT; NOT_FOUND for an unknown placement, variant, experiment or arm; FAILED_PRECONDITION where the log
+        cannot say it (`OVERLAP_INSUFFICIENT`, with the cause) or has no list of the period (`DATA_MISSING`); ABORTED while
+        another configuration is evaluated.
         """
 
     @_abc_1.abstractmethod

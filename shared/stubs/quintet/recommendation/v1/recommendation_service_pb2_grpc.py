@@ -172,6 +172,11 @@ class RecommendationServiceStub:
                 request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.DeleteExperimentRequest.SerializeToString,
                 response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.DeleteExperimentResponse.FromString,
                 _registered_method=True)
+        self.EvaluateConfiguration = channel.unary_unary(
+                '/quintet.recommendation.v1.RecommendationService/EvaluateConfiguration',
+                request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.EvaluateConfigurationRequest.SerializeToString,
+                response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.EvaluateConfigurationResponse.FromString,
+                _registered_method=True)
 
 
 class RecommendationServiceServicer:
@@ -395,6 +400,18 @@ class RecommendationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EvaluateConfiguration(self, request, context):
+        """Says what the lists of a placement would have earned with another configuration, from the log, and changes nothing. A
+        variant of a bandit or an arm of an experiment was chosen at random, so the log says what it earns. Any other configuration
+        is replayed: logged lists are ranked again, and what the placement explored says how other products do. Takes up to `max_seconds`.
+        Errors: INVALID_ARGUMENT; NOT_FOUND for an unknown placement, variant, experiment or arm; FAILED_PRECONDITION where the log
+        cannot say it (`OVERLAP_INSUFFICIENT`, with the cause) or has no list of the period (`DATA_MISSING`); ABORTED while
+        another configuration is evaluated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecommendationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -532,6 +549,11 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
                     servicer.DeleteExperiment,
                     request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.DeleteExperimentRequest.FromString,
                     response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.DeleteExperimentResponse.SerializeToString,
+            ),
+            'EvaluateConfiguration': grpc.unary_unary_rpc_method_handler(
+                    servicer.EvaluateConfiguration,
+                    request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.EvaluateConfigurationRequest.FromString,
+                    response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.EvaluateConfigurationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1266,6 +1288,33 @@ class RecommendationService:
             '/quintet.recommendation.v1.RecommendationService/DeleteExperiment',
             quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.DeleteExperimentRequest.SerializeToString,
             quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.DeleteExperimentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EvaluateConfiguration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.recommendation.v1.RecommendationService/EvaluateConfiguration',
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.EvaluateConfigurationRequest.SerializeToString,
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.EvaluateConfigurationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -133,6 +133,14 @@ class RecommendationServiceStub:
     """
     DeleteExperiment: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.DeleteExperimentRequest, _recommendation_service_pb2.DeleteExperimentResponse]
     """Deletes an experiment that has ended. Errors: NOT_FOUND, unless `allow_missing`; FAILED_PRECONDITION while it runs."""
+    EvaluateConfiguration: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.EvaluateConfigurationRequest, _recommendation_service_pb2.EvaluateConfigurationResponse]
+    """Says what the lists of a placement would have earned with another configuration, from the log, and changes nothing. A
+    variant of a bandit or an arm of an experiment was chosen at random, so the log says what it earns. Any other configuration
+    is replayed: logged lists are ranked again, and what the placement explored says how other products do. Takes up to `max_seconds`.
+    Errors: INVALID_ARGUMENT; NOT_FOUND for an unknown placement, variant, experiment or arm; FAILED_PRECONDITION where the log
+    cannot say it (`OVERLAP_INSUFFICIENT`, with the cause) or has no list of the period (`DATA_MISSING`); ABORTED while
+    another configuration is evaluated.
+    """
 
 @_typing.type_check_only
 class RecommendationServiceAsyncStub(RecommendationServiceStub):
@@ -239,6 +247,14 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     """
     DeleteExperiment: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.DeleteExperimentRequest, _recommendation_service_pb2.DeleteExperimentResponse]  # type: ignore[assignment]
     """Deletes an experiment that has ended. Errors: NOT_FOUND, unless `allow_missing`; FAILED_PRECONDITION while it runs."""
+    EvaluateConfiguration: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.EvaluateConfigurationRequest, _recommendation_service_pb2.EvaluateConfigurationResponse]  # type: ignore[assignment]
+    """Says what the lists of a placement would have earned with another configuration, from the log, and changes nothing. A
+    variant of a bandit or an arm of an experiment was chosen at random, so the log says what it earns. Any other configuration
+    is replayed: logged lists are ranked again, and what the placement explored says how other products do. Takes up to `max_seconds`.
+    Errors: INVALID_ARGUMENT; NOT_FOUND for an unknown placement, variant, experiment or arm; FAILED_PRECONDITION where the log
+    cannot say it (`OVERLAP_INSUFFICIENT`, with the cause) or has no list of the period (`DATA_MISSING`); ABORTED while
+    another configuration is evaluated.
+    """
 
 class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     """The recommendation agent: chooses algorithms, generates, applies rules, diversifies, explains and logs.
@@ -504,5 +520,19 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recommendation_service_pb2.DeleteExperimentResponse, _abc.Awaitable[_recommendation_service_pb2.DeleteExperimentResponse]]:
         """Deletes an experiment that has ended. Errors: NOT_FOUND, unless `allow_missing`; FAILED_PRECONDITION while it runs."""
+
+    @_abc_1.abstractmethod
+    def EvaluateConfiguration(
+        self,
+        request: _recommendation_service_pb2.EvaluateConfigurationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.EvaluateConfigurationResponse, _abc.Awaitable[_recommendation_service_pb2.EvaluateConfigurationResponse]]:
+        """Says what the lists of a placement would have earned with another configuration, from the log, and changes nothing. A
+        variant of a bandit or an arm of an experiment was chosen at random, so the log says what it earns. Any other configuration
+        is replayed: logged lists are ranked again, and what the placement explored says how other products do. Takes up to `max_seconds`.
+        Errors: INVALID_ARGUMENT; NOT_FOUND for an unknown placement, variant, experiment or arm; FAILED_PRECONDITION where the log
+        cannot say it (`OVERLAP_INSUFFICIENT`, with the cause) or has no list of the period (`DATA_MISSING`); ABORTED while
+        another configuration is evaluated.
+        """
 
 def add_RecommendationServiceServicer_to_server(servicer: RecommendationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -98,6 +98,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. There is no data yet to work on: record or import some first."""
     SCHEMA_OUTDATED: _ErrorReason.ValueType  # 82
     """FAILED_PRECONDITION. The database has no schema, or an older one: an operator runs `quintet migrate`."""
+    OVERLAP_INSUFFICIENT: _ErrorReason.ValueType  # 83
+    """FAILED_PRECONDITION. The log cannot say what a configuration would have earned; the message says what helps. Metadata:
+    `cause` (`propensities`, `support`, `effective_sample_size`, `rewards`, `replay`: docs/off-policy.md); `lists`, and
+    `changed_share` where lists were ranked again.
+    """
     AGENT_UNAVAILABLE: _ErrorReason.ValueType  # 90
     """UNAVAILABLE. The agent that does this is not reached, or did not answer in time: try again after the time in
     `google.rpc.RetryInfo`.
@@ -227,6 +232,11 @@ DATA_MISSING: ErrorReason.ValueType  # 81
 """FAILED_PRECONDITION. There is no data yet to work on: record or import some first."""
 SCHEMA_OUTDATED: ErrorReason.ValueType  # 82
 """FAILED_PRECONDITION. The database has no schema, or an older one: an operator runs `quintet migrate`."""
+OVERLAP_INSUFFICIENT: ErrorReason.ValueType  # 83
+"""FAILED_PRECONDITION. The log cannot say what a configuration would have earned; the message says what helps. Metadata:
+`cause` (`propensities`, `support`, `effective_sample_size`, `rewards`, `replay`: docs/off-policy.md); `lists`, and
+`changed_share` where lists were ranked again.
+"""
 AGENT_UNAVAILABLE: ErrorReason.ValueType  # 90
 """UNAVAILABLE. The agent that does this is not reached, or did not answer in time: try again after the time in
 `google.rpc.RetryInfo`.

@@ -193,6 +193,74 @@ VERDICT_NO_DIFFERENCE: Verdict.ValueType  # 4
 """As good as the control: the interval lies within the minimum effect; of a guardrail: within its tolerance."""
 Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
 
+class _OffPolicyEstimator:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OffPolicyEstimatorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OffPolicyEstimator.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OFF_POLICY_ESTIMATOR_UNSPECIFIED: _OffPolicyEstimator.ValueType  # 0
+    """`DOUBLY_ROBUST` for a configuration that was chosen at random, `CASCADE_DOUBLY_ROBUST` for one that is replayed."""
+    OFF_POLICY_ESTIMATOR_DOUBLY_ROBUST: _OffPolicyEstimator.ValueType  # 1
+    """Weighted rewards and a reward model: right where the propensities or the model are. Of whole lists."""
+    OFF_POLICY_ESTIMATOR_INVERSE_PROPENSITY: _OffPolicyEstimator.ValueType  # 2
+    """Weighted rewards (IPS). Of whole lists."""
+    OFF_POLICY_ESTIMATOR_SELF_NORMALISED: _OffPolicyEstimator.ValueType  # 3
+    """Weighted rewards over the sum of the weights (SNIPS). Of whole lists."""
+    OFF_POLICY_ESTIMATOR_CASCADE_DOUBLY_ROBUST: _OffPolicyEstimator.ValueType  # 4
+    """By place, with a reward model; a place's reward depends on nothing below it. Of lists that are replayed."""
+    OFF_POLICY_ESTIMATOR_REWARD_INTERACTION: _OffPolicyEstimator.ValueType  # 5
+    """As before without a model (RIPS)."""
+    OFF_POLICY_ESTIMATOR_INDEPENDENT: _OffPolicyEstimator.ValueType  # 6
+    """By place; an item earns by itself and its place alone. Of lists that are replayed."""
+
+class OffPolicyEstimator(_OffPolicyEstimator, metaclass=_OffPolicyEstimatorEnumTypeWrapper):
+    """How it is estimated what a configuration would have earned; docs/off-policy.md says when which is right."""
+
+OFF_POLICY_ESTIMATOR_UNSPECIFIED: OffPolicyEstimator.ValueType  # 0
+"""`DOUBLY_ROBUST` for a configuration that was chosen at random, `CASCADE_DOUBLY_ROBUST` for one that is replayed."""
+OFF_POLICY_ESTIMATOR_DOUBLY_ROBUST: OffPolicyEstimator.ValueType  # 1
+"""Weighted rewards and a reward model: right where the propensities or the model are. Of whole lists."""
+OFF_POLICY_ESTIMATOR_INVERSE_PROPENSITY: OffPolicyEstimator.ValueType  # 2
+"""Weighted rewards (IPS). Of whole lists."""
+OFF_POLICY_ESTIMATOR_SELF_NORMALISED: OffPolicyEstimator.ValueType  # 3
+"""Weighted rewards over the sum of the weights (SNIPS). Of whole lists."""
+OFF_POLICY_ESTIMATOR_CASCADE_DOUBLY_ROBUST: OffPolicyEstimator.ValueType  # 4
+"""By place, with a reward model; a place's reward depends on nothing below it. Of lists that are replayed."""
+OFF_POLICY_ESTIMATOR_REWARD_INTERACTION: OffPolicyEstimator.ValueType  # 5
+"""As before without a model (RIPS)."""
+OFF_POLICY_ESTIMATOR_INDEPENDENT: OffPolicyEstimator.ValueType  # 6
+"""By place; an item earns by itself and its place alone. Of lists that are replayed."""
+Global___OffPolicyEstimator: _TypeAlias = OffPolicyEstimator  # noqa: Y015
+
+class _EstimateBasis:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EstimateBasisEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EstimateBasis.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ESTIMATE_BASIS_UNSPECIFIED: _EstimateBasis.ValueType  # 0
+    """Not said."""
+    ESTIMATE_BASIS_BANDIT: _EstimateBasis.ValueType  # 1
+    """A bandit chose it at random, with a known probability for each list."""
+    ESTIMATE_BASIS_EXPERIMENT: _EstimateBasis.ValueType  # 2
+    """An experiment assigned it at random."""
+    ESTIMATE_BASIS_REPLAY: _EstimateBasis.ValueType  # 3
+    """Logged lists were ranked again with it; what the placement explored says how other products do."""
+
+class EstimateBasis(_EstimateBasis, metaclass=_EstimateBasisEnumTypeWrapper):
+    """Where the knowledge of a configuration comes from."""
+
+ESTIMATE_BASIS_UNSPECIFIED: EstimateBasis.ValueType  # 0
+"""Not said."""
+ESTIMATE_BASIS_BANDIT: EstimateBasis.ValueType  # 1
+"""A bandit chose it at random, with a known probability for each list."""
+ESTIMATE_BASIS_EXPERIMENT: EstimateBasis.ValueType  # 2
+"""An experiment assigned it at random."""
+ESTIMATE_BASIS_REPLAY: EstimateBasis.ValueType  # 3
+"""Logged lists were ranked again with it; what the placement explored says how other products do."""
+Global___EstimateBasis: _TypeAlias = EstimateBasis  # noqa: Y015
+
 @_typing.final
 class Guardrail(_message.Message):
     """What must not get worse while an experiment runs."""
@@ -648,3 +716,185 @@ class ExperimentResults(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__days_left) -> _WhichOneofReturnType__days_left | None: ...
 
 Global___ExperimentResults: _TypeAlias = ExperimentResults  # noqa: Y015
+
+@_typing.final
+class ArmReference(_message.Message):
+    """An arm of an experiment, by name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERIMENT_ID_FIELD_NUMBER: _builtins.int
+    ARM_ID_FIELD_NUMBER: _builtins.int
+    experiment_id: _builtins.str
+    """Required. The experiment, at most 63 characters."""
+    arm_id: _builtins.str
+    """Required. The arm, at most 63 characters."""
+    def __init__(
+        self,
+        *,
+        experiment_id: _builtins.str = ...,
+        arm_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm_id", b"arm_id", "experiment_id", b"experiment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ArmReference: _TypeAlias = ArmReference  # noqa: Y015
+
+@_typing.final
+class RewardEstimate(_message.Message):
+    """A mean reward of lists with its 95 % interval, in the unit of the reward per list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    STANDARD_ERROR_FIELD_NUMBER: _builtins.int
+    value: _builtins.float
+    """The estimate."""
+    low: _builtins.float
+    """Lower end of the interval."""
+    high: _builtins.float
+    """Upper end of it."""
+    standard_error: _builtins.float
+    """Standard error, by customer."""
+    def __init__(
+        self,
+        *,
+        value: _builtins.float = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+        standard_error: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "low", b"low", "standard_error", b"standard_error", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RewardEstimate: _TypeAlias = RewardEstimate  # noqa: Y015
+
+@_typing.final
+class ConfigurationEstimate(_message.Message):
+    """What a configuration of a placement would have earned on lists that were answered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACEMENT_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
+    ESTIMATOR_FIELD_NUMBER: _builtins.int
+    REWARD_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    LOGGED_FIELD_NUMBER: _builtins.int
+    ESTIMATED_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_FIELD_NUMBER: _builtins.int
+    LISTS_FIELD_NUMBER: _builtins.int
+    SKIPPED_LISTS_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_SAMPLE_SIZE_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_UNITS_FIELD_NUMBER: _builtins.int
+    REWARDED_UNITS_FIELD_NUMBER: _builtins.int
+    SUPPORT_FIELD_NUMBER: _builtins.int
+    LARGEST_WEIGHT_FIELD_NUMBER: _builtins.int
+    CHANGED_SHARE_FIELD_NUMBER: _builtins.int
+    EXAMPLES_FIELD_NUMBER: _builtins.int
+    INCOMPLETE_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    placement_id: _builtins.str
+    """The placement."""
+    basis: Global___EstimateBasis.ValueType
+    """Where the knowledge comes from."""
+    estimator: Global___OffPolicyEstimator.ValueType
+    """The estimator."""
+    currency_code: _builtins.str
+    """Currency of the money in it."""
+    lists: _builtins.int
+    """Lists that the estimate is of."""
+    skipped_lists: _builtins.int
+    """Lists of the period that were looked at and left out: made by no random choice, of customers who met several arms, or
+    not ranked again as they were logged.
+    """
+    units: _builtins.int
+    """Customers; a list of a visitor nobody knows counts as one."""
+    effective_sample_size: _builtins.float
+    """So many equally weighted lists would say as much (Kish); of replayed lists at the worst place."""
+    effective_units: _builtins.float
+    """The same of the customers."""
+    rewarded_units: _builtins.float
+    """The same of the customers who earned anything."""
+    support: _builtins.float
+    """Share of what the configuration does that the log may show, 0 to 1."""
+    largest_weight: _builtins.float
+    """The largest weight of a list."""
+    changed_share: _builtins.float
+    """Share of the lists that would have been different, 0 to 1; of a variant or arm: the share that another one filled."""
+    incomplete: _builtins.bool
+    """Whether lists of the period were not looked at, because of `max_lists` or `max_seconds`. The latest were."""
+    summary: _builtins.str
+    """The whole in a sentence."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start of the period, inclusive."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """End of the period, exclusive. Never later than half an hour ago: sessions may go on."""
+
+    @_builtins.property
+    def reward(self) -> _placement_pb2.Reward:
+        """What a list was worth."""
+
+    @_builtins.property
+    def logged(self) -> Global___RewardEstimate:
+        """What the logged lists earned."""
+
+    @_builtins.property
+    def estimated(self) -> Global___RewardEstimate:
+        """What the configuration would have earned on them."""
+
+    @_builtins.property
+    def difference(self) -> Global___RewardEstimate:
+        """How much more that is. Both are of the same lists, so this interval is narrower than the two suggest."""
+
+    @_builtins.property
+    def examples(self) -> _containers.RepeatedCompositeFieldContainer[_placement_pb2.PreviewExample]:
+        """Lists that would have been different, at most 10; none for a variant or an arm."""
+
+    def __init__(
+        self,
+        *,
+        placement_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        basis: Global___EstimateBasis.ValueType = ...,
+        estimator: Global___OffPolicyEstimator.ValueType = ...,
+        reward: _placement_pb2.Reward | None = ...,
+        currency_code: _builtins.str = ...,
+        logged: Global___RewardEstimate | None = ...,
+        estimated: Global___RewardEstimate | None = ...,
+        difference: Global___RewardEstimate | None = ...,
+        lists: _builtins.int = ...,
+        skipped_lists: _builtins.int = ...,
+        units: _builtins.int = ...,
+        effective_sample_size: _builtins.float = ...,
+        effective_units: _builtins.float = ...,
+        rewarded_units: _builtins.float = ...,
+        support: _builtins.float = ...,
+        largest_weight: _builtins.float = ...,
+        changed_share: _builtins.float = ...,
+        examples: _abc.Iterable[_placement_pb2.PreviewExample] | None = ...,
+        incomplete: _builtins.bool = ...,
+        summary: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["difference", b"difference", "end_time", b"end_time", "estimated", b"estimated", "logged", b"logged", "reward", b"reward", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "changed_share", b"changed_share", "currency_code", b"currency_code", "difference", b"difference", "effective_sample_size", b"effective_sample_size", "effective_units", b"effective_units", "end_time", b"end_time", "estimated", b"estimated", "estimator", b"estimator", "examples", b"examples", "incomplete", b"incomplete", "largest_weight", b"largest_weight", "lists", b"lists", "logged", b"logged", "placement_id", b"placement_id", "reward", b"reward", "rewarded_units", b"rewarded_units", "skipped_lists", b"skipped_lists", "start_time", b"start_time", "summary", b"summary", "support", b"support", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfigurationEstimate: _TypeAlias = ConfigurationEstimate  # noqa: Y015

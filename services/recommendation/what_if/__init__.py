@@ -1,0 +1,1 @@
+"""What the lists of a placement would have earned with another configuration, from the log."""
