@@ -35,6 +35,7 @@ from cli.commands.train import train
 from cli.commands.tune import tune
 from cli.commands.up import up
 from cli.commands.weights import weights
+from cli.commands.what_if import what_if
 
 app = typer.Typer(
     help="Quintet: recommendations that follow each customer's behaviour. Settings come from QUINTET_* variables.",
@@ -60,6 +61,7 @@ app.command("import")(import_command)
 app.command("demo-data")(demo_data)
 app.command("export-training")(export_training)
 app.command("lifetime-values")(lifetime_values)
+app.command("what-if")(what_if)
 for command in (
     train,
     tune,
