@@ -9,9 +9,9 @@ are skewed and correlated with their standard errors. In the shop of `benchmarks
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import norm
 
 from services.recommendation.algorithms.arrays import Longs
 from services.recommendation.off_policy.ratios import Floats, Ratios, gradient, value_of
@@ -88,7 +88,7 @@ def _interval(value: Floats, error: Floats, values: Floats, errors: Floats, leve
         studentised = (values - value) / errors
     tail, known = (1.0 - level) / 2, studentised[~np.isnan(studentised)]
     low, high = np.quantile(known, [tail, 1.0 - tail], method="inverted_cdf") if len(known) else (0.0, 0.0)
-    normal = norm.ppf(1.0 - tail)
+    normal = NormalDist().inv_cdf(1.0 - tail)
     below, above = max(high, normal) * error, max(-low, normal) * error
     return Uncertainty(float(error), float(value - below), float(value + above))
 

@@ -58,7 +58,9 @@ def decide(
 ) -> Decided:
     """Decide how a list is filled."""
     if not shopper.person.permissions.measure:
-        return Decided(query)
+        return Decided(_certain(query))
+    if query.page_token:
+        query = _certain(query)
     asker = Asker(query.customer_id, query.visitor_id, query.context.session_id)
     met = meetings(merchandising.experiments, query.placement.placement_id, asker, now)
     held_out = any(each.held_out for each in met)
@@ -66,14 +68,24 @@ def decide(
     split = [each.arm.variant for each in met if not each.interleaved]
     said = [variant for variant in split if not variant.says_nothing]
     filled = _filled(query, said)
-    if held_out or said:
-        return Decided(filled, exposures, None, None if held_out else _draw(filled, random))
+    if held_out:
+        return Decided(_certain(filled), exposures)
+    if said:
+        return Decided(filled, exposures, None, _draw(filled, random))
     both = next((each.experiment for each in met if each.interleaved), None)
     if both is not None and not query.page_token:
-        return Decided(filled, exposures, interleaved=both)
+        return Decided(_certain(filled), exposures, interleaved=both)
     variant, bandit = _bandit_choice(query, shopper, merchandising, random, now)
     filled = filled if variant is None else _filled(filled, [variant])
     return Decided(filled, exposures, bandit, _draw(filled, random))
+
+
+def _certain(query: Query) -> Query:
+    """Return a query whose list explores nothing, so that each of its products is logged as certain."""
+    placement = query.placement
+    if placement.exploration is None:
+        return query
+    return replace(query, stored_placement=replace(placement, exploration=None))
 
 
 def _filled(query: Query, variants: Sequence[Variant]) -> Query:
@@ -131,7 +143,7 @@ def _features(query: Query, shopper: KnownShopper, now: datetime) -> tuple[float
 def _draw(query: Query, random: np.random.Generator) -> Draw | None:
     """Return where a list tries to explore: so often that the expected share of places keeps to the budget."""
     plan = query.placement.exploration
-    if plan is None or query.placement.page in ONLY_BOUGHT or query.page_token or query.limit < 2:
+    if plan is None or query.placement.page in ONLY_BOUGHT or query.limit < 2:
         return None
     attempt, accept, place, product = random.random(4).tolist()
     return Draw(accept, place, product) if attempt < attempts(plan.share_of_places, query.limit) else None

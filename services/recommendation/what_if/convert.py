@@ -10,7 +10,15 @@ from quintet.type.v1.placement_pb2 import PreviewExample, PreviewItem
 from quintet.type.v1.placement_pb2 import Reward as RewardMessage
 
 from services.recommendation.serving.catalogue import Catalogue
-from services.recommendation.what_if.request import ArmName, Estimator, Evaluation, EvaluationRequest, ListExample
+from services.recommendation.what_if.request import (
+    BY_PLACE,
+    OF_LISTS,
+    ArmName,
+    Estimator,
+    Evaluation,
+    EvaluationRequest,
+    ListExample,
+)
 from shared import periods
 from shared.currencies import DECIMALS
 from shared.db.sessions import SILENCE
@@ -33,7 +41,9 @@ from shared.page_rules import Page
 from shared.timestamps import to_timestamp
 
 CLICKS = Reward(click=1.0, add_to_cart=0.0, purchase=0.0)
-_ESTIMATORS = {OffPolicyEstimator.Value(f"OFF_POLICY_ESTIMATOR_{each.name}"): each for each in Estimator}
+_ESTIMATORS: dict[OffPolicyEstimator.ValueType, Estimator] = {
+    OffPolicyEstimator.Value(f"OFF_POLICY_ESTIMATOR_{each.name}"): each for each in (*OF_LISTS, *BY_PLACE)
+}
 _NUMBERS = {each: number for number, each in _ESTIMATORS.items()}
 
 

@@ -3,12 +3,15 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.experiment_pb2 import Experiment as ExperimentMessage
 
 from services.recommendation.bounded_work import BoundedWork
+from services.recommendation.off_policy.evaluate import ActionMethod, SlateMethod
 from services.recommendation.off_policy.overlap import InsufficientOverlap
+from services.recommendation.off_policy.replay import compare_replayed
 from services.recommendation.serving.model_manager import ServingState
 from services.recommendation.serving.user_history import UserHistories
 from services.recommendation.what_if.answered import AnsweredLists
@@ -19,7 +22,6 @@ from services.recommendation.what_if.request import (
     OF_LISTS,
     ArmName,
     Basis,
-    Estimator,
     Evaluation,
     EvaluationRequest,
 )
@@ -33,6 +35,7 @@ from shared.experiments.experiment import Design, Experiment
 from shared.experiments.variant import Variant
 from shared.merchandising.placement import Placement
 
+M = TypeVar("M", ActionMethod, SlateMethod)
 LEAST_REPLAYED = 0.5
 """Share of the lists that must come out as they were logged, so that they speak for the others."""
 MOST_EXAMPLES = 10
@@ -132,7 +135,7 @@ class _Evaluating:
         return self._of_choice(Basis.EXPERIMENT, choices, name.arm_id, estimator, len(lists))
 
     def _of_choice(
-        self, basis: Basis, choices: list[Chosen], action: str, estimator: Estimator, looked_at: int
+        self, basis: Basis, choices: list[Chosen], action: str, estimator: ActionMethod, looked_at: int
     ) -> Evaluation:
         try:
             compared = compare_choice(choices, action, estimator)
@@ -153,9 +156,6 @@ class _Evaluating:
         )
 
     def _replayed(self, variant: Variant | None) -> Evaluation:
-        from services.recommendation.off_policy.evaluate import SlateMethod  # loads scipy, which serving does not need
-        from services.recommendation.off_policy.replay import compare_replayed
-
         estimator = self._estimator(BY_PLACE)
         self._require_replayable(variant)
         looked_at, ranked = self._rank_again(variant)
@@ -164,7 +164,7 @@ class _Evaluating:
         share = len(changed) / max(len(ranked), 1)
         try:
             _require_replayed(len(ranked), looked_at)
-            compared = compare_replayed([each.replayed for each in ranked], SlateMethod(estimator))
+            compared = compare_replayed([each.replayed for each in ranked], estimator)
         except InsufficientOverlap as refusal:
             raise _with_changes(refusal, len(ranked), share) from refusal
         return Evaluation(
@@ -209,10 +209,14 @@ class _Evaluating:
             raise InvalidArgument.of("arm.experiment_id", name.experiment_id, problem, ErrorReason.FIELD_CONFLICT)
         return experiment
 
-    def _estimator(self, known: tuple[Estimator, ...]) -> Estimator:
+    def _estimator(self, known: tuple[M, ...]) -> M:
+        """Return the estimator that is asked for, by default the first of the known ones. Raises InvalidArgument."""
         asked = self._request.estimator
-        if asked is None or asked in known:
-            return asked or known[0]
+        if asked is None:
+            return known[0]
+        for each in known:
+            if each is asked:
+                return each
         problem = f"must be one of {', '.join(each.name for each in known)} for this configuration"
         raise InvalidArgument.of("estimator", asked.name, problem, ErrorReason.FIELD_CONFLICT)
 

@@ -2,18 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from services.recommendation.off_policy.evaluate import (
+    ActionMethod,
+    ActionPolicy,
+    Compared,
+    compare_actions,
+    evaluate_actions,
+)
+from services.recommendation.off_policy.intervals import uncertainty
+from services.recommendation.off_policy.log import ActionLog
 from services.recommendation.off_policy.overlap import InsufficientOverlap
+from services.recommendation.off_policy.ratios import Floats, Ratios
+from services.recommendation.off_policy.reward_models import predict_by_context, predict_rewards
 from services.recommendation.what_if.answered import EarnedList
-from services.recommendation.what_if.request import Estimator
 from shared.bandit.context import NAMES
 from shared.experiments.experiment import Experiment
-
-if TYPE_CHECKING:  # loads scipy and scikit-learn, which the agent does not need to serve
-    from services.recommendation.off_policy.evaluate import Compared
 
 
 @dataclass(frozen=True)
@@ -50,25 +56,23 @@ def experiment_choices(lists: Iterable[EarnedList], experiment: Experiment) -> l
     return [each for each in found if len(met[each.earned.unit]) == 1]
 
 
-def compare_choice(choices: Sequence[Chosen], action: str, estimator: Estimator) -> "Compared":
+def compare_choice(choices: Sequence[Chosen], action: str, method: ActionMethod) -> Compared:
     """Return what lists would have earned if `action` had been chosen for each of them.
 
     Raises InsufficientOverlap where the log cannot say it.
     """
-    from services.recommendation.off_policy.evaluate import (
-        ActionMethod,
-        ActionPolicy,
-        Compared,
-        compare_actions,
-        evaluate_actions,
-    )
-    from services.recommendation.off_policy.intervals import uncertainty
-    from services.recommendation.off_policy.log import ActionLog
-    from services.recommendation.off_policy.ratios import Ratios
-    from services.recommendation.off_policy.reward_models import predict_by_context, predict_rewards
-
     if not choices:
         raise InsufficientOverlap("propensities", "no list was filled by a choice with a known probability")
+    log, names = _log(choices, action)
+    always = np.tile([float(name == action) for name in names], (len(choices), 1))
+    predictions = _predictions(log, choices, len(names)) if method is ActionMethod.DOUBLY_ROBUST else None
+    policy, earned = ActionPolicy(always, predictions), Ratios.mean(log.rewards)
+    estimate, difference = (call(log, policy, method=method) for call in (evaluate_actions, compare_actions))
+    return Compared(earned.value, uncertainty(earned, log.units), estimate, difference)
+
+
+def _log(choices: Sequence[Chosen], action: str) -> tuple[ActionLog, list[str]]:
+    """Return choices as a log, and the names of its actions, `action` among them."""
     names = sorted({action, *(name for each in choices for name in (each.action, *each.probabilities))})
     place_of = {name: place for place, name in enumerate(names)}
     logging = np.array([[each.probabilities.get(name, 0.0) for name in names] for each in choices])
@@ -80,17 +84,11 @@ def compare_choice(choices: Sequence[Chosen], action: str, estimator: Estimator)
         np.array([each.earned.unit for each in choices], np.int64),
         logging,
     )
-    always = np.zeros(logging.shape)
-    always[:, place_of[action]] = 1.0
-    predictions = None
-    if estimator is Estimator.DOUBLY_ROBUST:
-        features = np.array([each.features for each in choices])
-        nowhere = np.zeros(len(choices), np.int64)
-        known = features.shape[1] > 0
-        predictions = (
-            predict_rewards(log, features, len(names)) if known else predict_by_context(log, nowhere, len(names))
-        )
-    policy, method = ActionPolicy(always, predictions), ActionMethod(estimator)
-    estimate, difference = (call(log, policy, method=method) for call in (evaluate_actions, compare_actions))
-    earned = Ratios.mean(log.rewards)
-    return Compared(earned.value, uncertainty(earned, log.units), estimate, difference)
+    return log, names
+
+
+def _predictions(log: ActionLog, choices: Sequence[Chosen], n_actions: int) -> Floats:
+    """Return the predicted reward of each action, by the features where there are any, shape (n, n_actions)."""
+    if not choices[0].features:
+        return predict_by_context(log, np.zeros(len(choices), np.int64), n_actions)
+    return predict_rewards(log, np.array([each.features for each in choices]), n_actions)

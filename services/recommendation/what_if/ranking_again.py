@@ -25,6 +25,7 @@ from services.recommendation.what_if.request import ListExample
 from shared.consent import NOTHING_SAID
 from shared.db.recommendation_items import ListItem, unpack
 from shared.db.recommended_lists import AnsweredList
+from shared.experiments.meeting import HOLDOUT
 from shared.experiments.variant import Variant
 from shared.merchandising.merchandising import Merchandising
 from shared.merchandising.placement import BUILT_IN, Placement
@@ -159,15 +160,15 @@ def _ranking(items: list[ListItem], answered: AnsweredList) -> Longs:
 
 
 def _arms(answered: AnsweredList, merchandising: Merchandising) -> list[Variant] | None:
-    """Return the variants of the arms that a list belongs to; None where one is not known any more."""
+    """Return the variants of the arms that a list belongs to; None where one is not known any more, or held out."""
     known = {each.experiment_id: each for each in merchandising.experiments}
     found = []
     for experiment_id, arm_id in sorted(answered.assignments.items()):
-        arms = known[experiment_id].arms if experiment_id in known else ()
-        variant = next((arm.variant for arm in arms if arm.arm_id == arm_id), None)
-        if variant is None:
+        experiment = known.get(experiment_id)
+        names = [arm.arm_id for arm in experiment.arms] if experiment else []
+        if experiment is None or arm_id not in names or (experiment.layer == HOLDOUT and arm_id != names[0]):
             return None
-        found.append(variant)
+        found.append(experiment.arms[names.index(arm_id)].variant)
     return found
 
 

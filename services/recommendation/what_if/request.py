@@ -3,30 +3,17 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
+from services.recommendation.off_policy.evaluate import ActionMethod, Compared, SlateMethod
 from shared.experiments.bandit_plan import Reward
 from shared.experiments.variant import Variant
 from shared.merchandising.placement import Placement
 
-if TYPE_CHECKING:  # estimates load scipy, which the agent does not need to serve
-    from services.recommendation.off_policy.evaluate import Compared
-
-
-class Estimator(StrEnum):
-    """How it is estimated; values as those of `off_policy.evaluate`'s methods."""
-
-    DOUBLY_ROBUST = "dr"
-    INVERSE_PROPENSITY = "ips"
-    SELF_NORMALISED = "snips"
-    CASCADE_DOUBLY_ROBUST = "cascade_doubly_robust"
-    REWARD_INTERACTION = "reward_interaction"
-    INDEPENDENT = "independent"
-
-
-OF_LISTS = (Estimator.DOUBLY_ROBUST, Estimator.INVERSE_PROPENSITY, Estimator.SELF_NORMALISED)
+Estimator: TypeAlias = ActionMethod | SlateMethod
+OF_LISTS = (ActionMethod.DOUBLY_ROBUST, ActionMethod.INVERSE_PROPENSITY, ActionMethod.SELF_NORMALISED)
 """Estimators of lists that were filled by a random choice, the default first."""
-BY_PLACE = (Estimator.CASCADE_DOUBLY_ROBUST, Estimator.REWARD_INTERACTION, Estimator.INDEPENDENT)
+BY_PLACE = (SlateMethod.CASCADE_DOUBLY_ROBUST, SlateMethod.REWARD_INTERACTION, SlateMethod.INDEPENDENT)
 """Estimators of lists that are replayed, the default first."""
 
 
@@ -69,7 +56,7 @@ class EvaluationRequest:
         What a list is worth.
     currency : str
         Of the money; empty for that of most orders.
-    estimator : Estimator, optional
+    estimator : ActionMethod or SlateMethod, optional
         None for the default.
     lists : int
         Lists to look at, at most.
@@ -107,7 +94,7 @@ class Evaluation:
     ----------
     request : EvaluationRequest
     basis : Basis
-    estimator : Estimator
+    estimator : ActionMethod or SlateMethod
     currency : str
     compared : Compared
         In the unit of the reward per list.
@@ -124,7 +111,7 @@ class Evaluation:
     basis: Basis
     estimator: Estimator
     currency: str
-    compared: "Compared"
+    compared: Compared
     lists: int
     skipped: int
     units: int

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.experiment_pb2 import Experiment, ExperimentArm, ExperimentState
 from quintet.type.v1.placement_pb2 import BoostAction, Placement, PlacementBoosts, Rule, Variant
 
@@ -109,3 +110,14 @@ async def test_a_fallback_belongs_to_its_arm(sqlite_database: Database) -> None:
 
 def rule(name: str, **fields: Any) -> Rule:
     return Rule(rule_id=name, boost=BoostAction(factor=2), **fields)
+
+
+async def test_what_the_log_cannot_say_is_refused_through_the_door(door: Any) -> None:
+    request = pb.EvaluateConfigurationRequest(placement_id="home", without_exploration=True)
+    with pytest.raises(FailedPrecondition, match="no list of placement home") as caught:
+        await call(door.EvaluateConfiguration, request, SECONDS)
+    assert caught.value.reason == ErrorReason.DATA_MISSING
+    request = pb.EvaluateConfigurationRequest(placement_id="cart", without_exploration=True)
+    with pytest.raises(FailedPrecondition, match="cannot be ranked again") as caught:
+        await call(door.EvaluateConfiguration, request, SECONDS)
+    assert (caught.value.reason, caught.value.metadata) == (ErrorReason.OVERLAP_INSUFFICIENT, {"cause": "replay"})

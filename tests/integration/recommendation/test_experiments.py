@@ -389,6 +389,7 @@ def test_who_is_held_out_meets_no_bandit_and_no_exploration(caller: Caller) -> N
     assert len(out) < len(answers)
     assert {(len(each.assignments), each.variant_id) for each in out} == {(1, "")}
     assert not [each for answer in out for each in answer.recommendations if each.explored]
+    assert {each.propensity for answer in out for each in answer.recommendations} == {1.0}
     assert {len(each.assignments) for each in answers if each not in out} == {2}
 
 

@@ -1,14 +1,16 @@
 import numpy as np
 import pytest
+from sklearn import linear_model
 
 from services.recommendation.off_policy.log import ActionLog, SlateLog
 from services.recommendation.off_policy.reward_models import (
+    RIDGE,
     Logistic,
+    Ridge,
     folds_of,
     predict_below,
     predict_by_context,
     predict_rewards,
-    ridge,
 )
 
 
@@ -148,7 +150,17 @@ def test_places_that_are_not_there_count_nothing(rng):
 
 
 def test_the_default_model_is_linear():
-    model = ridge()
+    model = Ridge()
     model.fit(np.arange(10.0)[:, None] * 100.0, np.arange(10.0))
 
     assert model.predict(np.array([[2000.0]]))[0] == pytest.approx(20.0, rel=0.01)
+
+
+def test_ridge_is_that_of_scikit_learn(rng):
+    features, rewards = rng.normal(3.0, 2.0, size=(200, 4)), rng.random(200)
+    features[:, 0] = 1.0
+    own, its = Ridge(), linear_model.Ridge(RIDGE)
+    for model in (own, its):
+        model.fit(features, rewards)
+
+    np.testing.assert_allclose(own.predict(features), its.predict(features))
