@@ -22,6 +22,7 @@ from quintet.type.v1.placement_pb2 import Bandit, Exploration, Placement, Placem
 from sqlalchemy import select
 
 from services.feedback.experiments.results import results_of
+from services.recommendation import convert
 from services.recommendation.server import build
 from shared.bandit.context import NAMES
 from shared.config import Settings
@@ -35,6 +36,7 @@ from shared.experiments.assignment import unit_hash
 from shared.experiments.decision import Exposure, ListDecision
 from shared.recommendation_tokens import list_number, number_at
 from shared.rpc.client import call, open_channel
+from tests.integration.recommendation import shop as small_shop
 from tests.integration.recommendation.conftest import Shop
 from tests.support.tokens import next_number
 
@@ -79,7 +81,10 @@ class Log:
                     self.show(connection, customer, clicked=random.random() < CLICKS[chosen], decision=decision)
 
     def assign(self, n: int, seed: int = 1) -> None:
-        """Log lists of the arms of the experiment `e`, one of each customer, with the facts of their sessions."""
+        """Log lists of the arms of the experiment `e`, one of each customer, with the facts of their sessions.
+
+        One more customer met both arms.
+        """
         random = np.random.default_rng(seed)
         with self.shop.database.write() as connection:
             for number in range(n):
@@ -89,6 +94,11 @@ class Log:
                 met = Exposure("e", arm, unit_hash("customer", f"e-{number}"))
                 self.show(connection, customer, clicked=clicked, exposures=(met,))
                 visit(connection, customer, self.at, clicked=clicked)
+            crossed = self.customer(connection, "e-crossed")
+            for arm in CLICKS:
+                met = Exposure("e", arm, unit_hash("customer", "e-crossed"))
+                self.show(connection, crossed, clicked=True, exposures=(met,))
+            visit(connection, crossed, self.at, clicked=True)
 
 
 def click(connection: Connection, number: int, at: datetime) -> None:
@@ -186,6 +196,7 @@ async def test_the_arm_of_an_experiment_earns_what_the_experiment_found(stub: An
         found = await ask(stub, arm=arm, estimator=SNIPS)
         assert found.basis == EstimateBasis.ESTIMATE_BASIS_EXPERIMENT
         assert found.estimated.value == pytest.approx(value, abs=1e-9)
+        assert (found.lists, found.skipped_lists) == (800, 2), "who met both arms is left out"
         assert found.estimated.high - found.estimated.low == pytest.approx(high - low, rel=0.25)
         robust = await ask(stub, arm=arm)
         assert robust.estimated.value == pytest.approx(value, abs=robust.estimated.standard_error)
@@ -273,17 +284,19 @@ class Answers:
                 click(connection, number_at(number, 1), at)
 
     def _query(self, **who: str) -> Any:
-        from services.recommendation import convert
-
         request = pb.RecommendRequest(placement_id="top", **who)
         return convert.to_query(request, self.shop.agent.merchandising)
 
 
 async def test_a_configuration_that_changes_nothing_shows_the_same(stub: Any, coffee_shop: Shop) -> None:
+    """Though shoppers bought, since their lists were answered, what these showed."""
     place(coffee_shop, count=6)
     answers = Answers(coffee_shop)
-    answers.ask(150)
+    people = [f"c-lover-{number}" for number in range(small_shop.PEOPLE)]
+    answers.ask(134, people)
     answers.click_all(3)
+    first = coffee_shop.ids(people[0], limit=1)[0]
+    small_shop.act(coffee_shop.database, *(small_shop.bought(each, first) for each in people))
     found = await ask(stub, variant=Variant(variant_id="same", strategy="default"))
     assert found.basis == EstimateBasis.ESTIMATE_BASIS_REPLAY
     assert (found.lists, found.skipped_lists, found.changed_share) == (150, 0, 0)
