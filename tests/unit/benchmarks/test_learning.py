@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import part_by_part
 from benchmarks.learning import __main__ as command
-from benchmarks.learning import aa, ab
+from benchmarks.learning import aa, ab, serving, simulation
 from benchmarks.learning.figures import Figure, keep, printed
 from benchmarks.learning.parts import PARTS
 from benchmarks.learning.report import write_page
@@ -165,3 +165,19 @@ def test_parts_print_what_is_kept(monkeypatch: pytest.MonkeyPatch, capsys: pytes
         assert part.main([option, "5", "--seed", "3"]) == 0
         keep(name, capsys.readouterr().out, results, **WHERE)
     assert {row["name"] for row in results.rows} >= {"aa.false_positive_rate", "ab.power", "ab.power_error"}
+
+
+def test_a_figure_of_the_simulation_has_its_interval_beside_it() -> None:
+    found = {"lift.x": 0.1, "lift.x.low": 0.05, "lift.x.high": 0.2, "drift.recovery_days": None, "seeds": 2}
+    figures = {each.name: each for each in simulation.figures(found)}
+    assert set(figures) == {"lift.x", "drift.recovery_days"}
+    assert (figures["lift.x"].value, figures["lift.x"].more) == (0.1, {"low": 0.05, "high": 0.2})
+    assert (figures["drift.recovery_days"].unit, figures["drift.recovery_days"].more) == ("days", {})
+
+
+def test_the_ratio_of_answers_is_of_their_percentiles() -> None:
+    rng = np.random.default_rng(3)
+    plain = rng.lognormal(1.0, 0.3, 4_000)
+    value, low, high = serving.ratio({"learning": 1.1 * plain, "plain": plain}, 99, seed=1)
+    assert value == pytest.approx(1.1)
+    assert low <= value <= high < 1.2

@@ -151,3 +151,13 @@ def test_processes_read_the_clock_that_was_set(tmp_path: Path, shift: float) -> 
         after = time.time()
     assert all(1_700_000_000 <= float(each) < 1_700_000_060 for each in stands)
     assert all(before <= float(each) - shift + 1e-3 and float(each) - shift - 1e-3 <= after for each in moved)
+
+
+def test_what_exploration_gave_up_is_the_share_of_the_scores_that_were_displaced() -> None:
+    explored = {"places": 1_000, "explored": 10, "scores": 600.0, "explored_scores": 4.0, "displaced_scores": 7.0}
+    runs = [run("full_loop", seed, 1.0) | {"explored": explored} for seed in (1, 2)]
+    found = parts.exploration([*runs, run("offline", 1, 1.0)], SIZES)
+    # Without exploration the lists would have had 600 - 4 + 7.
+    assert found["exploration.cost"] == pytest.approx(3 / 603, abs=1e-4)
+    assert found["exploration.places"] == pytest.approx(0.01)
+    assert parts.exploration([run("offline", 1, 1.0)], SIZES) == {}
