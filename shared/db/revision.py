@@ -12,9 +12,9 @@ from shared.db.engine import Database
 from shared.db.schema import counters
 from shared.errors import FailedPrecondition
 
-OLDEST = "0024"
+OLDEST = "0025"
 """The oldest revision that this release works on."""
-NEWEST = "0024"
+NEWEST = "0025"
 """The newest revision in `shared/db/migrations`."""
 WORKS_FROM = "schema_works_from"
 """Counter of the oldest `NEWEST` of a release that works on the schema as it is now."""

@@ -407,6 +407,32 @@ model_chunks = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
+shadow_models = Table(
+    "shadow_models",
+    metadata,
+    Column("version", String(64), primary_key=True),
+    Column("share", Float, nullable=False, comment="of the answers that it answers as well, 0 to 1"),
+    Column("since", UtcTime, nullable=False),
+    Column("dropped", BigInteger, nullable=False, default=0, server_default="0", comment="answers for want of time"),
+)
+
+shadow_lists = Table(
+    "shadow_lists",
+    metadata,
+    Column(
+        "list_id",
+        Key,
+        ForeignKey("recommendation_lists.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("version", String(64), primary_key=True),
+    Column("overlap", Float, nullable=False, comment="share of the shown products that it has as well"),
+    Column("correlation", Float, comment="of the ranks of what both have; null for fewer than two"),
+    Column("products", LargeBinary, nullable=False, comment="int64, little endian: keys, best first"),
+    Index("ix_shadow_lists_version", "version"),
+)
+
 tuning_trials = Table(
     "tuning_trials",
     metadata,
@@ -672,6 +698,27 @@ algorithm_weights = Table(
     CheckConstraint("weight >= 0", name="weight"),
 )
 
+input_counts = Table(
+    "input_counts",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False, comment="days since 1970-01-01 in UTC"),
+    Column("dimension", String(40), primary_key=True, comment="what is counted: see shared.db.input_counts"),
+    Column("value", String(200), primary_key=True, comment="empty: nothing; the row says that the day was counted"),
+    Column("count", BigInteger, nullable=False),
+)
+
+drift_checks = Table(
+    "drift_checks",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False, comment="the day looked at, since 1970-01-01 in UTC"),
+    Column("checked_at", UtcTime, nullable=False),
+    Column("found", Boolean, nullable=False, comment="whether any test is a finding"),
+    Column("model_version", String(64), nullable=False, comment="whose quality was looked at; empty for none"),
+    Column("quality", Json, nullable=False, comment="the replay of the day's questions; empty for none"),
+    Column("tests", Json, nullable=False, comment="every test: what, numbers, whether it is a finding"),
+    Column("job_id", String(64), comment="the training that it triggered"),
+)
+
 # --- coordinator --------------------------------------------------------------------------------------------------
 
 event_log = Table(
@@ -785,6 +832,42 @@ job_runs = Table(
     Column("lease_token", BigInteger),
     Column("cancel_requested_at", UtcTime),
     Index("ix_job_runs_kind_started", "kind", "started_at"),
+)
+
+improvement_runs = Table(
+    "improvement_runs",
+    metadata,
+    Column("run_id", String(32), primary_key=True),
+    Column("kind", String(10), nullable=False, comment="model or weights"),
+    Column("state", String(20), nullable=False, comment="see shared.db.improvement_runs"),
+    Column("trigger", String(10), nullable=False, comment="schedule, drift or operator"),
+    Column("drift_day", Integer, comment="of the drift that triggered it"),
+    Column("former", String(64), nullable=False, comment="version that it would replace"),
+    Column("candidate", String(64), nullable=False, comment="version that it would put in use"),
+    Column("cutoff", UtcTime, comment="what came after it was not learned from: the paired test asks it"),
+    Column("experiment_id", String(63), comment="of the canary, then of the holdback"),
+    Column("evidence", Json, nullable=False, comment="numbers by stage"),
+    Column("reason", Text, nullable=False, comment="why it is in its state, for people"),
+    Column("started_at", UtcTime, nullable=False),
+    Column("state_since", UtcTime, nullable=False),
+    Column("ended_at", UtcTime, comment="null while it goes on"),
+    Index(
+        "ix_improvement_runs_open",
+        "kind",
+        unique=True,
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index("ix_improvement_runs_started", "started_at", "run_id"),
+)
+
+improvement_control = Table(
+    "improvement_control",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False, comment="1"),
+    Column("paused", Boolean, nullable=False),
+    Column("changed_at", UtcTime, nullable=False),
+    Column("reason", Text, nullable=False, comment="why, for people"),
 )
 
 erasure_receipts = Table(
