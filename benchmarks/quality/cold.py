@@ -31,7 +31,8 @@ from services.recommendation.algorithms.arrays import Mask, Rows
 from services.recommendation.algorithms.content import Content
 from services.recommendation.algorithms.shopper_scores import ProductVectors
 from services.recommendation.evaluation.offline_ranker import OfflineRanker
-from services.recommendation.evaluation.served_ranker import SERVED, PolicyChange, ServedRanker, catalogue_of
+from services.recommendation.evaluation.page_ranker import PolicyChange
+from services.recommendation.evaluation.served_ranker import SERVED, ServedRanker, catalogue_of
 from services.recommendation.holdout.intervals import clusters_of, intervals
 from services.recommendation.holdout.metrics import measure
 from services.recommendation.holdout.paired import paired_gain

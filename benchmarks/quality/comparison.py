@@ -9,8 +9,9 @@ from benchmarks.quality import sets
 from benchmarks.quality.published import UNTUNED, Aim, Value, aim_of
 from benchmarks.quality.results import ABLATION, DIFFERENCES, ROWS, SLICES, Results, Row, key_of
 from benchmarks.quality.sets.dataset import Dataset, Evaluation
+from services.recommendation.evaluation.page_ranker import RANKED
 from services.recommendation.evaluation.ranker_registry import BASELINES, TUNED_BASELINES
-from services.recommendation.evaluation.served_ranker import OFFLINE_PAGE, RANKED, SERVED, WITHOUT_RULE
+from services.recommendation.evaluation.served_ranker import OFFLINE_PAGE, SERVED, WITHOUT_RULE
 
 OWN = "quintet"
 STEPS = (OFFLINE_PAGE, RANKED, *WITHOUT_RULE)

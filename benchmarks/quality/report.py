@@ -10,7 +10,8 @@ from benchmarks.quality.pictures import draw_evaluation, draw_overview
 from benchmarks.quality.published import Value
 from benchmarks.quality.results import Results, Row
 from benchmarks.tables import table
-from services.recommendation.evaluation.served_ranker import OFFLINE_PAGE, RANKED, SERVED, WITHOUT_RULE
+from services.recommendation.evaluation.page_ranker import RANKED
+from services.recommendation.evaluation.served_ranker import OFFLINE_PAGE, SERVED, WITHOUT_RULE
 from services.recommendation.holdout.tasks import Protocol
 
 BUDGET_SECONDS = 600

@@ -16,35 +16,29 @@ The page leaves out what it always leaves out (what was bought, what is in view)
 its lists are compared with those of the offline ranker for the same products, `quintet.page`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from services.recommendation.algorithms import parallel
 from services.recommendation.algorithms.arrays import Mask, Rows
 from services.recommendation.algorithms.content import unit_rows
 from services.recommendation.algorithms.interactions import Interactions, Kind
 from services.recommendation.algorithms.shopper import Shopper
 from services.recommendation.evaluation.offline_ranker import OfflineRanker
+from services.recommendation.evaluation.page_ranker import RANKED, PageRanker, PolicyChange
 from services.recommendation.holdout.protocols import rebuys
 from services.recommendation.holdout.tasks import ProgressCallback, Protocol, Task
 from services.recommendation.models.bundle import Bundle
 from services.recommendation.models.groups import GroupCodes
-from services.recommendation.request import Filters, Page
-from services.recommendation.reranker.contexts import NOTHING, RerankContext, recent, with_profile_clock
+from services.recommendation.request import Page
+from services.recommendation.reranker.contexts import RerankContext
 from services.recommendation.reranker.model import Reranker
 from services.recommendation.reranker.reranker_models import RerankerModels
 from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.model_manager import ServingState
-from services.recommendation.serving.page import allowed_on_page, arrange, rank_page
-from services.recommendation.serving.page_policy import PAGE_POLICIES, PagePolicy, plan_ranking
-from services.recommendation.serving.request_context import (
-    RequestContext,
-    interaction_strength,
-    lately_bought,
-)
-from services.recommendation.serving.retrieval import ShopperViews
+from services.recommendation.serving.page_policy import PAGE_POLICIES
+from services.recommendation.serving.request_context import RequestContext
 from shared.inventory import NOT_BUYABLE, NOW
 
 PAGE_OF: Mapping[Protocol, Page] = {
@@ -57,12 +51,8 @@ PAGE_OF: Mapping[Protocol, Page] = {
 """The page that answers the questions of a protocol."""
 
 SERVED = "served"
-RANKED = "served.ranked"
-"""The page's ranking before demotion, diversity and caps."""
 OFFLINE_PAGE = "quintet.page"
 """The offline ranker, for the products that the page may show."""
-PolicyChange = Callable[[PagePolicy], PagePolicy]
-"""Makes another policy of that of a page."""
 WITHOUT_RULE: Mapping[str, PolicyChange] = {
     "served.without_demotion": lambda policy: replace(policy, substitutes=1.0, seen=1.0),
     "served.without_diversity": lambda policy: replace(policy, trade_off=1.0),
@@ -106,10 +96,10 @@ class ServedRanker:
         if self._offline.fitted_on is not task:
             self._offline.progress = self.progress
             self._offline.fit(task)
-        self._page = self._asked_page or PAGE_OF[task.protocol]
-        context = PAGE_POLICIES[self._page].context
+        page = self._asked_page or PAGE_OF[task.protocol]
+        context = PAGE_POLICIES[page].context
         catalogue = self._catalogue or catalogue_of(task.train, self._offline.seen)
-        self._state = serving_state(self._offline, task, context, catalogue)
+        self._pages = PageRanker(serving_state(self._offline, task, context, catalogue), page)
 
     def top(self, shoppers: list[Shopper], excluded: list[Rows], k: int) -> Rows:
         """Return the list of the page for each shopper, shape (n_shoppers, k), -1 for none."""
@@ -119,84 +109,22 @@ class ServedRanker:
         """Return the lists of the page and of each step to it by name of their row, each of shape (n_shoppers, k)."""
         requests = self.requests(shoppers, excluded)
         lists = self.lists(requests, {SERVED: lambda policy: policy, **WITHOUT_RULE}, k)
-        left_out = [np.flatnonzero(~self._allowed(request)).astype(np.int32) for request in requests]
+        left_out = [np.flatnonzero(~self._pages.allowed(request)).astype(np.int32) for request in requests]
         offline = self._offline.top([request.views.punctual for request in requests], left_out, k)
         return {OFFLINE_PAGE: offline, RANKED: lists.pop(RANKED), **lists}
 
     def requests(self, shoppers: list[Shopper], excluded: list[Rows]) -> list[RequestContext]:
         """Return the calls of the page by shoppers who are asked about."""
-        return [self._request(shopper, rows) for shopper, rows in zip(shoppers, excluded, strict=True)]
+        return self._pages.requests(shoppers, excluded)
 
     def lists(self, requests: list[RequestContext], policies: Mapping[str, PolicyChange], k: int) -> dict[str, Rows]:
-        """Return the lists of the page under changed policies, and its ranking before them.
-
-        Parameters
-        ----------
-        requests : list of RequestContext
-            As `requests` gives them.
-        policies : mapping of str to callable
-            By name, the policy made of the page's own. `cold_every` and the rules that come after the ranking may be
-            changed.
-        k : int
-            Length of the lists.
-
-        Returns
-        -------
-        dict of str to ndarray of shape (n_requests, k), int32
-            By the names of `policies`, and `RANKED`; -1 for none.
-        """
-        found = parallel.each(lambda request: self._lists(request, policies, k), requests)
-        return {
-            name: np.stack([_padded(each[name], k) for each in found]) if found else np.empty((0, k), np.int32)
-            for name in (RANKED, *policies)
-        }
-
-    def _lists(self, request: RequestContext, policies: Mapping[str, PolicyChange], k: int) -> dict[str, Rows]:
-        state = self._state
-        plan = plan_ranking(self._page, state.weights, request.interaction_strength, state.learned)
-        rankings = {plan.policy.cold_every: rank_page(state, request, plan, Filters(), k)}
-        lists = {RANKED: rankings[plan.policy.cold_every].top(k)}
-        arranged: list[tuple[PagePolicy, Rows]] = []
-        for name, changed in policies.items():
-            policy = changed(plan.policy)
-            rows = next((rows for same, rows in arranged if same == policy), None)  # the page does not have this rule
-            if rows is None:
-                if policy.cold_every not in rankings:
-                    rankings[policy.cold_every] = rank_page(state, request, replace(plan, policy=policy), Filters(), k)
-                rows = arrange(rankings[policy.cold_every], state.catalogue, policy, request, k).rows[:k]
-                arranged.append((policy, rows))
-            lists[name] = rows
-        return lists
+        """Return the lists of the page under changed policies, and its ranking, as `PageRanker.lists` does."""
+        return self._pages.lists(requests, policies, k)
 
     @property
     def state(self) -> ServingState:
         """The shop that is served; there once `fit` was called."""
-        return self._state
-
-    def _allowed(self, request: RequestContext) -> Mask:
-        return allowed_on_page(self._state.catalogue, request, PAGE_POLICIES[self._page], Filters())
-
-    def _request(self, shopper: Shopper, excluded: Rows) -> RequestContext:
-        """Return the call of the page by a shopper who is asked about."""
-        in_view = self._page is Page.PRODUCT and len(shopper.session) > 0
-        current = int(shopper.session[-1]) if in_view else None
-        cart = _cart(self._page, shopper)
-        whole = replace(recent(shopper), current=current, cart=cart)
-        return RequestContext(
-            views=ShopperViews(with_profile_clock(whole), self._state.trained, shopper.now),
-            bought=shopper.bought,
-            on_page=cart if current is None else np.append(cart, np.int32(current)),
-            dismissed=excluded,
-            just_bought=lately_bought(whole, shopper.now),
-            interaction_strength=interaction_strength(whole),
-        )
-
-
-def _cart(page: Page, shopper: Shopper) -> Rows:
-    """Return what a page takes for the cart: what the session put in, or after a purchase what was bought."""
-    if page is Page.CART:
-        return np.unique(shopper.session)
-    return shopper.last_basket if page is Page.POST_PURCHASE else NOTHING
+        return self._pages.state
 
 
 def catalogue_of(data: Interactions, sold: Mask) -> Catalogue:
@@ -225,7 +153,3 @@ def serving_state(offline: OfflineRanker, task: Task, context: RerankContext, ca
         rerankers = {context: offline.hybrid}
         learned = replace(learned, rerankers=rerankers, item_features={offline.hybrid.target: offline.item_features})
     return ServingState(catalogue, Bundle(replace(model, learned=learned), keys, GroupCodes()))
-
-
-def _padded(rows: Rows, k: int) -> Rows:
-    return np.concatenate([rows, np.full(k - len(rows), -1, np.int32)]).astype(np.int32)

@@ -14,7 +14,8 @@ from benchmarks.quality import __main__ as command
 from benchmarks.quality import child
 from benchmarks.quality.order import NO_DATA
 from benchmarks.quality.sets.dataset import MissingData
-from services.recommendation.evaluation.served_ranker import OFFLINE_PAGE, RANKED, SERVED, WITHOUT_RULE
+from services.recommendation.evaluation.page_ranker import RANKED
+from services.recommendation.evaluation.served_ranker import OFFLINE_PAGE, SERVED, WITHOUT_RULE
 
 pytestmark = pytest.mark.slow
 

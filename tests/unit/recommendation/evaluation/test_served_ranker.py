@@ -13,8 +13,9 @@ from services.recommendation.algorithms.repurchase import Repurchase
 from services.recommendation.algorithms.transitions import Transitions
 from services.recommendation.evaluation.io.train_test_split import TrainTestSplit
 from services.recommendation.evaluation.offline_ranker import OfflineRanker
+from services.recommendation.evaluation.page_ranker import RANKED
 from services.recommendation.evaluation.run import EvaluationPlan, evaluate
-from services.recommendation.evaluation.served_ranker import OFFLINE_PAGE, RANKED, SERVED, WITHOUT_RULE, ServedRanker
+from services.recommendation.evaluation.served_ranker import OFFLINE_PAGE, SERVED, WITHOUT_RULE, ServedRanker
 from services.recommendation.holdout.protocols import eval_cases
 from services.recommendation.holdout.tasks import EvalCase, Protocol, Task
 from services.recommendation.reranker.model import Reranker
