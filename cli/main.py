@@ -18,6 +18,7 @@ from cli.commands.experiment import experiment
 from cli.commands.export import export
 from cli.commands.export_training import export_training
 from cli.commands.import_ import import_command
+from cli.commands.improvement import improvement
 from cli.commands.jobs import jobs
 from cli.commands.keys import keys
 from cli.commands.lifetime_values import lifetime_values
@@ -93,6 +94,7 @@ app.add_typer(jobs, name="jobs")
 app.add_typer(schedule, name="schedule")
 app.add_typer(models, name="models")
 app.add_typer(weights, name="weights")
+app.add_typer(improvement, name="improvement")
 
 
 if __name__ == "__main__":

@@ -224,6 +224,58 @@ class Settings(BaseSettings):
         "latest; 0 learns from none.",
     )
     train_lists_days: int = Field(90, ge=1, description="Age in days of the oldest of these lists.")
+    gate: Literal["off", "offline", "canary"] = Field(
+        "offline",
+        description="What a trained model passes before it is in use: `offline` a paired test against the live model, "
+        "`canary` a share of the shoppers after it; `off` nothing. See docs/continuous-improvement.md.",
+    )
+    gate_undecided: Literal["estimate", "keep"] = Field(
+        "estimate",
+        description="What becomes of a model of which the evidence does not tell in the end: `estimate` goes "
+        "by the estimate as it is, `keep` keeps the former model.",
+    )
+    gate_margin: float = Field(
+        0.05, ge=0, le=1, description="Loss of NDCG at 20, as a share of the live model's, that the paired test bears."
+    )
+    gate_questions: int = Field(
+        2_000,
+        ge=100,
+        description="Shoppers whose latest steps a training leaves out to ask for them in the paired test.",
+    )
+    gate_holdout_days: float = Field(
+        7.0, ge=1, description="Longest time in days, the latest, that a training leaves out for them."
+    )
+    gate_canary_share: float = Field(
+        0.1,
+        gt=0,
+        le=0.5,
+        description="Share of the shoppers that a canary meets, and later that stays on the former model.",
+    )
+    gate_canary_days: float = Field(
+        14.0, gt=0, description="Days after which a canary is decided, whatever is known then."
+    )
+    gate_holdback_days: float = Field(
+        7.0, ge=0, description="Days for which a share stays on the former model after a canary; 0 is none."
+    )
+    gate_tolerance: float = Field(
+        0.1, gt=0, le=1, description="Relative loss of response that a canary bears; guardrails break beyond it."
+    )
+    improve_hours: float = Field(
+        1.0,
+        ge=0,
+        description="Hours between looks at improvement runs; drift is looked for once a day. 0 is never.",
+    )
+    drift_false_alarms: float = Field(
+        0.05, gt=0, lt=1, description="Probability of an alarm for drift in 30 days without a change."
+    )
+    drift_index: float = Field(
+        0.2, ge=0, description="Population stability index from which on a shift of inputs counts as drift."
+    )
+    drift_change: float = Field(
+        0.1,
+        ge=0,
+        description="Relative change of a response rate, or loss of quality, from which on it counts as drift.",
+    )
     attribution_click_days: float = Field(
         7.0, gt=0, description="Days after a click in which a purchase is credited to it."
     )

@@ -2,8 +2,9 @@
 
 TRAIN, REFRESH, OPTIMIZE, MAINTAIN = "train_models", "refresh_catalog", "optimize_algorithms", "maintenance"
 FORGET = "forget_histories"
+IMPROVE = "improve_models"
 PURGE, REBUILD = "purge_events", "rebuild_projection"
-SCHEDULED = (TRAIN, REFRESH, OPTIMIZE, FORGET, MAINTAIN)
+SCHEDULED = (TRAIN, REFRESH, OPTIMIZE, FORGET, IMPROVE, MAINTAIN)
 """Kinds that the clock starts."""
 KINDS = (*SCHEDULED, PURGE, REBUILD)
 
@@ -13,6 +14,7 @@ LEASES = {
     REFRESH: _CATALOGUE,
     OPTIMIZE: "parameters_and_weights",
     FORGET: _CATALOGUE,
+    IMPROVE: "improvement",
     MAINTAIN: "maintenance",
     PURGE: _PROJECTIONS,
     REBUILD: _PROJECTIONS,

@@ -76,6 +76,10 @@ class ProgressReporter:
 INTERNAL = "the job ended with an internal error, see its log"
 QUICK = "quick"
 """Argument of a training that learns the rerankers from few questions: a first model, sooner."""
+TRIGGER, DRIFT_DAY = "trigger", "drift_day"
+"""Names of arguments of a training, as `trigger=drift`: what triggered it, and the day whose drift did."""
+TEST, REPLAY = "test", "replay"
+"""Arguments of the tests of stored models."""
 NICENESS = 19
 """Of jobs: answers come first, jobs get the time of the cores that they leave."""
 

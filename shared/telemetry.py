@@ -36,6 +36,9 @@ PAGES = Counter("quintet_recommendation_pages_total", "Pages answered: made anew
 RECOMMENDATIONS_DROPPED = Counter(
     "quintet_recommendations_dropped_total", "Recommendations that were not logged, by reason.", ["agent", "reason"]
 )
+SHADOW_ANSWERS = Counter(
+    "quintet_shadow_answers_total", "Answers of the shadow model: answered, or dropped for want of time.", ["how"]
+)
 EVENTS = Counter("quintet_events_total", "Events received, by kind and outcome.", ["kind", "outcome"])
 EVENTS_BEHIND = Gauge("quintet_events_behind", "Events recorded but not yet applied.", ["agent"])
 HTTP_REFUSED = Counter(

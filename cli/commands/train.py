@@ -16,9 +16,10 @@ from cli.training_summary import print_training
 from shared.config import Settings
 from shared.db.connect import job_database
 from shared.db.revision import require_workable
+from shared.gated_training import gated_training
 from shared.job_kinds import TRAIN
 from shared.job_runner import carry_out
-from shared.jobs import QUICK, Progress, run_job
+from shared.jobs import QUICK, TEST, Progress, run_job
 from shared.running_job import RunningJob
 from shared.training_steps import training_steps
 
@@ -28,6 +29,9 @@ MODULES = {
     "models": "services.recommendation.training.train",
     "customers": "services.customer.refresh",
 }
+
+
+GATE = "services.recommendation.gate.job"
 
 
 def train(
@@ -70,8 +74,10 @@ async def train_here(settings: Settings, show: Show, *, quick: bool = False) -> 
 
 def _steps(settings: Settings, *, quick: bool) -> AsyncGenerator[Progress, None]:
     def step(name: str) -> AsyncGenerator[Progress, None]:
-        arguments = (QUICK,) if quick and name == "models" else ()
-        return run_job(MODULES[name], settings, *arguments)
+        if name != "models":
+            return run_job(MODULES[name], settings)
+        training = run_job(MODULES[name], settings, *([QUICK] if quick else []))
+        return gated_training(training, lambda: run_job(GATE, settings, TEST))
 
     return training_steps(step, together=settings.train_threads > 1)
 

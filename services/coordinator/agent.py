@@ -10,6 +10,7 @@ import structlog
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 from quintet.type.v1.customer_pb2 import ErasureReceipt
+from quintet.type.v1.improvement_pb2 import ImprovementTrigger
 
 from services.coordinator import job_steps
 from services.coordinator.agent_clients import FOLLOWED, AgentClients
@@ -24,6 +25,10 @@ from services.coordinator.event_validation import Submission
 from services.coordinator.event_writer import EventWriter
 from services.coordinator.fallback import OVERLOADED, UNAVAILABLE, Fallback, given_order
 from services.coordinator.group_commit import CommitResult, GroupCommit
+from services.coordinator.improvement.look import Improvement
+from services.coordinator.improvement.runs import ImprovementRuns
+from services.coordinator.improvement.shadows import ShadowModels
+from services.coordinator.improvement.weights import WeightRuns
 from services.coordinator.jobs import Jobs
 from services.coordinator.log_followers import LogFollower
 from services.coordinator.schedule import Schedule, ScheduledJob
@@ -110,6 +115,9 @@ class Coordinator:
         self._fallback = Fallback(self._best_sellers, self._shoppers, self._recommendation_log, tokens)
         self.jobs = Jobs(database)
         self.event_operations = EventOperations(settings, database, agents, self._joiner, self.jobs)
+        self._improvement = Improvement(settings, database, agents, self._start_training)
+        self.improvement_runs = ImprovementRuns(database)
+        self.shadow_models = ShadowModels(database)
         self.schedule = Schedule(database, self._plans(settings))
         self.diagnosis = Diagnosis(Observer(settings, database, agents, self.schedule, CONSUMERS).facts)
 
@@ -242,23 +250,28 @@ class Coordinator:
         kind: str,
         tuning: recommendation_pb.TuneAlgorithmsRequest | None = None,
         *,
-        quick: bool = False,
+        training: recommendation_pb.TrainModelsRequest | None = None,
         request: RequestKey | None = None,
     ) -> JobRun:
         """Start a job of one of `job_kinds.SCHEDULED`.
 
-        `tuning` is for an optimisation, default as the settings say; `quick` is for a training. A `request`
+        `tuning` is for an optimisation, default as the settings say; `training` is for a training. A `request`
         that is repeated is answered with the job that it started.
 
         Raises Conflict while the same work is under way.
         """
         bodies = {
             job_kinds.TRAIN: lambda: job_steps.train_models(
-                self.agents, quick=quick, together=self._settings.train_threads > 1
+                self.agents,
+                training or recommendation_pb.TrainModelsRequest(),
+                together=self._settings.train_threads > 1,
             ),
             job_kinds.REFRESH: lambda: job_steps.refresh_catalog(self.agents),
-            job_kinds.OPTIMIZE: lambda: job_steps.optimize_algorithms(self.agents, tuning or self._usual_tuning()),
+            job_kinds.OPTIMIZE: lambda: job_steps.optimize_algorithms(
+                self.agents, tuning or self._usual_tuning(), WeightRuns(self._database, self.agents)
+            ),
             job_kinds.FORGET: lambda: job_steps.forget_histories(self.agents),
+            job_kinds.IMPROVE: self._improvement.look,
             job_kinds.MAINTAIN: lambda: job_steps.maintain(self._settings),
         }
         return await self.jobs.start(kind, bodies[kind], request)
@@ -308,11 +321,26 @@ class Coordinator:
             job_kinds.OPTIMIZE: settings.optimize_hours,
             job_kinds.TRAIN: settings.train_hours,
             job_kinds.FORGET: settings.forget_hours,
+            job_kinds.IMPROVE: settings.improve_hours,
             job_kinds.MAINTAIN: settings.maintenance_hours,
         }
         return [
-            ScheduledJob(kind, timedelta(hours=every), partial(self.start_job, kind)) for kind, every in hours.items()
+            ScheduledJob(
+                kind,
+                timedelta(hours=every),
+                self._start_training_by_clock if kind == job_kinds.TRAIN else partial(self.start_job, kind),
+            )
+            for kind, every in hours.items()
         ]
+
+    async def _start_training(self, training: recommendation_pb.TrainModelsRequest) -> JobRun:
+        return await self.start_job(job_kinds.TRAIN, training=training)
+
+    async def _start_training_by_clock(self, request: RequestKey | None = None) -> JobRun:
+        """Start a training unless improvement is paused, or the model of the training before is under way."""
+        await self._improvement.require_free()
+        training = recommendation_pb.TrainModelsRequest(trigger=ImprovementTrigger.IMPROVEMENT_TRIGGER_SCHEDULE)
+        return await self.start_job(job_kinds.TRAIN, training=training, request=request)
 
 
 def _require_own_fault(error: QuintetError) -> None:

@@ -5,17 +5,19 @@ from datetime import timedelta
 from typing import Any
 
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 from quintet.type.v1.job_pb2 import JobState
 
 from services.coordinator import convert, job_convert
 from services.coordinator.agent import Coordinator
-from services.coordinator.job_pages import JobPage
+from services.coordinator.newest_first import NewestFirstPage
 from shared import job_kinds
 from shared.errors import InvalidArgument
 from shared.events.check import check_count, check_id, check_number
 from shared.request_ids import key_of
 
 MOST_FILTERS = 10
+USUAL_JOBS, MOST_JOBS = 50, 500
 SHORTEST_PERIOD_SECONDS, LONGEST_PERIOD_SECONDS = 60.0, 366 * 86_400.0
 
 
@@ -37,7 +39,8 @@ class JobRpcs:
         return pb.OptimizeAlgorithmsResponse(job=job_convert.to_job(job))
 
     async def TrainModels(self, request: pb.TrainModelsRequest, context: Any) -> pb.TrainModelsResponse:
-        job = await self._agent.start_job(job_kinds.TRAIN, quick=request.quick, request=key_of(request))
+        training = recommendation_pb.TrainModelsRequest(quick=request.quick)
+        job = await self._agent.start_job(job_kinds.TRAIN, training=training, request=key_of(request))
         return pb.TrainModelsResponse(job=job_convert.to_job(job))
 
     async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:
@@ -53,7 +56,9 @@ class JobRpcs:
         page = _page(request)
         found = await self._agent.jobs.page(page.kinds, page.states, page.after, page.size + 1)
         jobs = [job_convert.to_job(run) for run in found[: page.size]]
-        return pb.ListJobsResponse(jobs=jobs, next_page_token=page.token_after(found))
+        return pb.ListJobsResponse(
+            jobs=jobs, next_page_token=page.token_after([(run.started_at, run.job_id) for run in found])
+        )
 
     async def CancelJob(self, request: pb.CancelJobRequest, context: Any) -> pb.CancelJobResponse:
         check_id(request.job_id, "job_id")
@@ -80,13 +85,14 @@ class JobRpcs:
         )
 
 
-def _page(request: pb.ListJobsRequest) -> JobPage:
+def _page(request: pb.ListJobsRequest) -> NewestFirstPage:
     check_count(request.kinds, "kinds", MOST_FILTERS)
     check_count(request.states, "states", MOST_FILTERS)
     for index, kind in enumerate(request.kinds):
         if kind not in job_kinds.KINDS:
             raise InvalidArgument.of(f"kinds[{index}]", kind, "is not a kind of job")
-    return JobPage.of(request.kinds, [_state(request, index) for index in range(len(request.states))], request)
+    states = [_state(request, index) for index in range(len(request.states))]
+    return NewestFirstPage.of(request.kinds, states, request, usual=USUAL_JOBS, most=MOST_JOBS)
 
 
 def _state(request: pb.ListJobsRequest, index: int) -> str:

@@ -12,6 +12,7 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as recommendati
 
 from services.coordinator.agent_clients import AgentClients
 from services.coordinator.experiment_decisions import decide_experiments
+from services.coordinator.improvement.weights import WeightRuns
 from shared.config import Settings
 from shared.db import maintenance, recommendation_retention, request_ids, retention
 from shared.db.connect import job_database
@@ -22,7 +23,6 @@ from shared.jobs import Progress
 from shared.telemetry import BACKGROUND_ERRORS
 from shared.training_steps import training_steps
 
-OPTIMIZE_TIMEOUT_SECONDS = 60.0
 LEARN_BANDITS_TIMEOUT_SECONDS = 600.0
 BANDITS = 0.97
 """Share of tuning and weights in the progress of an optimisation."""
@@ -44,18 +44,20 @@ async def forget_histories(agents: AgentClients) -> AsyncGenerator[Progress, Non
         yield progress
 
 
-def train_models(agents: AgentClients, *, quick: bool = False, together: bool = True) -> AsyncGenerator[Progress, None]:
+def train_models(
+    agents: AgentClients, training: recommendation_pb.TrainModelsRequest, *, together: bool = True
+) -> AsyncGenerator[Progress, None]:
     """Refresh the catalogue, then train on it and recompute the customers, `together` or one after the other."""
     requests: dict[str, tuple[Any, Any]] = {
         "catalogue": (agents.product.RefreshCatalog, product_pb.RefreshCatalogRequest()),
-        "models": (agents.training.TrainModels, recommendation_pb.TrainModelsRequest(quick=quick)),
+        "models": (agents.training.TrainModels, training),
         "customers": (agents.customer.RefreshCustomers, customer_pb.RefreshCustomersRequest()),
     }
     return training_steps(lambda name: _relay(agents, *requests[name]), together=together)
 
 
 async def optimize_algorithms(
-    agents: AgentClients, tuning: recommendation_pb.TuneAlgorithmsRequest
+    agents: AgentClients, tuning: recommendation_pb.TuneAlgorithmsRequest, weight_runs: WeightRuns
 ) -> AsyncGenerator[Progress, None]:
     """Tune the algorithms if there are minutes for it, then set the hybrid's weights from measured performance.
 
@@ -66,9 +68,7 @@ async def optimize_algorithms(
         tuned = progress.result or tuned
         yield Progress(f"tuning: {progress.stage}", TUNED * progress.fraction)
     yield Progress("weights", TUNED)
-    request = feedback_pb.UpdateWeightsRequest()
-    answer = await agents.call(agents.feedback.UpdateWeights, request, OPTIMIZE_TIMEOUT_SECONDS)
-    weights = {each.algorithm: each.weight for each in answer.weights}
+    weights, rationale = await weight_runs.learn()
     yield Progress("bandits", BANDITS)
     learned = await agents.call(
         agents.feedback.LearnBandits, feedback_pb.LearnBanditsRequest(), LEARN_BANDITS_TIMEOUT_SECONDS
@@ -78,7 +78,7 @@ async def optimize_algorithms(
         "bandit_decisions": learned.decisions,
         "decided_experiments": await decide_experiments(agents),
     }
-    yield Progress("done", 1.0, {"tuning": tuned, "weights": weights, "rationale": answer.rationale, **learning})
+    yield Progress("done", 1.0, {"tuning": tuned, "weights": weights, "rationale": rationale, **learning})
 
 
 async def _tune(
@@ -112,7 +112,7 @@ async def maintain(settings: Settings) -> AsyncGenerator[Progress, None]:
 async def _maintain(database: Database, settings: Settings) -> AsyncGenerator[Progress, None]:
     dropped: dict[str, int] = {}
     for place, (name, drop, days) in enumerate(_policies(settings)):
-        yield Progress(f"dropping old {name.replace('_', ' ')}", 0.03 * place)
+        yield Progress(f"dropping old {name.replace('_', ' ')}", 0.02 * place)
         dropped[f"{name}_dropped"] = await asyncio.to_thread(drop, database, days)
     await asyncio.to_thread(retention.expire_unjoined_events, database, settings.unjoined_days)
     yield Progress("dropping old recommendations", 0.3)
@@ -143,6 +143,9 @@ def _policies(settings: Settings) -> Sequence[tuple[str, Callable[[Database, int
         ("jobs", retention.drop_job_runs, settings.job_retention_days),
         ("session_facts", retention.drop_session_facts, settings.metric_retention_days),
         ("metric_cells", retention.drop_metric_cells, settings.metric_retention_days),
+        ("input_counts", retention.drop_input_counts, settings.metric_retention_days),
+        ("drift_checks", retention.drop_drift_checks, settings.metric_retention_days),
+        ("improvement_runs", retention.drop_improvement_runs, settings.metric_retention_days),
         ("sessions", retention.drop_sessions, settings.browsing_retention_days),
         ("visitors", retention.drop_visitors, settings.browsing_retention_days),
     )

@@ -7,6 +7,7 @@ from services.coordinator.customer_rpcs import CustomerRpcs
 from services.coordinator.event_log_rpcs import EventLogRpcs
 from services.coordinator.event_rpcs import EventRpcs
 from services.coordinator.experiment_rpcs import ExperimentRpcs
+from services.coordinator.improvement_rpcs import ImprovementRpcs
 from services.coordinator.job_rpcs import JobRpcs
 from services.coordinator.merchandising_rpcs import MerchandisingRpcs
 from services.coordinator.model_rpcs import ModelRpcs
@@ -26,6 +27,7 @@ class CoordinatorServicer(
     MerchandisingRpcs,
     ExperimentRpcs,
     JobRpcs,
+    ImprovementRpcs,
     ModelRpcs,
     OperationRpcs,
     pb_grpc.CoordinatorServiceServicer,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from services.feedback import weights
 from services.feedback.attribution import Windows
 from services.feedback.bandit.learned import LearnedBandits
+from services.feedback.drift.alarm import USUAL, Thresholds
 from services.feedback.late_recommendations import apply_late
 from services.feedback.metrics import performance
 from services.feedback.metrics.performance import Performance
@@ -23,6 +24,7 @@ from shared.algorithms import DEFAULT_WEIGHTS
 from shared.db import outcomes
 from shared.db import weights as stored_weights
 from shared.db.algorithm_performance import algorithm_performance
+from shared.db.drift_checks import DriftCheck
 from shared.db.engine import Database
 from shared.db.event_log import FEEDBACK_CONSUMER
 from shared.db.log_consumer import Applied, LogConsumer, Replayed
@@ -35,6 +37,7 @@ from shared.recommendation_tokens import number_at
 from shared.request_ids import RequestKey
 
 if TYPE_CHECKING:
+    from services.feedback.drift.quality import Look
     from services.feedback.experiments.comparison import Plan
     from services.feedback.experiments.results import Results, SampleSize
 
@@ -53,11 +56,18 @@ class FeedbackAgent:
         How long after a click or an impression a purchase is attributed to it.
     now : callable
         Returns the current time.
+    drift : Thresholds
+        What counts as drift.
     """
 
     def __init__(
-        self, database: Database, windows: Windows, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        database: Database,
+        windows: Windows,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        drift: Thresholds = USUAL,
     ) -> None:
+        self._drift = drift
         self._database = database
         self._now = now
         self._windows = windows
@@ -217,6 +227,26 @@ class FeedbackAgent:
 
         with self._database.read() as connection:
             return sample_size(connection, plan, traffic, days, self._now())
+
+    def check_drift(
+        self, day: int, model_version: str = "", quality: "Look | None" = None, at_training: "Look | None" = None
+    ) -> DriftCheck:
+        """Look for drift on a day since 1970-01-01 in UTC, record the look and return it. Safe to repeat.
+
+        `quality` is the replay of the day's questions with the live model, `at_training` that of its own paired test.
+
+        Raises
+        ------
+        InvalidArgument
+            If the day is not over.
+        """
+        from services.feedback.drift.look import last_whole_day, look  # loads scipy, which serving does not need
+
+        now = self._now()
+        if not 0 < day <= last_whole_day(now):
+            raise InvalidArgument.of("day", day, "must be a day that is over")
+        click_days = self._windows.click / timedelta(days=1)
+        return look(self._database, day, self._drift, click_days, now, model_version, quality, at_training)
 
     def learn_bandits(self) -> LearnedBandits:
         """Learn the posteriors of the bandits from logged decisions and what came of them. Safe to repeat."""

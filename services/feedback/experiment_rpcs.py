@@ -1,4 +1,4 @@
-"""The RPCs about experiments and bandits: convert, delegate, convert.
+"""The RPCs about experiments, bandits and drift: convert, delegate, convert.
 
 What converts results loads scipy, so it is imported by the first call that needs it: the agent serves without.
 """
@@ -8,13 +8,15 @@ from typing import Any
 
 from quintet.feedback.v1 import feedback_service_pb2 as pb
 from quintet.type.v1.experiment_pb2 import ExperimentResults
+from quintet.type.v1.improvement_pb2 import DriftCheck
 
 from services.feedback.agent import FeedbackAgent
+from shared.drift_messages import to_drift_check
 from shared.merchandising.names import check_name
 
 
 class ExperimentRpcs:
-    """Say what came of experiments and how large they must be; learn bandits."""
+    """Say what came of experiments and how large they must be; learn bandits; look for drift."""
 
     _agent: FeedbackAgent
 
@@ -29,6 +31,9 @@ class ExperimentRpcs:
     ) -> pb.EstimateSampleSizeResponse:
         return await asyncio.to_thread(self._sample_size, request)
 
+    async def CheckDrift(self, request: pb.CheckDriftRequest, context: Any) -> pb.CheckDriftResponse:
+        return pb.CheckDriftResponse(check=await asyncio.to_thread(self._drift, request))
+
     async def LearnBandits(self, request: pb.LearnBanditsRequest, context: Any) -> pb.LearnBanditsResponse:
         learned = await asyncio.to_thread(self._agent.learn_bandits)
         return pb.LearnBanditsResponse(placements=learned.placements, decisions=learned.decisions)
@@ -37,6 +42,12 @@ class ExperimentRpcs:
         from services.feedback.experiments.convert import from_results
 
         return from_results(self._agent.experiment_results(experiment_id))
+
+    def _drift(self, request: pb.CheckDriftRequest) -> DriftCheck:
+        from services.feedback.drift.convert import to_look
+
+        looks = {name: to_look(getattr(request, name)) for name in ("quality", "at_training") if request.HasField(name)}
+        return to_drift_check(self._agent.check_drift(request.day, request.model_version, **looks))
 
     def _sample_size(self, request: pb.EstimateSampleSizeRequest) -> pb.EstimateSampleSizeResponse:
         from services.feedback.experiments.convert import from_sample_size, to_sample_plan

@@ -7,6 +7,7 @@ from quintet.feedback.v1 import feedback_service_pb2_grpc as pb_grpc
 
 from services.feedback.agent import FeedbackAgent
 from services.feedback.attribution import Windows
+from services.feedback.drift.alarm import Thresholds
 from services.feedback.servicer import FeedbackServicer
 from shared.attribution_rules import parse_rules
 from shared.config import Settings
@@ -27,7 +28,8 @@ def make_agent(settings: Settings, database: Database) -> FeedbackAgent:
     click = timedelta(days=settings.attribution_click_days)
     view = timedelta(days=settings.attribution_view_days)
     rules = parse_rules(settings.attribution_rules)
-    return FeedbackAgent(database, Windows(click, view, settings.permissions.measure, rules))
+    drift = Thresholds(settings.drift_false_alarms, settings.drift_index, settings.drift_change)
+    return FeedbackAgent(database, Windows(click, view, settings.permissions.measure, rules), drift=drift)
 
 
 def build(settings: Settings, agent: FeedbackAgent, checks: Mapping[str, Check] | None = None) -> AgentServer:

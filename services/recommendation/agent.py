@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,14 @@ from services.recommendation.serving.known_shopper import KnownShopper, OneReadi
 from services.recommendation.serving.model_manager import ModelManager, ServingState
 from services.recommendation.serving.recent_pages import RecentPages
 from services.recommendation.serving.request_context import request_context
+from services.recommendation.serving.shadow import Shadow
 from services.recommendation.serving.user_history import Person, UserHistories
 from services.recommendation.serving.warm_up import warm_up
 from services.recommendation.tuning.request import TuningRequest
 from services.recommendation.what_if.evaluation import ConfigurationEvaluations
 from services.recommendation.what_if.request import Evaluation, EvaluationRequest
 from shared.config import Settings
-from shared.db import forgotten, models
+from shared.db import forgotten, improvement_runs, models
 from shared.db.engine import Database
 from shared.db.models import ModelVersion
 from shared.db.recommendation_items import ListItem, PackedItems
@@ -43,7 +45,8 @@ from shared.db.recommended_lists import RANKED
 from shared.db.token_keys import load_token_keys
 from shared.errors import QuintetError
 from shared.experiments.decision import Exposure, ListDecision
-from shared.jobs import QUICK, Progress, SingleJob
+from shared.gated_training import gated_training
+from shared.jobs import DRIFT_DAY, QUICK, REPLAY, TEST, TRIGGER, Progress, SingleJob
 from shared.list_tokens import next_token, shown_before
 from shared.merchandising.merchandising import Merchandising
 from shared.merchandising.request import in_list
@@ -54,6 +57,7 @@ from shared.request_ids import RequestKey
 from shared.telemetry import FALLBACKS
 
 TRAINING = "services.recommendation.training.train"
+GATE = "services.recommendation.gate.job"
 FORGETTING = "services.recommendation.models.forgetting"
 TUNING = "services.recommendation.tuning.job"
 NO_MODEL_OF_VARIANT = "model_of_variant_unavailable"
@@ -67,7 +71,11 @@ class RecommendationAgent:
         self._database = database
         store = ModelStore(database, settings.model_cache_dir)
         self._histories = UserHistories(database, default=settings.permissions)
-        self._model_manager = ModelManager(database, store, warm_up, settings.permissions, self._histories.forget)
+        self._shadow_histories = UserHistories(database, default=settings.permissions)
+        self._shadow = Shadow(database, self._answer_again, settings.exploration_seed or None)
+        self._model_manager = ModelManager(
+            database, store, warm_up, settings.permissions, self._forget, self._shadow.follow
+        )
         self._previews = Previews(database)
         self._evaluations = ConfigurationEvaluations(database, settings.permissions)
         self.placements = placements_in(database)
@@ -78,6 +86,7 @@ class RecommendationAgent:
         self._recommendation_log = RecommendationLog(database, "recommendation")
         self._random = np.random.default_rng(settings.exploration_seed or None)
         self._training = SingleJob(TRAINING, settings)
+        self._gate = SingleJob(GATE, settings)
         self._tuning = SingleJob(TUNING, settings)
         self._forgetting = SingleJob(FORGETTING, settings)
 
@@ -85,10 +94,12 @@ class RecommendationAgent:
         """Load the active model and begin to follow changes."""
         self._model_manager.start()
         self._recommendation_log.start()
+        self._shadow.start()
 
     def stop(self) -> None:
         """Write what still waits and end what `start` began. Safe to repeat."""
         self._recommendation_log.stop()
+        self._shadow.stop()
         self._model_manager.stop()
 
     @property
@@ -108,7 +119,8 @@ class RecommendationAgent:
         Unavailable
             If the database is out of reach.
         """
-        return self._answer(query, self._model_manager.serving, self._histories)
+        with self._shadow.answering():
+            return self._answer(query, self._model_manager.serving, self._histories)
 
     def recommend_all(self, queries: Sequence[Query]) -> list[Answer]:
         """Return the lists of one page, of which none shows what those before it show unless its placement allows it.
@@ -117,12 +129,13 @@ class RecommendationAgent:
         """
         serving, histories = self._model_manager.serving, OneReading(self._histories)
         answers: list[Answer] = []
-        for query in queries:
-            seen = () if query.placement.allow_repeats else tuple(key for each in answers for key in each.page.keys)
-            try:
-                answers.append(self._answer(replace(query, beside=seen), serving, histories))
-            except QuintetError as error:
-                raise in_list(error, len(answers)) from error
+        with self._shadow.answering():
+            for query in queries:
+                seen = () if query.placement.allow_repeats else tuple(key for each in answers for key in each.page.keys)
+                try:
+                    answers.append(self._answer(replace(query, beside=seen), serving, histories))
+                except QuintetError as error:
+                    raise in_list(error, len(answers)) from error
         return answers
 
     def rank(self, asked: RankQuery) -> RankAnswer:
@@ -183,7 +196,9 @@ class RecommendationAgent:
         Raises FailedPrecondition where no older one is stored, DataLoss for a damaged one.
         """
         before = self._active()
-        rolled_back = models.roll_back(self._database, KIND, one_before_active, key)
+        with self._database.read() as connection:
+            refused = improvement_runs.not_let_through(connection)
+        rolled_back = models.roll_back(self._database, KIND, partial(one_before_active, refused=refused), key)
         self._take_over(before)
         return rolled_back
 
@@ -191,17 +206,47 @@ class RecommendationAgent:
         """Return what was measured of a version; empty for the one in force. Raises NotFound."""
         return quality_of(self.versions(), version)
 
-    async def train(self, *, quick: bool = False) -> AsyncGenerator[Progress, None]:
-        """Train in a child process, use the new model at once, and yield the progress.
+    async def train(
+        self, *, quick: bool = False, trigger: str = "", drift_day: int = 0
+    ) -> AsyncGenerator[Progress, None]:
+        """Train in a child process, use the new model as far as the gate lets it through, and yield the progress.
 
-        A `quick` training learns the rerankers from few questions: for a shop's first.
-        Raises Conflict while another training runs, FailedPrecondition when there is nothing to learn from.
+        A `quick` training learns the rerankers from few questions: for a shop's first. `trigger` and `drift_day` say
+        what asked for it, as the run of the gate records it.
+
+        Raises Conflict while another training runs or an improvement run is open, FailedPrecondition when there is
+        nothing to learn from.
         """
         before = await asyncio.to_thread(self._active)
-        async with aclosing(self._training.run(*([QUICK] if quick else []))) as steps:
+        given = [QUICK] if quick else []
+        given += [f"{TRIGGER}={trigger}"] if trigger else []
+        given += [f"{DRIFT_DAY}={drift_day}"] if drift_day else []
+        async with aclosing(gated_training(self._training.run(*given), lambda: self._gate.run(TEST))) as steps:
             async for progress in steps:
                 if progress.result is not None:
-                    await asyncio.to_thread(self._take_over, before)
+                    await asyncio.to_thread(self._take_over_trained, before, progress.result)
+                yield progress
+
+    async def test_candidate(self) -> AsyncGenerator[Progress, None]:
+        """Test the candidate that waits for its test, if any, in a child process, and yield the progress.
+
+        Raises Conflict while another test runs.
+        """
+        before = await asyncio.to_thread(self._active)
+        async with aclosing(self._gate.run(TEST)) as steps:
+            async for progress in steps:
+                if progress.result is not None:
+                    await asyncio.to_thread(self._take_over_trained, before, progress.result)
+                yield progress
+
+    async def replay(self, start: datetime, end: datetime) -> AsyncGenerator[Progress, None]:
+        """Answer the questions of a span with the live model in a child process, and yield the progress.
+
+        Raises Conflict while another test or replay runs.
+        """
+        moments = (str(int(each.timestamp())) for each in (start, end))
+        async with aclosing(self._gate.run(REPLAY, *moments)) as steps:
+            async for progress in steps:
                 yield progress
 
     async def forget(self) -> AsyncGenerator[Progress, None]:
@@ -246,6 +291,20 @@ class RecommendationAgent:
                 models.activate(self._database, KIND, before)
             raise
 
+    def _take_over_trained(self, before: str | None, result: dict[str, Any]) -> None:
+        """Load the active version; when that fails, make the one before active again, record it and raise."""
+        try:
+            self._take_over(before)
+        except QuintetError as error:
+            with self._database.write() as connection:
+                run = improvement_runs.get(connection, result.get("improvement_run_id", ""))
+                if run is not None:
+                    failed = run.moved(
+                        improvement_runs.FAILED, f"It cannot be loaded: {error.message}", datetime.now(UTC)
+                    )
+                    improvement_runs.save(connection, failed, run.state)
+            raise
+
     def _answer(self, query: Query, serving: ServingState, histories: ShopperHistories) -> Answer:
         shopper = read_known_shopper(histories, query, serving)
         now = datetime.now(UTC)
@@ -262,6 +321,8 @@ class RecommendationAgent:
         items, exposures = page.items, decided.exposures
         shown = _Shown(query.context.page, items, page.strategy, model, now, stored, exposures, decision)
         number, logged = self._log(shopper.person, shown)
+        if logged and number != UNCOUNTED and decided.comparable and not query.page_token:
+            self._shadow.offer(query, number, page.keys, model)
         fallbacks = self._fallbacks(
             serving, page.failed, exhausted=page.exhausted, logged=logged, other_model=state is None
         )
@@ -276,6 +337,19 @@ class RecommendationAgent:
             exposures,
             decided.bandit.variant_id if decided.bandit else "",
         )
+
+    def _answer_again(self, query: Query, version: str) -> tuple[int, ...] | None:
+        """Return the products that a version of the model would show, best first; None where it is not loaded."""
+        state = self._model_manager.serving_of(version)
+        if state is None:
+            return None
+        shopper = read_known_shopper(self._shadow_histories, query, state)
+        choice = choose(state, request_context(shopper, query, state), query)
+        return tuple(pick.product_key for pick in choice.picks)
+
+    def _forget(self, keys: Sequence[int]) -> None:
+        self._histories.forget(keys)
+        self._shadow_histories.forget(keys)
 
     def _drawn_page(self, serving: ServingState, shopper: KnownShopper, query: Query, decided: Decided) -> ReadyPage:
         """Return the page of a shopper, drawn from both arms where the list is interleaved."""

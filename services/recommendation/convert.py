@@ -1,10 +1,12 @@
 """Messages of the contract to plain values and back; a bad field raises InvalidArgument naming it."""
 
+from datetime import datetime
 from functools import cache
 from math import inf
 
 from quintet.recommendation.v1 import recommendation_service_pb2 as pb
 from quintet.type.v1.error_pb2 import ErrorReason
+from quintet.type.v1.improvement_pb2 import ImprovementTrigger
 from quintet.type.v1.model_pb2 import ModelMeasure
 from quintet.type.v1.model_pb2 import ModelVersion as ModelVersionMessage
 from quintet.type.v1.money_pb2 import Money
@@ -29,9 +31,10 @@ from services.recommendation.request import (
 from services.recommendation.tuning.request import TuningRequest
 from shared.algorithms import MOST_MINUTES, MOST_TRIALS
 from shared.consent_messages import to_consent
+from shared.db.improvement_runs import OPERATOR
 from shared.db.models import ModelVersion
 from shared.errors import InvalidArgument
-from shared.events.check import check_id, check_number, check_text
+from shared.events.check import check_choice, check_id, check_number, check_text
 from shared.events.page import filters_of, limit_of, page_of
 from shared.experiments.messages import name_arms
 from shared.limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, MAX_PAGE_TOKEN
@@ -40,6 +43,7 @@ from shared.merchandising.placement import BUILT_IN
 from shared.merchandising.request import fill_in, paged_list
 from shared.page_tokens import key_of_token
 from shared.recommendation_tokens import Shopper, TokenKeys, numbers_in
+from shared.timestamps import to_datetime
 from shared.training_facts import to_trained_models
 
 
@@ -109,6 +113,20 @@ def to_response(answer: Answer, shopper: Shopper, tokens: TokenKeys) -> pb.Recom
     response.variant_id = answer.variant_id
     response.generate_time.FromDatetime(answer.generated_at)
     return pb.RecommendResponse(list=response)
+
+
+def to_trigger(trigger: ImprovementTrigger.ValueType) -> str:
+    """Return what triggered a training as its run records it: an operator by default. Raises InvalidArgument."""
+    check_choice(trigger, "trigger", ImprovementTrigger.values(), "one of the triggers")
+    return ImprovementTrigger.Name(trigger).removeprefix("IMPROVEMENT_TRIGGER_").lower() if trigger else OPERATOR
+
+
+def to_span(request: pb.ReplayQuestionsRequest) -> tuple[datetime, datetime]:
+    """Return start and end of a span. Raises InvalidArgument."""
+    start, end = to_datetime(request.start_time), to_datetime(request.end_time)
+    if end <= start:
+        raise InvalidArgument.of("end_time", end.isoformat(), "must be after start_time")
+    return start, end
 
 
 def to_tuning(request: pb.TuneAlgorithmsRequest) -> TuningRequest:

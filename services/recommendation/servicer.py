@@ -63,8 +63,23 @@ class RecommendationServicer(MerchandisingRpcs, ExperimentRpcs, ModelRpcs, pb_gr
 
     async def TrainModels(self, request: pb.TrainModelsRequest, context: Any) -> AsyncIterator[pb.TrainModelsResponse]:
         """Train and stream the progress."""
-        async for progress in self._agent.train(quick=request.quick):
+        trigger = convert.to_trigger(request.trigger)
+        async for progress in self._agent.train(quick=request.quick, trigger=trigger, drift_day=request.drift_day):
             yield pb.TrainModelsResponse(progress=progress_message(progress, "train_models"))
+
+    async def TestCandidate(
+        self, request: pb.TestCandidateRequest, context: Any
+    ) -> AsyncIterator[pb.TestCandidateResponse]:
+        """Test the candidate that waits for it and stream the progress."""
+        async for progress in self._agent.test_candidate():
+            yield pb.TestCandidateResponse(progress=progress_message(progress, "train_models"))
+
+    async def ReplayQuestions(
+        self, request: pb.ReplayQuestionsRequest, context: Any
+    ) -> AsyncIterator[pb.ReplayQuestionsResponse]:
+        """Answer the questions of a span with the live model and stream the progress."""
+        async for progress in self._agent.replay(*convert.to_span(request)):
+            yield pb.ReplayQuestionsResponse(progress=progress_message(progress, "replay"))
 
     async def TuneAlgorithms(
         self, request: pb.TuneAlgorithmsRequest, context: Any

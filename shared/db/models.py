@@ -6,7 +6,7 @@ version of a kind is active; the older ones stay for the way back.
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, Any
@@ -20,6 +20,8 @@ from shared.db.schema import model_versions
 from shared.errors import DataLoss, NotFound
 from shared.request_ids import RequestKey
 
+REWRITTEN = "+"
+"""Separates the version of a model from the number of what was removed from it; see `replace_model_file`."""
 LEAVING = ".leaving"
 """Added to the kind of a version whose chunks are being deleted."""
 
@@ -50,8 +52,17 @@ def save_model_file(
     Until the last transaction the version before stays active, so a crash leaves nothing half-active. No more than
     one piece is in memory.
     """
-    _store(database, kind, version, file, metadata, datetime.now(UTC))
+    add_model_file(database, kind, version, file, metadata)
     return activate(database, kind, version)
+
+
+def add_model_file(
+    database: Database, kind: str, version: str, file: IO[bytes], metadata: dict[str, Any]
+) -> ModelVersion:
+    """Store the whole of a seekable file as a version that is not in use. Raises Unavailable."""
+    _store(database, kind, version, file, metadata, datetime.now(UTC))
+    with database.read() as connection:
+        return next(_versions(connection, kind, model_versions.c.version == version))
 
 
 def replace_model_file(
@@ -85,7 +96,7 @@ def set_metadata(database: Database, model: ModelVersion, metadata: dict[str, An
 def activate(database: Database, kind: str, version: str) -> ModelVersion:
     """Make `version` the active one of its kind. Raises NotFound for an unknown version."""
     with database.write() as connection:
-        return _activate(connection, kind, version)
+        return activate_in(connection, kind, version)
 
 
 def roll_back(
@@ -99,7 +110,7 @@ def roll_back(
     with database.write() as connection:
 
         def work() -> str:
-            return _activate(connection, kind, choose(list_versions(connection, kind)).version).version
+            return activate_in(connection, kind, choose(list_versions(connection, kind)).version).version
 
         version, _ = once(connection, key, work)
         found = next(_versions(connection, kind, model_versions.c.version == version), None)
@@ -108,7 +119,8 @@ def roll_back(
     return found
 
 
-def _activate(connection: Connection, kind: str, version: str) -> ModelVersion:
+def activate_in(connection: Connection, kind: str, version: str) -> ModelVersion:
+    """Make `version` the active one of its kind within a transaction. Raises NotFound for an unknown version."""
     columns = model_versions.c
     known = connection.execute(
         select(columns.id).where(columns.kind == kind, columns.version == version)
@@ -118,6 +130,16 @@ def _activate(connection: Connection, kind: str, version: str) -> ModelVersion:
     connection.execute(model_versions.update().where(columns.kind == kind, columns.active).values(active=False))
     connection.execute(model_versions.update().where(columns.id == known).values(active=True))
     return next(_versions(connection, kind, columns.id == known))
+
+
+def family(version: str) -> str:
+    """Return what a version and those that were stored in its place, without histories, have in common."""
+    return version.partition(REWRITTEN)[0]
+
+
+def same_model(connection: Connection, kind: str, version: str) -> ModelVersion | None:
+    """Return the stored version of a name, or what was stored in its place without histories; None for neither."""
+    return next((each for each in list_versions(connection, kind) if family(each.version) == family(version)), None)
 
 
 def list_versions(connection: Connection, kind: str) -> list[ModelVersion]:
@@ -168,16 +190,18 @@ def read_model(database: Database, model: ModelVersion) -> Iterator[bytes]:
         raise DataLoss(f"{model.kind} model {model.version}: its artefact does not match its checksum")
 
 
-def prune(database: Database, kind: str, keep: int) -> int:
-    """Delete all but the newest `keep` versions of a kind and the active one; return how many were deleted.
+def prune(database: Database, kind: str, keep: int, spare: Collection[str] = ()) -> int:
+    """Delete all but the newest `keep` versions of a kind, the active one and those to `spare`; return their number.
 
     A version leaves the list first and then its artefact is deleted, piece by piece so that other writers wait only
     for one. What a crash left is deleted by the next call. The space is used again by the next version.
     """
     columns, leaving = model_versions.c, kind + LEAVING
     with database.write() as connection:
-        keys = select(columns.id).where(columns.kind == kind).order_by(columns.created_at.desc(), columns.id.desc())
-        old = connection.execute(keys.offset(keep)).scalars().all()
+        newest = (columns.created_at.desc(), columns.id.desc())
+        keys = select(columns.id, columns.version).where(columns.kind == kind).order_by(*newest)
+        spared = {family(each) for each in spare}
+        old = [key for key, version in connection.execute(keys.offset(keep)) if family(version) not in spared]
         retired = connection.execute(
             model_versions.update().where(columns.id.in_(old), ~columns.active).values(kind=leaving)
         ).rowcount

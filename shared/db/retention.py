@@ -13,8 +13,11 @@ from shared.db.references import references_to
 from shared.db.schema import (
     browsing_history,
     customers,
+    drift_checks,
     event_log,
     failed_events,
+    improvement_runs,
+    input_counts,
     job_runs,
     list_facts,
     metric_cells,
@@ -79,6 +82,25 @@ def drop_metric_cells(database: Database, days: int) -> int:
     """Delete aggregates of lists that were made more than `days` ago."""
     columns = metric_cells.c
     return delete_rows(database, metric_cells, columns.cell_id, columns.day < day_of(_ago(days)))
+
+
+def drop_input_counts(database: Database, days: int) -> int:
+    """Delete counts of what came in more than `days` ago; a day has some hundred rows."""
+    with database.write() as connection:
+        return connection.execute(input_counts.delete().where(input_counts.c.day < day_of(_ago(days)))).rowcount
+
+
+def drop_drift_checks(database: Database, days: int) -> int:
+    """Delete looks for drift on days more than `days` ago; a day has one."""
+    with database.write() as connection:
+        return connection.execute(drift_checks.delete().where(drift_checks.c.day < day_of(_ago(days)))).rowcount
+
+
+def drop_improvement_runs(database: Database, days: int) -> int:
+    """Delete improvement runs that ended more than `days` ago; there is about one a day."""
+    with database.write() as connection:
+        old = improvement_runs.delete().where(improvement_runs.c.ended_at < _ago(days))
+        return connection.execute(old).rowcount
 
 
 def drop_failed_events(database: Database, days: int) -> int:

@@ -429,7 +429,7 @@ shadow_lists = Table(
     Column("version", String(64), primary_key=True),
     Column("overlap", Float, nullable=False, comment="share of the shown products that it has as well"),
     Column("correlation", Float, comment="of the ranks of what both have; null for fewer than two"),
-    Column("products", LargeBinary, nullable=False, comment="int64, little endian: keys, best first"),
+    Column("products", Json, nullable=False, comment="keys, best first"),
     Index("ix_shadow_lists_version", "version"),
 )
 

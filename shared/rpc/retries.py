@@ -48,6 +48,9 @@ _READS: dict[str, tuple[str, ...]] = {
         "ListFailedEvents",
         "ListModels",
         "GetModelQuality",
+        "ListImprovementRuns",
+        "GetImprovementRun",
+        "ListShadowModels",
         "GetWeights",
         "GetAttribution",
         "GetDiagnosis",
@@ -111,6 +114,10 @@ _REPEATABLE_WRITES: dict[str, tuple[str, ...]] = {
         "CancelJob",
         "UpdateSchedule",
         "ActivateModel",
+        "PauseImprovement",
+        "ResumeImprovement",
+        "SetShadowModel",
+        "DeleteShadowModel",
     ),
     "quintet.product.v1.ProductService": ("UpsertProducts", "UpdatePrices", "UpdateInventory"),
     "quintet.recommendation.v1.RecommendationService": (
@@ -127,7 +134,7 @@ _REPEATABLE_WRITES: dict[str, tuple[str, ...]] = {
         "ConcludeExperiment",
     ),
     "quintet.customer.v1.CustomerService": ("ApplyEvents", "SetVisitorConsent"),
-    "quintet.feedback.v1.FeedbackService": ("ApplyEvents", "LearnBandits"),
+    "quintet.feedback.v1.FeedbackService": ("ApplyEvents", "LearnBandits", "CheckDrift"),
 }
 """What is written comes out the same the second time; a second answer of `Recommend` is logged as one of its own."""
 _WRITES_WITH_IDS: dict[str, tuple[str, ...]] = {

@@ -84,6 +84,9 @@ class Thresholds:
         return float(1 - (1 - self.false_alarms) ** (1 / MONTH_DAYS))
 
 
+USUAL = Thresholds()
+
+
 def judged(tests: Sequence[DriftTest], thresholds: Thresholds) -> list[Judged]:
     """Return the tests in their order, each with whether it is a finding: beyond chance, and large enough to matter."""
     adjusted = holm([each.p_value for each in tests])

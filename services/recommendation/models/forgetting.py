@@ -61,7 +61,7 @@ def _rewrite(database: Database, store: ModelStore, model: ModelVersion, number:
     if not _holds(bundle, keys):
         models.set_metadata(database, model, facts)
         return False
-    name = f"{model.version.partition('+')[0]}+{number}"
+    name = f"{models.family(model.version)}{models.REWRITTEN}{number}"
     store.replace(model, name, bundle.without(keys, number), facts)
     return True
 

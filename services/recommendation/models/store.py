@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
 
@@ -54,24 +55,34 @@ class ModelStore:
         return active.version, bundles.bundle_of(container)
 
     def load(self, version: str) -> Bundle:
-        """Return what a stored version holds, mapped. Raises NotFound, DataLoss."""
+        """Return what a stored version holds, or what was stored in its place, mapped. Raises NotFound, DataLoss."""
         with self._database.read() as connection:
-            kept = models.list_versions(connection, KIND)
-        found = next((each for each in kept if each.version == version), None)
+            found = models.same_model(connection, KIND, version)
         if found is None:
             raise NotFound.of("model version", version, "model_version")
         return bundles.bundle_of(self.cache.open(self._database, found))
 
-    def save(self, version: str, bundle: Bundle, facts: dict[str, Any]) -> ModelVersion:
-        """Store `bundle` as the new active version and delete all but the newest few.
+    def add(self, version: str, bundle: Bundle, facts: dict[str, Any], spare: Collection[str] = ()) -> ModelVersion:
+        """Store `bundle` as a version that is not in use, and delete old ones but for those to `spare`.
 
         The artefact goes through a file, so it is in memory only once; this machine's model file is made as well.
         """
+        stored = self._stored(version, bundle, facts)
+        models.prune(self._database, KIND, KEPT_VERSIONS, spare)
+        return stored
+
+    def save(self, version: str, bundle: Bundle, facts: dict[str, Any]) -> ModelVersion:
+        """Store `bundle` as the new active version and delete all but the newest few; see `add`."""
+        self._stored(version, bundle, facts)
+        stored = models.activate(self._database, KIND, version)
+        models.prune(self._database, KIND, KEPT_VERSIONS)
+        return stored
+
+    def _stored(self, version: str, bundle: Bundle, facts: dict[str, Any]) -> ModelVersion:
         with _temporary_file(self._folder) as file:
             bundles.write(bundle, file)
-            stored = models.save_model_file(self._database, KIND, version, file, facts)
+            stored = models.add_model_file(self._database, KIND, version, file, facts)
         self.cache.prepare(self._database, stored)
-        models.prune(self._database, KIND, KEPT_VERSIONS)
         return stored
 
     def replace(self, model: ModelVersion, version: str, bundle: Bundle, facts: dict[str, Any]) -> ModelVersion:

@@ -1,10 +1,10 @@
 """The stored versions as operators see them: page by page, the one before, and what was measured of each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.db.models import ModelVersion
+from shared.db.models import ModelVersion, family
 from shared.db.types import to_micros
 from shared.errors import FailedPrecondition, NotFound
 from shared.training_facts import metrics_of
@@ -44,10 +44,11 @@ def before(versions: Sequence[ModelVersion], version: ModelVersion) -> ModelVers
     return next((each for each in versions if each.created_at < version.created_at), None)
 
 
-def one_before_active(versions: Sequence[ModelVersion]) -> ModelVersion:
-    """Return the version to roll back to. Raises FailedPrecondition where there is none."""
+def one_before_active(versions: Sequence[ModelVersion], refused: Collection[str] = ()) -> ModelVersion:
+    """Return the version to roll back to, none that was `refused`. Raises FailedPrecondition where there is none."""
     active = next((each for each in versions if each.active), None)
-    found = None if active is None else before(versions, active)
+    let_through = [each for each in versions if family(each.version) not in refused]
+    found = None if active is None else before(let_through, active)
     if found is None:
         raise FailedPrecondition("no model version is stored that is older than the one in use")
     return found

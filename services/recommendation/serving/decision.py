@@ -52,6 +52,11 @@ class Decided:
     draw: Draw | None = None
     interleaved: Experiment | None = None
 
+    @property
+    def comparable(self) -> bool:
+        """Whether another model, asked the same, would be asked for the same kind of list: nothing is drawn in it."""
+        return self.draw is None and self.interleaved is None
+
 
 def decide(
     query: Query, shopper: KnownShopper, merchandising: Merchandising, random: np.random.Generator, now: datetime

@@ -34,6 +34,7 @@ from shared.db import (
     product_performance,
     products,
     request_reads,
+    shadow_models,
 )
 from shared.db.change_watch import ChangeWatch
 from shared.db.engine import Connection, Database
@@ -55,7 +56,7 @@ LONGEST_PAUSE_SECONDS = 3.0
 """Until what could not be loaded is tried again, or twice the time that the failure took where that is longer: what was
 mended is in use within five seconds, and a large model that stays broken leaves the agent most of its time."""
 MOST_VARIANTS = 2
-"""Models in memory beside the active one, as variants of placements name them."""
+"""Models in memory beside the active one and a shadow, as variants of placements name them."""
 BEST_SELLERS_SECONDS = 30.0
 BEST_SELLERS = 500
 log = structlog.get_logger()
@@ -124,6 +125,8 @@ class ModelManager:
         What is permitted where a shopper has said nothing.
     forget : callable
         Called with the keys of customers whose histories must not be used any more.
+    shadow : callable
+        Called with the version that is a shadow and its share of the answers, and with "" where there is none.
     """
 
     def __init__(
@@ -133,7 +136,9 @@ class ModelManager:
         prepare: Callable[[ServingState], None] | None = None,
         default: Permissions = ALL_PERMITTED,
         forget: Callable[[Sequence[int]], None] = lambda keys: None,
+        shadow: Callable[[str, float], None] = lambda version, share: None,
     ) -> None:
+        self._follow_shadow = shadow
         self._default = default
         self._forget = forget
         self._forgotten = 0
@@ -290,14 +295,18 @@ class ModelManager:
             self._retry_at = time.monotonic() + pause_after(self._failures, time.monotonic() - began)
 
     def _follow_variants(self) -> None:
-        """Load the models that variants name, and let go of those that none names any more."""
+        """Load the models that variants name and the shadow, and let go of those that are named no more."""
         serving = self._serving
+        with self._database.read() as connection:
+            marked = shadow_models.shadows(connection)
+        self._follow_shadow(*((marked[0].version, marked[0].share) if marked else ("", 0.0)))
         change, failed = self._unloadable
         if change != serving.merchandising.version:
             self._unloadable = (serving.merchandising.version, frozenset())
             failed = frozenset()
-        wanted = [each for each in serving.merchandising.named_models if each != serving.version and each not in failed]
-        wanted = wanted[:MOST_VARIANTS]
+        named = [each for each in serving.merchandising.named_models if each != serving.version and each not in failed]
+        shadows = [each.version for each in marked if each.version != serving.version and each.version not in failed]
+        wanted = list(dict.fromkeys([*named[:MOST_VARIANTS], *shadows]))
         if set(wanted) == self._variants.keys():
             return
         with self._swap:

@@ -11,7 +11,7 @@ from services.recommendation.holdout.histories import FIELDS, groups_of
 from services.recommendation.holdout.pairs import Pairs
 from services.recommendation.holdout.protocols import customers_of, products_of, strongest_kind
 from services.recommendation.holdout.sessions import Steps
-from services.recommendation.holdout.splits import latest_span
+from services.recommendation.holdout.splits import Split, latest_span
 from services.recommendation.holdout.tasks import EvalCase
 from services.recommendation.reranker.contexts import LONGEST_HISTORY, NOTHING, RerankContext
 from shared.grouped_order import time_order
@@ -50,7 +50,7 @@ class EvalRound:
 
 
 class HeldOutPeriod:
-    """What a shop's customers did in the last tenth of its time, and what was known before.
+    """What a shop's customers did in the last tenth of its time, or after another split, and what was known before.
 
     Parameters
     ----------
@@ -58,10 +58,12 @@ class HeldOutPeriod:
         All events; at least one.
     seed : int
         Of the choice of what is asked.
+    split : Split, optional
+        What is known and what is held out; by default that of the last tenth of the time.
     """
 
-    def __init__(self, data: Interactions, seed: int = 0) -> None:
-        split = latest_span(data)
+    def __init__(self, data: Interactions, seed: int = 0, split: Split | None = None) -> None:
+        split = split or latest_span(data)
         self.known = replace(data.where(split.known), now=split.now)
         self._held = data.where(split.held)
         self.pasts = PastShoppers(data)

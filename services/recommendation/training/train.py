@@ -8,7 +8,7 @@ import resource
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -21,10 +21,11 @@ from services.recommendation.algorithms.base import Shopper
 from services.recommendation.models.bundle import Bundle
 from services.recommendation.models.forgetting import FORGOTTEN
 from services.recommendation.models.model import Model
-from services.recommendation.models.store import ModelStore
+from services.recommendation.models.store import KIND, ModelStore
 from services.recommendation.reranker.candidates import Candidates
 from services.recommendation.reranker.contexts import NOTHING
 from services.recommendation.reranker.model import score_by_algorithm
+from services.recommendation.training.candidacy import NO_GATE, OFF, Candidacy, GatePlan, candidacy
 from services.recommendation.training.dataset import TrainingDataset, build_dataset
 from services.recommendation.training.eval_rounds import PastShoppers
 from services.recommendation.training.fit import train
@@ -37,15 +38,16 @@ from services.recommendation.training.shown_lists import ShownLists
 from services.recommendation.training.shown_reading import read_shown
 from shared.config import Settings
 from shared.consent import ALL_PERMITTED, Permissions
-from shared.db import forgotten
+from shared.db import forgotten, improvement_runs, models
 from shared.db.connect import job_database
 from shared.db.engine import Database
+from shared.db.improvement_runs import ImprovementRun
 from shared.db.interactions import training_interactions
 from shared.db.shown_lists import DEFAULT_LIMITS, ShownLimits
 from shared.db.training_data import read_training_data
 from shared.db.training_source import InteractionReader, interaction_reader
 from shared.errors import FailedPrecondition, QuintetError
-from shared.jobs import QUICK, ProgressReporter, job_main
+from shared.jobs import DRIFT_DAY, QUICK, TRIGGER, ProgressReporter, job_main
 
 CHECKED_SHOPPERS = 20
 LEARNING = (0.15, 0.55)
@@ -75,9 +77,25 @@ def work(settings: Settings, reporter: ProgressReporter) -> dict[str, Any]:
             interaction_reader(settings.training_source),
             settings.train_most_interactions,
             ShownLimits(settings.train_most_lists, settings.train_lists_days),
+            gate_plan(settings, sys.argv[1:]),
         )
     finally:
         database.close()
+
+
+def gate_plan(settings: Settings, arguments: Sequence[str] = ()) -> GatePlan:
+    """Return how models are let through by the settings; the arguments of the process say what triggered it."""
+    given = dict(each.split("=", 1) for each in arguments if "=" in each)
+    day = given.get(DRIFT_DAY)
+    return GatePlan(
+        settings.gate,
+        settings.gate_undecided,
+        settings.gate_questions,
+        settings.gate_holdout_days,
+        settings.gate_margin,
+        given.get(TRIGGER, improvement_runs.OPERATOR),
+        None if day is None else int(day),
+    )
 
 
 def run(
@@ -90,29 +108,39 @@ def run(
     read_interactions: InteractionReader = training_interactions,
     most_interactions: int = MOST_INTERACTIONS,
     lists: ShownLimits = DEFAULT_LIMITS,
+    gate: GatePlan = NO_GATE,
 ) -> dict[str, Any]:
     """Train on the data of `database`, store the new version there and return what came of it.
 
     `model_folder` is where the artefact is written before it is stored (`Settings.model_cache_dir`); `params` say how
     the rerankers are trained; `default` says whether it is learned from shoppers who said nothing; `read_interactions`
     returns what customers did; `most_interactions` bounds what the costly parts learn from, and `lists` the shown lists
-    that the rerankers learn from beside it. A quick training learns from none of them.
+    that the rerankers learn from beside it. A quick training learns from none of them. `gate` says whether the version
+    is put in use, or waits for the test of the run that is returned.
+
+    Raises Conflict where the gate is on and an improvement run is open.
     """
     params = params or RerankerParams()
     started = time.perf_counter()
     reporter.report("reading", 0.0)
     with database.read() as connection:
         algorithms = partial(tuned_algorithms, read_tuned(connection))
+        live = models.active_model(connection, KIND)
+        if gate.mode != OFF:
+            improvement_runs.require_none_open(connection)
     dataset = build_dataset(read_training_data(database, default, read_interactions), by_popularity=True)
     if not len(dataset.product_keys):
         raise FailedPrecondition(
             "there is nothing to train on yet: add products first", reason=ErrorReason.DATA_MISSING
         )
+    chance = candidacy(gate, live, dataset.interactions)
+    known = chance.known(dataset.interactions)
     shown = None if params == FIRST_TRAINING else read_shown(database, dataset, lists, default)
+    shown = shown.where(shown.times < known.now) if shown is not None and chance.cutoff else shown
     read = time.perf_counter()
     learning = _stages(reporter, "learning", *LEARNING)
     outcome = train_rerankers(
-        dataset.interactions,
+        known,
         algorithms,
         learning,
         threads=threads,
@@ -121,7 +149,7 @@ def run(
         shown=shown,
     )
     learned = time.perf_counter()
-    data = replace(dataset.interactions, kind_weights=outcome.kind_weights)
+    data = replace(known, kind_weights=outcome.kind_weights)
     progress = _stages(reporter, "training", *TRAINING)
     model = train(data, algorithms(), progress, threads=threads, most_interactions=most_interactions)
     model = replace(model, learned=outcome.learned)
@@ -149,8 +177,38 @@ def run(
     bundle = Bundle(model, dataset.product_keys, dataset.groups, dataset.customer_keys, dataset.forgotten)
     with database.read() as connection:  # some may have been erased, or have changed their mind, during the training
         bundle = bundle.without(forgotten.keys_after(connection, bundle.forgotten), forgotten.newest(connection))
-    stored = store.save(version, bundle, facts | {FORGOTTEN: bundle.forgotten})
-    return {"version": stored.version, "size_bytes": stored.size_bytes, "checksum": stored.checksum, **facts}
+    with database.read() as connection:
+        spared = improvement_runs.versions_in_use(connection)
+    stored = store.add(version, bundle, facts | {FORGOTTEN: bundle.forgotten}, spared)
+    added = _add_run(database, gate, chance, version)
+    return {
+        "version": stored.version,
+        "size_bytes": stored.size_bytes,
+        "checksum": stored.checksum,
+        "improvement_run_id": added.run_id,
+        "improvement_state": added.state,
+        **facts,
+    }
+
+
+def _add_run(database: Database, gate: GatePlan, chance: Candidacy, version: str) -> ImprovementRun:
+    """Record the run of a stored version, and put the version in use where nothing is left to be shown."""
+    new = ImprovementRun.of(
+        improvement_runs.MODEL,
+        chance.state,
+        gate.trigger,
+        chance.former,
+        version,
+        chance.reason,
+        datetime.now(UTC),
+        drift_day=gate.drift_day,
+        cutoff=None if chance.cutoff is None else datetime.fromtimestamp(chance.cutoff, UTC),
+    )
+    with database.write() as connection:
+        if chance.state == improvement_runs.LIVE:
+            models.activate_in(connection, KIND, version)
+        improvement_runs.add(connection, new)
+    return new
 
 
 def _shown_facts(outcome: RerankerTrainingResult, shown: ShownLists | None) -> dict[str, Any]:

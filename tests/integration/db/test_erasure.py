@@ -23,6 +23,7 @@ from shared.db import (
     list_facts,
     segments,
     session_facts,
+    shadow_models,
     visitors,
 )
 from shared.db import customers as customers_of
@@ -41,6 +42,7 @@ from shared.db.recommendations import (
 )
 from shared.db.schema import customers, metadata, recommendation_lists, waiting_responses
 from shared.db.segments import Segment
+from shared.db.shadow_models import ShadowList
 from shared.experiments.assignment import unit_hash
 from shared.experiments.decision import Exposure
 from shared.metric_numbers import MetricNumbers
@@ -66,6 +68,7 @@ ABOUT_CUSTOMERS = {
     "purchase_items",
     "purchases",
     "recommendation_lists",
+    "shadow_lists",
     "recommendation_outcomes",
     "recommendations",
     "sessions",
@@ -109,6 +112,7 @@ def add_rest(connection: Connection, who: str, key: int, product: int) -> None:
     fact = ListFact(list_number(recommendation), key, NOON, dimensions, {"": MetricNumbers({"lists": 1})})
     list_facts.write_facts(connection, [fact])
     session_facts.make_anew(connection, session_facts.sessions_of(connection, [key]))
+    shadow_models.add_lists(connection, [ShadowList(list_number(recommendation), "v2", 1.0, None, (product,))])
     applied = append_feedback(connection, f"clicked by {who}", recommendation)
     append_feedback(connection, f"waiting of {who}", recommendation)
     event_log.lock_cursor(connection, "feedback")

@@ -10,9 +10,11 @@ from services.coordinator.job_steps import maintain
 from shared.config import Settings
 from shared.db import (
     agent_samples,
+    drift_checks,
     event_quality,
     failed_events,
     forgotten,
+    improvement_runs,
     job_runs,
     list_facts,
     metric_cells,
@@ -27,8 +29,10 @@ from shared.db import (
     waiting_responses,
 )
 from shared.db import event_log as log
+from shared.db.drift_checks import DriftCheck
 from shared.db.engine import Database
 from shared.db.event_quality import Fault, FaultCount
+from shared.db.improvement_runs import ImprovementRun
 from shared.db.list_facts import ListDimensions, ListFact
 from shared.db.metric_cells import Cell
 from shared.db.outcomes import NewOutcome, add_outcomes
@@ -48,10 +52,13 @@ LONG_AGO = NOW - timedelta(days=1_000)
 BY_MAINTENANCE = {
     "browsing_history",
     "customers",
+    "drift_checks",
     "event_log",
     "event_quality",
     "event_receipts",
     "failed_events",
+    "improvement_runs",
+    "input_counts",
     "job_runs",
     "list_facts",
     "metric_cell_amounts",
@@ -66,6 +73,7 @@ BY_MAINTENANCE = {
     "session_amounts",
     "session_facts",
     "sessions",
+    "shadow_lists",
     "unjoined_events",
     "visitors",
 }
@@ -110,9 +118,11 @@ SMALL = {
     "event_cursors": "one row for each agent that applies events",
     "event_partitions": "one row for each partition",
     "experiments": "what merchandisers defined",
+    "improvement_control": "one row",
     "leases": "one row for each kind of work",
     "merchandising_rules": "what merchandisers defined",
     "placements": "what merchandisers defined",
+    "shadow_models": "what operators marked",
     "scheduled_jobs": "one row for each kind of job",
     "token_keys": "one row for each key that protects ids of recommendations",
     "tuned_parameters": "one row for each algorithm",
@@ -173,6 +183,7 @@ def an_old_shop(database: Database) -> None:
     happened(database, *long_ago)
     recommended(database, ann, tea)
     measured(database, ann, tea)
+    improved(database)
     unjoined(database)
     the_log_is_old_and_applied(database)
     with database.write() as connection:
@@ -229,6 +240,18 @@ def measured(database: Database, customer: int, product: int) -> None:
         connection.execute(insert(schema.session_facts).values(fact))
         amounts = dict.fromkeys((column.name for column in schema.session_amounts.c), 1)
         connection.execute(insert(schema.session_amounts).values(amounts | {"currency": "USD"}))
+
+
+def improved(database: Database) -> None:
+    """Keep a look for drift, an improvement run and a shadow's list from long ago."""
+    day = metric_cells.day_of(LONG_AGO)
+    run = ImprovementRun.of("model", "LIVE", "operator", "", "v1", "It is the first model.", LONG_AGO)
+    shadow = {"list_id": 1 << LIST_BITS, "version": "v1", "overlap": 1.0, "products": []}
+    with database.write() as connection:
+        connection.execute(insert(schema.input_counts).values(day=day, dimension="event_kind", value="", count=0))
+        drift_checks.store(connection, DriftCheck(day, LONG_AGO, False, "", {}, []))
+        improvement_runs.add(connection, run)
+        connection.execute(insert(schema.shadow_lists).values(shadow))
 
 
 def the_log_is_old_and_applied(database: Database) -> None:

@@ -2,12 +2,18 @@
 
 from datetime import UTC, datetime, timedelta
 
+import grpc
 import pytest
+from quintet.feedback.v1 import feedback_service_pb2 as pb
+from quintet.feedback.v1 import feedback_service_pb2_grpc as pb_grpc
+from quintet.type.v1.improvement_pb2 import QualityLook
 from sqlalchemy import select
 
 from services.feedback.drift.alarm import Thresholds
 from services.feedback.drift.look import REFERENCE_DAYS, last_whole_day, look
 from services.feedback.drift.quality import Look
+from services.feedback.server import build, make_agent
+from shared.config import Settings
 from shared.db import drift_checks, input_counts
 from shared.db.engine import Database
 from shared.db.metric_cells import Cell, add_to_cells, start_of
@@ -148,3 +154,19 @@ def test_quality_is_compared_with_the_looks_at_the_same_model(shop: Database) ->
     [test] = [each for each in at_training.tests if each["kind"] == "quality"]
     assert (test["found"], test["value"], test["before"]) == (True, 0.03, 0.1)
     assert at_training.quality["questions"] == 500
+
+
+async def test_the_look_is_asked_for_over_grpc(shop: Database) -> None:
+    settings = Settings(_env_file=None, database_url=shop.url, feedback_port=0, drain_seconds=0)
+    day = last_whole_day(datetime.now(UTC))
+    server = build(settings, make_agent(settings, shop))
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{await server.start()}") as channel:
+        stub = pb_grpc.FeedbackServiceStub(channel)
+        look_at = QualityLook(questions=400, quality=0.2, gain=0.1, standard_error=0.01)
+        request = pb.CheckDriftRequest(day=day, model_version="v1", quality=look_at)
+        check = (await stub.CheckDrift(request)).check
+        assert (check.date, check.quality, check.found) == (f"{start_of(day):%Y-%m-%d}", look_at, False)
+        for bad in (day + 1, 0):
+            with pytest.raises(grpc.aio.AioRpcError, match="day"):
+                await stub.CheckDrift(pb.CheckDriftRequest(day=bad))
+    await server.stop()

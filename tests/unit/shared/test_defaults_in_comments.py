@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import event_log_pb2
+from quintet.coordinator.v1 import improvement_pb2 as improvement
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
 from quintet.product.v1 import product_service_pb2 as product_pb
@@ -39,6 +40,7 @@ from quintet.type.v1.recommendation_pb2 import Feedback, InteractionType
 from services.coordinator import convert as coordinator_convert
 from services.coordinator import event_log_convert, job_rpcs
 from services.coordinator.event_validation import submit_event, submit_feedback
+from services.coordinator.improvement import convert as improvement_convert
 from services.coordinator.product_import import ProductImport, upsert_request
 from services.customer import convert as customer_convert
 from services.feedback.experiments.convert import to_sample_plan
@@ -200,6 +202,12 @@ MADE: dict[str, Callable[[], str | float]] = {
     "coordinator.v1.ListModelsRequest.page_size": lambda: recommendation_convert.to_models_page(
         inner.ListModelVersionsRequest()
     )[1],
+    "coordinator.v1.ListImprovementRunsRequest.page_size": lambda: (
+        improvement_convert.to_page(improvement.ListImprovementRunsRequest()).size
+    ),
+    "coordinator.v1.SetShadowModelRequest.share": lambda: improvement_convert.to_share(
+        improvement.SetShadowModelRequest()
+    ),
     "coordinator.v1.ListJobsRequest.page_size": lambda: job_rpcs._page(pb.ListJobsRequest()).size,
     "coordinator.v1.ListUnjoinedEventsRequest.limit": lambda: event_log_convert.to_limit(
         event_log_pb2.ListUnjoinedEventsRequest()

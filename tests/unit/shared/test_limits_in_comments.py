@@ -18,6 +18,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import event_log_pb2
+from quintet.coordinator.v1 import improvement_pb2 as improvement
 from quintet.coordinator.v1 import operations_pb2 as operations
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
@@ -52,6 +53,7 @@ from services.coordinator import convert as coordinator_convert
 from services.coordinator import job_rpcs, operations_convert
 from services.coordinator.event_log_convert import to_filter
 from services.coordinator.event_validation import submit_feedback
+from services.coordinator.improvement import convert as improvement_convert
 from services.coordinator.recommendation_rpcs import RecommendationRpcs
 from services.customer import convert as customer_convert
 from services.feedback import convert as feedback_convert
@@ -393,6 +395,13 @@ SAMPLES: list[tuple[Message, Callable[[Any], Any]]] = [
     (operations.ListModelsRequest(page_token=page_token(1)), models_page),
     *((kind(version="v"), model_version) for kind in BY_VERSION),
     (operations.SetWeightsRequest(weights=[{"algorithm": "ease", "weight": 1}], reason="r"), weights),
+    (improvement.ListImprovementRunsRequest(page_token="t"), improvement_convert.to_page),  # noqa: S106
+    (improvement.GetImprovementRunRequest(run_id="r"), improvement_convert.to_run_id),
+    (improvement.PauseImprovementRequest(reason="r"), improvement_convert.to_reason),
+    (improvement.ResumeImprovementRequest(reason="r"), improvement_convert.to_reason),
+    (improvement.SetShadowModelRequest(version="v"), improvement_convert.to_version),
+    (improvement.SetShadowModelRequest(share=0.5), improvement_convert.to_share),
+    (improvement.DeleteShadowModelRequest(version="v"), improvement_convert.to_version),
     (operations.GetAttributionRequest(recommendation_id="r"), attribution),
     (operations.GetAttributionRequest(purchase_id="o"), attribution),
     (operations.GetAttributionRequest(attribution_token="l"), attribution),  # noqa: S106 - no secret

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import event_log_pb2 as events
+from quintet.coordinator.v1 import improvement_pb2 as improvement
 from quintet.coordinator.v1 import operations_pb2 as operations
 from quintet.customer.v1 import customer_service_pb2 as customer_pb
 from quintet.product.v1 import product_service_pb2 as product_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 
 from services.coordinator import event_log_convert, job_rpcs
+from services.coordinator.improvement import convert as improvement_convert
 from services.customer import convert as customer_convert
 from services.product import convert as product_convert
 from services.recommendation import convert as recommendation_convert
@@ -37,6 +39,9 @@ SIZES: dict[str, Callable[[int], Any]] = {
     "ListModelsRequest.page_size": lambda size: recommendation_convert.to_models_page(
         recommendation_pb.ListModelVersionsRequest(page_size=size)
     )[1],
+    "ListImprovementRunsRequest.page_size": lambda size: (
+        improvement_convert.to_page(improvement.ListImprovementRunsRequest(page_size=size)).size
+    ),
     "ListJobsRequest.page_size": lambda size: job_rpcs._page(pb.ListJobsRequest(page_size=size)).size,
     "ListFailedEventsRequest.page_size": lambda size: (
         event_log_convert.to_page(events.ListFailedEventsRequest(page_size=size)).size
@@ -73,7 +78,7 @@ def test_a_page_is_as_large_as_its_comment_says(name: str) -> None:
 
 def test_every_size_of_a_page_is_looked_at() -> None:
     messages = {**pb.DESCRIPTOR.message_types_by_name, **events.DESCRIPTOR.message_types_by_name}
-    messages |= operations.DESCRIPTOR.message_types_by_name
+    messages |= {**operations.DESCRIPTOR.message_types_by_name, **improvement.DESCRIPTOR.message_types_by_name}
     sizes = {
         f"{name}.{field}"
         for name, message in messages.items()

@@ -95,7 +95,7 @@ def upgrade() -> None:
         sa.Column("version", sa.String(64), nullable=False),
         sa.Column("overlap", sa.Float(), nullable=False, comment="share of the shown products that it has as well"),
         sa.Column("correlation", sa.Float(), comment="of the ranks of what both have; null for fewer than two"),
-        sa.Column("products", sa.LargeBinary(), nullable=False, comment="int64, little endian: keys, best first"),
+        sa.Column("products", json, nullable=False, comment="keys, best first"),
         sa.ForeignKeyConstraint(
             ["list_id"], ["recommendation_lists.id"], name="fk_shadow_lists_list_id", ondelete="CASCADE"
         ),

@@ -5,6 +5,7 @@ import warnings
 
 from quintet.coordinator.v1 import coordinator_service_pb2 as quintet_dot_coordinator_dot_v1_dot_coordinator__service__pb2
 from quintet.coordinator.v1 import event_log_pb2 as quintet_dot_coordinator_dot_v1_dot_event__log__pb2
+from quintet.coordinator.v1 import improvement_pb2 as quintet_dot_coordinator_dot_v1_dot_improvement__pb2
 from quintet.coordinator.v1 import operations_pb2 as quintet_dot_coordinator_dot_v1_dot_operations__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -418,6 +419,41 @@ class CoordinatorServiceStub:
                 '/quintet.coordinator.v1.CoordinatorService/GetModelQuality',
                 request_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetModelQualityRequest.SerializeToString,
                 response_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetModelQualityResponse.FromString,
+                _registered_method=True)
+        self.ListImprovementRuns = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ListImprovementRuns',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.ListImprovementRunsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.ListImprovementRunsResponse.FromString,
+                _registered_method=True)
+        self.GetImprovementRun = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/GetImprovementRun',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.GetImprovementRunRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.GetImprovementRunResponse.FromString,
+                _registered_method=True)
+        self.PauseImprovement = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/PauseImprovement',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.PauseImprovementRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.PauseImprovementResponse.FromString,
+                _registered_method=True)
+        self.SetShadowModel = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/SetShadowModel',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.SetShadowModelRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.SetShadowModelResponse.FromString,
+                _registered_method=True)
+        self.DeleteShadowModel = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/DeleteShadowModel',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.DeleteShadowModelRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.DeleteShadowModelResponse.FromString,
+                _registered_method=True)
+        self.ListShadowModels = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ListShadowModels',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.ListShadowModelsRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.ListShadowModelsResponse.FromString,
+                _registered_method=True)
+        self.ResumeImprovement = channel.unary_unary(
+                '/quintet.coordinator.v1.CoordinatorService/ResumeImprovement',
+                request_serializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.ResumeImprovementRequest.SerializeToString,
+                response_deserializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.ResumeImprovementResponse.FromString,
                 _registered_method=True)
         self.GetWeights = channel.unary_unary(
                 '/quintet.coordinator.v1.CoordinatorService/GetWeights',
@@ -1074,6 +1110,61 @@ class CoordinatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListImprovementRuns(self, request, context):
+        """Returns improvement runs page by page, newest first, whether improvement is paused, and the latest look for drift. Changes nothing; safe
+        to repeat.
+        Errors: INVALID_ARGUMENT for a negative `page_size`, a bad `page_token` or an unknown `kind`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetImprovementRun(self, request, context):
+        """Returns an improvement run with its evidence. Changes nothing; safe to repeat. Errors: NOT_FOUND for an unknown run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseImprovement(self, request, context):
+        """Pauses improvement: no training begins by the clock or by drift, no optimisation sets weights, and no run puts a model in use; guardrails
+        still roll back. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetShadowModel(self, request, context):
+        """Has a stored version answer a share of the requests again, behind the answer, without being shown; one version at a time: the shadow before
+        is one no more. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad `share`; NOT_FOUND for an unknown version; FAILED_PRECONDITION for the one in use.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteShadowModel(self, request, context):
+        """Lets a version be a shadow no more; what it answered stays. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListShadowModels(self, request, context):
+        """Returns the shadow model, and how far its lists agree with those that were shown and with what was clicked and bought. Changes
+        nothing; safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeImprovement(self, request, context):
+        """Resumes improvement. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetWeights(self, request, context):
         """Returns the weights of the algorithms in the hybrid where it has not learned its own. Safe to repeat.
         """
@@ -1492,6 +1583,41 @@ def add_CoordinatorServiceServicer_to_server(servicer, server):
                     servicer.GetModelQuality,
                     request_deserializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetModelQualityRequest.FromString,
                     response_serializer=quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetModelQualityResponse.SerializeToString,
+            ),
+            'ListImprovementRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListImprovementRuns,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.ListImprovementRunsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.ListImprovementRunsResponse.SerializeToString,
+            ),
+            'GetImprovementRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetImprovementRun,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.GetImprovementRunRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.GetImprovementRunResponse.SerializeToString,
+            ),
+            'PauseImprovement': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseImprovement,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.PauseImprovementRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.PauseImprovementResponse.SerializeToString,
+            ),
+            'SetShadowModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetShadowModel,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.SetShadowModelRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.SetShadowModelResponse.SerializeToString,
+            ),
+            'DeleteShadowModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteShadowModel,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.DeleteShadowModelRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.DeleteShadowModelResponse.SerializeToString,
+            ),
+            'ListShadowModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListShadowModels,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.ListShadowModelsRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.ListShadowModelsResponse.SerializeToString,
+            ),
+            'ResumeImprovement': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeImprovement,
+                    request_deserializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.ResumeImprovementRequest.FromString,
+                    response_serializer=quintet_dot_coordinator_dot_v1_dot_improvement__pb2.ResumeImprovementResponse.SerializeToString,
             ),
             'GetWeights': grpc.unary_unary_rpc_method_handler(
                     servicer.GetWeights,
@@ -3552,6 +3678,195 @@ class CoordinatorService:
             '/quintet.coordinator.v1.CoordinatorService/GetModelQuality',
             quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetModelQualityRequest.SerializeToString,
             quintet_dot_coordinator_dot_v1_dot_operations__pb2.GetModelQualityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListImprovementRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ListImprovementRuns',
+            quintet_dot_coordinator_dot_v1_dot_improvement__pb2.ListImprovementRunsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_improvement__pb2.ListImprovementRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetImprovementRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/GetImprovementRun',
+            quintet_dot_coordinator_dot_v1_dot_improvement__pb2.GetImprovementRunRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_improvement__pb2.GetImprovementRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseImprovement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/PauseImprovement',
+            quintet_dot_coordinator_dot_v1_dot_improvement__pb2.PauseImprovementRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_improvement__pb2.PauseImprovementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetShadowModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/SetShadowModel',
+            quintet_dot_coordinator_dot_v1_dot_improvement__pb2.SetShadowModelRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_improvement__pb2.SetShadowModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteShadowModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/DeleteShadowModel',
+            quintet_dot_coordinator_dot_v1_dot_improvement__pb2.DeleteShadowModelRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_improvement__pb2.DeleteShadowModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListShadowModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ListShadowModels',
+            quintet_dot_coordinator_dot_v1_dot_improvement__pb2.ListShadowModelsRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_improvement__pb2.ListShadowModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeImprovement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.coordinator.v1.CoordinatorService/ResumeImprovement',
+            quintet_dot_coordinator_dot_v1_dot_improvement__pb2.ResumeImprovementRequest.SerializeToString,
+            quintet_dot_coordinator_dot_v1_dot_improvement__pb2.ResumeImprovementResponse.FromString,
             options,
             channel_credentials,
             insecure,

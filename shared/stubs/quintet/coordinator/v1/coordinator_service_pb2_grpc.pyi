@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from quintet.coordinator.v1 import coordinator_service_pb2 as _coordinator_service_pb2
 from quintet.coordinator.v1 import event_log_pb2 as _event_log_pb2
+from quintet.coordinator.v1 import improvement_pb2 as _improvement_pb2
 from quintet.coordinator.v1 import operations_pb2 as _operations_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -339,6 +340,30 @@ class CoordinatorServiceStub:
     """Returns what was measured of a version when it was trained, beside the version before it. Safe to repeat.
     Errors: NOT_FOUND for an unknown version, or before the first training.
     """
+    ListImprovementRuns: _grpc.UnaryUnaryMultiCallable[_improvement_pb2.ListImprovementRunsRequest, _improvement_pb2.ListImprovementRunsResponse]
+    """Returns improvement runs page by page, newest first, whether improvement is paused, and the latest look for drift. Changes nothing; safe
+    to repeat.
+    Errors: INVALID_ARGUMENT for a negative `page_size`, a bad `page_token` or an unknown `kind`.
+    """
+    GetImprovementRun: _grpc.UnaryUnaryMultiCallable[_improvement_pb2.GetImprovementRunRequest, _improvement_pb2.GetImprovementRunResponse]
+    """Returns an improvement run with its evidence. Changes nothing; safe to repeat. Errors: NOT_FOUND for an unknown run."""
+    PauseImprovement: _grpc.UnaryUnaryMultiCallable[_improvement_pb2.PauseImprovementRequest, _improvement_pb2.PauseImprovementResponse]
+    """Pauses improvement: no training begins by the clock or by drift, no optimisation sets weights, and no run puts a model in use; guardrails
+    still roll back. Safe to repeat.
+    """
+    SetShadowModel: _grpc.UnaryUnaryMultiCallable[_improvement_pb2.SetShadowModelRequest, _improvement_pb2.SetShadowModelResponse]
+    """Has a stored version answer a share of the requests again, behind the answer, without being shown; one version at a time: the shadow before
+    is one no more. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad `share`; NOT_FOUND for an unknown version; FAILED_PRECONDITION for the one in use.
+    """
+    DeleteShadowModel: _grpc.UnaryUnaryMultiCallable[_improvement_pb2.DeleteShadowModelRequest, _improvement_pb2.DeleteShadowModelResponse]
+    """Lets a version be a shadow no more; what it answered stays. Safe to repeat."""
+    ListShadowModels: _grpc.UnaryUnaryMultiCallable[_improvement_pb2.ListShadowModelsRequest, _improvement_pb2.ListShadowModelsResponse]
+    """Returns the shadow model, and how far its lists agree with those that were shown and with what was clicked and bought. Changes
+    nothing; safe to repeat.
+    """
+    ResumeImprovement: _grpc.UnaryUnaryMultiCallable[_improvement_pb2.ResumeImprovementRequest, _improvement_pb2.ResumeImprovementResponse]
+    """Resumes improvement. Safe to repeat."""
     GetWeights: _grpc.UnaryUnaryMultiCallable[_operations_pb2.GetWeightsRequest, _operations_pb2.GetWeightsResponse]
     """Returns the weights of the algorithms in the hybrid where it has not learned its own. Safe to repeat."""
     SetWeights: _grpc.UnaryUnaryMultiCallable[_operations_pb2.SetWeightsRequest, _operations_pb2.SetWeightsResponse]
@@ -668,6 +693,30 @@ class CoordinatorServiceAsyncStub(CoordinatorServiceStub):
     """Returns what was measured of a version when it was trained, beside the version before it. Safe to repeat.
     Errors: NOT_FOUND for an unknown version, or before the first training.
     """
+    ListImprovementRuns: _aio.UnaryUnaryMultiCallable[_improvement_pb2.ListImprovementRunsRequest, _improvement_pb2.ListImprovementRunsResponse]  # type: ignore[assignment]
+    """Returns improvement runs page by page, newest first, whether improvement is paused, and the latest look for drift. Changes nothing; safe
+    to repeat.
+    Errors: INVALID_ARGUMENT for a negative `page_size`, a bad `page_token` or an unknown `kind`.
+    """
+    GetImprovementRun: _aio.UnaryUnaryMultiCallable[_improvement_pb2.GetImprovementRunRequest, _improvement_pb2.GetImprovementRunResponse]  # type: ignore[assignment]
+    """Returns an improvement run with its evidence. Changes nothing; safe to repeat. Errors: NOT_FOUND for an unknown run."""
+    PauseImprovement: _aio.UnaryUnaryMultiCallable[_improvement_pb2.PauseImprovementRequest, _improvement_pb2.PauseImprovementResponse]  # type: ignore[assignment]
+    """Pauses improvement: no training begins by the clock or by drift, no optimisation sets weights, and no run puts a model in use; guardrails
+    still roll back. Safe to repeat.
+    """
+    SetShadowModel: _aio.UnaryUnaryMultiCallable[_improvement_pb2.SetShadowModelRequest, _improvement_pb2.SetShadowModelResponse]  # type: ignore[assignment]
+    """Has a stored version answer a share of the requests again, behind the answer, without being shown; one version at a time: the shadow before
+    is one no more. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a bad `share`; NOT_FOUND for an unknown version; FAILED_PRECONDITION for the one in use.
+    """
+    DeleteShadowModel: _aio.UnaryUnaryMultiCallable[_improvement_pb2.DeleteShadowModelRequest, _improvement_pb2.DeleteShadowModelResponse]  # type: ignore[assignment]
+    """Lets a version be a shadow no more; what it answered stays. Safe to repeat."""
+    ListShadowModels: _aio.UnaryUnaryMultiCallable[_improvement_pb2.ListShadowModelsRequest, _improvement_pb2.ListShadowModelsResponse]  # type: ignore[assignment]
+    """Returns the shadow model, and how far its lists agree with those that were shown and with what was clicked and bought. Changes
+    nothing; safe to repeat.
+    """
+    ResumeImprovement: _aio.UnaryUnaryMultiCallable[_improvement_pb2.ResumeImprovementRequest, _improvement_pb2.ResumeImprovementResponse]  # type: ignore[assignment]
+    """Resumes improvement. Safe to repeat."""
     GetWeights: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetWeightsRequest, _operations_pb2.GetWeightsResponse]  # type: ignore[assignment]
     """Returns the weights of the algorithms in the hybrid where it has not learned its own. Safe to repeat."""
     SetWeights: _aio.UnaryUnaryMultiCallable[_operations_pb2.SetWeightsRequest, _operations_pb2.SetWeightsResponse]  # type: ignore[assignment]
@@ -1444,6 +1493,72 @@ class CoordinatorServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns what was measured of a version when it was trained, beside the version before it. Safe to repeat.
         Errors: NOT_FOUND for an unknown version, or before the first training.
         """
+
+    @_abc_1.abstractmethod
+    def ListImprovementRuns(
+        self,
+        request: _improvement_pb2.ListImprovementRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_improvement_pb2.ListImprovementRunsResponse, _abc.Awaitable[_improvement_pb2.ListImprovementRunsResponse]]:
+        """Returns improvement runs page by page, newest first, whether improvement is paused, and the latest look for drift. Changes nothing; safe
+        to repeat.
+        Errors: INVALID_ARGUMENT for a negative `page_size`, a bad `page_token` or an unknown `kind`.
+        """
+
+    @_abc_1.abstractmethod
+    def GetImprovementRun(
+        self,
+        request: _improvement_pb2.GetImprovementRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_improvement_pb2.GetImprovementRunResponse, _abc.Awaitable[_improvement_pb2.GetImprovementRunResponse]]:
+        """Returns an improvement run with its evidence. Changes nothing; safe to repeat. Errors: NOT_FOUND for an unknown run."""
+
+    @_abc_1.abstractmethod
+    def PauseImprovement(
+        self,
+        request: _improvement_pb2.PauseImprovementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_improvement_pb2.PauseImprovementResponse, _abc.Awaitable[_improvement_pb2.PauseImprovementResponse]]:
+        """Pauses improvement: no training begins by the clock or by drift, no optimisation sets weights, and no run puts a model in use; guardrails
+        still roll back. Safe to repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def SetShadowModel(
+        self,
+        request: _improvement_pb2.SetShadowModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_improvement_pb2.SetShadowModelResponse, _abc.Awaitable[_improvement_pb2.SetShadowModelResponse]]:
+        """Has a stored version answer a share of the requests again, behind the answer, without being shown; one version at a time: the shadow before
+        is one no more. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a bad `share`; NOT_FOUND for an unknown version; FAILED_PRECONDITION for the one in use.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteShadowModel(
+        self,
+        request: _improvement_pb2.DeleteShadowModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_improvement_pb2.DeleteShadowModelResponse, _abc.Awaitable[_improvement_pb2.DeleteShadowModelResponse]]:
+        """Lets a version be a shadow no more; what it answered stays. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def ListShadowModels(
+        self,
+        request: _improvement_pb2.ListShadowModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_improvement_pb2.ListShadowModelsResponse, _abc.Awaitable[_improvement_pb2.ListShadowModelsResponse]]:
+        """Returns the shadow model, and how far its lists agree with those that were shown and with what was clicked and bought. Changes
+        nothing; safe to repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeImprovement(
+        self,
+        request: _improvement_pb2.ResumeImprovementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_improvement_pb2.ResumeImprovementResponse, _abc.Awaitable[_improvement_pb2.ResumeImprovementResponse]]:
+        """Resumes improvement. Safe to repeat."""
 
     @_abc_1.abstractmethod
     def GetWeights(

@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from quintet.type.v1 import experiment_pb2 as quintet_dot_type_dot_v1_dot_experiment__pb2
+from quintet.type.v1 import improvement_pb2 as quintet_dot_type_dot_v1_dot_improvement__pb2
 from quintet.type.v1 import job_pb2 as quintet_dot_type_dot_v1_dot_job__pb2
 from quintet.type.v1 import metric_pb2 as quintet_dot_type_dot_v1_dot_metric__pb2
 from quintet.type.v1 import recommendation_pb2 as quintet_dot_type_dot_v1_dot_recommendation__pb2
 from quintet.type.v1 import request_pb2 as quintet_dot_type_dot_v1_dot_request__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*quintet/feedback/v1/feedback_service.proto\x12\x13quintet.feedback.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a quintet/type/v1/experiment.proto\x1a\x19quintet/type/v1/job.proto\x1a\x1cquintet/type/v1/metric.proto\x1a$quintet/type/v1/recommendation.proto\x1a\x1dquintet/type/v1/request.proto\",\n\x12\x41pplyEventsRequest\x12\x16\n\x0eup_to_sequence\x18\x01 \x01(\x03\"@\n\x13\x41pplyEventsResponse\x12\x18\n\x10\x61pplied_sequence\x18\x01 \x01(\x03\x12\x0f\n\x07\x61pplied\x18\x02 \x01(\x03\".\n\x19ReplayFailedEventsRequest\x12\x11\n\tsequences\x18\x01 \x03(\x03\"=\n\x1aReplayFailedEventsResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x02 \x01(\x03\"\x18\n\x16RebuildOutcomesRequest\"I\n\x17RebuildOutcomesResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress\"~\n\x1eGetAlgorithmPerformanceRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\\\n\x1fGetAlgorithmPerformanceResponse\x12\x39\n\nalgorithms\x18\x01 \x03(\x0b\x32%.quintet.type.v1.AlgorithmPerformance\"@\n\x11GetMetricsRequest\x12+\n\x05query\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.MetricQuery\"C\n\x12GetMetricsResponse\x12-\n\x06report\x18\x01 \x01(\x0b\x32\x1d.quintet.type.v1.MetricReport\"\xa1\x01\n\x14\x45xportMetricsRequest\x12+\n\x05table\x18\x01 \x01(\x0e\x32\x1c.quintet.type.v1.MetricTable\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"&\n\x15\x45xportMetricsResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"q\n\x15GetAttributionRequest\x12\x15\n\x0bpurchase_id\x18\x01 \x01(\tH\x00\x12\x1f\n\x15recommendation_number\x18\x02 \x01(\x03H\x00\x12\x15\n\x0blist_number\x18\x03 \x01(\x03H\x00\x42\t\n\x07subject\"\x8c\x01\n\x16GetAttributionResponse\x12\x38\n\x08outcomes\x18\x02 \x03(\x0b\x32&.quintet.type.v1.RecommendationOutcome\x12)\n\x04list\x18\x03 \x01(\x0b\x32\x1b.quintet.type.v1.LoggedListJ\x04\x08\x01\x10\x02R\x07\x63redits\"\x13\n\x11GetWeightsRequest\"\x8b\x01\n\x12GetWeightsResponse\x12\x31\n\x07weights\x18\x01 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12/\n\x0bupdate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trationale\x18\x03 \x01(\t\"\x9a\x01\n\x14UpdateWeightsRequest\x12\x31\n\x07weights\x18\x01 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12\r\n\x05reset\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x30\n\x0brequest_key\x18\x04 \x01(\x0b\x32\x1b.quintet.type.v1.RequestKey\"]\n\x15UpdateWeightsResponse\x12\x31\n\x07weights\x18\x01 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12\x11\n\trationale\x18\x02 \x01(\t\"\x15\n\x13LearnBanditsRequest\"=\n\x14LearnBanditsResponse\x12\x12\n\nplacements\x18\x01 \x01(\x03\x12\x11\n\tdecisions\x18\x02 \x01(\x03\"4\n\x1bGetExperimentResultsRequest\x12\x15\n\rexperiment_id\x18\x01 \x01(\t\"S\n\x1cGetExperimentResultsResponse\x12\x33\n\x07results\x18\x01 \x01(\x0b\x32\".quintet.type.v1.ExperimentResults\"\xb1\x01\n\x19\x45stimateSampleSizeRequest\x12\x31\n\x06metric\x18\x01 \x01(\x0e\x32!.quintet.type.v1.ExperimentMetric\x12\x16\n\x0eminimum_effect\x18\x02 \x01(\x01\x12\x0c\n\x04\x61rms\x18\x03 \x01(\x05\x12\r\n\x05\x61lpha\x18\x04 \x01(\x01\x12\r\n\x05power\x18\x05 \x01(\x01\x12\x0f\n\x07traffic\x18\x06 \x01(\x01\x12\x0c\n\x04\x64\x61ys\x18\x07 \x01(\x05\"\x87\x01\n\x1a\x45stimateSampleSizeResponse\x12\x15\n\runits_per_arm\x18\x01 \x01(\x03\x12\x1b\n\x13units_per_arm_fixed\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ys\x18\x03 \x01(\x01\x12\x10\n\x08\x62\x61seline\x18\x04 \x01(\x01\x12\x15\n\runits_per_day\x18\x05 \x01(\x01\x32\xb5\n\n\x0f\x46\x65\x65\x64\x62\x61\x63kService\x12`\n\x0b\x41pplyEvents\x12\'.quintet.feedback.v1.ApplyEventsRequest\x1a(.quintet.feedback.v1.ApplyEventsResponse\x12u\n\x12ReplayFailedEvents\x12..quintet.feedback.v1.ReplayFailedEventsRequest\x1a/.quintet.feedback.v1.ReplayFailedEventsResponse\x12n\n\x0fRebuildOutcomes\x12+.quintet.feedback.v1.RebuildOutcomesRequest\x1a,.quintet.feedback.v1.RebuildOutcomesResponse0\x01\x12\x84\x01\n\x17GetAlgorithmPerformance\x12\x33.quintet.feedback.v1.GetAlgorithmPerformanceRequest\x1a\x34.quintet.feedback.v1.GetAlgorithmPerformanceResponse\x12]\n\nGetMetrics\x12&.quintet.feedback.v1.GetMetricsRequest\x1a\'.quintet.feedback.v1.GetMetricsResponse\x12h\n\rExportMetrics\x12).quintet.feedback.v1.ExportMetricsRequest\x1a*.quintet.feedback.v1.ExportMetricsResponse0\x01\x12i\n\x0eGetAttribution\x12*.quintet.feedback.v1.GetAttributionRequest\x1a+.quintet.feedback.v1.GetAttributionResponse\x12]\n\nGetWeights\x12&.quintet.feedback.v1.GetWeightsRequest\x1a\'.quintet.feedback.v1.GetWeightsResponse\x12\x66\n\rUpdateWeights\x12).quintet.feedback.v1.UpdateWeightsRequest\x1a*.quintet.feedback.v1.UpdateWeightsResponse\x12\x63\n\x0cLearnBandits\x12(.quintet.feedback.v1.LearnBanditsRequest\x1a).quintet.feedback.v1.LearnBanditsResponse\x12{\n\x14GetExperimentResults\x12\x30.quintet.feedback.v1.GetExperimentResultsRequest\x1a\x31.quintet.feedback.v1.GetExperimentResultsResponse\x12u\n\x12\x45stimateSampleSize\x12..quintet.feedback.v1.EstimateSampleSizeRequest\x1a/.quintet.feedback.v1.EstimateSampleSizeResponseB\x9a\x01\n.com.quintetrecommendations.quintet.feedback.v1B\x14\x46\x65\x65\x64\x62\x61\x63kServiceProtoP\x01ZPgithub.com/quintet-recommendations/quintet/gen/go/quintet/feedback/v1;feedbackv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*quintet/feedback/v1/feedback_service.proto\x12\x13quintet.feedback.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a quintet/type/v1/experiment.proto\x1a!quintet/type/v1/improvement.proto\x1a\x19quintet/type/v1/job.proto\x1a\x1cquintet/type/v1/metric.proto\x1a$quintet/type/v1/recommendation.proto\x1a\x1dquintet/type/v1/request.proto\"\x99\x01\n\x11\x43heckDriftRequest\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\x05\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12-\n\x07quality\x18\x03 \x01(\x0b\x32\x1c.quintet.type.v1.QualityLook\x12\x31\n\x0b\x61t_training\x18\x04 \x01(\x0b\x32\x1c.quintet.type.v1.QualityLook\"@\n\x12\x43heckDriftResponse\x12*\n\x05\x63heck\x18\x01 \x01(\x0b\x32\x1b.quintet.type.v1.DriftCheck\",\n\x12\x41pplyEventsRequest\x12\x16\n\x0eup_to_sequence\x18\x01 \x01(\x03\"@\n\x13\x41pplyEventsResponse\x12\x18\n\x10\x61pplied_sequence\x18\x01 \x01(\x03\x12\x0f\n\x07\x61pplied\x18\x02 \x01(\x03\".\n\x19ReplayFailedEventsRequest\x12\x11\n\tsequences\x18\x01 \x03(\x03\"=\n\x1aReplayFailedEventsResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x02 \x01(\x03\"\x18\n\x16RebuildOutcomesRequest\"I\n\x17RebuildOutcomesResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.JobProgress\"~\n\x1eGetAlgorithmPerformanceRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\\\n\x1fGetAlgorithmPerformanceResponse\x12\x39\n\nalgorithms\x18\x01 \x03(\x0b\x32%.quintet.type.v1.AlgorithmPerformance\"@\n\x11GetMetricsRequest\x12+\n\x05query\x18\x01 \x01(\x0b\x32\x1c.quintet.type.v1.MetricQuery\"C\n\x12GetMetricsResponse\x12-\n\x06report\x18\x01 \x01(\x0b\x32\x1d.quintet.type.v1.MetricReport\"\xa1\x01\n\x14\x45xportMetricsRequest\x12+\n\x05table\x18\x01 \x01(\x0e\x32\x1c.quintet.type.v1.MetricTable\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"&\n\x15\x45xportMetricsResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"q\n\x15GetAttributionRequest\x12\x15\n\x0bpurchase_id\x18\x01 \x01(\tH\x00\x12\x1f\n\x15recommendation_number\x18\x02 \x01(\x03H\x00\x12\x15\n\x0blist_number\x18\x03 \x01(\x03H\x00\x42\t\n\x07subject\"\x8c\x01\n\x16GetAttributionResponse\x12\x38\n\x08outcomes\x18\x02 \x03(\x0b\x32&.quintet.type.v1.RecommendationOutcome\x12)\n\x04list\x18\x03 \x01(\x0b\x32\x1b.quintet.type.v1.LoggedListJ\x04\x08\x01\x10\x02R\x07\x63redits\"\x13\n\x11GetWeightsRequest\"\x8b\x01\n\x12GetWeightsResponse\x12\x31\n\x07weights\x18\x01 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12/\n\x0bupdate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trationale\x18\x03 \x01(\t\"\x9a\x01\n\x14UpdateWeightsRequest\x12\x31\n\x07weights\x18\x01 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12\r\n\x05reset\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x30\n\x0brequest_key\x18\x04 \x01(\x0b\x32\x1b.quintet.type.v1.RequestKey\"]\n\x15UpdateWeightsResponse\x12\x31\n\x07weights\x18\x01 \x03(\x0b\x32 .quintet.type.v1.AlgorithmWeight\x12\x11\n\trationale\x18\x02 \x01(\t\"\x15\n\x13LearnBanditsRequest\"=\n\x14LearnBanditsResponse\x12\x12\n\nplacements\x18\x01 \x01(\x03\x12\x11\n\tdecisions\x18\x02 \x01(\x03\"4\n\x1bGetExperimentResultsRequest\x12\x15\n\rexperiment_id\x18\x01 \x01(\t\"S\n\x1cGetExperimentResultsResponse\x12\x33\n\x07results\x18\x01 \x01(\x0b\x32\".quintet.type.v1.ExperimentResults\"\xb1\x01\n\x19\x45stimateSampleSizeRequest\x12\x31\n\x06metric\x18\x01 \x01(\x0e\x32!.quintet.type.v1.ExperimentMetric\x12\x16\n\x0eminimum_effect\x18\x02 \x01(\x01\x12\x0c\n\x04\x61rms\x18\x03 \x01(\x05\x12\r\n\x05\x61lpha\x18\x04 \x01(\x01\x12\r\n\x05power\x18\x05 \x01(\x01\x12\x0f\n\x07traffic\x18\x06 \x01(\x01\x12\x0c\n\x04\x64\x61ys\x18\x07 \x01(\x05\"\x87\x01\n\x1a\x45stimateSampleSizeResponse\x12\x15\n\runits_per_arm\x18\x01 \x01(\x03\x12\x1b\n\x13units_per_arm_fixed\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61ys\x18\x03 \x01(\x01\x12\x10\n\x08\x62\x61seline\x18\x04 \x01(\x01\x12\x15\n\runits_per_day\x18\x05 \x01(\x01\x32\x94\x0b\n\x0f\x46\x65\x65\x64\x62\x61\x63kService\x12`\n\x0b\x41pplyEvents\x12\'.quintet.feedback.v1.ApplyEventsRequest\x1a(.quintet.feedback.v1.ApplyEventsResponse\x12u\n\x12ReplayFailedEvents\x12..quintet.feedback.v1.ReplayFailedEventsRequest\x1a/.quintet.feedback.v1.ReplayFailedEventsResponse\x12n\n\x0fRebuildOutcomes\x12+.quintet.feedback.v1.RebuildOutcomesRequest\x1a,.quintet.feedback.v1.RebuildOutcomesResponse0\x01\x12\x84\x01\n\x17GetAlgorithmPerformance\x12\x33.quintet.feedback.v1.GetAlgorithmPerformanceRequest\x1a\x34.quintet.feedback.v1.GetAlgorithmPerformanceResponse\x12]\n\nGetMetrics\x12&.quintet.feedback.v1.GetMetricsRequest\x1a\'.quintet.feedback.v1.GetMetricsResponse\x12h\n\rExportMetrics\x12).quintet.feedback.v1.ExportMetricsRequest\x1a*.quintet.feedback.v1.ExportMetricsResponse0\x01\x12i\n\x0eGetAttribution\x12*.quintet.feedback.v1.GetAttributionRequest\x1a+.quintet.feedback.v1.GetAttributionResponse\x12]\n\nGetWeights\x12&.quintet.feedback.v1.GetWeightsRequest\x1a\'.quintet.feedback.v1.GetWeightsResponse\x12\x66\n\rUpdateWeights\x12).quintet.feedback.v1.UpdateWeightsRequest\x1a*.quintet.feedback.v1.UpdateWeightsResponse\x12\x63\n\x0cLearnBandits\x12(.quintet.feedback.v1.LearnBanditsRequest\x1a).quintet.feedback.v1.LearnBanditsResponse\x12{\n\x14GetExperimentResults\x12\x30.quintet.feedback.v1.GetExperimentResultsRequest\x1a\x31.quintet.feedback.v1.GetExperimentResultsResponse\x12]\n\nCheckDrift\x12&.quintet.feedback.v1.CheckDriftRequest\x1a\'.quintet.feedback.v1.CheckDriftResponse\x12u\n\x12\x45stimateSampleSize\x12..quintet.feedback.v1.EstimateSampleSizeRequest\x1a/.quintet.feedback.v1.EstimateSampleSizeResponseB\x9a\x01\n.com.quintetrecommendations.quintet.feedback.v1B\x14\x46\x65\x65\x64\x62\x61\x63kServiceProtoP\x01ZPgithub.com/quintet-recommendations/quintet/gen/go/quintet/feedback/v1;feedbackv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,54 +39,58 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quintet.feedback.v1.feedbac
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n.com.quintetrecommendations.quintet.feedback.v1B\024FeedbackServiceProtoP\001ZPgithub.com/quintet-recommendations/quintet/gen/go/quintet/feedback/v1;feedbackv1'
-  _globals['_APPLYEVENTSREQUEST']._serialized_start=260
-  _globals['_APPLYEVENTSREQUEST']._serialized_end=304
-  _globals['_APPLYEVENTSRESPONSE']._serialized_start=306
-  _globals['_APPLYEVENTSRESPONSE']._serialized_end=370
-  _globals['_REPLAYFAILEDEVENTSREQUEST']._serialized_start=372
-  _globals['_REPLAYFAILEDEVENTSREQUEST']._serialized_end=418
-  _globals['_REPLAYFAILEDEVENTSRESPONSE']._serialized_start=420
-  _globals['_REPLAYFAILEDEVENTSRESPONSE']._serialized_end=481
-  _globals['_REBUILDOUTCOMESREQUEST']._serialized_start=483
-  _globals['_REBUILDOUTCOMESREQUEST']._serialized_end=507
-  _globals['_REBUILDOUTCOMESRESPONSE']._serialized_start=509
-  _globals['_REBUILDOUTCOMESRESPONSE']._serialized_end=582
-  _globals['_GETALGORITHMPERFORMANCEREQUEST']._serialized_start=584
-  _globals['_GETALGORITHMPERFORMANCEREQUEST']._serialized_end=710
-  _globals['_GETALGORITHMPERFORMANCERESPONSE']._serialized_start=712
-  _globals['_GETALGORITHMPERFORMANCERESPONSE']._serialized_end=804
-  _globals['_GETMETRICSREQUEST']._serialized_start=806
-  _globals['_GETMETRICSREQUEST']._serialized_end=870
-  _globals['_GETMETRICSRESPONSE']._serialized_start=872
-  _globals['_GETMETRICSRESPONSE']._serialized_end=939
-  _globals['_EXPORTMETRICSREQUEST']._serialized_start=942
-  _globals['_EXPORTMETRICSREQUEST']._serialized_end=1103
-  _globals['_EXPORTMETRICSRESPONSE']._serialized_start=1105
-  _globals['_EXPORTMETRICSRESPONSE']._serialized_end=1143
-  _globals['_GETATTRIBUTIONREQUEST']._serialized_start=1145
-  _globals['_GETATTRIBUTIONREQUEST']._serialized_end=1258
-  _globals['_GETATTRIBUTIONRESPONSE']._serialized_start=1261
-  _globals['_GETATTRIBUTIONRESPONSE']._serialized_end=1401
-  _globals['_GETWEIGHTSREQUEST']._serialized_start=1403
-  _globals['_GETWEIGHTSREQUEST']._serialized_end=1422
-  _globals['_GETWEIGHTSRESPONSE']._serialized_start=1425
-  _globals['_GETWEIGHTSRESPONSE']._serialized_end=1564
-  _globals['_UPDATEWEIGHTSREQUEST']._serialized_start=1567
-  _globals['_UPDATEWEIGHTSREQUEST']._serialized_end=1721
-  _globals['_UPDATEWEIGHTSRESPONSE']._serialized_start=1723
-  _globals['_UPDATEWEIGHTSRESPONSE']._serialized_end=1816
-  _globals['_LEARNBANDITSREQUEST']._serialized_start=1818
-  _globals['_LEARNBANDITSREQUEST']._serialized_end=1839
-  _globals['_LEARNBANDITSRESPONSE']._serialized_start=1841
-  _globals['_LEARNBANDITSRESPONSE']._serialized_end=1902
-  _globals['_GETEXPERIMENTRESULTSREQUEST']._serialized_start=1904
-  _globals['_GETEXPERIMENTRESULTSREQUEST']._serialized_end=1956
-  _globals['_GETEXPERIMENTRESULTSRESPONSE']._serialized_start=1958
-  _globals['_GETEXPERIMENTRESULTSRESPONSE']._serialized_end=2041
-  _globals['_ESTIMATESAMPLESIZEREQUEST']._serialized_start=2044
-  _globals['_ESTIMATESAMPLESIZEREQUEST']._serialized_end=2221
-  _globals['_ESTIMATESAMPLESIZERESPONSE']._serialized_start=2224
-  _globals['_ESTIMATESAMPLESIZERESPONSE']._serialized_end=2359
-  _globals['_FEEDBACKSERVICE']._serialized_start=2362
-  _globals['_FEEDBACKSERVICE']._serialized_end=3695
+  _globals['_CHECKDRIFTREQUEST']._serialized_start=296
+  _globals['_CHECKDRIFTREQUEST']._serialized_end=449
+  _globals['_CHECKDRIFTRESPONSE']._serialized_start=451
+  _globals['_CHECKDRIFTRESPONSE']._serialized_end=515
+  _globals['_APPLYEVENTSREQUEST']._serialized_start=517
+  _globals['_APPLYEVENTSREQUEST']._serialized_end=561
+  _globals['_APPLYEVENTSRESPONSE']._serialized_start=563
+  _globals['_APPLYEVENTSRESPONSE']._serialized_end=627
+  _globals['_REPLAYFAILEDEVENTSREQUEST']._serialized_start=629
+  _globals['_REPLAYFAILEDEVENTSREQUEST']._serialized_end=675
+  _globals['_REPLAYFAILEDEVENTSRESPONSE']._serialized_start=677
+  _globals['_REPLAYFAILEDEVENTSRESPONSE']._serialized_end=738
+  _globals['_REBUILDOUTCOMESREQUEST']._serialized_start=740
+  _globals['_REBUILDOUTCOMESREQUEST']._serialized_end=764
+  _globals['_REBUILDOUTCOMESRESPONSE']._serialized_start=766
+  _globals['_REBUILDOUTCOMESRESPONSE']._serialized_end=839
+  _globals['_GETALGORITHMPERFORMANCEREQUEST']._serialized_start=841
+  _globals['_GETALGORITHMPERFORMANCEREQUEST']._serialized_end=967
+  _globals['_GETALGORITHMPERFORMANCERESPONSE']._serialized_start=969
+  _globals['_GETALGORITHMPERFORMANCERESPONSE']._serialized_end=1061
+  _globals['_GETMETRICSREQUEST']._serialized_start=1063
+  _globals['_GETMETRICSREQUEST']._serialized_end=1127
+  _globals['_GETMETRICSRESPONSE']._serialized_start=1129
+  _globals['_GETMETRICSRESPONSE']._serialized_end=1196
+  _globals['_EXPORTMETRICSREQUEST']._serialized_start=1199
+  _globals['_EXPORTMETRICSREQUEST']._serialized_end=1360
+  _globals['_EXPORTMETRICSRESPONSE']._serialized_start=1362
+  _globals['_EXPORTMETRICSRESPONSE']._serialized_end=1400
+  _globals['_GETATTRIBUTIONREQUEST']._serialized_start=1402
+  _globals['_GETATTRIBUTIONREQUEST']._serialized_end=1515
+  _globals['_GETATTRIBUTIONRESPONSE']._serialized_start=1518
+  _globals['_GETATTRIBUTIONRESPONSE']._serialized_end=1658
+  _globals['_GETWEIGHTSREQUEST']._serialized_start=1660
+  _globals['_GETWEIGHTSREQUEST']._serialized_end=1679
+  _globals['_GETWEIGHTSRESPONSE']._serialized_start=1682
+  _globals['_GETWEIGHTSRESPONSE']._serialized_end=1821
+  _globals['_UPDATEWEIGHTSREQUEST']._serialized_start=1824
+  _globals['_UPDATEWEIGHTSREQUEST']._serialized_end=1978
+  _globals['_UPDATEWEIGHTSRESPONSE']._serialized_start=1980
+  _globals['_UPDATEWEIGHTSRESPONSE']._serialized_end=2073
+  _globals['_LEARNBANDITSREQUEST']._serialized_start=2075
+  _globals['_LEARNBANDITSREQUEST']._serialized_end=2096
+  _globals['_LEARNBANDITSRESPONSE']._serialized_start=2098
+  _globals['_LEARNBANDITSRESPONSE']._serialized_end=2159
+  _globals['_GETEXPERIMENTRESULTSREQUEST']._serialized_start=2161
+  _globals['_GETEXPERIMENTRESULTSREQUEST']._serialized_end=2213
+  _globals['_GETEXPERIMENTRESULTSRESPONSE']._serialized_start=2215
+  _globals['_GETEXPERIMENTRESULTSRESPONSE']._serialized_end=2298
+  _globals['_ESTIMATESAMPLESIZEREQUEST']._serialized_start=2301
+  _globals['_ESTIMATESAMPLESIZEREQUEST']._serialized_end=2478
+  _globals['_ESTIMATESAMPLESIZERESPONSE']._serialized_start=2481
+  _globals['_ESTIMATESAMPLESIZERESPONSE']._serialized_end=2616
+  _globals['_FEEDBACKSERVICE']._serialized_start=2619
+  _globals['_FEEDBACKSERVICE']._serialized_end=4047
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from quintet.type.v1 import experiment_pb2 as _experiment_pb2
+from quintet.type.v1 import improvement_pb2 as _improvement_pb2
 from quintet.type.v1 import job_pb2 as _job_pb2
 from quintet.type.v1 import metric_pb2 as _metric_pb2
 from quintet.type.v1 import recommendation_pb2 as _recommendation_pb2
@@ -23,6 +24,68 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+@_typing.final
+class CheckDriftRequest(_message.Message):
+    """Asks to look for drift."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAY_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
+    AT_TRAINING_FIELD_NUMBER: _builtins.int
+    day: _builtins.int
+    """Required. The day, since 1970-01-01 in UTC."""
+    model_version: _builtins.str
+    """The live model; empty for none."""
+    @_builtins.property
+    def quality(self) -> _improvement_pb2.QualityLook:
+        """Its replay of the day's questions; absent where it was not replayed."""
+
+    @_builtins.property
+    def at_training(self) -> _improvement_pb2.QualityLook:
+        """Its replay of the questions of its own paired test; absent where there was none."""
+
+    def __init__(
+        self,
+        *,
+        day: _builtins.int = ...,
+        model_version: _builtins.str = ...,
+        quality: _improvement_pb2.QualityLook | None = ...,
+        at_training: _improvement_pb2.QualityLook | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at_training", b"at_training", "quality", b"quality"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_training", b"at_training", "day", b"day", "model_version", b"model_version", "quality", b"quality"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckDriftRequest: _TypeAlias = CheckDriftRequest  # noqa: Y015
+
+@_typing.final
+class CheckDriftResponse(_message.Message):
+    """What was found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def check(self) -> _improvement_pb2.DriftCheck:
+        """The look."""
+
+    def __init__(
+        self,
+        *,
+        check: _improvement_pb2.DriftCheck | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckDriftResponse: _TypeAlias = CheckDriftResponse  # noqa: Y015
 
 @_typing.final
 class ApplyEventsRequest(_message.Message):

@@ -92,6 +92,11 @@ class FeedbackServiceStub:
                 request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetExperimentResultsRequest.SerializeToString,
                 response_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetExperimentResultsResponse.FromString,
                 _registered_method=True)
+        self.CheckDrift = channel.unary_unary(
+                '/quintet.feedback.v1.FeedbackService/CheckDrift',
+                request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.CheckDriftRequest.SerializeToString,
+                response_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.CheckDriftResponse.FromString,
+                _registered_method=True)
         self.EstimateSampleSize = channel.unary_unary(
                 '/quintet.feedback.v1.FeedbackService/EstimateSampleSize',
                 request_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.EstimateSampleSizeRequest.SerializeToString,
@@ -191,6 +196,14 @@ class FeedbackServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckDrift(self, request, context):
+        """Looks for drift on a day, records the look in the place of an earlier one at that day, and returns it. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a day that is not over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EstimateSampleSize(self, request, context):
         """Says how many units an experiment needs. Errors: INVALID_ARGUMENT; FAILED_PRECONDITION when the shop has no sessions to learn from.
         """
@@ -255,6 +268,11 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
                     servicer.GetExperimentResults,
                     request_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetExperimentResultsRequest.FromString,
                     response_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetExperimentResultsResponse.SerializeToString,
+            ),
+            'CheckDrift': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckDrift,
+                    request_deserializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.CheckDriftRequest.FromString,
+                    response_serializer=quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.CheckDriftResponse.SerializeToString,
             ),
             'EstimateSampleSize': grpc.unary_unary_rpc_method_handler(
                     servicer.EstimateSampleSize,
@@ -562,6 +580,33 @@ class FeedbackService:
             '/quintet.feedback.v1.FeedbackService/GetExperimentResults',
             quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetExperimentResultsRequest.SerializeToString,
             quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.GetExperimentResultsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckDrift(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.feedback.v1.FeedbackService/CheckDrift',
+            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.CheckDriftRequest.SerializeToString,
+            quintet_dot_feedback_dot_v1_dot_feedback__service__pb2.CheckDriftResponse.FromString,
             options,
             channel_credentials,
             insecure,

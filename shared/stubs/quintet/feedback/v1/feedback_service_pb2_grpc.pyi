@@ -73,6 +73,10 @@ class FeedbackServiceStub:
     """Learns the posteriors of the bandits from the responses to logged decisions. Safe to repeat."""
     GetExperimentResults: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.GetExperimentResultsRequest, _feedback_service_pb2.GetExperimentResultsResponse]
     """Returns what came of an experiment up to now. Errors: NOT_FOUND."""
+    CheckDrift: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.CheckDriftRequest, _feedback_service_pb2.CheckDriftResponse]
+    """Looks for drift on a day, records the look in the place of an earlier one at that day, and returns it. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a day that is not over.
+    """
     EstimateSampleSize: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.EstimateSampleSizeRequest, _feedback_service_pb2.EstimateSampleSizeResponse]
     """Says how many units an experiment needs. Errors: INVALID_ARGUMENT; FAILED_PRECONDITION when the shop has no sessions to learn from."""
 
@@ -121,6 +125,10 @@ class FeedbackServiceAsyncStub(FeedbackServiceStub):
     """Learns the posteriors of the bandits from the responses to logged decisions. Safe to repeat."""
     GetExperimentResults: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.GetExperimentResultsRequest, _feedback_service_pb2.GetExperimentResultsResponse]  # type: ignore[assignment]
     """Returns what came of an experiment up to now. Errors: NOT_FOUND."""
+    CheckDrift: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.CheckDriftRequest, _feedback_service_pb2.CheckDriftResponse]  # type: ignore[assignment]
+    """Looks for drift on a day, records the look in the place of an earlier one at that day, and returns it. Safe to repeat.
+    Errors: INVALID_ARGUMENT for a day that is not over.
+    """
     EstimateSampleSize: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.EstimateSampleSizeRequest, _feedback_service_pb2.EstimateSampleSizeResponse]  # type: ignore[assignment]
     """Says how many units an experiment needs. Errors: INVALID_ARGUMENT; FAILED_PRECONDITION when the shop has no sessions to learn from."""
 
@@ -232,6 +240,16 @@ class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_feedback_service_pb2.GetExperimentResultsResponse, _abc.Awaitable[_feedback_service_pb2.GetExperimentResultsResponse]]:
         """Returns what came of an experiment up to now. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def CheckDrift(
+        self,
+        request: _feedback_service_pb2.CheckDriftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feedback_service_pb2.CheckDriftResponse, _abc.Awaitable[_feedback_service_pb2.CheckDriftResponse]]:
+        """Looks for drift on a day, records the look in the place of an earlier one at that day, and returns it. Safe to repeat.
+        Errors: INVALID_ARGUMENT for a day that is not over.
+        """
 
     @_abc_1.abstractmethod
     def EstimateSampleSize(

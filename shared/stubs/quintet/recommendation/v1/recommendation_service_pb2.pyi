@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from quintet.type.v1 import consent_pb2 as _consent_pb2
 from quintet.type.v1 import experiment_pb2 as _experiment_pb2
+from quintet.type.v1 import improvement_pb2 as _improvement_pb2
 from quintet.type.v1 import job_pb2 as _job_pb2
 from quintet.type.v1 import model_pb2 as _model_pb2
 from quintet.type.v1 import placement_pb2 as _placement_pb2
@@ -320,22 +321,125 @@ class TrainModelsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     QUICK_FIELD_NUMBER: _builtins.int
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    DRIFT_DAY_FIELD_NUMBER: _builtins.int
     quick: _builtins.bool
     """Learn the rerankers from few questions: a model that is ready sooner and orders a little worse. For a shop's first
     training, which a whole one should follow.
     """
+    trigger: _improvement_pb2.ImprovementTrigger.ValueType
+    """What triggered it."""
+    drift_day: _builtins.int
+    """Of drift, the day, since 1970-01-01 in UTC."""
     def __init__(
         self,
         *,
         quick: _builtins.bool = ...,
+        trigger: _improvement_pb2.ImprovementTrigger.ValueType = ...,
+        drift_day: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["quick", b"quick"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drift_day", b"drift_day", "quick", b"quick", "trigger", b"trigger"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TrainModelsRequest: _TypeAlias = TrainModelsRequest  # noqa: Y015
+
+@_typing.final
+class TestCandidateRequest(_message.Message):
+    """Asks to test the candidate that waits for it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestCandidateRequest: _TypeAlias = TestCandidateRequest  # noqa: Y015
+
+@_typing.final
+class TestCandidateResponse(_message.Message):
+    """Progress of the test."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def progress(self) -> _job_pb2.JobProgress:
+        """Progress. The result, in `train_models`, has the id and the state of the run; it is empty where none waited."""
+
+    def __init__(
+        self,
+        *,
+        progress: _job_pb2.JobProgress | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestCandidateResponse: _TypeAlias = TestCandidateResponse  # noqa: Y015
+
+@_typing.final
+class ReplayQuestionsRequest(_message.Message):
+    """Asks for the live model's answers to the questions of a span."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Required. Start, inclusive."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Required. End, exclusive."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayQuestionsRequest: _TypeAlias = ReplayQuestionsRequest  # noqa: Y015
+
+@_typing.final
+class ReplayQuestionsResponse(_message.Message):
+    """Progress of the replay."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def progress(self) -> _job_pb2.JobProgress:
+        """Progress. The result says how well; it has no questions where the live model learned from the span."""
+
+    def __init__(
+        self,
+        *,
+        progress: _job_pb2.JobProgress | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["progress", b"progress"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayQuestionsResponse: _TypeAlias = ReplayQuestionsResponse  # noqa: Y015
 
 @_typing.final
 class TrainModelsResponse(_message.Message):

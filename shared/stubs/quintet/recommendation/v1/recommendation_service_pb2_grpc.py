@@ -57,6 +57,16 @@ class RecommendationServiceStub:
                 request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TrainModelsRequest.SerializeToString,
                 response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TrainModelsResponse.FromString,
                 _registered_method=True)
+        self.TestCandidate = channel.unary_stream(
+                '/quintet.recommendation.v1.RecommendationService/TestCandidate',
+                request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TestCandidateRequest.SerializeToString,
+                response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TestCandidateResponse.FromString,
+                _registered_method=True)
+        self.ReplayQuestions = channel.unary_stream(
+                '/quintet.recommendation.v1.RecommendationService/ReplayQuestions',
+                request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ReplayQuestionsRequest.SerializeToString,
+                response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ReplayQuestionsResponse.FromString,
+                _registered_method=True)
         self.TuneAlgorithms = channel.unary_stream(
                 '/quintet.recommendation.v1.RecommendationService/TuneAlgorithms',
                 request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TuneAlgorithmsRequest.SerializeToString,
@@ -215,8 +225,26 @@ class RecommendationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TrainModels(self, request, context):
-        """Trains all models beside serving, registers them as a new version, swaps it in, and streams the progress. The last
-        good version stays in use when it fails. One at a time: ABORTED while another runs.
+        """Trains all models beside serving, registers them as a new version, swaps it in as far as the gate lets it through, and streams the
+        progress. The last good version stays in use when it fails. One at a time: ABORTED while another runs, or an improvement
+        run is open.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestCandidate(self, request, context):
+        """Tests the candidate that waits for its paired test, lets it on or rejects it, and streams the progress. Does nothing where none waits. Safe
+        to repeat. One at a time: ABORTED while another test or replay runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayQuestions(self, request, context):
+        """Answers the questions of a span of time with the live model, says how well, and streams the progress. Changes nothing. One at a time:
+        ABORTED while another test or replay runs.
+        Errors: INVALID_ARGUMENT for a span that does not end after its start.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -434,6 +462,16 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
                     servicer.TrainModels,
                     request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TrainModelsRequest.FromString,
                     response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TrainModelsResponse.SerializeToString,
+            ),
+            'TestCandidate': grpc.unary_stream_rpc_method_handler(
+                    servicer.TestCandidate,
+                    request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TestCandidateRequest.FromString,
+                    response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TestCandidateResponse.SerializeToString,
+            ),
+            'ReplayQuestions': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReplayQuestions,
+                    request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ReplayQuestionsRequest.FromString,
+                    response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ReplayQuestionsResponse.SerializeToString,
             ),
             'TuneAlgorithms': grpc.unary_stream_rpc_method_handler(
                     servicer.TuneAlgorithms,
@@ -667,6 +705,60 @@ class RecommendationService:
             '/quintet.recommendation.v1.RecommendationService/TrainModels',
             quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TrainModelsRequest.SerializeToString,
             quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TrainModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestCandidate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/quintet.recommendation.v1.RecommendationService/TestCandidate',
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TestCandidateRequest.SerializeToString,
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.TestCandidateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayQuestions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/quintet.recommendation.v1.RecommendationService/ReplayQuestions',
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ReplayQuestionsRequest.SerializeToString,
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ReplayQuestionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

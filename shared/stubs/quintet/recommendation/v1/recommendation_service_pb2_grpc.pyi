@@ -54,8 +54,18 @@ class RecommendationServiceStub:
     Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer.
     """
     TrainModels: _grpc.UnaryStreamMultiCallable[_recommendation_service_pb2.TrainModelsRequest, _recommendation_service_pb2.TrainModelsResponse]
-    """Trains all models beside serving, registers them as a new version, swaps it in, and streams the progress. The last
-    good version stays in use when it fails. One at a time: ABORTED while another runs.
+    """Trains all models beside serving, registers them as a new version, swaps it in as far as the gate lets it through, and streams the
+    progress. The last good version stays in use when it fails. One at a time: ABORTED while another runs, or an improvement
+    run is open.
+    """
+    TestCandidate: _grpc.UnaryStreamMultiCallable[_recommendation_service_pb2.TestCandidateRequest, _recommendation_service_pb2.TestCandidateResponse]
+    """Tests the candidate that waits for its paired test, lets it on or rejects it, and streams the progress. Does nothing where none waits. Safe
+    to repeat. One at a time: ABORTED while another test or replay runs.
+    """
+    ReplayQuestions: _grpc.UnaryStreamMultiCallable[_recommendation_service_pb2.ReplayQuestionsRequest, _recommendation_service_pb2.ReplayQuestionsResponse]
+    """Answers the questions of a span of time with the live model, says how well, and streams the progress. Changes nothing. One at a time:
+    ABORTED while another test or replay runs.
+    Errors: INVALID_ARGUMENT for a span that does not end after its start.
     """
     TuneAlgorithms: _grpc.UnaryStreamMultiCallable[_recommendation_service_pb2.TuneAlgorithmsRequest, _recommendation_service_pb2.TuneAlgorithmsResponse]
     """Tries parameters of the algorithms on questions held out of the data, beside serving, and streams the progress. What
@@ -168,8 +178,18 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     Errors: INVALID_ARGUMENT naming field and value; NOT_FOUND for an unknown customer.
     """
     TrainModels: _aio.UnaryStreamMultiCallable[_recommendation_service_pb2.TrainModelsRequest, _recommendation_service_pb2.TrainModelsResponse]  # type: ignore[assignment]
-    """Trains all models beside serving, registers them as a new version, swaps it in, and streams the progress. The last
-    good version stays in use when it fails. One at a time: ABORTED while another runs.
+    """Trains all models beside serving, registers them as a new version, swaps it in as far as the gate lets it through, and streams the
+    progress. The last good version stays in use when it fails. One at a time: ABORTED while another runs, or an improvement
+    run is open.
+    """
+    TestCandidate: _aio.UnaryStreamMultiCallable[_recommendation_service_pb2.TestCandidateRequest, _recommendation_service_pb2.TestCandidateResponse]  # type: ignore[assignment]
+    """Tests the candidate that waits for its paired test, lets it on or rejects it, and streams the progress. Does nothing where none waits. Safe
+    to repeat. One at a time: ABORTED while another test or replay runs.
+    """
+    ReplayQuestions: _aio.UnaryStreamMultiCallable[_recommendation_service_pb2.ReplayQuestionsRequest, _recommendation_service_pb2.ReplayQuestionsResponse]  # type: ignore[assignment]
+    """Answers the questions of a span of time with the live model, says how well, and streams the progress. Changes nothing. One at a time:
+    ABORTED while another test or replay runs.
+    Errors: INVALID_ARGUMENT for a span that does not end after its start.
     """
     TuneAlgorithms: _aio.UnaryStreamMultiCallable[_recommendation_service_pb2.TuneAlgorithmsRequest, _recommendation_service_pb2.TuneAlgorithmsResponse]  # type: ignore[assignment]
     """Tries parameters of the algorithms on questions held out of the data, beside serving, and streams the progress. What
@@ -303,8 +323,30 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommendation_service_pb2.TrainModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_recommendation_service_pb2.TrainModelsResponse], _abc.AsyncIterator[_recommendation_service_pb2.TrainModelsResponse]]:
-        """Trains all models beside serving, registers them as a new version, swaps it in, and streams the progress. The last
-        good version stays in use when it fails. One at a time: ABORTED while another runs.
+        """Trains all models beside serving, registers them as a new version, swaps it in as far as the gate lets it through, and streams the
+        progress. The last good version stays in use when it fails. One at a time: ABORTED while another runs, or an improvement
+        run is open.
+        """
+
+    @_abc_1.abstractmethod
+    def TestCandidate(
+        self,
+        request: _recommendation_service_pb2.TestCandidateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_recommendation_service_pb2.TestCandidateResponse], _abc.AsyncIterator[_recommendation_service_pb2.TestCandidateResponse]]:
+        """Tests the candidate that waits for its paired test, lets it on or rejects it, and streams the progress. Does nothing where none waits. Safe
+        to repeat. One at a time: ABORTED while another test or replay runs.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayQuestions(
+        self,
+        request: _recommendation_service_pb2.ReplayQuestionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_recommendation_service_pb2.ReplayQuestionsResponse], _abc.AsyncIterator[_recommendation_service_pb2.ReplayQuestionsResponse]]:
+        """Answers the questions of a span of time with the live model, says how well, and streams the progress. Changes nothing. One at a time:
+        ABORTED while another test or replay runs.
+        Errors: INVALID_ARGUMENT for a span that does not end after its start.
         """
 
     @_abc_1.abstractmethod

@@ -10,6 +10,7 @@ from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from quintet.type.v1 import improvement_pb2 as _improvement_pb2
 from quintet.type.v1 import recommendation_pb2 as _recommendation_pb2
 import builtins as _builtins
 import sys
@@ -76,11 +77,12 @@ class Job(_message.Message):
     FORGET_HISTORIES_FIELD_NUMBER: _builtins.int
     PURGE_EVENTS_FIELD_NUMBER: _builtins.int
     REBUILD_PROJECTION_FIELD_NUMBER: _builtins.int
+    IMPROVE_MODELS_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Quintet's id of the job."""
     kind: _builtins.str
-    """Kind of job: `train_models`, `refresh_catalog`, `optimize_algorithms`, `forget_histories`, `maintenance`,
-    `purge_events`, `rebuild_projection`.
+    """Kind of job: `train_models`, `refresh_catalog`, `optimize_algorithms`, `forget_histories`, `improve_models`,
+    `maintenance`, `purge_events`, `rebuild_projection`.
     """
     state: Global___JobState.ValueType
     """State."""
@@ -130,6 +132,10 @@ class Job(_message.Message):
     def rebuild_projection(self) -> Global___RebuildProjectionResult:
         """Of `rebuild_projection`."""
 
+    @_builtins.property
+    def improve_models(self) -> _improvement_pb2.ImproveModelsResult:
+        """Of `improve_models`."""
+
     def __init__(
         self,
         *,
@@ -149,12 +155,13 @@ class Job(_message.Message):
         forget_histories: Global___ForgetHistoriesResult | None = ...,
         purge_events: Global___PurgeEventsResult | None = ...,
         rebuild_projection: Global___RebuildProjectionResult | None = ...,
+        improve_models: _improvement_pb2.ImproveModelsResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "end_time", b"end_time", "forget_histories", b"forget_histories", "maintenance", b"maintenance", "optimize_algorithms", b"optimize_algorithms", "purge_events", b"purge_events", "rebuild_projection", b"rebuild_projection", "refresh_catalog", b"refresh_catalog", "result", b"result", "start_time", b"start_time", "train_models", b"train_models"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "end_time", b"end_time", "forget_histories", b"forget_histories", "improve_models", b"improve_models", "maintenance", b"maintenance", "optimize_algorithms", b"optimize_algorithms", "purge_events", b"purge_events", "rebuild_projection", b"rebuild_projection", "refresh_catalog", b"refresh_catalog", "result", b"result", "start_time", b"start_time", "train_models", b"train_models"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "end_time", b"end_time", "error", b"error", "forget_histories", b"forget_histories", "job_id", b"job_id", "kind", b"kind", "maintenance", b"maintenance", "optimize_algorithms", b"optimize_algorithms", "progress", b"progress", "purge_events", b"purge_events", "rebuild_projection", b"rebuild_projection", "refresh_catalog", b"refresh_catalog", "result", b"result", "stage", b"stage", "start_time", b"start_time", "state", b"state", "train_models", b"train_models"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "end_time", b"end_time", "error", b"error", "forget_histories", b"forget_histories", "improve_models", b"improve_models", "job_id", b"job_id", "kind", b"kind", "maintenance", b"maintenance", "optimize_algorithms", b"optimize_algorithms", "progress", b"progress", "purge_events", b"purge_events", "rebuild_projection", b"rebuild_projection", "refresh_catalog", b"refresh_catalog", "result", b"result", "stage", b"stage", "start_time", b"start_time", "state", b"state", "train_models", b"train_models"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["train_models", "refresh_catalog", "optimize_algorithms", "maintenance", "forget_histories", "purge_events", "rebuild_projection"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["train_models", "refresh_catalog", "optimize_algorithms", "maintenance", "forget_histories", "purge_events", "rebuild_projection", "improve_models"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 
@@ -355,8 +362,10 @@ class TrainedModels(_message.Message):
     FIT_SECONDS_FIELD_NUMBER: _builtins.int
     SECONDS_FIELD_NUMBER: _builtins.int
     PEAK_MB_FIELD_NUMBER: _builtins.int
+    IMPROVEMENT_RUN_ID_FIELD_NUMBER: _builtins.int
+    IMPROVEMENT_STATE_FIELD_NUMBER: _builtins.int
     version: _builtins.str
-    """The version, in use unless it was activated otherwise since."""
+    """The version. It is in use if its improvement run is live, and nothing else was put in use since."""
     size_bytes: _builtins.int
     """Size of the artefact in bytes."""
     checksum: _builtins.str
@@ -375,6 +384,10 @@ class TrainedModels(_message.Message):
     """Seconds in all."""
     peak_mb: _builtins.int
     """Most memory that the training took, in MiB."""
+    improvement_run_id: _builtins.str
+    """The run that takes the version through the gate, or records that there was none."""
+    improvement_state: _builtins.str
+    """How far that run was at the end of the training, such as `LIVE` or `CANARY`."""
     @_builtins.property
     def algorithms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the algorithms that were fitted."""
@@ -398,10 +411,12 @@ class TrainedModels(_message.Message):
         fit_seconds: _builtins.float = ...,
         seconds: _builtins.float = ...,
         peak_mb: _builtins.int = ...,
+        improvement_run_id: _builtins.str = ...,
+        improvement_state: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithms", b"algorithms", "checksum", b"checksum", "evaluation", b"evaluation", "fit_seconds", b"fit_seconds", "learn_seconds", b"learn_seconds", "peak_mb", b"peak_mb", "quick", b"quick", "read_seconds", b"read_seconds", "rebuy_rate", b"rebuy_rate", "seconds", b"seconds", "size_bytes", b"size_bytes", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithms", b"algorithms", "checksum", b"checksum", "evaluation", b"evaluation", "fit_seconds", b"fit_seconds", "improvement_run_id", b"improvement_run_id", "improvement_state", b"improvement_state", "learn_seconds", b"learn_seconds", "peak_mb", b"peak_mb", "quick", b"quick", "read_seconds", b"read_seconds", "rebuy_rate", b"rebuy_rate", "seconds", b"seconds", "size_bytes", b"size_bytes", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -860,6 +875,7 @@ class JobProgress(_message.Message):
     TUNING_FIELD_NUMBER: _builtins.int
     FORGET_HISTORIES_FIELD_NUMBER: _builtins.int
     REBUILD_PROJECTION_FIELD_NUMBER: _builtins.int
+    REPLAY_FIELD_NUMBER: _builtins.int
     stage: _builtins.str
     """What is being done now."""
     progress: _builtins.float
@@ -888,6 +904,10 @@ class JobProgress(_message.Message):
     def rebuild_projection(self) -> Global___RebuildProjectionResult:
         """Of `RebuildOutcomes`."""
 
+    @_builtins.property
+    def replay(self) -> _improvement_pb2.QualityLook:
+        """Of `ReplayQuestions`."""
+
     def __init__(
         self,
         *,
@@ -899,12 +919,13 @@ class JobProgress(_message.Message):
         tuning: Global___TuningResult | None = ...,
         forget_histories: Global___ForgetHistoriesResult | None = ...,
         rebuild_projection: Global___RebuildProjectionResult | None = ...,
+        replay: _improvement_pb2.QualityLook | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["forget_histories", b"forget_histories", "rebuild_projection", b"rebuild_projection", "refresh_catalog", b"refresh_catalog", "refresh_customers", b"refresh_customers", "result", b"result", "train_models", b"train_models", "tuning", b"tuning"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["forget_histories", b"forget_histories", "rebuild_projection", b"rebuild_projection", "refresh_catalog", b"refresh_catalog", "refresh_customers", b"refresh_customers", "replay", b"replay", "result", b"result", "train_models", b"train_models", "tuning", b"tuning"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["forget_histories", b"forget_histories", "progress", b"progress", "rebuild_projection", b"rebuild_projection", "refresh_catalog", b"refresh_catalog", "refresh_customers", b"refresh_customers", "result", b"result", "stage", b"stage", "train_models", b"train_models", "tuning", b"tuning"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["forget_histories", b"forget_histories", "progress", b"progress", "rebuild_projection", b"rebuild_projection", "refresh_catalog", b"refresh_catalog", "refresh_customers", b"refresh_customers", "replay", b"replay", "result", b"result", "stage", b"stage", "train_models", b"train_models", "tuning", b"tuning"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["refresh_catalog", "refresh_customers", "train_models", "tuning", "forget_histories", "rebuild_projection"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["refresh_catalog", "refresh_customers", "train_models", "tuning", "forget_histories", "rebuild_projection", "replay"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 
