@@ -17,7 +17,13 @@ from shared.db.engine import Database
 from tests.support.cluster import Cluster, cluster_settings
 from tests.support.under_fire import wait_applied
 
-QUIET: dict[str, Any] = {"train_hours": 0, "optimize_hours": 0, "refresh_catalog_hours": 0, "maintenance_hours": 0}
+QUIET: dict[str, Any] = {
+    "train_hours": 0,
+    "improve_hours": 0,
+    "optimize_hours": 0,
+    "refresh_catalog_hours": 0,
+    "maintenance_hours": 0,
+}
 """Settings of agents that start no jobs by themselves."""
 LAST_LINES = 200
 """Of what the agents logged, shown when a scenario does not come to its end."""

@@ -51,7 +51,13 @@ def train_shop(url: str, *, quick: bool = False) -> None:
 @contextmanager
 def agents(url: str, settings: Mapping[str, Any] | None = None) -> Iterator[Cluster]:
     """Give running agents that start nothing by themselves."""
-    quiet: dict[str, Any] = {"train_hours": 0, "optimize_hours": 0, "refresh_catalog_hours": 0, "maintenance_hours": 0}
+    quiet: dict[str, Any] = {
+        "train_hours": 0,
+        "improve_hours": 0,
+        "optimize_hours": 0,
+        "refresh_catalog_hours": 0,
+        "maintenance_hours": 0,
+    }
     with running_cluster(url, **(quiet | dict(settings or {}))) as cluster:
         yield cluster
 

@@ -142,7 +142,7 @@ class Bench:
     def agents(self, shop: Shop, replicas: int = USUAL, **settings: Any) -> Iterator[Agents]:
         """Give the agents, as `quintet up` starts them unless said otherwise, on a copy of the database of a shop."""
         url = self.ready(shop).copy(self.scratch / "quintet.db")
-        never = dict.fromkeys(("refresh_catalog_hours", "optimize_hours", "train_hours"), 0)
+        never = dict.fromkeys(("refresh_catalog_hours", "optimize_hours", "train_hours", "improve_hours"), 0)
         [metrics_port] = free_ports(1, MOST_USUAL_REPLICAS)
         ports = {"recommendation_metrics_port": metrics_port}
         cluster = Cluster(cluster_settings(url, recommendation_replicas=replicas, **never, **ports, **settings))

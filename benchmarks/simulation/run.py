@@ -38,6 +38,7 @@ LAST_LINES = 50
 FOREVER = timedelta(days=36_500)
 QUIET: dict[str, Any] = {
     "train_hours": 0,
+    "improve_hours": 0,
     "optimize_hours": 0,
     "refresh_catalog_hours": 0,
     "maintenance_hours": 0,

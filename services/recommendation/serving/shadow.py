@@ -1,9 +1,9 @@
 """A shadow answers a sampled share of the requests again, behind the answer, and is never shown.
 
 It works on a thread of its own, with the histories of its own, only while no answer is being made, and rests nine times
-as long as it worked: it takes at most a tenth of a core, and what an answer that comes meanwhile waits for is the
-interpreter's turn of some milliseconds, once in a while. The queue is bounded: what comes when it is full, or has
-waited for too long, is dropped and counted.
+as long as it worked: it takes at most a tenth of a core, and an answer that begins while it works shares the
+interpreter with it until that one list is made. The queue is bounded: what comes when it is full, or has waited for
+too long, is dropped and counted.
 """
 
 import threading
