@@ -29,7 +29,7 @@ from quintet.type.v1.improvement_pb2 import (
     ImprovementTrigger,
     QualityLook,
 )
-from quintet.type.v1.job_pb2 import JobProgress, TrainedModels
+from quintet.type.v1.job_pb2 import JobProgress, JobState, TrainedModels
 from quintet.type.v1.recommendation_pb2 import AlgorithmWeight
 
 from services.coordinator.agent import Coordinator
@@ -47,7 +47,7 @@ from shared.db.job_runs import JobRun
 from shared.db.metric_cells import day_of
 from shared.db.weights import current_weights, set_weights
 from shared.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound, Unavailable
-from shared.rpc.client import call, open_channel
+from shared.rpc.client import call, open_channel, stream
 from tests.support.fake_agents import serving
 
 NOWHERE = "127.0.0.1:1"
@@ -492,6 +492,20 @@ async def test_runs_are_listed_shown_paused_and_resumed(shop: Shop) -> None:
             bad.page_token = "" if bad.kind else "x"
             with pytest.raises(InvalidArgument):
                 await call(stub.ListImprovementRuns, bad, 10)
+
+
+async def test_a_look_is_a_job_whose_result_says_what_came_of_it(shop: Shop) -> None:
+    run = ImprovementRun.of("model", CANARY, "schedule", "v1", "v2", "Not worse.", datetime.now(UTC))
+    with shop.database.write() as connection:
+        improvement_runs.add(connection, run)
+    async with door(shop) as stub:
+        job = (await call(stub.RunSchedule, job_pb.RunScheduleRequest(kind=job_kinds.IMPROVE), 10)).job
+        watched = [each.job async for each in stream(stub.WatchJob, job_pb.WatchJobRequest(job_id=job.job_id))][-1]
+    assert watched.state == JobState.JOB_STATE_SUCCEEDED, watched.error
+    assert watched.improve_models.run_id == run.run_id
+    assert watched.improve_models.state == ImprovementState.IMPROVEMENT_STATE_CANARY
+    assert watched.improve_models.checked_date
+    assert shop.running() == ["canary"]
 
 
 async def test_a_shadow_is_marked_shown_and_let_go(shop: Shop) -> None:
