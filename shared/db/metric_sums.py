@@ -43,7 +43,7 @@ from shared.metric_numbers import ALL_ALGORITHMS, COUNTS
 
 Group = tuple[Any, ...]
 """Values of dimensions; a day is a number of days since 1970-01-01."""
-ALGORITHM, DAY_NAME = "algorithm", "day"
+ALGORITHM, ARM, DAY_NAME = "algorithm", "arm", "day"
 SECONDS = 1_000_000
 """Microseconds in a second."""
 
@@ -350,7 +350,7 @@ def _sessions_of(money: FromClause, selection: Selection) -> ColumnElement[int]:
     inside = (fact.c.started_at >= start_of(selection.start), fact.c.started_at < start_of(selection.end))
     # SQLite would look days up by their index, where each has very many sessions: of a sum it has none.
     same = [(fact.c[name] + 0 if name == DAY_NAME else fact.c[name]) == money.c[name] for name in selection.by]
-    only = [fact.c[name].in_(values) for name, values in sorted(selection.only.items())]
+    only = _only(fact, selection)
     counted = select(func.count()).select_from(fact).where(fact.c.customer_id == money.c.unit, *inside, *same, *only)
     return case((money.c.unit < 0, 1), else_=counted.correlate(money).scalar_subquery())
 
@@ -381,8 +381,23 @@ def _of_cells(selection: Selection) -> list[ColumnElement[bool]]:
 
 
 def _chosen(table: Table, selection: Selection) -> list[ColumnElement[bool]]:
-    chosen = [table.c[name].in_(values) for name, values in sorted(selection.only.items())]
-    return [table.c.day >= selection.start, table.c.day < selection.end, *chosen]
+    return [table.c.day >= selection.start, table.c.day < selection.end, *_only(table, selection)]
+
+
+def _only(source: FromClause, selection: Selection) -> list[ColumnElement[bool]]:
+    """Return the conditions that dimensions have the values that count.
+
+    A row that belongs to arms of several experiments has all of them, joined by commas: each of them finds it.
+    """
+    found: list[ColumnElement[bool]] = []
+    for name, values in sorted(selection.only.items()):
+        column = source.c[name]
+        condition: ColumnElement[bool] = column.in_(values)
+        if name == ARM:
+            joined = literal(",") + column + literal(",")
+            condition = or_(condition, *(joined.contains(f",{each},", autoescape=True) for each in values if each))
+        found.append(condition)
+    return found
 
 
 def _dimensions(source: FromClause, selection: Selection) -> list[ColumnElement[Any]]:

@@ -14,6 +14,7 @@ from shared.db import agent_samples, lifetime_values
 from shared.db.engine import Database
 from shared.db.lifetime_values import Prediction
 from shared.db.metric_tables import CELL_AMOUNTS, CELLS, SESSION_AMOUNTS, SESSIONS
+from shared.db.schema import metric_cells, session_facts
 from shared.monitoring.sample import Sample
 from tests.integration.feedback.metrics.stores import (
     apply_feedback,
@@ -114,6 +115,30 @@ def test_two_dimensions_and_a_filter(agent: FeedbackAgent) -> None:
     found = {each.group[1]: each.figure.value for each in agent.metrics(question).values}
     assert found == {"content": 0.0, "ease": 1.0}
     assert agent.metrics(MetricQuestion(["revenue"], ["segment"], [("segment", ["new"])])).values == []
+
+
+@pytest.mark.parametrize(
+    ("arm", "shown"),
+    [
+        ("bolder:new", True),
+        ("cheaper:old", True),
+        ("bolder:new,cheaper:old", True),
+        ("older:new", False),
+        ("bolder:ne", False),
+        ("", False),
+    ],
+)
+def test_what_belongs_to_arms_of_several_experiments_is_found_by_each(
+    database: Database, agent: FeedbackAgent, arm: str, shown: bool
+) -> None:
+    agent.metrics(MetricQuestion())
+    with database.write() as connection:
+        for table in (metric_cells, session_facts):
+            connection.execute(table.update().values(arm="bolder:new,cheaper:old"))
+    found = agent.metrics(MetricQuestion(["recommendations_shown", "sessions"], only=[("arm", [arm])])).values
+    assert {each.definition.name: each.figure.value for each in found} == (
+        {"recommendations_shown": 2, "sessions": 2} if shown else {}
+    )
 
 
 def test_nothing_happened_before(agent: FeedbackAgent) -> None:

@@ -114,7 +114,9 @@ class MetricFilter(_message.Message):
     """Required. The dimension; not `day`."""
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Required. Values of it, 1 to 100; an empty text stands for none, such as a page without a placement."""
+        """Required. Values of it, 1 to 100; an empty text stands for none, such as a page without a placement. An arm is written as
+        `experiment:arm`, and finds what belongs to arms of other experiments as well.
+        """
 
     def __init__(
         self,
