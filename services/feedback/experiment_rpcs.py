@@ -12,6 +12,8 @@ from quintet.type.v1.improvement_pb2 import DriftCheck
 
 from services.feedback.agent import FeedbackAgent
 from shared.drift_messages import to_drift_check
+from shared.events.check import check_text
+from shared.limits import MAX_ID
 from shared.merchandising.names import check_name
 
 
@@ -46,7 +48,9 @@ class ExperimentRpcs:
     def _drift(self, request: pb.CheckDriftRequest) -> DriftCheck:
         from services.feedback.drift.convert import to_look
 
-        looks = {name: to_look(getattr(request, name)) for name in ("quality", "at_training") if request.HasField(name)}
+        check_text(request.model_version, "model_version", MAX_ID)
+        given = [name for name in ("quality", "at_training") if request.HasField(name)]
+        looks = {name: to_look(getattr(request, name), name) for name in given}
         return to_drift_check(self._agent.check_drift(request.day, request.model_version, **looks))
 
     def _sample_size(self, request: pb.EstimateSampleSizeRequest) -> pb.EstimateSampleSizeResponse:

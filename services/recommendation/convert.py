@@ -1,6 +1,6 @@
 """Messages of the contract to plain values and back; a bad field raises InvalidArgument naming it."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from math import inf
 
@@ -29,9 +29,11 @@ from services.recommendation.request import (
     Query,
 )
 from services.recommendation.tuning.request import TuningRequest
+from shared import periods
 from shared.algorithms import MOST_MINUTES, MOST_TRIALS
 from shared.consent_messages import to_consent
 from shared.db.improvement_runs import OPERATOR
+from shared.db.metric_cells import day_of
 from shared.db.models import ModelVersion
 from shared.errors import InvalidArgument
 from shared.events.check import check_choice, check_id, check_number, check_text
@@ -43,7 +45,6 @@ from shared.merchandising.placement import BUILT_IN
 from shared.merchandising.request import fill_in, paged_list
 from shared.page_tokens import key_of_token
 from shared.recommendation_tokens import Shopper, TokenKeys, numbers_in
-from shared.timestamps import to_datetime
 from shared.training_facts import to_trained_models
 
 
@@ -121,12 +122,19 @@ def to_trigger(trigger: ImprovementTrigger.ValueType) -> str:
     return ImprovementTrigger.Name(trigger).removeprefix("IMPROVEMENT_TRIGGER_").lower() if trigger else OPERATOR
 
 
+def to_drift_day(day: int) -> int:
+    """Return the day of the drift that triggered a training, since 1970-01-01; 0 for none. Raises InvalidArgument."""
+    check_number(day, "drift_day", 0, day_of(datetime.now(UTC)))
+    return day
+
+
 def to_span(request: pb.ReplayQuestionsRequest) -> tuple[datetime, datetime]:
     """Return start and end of a span. Raises InvalidArgument."""
-    start, end = to_datetime(request.start_time), to_datetime(request.end_time)
-    if end <= start:
-        raise InvalidArgument.of("end_time", end.isoformat(), "must be after start_time")
-    return start, end
+    start, end = periods.asked(request)
+    for name, moment in (("start_time", start), ("end_time", end)):
+        if moment is None:
+            raise InvalidArgument.of(name, "", "is required", ErrorReason.FIELD_REQUIRED)
+    return periods.settled(start, end, datetime.now(UTC))
 
 
 def to_tuning(request: pb.TuneAlgorithmsRequest) -> TuningRequest:

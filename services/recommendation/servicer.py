@@ -63,8 +63,8 @@ class RecommendationServicer(MerchandisingRpcs, ExperimentRpcs, ModelRpcs, pb_gr
 
     async def TrainModels(self, request: pb.TrainModelsRequest, context: Any) -> AsyncIterator[pb.TrainModelsResponse]:
         """Train and stream the progress."""
-        trigger = convert.to_trigger(request.trigger)
-        async for progress in self._agent.train(quick=request.quick, trigger=trigger, drift_day=request.drift_day):
+        trigger, day = convert.to_trigger(request.trigger), convert.to_drift_day(request.drift_day)
+        async for progress in self._agent.train(quick=request.quick, trigger=trigger, drift_day=day):
             yield pb.TrainModelsResponse(progress=progress_message(progress, "train_models"))
 
     async def TestCandidate(

@@ -7,7 +7,6 @@ list that it answered last is in the log: a SIGKILL takes what was answered with
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +14,8 @@ from typing import Any, NamedTuple
 import grpc
 import pytest
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
+from quintet.coordinator.v1 import operations_pb2
 from quintet.type.v1.metric_pb2 import MetricQuery
-from sqlalchemy import func, select
 
 from benchmarks.movable_clock import movable_clock
 from benchmarks.simulation.calendar import moment
@@ -27,8 +26,6 @@ from benchmarks.simulation.shop import stand, start_shop
 from benchmarks.simulation.visits import Diary, Shopper, Visit, clicks_of
 from benchmarks.simulation.world import World
 from shared.config import AGENTS
-from shared.db.engine import Database
-from shared.db.schema import recommendation_lists
 from tests.support.cluster import Cluster, cluster_settings, coordinator_stub
 from tests.support.tiny_journey import tiny_world
 from tests.support.waiting import wait_until
@@ -37,6 +34,7 @@ pytestmark = pytest.mark.slow
 SEED = 1
 SYSTEM = ("response_time_p50", "response_time_p99", "peak_memory", "mean_cpu", "throughput")
 """Metrics of the machine, which a kill may change."""
+CALL_SECONDS = 30.0
 RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
@@ -47,17 +45,14 @@ class DisturbedFront(AgentsFront):
         super().__init__(*shop)
         self.kills = 0
         self._cluster = cluster
-        self._answered = 0
         self._agents = cycle(AGENTS)
 
     def recommend(self, visit: Visit, page: Page, product: int | None, cart: Sequence[int]) -> list[int]:
-        if self._answered:
-            wait_until(lambda: self._logged() >= self._answered)
+        if self._shown.token:
+            wait_until(self._is_logged)
             self._cluster.kill(next(self._agents))
             self.kills += 1
-        found = super().recommend(visit, page, product, cart)
-        self._answered += 1
-        return found
+        return super().recommend(visit, page, product, cart)
 
     def _called(self, method: str, request: Any) -> Any:
         answers = []
@@ -75,9 +70,17 @@ class DisturbedFront(AgentsFront):
         wait_until(answered)
         return answers[0]
 
-    def _logged(self) -> int:
-        with closing(Database(self._cluster.settings.database_url)) as database, database.read() as connection:
-            return int(connection.execute(select(func.count()).select_from(recommendation_lists)).scalar_one())
+    def _is_logged(self) -> bool:
+        """Say whether the list that was shown last is in the log."""
+        try:
+            self._stub.GetAttribution(
+                operations_pb2.GetAttributionRequest(attribution_token=self._shown.token), timeout=CALL_SECONDS
+            )
+        except grpc.RpcError as error:
+            if error.code() not in (*RETRIED, grpc.StatusCode.NOT_FOUND):
+                raise
+            return False
+        return True
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ class CategoryScores:
     starts: Longs
 
     def top(self, k: int, allowed: Mask) -> tuple[Rows, FloatArray]:
-        return _largest(self.rates, self.shares, self.ordered, self.starts, allowed, k)
+        return _best_of_categories(self.rates, self.shares, self.ordered, self.starts, allowed, k)
 
     def at(self, rows: Rows) -> FloatArray:
         return np.asarray(self.rates[self.category[rows] + 1] * self.shares[rows], np.float32)
@@ -56,7 +56,7 @@ class CategoryAffinity(Algorithm):
     """Rate of the category for the shopper times the share of the product in it; both are shrunk.
 
     rate(c) = (weight of the shopper's events in c + prior · share of c in all) / (weight of all their events + prior)
-    share(j) = (count of j + smoothing) / (count of its category + smoothing · products of the category)
+    share(j) = (count of j + smoothing) / sum of the same over the products of its category; 0 where nobody met j
 
     The counts are those of `Popular`. With a cart, the rate of c is multiplied with the largest lift of c with another
     category of the cart, and where c is in the cart with the lift of c with itself. The lift of two categories is how
@@ -112,8 +112,8 @@ class CategoryAffinity(Algorithm):
         self.kind_weights = data.relative_weights
         self.category = data.category.astype(np.int32)
         x = preferences(data, self.half_life_days)
-        smoothing = self.smoothing if x.nnz else 0.0  # of a shop without events nothing is known
-        counts = np.bincount(x.indices, x.data, data.n_products) + smoothing
+        counts = np.bincount(x.indices, x.data, data.n_products)
+        counts = counts + self.smoothing * (counts > 0)  # of a product that nobody met nothing is known
         codes = self.category + 1
         of_category = np.bincount(codes, counts, 1)
         self.shares = (counts / np.maximum(of_category[codes], 1e-12)).astype(np.float32)
@@ -202,7 +202,7 @@ def _pairs(counts: sp.csr_array, weights: Doubles) -> Doubles:
 
 
 @compiled
-def _largest(
+def _best_of_categories(
     rates: FloatArray, shares: FloatArray, ordered: Rows, starts: Longs, allowed: Mask, k: int
 ) -> tuple[Rows, FloatArray]:
     """Return the `k` allowed products with the largest scores, and these scores, largest first.

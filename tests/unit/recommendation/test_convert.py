@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from quintet.recommendation.v1 import recommendation_service_pb2 as pb
 from quintet.type.v1.event_pb2 import PageType
 from quintet.type.v1.money_pb2 import Money
@@ -188,3 +189,27 @@ def test_versions_as_messages() -> None:
     assert list(message.training.algorithms) == ["ease"]
     assert message.training.evaluation["home"].metrics == {"ndcg_at_20.hybrid": 0.5}
     assert message.create_time.ToDatetime(tzinfo=UTC) == now
+
+
+@pytest.mark.parametrize("day", [-1, 1_000_000, 2**31 - 1])
+def test_a_day_of_drift_is_a_day_that_was(day: int) -> None:
+    with pytest.raises(InvalidArgument, match="drift_day"):
+        convert.to_drift_day(day)
+    assert convert.to_drift_day(0) == 0
+
+
+def test_a_span_has_a_start_before_its_end() -> None:
+    def span(**seconds: int) -> pb.ReplayQuestionsRequest:
+        return pb.ReplayQuestionsRequest(**{name: Timestamp(seconds=value) for name, value in seconds.items()})
+
+    start, end = convert.to_span(span(start_time=10, end_time=20))
+    assert (end - start).total_seconds() == 10
+    for wrong, field in (
+        (span(end_time=20), "start_time"),
+        (span(start_time=20), "end_time"),
+        (span(start_time=20, end_time=20), "end_time"),
+        (span(start_time=2**62, end_time=20), "start_time"),
+        (span(start_time=-5, end_time=20), "start_time"),
+    ):
+        with pytest.raises(InvalidArgument, match=field):
+            convert.to_span(wrong)
