@@ -36,7 +36,7 @@ def apply_late(database: Database, windows: Windows) -> bool:
     with database.write() as connection:
         applied = event_log.lock_cursor(connection, event_log.FEEDBACK_CONSUMER)
         ready = waiting_responses.take_ready(connection, MOST_AT_ONCE)
-        signals = _signals(ready)
+        signals = _signals(connection, ready)
         project_signals(connection, signals, windows)
         later = _purchases_after(connection, signals, applied)
         _credit_meanwhile(connection, later, applied, windows)
@@ -47,9 +47,12 @@ def apply_late(database: Database, windows: Windows) -> bool:
     return len(ready) == MOST_AT_ONCE
 
 
-def _signals(ready: Sequence[tuple[int, LoggedEvent]]) -> list[Signal]:
+def _signals(connection: Connection, ready: Sequence[tuple[int, LoggedEvent]]) -> list[Signal]:
+    known = recommendations.read_recommendations(connection, {key for key, _ in ready})
     signals = ((key, read_signal(event)) for key, event in ready)
-    return [_about(signal, key) for key, signal in signals if signal is not None]
+    return [
+        _about(signal, key, known[key].product_id) for key, signal in signals if signal is not None and key in known
+    ]
 
 
 def _credit_meanwhile(connection: Connection, later: Sequence[Signal], until: int, windows: Windows) -> None:
@@ -81,12 +84,13 @@ def _purchases_after(connection: Connection, signals: Sequence[Signal], until: i
     return [signal for event in later if (signal := read_signal(event)) is not None]
 
 
-def _about(signal: Signal, key: int) -> Signal:
-    """Return the part of a signal that concerns one recommendation; the rest was applied before."""
+def _about(signal: Signal, key: int, product_id: str) -> Signal:
+    """Return the part of a signal that concerns one recommendation, of a product; the rest was applied before."""
+    carted = signal.carted == key or (signal.clicked == key and product_id in signal.cart_products)
     return signal._replace(
         shown=(key,) if key in signal.shown else (),
         clicked=key if signal.clicked == key else None,
-        carted=key if signal.carted == key else None,
+        carted=key if carted else None,
         dismissed=key if signal.dismissed == key else None,
         cart_products=(),
         purchase=None,

@@ -7,6 +7,7 @@ list that it answered last is in the log: a SIGKILL takes what was answered with
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from quintet.coordinator.v1 import operations_pb2
 from quintet.type.v1.metric_pb2 import MetricQuery
 
 from benchmarks.movable_clock import movable_clock
+from benchmarks.simulation.behaviour import Behaviour
 from benchmarks.simulation.calendar import moment
 from benchmarks.simulation.front import AgentsFront
 from benchmarks.simulation.response import Page
@@ -26,6 +28,8 @@ from benchmarks.simulation.shop import stand, start_shop
 from benchmarks.simulation.visits import Diary, Shopper, Visit, clicks_of
 from benchmarks.simulation.world import World
 from shared.config import AGENTS
+from shared.db.engine import Database
+from shared.db.waiting_responses import any_waiting
 from tests.support.cluster import Cluster, cluster_settings, coordinator_stub
 from tests.support.tiny_journey import tiny_world
 from tests.support.waiting import wait_until
@@ -85,7 +89,7 @@ class DisturbedFront(AgentsFront):
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    return tiny_world()
+    return tiny_world(Behaviour(click_base=0.2, cart_base=0.4))
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +110,7 @@ def test_the_numbers_of_a_disturbed_day_are_those_of_the_undisturbed_day(
         "orders",
         "revenue",
         "click_through_rate",
+        "attributed_revenue",
     }
     assert disturbed.metrics == undisturbed.metrics
     assert disturbed.orders == undisturbed.orders
@@ -139,12 +144,19 @@ def played(
                 shopper = Shopper(diary, front)
                 results = [shopper.play(visit) for visit in diary.visits(day)]
                 front.end_day(day)
+                # What came before its list was written is applied a moment later.
+                wait_until(lambda: not is_response_waiting(url))
                 return Day([each.order for each in results], len(clicks_of(results)), measured(stub, day)), front
         except BaseException:
             print("\n".join(cluster.log[-50:]))
             raise
         finally:
             cluster.stop()
+
+
+def is_response_waiting(url: str) -> bool:
+    with closing(Database(url)) as database, database.read() as connection:
+        return any_waiting(connection)
 
 
 def measured(stub: Any, day: int) -> list[tuple[Any, ...]]:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from quintet.type.v1.event_pb2 import AddToCart, ProductQuantity
 from sqlalchemy import func, select
 
 from services.feedback import late_recommendations
@@ -52,6 +53,19 @@ def test_a_response_is_joined_once_when_its_recommendation_comes(log: Log, datab
     write(database, SECOND)
     apply_late(database, WINDOWS)
     assert rows(database) == ([(FIRST, "click", None), (FIRST, "shown", None), (SECOND, "shown", None)], 0)
+
+
+def test_a_cart_that_names_its_recommendation_counts_when_that_comes(log: Log, database: Database) -> None:
+    log.add(NOON, recommendation=FIRST, add_to_cart=AddToCart(items=[ProductQuantity(product_id="p1")]))
+    log.add(NOON, recommendation=SECOND, add_to_cart=AddToCart(items=[ProductQuantity(product_id="p2")]))
+    log.apply()
+    for number in (FIRST, SECOND):
+        write(database, number)
+    apply_late(database, WINDOWS)
+    found, waiting = rows(database)
+    # Both recommend p1, so what was put into the cart after the click on the second is another product.
+    assert sorted(found) == [(FIRST, "add_to_cart", None), (FIRST, "click", None), (SECOND, "click", None)]
+    assert waiting == 0
 
 
 def test_a_response_to_a_lost_recommendation_does_not_wait_for_ever(
