@@ -16,6 +16,7 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
+import grpc
 import numpy as np
 from numpy.typing import NDArray
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
@@ -38,6 +39,7 @@ from shared.db import consents
 from shared.db.customers import resolve_customers
 from shared.db.engine import Database
 from tests.support.cluster import Cluster, cluster_settings, coordinator_stub
+from tests.support.waiting import wait_until
 
 PAIRS, WARM_PAIRS, SEED = 4_000, 200, 1
 RESAMPLES = 2_000
@@ -114,6 +116,19 @@ def _set_up(stub: Any) -> None:
         minimum_effect=0.1,
     )
     stub.CreateExperiment(pb.CreateExperimentRequest(experiment=experiment), timeout=CALL_SECONDS)
+    # Who answers reads placements and experiments anew every few seconds.
+    wait_until(lambda: _is_in_force(stub))
+
+
+def _is_in_force(stub: Any) -> bool:
+    asked = [pb.GetRecommendationsRequest(customer_id="household-0", placement_id=name) for name in (WITHOUT, WITH)]
+    try:
+        answers = [stub.GetRecommendations(request, timeout=CALL_SECONDS).list for request in asked]
+    except grpc.RpcError as error:
+        if error.code() is not grpc.StatusCode.NOT_FOUND:
+            raise
+        return False
+    return bool(answers[1].variant_id and answers[1].assignments)
 
 
 def _asked(stub: Any, shoppers: dict[str, list[str]], pairs: int, rng: np.random.Generator) -> dict[str, Milliseconds]:
