@@ -7,7 +7,7 @@ LONGEST_WAIT the recommendation is assumed to be lost, and the response is dropp
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from quintet.type.v1.event_pb2 import Event
@@ -19,8 +19,11 @@ from services.feedback.signals import Signal, read_signal
 from shared.db import event_log, metric_marks, outcomes, recommendations, waiting_responses
 from shared.db.engine import Connection, Database
 from shared.db.event_log import LoggedEvent
+from shared.db.recommendations import LoggedRecommendation
 from shared.telemetry import EVENTS
 
+Known = Mapping[int, LoggedRecommendation]
+"""Recommendations that are written now, by number."""
 LONGEST_WAIT = timedelta(minutes=5)
 MOST_AT_ONCE = 500
 
@@ -36,9 +39,10 @@ def apply_late(database: Database, windows: Windows) -> bool:
     with database.write() as connection:
         applied = event_log.lock_cursor(connection, event_log.FEEDBACK_CONSUMER)
         ready = waiting_responses.take_ready(connection, MOST_AT_ONCE)
-        signals = _signals(connection, ready)
+        known = recommendations.read_recommendations(connection, {key for key, _ in ready})
+        signals = _signals(connection, ready, known)
         project_signals(connection, signals, windows)
-        later = _purchases_after(connection, signals, applied)
+        later = _purchases_after(connection, signals, known, applied)
         _credit_meanwhile(connection, later, applied, windows)
         metric_marks.mark(connection, metric_marks.EVENTS, [each.sequence for each in (*signals, *later)])
         lost = waiting_responses.drop_waiting(connection, datetime.now(UTC) - LONGEST_WAIT)
@@ -47,11 +51,13 @@ def apply_late(database: Database, windows: Windows) -> bool:
     return len(ready) == MOST_AT_ONCE
 
 
-def _signals(connection: Connection, ready: Sequence[tuple[int, LoggedEvent]]) -> list[Signal]:
-    known = recommendations.read_recommendations(connection, {key for key, _ in ready})
+def _signals(connection: Connection, ready: Sequence[tuple[int, LoggedEvent]], known: Known) -> list[Signal]:
     signals = ((key, read_signal(event)) for key, event in ready)
+    credited = outcomes.carts_credited(connection, [event.sequence for _, event in ready])
     return [
-        _about(signal, key, known[key].product_id) for key, signal in signals if signal is not None and key in known
+        _about(signal, key, "" if (signal.sequence, known[key].product_id) in credited else known[key].product_id)
+        for key, signal in signals
+        if signal is not None and key in known
     ]
 
 
@@ -72,10 +78,9 @@ def _credit_meanwhile(connection: Connection, later: Sequence[Signal], until: in
             refunds.take_off(connection, refund, products[refund.purchase_id])
 
 
-def _purchases_after(connection: Connection, signals: Sequence[Signal], until: int) -> list[Signal]:
+def _purchases_after(connection: Connection, signals: Sequence[Signal], known: Known, until: int) -> list[Signal]:
     """Return the purchases by those who responded, from the first of the signals to the number `until` of the log."""
-    named = recommendations.read_recommendations(connection, {key for each in signals for key in each.named})
-    keys = (*(each.customer_key for each in named.values()), *(each.customer_key for each in signals))
+    keys = (*(each.customer_key for each in known.values()), *(each.customer_key for each in signals))
     shoppers = {key for key in keys if key is not None}
     if not shoppers:
         return []
@@ -84,9 +89,13 @@ def _purchases_after(connection: Connection, signals: Sequence[Signal], until: i
     return [signal for event in later if (signal := read_signal(event)) is not None]
 
 
-def _about(signal: Signal, key: int, product_id: str) -> Signal:
-    """Return the part of a signal that concerns one recommendation, of a product; the rest was applied before."""
-    carted = signal.carted == key or (signal.clicked == key and product_id in signal.cart_products)
+def _about(signal: Signal, key: int, cart_product: str) -> Signal:
+    """Return the part of a signal that concerns one recommendation; the rest was applied before.
+
+    `cart_product` is the recommended product, whose way into the cart counts for it; empty where it was credited to
+    an earlier click.
+    """
+    carted = signal.carted == key or (signal.clicked == key and cart_product in signal.cart_products)
     return signal._replace(
         shown=(key,) if key in signal.shown else (),
         clicked=key if signal.clicked == key else None,

@@ -135,6 +135,22 @@ def change_credits(connection: Connection, changed: Sequence[StoredCredit]) -> N
         connection.execute(statement, rows)
 
 
+def carts_credited(connection: Connection, sequences: Iterable[int]) -> set[tuple[int, str]]:
+    """Return for which products events of the log (numbers) were credited as put into the cart, by event and id."""
+    outcomes = recommendation_outcomes.c
+    query = (
+        select(outcomes.event_sequence, products.c.external_id)
+        .join(recommendations, recommendations.c.id == outcomes.recommendation_id)
+        .join(products, products.c.product_id == recommendations.c.product_id)
+        .where(outcomes.kind == "add_to_cart")
+    )
+    return {
+        (row.event_sequence, row.external_id)
+        for some in batches(sorted(set(sequences)))
+        for row in connection.execute(query.where(outcomes.event_sequence.in_(some)))
+    }
+
+
 def purchased_among(connection: Connection, recommendation_ids: Iterable[int]) -> set[int]:
     """Return those of the recommendations that a purchase is credited to, refunded ones left out."""
     outcomes = recommendation_outcomes.c

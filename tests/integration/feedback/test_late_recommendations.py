@@ -68,6 +68,21 @@ def test_a_cart_that_names_its_recommendation_counts_when_that_comes(log: Log, d
     assert waiting == 0
 
 
+def test_a_cart_that_was_credited_to_an_earlier_click_is_not_credited_again(log: Log, database: Database) -> None:
+    write(database, FIRST)
+    log.click(NOON, FIRST)
+    log.add(
+        NOON + timedelta(minutes=1),
+        recommendation=SECOND,
+        add_to_cart=AddToCart(items=[ProductQuantity(product_id="p1")]),
+    )
+    log.apply()
+    write(database, SECOND)
+    apply_late(database, WINDOWS)
+    found, _ = rows(database)
+    assert sorted(found) == [(FIRST, "add_to_cart", None), (FIRST, "click", None), (SECOND, "click", None)]
+
+
 def test_a_response_to_a_lost_recommendation_does_not_wait_for_ever(
     log: Log, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
