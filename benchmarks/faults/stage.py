@@ -12,19 +12,12 @@ from benchmarks.faults.ledger import AFTER, DURING, NOBODY_ANSWERS
 from benchmarks.faults.loading import Load, LoadSeen, load_on
 from benchmarks.faults.shops import Shop
 from benchmarks.faults.whole import Probe, probe_of, wait_serving, wait_until
+from benchmarks.quiet import NO_JOBS
 from shared.config import Settings
 from shared.db.engine import Database
 from tests.support.cluster import Cluster, cluster_settings
 from tests.support.under_fire import wait_applied
 
-QUIET: dict[str, Any] = {
-    "train_hours": 0,
-    "improve_hours": 0,
-    "optimize_hours": 0,
-    "refresh_catalog_hours": 0,
-    "maintenance_hours": 0,
-}
-"""Settings of agents that start no jobs by themselves."""
 LAST_LINES = 200
 """Of what the agents logged, shown when a scenario does not come to its end."""
 CALM_SECONDS = 1.5
@@ -113,7 +106,7 @@ class Stage:
 def settings_for(shop: Shop, name: str, url: str, **overrides: Any) -> Settings:
     """Return the settings of agents on a copy of the shop."""
     cache = str(shop.folder / f"{name}-models")
-    return cluster_settings(url, **({"model_cache_dir": cache, "fork_agents": True} | QUIET | overrides))
+    return cluster_settings(url, **({"model_cache_dir": cache, "fork_agents": True} | NO_JOBS | overrides))
 
 
 @contextmanager

@@ -29,11 +29,8 @@ from benchmarks.learning.figures import Figure, printed
 from benchmarks.movable_clock import movable_clock
 from benchmarks.serving.shops import DATABASE
 from benchmarks.simulation.campaign import FOLDER, Campaign
-from benchmarks.simulation.run import QUIET, SHOP, WORLD
-from benchmarks.simulation.shop import stand, start_shop
-from benchmarks.simulation.stored_world import stored
-from benchmarks.simulation.world import make_world
-from cli.datasets.complete_journey import load
+from benchmarks.simulation.run import QUIET
+from benchmarks.simulation.shop import stand
 from shared.consent import Consent
 from shared.db import consents
 from shared.db.customers import resolve_customers
@@ -55,15 +52,13 @@ Milliseconds = NDArray[np.float64]
 def measure(folder: Path, pairs: int, seed: int) -> dict[str, Milliseconds]:
     """Return how long each call of each placement took, both of shape (pairs,)."""
     campaign = Campaign(folder=folder)
-    world = stored(campaign.home / WORLD, lambda: make_world(load(), campaign.behaviour, campaign.sizes))
-    with start_shop(world, campaign.home / SHOP, lambda words: print(words, file=sys.stderr)):
-        start = campaign.home / SHOP / DATABASE
+    world = campaign.prepare(lambda words: print(words, file=sys.stderr))
     known = np.flatnonzero(world.registration_days < world.sizes.history_days).tolist()
     shoppers = [f"household-{each}" for each in known]
     logged, unlogged = shoppers[::2], shoppers[1::2]
     with tempfile.TemporaryDirectory(prefix="quintet-serving-") as name, movable_clock(Path(name)) as clock:
         stand(clock, world.sizes.history_days)
-        url = f"sqlite:///{copyfile(start, Path(name) / DATABASE)}"
+        url = f"sqlite:///{copyfile(campaign.database, Path(name) / DATABASE)}"
         _deny_measuring(url, unlogged)
         own = {"model_cache_dir": str(Path(name) / "models"), "keep_pages_seconds": 0, "exploration_seed": seed}
         cluster = Cluster(cluster_settings(url, **(QUIET | own)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.quiet import NO_JOBS
 from benchmarks.serving.load import Loop, Measured, send
 from benchmarks.serving.plan import Call
 from shared.db.engine import Database
@@ -51,14 +52,7 @@ def train_shop(url: str, *, quick: bool = False) -> None:
 @contextmanager
 def agents(url: str, settings: Mapping[str, Any] | None = None) -> Iterator[Cluster]:
     """Give running agents that start nothing by themselves."""
-    quiet: dict[str, Any] = {
-        "train_hours": 0,
-        "improve_hours": 0,
-        "optimize_hours": 0,
-        "refresh_catalog_hours": 0,
-        "maintenance_hours": 0,
-    }
-    with running_cluster(url, **(quiet | dict(settings or {}))) as cluster:
+    with running_cluster(url, **(NO_JOBS | dict(settings or {}))) as cluster:
         yield cluster
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import ROOT
-from benchmarks.serving.shops import Say
+from benchmarks.serving.shops import DATABASE, Say
 from benchmarks.simulation.behaviour import Behaviour, Sizes
 from benchmarks.simulation.policies import POLICIES
 from benchmarks.simulation.run import KNOWING, RUNS, SHOP, WORLD, run_file
 from benchmarks.simulation.shop import source_digest, start_shop
 from benchmarks.simulation.stored_world import parameters, stored
-from benchmarks.simulation.world import make_world
+from benchmarks.simulation.world import World, make_world
 from cli.datasets.complete_journey import load
 
 FOLDER = ROOT / ".build" / "bench" / "simulation"
@@ -66,11 +66,20 @@ class Campaign:
         facts = json.dumps(parameters(self.behaviour, self.sizes) | {"quick": self.quick, "code": source_digest()})
         return self.folder / hashlib.sha256(facts.encode()).hexdigest()[:12]
 
-    def runs(self, say: Say) -> list[Run]:
-        """Make all runs that are not there, and return all."""
+    @property
+    def database(self) -> Path:
+        """File of the start shop."""
+        return self.home / SHOP / DATABASE
+
+    def prepare(self, say: Say) -> World:
+        """Make the world and the start shop unless they are there, and return the world."""
         world = stored(self.home / WORLD, lambda: make_world(load(), self.behaviour, self.sizes))
         with start_shop(world, self.home / SHOP, say, quick=self.quick):
-            pass
+            return world
+
+    def runs(self, say: Say) -> list[Run]:
+        """Make all runs that are not there, and return all."""
+        self.prepare(say)
         if not self.resume:
             with suppress(FileNotFoundError):
                 shutil.rmtree(self.home / RUNS)

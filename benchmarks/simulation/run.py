@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks.machine import commit
 from benchmarks.movable_clock import movable_clock
 from benchmarks.processes import cpu_seconds_of
+from benchmarks.quiet import NO_JOBS
 from benchmarks.serving.shops import DATABASE
 from benchmarks.simulation.front import AgentsFront
 from benchmarks.simulation.knowing import KnowingFront
@@ -36,12 +37,7 @@ KNOWING = "knowing"
 """Name of the yardstick, which is no policy of the agents."""
 LAST_LINES = 50
 FOREVER = timedelta(days=36_500)
-QUIET: dict[str, Any] = {
-    "train_hours": 0,
-    "improve_hours": 0,
-    "optimize_hours": 0,
-    "refresh_catalog_hours": 0,
-    "maintenance_hours": 0,
+QUIET: dict[str, Any] = NO_JOBS | {
     "forget_hours": 0,
     "monitor_seconds": 0,
     "log_level": "warning",

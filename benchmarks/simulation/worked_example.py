@@ -8,7 +8,6 @@ shows the intervals day by day. The start shop is that of `python -m benchmarks.
 import argparse
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,20 +15,17 @@ from typing import Any, NamedTuple
 
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.type.v1.experiment_pb2 import VERDICT_BETTER, VERDICT_WORSE, ExperimentResults
+from quintet.type.v1.metric_pb2 import MetricQuery
 from quintet.type.v1.placement_pb2 import Placement
 from typer.testing import CliRunner
 
 from benchmarks.drawing import GUIDE, INK, OWN_COLOUR, clean, figure_of, save
 from benchmarks.machine import ROOT
-from benchmarks.serving.shops import DATABASE
 from benchmarks.simulation.campaign import FOLDER, Campaign
 from benchmarks.simulation.policies import PLACEMENTS, Stub
-from benchmarks.simulation.run import SHOP, WORLD, simulate
-from benchmarks.simulation.shop import start_shop
-from benchmarks.simulation.stored_world import stored
-from benchmarks.simulation.world import make_world
-from cli.datasets.complete_journey import load
+from benchmarks.simulation.run import simulate
 from cli.main import app
+from tests.e2e.small_shop import whole_metrics
 from tests.support.cluster import free_ports
 
 PICTURE = ROOT / "docs" / "experiments-by-day.png"
@@ -88,7 +84,7 @@ class Merchandiser:
     def after_day(self, stub: Stub, day: int) -> None:
         """Start after the first days; then look, and decide when it is beyond doubt."""
         if day == DAYS_BEFORE - 1:
-            _wait_until_measured(stub)
+            whole_metrics(stub, MetricQuery(), MEASURED_SECONDS)
             self._run("size", "--metric", "click_through_rate", "--effect", "0.2")
             self.file.write_text(DEFINITION)
             self._run("create", str(self.file))
@@ -120,15 +116,6 @@ class Merchandiser:
         self.said.append(f"```\n$ quintet {shown}\n{done.output.rstrip()}\n```\n")
 
 
-def _wait_until_measured(stub: Stub) -> None:
-    """Wait until the facts of all imported sessions are there."""
-    until = time.monotonic() + MEASURED_SECONDS
-    while (report := stub.GetMetrics(pb.GetMetricsRequest(), timeout=CALL_SECONDS).report).pending_events:
-        if time.monotonic() > until:
-            raise RuntimeError(f"{report.pending_events} events are not in the metrics")
-        time.sleep(1.0)
-
-
 def draw(looks: Sequence[Look], file: Path) -> None:
     """Draw the difference with its interval at all looks together, day by day."""
     figure = figure_of(8, 3.2)
@@ -156,12 +143,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--picture", type=Path, default=PICTURE, help="where to draw (default %(default)s)")
     given = parser.parse_args(arguments)
     campaign = Campaign(folder=given.folder)
-    world = stored(campaign.home / WORLD, lambda: make_world(load(), campaign.behaviour, campaign.sizes))
+    world = campaign.prepare(lambda words: print(words, file=sys.stderr))
     with tempfile.TemporaryDirectory(prefix="quintet-example-") as name:
         merchandiser = Merchandiser(Path(name) / "experiment.yaml")
-        with start_shop(world, campaign.home / SHOP, lambda words: print(words, file=sys.stderr)):
-            database = campaign.home / SHOP / DATABASE
-        simulate(world, database, merchandiser, given.seed, given.days, Path(name), lambda _: None)
+        simulate(world, campaign.database, merchandiser, given.seed, given.days, Path(name), lambda _: None)
     print("\n".join(merchandiser.said))
     draw(merchandiser.looks, given.picture)
     return 0

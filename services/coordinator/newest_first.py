@@ -8,18 +8,15 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from quintet.type.v1.error_pb2 import ErrorReason
 
+from shared.db.newest_first import Place
 from shared.db.types import from_micros, to_micros
 from shared.errors import InvalidArgument
 from shared.events.check import check_number, check_text
 from shared.limits import MAX_PAGE_TOKEN
-
-Place = tuple[datetime, str]
-"""The start and the id of an element."""
 
 
 class PageRequest(Protocol):

@@ -40,8 +40,11 @@ class Earned(Protocol):
         ...
 
 
-def reward_of(earned: Earned, reward: Reward, currency: str) -> float:
-    """Return the sum of what came of a list or an item by the weights of a reward, without return visits."""
+def reward_of(earned: Earned, reward: Reward, currency: str, *, returned: bool = False) -> float:
+    """Return the sum of what came of a list or an item by the weights of a reward.
+
+    `returned` says of a list whether its shopper came back (`came_back`).
+    """
     unit = float(10 ** decimals(currency))
     return (
         reward.click * earned.clicks
@@ -49,6 +52,7 @@ def reward_of(earned: Earned, reward: Reward, currency: str) -> float:
         + reward.purchase * earned.purchased
         + reward.revenue * earned.revenue / unit
         + reward.margin * earned.margin / unit
+        + reward.return_visit * returned
     )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from shared.bandit.posterior import Floats, Posterior, RewardStatistics
 from shared.db.batches import batches
 from shared.db.engine import next_count
-from shared.db.list_responses import NO_RESPONSES, responses_by_list
+from shared.db.list_responses import NO_RESPONSES, Responses, responses_by_list
 from shared.db.placements import COUNTER
 from shared.db.schema import (
     bandit_posteriors,
@@ -25,23 +25,13 @@ FLOAT = np.dtype("<f8")
 
 @dataclass(frozen=True)
 class DecidedList:
-    """A list that a bandit filled, and what came of it.
-
-    `clicks` is the sum of the grades of its clicked recommendations; `revenue` and `margin` are in minor units of the
-    currency asked for, `margin` of products with a cost.
-    """
+    """A list that a bandit filled, and what came of it."""
 
     list_id: int
     customer_key: int | None
     generated_at: datetime
     decision: ListDecision
-    shown: int = 0
-    clicked: int = 0
-    added_to_cart: int = 0
-    purchased: int = 0
-    revenue: int = 0
-    margin: int = 0
-    clicks: float = 0.0
+    responses: Responses
 
 
 def decided_lists(
@@ -61,7 +51,7 @@ def decided_lists(
             decision = ListDecision.of_json(row.decision)
             if decision.variant_id:
                 earned = responses.get(row.id, NO_RESPONSES)
-                yield DecidedList(row.id, row.customer_id, row.generated_at, decision, *earned)
+                yield DecidedList(row.id, row.customer_id, row.generated_at, decision, earned)
 
 
 def returned(

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import Connection, select
 
 from shared.db.engine import replace_rows
 from shared.db.models import family
+from shared.db.newest_first import Place, newest_first
 from shared.db.schema import improvement_control, improvement_runs, shadow_models
 from shared.errors import Conflict
 
@@ -154,19 +155,12 @@ def page(
     connection: Connection,
     kinds: Collection[str],
     states: Collection[str],
-    after: tuple[datetime, str] | None,
+    after: Place | None,
     limit: int,
 ) -> list[ImprovementRun]:
     """Return runs, newest first, `after` the start and the id of one; of all kinds or states where none is given."""
-    columns = improvement_runs.c
-    filters = ((columns.kind, kinds), (columns.state, states))
-    conditions: list[ColumnElement[bool]] = [column.in_(wanted) for column, wanted in filters if wanted]
-    if after is not None:
-        started_at, run_id = after
-        same = and_(columns.started_at == started_at, columns.run_id > run_id)
-        conditions.append(or_(columns.started_at < started_at, same))
-    newest = select(improvement_runs).where(*conditions).order_by(columns.started_at.desc(), columns.run_id)
-    return [ImprovementRun(**row._mapping) for row in connection.execute(newest.limit(limit))]
+    newest = newest_first(improvement_runs, improvement_runs.c.run_id, kinds, states, after, limit)
+    return [ImprovementRun(**row._mapping) for row in connection.execute(newest)]
 
 
 def of_candidate(connection: Connection, candidate: str, kind: str = MODEL) -> ImprovementRun | None:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, FromClause, and_, exists, func, literal, or_, select
 
 from shared.db import leases
+from shared.db.newest_first import Place, newest_first
 from shared.db.schema import job_runs
 from shared.db.schema import leases as lease_rows
 from shared.db.types import UtcTime
@@ -63,19 +64,11 @@ def page(
     connection: Connection,
     kinds: Collection[str],
     states: Collection[str],
-    after: tuple[datetime, str] | None,
+    after: Place | None,
     limit: int,
 ) -> list[JobRun]:
     """Return runs, newest first, `after` the start and the id of one; of all kinds or states where none is given."""
-    columns = job_runs.c
-    filters = ((columns.kind, kinds), (columns.state, states))
-    conditions: list[ColumnElement[bool]] = [column.in_(wanted) for column, wanted in filters if wanted]
-    if after is not None:
-        started_at, job_id = after
-        conditions.append(
-            or_(columns.started_at < started_at, and_(columns.started_at == started_at, columns.job_id > job_id))
-        )
-    newest = select(job_runs).where(*conditions).order_by(columns.started_at.desc(), columns.job_id).limit(limit)
+    newest = newest_first(job_runs, job_runs.c.job_id, kinds, states, after, limit)
     return [JobRun(**row._mapping) for row in connection.execute(newest)]
 
 

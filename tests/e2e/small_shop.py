@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1.coordinator_service_pb2_grpc import CoordinatorServiceStub
 from quintet.type.v1 import customer_pb2, event_pb2, job_pb2, money_pb2, product_pb2
+from quintet.type.v1.metric_pb2 import MetricQuery, MetricReport
 
 CATEGORIES = ("Coffee", "Tea", "Cheese", "Bread", "Pasta", "Soap")
 PRODUCTS_PER_CATEGORY = 10
@@ -97,6 +98,17 @@ def wait_until_applied(stub: CoordinatorServiceStub) -> None:
     give_up = time.monotonic() + CALL_SECONDS
     while any(agent.behind for agent in stub.GetStatus(pb.GetStatusRequest(), timeout=CALL_SECONDS).agents):
         assert time.monotonic() < give_up, "agents do not catch up"
+        time.sleep(0.05)
+
+
+def whole_metrics(stub: CoordinatorServiceStub, query: MetricQuery, seconds: float = CALL_SECONDS) -> MetricReport:
+    """Return metrics as soon as all that was recorded is in them."""
+    give_up = time.monotonic() + seconds
+    while True:
+        report = stub.GetMetrics(pb.GetMetricsRequest(query=query), timeout=CALL_SECONDS).report
+        if not report.pending_events and not report.pending_changes:
+            return report
+        assert time.monotonic() < give_up, f"not measured in time: {report}"
         time.sleep(0.05)
 
 

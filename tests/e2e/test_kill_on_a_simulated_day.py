@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import grpc
 import pytest
-from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.coordinator.v1 import operations_pb2
 from quintet.type.v1.metric_pb2 import MetricQuery
 
@@ -30,6 +29,7 @@ from benchmarks.simulation.world import World
 from shared.config import AGENTS
 from shared.db.engine import Database
 from shared.db.waiting_responses import any_waiting
+from tests.e2e.small_shop import whole_metrics
 from tests.support.cluster import Cluster, cluster_settings, coordinator_stub
 from tests.support.tiny_journey import tiny_world
 from tests.support.waiting import wait_until
@@ -166,17 +166,9 @@ def measured(stub: Any, day: int) -> list[tuple[Any, ...]]:
         query = MetricQuery(dimensions=dimensions)
         query.start_time.FromSeconds(moment(day))
         query.end_time.FromSeconds(moment(day + 1))
-        request = pb.GetMetricsRequest(query=query)
-        reports: list[Any] = []
-
-        def whole(request: Any = request, reports: list[Any] = reports) -> bool:
-            reports.append(stub.GetMetrics(request, timeout=30).report)
-            return not reports[-1].pending_events and not reports[-1].pending_changes
-
-        wait_until(whole)
         found += [
             (each.metric, *(every.value for every in each.dimensions), round(each.value, 9), each.of)
-            for each in reports[-1].values
+            for each in whole_metrics(stub, query).values
             if each.metric not in SYSTEM
         ]
     return found

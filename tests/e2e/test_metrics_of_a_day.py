@@ -25,7 +25,6 @@ So ann has the sessions 10:00 and 18:00, bob 15:00 and 20:00. Refunds are no vis
 
 import io
 import json
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,6 +54,7 @@ from shared.db.segments import RFM, Segment
 from shared.db.token_keys import load_token_keys
 from shared.monitoring.sample import Sample
 from shared.recommendation_tokens import LIST_BITS, Shopper, TokenKeys, number_at
+from tests.e2e.small_shop import whole_metrics
 from tests.support.cluster import Cluster, coordinator_stub, running_cluster
 
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
@@ -89,7 +89,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             prepare(database)
             tokens = load_token_keys(cluster.settings, database)
             live(stub, tokens)
-            wait_until_measured(stub)
+            whole_metrics(stub, of_the_day())
         yield cluster
     database.close()
 
@@ -191,15 +191,6 @@ def live(stub: CoordinatorServiceStub, tokens: TokenKeys) -> None:
     )
     dismissal.interaction_time.FromDatetime(at(15, 2))
     stub.RecordFeedback(pb.RecordFeedbackRequest(feedback=dismissal), timeout=30)
-
-
-def wait_until_measured(stub: CoordinatorServiceStub) -> None:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        report = stub.GetMetrics(pb.GetMetricsRequest(query=of_the_day()), timeout=30).report
-        if not report.pending_events and not report.pending_changes:
-            return
-    pytest.fail(f"not measured in time: {report}")
 
 
 def of_the_day(*by: str, **only: str) -> MetricQuery:

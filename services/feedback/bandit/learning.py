@@ -122,7 +122,7 @@ def _statistics(
 
     def earned(each: DecidedList) -> float:
         returned = came_back(each.generated_at, visits.get(each.customer_key or 0, ()), SILENCE)
-        return reward_of(each, plan.reward, currency) + plan.reward.return_visit * returned
+        return reward_of(each.responses, plan.reward, currency, returned=returned)
 
     return {
         variant: RewardStatistics.of(
@@ -135,5 +135,5 @@ def _statistics(
 def seen(lists: Iterable[DecidedList]) -> Sequence[DecidedList]:
     """Return the lists that were seen; all of them, where the shop reports clicks alone and not what is on screen."""
     every = list(lists)
-    reports = any(each.shown > each.clicked for each in every)
-    return [each for each in every if each.shown] if reports else every
+    reports = any(each.responses.shown > each.responses.clicked for each in every)
+    return [each for each in every if each.responses.shown] if reports else every

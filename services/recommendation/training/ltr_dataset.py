@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask
+from services.recommendation.algorithms.arrays import FloatArray, Longs, Mask, Rows
 from services.recommendation.algorithms.interactions import Kind
 from services.recommendation.holdout.tasks import EvalCase
 from services.recommendation.reranker import features
@@ -82,8 +82,7 @@ def build_ltr_dataset(
     rng : Generator
         Draws `params.negatives` of the candidates that were not right.
     """
-    n_products = len(item_features.values)
-    relevant = np.isin(candidates.owners * n_products + candidates.products, _answers(asked, n_products))
+    relevant = right_candidates(candidates, [question.targets for question in asked])
     counts = np.bincount(candidates.owners, minlength=len(asked))
     found = np.bincount(candidates.owners, relevant, len(asked)) > 0
     drawn = rng.random(len(relevant)) * counts[candidates.owners] < params.negatives
@@ -97,7 +96,9 @@ def build_ltr_dataset(
     )
 
 
-def _answers(asked: Sequence[EvalCase], n_products: int) -> Longs:
-    return np.concatenate(
-        [index * n_products + question.targets.astype(np.int64) for index, question in enumerate(asked)]
-    )
+def right_candidates(candidates: Candidates, targets: Sequence[Rows]) -> Mask:
+    """Return which candidates are right, shape (n_candidates,): among the targets of their question."""
+    answers = np.concatenate([np.empty(0, np.int64), *(each.astype(np.int64) for each in targets)])
+    asked = np.repeat(np.arange(len(targets)), [len(each) for each in targets])
+    n_products = 1 + max(int(candidates.products.max(initial=0)), int(answers.max(initial=0)))
+    return np.isin(candidates.owners * n_products + candidates.products, asked * n_products + answers)

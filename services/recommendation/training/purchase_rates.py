@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from services.recommendation.algorithms.arrays import Longs, Mask
 from services.recommendation.reranker.model import Reranker
 from services.recommendation.training.holdout_eval import EvalBatch, HoldoutEval
+from services.recommendation.training.ltr_dataset import right_candidates
 
 FEWEST_FOUND = 50
 """Right candidates below which nothing is said: the slope would be chance."""
@@ -71,11 +72,6 @@ def conditional_logit_slope(values: NDArray[np.float64], right: Mask, sizes: Lon
 
 def _of_batch(batch: EvalBatch, reranker: Reranker) -> tuple[NDArray[np.float64], Mask, Longs]:
     """Return values of the candidates, which were right, and candidates of each question that has any."""
-    owners, products = batch.candidates.owners, batch.candidates.products
-    right = np.zeros(len(owners), bool)
-    bounds = np.searchsorted(owners, np.arange(len(batch.targets) + 1))
-    for question, targets in enumerate(batch.targets):
-        own = slice(bounds[question], bounds[question + 1])
-        right[own] = np.isin(products[own], targets)
-    sizes = np.diff(bounds)
+    right = right_candidates(batch.candidates, batch.targets)
+    sizes = np.bincount(batch.candidates.owners, minlength=len(batch.targets))
     return reranker.trees.values(batch.features).astype(np.float64), right, sizes[sizes > 0]

@@ -79,13 +79,12 @@ class AnsweredLists:
     def _by_list(self, connection: Connection, lists: Sequence[AnsweredList]) -> list[EarnedList]:
         found = responses_by_list(connection, [each.number for each in lists], self.currency)
         visits = self._visits(connection, lists)
-        returning = self.request.reward.return_visit
-        earned = []
-        for each in lists:
+
+        def reward(each: AnsweredList) -> float:
             returned = came_back(each.generated_at, visits.get(each.customer_key or 0, ()), SILENCE)
-            reward = self._worth(found.get(each.number, NO_RESPONSES)) + returning * returned
-            earned.append(EarnedList(each, reward, {}))
-        return earned
+            return self._worth(found.get(each.number, NO_RESPONSES), returned=returned)
+
+        return [EarnedList(each, reward(each), {}) for each in lists]
 
     def _by_product(self, connection: Connection, lists: Sequence[AnsweredList]) -> list[EarnedList]:
         found = responses_by_item(connection, [each.number for each in lists], self.currency)
@@ -107,5 +106,5 @@ class AnsweredLists:
         times = [each.generated_at for each in lists]
         return bandits.returned(connection, keys, min(times), max(times) + RETURN_WITHIN + SILENCE)
 
-    def _worth(self, responses: Responses) -> float:
-        return reward_of(responses, self.request.reward, self.currency)
+    def _worth(self, responses: Responses, *, returned: bool = False) -> float:
+        return reward_of(responses, self.request.reward, self.currency, returned=returned)
