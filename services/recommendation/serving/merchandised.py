@@ -77,7 +77,7 @@ def in_rates(ranked: Ranked) -> Fused:
     count for far too much. What stands behind all candidates of the reranker is bought as often as the last of them, at
     most. Without a reranker, or where rates are not known, the scores stay.
     """
-    fused, rates = ranked.fused, ranked.rates
+    fused, rates = ranked.fused, ranked.reranked.rates() if ranked.reranked else None
     if rates is None:
         return fused
     best = fused.top(len(fused.scores))

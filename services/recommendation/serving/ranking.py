@@ -19,7 +19,7 @@ from services.recommendation.serving.catalogue import Catalogue
 from services.recommendation.serving.page_policy import SEARCH, PagePolicy
 from services.recommendation.serving.proposals import Proposals
 from services.recommendation.serving.rerank import NAME as HYBRID
-from services.recommendation.serving.rerank import Floats, PageReranker, RerankResult
+from services.recommendation.serving.rerank import PageReranker, RerankResult
 from services.recommendation.serving.retrieval import COLD_CONTENT, Scorer, ShopperViews
 from shared import page_rules
 from shared.algorithms import DEFAULT_WEIGHTS
@@ -56,8 +56,8 @@ class Ranked:
         Whether all of them failed.
     groups : ndarray of shape (n_products,), int32, optional
         Codes of the groups of which a page shows one variant each; -1 for none.
-    rates : ndarray of shape (n_candidates,), float64, optional
-        How often what a reranker puts first, second and so on is bought, relative to the first.
+    reranked : RerankResult, optional
+        The order of the reranker, where one was asked.
     """
 
     fused: Fused
@@ -66,7 +66,7 @@ class Ranked:
     failed: tuple[str, ...]
     exhausted: bool = False
     groups: Rows | None = None
-    rates: Floats | None = None
+    reranked: RerankResult | None = None
 
     def top(self, n: int) -> Rows:
         """Return the products of the `n` largest scores above 0, best first."""
@@ -130,8 +130,7 @@ def rank(
         weights = LAST_RESORT
         proposals = Proposals.of(scorers, LAST_RESORT, views, allowed, depth)
     fused = _fused(proposals, weights, reranker, result, learned_weights)
-    rates = result.rates(reranker.reranker.rate_slope) if reranker and result else None
-    return Ranked(fused, proposals, allowed, failed, exhausted, rates=rates)
+    return Ranked(fused, proposals, allowed, failed, exhausted, reranked=result)
 
 
 def demote(ranked: Ranked, catalogue: Catalogue, policy: PagePolicy, just_bought: Rows, seen: Rows) -> Ranked:

@@ -105,7 +105,8 @@ class PageReranker:
             scores = np.ascontiguousarray(scores[:, chosen])
         candidates = Candidates.of_proposals(proposals.rows[chosen].astype(np.int64), scores)
         values = self.reranker.values(candidates, [views.known_punctual], self.item_features)
-        return RerankResult(chosen, candidates, values, tuple(map(algorithm_of, names)))
+        slope = self.reranker.rate_slope
+        return RerankResult(chosen, candidates, values, tuple(map(algorithm_of, names)), slope)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,12 +123,15 @@ class RerankResult:
         Larger is better.
     proposers : tuple of str
         The algorithm behind each score of the candidates.
+    rate_slope : float
+        As `Reranker.rate_slope`.
     """
 
     chosen: Mask
     candidates: Candidates
     values: FloatArray
     proposers: tuple[str, ...]
+    rate_slope: float = 0.0
 
     def scores(self) -> FloatArray:
         """Return scores of the proposals in the order of the values, shape (n_proposals,): above 0 for candidates."""
@@ -135,15 +139,12 @@ class RerankResult:
         scores[self.chosen] = len(self.values) - self._ranks()
         return scores
 
-    def rates(self, slope: float) -> Floats | None:
-        """Return how often the candidates are bought, relative to the best, largest first; None where it is not known.
-
-        `slope` is `Reranker.rate_slope`.
-        """
-        if slope <= 0.0 or not len(self.values):
+    def rates(self) -> Floats | None:
+        """Return how often the candidates are bought, relative to the best, largest first; None where not known."""
+        if self.rate_slope <= 0.0 or not len(self.values):
             return None
         values = np.sort(self.values.astype(np.float64))[::-1]
-        rates: Floats = np.maximum(np.exp(slope * (values - values[0])), LEAST_RATE)
+        rates: Floats = np.maximum(np.exp(self.rate_slope * (values - values[0])), LEAST_RATE)
         return rates
 
     def ordered(self, fused: Fused, weights: Mapping[str, float], cold: Mask, cold_every: int) -> Fused:

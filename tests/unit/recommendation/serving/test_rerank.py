@@ -239,9 +239,11 @@ def test_with_a_known_slope_scores_say_how_often_products_are_bought(hybrid: Rer
 def test_what_stands_behind_all_candidates_is_bought_as_rarely_as_the_last(hybrid: Reranker) -> None:
     ranked = alone(replace(hybrid, rate_slope=0.7))
     rated = replace(ranked, fused=in_rates(ranked))
-    assert ranked.rates is not None
+    assert ranked.reranked is not None
+    rates = ranked.reranked.rates()
+    assert rates is not None
     places = ranked.top(N).tolist()
-    assert rated.score(places[-1]) == pytest.approx(float(ranked.rates[-1]), rel=1e-4)
+    assert rated.score(places[-1]) == pytest.approx(float(rates[-1]), rel=1e-4)
 
 
 def test_without_a_slope_scores_stay(hybrid: Reranker) -> None:
