@@ -150,8 +150,10 @@ def _append_unreadable(connection: Connection) -> None:
 
 
 def _set_aside(database: Database) -> int:
+    """Return how many events each of the agents that read the payloads has set aside, at least."""
     with database.read() as connection:
-        return max(failed_events.counts(connection).values(), default=0)
+        found = failed_events.counts(connection)
+    return min(found.get(consumer, 0) for consumer in (event_log.CUSTOMER_CONSUMER, event_log.FEEDBACK_CONSUMER))
 
 
 def _views_file(path: Path) -> Path:
