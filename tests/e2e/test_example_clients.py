@@ -138,7 +138,7 @@ def shop(trained_shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "agents_tls_key": str(folder / "{agent}.key"),
         "agents_tls_ca": str(folder / "agents-ca.crt"),
     }
-    with running_cluster(database, auth="required", http_port=port, **files) as cluster:
+    with running_cluster(database, auth="required", http_port=port, agent_timeout_seconds=20, **files) as cluster:
         # by name: TLS knows no names of servers that are addresses
         address = cluster.address.replace("127.0.0.1", "localhost")
         yield Shop(address, f"https://localhost:{port}", environment)

@@ -115,12 +115,13 @@ def test_it_is_trained_on_and_asked(shop: Database, imported: dict[str, dict[str
     facts = json.loads(trained.stdout)
     assert facts["catalogue"]["products"] > 1_000
     assert "popular" in facts["models"]["params"]
-    with running_cluster(shop.url) as cluster:
+    # what a model answers is looked at, not how soon on a machine that is busy with other tests
+    with running_cluster(shop.url, agent_timeout_seconds=20, log_level="debug") as cluster:
         asked = runner.invoke(app, ["recommend", "17850", "--json", "--address", cluster.address])
-    assert asked.exit_code == 0, asked.output
-    answer = json.loads(asked.stdout)
+        assert asked.exit_code == 0, asked.output
+        answer = json.loads(asked.stdout)
+        assert "fallbacks" not in answer
     assert len(answer["recommendations"]) == 10
-    assert "fallbacks" not in answer
     with shop.read() as connection:
         bought = connection.execute(text(_BOUGHT), {"customer": "17850"}).scalars().all()
     assert not {each["product_id"] for each in answer["recommendations"]} & set(bought)
