@@ -15,8 +15,9 @@ from typing import Any
 from benchmarks.machine import ROOT
 from benchmarks.serving.shops import DATABASE, Say
 from benchmarks.simulation.behaviour import Behaviour, Sizes
+from benchmarks.simulation.knowing import YARDSTICKS
 from benchmarks.simulation.policies import POLICIES
-from benchmarks.simulation.run import KNOWING, RUNS, SHOP, WORLD, run_file
+from benchmarks.simulation.run import RUNS, SHOP, WORLD, run_file
 from benchmarks.simulation.shop import source_digest, start_shop
 from benchmarks.simulation.stored_world import parameters, stored
 from benchmarks.simulation.world import World, make_world
@@ -93,7 +94,7 @@ class Campaign:
     def _wanted(self) -> Iterator[tuple[str, int]]:
         """Yield policies and seeds, all policies of a seed before the next, so that what is there can be compared."""
         for seed in range(1, self.seeds + 1):
-            for policy in (KNOWING, *self.policies):
+            for policy in (*YARDSTICKS, *self.policies):
                 yield policy, seed
 
     def _made(self, policy: str, seed: int) -> Run | None:

@@ -1,6 +1,6 @@
-"""The best that a shop could do which knows every taste: the yardstick for what the agents reach."""
+"""What a shop could do which knows every taste, or every taste that a visit has shown: yardsticks for the agents."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class KnowingFront:
     def recommend(self, visit: Visit, page: Page, product: int | None, cart: Sequence[int]) -> list[int]:
         """Return the products of a page's list, best first."""
         world, sizes = self._world, self._world.sizes
-        values = _values(world, self._diary.preferences(visit.day), visit, cart)
+        values = _values(world, self._diary.preferences(self._known_day(visit)), visit, cart)
         values[self._bought[visit.household] | ~world.available(visit.day)] = -np.inf
         values[[*cart, *([] if product is None else [product])]] = -np.inf
         count = (sizes.home_count, sizes.product_count, sizes.cart_count)[page]
@@ -44,6 +44,35 @@ class KnowingFront:
     def ordered(self, result: Result) -> None:
         """Show what was bought no more."""
         self._bought[result.visit.household, result.order] = True
+
+    def _known_day(self, visit: Visit) -> int:
+        """Return the day whose tastes are known."""
+        return visit.day
+
+
+class AfterVisitFront(KnowingFront):
+    """Knows the tastes and needs that a household had at its last visit, and so learns new ones whole by one visit.
+
+    No shop could learn more of a household by its visits. One could see in the visits of others how demand changes for
+    everybody; this one does not.
+    """
+
+    def __init__(self, diary: Diary) -> None:
+        super().__init__(diary)
+        self._last_days: dict[int, int] = {}
+
+    def ordered(self, result: Result) -> None:
+        """Show what was bought no more, and know what the household likes since today."""
+        super().ordered(result)
+        self._last_days[result.visit.household] = result.visit.day
+
+    def _known_day(self, visit: Visit) -> int:
+        return self._last_days.get(visit.household, self._world.sizes.history_days)
+
+
+KNOWING, AFTER_VISIT = "knowing", "knowing_after_visit"
+"""Names of the yardsticks, which are no policies of the agents."""
+YARDSTICKS: Mapping[str, type[KnowingFront]] = {KNOWING: KnowingFront, AFTER_VISIT: AfterVisitFront}
 
 
 def bought_in_history(world: World) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:

@@ -5,8 +5,8 @@ from typing import Any
 
 from benchmarks.simulation.analysis import Runs, lift, per_session, recovery, table
 from benchmarks.simulation.behaviour import Sizes
+from benchmarks.simulation.knowing import AFTER_VISIT, KNOWING
 from benchmarks.simulation.policies import EXPLORED_PLACES, RELEVANCE_GIVEN_UP
-from benchmarks.simulation.run import KNOWING
 
 Figures = dict[str, Any]
 LIFTS = {
@@ -18,6 +18,7 @@ LIFTS = {
 }
 """Figures, and the policies that each compares."""
 FULL_LOOP = "full_loop"
+_DRIFT_NAMES = {"days": "recovery_days", "low": "recovery_days.low", "high": "recovery_days.high"}
 
 
 def lifts(runs: Runs, sizes: Sizes) -> Figures:
@@ -51,13 +52,17 @@ def levels_of_policies(runs: Runs, sizes: Sizes) -> Figures:
 
 
 def drift(runs: Runs, sizes: Sizes) -> Figures:
-    """Return how soon the full loop is back at its level after the drift; nothing where no run is that long."""
+    """Return how soon the full loop is back at its level after the drift; nothing where no run is that long.
+
+    `drift.after_visit.` are the figures of a shop that learns new tastes whole by one visit.
+    """
     long = [run for run in runs if len(run["days"]) > sizes.drift_day]
-    if not {FULL_LOOP, KNOWING} <= {run["policy"] for run in long}:
-        return {}
-    found = recovery(long, FULL_LOOP, KNOWING, sizes.drift_day)
-    names = {"days": "drift.recovery_days", "low": "drift.recovery_days.low", "high": "drift.recovery_days.high"}
-    return {names.get(name, f"drift.{name}"): _rounded(value) for name, value in found.items()}
+    policies, found = {run["policy"] for run in long}, {}
+    for prefix, policy in (("drift.", FULL_LOOP), ("drift.after_visit.", AFTER_VISIT)):
+        if {policy, KNOWING} <= policies:
+            of_policy = recovery(long, policy, KNOWING, sizes.drift_day)
+            found |= {f"{prefix}{_DRIFT_NAMES.get(name, name)}": _rounded(value) for name, value in of_policy.items()}
+    return found
 
 
 def exploration(runs: Runs, sizes: Sizes) -> Figures:

@@ -9,8 +9,8 @@ import numpy as np
 from benchmarks.drawing import GUIDE, INK, clean, figure_of, save
 from benchmarks.simulation.analysis import Runs, by_day
 from benchmarks.simulation.behaviour import Sizes
+from benchmarks.simulation.knowing import AFTER_VISIT, KNOWING
 from benchmarks.simulation.policies import POLICIES
-from benchmarks.simulation.run import KNOWING
 from benchmarks.tables import table
 
 PICTURE = "learning-by-day.png"
@@ -22,7 +22,9 @@ COLOURS = {
     "offline": "#059669",
     "full_loop": "#c2410c",
     KNOWING: "#9ca3af",
+    AFTER_VISIT: "#d4d4d8",
 }
+YARDSTICK_TITLES = {KNOWING: "knows every taste", AFTER_VISIT: "knows tastes after a visit"}
 PANELS = (
     ("clicks per 100 products shown", "expected_clicks", "expected_shown", 100.0),
     ("purchases per 100 products shown", "expected_purchases", "expected_shown", 100.0),
@@ -62,7 +64,7 @@ def draw(runs: Runs, sizes: Sizes, file: Path) -> None:
 
 
 def _title(policy: str) -> str:
-    return POLICIES[policy].title if policy in POLICIES else "knows every taste"
+    return POLICIES[policy].title if policy in POLICIES else YARDSTICK_TITLES[policy]
 
 
 def _values(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from benchmarks.processes import cpu_seconds_of
 from benchmarks.quiet import NO_JOBS
 from benchmarks.serving.shops import DATABASE
 from benchmarks.simulation.front import AgentsFront
-from benchmarks.simulation.knowing import KnowingFront
+from benchmarks.simulation.knowing import YARDSTICKS
 from benchmarks.simulation.policies import PLACEMENTS, POLICIES, Policy
 from benchmarks.simulation.response import Page
 from benchmarks.simulation.shop import CURRENCY, stand
@@ -33,8 +33,6 @@ from shared.db.engine import Database
 from tests.support.cluster import Cluster, cluster_settings, coordinator_stub
 
 WORLD, SHOP, RUNS = "world", "shop", "runs"
-KNOWING = "knowing"
-"""Name of the yardstick, which is no policy of the agents."""
 LAST_LINES = 50
 FOREVER = timedelta(days=36_500)
 QUIET: dict[str, Any] = NO_JOBS | {
@@ -107,13 +105,13 @@ def simulate(
     return made | {"cpu_seconds": used, "explored": explored}
 
 
-def know(world: World, seed: int, days: int) -> dict[str, Any]:
-    """Play the same days in this process, in front of a shop that knows every taste."""
+def know(world: World, yardstick: str, seed: int, days: int) -> dict[str, Any]:
+    """Play the same days in this process, in front of a shop that knows tastes, one of `YARDSTICKS`."""
     began = time.monotonic()
     diary = Diary(world, seed)
-    shopper, first = Shopper(diary, KnowingFront(diary)), world.sizes.history_days
+    shopper, first = Shopper(diary, YARDSTICKS[yardstick](diary)), world.sizes.history_days
     played = [figures(day, [shopper.play(visit) for visit in diary.visits(first + day)]) for day in range(days)]
-    return _record(KNOWING, seed, played, {}, began)
+    return _record(yardstick, seed, played, {}, began)
 
 
 def _cpu_seconds(cluster: Cluster) -> dict[str, float]:
@@ -192,8 +190,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     days = min(given.days or world.sizes.days, world.sizes.days)
     target = run_file(given.folder, given.policy, given.seed)
     target.parent.mkdir(parents=True, exist_ok=True)
-    if given.policy == KNOWING:
-        done = know(world, given.seed, days)
+    if given.policy in YARDSTICKS:
+        done = know(world, given.policy, given.seed, days)
     else:
         with tempfile.TemporaryDirectory(prefix="quintet-simulation-") as name:
             policy, database = POLICIES[given.policy](), given.folder / SHOP / DATABASE
@@ -220,7 +218,7 @@ def _say(given: argparse.Namespace) -> Say:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulation.run", description=__doc__)
-    parser.add_argument("policy", choices=[*POLICIES, KNOWING])
+    parser.add_argument("policy", choices=[*POLICIES, *YARDSTICKS])
     parser.add_argument("seed", type=int)
     parser.add_argument("--folder", type=Path, required=True, help="where the world and the start shop are")
     parser.add_argument("--days", type=int, default=0, help="only so many of the first days")

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.simulation.behaviour import Behaviour
 from benchmarks.simulation.instant import Shoppers
-from benchmarks.simulation.knowing import KnowingFront
+from benchmarks.simulation.knowing import AfterVisitFront, KnowingFront
 from benchmarks.simulation.needs import Sessions, draw_sessions, incidence
 from benchmarks.simulation.response import (
     Draws,
@@ -314,6 +314,20 @@ def test_who_knows_every_taste_sells_more_than_who_shows_the_same_to_all(world: 
     fixed = played(world, Always([35, 34, 33, 32, 31]))
     gains = [sum(r.expected.gain for each in results for _, r in each.lists) for results in (knowing, fixed)]
     assert gains[0] > 1.2 * gains[1]
+
+
+def test_who_learns_by_a_visit_knows_all_before_the_drift_and_less_right_after_it(world: World) -> None:
+    gains = [gain_by_day(world, front(Diary(world, 1))) for front in (KnowingFront, AfterVisitFront)]
+    drift_day = SIZES.drift_day
+    assert gains[1][:drift_day] == pytest.approx(gains[0][:drift_day])
+    assert gains[1][drift_day] < gains[0][drift_day]
+
+
+def gain_by_day(world: World, front: KnowingFront) -> list[float]:
+    days = [0.0] * SIZES.days
+    for result in played(world, front):
+        days[result.visit.day - SIZES.history_days] += sum(r.expected.gain for _, r in result.lists)
+    return days
 
 
 def test_refunds_take_their_revenue_back(world: World) -> None:

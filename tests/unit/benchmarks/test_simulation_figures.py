@@ -16,8 +16,9 @@ from benchmarks.simulation import parts
 from benchmarks.simulation.analysis import by_day, estimate, levels, lift, recovery, recovery_days
 from benchmarks.simulation.behaviour import Behaviour, Sizes
 from benchmarks.simulation.campaign import Campaign
+from benchmarks.simulation.knowing import AFTER_VISIT, KNOWING
 from benchmarks.simulation.report import PICTURE, write_page
-from benchmarks.simulation.run import KNOWING, RUNS, Day
+from benchmarks.simulation.run import RUNS, Day
 from benchmarks.simulation.stored_world import parameters
 
 SIZES = Sizes(days=12, drift_day=6, warm_up_days=1)
@@ -94,12 +95,14 @@ def test_parts_name_their_figures_and_leave_out_what_was_not_run() -> None:
 def test_a_drift_needs_runs_that_are_long_enough() -> None:
     runs = [run(policy, 1, 100) for policy in ("full_loop", KNOWING)]
     assert parts.drift(runs, SIZES)["drift.recovery_days"] == 0.0
+    beside = parts.drift([*runs, run(AFTER_VISIT, 1, 100)], SIZES)
+    assert beside["drift.after_visit.recovery_days"] == beside["drift.recovery_days"] == 0.0
     short = [each | {"days": each["days"][:6]} for each in runs]
     assert parts.drift(short, SIZES) == {}
 
 
 def test_the_page_has_the_figures_and_the_picture(tmp_path: Path) -> None:
-    runs = [run(policy, seed, 100 + seed) for policy in ("popular", "offline", KNOWING) for seed in (1, 2)]
+    runs = [run(policy, seed, 100 + seed) for policy in ("popular", "offline", KNOWING, AFTER_VISIT) for seed in (1, 2)]
     figures = parts.lifts(runs, SIZES) | parts.levels_of_policies(runs, SIZES) | {"drift.recovery_days": 3.0}
     facts = {"parameters": parameters(Behaviour(), SIZES), "products": 1_400, "seeds": 2, "days": 12, "quick": True}
     facts |= {"machine": machine(), "commit": "abc"}
@@ -114,7 +117,7 @@ def test_the_page_has_the_figures_and_the_picture(tmp_path: Path) -> None:
 
 def test_a_run_counts_when_it_has_all_days(tmp_path: Path) -> None:
     campaign = Campaign(seeds=1, days=4, policies=("popular",), folder=tmp_path)
-    assert list(campaign._wanted()) == [(KNOWING, 1), ("popular", 1)]
+    assert list(campaign._wanted()) == [(KNOWING, 1), (AFTER_VISIT, 1), ("popular", 1)]
     assert campaign._made("popular", 1) is None
     file = campaign.home / RUNS / "popular-1.json"
     file.parent.mkdir(parents=True)
