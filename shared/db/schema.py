@@ -543,7 +543,7 @@ session_facts = Table(
     Column(
         "segment", String(100), nullable=False, comment="the first that the customer was known to be in; empty for none"
     ),
-    Column("arm", String(200), nullable=False, comment="of the first list of the session that has one; empty for none"),
+    Column("arm", String(200), nullable=False, comment="of all lists of the session; empty for none"),
     Column("orders", Integer, nullable=False),
     Column("units", Float, nullable=False, comment="bought, refunds not taken off"),
     Column("lists_shown", Integer, nullable=False, comment="lists made in the session of which anything was shown"),

@@ -19,6 +19,7 @@ from shared.db.metric_segments import NO_SEGMENT, segments_of
 from shared.db.schema import list_facts, products, purchase_items, purchases, session_amounts, session_facts, sessions
 from shared.db.sessions import SILENCE
 from shared.db.types import MICROSECOND
+from shared.experiments.arm_names import arms_of_session
 from shared.metric_numbers import ALL_ALGORITHMS, MetricNumbers
 
 _SILENCE = SILENCE // MICROSECOND
@@ -44,7 +45,8 @@ class _Session:
     customer_key: int
     started_at: datetime
     segment: str = NO_SEGMENT
-    arm: str = ""
+    arms: set[str] = field(default_factory=set)
+    """Those of each list of the session."""
     orders: int = 0
     units: float = 0.0
     of_lists: MetricNumbers = field(default_factory=MetricNumbers)
@@ -184,7 +186,7 @@ def _add_lists(connection: Connection, found: Mapping[int, _Session]) -> None:
         session = found[home[row.list_id]]
         numbers = MetricNumbers.from_json(row.numbers[ALL_ALGORITHMS])
         session.of_lists.add(numbers)
-        session.arm = session.arm or row.arm
+        session.arms.add(row.arm)
         for currency, (revenue, _, _) in numbers.amounts.items():
             session.amounts[currency].attributed += revenue
 
@@ -220,7 +222,7 @@ def _row(each: _Session) -> dict[str, Any]:
         "started_at": each.started_at,
         "day": day_of(each.started_at),
         "segment": each.segment,
-        "arm": each.arm,
+        "arm": arms_of_session(each.arms),
         "orders": each.orders,
         "units": each.units,
         **{name: each.of_lists.counts.get(name, 0) for name in (*OF_LISTS, "refunded")},

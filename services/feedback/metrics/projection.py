@@ -19,6 +19,7 @@ from shared.db.list_facts import ListBase, ListDimensions, ListFact
 from shared.db.metric_cells import Cell
 from shared.db.metric_segments import NO_SEGMENT, segments_of
 from shared.db.product_embeddings import EmbeddingMatrix, read_embeddings
+from shared.experiments.arm_names import arms_of_list
 from shared.metric_numbers import MetricNumbers
 from shared.telemetry import EVENTS_BEHIND
 
@@ -26,7 +27,6 @@ BATCH = 500
 """Most events whose sessions and lists are made anew in one transaction."""
 REST, LONGEST_REST_SECONDS = 2.0, 0.25
 """How long it leaves the database to others after a batch that is not the last, in times of what the batch took."""
-LONGEST_ARM = 200
 """Characters of the column."""
 
 
@@ -94,11 +94,6 @@ class MetricsProjection:
             return _applied_by_both(connection) > position or metric_marks.waiting(connection) > 0
 
 
-def arm_of(base: ListBase) -> str:
-    """Return the arms of experiments that a list was made in, as `experiment:arm`, several joined by commas."""
-    return ",".join(f"{name}:{arm}" for name, arm in sorted(base.assignments.items()))[:LONGEST_ARM]
-
-
 def _applied_by_both(connection: Connection) -> int:
     return min(event_log.cursor(connection, agent) for agent in (CUSTOMER_CONSUMER, FEEDBACK_CONSUMER))
 
@@ -128,7 +123,8 @@ def _fact(
 ) -> ListFact:
     known = before.dimensions.segment if before is not None and before.customer_key == base.owner else NO_SEGMENT
     segment = known or _segment(base.owner, segments)
-    dimensions = ListDimensions(base.placement, base.page_type, segment, arm_of(base), base.model_version)
+    arms = arms_of_list(base.assignments)
+    dimensions = ListDimensions(base.placement, base.page_type, segment, arms, base.model_version)
     return ListFact(base.list_id, base.owner, base.generated_at, dimensions, contribution(base, embeddings, before))
 
 

@@ -1,6 +1,8 @@
 """What the tests of metrics share: a shop with embeddings, costs and segments, and its facts and cells as values."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from shared.db.schema import (
     session_facts,
 )
 from shared.db.segments import RFM, Segment
+from shared.experiments.decision import Exposure
 from shared.metric_numbers import MetricNumbers
 from shared.recommendation_tokens import LIST_BITS, number_at
 from tests.support.events import NOON
@@ -59,12 +62,17 @@ def recommend(
     minutes: float,
     page: str = "HOME",
     placement: str = "",
+    arms: Mapping[str, str] = MappingProxyType({}),
 ) -> list[int]:
-    """Log a list of (product key, algorithm) made some minutes after noon; return the numbers of its items."""
+    """Log a list of (product key, algorithm) made some minutes after noon; return the numbers of its items.
+
+    `arms` are those that it belongs to by experiment.
+    """
     list_id = (1 << LIST_BITS) + number
     packed = PackedItems.of([ListItem(place, key, 1.0, name) for place, (key, name) in enumerate(items, 1)])
     at = NOON + timedelta(minutes=minutes)
-    new = NewList(list_id, "r", customer, page, at, packed, "hybrid", "model-1", placement)
+    met = [Exposure(experiment, arm, 1) for experiment, arm in arms.items()]
+    new = NewList(list_id, "r", customer, page, at, packed, "hybrid", "model-1", placement, exposures=met)
     with database.write() as connection:
         log_recommendations(connection, [new])
     return [number_at(list_id, place) for place in range(1, len(items) + 1)]

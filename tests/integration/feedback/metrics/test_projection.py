@@ -18,6 +18,7 @@ from shared.db import erasure
 from shared.db.engine import Database
 from shared.db.list_facts import read_facts
 from shared.db.metric_cells import Cell
+from shared.db.metric_sums import Selection, session_sums
 from shared.db.rebuild import rebuild_customers
 from shared.db.schema import list_facts, session_facts
 from shared.metric_numbers import COUNTS
@@ -95,6 +96,26 @@ def test_everything_that_changes_without_a_new_event_reaches_the_metrics(shop: D
     list(ResponseRebuild(shop, Windows()).run())
     settle(shop)
     assert everything(shop) == from_scratch(shop)
+
+
+def test_a_session_has_the_arms_of_all_its_lists(shop: Database) -> None:
+    recommend(shop, 1, 1, ITEMS, 0, arms={"home": "bold"})
+    recommend(shop, 2, 1, ITEMS, 1)
+    recommend(shop, 3, 1, ITEMS, 2, page="CART", arms={"cart": "calm", "home": "bold"})
+    append(shop, [view("ann", "tea", 0), purchase("ann", "o", [("tea", 2, 200)], 4)])
+    settle(shop)
+    with shop.read() as connection:
+        assert connection.execute(select(session_facts.c.arm)).scalars().all() == ["cart:calm,home:bold"]
+    for arm in ("cart:calm", "home:bold"):
+        assert orders_of(shop, arm) == 1
+    assert orders_of(shop, "home:bol") == 0
+
+
+def orders_of(database: Database, arm: str) -> int:
+    day = (NOON - NOON.replace(year=1970, month=1, day=1, hour=0)).days
+    with database.read() as connection:
+        sums = session_sums(connection, Selection(day, day + 1, only={"arm": (arm,)}))
+    return sum(each.orders for each in sums.values())
 
 
 def test_a_login_gives_the_visitors_facts_the_segment_of_the_customer(shop: Database) -> None:
