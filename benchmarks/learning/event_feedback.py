@@ -74,6 +74,7 @@ def shown_lists(data: Interactions, n_lists: int, seed: int) -> ShownLists:
         grades=np.where(np.take_along_axis(clicked, order, axis=1), Grade.CLICK, Grade.NONE).ravel().astype(np.int8),
         dismissed=np.zeros(n, np.bool_),
         propensities=np.ones(n, np.float32),
+        worth=np.ones(n, np.float32),
     )
 
 

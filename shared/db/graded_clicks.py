@@ -1,10 +1,10 @@
 """Clicks on recommendations with their grades: what the shopper did afterwards says how much a click is worth."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, func, select, update
+from sqlalchemy import Connection, Select, bindparam, select, update
 
 from shared.db.batches import batches
 from shared.db.schema import products, recommendation_outcomes, recommendations
@@ -37,42 +37,6 @@ class ClickGrade(NamedTuple):
     outcome_id: int
     grade: float | None
     dwell_seconds: float | None
-
-
-class GradedClick(NamedTuple):
-    """A click for those who learn from it: keys of the tables, and a grade from 0 to 1, which is 1 where unknown."""
-
-    recommendation_id: int
-    list_id: int
-    customer_key: int | None
-    product_key: int
-    algorithm: str
-    at: datetime
-    grade: float
-
-
-def graded_clicks(connection: Connection, start: datetime, end: datetime) -> Iterator[GradedClick]:
-    """Yield the clicks from `start` (inclusive) to `end` (exclusive), oldest first.
-
-    A recommendation that was clicked several times comes as often.
-    """
-    outcomes, columns = recommendation_outcomes.c, recommendations.c
-    query = (
-        select(
-            columns.id,
-            columns.list_id,
-            columns.customer_id,
-            columns.product_id,
-            columns.algorithm,
-            outcomes.occurred_at,
-            func.coalesce(outcomes.grade, UNKNOWN_GRADE),
-        )
-        .join(recommendations, columns.id == outcomes.recommendation_id)
-        .where(outcomes.kind == "click", outcomes.occurred_at >= start, outcomes.occurred_at < end)
-        .order_by(outcomes.occurred_at, outcomes.id)
-    )
-    for row in connection.execution_options(yield_per=READ_AT_ONCE).execute(query):
-        yield GradedClick(*row)
 
 
 def clicks_by(

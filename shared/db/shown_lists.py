@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, exists, select, tuple_
+from sqlalchemy import Connection, and_, exists, func, select, tuple_
 
 from shared.consent import ALL_PERMITTED, Permissions
 from shared.db import consents
 from shared.db.batches import MAX_PARAMETERS
+from shared.db.graded_clicks import UNKNOWN_GRADE
 from shared.db.recommendation_items import ListItem, unpack
 from shared.db.recommended_lists import RANKED
-from shared.db.schema import recommendation_lists, recommendations
+from shared.db.schema import recommendation_lists, recommendation_outcomes, recommendations
 
 MOST_LISTS = 50_000
 """Lists that are learned from by default, at most."""
@@ -37,7 +38,8 @@ class ShownItem(NamedTuple):
     """An item of a list at `position` (from 1), and what came of it.
 
     `propensity` is the probability that it was at its place, given what was known: 1.0 for deterministic places. An
-    item that nobody marked was not on screen, as far as is known.
+    item that nobody marked was not on screen, as far as is known. `click_grade`, 0 to 1, says how much the best click
+    on it is worth by what the shopper did afterwards (`shared.db.graded_clicks`).
     """
 
     product_key: int
@@ -48,6 +50,7 @@ class ShownItem(NamedTuple):
     was_added_to_cart: bool = False
     was_purchased: bool = False
     was_dismissed: bool = False
+    click_grade: float = UNKNOWN_GRADE
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +128,13 @@ def _rows(
 
 
 def _marked(connection: Connection, lists: Sequence[int]) -> dict[tuple[int, int], Any]:
-    """Return the marks of the items that somebody responded to, by list and product."""
+    """Return the marks of the items that somebody responded to and the grades of clicks, by list and product."""
     columns = recommendations.c
+    best = (
+        select(func.max(func.coalesce(recommendation_outcomes.c.grade, UNKNOWN_GRADE)))
+        .where(recommendation_outcomes.c.recommendation_id == columns.id, recommendation_outcomes.c.kind == "click")
+        .scalar_subquery()
+    )
     query = select(
         columns.list_id,
         columns.product_id,
@@ -135,6 +143,7 @@ def _marked(connection: Connection, lists: Sequence[int]) -> dict[tuple[int, int
         columns.was_added_to_cart,
         columns.was_purchased,
         columns.was_dismissed,
+        best,
     ).where(columns.list_id.in_(lists))
     return {(row.list_id, row.product_id): row for row in connection.execute(query)}
 
@@ -154,5 +163,8 @@ def _shown_list(row: Any, marked: dict[tuple[int, int], Any]) -> ShownList:
 
 
 def _shown_item(item: ListItem, marked: Any) -> ShownItem:
-    marks = () if marked is None else tuple(bool(mark) for mark in marked[2:])
-    return ShownItem(item.product_key, item.position, item.propensity, *marks)
+    if marked is None:
+        return ShownItem(item.product_key, item.position, item.propensity)
+    *marks, grade = marked[2:]
+    found = ShownItem(item.product_key, item.position, item.propensity, *map(bool, marks))
+    return found if grade is None else found._replace(click_grade=float(grade))

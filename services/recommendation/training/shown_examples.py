@@ -43,7 +43,7 @@ class ShownExamples:
     grades : ndarray of shape (n_items,), int8
         `Grade` of each item.
     weights : ndarray of shape (n_items,), float32
-        Inverse of the probability that the item was looked at where it stood; clipped.
+        Inverse of the probability that the item was looked at where it stood, clipped; times what a click is worth.
     customers, times : ndarray of shape (n_lists,), int32 and int64
         Of each list: row, and Unix seconds.
     """
@@ -170,13 +170,14 @@ def examined(shown: ShownLists, biases: Mapping[Page, PositionBias]) -> Mask:
 
 
 def response_weights(shown: ShownLists, biases: Mapping[Page, PositionBias]) -> FloatArray:
-    """Return the inverse of the probability that each item was at its place and looked at there, shape (n_items,).
+    """Return how much the response to each item weighs, shape (n_items,).
 
-    Clipped to `MOST_WEIGHT`.
+    It is the inverse of the probability that the item was at its place and looked at there, clipped to `MOST_WEIGHT`,
+    times what the response is worth: a click after which the shopper came back at once is worth little.
     """
     weights = 1.0 / np.maximum(shown.propensities.astype(np.float64), LEAST_PROPENSITY)
     pages = shown.pages[shown.owners]
     for code in np.unique(pages).tolist():
         of_page = pages == code
         weights[of_page] /= biases.get(PAGES[code], PositionBias.none()).at(shown.positions[of_page])
-    return np.minimum(weights, MOST_WEIGHT).astype(np.float32)
+    return (np.minimum(weights, MOST_WEIGHT) * shown.worth).astype(np.float32)

@@ -50,6 +50,8 @@ class ShownLists:
         Whether the shopper said that they do not want it.
     propensities : ndarray of shape (n_items,), float32
         Probability that the item was at its place; 1 for deterministic places.
+    worth : ndarray of shape (n_items,), float32
+        How much the response counts, 0 to 1: a click by its grade, all else 1.
     """
 
     customers: Rows
@@ -62,6 +64,7 @@ class ShownLists:
     grades: NDArray[np.int8]
     dismissed: Mask
     propensities: FloatArray
+    worth: FloatArray
 
     def __len__(self) -> int:
         return len(self.customers)
@@ -76,7 +79,7 @@ class ShownLists:
     def of(cls, lists: Iterable[Sequence[ShownList]], customers: KeyRows, products: KeyRows) -> Self:
         """Return what is known of the lists; without customers and products that have no row, and unknown pages."""
         heads: list[tuple[int, int, int, bool]] = []
-        items: list[tuple[int, int, int, int, bool, float]] = []
+        items: list[tuple[int, int, int, int, bool, float, float]] = []
         for some in lists:
             rows = customers.find(np.array([each.customer_key for each in some], np.int64)).tolist()
             for each, row in zip(some, rows, strict=True):
@@ -84,7 +87,7 @@ class ShownLists:
                     moment, page = int(each.generated_at.timestamp()), PAGES.index(Page(each.page_type))
                     items += [(len(heads), *_item(item)) for item in each.items if _on_screen(item)]
                     heads.append((row, page, moment, all(map(_on_screen, each.items))))
-        return cls._of_rows(np.array(heads or np.empty((0, 4))), np.array(items or np.empty((0, 6))), products)
+        return cls._of_rows(np.array(heads or np.empty((0, 4))), np.array(items or np.empty((0, 7))), products)
 
     @classmethod
     def _of_rows(cls, heads: NDArray[np.float64], items: NDArray[np.float64], products: KeyRows) -> Self:
@@ -109,6 +112,7 @@ class ShownLists:
             grades=items[:, 3].astype(np.int8),
             dismissed=items[:, 4] > 0,
             propensities=items[:, 5].astype(np.float32),
+            worth=items[:, 6].astype(np.float32),
         )
 
     def where(self, lists: Mask) -> Self:
@@ -121,7 +125,7 @@ class ShownLists:
 
     def _with(self, lists: Mask, items: Mask) -> Self:
         of_lists = {name: getattr(self, name)[lists] for name in ("customers", "pages", "times", "whole")}
-        names = ("products", "positions", "grades", "dismissed", "propensities")
+        names = ("products", "positions", "grades", "dismissed", "propensities", "worth")
         numbers = np.cumsum(lists) - 1
         of_items = {name: getattr(self, name)[items] for name in names}
         return replace(self, owners=numbers[self.owners[items]], **of_lists, **of_items)
@@ -131,8 +135,10 @@ def _on_screen(item: ShownItem) -> bool:
     return item.was_shown or _grade(item) > Grade.NONE
 
 
-def _item(item: ShownItem) -> tuple[int, int, int, bool, float]:
-    return item.product_key, item.position, _grade(item), item.was_dismissed, item.propensity
+def _item(item: ShownItem) -> tuple[int, int, int, bool, float, float]:
+    grade = _grade(item)
+    worth = item.click_grade if grade is Grade.CLICK else 1.0
+    return item.product_key, item.position, grade, item.was_dismissed, item.propensity, worth
 
 
 def _grade(item: ShownItem) -> Grade:

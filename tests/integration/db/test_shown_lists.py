@@ -78,7 +78,7 @@ def test_a_list_has_its_items_with_all_that_came_of_them(connection: Connection)
     assert [(item.product_key, item.position, item.propensity) for item in found.items] == [
         (1, 1, 1.0), (2, 2, 1.0), (3, 3, 1.0), (4, 4, 1.0), (5, 5, 1.0),
     ]  # fmt: skip
-    assert [tuple(item[3:]) for item in found.items] == [
+    assert [tuple(item[3:8]) for item in found.items] == [
         (True, False, False, False, False),
         (True, True, True, True, False),
         (True, False, False, False, True),

@@ -11,9 +11,9 @@ from services.feedback.click_grades import FLOOR, grade
 from services.feedback.late_recommendations import apply_late
 from shared.db.algorithm_performance import algorithm_performance
 from shared.db.engine import Database
-from shared.db.graded_clicks import graded_clicks
-from shared.db.recommendations import log_recommendations
+from shared.db.recommendations import log_recommendations, mark_shown
 from shared.db.schema import customers, recommendation_outcomes
+from shared.db.shown_lists import shown_lists
 from tests.integration.feedback.small_shop import ANN, BOB, NOON, Log, open_shop, recommend
 from tests.support.recommendations import list_of_one
 from tests.support.tokens import next_number
@@ -154,23 +154,18 @@ def test_a_page_that_was_set_aside_says_nothing(log: Log) -> None:
     assert graded(log) == [(None, None)]
 
 
-def test_learners_read_clicks_with_their_grades(log: Log) -> None:
-    one, other = made(log), made(log, 2, BOB, "content")
-    log.respond(NOON, one, "CLICK")
-    log.respond(NOON + MINUTE, other, "CLICK")
-    log.respond(NOON + DAY, other, "CLICK")
-    log.add(NOON + SECOND, product_view=view(2))
+def test_learners_read_clicks_with_their_best_grades(log: Log) -> None:
+    quick, unknown = made(log), made(log, 2, BOB, "content")
+    for key, times in ((quick, (NOON, NOON + SECOND)), (unknown, (NOON + MINUTE, NOON + DAY))):
+        for at in times:
+            log.respond(at, key, "CLICK")
+    log.add(NOON + 2 * SECOND, product_view=view(2))
     log.apply()
-    with log.database.read() as connection:
-        clicks = list(graded_clicks(connection, NOON, NOON + DAY))
-    assert [(each.recommendation_id, each.customer_key, each.product_key) for each in clicks] == [
-        (one, ANN, 1),
-        (other, BOB, 2),
-    ]
-    assert [(each.algorithm, each.at, each.grade) for each in clicks] == [
-        ("ease", NOON, FLOOR),
-        ("content", NOON + MINUTE, 1.0),
-    ]
+    with log.database.write() as connection:
+        mark_shown(connection, dict.fromkeys((quick, unknown), NOON))
+        found = [each for some in shown_lists(connection, NOON - DAY, 10) for each in some]
+    grades = {each.customer_key: [item.click_grade for item in each.items] for each in found}
+    assert grades == {ANN: [pytest.approx(FLOOR)], BOB: [1.0]}
 
 
 def test_grades_take_off_what_clicks_earn_once_for_each_recommendation(log: Log) -> None:

@@ -95,4 +95,5 @@ def shown_lists(
         grades=grades.ravel().astype(np.int8),
         dismissed=np.zeros(n, np.bool_),
         propensities=np.ones(n, np.float32),
+        worth=np.ones(n, np.float32),
     )

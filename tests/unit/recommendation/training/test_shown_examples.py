@@ -46,6 +46,7 @@ def shown(grades: list[int], *, whole: bool = True, dismissed: int | None = None
         grades=np.array(grades, np.int8),
         dismissed=np.arange(n) == (-1 if dismissed is None else dismissed),
         propensities=np.ones(n, np.float32),
+        worth=np.ones(n, np.float32),
     )
 
 
@@ -109,6 +110,8 @@ def test_weights_are_over_examination_and_propensity_and_clipped() -> None:
     found = response_weights(lists, {Page.HOME: BIAS})
     np.testing.assert_allclose(found, [1.0, 1 / (0.5 * 0.25), 5.0, MOST_WEIGHT], rtol=1e-6)
     np.testing.assert_allclose(response_weights(lists, {})[:3], [1.0, 4.0, 1.0], rtol=1e-6)
+    less = replace(lists, worth=np.array([1.0, 0.25, 1.0, 1.0], np.float32))
+    np.testing.assert_allclose(response_weights(less, {})[:3], [1.0, 1.0, 1.0], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

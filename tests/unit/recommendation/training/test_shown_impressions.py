@@ -30,6 +30,7 @@ def lists(**changed: np.ndarray) -> ShownLists:
         grades=np.array([1, 0, 0, 2], np.int8),
         dismissed=np.zeros(4, np.bool_),
         propensities=np.ones(4, np.float32),
+        worth=np.ones(4, np.float32),
     )
     return replace(found, **changed)
 
@@ -67,7 +68,7 @@ def test_features_say_what_was_known_before_the_list() -> None:
 def test_each_page_has_a_bias_of_its_own() -> None:
     home, cart = shown_shop.shown_lists(6_000), shown_shop.shown_lists(20, page=Page.CART)
     of_lists = ("customers", "pages", "times", "whole")
-    of_items = ("products", "positions", "grades", "dismissed", "propensities")
+    of_items = ("products", "positions", "grades", "dismissed", "propensities", "worth")
     both = ShownLists(
         **{name: np.concatenate([getattr(home, name), getattr(cart, name)]) for name in of_lists + of_items},
         owners=np.concatenate([home.owners, cart.owners + len(home)]),

@@ -1,6 +1,7 @@
 """Shown lists as arrays: oldest first, by product, in the rows of a training."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ def listed(customer: int, *items: ShownItem, page: str = "HOME", hours: int = 0)
     return ShownList(1, customer, page, "", "hybrid", "v1", NOON + timedelta(hours=hours), items)
 
 
-def item(product: int, position: int, *, shown: bool = True, propensity: float = 1.0, **came: bool) -> ShownItem:
+def item(product: int, position: int, *, shown: bool = True, propensity: float = 1.0, **came: Any) -> ShownItem:
     return ShownItem(product, position, propensity, shown, **came)
 
 
@@ -52,6 +53,13 @@ def test_the_strongest_response_counts() -> None:
     assert found.grades.tolist() == [Grade.NONE, Grade.PURCHASE, Grade.CART, Grade.NONE, Grade.CLICK]
     assert found.dismissed.tolist() == [True, False, False, False, False]
     assert found.answered.tolist() == [True, True]
+
+
+def test_a_click_is_worth_its_grade_and_what_is_stronger_all_of_it() -> None:
+    clicked = item(1, 1, was_clicked=True, click_grade=0.25)
+    bought = item(2, 2, was_clicked=True, was_purchased=True, click_grade=0.25)
+    found = ShownLists.of([[listed(10, clicked, bought)]], CUSTOMERS, PRODUCTS)
+    assert found.worth.tolist() == [0.25, 1.0]
 
 
 def test_a_list_is_whole_if_all_of_it_was_on_screen() -> None:
