@@ -57,7 +57,8 @@ def drift(runs: Runs, sizes: Sizes) -> Figures:
     `drift.after_visit.` are the figures of a shop that learns new tastes whole by one visit.
     """
     long = [run for run in runs if len(run["days"]) > sizes.drift_day]
-    policies, found = {run["policy"] for run in long}, {}
+    policies = {run["policy"] for run in long}
+    found: Figures = {}
     for prefix, policy in (("drift.", FULL_LOOP), ("drift.after_visit.", AFTER_VISIT)):
         if {policy, KNOWING} <= policies:
             of_policy = recovery(long, policy, KNOWING, sizes.drift_day)

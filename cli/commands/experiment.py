@@ -216,7 +216,7 @@ def _progress(found: ExperimentResults) -> str:
     )
     if found.HasField("days_left"):
         said += f", in some {found.days_left:,.0f} days"
-    return f"{said}; {found.crossed_units:,} met several arms and are left out."
+    return f"{said}; {found.crossed_units:,} met several arms."
 
 
 def _metric(metric: ExperimentMetric.ValueType) -> str:

@@ -1,4 +1,4 @@
-"""The daily look at experiments that are to conclude by themselves."""
+"""The daily look at the experiments that run: alarms are written down, and those that are to conclude do so."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,9 @@ from quintet.recommendation.v1 import recommendation_service_pb2 as recommendati
 from quintet.type.v1.experiment_pb2 import Experiment, ExperimentResults, ExperimentState, Verdict
 
 from services.coordinator.agent_clients import AgentClients
-from services.coordinator.apply_variant import apply_variant
+from services.coordinator.experiment_conclusion import conclude
 from shared.errors import QuintetError
+from shared.experiments.alarms import GUARDRAIL_BROKEN, SAMPLE_RATIO_MISMATCH
 from shared.limits import MAX_NOTE
 from shared.telemetry import BACKGROUND_ERRORS
 
@@ -21,6 +22,15 @@ log = structlog.get_logger()
 class Decision:
     """What is to be done with an experiment: conclude it with an arm, or stop it where the arm is empty."""
 
+    arm_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """What is wrong, one of `shared.experiments.alarms`, with which arm, and the evidence."""
+
+    name: str
     arm_id: str
     reason: str
 
@@ -43,8 +53,16 @@ def decision_of(results: ExperimentResults) -> Decision | None:
     return Decision(best.arm_id, results.summary[:MAX_NOTE])
 
 
+def alarms_of(results: ExperimentResults) -> list[Alarm]:
+    """Return what is wrong with an experiment: units of an arm are lost, or arms break guardrails beyond doubt."""
+    if results.sample_ratio_mismatch:
+        return [Alarm(SAMPLE_RATIO_MISMATCH, "", results.summary[:MAX_NOTE])]
+    broken = [each for each in results.comparisons if each.guardrail and each.verdict == Verdict.VERDICT_WORSE]
+    return [Alarm(GUARDRAIL_BROKEN, each.arm_id, results.summary[:MAX_NOTE]) for each in broken]
+
+
 async def decide_experiments(agents: AgentClients) -> list[str]:
-    """Conclude or stop the experiments that are to do so by themselves, and return their ids.
+    """Write down alarms, conclude or stop the experiments that are to do so by themselves, and return the ids of these.
 
     One that cannot be decided on is left to the next look.
     """
@@ -71,11 +89,7 @@ async def _running(agents: AgentClients) -> list[Experiment]:
     while True:
         request = recommendation_pb.ListExperimentsRequest(page_token=token)
         page = await agents.call(agents.recommendation.ListExperiments, request)
-        found += [
-            each
-            for each in page.experiments
-            if each.conclude_automatically and each.state == ExperimentState.EXPERIMENT_STATE_RUNNING
-        ]
+        found += [each for each in page.experiments if each.state == ExperimentState.EXPERIMENT_STATE_RUNNING]
         token = page.next_page_token
         if not token:
             return found
@@ -85,16 +99,19 @@ async def _decide(agents: AgentClients, experiment: Experiment) -> bool:
     name = experiment.experiment_id
     request = feedback_pb.GetExperimentResultsRequest(experiment_id=name)
     answer = await agents.call(agents.feedback.GetExperimentResults, request, RESULTS_TIMEOUT_SECONDS)
-    decision = decision_of(answer.results)
+    for alarm in alarms_of(answer.results):
+        told = {"experiment_id": name, "alarm": alarm.name, "arm_id": alarm.arm_id, "reason": alarm.reason}
+        note = recommendation_pb.RecordExperimentAlarmRequest(**told)
+        await agents.call(agents.recommendation.RecordExperimentAlarm, note)
+    decision = decision_of(answer.results) if experiment.conclude_automatically else None
     if decision is None:
         return False
     if not decision.arm_id:
         stop = recommendation_pb.StopExperimentRequest(experiment_id=name, reason=decision.reason)
         await agents.call(agents.recommendation.StopExperiment, stop)
         return True
-    conclude = recommendation_pb.ConcludeExperimentRequest(
-        experiment_id=name, arm_id=decision.arm_id, reason=decision.reason
+    chosen = recommendation_pb.ConcludeExperimentRequest(
+        experiment_id=name, arm_id=decision.arm_id, reason=decision.reason, apply=True
     )
-    concluded = await agents.call(agents.recommendation.ConcludeExperiment, conclude)
-    await apply_variant(agents, concluded.experiment, decision.arm_id)
+    await conclude(agents, chosen)
     return True

@@ -7,7 +7,7 @@ from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
 
 from services.coordinator.agent import Coordinator
-from services.coordinator.apply_variant import apply_variant
+from services.coordinator.experiment_conclusion import conclude
 from shared.limits import DEFAULT_EVALUATION_SECONDS
 
 RESULTS_TIMEOUT_SECONDS = 30.0
@@ -38,12 +38,8 @@ class ExperimentRpcs:
     async def ConcludeExperiment(
         self, request: pb.ConcludeExperimentRequest, context: Any
     ) -> pb.ConcludeExperimentResponse:
-        agents = self._agent.agents
         asked = recommendation_pb.ConcludeExperimentRequest.FromString(request.SerializeToString())
-        answer = await agents.call(agents.recommendation.ConcludeExperiment, asked)
-        if request.apply:
-            await apply_variant(agents, answer.experiment, request.arm_id)
-        return pb.ConcludeExperimentResponse(experiment=answer.experiment)
+        return pb.ConcludeExperimentResponse(experiment=await conclude(self._agent.agents, asked))
 
     async def DeleteExperiment(self, request: pb.DeleteExperimentRequest, context: Any) -> Any:
         return await self._agent.agents.forward("DeleteExperiment", request)

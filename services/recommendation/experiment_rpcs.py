@@ -11,7 +11,7 @@ from services.recommendation.what_if.convert import to_estimate, to_evaluation_r
 
 
 class ExperimentRpcs:
-    """Create, read, stop, conclude and delete experiments; say what other configurations would have earned."""
+    """Create, read, stop, conclude and delete experiments, note alarms; say what other ways would have earned."""
 
     _agent: RecommendationAgent
 
@@ -37,6 +37,13 @@ class ExperimentRpcs:
         name, arm = request.experiment_id, request.arm_id
         concluded = await asyncio.to_thread(self._agent.experiments.conclude, name, arm, request.reason)
         return pb.ConcludeExperimentResponse(experiment=concluded)
+
+    async def RecordExperimentAlarm(
+        self, request: pb.RecordExperimentAlarmRequest, context: Any
+    ) -> pb.RecordExperimentAlarmResponse:
+        told = (request.experiment_id, request.alarm, request.arm_id, request.reason)
+        found = await asyncio.to_thread(self._agent.experiments.record_alarm, *told)
+        return pb.RecordExperimentAlarmResponse(experiment=found)
 
     async def DeleteExperiment(self, request: pb.DeleteExperimentRequest, context: Any) -> pb.DeleteExperimentResponse:
         name, allow_missing = request.experiment_id, request.allow_missing

@@ -1,9 +1,9 @@
 """What the units of an experiment did: who met which arm, and the facts of their sessions."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, sel
 from shared.db.batches import among, batches
 from shared.db.metric_segments import NO_SEGMENT
 from shared.db.schema import (
+    customers,
     experiment_exposures,
     recommendation_lists,
     recommendations,
@@ -28,19 +29,23 @@ from shared.recommendation_tokens import position_in_list
 
 UNKNOWN = -1
 """Owner of a unit who never became known."""
-NEVER = 2**62
 
 
-@dataclass
-class _Met:
-    owner: int
-    arms: set[str] = field(default_factory=set)
-    first_at: int = NEVER
+class _Meeting(NamedTuple):
+    """When a unit met an arm first, in microseconds since 1970."""
+
+    at: int
+    unit: int
+    arm: str
 
 
 @dataclass(frozen=True)
 class Exposed:
-    """Units that met one arm and no other, and how many were left out because they met several.
+    """Units that met an experiment.
+
+    Who met several arms, as at login, when the customer's own takes over from the visitor's, belongs to one of them:
+    that of the customer's own number; without one, that of the unit which was met last. Both are drawn by the arms'
+    shares, whatever was met before. To leave such units out would leave few in a small arm and many in a large one.
 
     Parameters
     ----------
@@ -49,46 +54,73 @@ class Exposed:
     arms : tuple of str
         The arm of each.
     first_at : ndarray of shape (n,), int64
-        The first list, in microseconds since 1970.
+        The first list of that arm, in microseconds since 1970.
+    met_at : ndarray of shape (n,), int64
+        The first list of any arm.
     crossed : int
+        How many met several arms.
     """
 
     owners: NDArray[np.int64]
     arms: tuple[str, ...]
     first_at: NDArray[np.int64]
+    met_at: NDArray[np.int64]
     crossed: int = 0
 
 
 @dataclass(frozen=True)
 class SessionsOfUnits:
-    """Sessions of units: `unit` is the place among the owners asked for, `values` are of `MEASURES`, in their order."""
+    """Sessions of units: `unit` is the place among the owners asked for, `values` are of `MEASURES`, in their order.
+
+    A session `ended` with its last event; one that is stored no more counts as ended when it started.
+    """
 
     unit: NDArray[np.int64]
     started: NDArray[np.int64]
+    ended: NDArray[np.int64]
     values: NDArray[np.float64]
     segments: tuple[str, ...]
 
 
 def exposed_units(connection: Connection, experiment_id: str, *, by_session: bool = False) -> Exposed:
-    """Return who met which arm of an experiment; a visitor who became a customer is that customer."""
+    """Return who met an experiment, and in which arm; a visitor who became a customer is that customer."""
     columns = experiment_exposures.c
     query = select(columns.unit, columns.arm, columns.customer_id, columns.session, columns.first_at)
     rows = list(connection.execute(query.where(columns.experiment_id == experiment_id).order_by(columns.unit)))
     known = _sessions_named(connection, rows) if by_session else _strangers(connection, rows)
-    met: dict[tuple[int, int], _Met] = {}
+    met: dict[tuple[int, int], list[_Meeting]] = {}
     for row in rows:
         owner = known.get(row.unit) if by_session else row.customer_id or known.get(row.unit)
         key = (UNKNOWN, row.unit) if owner is None else (owner, 0)
-        one = met.setdefault(key, _Met(key[0]))
-        one.arms.add(row.arm)
-        one.first_at = min(one.first_at, to_micros(row.first_at))
-    single = [each for each in met.values() if len(each.arms) == 1]
+        met.setdefault(key, []).append(_Meeting(to_micros(row.first_at), row.unit, row.arm))
+    crossed = {key[0] for key, several in met.items() if len({each.arm for each in several}) > 1}
+    own = _own_units(connection, crossed)
+    arms = [_arm_of(several, own.get(key[0])) for key, several in met.items()]
     return Exposed(
-        np.array([each.owner for each in single], np.int64),
-        tuple(arm for each in single for arm in each.arms),
-        np.array([each.first_at for each in single], np.int64),
-        len(met) - len(single),
+        np.array([owner for owner, _ in met], np.int64),
+        tuple(arms),
+        np.array([_first(several, arm) for several, arm in zip(met.values(), arms, strict=True)], np.int64),
+        np.array([min(several).at for several in met.values()], np.int64),
+        len(crossed),
     )
+
+
+def _arm_of(several: Sequence[_Meeting], own_unit: int | None) -> str:
+    """Return the arm that a unit belongs to, of those that it met."""
+    own = [each for each in several if each.unit == own_unit]
+    return max(own or several).arm
+
+
+def _first(several: Iterable[_Meeting], arm: str) -> int:
+    return min(each.at for each in several if each.arm == arm)
+
+
+def _own_units(connection: Connection, customer_keys: Collection[int]) -> dict[int, int]:
+    """Return by which number customers are assigned who are logged in."""
+    columns = customers.c
+    query = select(columns.customer_id, columns.external_id).where(columns.external_id.is_not(None))
+    rows = connection.execute(query.where(among(connection, columns.customer_id, customer_keys)))
+    return {row.customer_id: unit_hash("customer", row.external_id) for row in rows}
 
 
 def sessions_of_units(
@@ -111,9 +143,12 @@ def sessions_of_units(
         select(
             owner,
             facts.started_at,
+            func.coalesce(sessions.c.last_event_at, facts.started_at),
             facts.segment,
             *_values(),
         )
+        .select_from(session_facts)
+        .outerjoin(sessions, sessions.c.session_id == facts.session_id)
         .outerjoin(session_amounts, and_(money.session_id == facts.session_id, money.currency == currency))
         .where(
             among(connection, owner, places),
@@ -125,8 +160,9 @@ def sessions_of_units(
     return SessionsOfUnits(
         np.array([places[row[0]] for row in rows], np.int64),
         np.array([to_micros(row[1]) for row in rows], np.int64),
-        np.array([row[3:] for row in rows], np.float64).reshape(len(rows), len(MEASURES)),
-        tuple(row[2] or NO_SEGMENT for row in rows),
+        np.array([to_micros(row[2]) for row in rows], np.int64),
+        np.array([row[4:] for row in rows], np.float64).reshape(len(rows), len(MEASURES)),
+        tuple(row[3] or NO_SEGMENT for row in rows),
     )
 
 

@@ -38,6 +38,11 @@ class Variant:
         """Whether placements stay as they are."""
         return self == Variant(self.variant_id)
 
+    @property
+    def says_order(self) -> bool:
+        """Whether it says how products are ordered, which the placement's bandit would say otherwise."""
+        return self.strategy is not None or bool(self.weights) or self.diversity is not None or self.boosts is not None
+
     def fill(self, placement: Placement) -> Placement:
         """Return the placement as this variant fills it."""
         changed = placement

@@ -205,6 +205,7 @@ _OF_AGENTS = {
         "ListExperiments": Work.REPORT,
         "StopExperiment": Work.WRITE,
         "ConcludeExperiment": Work.WRITE,
+        "RecordExperimentAlarm": Work.WRITE,
         "DeleteExperiment": Work.WRITE,
         "EvaluateConfiguration": Work.REPORT,
         "TrainModels": Work.REPORT,

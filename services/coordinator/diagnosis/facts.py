@@ -29,6 +29,16 @@ class AgentFacts:
 
 
 @dataclass(frozen=True)
+class ExperimentAlarm:
+    """An alarm of an experiment that runs, one of `shared.experiments.alarms`; `arm_id` may be empty."""
+
+    experiment_id: str
+    alarm: str
+    arm_id: str
+    since: datetime
+
+
+@dataclass(frozen=True)
 class StoredFacts:
     """What the database says. `unjoined_since` is when the first event that waits arrived.
 
@@ -42,6 +52,7 @@ class StoredFacts:
     leases: tuple[HeldLease, ...] = ()
     samples: tuple[StoredSample, ...] = ()
     keys: tuple[ApiKey, ...] = ()
+    alarms: tuple[ExperimentAlarm, ...] = ()
     model_version: str = ""
     model_time: datetime | None = None
     database: DatabaseFigures = field(default_factory=DatabaseFigures)

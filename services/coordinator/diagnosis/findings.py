@@ -36,6 +36,7 @@ class Code(StrEnum):
     KEY_UNUSED = "key_unused"
     MODEL_MISSING = "model_missing"
     MODEL_OLD = "model_old"
+    EXPERIMENT_ALARM = "experiment_alarm"
     CLOCK_DIFFERS = "clock_differs"
     ANSWERS_SLOW = "answers_slow"
     CALLS_FAILING = "calls_failing"

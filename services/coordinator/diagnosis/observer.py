@@ -1,15 +1,16 @@
 """Reads the facts that the rules judge: from the agents, the database and the files of certificates."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
+from quintet.type.v1.experiment_pb2 import Experiment, ExperimentState
 
 from services.coordinator.agent_clients import FOLLOWED, AgentClients
-from services.coordinator.diagnosis.facts import AgentFacts, Facts, StoredFacts
+from services.coordinator.diagnosis.facts import AgentFacts, ExperimentAlarm, Facts, StoredFacts
 from services.coordinator.schedule import Schedule
 from shared import job_kinds
 from shared.certificates import valid_until
@@ -18,8 +19,11 @@ from shared.db import agent_samples, event_log, failed_events, job_runs, leases,
 from shared.db.api_keys import read_unrevoked
 from shared.db.database_figures import database_figures
 from shared.db.engine import Connection, Database
+from shared.db.placements import EXPERIMENTS, Stored
 from shared.errors import QuintetError
+from shared.experiments.alarms import ALARMS
 from shared.monitoring.live_thresholds import LiveThresholds
+from shared.timestamps import to_datetime
 
 RECOMMENDER = "recommender"
 RECENT_SAMPLES = 2.5
@@ -79,6 +83,7 @@ class Observer:
                 jobs=tuple(run for run in latest if run is not None),
                 leases=tuple(leases.held(connection)),
                 samples=tuple(agent_samples.latest(connection, recent_since(self._settings))),
+                alarms=alarms_in(EXPERIMENTS.list(connection)),
                 model_version="" if model is None else model.version,
                 model_time=None if model is None else model.created_at,
             )
@@ -101,6 +106,18 @@ class Observer:
             )
             for each in agents
         )
+
+
+def alarms_in(stored: Iterable[Stored]) -> tuple[ExperimentAlarm, ...]:
+    """Return the alarms that are written in the decisions of experiments that run."""
+    every = (Experiment.FromString(each.definition) for each in stored)
+    running = (each for each in every if each.state == ExperimentState.EXPERIMENT_STATE_RUNNING)
+    return tuple(
+        ExperimentAlarm(each.experiment_id, told.action, told.arm_id, to_datetime(told.time))
+        for each in running
+        for told in each.decisions
+        if told.action in ALARMS
+    )
 
 
 def recent_since(settings: Settings) -> datetime:

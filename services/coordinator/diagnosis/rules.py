@@ -7,6 +7,7 @@ from services.coordinator.diagnosis.facts import AgentFacts, Facts, StoredFacts
 from services.coordinator.diagnosis.findings import Code, Finding, Severity, ordered
 from services.coordinator.diagnosis.performance import clocks, performance
 from shared.db import job_runs
+from shared.experiments.alarms import GUARDRAIL_BROKEN
 
 MOST_BEHIND, FAR_BEHIND = 1_000, 100_000
 MOST_UNJOINED = 1_000
@@ -149,6 +150,17 @@ def _models(stored: StoredFacts, facts: Facts) -> Iterator[Finding]:
         yield Finding(Code.MODEL_OLD, Severity.WARNING, stored.model_version, problem, step, stored.model_time)
 
 
+def _experiments(stored: StoredFacts, facts: Facts) -> Iterator[Finding]:
+    for each in stored.alarms:
+        problem = (
+            f"Arm {each.arm_id} breaks a guardrail beyond doubt."
+            if each.alarm == GUARDRAIL_BROKEN
+            else "Its arms do not have the shares of units that were planned: no figure of it is to be trusted."
+        )
+        step = f"See `quintet experiment show {each.experiment_id}`, and stop it or mend what loses units."
+        yield Finding(Code.EXPERIMENT_ALARM, Severity.WARNING, each.experiment_id, problem, step, each.since)
+
+
 def _moment(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
@@ -161,6 +173,7 @@ _RULES: tuple[Callable[[StoredFacts, Facts], Iterator[Finding]], ...] = (
     _database,
     _keys,
     _models,
+    _experiments,
     performance,
     clocks,
 )

@@ -7,7 +7,7 @@ from math import inf, nan
 
 import numpy as np
 from quintet.type.v1.experiment_pb2 import Experiment as ExperimentMessage
-from quintet.type.v1.experiment_pb2 import ExperimentMetric, ExperimentState
+from quintet.type.v1.experiment_pb2 import ExperimentMetric
 
 from services.feedback.experiments.comparison import (
     Comparison,
@@ -51,6 +51,8 @@ METRICS: dict[ExperimentMetric.ValueType, Metric] = {
     number: Metric(name.removeprefix("EXPERIMENT_METRIC_").lower()) if number else Metric.REVENUE_PER_SESSION
     for name, number in ExperimentMetric.items()
 }
+ENDS = ("stopped", "concluded")
+"""What is decided when an experiment ends."""
 NUMBERS = {metric: number for number, metric in METRICS.items() if number}
 
 
@@ -135,8 +137,8 @@ def results_of(connection: Connection, experiment_id: str, now: datetime) -> Res
         connection, exposed.owners.tolist(), since, currency, until=ended(message), by_session=by_session
     )
     segments, codes = np.unique(np.array(sessions.segments, dtype=object).astype(str), return_inverse=True)
-    rows = SessionRows(sessions.unit, sessions.started, sessions.values, codes.astype(np.int64))
-    sums = unit_sums(arm, exposed.first_at, rows)
+    rows = SessionRows(sessions.unit, sessions.started, sessions.ended, sessions.values, codes.astype(np.int64))
+    sums = unit_sums(arm, exposed.first_at, exposed.met_at, rows)
     shares = tuple(each.share for each in experiment.arms)
     plan = plan_of(message, shares)
     guardrails = [(METRICS[each.metric], each.tolerance or DEFAULT_TOLERANCE) for each in message.guardrails]
@@ -153,7 +155,7 @@ def results_of(connection: Connection, experiment_id: str, now: datetime) -> Res
         always_valid_sample_ratio_p(units.tolist(), shares),
         exposed.crossed,
         planned,
-        _days_left(planned, int(units.min()), exposed.first_at, now),
+        _days_left(planned, int(units.min()), exposed.met_at, now),
         currency,
     )
 
@@ -188,10 +190,12 @@ def _interleaved(connection: Connection, message: ExperimentMessage, experiment:
 
 
 def ended(message: ExperimentMessage) -> datetime | None:
-    """Return when an experiment ended; None while it runs."""
+    """Return when an experiment ended; None while it runs.
+
+    It ends when it is stopped. What is decided later, as that it is concluded, changes nothing of that.
+    """
     ends = [to_datetime(message.end_time)] if message.HasField("end_time") else []
-    if message.state != ExperimentState.EXPERIMENT_STATE_RUNNING and message.decisions:
-        ends.append(to_datetime(message.decisions[-1].time))
+    ends += [to_datetime(each.time) for each in message.decisions if each.action in ENDS]
     return min(ends, default=None)
 
 
@@ -227,8 +231,9 @@ def sample_size(connection: Connection, plan: Plan, traffic: float, days: int, n
     customers = experiment_facts.customers_since(connection, since)
     sessions = experiment_facts.sessions_of_units(connection, customers, since, currency)
     everybody = np.zeros(len(customers), np.int64)
-    rows = SessionRows(sessions.unit, sessions.started, sessions.values, np.zeros(len(sessions.unit), np.int64))
-    sums = unit_sums(everybody, np.zeros(len(customers), np.int64), rows)
+    one = np.zeros(len(sessions.unit), np.int64)
+    rows = SessionRows(sessions.unit, sessions.started, sessions.ended, sessions.values, one)
+    sums = unit_sums(everybody, everybody, everybody, rows)
     baseline = control_baseline(plan.metric, sums)
     if baseline is None:
         raise FailedPrecondition(

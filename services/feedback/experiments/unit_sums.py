@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.db.sessions import SILENCE
+from shared.db.types import MICROSECOND
 from shared.experiments.measures import MEASURES
 
 Longs = NDArray[np.int64]
 Floats = NDArray[np.float64]
 PRE_PERIOD_DAYS = 28
 """How far before its first list what a unit did is used to foresee it (CUPED)."""
-LONGEST_VISIT_SECONDS = 12 * 3600
-"""The session that begins at most so long before a unit's first list is the one that the list was shown in."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class SessionRows:
     ----------
     unit : ndarray of shape (n,), int64
         Row of the unit.
-    started : ndarray of shape (n,), int64
-        When the session began, in microseconds since 1970.
+    started, ended : ndarray of shape (n,), int64
+        When the session began, and its last event, in microseconds since 1970.
     values : ndarray of shape (n, len(MEASURES)), float64
     segment : ndarray of shape (n,), int64
         Code of the segment.
@@ -32,6 +32,7 @@ class SessionRows:
 
     unit: Longs
     started: Longs
+    ended: Longs
     values: Floats
     segment: Longs
 
@@ -67,21 +68,23 @@ class UnitSums:
         return UnitSums(self.arm[inside], self.after[inside], self.before[inside], self.segment[inside])
 
 
-def unit_sums(arm: Longs, first_at: Longs, rows: SessionRows) -> UnitSums:
+def unit_sums(arm: Longs, first_at: Longs, met_at: Longs, rows: SessionRows) -> UnitSums:
     """Return the sums of units.
 
-    Sessions that begin after a unit's first list count, and the one in which the list was shown.
+    Sessions that begin after a unit's first list count, and the one in which the list was shown. Those before it
+    foresee them, unless another arm was met by then.
 
     Parameters
     ----------
-    arm, first_at : ndarray of shape (n_units,), int64
-        The arm of each unit, and the moment of its first list in microseconds since 1970.
+    arm, first_at, met_at : ndarray of shape (n_units,), int64
+        The arm of each unit, the moment of its first list in this arm, and of the first in any arm, in microseconds
+        since 1970.
     rows : SessionRows
     """
     n = len(arm)
-    first = first_at[rows.unit]
+    first, met = first_at[rows.unit], met_at[rows.unit]
     counts = (rows.started >= first) | _visits(first, rows)
-    recent = ~counts & (rows.started >= first - PRE_PERIOD_DAYS * 86_400_000_000)
+    recent = ~counts & (rows.ended < met) & (rows.started >= met - PRE_PERIOD_DAYS * 86_400_000_000)
     after, before = (np.zeros((n, len(MEASURES))) for _ in range(2))
     np.add.at(after, rows.unit[counts], rows.values[counts])
     np.add.at(before, rows.unit[recent], rows.values[recent])
@@ -89,8 +92,8 @@ def unit_sums(arm: Longs, first_at: Longs, rows: SessionRows) -> UnitSums:
 
 
 def _visits(first: Longs, rows: SessionRows) -> NDArray[np.bool_]:
-    """Return which sessions are the ones that the first lists were shown in: the latest that began before them."""
-    earlier = (rows.started < first) & (rows.started >= first - LONGEST_VISIT_SECONDS * 1_000_000)
+    """Return which sessions are the ones that the first lists were shown in: the latest that had not ended by then."""
+    earlier = (rows.started < first) & (rows.ended >= first - SILENCE // MICROSECOND)
     places = np.flatnonzero(earlier)
     order = places[np.lexsort((rows.started[places], rows.unit[places]))]
     last = np.ones(len(order), bool)

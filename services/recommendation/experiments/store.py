@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
+from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.experiment_pb2 import Experiment, ExperimentDecision, ExperimentState
 
 from services.recommendation.merchandising.definitions import Definitions
@@ -10,9 +11,11 @@ from shared.db.engine import Connection, Database
 from shared.db.exposures import forget_exposures
 from shared.db.placements import EXPERIMENTS, Stored
 from shared.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from shared.events.check import check_text
+from shared.events.check import check_choice, check_text
+from shared.experiments.alarms import ALARMS
 from shared.experiments.assignment import BUCKETS
-from shared.experiments.convert import buckets_of, to_experiment
+from shared.experiments.convert import buckets_of, to_experiment, to_variant
+from shared.experiments.experiment import Design
 from shared.limits import MAX_DECISIONS, MAX_DEFINITIONS, MAX_NOTE
 from shared.merchandising.names import check_name
 from shared.timestamps import to_datetime, to_timestamp
@@ -41,6 +44,7 @@ class ExperimentStore:
         """
         new = _bare(given)
         to_experiment(new)
+        _check_use(new)
         self._check_start(new)
         with self._database.write() as connection:
             EXPERIMENTS.lock(connection)
@@ -89,6 +93,23 @@ class ExperimentStore:
                 return found
             found.state, found.chosen_arm_id = CONCLUDED, arm_id
             return self._put(connection, found, "concluded", arm_id, reason)
+
+    def record_alarm(self, name: str, alarm: str, arm_id: str = "", reason: str = "") -> Experiment:
+        """Write an alarm into the decisions of a running experiment, once for each alarm and arm.
+
+        Raises InvalidArgument, NotFound.
+        """
+        check_choice(alarm, "alarm", ALARMS, f"one of {', '.join(ALARMS)}")
+        check_text(reason, "reason", MAX_NOTE)
+        if arm_id:
+            check_name(arm_id, "arm_id")
+        with self._database.write() as connection:
+            EXPERIMENTS.lock(connection)
+            found = self._get(connection, name)
+            known = {(each.action, each.arm_id) for each in found.decisions}
+            if found.state != RUNNING or (alarm, arm_id) in known:
+                return found
+            return self._put(connection, found, alarm, arm_id, reason)
 
     def get(self, name: str) -> Experiment:
         """Return an experiment. Raises InvalidArgument, NotFound."""
@@ -170,6 +191,17 @@ class ExperimentStore:
         stored = Stored(experiment.experiment_id, experiment.SerializeToString(), now)
         EXPERIMENTS.put(connection, stored)
         return self._definitions.message_of(stored)
+
+
+def _check_use(new: Experiment) -> None:
+    """Raise InvalidArgument for a conclusion that could not be applied, and guardrails that nobody would look at."""
+    orders = [arm.variant.variant_id for arm in new.arms if to_variant(arm.variant, None, "variant").says_order]
+    if new.conclude_automatically and orders and not new.placement_ids:
+        problem = f"needs placement_ids, as arm {orders[0]} says how placements are filled"
+        raise InvalidArgument.of("experiment.conclude_automatically", True, problem, ErrorReason.FIELD_CONFLICT)
+    if new.guardrails and to_experiment(new).design is not Design.SPLIT:
+        problem = "are not watched where lists are drawn from both arms: clicks decide"
+        raise InvalidArgument.of("experiment.guardrails", len(new.guardrails), problem, ErrorReason.FIELD_CONFLICT)
 
 
 def first_room(taken: Iterable[tuple[int, int]], wanted: int) -> int | None:

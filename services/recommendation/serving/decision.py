@@ -75,7 +75,7 @@ def decide(
     filled = _filled(query, said)
     if held_out:
         return Decided(_certain(filled), exposures)
-    if said:
+    if any(variant.says_order for variant in said):
         return Decided(filled, exposures, None, _draw(filled, random))
     both = next((each.experiment for each in met if each.interleaved), None)
     if both is not None and not query.page_token:

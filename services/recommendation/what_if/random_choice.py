@@ -43,17 +43,15 @@ def bandit_choices(lists: Iterable[EarnedList]) -> list[Chosen]:
 
 
 def experiment_choices(lists: Iterable[EarnedList], experiment: Experiment) -> list[Chosen]:
-    """Return the lists of an experiment, without those of customers who met several of its arms."""
+    """Return the lists of an experiment.
+
+    A customer who met several arms, as at login, was assigned to each by its share, whatever they met before. So their
+    lists count like all others.
+    """
     total = sum(arm.share for arm in experiment.arms)
     shares = {arm.arm_id: arm.share / total for arm in experiment.arms}
-    met: dict[int, set[str]] = {}
-    found = []
-    for each in lists:
-        arm = each.answered.assignments.get(experiment.experiment_id)
-        if arm in shares:
-            met.setdefault(each.unit, set()).add(arm)
-            found.append(Chosen(each, arm, shares))
-    return [each for each in found if len(met[each.earned.unit]) == 1]
+    arms = ((each, each.answered.assignments.get(experiment.experiment_id)) for each in lists)
+    return [Chosen(each, arm, shares) for each, arm in arms if arm in shares]
 
 
 def compare_choice(choices: Sequence[Chosen], action: str, method: ActionMethod) -> Compared:

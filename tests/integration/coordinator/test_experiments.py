@@ -7,7 +7,7 @@ import pytest
 from quintet.coordinator.v1 import coordinator_service_pb2 as pb
 from quintet.type.v1.error_pb2 import ErrorReason
 from quintet.type.v1.experiment_pb2 import Experiment, ExperimentArm, ExperimentState
-from quintet.type.v1.placement_pb2 import BoostAction, Placement, PlacementBoosts, Rule, Variant
+from quintet.type.v1.placement_pb2 import Bandit, BoostAction, Placement, PlacementBoosts, Rule, Variant
 
 from shared.db.engine import Database
 from shared.errors import FailedPrecondition, NotFound
@@ -83,14 +83,39 @@ async def test_an_arm_that_changes_placements_is_not_applied_to_no_placement(doo
     await start(door, AS_NOW, Variant(variant_id="new", diversity=0.5))
     with pytest.raises(FailedPrecondition):
         await conclude(door, "new")
-    got = await call(door.GetExperiment, pb.GetExperimentRequest(experiment_id="e"), SECONDS)
-    assert got.experiment.chosen_arm_id == "new", "the decision stays"
+    assert await still_runs(door)
 
 
 async def test_a_model_that_is_gone_is_not_applied(door: Any) -> None:
     await start(door, AS_NOW, Variant(variant_id="new", model_version="gone"))
     with pytest.raises(NotFound):
         await conclude(door, "new")
+    assert await still_runs(door)
+
+
+async def still_runs(door: Any) -> bool:
+    got = await call(door.GetExperiment, pb.GetExperimentRequest(experiment_id="e"), SECONDS)
+    return bool(got.experiment.state == ExperimentState.EXPERIMENT_STATE_RUNNING) and not got.experiment.chosen_arm_id
+
+
+async def test_another_arm_than_the_chosen_one_changes_nothing(door: Any) -> None:
+    await call(door.CreatePlacement, pb.CreatePlacementRequest(placement=Placement(placement_id="top")), SECONDS)
+    await start(door, AS_NOW, Variant(variant_id="new", strategy="trending"), placement_ids=["top"])
+    await conclude(door, "as_now")
+    with pytest.raises(FailedPrecondition):
+        await conclude(door, "new")
+    now = (await call(door.GetPlacement, pb.GetPlacementRequest(placement_id="top"), SECONDS)).placement
+    assert now.strategy == ""
+
+
+async def test_a_chosen_arm_takes_the_place_of_a_bandit(door: Any) -> None:
+    variants = [AS_NOW, Variant(variant_id="popular", strategy="popular")]
+    placement = Placement(placement_id="top", bandit=Bandit(variants=variants))
+    await call(door.CreatePlacement, pb.CreatePlacementRequest(placement=placement), SECONDS)
+    await start(door, AS_NOW, Variant(variant_id="new", strategy="trending"), placement_ids=["top"])
+    await conclude(door, "new")
+    now = (await call(door.GetPlacement, pb.GetPlacementRequest(placement_id="top"), SECONDS)).placement
+    assert (now.strategy, now.bandit.disabled, len(now.bandit.variants)) == ("trending", True, 2)
 
 
 async def test_a_fallback_belongs_to_its_arm(sqlite_database: Database) -> None:

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
+import numpy as np
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from quintet.feedback.v1 import feedback_service_pb2 as pb
 from quintet.type.v1.experiment_pb2 import (
     Experiment,
     ExperimentArm,
+    ExperimentDecision,
     ExperimentMetric,
     ExperimentResults,
     ExperimentState,
@@ -24,7 +27,7 @@ from shared.db.placements import EXPERIMENTS, Stored
 from shared.db.recommendations import log_recommendations, mark_clicked
 from shared.db.schema import customers, products, purchases, session_amounts, session_facts, sessions, visitors
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound
-from shared.experiments.assignment import unit_hash
+from shared.experiments.assignment import arm_of, unit_hash
 from shared.experiments.decision import Exposure, ListDecision
 from shared.recommendation_tokens import LIST_BITS, number_at
 from tests.integration.feedback.small_shop import NOON
@@ -38,19 +41,13 @@ CONVERSION = ExperimentMetric.EXPERIMENT_METRIC_CONVERSION_RATE
 class Scene:
     """An experiment of two arms, with customers, exposures and facts of sessions as a test wants them."""
 
-    def __init__(self, database: Database, **fields: object) -> None:
+    def __init__(self, database: Database, **fields: Any) -> None:
         self.database = database
         self._sessions = 0
-        start = Timestamp()
-        start.FromDatetime(NOON - HOUR)
-        arms = [ExperimentArm(variant=Variant(variant_id=name)) for name in ("control", "new")]
-        message = Experiment(
-            experiment_id="e",
-            arms=arms,
-            state=ExperimentState.EXPERIMENT_STATE_RUNNING,
-            start_time=start,
-            **fields,  # type: ignore[arg-type]
-        )
+        shares = zip(("control", "new"), fields.pop("shares", (1.0, 1.0)), strict=True)
+        arms = [ExperimentArm(variant=Variant(variant_id=name), share=share) for name, share in shares]
+        given = {"state": ExperimentState.EXPERIMENT_STATE_RUNNING, "start_time": timestamp(NOON - HOUR)} | fields
+        message = Experiment(experiment_id="e", arms=arms, **given)
         with database.write() as connection:
             EXPERIMENTS.put(connection, Stored("e", message.SerializeToString(), NOON))
 
@@ -58,8 +55,10 @@ class Scene:
         row = customers.insert().values(external_id=name, registration_date=NOON).returning(customers.c.customer_id)
         return int(connection.execute(row).scalar_one())
 
-    def meet(self, connection: Connection, key: int | None, arm: str, unit: int, session: str = "") -> None:
-        record_exposures(connection, [(Exposure("e", arm, unit, session), key, NOON)])
+    def meet(
+        self, connection: Connection, key: int | None, arm: str, unit: int, session: str = "", at: datetime = NOON
+    ) -> None:
+        record_exposures(connection, [(Exposure("e", arm, unit, session), key, at)])
 
     def visit(
         self,
@@ -107,6 +106,12 @@ class Scene:
             return from_results(results_of(connection, "e", at))
 
 
+def timestamp(at: datetime) -> Timestamp:
+    message = Timestamp()
+    message.FromDatetime(at)
+    return message
+
+
 def crowd(scene: Scene, size: int, buying: Iterable[float]) -> None:
     """Add so many customers of each arm, of whom a share buys for 10 euros."""
     with scene.database.write() as connection:
@@ -124,7 +129,7 @@ def test_arms_have_the_figures_of_their_customers(database: Database) -> None:
         scene.meet(connection, ann, "control", 1)
         scene.meet(connection, bob, "new", 2)
         scene.visit(connection, ann, NOON - 5 * DAY, revenue=9_999, shown=100)  # before: counts nothing
-        scene.visit(connection, ann, NOON - HOUR, revenue=500, shown=10, clicked=1)  # the visit of the first list
+        scene.visit(connection, ann, NOON - HOUR / 4, revenue=500, shown=10, clicked=1)  # the visit of the first list
         scene.visit(connection, ann, NOON + HOUR, shown=10, clicked=2)
         scene.visit(connection, bob, NOON + HOUR, revenue=700, refunded=200, shown=5)
     found = scene.results()
@@ -169,16 +174,59 @@ def test_lost_units_of_an_arm_are_an_alarm(database: Database) -> None:
     assert "trust no figure" in found.summary
 
 
-def test_who_met_both_arms_is_left_out_and_counted(database: Database) -> None:
+def test_who_met_both_arms_belongs_to_the_customers_own_from_its_first_list_on(database: Database) -> None:
     scene = Scene(database)
     with database.write() as connection:
         ann = scene.customer(connection, "ann")
-        scene.meet(connection, ann, "control", unit_hash("visitor", "v"))
-        scene.meet(connection, ann, "new", unit_hash("customer", "ann"))
-        scene.visit(connection, ann, revenue=100)
+        scene.meet(connection, ann, "new", unit_hash("customer", "ann"), at=NOON)
+        scene.meet(connection, ann, "control", unit_hash("visitor", "v"), at=NOON - 2 * HOUR)
+        scene.meet(connection, ann, "control", unit_hash("visitor", "another browser"), at=NOON + HOUR)
+        scene.visit(connection, ann, NOON - 2 * HOUR, revenue=100)  # in the visitor's arm
+        scene.visit(connection, ann, NOON, revenue=100)
     found = scene.results()
     assert found.crossed_units == 1
-    assert [arm.units for arm in found.arms] == [0, 0]
+    assert [(arm.units, arm.orders) for arm in found.arms] == [(0, 0), (1, 1)]
+
+
+def test_a_visitor_with_several_browsers_belongs_to_the_arm_met_last(database: Database) -> None:
+    scene = Scene(database)
+    with database.write() as connection:
+        ann = scene.customer(connection, "ann")
+        scene.meet(connection, ann, "new", unit_hash("visitor", "v"), at=NOON)
+        scene.meet(connection, ann, "control", unit_hash("visitor", "w"), at=NOON + HOUR)
+    assert [arm.units for arm in scene.results().arms] == [1, 0]
+
+
+def test_logins_neither_shift_a_small_arm_nor_look_like_lost_units(database: Database) -> None:
+    """Shares 9 to 1; a fifth of the shoppers log in, and buy ten times as often; no arm does anything."""
+    shares, size = (0.9, 0.1), 3_000
+    scene = Scene(database, primary_metric=CONVERSION, shares=shares)
+    random = np.random.default_rng(1)
+    with database.write() as connection:
+        for number in range(size):
+            key = scene.customer(connection, f"c{number}")
+            logs_in = random.random() < 0.2
+            for unit in (("visitor", f"v{number}"), ("customer", f"c{number}"))[: 1 + logs_in]:
+                hashed = unit_hash(*unit)
+                scene.meet(connection, key, ("control", "new")[arm_of("e", hashed, shares)], hashed)
+            scene.visit(connection, key, revenue=100 * int(random.random() < (0.5 if logs_in else 0.05)))
+    found = scene.results()
+    assert not found.sample_ratio_mismatch
+    assert sum(arm.units for arm in found.arms) == size
+    control, new = (arm.metrics[0] for arm in found.arms)
+    assert new.low < control.value < new.high
+
+
+def test_what_comes_after_the_stop_does_not_count_though_it_is_concluded_later(database: Database) -> None:
+    stopped = ExperimentDecision(action="stopped", time=timestamp(NOON + HOUR))
+    concluded = ExperimentDecision(action="concluded", time=timestamp(NOON + 30 * DAY), arm_id="new")
+    scene = Scene(database, state=ExperimentState.EXPERIMENT_STATE_CONCLUDED, decisions=[stopped, concluded])
+    with database.write() as connection:
+        ann = scene.customer(connection, "ann")
+        scene.meet(connection, ann, "new", unit_hash("customer", "ann"))
+        scene.visit(connection, ann, NOON, revenue=100)
+        scene.visit(connection, ann, NOON + 2 * HOUR, revenue=100)
+    assert [arm.orders for arm in scene.results(NOON + 40 * DAY).arms] == [0, 1]
 
 
 def test_a_stranger_counts_once_the_visitor_is_known(database: Database) -> None:

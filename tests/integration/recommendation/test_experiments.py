@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from quintet.recommendation.v1 import recommendation_service_pb2 as pb
 from quintet.type.v1.consent_pb2 import Consent as ConsentMessage
 from quintet.type.v1.consent_pb2 import ConsentState
-from quintet.type.v1.experiment_pb2 import Experiment, ExperimentArm, ExperimentState
+from quintet.type.v1.experiment_pb2 import Experiment, ExperimentArm, ExperimentState, Guardrail
 from quintet.type.v1.placement_pb2 import (
     Bandit,
     BuryAction,
@@ -76,6 +76,8 @@ def test_an_experiment_runs_from_now_on_and_is_created_once(store: ExperimentSto
         ({"start_time": stamp(NOW - timedelta(hours=1))}, "experiment.start_time"),
         ({"end_time": stamp(NOW)}, "experiment.end_time"),
         ({"traffic": -1}, "experiment.traffic"),
+        ({"conclude_automatically": True}, "experiment.conclude_automatically"),
+        ({"guardrails": [Guardrail(metric=1)], "design": "EXPERIMENT_DESIGN_TEAM_DRAFT"}, "experiment.guardrails"),
     ],
 )
 def test_what_cannot_run_is_refused(store: ExperimentStore, fields: dict[str, Any], field: str) -> None:
@@ -107,6 +109,22 @@ def test_stopping_and_concluding_are_kept_with_their_reasons(store: ExperimentSt
     assert caught.value.metadata["field"] == "arm_id"
     with pytest.raises(NotFound):
         store.stop("c")
+
+
+def test_an_alarm_is_written_down_once_while_the_experiment_runs(store: ExperimentStore) -> None:
+    store.create(experiment())
+    for _ in range(2):
+        store.record_alarm("e", "guardrail_broken", "popular", "Worse.")
+    found = store.record_alarm("e", "sample_ratio_mismatch")
+    assert [(each.action, each.arm_id) for each in found.decisions[1:]] == [
+        ("guardrail_broken", "popular"),
+        ("sample_ratio_mismatch", ""),
+    ]
+    assert found.decisions[1].reason == "Worse."
+    with pytest.raises(InvalidArgument):
+        store.record_alarm("e", "boredom")
+    stopped = store.stop("e")
+    assert store.record_alarm("e", "guardrail_broken", "as_now") == stopped
 
 
 def test_only_what_has_ended_is_deleted(store: ExperimentStore) -> None:
@@ -338,6 +356,15 @@ def test_an_arm_that_says_something_keeps_the_bandit_out(caller: Caller) -> None
     caller.run(experiment("e", *plain))
     answers = [caller.ask(CUSTOMERS[0], placement_id="top") for _ in range(20)]
     assert {(each.variant_id, each.strategy == "popular") for each in answers} == {("", False)}
+
+
+def test_an_arm_that_says_a_model_or_rules_alone_is_filled_by_the_bandit(caller: Caller) -> None:
+    caller.place("top", bandit=BANDIT)
+    caller.run(experiment("e", AS_NOW, Variant(variant_id="bold", without_rule_ids=["none"])))
+    answers = [caller.ask(each, placement_id="top") for each in CUSTOMERS for _ in range(3)]
+    assert {each.arm for each in answers} == {"as_now", "bold"}
+    assert all(each.variant_id for each in answers)
+    assert {each.decision["variant"] for each in caller.logged()} == {"as_now", "popular"}
 
 
 def test_exploration_shows_other_products_at_a_known_chance_within_its_budget(caller: Caller) -> None:

@@ -70,8 +70,9 @@ class Agents:
             if request.experiment_id not in self._found:
                 raise Unavailable("not today")
             return feedback_pb.GetExperimentResultsResponse(results=self._found[request.experiment_id])
-        self.done.append(request)
         experiment = next((each for each in self._experiments if each.experiment_id == request.experiment_id), None)
+        if method != "GetExperiment":
+            self.done.append(request)
         return recommendation_pb.ConcludeExperimentResponse(experiment=experiment)
 
 
@@ -89,12 +90,14 @@ async def test_what_is_told_is_done_and_the_rest_left_for_the_next_look() -> Non
             "better": results(compared("b", BETTER)),
             "broken": results(compared("b", WORSE, guardrail=True)),
             "undecided": results(compared("b", UNDECIDED)),
-            "by-hand": results(compared("b", BETTER)),
+            "by-hand": results(compared("b", BETTER), sample_ratio_mismatch=True),
             "over": results(compared("b", BETTER)),
         },
     )
     assert await decide_experiments(agents) == ["better", "broken"]
-    conclude, stop = agents.done
+    conclude, alarm, stop, by_hand = agents.done
+    assert (alarm.experiment_id, alarm.alarm, alarm.arm_id) == ("broken", "guardrail_broken", "b")
+    assert (by_hand.experiment_id, by_hand.alarm, by_hand.arm_id) == ("by-hand", "sample_ratio_mismatch", "")
     assert (conclude.experiment_id, conclude.arm_id, conclude.reason) == ("better", "b", "So it is.")
     assert (stop.experiment_id, stop.reason) == ("broken", "So it is.")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.coordinator.diagnosis.facts import AgentFacts, Facts, StoredFacts
+from services.coordinator.diagnosis.facts import AgentFacts, ExperimentAlarm, Facts, StoredFacts
 from services.coordinator.diagnosis.findings import Code, Severity
 from services.coordinator.diagnosis.rules import diagnose
 from shared.api_keys import ApiKey, Role
@@ -49,6 +49,14 @@ def key(**values: Any) -> ApiKey:
 def schedule(**values: Any) -> JobSchedule:
     usual = {"period": DAY, "paused": False, "next_at": NOW, "failures": 0, "job_id": None, "settled": True}
     return JobSchedule("train_models", **(usual | values))
+
+
+def test_an_alarm_of_an_experiment_is_told() -> None:
+    alarms = (
+        ExperimentAlarm("e", "guardrail_broken", "bold", NOW),
+        ExperimentAlarm("f", "sample_ratio_mismatch", "", NOW),
+    )
+    assert stored(alarms=alarms) == [(Code.EXPERIMENT_ALARM, Severity.WARNING, name) for name in ("e", "f")]
 
 
 def test_nothing_is_wrong_where_all_is_well() -> None:

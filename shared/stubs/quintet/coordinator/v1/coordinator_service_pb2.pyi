@@ -3722,7 +3722,7 @@ class ConcludeExperimentRequest(_message.Message):
     """Optional. Why, at most 500 characters; it is kept with the experiment."""
     apply: _builtins.bool
     """Make what the arm does what is done from now on: in the placements of the experiment its strategy, weights, diversity and
-    boosts; without placements its weights become those of the hybrid. Its rules are switched on and off, its model is activated.
+    boosts, in place of a bandit. Its rules are switched on and off, its model is activated.
     """
     def __init__(
         self,

@@ -1538,6 +1538,64 @@ class StopExperimentResponse(_message.Message):
 Global___StopExperimentResponse: _TypeAlias = StopExperimentResponse  # noqa: Y015
 
 @_typing.final
+class RecordExperimentAlarmRequest(_message.Message):
+    """Tells an alarm of an experiment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERIMENT_ID_FIELD_NUMBER: _builtins.int
+    ALARM_FIELD_NUMBER: _builtins.int
+    ARM_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    experiment_id: _builtins.str
+    """Required. The experiment, at most 63 characters."""
+    alarm: _builtins.str
+    """Required. `guardrail_broken` or `sample_ratio_mismatch`."""
+    arm_id: _builtins.str
+    """Optional. The arm concerned, at most 63 characters."""
+    reason: _builtins.str
+    """Optional. The evidence, at most 500 characters."""
+    def __init__(
+        self,
+        *,
+        experiment_id: _builtins.str = ...,
+        alarm: _builtins.str = ...,
+        arm_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "arm_id", b"arm_id", "experiment_id", b"experiment_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordExperimentAlarmRequest: _TypeAlias = RecordExperimentAlarmRequest  # noqa: Y015
+
+@_typing.final
+class RecordExperimentAlarmResponse(_message.Message):
+    """The experiment as it is now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERIMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def experiment(self) -> _experiment_pb2.Experiment:
+        """The experiment."""
+
+    def __init__(
+        self,
+        *,
+        experiment: _experiment_pb2.Experiment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["experiment", b"experiment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["experiment", b"experiment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordExperimentAlarmResponse: _TypeAlias = RecordExperimentAlarmResponse  # noqa: Y015
+
+@_typing.final
 class ConcludeExperimentRequest(_message.Message):
     """Asks to end an experiment with a decision."""
 
@@ -1555,7 +1613,7 @@ class ConcludeExperimentRequest(_message.Message):
     """Optional. Why, at most 500 characters; it is kept with the experiment."""
     apply: _builtins.bool
     """Make what the arm does what is done from now on: in the placements of the experiment its strategy, weights, diversity and
-    boosts; without placements its weights become those of the hybrid. Its rules are switched on and off, its model is activated.
+    boosts, in place of a bandit. Its rules are switched on and off, its model is activated.
     """
     def __init__(
         self,

@@ -177,6 +177,11 @@ class RecommendationServiceStub:
                 request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ConcludeExperimentRequest.SerializeToString,
                 response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ConcludeExperimentResponse.FromString,
                 _registered_method=True)
+        self.RecordExperimentAlarm = channel.unary_unary(
+                '/quintet.recommendation.v1.RecommendationService/RecordExperimentAlarm',
+                request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.RecordExperimentAlarmRequest.SerializeToString,
+                response_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.RecordExperimentAlarmResponse.FromString,
+                _registered_method=True)
         self.DeleteExperiment = channel.unary_unary(
                 '/quintet.recommendation.v1.RecommendationService/DeleteExperiment',
                 request_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.DeleteExperimentRequest.SerializeToString,
@@ -421,6 +426,14 @@ class RecommendationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordExperimentAlarm(self, request, context):
+        """Writes an alarm into the decisions of an experiment that runs, once for each alarm and arm; one that has ended stays as it is.
+        Errors: INVALID_ARGUMENT; NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteExperiment(self, request, context):
         """Deletes an experiment that has ended. Errors: NOT_FOUND, unless `allow_missing`; FAILED_PRECONDITION while it runs.
         """
@@ -582,6 +595,11 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
                     servicer.ConcludeExperiment,
                     request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ConcludeExperimentRequest.FromString,
                     response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ConcludeExperimentResponse.SerializeToString,
+            ),
+            'RecordExperimentAlarm': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordExperimentAlarm,
+                    request_deserializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.RecordExperimentAlarmRequest.FromString,
+                    response_serializer=quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.RecordExperimentAlarmResponse.SerializeToString,
             ),
             'DeleteExperiment': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteExperiment,
@@ -1353,6 +1371,33 @@ class RecommendationService:
             '/quintet.recommendation.v1.RecommendationService/ConcludeExperiment',
             quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ConcludeExperimentRequest.SerializeToString,
             quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.ConcludeExperimentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordExperimentAlarm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quintet.recommendation.v1.RecommendationService/RecordExperimentAlarm',
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.RecordExperimentAlarmRequest.SerializeToString,
+            quintet_dot_recommendation_dot_v1_dot_recommendation__service__pb2.RecordExperimentAlarmResponse.FromString,
             options,
             channel_credentials,
             insecure,

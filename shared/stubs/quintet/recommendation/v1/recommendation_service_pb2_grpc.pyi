@@ -141,6 +141,10 @@ class RecommendationServiceStub:
     """Ends an experiment with a decision; `apply` is carried out by the coordinator. Safe to repeat with the same arm.
     Errors: NOT_FOUND for an unknown experiment or arm; FAILED_PRECONDITION when another arm was chosen.
     """
+    RecordExperimentAlarm: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.RecordExperimentAlarmRequest, _recommendation_service_pb2.RecordExperimentAlarmResponse]
+    """Writes an alarm into the decisions of an experiment that runs, once for each alarm and arm; one that has ended stays as it is.
+    Errors: INVALID_ARGUMENT; NOT_FOUND.
+    """
     DeleteExperiment: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.DeleteExperimentRequest, _recommendation_service_pb2.DeleteExperimentResponse]
     """Deletes an experiment that has ended. Errors: NOT_FOUND, unless `allow_missing`; FAILED_PRECONDITION while it runs."""
     EvaluateConfiguration: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.EvaluateConfigurationRequest, _recommendation_service_pb2.EvaluateConfigurationResponse]
@@ -264,6 +268,10 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     ConcludeExperiment: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.ConcludeExperimentRequest, _recommendation_service_pb2.ConcludeExperimentResponse]  # type: ignore[assignment]
     """Ends an experiment with a decision; `apply` is carried out by the coordinator. Safe to repeat with the same arm.
     Errors: NOT_FOUND for an unknown experiment or arm; FAILED_PRECONDITION when another arm was chosen.
+    """
+    RecordExperimentAlarm: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.RecordExperimentAlarmRequest, _recommendation_service_pb2.RecordExperimentAlarmResponse]  # type: ignore[assignment]
+    """Writes an alarm into the decisions of an experiment that runs, once for each alarm and arm; one that has ended stays as it is.
+    Errors: INVALID_ARGUMENT; NOT_FOUND.
     """
     DeleteExperiment: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.DeleteExperimentRequest, _recommendation_service_pb2.DeleteExperimentResponse]  # type: ignore[assignment]
     """Deletes an experiment that has ended. Errors: NOT_FOUND, unless `allow_missing`; FAILED_PRECONDITION while it runs."""
@@ -553,6 +561,16 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_recommendation_service_pb2.ConcludeExperimentResponse, _abc.Awaitable[_recommendation_service_pb2.ConcludeExperimentResponse]]:
         """Ends an experiment with a decision; `apply` is carried out by the coordinator. Safe to repeat with the same arm.
         Errors: NOT_FOUND for an unknown experiment or arm; FAILED_PRECONDITION when another arm was chosen.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordExperimentAlarm(
+        self,
+        request: _recommendation_service_pb2.RecordExperimentAlarmRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.RecordExperimentAlarmResponse, _abc.Awaitable[_recommendation_service_pb2.RecordExperimentAlarmResponse]]:
+        """Writes an alarm into the decisions of an experiment that runs, once for each alarm and arm; one that has ended stays as it is.
+        Errors: INVALID_ARGUMENT; NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

@@ -31,7 +31,8 @@ class _AssignmentUnitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Assign
     """The same as `CUSTOMER`."""
     ASSIGNMENT_UNIT_CUSTOMER: _AssignmentUnit.ValueType  # 1
     """The customer; a shopper who is not logged in by their visitor id. At login the customer's own arm takes over, whatever
-    the visitor's was; who met several arms is left out of the results and counted.
+    the visitor's was; who met several arms counts in one of them: the customer's own,
+    or the one met last.
     """
     ASSIGNMENT_UNIT_VISITOR: _AssignmentUnit.ValueType  # 2
     """The visitor id, which stays the same at login. Requests without one are not in the experiment."""
@@ -45,7 +46,8 @@ ASSIGNMENT_UNIT_UNSPECIFIED: AssignmentUnit.ValueType  # 0
 """The same as `CUSTOMER`."""
 ASSIGNMENT_UNIT_CUSTOMER: AssignmentUnit.ValueType  # 1
 """The customer; a shopper who is not logged in by their visitor id. At login the customer's own arm takes over, whatever
-the visitor's was; who met several arms is left out of the results and counted.
+the visitor's was; who met several arms counts in one of them: the customer's own,
+or the one met last.
 """
 ASSIGNMENT_UNIT_VISITOR: AssignmentUnit.ValueType  # 2
 """The visitor id, which stays the same at login. Requests without one are not in the experiment."""
@@ -326,8 +328,8 @@ class ExperimentDecision(_message.Message):
     ARM_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     action: _builtins.str
-    """Output only. What: `created`, `stopped`, `concluded`, or `guardrail_broken`, `sample_ratio_mismatch` and the like, which the daily
-    look writes down.
+    """Output only. What: `created`, `stopped`, `concluded`, or `guardrail_broken` or `sample_ratio_mismatch`, which the daily look
+    writes down when it finds them first.
     """
     arm_id: _builtins.str
     """Output only. The arm concerned; empty for none."""
@@ -409,7 +411,7 @@ class Experiment(_message.Message):
     power: _builtins.float
     """Share of experiments with the minimum effect that find it by their planned size, not negative and at most 0.999; 0 means 0.8."""
     conclude_automatically: _builtins.bool
-    """Conclude by itself: as soon as an arm is better than the control beyond doubt and breaks no guardrail, the best arm is
+    """Conclude by itself (needs `placement_ids` where an arm says how placements are filled): as soon as an arm is better than the control beyond doubt and breaks no guardrail, the best arm is
     chosen and applied as `ConcludeExperiment` with `apply` does; an arm that breaks a guardrail beyond doubt stops the experiment.
     """
     state: Global___ExperimentState.ValueType
@@ -667,7 +669,7 @@ class ExperimentResults(_message.Message):
     sample_ratio_mismatch: _builtins.bool
     """Whether it is below .001: something loses units of one arm, and no other figure is to be trusted."""
     crossed_units: _builtins.int
-    """Units that met more than one arm, which are left out."""
+    """Units that met more than one arm; they count in the customer's own, or in the one met last."""
     planned_units: _builtins.int
     """Units that each arm needs for the minimum effect at the power; 0 where the data do not tell yet."""
     days_left: _builtins.float
@@ -816,9 +818,7 @@ class ConfigurationEstimate(_message.Message):
     lists: _builtins.int
     """Lists that the estimate is of."""
     skipped_lists: _builtins.int
-    """Lists of the period that were looked at and left out: made by no random choice, of customers who met several arms, or
-    not ranked again as they were logged.
-    """
+    """Lists of the period that were looked at and left out: made by no random choice, or not ranked again as they were logged."""
     units: _builtins.int
     """Customers; a list of a visitor nobody knows counts as one."""
     effective_sample_size: _builtins.float

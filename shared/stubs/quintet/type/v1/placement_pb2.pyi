@@ -263,7 +263,8 @@ Global___Reward: _TypeAlias = Reward  # noqa: Y015
 @_typing.final
 class Bandit(_message.Message):
     """Chooses a variant for each list by Thompson sampling: each variant is chosen as often as it is probably the best one for the
-    shopper, page and time, by the responses to earlier lists. The first variant is what is shown before anything is known.
+    shopper, page and time, by the responses to earlier lists. Before anything is known of them the first variant fills all lists
+    but the share `most_explored`. A variant that is changed should have another id: what its id earned counts for it.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -278,7 +279,7 @@ class Bandit(_message.Message):
     half_life_days: _builtins.float
     """Days after which a response counts half, 0 to 3,650; 0 means 14. Tastes change."""
     disabled: _builtins.bool
-    """Whether it is switched off: the first variant fills the placement, and nothing is forgotten."""
+    """Whether it is switched off: the fields of the placement say how it is filled, and nothing is forgotten."""
     @_builtins.property
     def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Variant]:
         """Required. 2 to 20 variants with different ids."""
