@@ -64,7 +64,8 @@ class Improvement:
             yield Progress("looking for drift", 0.4)
             check = await self._check(day)
             result |= {"checked_date": f"{start_of(day):%Y-%m-%d}"}
-            await self._weights.judge(check)
+            if await self._weights.judge(check) is None:
+                await self._stages.judge(check)
         result["drift_found"] = check.found
         if check.found and not paused and await asyncio.to_thread(self._wants_training, check):
             yield Progress("starting a training", 0.9)

@@ -18,9 +18,11 @@ from quintet.type.v1.experiment_pb2 import ExperimentResults
 from services.coordinator.agent_clients import AgentClients
 from services.coordinator.improvement import experiments
 from services.coordinator.improvement.decisions import Decision, Outcome, canary_decision, holdback_decision
+from services.coordinator.improvement.fallen import fallen_after
 from shared import job_kinds
 from shared.config import Settings
 from shared.db import improvement_runs, job_runs, models
+from shared.db.drift_checks import DriftCheck
 from shared.db.engine import Database
 from shared.db.improvement_runs import CANARY, HOLDBACK, LIVE, OFFLINE_TEST, REJECTED, ROLLED_BACK, ImprovementRun
 
@@ -54,6 +56,17 @@ class Stages:
         if run.state == CANARY:
             return await self._canary(run, active, paused=paused)
         return await self._holdback(run, active)
+
+    async def judge(self, check: DriftCheck) -> ImprovementRun | None:
+        """Go back to the model before the live one if that went live lately and clicks fell, and return the run.
+
+        None where no model went live lately, another was put in use by hand since, or nothing fell.
+        """
+        run, active = await asyncio.to_thread(self._latest), await asyncio.to_thread(self._active)
+        reason = fallen_after(check, run, self._now())
+        if run is None or not reason or not run.former or models.family(active) != models.family(run.candidate):
+            return None
+        return await self._roll_back(run, reason)
 
     async def _test(self, run: ImprovementRun) -> ImprovementRun:
         """Have the test made that the training did not come to, because its process died."""
@@ -134,6 +147,12 @@ class Stages:
             job_runs.fail_lost(connection)
             latest = job_runs.latest(connection, job_kinds.TRAIN)
         return latest is not None and latest.state == job_runs.RUNNING
+
+    def _latest(self) -> ImprovementRun | None:
+        """Return the latest run of a model."""
+        with self._database.read() as connection:
+            found = improvement_runs.page(connection, [improvement_runs.MODEL], (), None, 1)
+        return found[0] if found else None
 
     def _active(self) -> str:
         with self._database.read() as connection:

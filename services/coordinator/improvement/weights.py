@@ -6,7 +6,7 @@ can stand for those of the hybrid.
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -14,21 +14,17 @@ from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
 from quintet.type.v1.recommendation_pb2 import AlgorithmWeight
 
 from services.coordinator.agent_clients import AgentClients
+from services.coordinator.improvement.fallen import WATCHED, fallen_after
 from shared.db import improvement_runs
 from shared.db.drift_checks import DriftCheck
 from shared.db.engine import Database
 from shared.db.improvement_runs import LIVE, ROLLED_BACK, SCHEDULE, WEIGHTS, ImprovementRun
-from shared.db.metric_cells import start_of
 from shared.db.weights import Weights, current_weights
 from shared.limits import MAX_REASON
 
-WATCHED = timedelta(days=7)
-"""For so long after a change weights are set back when the response falls, and stay as they were after that."""
 UPDATE_TIMEOUT_SECONDS = 60.0
 LEAST_CHANGE = 0.005
 """Of a weight, below which a change is none that is recorded."""
-CLICKS = "click-through rate"
-"""How the subjects of tests begin that are about clicks."""
 log = structlog.get_logger()
 
 
@@ -65,14 +61,11 @@ class WeightRuns:
 
         None where nothing was changed lately, or was changed by hand since, or nothing fell.
         """
-        fallen = [each for each in check.tests if _fell(each)]
         run = await asyncio.to_thread(self._latest)
         current = await asyncio.to_thread(self._current)
-        if not fallen or run is None or run.state != LIVE or run.candidate != str(current.version):
+        reason = fallen_after(check, run, self._now())
+        if run is None or not reason or run.candidate != str(current.version):
             return None
-        if run.started_at >= start_of(check.day + 1):
-            return None  # the day was over before the change
-        reason = f"The {fallen[0]['subject']} fell by {-fallen[0]['size']:.1%} after it."
         former = [AlgorithmWeight(algorithm=name, weight=weight) for name, weight in run.evidence["former"].items()]
         await self._update(feedback_pb.UpdateWeightsRequest(weights=former, reason=f"Set back. {reason}"[:MAX_REASON]))
         log.warning("weights were set back", run=run.run_id, reason=reason)
@@ -120,15 +113,6 @@ class WeightRuns:
     def _save(self, before: ImprovementRun, after: ImprovementRun) -> None:
         with self._database.write() as connection:
             improvement_runs.save(connection, after, before.state)
-
-
-def _fell(test: dict[str, Any]) -> bool:
-    """Return whether a test found that the clicks of a placement or page fell.
-
-    Conversions are those of days before most changes, and an algorithm that is shown elsewhere is clicked otherwise.
-    """
-    of_page = test["subject"].startswith(CLICKS) and "algorithm " not in test["subject"]
-    return bool(test["found"] and of_page and test["size"] < 0)
 
 
 def _differ(before: dict[str, float], after: dict[str, float]) -> bool:

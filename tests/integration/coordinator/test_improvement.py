@@ -271,6 +271,44 @@ async def test_a_model_in_use_that_breaks_a_guardrail_is_rolled_back(shop: Shop)
     assert "guardrail" in ended.reason
 
 
+@pytest.mark.parametrize(
+    ("days", "state"), [(0.2, LIVE), (2, ROLLED_BACK), (8, LIVE)], ids=["after the day", "lately", "long ago"]
+)
+async def test_a_model_that_went_live_lately_is_rolled_back_when_clicks_fall(
+    shop: Shop, days: float, state: str
+) -> None:
+    shop.now = NOW - timedelta(days=days)
+    run = shop.begin(LIVE)
+    models.activate(shop.database, KIND, "v2")
+    shop.now, shop.feedback.tests = NOW, [FALLEN]
+    await shop.look()
+    ended = shop.run(run.run_id)
+    assert (ended.state, shop.active()) == (state, "v1" if state == ROLLED_BACK else "v2")
+    assert ("fell by 50.0%" in ended.reason) == (state == ROLLED_BACK)
+
+
+async def test_a_model_put_in_use_by_hand_stays_when_clicks_fall(shop: Shop) -> None:
+    models.save_model(shop.database, KIND, "v3", b"model", {})
+    shop.now = NOW - timedelta(days=2)
+    run = shop.begin(LIVE)
+    models.activate(shop.database, KIND, "v3")
+    shop.now, shop.feedback.tests = NOW, [FALLEN]
+    await shop.look()
+    assert (shop.run(run.run_id).state, shop.active()) == (LIVE, "v3")
+
+
+async def test_weights_that_changed_lately_are_taken_back_before_a_model(shop: Shop) -> None:
+    shop.now = NOW - timedelta(days=2)
+    run = shop.begin(LIVE)
+    models.activate(shop.database, KIND, "v2")
+    await WeightRuns(shop.database, shop.agents, lambda: shop.now).learn()
+    shop.now, shop.feedback.tests = NOW, [FALLEN]
+    await shop.look()
+    assert shop.run(run.run_id).state == LIVE
+    await shop.look(timedelta(days=1))
+    assert shop.run(run.run_id).state == ROLLED_BACK
+
+
 @pytest.mark.parametrize(("undecided", "state"), [("estimate", REJECTED), ("keep", REJECTED)])
 async def test_a_canary_does_not_last_for_ever(shop: Shop, undecided: str, state: str) -> None:
     shop.restart(gate_undecided=undecided)
