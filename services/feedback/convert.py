@@ -16,6 +16,7 @@ from quintet.type.v1.recommendation_pb2 import (
     CreditKind,
     LoggedList,
     RecommendationOutcome,
+    RuleRevenue,
 )
 
 from services.feedback.attribution import PURCHASE
@@ -100,10 +101,18 @@ def from_performance(performance: Performance) -> AlgorithmPerformance:
         click_through_rate=performance.click_through_rate,
         add_to_cart_rate=performance.add_to_cart_rate,
         conversion_rate=performance.conversion_rate,
-        revenue=[Money(currency_code=code, amount_minor=amount) for code, amount in counts.revenue.items()],
+        revenue=_by_currency(counts.revenue),
+        revenue_by_rule=[
+            RuleRevenue(rule=_RULES[rule], revenue=_by_currency(counts.revenue_by_rule[rule]))
+            for rule in sorted(counts.revenue_by_rule, key=lambda rule: _RULES[rule])
+        ],
         click_through_rate_low=performance.click_through_low,
         click_through_rate_high=performance.click_through_high,
     )
+
+
+def _by_currency(amounts: Mapping[str, int]) -> list[Money]:
+    return [Money(currency_code=code, amount_minor=amount) for code, amount in amounts.items()]
 
 
 def from_outcome(outcome: Outcome) -> RecommendationOutcome:

@@ -7,8 +7,9 @@ was: so every rate is a fraction of the very recommendations it counts, and none
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Integer, case, cast, func, select, true
+from sqlalchemy import BigInteger, ColumnElement, Connection, Integer, case, cast, func, select, true
 
+from shared.db.outcomes import RULE
 from shared.db.schema import recommendation_lists, recommendation_outcomes, recommendations
 
 
@@ -28,6 +29,8 @@ class AlgorithmCounts:
         What the grades of clicks take off `clicked`: the sum of 1 - grade, each recommendation by its best click.
     revenue : dict of str to int
         By currency, of purchases credited to clicks, refunds taken off.
+    revenue_by_rule : dict of str to dict of str to int
+        The same by attribution rule and currency.
     """
 
     algorithm: str
@@ -39,12 +42,13 @@ class AlgorithmCounts:
     purchased_after_view: int = 0
     revenue: dict[str, int] = field(default_factory=dict)
     click_discount: float = 0.0
+    revenue_by_rule: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def algorithm_performance(connection: Connection, start: datetime, end: datetime) -> list[AlgorithmCounts]:
     """Return one entry per algorithm that recommended from `start` (inclusive) to `end` (exclusive), by name."""
     after_view = _purchased_after_view(connection, start, end)
-    revenue = _revenue(connection, start, end)
+    revenue, by_rule = _revenue(connection, start, end), _revenue_by_rule(connection, start, end)
     discounts = _click_discounts(connection, start, end)
     return [
         replace(
@@ -52,6 +56,7 @@ def algorithm_performance(connection: Connection, start: datetime, end: datetime
             purchased_after_view=after_view.get(counts.algorithm, 0),
             revenue=revenue.get(counts.algorithm, {}),
             click_discount=discounts.get(counts.algorithm, 0.0),
+            revenue_by_rule=by_rule.get(counts.algorithm, {}),
         )
         for counts in _counts(connection, start, end)
     ]
@@ -116,6 +121,23 @@ def _revenue(connection: Connection, start: datetime, end: datetime) -> dict[str
     for algorithm, currency, amount in connection.execute(query):
         revenue.setdefault(algorithm, {})[currency] = int(amount)
     return revenue
+
+
+def _revenue_by_rule(connection: Connection, start: datetime, end: datetime) -> dict[str, dict[str, dict[str, int]]]:
+    columns, outcomes = recommendations.c, recommendation_outcomes.c
+    key = (columns.algorithm, RULE.label("rule"), outcomes.currency)
+    query = (
+        select(*key, cast(func.sum(outcomes.amount), BigInteger))
+        .join(recommendation_outcomes, outcomes.recommendation_id == columns.id)
+        .where(columns.generated_at >= start, columns.generated_at < end)
+        .where(outcomes.kind.in_(("purchase", "view_through", "credit")), outcomes.currency.is_not(None))
+        .group_by(*key)
+        .order_by(*key)
+    )
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for algorithm, rule, currency, amount in connection.execute(query):
+        found.setdefault(algorithm, {}).setdefault(rule, {})[currency] = int(amount)
+    return found
 
 
 def _click_discounts(connection: Connection, start: datetime, end: datetime) -> dict[str, float]:

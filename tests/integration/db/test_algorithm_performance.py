@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -39,15 +40,38 @@ def view_through(connection: Connection, key: int) -> None:
         (lambda c, key: mark_clicked(c, {key: NOON}), {"shown": 1, "clicked": 1}),
         (lambda c, key: mark_added_to_cart(c, [key]), {"added_to_cart": 1}),
         (lambda c, key: mark_purchased(c, [key]), {"purchased": 1}),
-        (view_through, {"shown": 1, "purchased_after_view": 1}),
+        (
+            view_through,
+            {"shown": 1, "purchased_after_view": 1, "revenue_by_rule": {"view_through": {"EUR": 10}}},
+        ),
     ],
 )
 def test_one_cause_sets_one_number(
-    connection: Connection, happen: Callable[[Connection, int], None], expected: dict[str, int]
+    connection: Connection, happen: Callable[[Connection, int], None], expected: dict[str, Any]
 ) -> None:
     happen(connection, recommend(connection, 1))
     recommend(connection, 2)
     assert of_the_day(connection) == [AlgorithmCounts("ease", generated=2, **expected)]
+
+
+def test_each_rule_credits_the_same_purchases_anew(connection: Connection) -> None:
+    first, last = recommend(connection, 1), recommend(connection, 1, algorithm="content")
+    mark_purchased(connection, [last])
+    rows = [
+        (last, "purchase", 500, "last_touch"),
+        (last, "purchase", 40, None),  # of an earlier release
+        (first, "credit", 500, "first_touch"),
+        (first, "credit", 250, "linear"),
+        (last, "credit", 250, "linear"),
+    ]
+    add_outcomes(
+        connection,
+        [NewOutcome(key, kind, NOON, 1, "o", NOON, amount, "EUR", rule=rule) for key, kind, amount, rule in rows],
+    )
+    content, ease = of_the_day(connection)
+    assert content.revenue_by_rule == {"last_touch": {"EUR": 540}, "linear": {"EUR": 250}}
+    assert ease.revenue_by_rule == {"first_touch": {"EUR": 500}, "linear": {"EUR": 250}}
+    assert (content.revenue, ease.revenue) == ({"EUR": 540}, {})
 
 
 def test_revenue_adds_up_credited_purchases_per_currency(connection: Connection) -> None:

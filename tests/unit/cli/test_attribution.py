@@ -2,14 +2,24 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from quintet.coordinator.v1 import coordinator_service_pb2 as coordinator_pb
 from quintet.coordinator.v1 import coordinator_service_pb2_grpc as pb_grpc
 from quintet.coordinator.v1 import operations_pb2 as pb
 from quintet.type.v1.money_pb2 import Money
-from quintet.type.v1.recommendation_pb2 import AttributionRule, Credit, CreditKind, LoggedList, RecommendationOutcome
+from quintet.type.v1.recommendation_pb2 import (
+    AlgorithmPerformance,
+    AttributionRule,
+    Credit,
+    CreditKind,
+    LoggedList,
+    RecommendationOutcome,
+    RuleRevenue,
+)
 
 from tests.unit.cli.door import invoke, opened
 
@@ -48,12 +58,37 @@ class Door(pb_grpc.CoordinatorServiceServicer):
         made = MADE if request.attribution_token else None
         return pb.GetAttributionResponse(outcomes=[TEA, CUP], list=made)
 
+    def GetAlgorithmPerformance(self, request: Any, context: Any) -> coordinator_pb.GetAlgorithmPerformanceResponse:
+        self.since = request.start_time.ToDatetime(UTC)
+        linear = RuleRevenue(rule=AttributionRule.ATTRIBUTION_RULE_LINEAR, revenue=[EUR_3])
+        first = RuleRevenue(rule=AttributionRule.ATTRIBUTION_RULE_FIRST_TOUCH, revenue=[EUR_3, EUR_3])
+        ease = AlgorithmPerformance(algorithm="ease", shown=1_000, clicked=7, revenue_by_rule=[linear])
+        content = AlgorithmPerformance(algorithm="content", revenue_by_rule=[first])
+        return coordinator_pb.GetAlgorithmPerformanceResponse(algorithms=[ease, content])
+
 
 @pytest.fixture
 def door() -> Iterator[tuple[Door, str]]:
     servicer = Door()
     with opened(servicer) as address:
         yield servicer, address
+
+
+def test_algorithms_are_shown_with_a_column_for_each_rule(door: tuple[Door, str]) -> None:
+    servicer, address = door
+    result, text = invoke("attribution", "--algorithms", "--days", "7", "--address", address)
+    assert result.exit_code == 0
+    head, ease, content = (line.split("│" if "│" in line else "┃")[1:-1] for line in table_lines(text))
+    assert [cell.strip() for cell in head] == ["algorithm", "shown", "clicked", "first_touch", "linear"]
+    assert [cell.strip() for cell in ease] == ["ease", "1,000", "7", "", "3.00 EUR"]
+    assert [cell.strip() for cell in content] == ["content", "0", "0", "3.00 EUR, 3.00 EUR", ""]
+    assert timedelta(days=6.9) < datetime.now(UTC) - servicer.since < timedelta(days=7.1)
+    told = json.loads(invoke("attribution", "--algorithms", "--json", "--address", address)[1])
+    assert [each["algorithm"] for each in told["algorithms"]] == ["ease", "content"]
+
+
+def table_lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if "│" in line or line.startswith("┃")]
 
 
 def test_a_list_is_shown_with_its_responses_and_credits(door: tuple[Door, str]) -> None:

@@ -622,6 +622,7 @@ class AlgorithmPerformance(_message.Message):
     REVENUE_FIELD_NUMBER: _builtins.int
     CLICK_THROUGH_RATE_LOW_FIELD_NUMBER: _builtins.int
     CLICK_THROUGH_RATE_HIGH_FIELD_NUMBER: _builtins.int
+    REVENUE_BY_RULE_FIELD_NUMBER: _builtins.int
     algorithm: _builtins.str
     """Name of the algorithm."""
     generated: _builtins.int
@@ -650,6 +651,12 @@ class AlgorithmPerformance(_message.Message):
     def revenue(self) -> _containers.RepeatedCompositeFieldContainer[_money_pb2.Money]:
         """Attributed revenue per currency, refunds taken off."""
 
+    @_builtins.property
+    def revenue_by_rule(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuleRevenue]:
+        """Revenue under each rule that is computed (`QUINTET_ATTRIBUTION_RULES`). Each credits the same purchases anew: compare algorithms by one
+        rule, and do not add rules up. `FIRST_TOUCH` tells which algorithms begin journeys, `LAST_TOUCH` which end them.
+        """
+
     def __init__(
         self,
         *,
@@ -666,14 +673,43 @@ class AlgorithmPerformance(_message.Message):
         revenue: _abc.Iterable[_money_pb2.Money] | None = ...,
         click_through_rate_low: _builtins.float = ...,
         click_through_rate_high: _builtins.float = ...,
+        revenue_by_rule: _abc.Iterable[Global___RuleRevenue] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_to_cart_rate", b"add_to_cart_rate", "added_to_cart", b"added_to_cart", "algorithm", b"algorithm", "click_through_rate", b"click_through_rate", "click_through_rate_high", b"click_through_rate_high", "click_through_rate_low", b"click_through_rate_low", "clicked", b"clicked", "conversion_rate", b"conversion_rate", "generated", b"generated", "purchased", b"purchased", "purchased_after_view", b"purchased_after_view", "revenue", b"revenue", "shown", b"shown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_to_cart_rate", b"add_to_cart_rate", "added_to_cart", b"added_to_cart", "algorithm", b"algorithm", "click_through_rate", b"click_through_rate", "click_through_rate_high", b"click_through_rate_high", "click_through_rate_low", b"click_through_rate_low", "clicked", b"clicked", "conversion_rate", b"conversion_rate", "generated", b"generated", "purchased", b"purchased", "purchased_after_view", b"purchased_after_view", "revenue", b"revenue", "revenue_by_rule", b"revenue_by_rule", "shown", b"shown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AlgorithmPerformance: _TypeAlias = AlgorithmPerformance  # noqa: Y015
+
+@_typing.final
+class RuleRevenue(_message.Message):
+    """Revenue under one attribution rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    REVENUE_FIELD_NUMBER: _builtins.int
+    rule: Global___AttributionRule.ValueType
+    """The rule."""
+    @_builtins.property
+    def revenue(self) -> _containers.RepeatedCompositeFieldContainer[_money_pb2.Money]:
+        """Per currency, refunds taken off."""
+
+    def __init__(
+        self,
+        *,
+        rule: Global___AttributionRule.ValueType = ...,
+        revenue: _abc.Iterable[_money_pb2.Money] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revenue", b"revenue", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RuleRevenue: _TypeAlias = RuleRevenue  # noqa: Y015
 
 @_typing.final
 class AlgorithmWeight(_message.Message):
