@@ -18,6 +18,7 @@ LIFTS = {
 }
 """Figures, and the policies that each compares."""
 FULL_LOOP = "full_loop"
+LAST_DAYS = 10
 _DRIFT_NAMES = {"days": "recovery_days", "low": "recovery_days.low", "high": "recovery_days.high"}
 
 
@@ -26,13 +27,13 @@ def lifts(runs: Runs, sizes: Sizes) -> Figures:
 
     `NAME` is of the revenue of all that is bought, expected over the draws of the responses; `NAME.low` and `.high` are
     its interval by t over the seeds. `NAME.recommended` is of what recommendations add to it, `NAME.realised` of the
-    revenue that was drawn.
+    revenue that was drawn, `NAME.last_ten_days` of the ten days before the drift.
     """
     found: Figures = {}
     policies = {run["policy"] for run in runs}
     for name, (policy, versus) in LIFTS.items():
         if {policy, versus} <= policies:
-            found |= _lift(runs, name, policy, versus, _days(sizes))
+            found |= _lift(runs, name, policy, versus, sizes)
     return found
 
 
@@ -99,11 +100,18 @@ def _days(sizes: Sizes) -> slice:
     return slice(sizes.warm_up_days, sizes.drift_day)
 
 
-def _lift(runs: Runs, name: str, policy: str, versus: str, days: slice) -> Figures:
+def _lift(runs: Runs, name: str, policy: str, versus: str, sizes: Sizes) -> Figures:
     found: Figures = {}
-    columns = {"": "expected_revenue", ".recommended": "expected_gain", ".realised": "revenue"}
-    for suffix, column in columns.items():
-        value, low, high, bootstrap_low, bootstrap_high = lift(runs, policy, versus, column, days)
+    days = _days(sizes)
+    last = slice(max(days.start, sizes.drift_day - LAST_DAYS), sizes.drift_day)
+    columns = {
+        "": ("expected_revenue", days),
+        ".recommended": ("expected_gain", days),
+        ".realised": ("revenue", days),
+        ".last_ten_days": ("expected_revenue", last),
+    }
+    for suffix, (column, period) in columns.items():
+        value, low, high, bootstrap_low, bootstrap_high = lift(runs, policy, versus, column, period)
         own = f"{name}{suffix}"
         found |= {own: _rounded(value), f"{own}.low": _rounded(low), f"{own}.high": _rounded(high)}
         found |= {f"{own}.bootstrap_low": _rounded(bootstrap_low), f"{own}.bootstrap_high": _rounded(bootstrap_high)}
