@@ -16,7 +16,7 @@ from services.coordinator.improvement.weights import WeightRuns
 from shared.config import Settings
 from shared.db import drift_checks, improvement_runs, job_runs, models
 from shared.db.drift_checks import DriftCheck
-from shared.db.engine import Database
+from shared.db.engine import Connection, Database
 from shared.db.improvement_runs import ImprovementRun
 from shared.db.job_runs import JobRun
 from shared.db.metric_cells import day_of, start_of
@@ -28,6 +28,8 @@ from shared.timestamps import to_timestamp
 CHECK_TIMEOUT_SECONDS = 600.0
 AFTER_MIDNIGHT = timedelta(hours=1)
 """A day is looked at so long after its end: late events of it count then."""
+REST_DAYS = 3
+"""Days after one whose drift led to a training that start none."""
 log = structlog.get_logger()
 StartTraining = Callable[[recommendation_pb.TrainModelsRequest], Awaitable[JobRun]]
 
@@ -132,12 +134,24 @@ class Improvement:
             return drift_checks.of_day(connection, day)
 
     def _wants_training(self, check: DriftCheck) -> bool:
-        """Return whether a look's drift still asks for a training: none was started for it, or it failed."""
+        """Return whether a look's drift still asks for a training: none was started for it, or it failed.
+
+        A shift that lasts is found every day until the reference has moved. What was trained lately knows it as well as
+        the next model would, so the days after a training because of drift ask for none.
+        """
         with self._database.read() as connection:
             if improvement_runs.open_run(connection) is not None:
                 return False
+            if any(self._trained(connection, check.day - back) for back in range(1, REST_DAYS + 1)):
+                return False
             job = job_runs.get(connection, check.job_id) if check.job_id else None
         return check.job_id is None or (job is not None and job.state == job_runs.FAILED)
+
+    def _trained(self, connection: Connection, day: int) -> bool:
+        """Return whether the drift of a day led to a training that did not fail."""
+        earlier = drift_checks.of_day(connection, day)
+        job = job_runs.get(connection, earlier.job_id) if earlier is not None and earlier.job_id else None
+        return job is not None and job.state != job_runs.FAILED
 
     def _note_training(self, day: int, job_id: str) -> None:
         with self._database.write() as connection:

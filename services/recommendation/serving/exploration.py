@@ -117,9 +117,10 @@ def exploration_pool(
     """Return what a page of at least two products may show; None where there is nothing."""
     ranked = page.ranked
     taken = _taken(page, serving)
+    unmet = _unmet(serving)
+    new = np.flatnonzero(ranked.allowed & ~taken & unmet)[-MOST_NEW:].astype(np.int32)
     behind = ranked.top(len(page.rows) + KNOWN_CANDIDATES + len(taken))
-    behind = behind[~taken[behind]][:KNOWN_CANDIDATES]
-    new = _new_products(serving, ranked.allowed & ~taken, behind)
+    behind = behind[~taken[behind] & ~unmet[behind]][:KNOWN_CANDIDATES]
     share = _new_share(plan.new_products, len(behind), len(new))
     if share is None:
         return None
@@ -151,16 +152,15 @@ def _taken(page: PageList, serving: ServingState) -> Mask:
     return taken
 
 
-def _new_products(serving: ServingState, free: Mask, behind: Rows) -> Rows:
-    """Return the latest products that nobody met before the training or that came after it."""
-    new = free.copy()
-    new[behind] = False
+def _unmet(serving: ServingState) -> Mask:
+    """Return which products nobody met before the training or came after it, shape (n_products,)."""
+    unmet = np.ones(len(serving.catalogue), bool)
     features = serving.learned.item_features.get(Kind.PURCHASE)
     if features is not None:
-        new[: len(features.unmet)] &= features.unmet
+        unmet[: len(features.unmet)] = features.unmet
     else:
-        new[: serving.trained] = False
-    return np.flatnonzero(new)[-MOST_NEW:].astype(np.int32)
+        unmet[: serving.trained] = False
+    return unmet
 
 
 def _new_share(wanted: float, known: int, new: int) -> float | None:

@@ -422,6 +422,15 @@ async def test_drift_is_looked_for_once_a_day_and_starts_one_training(shop: Shop
     assert len(shop.trainings) == 2, "a training that failed is started again"
 
 
+async def test_a_shift_that_lasts_starts_a_training_every_few_days(shop: Shop) -> None:
+    shop.feedback.tests = [FALLEN]
+    for _ in range(9):
+        await shop.look(timedelta(days=1))
+        with shop.database.write() as connection:
+            job_runs.succeed(connection, f"job-{len(shop.trainings)}", {})
+    assert [each.drift_day - shop.trainings[0].drift_day for each in shop.trainings] == [0, 4, 8]
+
+
 async def test_a_training_that_cannot_begin_waits_for_the_next_look(shop: Shop) -> None:
     shop.feedback.tests, shop.refusing = [FALLEN], True
     assert "training_job_id" not in await shop.look()

@@ -387,6 +387,21 @@ def test_exploration_shows_other_products_at_a_known_chance_within_its_budget(ca
     assert displaced == [each.position for each in explored]
 
 
+def test_products_that_came_after_the_training_get_their_share_of_the_explored_places(caller: Caller) -> None:
+    small_shop.add_products(caller.shop.database, [small_shop.product("c-just-in")])
+    caller.shop.caught_up()
+    all_new = Exploration(share_of_places=0.5, relevance_given_up=1, new_products=1)
+    caller.place("top", count=4, exploration=all_new)
+    shown = [each for _ in range(40) for each in caller.ask(CUSTOMERS[0], placement_id="top").recommendations]
+    explored = [each.product_id for each in shown if each.explored]
+    assert len(explored) > 20
+    assert set(explored) == {"c-just-in"}
+    caller.place("half", count=4, exploration=Exploration(share_of_places=0.5, relevance_given_up=1, new_products=0.5))
+    answers = [caller.ask(CUSTOMERS[0], placement_id="half") for _ in range(100)]
+    drawn = [each.product_id == "c-just-in" for answer in answers for each in answer.recommendations if each.explored]
+    assert 0.3 < np.mean(drawn) < 0.7
+
+
 def test_a_small_budget_of_relevance_accepts_few_attempts(caller: Caller) -> None:
     caller.place("top", count=8, exploration=Exploration(share_of_places=0.1, relevance_given_up=1e-9))
     answers = [caller.ask(CUSTOMERS[0], placement_id="top") for _ in range(50)]
