@@ -6,16 +6,19 @@
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
 from benchmarks.learning.figures import Figure, printed
 from benchmarks.learning.off_policy_shop import ActionWorld, ExploringShop, SlateWorld, VariantShop
+from benchmarks.learning.simulated_shop import PREFIX, SimulatedShop
+from benchmarks.simulation.campaign import FOLDER, Campaign
 from services.recommendation.algorithms.arrays import Longs
 from services.recommendation.off_policy.evaluate import (
     NEEDED,
@@ -59,9 +62,9 @@ class Judged:
 
 
 ABOUT = """Logs of a made-up shop whose truth is known: customers with several lists each, an exploring policy and
-heavy-tailed revenue. `ope.coverage` is how often the 95 % interval of the default estimator held the truth, for the
-policy that is worst off; the other figures are by estimator and policy. Bias, error and width are shares of the true
-value."""
+heavy-tailed revenue; and of the simulated shop (policies `simulated_…`), whose households meet one of six variants of
+a list. `ope.coverage` is how often the 95 % interval of the default estimator held the truth, for the policy that is
+worst off; the other figures are by estimator and policy. Bias, error and width are shares of the true value."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class Found:
 def coverage(
     actions: ActionWorld | None = None,
     lists: SlateWorld | None = None,
+    simulated: ActionWorld | None = None,
     *,
     repeats: int = REPEATS,
     customers: int = CUSTOMERS,
@@ -85,17 +89,33 @@ def coverage(
 ) -> dict[str, float]:
     """Return how often 95 % intervals held the truth, by method and policy, with bias and width in true values.
 
-    `ope.coverage` is that of the default estimator for the policy that is worst off.
+    `ope.coverage` is that of the default estimator for the policy that is worst off, in whichever shop;
+    `ope.coverage_simulated` the same in the `simulated` one, if there is one.
     """
     variants, places = actions or VariantShop(), lists or ExploringShop()
+    shops = [
+        (partial(judge_actions, variants), variants.true_value),
+        (partial(judge_slates, places), places.true_value),
+    ]
+    if simulated is not None:
+        shops.append((partial(judge_actions, simulated), simulated.true_value))
     figures: dict[str, float] = {}
     with ProcessPoolExecutor(processes or usable_cores()) as pool:
-        for judge, world in ((partial(judge_actions, variants), variants), (partial(judge_slates, places), places)):
+        for judge, true_value in shops:
             logs = pool.map(partial(judge, customers), range(repeats), chunksize=CHUNK)
-            figures |= summary((each for log in logs for each in log), world.true_value)
-    of_default = [figures[name] for name in figures if name.startswith(f"ope.coverage_of.{DEFAULT_METHOD}.")]
-    worst = max(of_default, key=lambda share: abs(share - PROMISED))
-    return {"ope.coverage": worst, "ope.coverage_error": abs(worst - PROMISED)} | figures
+            figures |= summary((each for log in logs for each in log), true_value)
+    worst = _worst(figures, "")
+    said = {"ope.coverage": worst, "ope.coverage_error": abs(worst - PROMISED)}
+    if simulated is not None:
+        said["ope.coverage_simulated"] = _worst(figures, PREFIX)
+    return said | figures
+
+
+def _worst(figures: Mapping[str, float], prefix: str) -> float:
+    """Return the coverage of the default estimator that is farthest from what is promised, of policies named so."""
+    start = f"ope.coverage_of.{DEFAULT_METHOD}.{prefix}"
+    of_default = [value for name, value in figures.items() if name.startswith(start)]
+    return max(of_default, key=lambda share: abs(share - PROMISED))
 
 
 def judge_actions(world: ActionWorld, customers: int, repeat: int) -> list[Found]:
@@ -174,9 +194,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=REPEATS, help="number of logs (default %(default)s)")
     parser.add_argument("--customers", type=int, default=CUSTOMERS, help="customers a log (default %(default)s)")
     parser.add_argument("--processes", type=int, help="default: the usable cores")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of the simulated shop (default %(default)s)")
     given = parser.parse_args(arguments)
-    figures = [Figure(name, value, "share") for name, value in coverage(**vars(given)).items()]
-    print(printed(figures, ABOUT, repeats=given.repeats, customers=given.customers, seed=SEED))
+    sizes = {"repeats": given.repeats, "customers": given.customers}
+    simulated = SimulatedShop.of(Campaign(folder=given.folder).world())
+    found = coverage(simulated=simulated, processes=given.processes, **sizes)
+    print(printed([Figure(name, value, "share") for name, value in found.items()], ABOUT, seed=SEED, **sizes))
     return 0
 
 

@@ -72,9 +72,13 @@ class Campaign:
         """File of the start shop."""
         return self.home / SHOP / DATABASE
 
+    def world(self) -> World:
+        """Make the world unless it is there, and return it."""
+        return stored(self.home / WORLD, lambda: make_world(load(), self.behaviour, self.sizes))
+
     def prepare(self, say: Say) -> World:
         """Make the world and the start shop unless they are there, and return the world."""
-        world = stored(self.home / WORLD, lambda: make_world(load(), self.behaviour, self.sizes))
+        world = self.world()
         with start_shop(world, self.home / SHOP, say, quick=self.quick):
             return world
 

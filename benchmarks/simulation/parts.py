@@ -27,7 +27,7 @@ def lifts(runs: Runs, sizes: Sizes) -> Figures:
 
     `NAME` is of the revenue of all that is bought, expected over the draws of the responses; `NAME.low` and `.high` are
     its interval by t over the seeds. `NAME.recommended` is of what recommendations add to it, `NAME.realised` of the
-    revenue that was drawn, `NAME.last_ten_days` of the ten days before the drift.
+    revenue that was drawn, `NAME.late` of the ten days before the drift.
     """
     found: Figures = {}
     policies = {run["policy"] for run in runs}
@@ -108,7 +108,7 @@ def _lift(runs: Runs, name: str, policy: str, versus: str, sizes: Sizes) -> Figu
         "": ("expected_revenue", days),
         ".recommended": ("expected_gain", days),
         ".realised": ("revenue", days),
-        ".last_ten_days": ("expected_revenue", last),
+        ".late": ("expected_revenue", last),
     }
     for suffix, (column, period) in columns.items():
         value, low, high, bootstrap_low, bootstrap_high = lift(runs, policy, versus, column, period)

@@ -8,6 +8,8 @@ from benchmarks.learning.obp_comparison import by_quintet, slates_of
 from benchmarks.learning.off_policy import Found, coverage, judge_actions, judge_slates, summary
 from benchmarks.learning.off_policy_intervals import empirical_likelihood, normal
 from benchmarks.learning.off_policy_shop import ExploringShop, VariantShop
+from benchmarks.learning.simulated_shop import SimulatedShop
+from tests.support.tiny_journey import tiny_world
 
 
 @pytest.fixture(autouse=True)
@@ -73,12 +75,28 @@ def test_a_method_that_was_always_refused_has_no_other_figure():
 
 
 def test_the_figure_is_the_worst_policy_of_the_default_method():
-    figures = coverage(repeats=4, customers=600, processes=1)
+    simulated = SimulatedShop.of(tiny_world(), customers=60)
+    figures = coverage(simulated=simulated, repeats=4, customers=600, processes=1)
     of_default = [value for name, value in figures.items() if name.startswith("ope.coverage_of.dr.")]
 
-    assert len(of_default) == 4
+    assert len(of_default) > 4, "policies that the log cannot judge are refused"
     assert figures["ope.coverage_error"] == pytest.approx(max(abs(value - 0.95) for value in of_default))
     assert figures["ope.coverage_error"] == pytest.approx(abs(figures["ope.coverage"] - 0.95))
+    of_simulated = [value for name, value in figures.items() if name.startswith("ope.coverage_of.dr.simulated_")]
+    assert of_simulated
+    assert figures["ope.coverage_simulated"] in of_simulated
+
+
+def test_logs_of_the_simulated_shop_earn_what_its_policies_truly_do() -> None:
+    shop = SimulatedShop.of(tiny_world(), customers=400)
+    sample = shop.sample_log(np.random.default_rng(0), 20_000)
+    truth = shop.true_value("simulated_logging")
+    assert truth > 0
+    assert sample.log.rewards.mean() == pytest.approx(truth, rel=0.15)
+    weights = sample.policies["simulated_greedy"][np.arange(len(sample.log.actions)), sample.log.actions]
+    estimate = (weights / sample.log.propensities * sample.log.rewards).mean()
+    assert estimate == pytest.approx(shop.true_value("simulated_greedy"), rel=0.3)
+    assert all(shares.sum(axis=1) == pytest.approx(1.0) for shares in sample.policies.values())
 
 
 def test_slates_have_a_row_of_each_place_in_the_order_of_time():

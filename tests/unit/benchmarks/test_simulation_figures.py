@@ -86,7 +86,7 @@ def test_parts_name_their_figures_and_leave_out_what_was_not_run() -> None:
     figures = parts.lifts(runs, SIZES)
     assert figures["lift.offline_over_popular"] == pytest.approx(0.1)
     assert figures["lift.offline_over_popular.low"] is None
-    assert figures["lift.offline_over_popular.last_ten_days"] == pytest.approx(0.1)
+    assert figures["lift.offline_over_popular.late"] == pytest.approx(0.1)
     assert "lift.over_offline" not in figures
     assert parts.drift(runs, SIZES) == {}
     assert parts.exploration(runs, SIZES) == {}
