@@ -4,7 +4,8 @@ A click on a recommendation is worth less when the shopper leaves the product's 
 after it, within a session's silence of 30 minutes:
 
 - a view of the product that says how long it was: `FLOOR` for less than `QUICK_SECONDS`, then rising with the time
-  (1 - exp(-t / `SCALE_SECONDS`)), and `SCROLL_POINTS` for each scroll, up to `MOST_SCROLLS` of them;
+  (1 - exp(-t / `SCALE_SECONDS`)), and up to `MOST_SCROLL_POINTS` by how far it was scrolled: the reported share of the
+  page, or a quarter for each scroll where that is more;
 - a view of another page at most `QUICK_SECONDS` after the click (a quick return): `FLOOR`;
 - the product is put into the cart through the recommendation: 1.
 
@@ -28,8 +29,8 @@ from shared.db.sessions import SILENCE
 QUICK_SECONDS = 5.0
 FLOOR = 0.2
 SCALE_SECONDS = 30.0
-SCROLL_POINTS = 0.05
-MOST_SCROLLS = 4
+MOST_SCROLL_POINTS = 0.2
+DEPTH_OF_A_SCROLL = 0.25
 CARTED = 1.0
 _QUICK = timedelta(seconds=QUICK_SECONDS)
 
@@ -40,6 +41,7 @@ class PageView(NamedTuple):
     product_id: str = ""
     dwell_seconds: float = 0.0
     scrolls: int = 0
+    scroll_depth: float = 0.0
 
 
 class Stay(NamedTuple):
@@ -50,11 +52,15 @@ class Stay(NamedTuple):
     page: PageView
 
 
-def grade(dwell_seconds: float, scrolls: int = 0) -> float:
-    """Return the grade of a click that a view of `dwell_seconds`, above 0, with some scrolls followed."""
+def grade(dwell_seconds: float, scrolls: int = 0, scroll_depth: float = 0.0) -> float:
+    """Return the grade of a click that a view of `dwell_seconds`, above 0, with some scrolls followed.
+
+    `scroll_depth` is the share of the page that came into view, 0 to 1; 0 where it is not known.
+    """
     longer = max(0.0, dwell_seconds - QUICK_SECONDS)
     stayed = FLOOR + (1 - FLOOR) * (1 - exp(-longer / SCALE_SECONDS))
-    return min(1.0, stayed + SCROLL_POINTS * min(max(0, scrolls), MOST_SCROLLS))
+    depth = min(1.0, max(scroll_depth, DEPTH_OF_A_SCROLL * max(0, scrolls)))
+    return min(1.0, stayed + MOST_SCROLL_POINTS * depth)
 
 
 def grades(
@@ -94,7 +100,7 @@ def _by_page(click: StoredClick, stay: Stay) -> float | None:
     """Return what a page says of a click; None for nothing."""
     dwell = _dwell(click, stay)
     if dwell is not None:
-        return grade(dwell, stay.page.scrolls)
+        return grade(dwell, stay.page.scrolls, stay.page.scroll_depth)
     left = stay.page.product_id != click.product_id and timedelta(0) < stay.at - click.at <= _QUICK
     return FLOOR if left else None
 

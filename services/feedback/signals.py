@@ -105,7 +105,7 @@ def _of_feedback(logged: LoggedEvent) -> Signal | None:
 def _page(event: Event, kind: str) -> PageView | None:
     if kind == "product_view":
         view = event.product_view
-        return PageView(view.product_id, view.duration_seconds, view.scrolls)
+        return PageView(view.product_id, view.duration_seconds, view.scrolls, view.scroll_depth)
     if kind == "page_view" and event.page_view.page_type in _NO_RETURN:
         return None
     return PageView(event.page_view.product_id if kind == "page_view" else "")

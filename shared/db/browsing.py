@@ -24,13 +24,14 @@ def viewed_product(event: Event, kind: str) -> str:
 def view_row(act: IdentifiedEvent, product_key: int) -> tuple[Any, ...]:
     """Return the VIEW_COLUMNS of `browsing_history` for a product view, or for a page view of a product's page."""
     view = act.event.product_view
-    actions = _actions(view.scrolls, view.clicks) if act.kind == "product_view" else NO_ACTIONS
+    actions = _actions(view.scrolls, view.clicks, view.scroll_depth) if act.kind == "product_view" else NO_ACTIONS
     return act.customer_key, product_key, act.session_key, to_micros(act.at), view.duration_seconds, actions
 
 
 @lru_cache
-def _actions(scrolls: int, clicks: int) -> str:
-    return json.dumps({"scrolls": scrolls, "clicks": clicks})
+def _actions(scrolls: int, clicks: int, scroll_depth: float) -> str:
+    depth = {"scroll_depth": scroll_depth} if scroll_depth else {}
+    return json.dumps({"scrolls": scrolls, "clicks": clicks, **depth})
 
 
 def page_row(act: IdentifiedEvent) -> tuple[Any, ...] | None:

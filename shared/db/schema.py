@@ -102,7 +102,7 @@ browsing_history = Table(
     Column("session_id", Key, ForeignKey("sessions.session_id"), nullable=False, index=True),
     Column("view_time", UtcTime, nullable=False),
     Column("duration_seconds", Float, nullable=False, default=0.0),
-    Column("page_actions", Json, nullable=False, default=dict, comment="scrolls, clicks"),
+    Column("page_actions", Json, nullable=False, default=dict, comment="scrolls, clicks, scroll_depth"),
     Index("ix_browsing_customer_time", "customer_id", "view_time"),
     Index("ix_browsing_product_time", "product_id", "view_time"),
     Index("ix_browsing_view_time", "view_time"),

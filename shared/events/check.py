@@ -210,6 +210,8 @@ def _check_product_view(view: Any, field: str) -> None:
         check_number(view.scrolls, f"{field}.scrolls", 0, inf)
     if view.clicks:
         check_number(view.clicks, f"{field}.clicks", 0, inf)
+    if view.scroll_depth:
+        check_number(view.scroll_depth, f"{field}.scroll_depth", 0, 1)
 
 
 def _check_quantities(items: Iterable[Any], field: str) -> None:

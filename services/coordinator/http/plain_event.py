@@ -108,6 +108,7 @@ def _product_view(fields: Fields) -> ProductView:
         duration_seconds=fields.number("duration_seconds") or 0.0,
         scrolls=fields.whole("scrolls"),
         clicks=fields.whole("clicks"),
+        scroll_depth=fields.number("scroll_depth") or 0.0,
     )
 
 

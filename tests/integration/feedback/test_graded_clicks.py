@@ -34,8 +34,8 @@ def made(log: Log, product: int = 1, customer: int | None = ANN, algorithm: str 
         return recommend(connection, product, customer, algorithm)
 
 
-def view(seconds: float = 0, product: str = "p1", scrolls: int = 0) -> ProductView:
-    return ProductView(product_id=product, duration_seconds=seconds, scrolls=scrolls)
+def view(seconds: float = 0, product: str = "p1", scrolls: int = 0, depth: float = 0.0) -> ProductView:
+    return ProductView(product_id=product, duration_seconds=seconds, scrolls=scrolls, scroll_depth=depth)
 
 
 def graded(log: Log) -> list[tuple[float | None, float | None]]:
@@ -52,10 +52,10 @@ def test_a_view_that_says_how_long_it_was_grades_the_click_before_it(log: Log, a
     if apart:
         log.apply()
         assert graded(log) == [(None, None)]
-    log.add(NOON + SECOND, product_view=view(40, scrolls=2))
+    log.add(NOON + SECOND, product_view=view(40, scrolls=2, depth=0.9))
     log.add(NOON + 2 * SECOND, BOB, product_view=view(3_600))
     log.apply()
-    assert graded(log) == [(pytest.approx(grade(40, 2)), 40.0)]
+    assert graded(log) == [(pytest.approx(grade(40, 2, 0.9)), 40.0)]
 
 
 def test_the_view_that_is_the_click_grades_itself(log: Log) -> None:

@@ -53,6 +53,13 @@ def test_the_formula(seconds: float, scrolls: int, expected: float) -> None:
     assert grade(seconds, scrolls) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("scrolls", "depth", "points"), [(0, 0.5, 0.1), (1, 0.0, 0.05), (1, 0.5, 0.1), (9, 0.1, 0.2)])
+def test_the_depth_of_scrolling_counts_or_the_scrolls_if_they_say_more(
+    scrolls: int, depth: float, points: float
+) -> None:
+    assert grade(10, scrolls, depth) == pytest.approx(grade(10) + points)
+
+
 def test_a_click_without_information_has_no_grade() -> None:
     assert grades([CLICK], {1: [page(0), page(10, scrolls=5), page(60, "p2")]}, {}) == []
 

@@ -93,6 +93,7 @@ _EVENT: Schema = _object(
         "duration_seconds": {"type": "number", "minimum": 0, "maximum": 86_400},
         "scrolls": {"type": "integer", "minimum": 0},
         "clicks": {"type": "integer", "minimum": 0},
+        "scroll_depth": {"type": "number", "minimum": 0, "maximum": 1},
         "quantity": {"type": "number", "exclusiveMinimum": 0},
         "items": {"type": "array", "items": _ITEM},
         "purchase_id": _ID,

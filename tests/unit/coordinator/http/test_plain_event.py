@@ -21,8 +21,8 @@ EVENTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"query": "green", "product_ids": ["1", "b"], "filter": "brand:a"},
     ),
     "product_view": (
-        {"product_id": 1, "duration_seconds": 2.5, "scrolls": 3, "clicks": "4"},
-        {"product_id": "1", "duration_seconds": 2.5, "scrolls": 3, "clicks": 4},
+        {"product_id": 1, "duration_seconds": 2.5, "scrolls": 3, "clicks": "4", "scroll_depth": "0.5"},
+        {"product_id": "1", "duration_seconds": 2.5, "scrolls": 3, "clicks": 4, "scroll_depth": 0.5},
     ),
     "add_to_cart": ({"product_id": 1, "quantity": 2}, {"items": [{"product_id": "1", "quantity": 2.0}]}),
     "remove_from_cart": ({"items": [{"product_id": "a"}]}, {"items": [{"product_id": "a"}]}),

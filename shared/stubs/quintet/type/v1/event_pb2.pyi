@@ -339,6 +339,7 @@ class ProductView(_message.Message):
     DURATION_SECONDS_FIELD_NUMBER: _builtins.int
     SCROLLS_FIELD_NUMBER: _builtins.int
     CLICKS_FIELD_NUMBER: _builtins.int
+    SCROLL_DEPTH_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
     """Required. The product, at most 128 characters. Of one not known yet the event is kept until the product is."""
     duration_seconds: _builtins.float
@@ -347,6 +348,8 @@ class ProductView(_message.Message):
     """Optional. Scrolls on the page, not negative."""
     clicks: _builtins.int
     """Optional. Clicks on the page, not negative."""
+    scroll_depth: _builtins.float
+    """Optional. Share of the page that came into view by scrolling, 0 to 1."""
     def __init__(
         self,
         *,
@@ -354,10 +357,11 @@ class ProductView(_message.Message):
         duration_seconds: _builtins.float = ...,
         scrolls: _builtins.int = ...,
         clicks: _builtins.int = ...,
+        scroll_depth: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clicks", b"clicks", "duration_seconds", b"duration_seconds", "product_id", b"product_id", "scrolls", b"scrolls"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clicks", b"clicks", "duration_seconds", b"duration_seconds", "product_id", b"product_id", "scroll_depth", b"scroll_depth", "scrolls", b"scrolls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
