@@ -34,7 +34,7 @@ def attribution(
 ) -> None:
     """Say what came of a recommendation or a list, or what a purchase is credited to, by each attribution rule.
 
-    Examples: `quintet attribution --purchase o-1`, `quintet attribution --algorithms --days 7`
+    Example: `quintet attribution --purchase o-1`, or `quintet attribution --algorithms --days 7`
     """
     named = {"recommendation_id": recommendation, "purchase_id": purchase, "attribution_token": list_token}
     subject = {field: value for field, value in named.items() if value}
