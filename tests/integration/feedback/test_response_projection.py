@@ -196,7 +196,10 @@ def test_a_purchase_after_an_impression_alone_is_reported_apart(log: Log) -> Non
     log.buy(NOON + HOUR, "o-1")
     log.apply()
     assert outcomes_of(log)[1:] == [(key, "view_through", 100)]
-    assert measured(log) == AlgorithmCounts("ease", generated=1, shown=1, purchased_after_view=1)
+    by_rule = {"view_through": {"EUR": 100}}
+    assert measured(log) == AlgorithmCounts(
+        "ease", generated=1, shown=1, purchased_after_view=1, revenue_by_rule=by_rule
+    )
 
 
 @pytest.mark.parametrize(
@@ -426,7 +429,10 @@ def test_a_refund_in_full_ends_the_credit(database: Database, batch: int) -> Non
     log.refund(NOON + DAY, "o-1")
     log.refund(NOON + DAY, "o-1")
     log.apply()
-    assert measured(log) == AlgorithmCounts("ease", generated=2, shown=2, clicked=1, purchased_after_view=1)
+    by_rule = {"view_through": {"EUR": 60}}
+    assert measured(log) == AlgorithmCounts(
+        "ease", generated=2, shown=2, clicked=1, purchased_after_view=1, revenue_by_rule=by_rule
+    )
     with database.read() as connection:
         assert credits_of(connection, ["o-1"]) == []
 
