@@ -55,7 +55,8 @@ def levels_of_policies(runs: Runs, sizes: Sizes) -> Figures:
 def drift(runs: Runs, sizes: Sizes) -> Figures:
     """Return how soon the full loop is back at its level after the drift; nothing where no run is that long.
 
-    `drift.after_visit.` are the figures of a shop that learns new tastes whole by one visit.
+    Where it is not back within the run, `recovered` is 0, and the days are those of the run after the drift: it takes
+    longer. `drift.after_visit.` are the figures of a shop that learns new tastes whole by one visit.
     """
     long = [run for run in runs if len(run["days"]) > sizes.drift_day]
     policies = {run["policy"] for run in long}
@@ -63,6 +64,9 @@ def drift(runs: Runs, sizes: Sizes) -> Figures:
     for prefix, policy in (("drift.", FULL_LOOP), ("drift.after_visit.", AFTER_VISIT)):
         if {policy, KNOWING} <= policies:
             of_policy = recovery(long, policy, KNOWING, sizes.drift_day)
+            found[f"{prefix}recovered"] = float(of_policy["days"] is not None)
+            if of_policy["days"] is None:
+                of_policy["days"] = float(len(long[0]["days"]) - sizes.drift_day)
             found |= {f"{prefix}{_DRIFT_NAMES.get(name, name)}": _rounded(value) for name, value in of_policy.items()}
     return found
 
