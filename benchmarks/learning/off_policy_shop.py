@@ -124,7 +124,7 @@ class VariantShop:
         """Return the decisions of `n` customers."""
         shop = customers(rng, n)
         logging = self._logging(shop.features)
-        actions = (rng.random((len(logging), 1)) > logging.cumsum(axis=1)).sum(axis=1).clip(max=self.n_actions - 1)
+        actions = drawn_actions(rng, logging)
         rows = np.arange(len(actions))
         bought = rng.random(len(rows)) < self._purchase(shop)[rows, actions]
         amounts = rng.lognormal(3.0 + shop.spending, self.sigma)
@@ -144,7 +144,7 @@ class VariantShop:
 
     def _logging(self, features: Floats) -> Floats:
         preference, _ = self._tables
-        return (1.0 - self.floor) * _softmax(features @ preference) + self.floor / self.n_actions
+        return exploring(features @ preference, self.floor)
 
     def _purchase(self, shop: Customers) -> Floats:
         _, effects = self._tables
@@ -153,20 +153,32 @@ class VariantShop:
         return 1.0 / (1.0 + np.exp(-logits))
 
     def _policies(self, features: Floats, logging: Floats) -> Policies:
-        n = len(features)
         _, effects = self._tables
-        greedy = np.full((n, self.n_actions), 0.02)
-        greedy[np.arange(n), (features @ effects).argmax(axis=1)] += 1.0 - 0.02 * self.n_actions
-        static = np.zeros((n, self.n_actions))
-        static[:, 3] = 1.0
-        uniform = np.full((n, self.n_actions), 1.0 / self.n_actions)
-        return {"logging": logging, "uniform": uniform, "greedy": greedy, "static": static}
+        return evaluated_policies(logging, features @ effects, 3)
 
 
-def _softmax(scores: Floats) -> Floats:
+def exploring(scores: Floats, floor: float) -> Floats:
+    """Return the probability of each action by a softmax of scores, of which all share `floor` equally."""
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     shares: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return shares
+    return np.asarray((1.0 - floor) * shares + floor / scores.shape[1])
+
+
+def drawn_actions(rng: np.random.Generator, chances: Floats) -> Longs:
+    """Draw an action of each row by its chances, shape (n, n_actions)."""
+    last = chances.shape[1] - 1
+    actions: Longs = (rng.random((len(chances), 1)) > chances.cumsum(axis=1)).sum(axis=1).clip(max=last)
+    return actions
+
+
+def evaluated_policies(logging: Floats, scores: Floats, static_action: int) -> Policies:
+    """Return the policies that are evaluated: the logged one, all alike, the largest score, and one action always."""
+    n, k = logging.shape
+    greedy = np.full((n, k), 0.02)
+    greedy[np.arange(n), scores.argmax(axis=1)] += 1.0 - 0.02 * k
+    static = np.zeros((n, k))
+    static[:, static_action] = 1.0
+    return {"logging": logging, "uniform": np.full((n, k), 1.0 / k), "greedy": greedy, "static": static}
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,17 @@ from functools import cached_property
 
 import numpy as np
 
-from benchmarks.learning.off_policy_shop import ActionSample, Floats, Policies
+from benchmarks.learning.off_policy_shop import (
+    ActionSample,
+    Floats,
+    Policies,
+    drawn_actions,
+    evaluated_policies,
+    exploring,
+)
 from benchmarks.simulation.instant import Shoppers
-from benchmarks.simulation.knowing import bought_in_history
+from benchmarks.simulation.knowing import bought_in_history, history_lines
 from benchmarks.simulation.response import State
-from benchmarks.simulation.shop import HISTORY_CHOICE
 from benchmarks.simulation.source import Ints
 from benchmarks.simulation.world import World
 from services.recommendation.off_policy.log import ActionLog
@@ -44,20 +50,22 @@ class Known:
     @classmethod
     def of(cls, world: World) -> "Known":
         """Read the history of a world."""
-        sessions = world.history()
-        kept = sessions.remembered
-        chosen = world.chosen(world.preferences, sessions, HISTORY_CHOICE)[kept]
-        households = sessions.households[sessions.need_sessions[kept]]
+        households, chosen = history_lines(world)
         categories = world.observed.categories
         lines = np.zeros((world.households, len(world.observed.category_names)))
         np.add.at(lines, (households, categories[chosen]), 1.0)
         sold = np.asarray(np.bincount(chosen, minlength=world.products) + 0.5, np.float64)
-        return cls(world, sold, lines, bought_in_history(world))
+        return cls(world, sold, lines, bought_in_history(world, households, chosen))
+
+    @cached_property
+    def sold_of_category(self) -> Floats:
+        """Lines of each category."""
+        return np.asarray(np.bincount(self.world.observed.categories, self.sold), np.float64)
 
     def rates(self, state: State) -> Floats:
         """Return the estimated rate at which the household of a session buys each product."""
         categories = self.world.observed.categories
-        of_category = np.bincount(categories, self.sold)
+        of_category = self.sold_of_category
         own = self.lines[state.household]
         shrunk = (own + PRIOR * of_category / of_category.sum()) / (own.sum() + PRIOR)
         return np.asarray(shrunk[categories] * self.sold / of_category[categories])
@@ -123,8 +131,7 @@ class SimulatedShop:
         rows = np.repeat(self.starts[drawn], counts) + within
         policies = {name: shares[rows] for name, shares in self._policies.items()}
         logging = policies[f"{PREFIX}logging"]
-        last = len(VARIANTS) - 1
-        actions = (rng.random((len(rows), 1)) > logging.cumsum(axis=1)).sum(axis=1).clip(max=last)
+        actions = drawn_actions(rng, logging)
         places = np.arange(len(rows))
         log = ActionLog(actions, logging[places, actions], self.earned[rows, actions], units, logging)
         return ActionSample(log, self.features[rows], policies)
@@ -138,14 +145,8 @@ class SimulatedShop:
         """Return each policy's probability of each variant, each of shape (n_sessions, n_variants)."""
         k = len(VARIANTS)
         tables = np.random.default_rng(SEED + 1).normal(0.0, 0.7, (2, self.features.shape[1], k))
-        powers = np.exp(self.features @ tables[0])
-        logging = (1.0 - FLOOR) * powers / powers.sum(axis=1, keepdims=True) + FLOOR / k
-        greedy = np.full_like(logging, 0.02)
-        greedy[np.arange(len(greedy)), (self.features @ tables[1]).argmax(axis=1)] += 1.0 - 0.02 * k
-        static = np.zeros_like(logging)
-        static[:, list(VARIANTS).index("categories_by_revenue")] = 1.0
-        uniform = np.full_like(logging, 1.0 / k)
-        found = {"logging": logging, "uniform": uniform, "greedy": greedy, "static": static}
+        logging = exploring(self.features @ tables[0], FLOOR)
+        found = evaluated_policies(logging, self.features @ tables[1], list(VARIANTS).index("categories_by_revenue"))
         return {f"{PREFIX}{name}": shares for name, shares in found.items()}
 
 

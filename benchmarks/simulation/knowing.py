@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.simulation.preferences import Preferences
 from benchmarks.simulation.response import Need, Page, Response, State, chances
 from benchmarks.simulation.shop import HISTORY_CHOICE
-from benchmarks.simulation.source import Floats
+from benchmarks.simulation.source import Floats, Ints
 from benchmarks.simulation.visits import Diary, Result, Visit
 from benchmarks.simulation.world import World
 
@@ -21,7 +21,7 @@ class KnowingFront:
     def __init__(self, diary: Diary) -> None:
         self._diary = diary
         self._world = diary.world
-        self._bought = bought_in_history(diary.world)
+        self._bought = bought_in_history(diary.world, *history_lines(diary.world))
 
     def recommend(self, visit: Visit, page: Page, product: int | None, cart: Sequence[int]) -> list[int]:
         """Return the products of a page's list, best first."""
@@ -75,12 +75,19 @@ KNOWING, AFTER_VISIT = "knowing", "knowing_after_visit"
 YARDSTICKS: Mapping[str, type[KnowingFront]] = {KNOWING: KnowingFront, AFTER_VISIT: AfterVisitFront}
 
 
-def bought_in_history(world: World) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
-    """Return what each household bought before the run, shape (households, products)."""
+def history_lines(world: World) -> tuple[Ints, Ints]:
+    """Return the household and the product of each line that was bought before the run, each of shape (lines,)."""
     sessions = world.history()
     chosen = world.chosen(world.preferences, sessions, HISTORY_CHOICE)[sessions.remembered]
+    return sessions.households[sessions.need_sessions[sessions.remembered]], chosen
+
+
+def bought_in_history(
+    world: World, households: Ints, products: Ints
+) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    """Return which household bought what, shape (households, products), from the lines."""
     bought = np.zeros((world.households, world.products), np.bool_)
-    bought[sessions.households[sessions.need_sessions[sessions.remembered]], chosen] = True
+    bought[households, products] = True
     return bought
 
 

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
-from google.protobuf.timestamp_pb2 import Timestamp
 from quintet.coordinator.v1 import coordinator_service_pb2 as coordinator_pb
 from quintet.coordinator.v1 import operations_pb2 as pb
 from quintet.type.v1.recommendation_pb2 import (
@@ -21,6 +20,7 @@ from rich.table import Table
 from cli.client import TIMEOUT_SECONDS, coordinator
 from cli.output import EXIT_USAGE, fail, money, out, print_json, reported
 from shared.config import Settings
+from shared.timestamps import to_timestamp
 
 
 def attribution(
@@ -58,9 +58,8 @@ def attribution(
 
 
 def _latest(days: float) -> coordinator_pb.GetAlgorithmPerformanceRequest:
-    start = Timestamp()
-    start.FromDatetime(datetime.now(UTC) - timedelta(days=days))
-    return coordinator_pb.GetAlgorithmPerformanceRequest(start_time=start)
+    since = datetime.now(UTC) - timedelta(days=days)
+    return coordinator_pb.GetAlgorithmPerformanceRequest(start_time=to_timestamp(since))
 
 
 def _by_algorithm(algorithms: Iterable[AlgorithmPerformance]) -> Table:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import structlog
 from quintet.feedback.v1 import feedback_service_pb2 as feedback_pb
 from quintet.recommendation.v1 import recommendation_service_pb2 as recommendation_pb
-from quintet.type.v1.experiment_pb2 import Experiment, ExperimentResults, ExperimentState, Verdict
+from quintet.type.v1.experiment_pb2 import ArmComparison, Experiment, ExperimentResults, ExperimentState, Verdict
 
 from services.coordinator.agent_clients import AgentClients
 from services.coordinator.experiment_conclusion import conclude
 from shared.errors import QuintetError
-from shared.experiments.alarms import GUARDRAIL_BROKEN, SAMPLE_RATIO_MISMATCH
+from shared.experiments.actions import GUARDRAIL_BROKEN, SAMPLE_RATIO_MISMATCH
 from shared.limits import MAX_NOTE
 from shared.telemetry import BACKGROUND_ERRORS
 
@@ -28,7 +28,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Alarm:
-    """What is wrong, one of `shared.experiments.alarms`, with which arm, and the evidence."""
+    """What is wrong, one of `shared.experiments.actions`, with which arm, and the evidence."""
 
     name: str
     arm_id: str
@@ -43,8 +43,7 @@ def decision_of(results: ExperimentResults) -> Decision | None:
     """
     if results.sample_ratio_mismatch:
         return None
-    broken = [each for each in results.comparisons if each.guardrail and each.verdict == Verdict.VERDICT_WORSE]
-    if broken:
+    if _broken(results):
         return Decision("", results.summary[:MAX_NOTE])
     better = [each for each in results.comparisons if not each.guardrail and each.verdict == Verdict.VERDICT_BETTER]
     if not better:
@@ -57,8 +56,12 @@ def alarms_of(results: ExperimentResults) -> list[Alarm]:
     """Return what is wrong with an experiment: units of an arm are lost, or arms break guardrails beyond doubt."""
     if results.sample_ratio_mismatch:
         return [Alarm(SAMPLE_RATIO_MISMATCH, "", results.summary[:MAX_NOTE])]
-    broken = [each for each in results.comparisons if each.guardrail and each.verdict == Verdict.VERDICT_WORSE]
-    return [Alarm(GUARDRAIL_BROKEN, each.arm_id, results.summary[:MAX_NOTE]) for each in broken]
+    return [Alarm(GUARDRAIL_BROKEN, each.arm_id, results.summary[:MAX_NOTE]) for each in _broken(results)]
+
+
+def _broken(results: ExperimentResults) -> list[ArmComparison]:
+    """Return the comparisons whose guardrail is broken beyond doubt."""
+    return [each for each in results.comparisons if each.guardrail and each.verdict == Verdict.VERDICT_WORSE]
 
 
 async def decide_experiments(agents: AgentClients) -> list[str]:

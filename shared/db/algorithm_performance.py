@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Integer, case, cast, func, select, true
 
+from shared.attribution_rules import LAST_TOUCH
 from shared.db.outcomes import RULE
 from shared.db.schema import recommendation_lists, recommendation_outcomes, recommendations
 
@@ -48,13 +49,13 @@ class AlgorithmCounts:
 def algorithm_performance(connection: Connection, start: datetime, end: datetime) -> list[AlgorithmCounts]:
     """Return one entry per algorithm that recommended from `start` (inclusive) to `end` (exclusive), by name."""
     after_view = _purchased_after_view(connection, start, end)
-    revenue, by_rule = _revenue(connection, start, end), _revenue_by_rule(connection, start, end)
+    by_rule = _revenue_by_rule(connection, start, end)
     discounts = _click_discounts(connection, start, end)
     return [
         replace(
             counts,
             purchased_after_view=after_view.get(counts.algorithm, 0),
-            revenue=revenue.get(counts.algorithm, {}),
+            revenue=by_rule.get(counts.algorithm, {}).get(LAST_TOUCH, {}),
             click_discount=discounts.get(counts.algorithm, 0.0),
             revenue_by_rule=by_rule.get(counts.algorithm, {}),
         )
@@ -104,23 +105,6 @@ def _purchased_after_view(connection: Connection, start: datetime, end: datetime
         .group_by(columns.algorithm)
     )
     return {row[0]: row[1] for row in connection.execute(query)}
-
-
-def _revenue(connection: Connection, start: datetime, end: datetime) -> dict[str, dict[str, int]]:
-    columns = recommendations.c
-    outcomes = recommendation_outcomes.c
-    query = (
-        select(columns.algorithm, outcomes.currency, func.sum(outcomes.amount))
-        .join(recommendation_outcomes, outcomes.recommendation_id == columns.id)
-        .where(columns.generated_at >= start, columns.generated_at < end, columns.was_purchased)
-        .where(outcomes.kind == "purchase", outcomes.currency.is_not(None))
-        .group_by(columns.algorithm, outcomes.currency)
-        .order_by(columns.algorithm, outcomes.currency)
-    )
-    revenue: dict[str, dict[str, int]] = {}
-    for algorithm, currency, amount in connection.execute(query):
-        revenue.setdefault(algorithm, {})[currency] = int(amount)
-    return revenue
 
 
 def _revenue_by_rule(connection: Connection, start: datetime, end: datetime) -> dict[str, dict[str, dict[str, int]]]:

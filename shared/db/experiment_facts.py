@@ -94,7 +94,7 @@ def exposed_units(connection: Connection, experiment_id: str, *, by_session: boo
         key = (UNKNOWN, row.unit) if owner is None else (owner, 0)
         met.setdefault(key, []).append(_Meeting(to_micros(row.first_at), row.unit, row.arm))
     crossed = {key[0] for key, several in met.items() if len({each.arm for each in several}) > 1}
-    own = _own_units(connection, crossed)
+    own = {} if by_session else _own_units(connection, crossed)
     arms = [_arm_of(several, own.get(key[0])) for key, several in met.items()]
     return Exposed(
         np.array([owner for owner, _ in met], np.int64),

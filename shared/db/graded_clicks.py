@@ -4,14 +4,15 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, select, update
+from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from shared.db.batches import batches
 from shared.db.schema import products, recommendation_outcomes, recommendations
 
 UNKNOWN_GRADE = 1.0
 """What a click counts about which nothing is known."""
-READ_AT_ONCE = 10_000
+BEST_GRADE = func.max(func.coalesce(recommendation_outcomes.c.grade, UNKNOWN_GRADE))
+"""The best grade of the clicks of a group of outcomes."""
 
 
 class StoredClick(NamedTuple):

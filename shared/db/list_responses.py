@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, Column, Connection, Integer, Select, case, cast, func, select
 
 from shared.db.batches import among
+from shared.db.graded_clicks import BEST_GRADE
 from shared.db.schema import recommendation_outcomes, recommendations
 
 
@@ -74,7 +75,7 @@ def _grades(named: Any, by: tuple[Column[Any], ...]) -> Select[Any]:
     """Return the sum of the grades of clicks: of each recommendation the best; one that is not graded is 1."""
     columns, outcomes = recommendations.c, recommendation_outcomes.c
     best = (
-        select(*by, func.max(func.coalesce(outcomes.grade, 1.0)).label("grade"))
+        select(*by, BEST_GRADE.label("grade"))
         .join(recommendation_outcomes, outcomes.recommendation_id == columns.id)
         .where(named, outcomes.kind == "click")
         .group_by(*by, columns.id)

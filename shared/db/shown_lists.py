@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, exists, func, select, tuple_
+from sqlalchemy import Connection, and_, exists, select, tuple_
 
 from shared.consent import ALL_PERMITTED, Permissions
 from shared.db import consents
 from shared.db.batches import MAX_PARAMETERS
-from shared.db.graded_clicks import UNKNOWN_GRADE
+from shared.db.graded_clicks import BEST_GRADE, UNKNOWN_GRADE
 from shared.db.recommendation_items import ListItem, unpack
 from shared.db.recommended_lists import RANKED
 from shared.db.schema import recommendation_lists, recommendation_outcomes, recommendations
@@ -131,7 +131,7 @@ def _marked(connection: Connection, lists: Sequence[int]) -> dict[tuple[int, int
     """Return the marks of the items that somebody responded to and the grades of clicks, by list and product."""
     columns = recommendations.c
     best = (
-        select(func.max(func.coalesce(recommendation_outcomes.c.grade, UNKNOWN_GRADE)))
+        select(BEST_GRADE)
         .where(recommendation_outcomes.c.recommendation_id == columns.id, recommendation_outcomes.c.kind == "click")
         .scalar_subquery()
     )

@@ -30,7 +30,7 @@ class AgentFacts:
 
 @dataclass(frozen=True)
 class ExperimentAlarm:
-    """An alarm of an experiment that runs, one of `shared.experiments.alarms`; `arm_id` may be empty."""
+    """An alarm of an experiment that runs, one of `shared.experiments.actions`; `arm_id` may be empty."""
 
     experiment_id: str
     alarm: str

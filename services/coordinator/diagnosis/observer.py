@@ -21,7 +21,7 @@ from shared.db.database_figures import database_figures
 from shared.db.engine import Connection, Database
 from shared.db.placements import EXPERIMENTS, Stored
 from shared.errors import QuintetError
-from shared.experiments.alarms import ALARMS
+from shared.experiments.actions import ALARMS
 from shared.monitoring.live_thresholds import LiveThresholds
 from shared.timestamps import to_datetime
 

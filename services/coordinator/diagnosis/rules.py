@@ -7,7 +7,7 @@ from services.coordinator.diagnosis.facts import AgentFacts, Facts, StoredFacts
 from services.coordinator.diagnosis.findings import Code, Finding, Severity, ordered
 from services.coordinator.diagnosis.performance import clocks, performance
 from shared.db import job_runs
-from shared.experiments.alarms import GUARDRAIL_BROKEN
+from shared.experiments.actions import GUARDRAIL_BROKEN
 
 MOST_BEHIND, FAR_BEHIND = 1_000, 100_000
 MOST_UNJOINED = 1_000

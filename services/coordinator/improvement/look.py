@@ -142,16 +142,7 @@ class Improvement:
         with self._database.read() as connection:
             if improvement_runs.open_run(connection) is not None:
                 return False
-            if any(self._trained(connection, check.day - back) for back in range(1, REST_DAYS + 1)):
-                return False
-            job = job_runs.get(connection, check.job_id) if check.job_id else None
-        return check.job_id is None or (job is not None and job.state == job_runs.FAILED)
-
-    def _trained(self, connection: Connection, day: int) -> bool:
-        """Return whether the drift of a day led to a training that did not fail."""
-        earlier = drift_checks.of_day(connection, day)
-        job = job_runs.get(connection, earlier.job_id) if earlier is not None and earlier.job_id else None
-        return job is not None and job.state != job_runs.FAILED
+            return not any(_trained(connection, check.day - back) for back in range(REST_DAYS + 1))
 
     def _note_training(self, day: int, job_id: str) -> None:
         with self._database.write() as connection:
@@ -167,3 +158,12 @@ class Improvement:
             run = improvement_runs.of_candidate(connection, models.family(version))
         look = run.evidence.get("offline", {}).get("look") if run else None
         return look or None
+
+
+def _trained(connection: Connection, day: int) -> bool:
+    """Return whether the drift of a day led to a training that did not fail."""
+    check = drift_checks.of_day(connection, day)
+    if check is None or not check.job_id:
+        return False
+    job = job_runs.get(connection, check.job_id)
+    return job is None or job.state != job_runs.FAILED

@@ -31,6 +31,7 @@ from shared.db.orders import usual_currency
 from shared.db.placements import EXPERIMENTS
 from shared.db.types import from_micros
 from shared.errors import FailedPrecondition, NotFound
+from shared.experiments.actions import ENDS
 from shared.experiments.convert import to_experiment
 from shared.experiments.experiment import (
     DEFAULT_ALPHA,
@@ -51,8 +52,6 @@ METRICS: dict[ExperimentMetric.ValueType, Metric] = {
     number: Metric(name.removeprefix("EXPERIMENT_METRIC_").lower()) if number else Metric.REVENUE_PER_SESSION
     for name, number in ExperimentMetric.items()
 }
-ENDS = ("stopped", "concluded")
-"""What is decided when an experiment ends."""
 NUMBERS = {metric: number for number, metric in METRICS.items() if number}
 
 

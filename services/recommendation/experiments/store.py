@@ -12,9 +12,9 @@ from shared.db.exposures import forget_exposures
 from shared.db.placements import EXPERIMENTS, Stored
 from shared.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from shared.events.check import check_choice, check_text
-from shared.experiments.alarms import ALARMS
+from shared.experiments import actions
 from shared.experiments.assignment import BUCKETS
-from shared.experiments.convert import buckets_of, to_experiment, to_variant
+from shared.experiments.convert import buckets_of, to_experiment
 from shared.experiments.experiment import Design
 from shared.limits import MAX_DECISIONS, MAX_DEFINITIONS, MAX_NOTE
 from shared.merchandising.names import check_name
@@ -43,7 +43,6 @@ class ExperimentStore:
         layer has not so much traffic left.
         """
         new = _bare(given)
-        to_experiment(new)
         _check_use(new)
         self._check_start(new)
         with self._database.write() as connection:
@@ -57,7 +56,7 @@ class ExperimentStore:
             if not new.HasField("start_time"):
                 new.start_time.CopyFrom(to_timestamp(self._now()))
             new.state = RUNNING
-            return self._put(connection, new, "created")
+            return self._put(connection, new, actions.CREATED)
 
     def stop(self, name: str, reason: str = "") -> Experiment:
         """End an experiment without a decision; one that is stopped stays so.
@@ -73,7 +72,7 @@ class ExperimentStore:
             if found.state == STOPPED:
                 return found
             found.state = STOPPED
-            return self._put(connection, found, "stopped", reason=reason)
+            return self._put(connection, found, actions.STOPPED, reason=reason)
 
     def conclude(self, name: str, arm_id: str, reason: str = "") -> Experiment:
         """End an experiment with the choice of an arm; repeated with the same arm nothing changes.
@@ -92,14 +91,14 @@ class ExperimentStore:
             if found.state == CONCLUDED:
                 return found
             found.state, found.chosen_arm_id = CONCLUDED, arm_id
-            return self._put(connection, found, "concluded", arm_id, reason)
+            return self._put(connection, found, actions.CONCLUDED, arm_id, reason)
 
     def record_alarm(self, name: str, alarm: str, arm_id: str = "", reason: str = "") -> Experiment:
         """Write an alarm into the decisions of a running experiment, once for each alarm and arm.
 
         Raises InvalidArgument, NotFound.
         """
-        check_choice(alarm, "alarm", ALARMS, f"one of {', '.join(ALARMS)}")
+        check_choice(alarm, "alarm", actions.ALARMS, f"one of {', '.join(actions.ALARMS)}")
         check_text(reason, "reason", MAX_NOTE)
         if arm_id:
             check_name(arm_id, "arm_id")
@@ -194,12 +193,13 @@ class ExperimentStore:
 
 
 def _check_use(new: Experiment) -> None:
-    """Raise InvalidArgument for a conclusion that could not be applied, and guardrails that nobody would look at."""
-    orders = [arm.variant.variant_id for arm in new.arms if to_variant(arm.variant, None, "variant").says_order]
+    """Raise InvalidArgument for a bad field, a conclusion that could not be applied, and guardrails nobody looks at."""
+    experiment = to_experiment(new)
+    orders = [arm.arm_id for arm in experiment.arms if arm.variant.says_order]
     if new.conclude_automatically and orders and not new.placement_ids:
         problem = f"needs placement_ids, as arm {orders[0]} says how placements are filled"
         raise InvalidArgument.of("experiment.conclude_automatically", True, problem, ErrorReason.FIELD_CONFLICT)
-    if new.guardrails and to_experiment(new).design is not Design.SPLIT:
+    if new.guardrails and experiment.design is not Design.SPLIT:
         problem = "are not watched where lists are drawn from both arms: clicks decide"
         raise InvalidArgument.of("experiment.guardrails", len(new.guardrails), problem, ErrorReason.FIELD_CONFLICT)
 

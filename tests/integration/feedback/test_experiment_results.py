@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from google.protobuf.timestamp_pb2 import Timestamp
 from quintet.feedback.v1 import feedback_service_pb2 as pb
 from quintet.type.v1.experiment_pb2 import (
     Experiment,
@@ -30,6 +29,7 @@ from shared.errors import FailedPrecondition, InvalidArgument, NotFound
 from shared.experiments.assignment import arm_of, unit_hash
 from shared.experiments.decision import Exposure, ListDecision
 from shared.recommendation_tokens import LIST_BITS, number_at
+from shared.timestamps import to_timestamp
 from tests.integration.feedback.small_shop import NOON
 from tests.support.recommendations import list_of_one
 
@@ -46,7 +46,7 @@ class Scene:
         self._sessions = 0
         shares = zip(("control", "new"), fields.pop("shares", (1.0, 1.0)), strict=True)
         arms = [ExperimentArm(variant=Variant(variant_id=name), share=share) for name, share in shares]
-        given = {"state": ExperimentState.EXPERIMENT_STATE_RUNNING, "start_time": timestamp(NOON - HOUR)} | fields
+        given = {"state": ExperimentState.EXPERIMENT_STATE_RUNNING, "start_time": to_timestamp(NOON - HOUR)} | fields
         message = Experiment(experiment_id="e", arms=arms, **given)
         with database.write() as connection:
             EXPERIMENTS.put(connection, Stored("e", message.SerializeToString(), NOON))
@@ -104,12 +104,6 @@ class Scene:
     def results(self, at: datetime = NOON + DAY) -> ExperimentResults:
         with self.database.read() as connection:
             return from_results(results_of(connection, "e", at))
-
-
-def timestamp(at: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(at)
-    return message
 
 
 def crowd(scene: Scene, size: int, buying: Iterable[float]) -> None:
@@ -218,8 +212,8 @@ def test_logins_neither_shift_a_small_arm_nor_look_like_lost_units(database: Dat
 
 
 def test_what_comes_after_the_stop_does_not_count_though_it_is_concluded_later(database: Database) -> None:
-    stopped = ExperimentDecision(action="stopped", time=timestamp(NOON + HOUR))
-    concluded = ExperimentDecision(action="concluded", time=timestamp(NOON + 30 * DAY), arm_id="new")
+    stopped = ExperimentDecision(action="stopped", time=to_timestamp(NOON + HOUR))
+    concluded = ExperimentDecision(action="concluded", time=to_timestamp(NOON + 30 * DAY), arm_id="new")
     scene = Scene(database, state=ExperimentState.EXPERIMENT_STATE_CONCLUDED, decisions=[stopped, concluded])
     with database.write() as connection:
         ann = scene.customer(connection, "ann")
@@ -253,9 +247,7 @@ def test_sessions_are_units_of_their_own(database: Database) -> None:
 
 
 def test_what_happens_after_the_end_does_not_count(database: Database) -> None:
-    end = Timestamp()
-    end.FromDatetime(NOON + HOUR)
-    scene = Scene(database, end_time=end)
+    scene = Scene(database, end_time=to_timestamp(NOON + HOUR))
     with database.write() as connection:
         ann = scene.customer(connection, "ann")
         scene.meet(connection, ann, "new", 1)
